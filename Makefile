@@ -1,0 +1,48 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+RUN := .venv/bin/python -m
+DEMO := $(if $(ONCE),--once,)
+
+help:  ## list the targets
+	@grep -hE '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+demo: setup  ## start a server with 1,000 invented people and walk through the calls (ONCE=1: stop after the walk)
+	@$(RUN) tabellion demo --data-dir demo-data $(DEMO)
+
+test: setup-browser  ## run the whole test suite (T=path or -k expression for a part)
+	@$(RUN) pytest -q -n 2 --dist loadgroup $(T)
+
+test-postgres-16: setup-browser  ## the same suite against PostgreSQL 16
+	@TABELLION_TEST_POSTGRES=16 $(RUN) pytest -q -n 2 --dist loadgroup $(T)
+
+check: setup lint types arch test  ## what CI runs: format, lint, types, import contracts, tests
+
+lint: setup  ## formatter and linter, changing nothing
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+
+format: setup  ## let the formatter and the linter mend what they can
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+types: setup  ## strict type check
+	@.venv/bin/basedpyright
+
+arch: setup  ## import contracts
+	@.venv/bin/lint-imports
+
+setup: .venv/.ready  ## install everything into this folder (.venv, .tools)
+
+.venv/.ready: requirements/dev.txt pyproject.toml tools/bootstrap.sh
+	@sh tools/bootstrap.sh
+
+setup-browser: setup
+	@sh tools/browser.sh
+
+lock:  ## resolve the dependencies anew into requirements/
+	@sh tools/lock.sh
+
+clean:  ## remove what the targets above made, but not the demo's data
+	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+.PHONY: help demo test test-postgres-16 check lint format types arch setup setup-browser lock clean

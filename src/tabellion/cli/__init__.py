@@ -1,0 +1,5 @@
+"""The command line."""
+
+from tabellion.cli.root import main
+
+__all__ = ["main"]

@@ -1,0 +1,294 @@
+"""`licence`, `entity`, `user` and `table`: what an operator sets up and looks at."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, fail, on_database, show
+from tabellion.features import licences as use
+from tabellion.features.licences import Licence
+from tabellion.features.licences.store import Database
+from tabellion.features.tables import ProfileTable
+from tabellion.features.tables.store import load as load_tables
+from tabellion.features.tables.wire import table_v5
+from tabellion.kit.clock import utc_now
+
+licence = typer.Typer(no_args_is_help=True, help="Licences: the customers of this server, and their limits.")
+entity = typer.Typer(no_args_is_help=True, help="Entities: the brands or departments of a licence.")
+user = typer.Typer(no_args_is_help=True, help="API users: the applications that call the API.")
+table = typer.Typer(no_args_is_help=True, help="Profile tables, for inspection; the API creates and changes them.")
+
+Name = Annotated[str, typer.Argument(help="Name of the licence.")]
+Login = Annotated[str, typer.Argument(help="Login of the API user.")]
+
+
+@licence.command("create")
+def create_licence(
+    name: Name,
+    limits: Annotated[str, typer.Option(help="Preset: classic, current or unlimited.")] = "classic",
+    time_zone: Annotated[str, typer.Option(help="Time zone of its days and of moments without offset.")] = "UTC",
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create a licence."""
+
+    async def work(db: Database) -> Licence:
+        return await use.create_licence(db, name, utc_now(), preset=limits, time_zone=time_zone)
+
+    show(_flat(on_database(data_dir, database_url, work)), as_json=as_json)
+
+
+@licence.command("list")
+def list_licences(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """List the licences."""
+    found = on_database(data_dir, database_url, use.list_licences)
+    show([{"id": one.id, "name": one.name, "preset": one.preset, "timeZone": one.time_zone} for one in found],
+         as_json=as_json, title="licences")  # fmt: skip
+
+
+@licence.command("show")
+def show_licence(name: Name, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """Show a licence and its limits."""
+    show(_flat(on_database(data_dir, database_url, lambda db: use.get_licence(db, name))), as_json=as_json)
+
+
+@licence.command("limits")
+def change_limits(
+    name: Name,
+    preset: Annotated[str | None, typer.Option(help="Start from a preset: classic, current or unlimited.")] = None,
+    users: Annotated[int | None, typer.Option(help="API users at most; 0 or more.")] = None,
+    calls_per_minute: Annotated[int | None, typer.Option(help="Calls per minute.")] = None,
+    window_seconds: Annotated[int | None, typer.Option(help="Length of the 'minute', in seconds (for tests).")] = None,
+    on_excess: Annotated[str | None, typer.Option(help="slow-down or reject.")] = None,
+    max_wait_seconds: Annotated[int | None, typer.Option(help="Longest wait of a slowed-down call, in seconds.")] = None,
+    concurrent: Annotated[int | None, typer.Option(help="Calls at the same time.")] = None,
+    bulk_per_day: Annotated[int | None, typer.Option(help="Bulk calls per day.")] = None,
+    bulk_scope: Annotated[str | None, typer.Option(help="licence or table.")] = None,
+    max_bulk_file_bytes: Annotated[int | None, typer.Option(help="Largest file of a bulk call, in bytes.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="Time zone of its days.")] = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a licence's limits; what is not named stays."""
+    modes = {"slow-down": "SLOW_DOWN", "reject": "REJECT"}
+    scopes = {"licence": "LICENCE", "table": "TABLE"}
+    if on_excess is not None and on_excess not in modes:
+        fail(f"--on-excess is slow-down or reject, not '{on_excess}'")
+    if bulk_scope is not None and bulk_scope not in scopes:
+        fail(f"--bulk-scope is licence or table, not '{bulk_scope}'")
+    given: dict[str, Any] = {
+        "max_users": users,
+        "calls_per_minute": calls_per_minute,
+        "window_seconds": window_seconds,
+        "on_excess": modes.get(on_excess or ""),
+        "max_wait_seconds": max_wait_seconds,
+        "max_concurrent": concurrent,
+        "bulk_per_day": bulk_per_day,
+        "bulk_scope": scopes.get(bulk_scope or ""),
+        "max_bulk_file_bytes": max_bulk_file_bytes,
+    }
+    changes = {field: value for field, value in given.items() if value is not None}
+
+    async def work(db: Database) -> Licence:
+        return await use.change_limits(db, name, changes, utc_now(), preset=preset, time_zone=time_zone)
+
+    show(_flat(on_database(data_dir, database_url, work)), as_json=as_json)
+
+
+@licence.command("delete")
+def delete_licence(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Erase a licence with its users, tables and profiles. There is no way back."""
+    if not yes:
+        typer.confirm(f"Erase the licence '{name}' with all its profiles?", abort=True)
+    on_database(data_dir, database_url, lambda db: use.delete_licence(db, name, utc_now()))
+    show({"deleted": name}, as_json=as_json)
+
+
+@entity.command("create")
+def create_entity(
+    licence_name: Annotated[str, typer.Argument(metavar="LICENCE", help="Name of the licence.")],
+    name: Annotated[str, typer.Argument(help="Name of the entity.")],
+    comment: Annotated[str | None, typer.Option(help="A remark.")] = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create an entity."""
+
+    async def work(db: Database) -> use.Entity:
+        return await use.create_entity(db, licence_name, name, utc_now(), comment=comment)
+
+    show(on_database(data_dir, database_url, work), as_json=as_json)
+
+
+@entity.command("list")
+def list_entities(
+    licence_name: Annotated[str, typer.Argument(metavar="LICENCE")],
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the entities of a licence."""
+    found = on_database(data_dir, database_url, lambda db: use.list_entities(db, licence_name))
+    show(found, as_json=as_json, title="entities")
+
+
+@user.command("create")
+def create_user(
+    licence_name: Annotated[str, typer.Argument(metavar="LICENCE", help="Name of the licence.")],
+    login: Login,
+    rights: Annotated[list[str] | None, typer.Option(help="MODULE=r or MODULE=rw; repeat. Default: all rights.")] = None,
+    entities: Annotated[list[str] | None, typer.Option("--entity", help="May use this entity only; repeat.")] = None,
+    default_entity: Annotated[str | None, typer.Option(help="Its default entity; else the licence's first.")] = None,
+    application: Annotated[str | None, typer.Option(help="Name of the application.")] = None,
+    email: Annotated[str | None, typer.Option(help="Whom to tell.")] = None,
+    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")] = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create an API user and print its credentials, this once and never again."""
+    chosen = None if not rights else dict(_right(text) for text in rights)
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else None
+
+    async def work(db: Database) -> use.Credentials:
+        return await use.create_user(
+            db,
+            licence_name,
+            login,
+            utc_now(),
+            rights=chosen,
+            entities=entities or None,
+            default_entity=default_entity,
+            password=password,
+            application=application,
+            email=email,
+        )
+
+    show(on_database(data_dir, database_url, work), as_json=as_json)
+
+
+@user.command("list")
+def list_users(
+    licence_name: Annotated[str, typer.Argument(metavar="LICENCE")],
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the API users of a licence."""
+    found = on_database(data_dir, database_url, lambda db: use.list_users(db, licence_name))
+    show(found, as_json=as_json, title="API users")
+
+
+@user.command("rotate")
+def rotate_user(
+    licence_name: Annotated[str, typer.Argument(metavar="LICENCE")],
+    login: Login,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give an API user a new key and password; the old ones and its tokens end at once."""
+    found = on_database(data_dir, database_url, lambda db: use.rotate_user(db, licence_name, login, utc_now()))
+    show(found, as_json=as_json)
+
+
+@user.command("revoke")
+def revoke_user(
+    licence_name: Annotated[str, typer.Argument(metavar="LICENCE")],
+    login: Login,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """End an API user with its key, password and tokens, at once."""
+    on_database(data_dir, database_url, lambda db: use.revoke_user(db, licence_name, login, utc_now()))
+    show({"revoked": login}, as_json=as_json)
+
+
+@table.command("list")
+def list_tables(
+    licence_name: Annotated[str, typer.Argument(metavar="LICENCE")],
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the profile tables of a licence."""
+
+    async def work(db: Database) -> list[dict[str, Any]]:
+        found = await use.get_licence(db, licence_name)
+        names = {e.id: e.name for e in await use.list_entities(db, licence_name)}
+        return [
+            {
+                "id": str(t.id),
+                "name": t.name,
+                "entity": names[t.entity_id],
+                "attributes": len(t.definition.attributes),
+                "relation": f"{t.schema}.{t.relation}",
+            }
+            for t in await load_tables(db, found.id)
+        ]
+
+    show(on_database(data_dir, database_url, work), as_json=as_json, title="profile tables")
+
+
+@table.command("show")
+def show_table(
+    licence_name: Annotated[str, typer.Argument(metavar="LICENCE")],
+    name: Annotated[str, typer.Argument(help="Name or id of the table.")],
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the structure of a profile table, with the columns behind it."""
+
+    async def work(db: Database) -> ProfileTable | None:
+        found = await use.get_licence(db, licence_name)
+        for t in await load_tables(db, found.id):
+            if t.name.lower() == name.lower() or str(t.id) == name:
+                return t
+        return None
+
+    found = on_database(data_dir, database_url, work)
+    if found is None:
+        fail(f"the licence '{licence_name}' has no profile table '{name}'")
+    if as_json:
+        show(table_v5(found), as_json=True)
+        return
+    show([{"attribute": a.name, "type": a.type, "valueType": a.value_type, "column": a.column, "unique": a.unique,
+           "mandatory": a.mandatory} for a in found.definition.attributes], as_json=False, title=found.name)  # fmt: skip
+
+
+def _right(text: str) -> tuple[str, str]:
+    module, separator, level = text.partition("=")
+    if not separator:
+        fail(f"--rights expects MODULE=r or MODULE=rw, not '{text}'")
+    return module, level
+
+
+def _flat(found: Licence) -> dict[str, Any]:
+    limits = found.limits
+    return {
+        "id": found.id,
+        "name": found.name,
+        "timeZone": found.time_zone,
+        "preset": found.preset,
+        "users": limits.max_users,
+        "callsPerMinute": limits.calls_per_minute,
+        "windowSeconds": limits.window_seconds,
+        "onExcess": limits.on_excess.lower().replace("_", "-"),
+        "maxWaitSeconds": limits.max_wait_seconds,
+        "concurrent": limits.max_concurrent,
+        "bulkPerDay": limits.bulk_per_day,
+        "bulkScope": limits.bulk_scope.lower(),
+        "maxBulkFileBytes": limits.max_bulk_file_bytes,
+    }

@@ -1,0 +1,104 @@
+"""What the verbs share: options, output, a database to work on, and errors in one clear line."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import msgspec
+import psycopg
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tabellion.features.licences import AdminError
+from tabellion.features.licences.store import Database
+from tabellion.kit.problem import Problem
+from tabellion.platform.database.migrate import MigrationError
+from tabellion.server.api import PortInUse
+from tabellion.server.embedded import EmbeddedPostgresError
+from tabellion.server.supervisor import prepare_database
+from tabellion.settings import Settings, SettingsError
+
+T = TypeVar("T")
+console = Console()
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the server's data (TABELLION_DATA_DIR).")]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option("--database-url", help="An own PostgreSQL instead of the embedded one (TABELLION_DATABASE_URL)."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_EXPECTED = (AdminError, Problem, SettingsError, MigrationError, EmbeddedPostgresError, PortInUse)
+
+
+@contextmanager
+def clear_errors() -> Generator[None]:
+    """Turn what can be expected to fail into one line on the standard error stream and exit status 1."""
+    try:
+        yield
+    except _EXPECTED as error:
+        fail(str(error))
+    except psycopg.OperationalError as error:
+        fail(f"the database cannot be reached: {str(error).strip()}")
+    except PermissionError as error:
+        fail(f"{error.filename}: {error.strerror}")
+
+
+def fail(message: str) -> NoReturn:
+    """Print one line and leave with status 1."""
+    print(f"tabellion: {message}", file=sys.stderr)  # noqa: T201 - the command line speaks
+    raise typer.Exit(1)
+
+
+def settings_of(data_dir: Path | None, database_url: str | None, **overrides: Any) -> Settings:
+    """The settings of the environment and the options."""
+    return Settings.load(data_dir=data_dir, database_url=database_url, **overrides)
+
+
+def on_database(data_dir: Path | None, database_url: str | None, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Run `work` on the database, whether or not a server is running on it."""
+
+    async def connected(url: str) -> T:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True, application_name="tabellion cli") as db:
+            return await work(db)
+
+    with clear_errors(), ExitStack() as stack:
+        settings = settings_of(data_dir, database_url)
+        settings, _ = prepare_database(settings, stack, migrating=not settings.database_url)
+        return asyncio.run(connected(settings.database_url))
+    raise AssertionError
+
+
+def show(value: Any, *, as_json: bool, title: str = "") -> None:
+    """Print a record or a list of them, as JSON or for people."""
+    plain = msgspec.to_builtins(value)
+    if as_json:
+        print(json.dumps(plain, ensure_ascii=False))  # noqa: T201 - the command line speaks
+        return
+    rows: Sequence[dict[str, Any]] = plain if isinstance(plain, list) else [plain]
+    if not rows:
+        console.print(f"no {title}" if title else "nothing", style="dim")
+        return
+    if isinstance(plain, list):
+        table = Table(*rows[0], title=title or None, title_justify="left")
+        for row in rows:
+            table.add_row(*(_text(cell) for cell in row.values()))
+        console.print(table)
+        return
+    table = Table(show_header=False, box=None)
+    for name, cell in rows[0].items():
+        table.add_row(name, _text(cell))
+    console.print(table)
+
+
+def _text(cell: Any) -> str:
+    if cell is None:
+        return "-"
+    if isinstance(cell, dict):
+        return ", ".join(f"{name}={_text(value)}" for name, value in cell.items())  # pyright: ignore[reportUnknownVariableType] - plain values
+    if isinstance(cell, list):
+        return ", ".join(_text(value) for value in cell)  # pyright: ignore[reportUnknownVariableType] - plain values
+    return str(cell)

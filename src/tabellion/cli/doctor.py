@@ -1,0 +1,150 @@
+"""`tabellion doctor`: looks at what a server needs, and says what to do where something is missing."""
+
+import shutil
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import psycopg
+import typer
+
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
+from tabellion.platform.database.migrate import MigrationError, state
+from tabellion.server.api import PortInUse, check_port
+from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from tabellion.settings import Settings, unknown_variables
+
+_GIGABYTE = 1024**3
+_LITTLE_DISK_BYTES = 2 * _GIGABYTE
+_CLOCK_DRIFT_S = 2.0
+# The first releases with the fixes for ZIP64 confusion and for e-mail headers.
+_PATCHED = {(3, 11): 15, (3, 12): 13, (3, 13): 12, (3, 14): 3}
+
+
+class Finding(msgspec.Struct):
+    """One thing looked at. `state`: ok, warning or problem; `advice` says what to do."""
+
+    check: str
+    state: str
+    found: str
+    advice: str = ""
+
+
+def doctor(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """Check database, versions, permissions, disk, clock and port; exit status 1 when something is wrong."""
+    with clear_errors():
+        settings = settings_of(data_dir, database_url)
+        findings = list(_look(settings))
+        show(findings, as_json=as_json, title="doctor")
+    if any(finding.state == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _look(settings: Settings) -> Iterator[Finding]:
+    yield _python()
+    for name in unknown_variables():
+        yield Finding("environment", "warning", name, "no setting has this name; tabellion settings lists them")
+    if not settings.database_url:
+        yield from _data_dir(settings)
+    yield _port(settings)
+    yield from _database(settings)
+
+
+def _python() -> Finding:
+    version = sys.version_info
+    found = f"Python {version.major}.{version.minor}.{version.micro}"
+    patched = _PATCHED.get((version.major, version.minor), 0)
+    if version.micro < patched:
+        advice = f"lacks security fixes; install {version.major}.{version.minor}.{patched} or later"
+        return Finding("interpreter", "warning", found, advice)
+    return Finding("interpreter", "ok", found)
+
+
+def _data_dir(settings: Settings) -> Iterator[Finding]:
+    folder = settings.data_dir.absolute()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        probe = existing / ".tabellion-doctor"
+        probe.touch()
+        probe.unlink()
+        yield Finding("data directory", "ok", str(folder))
+    except OSError as error:
+        advice = "give this user the right to write there, or choose another with --data-dir"
+        yield Finding("data directory", "problem", f"{existing}: {error.strerror}", advice)
+    free = shutil.disk_usage(existing).free
+    little = free < _LITTLE_DISK_BYTES
+    advice = "less than 2 GB: make room before the database stops" if little else ""
+    yield Finding("disk", "warning" if little else "ok", f"{free / _GIGABYTE:.1f} GB free", advice)
+
+
+def _port(settings: Settings) -> Finding:
+    where = f"{settings.host}:{settings.port}"
+    try:
+        check_port(settings)
+    except PortInUse:
+        try:
+            with urllib.request.urlopen(f"http://{where}/health", timeout=2) as answer:
+                ours = answer.status == 200 and b'"up"' in answer.read(200)  # noqa: PLR2004 - the status of success
+        except (urllib.error.URLError, OSError, ValueError):
+            ours = False
+        if ours:
+            return Finding("port", "ok", f"{where}: a Tabellion serves here")
+        return Finding("port", "problem", f"{where}: in use by another program", "choose another with --port")
+    return Finding("port", "ok", f"{where} is free")
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    with ExitStack() as stack:
+        try:
+            url = settings.database_url
+            if not url:
+                if not (settings.data_dir / "postgres").exists():
+                    yield Finding("database", "ok", "not made yet; the first start of the server makes it")
+                    return
+                url = stack.enter_context(EmbeddedPostgres(settings.data_dir)).url
+            yield from _server(url)
+            yield _schema(url)
+        except EmbeddedPostgresError as error:
+            yield Finding("database", "problem", str(error), "see the log in the data directory's postgres/log")
+        except psycopg.OperationalError as error:
+            advice = "check the URL, that the server runs, and that it lets this machine and user in"
+            yield Finding("database", "problem", str(error).strip(), advice)
+        except MigrationError as error:
+            yield Finding("schema", "problem", str(error))
+
+
+def _server(url: str) -> Iterator[Finding]:
+    before = datetime.now(UTC)
+    with psycopg.connect(url, autocommit=True, connect_timeout=5) as db:
+        names = ("server_version", "server_encoding", "fsync", "full_page_writes", "synchronous_commit")
+        row: Any = db.execute(
+            "SELECT clock_timestamp(), current_setting('server_version'), current_setting('server_encoding'), "
+            "current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit')"
+        ).fetchone()
+    after = datetime.now(UTC)
+    clock, *values = row
+    found = dict(zip(names, values, strict=True))
+    yield Finding("database", "ok", f"PostgreSQL {found['server_version']}")
+    if found["server_encoding"] != "UTF8":
+        yield Finding("encoding", "problem", found["server_encoding"], "make the database anew with ENCODING 'UTF8'")
+    for name in ("fsync", "full_page_writes", "synchronous_commit"):
+        if found[name] == "off":
+            yield Finding(name, "problem", "off", f"a power cut would lose data: set {name} = on")
+    drift = max((before - clock).total_seconds(), (clock - after).total_seconds(), 0.0)
+    state_ = "ok" if drift < _CLOCK_DRIFT_S else "warning"
+    advice = "" if drift < _CLOCK_DRIFT_S else "set both clocks by NTP"
+    yield Finding("clock", state_, f"{drift:.1f} s apart from the database's", advice)
+
+
+def _schema(url: str) -> Finding:
+    found = state(url)
+    if found.is_current:
+        return Finding("schema", "ok", f"current ({len(found.applied)} migrations)")
+    if found.unknown or found.changed:
+        return Finding("schema", "problem", "made by another version", "install the version that made it")
+    return Finding("schema", "problem", f"{len(found.pending)} migrations behind", "run: tabellion migrate")

@@ -1,0 +1,117 @@
+"""The verbs of `tabellion`."""
+
+import json
+import sys
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+
+from tabellion import __version__
+from tabellion.cli import admin, demo, doctor
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, settings_of, show
+from tabellion.platform import jobs
+from tabellion.platform.database.migrate import migrate as migrate_schema
+from tabellion.platform.http import json_codec, openapi
+from tabellion.server.api import run_api
+from tabellion.server.calls import CALLS
+from tabellion.server.supervisor import prepare_database
+from tabellion.server.supervisor import serve as serve_everything
+from tabellion.server.worker import run_worker
+
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, help="Tabellion: a marketing-data and campaign server."
+)
+app.add_typer(admin.licence, name="licence")
+app.add_typer(admin.entity, name="entity")
+app.add_typer(admin.user, name="user")
+app.add_typer(admin.table, name="table")
+app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on (TABELLION_HOST).")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on (TABELLION_PORT).")]
+Workers = Annotated[int | None, typer.Option(help="API processes (TABELLION_WORKERS).")]
+
+
+@app.command()
+def serve(
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    migrate: Annotated[bool, typer.Option(help="Bring the schema of an own database up to date first.")] = False,
+) -> None:
+    """Run the API and the job worker, with the embedded database unless an own one is set."""
+    with clear_errors():
+        settings = settings_of(data_dir, database_url, host=host, port=port, workers=workers)
+
+        def say(message: str) -> None:
+            if sys.stderr.isatty():
+                console.print(message)
+            else:
+                print(json.dumps({"event": message, "level": "info"}), file=sys.stderr, flush=True)  # noqa: T201 - a log line
+
+        say(f"documentation at http://{settings.host}:{settings.port}/docs, data in {settings.data_dir.absolute()}")
+        serve_everything(settings, say, migrating=migrate)
+
+
+@app.command()
+def api(
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Run API processes only, on a database whose schema is current."""
+    with clear_errors(), ExitStack() as stack:
+        settings = settings_of(data_dir, database_url, host=host, port=port, workers=workers)
+        settings, _ = prepare_database(settings, stack, migrating=False)
+        run_api(settings)
+
+
+@app.command()
+def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """Run the job worker only, on a database whose schema is current."""
+    with clear_errors(), ExitStack() as stack:
+        settings, _ = prepare_database(settings_of(data_dir, database_url), stack, migrating=False)
+        run_worker(settings)
+
+
+@app.command()
+def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """Bring the database's schema up to date."""
+    with clear_errors(), ExitStack() as stack:
+        settings = settings_of(data_dir, database_url)
+        if not settings.database_url:
+            settings, _ = prepare_database(settings, stack)
+        applied = [f"{step.version:04d}_{step.name}" for step in migrate_schema(settings.database_url)]
+        if jobs.install(settings.database_url):
+            applied.append("jobs")
+        show({"applied": applied}, as_json=as_json)
+
+
+@app.command("openapi")
+def print_openapi() -> None:
+    """Print the OpenAPI document."""
+    print(json_codec.encode(openapi.document(CALLS, version=__version__)).decode())  # noqa: T201 - the command line speaks
+
+
+@app.command("settings")
+def list_settings(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """List the settings with their units, defaults and present values."""
+    with clear_errors():
+        show(settings_of(data_dir, database_url).described(), as_json=as_json, title="settings")
+
+
+@app.command()
+def version(as_json: AsJson = False) -> None:
+    """Print the version."""
+    show({"version": __version__}, as_json=as_json)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

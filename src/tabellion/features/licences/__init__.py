@@ -1,0 +1,61 @@
+"""Licences, their entities and API users; credentials."""
+
+from tabellion.features.licences.authentication import Authentication, Connections, Credential
+from tabellion.features.licences.errors import AdminError, Unauthorized, UsersLimit
+from tabellion.features.licences.model import (
+    MODULES,
+    PRESETS,
+    ApiUser,
+    Credentials,
+    Entity,
+    Licence,
+    LicenceLimits,
+)
+from tabellion.features.licences.service import (
+    TOKEN_GRACE,
+    cached_caller,
+    change_limits,
+    create_entity,
+    create_licence,
+    create_user,
+    delete_licence,
+    find_caller,
+    get_licence,
+    list_entities,
+    list_licences,
+    list_users,
+    resolve_entity,
+    revoke_user,
+    rotate_user,
+)
+
+__all__ = [
+    "MODULES",
+    "PRESETS",
+    "TOKEN_GRACE",
+    "AdminError",
+    "ApiUser",
+    "Authentication",
+    "Connections",
+    "Credential",
+    "Credentials",
+    "Entity",
+    "Licence",
+    "LicenceLimits",
+    "Unauthorized",
+    "UsersLimit",
+    "cached_caller",
+    "change_limits",
+    "create_entity",
+    "create_licence",
+    "create_user",
+    "delete_licence",
+    "find_caller",
+    "get_licence",
+    "list_entities",
+    "list_licences",
+    "list_users",
+    "resolve_entity",
+    "revoke_user",
+    "rotate_user",
+]

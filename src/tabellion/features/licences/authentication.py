@@ -1,0 +1,130 @@
+"""From the words of a request to a credential that the gate can look up; wrong passwords and guesses are throttled."""
+
+import base64
+import binascii
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple, Protocol
+
+from psycopg import AsyncConnection
+
+from tabellion.features.licences import store
+from tabellion.features.licences.errors import AuthThrottled, Unauthorized
+from tabellion.features.licences.passwords import PasswordChecks
+from tabellion.kit import keys
+
+# Per minute. A person mistypes a few times; an address may be a whole company behind one proxy.
+MAX_USER_FAILURES = 10
+MAX_ADDRESS_FAILURES = 50
+WINDOW = timedelta(minutes=1)
+
+
+class Credential(NamedTuple):
+    """What the gate looks up: `k` and `t` by digest, `u` by user id and credential version."""
+
+    kind: Literal["k", "t", "u"]
+    digest: bytes = b""
+    user_id: int = 0
+    version: int = 0
+    basic: str = ""
+
+
+class Connections(Protocol):
+    """Where a connection for the rare look-ups comes from."""
+
+    def connection(self) -> AbstractAsyncContextManager[AsyncConnection[tuple[Any, ...]]]:
+        """A connection in autocommit mode."""
+        ...
+
+
+class Authentication:
+    """Reads credentials for one process."""
+
+    def __init__(self, connections: Connections, clock: Callable[[], datetime]) -> None:
+        self._connections = connections
+        self._clock = clock
+        self._checks = PasswordChecks()
+
+    async def read(self, authorization: str | None, address: str) -> Credential:
+        """The credential of an Authorization header: a bare API key, Bearer (token or key), or Basic.
+
+        Raises `Unauthorized` (auth.missing, auth.invalid) and `AuthThrottled`.
+        """
+        if authorization is None or not authorization.strip():
+            raise Unauthorized("credentials are missing: send Authorization: Bearer <access token>", "auth.missing")
+        scheme, _, rest = authorization.strip().partition(" ")
+        match scheme.lower():
+            case "bearer":
+                return await self._secret(rest.strip(), address)
+            case "basic":
+                return await self._basic(rest.strip(), address)
+            case _ if not rest:
+                return await self._secret(scheme, address)
+            case _:
+                raise Unauthorized("the scheme of Authorization is Bearer or Basic")
+
+    async def key(self, authorization: str | None, address: str) -> Credential:
+        """The credential of `GET /auth/token`, which takes API keys only. Raises as `read`."""
+        credential = await self.read(authorization, address)
+        if credential.kind != "k":
+            raise Unauthorized("an access token is given for an API key: send Authorization: <api key>")
+        return credential
+
+    async def password(self, licence: str, login: str, password: str, address: str) -> Credential:
+        """The credential of a licence's API user by password. Raises as `read`."""
+        whole = f"{licence}/{login}:{password}"
+        known = self._checks.remembered(whole)
+        if known is not None:
+            return Credential("u", user_id=known[0], version=known[1], basic=whole)
+        subjects = [f"address:{address}", f"user:{licence.lower()}/{login.lower()}"[:200]]
+        now = self._clock()
+        async with self._connections.connection() as db:
+            _throttle(await store.failures(db, subjects, now - WINDOW))
+            user = await store.password_user(db, licence, login)
+        if not await self._checks.matches(user.password_hash if user else None, password) or user is None:
+            await self._fail(subjects)
+            raise Unauthorized("licence, login or password is wrong")
+        self._checks.remember(whole, user.user_id, user.credential_version)
+        return Credential("u", user_id=user.user_id, version=user.credential_version, basic=whole)
+
+    async def refused(self, credential: Credential, address: str) -> Unauthorized:
+        """The refusal of a credential that the gate does not know; the attempt is counted. Raises `AuthThrottled`."""
+        if credential.kind == "u":
+            # Rotated or revoked since the password was checked.
+            self._checks.forget(credential.basic)
+            return Unauthorized("licence, login or password is wrong")
+        await self._fail([f"address:{address}"])
+        return Unauthorized("the credentials are not known, or were revoked")
+
+    async def _secret(self, secret: str, address: str) -> Credential:
+        if keys.looks_right(secret, keys.KEY_PREFIX):
+            return Credential("k", keys.digest(secret))
+        if keys.looks_right(secret, keys.TOKEN_PREFIX):
+            return Credential("t", keys.digest(secret))
+        await self._fail([f"address:{address}"])
+        raise Unauthorized("the credentials are not known, or were revoked")
+
+    async def _basic(self, encoded: str, address: str) -> Credential:
+        try:
+            text = base64.b64decode(encoded, validate=True).decode("utf-8")
+        except (binascii.Error, UnicodeDecodeError, ValueError):
+            raise Unauthorized("Basic credentials are base64 of licence/login:password") from None
+        user, colon, password = text.partition(":")
+        licence, slash, login = user.partition("/")
+        if not colon or not slash or "\x00" in text:
+            raise Unauthorized("Basic credentials are base64 of licence/login:password")
+        return await self.password(licence, login, password, address)
+
+    async def _fail(self, subjects: list[str]) -> None:
+        now = self._clock()
+        async with self._connections.connection() as db:
+            _throttle(await store.record_failure(db, subjects, now, now - WINDOW))
+
+
+def _throttle(failures: dict[str, int]) -> None:
+    """Raises `AuthThrottled` when a subject has failed too often within the window."""
+    for subject, count in failures.items():
+        limit = MAX_ADDRESS_FAILURES if subject.startswith("address:") else MAX_USER_FAILURES
+        if count > limit:
+            raise AuthThrottled(int(WINDOW.total_seconds()))

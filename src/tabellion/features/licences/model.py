@@ -1,0 +1,89 @@
+"""Licences, entities, API users: records and rules."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+MODULES = ("structure", "profiles", "custom-data", "bulk", "campaigns", "webhooks", "administration")
+ALL_RIGHTS: dict[str, str] = dict.fromkeys(MODULES, "rw")
+
+Mode = Literal["SLOW_DOWN", "REJECT"]
+
+
+class LicenceLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The usage limits of a licence; None is no limit. `calls_per_minute` is per `window_seconds` (60 unless for tests)."""
+
+    max_users: int | None = 5
+    calls_per_minute: int | None = 60
+    window_seconds: int = 60
+    on_excess: Mode = "SLOW_DOWN"
+    max_wait_seconds: int = 25
+    max_concurrent: int | None = 5
+    bulk_per_day: int | None = 12
+    bulk_scope: Literal["LICENCE", "TABLE"] = "LICENCE"
+    max_bulk_file_bytes: int = 100 * 1024 * 1024
+
+
+PRESETS = {
+    "classic": LicenceLimits(),
+    "current": LicenceLimits(calls_per_minute=100, bulk_per_day=24, bulk_scope="TABLE"),
+    "unlimited": LicenceLimits(max_users=None, calls_per_minute=None, max_concurrent=None, bulk_per_day=None),
+}
+
+
+class Licence(msgspec.Struct, frozen=True):
+    """A licence: a customer of this server."""
+
+    id: int
+    name: str
+    time_zone: str
+    preset: str
+    limits: LicenceLimits
+    created_at: datetime
+
+
+class Entity(msgspec.Struct, frozen=True):
+    """A brand or department of a licence."""
+
+    id: int
+    name: str
+    comment: str | None
+
+
+class ApiUser(msgspec.Struct, frozen=True, rename="camel"):
+    """An API user. `entities` None: every entity of the licence."""
+
+    id: int
+    login: str
+    rights: dict[str, str]
+    entities: list[str] | None
+    default_entity: str | None
+    created_at: datetime
+
+
+class Credentials(msgspec.Struct, frozen=True, rename="camel"):
+    """What is shown once, when an API user is created or its credentials are rotated."""
+
+    licence: str
+    login: str
+    password: str
+    api_key: str
+
+
+class PasswordUser(msgspec.Struct, frozen=True):
+    """What the check of a password needs."""
+
+    user_id: int
+    credential_version: int
+    password_hash: str
+
+
+def check_rights(rights: dict[str, Any]) -> str | None:
+    """What is wrong with rights, or None."""
+    for module, level in rights.items():
+        if module not in MODULES:
+            return f"there is no module '{module}'; modules: {', '.join(MODULES)}"
+        if level not in {"r", "rw"}:
+            return f"the right of '{module}' is r or rw, not '{level}'"
+    return None

@@ -1,0 +1,196 @@
+"""The SQL of licences, entities, API users and tokens."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection, sql
+from psycopg.types.json import Jsonb
+
+from tabellion.features.licences.model import ApiUser, Entity, Licence, LicenceLimits, PasswordUser
+
+Database = AsyncConnection[tuple[Any, ...]]
+_LIMITS = LicenceLimits.__struct_fields__
+_LIMIT_COLUMNS = sql.SQL(", ").join(map(sql.Identifier, _LIMITS))
+_LICENCE = sql.SQL("SELECT id, name, time_zone, preset, created_at, {} FROM tabellion.licence").format(_LIMIT_COLUMNS)
+_USERS = """
+SELECT u.id, u.login, u.rights,
+    (SELECT array_agg(e.name ORDER BY e.name) FROM tabellion.entity e WHERE e.id = ANY (u.entity_ids)), d.name, u.created_at
+FROM tabellion.api_user u LEFT JOIN tabellion.entity d ON d.id = u.default_entity_id
+WHERE u.licence_id = %s ORDER BY lower(u.login)
+"""
+_CALLER = """
+SELECT l.name, l.time_zone, u.login, u.rights, u.entity_ids, u.default_entity_id,
+    (SELECT coalesce(json_agg(json_build_array(e.id, e.name, e.comment) ORDER BY lower(e.name)), '[]'::json)
+     FROM tabellion.entity e WHERE e.licence_id = l.id)
+FROM tabellion.api_user u JOIN tabellion.licence l ON l.id = u.licence_id WHERE u.id = %s
+"""
+_FAILED = """
+INSERT INTO tabellion.auth_failure AS f (subject, failures, since)
+SELECT s, 1, %(now)s FROM unnest(%(subjects)s::text[]) s ORDER BY s
+ON CONFLICT (subject) DO UPDATE SET
+    failures = CASE WHEN f.since > %(since)s THEN f.failures + 1 ELSE 1 END,
+    since = CASE WHEN f.since > %(since)s THEN f.since ELSE EXCLUDED.since END
+RETURNING f.subject, f.failures
+"""
+
+
+async def licences(db: Database) -> list[Licence]:
+    """All licences by name."""
+    cursor = await db.execute(_LICENCE + sql.SQL(" ORDER BY lower(name)"))
+    return [_licence(row) for row in await cursor.fetchall()]
+
+
+async def licence(db: Database, name: str) -> Licence | None:
+    """One licence by its name, whatever the case; its row is locked inside a transaction."""
+    cursor = await db.execute(_LICENCE + sql.SQL(" WHERE lower(name) = lower(%s) FOR UPDATE"), (name,))
+    row = await cursor.fetchone()
+    return None if row is None else _licence(row)
+
+
+async def insert_licence(db: Database, name: str, time_zone: str, preset: str, limits: LicenceLimits, now: datetime) -> int:
+    """Enter a licence and make its schema with the consent history. Raises UniqueViolation."""
+    query = sql.SQL(
+        "INSERT INTO tabellion.licence (name, time_zone, preset, created_at, {}) VALUES (%s, %s, %s, %s, {}) RETURNING id"
+    ).format(_LIMIT_COLUMNS, sql.SQL(", ").join(sql.Placeholder() * len(_LIMITS)))
+    cursor = await db.execute(query, (name, time_zone, preset, now, *(getattr(limits, field) for field in _LIMITS)))
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
+    schema = sql.Identifier(f"l{row[0]:d}")
+    await db.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
+    await db.execute(
+        sql.SQL(
+            "CREATE TABLE {}.consent (table_id integer NOT NULL, profile_id bigint NOT NULL, subscription integer NOT NULL, "
+            "subscribed boolean NOT NULL, moment timestamptz NOT NULL, source text NOT NULL, way text, "
+            "collected_at timestamptz, user_id integer)"
+        ).format(schema)
+    )
+    await db.execute(sql.SQL("CREATE INDEX consent_profile ON {}.consent (table_id, profile_id, moment)").format(schema))
+    return row[0]
+
+
+async def update_limits(db: Database, licence_id: int, preset: str, limits: LicenceLimits, time_zone: str) -> None:
+    """Set a licence's limits and time zone."""
+    sets = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(field)) for field in _LIMITS)
+    query = sql.SQL("UPDATE tabellion.licence SET preset = %s, time_zone = %s, {} WHERE id = %s").format(sets)
+    await db.execute(query, (preset, time_zone, *(getattr(limits, field) for field in _LIMITS), licence_id))
+
+
+async def delete_licence(db: Database, licence_id: int) -> None:
+    """Erase a licence with everything it has."""
+    await db.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(f"l{licence_id:d}")))
+    await db.execute("DELETE FROM tabellion.licence WHERE id = %s", (licence_id,))
+
+
+async def bump(db: Database, licence_id: int) -> None:
+    """Tell every process, through the gate, that users or entities have changed."""
+    await db.execute("UPDATE tabellion.licence SET catalogue_version = catalogue_version + 1 WHERE id = %s", (licence_id,))
+
+
+async def entities(db: Database, licence_id: int) -> list[Entity]:
+    """The entities of a licence, by name."""
+    query = "SELECT id, name, comment FROM tabellion.entity WHERE licence_id = %s ORDER BY lower(name)"
+    cursor = await db.execute(query, (licence_id,))
+    return [Entity(*row) for row in await cursor.fetchall()]
+
+
+async def insert_entity(db: Database, licence_id: int, name: str, comment: str | None, now: datetime) -> int:
+    """Enter an entity. Raises UniqueViolation."""
+    cursor = await db.execute(
+        "INSERT INTO tabellion.entity (licence_id, name, comment, created_at) VALUES (%s, %s, %s, %s) RETURNING id",
+        (licence_id, name, comment, now),
+    )
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - as above
+    return row[0]
+
+
+async def users(db: Database, licence_id: int) -> list[ApiUser]:
+    """The API users of a licence, by login."""
+    cursor = await db.execute(_USERS, (licence_id,))
+    return [ApiUser(*row) for row in await cursor.fetchall()]
+
+
+async def count_users(db: Database, licence_id: int) -> int:
+    """How many API users a licence has."""
+    cursor = await db.execute("SELECT count(*) FROM tabellion.api_user WHERE licence_id = %s", (licence_id,))
+    row = await cursor.fetchone()
+    return 0 if row is None else row[0]
+
+
+async def insert_user(db: Database, licence_id: int, values: Mapping[str, Any]) -> int:
+    """Enter an API user. Raises UniqueViolation."""
+    cursor = await db.execute(
+        "INSERT INTO tabellion.api_user (licence_id, login, application, email, rights, entity_ids, default_entity_id, "
+        "api_key_hash, password_hash, created_at) VALUES (%(licence)s, %(login)s, %(application)s, %(email)s, %(rights)s, "
+        "%(entity_ids)s, %(default_entity_id)s, %(key_hash)s, %(password_hash)s, %(now)s) RETURNING id",
+        {**values, "licence": licence_id, "rights": Jsonb(values["rights"])},
+    )
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - as above
+    return row[0]
+
+
+async def rotate(db: Database, licence_id: int, login: str, key_hash: bytes, password_hash: str) -> int | None:
+    """Give an API user new credentials and end its tokens; None when there is no such user."""
+    cursor = await db.execute(
+        "WITH u AS (UPDATE tabellion.api_user SET api_key_hash = %s, password_hash = %s, "
+        "credential_version = credential_version + 1 WHERE licence_id = %s AND lower(login) = lower(%s) RETURNING id), "
+        "t AS (DELETE FROM tabellion.access_token t USING u WHERE t.user_id = u.id) SELECT id FROM u",
+        (key_hash, password_hash, licence_id, login),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def delete_user(db: Database, licence_id: int, login: str) -> int | None:
+    """Revoke an API user with its tokens; None when there is no such user."""
+    query = "DELETE FROM tabellion.api_user WHERE licence_id = %s AND lower(login) = lower(%s) RETURNING id"
+    cursor = await db.execute(query, (licence_id, login))
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def caller(db: Database, user_id: int) -> tuple[Any, ...] | None:
+    """What a `Caller` is made of, in one statement."""
+    cursor = await db.execute(_CALLER, (user_id,), prepare=True)
+    return await cursor.fetchone()
+
+
+async def password_user(db: Database, licence_name: str, login: str) -> PasswordUser | None:
+    """What the check of a password needs."""
+    cursor = await db.execute(
+        "SELECT u.id, u.credential_version, u.password_hash FROM tabellion.api_user u "
+        "JOIN tabellion.licence l ON l.id = u.licence_id WHERE lower(l.name) = lower(%s) AND lower(u.login) = lower(%s)",
+        (licence_name, login),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else PasswordUser(*row)
+
+
+async def insert_token(db: Database, token_hash: bytes, user_id: int, expires_at: datetime) -> None:
+    """Keep the hash of an access token."""
+    await db.execute(
+        "INSERT INTO tabellion.access_token (hash, user_id, expires_at) VALUES (%s, %s, %s)",
+        (token_hash, user_id, expires_at),
+        prepare=True,
+    )
+
+
+async def failures(db: Database, subjects: list[str], since: datetime) -> dict[str, int]:
+    """Failed attempts since a moment, by subject."""
+    query = "SELECT subject, failures FROM tabellion.auth_failure WHERE subject = ANY (%s) AND since > %s"
+    cursor = await db.execute(query, (subjects, since))
+    return dict(await cursor.fetchall())
+
+
+async def record_failure(db: Database, subjects: list[str], now: datetime, since: datetime) -> dict[str, int]:
+    """Count a failed attempt; returns the new numbers."""
+    cursor = await db.execute(_FAILED, {"subjects": subjects, "now": now, "since": since})
+    return dict(await cursor.fetchall())
+
+
+def _licence(row: tuple[Any, ...]) -> Licence:
+    limits = msgspec.convert(dict(zip(_LIMITS, row[5:], strict=True)), LicenceLimits)
+    return Licence(row[0], row[1], row[2], row[3], limits, row[4])

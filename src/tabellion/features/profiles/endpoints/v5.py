@@ -1,0 +1,199 @@
+"""The v5 profile calls (contract, section 12): JSON, attributes as one flat object."""
+
+from tabellion.features.profiles import service, wire
+from tabellion.features.profiles.endpoints import examples
+from tabellion.features.profiles.endpoints.v4 import PROFILE
+from tabellion.features.profiles.model import Written
+from tabellion.features.profiles.reading import Reader
+from tabellion.features.tables import ENTITY, TABLE, ProfileTable
+from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
+
+_PATH = "/v5/entities/{e}/profile-tables/{t}/profiles"
+_ONE = _PATH + "/{p}"
+FILTER = (
+    Parameter("filter", "a condition, see the guide to the filter language", 'lastName = "Vos"'),
+    Parameter("sort", "attributes, `-` in front for descending; nulls last", "lastName,-updateMoment"),
+    Parameter("limit", "most profiles of a page: default 100, at most 1000", "10", schema={"type": "integer"}),
+    Parameter("cursor", "`nextCursor` of the page before", ""),
+)
+
+
+async def put_profile(call: Incoming) -> Answer:
+    """Create or update the profile that owns the key."""
+
+    async def work(table: ProfileTable) -> Answer:
+        reader = wire.read_profile5(Reader(table, call.caller.time_zone), call.body)
+        written = await service.put_by_body_key(call, table, reader, call.body.key)
+        return _written(call, written)
+
+    return await service.on_table(call, work)
+
+
+async def get_profile(call: Incoming) -> Answer:
+    """Read one profile."""
+
+    async def work(table: ProfileTable) -> Answer:
+        profile = await service.get(call, table)
+        return Answer(200, wire.profile5_out(table, profile), etag=service.etag(table, profile))
+
+    return await service.on_table(call, work)
+
+
+async def list_profiles(call: Incoming) -> Answer:
+    """One page of the profiles that satisfy a filter."""
+
+    async def work(table: ProfileTable) -> Answer:
+        profiles, cursor = await service.page(call, table)
+        return Answer(200, wire.Profiles5Out([wire.profile5_out(table, p) for p in profiles], cursor))
+
+    return await service.on_table(call, work)
+
+
+async def patch_profile(call: Incoming) -> Answer:
+    """Change a profile."""
+
+    async def work(table: ProfileTable) -> Answer:
+        reader = wire.read_profile5(Reader(table, call.caller.time_zone), call.body)
+        return _written(call, await service.patch(call, table, reader))
+
+    return await service.on_table(call, work)
+
+
+async def delete_profile(call: Incoming) -> Answer:
+    """Delete a profile."""
+
+    async def work(table: ProfileTable) -> Answer:
+        await service.delete(call, table)
+        return Answer(204)
+
+    return await service.on_table(call, work)
+
+
+async def list_consents(call: Incoming) -> Answer:
+    """Read the consent history of a profile."""
+
+    async def work(table: ProfileTable) -> Answer:
+        return Answer(200, wire.consents_out(*await service.consents(call, table)))
+
+    return await service.on_table(call, work)
+
+
+def _written(call: Incoming, written: Written) -> Answer:
+    body = wire.ProfileId(written.profile_id)
+    if written.outcome != "CREATED":
+        return Answer(200, body)
+    path = call.path
+    return Answer(201, body, location=f"/v5/entities/{path['e']}/profile-tables/{path['t']}/profiles/{written.profile_id}")
+
+
+CALLS = (
+    Call(
+        id="profiles.v5.put",
+        method="PUT",
+        path=_PATH,
+        category="profiles",
+        module="profiles",
+        summary="Create or update a profile by key",
+        description=(
+            "`key` names exactly one unique attribute and alone identifies the profile. Attributes that are not sent "
+            "stay, null clears. A different value of the key's attribute in `attributes` changes the key on update."
+        ),
+        handler=put_profile,
+        parameters=(ENTITY, TABLE),
+        statuses={201: "The profile was created.", 200: "The profile was updated, or was already as asked."},
+        conflicts=("attribute.notUnique",),
+        etag=True,
+        body=wire.ProfileKeyIn,
+        body_example=examples.PROFILE5_IN,
+        answer=wire.ProfileId,
+        answer_example=examples.PROFILE_ID,
+    ),
+    Call(
+        id="profiles.v5.list",
+        method="GET",
+        path=_PATH,
+        category="profiles",
+        module="profiles",
+        summary="List profiles",
+        description=(
+            "A page of the profiles that satisfy the filter. Any other query parameter is an equality on an attribute "
+            "(`lastName=Vos`), all must hold. The last page has `nextCursor` null."
+        ),
+        handler=list_profiles,
+        parameters=(ENTITY, TABLE, *FILTER),
+        statuses={200: "A page of profiles."},
+        answer=wire.Profiles5Out,
+        answer_example={"profiles": [examples.PROFILE5_OUT], "nextCursor": None},
+    ),
+    Call(
+        id="profiles.v5.get",
+        method="GET",
+        path=_ONE,
+        category="profiles",
+        module="profiles",
+        summary="Read a profile",
+        handler=get_profile,
+        parameters=(ENTITY, TABLE, PROFILE),
+        statuses={200: "The profile."},
+        etag=True,
+        answer=wire.Profile5Out,
+        answer_example=examples.PROFILE5_OUT,
+    ),
+    Call(
+        id="profiles.v5.patch",
+        method="PATCH",
+        path=_ONE,
+        category="profiles",
+        module="profiles",
+        summary="Change a profile",
+        description="Only what is sent changes; null clears an attribute. The profile must exist.",
+        handler=patch_profile,
+        parameters=(ENTITY, TABLE, PROFILE),
+        statuses={200: "The profile was updated, or was already as asked."},
+        conflicts=("attribute.notUnique",),
+        etag=True,
+        body=wire.ProfilePatchIn,
+        body_types=("application/merge-patch+json",),
+        body_example=examples.PROFILE5_PATCH,
+        answer=wire.ProfileId,
+        answer_example=examples.PROFILE_ID,
+    ),
+    Call(
+        id="profiles.v5.delete",
+        method="DELETE",
+        path=_ONE,
+        category="profiles",
+        module="profiles",
+        summary="Delete a profile",
+        description="The profile, its choices and their history are erased.",
+        handler=delete_profile,
+        parameters=(ENTITY, TABLE, PROFILE),
+        statuses={204: "The profile is deleted."},
+        etag=True,
+    ),
+    Call(
+        id="profiles.v5.consents",
+        method="GET",
+        path=_ONE + "/consents",
+        category="profiles",
+        module="profiles",
+        summary="Read the consent history of a profile",
+        description="Every recorded change of a subscription, newest first, with its source, way and date (at most 1000).",
+        handler=list_consents,
+        parameters=(ENTITY, TABLE, PROFILE),
+        statuses={200: "The changes of consent."},
+        answer=wire.ConsentsOut,
+        answer_example={
+            "consents": [
+                {
+                    "subscription": "Newsletter",
+                    "subscribe": True,
+                    "moment": "2027-03-01T08:15:00.000Z",
+                    "source": "webshop",
+                    "way": "api",
+                    "date": "2027-03-01T08:15:00.000Z",
+                }
+            ]
+        },
+    ),
+)

@@ -1,0 +1,70 @@
+"""A profile as it is read, and a change to one as it is asked for."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from tabellion.features.tables import Attribute, Segmentation, Subscription
+
+DEFAULT_SOURCE = "api"
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """The recorded choice for one subscription; all None where there is none."""
+
+    subscribed: bool | None
+    moment: datetime | None
+    source: str | None
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """One row. `values`, `choices` and `memberships` follow the order of the table's definition.
+
+    A membership is True or None (SIMPLE), or the number of a category or None (EXCLUSIVE).
+    """
+
+    id: int
+    created_at: datetime
+    updated_at: datetime
+    values: tuple[Any, ...]
+    choices: tuple[Choice, ...]
+    memberships: tuple[Any, ...]
+
+
+class Collection(msgspec.Struct, frozen=True):
+    """Where a change of consent comes from (`dataCollectionInformation`)."""
+
+    source: str = DEFAULT_SOURCE
+    way: str | None = None
+    collected_at: datetime | None = None
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What a call wants a profile to become; what is not named stays.
+
+    `values`: parsed column values; `choices`: True or False; `memberships`: True, a category's number, or None.
+    """
+
+    values: tuple[tuple[Attribute, Any], ...]
+    choices: tuple[tuple[Subscription, bool], ...]
+    memberships: tuple[tuple[Segmentation, Any], ...]
+    collection: Collection
+
+
+class Consent(msgspec.Struct, frozen=True):
+    """One entry of a profile's consent history, newest first."""
+
+    subscription: int
+    subscribed: bool
+    moment: datetime
+    source: str
+    way: str | None
+    collected_at: datetime | None
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What a write did; `profile_id` is the profile's in every case."""
+
+    profile_id: int
+    outcome: Literal["CREATED", "UPDATED", "UNCHANGED"]

@@ -1,0 +1,154 @@
+"""From a body to a `Change`: names are looked up, values parsed, and every error is reported, in document order."""
+
+from typing import Any, NamedTuple
+
+from tabellion.features.profiles.model import Change, Collection
+from tabellion.features.tables import (
+    TECHNICAL_NAMES,
+    Attribute,
+    BadValue,
+    ProfileTable,
+    Segmentation,
+    Subscription,
+    parse_flag,
+    parse_moment,
+    parse_value,
+)
+from tabellion.kit.problem import FieldError, Invalid
+
+MAX_SOURCE_LENGTH = 255
+
+
+class Item(NamedTuple):
+    """A named value of the body and where it stands."""
+
+    path: str
+    name: str
+    value: Any
+
+
+class Reader:
+    """Collects the parts of one body, and its errors."""
+
+    def __init__(self, table: ProfileTable, zone: Any) -> None:
+        self._table = table
+        self._zone = zone
+        self._named: set[int] = set()
+        self.errors: list[FieldError] = []
+        self.values: dict[int, tuple[Attribute, Any]] = {}
+        self.choices: dict[int, tuple[Subscription, bool]] = {}
+        self.memberships: dict[int, tuple[Segmentation, Any]] = {}
+        self.collection = Collection()
+        self.profile_id: int | None = None
+
+    def attribute(self, item: Item) -> None:
+        """Take one attribute; technical ones are ignored, but the id is remembered for matching."""
+        name = item.name.lower()
+        if name in TECHNICAL_NAMES:
+            if name == "profileid":
+                self.profile_id = _as_id(item.value)
+            return
+        attribute = self._table.attributes_by_name.get(name)
+        if attribute is None:
+            self.refuse(item.path, "attribute.unknown", f"the table has no attribute '{item.name}'")
+            return
+        if attribute.number in self._named:
+            self.refuse(item.path, "attribute.duplicate", f"attribute '{attribute.name}' stands here twice")
+            return
+        self._named.add(attribute.number)
+        try:
+            value = parse_value(attribute, item.value, self._zone)
+        except BadValue as error:
+            self.refuse(item.path, error.code, f"attribute '{attribute.name}' {error}")
+            return
+        if value is None and attribute.mandatory:
+            self.refuse(item.path, "attribute.mandatory", f"attribute '{attribute.name}' is mandatory: it cannot be null")
+            return
+        self.values[attribute.number] = (attribute, value)
+
+    def subscription(self, item: Item) -> None:
+        """Take one choice. Null records nothing: it is what a read answers where no choice is recorded."""
+        subscription = self._table.subscriptions_by_name.get(item.name.lower())
+        if subscription is None:
+            self.refuse(item.path, "subscription.unknown", f"the table has no subscription '{item.name}'")
+            return
+        if item.value is None:
+            return
+        try:
+            self.choices[subscription.number] = (subscription, parse_flag(item.value))
+        except BadValue as error:
+            self.refuse(item.path, error.code, f"subscription '{subscription.name}' {error}")
+
+    def segmentation(self, path: str, name: str, *, belongs: Any, category: Any) -> None:
+        """Take one membership; see `membership`."""
+        segmentation = self._table.segmentations_by_name.get(name.lower())
+        if segmentation is None:
+            self.refuse(path, "segmentation.unknown", f"the table has no segmentation '{name}'")
+            return
+        try:
+            self.memberships[segmentation.number] = (segmentation, membership(segmentation, belongs, category))
+        except BadValue as error:
+            self.refuse(path, error.code, f"segmentation '{segmentation.name}' {error}")
+
+    def collected(self, path: str, source: str | None, way: str | None, date: str | None) -> None:
+        """Take the collection information."""
+        moment = None
+        for name, text in (("source", source), ("way", way)):
+            if text is not None and len(text) > MAX_SOURCE_LENGTH:
+                self.refuse(f"{path}.{name}", "attribute.value", f"'{name}' is over {MAX_SOURCE_LENGTH} characters")
+        try:
+            moment = parse_moment(date, self._zone)
+        except BadValue as error:
+            self.refuse(f"{path}.date", "attribute.type", f"'date' {error}")
+        self.collection = Collection(source or self.collection.source, way, moment)
+
+    def collected_from(self) -> Collection:
+        """The collection information alone. Raises `Invalid`."""
+        if self.errors:
+            raise Invalid(self.errors)
+        return self.collection
+
+    def change(self) -> Change:
+        """The change asked for. Raises `Invalid` with every error found."""
+        collection = self.collected_from()
+        return Change(
+            tuple(self.values.values()), tuple(self.choices.values()), tuple(self.memberships.values()), collection
+        )
+
+    def missing(self, *, also: Attribute | None = None) -> list[FieldError]:
+        """The mandatory attributes that a new profile would lack; `also` is given by the path or the key."""
+        given = self._named | ({also.number} if also else set())
+        return [
+            FieldError("attributes", "attribute.mandatory", f"attribute '{attribute.name}' is mandatory")
+            for attribute in self._table.definition.attributes
+            if attribute.mandatory and attribute.number not in given
+        ]
+
+    def refuse(self, path: str, code: str, message: str) -> None:
+        """Note an error."""
+        self.errors.append(FieldError(path, code, message))
+
+
+def membership(segmentation: Segmentation, belongs: Any, category: Any) -> Any:
+    """The stored form of a membership. Raises `BadValue`, for categories with code `segmentation.category`.
+
+    SIMPLE: whether the profile belongs (a category is ignored). EXCLUSIVE: the category, unless `belongs` says no.
+    """
+    if belongs is None:
+        return None
+    if segmentation.type == "SIMPLE":
+        return parse_flag(belongs) or None
+    if belongs is False:
+        return None
+    names = {c.name.lower(): c.number for c in segmentation.categories}
+    number = names.get(category.lower()) if isinstance(category, str) else None
+    if number is None:
+        known = ", ".join(c.name for c in segmentation.categories)
+        raise BadValue(f"expects one of its categories: {known}", "segmentation.category")
+    return number
+
+
+def _as_id(value: Any) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value) if len(value) < 19 else None  # noqa: PLR2004 - digits of a bigint
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63 else None

@@ -1,0 +1,193 @@
+"""The SQL of one profile table, composed once per version of its definition.
+
+Identifiers are made of integers only (`l7.p31`, `a4`); values are always bound. A write is one statement, whatever it
+carries: it finds the profile, changes or creates it, adds to the consent history and to the audit trail, all or none.
+"""
+# ruff: noqa: S608 - every identifier here is composed of integers of our own; see the module's docstring
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tabellion.features.tables import Attribute, ProfileTable, column_cast, is_email
+from tabellion.platform import audit
+
+
+class Shape(NamedTuple):
+    """What a write names, by column number; writes of one shape share one statement.
+
+    `matches` identify the profile: attributes whose parameters are `k0`, `k1`, ...; `by_id` adds the id, parameter `id`.
+    `initial` values are for a new profile only.
+    """
+
+    matches: tuple[int, ...]
+    by_id: bool
+    values: tuple[int, ...]
+    initial: tuple[int, ...]
+    choices: tuple[int, ...]
+    memberships: tuple[int, ...]
+
+
+class TableSql:
+    """Statements for one version of one profile table."""
+
+    def __init__(self, table: ProfileTable) -> None:
+        self.relation = f"l{table.licence_id:d}.p{table.id:d}"
+        self.consent = f"l{table.licence_id:d}.consent"
+        self._table = table
+        definition = table.definition
+        self._attributes = {a.number: a for a in definition.attributes}
+        self._segmentations = {g.number: g for g in definition.segmentations}
+        columns = [
+            "t.id",
+            "t.created_at",
+            "t.updated_at",
+            *(f"t.a{a.number:d}" for a in definition.attributes),
+            *(f"t.s{s.number:d}{part}" for s in definition.subscriptions for part in ("", "_at", "_source")),
+            *(f"t.g{g.number:d}" for g in definition.segmentations),
+        ]
+        self.select = f"SELECT {', '.join(columns)} FROM {self.relation} t WHERE "
+        self.count = f"SELECT count(*) FROM {self.relation} t WHERE "
+        self._writes: dict[Shape, bytes] = {}
+        self._reads: dict[int, bytes] = {}
+        self._deletes: dict[int, bytes] = {}
+
+    def read(self, attribute: Attribute | None) -> bytes:
+        """One profile by its id (parameter `key`), or by a unique attribute."""
+        number = attribute.number if attribute else 0
+        if number not in self._reads:
+            self._reads[number] = f"{self.select}{self._equals(attribute, 'key')}".encode()
+        return self._reads[number]
+
+    def write(self, shape: Shape) -> bytes:
+        """The statement of a create, an update or both; see `_compose_write` for its parameters and its row."""
+        if shape not in self._writes:
+            self._writes[shape] = self._compose_write(shape).encode()
+        return self._writes[shape]
+
+    def delete(self, attribute: Attribute | None) -> bytes:
+        """Delete one profile with its consent history.
+
+        Row: whether the definition is current, the profile's last change, the id if it was deleted.
+        """
+        number = attribute.number if attribute else 0
+        if number not in self._deletes:
+            self._deletes[number] = f"""
+WITH {_GUARD},
+old AS MATERIALIZED (
+    SELECT t.id, t.updated_at FROM {self.relation} t
+    WHERE {self._equals(attribute, "key")} AND EXISTS (SELECT FROM guard) FOR UPDATE),
+gone AS (DELETE FROM {self.relation} t USING old WHERE t.id = old.id AND {_EXPECTED} RETURNING t.id),
+consents AS (DELETE FROM {self.consent} c USING gone WHERE c.table_id = %(table)s AND c.profile_id = gone.id),
+{self._audit("gone")}
+SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM gone)""".encode()
+        return self._deletes[number]
+
+    def history(self) -> bytes:
+        """The consent history of one profile, newest first; parameters `table`, `profile`, `limit`."""
+        return (
+            f"SELECT subscription, subscribed, moment, source, way, collected_at FROM {self.consent} "
+            "WHERE table_id = %(table)s AND profile_id = %(profile)s ORDER BY moment DESC, subscription LIMIT %(limit)s"
+        ).encode()
+
+    def find(self, matches: Sequence[Attribute]) -> bytes:
+        """The ids that unique attributes lead to; parameters `k0`, `k1`, ..."""
+        return self._found(matches, by_id=False).encode()
+
+    def _compose_write(self, shape: Shape) -> str:
+        """Parameters: `table`, `version`, `now`, `may_create`, `may_update`, `expected` (moments or null), `k<i>` and `id`
+        (matches), `v<n>` (values), `c<n>` (choices), `m<n>` (memberships), `source`, `way`, `collected_at`, the audit's.
+
+        Row: whether the definition is current, the number of profiles matched, the id matched, its last change,
+        the id if changed, the id if created.
+        """
+        matches = [self._attributes[number] for number in shape.matches]
+        new = {f"a{n:d}": f"%(v{n:d})s::{column_cast(self._attributes[n])}" for n in shape.values}
+        new |= {f"s{n:d}": f"%(c{n:d})s::boolean" for n in shape.choices}
+        new |= {f"g{n:d}": f"%(m{n:d})s::{self._membership_cast(n)}" for n in shape.memberships}
+        changed = " OR ".join(f"old.{column} IS DISTINCT FROM {value}" for column, value in new.items()) or "false"
+        # Strictly later than before, so that an ETag never names two states.
+        sets = ["updated_at = greatest(%(now)s::timestamptz, old.updated_at + interval '1 microsecond')"]
+        sets += [f"{column} = {value}" for column, value in new.items()]
+        for number in shape.choices:
+            differs = f"old.s{number:d} IS DISTINCT FROM %(c{number:d})s::boolean"
+            sets.append(f"s{number:d}_at = CASE WHEN {differs} THEN %(now)s::timestamptz ELSE t.s{number:d}_at END")
+            sets.append(f"s{number:d}_source = CASE WHEN {differs} THEN %(source)s::text ELSE t.s{number:d}_source END")
+        inserted = new | {f"a{n:d}": f"%(v{n:d})s::{column_cast(self._attributes[n])}" for n in shape.initial}
+        for number in shape.choices:
+            inserted |= {f"s{number:d}_at": "%(now)s::timestamptz", f"s{number:d}_source": "%(source)s::text"}
+        names = "".join(f", {column}" for column in inserted)
+        values = "".join(f", {value}" for value in inserted.values())
+        kept = "".join(f", t.{column}" for column in new)
+        return f"""
+WITH {_GUARD},
+found AS MATERIALIZED ({self._found(matches, by_id=shape.by_id)}),
+target AS MATERIALIZED (SELECT count(*) AS matches, min(id) AS id FROM found),
+old AS MATERIALIZED (
+    SELECT t.id, t.updated_at{kept} FROM {self.relation} t
+    WHERE t.id = (SELECT id FROM target WHERE matches = 1) AND EXISTS (SELECT FROM guard) FOR NO KEY UPDATE),
+changed AS (
+    UPDATE {self.relation} t
+    SET {", ".join(sets)}
+    FROM old WHERE t.id = old.id AND %(may_update)s::boolean AND {_EXPECTED} AND ({changed})
+    RETURNING t.id),
+created AS (
+    INSERT INTO {self.relation} (created_at, updated_at{names})
+    SELECT %(now)s::timestamptz, %(now)s::timestamptz{values} FROM target
+    WHERE matches = 0 AND %(may_create)s::boolean AND EXISTS (SELECT FROM guard)
+    RETURNING id),
+written AS (SELECT id FROM changed UNION ALL SELECT id FROM created),
+{self._consent(shape)}{self._audit("written")}
+SELECT EXISTS (SELECT FROM guard), target.matches, target.id, (SELECT updated_at FROM old),
+    (SELECT id FROM changed), (SELECT id FROM created) FROM target"""
+
+    def _consent(self, shape: Shape) -> str:
+        if not shape.choices:
+            return ""
+        rows = ", ".join(f"({n:d}, %(c{n:d})s::boolean, old.s{n:d})" for n in shape.choices)
+        return f"""consent AS (
+    INSERT INTO {self.consent} (table_id, profile_id, subscription, subscribed, moment, source, way, collected_at, user_id)
+    SELECT %(table)s::int, written.id, choice.number, choice.subscribed, %(now)s::timestamptz, %(source)s::text,
+        %(way)s::text, %(collected_at)s::timestamptz, %(audit_user)s::int
+    FROM written LEFT JOIN old ON old.id = written.id
+    CROSS JOIN LATERAL (VALUES {rows}) AS choice (number, subscribed, before)
+    WHERE choice.before IS DISTINCT FROM choice.subscribed),
+"""
+
+    def _audit(self, source: str) -> str:
+        object_ = f"'profile/{self._table.id:d}/' || {source}.id::text"
+        return f"audit AS (INSERT INTO tabellion.audit ({audit.COLUMNS}) SELECT {audit.VALUES}, {object_} FROM {source})"
+
+    def _found(self, matches: Sequence[Attribute], *, by_id: bool) -> str:
+        conditions = [self._equals(attribute, f"k{i:d}") for i, attribute in enumerate(matches)]
+        if by_id:
+            conditions.append(self._equals(None, "id"))
+        if not conditions:
+            return f"SELECT id FROM {self.relation} WHERE false"
+        return " UNION ".join(f"SELECT t.id FROM {self.relation} t WHERE {condition}" for condition in conditions)
+
+    @staticmethod
+    def _equals(attribute: Attribute | None, parameter: str) -> str:
+        if attribute is None:
+            return f"t.id = %({parameter})s::bigint"
+        value = f"%({parameter})s::{column_cast(attribute)}"
+        if is_email(attribute):
+            return f"lower(t.a{attribute.number:d}) = lower({value})"
+        return f"t.a{attribute.number:d} = {value}"
+
+    def _membership_cast(self, number: int) -> str:
+        return "boolean" if self._segmentations[number].type == "SIMPLE" else "integer"
+
+
+_GUARD = (
+    "guard AS MATERIALIZED (SELECT FROM tabellion.profile_table WHERE id = %(table)s::int AND version = %(version)s::int)"
+)
+_EXPECTED = "(%(expected)s::timestamptz[] IS NULL OR old.updated_at = ANY(%(expected)s::timestamptz[]))"
+
+
+def sql_of(table: ProfileTable) -> TableSql:
+    """The statements of a table, kept with its definition."""
+    kept: dict[str, Any] = vars(table)
+    found: TableSql | None = kept.get("_profile_sql")
+    if found is None:
+        found = kept["_profile_sql"] = TableSql(table)
+    return found

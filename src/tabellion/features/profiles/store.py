@@ -1,0 +1,132 @@
+"""Runs the statements of `sql.py`: rows become records, constraint violations become the feature's errors."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from psycopg import AsyncConnection, errors
+from psycopg.pq import TransactionStatus
+
+from tabellion.features.profiles.model import Choice, Consent, Profile
+from tabellion.features.profiles.sql import Shape, sql_of
+from tabellion.features.tables import Attribute, ProfileTable
+from tabellion.features.tables.filters import Condition
+
+Database = AsyncConnection[tuple[Any, ...]]
+
+_UNIQUE_INDEX = re.compile(r"^u\d+_a(\d+)$")
+_CHOICE_COLUMNS = 3
+
+
+class StaleDefinition(Exception):
+    """The table's structure changed after it was read: read it again and repeat."""
+
+
+class Taken(Exception):
+    """A unique value belongs to another profile, or to one that another call created this very moment."""
+
+    def __init__(self, attribute: Attribute | None) -> None:
+        super().__init__()
+        self.attribute = attribute
+
+
+class WriteRow(NamedTuple):
+    """What a write statement found and did; the ids are None where nothing of the kind happened."""
+
+    current: bool
+    matches: int
+    matched_id: int | None
+    updated_at: datetime | None
+    changed_id: int | None
+    created_id: int | None
+
+
+class DeleteRow(NamedTuple):
+    """What a delete statement found and did."""
+
+    current: bool
+    updated_at: datetime | None
+    deleted_id: int | None
+
+
+async def read(db: Database, table: ProfileTable, attribute: Attribute | None, key: Any) -> Profile | None:
+    """The profile whose unique attribute (None: id) is `key`."""
+    rows = await _run(db, table, sql_of(table).read(attribute), {"key": key})
+    return to_profile(table, rows[0]) if rows else None
+
+
+async def search(
+    db: Database, table: ProfileTable, condition: Condition, order: str, limit: int, after: Condition | None = None
+) -> list[Profile]:
+    """Profiles that satisfy a compiled condition, in a compiled order (`filters`); at most `limit`."""
+    where, parameters = condition.sql, list(condition.params)
+    if after is not None:
+        where, parameters = f"({where}) AND ({after.sql})", [*parameters, *after.params]
+    text = f"{sql_of(table).select}{where} ORDER BY {order} LIMIT %s"
+    rows = await _run(db, table, text.encode(), [*parameters, limit])
+    return [to_profile(table, row) for row in rows]
+
+
+async def count(db: Database, table: ProfileTable, condition: Condition) -> int:
+    """How many profiles satisfy a compiled condition."""
+    rows = await _run(db, table, f"{sql_of(table).count}{condition.sql}".encode(), condition.params)
+    return rows[0][0]
+
+
+async def find(db: Database, table: ProfileTable, matches: Sequence[tuple[Attribute, Any]]) -> list[int]:
+    """The ids of the profiles that own one of these unique values."""
+    if not matches:
+        return []
+    parameters = {f"k{i}": value for i, (_, value) in enumerate(matches)}
+    return [row[0] for row in await _run(db, table, sql_of(table).find([a for a, _ in matches]), parameters)]
+
+
+async def write(db: Database, table: ProfileTable, shape: Shape, parameters: Mapping[str, Any]) -> WriteRow:
+    """Run a write. Raises `Taken` and `StaleDefinition`."""
+    rows = await _run(db, table, sql_of(table).write(shape), parameters)
+    return WriteRow(*rows[0])
+
+
+async def delete(db: Database, table: ProfileTable, attribute: Attribute | None, parameters: Mapping[str, Any]) -> DeleteRow:
+    """Run a delete. Raises `StaleDefinition`."""
+    rows = await _run(db, table, sql_of(table).delete(attribute), parameters)
+    return DeleteRow(*rows[0])
+
+
+async def history(db: Database, table: ProfileTable, profile_id: int, limit: int) -> list[Consent]:
+    """The consent history of a profile, newest first."""
+    parameters = {"table": table.id, "profile": profile_id, "limit": limit}
+    return [Consent(*row) for row in await _run(db, table, sql_of(table).history(), parameters)]
+
+
+def to_profile(table: ProfileTable, row: tuple[Any, ...]) -> Profile:
+    """Cut a row of `TableSql.select` into its parts."""
+    definition = table.definition
+    first_choice = 3 + len(definition.attributes)
+    first_membership = first_choice + _CHOICE_COLUMNS * len(definition.subscriptions)
+    choices = tuple(Choice(*row[i : i + _CHOICE_COLUMNS]) for i in range(first_choice, first_membership, _CHOICE_COLUMNS))
+    return Profile(row[0], row[1], row[2], row[3:first_choice], choices, row[first_membership:])
+
+
+async def _run(
+    db: Database, table: ProfileTable, statement: bytes, parameters: Mapping[str, Any] | Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    try:
+        if db.info.transaction_status == TransactionStatus.INTRANS:
+            # Inside a transaction (Idempotency-Key) a violation must not spoil the rest: the caller may try again.
+            async with db.transaction():
+                return await _execute(db, statement, parameters)
+        return await _execute(db, statement, parameters)
+    except (errors.UndefinedTable, errors.UndefinedColumn) as error:
+        raise StaleDefinition from error
+    except errors.UniqueViolation as error:
+        found = _UNIQUE_INDEX.match(error.diag.constraint_name or "")
+        numbers = {a.number: a for a in table.definition.attributes}
+        raise Taken(numbers.get(int(found[1])) if found else None) from error
+
+
+async def _execute(db: Database, statement: bytes, parameters: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
+    cursor = db.cursor(binary=True)
+    await cursor.execute(statement, parameters, prepare=True)
+    return await cursor.fetchall()

@@ -1,0 +1,24 @@
+"""Refusals of the structure calls."""
+
+from tabellion.kit.problem import Problem
+
+
+class TableUnknown(Problem):
+    """The entity has no such profile table; the structure calls list them."""
+
+    status = 404
+    code = "table.unknown"
+
+
+class NameUsed(Problem):
+    """The entity has a table of this name already (names may not differ by case only)."""
+
+    status = 409
+    code = "name.used"
+
+
+class DataConflict(Problem):
+    """Existing profiles break the new rule. Mend them first, or ask for another rule."""
+
+    status = 409
+    code = "structure.dataConflict"

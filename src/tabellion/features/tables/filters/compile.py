@@ -1,0 +1,244 @@
+"""From a tree to SQL, checked against the table: columns are numbers, values are bound, every test is true or false.
+
+A comparison with a missing value is false, also `!=`, and `not` is plain negation: so each test is wrapped in `coalesce`
+where null could come out.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from tabellion.features.tables.filters.errors import FilterFault
+from tabellion.features.tables.filters.tree import Compare, In, Junction, Like, Literal_, Node, Not, Null, Operand
+from tabellion.features.tables.model import Attribute, ProfileTable, Segmentation
+from tabellion.features.tables.types.base import BadValue
+from tabellion.features.tables.types.boolean import parse_flag
+from tabellion.features.tables.types.registry import is_email, parse_single, value_type
+
+
+class Condition(NamedTuple):
+    """SQL for a WHERE (the table's alias is `t`) and its parameters, in order."""
+
+    sql: str
+    params: tuple[Any, ...] = ()
+
+
+ALWAYS = Condition("true")
+
+
+class Target(NamedTuple):
+    """What an operand is in the table: an expression of one type. `attribute` None: a technical column."""
+
+    expression: str
+    cast: str
+    attribute: Attribute | None
+    is_text: bool
+    is_ordered: bool
+    is_many: bool
+
+
+_TECHNICAL = {
+    "profileid": Target("t.id", "bigint", None, is_text=False, is_ordered=True, is_many=False),
+    "creationmoment": Target("t.created_at", "timestamptz", None, is_text=False, is_ordered=True, is_many=False),
+    "updatemoment": Target("t.updated_at", "timestamptz", None, is_text=False, is_ordered=True, is_many=False),
+}
+
+
+def target_of(table: ProfileTable, name: str) -> Target | None:
+    """The column behind an attribute's name, technical ones included."""
+    technical = _TECHNICAL.get(name.lower())
+    if technical is not None:
+        return technical
+    attribute = table.attributes_by_name.get(name.lower())
+    if attribute is None:
+        return None
+    type_ = value_type(attribute.value_type)
+    column = f"t.a{attribute.number:d}"
+    return Target(column, type_.cast, attribute, type_.is_text, type_.is_ordered, attribute.multi_valued)
+
+
+def parse_for(target: Target, value: Any, zone: Any) -> Any:
+    """A value for comparisons with a target. Raises `BadValue`."""
+    if target.attribute is not None:
+        return parse_single(target.attribute, value, zone)
+    name = "LONG" if target.cast == "bigint" else "TIMESTAMP"
+    return value_type(name).parse(value, zone)
+
+
+class Compiler:
+    """Compiles trees for one table. `zone` reads moments without offset, `now` stands for `now()`."""
+
+    def __init__(self, table: ProfileTable, zone: Any, now: datetime) -> None:
+        self._table = table
+        self._zone = zone
+        self._now = now
+
+    def compile(self, node: Node) -> Condition:
+        """The condition of a tree. Raises `FilterFault`."""
+        match node:
+            case Junction(word=word, parts=parts):
+                compiled = [self.compile(part) for part in parts]
+                joined = f" {word} ".join(part.sql for part in compiled)
+                return Condition(f"({joined})", tuple(p for part in compiled for p in part.params))
+            case Not(inner=inner):
+                condition = self.compile(inner)
+                return Condition(f"(NOT {condition.sql})", condition.params)
+            case Compare(operand=operand) | In(operand=operand) | Like(operand=operand) | Null(operand=operand):
+                match operand.kind:
+                    case "subscription":
+                        return self._flag(node, self._subscription(operand), nullable=True)
+                    case "segmentation":
+                        return self._segmentation(node, operand)
+                    case _:
+                        return self._attribute(node, operand)
+
+    def _attribute(self, node: Compare | In | Like | Null, operand: Operand) -> Condition:
+        target = target_of(self._table, operand.name)
+        if target is None:
+            raise FilterFault(f"the table has no attribute '{operand.name}'", operand.position, "attribute.unknown")
+        match node:
+            case Null(negated=negated):
+                return Condition(f"({target.expression} IS {'NOT ' if negated else ''}NULL)")
+            case Like(literal=literal, at_start=at_start):
+                if not target.is_text:
+                    raise FilterFault(f"'{operand.name}' is no text", operand.position)
+                return like(target, literal.value, at_start=at_start)
+            case In(literals=literals, negated=negated):
+                return is_in(target, [self._value(target, literal) for literal in literals], negated=negated)
+            case Compare(operator=operator, literal=literal):
+                if operator not in {"=", "!="} and not target.is_ordered:
+                    raise FilterFault(f"'{operand.name}' is true or false: only = and != compare it", operand.position)
+                return compare(target, operator, self._value(target, literal))
+
+    def _value(self, target: Target, literal: Literal_) -> Any:
+        if literal.kind == "now":
+            if target.cast not in {"date", "timestamptz"}:
+                raise FilterFault("now() compares with dates and moments", literal.position, "attribute.type")
+            try:
+                moment = self._now + timedelta(seconds=literal.value)
+            except OverflowError:
+                raise FilterFault("this moment is out of reach", literal.position) from None
+            return moment.astimezone(self._zone).date() if target.cast == "date" else moment
+        # A text is in quotes and a number is not: what looks right by chance is refused.
+        if target.is_text != (literal.kind == "string") and not (literal.kind == "string" and not target.is_text):
+            raise FilterFault("a text in quotes was expected", literal.position, "attribute.type")
+        try:
+            value = parse_for(target, literal.value, self._zone)
+        except BadValue as error:
+            name = target.attribute.name if target.attribute else "this attribute"
+            raise FilterFault(f"'{name}' {error}", literal.position, error.code) from None
+        if value is None:
+            raise FilterFault("an empty value: use 'is null'", literal.position, "attribute.type")
+        return value
+
+    def _subscription(self, operand: Operand) -> str:
+        found = self._table.subscriptions_by_name.get(operand.name.lower())
+        if found is None:
+            message = f"the table has no subscription '{operand.name}'"
+            raise FilterFault(message, operand.position, "attribute.unknown")
+        return f"t.s{found.number:d}"
+
+    def _segmentation(self, node: Compare | In | Like | Null, operand: Operand) -> Condition:
+        found = self._table.segmentations_by_name.get(operand.name.lower())
+        if found is None:
+            message = f"the table has no segmentation '{operand.name}'"
+            raise FilterFault(message, operand.position, "attribute.unknown")
+        column = f"t.g{found.number:d}"
+        if found.type == "SIMPLE":
+            return self._flag(node, f"coalesce({column}, false)", nullable=False)
+        match node:
+            case Null(negated=negated):
+                return Condition(f"({column} IS {'NOT ' if negated else ''}NULL)")
+            case Compare(operator="=" | "!=" as operator, literal=literal):
+                test = f"coalesce({column} {'=' if operator == '=' else '<>'} %s::int, false)"
+                return Condition(test, (_category(found, literal),))
+            case In(literals=literals, negated=negated):
+                numbers = [_category(found, literal) for literal in literals]
+                test = f"{column} <> ALL (%s::int[])" if negated else f"{column} = ANY (%s::int[])"
+                return Condition(f"coalesce({test}, false)", (numbers,))
+            case _:
+                raise FilterFault("a segmentation is compared by =, !=, in and is null", operand.position)
+
+    def _flag(self, node: Compare | In | Like | Null, expression: str, *, nullable: bool) -> Condition:
+        match node:
+            case Null(negated=negated):
+                if not nullable:
+                    return Condition("true" if negated else "false")
+                return Condition(f"({expression} IS {'NOT ' if negated else ''}NULL)")
+            case Compare(operator="=" | "!=" as operator, literal=literal):
+                test = f"coalesce({expression} {'=' if operator == '=' else '<>'} %s::boolean, false)"
+                return Condition(test, (_flag(literal),))
+            case In(literals=literals, negated=negated):
+                values = [_flag(literal) for literal in literals]
+                test = f"{expression} <> ALL (%s::boolean[])" if negated else f"{expression} = ANY (%s::boolean[])"
+                return Condition(f"coalesce({test}, false)", (values,))
+            case _:
+                raise FilterFault("this is true or false: compare it by = or !=", node.operand.position)
+
+
+def compare(target: Target, operator: str, value: Any) -> Condition:
+    """`target OP value`; on a multi-valued attribute some value must satisfy it, `!=`: it has values and none is equal."""
+    sql_operator = "<>" if operator == "!=" else operator
+    column, parameter = target.expression, f"%s::{target.cast}"
+    if target.is_many:
+        if operator == "!=":
+            return Condition(f"coalesce({parameter} <> ALL ({column}), false)", (value,))
+        flipped = {"=": "=", ">": "<", ">=": "<=", "<": ">", "<=": ">="}[operator]
+        return Condition(f"coalesce({parameter} {flipped} ANY ({column}), false)", (value,))
+    if target.attribute is not None and is_email(target.attribute):
+        column, parameter = f"lower({column})", f"lower({parameter})"
+    if operator == "=":
+        # Null on either side is false in the end; left bare where nothing negates it, so that an index serves it.
+        return Condition(f"({column} = {parameter} AND {target.expression} IS NOT NULL)", (value,))
+    return Condition(f"coalesce({column} {sql_operator} {parameter}, false)", (value,))
+
+
+def is_in(target: Target, values: Sequence[Any], *, negated: bool) -> Condition:
+    """`target [not] in (values)`."""
+    column, parameter = target.expression, f"%s::{target.cast}[]"
+    if target.is_many:
+        test = f"NOT ({column} && {parameter}) AND cardinality({column}) > 0" if negated else f"{column} && {parameter}"
+        return Condition(f"coalesce({test}, false)", (list(values),))
+    if target.attribute is not None and is_email(target.attribute):
+        column, values = f"lower({column})", [str(value).lower() for value in values]
+    test = f"{column} <> ALL ({parameter})" if negated else f"{column} = ANY ({parameter})"
+    return Condition(f"coalesce({test}, false)", (list(values),))
+
+
+def like(target: Target, text: str, *, at_start: bool) -> Condition:
+    """`contains` and `startsWith`, whatever the case."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    pattern = f"{escaped}%" if at_start else f"%{escaped}%"
+    if target.is_many:
+        inner = f"EXISTS (SELECT FROM unnest({target.expression}) AS v WHERE v ILIKE %s::text)"
+        return Condition(inner, (pattern,))
+    return Condition(f"coalesce({target.expression} ILIKE %s::text, false)", (pattern,))
+
+
+def is_null(target: Target, *, negated: bool) -> Condition:
+    """`target is [not] null`."""
+    return Condition(f"({target.expression} IS {'NOT ' if negated else ''}NULL)")
+
+
+def both(conditions: Sequence[Condition]) -> Condition:
+    """All of the conditions."""
+    if not conditions:
+        return ALWAYS
+    joined = " AND ".join(condition.sql for condition in conditions)
+    return Condition(f"({joined})", tuple(p for condition in conditions for p in condition.params))
+
+
+def _flag(literal: Literal_) -> bool:
+    try:
+        return parse_flag(literal.value if literal.kind != "number" else int(literal.value))
+    except (BadValue, ValueError):
+        raise FilterFault("true or false was expected", literal.position, "attribute.type") from None
+
+
+def _category(segmentation: Segmentation, literal: Literal_) -> int:
+    text = str(literal.value).lower()
+    found = next((c.number for c in segmentation.categories if c.name.lower() == text), None)
+    if found is None or literal.kind != "string":
+        known = ", ".join(f'"{c.name}"' for c in segmentation.categories)
+        raise FilterFault(f"one of its categories was expected: {known}", literal.position, "segmentation.category")
+    return found

@@ -1,0 +1,142 @@
+"""The v5 list: filter, equalities, sorting and the cursor (contract, section 8.2).
+
+The cursor holds the sort values and the id of the last row, and a digest of licence, table, filter and sort. It is no
+secret: it grants nothing that the caller's own filter would not; the digest catches cursors of other lists.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tabellion.features.tables.filters.compile import ALWAYS, Compiler, Condition, Target, both, target_of
+from tabellion.features.tables.filters.errors import FilterFault
+from tabellion.features.tables.filters.grammar import parse
+from tabellion.features.tables.filters.v4 import equality, row_limit
+from tabellion.features.tables.model import ProfileTable
+from tabellion.kit.problem import Problem
+from tabellion.platform.http.query import Query
+
+MAX_SORT_KEYS = 8
+_OWN = frozenset({"filter", "sort", "limit", "cursor"})
+_DIGEST_BYTES = 12
+
+
+class CursorInvalid(Problem):
+    """The cursor belongs to another list, filter or sort, or was altered. Start again without it."""
+
+    code = "cursor.invalid"
+
+
+class Key(NamedTuple):
+    """One key of the sort."""
+
+    name: str
+    target: Target
+    descending: bool
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """A list as it was asked for, ready to be run: `condition`, `order` and `limit`."""
+
+    condition: Condition
+    order: str
+    limit: int
+    keys: tuple[Key, ...]
+    digest: bytes
+
+    @classmethod
+    def of(cls, table: ProfileTable, query: Query, zone: Any, now: datetime) -> "Listing":
+        """Read the query parameters. Raises `FilterFault`, `CursorInvalid`, `Invalid`."""
+        text = query.first("filter") or ""
+        conditions = [Compiler(table, zone, now).compile(parse(text))] if text.strip() else []
+        conditions += [equality(table, name, value, zone) for name, value in query.pairs if name not in _OWN]
+        sort = query.first("sort") or ""
+        keys = _keys(table, sort)
+        others = sorted((name, value) for name, value in query.pairs if name not in _OWN)
+        scope = msgspec.json.encode([table.licence_id, table.id, text, sort, others])
+        digest = hashlib.sha256(scope).digest()[:_DIGEST_BYTES]
+        cursor = query.first("cursor")
+        if cursor:
+            conditions.append(_after(keys, _read_cursor(cursor, keys, digest)))
+        order = ", ".join(
+            [*(f"{k.target.expression} {'DESC' if k.descending else 'ASC'} NULLS LAST" for k in keys), "t.id ASC"]
+        )
+        return cls(both(conditions) if conditions else ALWAYS, order, row_limit(query.first("limit"), "limit"), keys, digest)
+
+    def cursor_after(self, values: Sequence[Any], id_: int) -> str:
+        """The cursor that goes on after a row with these sort values."""
+        document = msgspec.json.encode([[_packed(value) for value in values], id_])
+        return base64.urlsafe_b64encode(self.digest + document).rstrip(b"=").decode()
+
+
+def _keys(table: ProfileTable, text: str) -> tuple[Key, ...]:
+    keys: list[Key] = []
+    for part in (part.strip() for part in text.split(",")):
+        if not part:
+            continue
+        name = part.removeprefix("-")
+        target = target_of(table, name)
+        if target is None:
+            raise FilterFault(f"the table has no attribute '{name}'", 0, "attribute.unknown", "sort")
+        if target.is_many:
+            raise FilterFault(f"'{name}' has several values and gives no order", 0, parameter="sort")
+        keys.append(Key(name, target, part.startswith("-")))
+    if len(keys) > MAX_SORT_KEYS:
+        raise FilterFault(f"at most {MAX_SORT_KEYS} sort keys", 0, parameter="sort")
+    return tuple(keys)
+
+
+def _after(keys: tuple[Key, ...], last: tuple[list[Any], int]) -> Condition:
+    """The rows behind the last one, in an order where nulls come last and the id decides ties."""
+    values, last_id = last
+    branches: list[Condition] = []
+    equal: list[Condition] = []
+    for key, value in zip(keys, values, strict=True):
+        column, cast = key.target.expression, key.target.cast
+        if value is None:
+            equal.append(Condition(f"{column} IS NULL"))
+            continue
+        beyond = Condition(f"({column} {'<' if key.descending else '>'} %s::{cast} OR {column} IS NULL)", (value,))
+        branches.append(both([*equal, beyond]))
+        equal.append(Condition(f"{column} = %s::{cast}", (value,)))
+    branches.append(both([*equal, Condition("t.id > %s::bigint", (last_id,))]))
+    joined = " OR ".join(branch.sql for branch in branches)
+    return Condition(f"({joined})", tuple(p for branch in branches for p in branch.params))
+
+
+def _read_cursor(cursor: str, keys: tuple[Key, ...], digest: bytes) -> tuple[list[Any], int]:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        values, id_ = msgspec.json.decode(raw[_DIGEST_BYTES:], type=tuple[list[Any], int])
+        if raw[:_DIGEST_BYTES] != digest or len(values) != len(keys) or not 0 < id_ < 2**63:
+            raise ValueError  # noqa: TRY301 - one answer for all that is wrong with a cursor
+        return [_unpacked(key.target, value) for key, value in zip(keys, values, strict=True)], id_
+    except (binascii.Error, msgspec.DecodeError, ValueError, TypeError, ArithmeticError):
+        raise CursorInvalid("the cursor does not belong to this list, filter and sort; start again without it") from None
+
+
+def _packed(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _unpacked(target: Target, value: Any) -> Any:
+    if value is None:
+        return None
+    expected: dict[str, Any] = {
+        "text": str,
+        "boolean": bool,
+        "integer": int,
+        "bigint": int,
+        "numeric": Decimal,
+        "date": date.fromisoformat,
+        "timestamptz": datetime.fromisoformat,
+    }
+    return expected[target.cast](value)

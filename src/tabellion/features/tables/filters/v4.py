@@ -1,0 +1,82 @@
+"""The v4 query parameters `search`, `dateFilter` and `number` (contract, section 8.1)."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from tabellion.features.tables.filters.compile import Condition, Target, both, compare, is_null, like, parse_for, target_of
+from tabellion.features.tables.filters.errors import FilterFault
+from tabellion.features.tables.model import ProfileTable
+from tabellion.features.tables.types.base import BadValue
+from tabellion.features.tables.types.registry import is_email, is_phone
+from tabellion.kit.problem import invalid
+
+DEFAULT_ROWS = 100
+MAX_ROWS = 1000
+_TEST = re.compile(r"\s*([^=!<>~]*?)\s*(!=|>=|<=|=|>|<|~)(.*)", re.DOTALL)
+
+
+def row_limit(text: str | None, parameter: str) -> int:
+    """How many rows are asked for: 100 by default, more than 1000 is lowered. Raises `Invalid` below 1 or for no number."""
+    if text is None or not text.strip():
+        return DEFAULT_ROWS
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit()) or not digits.strip("0"):
+        raise invalid(parameter, "parameter.invalid", f"'{parameter}' expects a whole number from 1 up")
+    return min(int(digits[:9]) if len(digits.lstrip("0")) <= 9 else MAX_ROWS, MAX_ROWS)  # noqa: PLR2004 - no huge integers
+
+
+def compile_v4_search(table: ProfileTable, searches: Sequence[str], date_filters: Sequence[str], zone: Any) -> Condition:
+    """All the tests of a v4 search together. Raises `FilterFault`."""
+    conditions = [_search(table, text, zone) for text in searches if text.strip()]
+    conditions += [_date(table, text, zone) for text in date_filters if text.strip()]
+    return both(conditions)
+
+
+def equality(table: ProfileTable, name: str, value: str, zone: Any) -> Condition:
+    """`attribute=value` of a v5 list; an empty value means null. Raises `FilterFault`."""
+    return _test(_target(table, name, name), "=", value, zone, name)
+
+
+def _search(table: ProfileTable, text: str, zone: Any) -> Condition:
+    found = _TEST.fullmatch(text)
+    if found is None or not found[1]:
+        raise FilterFault("'search' expects an attribute, an operator and a value", 0, parameter="search")
+    return _test(_target(table, found[1], "search"), found[2], found[3], zone, "search")
+
+
+def _date(table: ProfileTable, text: str, zone: Any) -> Condition:
+    found = _TEST.fullmatch(text)
+    if found is None or found[2] == "~" or found[1].lower() not in {"creationmoment", "updatemoment"} or not found[3]:
+        message = "'dateFilter' expects creationMoment or updateMoment, a comparison and a moment"
+        raise FilterFault(message, 0, parameter="dateFilter")
+    return _test(_target(table, found[1], "dateFilter"), found[2], found[3], zone, "dateFilter")
+
+
+def _target(table: ProfileTable, name: str, parameter: str) -> Target:
+    target = target_of(table, name)
+    if target is None:
+        raise FilterFault(f"the table has no attribute '{name}'", 0, "attribute.unknown", parameter)
+    return target
+
+
+def _test(target: Target, operator: str, text: str, zone: Any, parameter: str) -> Condition:
+    name = target.attribute.name if target.attribute else parameter
+    if text == "" and operator in {"=", "!="}:
+        return is_null(target, negated=operator == "!=")
+    if operator == "~":
+        if not target.is_text:
+            raise FilterFault(f"'{name}' is no text: ~ does not fit", 0, "attribute.type", parameter)
+        return like(target, text, at_start=False)
+    if operator not in {"=", "!="} and not target.is_ordered:
+        raise FilterFault(f"'{name}' is true or false: {operator} does not fit", 0, "attribute.type", parameter)
+    if target.attribute is not None and (is_email(target.attribute) or is_phone(target.attribute)):
+        # Integrations send the + of an address or number raw, and a query turns it into a blank.
+        text = text.replace(" ", "+")
+    try:
+        value = parse_for(target, text, zone)
+    except BadValue as error:
+        raise FilterFault(f"'{name}' {error}", 0, error.code, parameter) from None
+    if value is None:
+        return is_null(target, negated=operator != "=")
+    return compare(target, operator, value)

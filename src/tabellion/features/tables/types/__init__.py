@@ -1,0 +1,1 @@
+"""Attribute types: how values are read, checked, stored and shown. One file a family, `registry.py` lists them."""

@@ -1,0 +1,37 @@
+"""What an attribute type is; each type is one small file, `registry.py` lists them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+
+class BadValue(ValueError):
+    """A value that the type cannot take; the message ends the sentence "attribute 'x' ..." (`expects a date`).
+
+    `code` is `attribute.type` (wrong kind of value) or `attribute.value` (right kind, not allowed).
+    """
+
+    def __init__(self, message: str, code: str = "attribute.type") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ValueType(msgspec.Struct, frozen=True):
+    """How the values of one v5 `valueType` are read, stored and shown.
+
+    `parse(value, zone)` takes what JSON, XML text or a query holds and gives the Python value for the column, None for
+    null (also the empty string, except for text types), or raises `BadValue`. `render` gives the JSON value of a stored
+    value. `text` is the string form used by XML, CSV and events. `sql` is the column type (`text COLLATE "C"`), `cast`
+    the type name used to cast parameters (`text`). `operators`: whether `<` and `contains` make sense.
+    """
+
+    name: str
+    v4_name: str
+    sql: str
+    cast: str
+    parse: Callable[[Any, Any], Any]
+    render: Callable[[Any], Any]
+    text: Callable[[Any], str]
+    is_text: bool = False
+    is_ordered: bool = True

@@ -1,0 +1,84 @@
+"""INTEGER (32 bit), LONG (64 bit) and NUMBER (exact decimal, `.` is the only decimal separator)."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from tabellion.features.tables.types.base import BadValue, ValueType
+
+# Wider than any amount or measure, narrow enough that no exponent fills a disk.
+MAX_INTEGER_DIGITS = 30
+MAX_FRACTION_DIGITS = 20
+_NUMBER = re.compile(r"[+-]?(\d{1,60}(\.\d{0,60})?|\.\d{1,60})([eE][+-]?\d{1,3})?", re.ASCII)
+
+
+def as_decimal(value: Any, expected: str) -> Decimal | None:
+    """A number exactly as it was written; null for the empty string. Raises `BadValue`."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        raise BadValue(f"expects {expected}")
+    if isinstance(value, str):
+        value = value.strip()
+        if not value:
+            return None
+        if not _NUMBER.fullmatch(value):
+            raise BadValue(f"expects {expected}")
+        value = Decimal(value)
+    number = Decimal(value) if isinstance(value, int) else value
+    if not number.is_finite():
+        raise BadValue(f"expects {expected}")
+    return number
+
+
+def _integer(bits: int) -> Any:
+    limit = 2 ** (bits - 1)
+
+    def parse(value: Any, zone: Any) -> int | None:
+        del zone
+        number = as_decimal(value, "a whole number")
+        if number is None:
+            return None
+        if number.adjusted() > MAX_INTEGER_DIGITS:
+            raise BadValue(f"takes whole numbers of {bits} bits", "attribute.value")
+        if number != number.to_integral_value():
+            raise BadValue("expects a whole number")
+        whole = int(number)
+        if not -limit <= whole < limit:
+            raise BadValue(f"takes whole numbers of {bits} bits", "attribute.value")
+        return whole
+
+    return parse
+
+
+def _decimal(value: Any, zone: Any) -> Decimal | None:
+    del zone
+    number = as_decimal(value, "a number")
+    if number is None:
+        return None
+    exponent = number.normalize().as_tuple().exponent
+    fraction = max(-exponent, 0) if isinstance(exponent, int) else 0
+    if number.adjusted() >= MAX_INTEGER_DIGITS or fraction > MAX_FRACTION_DIGITS:
+        limits = f"{MAX_INTEGER_DIGITS} digits before and {MAX_FRACTION_DIGITS} after the point"
+        raise BadValue(f"takes at most {limits}", "attribute.value")
+    return number
+
+
+def _shown(value: Decimal) -> int | Decimal:
+    """Without an exponent and without zeros at the end: 249.50 is answered as 249.5, as a JSON number."""
+    if value == value.to_integral_value():
+        return int(value)
+    return value.normalize()
+
+
+def _text(value: Any) -> str:
+    return format(_shown(value) if isinstance(value, Decimal) else value, "f" if isinstance(value, Decimal) else "")
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+INTEGER = ValueType("INTEGER", "Integer", "integer", "integer", _integer(32), _same, str)
+LONG = ValueType("LONG", "Integer", "bigint", "bigint", _integer(64), _same, str)
+NUMBER = ValueType("NUMBER", "Number", "numeric", "numeric", _decimal, _shown, _text)

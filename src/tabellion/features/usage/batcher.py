@@ -1,0 +1,176 @@
+"""The process's one connection to the gate: whoever asks while a question is on its way is asked with the next one.
+
+Slots that became free ride along, and are handed in at once when nobody asks. A heartbeat keeps the process's slots valid;
+when the process dies, its lease runs out and they are free.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import psycopg
+
+from tabellion.features.usage import store
+from tabellion.features.usage.model import Verdict
+from tabellion.platform.database.errors import Unavailable
+from tabellion.platform.database.pool import with_settings
+
+_log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=6)
+HEARTBEAT_S = 2.0
+MAX_BATCH = 200
+_STATEMENT_TIMEOUT_MS = "5000"
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
+
+Request = tuple[str, bytes, int, int, int]
+
+
+class _Waiting(NamedTuple):
+    request: Request
+    answer: asyncio.Future[Verdict | None]
+
+
+class Batcher:
+    """Puts requests to the gate in batches. One per process and event loop."""
+
+    def __init__(self, url: str, grace: timedelta) -> None:
+        self._conninfo = with_settings(
+            url, {"TimeZone": "UTC", "statement_timeout": _STATEMENT_TIMEOUT_MS}, application_name="tabellion gate"
+        )
+        self._grace = grace
+        self._waiting: list[_Waiting] = []
+        self._released: list[int] = []
+        self._held: Counter[int] = Counter()
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._database: psycopg.AsyncConnection[Any] | None = None
+        self._process = 0
+        self._turn = asyncio.Lock()
+        self.connected = False
+
+    async def start(self) -> None:
+        """Connect and register. Raises psycopg.OperationalError."""
+        await self._connect()
+        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._beat())]
+
+    async def stop(self) -> None:
+        """Hand in what is held and leave."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._database is not None:
+            with contextlib.suppress(psycopg.Error):
+                await store.farewell(self._database, self._process)
+            await self._database.close()
+
+    async def ask(self, request: Request) -> Verdict | None:
+        """The gate's verdict; None for unknown credentials. Raises `Unavailable`."""
+        if not self.connected:
+            raise Unavailable("the database is not reachable; repeat the call in a moment")
+        answer: asyncio.Future[Verdict | None] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(request, answer)
+        self._waiting.append(waiting)
+        self._wake.set()
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self._give_up(waiting)
+            raise
+
+    def release(self, licence_id: int) -> None:
+        """Hand a slot in; never waits."""
+        self._released.append(licence_id)
+        self._wake.set()
+
+    def _give_up(self, waiting: _Waiting) -> None:
+        """The caller has gone: an answer that came meanwhile, or still comes, must not keep its slot."""
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(waiting)
+            return
+        answer = waiting.answer
+        if answer.done() and not answer.cancelled() and answer.exception() is None:
+            self._take_back(waiting.request, answer.result())
+
+    def _take_back(self, request: Request, verdict: Verdict | None) -> None:
+        if verdict is not None and verdict.verdict == "admit" and request[4] & 2:
+            self.release(verdict.licence_id)
+
+    async def _run(self) -> None:
+        pause = _FIRST_PAUSE_S
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting or self._released:
+                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+                released, self._released = self._released, []
+                try:
+                    async with self._turn:
+                        await self._put(batch, released)
+                    pause = _FIRST_PAUSE_S
+                except (psycopg.Error, OSError) as error:
+                    self._refuse(batch, error)
+                    await self._reconnect(pause)
+                    pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    async def _put(self, batch: list[_Waiting], released: list[int]) -> None:
+        if self._database is None:
+            raise psycopg.OperationalError("not connected")
+        self._held.subtract(released)
+        verdicts = await store.ask(self._database, self._process, released, [w.request for w in batch], self._grace)
+        by_request = {verdict.request: verdict for verdict in verdicts}
+        for number, waiting in enumerate(batch, start=1):
+            verdict = by_request.get(number)
+            if verdict is not None and verdict.verdict == "admit" and waiting.request[4] & 2:
+                self._held[verdict.licence_id] += 1
+            if waiting.answer.done():
+                self._take_back(waiting.request, verdict)
+            else:
+                waiting.answer.set_result(verdict)
+
+    def _refuse(self, batch: list[_Waiting], error: Exception) -> None:
+        _log.warning("the gate cannot be asked: %s", type(error).__name__)
+        for waiting in [*batch, *self._waiting]:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(Unavailable("the database is not reachable; repeat the call in a moment"))
+        self._waiting = []
+
+    async def _reconnect(self, pause: float) -> None:
+        self.connected = False
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                async with self._turn:
+                    await self._connect()
+            except (psycopg.Error, OSError):
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+            else:
+                return
+
+    async def _connect(self) -> None:
+        if self._database is not None:
+            with contextlib.suppress(psycopg.Error):
+                await self._database.close()
+        self._database = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+        # A new identity; the old one's lease runs out by itself. What is still held is stated anew.
+        self._process = await store.register(self._database, LEASE, list((+self._held).elements()))
+        self.connected = True
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            database = self._database
+            if database is None or not self.connected:
+                continue
+            try:
+                async with self._turn:
+                    if not await store.heartbeat(database, self._process, LEASE):
+                        await self._connect()
+            except (psycopg.Error, OSError):
+                # The connection is broken: the run loop notices with the next question, and reconnects.
+                await database.close()
+                self._wake.set()
+                self._released.append(0)

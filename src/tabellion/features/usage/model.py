@@ -1,0 +1,78 @@
+"""The state of a licence's limits as the gate tells it, and the headers that show it (contract, section 6)."""
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True, dict=True):
+    """Where the licence stands after a call was counted. None is no limit.
+
+    `remaining`: calls left without waiting; `reset_s`: whole seconds until there is one more.
+    """
+
+    calls_per_minute: int | None
+    window_seconds: int
+    max_concurrent: int | None
+    bulk_per_day: int | None
+    remaining: int | None
+    reset_s: int
+    in_flight: int
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The RateLimit fields and their X- twins, with the same numbers; no limits, no headers."""
+        headers = {"RateLimit-Policy": self._policy()}
+        if self.calls_per_minute is not None and self.remaining is not None:
+            headers["RateLimit"] = f'"permin";r={self.remaining};t={self.reset_s}'
+            headers["X-RateLimit-Limit"] = str(self.calls_per_minute)
+            headers["X-RateLimit-Remaining"] = str(self.remaining)
+            headers["X-RateLimit-Reset"] = str(self.reset_s)
+        return headers if headers["RateLimit-Policy"] else {}
+
+    def _policy(self) -> str:
+        policies: list[str] = []
+        if self.calls_per_minute is not None:
+            policies.append(f'"permin";q={self.calls_per_minute};w={self.window_seconds}')
+        if self.max_concurrent is not None:
+            policies.append(f'"conc";q={self.max_concurrent};qu="concurrent-requests"')
+        return ", ".join(policies)
+
+
+class Verdict(msgspec.Struct, frozen=True, array_like=True):
+    """What the gate said of one call; the fields are those of `tabellion.gate_verdict`."""
+
+    request: int
+    verdict: str
+    wait_ms: int
+    user_id: int
+    licence_id: int
+    catalogue_version: int
+    remaining: int | None
+    reset_ms: int
+    in_flight: int
+    calls_per_minute: int | None
+    window_seconds: int
+    max_concurrent: int | None
+    bulk_per_day: int | None
+
+    def limits(self) -> Limits:
+        """The licence's limits after this verdict."""
+        return Limits(
+            self.calls_per_minute,
+            self.window_seconds,
+            self.max_concurrent,
+            self.bulk_per_day,
+            self.remaining,
+            -(-self.reset_ms // 1000),
+            self.in_flight,
+        )
+
+
+class Counters(msgspec.Struct, frozen=True):
+    """What a licence has used: today's calls, bulk calls by table, API users."""
+
+    calls: int
+    slowed_down: int
+    refused: int
+    bulk_total: int
+    bulk_per_table: dict[str, int]
+    users: int

@@ -1,0 +1,123 @@
+"""The SQL of usage: the gate's statement, heartbeats, counters."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from tabellion.features.usage.model import Counters, Verdict
+
+Database = AsyncConnection[tuple[Any, ...]]
+
+_GATE = (
+    "SELECT * FROM tabellion.gate(%s::int, %s::int[], %s::text[], %s::bytea[], %s::int[], %s::int[], %s::int[], "
+    "%s::interval, %s::timestamptz)"
+)
+_REGISTER = """
+WITH process AS (
+    INSERT INTO tabellion.usage_process (id, alive_until)
+    SELECT nextval('tabellion.usage_process_id')::int, clock_timestamp() + %(lease)s::interval RETURNING id),
+held AS (
+    INSERT INTO tabellion.usage_slot (licence_id, process_id, in_flight)
+    SELECT h.licence_id, process.id, h.slots FROM process,
+        (SELECT licence_id, count(*)::int AS slots FROM unnest(%(held)s::int[]) AS licence_id GROUP BY licence_id) h
+    WHERE EXISTS (SELECT FROM tabellion.licence l WHERE l.id = h.licence_id))
+SELECT id FROM process
+"""
+_HEARTBEAT = "UPDATE tabellion.usage_process SET alive_until = clock_timestamp() + %s::interval WHERE id = %s RETURNING id"
+_COUNTERS = """
+SELECT coalesce(s.calls, 0), coalesce(s.slowed_down, 0), coalesce(s.refused, 0),
+    (SELECT coalesce(json_object_agg(table_id, accepted), '{}'::json) FROM tabellion.usage_bulk b
+     WHERE b.licence_id = l.id AND b.day = %(day)s),
+    (SELECT count(*) FROM tabellion.api_user u WHERE u.licence_id = l.id)
+FROM tabellion.licence l LEFT JOIN tabellion.usage_state s ON s.licence_id = l.id AND s.day = %(day)s
+WHERE l.id = %(licence)s
+"""
+_BULK = """
+INSERT INTO tabellion.usage_bulk AS b (licence_id, day, table_id, accepted) VALUES (%s, %s, %s, 1)
+ON CONFLICT (licence_id, day, table_id) DO UPDATE SET accepted = b.accepted + 1 RETURNING accepted
+"""
+
+
+async def ask(
+    db: Database,
+    process: int,
+    released: Sequence[int],
+    requests: Sequence[tuple[str, bytes, int, int, int]],
+    grace: timedelta,
+) -> list[Verdict]:
+    """Put a batch of requests (kind, digest, user, version, flags) to the gate; unknown credentials are left out."""
+    kinds, digests, users, versions, flags = (
+        (list(column) for column in zip(*requests, strict=True)) if requests else ([],) * 5
+    )
+    cursor = db.cursor(binary=True)
+    await cursor.execute(_GATE, (process, list(released), kinds, digests, users, versions, flags, grace, None), prepare=True)
+    return [Verdict(*row) for row in await cursor.fetchall()]
+
+
+async def register(db: Database, lease: timedelta, held: Sequence[int]) -> int:
+    """A new process id, alive for `lease`; `held` are the licences of the slots that the process holds already."""
+    cursor = await db.execute(_REGISTER, {"lease": lease, "held": list(held)})
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
+    return row[0]
+
+
+async def heartbeat(db: Database, process: int, lease: timedelta) -> bool:
+    """Stay alive for another `lease`; False when the process was forgotten."""
+    cursor = await db.execute(_HEARTBEAT, (lease, process))
+    return await cursor.fetchone() is not None
+
+
+async def farewell(db: Database, process: int) -> None:
+    """Free all slots of a process that ends."""
+    await db.execute("DELETE FROM tabellion.usage_process WHERE id = %s", (process,))
+
+
+async def counters(db: Database, licence_id: int, day: date) -> Counters:
+    """What the licence has used on a day of its time zone."""
+    cursor = await db.execute(_COUNTERS, {"licence": licence_id, "day": day})
+    row = await cursor.fetchone()
+    if row is None:
+        return Counters(0, 0, 0, 0, {}, 0)
+    bulk: Mapping[str, int] = row[3]
+    return Counters(row[0], row[1], row[2], bulk.get("", 0), {t: n for t, n in bulk.items() if t}, row[4])
+
+
+async def limits_of(db: Database, licence_id: int) -> tuple[Any, ...]:
+    """Preset, users, mode, wait, bulk limits of a licence; its row is locked inside a transaction."""
+    cursor = await db.execute(
+        "SELECT preset, max_users, on_excess, bulk_per_day, bulk_scope, max_bulk_file_bytes FROM tabellion.licence "
+        "WHERE id = %s",
+        (licence_id,),
+    )
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - the caller was admitted a moment ago
+    return row
+
+
+async def count_bulk(db: Database, licence_id: int, day: date, table_id: str) -> int:
+    """Count one accepted bulk call; returns the day's number. The row stays locked until the transaction ends."""
+    cursor = await db.execute(_BULK, (licence_id, day, table_id))
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
+    return row[0]
+
+
+_PURGES = (
+    "DELETE FROM tabellion.access_token WHERE expires_at < %(now)s::timestamptz - interval '1 day'",
+    "DELETE FROM tabellion.idempotency WHERE created_at < %(now)s::timestamptz - interval '1 day'",
+    "DELETE FROM tabellion.auth_failure WHERE since < %(now)s::timestamptz - interval '1 hour'",
+    "DELETE FROM tabellion.usage_process WHERE alive_until < %(now)s::timestamptz - interval '1 hour'",
+    "DELETE FROM tabellion.usage_bulk WHERE day < (%(now)s::timestamptz - interval '90 days')::date",
+)
+
+
+async def purge(db: Database, now: datetime) -> int:
+    """Delete what has outlived its use; returns the number of rows."""
+    rows = 0
+    for statement in _PURGES:
+        cursor = await db.execute(statement, {"now": now})
+        rows += max(cursor.rowcount, 0)
+    return rows

@@ -1,0 +1,1 @@
+"""Pure helpers: no network, no database, no environment, no reading of the clock."""

@@ -1,0 +1,1 @@
+"""What knows no feature: database, HTTP, jobs, audit, telemetry."""

@@ -1,0 +1,50 @@
+"""The audit trail: who did what to which object, written in the transaction of the change. Ids only, never values."""
+
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from tabellion.platform.http.call import Incoming
+
+# For stores that write the change and its audit row in one statement: append `SELECT <these parameters>, <object>`.
+COLUMNS = "at, licence_id, user_id, actor, route, request_id, object"
+VALUES = (
+    "%(audit_at)s::timestamptz, %(audit_licence)s::int, %(audit_user)s::int, %(audit_actor)s::text, "
+    "%(audit_route)s::text, %(audit_request)s::text"
+)
+
+_INSERT = (
+    "INSERT INTO tabellion.audit (at, licence_id, user_id, actor, route, request_id, object) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s)"
+)
+
+
+def values(call: Incoming) -> dict[str, Any]:
+    """The parameters that `VALUES` names."""
+    return {
+        "audit_at": call.now,
+        "audit_licence": call.caller.licence_id,
+        "audit_user": call.caller.user_id,
+        "audit_actor": call.caller.login,
+        "audit_route": call.call.id,
+        "audit_request": call.request_id,
+    }
+
+
+async def record(db: AsyncConnection[Any], call: Incoming, object_: str) -> None:
+    """Write one row for a change made by an API call; `object_` is such as `profile-table/31`."""
+    caller = call.caller
+    row = (call.now, caller.licence_id, caller.user_id, caller.login, call.call.id, call.request_id, object_)
+    await db.execute(_INSERT, row)
+
+
+async def record_admin(db: AsyncConnection[Any], licence_id: int, action: str, object_: str, now: datetime) -> None:
+    """Write one row for a change made on the command line; `action` is the verb (`user create`)."""
+    await db.execute(_INSERT, (now, licence_id, None, "cli", action, "", object_))
+
+
+async def purge(db: AsyncConnection[Any], before: datetime) -> int:
+    """Delete the rows older than a moment (the retention is the operator's setting); returns their number."""
+    cursor = await db.execute("DELETE FROM tabellion.audit WHERE at < %s", (before,))
+    return max(cursor.rowcount, 0)

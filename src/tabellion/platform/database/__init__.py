@@ -1,0 +1,1 @@
+"""The database: connections, migrations, translation of its errors, versioned caches. Knows no feature."""

@@ -1,0 +1,245 @@
+"""Schema migrations: plain SQL files `migrations/NNNN_name.sql`, applied in order, each in one transaction.
+
+A file may begin with comments that set time-outs of its own, with the reason beside them:
+`-- statement_timeout: 10min` or `-- lock_timeout: 10s`.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+LOCK_TIMEOUT = "4s"
+STATEMENT_TIMEOUT = "60s"
+# How long one migration run waits for another one, on another machine, to end.
+_WAIT_FOR_OTHERS = "10min"
+MIN_SERVER_VERSION = 160000
+
+# A number of our own, so that other programs' advisory locks do not meet ours ("tabellio" in ASCII).
+_ADVISORY_LOCK = 0x746162656C6C696F
+_FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+_HEADER = re.compile(r"--\s*(statement_timeout|lock_timeout):\s*(\d+\s*(?:ms|s|min|h))\b")
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class MigrationError(Exception):
+    """The schema cannot be brought up to date, or cannot be used; the message says what to do."""
+
+
+class SchemaMismatch(MigrationError):
+    """The database's schema is not the one this program works with."""
+
+
+class ServerTooOld(MigrationError):
+    """The database server is older than PostgreSQL 16."""
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """One file. `checksum` is the SHA-256 of its text in hex."""
+
+    version: int
+    name: str
+    text: str
+    checksum: str
+
+    @property
+    def label(self) -> str:
+        """Number and name, as in the file's name."""
+        return f"{self.version:04d}_{self.name}"
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """A row of `tabellion.schema_migration`."""
+
+    version: int
+    name: str
+    checksum: str
+    applied_at: datetime
+
+    @property
+    def label(self) -> str:
+        """Number and name, as in the file's name."""
+        return f"{self.version:04d}_{self.name}"
+
+
+class SchemaState(msgspec.Struct, frozen=True):
+    """How the database stands to the files.
+
+    `pending` have not been applied; `unknown` were applied by a newer program; `changed` differ from what was applied.
+    """
+
+    applied: tuple[Applied, ...]
+    pending: tuple[Migration, ...]
+    unknown: tuple[Applied, ...]
+    changed: tuple[Applied, ...]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this program may work with the database."""
+        return not (self.pending or self.unknown or self.changed)
+
+
+def migrate(url: str, *, migrations: Sequence[Migration] | None = None) -> list[Applied]:
+    """Bring the schema up to date and return what was applied now, in order; safe to run on many machines at once.
+
+    Each file is one transaction under an advisory lock, so an interrupted run leaves whole files behind and can simply
+    be repeated. Raises `ServerTooOld`, `SchemaMismatch` (newer or altered schema; nothing is changed then) and
+    `MigrationError`, which names the file that failed.
+    """
+    known = load_migrations() if migrations is None else tuple(migrations)
+    done: list[Applied] = []
+    with _connect(url) as db:
+        while (applied := _apply_next(db, known)) is not None:
+            done.append(applied)
+    return done
+
+
+def state(url: str, *, migrations: Sequence[Migration] | None = None) -> SchemaState:
+    """Compare the database with the files; changes nothing. Raises `ServerTooOld`."""
+    known = load_migrations() if migrations is None else tuple(migrations)
+    with _connect(url) as db:
+        return _compare(_applied(db), known)
+
+
+def require_current(url: str) -> None:
+    """Raise `SchemaMismatch`, saying how to mend it, unless the schema is exactly the one this program knows."""
+    _refuse_foreign(found := state(url))
+    if found.pending:
+        labels = ", ".join(migration.label for migration in found.pending)
+        raise SchemaMismatch(f"the database's schema is behind this program (missing: {labels}); run: tabellion migrate")
+
+
+def load_migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
+    """The migrations that ship with this program, by version. Raises `MigrationError` when two share a number."""
+    folder = folder or resources.files("tabellion.platform.database").joinpath("migrations")
+    found: dict[int, Migration] = {}
+    for file in folder.iterdir():
+        match = _FILE_NAME.fullmatch(file.name)
+        if match is None:
+            continue
+        text = file.read_text(encoding="utf-8")
+        checksum = hashlib.sha256(text.encode()).hexdigest()
+        migration = Migration(int(match[1]), match[2], text, checksum)
+        if migration.version in found:
+            raise MigrationError(f"{migration.label} and {found[migration.version].label} have the same number")
+        found[migration.version] = migration
+    return tuple(found[version] for version in sorted(found))
+
+
+def _connect(url: str) -> Connection:
+    db = psycopg.connect(url, autocommit=True, application_name="tabellion migrate", connect_timeout=10)
+    if db.info.server_version < MIN_SERVER_VERSION:
+        version = db.info.parameter_status("server_version")
+        db.close()
+        raise ServerTooOld(f"this is PostgreSQL {version}; Tabellion needs 16 or later: upgrade the database server")
+    return db
+
+
+def _apply_next(db: Connection, known: Sequence[Migration]) -> Applied | None:
+    with db.transaction():
+        # A lock of the transaction, not of the session, so that it also holds behind a connection pooler.
+        _set_local(db, "statement_timeout", _WAIT_FOR_OTHERS)
+        _set_local(db, "lock_timeout", "0")
+        db.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
+        # The state is read under the lock: another run may have applied the file while we waited.
+        found = _compare(_applied(db), known)
+        _refuse_foreign(found)
+        if not found.pending:
+            return None
+        migration = found.pending[0]
+        if not found.applied:
+            _create_ledger(db)
+        return _apply(db, migration)
+
+
+def _apply(db: Connection, migration: Migration) -> Applied:
+    applied = Applied(migration.version, migration.name, migration.checksum, datetime.now(UTC))
+    try:
+        timeouts = {"statement_timeout": STATEMENT_TIMEOUT, "lock_timeout": LOCK_TIMEOUT} | _header(migration.text)
+        for name, value in timeouts.items():
+            _set_local(db, name, value)
+        # Without parameters a whole file goes in one message; the bytes are our own file, nothing is put into it.
+        db.execute(migration.text.encode())
+        db.execute(
+            "INSERT INTO tabellion.schema_migration (version, name, checksum, applied_at) VALUES (%s, %s, %s, %s)",
+            (applied.version, applied.name, applied.checksum, applied.applied_at),
+        )
+    except psycopg.errors.LockNotAvailable as error:
+        raise MigrationError(
+            f"migration {migration.label} could not get a lock in time and was rolled back; "
+            "run tabellion migrate again when long transactions have ended"
+        ) from error
+    except psycopg.Error as error:
+        raise MigrationError(f"migration {migration.label} failed and was rolled back: {error}") from error
+    return applied
+
+
+def _header(text: str) -> dict[str, str]:
+    head: dict[str, str] = {}
+    for line in text.splitlines():
+        if not line.startswith("--"):
+            break
+        if (match := _HEADER.match(line)) is not None:
+            head[match[1]] = match[2]
+    return head
+
+
+def _set_local(db: Connection, name: str, value: str) -> None:
+    db.execute("SELECT set_config(%s, %s, true)", (name, value))
+
+
+def _create_ledger(db: Connection) -> None:
+    db.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS tabellion"))
+    db.execute(
+        """
+        CREATE TABLE IF NOT EXISTS tabellion.schema_migration (
+            version    integer PRIMARY KEY,
+            name       text NOT NULL,
+            checksum   text NOT NULL,
+            applied_at timestamptz NOT NULL
+        )
+        """
+    )
+
+
+def _applied(db: Connection) -> tuple[Applied, ...]:
+    found = db.execute("SELECT to_regclass('tabellion.schema_migration')::text").fetchone()
+    if found is None or found[0] is None:
+        return ()
+    rows = db.execute("SELECT version, name, checksum, applied_at FROM tabellion.schema_migration ORDER BY version")
+    return tuple(Applied(*row) for row in rows)
+
+
+def _compare(applied: tuple[Applied, ...], known: Sequence[Migration]) -> SchemaState:
+    by_version = {migration.version: migration for migration in known}
+    versions = {row.version for row in applied}
+    return SchemaState(
+        applied,
+        pending=tuple(migration for migration in known if migration.version not in versions),
+        unknown=tuple(row for row in applied if row.version not in by_version),
+        changed=tuple(
+            row for row in applied if row.version in by_version and by_version[row.version].checksum != row.checksum
+        ),
+    )
+
+
+def _refuse_foreign(found: SchemaState) -> None:
+    if found.unknown:
+        labels = ", ".join(row.label for row in found.unknown)
+        raise SchemaMismatch(
+            f"the database was made by a newer Tabellion (unknown here: {labels}); upgrade this program to that version"
+        )
+    if found.changed:
+        labels = ", ".join(row.label for row in found.changed)
+        raise SchemaMismatch(
+            f"migrations differ from those that made this database ({labels}): this is a development version or an "
+            "altered installation; install the release that made the database, then run: tabellion migrate"
+        )

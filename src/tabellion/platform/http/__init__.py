@@ -1,0 +1,1 @@
+"""HTTP: one description of each call, the pipeline that runs it, formats, errors, documentation."""

@@ -1,0 +1,110 @@
+"""A call of the webservices, described once: routing, rights, formats, OpenAPI, the checker and the tests read it here."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from psycopg import AsyncConnection
+
+from tabellion.platform.http.caller import Caller
+from tabellion.platform.http.query import Query
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Version = Literal["v1", "v4", "v5"]
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """A query parameter or a path placeholder, for the documentation. `example` must be a valid value."""
+
+    name: str
+    description: str
+    example: str = ""
+    repeatable: bool = False
+    schema: Mapping[str, Any] = msgspec.field(default_factory=lambda: {"type": "string"})
+
+
+class Answer(msgspec.Struct):
+    """What a handler returns. `body` is a Struct (rendered in the caller's format) or None for 204.
+
+    `location` is relative to the call's family (`/v4/entity/...`); the pipeline puts the family in front.
+    `etag` is the bare tag, without quotes.
+    """
+
+    status: int = 200
+    body: msgspec.Struct | None = None
+    location: str | None = None
+    etag: str | None = None
+    headers: Mapping[str, str] = {}
+
+
+class Incoming(msgspec.Struct):
+    """One admitted call on its way through a handler.
+
+    `path` holds the placeholders, decoded once; `matrix` the matrix parameters of the last segment (`category`).
+    `body` is an instance of the call's `body` type, or None where the body is optional and was empty.
+    `db` is a connection in autocommit mode: one statement is one transaction, several need `db.transaction()`.
+    `now` is the moment of admission, aware, UTC. `limits` is what the gate said about the licence's usage.
+    `raw_body` is what was sent, for the few calls that read it themselves.
+    """
+
+    call: "Call"
+    caller: Caller
+    path: Mapping[str, str]
+    matrix: Mapping[str, str]
+    query: Query
+    headers: Mapping[str, str]
+    body: Any
+    db: AsyncConnection[tuple[Any, ...]]
+    now: datetime
+    request_id: str
+    limits: Any = None
+    raw_body: bytes = b""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One method on one path.
+
+    `path` is the family-free path with placeholders in braces (`/v4/entity/{e}/table/{t}`); `category` the folder of
+    the documentation and the canonical prefix. `module` is the right needed (None: any authenticated user).
+    `body`/`answer` are Struct types; `body_root`/`answer_root` their XML roots (v4 only). `statuses` are the success
+    statuses. Examples are builtins, shown as JSON (and turned into XML for v4). `counted` is False where the call does
+    not count against the calls per minute. `xml_decode(body, charset)` and `xml_encode(body, root)` replace the common XML
+    mapping where a call has one of its own (v1). `conflicts` lists the 409 codes the call may answer.
+    """
+
+    id: str
+    method: Method
+    path: str
+    category: str
+    summary: str
+    handler: Callable[[Incoming], Awaitable[Answer]]
+    module: str | None
+    statuses: Mapping[int, str]
+    description: str = ""
+    parameters: Sequence[Parameter] = ()
+    body: type[msgspec.Struct] | None = None
+    body_root: str = ""
+    body_optional: bool = False
+    body_types: Sequence[str] = ()
+    body_example: Any = None
+    answer: type[msgspec.Struct] | None = None
+    answer_root: str = ""
+    answer_example: Any = None
+    xml_decode: Callable[[bytes, str | None], object] | None = None
+    xml_encode: Callable[[msgspec.Struct, str], bytes] | None = None
+    etag: bool = False
+    counted: bool = True
+    conflicts: Sequence[str] = ()
+
+    @property
+    def version(self) -> Version:
+        """`v1`, `v4` or `v5`, read off the path."""
+        if self.path.startswith("/v4/"):
+            return "v4"
+        return "v1" if "/v1/" in self.path else "v5"
+
+    @property
+    def writes(self) -> bool:
+        """Whether the call needs read-write rights (every method but GET)."""
+        return self.method != "GET"

@@ -1,0 +1,1 @@
+"""The documentation site: Swagger UI, the checker of bodies, guides; served without any access to the internet."""

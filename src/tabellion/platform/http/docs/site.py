@@ -1,0 +1,145 @@
+"""The pages of the documentation site and the OpenAPI document, as Litestar handlers."""
+
+import mimetypes
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from litestar import Request, Response
+from litestar.handlers import HTTPRouteHandler
+from markdown_it import MarkdownIt
+
+from tabellion import __version__
+from tabellion.platform.http import json_codec, openapi
+from tabellion.platform.http.call import Call
+from tabellion.platform.http.docs import checker
+
+_STATIC = files("tabellion.platform.http.docs") / "static"
+# Pages come from this server alone: no scripts, styles or pictures from elsewhere. Swagger UI sets styles in place.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_MAX_CHECKED_BYTES = 2 * 1024 * 1024
+AnyRequest = Request[Any, Any, Any]
+
+
+def guides_folder() -> Path:
+    """The written guides: inside the installed package, or `docs/` of the source tree."""
+    packaged = Path(str(files("tabellion"))) / "_docs"
+    return packaged if packaged.is_dir() else Path(__file__).parents[5] / "docs"
+
+
+class Site:
+    """Everything under `/docs`, `/openapi.json` and `/problems`."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self._calls = {call.id: call for call in calls}
+        self._document = json_codec.encode(openapi.document(calls, version=__version__))
+        self._page = Template((_STATIC / "page.html").read_text("utf-8"))
+        self._guides = guides_folder()
+
+    def handlers(self) -> list[HTTPRouteHandler]:
+        """The routes of the site."""
+        get = [
+            ("/docs", self.swagger),
+            ("/openapi.json", self.openapi),
+            ("/docs/checker", self.checker_page),
+            ("/docs/guide/{name:str}", self.guide),
+            ("/docs/reference/{name:str}", self.reference),
+            ("/docs/operations/{name:str}", self.operations),
+            ("/docs/deprecation/xml", self.xml_deprecation),
+            ("/docs/static/{path:path}", self.static),
+            ("/problems/{code:str}", self.problem),
+        ]
+        routes = [HTTPRouteHandler(path, http_method="GET", name=path)(handler) for path, handler in get]
+        return [*routes, HTTPRouteHandler("/docs/check", http_method="POST", name="check")(self.check)]
+
+    async def openapi(self, request: AnyRequest) -> Response[bytes]:
+        """The OpenAPI document."""
+        return Response(self._document, media_type="application/json", headers={"Access-Control-Allow-Origin": "*"})
+
+    async def swagger(self, request: AnyRequest) -> Response[bytes]:
+        """The interactive documentation."""
+        return self._html("API", (_STATIC / "swagger.html").read_text("utf-8"), wide=True)
+
+    async def checker_page(self, request: AnyRequest) -> Response[bytes]:
+        """The page where a body is pasted and checked."""
+        options = "".join(
+            f'<option value="{escape(call.id)}">{escape(f"{call.method} {call.path} · {call.summary}")}</option>'
+            for call in checker.calls_with_body(self._calls)
+        )
+        body = Template((_STATIC / "checker.html").read_text("utf-8")).substitute(options=options)
+        return self._html("JSON checker", body)
+
+    async def check(self, request: AnyRequest) -> Response[bytes]:
+        """Judge the body that was sent; `?call=` names the call it is meant for."""
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _MAX_CHECKED_BYTES:
+                return Response(b'{"ok":false,"tooLarge":true}', media_type="application/json", status_code=413)
+        call = self._calls.get(request.query_params.get("call") or "")
+        verdict = json_codec.encode(checker.check(bytes(body), call))
+        return Response(verdict, media_type="application/json", status_code=200)
+
+    async def guide(self, request: AnyRequest) -> Response[bytes]:
+        """A written guide."""
+        return self._markdown("guide", request.path_params["name"])
+
+    async def reference(self, request: AnyRequest) -> Response[bytes]:
+        """A page of the reference."""
+        return self._markdown("reference", request.path_params["name"])
+
+    async def operations(self, request: AnyRequest) -> Response[bytes]:
+        """A page for operators."""
+        return self._markdown("operations", request.path_params["name"])
+
+    async def xml_deprecation(self, request: AnyRequest) -> Response[bytes]:
+        """What the deprecation of XML means; XML answers link here."""
+        return self._markdown("reference", "xml")
+
+    async def problem(self, request: AnyRequest) -> Response[bytes]:
+        """The page behind the `type` of a problem document."""
+        return self._markdown("reference", "errors")
+
+    async def static(self, request: AnyRequest) -> Response[bytes]:
+        """Scripts and styles that come with the package."""
+        name = str(request.path_params["path"]).lstrip("/")
+        source = _STATIC
+        for part in name.split("/"):
+            if part in {"", ".", ".."} or "\\" in part:
+                return self._not_found()
+            source /= part
+        if not source.is_file() or name.endswith(".html"):
+            return self._not_found()
+        media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        return Response(
+            source.read_bytes(), media_type=media_type, headers={"Cache-Control": "public, max-age=3600", **_HEADERS}
+        )
+
+    def _markdown(self, folder: str, name: str) -> Response[bytes]:
+        name = name.removesuffix(".md")
+        source = self._guides / folder / f"{name}.md"
+        if not name.replace("-", "").isalnum() or not source.is_file():
+            return self._not_found()
+        text = source.read_text("utf-8")
+        title = text.partition("\n")[0].lstrip("# ")
+        body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+        return self._html(title, f"<article>{body}</article>")
+
+    def _not_found(self) -> Response[bytes]:
+        body = '<article><h1>No such page</h1><p>Go to the <a href="/docs">API documentation</a>.</p></article>'
+        return self._html("No such page", body, status=404)
+
+    def _html(self, title: str, body: str, *, status: int = 200, wide: bool = False) -> Response[bytes]:
+        text = self._page.substitute(title=escape(title), body=body, version=__version__, kind="wide" if wide else "")
+        return Response(text.encode(), media_type="text/html; charset=utf-8", status_code=status, headers=_HEADERS)

@@ -1,0 +1,22 @@
+"""Strong entity tags and the preconditions that name them (RFC 9110, sections 8.8.3 and 13.1)."""
+
+from tabellion.platform.http.problems import EtagMismatch
+
+
+def tags(header: str | None) -> frozenset[str] | None:
+    """The tags of an If-Match or If-None-Match header, without quotes; None where the header is absent.
+
+    `*` is the tag `*`. Weak tags never match strongly, so they are dropped.
+    """
+    if header is None:
+        return None
+    found = (part.strip() for part in header.split(","))
+    return frozenset(part.strip('"') for part in found if part and not part.startswith("W/"))
+
+
+def require_match(header: str | None, current: str | None) -> None:
+    """Raise `EtagMismatch` unless `header` is absent, `*` or names `current` (None: the resource does not exist)."""
+    wanted = tags(header)
+    if wanted is None or (current is not None and ("*" in wanted or current in wanted)):
+        return
+    raise EtagMismatch("the resource is not in the state that If-Match names; read it again and repeat the change")

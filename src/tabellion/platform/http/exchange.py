@@ -1,0 +1,61 @@
+"""What one request and its answer carry through the server, from the first byte read to the log line."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from tabellion.platform.http.caller import Caller
+
+
+class Limits(Protocol):
+    """The licence's usage limits as they are after this call was counted."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """RateLimit-Policy, RateLimit and the X-RateLimit trio (contract, section 6)."""
+        ...
+
+
+class Admission(Protocol):
+    """A call that was let in: who is calling and what is left of the limits."""
+
+    @property
+    def caller(self) -> Caller:
+        """Who is calling."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """What is left of the limits."""
+        ...
+
+    def release(self) -> None:
+        """Free the concurrency slot; called once, after the answer has left."""
+        ...
+
+
+class Exchange(msgspec.Struct):
+    """One request and its answer; the front makes it, the pipeline fills it in, the log reads it."""
+
+    request_id: str
+    method: str
+    family: str
+    path: str
+    address: str
+    headers: dict[str, str]
+    query: bytes
+    call_id: str = ""
+    admission: Any = None
+    status: int = 0
+    error_code: str = ""
+    error: BaseException | None = None
+    answer_headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+
+
+class Rendered(msgspec.Struct):
+    """An answer in bytes, ready to be sent, stored for a repetition, or compressed."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes

@@ -1,0 +1,158 @@
+"""The ASGI front: takes a request apart before it is routed, and sees to what every answer needs.
+
+Routing itself is Litestar's; it sees the normalised, still percent-encoded path, so that one handler stands behind all
+the aliases of a call. The front adds the request id, answers HEAD as GET without body, compresses, frees the
+concurrency slot once the answer has left, and reports to log and metrics.
+"""
+
+import gzip
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from tabellion.kit.problem import Problem
+from tabellion.platform.http import negotiation, render
+from tabellion.platform.http.exchange import Exchange, Rendered
+from tabellion.platform.http.paths import normalise
+
+Scope = Any
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SCOPE_KEY = "tabellion.exchange"
+# Below this a compressed answer is hardly smaller than the packet it travels in.
+_COMPRESS_FROM_BYTES = 1400
+_COMPRESSIBLE = ("application/json", "application/xml", "text/", "application/problem+json")
+
+
+class Report(Protocol):
+    """Called once per request, after the answer has left: writes the log line and the metrics."""
+
+    def __call__(self, exchange: Exchange, seconds: float) -> None:
+        """Tell of a request that took this long."""
+        ...
+
+
+class Front:
+    """The outermost ASGI application.
+
+    `translate` turns an exception of a lower layer (a lost database) into a `Problem`, or gives None for a bug.
+    `address` reads the client's address (which proxies are trusted is the operator's setting).
+    """
+
+    def __init__(
+        self,
+        inner: App,
+        *,
+        new_id: Callable[[], str],
+        address: Callable[[Scope, dict[str, str]], str],
+        translate: Callable[[BaseException], Problem],
+        report: Report,
+    ) -> None:
+        self._inner = inner
+        self._new_id = new_id
+        self._address = address
+        self._translate = translate
+        self._report = report
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection; lifespan messages go straight through."""
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        started = time.perf_counter()
+        exchange = self._take_apart(scope)
+        outgoing = _Outgoing(send, exchange)
+        try:
+            await self._inner(scope, receive, outgoing)
+        except Exception as error:  # noqa: BLE001 - the edge: whatever happened, the caller gets an answer
+            await self._answer_failure(error, exchange, outgoing)
+        finally:
+            if exchange.admission is not None:
+                exchange.admission.release()
+            self._report(exchange, time.perf_counter() - started)
+
+    def _take_apart(self, scope: Scope) -> Exchange:
+        headers: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            key = name.decode("latin-1")
+            text = value.decode("latin-1")
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        family, path = normalise(scope.get("raw_path") or scope["path"].encode())
+        exchange = Exchange(
+            request_id=self._new_id(),
+            method=scope["method"],
+            family=family,
+            path=path,
+            address=self._address(scope, headers),
+            headers=headers,
+            query=scope["query_string"],
+        )
+        scope[SCOPE_KEY] = exchange
+        scope["path"] = path
+        scope["raw_path"] = path.encode("latin-1")
+        if exchange.method == "HEAD":
+            scope["method"] = "GET"
+        return exchange
+
+    async def _answer_failure(self, error: BaseException, exchange: Exchange, outgoing: "_Outgoing") -> None:
+        problem = self._translate(error)
+        exchange.error = error if problem.status == 500 else None  # noqa: PLR2004 - our own fault
+        exchange.error_code = problem.code
+        if outgoing.started:
+            return
+        version = "v4" if exchange.path.startswith("/v4/") else "v5"
+        fmt = negotiation.error_format(exchange.headers.get("accept"), version)
+        await send_rendered(outgoing, render.problem(problem, exchange, fmt))
+
+
+class _Outgoing:
+    """The `send` of one answer: adds common headers, drops the body of a HEAD, remembers the status."""
+
+    __slots__ = ("_exchange", "_send", "_without_body", "started")
+
+    def __init__(self, send: Send, exchange: Exchange) -> None:
+        self._send = send
+        self._exchange = exchange
+        self._without_body = exchange.method == "HEAD"
+        self.started = False
+
+    async def __call__(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            exchange = self._exchange
+            exchange.status = message["status"]
+            headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
+            message["headers"] = headers
+            headers.append((b"x-request-id", exchange.request_id.encode()))
+            extra = dict(exchange.answer_headers)
+            if exchange.admission is not None:
+                extra.update(exchange.admission.limits.headers)
+            headers.extend((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items())
+        elif self._without_body:
+            message = {"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)}
+        await self._send(message)
+
+
+async def send_rendered(send: Send, rendered: Rendered, accept_encoding: str = "") -> None:
+    """Send an answer, compressed when the caller accepts gzip and it is worth it."""
+    body = rendered.body
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in rendered.headers.items()]
+    if len(body) >= _COMPRESS_FROM_BYTES and _accepts_gzip(accept_encoding):
+        if rendered.headers.get("Content-Type", "").startswith(_COMPRESSIBLE):
+            body = gzip.compress(body, 5)
+            headers.append((b"content-encoding", b"gzip"))
+        headers.append((b"vary", b"accept, accept-encoding"))
+    if rendered.status not in {204, 304}:
+        headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": rendered.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _accepts_gzip(header: str) -> bool:
+    for part in header.split(","):
+        coding, _, quality = part.strip().partition(";")
+        if coding.strip().lower() in {"gzip", "*"}:
+            return quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False

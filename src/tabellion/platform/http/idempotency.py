@@ -1,0 +1,104 @@
+"""Idempotency-Key: the effect of a call and the record of its answer are committed together (contract, section 4.7).
+
+The key's scope is licence, user, method and path. While the first call runs, a repetition is refused (409); once it has
+ended, the stored answer is replayed byte for byte. What happens is decided under a transaction-level advisory lock, so
+that nothing is left behind by a process that dies, and nobody waits.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+
+from tabellion.kit.problem import Problem, invalid
+from tabellion.platform.http.call import Incoming
+from tabellion.platform.http.exchange import Rendered
+from tabellion.platform.http.problems import IdempotencyMismatch, IdempotencyRunning
+
+KEPT = timedelta(hours=24)
+MAX_KEY_LENGTH = 255
+# These say nothing about the call itself: the same call may succeed later.
+_NOT_STORED = frozenset({401, 403, 429})
+
+_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
+_READ = """
+SELECT fingerprint, status, headers::text, body FROM tabellion.idempotency
+WHERE licence_id = %(licence)s AND user_id = %(user)s AND route = %(route)s AND key = %(key)s AND created_at > %(oldest)s
+"""
+_STORE = """
+INSERT INTO tabellion.idempotency (licence_id, user_id, route, key, fingerprint, status, headers, body, created_at)
+VALUES (%(licence)s, %(user)s, %(route)s, %(key)s, %(fingerprint)s, %(status)s, %(headers)s::jsonb, %(body)s, %(now)s)
+ON CONFLICT (licence_id, user_id, route, key) DO UPDATE SET fingerprint = EXCLUDED.fingerprint,
+    status = EXCLUDED.status, headers = EXCLUDED.headers, body = EXCLUDED.body, created_at = EXCLUDED.created_at
+"""
+
+
+def read_key(header: str) -> str:
+    """The key without its quotes. Raises `Invalid` (parameter.invalid) when it is empty, too long or not printable."""
+    key = header.strip()
+    if len(key) >= 2 and key[0] == key[-1] == '"':  # noqa: PLR2004 - two quotes
+        key = key[1:-1]
+    if not key or len(key) > MAX_KEY_LENGTH or not key.isprintable():
+        message = f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} printable characters"
+        raise invalid("Idempotency-Key", "parameter.invalid", message)
+    return key
+
+
+async def once(
+    call: Incoming,
+    key: str,
+    route: str,
+    query: bytes,
+    run: Callable[[], Awaitable[Rendered]],
+    refuse: Callable[[Problem], Rendered],
+) -> Rendered:
+    """Run the call unless it ran before; `run` does it and renders, `refuse` renders a refusal (then stored as well).
+
+    Raises `IdempotencyRunning` and `IdempotencyMismatch`. Costs three statements and a transaction around the effect.
+    """
+    fingerprint = hashlib.sha256(b"%d\n%s\n%s" % (len(query), query, call.raw_body)).digest()
+    caller = call.caller
+    scope = {"licence": caller.licence_id, "user": caller.user_id, "route": route, "key": key}
+    async with call.db.transaction():
+        found = await _claim(call.db, scope, call.now - KEPT)
+        if found is not None:
+            stored, replay = found
+            if stored != fingerprint:
+                raise IdempotencyMismatch(
+                    "this Idempotency-Key was used with another query or body; use a new key for a new call"
+                )
+            return replay
+        try:
+            async with call.db.transaction():
+                rendered = await run()
+        except Problem as error:
+            if error.status in _NOT_STORED or error.status >= 500:  # noqa: PLR2004 - server errors
+                raise
+            rendered = refuse(error)
+        record = {
+            "fingerprint": fingerprint,
+            "status": rendered.status,
+            "headers": msgspec.json.encode(rendered.headers).decode(),
+            "body": rendered.body,
+            "now": call.now,
+        }
+        await call.db.execute(_STORE, scope | record)
+        return rendered
+
+
+async def _claim(db: AsyncConnection[Any], scope: dict[str, Any], oldest: datetime) -> tuple[bytes, Rendered] | None:
+    # Two statements on purpose: the second one's snapshot is taken under the lock, so it sees what the last holder did.
+    cursor = await db.execute(_LOCK, ("\n".join(str(part) for part in scope.values()),))
+    locked = await cursor.fetchone()
+    if locked is None or not locked[0]:
+        raise IdempotencyRunning("the first call with this Idempotency-Key is still running; repeat a little later")
+    cursor = await db.execute(_READ, scope | {"oldest": oldest})
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    fingerprint, status, headers, body = row
+    replay_headers = msgspec.json.decode(headers, type=dict[str, str])
+    return bytes(fingerprint), Rendered(status, {**replay_headers, "Idempotency-Replayed": "true"}, bytes(body))

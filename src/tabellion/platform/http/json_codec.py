@@ -1,0 +1,157 @@
+"""JSON bodies: read strictly, with errors that say line, column and what was expected; written by msgspec.
+
+Documents come out as dict, list, str, int, Decimal, bool and None; numbers with a fraction are exact. Refused beyond the
+grammar of RFC 8259: a member twice in one object, NaN and Infinity, more than 64 levels, U+0000 and lone surrogates.
+"""
+
+import json
+import re
+from decimal import Decimal
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from tabellion.kit.problem import FieldError, Invalid, Malformed
+
+MAX_DEPTH: Final = 64
+_BOM = b"\xef\xbb\xbf"
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_UNFIT = re.compile("[\x00\ud800-\udfff]")
+# The decoder's words, in words for people.
+_WORDS = {
+    "Expecting ',' delimiter": "a comma or a closing bracket was expected",
+    "Expecting property name enclosed in double quotes": "a member name in double quotes was expected",
+    "Expecting ':' delimiter": "a colon was expected",
+    "Expecting value": "a value was expected",
+    "Unterminated string starting at": "this text has no closing quote",
+    "Invalid control character at": "a line break, tab or other control character inside a text must be escaped",
+    "Invalid \\escape": "this backslash sequence does not exist in JSON",
+    "Invalid \\uXXXX escape": "\\u needs four hexadecimal digits",
+    "Extra data": "the document has ended; nothing more was expected",
+    "Illegal trailing comma before end of object": "a comma before a closing brace is not allowed",
+    "Illegal trailing comma before end of array": "a comma before a closing bracket is not allowed",
+}
+
+
+class JsonSyntax(Malformed):
+    """The body is not JSON. `line` and `column` count from 1; 0 where the place is not known."""
+
+    def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
+        where = f"line {line}, column {column}: " if line else ""
+        super().__init__(where + message)
+        self.line = line
+        self.column = column
+
+
+def decode(body: bytes) -> Any:
+    """The document of a body. Raises `JsonSyntax`, and `Invalid` (text.invalid) with the path of an unfit text."""
+    body = body.removeprefix(_BOM)
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = body[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        raise JsonSyntax("the body is not valid UTF-8", line, column) from None
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+        _check_depth(text)
+    try:
+        document = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise _fault(error, text) from None
+    except _DuplicateMember as error:
+        raise _duplicate(error.name, text) from None
+    except ValueError:
+        # Python refuses integers of more than 4300 digits.
+        raise JsonSyntax("a number has too many digits") from None
+    if b"\\u" in body:
+        _check_texts(document)
+    return document
+
+
+def encode(document: Any) -> bytes:
+    """A document in bytes; Decimals as exact numbers."""
+    return _ENCODER.encode(document)
+
+
+def position(error: Malformed) -> tuple[int, int]:
+    """Line and column of a fault, 0 and 0 where unknown."""
+    return (error.line, error.column) if isinstance(error, JsonSyntax) else (0, 0)
+
+
+class _DuplicateMember(Exception):
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        raise _DuplicateMember(next(name for name, _ in pairs if name in seen or seen.add(name)))
+    return found
+
+
+def _constant(name: str) -> NoReturn:
+    raise JsonSyntax(f"{name} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Decimal, parse_constant=_constant)
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def _fault(error: json.JSONDecodeError, text: str) -> JsonSyntax:
+    message = _WORDS.get(error.msg, error.msg)
+    if not text.strip():
+        return JsonSyntax("the body is empty; a JSON document was expected", 1, 1)
+    place = error.pos
+    if error.msg == "Expecting ',' delimiter":
+        # The decoder stops at the next token, often a line later; people look where the comma should stand.
+        place = len(text[:place].rstrip())
+    line = text.count("\n", 0, place) + 1
+    return JsonSyntax(message, line, place - text.rfind("\n", 0, place))
+
+
+def _duplicate(name: str, text: str) -> JsonSyntax:
+    message = f"the member '{name[:100]}' stands twice in one object"
+    found = [m.start() for m in re.finditer(re.escape(json.dumps(name, ensure_ascii=False)) + r"\s*:", text)]
+    if len(found) != 2:  # noqa: PLR2004 - only then is the second one surely at fault
+        return JsonSyntax(message)
+    place = found[1]
+    return JsonSyntax(message, text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place))
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        mark = match[0]
+        if mark in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                place = match.start()
+                line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
+                raise JsonSyntax(f"more than {MAX_DEPTH} levels of nesting", line, column)
+        elif mark in "]}":
+            depth -= 1
+
+
+def _check_texts(document: Any) -> None:
+    errors: list[FieldError] = []
+    _collect_unfit(document, "", errors)
+    if errors:
+        raise Invalid(errors)
+
+
+def _collect_unfit(value: Any, path: str, errors: list[FieldError]) -> None:
+    if isinstance(value, str):
+        if _UNFIT.search(value):
+            errors.append(FieldError(path, "text.invalid", "a text holds U+0000 or half a surrogate pair"))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - plain documents
+            _collect_unfit(item, f"{path}[{index}]", errors)
+    elif isinstance(value, dict):
+        for name, item in value.items():  # pyright: ignore[reportUnknownVariableType] - plain documents
+            clean = _UNFIT.sub("\N{REPLACEMENT CHARACTER}", str(name))  # pyright: ignore[reportUnknownArgumentType] - plain documents
+            inner = f"{path}.{clean}" if path else clean
+            _collect_unfit(name, inner, errors)
+            _collect_unfit(item, inner, errors)

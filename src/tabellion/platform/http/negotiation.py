@@ -1,0 +1,113 @@
+"""Which format a body has and which format the answer gets (contract, section 4.2; RFC 9110, section 12)."""
+
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from tabellion.kit.problem import Problem
+
+RequestFormat = Literal["json", "xml"]
+_JSON, _XML, _TEXT_XML, _PROBLEM = "application/json", "application/xml", "text/xml", "application/problem+json"
+
+
+class AcceptUnsupported(Problem):
+    """The answer cannot be given in any format of `Accept`. v4 offers JSON and XML, v5 JSON."""
+
+    status = 406
+    code = "accept.unsupported"
+
+
+class ContentTypeUnsupported(Problem):
+    """The body's format is not read by this call. v4 reads JSON and XML, v5 JSON."""
+
+    status = 415
+    code = "contentType.unsupported"
+
+
+class Format(NamedTuple):
+    """The format of an answer; `content_type` is its label."""
+
+    content_type: str
+    is_xml: bool = False
+    is_problem: bool = False
+
+
+JSON = Format(f"{_JSON};charset=UTF-8")
+_JSON_PROBLEM = Format(f"{_JSON};charset=UTF-8", is_problem=True)
+_FORMATS = {
+    _XML: Format(f"{_XML};charset=UTF-8", is_xml=True),
+    _TEXT_XML: Format(f"{_TEXT_XML};charset=UTF-8", is_xml=True),
+}
+
+
+@lru_cache(maxsize=512)
+def request_format(content_type: str | None, *, has_body: bool, version: str, also: tuple[str, ...] = ()) -> RequestFormat:
+    """The format of a body by its label; a missing label is JSON. Raises `ContentTypeUnsupported`."""
+    if not has_body or content_type is None or not content_type.strip():
+        return "json"
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == _JSON or media_type in also:
+        return "json"
+    if media_type in {_XML, _TEXT_XML} and version != "v5":
+        return "xml"
+    offered = "application/json" if version == "v5" else "application/json or application/xml"
+    raise ContentTypeUnsupported(f"this call reads {offered}, not '{media_type}'")
+
+
+@lru_cache(maxsize=512)
+def charset(content_type: str | None) -> str | None:
+    """The `charset` parameter of a Content-Type, lower case."""
+    for part in (content_type or "").split(";")[1:]:
+        name, _, value = part.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip('"').lower()
+    return None
+
+
+@lru_cache(maxsize=512)
+def answer_format(accept: str | None, version: str) -> Format:
+    """The answer's format: the highest q wins, JSON wins a tie. Raises `AcceptUnsupported`."""
+    if accept is None or not accept.strip():
+        return JSON
+    qualities = _qualities(accept)
+    wildcard = max(qualities.get("*/*", 0.0), qualities.get("application/*", 0.0))
+    json = max(qualities.get(_JSON, wildcard), qualities.get(_PROBLEM, 0.0))
+    xml, xml_type = 0.0, _XML
+    if version != "v5":
+        text_wildcard = max(qualities.get("*/*", 0.0), qualities.get("text/*", 0.0))
+        choices = ((qualities.get(_XML, wildcard), _XML), (qualities.get(_TEXT_XML, text_wildcard), _TEXT_XML))
+        xml, xml_type = max(choices, key=lambda choice: choice[0])
+    if json > 0 and json >= xml:
+        return _JSON_PROBLEM if qualities.get(_PROBLEM, 0.0) > 0 else JSON
+    if xml > 0:
+        return _FORMATS[xml_type]
+    offered = "application/json" if version == "v5" else "application/json and application/xml"
+    raise AcceptUnsupported(f"'{accept[:100]}' is not offered; this call answers {offered}")
+
+
+def error_format(accept: str | None, version: str) -> Format:
+    """The format of a refusal made before the answer's format was agreed on; JSON where nothing else is acceptable."""
+    try:
+        return answer_format(accept, version)
+    except AcceptUnsupported:
+        return JSON
+
+
+def _qualities(accept: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for part in accept.split(","):
+        media_type, _, parameters = part.partition(";")
+        name = media_type.strip().lower()
+        if name:
+            found[name] = max(found.get(name, 0.0), _quality(parameters))
+    return found
+
+
+def _quality(parameters: str) -> float:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                return min(max(float(value.strip()), 0.0), 1.0)
+            except ValueError:
+                return 0.0
+    return 1.0

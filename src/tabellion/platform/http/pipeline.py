@@ -1,0 +1,196 @@
+"""The life of a call: admit, check rights and formats, read the body, run the handler, render (design, section 4)."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+from psycopg import AsyncConnection
+
+from tabellion.kit.problem import Problem
+from tabellion.platform.http import idempotency, json_codec, negotiation, render, shapes, xml_codec
+from tabellion.platform.http.call import Call, Incoming
+from tabellion.platform.http.etag import tags
+from tabellion.platform.http.exchange import Admission, Exchange, Rendered
+from tabellion.platform.http.negotiation import Format
+from tabellion.platform.http.paths import decode_segment, split_matrix
+from tabellion.platform.http.problems import BodyTooLarge, RightMissing
+from tabellion.platform.http.query import Query
+
+Body = AsyncGenerator[bytes]
+# Bodies that say "nothing": integrations send them where no body is needed.
+_NOTHING = frozenset({b"", b"null", b"[]", b"{}"})
+
+
+class Gatekeeper(Protocol):
+    """Who lets calls in; `features.usage` provides it."""
+
+    async def admit(self, exchange: Exchange, call: Call) -> Admission:
+        """Authenticate, count against the limits, wait where the licence is slowed down. Raises 401, 429 and 503."""
+        ...
+
+
+class Connections(Protocol):
+    """Where handlers get their database connection from."""
+
+    def connection(self) -> AbstractAsyncContextManager[AsyncConnection[tuple[Any, ...]]]:
+        """A connection in autocommit mode."""
+        ...
+
+
+class Pipeline:
+    """Runs calls. `max_body_bytes` caps every body but uploads; `clock` gives aware UTC moments.
+
+    `translate` turns an exception of a lower layer into a `Problem`.
+    """
+
+    def __init__(
+        self,
+        gate: Gatekeeper,
+        connections: Connections,
+        *,
+        clock: Callable[[], datetime],
+        max_body_bytes: int,
+        translate: Callable[[BaseException], Problem],
+    ) -> None:
+        self._gate = gate
+        self._connections = connections
+        self._clock = clock
+        self._max_body_bytes = max_body_bytes
+        self._translate = translate
+
+    async def run(self, call: Call, exchange: Exchange, segments: dict[str, str], body: Body) -> Rendered:
+        """Answer one call; every `Problem` becomes an answer in the agreed format."""
+        exchange.call_id = call.id
+        fmt: Format | None = None
+        try:
+            admission = exchange.admission = await self._gate.admit(exchange, call)
+            fmt = _agree_on_format(call, exchange)
+            self._check_right(call, admission)
+            incoming = await self._incoming(call, exchange, admission, segments, body)
+            return await self._execute(incoming, exchange, fmt)
+        except Exception as failure:  # noqa: BLE001 - whatever happened, the caller gets an answer in its format
+            error = self._translate(failure)
+            if error.status == 500:  # noqa: PLR2004 - our own fault
+                exchange.error = failure
+            exchange.error_code = error.code
+            if fmt is None:
+                fmt = negotiation.error_format(exchange.headers.get("accept"), call.version)
+            return render.problem(error, exchange, fmt, v1=call.version == "v1")
+
+    @staticmethod
+    def _check_right(call: Call, admission: Admission) -> None:
+        if call.module is None:
+            return
+        right = admission.caller.rights.get(call.module, "")
+        if right == "rw" or (right == "r" and not call.writes):
+            return
+        wanted = "read-write" if call.writes else "read"
+        raise RightMissing(f"this API user lacks the {wanted} right of the module '{call.module}'")
+
+    async def _incoming(
+        self, call: Call, exchange: Exchange, admission: Admission, segments: dict[str, str], body: Body
+    ) -> Incoming:
+        raw = await _read(body, self._max_body_bytes)
+        document, ignored = _decode(call, exchange, raw)
+        path, matrix = _placeholders(segments)
+        incoming = Incoming(
+            call=call,
+            caller=admission.caller,
+            path=path,
+            matrix=matrix,
+            query=Query.parse(exchange.query),
+            headers=exchange.headers,
+            body=document,
+            db=None,  # pyright: ignore[reportArgumentType] - set by _execute, once a connection is needed
+            now=self._clock(),
+            request_id=exchange.request_id,
+            limits=admission.limits,
+            raw_body=raw,
+        )
+        if ignored:
+            exchange.answer_headers["X-Ignored-Members"] = _header_list(ignored)
+        return incoming
+
+    async def _execute(self, incoming: Incoming, exchange: Exchange, fmt: Format) -> Rendered:
+        call = incoming.call
+        key = exchange.headers.get("idempotency-key") if call.writes else None
+
+        async def run() -> Rendered:
+            result = await call.handler(incoming)
+            if result.etag is not None and not call.writes and _not_modified(exchange, result.etag):
+                return Rendered(304, {"ETag": f'"{result.etag}"'}, b"")
+            return render.answer(call, result, fmt, exchange)
+
+        def refuse(error: Problem) -> Rendered:
+            exchange.error_code = error.code
+            return render.problem(error, exchange, fmt, v1=call.version == "v1")
+
+        if key is not None:
+            key = idempotency.read_key(key)
+        async with self._connections.connection() as db:
+            incoming.db = db
+            if key is None:
+                return await run()
+            route = f"{call.method} {exchange.path}"
+            return await idempotency.once(incoming, key, route, exchange.query, run, refuse)
+
+
+def _agree_on_format(call: Call, exchange: Exchange) -> Format:
+    headers = exchange.headers
+    fmt = negotiation.answer_format(headers.get("accept"), call.version)
+    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    if has_body and call.body is not None:
+        negotiation.request_format(headers.get("content-type"), has_body=True, version=call.version)
+    return fmt
+
+
+async def _read(body: Body, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in body:
+        size += len(chunk)
+        if size > limit:
+            raise BodyTooLarge(f"the body is over {limit:,} bytes, the limit of one call")
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _decode(call: Call, exchange: Exchange, raw: bytes) -> tuple[Any, list[str]]:
+    if call.body is None:
+        return None, []
+    if raw.strip() in _NOTHING and call.body_optional:
+        return None, []
+    content_type = exchange.headers.get("content-type")
+    form = negotiation.request_format(content_type, has_body=bool(raw), version=call.version)
+    reader = shapes.reader(call.body)
+    if form != "xml":
+        return reader.read(json_codec.decode(raw))
+    charset = negotiation.charset(content_type)
+    if call.xml_decode is not None:
+        return reader.read(call.xml_decode(raw, charset), from_xml=True)
+    return reader.read(xml_codec.decode(raw, call.body, call.body_root, charset), from_xml=True)
+
+
+def _placeholders(segments: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    path: dict[str, str] = {}
+    matrix: dict[str, str] = {}
+    for name, raw in segments.items():
+        if name == "s":
+            path[name], matrix = split_matrix(raw)
+        else:
+            path[name] = decode_segment(raw)
+    return path, matrix
+
+
+def _not_modified(exchange: Exchange, etag: str) -> bool:
+    known = tags(exchange.headers.get("if-none-match"))
+    return known is not None and (etag in known or "*" in known)
+
+
+def _header_list(names: list[str]) -> str:
+    """Member paths as a header value; what a header cannot carry is escaped as in JSON, and the list stays short."""
+    shown = ", ".join(msgspec.json.encode(name).decode().strip('"') for name in names[:20])
+    safe = "".join(c if " " <= c <= "~" else "?" for c in shown)
+    return safe if len(names) <= 20 else f"{safe}, ... ({len(names)})"  # noqa: PLR2004 - as above

@@ -1,0 +1,296 @@
+"""From a plain document to a typed struct: every error is reported at once, unknown members are listed, not refused.
+
+A reader is compiled once per struct type from `msgspec.inspect`. Extras in a field's `Meta(extra=...)`:
+`{"alias": "other"}` a second name of the member; `{"coerce": "flag"}` booleans as integrations write them;
+`{"coerce": "text"}` numbers and booleans taken as text; `{"json_only": True}` left out of XML answers.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from tabellion.kit.problem import FieldError, Invalid
+
+T = TypeVar("T", bound=msgspec.Struct)
+Path = tuple[Any, ...]
+_FLAGS = {"true": True, "false": False, "1": True, "0": False}
+_MAX_DIGITS = 40
+
+
+class Unreadable(Invalid):
+    """The document does not have the shape of the call; `ignored` lists its unknown members as well."""
+
+    def __init__(self, errors: list[FieldError], ignored: list[str]) -> None:
+        super().__init__(errors)
+        self.ignored = tuple(ignored)
+
+
+class _Context:
+    __slots__ = ("errors", "from_xml", "ignored")
+
+    def __init__(self, *, from_xml: bool) -> None:
+        self.from_xml = from_xml
+        self.errors: list[FieldError] = []
+        self.ignored: list[str] = []
+
+    def wrong(self, path: Path, expected: str) -> None:
+        name = text_of(path) or "the document"
+        self.errors.append(FieldError(text_of(path), "member.type", f"'{name}' expects {expected}"))
+
+
+Read = Callable[[Any, Path, _Context], Any]
+
+
+class Reader(Generic[T]):
+    """Reads documents into structs of one type."""
+
+    def __init__(self, type_: type[T]) -> None:
+        self._read = _struct(inspect.type_info(type_))
+
+    def read(self, document: Any, *, from_xml: bool = False) -> tuple[T, list[str]]:
+        """The struct, and the paths of the members that the type does not know. Raises `Unreadable`.
+
+        `from_xml`: scalars are text, and numbers and booleans are read from it.
+        """
+        context = _Context(from_xml=from_xml)
+        value = self._read(document, (), context)
+        if context.errors:
+            raise Unreadable(context.errors, context.ignored)
+        return value, context.ignored
+
+
+@cache
+def reader(type_: type[T]) -> Reader[T]:
+    """The reader of a struct type."""
+    return Reader(type_)
+
+
+def text_of(path: Path) -> str:
+    """A path as text: `attributes[2].value`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else str(part))
+    return text
+
+
+def extras(type_: inspect.Type) -> Mapping[str, Any]:
+    """The extras of a field's type, however it is wrapped."""
+    if isinstance(type_, inspect.Metadata):
+        return {**extras(type_.type), **(type_.extra or {})}
+    if isinstance(type_, inspect.UnionType):
+        found: dict[str, Any] = {}
+        for part in type_.types:
+            found |= extras(part)
+        return found
+    return {}
+
+
+def plain(type_: inspect.Type) -> inspect.Type:
+    """The type without metadata."""
+    return plain(type_.type) if isinstance(type_, inspect.Metadata) else type_
+
+
+def _struct(info: inspect.Type) -> Read:
+    if not isinstance(info, inspect.StructType):
+        raise TypeError(info)
+    fields: dict[str, tuple[str, Read]] = {}
+    required: list[tuple[str, str, tuple[str, ...]]] = []
+    for field in info.fields:
+        read = _compile(field.type)
+        names = (field.encode_name, *([alias] if (alias := extras(field.type).get("alias")) else []))
+        for name in names:
+            fields[name] = (field.name, read)
+        if field.required:
+            required.append((field.name, field.encode_name, names))
+    build = info.cls
+
+    def read_struct(value: Any, path: Path, context: _Context) -> Any:
+        if isinstance(value, list) and not value:
+            value = {}
+        if not isinstance(value, dict):
+            context.wrong(path, "an object")
+            return None
+        members: dict[str, Any] = {}
+        for name, item in value.items():  # pyright: ignore[reportUnknownVariableType] - plain documents
+            found = fields.get(name)  # pyright: ignore[reportUnknownArgumentType] - plain documents
+            if found is None:
+                context.ignored.append(text_of((*path, name)))
+            else:
+                members[found[0]] = found[1](item, (*path, name), context)
+        for attribute, name, _ in required:
+            if attribute not in members:
+                place = text_of((*path, name))
+                context.errors.append(FieldError(place, "member.mandatory", f"'{place}' is missing"))
+        return None if context.errors else build(**members)
+
+    return read_struct
+
+
+def _compile(type_: inspect.Type) -> Read:  # noqa: C901, PLR0912 - one branch a kind of type
+    coerce = extras(type_).get("coerce")
+    inner = plain(type_)
+    if coerce == "flag":
+        return _flag(nullable=_nullable(inner))
+    match inner:
+        case inspect.AnyType():
+            return _anything
+        case inspect.UnionType(types=types):
+            return _union(types, coerce)
+        case inspect.StructType():
+            return _struct(inner)
+        case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
+            return _list(_compile(item))
+        case inspect.DictType(value_type=item):
+            return _dict(_compile(item))
+        case inspect.StrType():
+            return _text_coerced if coerce == "text" else _text
+        case inspect.BoolType():
+            return _bool
+        case inspect.IntType():
+            return _int
+        case inspect.DecimalType() | inspect.FloatType():
+            return _decimal
+        case inspect.LiteralType(values=values):
+            return _literal(tuple(str(value) for value in values))
+        case inspect.NoneType():
+            return _null
+        case _:
+            raise TypeError(f"no reader for {inner}")
+
+
+def _nullable(type_: inspect.Type) -> bool:
+    return isinstance(type_, inspect.UnionType) and type_.includes_none
+
+
+def _union(types: tuple[inspect.Type, ...], coerce: str | None) -> Read:
+    nullable = any(isinstance(plain(t), inspect.NoneType) for t in types)
+    others = [t for t in types if not isinstance(plain(t), inspect.NoneType)]
+    if len(others) != 1:
+        raise TypeError(f"no reader for a union of {others}")
+    read = _text_coerced if coerce == "text" else _compile(others[0])
+    if not nullable:
+        return read
+
+    def read_or_null(value: Any, path: Path, context: _Context) -> Any:
+        return None if value is None else read(value, path, context)
+
+    return read_or_null
+
+
+def _list(read_item: Read) -> Read:
+    def read_list(value: Any, path: Path, context: _Context) -> Any:
+        if not isinstance(value, list):
+            context.wrong(path, "a list")
+            return []
+        return [read_item(item, (*path, index), context) for index, item in enumerate(value)]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - plain documents
+
+    return read_list
+
+
+def _dict(read_item: Read) -> Read:
+    def read_dict(value: Any, path: Path, context: _Context) -> Any:
+        if isinstance(value, list) and not value:
+            return {}
+        if not isinstance(value, dict):
+            context.wrong(path, "an object")
+            return {}
+        return {name: read_item(item, (*path, name), context) for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType] - plain documents
+
+    return read_dict
+
+
+def _literal(values: tuple[str, ...]) -> Read:
+    def read_literal(value: Any, path: Path, context: _Context) -> Any:
+        if value not in values:
+            context.wrong(path, "one of " + ", ".join(values))
+        return value
+
+    return read_literal
+
+
+def _flag(*, nullable: bool) -> Read:
+    def read_flag(value: Any, path: Path, context: _Context) -> Any:
+        if value is None and nullable:
+            return None
+        if isinstance(value, bool):
+            return value
+        found = _FLAGS.get(value.lower()) if isinstance(value, str) else _bit(_whole(value))
+        if found is None:
+            context.wrong(path, "true or false")
+        return found
+
+    return read_flag
+
+
+def _bit(number: int | None) -> bool | None:
+    return bool(number) if number in {0, 1} else None
+
+
+def _anything(value: Any, path: Path, context: _Context) -> Any:
+    del path, context
+    return value
+
+
+def _null(value: Any, path: Path, context: _Context) -> Any:
+    if value is not None:
+        context.wrong(path, "null")
+
+
+def _text(value: Any, path: Path, context: _Context) -> Any:
+    if not isinstance(value, str):
+        context.wrong(path, "a text")
+    return value
+
+
+def _text_coerced(value: Any, path: Path, context: _Context) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | Decimal):
+        return str(value)
+    return _text(value, path, context)
+
+
+def _bool(value: Any, path: Path, context: _Context) -> Any:
+    if context.from_xml and isinstance(value, str) and value.strip().lower() in _FLAGS:
+        return _FLAGS[value.strip().lower()]
+    if not isinstance(value, bool):
+        context.wrong(path, "true or false")
+    return value
+
+
+def _int(value: Any, path: Path, context: _Context) -> Any:
+    if context.from_xml and isinstance(value, str):
+        value = _number(value)
+    whole = _whole(value)
+    if whole is None:
+        context.wrong(path, "a whole number")
+    return whole
+
+
+def _decimal(value: Any, path: Path, context: _Context) -> Any:
+    if context.from_xml and isinstance(value, str):
+        value = _number(value)
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        context.wrong(path, "a number")
+    return value
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number, also when written `42.0`; an exponent cannot make it huge."""
+    if isinstance(value, Decimal):
+        if value.adjusted() > _MAX_DIGITS or value != value.to_integral_value():
+            return None
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text.strip())
+    except ArithmeticError:
+        return None
+    return number if number.is_finite() else None

@@ -1,0 +1,1 @@
+"""The composition root: builds resources, mounts features, runs the processes."""

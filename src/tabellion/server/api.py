@@ -1,0 +1,81 @@
+"""The API processes: Granian serves the application; children die with their parent, and are started again when they die."""
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, Loops
+
+from tabellion.platform.http.front import App
+from tabellion.platform.telemetry import configure_logs, prepare_metrics
+from tabellion.settings import Settings
+
+_PR_SET_PDEATHSIG = 1
+# In-flight calls may wait up to 25 s for the licence's pace.
+_STOP_WITHIN_S = 30
+_BACKLOG = 1024
+
+
+class PortInUse(Exception):
+    """Somebody else listens on the address."""
+
+
+def check_port(settings: Settings) -> None:
+    """Raise `PortInUse` unless the address can be listened on."""
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            where = f"{settings.host}:{settings.port}"
+            raise PortInUse(f"{where} cannot be listened on ({error.strerror}); choose another with --port") from None
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel end this process when its parent ends, however that happens (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        # The parent may have died before the line above.
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def create_app() -> App:
+    """What each API process runs: its settings come from the environment that the parent made."""
+    from tabellion.server.app import create_app as compose  # noqa: PLC0415 - the metrics library must come after the settings
+
+    parent = os.environ.get("TABELLION_PARENT")
+    if parent:
+        die_with_parent(int(parent))
+    settings = Settings.load({name: value for name, value in os.environ.items() if name != "TABELLION_PARENT"})
+    configure_logs(settings.log_level)
+    return compose(settings)
+
+
+def run_api(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises `PortInUse`."""
+    check_port(settings)
+    os.environ.update(settings.environment())
+    os.environ.update(prepare_metrics(settings.data_dir))
+    os.environ["TABELLION_PARENT"] = str(os.getpid())
+    options: dict[str, Any] = {
+        "address": settings.host,
+        "port": settings.port,
+        "interface": Interfaces.ASGI,
+        "factory": True,
+        "loop": Loops.uvloop,
+        "workers": settings.workers,
+        "http": HTTPModes.http1,
+        "websockets": False,
+        "backlog": _BACKLOG,
+        "respawn_failed_workers": True,
+        "respawn_interval": 0.1,
+        "workers_kill_timeout": _STOP_WITHIN_S,
+        "log_enabled": True,
+        "log_level": "warning",
+    }
+    Granian("tabellion.server.api:create_app", **options).serve()

@@ -1,0 +1,135 @@
+"""The composition root of an API process: opens the resources, mounts the calls, closes everything at the end."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
+
+from tabellion.features.licences import Authentication, Credential, Unauthorized
+from tabellion.features.licences.endpoints import TOKEN_CALL
+from tabellion.features.licences.service import TOKEN_GRACE
+from tabellion.features.usage import Admission, Batcher, Gate
+from tabellion.kit.clock import utc_now
+from tabellion.kit.ids import request_id
+from tabellion.kit.problem import Problem
+from tabellion.platform.database.errors import unavailable
+from tabellion.platform.database.pool import Pool, open_pool
+from tabellion.platform.http.call import Call
+from tabellion.platform.http.docs.site import Site
+from tabellion.platform.http.exchange import Exchange
+from tabellion.platform.http.front import App, Front
+from tabellion.platform.http.mount import litestar
+from tabellion.platform.http.pipeline import Pipeline
+from tabellion.platform.http.problems import Internal
+from tabellion.platform.http.query import Query
+from tabellion.platform.telemetry import render_metrics, report
+from tabellion.server import operations
+from tabellion.server.calls import CALLS
+from tabellion.settings import Settings
+
+_FORWARDED = "x-forwarded-for"
+
+
+class Resources:
+    """What an API process holds open: the pool, and the gate's connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pool: Pool | None = None
+        self._authentication = Authentication(self, utc_now)
+        self._batcher = Batcher(settings.database_url, TOKEN_GRACE)
+        database = str(conninfo_to_dict(settings.database_url).get("dbname", ""))
+        self._gate = Gate(self._batcher, self._authentication, self, database)
+
+    async def open(self) -> None:
+        """Connect. Raises when the database cannot be reached: the process ends and the supervisor starts it again."""
+        size = self._settings.connections
+        self._pool = await open_pool(
+            self._settings.database_url, min_size=min(2, size), max_size=size, application_name="tabellion api"
+        )
+        await self._batcher.start()
+
+    async def close(self) -> None:
+        """Hand in the slots, close the connections."""
+        await self._batcher.stop()
+        if self._pool is not None:
+            await self._pool.close()
+
+    def connection(self) -> AbstractAsyncContextManager[AsyncConnection[tuple[Any, ...]]]:
+        """A connection of the pool."""
+        if self._pool is None:
+            raise RuntimeError("the pool is not open")
+        return self._pool.connection()
+
+    async def admit(self, exchange: Exchange, call: Call) -> Admission:
+        """Authenticate a call and put it to the gate."""
+        credential = await self._credential(exchange, call)
+        return await self._gate.admit(credential, exchange.address, counted=call.counted)
+
+    async def _credential(self, exchange: Exchange, call: Call) -> Credential:
+        authorization = exchange.headers.get("authorization")
+        if call.version == "v1":
+            query = Query.parse(exchange.query)
+            licence, login, password = (query.first(name) for name in ("licence", "login", "pwd"))
+            if not licence or not login or password is None:
+                raise Unauthorized("the query parameters licence, login and pwd are needed", "auth.missing")
+            return await self._authentication.password(licence, login, password, exchange.address)
+        if call.id == TOKEN_CALL:
+            return await self._authentication.key(authorization, exchange.address)
+        return await self._authentication.read(authorization, exchange.address)
+
+    async def ready(self) -> str | None:
+        """None when calls can be served, else what is missing."""
+        if not self._batcher.connected:
+            return "the gate is not connected to the database"
+        try:
+            async with self.connection() as db:
+                await db.execute("SELECT 1")
+        except Exception as error:  # noqa: BLE001 - whatever it is, we are not ready
+            return f"the database does not answer ({type(error).__name__})"
+        return None
+
+
+def translate(error: BaseException) -> Problem:
+    """What a caller sees of an exception: a refusal, a lost database (503), or our own fault (500)."""
+    if isinstance(error, Problem):
+        return error
+    return unavailable(error) or Internal("an error of the server; tell the operator the request id")
+
+
+def client_address(scope: Any, headers: dict[str, str], trusted: frozenset[str]) -> str:
+    """The caller's address: the socket's, or the last one that trusted proxies have not added themselves."""
+    client = scope.get("client")
+    address = client[0] if client else ""
+    if address in trusted and _FORWARDED in headers:
+        for hop in reversed([part.strip() for part in headers[_FORWARDED].split(",")]):
+            if hop and hop not in trusted:
+                return hop[:45]
+    return address
+
+
+def create_app(settings: Settings | None = None) -> App:
+    """The ASGI application of one API process."""
+    settings = settings or Settings.load()
+    resources = Resources(settings)
+    trusted = frozenset(settings.trusted_proxies)
+    pipeline = Pipeline(resources, resources, clock=utc_now, max_body_bytes=settings.max_body_bytes, translate=translate)
+    extra = [
+        *Site(CALLS).handlers(),
+        *operations.handlers(ready=resources.ready, metrics=render_metrics),
+    ]
+
+    async def start(_: object) -> None:
+        await resources.open()
+
+    async def stop(_: object) -> None:
+        await resources.close()
+
+    return Front(
+        litestar(CALLS, pipeline, extra, on_startup=[start], on_shutdown=[stop]),
+        new_id=lambda: request_id(utc_now()),
+        address=lambda scope, headers: client_address(scope, headers, trusted),
+        translate=translate,
+        report=report,
+    )

@@ -1,0 +1,8 @@
+"""Every call of the webservices: the features' lists, in the order of the documentation."""
+
+from tabellion.features.licences import endpoints as licences
+from tabellion.features.profiles import endpoints as profiles
+from tabellion.features.tables import endpoints as tables
+from tabellion.features.usage import endpoints as usage
+
+CALLS = (*licences.CALLS, *tables.CALLS, *profiles.CALLS, *usage.CALLS)

@@ -1,0 +1,244 @@
+"""The embedded PostgreSQL: a cluster in the data directory, shared by all processes that use this directory.
+
+Every process that uses it holds a shared lock on `postgres.users`; whoever leaves last stops the server. A process that
+is killed leaves the server running, and the next start adopts it. Starting and stopping are serialised by the lock
+`postgres.start`. The kernel drops the locks of a dead process, so nothing has to be cleaned up.
+"""
+
+import fcntl
+import logging
+import os
+import shutil
+import subprocess
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote, urlencode
+
+import psycopg
+from psycopg import sql
+
+from tabellion.server.postgres import place, postmaster, programs, sizing
+from tabellion.server.postgres.errors import EmbeddedPostgresError
+
+__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]
+
+_log = logging.getLogger(__name__)
+
+# The application's role owns its database and is no superuser: a hole in a statement is no hole in the machine.
+_NAME = "tabellion"
+_SUPERUSER = "postgres"
+_SETTINGS_FILE = "tabellion.conf"
+_KEPT_LOGS = 5
+
+
+class EmbeddedPostgres:
+    """PostgreSQL from the installed programs, in `data_dir`/postgres.
+
+    `version` counts for a new cluster only; an existing one keeps its own. `settings` override those that are sized to
+    the machine, at the start of the server (not when a running one is adopted).
+    """
+
+    def __init__(self, data_dir: Path, *, version: int = 18, settings: Mapping[str, str] | None = None) -> None:
+        self._data_dir = data_dir.absolute()
+        self._version = version
+        self._settings = dict(settings or {})
+        self._users: int | None = None
+        self._cluster: Path | None = None
+
+    def start(self) -> str:
+        """Start or adopt the server and return its URL; may be called again after the server died.
+
+        Takes about a second the first time. Raises `EmbeddedPostgresError`.
+        """
+        place.make_data_dir(self._data_dir)
+        with self._start_lock():
+            if self._users is None:
+                users = self._open_lock("postgres.users")
+                fcntl.flock(users, fcntl.LOCK_SH)
+                self._users = users
+            try:
+                self._run(place.find_place(self._data_dir))
+            except BaseException:
+                # Ctrl-C while it was starting must not leave a server behind that nobody uses.
+                self._leave()
+                self._stop_unless_used()
+                raise
+        return self.url
+
+    def stop(self) -> None:
+        """Leave the server; the last user stops it. Does nothing when there is none."""
+        if not self._data_dir.exists():
+            self._leave()
+            return
+        with self._start_lock():
+            self._leave()
+            self._stop_unless_used()
+
+    def is_running(self) -> bool:
+        """Whether the server lives and accepts connections."""
+        return postmaster.is_ready((self._data_dir / "postgres").resolve())
+
+    def prune_logs(self) -> None:
+        """Delete all but the newest log files (each at most 10 MB); done at each start, call it now and then."""
+        logs = sorted((self._data_dir / "postgres" / "log").glob("postgresql-*.log"), key=lambda path: path.name)
+        for old in logs[:-_KEPT_LOGS]:
+            old.unlink(missing_ok=True)
+
+    @property
+    def url(self) -> str:
+        """The application's URL; the server must have been started."""
+        return self.url_of(_NAME, user=_NAME)
+
+    def url_of(self, database: str, *, user: str = _SUPERUSER) -> str:
+        """A URL of any database; the superuser is for backups and tests. The server must have been started."""
+        if self._cluster is None:
+            raise EmbeddedPostgresError("the embedded PostgreSQL has not been started")
+        host = urlencode({"host": str(place.socket_directory(self._cluster))}, quote_via=quote)
+        return f"postgresql://{quote(user)}@/{quote(database)}?{host}"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _stop_unless_used(self) -> None:
+        users = self._open_lock("postgres.users")
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        else:
+            cluster = (self._data_dir / "postgres").resolve()
+            postmaster.stop(cluster)
+            place.remove_socket_link(cluster)
+        finally:
+            os.close(users)
+
+    def _run(self, where: place.Place) -> None:
+        self._cluster = where.cluster
+        if not postmaster.is_ready(where.cluster):
+            version_file = where.cluster / "PG_VERSION"
+            version = int(version_file.read_text()) if version_file.exists() else self._version
+            tools = programs.locate(version, where.owner, where.home)
+            if not version_file.exists():
+                _create_cluster(tools.initdb, where)
+            self._configure(where)
+            self.prune_logs()
+            postmaster.start(tools.postgres, where.cluster, where.owner)
+        try:
+            _create_database(self.url_of("postgres"))
+        except psycopg.Error as error:
+            raise EmbeddedPostgresError(f"the embedded PostgreSQL runs but cannot be used: {error}") from error
+
+    def _configure(self, where: place.Place) -> None:
+        free_disk = shutil.disk_usage(where.home).free
+        values = sizing.settings(sizing.memory_bytes(), sizing.cores(), free_disk)
+        values |= {"cluster_name": postmaster.cluster_name(where.cluster)} | self._settings
+        path = where.cluster / _SETTINGS_FILE
+        partial = path.with_suffix(".partial")
+        partial.write_text(sizing.configuration(values))
+        partial.chmod(0o600)
+        where.owner.give(partial)
+        partial.replace(path)
+
+    @contextmanager
+    def _start_lock(self) -> Generator[None]:
+        lock = self._open_lock("postgres.start")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def _open_lock(self, name: str) -> int:
+        # flock and not lockf: the lock belongs to this opening of the file, so two users in one process work as well.
+        path = self._data_dir / name
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            if os.geteuid() == 0:  # whose data directory it is, must be able to lock it later
+                os.fchown(lock, self._data_dir.stat().st_uid, -1)
+        except OSError as error:
+            raise EmbeddedPostgresError(f"{path} cannot be opened: {error.strerror}") from error
+        return lock
+
+    def _leave(self) -> None:
+        if self._users is not None:
+            os.close(self._users)
+            self._users = None
+
+
+def _create_cluster(initdb: Path, where: place.Place) -> None:
+    """Make the cluster beside its place and rename it into it, whole and synced, or not at all."""
+    partial = where.home / "postgres.new"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(mode=0o700)
+        where.owner.give(partial)
+    except OSError as error:
+        raise EmbeddedPostgresError(f"{partial} cannot be made: {error.strerror}") from error
+    command = [
+        initdb,
+        "--pgdata", partial,
+        "--username", _SUPERUSER,
+        # Byte order: the same on every machine and after every upgrade of the C library, so indexes never go stale.
+        "--locale=C",
+        "--encoding=UTF8",
+        "--data-checksums",
+        # Whoever can reach the socket (mode 0700, in a directory of mode 0700) owns the files already, or is root:
+        # a password would add nothing. Peer authentication fails in containers, where users have no names.
+        "--auth-local=trust",
+        "--auth-host=reject",
+        "--no-instructions",
+    ]  # fmt: skip
+    outcome = subprocess.run(  # noqa: S603 - our own program and arguments
+        command,
+        cwd=where.home,
+        env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        umask=0o077,
+        **where.owner.process_options,
+    )
+    if outcome.returncode != 0:
+        raise EmbeddedPostgresError(
+            f"no database could be made in {where.home}:\n{outcome.stderr.strip()}\n"
+            "Mend this, or set TABELLION_DATABASE_URL to use another PostgreSQL. "
+            "(A user without a name needs a line in /etc/passwd.)"
+        )
+    with (partial / "postgresql.conf").open("a") as conf:
+        conf.write(f"\ninclude_if_exists = '{_SETTINGS_FILE}'\n")
+        conf.flush()
+        os.fsync(conf.fileno())
+    partial.rename(where.cluster)
+    _sync_directory(where.home)
+    if where.link.resolve() != where.cluster:
+        where.link.symlink_to(where.cluster)
+        _sync_directory(where.link.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _create_database(superuser_url: str) -> None:
+    """Make role and database unless they exist; cut short anywhere, the next start goes on."""
+    name = sql.Identifier(_NAME)
+    with psycopg.connect(superuser_url, autocommit=True) as db:
+        if db.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (_NAME,)).fetchone() is None:
+            with db.transaction():
+                db.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
+                # Errors of statements go to the caller, who logs them without the values that PostgreSQL would quote.
+                db.execute(sql.SQL("ALTER ROLE {} SET log_min_messages = 'log'").format(name))
+        if db.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_NAME,)).fetchone() is None:
+            db.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))

@@ -1,0 +1,123 @@
+"""The server's settings: one typed record, read from the environment (`TABELLION_*`) in this one place."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+PREFIX = "TABELLION_"
+
+
+class SettingsError(Exception):
+    """A setting cannot be used; the message names its variable and says why."""
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """What `tabellion settings` shows of one setting."""
+
+    variable: str
+    help: str
+    unit: str
+    default: Any
+    value: Any
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that an operator may set. Names are those of the variables, in lower case and without the prefix."""
+
+    data_dir: Path = Path("tabellion-data")
+    database_url: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 1
+    connections: int = 8
+    max_body_bytes: int = 2 * 1024 * 1024
+    trusted_proxies: tuple[str, ...] = ()
+    log_level: str = "info"
+    audit_retention_days: int = 400
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] = os.environ, **overrides: Any) -> "Settings":
+        """The settings of an environment; `overrides` (options) that are not None win. Raises `SettingsError`."""
+        values: dict[str, Any] = {}
+        for field in cls.__struct_fields__:
+            text = environment.get(PREFIX + field.upper())
+            if text is not None and text.strip():
+                values[field] = _parse(field, text.strip())
+        values |= {name: value for name, value in overrides.items() if value is not None}
+        settings = cls(**values)
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Raise `SettingsError` for values that make no sense."""
+        ranges = {"port": (1, 65535), "workers": (1, 64), "connections": (1, 200), "audit_retention_days": (1, 36_500)}
+        ranges["max_body_bytes"] = (1024, 64 * 1024 * 1024)
+        for name, (low, high) in ranges.items():
+            if not low <= getattr(self, name) <= high:
+                raise SettingsError(f"{PREFIX}{name.upper()}: {getattr(self, name)} is not between {low} and {high}")
+        if self.log_level not in _LEVELS:
+            raise SettingsError(f"{PREFIX}LOG_LEVEL: '{self.log_level}' is not one of {', '.join(_LEVELS)}")
+        if self.database_url and not self.database_url.startswith(("postgresql://", "postgres://")):
+            raise SettingsError(f"{PREFIX}DATABASE_URL: a URL such as postgresql://user@host/database is expected")
+
+    def environment(self) -> dict[str, str]:
+        """The variables that make the same settings, for child processes."""
+        return {PREFIX + name.upper(): _text(getattr(self, name)) for name in self.__struct_fields__}
+
+    def described(self) -> list[Setting]:
+        """All settings with help, unit, default and value; passwords are masked."""
+        plain = Settings()
+        return [
+            Setting(PREFIX + name.upper(), text, unit, _shown(getattr(plain, name)), _shown(getattr(self, name)))
+            for name, (text, unit) in HELP.items()
+        ]
+
+
+_LEVELS = ("debug", "info", "warning", "error")
+HELP: dict[str, tuple[str, str]] = {
+    "data_dir": ("where the server keeps its data; the embedded database lives in it", "directory"),
+    "database_url": ("an own PostgreSQL (16 or later) instead of the embedded one", "URL"),
+    "host": ("address to listen on; 0.0.0.0 is every address of the machine", "address"),
+    "port": ("port to listen on", "port"),
+    "workers": ("API processes", "processes"),
+    "connections": ("database connections of each API process, beside the gate's one", "connections"),
+    "max_body_bytes": ("largest body of a call that is no upload", "bytes"),
+    "trusted_proxies": ("addresses of proxies whose X-Forwarded-For is believed, separated by commas", "addresses"),
+    "log_level": ("least severe messages that are logged: debug, info, warning, error", "level"),
+    "audit_retention_days": ("how long the audit trail is kept", "days"),
+}
+_NUMBERS = frozenset({"port", "workers", "connections", "max_body_bytes", "audit_retention_days"})
+
+
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """`TABELLION_*` variables that no setting reads: mistyped, most likely."""
+    known = {PREFIX + name.upper() for name in Settings.__struct_fields__}
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+
+
+def _parse(field: str, text: str) -> Any:
+    if field in _NUMBERS:
+        try:
+            return int(text)
+        except ValueError:
+            raise SettingsError(f"{PREFIX}{field.upper()}: '{text}' is not a whole number") from None
+    if field == "data_dir":
+        return Path(text)
+    if field == "trusted_proxies":
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return text.lower() if field == "log_level" else text
+
+
+def _text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - texts
+
+
+def _shown(value: Any) -> Any:
+    text = _text(value)
+    head, at, tail = text.rpartition("@")
+    if at and "://" in head and ":" in head.split("://", 1)[1]:
+        return f"{head.rsplit(':', 1)[0]}:***@{tail}"
+    return value if isinstance(value, int) else text

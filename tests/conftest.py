@@ -1,0 +1,80 @@
+"""Fixtures of the whole suite. Databases are real; what a test leaves behind is rolled back or dropped."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tabellion.platform.database.migrate import migrate
+from tabellion.platform.database.pool import Pool, open_pool, with_settings
+from tests.support.postgres import Cluster, RunDirectory, database_name, running_cluster
+
+_run_directory = RunDirectory()
+
+
+def pytest_configure() -> None:
+    _run_directory.make()
+
+
+def pytest_unconfigure() -> None:
+    _run_directory.remove()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The run's PostgreSQL server."""
+    with running_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def template_database(cluster: Cluster) -> Iterator[str]:
+    """The name of a migrated database to copy; nobody may be connected to it. One per xdist worker."""
+    name = database_name("template")
+    migrate(cluster.create(name))
+    yield name
+    cluster.drop(name)
+
+
+@pytest.fixture(scope="session")
+def worker_database_url(cluster: Cluster, template_database: str) -> Iterator[str]:
+    """A migrated database shared by all tests of this xdist worker: for committed data that do not disturb others."""
+    name = database_name("worker")
+    yield cluster.create(name, template=template_database)
+    cluster.drop(name)
+
+
+@pytest.fixture
+def database_url(cluster: Cluster, template_database: str) -> Iterator[str]:
+    """A fresh migrated database for this test alone."""
+    name = database_name("test")
+    yield cluster.create(name, template=template_database)
+    cluster.drop(name)
+
+
+@pytest.fixture
+def empty_database_url(cluster: Cluster) -> Iterator[str]:
+    """A database without any schema of ours."""
+    name = database_name("empty")
+    yield cluster.create(name)
+    cluster.drop(name)
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    """A pool on a fresh database, as an API process has it: for tests that commit or need several connections."""
+    pool = await open_pool(database_url, min_size=2, max_size=10, application_name="test")
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def db(worker_database_url: str) -> AsyncIterator[psycopg.AsyncConnection[tuple[Any, ...]]]:
+    """A connection inside a transaction that is rolled back at the end; `db.transaction()` makes savepoints."""
+    conninfo = with_settings(worker_database_url, {"TimeZone": "UTC"}, application_name="test")
+    async with (
+        await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection,
+        connection.transaction(force_rollback=True),
+    ):
+        yield connection

@@ -1,0 +1,50 @@
+"""One server per xdist worker, a fresh licence per test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.api import Api, running_api
+from tests.support.tenant import Tenant
+from tests.support.tenants import Tenants
+
+
+@pytest.fixture(scope="session")
+def api(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """API processes on the worker's database."""
+    folder: Path = tmp_path_factory.mktemp("api")
+    with running_api(worker_database_url, folder) as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def client(api: Api) -> Iterator[httpx.Client]:
+    """Kept-alive connections to the server."""
+    with api.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def tenants(worker_database_url: str) -> Tenants:
+    """Makes licences."""
+    return Tenants(worker_database_url)
+
+
+@pytest.fixture
+def tenant(tenants: Tenants, client: httpx.Client) -> Tenant:
+    """A licence with limits that are out of the way."""
+    return tenants.create(client, unlimited=False)
+
+
+@pytest.fixture
+def other_tenant(tenants: Tenants, client: httpx.Client) -> Tenant:
+    """Another licence, with the same names in it."""
+    return tenants.create(client, unlimited=False)
+
+
+@pytest.fixture
+def limited_user_key(tenants: Tenants, tenant: Tenant) -> str:
+    """The API key of a user that may use the entity `hotels` only."""
+    return tenants.user(tenant.licence, "limited", entities=["hotels"]).api_key

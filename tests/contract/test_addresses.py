@@ -1,0 +1,410 @@
+"""Every call on every alias, in both formats where both exist (contract: inventory, sections 2.1, 2.2, 4.2)."""
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from lxml import etree
+
+from tests.support.tenant import Tenant
+
+V4_FAMILIES = ["/{category}", "", "/ActitoWebServices/ws", "/usage", "//ActitoWebServices///ws"]
+V5_FAMILIES = ["/{category}", "", "/actito-publicapi", "/entities", "/actito-publicapi//"]
+JSON, XML = "application/json", "application/xml"
+
+
+class Case(NamedTuple):
+    """One call: what is sent and what must come back. `check` looks at the JSON answer, `xpath` must be in the XML one."""
+
+    name: str
+    method: str
+    category: str
+    path: str
+    status: int
+    body: Any = None
+    xml: str = ""
+    check: Callable[[Any], bool] = lambda _: True
+    xpath: str = ""
+
+
+def _profile_xml(email: str, name: str) -> str:
+    return (
+        f"<profile><attributes><attribute><name>emailAddress</name><value>{email}</value></attribute>"
+        f"<attribute><name>lastName</name><value>{name}</value></attribute></attributes></profile>"
+    )
+
+
+def _profile(email: str, name: str) -> dict[str, Any]:
+    return {"attributes": [{"name": "emailAddress", "value": email}, {"name": "lastName", "value": name}]}
+
+
+_TABLE = "/v4/entity/hotels/table/Guests"
+_PROFILE = _TABLE + "/profile/emailAddress=ann@example.com"
+V4 = [
+    Case(
+        "entities",
+        "GET",
+        "entities",
+        "/v4/entity",
+        200,
+        check=lambda a: a["entities"][0]["name"] == "hotels",
+        xpath="/entities/entity[1][name='hotels']",
+    ),
+    Case(
+        "tables",
+        "GET",
+        "profile-table-structure",
+        "/v4/entity/hotels/table",
+        200,
+        check=lambda a: a["profileTableNames"][0]["name"] == "Guests",
+        xpath="/profileTableNames/profileTableName[name='Guests']",
+    ),
+    Case(
+        "table",
+        "GET",
+        "profile-table-structure",
+        _TABLE,
+        200,
+        check=lambda a: (
+            a["attributes"]["emailAddress"]["valueType"] == "EmailAddress" and "profileId" not in a["attributes"]
+        ),
+        xpath="/profileTable/attributes/attribute[@name='emailAddress']/valueType[.='EmailAddress']",
+    ),
+    Case(
+        "create",
+        "POST",
+        "profiles",
+        _TABLE + "/profile",
+        201,
+        _profile("bob@example.com", "Bos"),
+        _profile_xml("bob@example.com", "Bos"),
+        check=lambda a: isinstance(a["profileId"], int),
+        xpath="/profile/profileId",
+    ),
+    Case(
+        "update",
+        "POST",
+        "profiles",
+        _TABLE + "/profile",
+        200,
+        _profile("ann@example.com", "Vos2"),
+        _profile_xml("ann@example.com", "Vos2"),
+        check=lambda a: "status" not in a,
+        xpath="/profile/profileId",
+    ),
+    Case(
+        "exists",
+        "POST",
+        "profiles",
+        _TABLE + "/profile?allowUpdate=false",
+        409,
+        _profile("ann@example.com", "Vos"),
+        _profile_xml("ann@example.com", "Vos"),
+        check=lambda a: a["code"] == "profile.exists",
+        xpath="/error/code[.='profile.exists']",
+    ),
+    Case(
+        "search",
+        "GET",
+        "profiles",
+        _TABLE + "/profile?search=lastName%3DVos",
+        200,
+        check=lambda a: len(a["profiles"]) == 1,
+        xpath="/profiles/profile/profileId",
+    ),
+    Case(
+        "count",
+        "GET",
+        "profiles",
+        _TABLE + "/profile/count",
+        200,
+        check=lambda a: a == {"count": 1},
+        xpath="/profileCount/count[.='1']",
+    ),
+    Case(
+        "get",
+        "GET",
+        "profiles",
+        _PROFILE,
+        200,
+        check=lambda a: {"name": "lastName", "value": "Vos"} in a["attributes"],
+        xpath="/profile/attributes/attribute[name='lastName'][value='Vos']",
+    ),
+    Case(
+        "get unknown",
+        "GET",
+        "profiles",
+        _TABLE + "/profile/999999",
+        404,
+        check=lambda a: a["code"] == "profile.unknown",
+        xpath="/error/code[.='profile.unknown']",
+    ),
+    Case(
+        "put",
+        "PUT",
+        "profiles",
+        _PROFILE,
+        200,
+        {"attributes": [{"name": "lastName", "value": "Bos"}]},
+        "<profile><attributes><attribute><name>lastName</name><value>Bos</value></attribute></attributes></profile>",
+        check=lambda a: isinstance(a["profileId"], int),
+        xpath="/profile/profileId",
+    ),
+    Case(
+        "put creates",
+        "PUT",
+        "profiles",
+        _TABLE + "/profile/emailAddress=new@example.com",
+        201,
+        {"attributes": [{"name": "lastName", "value": "Bos"}]},
+        "<profile><attributes><attribute><name>lastName</name><value>Bos</value></attribute></attributes></profile>",
+        xpath="/profile/profileId",
+    ),
+    Case(
+        "put unknown id",
+        "PUT",
+        "profiles",
+        _TABLE + "/profile/profileId=999999",
+        404,
+        {"attributes": [{"name": "lastName", "value": "Bos"}]},
+        _profile_xml("x@example.com", "X"),
+        xpath="/error",
+    ),
+    Case("delete", "DELETE", "profiles", _PROFILE, 204),
+    Case("delete unknown", "DELETE", "profiles", _TABLE + "/profile/999999", 404, xpath="/error"),
+    Case(
+        "subscriptions",
+        "GET",
+        "profiles",
+        _PROFILE + "/subscription",
+        200,
+        check=lambda a: [s["name"] for s in a["subscriptions"]] == ["Newsletter", "Weekly offers"],
+        xpath="/subscriptions/subscription[name='Newsletter'][@* or subscribe]",
+    ),
+    Case(
+        "subscribe",
+        "POST",
+        "profiles",
+        _PROFILE + "/subscription/Newsletter",
+        200,
+        check=lambda a: a["subscribe"] is True,
+        xpath="/subscription/subscribe[.='true']",
+    ),
+    Case("unsubscribe", "DELETE", "profiles", _PROFILE + "/subscription/Newsletter", 204),
+    Case(
+        "subscription unknown",
+        "POST",
+        "profiles",
+        _PROFILE + "/subscription/None",
+        404,
+        check=lambda a: a["code"] == "subscription.unknown",
+        xpath="/error",
+    ),
+    Case(
+        "segmentations",
+        "GET",
+        "profiles",
+        _PROFILE + "/segmentation",
+        200,
+        check=lambda a: a["segmentation"] == a["segmentations"],
+        xpath="/segmentations/segmentation[name='Vip']",
+    ),
+    Case(
+        "segment",
+        "PUT",
+        "profiles",
+        _PROFILE + "/segmentation/Vip",
+        200,
+        check=lambda a: a["belongs"] is True,
+        xpath="/segmentation/belongs[.='true']",
+    ),
+    Case(
+        "segment category",
+        "PUT",
+        "profiles",
+        _PROFILE + "/segmentation/Loyalty;category=Gold",
+        200,
+        check=lambda a: a["category"] == "Gold",
+        xpath="/segmentation/category[.='Gold']",
+    ),
+    Case(
+        "segment no category",
+        "PUT",
+        "profiles",
+        _PROFILE + "/segmentation/Loyalty",
+        400,
+        check=lambda a: a["code"] == "segmentation.category",
+        xpath="/error",
+    ),
+    Case("unsegment", "DELETE", "profiles", _PROFILE + "/segmentation/Loyalty", 204),
+    Case(
+        "interactions",
+        "GET",
+        "profiles",
+        _PROFILE + "/interaction",
+        200,
+        check=lambda a: a == {"interactions": []},
+        xpath="/interactions",
+    ),
+]
+_TABLE5 = "/v5/entities/hotels/profile-tables/Guests"
+_PROFILE5 = _TABLE5 + "/profiles/emailAddress=ann@example.com"
+V5 = [
+    Case("entities", "GET", "entities", "/v5/entities", 200, check=lambda a: a["entities"][0]["name"] == "hotels"),
+    Case(
+        "tables",
+        "GET",
+        "profile-table-structure",
+        "/v5/entities/hotels/profile-tables",
+        200,
+        check=lambda a: a["profileTables"][0]["name"] == "Guests",
+    ),
+    Case(
+        "table",
+        "GET",
+        "profile-table-structure",
+        _TABLE5,
+        200,
+        check=lambda a: (
+            [x["name"] for x in a["attributes"]][:4] == ["profileId", "creationMoment", "updateMoment", "emailAddress"]
+        ),
+    ),
+    Case(
+        "create table",
+        "POST",
+        "profile-table-structure",
+        "/v5/entities/hotels/profile-tables",
+        201,
+        {"name": "Other", "attributes": [{"type": "EMAIL_ADDRESS", "name": "emailAddress"}]},
+        check=lambda a: isinstance(a["id"], str),
+    ),
+    Case(
+        "name used",
+        "POST",
+        "profile-table-structure",
+        "/v5/entities/hotels/profile-tables",
+        409,
+        {"name": "guests", "attributes": []},
+        check=lambda a: a["code"] == "name.used",
+    ),
+    Case(
+        "change table",
+        "POST",
+        "profile-table-structure",
+        _TABLE5 + "/change-requests",
+        200,
+        {"operations": [{"operation": "addSubscription", "subscription": {"name": "Events"}}]},
+        check=lambda a: "Events" in [s["name"] for s in a["subscriptions"]],
+    ),
+    Case("delete table", "DELETE", "profile-table-structure", _TABLE5, 204),
+    Case(
+        "put",
+        "PUT",
+        "profiles",
+        _TABLE5 + "/profiles",
+        200,
+        {"key": {"emailAddress": "ann@example.com"}, "attributes": {"lastName": "Bos"}},
+        check=lambda a: isinstance(a["profileId"], int),
+    ),
+    Case(
+        "put creates",
+        "PUT",
+        "profiles",
+        _TABLE5 + "/profiles",
+        201,
+        {
+            "key": {"emailAddress": "new@example.com"},
+            "attributes": {"lastName": "Bos"},
+            "subscriptions": [],
+            "segmentations": [],
+        },
+    ),
+    Case(
+        "list",
+        "GET",
+        "profiles",
+        _TABLE5 + "/profiles?lastName=Vos",
+        200,
+        check=lambda a: len(a["profiles"]) == 1 and a["nextCursor"] is None,
+    ),
+    Case("get", "GET", "profiles", _PROFILE5, 200, check=lambda a: a["attributes"]["lastName"] == "Vos"),
+    Case("patch", "PATCH", "profiles", _PROFILE5, 200, {"attributes": {"birthDate": None}}),
+    Case("patch unknown", "PATCH", "profiles", _TABLE5 + "/profiles/emailAddress=x@example.com", 404, {"attributes": {}}),
+    Case("delete", "DELETE", "profiles", _PROFILE5, 204),
+    Case("consents", "GET", "profiles", _PROFILE5 + "/consents", 200, check=lambda a: "consents" in a),
+    Case("usage", "GET", "usage", "/v5/usage", 200, check=lambda a: a["limits"][0]["name"] == "permin"),
+]
+
+
+@pytest.mark.parametrize("family", V4_FAMILIES)
+@pytest.mark.parametrize("answer", [JSON, XML])
+@pytest.mark.parametrize("case", V4, ids=lambda case: case.name)
+def test_v4_call(case: Case, answer: str, family: str, tenant: Tenant) -> None:
+    # Each JSON answer goes with an XML request and the reverse half of the time: the two formats are independent.
+    as_xml = bool(case.xml) and (answer == XML) == (len(family) % 2 == 0)
+    content = case.xml if as_xml else ("" if case.body is None else json.dumps(case.body))
+    headers = {"Accept": answer} | ({"Content-Type": XML if as_xml else JSON} if content else {})
+
+    got = tenant.call(case.method, family.format(category=case.category) + case.path, content=content, headers=headers)
+
+    assert got.status_code == case.status, got.text
+    _look_at(got, case, answer)
+
+
+@pytest.mark.parametrize("family", V5_FAMILIES)
+@pytest.mark.parametrize("case", V5, ids=lambda case: case.name)
+def test_v5_call(case: Case, family: str, tenant: Tenant) -> None:
+    content = "" if case.body is None else json.dumps(case.body)
+    headers = {"Content-Type": JSON} if content else {}
+
+    got = tenant.call(case.method, family.format(category=case.category) + case.path, content=content, headers=headers)
+
+    assert got.status_code == case.status, got.text
+    _look_at(got, case, JSON)
+
+
+@pytest.mark.parametrize("case", V5, ids=lambda case: case.name)
+def test_v5_refuses_xml(case: Case, tenant: Tenant) -> None:
+    before = tenant.state()
+
+    got = tenant.call(
+        case.method, case.path, content=json.dumps(case.body or {}), headers={"Accept": XML, "Content-Type": JSON}
+    )
+    assert got.status_code == 406
+    assert got.headers["Content-Type"].startswith(JSON)
+    if case.body is not None:
+        got = tenant.call(case.method, case.path, content="<profile/>", headers={"Content-Type": XML})
+        assert got.status_code == 415
+
+    assert tenant.state() == before
+
+
+@pytest.mark.parametrize("ending", ["/", "//", "%20", "/%20/", "?", "?&", "?&&x=1&"])
+@pytest.mark.parametrize("case", [c for c in V4 if "?" not in c.path], ids=lambda case: case.name)
+def test_dangling_ends_are_ignored_in_place(case: Case, ending: str, tenant: Tenant) -> None:
+    content = "" if case.body is None else json.dumps(case.body)
+
+    got = tenant.call(case.method, case.path + ending, content=content, headers={"Content-Type": JSON})
+
+    assert got.status_code == case.status, got.text
+
+
+def _look_at(got: httpx.Response, case: Case, answer: str) -> None:
+    assert got.headers["X-Request-Id"]
+    assert got.headers["RateLimit-Policy"].startswith('"permin";q=')
+    if case.status == 204:
+        assert got.content == b""
+        return
+    if case.status == 201:
+        assert got.headers["Location"].startswith("/")
+    if answer == JSON:
+        assert got.headers["Content-Type"] == "application/json;charset=UTF-8"
+        assert case.check(got.json()), got.text
+        assert "Deprecation" not in got.headers
+        return
+    assert got.headers["Content-Type"] == "application/xml;charset=UTF-8"
+    assert got.headers["Deprecation"] == "@1546300800"
+    assert 'rel="deprecation"' in got.headers["Link"]
+    assert etree.fromstring(got.content).getroottree().xpath(case.xpath), got.text

@@ -1,0 +1,55 @@
+"""Two licences with the same names: every route, every id swapped, and nothing of the other is seen or touched."""
+
+import json
+
+import pytest
+
+from tabellion.server.calls import CALLS
+from tests.support.tenant import Tenant
+
+SECRET = "Geheim-Maier"
+
+
+@pytest.fixture
+def victim(other_tenant: Tenant) -> Tenant:
+    """A licence whose one profile carries a mark that must never leave it."""
+    body = {"key": {"emailAddress": "ann@example.com"}, "attributes": {"lastName": SECRET, "cardNumber": SECRET}}
+    answer = other_tenant.json("PUT", "/v5/entities/hotels/profile-tables/Guests/profiles", body)
+    assert answer.status_code == 200, answer.text
+    return other_tenant
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.id)
+@pytest.mark.parametrize("accept", ["application/json", "application/xml", "application/problem+json"])
+def test_foreign_ids_do_not_exist(call, accept, tenant: Tenant, victim: Tenant) -> None:
+    table_id = victim.json("GET", "/v4/entity/hotels/table").json()["profileTableNames"][0]["id"]
+    profile = victim.json("GET", "/v4/entity/hotels/table/Guests/profile/emailAddress=ann@example.com").json()
+    before = victim.state()
+    example = json.dumps(call.body_example) if call.body_example is not None else ""
+
+    for entity in ("hotels", "-", "HOTELS", victim.licence):
+        for reference in (str(profile["profileId"]), f"cardNumber={SECRET}", "emailAddress=ann@example.com"):
+            path = call.path.format(e=entity, t=table_id, p=reference, s="Newsletter")
+            query = f"?licence={tenant.licence}&login={tenant.login}&pwd={tenant.password}&table={table_id}&id={profile['profileId']}"
+            headers = {"Accept": accept, "Content-Type": "application/json"}
+            answer = tenant.call(call.method, path + query, content=example, headers=headers)
+            if SECRET not in reference:
+                assert SECRET.encode() not in answer.content
+            if "{t}" in call.path and entity in {"hotels", "-", "HOTELS"} and answer.status_code not in {406, 415}:
+                assert answer.status_code in {400, 404}, answer.text
+
+    assert victim.state() == before
+
+
+def test_an_entity_of_another_licence_does_not_exist(tenant: Tenant, victim: Tenant) -> None:
+    answer = tenant.json("GET", f"/v4/entity/{victim.licence}-only/table")
+
+    assert answer.status_code == 404
+    assert answer.json()["code"] == "entity.unknown"
+
+
+def test_an_entity_of_ones_own_licence_may_be_forbidden(tenant: Tenant, limited_user_key: str) -> None:
+    answer = tenant.call("GET", "/v4/entity/spas/table", headers={"Authorization": f"Bearer {limited_user_key}"})
+
+    assert answer.status_code == 403
+    assert answer.json()["code"] == "entity.forbidden"

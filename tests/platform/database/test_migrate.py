@@ -1,0 +1,132 @@
+"""Migrations: order, transactions, locks, and the refusal of schemas that this program does not know."""
+
+import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tabellion.platform.database.migrate import (
+    Migration,
+    MigrationError,
+    SchemaMismatch,
+    load_migrations,
+    migrate,
+    require_current,
+    state,
+)
+
+
+def _migration(version: int, text: str) -> Migration:
+    return Migration(version, f"m{version}", text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _execute(url: str, statement: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url, autocommit=True) as db:
+        cursor = db.execute(statement.encode())
+        return cursor.fetchall() if cursor.description is not None else []
+
+
+FIRST = _migration(1, "CREATE TABLE tabellion.one (n integer); INSERT INTO tabellion.one VALUES (1);")
+SECOND = _migration(2, "INSERT INTO tabellion.one VALUES (2) -- 100 % plain SQL")
+BROKEN = _migration(2, "INSERT INTO tabellion.one VALUES (2); SELECT no_such_function();")
+
+
+def test_the_shipped_migrations_make_a_current_schema(empty_database_url: str) -> None:
+    with pytest.raises(SchemaMismatch, match="run: tabellion migrate"):
+        require_current(empty_database_url)
+
+    applied = migrate(empty_database_url)
+
+    assert [row.version for row in applied] == [migration.version for migration in load_migrations()]
+    require_current(empty_database_url)
+    assert migrate(empty_database_url) == []
+    assert state(empty_database_url).is_current
+
+
+def test_what_was_applied_is_recorded(empty_database_url: str) -> None:
+    (applied,) = migrate(empty_database_url, migrations=[FIRST])
+
+    found = state(empty_database_url, migrations=[FIRST, SECOND])
+
+    assert found.applied == (applied,)
+    assert applied.checksum == FIRST.checksum
+    assert found.pending == (SECOND,)
+
+
+def test_a_failing_file_is_rolled_back_whole_and_the_ones_before_it_stay(empty_database_url: str) -> None:
+    with pytest.raises(MigrationError, match=r"0002_m2 failed and was rolled back: .*no_such_function"):
+        migrate(empty_database_url, migrations=[FIRST, BROKEN])
+
+    assert _execute(empty_database_url, "SELECT n FROM tabellion.one") == [(1,)]
+    assert [row.version for row in migrate(empty_database_url, migrations=[FIRST, SECOND])] == [2]
+    assert _execute(empty_database_url, "SELECT n FROM tabellion.one ORDER BY n") == [(1,), (2,)]
+
+
+def test_runs_at_the_same_moment_apply_each_file_once(empty_database_url: str) -> None:
+    ready = threading.Barrier(4)
+
+    def run() -> list[int]:
+        ready.wait()
+        return [row.version for row in migrate(empty_database_url, migrations=[FIRST, SECOND])]
+
+    with ThreadPoolExecutor(4) as threads:
+        runs = [future.result() for future in [threads.submit(run) for _ in range(4)]]
+
+    assert sorted(version for run in runs for version in run) == [1, 2]
+    assert _execute(empty_database_url, "SELECT n FROM tabellion.one ORDER BY n") == [(1,), (2,)]
+
+
+def test_a_newer_schema_is_refused_and_left_alone(empty_database_url: str) -> None:
+    migrate(empty_database_url, migrations=[FIRST, SECOND])
+
+    with pytest.raises(SchemaMismatch, match=r"newer Tabellion \(unknown here: 0002_m2\); upgrade"):
+        migrate(empty_database_url, migrations=[FIRST, _migration(3, "SELECT 1")])
+
+    assert state(empty_database_url, migrations=[FIRST]).unknown[0].version == 2
+
+
+def test_an_altered_file_is_refused(empty_database_url: str) -> None:
+    migrate(empty_database_url, migrations=[FIRST])
+
+    with pytest.raises(SchemaMismatch, match=r"differ from those that made this database .*0001_m1"):
+        migrate(empty_database_url, migrations=[_migration(1, "SELECT 1"), SECOND])
+
+
+def test_a_lock_held_by_others_ends_the_run_with_advice(empty_database_url: str) -> None:
+    migrate(empty_database_url, migrations=[FIRST])
+    alter = _migration(2, "-- lock_timeout: 50ms\nALTER TABLE tabellion.one ADD COLUMN m integer")
+    with psycopg.connect(empty_database_url) as reader:
+        reader.execute("SELECT n FROM tabellion.one")
+
+        with pytest.raises(MigrationError, match="could not get a lock in time"):
+            migrate(empty_database_url, migrations=[FIRST, alter])
+
+    assert [row.version for row in migrate(empty_database_url, migrations=[FIRST, alter])] == [2]
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ("", ("4s", "1min")),
+        ("-- lock_timeout: 9s\n-- a reason\n-- statement_timeout: 10min\n", ("9s", "10min")),
+        ("-- Backfill.\nSELECT 1;\n-- statement_timeout: 2s\n", ("4s", "1min")),
+    ],
+)
+def test_time_outs_come_from_the_head_of_the_file(empty_database_url: str, head: str, expected: tuple[str, str]) -> None:
+    text = f"""{head}
+        CREATE TABLE tabellion.seen AS
+        SELECT current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement"""
+    migrate(empty_database_url, migrations=[_migration(1, text)])
+
+    assert _execute(empty_database_url, "SELECT lock, statement FROM tabellion.seen") == [expected]
+
+
+def test_two_files_with_one_number_are_refused(tmp_path: Path) -> None:
+    for name in ("0001_a.sql", "0001_b.sql", "README.md"):
+        (tmp_path / name).write_text("SELECT 1")
+
+    with pytest.raises(MigrationError, match="have the same number"):
+        load_migrations(tmp_path)

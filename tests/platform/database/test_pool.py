@@ -1,0 +1,82 @@
+"""Connections from the pool: their settings, and what happens when the server goes away."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import PoolTimeout
+
+from tabellion.platform.database.pool import Pool, open_pool, with_settings
+
+
+async def _value(pool: Pool, statement: str) -> Any:
+    async with pool.connection() as db:
+        row = await (await db.execute(statement.encode())).fetchone()
+    assert row is not None
+    return row[0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("TimeZone", "UTC"),
+        ("statement_timeout", "30s"),
+        ("lock_timeout", "5s"),
+        ("idle_in_transaction_session_timeout", "1min"),
+        ("application_name", "test"),
+    ],
+)
+async def test_session_settings(pool: Pool, setting: str, expected: str) -> None:
+    assert await _value(pool, f"SHOW {setting}") == expected
+
+
+async def test_connections_are_in_autocommit_mode_and_come_back_clean(pool: Pool) -> None:
+    async with pool.connection() as db:
+        assert db.autocommit
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await db.execute("SELECT 1/0")
+        assert (await (await db.execute("SELECT 1")).fetchone()) == (1,)
+
+
+async def test_a_statement_over_its_time_is_cancelled(database_url: str) -> None:
+    pool = await open_pool(database_url, min_size=1, max_size=1, statement_timeout=timedelta(milliseconds=50))
+
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        await _value(pool, "SELECT pg_sleep(10)::text")
+
+    assert await _value(pool, "SELECT 1") == 1
+    await pool.close()
+
+
+async def test_connections_the_server_has_closed_are_not_handed_out(pool: Pool, database_url: str) -> None:
+    """As after a restart of the database: the next call gets a live connection instead of an error."""
+    async with pool.connection() as first, pool.connection() as second:
+        pids = [first.info.backend_pid, second.info.backend_pid]
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as killer:
+        for pid in pids:
+            await killer.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+    for _ in range(4):
+        assert await _value(pool, "SELECT pg_backend_pid()") not in pids
+
+
+async def test_a_pool_without_a_server_says_so_and_leaves_nothing_behind() -> None:
+    tasks_before = asyncio.all_tasks()
+
+    with pytest.raises(PoolTimeout):
+        await asyncio.wait_for(open_pool("host=/nonexistent dbname=x user=y", min_size=1, wait_s=0.2), timeout=10)
+
+    assert asyncio.all_tasks() == tasks_before
+
+
+def test_settings_in_the_url_win() -> None:
+    merged = with_settings(
+        "postgresql://u@h/d?options=-c%20statement_timeout%3D1000",
+        {"statement_timeout": "30000", "TimeZone": "UTC"},
+        application_name="x",
+    )
+
+    assert conninfo_to_dict(merged)["options"] == "-c statement_timeout=1000 -c TimeZone=UTC"

@@ -1,0 +1,1 @@
+"""What several tests share: the PostgreSQL they run on, helpers for processes."""

@@ -1,0 +1,98 @@
+"""A running Tabellion: real processes, real HTTP, on a database of the test run."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+READY_WITHIN_S = 60
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Api:
+    """API processes behind one port. `log` is their output, read by tests that look for secrets."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self.process = process
+        self.port = port
+        self.log = log
+        self.url = f"http://127.0.0.1:{port}"
+
+    def client(self, **options: Any) -> httpx.Client:
+        """A client with kept-alive connections."""
+        return httpx.Client(base_url=self.url, timeout=60, **options)
+
+    def children(self) -> list[int]:
+        """The ids of the processes that serve (Granian's workers)."""
+        return descendants(self.process.pid)
+
+    def stop(self) -> None:
+        """Ask the server to end, and wait for it."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(10)
+
+
+def descendants(pid: int) -> list[int]:
+    """All the processes below one, deepest last."""
+    found: list[int] = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found += [int(child), *descendants(int(child))]
+    return found
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Poll `/ready`; fails with the server's output when it ends first or takes too long."""
+    deadline = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with status {process.returncode}:\n{log.read_text()[-4000:]}")
+        try:
+            if httpx.get(f"{url}/ready", timeout=2).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.05)
+    raise RuntimeError(f"the server was not ready within {READY_WITHIN_S} s:\n{log.read_text()[-4000:]}")
+
+
+@contextmanager
+def running_api(
+    database_url: str, folder: Path, *, workers: int = 1, settings: Mapping[str, str] | None = None
+) -> Iterator[Api]:
+    """Start API processes on a database, wait until they serve, stop them at the end."""
+    port = free_port()
+    log = folder / f"api-{port}.log"
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("TABELLION_")},
+        "TABELLION_DATABASE_URL": database_url,
+        "TABELLION_DATA_DIR": str(folder / "data"),
+        **(settings or {}),
+    }
+    command = [sys.executable, "-m", "tabellion", "api", "--port", str(port), "--workers", str(workers)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
+    api = Api(process, port, log)
+    try:
+        wait_until_ready(api.url, process, log)
+        yield api
+    finally:
+        api.stop()

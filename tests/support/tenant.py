@@ -1,0 +1,86 @@
+"""A licence with an entity, a table and a profile, as a fresh integrator would have it, and its calls over HTTP."""
+
+import hashlib
+from typing import Any
+
+import httpx
+import psycopg
+
+TABLE: dict[str, Any] = {
+    "name": "Guests",
+    "attributes": [
+        {"type": "EMAIL_ADDRESS", "name": "emailAddress"},
+        {"type": "LASTNAME", "name": "lastName", "mandatory": True},
+        {
+            "type": "CUSTOM",
+            "name": "cardNumber",
+            "valueType": "STRING",
+            "unique": True,
+            "valueRestriction": {"maxLength": 20},
+        },
+        {"type": "BIRTHDATE", "name": "birthDate"},
+        {
+            "type": "CUSTOM",
+            "name": "interests",
+            "valueType": "STRING",
+            "multiValued": True,
+            "valueRestriction": {"acceptedValues": ["SPA", "GOLF"]},
+        },
+        {"type": "CUSTOM", "name": "points", "valueType": "INTEGER"},
+        {"type": "CUSTOM", "name": "spent", "valueType": "NUMBER"},
+        {"type": "CUSTOM", "name": "member", "valueType": "BOOLEAN"},
+        {"type": "CUSTOM", "name": "lastSeen", "valueType": "TIMESTAMP"},
+        {"type": "GSM_NUMBER", "name": "gsmNumber"},
+    ],
+    "subscriptions": [{"name": "Newsletter"}, {"name": "Weekly offers"}],
+    "segmentations": [
+        {"name": "Vip", "type": "SIMPLE"},
+        {"name": "Loyalty", "type": "EXCLUSIVE", "categories": ["Silver", "Gold"]},
+    ],
+}
+ANN = {"key": {"emailAddress": "ann@example.com"}, "attributes": {"lastName": "Vos", "birthDate": "1984-05-12"}}
+
+
+class Tenant:
+    """`state()` is a digest of everything that calls may change, for tests that nothing changed."""
+
+    def __init__(self, client: httpx.Client, database_url: str, credentials: dict[str, str]) -> None:
+        self.client = client
+        self.licence = credentials["licence"]
+        self.login = credentials["login"]
+        self.password = credentials["password"]
+        self.api_key = credentials["apiKey"]
+        self.basic = httpx.BasicAuth(f"{self.licence}/{self.login}", self.password)
+        self._database_url = database_url
+
+    def call(
+        self, method: str, path: str, *, content: str | bytes = b"", headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        """One call with the API key; the address is sent as it stands."""
+        url = httpx.URL(str(self.client.base_url).rstrip("/"), raw_path=path.encode())
+        sent = {"Authorization": f"Bearer {self.api_key}"} | (headers or {})
+        return self.client.request(method, url, content=content or None, headers=sent)
+
+    def json(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        """One call with a JSON body."""
+        content = b"" if body is None else httpx.Request("POST", "http://x", json=body).read()
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.call(method, path, content=content, headers={"Content-Type": "application/json"} | named)
+
+    def state(self) -> str:
+        """A digest of the licence's rows and of its definitions."""
+        with psycopg.connect(self._database_url, autocommit=True) as db:
+            found = db.execute("SELECT id FROM tabellion.licence WHERE name = %s", (self.licence,)).fetchone()
+            assert found is not None
+            digest = hashlib.sha256()
+            tables = db.execute(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = %s ORDER BY 1", (f"l{found[0]}",)
+            ).fetchall()
+            for (table,) in tables:
+                for row in db.execute(f"SELECT t::text FROM l{found[0]}.{table} t ORDER BY 1"):
+                    digest.update(row[0].encode())
+            for catalogue in ("profile_table", "entity", "idempotency", "audit"):
+                query = f"SELECT t::text FROM tabellion.{catalogue} t WHERE licence_id = %s ORDER BY 1"
+                for row in db.execute(query, found):
+                    digest.update(row[0].encode())
+            return digest.hexdigest()

@@ -1,0 +1,33 @@
+#!/bin/sh
+# Installs what the project needs into its own folder: uv into .tools, the locked packages into .venv.
+# Needs Python 3.11 or later with venv or pip; says what to install where both are missing.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "tabellion: $*" >&2; }
+
+python=${PYTHON:-python3}
+command -v "$python" >/dev/null 2>&1 || { say "python3 was not found; install Python 3.11 or later"; exit 1; }
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+  say "$($python --version) is too old; Python 3.11 or later is needed (PYTHON=/path/to/python3 make ...)"; exit 1; }
+
+if command -v uv >/dev/null 2>&1; then
+  uv=uv
+elif [ -x .tools/bin/uv ]; then
+  uv=.tools/bin/uv
+elif "$python" -m venv .tools >/dev/null 2>&1 && .tools/bin/python -m pip install --quiet uv; then
+  uv=.tools/bin/uv
+elif "$python" -m pip --version >/dev/null 2>&1; then
+  rm -rf .tools
+  "$python" -m pip install --quiet --target .tools/lib uv && mkdir -p .tools/bin && ln -sf ../lib/bin/uv .tools/bin/uv
+  uv=.tools/bin/uv
+else
+  rm -rf .tools
+  say "this Python has neither venv nor pip (Debian: apt-get install python3-venv)"; exit 1
+fi
+
+[ -x .venv/bin/python ] || "$uv" venv --quiet --python "$python" .venv
+say "installing the locked packages into .venv"
+"$uv" pip sync --quiet --python .venv/bin/python --require-hashes requirements/dev.txt
+"$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+touch .venv/.ready
