@@ -24,6 +24,10 @@ LEASE = timedelta(seconds=6)
 HEARTBEAT_S = 2.0
 MAX_BATCH = 200
 _STATEMENT_TIMEOUT_MS = "5000"
+# Freed slots wait at most this long for a question to ride with.
+_LINGER_S = 0.001
+_RELEASE_LINGERS = 3
+_MOST_TURNS = 10
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
 
 Request = tuple[str, bytes, int, int, int]
@@ -34,12 +38,18 @@ class _Waiting(NamedTuple):
     answer: asyncio.Future[Verdict | None]
 
 
+def _credential(waiting: _Waiting) -> tuple[str, bytes, int, int]:
+    return waiting.request[:4]
+
+
 class Batcher:
     """Puts requests to the gate in batches. One per process and event loop."""
 
     def __init__(self, url: str, grace: timedelta) -> None:
         self._conninfo = with_settings(
-            url, {"TimeZone": "UTC", "statement_timeout": _STATEMENT_TIMEOUT_MS}, application_name="tabellion gate"
+            url,
+            {"TimeZone": "UTC", "statement_timeout": _STATEMENT_TIMEOUT_MS, "synchronous_commit": "off"},
+            application_name="tabellion gate",
         )
         self._grace = grace
         self._waiting: list[_Waiting] = []
@@ -103,24 +113,45 @@ class Batcher:
         pause = _FIRST_PAUSE_S
         while True:
             await self._wake.wait()
+            await self._linger()
             self._wake.clear()
-            while self._waiting or self._released:
-                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                released, self._released = self._released, []
-                try:
-                    async with self._turn:
-                        await self._put(batch, released)
-                    pause = _FIRST_PAUSE_S
-                except (psycopg.Error, OSError) as error:
-                    self._refuse(batch, error)
-                    await self._reconnect(pause)
-                    pause = min(pause * 2, _LONGEST_PAUSE_S)
+            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+            released, self._released = self._released, []
+            if self._waiting:
+                self._wake.set()
+            try:
+                async with self._turn:
+                    await self._put(batch, released)
+                pause = _FIRST_PAUSE_S
+            except (psycopg.Error, OSError) as error:
+                self._refuse(batch, error)
+                await self._reconnect(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    async def _linger(self) -> None:
+        """Let freed slots wait a little for a question to ride with, and let whoever is ready to ask do so.
+
+        A turn of the event loop runs what is ready and never waits, so under load the batches grow and nothing is idle.
+        """
+        for _ in range(_RELEASE_LINGERS):
+            if self._waiting:
+                break
+            await asyncio.sleep(_LINGER_S)
+        asked = 0
+        for _ in range(_MOST_TURNS):
+            if len(self._waiting) == asked:
+                break
+            asked = len(self._waiting)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
 
     async def _put(self, batch: list[_Waiting], released: list[int]) -> None:
         if self._database is None:
             raise psycopg.OperationalError("not connected")
-        self._held.subtract(released)
-        verdicts = await store.ask(self._database, self._process, released, [w.request for w in batch], self._grace)
+        freed = Counter(released)
+        self._held.subtract(freed)
+        batch.sort(key=_credential)
+        verdicts = await store.ask(self._database, self._process, freed, [w.request for w in batch], self._grace)
         by_request = {verdict.request: verdict for verdict in verdicts}
         for number, waiting in enumerate(batch, start=1):
             verdict = by_request.get(number)

@@ -11,7 +11,7 @@ from tabellion.features.usage.model import Counters, Verdict
 Database = AsyncConnection[tuple[Any, ...]]
 
 _GATE = (
-    "SELECT * FROM tabellion.gate(%s::int, %s::int[], %s::text[], %s::bytea[], %s::int[], %s::int[], %s::int[], "
+    "SELECT * FROM tabellion.gate(%s::int, %s::int[], %s::int[], %s::text[], %s::bytea[], %s::int[], %s::int[], %s::int[], "
     "%s::interval, %s::timestamptz)"
 )
 _REGISTER = """
@@ -43,16 +43,17 @@ ON CONFLICT (licence_id, day, table_id) DO UPDATE SET accepted = b.accepted + 1 
 async def ask(
     db: Database,
     process: int,
-    released: Sequence[int],
+    freed: Mapping[int, int],
     requests: Sequence[tuple[str, bytes, int, int, int]],
     grace: timedelta,
 ) -> list[Verdict]:
-    """Put a batch of requests (kind, digest, user, version, flags) to the gate; unknown credentials are left out."""
-    kinds, digests, users, versions, flags = (
-        (list(column) for column in zip(*requests, strict=True)) if requests else ([],) * 5
-    )
+    """Put a batch of requests (kind, digest, user, version, flags) to the gate; unknown credentials are left out.
+
+    `freed`: slots that became free, by licence. Requests of one credential should follow each other.
+    """
+    columns = [list(column) for column in zip(*requests, strict=True)] if requests else [[] for _ in range(5)]
     cursor = db.cursor(binary=True)
-    await cursor.execute(_GATE, (process, list(released), kinds, digests, users, versions, flags, grace, None), prepare=True)
+    await cursor.execute(_GATE, (process, list(freed), list(freed.values()), *columns, grace, None), prepare=True)
     return [Verdict(*row) for row in await cursor.fetchall()]
 
 

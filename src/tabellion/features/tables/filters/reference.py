@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from tabellion.features.tables.filters.errors import ProfileUnknown
 from tabellion.features.tables.model import Attribute, ProfileTable
 from tabellion.features.tables.types.base import BadValue
-from tabellion.features.tables.types.registry import parse_value
+from tabellion.features.tables.types.registry import parse_single
 from tabellion.kit.problem import invalid
 
 _MAX_ID = 2**63 - 1
@@ -36,7 +36,8 @@ def parse_reference(table: ProfileTable, segment: str, zone: Any) -> Reference:
     if not attribute.unique:
         raise invalid("p", "key.notUnique", f"attribute '{attribute.name}' is not unique and identifies no profile")
     try:
-        parsed = parse_value(attribute, value, zone)
+        # By type only: a value that breaks a rule of the attribute is nobody's, and the look-up finds that out.
+        parsed = parse_single(attribute, value, zone)
     except BadValue:
         parsed = None
     if parsed is None:

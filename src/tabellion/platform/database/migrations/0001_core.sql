@@ -80,8 +80,8 @@ CREATE TABLE tabellion.usage_slot (
 
 CREATE TABLE tabellion.usage_state (
     licence_id   integer PRIMARY KEY REFERENCES tabellion.licence ON DELETE CASCADE,
-    -- GCRA's theoretical arrival time (slow-down mode).
-    arrival_at   timestamptz NOT NULL DEFAULT '-infinity',
+    -- GCRA's theoretical arrival time (slow-down mode), in seconds since 1970: the gate calculates in seconds.
+    arrival      double precision NOT NULL DEFAULT 0,
     day          date NOT NULL,
     calls        bigint NOT NULL DEFAULT 0,
     slowed_down  bigint NOT NULL DEFAULT 0,

@@ -1,0 +1,239 @@
+"""`make bench`: one-by-one calls as ratios, each pair of servers loaded in turns in one run.
+
+Usage: python benchmarks/calls.py [--rounds N] [--seconds N] [--quick] [--write docs/benchmarks.md]
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import prepare
+from rounds import Result, Target, compare, table
+
+from tabellion.platform import jobs
+from tabellion.platform.database.migrate import migrate
+from tabellion.server.embedded import EmbeddedPostgres
+
+_SIZES = {"small": 10_000, "medium": 100_000, "large": 1_000_000}
+_MANY = 1000
+Rows = list[tuple[str, Result, str]]
+
+
+class Bench:
+    """Everything that the measurements need; `folder` holds database, logs and tokens."""
+
+    def __init__(self, folder: Path, options: argparse.Namespace, stack: ExitStack) -> None:
+        self.folder = folder
+        self.rounds: int = options.rounds
+        self.seconds: int = options.seconds
+        self.url = stack.enter_context(EmbeddedPostgres(folder)).url
+        migrate(self.url)
+        jobs.install(self.url)
+        self.prepared: dict[str, prepare.Prepared] = {}
+        self.many: list[str] = []
+
+    def fill(self, sizes: dict[str, int], licences: int) -> None:
+        """Licences, tables and profiles."""
+        with prepare.tabellion(self.url, self.folder, 1) as served:
+            for name, profiles in sizes.items():
+                key = prepare.licence(self.url, name)
+                self.prepared[name] = prepare.table(self.url, served.url, name, key, profiles)
+                say(f"{name}: {profiles:,} profiles")
+            for number in range(licences):
+                key = prepare.licence(self.url, f"many{number}")
+                prepare.table(self.url, served.url, f"many{number}", key, 100)
+                self.many.append(key)
+            if licences:
+                say(f"{licences:,} licences of 100 profiles")
+
+    def target(self, name: str, url: str, mode: str, keys: list[str], profiles: int) -> Target:
+        """Tabellion under load."""
+        tokens = self.folder / f"keys-{len(keys)}-{keys[0][-6:]}"
+        tokens.write_text("\n".join(f"Bearer {key}" for key in keys))
+        path = "/v4/entity/shop/table/Contacts/profile"
+        prefix = f"{path}/emailAddress=" if mode == "get" else path
+        return Target(name, url, {"MODE": mode, "TOKENS": str(tokens), "PREFIX": prefix, "PROFILES": str(profiles)})
+
+    def bare(self, url: str, mode: str, profiles: int) -> Target:
+        """The baseline under load."""
+        tokens = self.folder / "none"
+        tokens.write_text("none")
+        prefix = "/profile/" if mode == "get" else "/profile"
+        return Target("bare", url, {"MODE": mode, "TOKENS": str(tokens), "PREFIX": prefix, "PROFILES": str(profiles)})
+
+    def versus(self, ours: Target, base: Target) -> Result:
+        """One ratio."""
+        return compare(ours, base, rounds=self.rounds, seconds=self.seconds)
+
+
+def against_bare(bench: Bench, size: str, workers: int) -> Rows:
+    """Get and create-or-update against the same SQL with nothing around it."""
+    rows: Rows = []
+    prepared, profiles = bench.prepared[size], _SIZES[size]
+    with (
+        prepare.tabellion(bench.url, bench.folder, workers) as ours,
+        prepare.baseline(bench.url, bench.folder, prepared, workers) as base,
+    ):
+        for mode, title in (("get", "get by unique attribute"), ("save", "create or update")):
+            result = bench.versus(
+                bench.target("tabellion", ours.url, mode, [prepared.key], profiles), bench.bare(base.url, mode, profiles)
+            )
+            processes = "1 process" if workers == 1 else f"{workers} processes"
+            rows.append((f"{title}, {profiles:,} profiles, {processes}, against the bare handler", result, "0.60"))
+            say(f"{rows[-1][0]}: {result.ratio:.2f}")
+    return rows
+
+
+def by_size(bench: Bench) -> Rows:
+    """A table of a million against one of ten thousand; a thousand licences against one."""
+    rows: Rows = []
+    small, large = bench.prepared["small"], bench.prepared["large"]
+    with prepare.tabellion(bench.url, bench.folder, 1) as ours:
+        for mode, title in (("get", "get by unique attribute"), ("save", "create or update")):
+            one = bench.target("small", ours.url, mode, [small.key], _SIZES["small"])
+            result = bench.versus(bench.target("large", ours.url, mode, [large.key], _SIZES["large"]), one)
+            rows.append((f"{title}, 1,000,000 profiles against 10,000", result, "0.90"))
+            say(f"{rows[-1][0]}: {result.ratio:.2f}")
+            few = bench.target("one", ours.url, mode, bench.many[:1], 100)
+            result = bench.versus(bench.target("many", ours.url, mode, bench.many, 100), few)
+            rows.append((f"{title}, {len(bench.many):,} licences against 1", result, "0.90"))
+            say(f"{rows[-1][0]}: {result.ratio:.2f}")
+    return rows
+
+
+def against_pocketbase(bench: Bench, workers: int) -> Rows:
+    """The same record in PocketBase, where the wheel is installed."""
+    program = Path(sys.executable).with_name("pocketbase")
+    if not program.exists():
+        say("pocketbase is not installed (make bench installs it): left out")
+        return []
+    rows: Rows = []
+    prepared, profiles = bench.prepared["medium"], _SIZES["medium"]
+    with prepare.tabellion(bench.url, bench.folder, workers) as ours, PocketBase(program, bench.folder) as other:
+        mails = other.fill(10_000)
+        for mode, title in (("get", "get by unique attribute"), ("save", "create (PocketBase), create or update (ours)")):
+            mine = bench.target("tabellion", ours.url, mode, [prepared.key], profiles)
+            result = bench.versus(mine, other.target(mode, mails, bench.folder))
+            rows.append((f"{title}, {workers} processes, against PocketBase", result, "0.70"))
+            say(f"{rows[-1][0]}: {result.ratio:.2f}")
+    return rows
+
+
+class PocketBase:
+    """A PocketBase with one collection of the same record."""
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        self._program = str(program)
+        self._data = folder / "pocketbase"
+        self._port = prepare.free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._token = ""
+
+    def __enter__(self) -> Self:
+        data = ["--dir", str(self._data)]
+        subprocess.run(
+            [self._program, "superuser", "upsert", "bench@example.com", "benchbench", *data], check=True, capture_output=True
+        )
+        self._process = subprocess.Popen(
+            [self._program, "serve", "--http", f"127.0.0.1:{self._port}", *data],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                self._login()
+                break
+            except OSError:
+                time.sleep(0.2)
+        fields = [{"name": name, "type": "text"} for name in ("email", "firstName", "lastName", "birthDate", "country")]
+        index = "CREATE UNIQUE INDEX idx_email ON contacts (email)"
+        self._post("/api/collections", {"name": "contacts", "type": "base", "fields": fields, "indexes": [index]})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(20)
+
+    def fill(self, count: int) -> int:
+        """Records to be read."""
+        for number in range(1, count + 1):
+            record = {"email": f"user{number}@example.com", "firstName": "Ann", "lastName": f"Vos{number}"}
+            self._post("/api/collections/contacts/records", {**record, "birthDate": "1984-05-12", "country": "BE"})
+        return count
+
+    def target(self, mode: str, profiles: int, folder: Path) -> Target:
+        """PocketBase under load."""
+        tokens = folder / "pocketbase-token"
+        tokens.write_text(self._token)
+        path = "/api/collections/contacts/records"
+        settings = {"MODE": mode, "STYLE": "pocketbase", "TOKENS": str(tokens), "PREFIX": path, "PROFILES": str(profiles)}
+        return Target("pocketbase", self.url, settings)
+
+    def _login(self) -> None:
+        body = {"identity": "bench@example.com", "password": "benchbench"}
+        self._token = self._post("/api/collections/_superusers/auth-with-password", body)["token"]
+
+    def _post(self, path: str, body: Any) -> Any:
+        headers = {"Content-Type": "application/json", "Authorization": self._token}
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+
+def say(message: str) -> None:
+    """Tell how far it is."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def heading() -> str:
+    """When and where."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    today = datetime.now(UTC).date().isoformat()
+    return f"{today}, {os.cpu_count()} cores, {memory:.0f} GB, Python {platform.python_version()}, embedded PostgreSQL"
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="one size, one process, no other product")
+    parser.add_argument("--write", type=Path)
+    options = parser.parse_args()
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is needed (Debian: apt-get install wrk)")
+    rows: Rows = []
+    with tempfile.TemporaryDirectory(prefix="tabellion-bench-") as folder, ExitStack() as stack:
+        bench = Bench(Path(folder), options, stack)
+        if options.quick:
+            bench.fill({"medium": _SIZES["medium"]}, 0)
+            rows = against_bare(bench, "medium", 1)
+        else:
+            bench.fill(_SIZES, _MANY)
+            for size in ("medium", "large"):
+                for workers in (1, 2):
+                    rows += against_bare(bench, size, workers)
+            rows += by_size(bench)
+            rows += against_pocketbase(bench, 2)
+    text = table(rows)
+    print(text)
+    if options.write:
+        options.write.write_text(
+            f"{options.write.read_text().partition('<!-- calls -->')[0]}<!-- calls -->\n{heading()}\n\n{text}\n"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,291 @@
+"""What integrations do and the server must survive (contract, appendix B), and the manners of the protocol."""
+
+import http.client
+import json
+import socket
+import threading
+
+import httpx
+import pytest
+
+from tests.support.tenant import Tenant
+
+_TABLE = "/v4/entity/hotels/table/Guests"
+_ANN = _TABLE + "/profile/emailAddress=ann@example.com"
+
+
+def _post(tenant: Tenant, body, **headers: str) -> httpx.Response:
+    return tenant.json("POST", _TABLE + "/profile", body, **headers)
+
+
+def _attributes(tenant: Tenant, reference: str = "emailAddress=ann@example.com") -> dict:
+    answer = tenant.json("GET", f"{_TABLE}/profile/{reference}").json()
+    return {a["name"]: a.get("value", a.get("values")) for a in answer["attributes"]}
+
+
+def test_unencoded_and_encoded_references_are_the_same(tenant: Tenant) -> None:
+    for reference in ("emailAddress=ann@example.com", "emailAddress%3Dann%40example.com", "EMAILADDRESS=ANN@EXAMPLE.COM"):
+        assert tenant.json("GET", f"{_TABLE}/profile/{reference}").status_code == 200
+
+
+def test_a_plus_in_a_path_is_a_plus_and_in_a_query_too_for_addresses(tenant: Tenant) -> None:
+    assert _post(tenant, {"attributes": [{"name": "emailAddress", "value": "a+b@example.com"},
+                                         {"name": "lastName", "value": "Plus"}]}).status_code == 201
+
+    assert _attributes(tenant, "emailAddress=a+b@example.com")["lastName"] == "Plus"
+    found = tenant.json("GET", _TABLE + "/profile?search=emailAddress=a+b@example.com").json()["profiles"]
+    assert len(found) == 1
+
+
+def test_the_host_header_plays_no_part(tenant: Tenant) -> None:
+    assert tenant.call("GET", "/v4/entity", headers={"Host": "api3.actito.com"}).status_code == 200
+
+
+def test_http_1_0_is_answered_with_length_and_close(tenant: Tenant) -> None:
+    with socket.create_connection(("127.0.0.1", tenant.client.base_url.port), timeout=10) as raw:
+        raw.sendall(f"GET /v4/entity HTTP/1.0\r\nAuthorization: Bearer {tenant.api_key}\r\n\r\n".encode())
+        answer = b""
+        while chunk := raw.recv(65536):
+            answer += chunk
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.0 200 OK")
+    assert b"content-length: %d" % len(body) in head.lower()
+    assert b"chunked" not in head.lower()
+
+
+def test_chunked_bodies_without_length_are_read(tenant: Tenant) -> None:
+    body = json.dumps({"attributes": [{"name": "lastName", "value": "Chunk"}]}).encode()
+    headers = {"Authorization": f"Bearer {tenant.api_key}", "Content-Type": "application/json"}
+    answer = tenant.client.put(_ANN, content=iter([body[:10], body[10:]]), headers=headers)
+    assert answer.status_code == 200
+    assert _attributes(tenant)["lastName"] == "Chunk"
+
+
+@pytest.mark.parametrize("body", ["", "null", "[]", "{}"])
+def test_an_empty_body_subscribes(body: str, tenant: Tenant) -> None:
+    answer = tenant.call("POST", _ANN + "/subscription/Newsletter", content=body)
+    assert answer.status_code == 200
+    assert answer.json()["subscribe"] is True
+
+
+def test_content_type_on_a_get_is_ignored(tenant: Tenant) -> None:
+    assert tenant.call("GET", _ANN, headers={"Content-Type": "application/json"}).status_code == 200
+    assert tenant.call("GET", _ANN, headers={"Content-Type": "nonsense"}).status_code == 200
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", "application/json, text/plain, */*", "application/*", "text/html, */*;q=0.1"])
+def test_lenient_accepts_get_json(accept: str | None, tenant: Tenant) -> None:
+    answer = tenant.call("GET", _ANN, headers={} if accept is None else {"Accept": accept})
+    assert answer.headers["Content-Type"] == "application/json;charset=UTF-8"
+
+
+def test_flags_are_read_as_integrations_write_them(tenant: Tenant) -> None:
+    for value in (True, 1, "1", "true", "TRUE"):
+        body = {"attributes": [{"name": "emailAddress", "value": "ann@example.com"}],
+                "subscriptions": [{"name": "Newsletter", "subscription": value}]}
+        assert _post(tenant, body).status_code == 200
+    assert tenant.json("GET", _ANN + "/subscription").json()["subscriptions"][0]["subscribe"] is True
+
+
+def test_what_was_read_can_be_written_back(tenant: Tenant) -> None:
+    read = tenant.json("GET", _ANN).json()
+    tag = tenant.json("GET", _ANN).headers["ETag"]
+    assert _post(tenant, read).status_code == 200
+    assert tenant.json("GET", _ANN).headers["ETag"] == tag, "unchanged data must change nothing"
+
+    read5 = tenant.json("GET", "/v5/entities/hotels/profile-tables/Guests/profiles/emailAddress=ann@example.com").json()
+    body = {"key": {"emailAddress": "ann@example.com"}, **{k: read5[k] for k in ("attributes", "subscriptions", "segmentations")}}
+    assert tenant.json("PUT", "/v5/entities/hotels/profile-tables/Guests/profiles", body).status_code == 200
+    assert tenant.json("GET", _ANN).headers["ETag"] == tag
+
+
+def test_values_keep_their_json_types(tenant: Tenant) -> None:
+    body = {"attributes": [{"name": "points", "value": "42"}, {"name": "spent", "value": "12.50"},
+                           {"name": "member", "value": "true"}, {"name": "interests", "value": ["SPA"]},
+                           {"name": "lastSeen", "value": "2027-03-01 09:15:00"}, {"name": "gsmNumber", "value": "0032 470 12.34.56"}]}
+    assert tenant.json("PUT", _ANN, body).status_code == 200
+    read = _attributes(tenant)
+    assert read["points"] == 42
+    assert read["spent"] == 12.5
+    assert read["member"] is True
+    assert read["interests"] == ["SPA"]
+    assert read["lastSeen"] == "2027-03-01T09:15:00.000Z"
+    assert read["gsmNumber"] == "+32470123456"
+    assert read["birthDate"] == "1984-05-12"
+
+
+def test_all_the_errors_of_a_document_are_told_at_once(tenant: Tenant) -> None:
+    body = {"attributes": [{"name": "emailAddress", "value": "new@example.com"}, {"name": "birthDate", "value": "soon"},
+                           {"name": "nothing", "value": 1}, {"name": "points", "value": 2**40}],
+            "subscriptions": [{"name": "None", "subscribe": True}], "segmentations": [{"name": "Loyalty", "category": "Lead"}]}
+    before = tenant.state()
+    answer = _post(tenant, body)
+    assert answer.status_code == 400
+    found = [(e["field"], e["code"]) for e in answer.json()["errors"]]
+    assert found == [
+        ("attributes", "attribute.mandatory"), ("attributes[1].value", "attribute.type"),
+        ("attributes[2].value", "attribute.unknown"), ("attributes[3].value", "attribute.value"),
+        ("subscriptions[0].subscribe", "subscription.unknown"), ("segmentations[0]", "segmentation.category"),
+    ]
+    assert answer.json()["code"] == "attribute.mandatory"
+    assert tenant.state() == before
+
+
+def test_ambiguous_and_owned_values_are_refused(tenant: Tenant) -> None:
+    assert _post(tenant, {"attributes": [{"name": "emailAddress", "value": "bob@example.com"}, {"name": "lastName", "value": "Bos"},
+                                         {"name": "cardNumber", "value": "C-1"}]}).status_code == 201
+    before = tenant.state()
+    both = {"attributes": [{"name": "emailAddress", "value": "ann@example.com"}, {"name": "cardNumber", "value": "C-1"}]}
+    assert _post(tenant, both).json()["code"] == "attribute.ambiguous"
+    put = tenant.json("PUT", _ANN, {"attributes": [{"name": "cardNumber", "value": "C-1"}]})
+    assert (put.status_code, put.json()["code"]) == (409, "attribute.notUnique")
+    assert tenant.state() == before
+
+
+def test_the_v5_key_must_not_differ_from_the_body_of_a_new_profile(tenant: Tenant) -> None:
+    path = "/v5/entities/hotels/profile-tables/Guests/profiles"
+    body = {"key": {"emailAddress": "x@example.com"}, "attributes": {"emailAddress": "y@example.com", "lastName": "X"}}
+    assert tenant.json("PUT", path, body).json()["code"] == "key.mismatch"
+    moved = {"key": {"emailAddress": "ann@example.com"}, "attributes": {"emailAddress": "anna@example.com"}}
+    assert tenant.json("PUT", path, moved).status_code == 200
+    assert tenant.json("GET", _ANN).status_code == 404
+
+
+def test_etags_guard_changes(tenant: Tenant) -> None:
+    tag = tenant.json("GET", _ANN).headers["ETag"]
+    assert tenant.call("GET", _ANN, headers={"If-None-Match": tag}).status_code == 304
+    assert tenant.json("PUT", _ANN, {"attributes": [{"name": "points", "value": 1}]}, If_Match=tag).status_code == 200
+    before = tenant.state()
+    for method, body in (("PUT", {"attributes": [{"name": "points", "value": 2}]}), ("DELETE", None)):
+        answer = tenant.json(method, _ANN, body, If_Match=tag)
+        assert (answer.status_code, answer.json()["code"]) == (412, "etag.mismatch")
+    assert tenant.json("PUT", _TABLE + "/profile/emailAddress=none@example.com", {"attributes": []}, If_Match="*").status_code == 412
+    assert tenant.state() == before
+
+
+def test_an_idempotency_key_makes_a_call_happen_once(tenant: Tenant) -> None:
+    body = {"attributes": [{"name": "emailAddress", "value": "once@example.com"}, {"name": "lastName", "value": "Once"}]}
+    first = _post(tenant, body, Idempotency_Key='"abc"')
+    again = _post(tenant, body, Idempotency_Key="abc")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.content == again.content
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.headers["Location"] == first.headers["Location"]
+    other = _post(tenant, {"attributes": []}, Idempotency_Key="abc")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency.mismatch")
+    refused = [_post(tenant, {"attributes": [{"name": "nothing", "value": 1}]}, Idempotency_Key="bad") for _ in range(2)]
+    assert [r.status_code for r in refused] == [400, 400]
+    assert refused[1].headers["Idempotency-Replayed"] == "true"
+
+
+def test_concurrent_calls_with_one_key_have_one_effect(tenant: Tenant) -> None:
+    body = {"attributes": [{"name": "emailAddress", "value": "race@example.com"}, {"name": "lastName", "value": "Race"}]}
+    statuses: list[int] = []
+
+    def send() -> None:
+        with httpx.Client(base_url=tenant.client.base_url, timeout=30) as client:
+            headers = {"Authorization": f"Bearer {tenant.api_key}", "Idempotency-Key": "race"}
+            statuses.append(client.post(_TABLE + "/profile", json=body, headers=headers).status_code)
+
+    threads = [threading.Thread(target=send) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) <= {201, 409}
+    assert 201 in statuses
+
+
+def test_many_clients_creating_one_profile_make_one(tenant: Tenant) -> None:
+    body = {"attributes": [{"name": "emailAddress", "value": "crowd@example.com"}, {"name": "lastName", "value": "Crowd"}]}
+    statuses: list[int] = []
+
+    def send() -> None:
+        with httpx.Client(base_url=tenant.client.base_url, timeout=30) as client:
+            for _ in range(5):
+                statuses.append(client.post(_TABLE + "/profile", json=body,
+                                            headers={"Authorization": f"Bearer {tenant.api_key}"}).status_code)
+
+    threads = [threading.Thread(target=send) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(set(statuses)) == [200, 201]
+    assert statuses.count(201) == 1
+    assert tenant.json("GET", _TABLE + "/profile/count?search=emailAddress=crowd@example.com").json() == {"count": 1}
+
+
+def test_head_and_options(tenant: Tenant) -> None:
+    head = tenant.call("HEAD", _ANN)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["ETag"]
+    options = tenant.call("OPTIONS", _ANN)
+    assert options.status_code == 204
+    assert "GET" in options.headers["Allow"]
+
+
+def test_wrong_methods_and_paths(tenant: Tenant) -> None:
+    wrong = tenant.json("PATCH", _ANN, {})
+    assert (wrong.status_code, wrong.json()["code"]) == (405, "method.notAllowed")
+    assert "PUT" in wrong.headers["Allow"]
+    for path in ("/nothing", "/nonsense/v4/entity", "/v4", "/v6/entities"):
+        answer = tenant.json("GET", path)
+        assert (answer.status_code, answer.json()["code"]) == (404, "route.unknown")
+
+
+def test_large_answers_are_compressed_when_asked(tenant: Tenant) -> None:
+    answer = tenant.call("GET", "/openapi.json", headers={"Accept-Encoding": "gzip"})
+    assert answer.status_code == 200
+    listed = tenant.call("GET", _ANN, headers={"Accept-Encoding": "identity"})
+    assert "Content-Encoding" not in listed.headers
+
+
+def test_a_body_over_the_cap_is_refused(tenant: Tenant) -> None:
+    answer = tenant.json("POST", _TABLE + "/profile", {"attributes": [{"name": "lastName", "value": "x" * 2_200_000}]})
+    assert (answer.status_code, answer.json()["code"]) == (413, "body.tooLarge")
+
+
+def test_unknown_members_are_named_in_a_header(tenant: Tenant) -> None:
+    answer = tenant.json("PUT", _ANN, {"attributes": [{"name": "points", "value": 3, "extra": 1}], "more": {}})
+    assert answer.status_code == 200
+    assert answer.headers["X-Ignored-Members"] == "attributes[0].extra, more"
+
+
+def test_the_reason_phrase_is_the_standard_one(tenant: Tenant) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", tenant.client.base_url.port, timeout=10)
+    connection.request("GET", "/v4/entity")
+    assert connection.getresponse().reason == "Unauthorized"
+
+
+def test_the_consent_history_keeps_source_way_and_date(tenant: Tenant) -> None:
+    collection = {"source": "webshop", "way": "form", "date": "01/03/2027 09:15:00"}
+    tenant.json("POST", _ANN + "/subscription/Newsletter", {"dataCollection": collection})
+    tenant.json("POST", _ANN + "/subscription/Newsletter", {"dataCollection": {"source": "later"}})
+    tenant.json("DELETE", _ANN + "/subscription/Newsletter")
+
+    path = "/v5/entities/hotels/profile-tables/Guests/profiles/emailAddress=ann@example.com/consents"
+    history = tenant.json("GET", path).json()["consents"]
+    assert [(c["subscribe"], c["source"], c["way"], c["date"]) for c in history] == [
+        (False, "api", None, None), (True, "webshop", "form", "2027-03-01T09:15:00.000Z")]
+
+
+def test_v1_works_with_credentials_in_the_query(tenant: Tenant) -> None:
+    credentials = f"licence={tenant.licence}&login={tenant.login}&pwd={tenant.password}&table=Guests"
+    base = "/ActitoWebServices/ws/profile/v1"
+    body = {"profileInformation": {"attribute": [{"@name": "lastName", "value": "Vos"}, {"@name": "emailAddress", "value": "v1@example.com"}]}}
+    made = tenant.client.post(f"{base}/updateOrCreateProfile?{credentials}", json=body)
+    assert made.status_code == 200, made.text
+    xml = ('<profileInformation><attribute name="lastName"><value>Bos</value></attribute>'
+           '<attribute name="emailAddress"><value>v1@example.com</value></attribute></profileInformation>')
+    again = tenant.client.post(f"{base}/updateOrCreateProfile?{credentials}", content=xml,
+                               headers={"Content-Type": "application/xml", "Accept": "application/xml"})
+    assert again.text.endswith(f"<value>{made.json()['value']}</value>")
+    read = tenant.client.get(f"{base}/profileInformationByKey?{credentials}&key=emailAddress&value=v1@example.com").json()
+    attributes = {a["@name"]: a.get("value") for a in read["profileInformation"]["attribute"]}
+    assert attributes["lastName"] == "Bos"
+    assert tenant.client.get(f"{base}/profileInformationById?{credentials}&id={made.json()['value']}").status_code == 200
+    wrong = tenant.client.post(f"{base}/updateOrCreateProfile?{credentials}",
+                               json={"profileInformation": {"attribute": [{"@name": "emailAddress", "value": "n@example.com"}]}})
+    assert wrong.status_code == 400
+    assert "<errors><error>attribute 'lastName' is mandatory</error></errors>" in wrong.text

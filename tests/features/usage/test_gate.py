@@ -1,0 +1,239 @@
+"""The gate against the real database: exact limits over several processes' worth of connections."""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from tabellion.features import licences as use
+from tabellion.features.licences import Authentication, Credential, Unauthorized
+from tabellion.features.usage import Batcher, Gate
+from tabellion.features.usage.errors import LimitReached, TooManyCalls, TooManyConcurrent
+from tabellion.kit import keys
+from tabellion.kit.clock import utc_now
+from tabellion.platform.database.pool import Pool
+
+GRACE = timedelta(seconds=60)
+
+
+class Bed:
+    """A licence and as many gates as a test wants."""
+
+    def __init__(self, url: str, pool: Pool) -> None:
+        self.url = url
+        self.pool = pool
+        self.gates: list[tuple[Gate, Batcher]] = []
+        self.credential = Credential("k")
+
+    async def licence(self, **limits) -> None:
+        """One licence with these limits, and a user."""
+        async with self.pool.connection() as db:
+            now = utc_now()
+            await use.create_licence(db, "harbour", now, preset="unlimited")
+            await use.change_limits(db, "harbour", limits, now)
+            await use.create_entity(db, "harbour", "hotels", now)
+            user = await use.create_user(db, "harbour", "website", now)
+        self.credential = Credential("k", keys.digest(user.api_key))
+
+    async def gate(self) -> Gate:
+        """Another gate, as another process has it."""
+        batcher = Batcher(self.url, GRACE)
+        await batcher.start()
+        dbname = psycopg.conninfo.conninfo_to_dict(self.url)["dbname"]
+        gate = Gate(batcher, Authentication(self.pool, utc_now), self.pool, dbname)
+        self.gates.append((gate, batcher))
+        return gate
+
+
+@pytest.fixture
+async def bed(database_url: str, pool: Pool) -> AsyncIterator[Bed]:
+    bed = Bed(database_url, pool)
+    yield bed
+    for _, batcher in bed.gates:
+        await batcher.stop()
+
+
+async def test_reject_mode_is_exact_over_several_processes(bed: Bed) -> None:
+    await bed.licence(calls_per_minute=30, window_seconds=2, on_excess="REJECT")
+    gates = [await bed.gate() for _ in range(3)]
+    outcome: Counter[str] = Counter()
+    until = time.monotonic() + 5
+
+    async def client(gate: Gate) -> None:
+        while time.monotonic() < until:
+            try:
+                admission = await gate.admit(bed.credential, "")
+            except TooManyCalls as refusal:
+                outcome["refused"] += 1
+                assert int(refusal.headers["Retry-After"]) >= 1
+                await asyncio.sleep(0.005)
+            else:
+                outcome["admitted"] += 1
+                admission.release()
+
+    await asyncio.gather(*(client(gate) for gate in gates for _ in range(10)))
+
+    async with bed.pool.connection() as db:
+        calls = [row[0] for row in await (await db.execute("SELECT at FROM tabellion.usage_call ORDER BY at")).fetchall()]
+    assert outcome["refused"] > 100
+    # Three windows at least were filled, and none was over-filled; no call was refused that had room.
+    assert 60 <= outcome["admitted"] <= 90 + 30
+    for first, last in zip(calls, calls[30:], strict=False):
+        assert last - first >= timedelta(seconds=2)
+
+
+async def test_no_false_refusal_below_the_limit(bed: Bed) -> None:
+    await bed.licence(calls_per_minute=50, window_seconds=60, on_excess="REJECT")
+    gates = [await bed.gate() for _ in range(2)]
+
+    admissions = await asyncio.gather(*(gate.admit(bed.credential, "") for gate in gates for _ in range(25)))
+
+    assert len(admissions) == 50
+    with pytest.raises(TooManyCalls):
+        await gates[0].admit(bed.credential, "")
+
+
+async def test_slow_down_paces_and_rejects_nothing(bed: Bed) -> None:
+    await bed.licence(calls_per_minute=20, window_seconds=1, on_excess="SLOW_DOWN", max_concurrent=5)
+    gates = [await bed.gate() for _ in range(2)]
+    admitted: list[float] = []
+    until = time.monotonic() + 4
+
+    async def client(gate: Gate) -> None:
+        while time.monotonic() < until:
+            admission = await gate.admit(bed.credential, "")
+            admitted.append(time.monotonic())
+            admission.release()
+
+    started = time.monotonic()
+    # Five clients: as many as may run at the same time, so that none is refused.
+    await asyncio.gather(client(gates[0]), client(gates[0]), client(gates[0]), client(gates[1]), client(gates[1]))
+
+    took = max(admitted) - started
+    assert len(admitted) == pytest.approx(20 + 20 * took, rel=0.10)
+    settled = [moment for moment in admitted if moment - started > 1.5]
+    assert len(settled) / (max(settled) - min(settled)) == pytest.approx(20, rel=0.10)
+
+
+async def test_the_call_above_the_concurrent_limit_is_refused_quickly_and_others_go_on(bed: Bed) -> None:
+    await bed.licence(max_concurrent=5)
+    gates = [await bed.gate() for _ in range(2)]
+    held = await asyncio.gather(*(gates[i % 2].admit(bed.credential, "") for i in range(5)))
+
+    started = time.monotonic()
+    with pytest.raises(TooManyConcurrent) as refusal:
+        await gates[1].admit(bed.credential, "")
+    assert time.monotonic() - started < 0.5
+    assert refusal.value.violated_policies == ("conc",)
+
+    held[0].release()
+    (await gates[1].admit(bed.credential, "")).release()
+
+
+async def test_a_slot_freed_on_one_process_is_never_falsely_refused_on_another(bed: Bed) -> None:
+    await bed.licence(max_concurrent=1)
+    gates = [await bed.gate() for _ in range(2)]
+    for turn in range(60):
+        admission = await gates[turn % 2].admit(bed.credential, "")
+        admission.release()
+
+
+async def test_the_slots_of_a_dead_process_are_free_within_ten_seconds(bed: Bed) -> None:
+    await bed.licence(max_concurrent=2)
+    dying, living = await bed.gate(), await bed.gate()
+    await dying.admit(bed.credential, "")
+    await dying.admit(bed.credential, "")
+    # As after kill -9: no farewell, no heartbeat.
+    _, batcher = bed.gates.pop(0)
+    for task in batcher._tasks:
+        task.cancel()
+    await batcher._database.close()
+
+    started = time.monotonic()
+    while time.monotonic() - started < 10:
+        with contextlib.suppress(TooManyConcurrent):
+            (await living.admit(bed.credential, "")).release()
+            break
+        await asyncio.sleep(0.2)
+    else:
+        pytest.fail("the slots were still taken after ten seconds")
+    assert time.monotonic() - started > 2, "the slots were never taken"
+
+
+async def test_revoking_ends_a_call_that_waits(bed: Bed) -> None:
+    await bed.licence(calls_per_minute=1, window_seconds=2, on_excess="SLOW_DOWN")
+    gate = await bed.gate()
+    (await gate.admit(bed.credential, "")).release()
+
+    waiting = asyncio.create_task(gate.admit(bed.credential, ""))
+    await asyncio.sleep(0.3)
+    async with bed.pool.connection() as db:
+        await use.revoke_user(db, "harbour", "website", utc_now())
+
+    with pytest.raises(Unauthorized):
+        await waiting
+    with pytest.raises(Unauthorized):
+        await gate.admit(bed.credential, "")
+
+
+async def test_a_cancelled_call_leaves_no_slot_behind(bed: Bed) -> None:
+    await bed.licence(max_concurrent=3)
+    gate = await bed.gate()
+    for _ in range(30):
+        task = asyncio.create_task(gate.admit(bed.credential, ""))
+        await asyncio.sleep(0)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, LimitReached):
+            (await task).release()
+
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        async with bed.pool.connection() as db:
+            row = await (await db.execute("SELECT coalesce(sum(in_flight), 0) FROM tabellion.usage_slot")).fetchone()
+        if row == (0,):
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail(f"slots are still taken: {row}")
+
+
+async def test_the_numbers_of_the_two_header_families_agree(bed: Bed) -> None:
+    await bed.licence(calls_per_minute=10, window_seconds=60, max_concurrent=5)
+    gate = await bed.gate()
+    for used in range(1, 11):
+        admission = await gate.admit(bed.credential, "")
+        headers = admission.limits.headers
+        assert headers["RateLimit"] == f'"permin";r={10 - used};t={headers["X-RateLimit-Reset"]}'
+        assert headers["X-RateLimit-Remaining"] == str(10 - used)
+        assert headers["X-RateLimit-Limit"] == "10"
+        assert headers["RateLimit-Policy"] == '"permin";q=10;w=60, "conc";q=5;qu="concurrent-requests"'
+        admission.release()
+
+
+async def test_without_the_database_nothing_is_let_in(bed: Bed) -> None:
+    await bed.licence()
+    gate = await bed.gate()
+    (await gate.admit(bed.credential, "")).release()
+    await asyncio.sleep(0.05)
+    async with bed.pool.connection() as db:
+        await db.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tabellion gate' "
+            "AND datname = current_database()"
+        )
+
+    outcomes: Counter[str] = Counter()
+    deadline = time.monotonic() + 10
+    while outcomes["admitted"] < 5 and time.monotonic() < deadline:
+        try:
+            (await gate.admit(bed.credential, "")).release()
+            outcomes["admitted"] += 1
+        except Exception as error:
+            outcomes[type(error).__name__] += 1
+            await asyncio.sleep(0.05)
+
+    assert set(outcomes) <= {"admitted", "Unavailable"}
+    assert outcomes["admitted"] == 5
