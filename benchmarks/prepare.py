@@ -1,6 +1,5 @@
 """A server with data to be loaded: licences, tables filled by SQL, API and baseline processes."""
 
-
 import asyncio
 import json
 import os

@@ -29,8 +29,13 @@ def test_unencoded_and_encoded_references_are_the_same(tenant: Tenant) -> None:
 
 
 def test_a_plus_in_a_path_is_a_plus_and_in_a_query_too_for_addresses(tenant: Tenant) -> None:
-    assert _post(tenant, {"attributes": [{"name": "emailAddress", "value": "a+b@example.com"},
-                                         {"name": "lastName", "value": "Plus"}]}).status_code == 201
+    assert (
+        _post(
+            tenant,
+            {"attributes": [{"name": "emailAddress", "value": "a+b@example.com"}, {"name": "lastName", "value": "Plus"}]},
+        ).status_code
+        == 201
+    )
 
     assert _attributes(tenant, "emailAddress=a+b@example.com")["lastName"] == "Plus"
     found = tenant.json("GET", _TABLE + "/profile?search=emailAddress=a+b@example.com").json()["profiles"]
@@ -73,7 +78,9 @@ def test_content_type_on_a_get_is_ignored(tenant: Tenant) -> None:
     assert tenant.call("GET", _ANN, headers={"Content-Type": "nonsense"}).status_code == 200
 
 
-@pytest.mark.parametrize("accept", [None, "*/*", "application/json, text/plain, */*", "application/*", "text/html, */*;q=0.1"])
+@pytest.mark.parametrize(
+    "accept", [None, "*/*", "application/json, text/plain, */*", "application/*", "text/html, */*;q=0.1"]
+)
 def test_lenient_accepts_get_json(accept: str | None, tenant: Tenant) -> None:
     answer = tenant.call("GET", _ANN, headers={} if accept is None else {"Accept": accept})
     assert answer.headers["Content-Type"] == "application/json;charset=UTF-8"
@@ -81,8 +88,10 @@ def test_lenient_accepts_get_json(accept: str | None, tenant: Tenant) -> None:
 
 def test_flags_are_read_as_integrations_write_them(tenant: Tenant) -> None:
     for value in (True, 1, "1", "true", "TRUE"):
-        body = {"attributes": [{"name": "emailAddress", "value": "ann@example.com"}],
-                "subscriptions": [{"name": "Newsletter", "subscription": value}]}
+        body = {
+            "attributes": [{"name": "emailAddress", "value": "ann@example.com"}],
+            "subscriptions": [{"name": "Newsletter", "subscription": value}],
+        }
         assert _post(tenant, body).status_code == 200
     assert tenant.json("GET", _ANN + "/subscription").json()["subscriptions"][0]["subscribe"] is True
 
@@ -94,15 +103,25 @@ def test_what_was_read_can_be_written_back(tenant: Tenant) -> None:
     assert tenant.json("GET", _ANN).headers["ETag"] == tag, "unchanged data must change nothing"
 
     read5 = tenant.json("GET", "/v5/entities/hotels/profile-tables/Guests/profiles/emailAddress=ann@example.com").json()
-    body = {"key": {"emailAddress": "ann@example.com"}, **{k: read5[k] for k in ("attributes", "subscriptions", "segmentations")}}
+    body = {
+        "key": {"emailAddress": "ann@example.com"},
+        **{k: read5[k] for k in ("attributes", "subscriptions", "segmentations")},
+    }
     assert tenant.json("PUT", "/v5/entities/hotels/profile-tables/Guests/profiles", body).status_code == 200
     assert tenant.json("GET", _ANN).headers["ETag"] == tag
 
 
 def test_values_keep_their_json_types(tenant: Tenant) -> None:
-    body = {"attributes": [{"name": "points", "value": "42"}, {"name": "spent", "value": "12.50"},
-                           {"name": "member", "value": "true"}, {"name": "interests", "value": ["SPA"]},
-                           {"name": "lastSeen", "value": "2027-03-01 09:15:00"}, {"name": "gsmNumber", "value": "0032 470 12.34.56"}]}
+    body = {
+        "attributes": [
+            {"name": "points", "value": "42"},
+            {"name": "spent", "value": "12.50"},
+            {"name": "member", "value": "true"},
+            {"name": "interests", "value": ["SPA"]},
+            {"name": "lastSeen", "value": "2027-03-01 09:15:00"},
+            {"name": "gsmNumber", "value": "0032 470 12.34.56"},
+        ]
+    }
     assert tenant.json("PUT", _ANN, body).status_code == 200
     read = _attributes(tenant)
     assert read["points"] == 42
@@ -115,25 +134,46 @@ def test_values_keep_their_json_types(tenant: Tenant) -> None:
 
 
 def test_all_the_errors_of_a_document_are_told_at_once(tenant: Tenant) -> None:
-    body = {"attributes": [{"name": "emailAddress", "value": "new@example.com"}, {"name": "birthDate", "value": "soon"},
-                           {"name": "nothing", "value": 1}, {"name": "points", "value": 2**40}],
-            "subscriptions": [{"name": "None", "subscribe": True}], "segmentations": [{"name": "Loyalty", "category": "Lead"}]}
+    body = {
+        "attributes": [
+            {"name": "emailAddress", "value": "new@example.com"},
+            {"name": "birthDate", "value": "soon"},
+            {"name": "nothing", "value": 1},
+            {"name": "points", "value": 2**40},
+        ],
+        "subscriptions": [{"name": "None", "subscribe": True}],
+        "segmentations": [{"name": "Loyalty", "category": "Lead"}],
+    }
     before = tenant.state()
     answer = _post(tenant, body)
     assert answer.status_code == 400
     found = [(e["field"], e["code"]) for e in answer.json()["errors"]]
     assert found == [
-        ("attributes", "attribute.mandatory"), ("attributes[1].value", "attribute.type"),
-        ("attributes[2].value", "attribute.unknown"), ("attributes[3].value", "attribute.value"),
-        ("subscriptions[0].subscribe", "subscription.unknown"), ("segmentations[0]", "segmentation.category"),
+        ("attributes", "attribute.mandatory"),
+        ("attributes[1].value", "attribute.type"),
+        ("attributes[2].value", "attribute.unknown"),
+        ("attributes[3].value", "attribute.value"),
+        ("subscriptions[0].subscribe", "subscription.unknown"),
+        ("segmentations[0]", "segmentation.category"),
     ]
     assert answer.json()["code"] == "attribute.mandatory"
     assert tenant.state() == before
 
 
 def test_ambiguous_and_owned_values_are_refused(tenant: Tenant) -> None:
-    assert _post(tenant, {"attributes": [{"name": "emailAddress", "value": "bob@example.com"}, {"name": "lastName", "value": "Bos"},
-                                         {"name": "cardNumber", "value": "C-1"}]}).status_code == 201
+    assert (
+        _post(
+            tenant,
+            {
+                "attributes": [
+                    {"name": "emailAddress", "value": "bob@example.com"},
+                    {"name": "lastName", "value": "Bos"},
+                    {"name": "cardNumber", "value": "C-1"},
+                ]
+            },
+        ).status_code
+        == 201
+    )
     before = tenant.state()
     both = {"attributes": [{"name": "emailAddress", "value": "ann@example.com"}, {"name": "cardNumber", "value": "C-1"}]}
     assert _post(tenant, both).json()["code"] == "attribute.ambiguous"
@@ -159,7 +199,10 @@ def test_etags_guard_changes(tenant: Tenant) -> None:
     for method, body in (("PUT", {"attributes": [{"name": "points", "value": 2}]}), ("DELETE", None)):
         answer = tenant.json(method, _ANN, body, If_Match=tag)
         assert (answer.status_code, answer.json()["code"]) == (412, "etag.mismatch")
-    assert tenant.json("PUT", _TABLE + "/profile/emailAddress=none@example.com", {"attributes": []}, If_Match="*").status_code == 412
+    assert (
+        tenant.json("PUT", _TABLE + "/profile/emailAddress=none@example.com", {"attributes": []}, If_Match="*").status_code
+        == 412
+    )
     assert tenant.state() == before
 
 
@@ -203,8 +246,11 @@ def test_many_clients_creating_one_profile_make_one(tenant: Tenant) -> None:
     def send() -> None:
         with httpx.Client(base_url=tenant.client.base_url, timeout=30) as client:
             for _ in range(5):
-                statuses.append(client.post(_TABLE + "/profile", json=body,
-                                            headers={"Authorization": f"Bearer {tenant.api_key}"}).status_code)
+                statuses.append(
+                    client.post(
+                        _TABLE + "/profile", json=body, headers={"Authorization": f"Bearer {tenant.api_key}"}
+                    ).status_code
+                )
 
     threads = [threading.Thread(target=send) for _ in range(6)]
     for thread in threads:
@@ -267,25 +313,38 @@ def test_the_consent_history_keeps_source_way_and_date(tenant: Tenant) -> None:
     path = "/v5/entities/hotels/profile-tables/Guests/profiles/emailAddress=ann@example.com/consents"
     history = tenant.json("GET", path).json()["consents"]
     assert [(c["subscribe"], c["source"], c["way"], c["date"]) for c in history] == [
-        (False, "api", None, None), (True, "webshop", "form", "2027-03-01T09:15:00.000Z")]
+        (False, "api", None, None),
+        (True, "webshop", "form", "2027-03-01T09:15:00.000Z"),
+    ]
 
 
 def test_v1_works_with_credentials_in_the_query(tenant: Tenant) -> None:
     credentials = f"licence={tenant.licence}&login={tenant.login}&pwd={tenant.password}&table=Guests"
     base = "/ActitoWebServices/ws/profile/v1"
-    body = {"profileInformation": {"attribute": [{"@name": "lastName", "value": "Vos"}, {"@name": "emailAddress", "value": "v1@example.com"}]}}
+    body = {
+        "profileInformation": {
+            "attribute": [{"@name": "lastName", "value": "Vos"}, {"@name": "emailAddress", "value": "v1@example.com"}]
+        }
+    }
     made = tenant.client.post(f"{base}/updateOrCreateProfile?{credentials}", json=body)
     assert made.status_code == 200, made.text
-    xml = ('<profileInformation><attribute name="lastName"><value>Bos</value></attribute>'
-           '<attribute name="emailAddress"><value>v1@example.com</value></attribute></profileInformation>')
-    again = tenant.client.post(f"{base}/updateOrCreateProfile?{credentials}", content=xml,
-                               headers={"Content-Type": "application/xml", "Accept": "application/xml"})
+    xml = (
+        '<profileInformation><attribute name="lastName"><value>Bos</value></attribute>'
+        '<attribute name="emailAddress"><value>v1@example.com</value></attribute></profileInformation>'
+    )
+    again = tenant.client.post(
+        f"{base}/updateOrCreateProfile?{credentials}",
+        content=xml,
+        headers={"Content-Type": "application/xml", "Accept": "application/xml"},
+    )
     assert again.text.endswith(f"<value>{made.json()['value']}</value>")
     read = tenant.client.get(f"{base}/profileInformationByKey?{credentials}&key=emailAddress&value=v1@example.com").json()
     attributes = {a["@name"]: a.get("value") for a in read["profileInformation"]["attribute"]}
     assert attributes["lastName"] == "Bos"
     assert tenant.client.get(f"{base}/profileInformationById?{credentials}&id={made.json()['value']}").status_code == 200
-    wrong = tenant.client.post(f"{base}/updateOrCreateProfile?{credentials}",
-                               json={"profileInformation": {"attribute": [{"@name": "emailAddress", "value": "n@example.com"}]}})
+    wrong = tenant.client.post(
+        f"{base}/updateOrCreateProfile?{credentials}",
+        json={"profileInformation": {"attribute": [{"@name": "emailAddress", "value": "n@example.com"}]}},
+    )
     assert wrong.status_code == 400
     assert "<errors><error>attribute 'lastName' is mandatory</error></errors>" in wrong.text

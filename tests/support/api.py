@@ -1,5 +1,6 @@
 """A running Tabellion: real processes, real HTTP, on a database of the test run."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -54,8 +55,10 @@ class Api:
 def descendants(pid: int) -> list[int]:
     """All the processes below one, deepest last."""
     found: list[int] = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        found += [int(child), *descendants(int(child))]
+    with contextlib.suppress(FileNotFoundError):
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in children.read_text().split():
+                found += [int(child), *descendants(int(child))]
     return found
 
 
@@ -76,9 +79,9 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> N
 
 @contextmanager
 def running_api(
-    database_url: str, folder: Path, *, workers: int = 1, settings: Mapping[str, str] | None = None
+    database_url: str, folder: Path, *, verb: str = "api", workers: int = 1, settings: Mapping[str, str] | None = None
 ) -> Iterator[Api]:
-    """Start API processes on a database, wait until they serve, stop them at the end."""
+    """Start API processes on a database (`serve`: with supervisor and worker), wait until they serve, stop them at the end."""
     port = free_port()
     log = folder / f"api-{port}.log"
     environment = {
@@ -87,7 +90,9 @@ def running_api(
         "TABELLION_DATA_DIR": str(folder / "data"),
         **(settings or {}),
     }
-    command = [sys.executable, "-m", "tabellion", "api", "--port", str(port), "--workers", str(workers)]
+    command = [sys.executable, "-m", "tabellion", verb, "--port", str(port), "--workers", str(workers)]
+    if verb == "serve":
+        command.append("--migrate")
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
     api = Api(process, port, log)

@@ -3,6 +3,7 @@
 The suite kills a few times; `make chaos-api` (TABELLION_KILLS=50) many times.
 """
 
+import contextlib
 import os
 import random
 import signal
@@ -67,7 +68,7 @@ class Writer(threading.Thread):
 def test_nothing_answered_is_lost_and_nothing_is_done_twice(database_url: str, tmp_path: Path) -> None:
     chance = random.Random(SEED)
     stop = threading.Event()
-    with running_api(database_url, tmp_path, workers=2) as api:
+    with running_api(database_url, tmp_path, verb="serve", workers=2) as api:
         tenant = Tenants(database_url).create(api.client(), unlimited=True)
         writers = [Writer(api.url, tenant.api_key, number, stop) for number in range(CLIENTS)]
         for writer in writers:
@@ -76,8 +77,9 @@ def test_nothing_answered_is_lost_and_nothing_is_done_twice(database_url: str, t
             time.sleep(chance.uniform(0.4, 1.2))
             serving = api.children()
             assert serving
-            os.kill(chance.choice(serving), signal.SIGKILL)
-        time.sleep(2)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(chance.choice(serving), signal.SIGKILL)
+        time.sleep(3)
         stop.set()
         for writer in writers:
             writer.join(60)

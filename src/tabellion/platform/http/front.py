@@ -104,7 +104,7 @@ class Front:
             return
         version = "v4" if exchange.path.startswith("/v4/") else "v5"
         fmt = negotiation.error_format(exchange.headers.get("accept"), version)
-        await send_rendered(outgoing, render.problem(problem, exchange, fmt))
+        await send_rendered(outgoing, render.problem(problem, exchange, fmt, v1="/v1/" in exchange.path))
 
 
 class _Outgoing:

@@ -1,7 +1,7 @@
 """Calls become Litestar routes; what Litestar refuses (no such path, no such method) becomes our error document."""
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from litestar import Litestar, Request
 from litestar.exceptions import HTTPException
@@ -9,7 +9,6 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from tabellion.kit.problem import Malformed
-from tabellion.platform.http import negotiation, render
 from tabellion.platform.http.call import Call
 from tabellion.platform.http.exchange import Exchange, Rendered
 from tabellion.platform.http.front import SCOPE_KEY, send_rendered
@@ -57,26 +56,20 @@ async def _body(request: AnyRequest) -> AsyncGenerator[bytes]:
             return
 
 
-def refuse(request: AnyRequest, error: HTTPException) -> RenderedResponse:
-    """Litestar's own refusals as an error document: 404 and 405; anything else would be a bug."""
+def refuse(request: AnyRequest, error: HTTPException) -> NoReturn:
+    """Litestar's own refusals, 404 and 405, in our words; the front answers them, as everything else that is raised."""
     exchange: Exchange = request.scope[SCOPE_KEY]  # pyright: ignore[reportGeneralTypeIssues, reportTypedDictNotRequiredAccess] - our own key
     address = exchange.family + exchange.path
     if error.status_code == 405:  # noqa: PLR2004 - method not allowed
-        allow = (error.headers or {}).get("Allow", "")
+        allow = (error.headers or {}).get("allow", "")
         message = f"{exchange.method} is not offered at {address}; allowed: {allow}"
-        problem = MethodNotAllowed(message, headers={"Allow": allow})
-    elif error.status_code == 404:  # noqa: PLR2004 - not found
-        problem = RouteUnknown(f"there is no call at {address}")
-    else:
-        raise error
-    exchange.error_code = problem.code
-    v1 = "/v1/" in exchange.path
-    fmt = negotiation.error_format(exchange.headers.get("accept"), "v4" if exchange.path.startswith("/v4/") else "v5")
-    return RenderedResponse(render.problem(problem, exchange, fmt, v1=v1))
+        raise MethodNotAllowed(message, headers={"Allow": allow}) from None
+    if error.status_code == 404:  # noqa: PLR2004 - not found
+        raise RouteUnknown(f"there is no call at {address}") from None
+    raise error
 
 
-def _to_the_front(_: AnyRequest, error: Exception) -> RenderedResponse:
-    """Whatever else fails is answered by the front, in the one shape of errors."""
+def _to_the_front(_: AnyRequest, error: Exception) -> NoReturn:
     raise error
 
 
@@ -87,6 +80,6 @@ def litestar(calls: Sequence[Call], pipeline: Pipeline, extra: Sequence[Any] = (
         [*handlers, *extra],
         openapi_config=None,
         logging_config=None,
-        exception_handlers={HTTPException: refuse, Exception: _to_the_front},  # pyright: ignore[reportArgumentType] - an ASGI app is a response
+        exception_handlers={HTTPException: refuse, Exception: _to_the_front},
         **options,
     )
