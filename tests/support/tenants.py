@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import psycopg
@@ -47,7 +48,9 @@ class Tenants:
             async with await psycopg.AsyncConnection.connect(self.database_url, autocommit=True) as db:
                 return await work(db)
 
-        return asyncio.run(connected())
+        # In a thread of its own, for some tests (of a browser) already have an event loop in this one.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, connected()).result()
 
     @staticmethod
     def _make(name: str, *, unlimited: bool):

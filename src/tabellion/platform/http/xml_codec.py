@@ -70,18 +70,20 @@ def decode(body: bytes, type_: type[msgspec.Struct], root: str, charset: str | N
     element = parse(body, charset)
     if _name(element) != root:
         raise Malformed(f"the root element is <{_name(element)}>, <{root}> was expected")
-    info = inspect.type_info(type_)
-    if element.get(_NIL) in {"true", "1"}:
+    if _is_nil(element):
         return None
+    info = inspect.type_info(type_)
+    if _is_only_list(type_, root) and isinstance(info, inspect.StructType):
+        member = next(field for field in info.fields if field.encode_name == root)
+        return {root: _value(element, member.type)}
     return _struct(element, info)
 
 
 def encode(value: msgspec.Struct, root: str) -> bytes:
     """An answer. Characters that XML cannot carry become U+FFFD."""
     out: list[str] = []
-    fields = _shown_fields(type(value))
-    if len(fields) == 1 and fields[0].name == root:
-        _write_items(out, root, getattr(value, fields[0].attribute))
+    if _is_only_list(type(value), root):
+        _write_items(out, root, getattr(value, _shown_fields(type(value))[0].attribute))
     else:
         _write_members(out, value)
     content = "".join(out)
@@ -196,6 +198,12 @@ def _shown_fields(type_: type[msgspec.Struct]) -> tuple[_Field, ...]:
         for field in info.fields
         if not shapes.extras(field.type).get("json_only")
     )
+
+
+def _is_only_list(type_: type[msgspec.Struct], root: str) -> bool:
+    """Whether a document is only a list, whose wrapper is then the root."""
+    fields = _shown_fields(type_)
+    return len(fields) == 1 and fields[0].name == root
 
 
 def _write_members(out: list[str], value: msgspec.Struct) -> None:

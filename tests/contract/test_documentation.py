@@ -1,0 +1,123 @@
+"""The documentation is a contract: what it names exists, what exists is named, and its commands run as written."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import tabellion
+from tabellion.kit.problem import Problem
+from tabellion.platform.http import json_codec, shapes, xml_codec
+from tabellion.server import app as _everything  # noqa: F401 - so that every error class is loaded
+from tabellion.server.calls import CALLS
+from tabellion.settings import HELP, Settings
+from tests.support.tenant import Tenant
+
+ROOT = Path(tabellion.__file__).parents[2]
+ERRORS = (ROOT / "docs/reference/errors.md").read_text()
+
+
+def _codes() -> set[str]:
+    """Every code that the program can answer: of error classes, and those written out where errors are noted."""
+    found: set[str] = set()
+    pending = [Problem]
+    while pending:
+        cls = pending.pop()
+        pending += cls.__subclasses__()
+        if isinstance(vars(cls).get("code"), str):
+            found.add(cls.code)
+    for path in (ROOT / "src").rglob("*.py"):
+        found |= set(re.findall(r'"((?:attribute|subscription|segmentation|structure|member|text|key|parameter|auth|filter)\.[a-zA-Z]+)"',
+                                path.read_text()))
+    # Names of calls, which look like codes.
+    return found - {call.id for call in CALLS}
+
+
+def test_every_error_code_is_documented() -> None:
+    undocumented = {code for code in _codes() if f"`{code}`" not in ERRORS}
+    assert undocumented == set()
+
+
+def test_every_error_class_says_what_to_do() -> None:
+    pending, silent = [Problem], []
+    while pending:
+        cls = pending.pop()
+        pending += cls.__subclasses__()
+        if cls.__module__.startswith("tabellion") and not cls.__doc__:
+            silent.append(cls.__name__)
+    assert silent == []
+
+
+def test_every_setting_has_help_and_unit() -> None:
+    assert set(HELP) == set(Settings.__struct_fields__)
+    assert all(text and unit for text, unit in HELP.values())
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.id)
+def test_every_example_fits_its_shape_in_both_formats(call) -> None:
+    for type_, root, example in ((call.body, call.body_root, call.body_example), (call.answer, call.answer_root, call.answer_example)):
+        if type_ is None:
+            continue
+        value, ignored = shapes.reader(type_).read(example)
+        assert ignored == []
+        both_names = type_ is call.answer and call.id == "profiles.v4.segmentations"  # JSON only, and never read
+        if root and call.version == "v4" and not both_names:
+            xml = xml_codec.encode(value, root)
+            again, _ = shapes.reader(type_).read(xml_codec.decode(xml, type_, root, None), from_xml=True)
+            assert xml_codec.encode(again, root) == xml
+
+
+def test_the_openapi_document_has_every_call_with_its_formats(tenant: Tenant) -> None:
+    document = json_codec.decode(tenant.call("GET", "/openapi.json").content)
+    operations = {o["operationId"]: o for path in document["paths"].values() for o in path.values()}
+    assert set(operations) == {call.id for call in CALLS}
+    for call in CALLS:
+        if call.answer is None:
+            continue
+        status = str(next(iter(call.statuses)))
+        formats = set(operations[call.id]["responses"][status]["content"])
+        assert ("application/xml" in formats) == (call.version in {"v1", "v4"} and bool(call.answer_root))
+        assert "application/json" in formats
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    broken = []
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            if not link.startswith(("http", "/")) and not (page.parent / link).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {link}")
+    assert broken == []
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/checker", "/docs/guide/quickstart", "/docs/reference/errors", "/docs/deprecation/xml",
+                                  "/problems/attribute.type", "/docs/static/site.css",
+                                  "/docs/static/vendor/swagger-ui/swagger-ui-bundle.js", "/health", "/ready", "/metrics"])
+def test_pages_are_served_without_credentials(path: str, tenant: Tenant) -> None:
+    assert tenant.client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/docs/guide/..%2f..%2fREADME", "/docs/static/..%2f..%2fsite.py", "/docs/static/page.html", "/docs/guide/none"])
+def test_nothing_else_is_served(path: str, tenant: Tenant) -> None:
+    assert tenant.call("GET", path).status_code == 404
+
+
+def test_the_pages_load_nothing_from_elsewhere(tenant: Tenant) -> None:
+    for path in ("/docs", "/docs/checker", "/docs/guide/quickstart"):
+        text = tenant.client.get(path).text
+        assert re.findall(r'(?:src|href)="(?:https?:)?//', text) == []
+
+
+@pytest.mark.system
+def test_the_quick_start_runs_as_written(tmp_path: Path) -> None:
+    """Its commands, in their order, in a copy of the project's folder; another port, and no installation."""
+    text = (ROOT / "docs/guide/quickstart.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) >= 8
+    script = "set -eu\n" + "\n".join(blocks)
+    script = script.replace("make setup\n", "").replace("kill %1", "kill $!").replace("8090", "8791")
+    (tmp_path / ".venv").symlink_to(Path(__import__("sys").prefix))
+    run = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    for expected in ('{"id":"1"}', '{"profileId":1}', '"lastName","value":"Vos"', '"nextCursor":null}204\n'):
+        assert expected in run.stdout, run.stdout

@@ -1,0 +1,83 @@
+"""The documentation site in a real browser: the formats of a v4 call, a call made from the page, the checker's marks."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.support.tenant import Tenant
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+SHOTS = Path(os.environ.get("TABELLION_SCREENSHOTS", ""))
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+                     "--disable-component-update", "--disable-sync"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        yield page
+        browser.close()
+
+
+def _shoot(page: Page, name: str, folder: Path) -> None:
+    target = (SHOTS if SHOTS.name else folder) / f"{name}.png"
+    page.screenshot(path=target, full_page=False)
+    assert target.stat().st_size > 10_000
+
+
+def test_a_v4_call_shows_both_formats_and_is_executed(page: Page, tenant: Tenant, tmp_path: Path) -> None:
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(f"{tenant.client.base_url}/docs")
+    page.get_by_role("button", name="Authorize").first.click()
+    form = page.locator(".auth-container", has_text="accessToken")
+    form.locator("input").fill(tenant.api_key)
+    form.get_by_role("button", name="Apply credentials").click()
+    page.get_by_role("button", name="Close").first.click()
+
+    path = "/profiles/v4/entity/{e}/table/{t}/profile/{p}"
+    operation = page.locator(".opblock-get", has=page.locator(f"[data-path='{path}']"))
+    operation.locator(".opblock-summary-control").click()
+    formats = operation.locator(".response", has_text="200").get_by_label("Media type").first
+    expect(formats.locator("option")).to_have_text(["application/json", "application/xml"])
+    _shoot(page, "v4-call", tmp_path)
+
+    operation.locator("tr[data-param-name='e'] input").fill("hotels")
+    operation.locator("tr[data-param-name='t'] input").fill("Guests")
+    operation.locator("tr[data-param-name='p'] input").fill("emailAddress=ann@example.com")
+    operation.get_by_role("button", name="Execute").click()
+    answer = operation.locator(".live-responses-table .response").first
+    expect(answer).to_contain_text('"profileId"', timeout=15_000)
+    expect(answer).to_contain_text("Vos")
+    _shoot(page, "v4-answer", tmp_path)
+    assert faults == []
+
+
+def test_the_checker_marks_a_missing_comma_at_its_line(page: Page, tenant: Tenant, tmp_path: Path) -> None:
+    page.goto(f"{tenant.client.base_url}/docs/checker")
+    page.get_by_label("Body").fill('{\n  "attributes": [\n    { "name": "lastName"\n      "value": "Vos" }\n  ]\n}')
+    page.get_by_role("button", name="Check").click()
+
+    expect(page.locator("#verdict h2")).to_have_text("The syntax is wrong in line 3, column 25")
+    expect(page.locator("#verdict")).to_contain_text("a comma")
+    expect(page.locator("#lines li.wrong")).to_have_text("3")
+    _shoot(page, "checker", tmp_path)
+
+
+def test_the_checker_names_missing_unknown_and_ill_typed_members(page: Page, tenant: Tenant) -> None:
+    page.goto(f"{tenant.client.base_url}/docs/checker")
+    page.get_by_label("Call").select_option("profiles.v4.save")
+    page.get_by_label("Body").fill('{ "attributes": [ { "value": 1 } ], "subscriptions": 5, "wrong": true }')
+    page.get_by_role("button", name="Check").click()
+
+    verdict = page.locator("#verdict")
+    expect(verdict).to_contain_text("attributes[0].name: 'attributes[0].name' is missing")
+    expect(verdict).to_contain_text("subscriptions: 'subscriptions' expects a list")
+    expect(verdict).to_contain_text("wrong: this call does not know the member")

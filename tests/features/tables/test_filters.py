@@ -1,0 +1,202 @@
+"""The query languages: their meaning on real PostgreSQL against a plain Python reading of the same rows."""
+
+import itertools
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tabellion.features.tables.filters import Listing, compile_v4_search, parse_reference, row_limit
+from tabellion.features.tables.filters.compile import Compiler
+from tabellion.features.tables.filters.grammar import parse
+from tabellion.features.tables.model import Attribute, Category, Definition, ProfileTable, Segmentation, Subscription
+from tabellion.kit.problem import Problem
+from tabellion.platform.http.query import Query
+
+UTC_ZONE = ZoneInfo("UTC")
+NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
+TABLE = ProfileTable(1, 9, 1, "Guests", 1, Definition(20, (
+    Attribute(1, "emailAddress", "EMAIL_ADDRESS", "STRING", unique=True),
+    Attribute(2, "lastName", "CUSTOM", "STRING"),
+    Attribute(3, "points", "CUSTOM", "INTEGER"),
+    Attribute(4, "member", "CUSTOM", "BOOLEAN"),
+    Attribute(5, "born", "CUSTOM", "DATE"),
+    Attribute(6, "interests", "CUSTOM", "STRING", multi_valued=True),
+), (Subscription(7, "Weekly offers", "Weekly offers"),),
+    (Segmentation(8, "Vip", "SIMPLE"), Segmentation(9, "Loyalty", "EXCLUSIVE", (Category(10, "Silver"), Category(11, "Gold"))))))
+
+NAMES = [None, "", "Vos", "vos", "De Vos", "50%_off", 'a"b']
+ROWS: list[dict[str, Any]] = [
+    {"id": i + 1, "a1": f"user{i}@Example.com", "a2": name, "a3": points, "a4": flag, "a5": born, "a6": many, "s7": flag,
+     "g8": True if points else None, "g9": 10 + (i % 2) if i % 3 else None}
+    for i, (name, points, flag, born, many) in enumerate(itertools.product(
+        NAMES, [None, -1, 5], [None, True, False], [None, date(1984, 5, 12)], [None, ["SPA"], ["SPA", "GOLF"]]))
+]
+
+
+@pytest.fixture
+async def rows(db):
+    await db.execute("CREATE SCHEMA l9")
+    await db.execute('CREATE TABLE l9.p1 (id bigint PRIMARY KEY, created_at timestamptz, updated_at timestamptz, a1 text COLLATE "C", '
+                     'a2 text COLLATE "C", a3 integer, a4 boolean, a5 date, a6 text[], s7 boolean, g8 boolean, g9 integer)')
+    async with db.cursor() as cursor:
+        await cursor.executemany("INSERT INTO l9.p1 VALUES (%(id)s, %(at)s, %(at)s, %(a1)s, %(a2)s, %(a3)s, %(a4)s, %(a5)s, %(a6)s, "
+                                 "%(s7)s, %(g8)s, %(g9)s)", [{**row, "at": NOW - timedelta(days=row["id"])} for row in ROWS])
+    return db
+
+
+async def _ids(db, text: str) -> set[int]:
+    condition = Compiler(TABLE, UTC_ZONE, NOW).compile(parse(text))
+    cursor = await db.execute(f"SELECT t.id FROM l9.p1 t WHERE {condition.sql}".encode(), condition.params)
+    return {row[0] for row in await cursor.fetchall()}
+
+
+def _expected(test) -> set[int]:
+    return {row["id"] for row in ROWS if test(row)}
+
+
+MEANINGS = [
+    ('lastName = "Vos"', lambda r: r["a2"] == "Vos"),
+    ('lastName != "Vos"', lambda r: r["a2"] is not None and r["a2"] != "Vos"),
+    ('not lastName = "Vos"', lambda r: r["a2"] != "Vos"),
+    ('not lastName != "Vos"', lambda r: r["a2"] is None or r["a2"] == "Vos"),
+    ("lastName = ''", lambda r: r["a2"] == ""),
+    ("lastName is null", lambda r: r["a2"] is None),
+    ("lastName is not null", lambda r: r["a2"] is not None),
+    ('lastName contains "VOS"', lambda r: r["a2"] is not None and "vos" in r["a2"].lower()),
+    ('lastName startsWith "de "', lambda r: r["a2"] is not None and r["a2"].lower().startswith("de ")),
+    ('lastName contains "%_"', lambda r: r["a2"] is not None and "%_" in r["a2"]),
+    ("lastName = 'a\"b'", lambda r: r["a2"] == 'a"b'),
+    ("points > 0", lambda r: r["a3"] is not None and r["a3"] > 0),
+    ("not points > 0", lambda r: r["a3"] is None or r["a3"] <= 0),
+    ("points in (5, -1)", lambda r: r["a3"] in {5, -1}),
+    ("points not in (5)", lambda r: r["a3"] is not None and r["a3"] != 5),
+    ("member = true", lambda r: r["a4"] is True),
+    ("member != true", lambda r: r["a4"] is False),
+    ("born = 1984-05-12", lambda r: r["a5"] == date(1984, 5, 12)),
+    ("born < now(-30d)", lambda r: r["a5"] is not None),
+    ("updateMoment >= now(-10d)", lambda r: r["id"] <= 10),
+    ('interests = "GOLF"', lambda r: "GOLF" in (r["a6"] or [])),
+    ('interests != "GOLF"', lambda r: bool(r["a6"]) and "GOLF" not in r["a6"]),
+    ('interests in ("GOLF", "X")', lambda r: "GOLF" in (r["a6"] or [])),
+    ('interests not in ("GOLF")', lambda r: bool(r["a6"]) and "GOLF" not in r["a6"]),
+    ('interests contains "pa"', lambda r: "SPA" in (r["a6"] or [])),
+    ('subscriptions."Weekly offers" = true', lambda r: r["s7"] is True),
+    ('subscriptions."weekly OFFERS" is null', lambda r: r["s7"] is None),
+    ("segmentations.Vip = false", lambda r: r["g8"] is None),
+    ('segmentations.Loyalty = "gold"', lambda r: r["g9"] == 11),
+    ('not segmentations.Loyalty = "Gold"', lambda r: r["g9"] != 11),
+    ('emailAddress = "USER3@example.COM"', lambda r: r["id"] == 4),
+    ("points = 5 and member = true or born is null", lambda r: (r["a3"] == 5 and r["a4"] is True) or r["a5"] is None),
+    ("points = 5 AND (member = true OR born is null)", lambda r: r["a3"] == 5 and (r["a4"] is True or r["a5"] is None)),
+    ("not not points = 5", lambda r: r["a3"] == 5),
+    ("profileId in (1, 2)", lambda r: r["id"] in {1, 2}),
+]
+
+
+@pytest.mark.parametrize(("text", "test"), MEANINGS, ids=[text for text, _ in MEANINGS])
+async def test_a_filter_means_what_the_guide_says(text: str, test, rows) -> None:
+    assert await _ids(rows, text) == _expected(test)
+
+
+@pytest.mark.parametrize(("text", "code", "position"), [
+    ("lastName =", "filter.syntax", 11), ("lastName = Vos", "filter.syntax", 12), ('nothing = "x"', "attribute.unknown", 1),
+    ('points = "x"', "attribute.type", 10), ('lastName = "x', "filter.syntax", 12), ("(points = 5", "filter.syntax", 12),
+    ('segmentations.Loyalty = "Lead"', "segmentation.category", 25), ('"x" = lastName', "filter.syntax", 1),
+    ("points = 5 points = 5", "filter.syntax", 12), ("member > true", "filter.syntax", 1), ("lastName = 5", "attribute.type", 12),
+])
+def test_a_wrong_filter_is_told_with_its_place(text: str, code: str, position: int) -> None:
+    with pytest.raises(Problem) as refusal:
+        Compiler(TABLE, UTC_ZONE, NOW).compile(parse(text))
+    assert refusal.value.code == code
+    assert f"(at character {position})" in refusal.value.message
+
+
+@settings(max_examples=400, suppress_health_check=list(HealthCheck), deadline=None)
+@given(st.text(max_size=60) | st.lists(st.sampled_from(
+    ["lastName", "points", "(", ")", "not", "and", "or", "=", "!=", "in", '"zz"', "5", "is", "null", ",", ".", "subscriptions", "now()", "'"]
+), max_size=25).map(" ".join))
+def test_whatever_the_text_the_parser_refuses_in_words(text: str) -> None:
+    try:
+        condition = Compiler(TABLE, UTC_ZONE, NOW).compile(parse(text))
+    except Problem:
+        return
+    assert condition.sql.count("%s") == len(condition.params)
+    assert "zz" not in condition.sql
+
+
+@pytest.mark.parametrize("text", ["not " * 2000 + "points = 5", "(" * 49 + "points = 5" + ")" * 49])
+def test_long_chains_do_not_blow_the_stack(text: str) -> None:
+    assert Compiler(TABLE, UTC_ZONE, NOW).compile(parse(text)).params == (5,)
+
+
+@pytest.mark.parametrize("text", ["(" * 60 + "points = 5" + ")" * 60, " or ".join(["points = 5"] * 501), "x" * 9000])
+def test_what_is_too_much_is_refused(text: str) -> None:
+    with pytest.raises(Problem):
+        Compiler(TABLE, UTC_ZONE, NOW).compile(parse(text))
+
+
+@pytest.mark.parametrize("sort", ["", "lastName", "-lastName,points", "born,-points,lastName", "-updateMoment", "member,-born"])
+@pytest.mark.parametrize("limit", [7, 100])
+async def test_pages_show_every_row_once_and_in_order(sort: str, limit: int, rows) -> None:
+    names = {"lastName": "a2", "points": "a3", "born": "a5", "member": "a4", "updateMoment": "updated_at"}
+    keys = [part for part in sort.split(",") if part]
+    seen: list[int] = []
+    cursor = ""
+    while True:
+        listing = Listing.of(TABLE, Query([("sort", sort), ("limit", str(limit)), ("cursor", cursor)]), UTC_ZONE, NOW)
+        columns = ", ".join(["t.id", *(f"t.{names[k.lstrip('-')]}" for k in keys)])
+        text = f"SELECT {columns} FROM l9.p1 t WHERE {listing.condition.sql} ORDER BY {listing.order} LIMIT {listing.limit}"
+        found = await (await rows.execute(text.encode(), listing.condition.params)).fetchall()
+        seen += [row[0] for row in found]
+        if len(found) < listing.limit:
+            break
+        cursor = listing.cursor_after(found[-1][1:], found[-1][0])
+    order = ", ".join([*(f"{names[k.lstrip('-')]} {'DESC' if k[0] == '-' else 'ASC'} NULLS LAST" for k in keys), "id"])
+    whole = await (await rows.execute(f"SELECT id FROM l9.p1 ORDER BY {order}".encode())).fetchall()
+    assert seen == [row[0] for row in whole]
+
+
+def test_a_cursor_of_another_list_is_refused() -> None:
+    one = Listing.of(TABLE, Query([("sort", "lastName")]), UTC_ZONE, NOW).cursor_after(["Vos"], 3)
+    for query in ([("sort", "points"), ("cursor", one)], [("sort", "lastName"), ("filter", "points = 5"), ("cursor", one)],
+                  [("sort", "lastName"), ("cursor", one[:-3])], [("cursor", "x" * 40)], [("cursor", "\u00e9")]):
+        with pytest.raises(Problem) as refusal:
+            Listing.of(TABLE, Query(query), UTC_ZONE, NOW)
+        assert refusal.value.code == "cursor.invalid"
+
+
+@pytest.mark.parametrize(("searches", "test"), [
+    (["lastName=Vos"], lambda r: r["a2"] == "Vos"), (["lastName="], lambda r: r["a2"] is None), (["lastName!="], lambda r: r["a2"] is not None),
+    (["points>=5", "member=1"], lambda r: r["a3"] == 5 and r["a4"] is True), (["lastName~vos"], lambda r: r["a2"] and "vos" in r["a2"].lower()),
+    (["emailAddress=user3@example.com"], lambda r: r["id"] == 4), (["lastName=a=b"], lambda r: False),
+])
+async def test_a_v4_search_means_what_the_guide_says(searches: list[str], test, rows) -> None:
+    condition = compile_v4_search(TABLE, searches, [], UTC_ZONE)
+    cursor = await rows.execute(f"SELECT t.id FROM l9.p1 t WHERE {condition.sql}".encode(), condition.params)
+    assert {row[0] for row in await cursor.fetchall()} == _expected(test)
+
+
+@pytest.mark.parametrize(("text", "expected"), [(None, 100), ("", 100), ("5", 5), ("1001", 1000), ("9" * 30, 1000)])
+def test_row_limits(text: str | None, expected: int) -> None:
+    assert row_limit(text, "number") == expected
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "x", "\u0661"])
+def test_wrong_row_limits(text: str) -> None:
+    with pytest.raises(Problem):
+        row_limit(text, "number")
+
+
+def test_references() -> None:
+    assert parse_reference(TABLE, "1042", UTC_ZONE) == (None, 1042)
+    assert parse_reference(TABLE, "PROFILEID=1042", UTC_ZONE) == (None, 1042)
+    assert parse_reference(TABLE, "emailAddress=a=b@example.com", UTC_ZONE).value == "a=b@example.com"
+    for segment, code in (("lastName=Vos", "key.notUnique"), ("nothing=1", "profile.unknown"), ("9" * 25, "profile.unknown"),
+                          ("x", "profile.unknown"), ("", "profile.unknown"), ("-1", "profile.unknown")):
+        with pytest.raises(Problem) as refusal:
+            parse_reference(TABLE, segment, UTC_ZONE)
+        assert refusal.value.code == code
