@@ -28,8 +28,12 @@ def _codes() -> set[str]:
         if isinstance(vars(cls).get("code"), str):
             found.add(cls.code)
     for path in (ROOT / "src").rglob("*.py"):
-        found |= set(re.findall(r'"((?:attribute|subscription|segmentation|structure|member|text|key|parameter|auth|filter)\.[a-zA-Z]+)"',
-                                path.read_text()))
+        found |= set(
+            re.findall(
+                r'"((?:attribute|subscription|segmentation|structure|member|text|key|parameter|auth|filter)\.[a-zA-Z]+)"',
+                path.read_text(),
+            )
+        )
     # Names of calls, which look like codes.
     return found - {call.id for call in CALLS}
 
@@ -56,7 +60,10 @@ def test_every_setting_has_help_and_unit() -> None:
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.id)
 def test_every_example_fits_its_shape_in_both_formats(call) -> None:
-    for type_, root, example in ((call.body, call.body_root, call.body_example), (call.answer, call.answer_root, call.answer_example)):
+    for type_, root, example in (
+        (call.body, call.body_root, call.body_example),
+        (call.answer, call.answer_root, call.answer_example),
+    ):
         if type_ is None:
             continue
         value, ignored = shapes.reader(type_).read(example)
@@ -90,14 +97,29 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert broken == []
 
 
-@pytest.mark.parametrize("path", ["/docs", "/docs/checker", "/docs/guide/quickstart", "/docs/reference/errors", "/docs/deprecation/xml",
-                                  "/problems/attribute.type", "/docs/static/site.css",
-                                  "/docs/static/vendor/swagger-ui/swagger-ui-bundle.js", "/health", "/ready", "/metrics"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/docs",
+        "/docs/checker",
+        "/docs/guide/quickstart",
+        "/docs/reference/errors",
+        "/docs/deprecation/xml",
+        "/problems/attribute.type",
+        "/docs/static/site.css",
+        "/docs/static/vendor/swagger-ui/swagger-ui-bundle.js",
+        "/health",
+        "/ready",
+        "/metrics",
+    ],
+)
 def test_pages_are_served_without_credentials(path: str, tenant: Tenant) -> None:
     assert tenant.client.get(path).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/docs/guide/..%2f..%2fREADME", "/docs/static/..%2f..%2fsite.py", "/docs/static/page.html", "/docs/guide/none"])
+@pytest.mark.parametrize(
+    "path", ["/docs/guide/..%2f..%2fREADME", "/docs/static/..%2f..%2fsite.py", "/docs/static/page.html", "/docs/guide/none"]
+)
 def test_nothing_else_is_served(path: str, tenant: Tenant) -> None:
     assert tenant.call("GET", path).status_code == 404
 

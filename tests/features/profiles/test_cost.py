@@ -64,7 +64,9 @@ async def bench(database_url: str, pool: Pool) -> AsyncIterator[Bench]:
         entity = await use.create_entity(db, "harbour", "hotels", now)
         await use.create_user(db, "harbour", "website", now)
     rights = dict.fromkeys(use.MODULES, "rw")
-    caller = Caller(licence.id, "harbour", ZoneInfo("UTC"), 1, "website", rights, (EntityRef(entity.id, "hotels"),), frozenset(), 1)
+    caller = Caller(
+        licence.id, "harbour", ZoneInfo("UTC"), 1, "website", rights, (EntityRef(entity.id, "hotels"),), frozenset(), 1
+    )
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True, cursor_factory=CountingCursor) as db:
         bench = Bench(db, caller)
         await bench.run("structure.v5.create", TABLE)

@@ -18,33 +18,65 @@ from tabellion.platform.http.query import Query
 
 UTC_ZONE = ZoneInfo("UTC")
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
-TABLE = ProfileTable(1, 9, 1, "Guests", 1, Definition(20, (
-    Attribute(1, "emailAddress", "EMAIL_ADDRESS", "STRING", unique=True),
-    Attribute(2, "lastName", "CUSTOM", "STRING"),
-    Attribute(3, "points", "CUSTOM", "INTEGER"),
-    Attribute(4, "member", "CUSTOM", "BOOLEAN"),
-    Attribute(5, "born", "CUSTOM", "DATE"),
-    Attribute(6, "interests", "CUSTOM", "STRING", multi_valued=True),
-), (Subscription(7, "Weekly offers", "Weekly offers"),),
-    (Segmentation(8, "Vip", "SIMPLE"), Segmentation(9, "Loyalty", "EXCLUSIVE", (Category(10, "Silver"), Category(11, "Gold"))))))
+TABLE = ProfileTable(
+    1,
+    9,
+    1,
+    "Guests",
+    1,
+    Definition(
+        20,
+        (
+            Attribute(1, "emailAddress", "EMAIL_ADDRESS", "STRING", unique=True),
+            Attribute(2, "lastName", "CUSTOM", "STRING"),
+            Attribute(3, "points", "CUSTOM", "INTEGER"),
+            Attribute(4, "member", "CUSTOM", "BOOLEAN"),
+            Attribute(5, "born", "CUSTOM", "DATE"),
+            Attribute(6, "interests", "CUSTOM", "STRING", multi_valued=True),
+        ),
+        (Subscription(7, "Weekly offers", "Weekly offers"),),
+        (
+            Segmentation(8, "Vip", "SIMPLE"),
+            Segmentation(9, "Loyalty", "EXCLUSIVE", (Category(10, "Silver"), Category(11, "Gold"))),
+        ),
+    ),
+)
 
 NAMES = [None, "", "Vos", "vos", "De Vos", "50%_off", 'a"b']
 ROWS: list[dict[str, Any]] = [
-    {"id": i + 1, "a1": f"user{i}@Example.com", "a2": name, "a3": points, "a4": flag, "a5": born, "a6": many, "s7": flag,
-     "g8": True if points else None, "g9": 10 + (i % 2) if i % 3 else None}
-    for i, (name, points, flag, born, many) in enumerate(itertools.product(
-        NAMES, [None, -1, 5], [None, True, False], [None, date(1984, 5, 12)], [None, ["SPA"], ["SPA", "GOLF"]]))
+    {
+        "id": i + 1,
+        "a1": f"user{i}@Example.com",
+        "a2": name,
+        "a3": points,
+        "a4": flag,
+        "a5": born,
+        "a6": many,
+        "s7": flag,
+        "g8": True if points else None,
+        "g9": 10 + (i % 2) if i % 3 else None,
+    }
+    for i, (name, points, flag, born, many) in enumerate(
+        itertools.product(
+            NAMES, [None, -1, 5], [None, True, False], [None, date(1984, 5, 12)], [None, ["SPA"], ["SPA", "GOLF"]]
+        )
+    )
 ]
 
 
 @pytest.fixture
 async def rows(db):
     await db.execute("CREATE SCHEMA l9")
-    await db.execute('CREATE TABLE l9.p1 (id bigint PRIMARY KEY, created_at timestamptz, updated_at timestamptz, a1 text COLLATE "C", '
-                     'a2 text COLLATE "C", a3 integer, a4 boolean, a5 date, a6 text[], s7 boolean, g8 boolean, g9 integer)')
+    await db.execute(
+        'CREATE TABLE l9.p1 (id bigint PRIMARY KEY, created_at timestamptz, updated_at timestamptz, a1 text COLLATE "C", '
+        'a2 text COLLATE "C", a3 integer, a4 boolean, a5 date, a6 text[], s7 boolean, g8 boolean, g9 integer)'
+    )
     async with db.cursor() as cursor:
-        await cursor.executemany("INSERT INTO l9.p1 VALUES (%(id)s, %(at)s, %(at)s, %(a1)s, %(a2)s, %(a3)s, %(a4)s, %(a5)s, %(a6)s, "
-                                 "%(s7)s, %(g8)s, %(g9)s)", [{**row, "at": NOW - timedelta(days=row["id"])} for row in ROWS])
+        await cursor.executemany(
+            "INSERT INTO l9.p1 VALUES (%(id)s, %(at)s, %(at)s, %(a1)s, %(a2)s, %(a3)s, %(a4)s, %(a5)s, %(a6)s, "
+            "%(s7)s, %(g8)s, %(g9)s)",
+            [{**row, "at": NOW - timedelta(days=row["id"])} for row in ROWS],
+        )
     return db
 
 
@@ -102,12 +134,22 @@ async def test_a_filter_means_what_the_guide_says(text: str, test, rows) -> None
     assert await _ids(rows, text) == _expected(test)
 
 
-@pytest.mark.parametrize(("text", "code", "position"), [
-    ("lastName =", "filter.syntax", 11), ("lastName = Vos", "filter.syntax", 12), ('nothing = "x"', "attribute.unknown", 1),
-    ('points = "x"', "attribute.type", 10), ('lastName = "x', "filter.syntax", 12), ("(points = 5", "filter.syntax", 12),
-    ('segmentations.Loyalty = "Lead"', "segmentation.category", 25), ('"x" = lastName', "filter.syntax", 1),
-    ("points = 5 points = 5", "filter.syntax", 12), ("member > true", "filter.syntax", 1), ("lastName = 5", "attribute.type", 12),
-])
+@pytest.mark.parametrize(
+    ("text", "code", "position"),
+    [
+        ("lastName =", "filter.syntax", 11),
+        ("lastName = Vos", "filter.syntax", 12),
+        ('nothing = "x"', "attribute.unknown", 1),
+        ('points = "x"', "attribute.type", 10),
+        ('lastName = "x', "filter.syntax", 12),
+        ("(points = 5", "filter.syntax", 12),
+        ('segmentations.Loyalty = "Lead"', "segmentation.category", 25),
+        ('"x" = lastName', "filter.syntax", 1),
+        ("points = 5 points = 5", "filter.syntax", 12),
+        ("member > true", "filter.syntax", 1),
+        ("lastName = 5", "attribute.type", 12),
+    ],
+)
 def test_a_wrong_filter_is_told_with_its_place(text: str, code: str, position: int) -> None:
     with pytest.raises(Problem) as refusal:
         Compiler(TABLE, UTC_ZONE, NOW).compile(parse(text))
@@ -116,9 +158,35 @@ def test_a_wrong_filter_is_told_with_its_place(text: str, code: str, position: i
 
 
 @settings(max_examples=400, suppress_health_check=list(HealthCheck), deadline=None)
-@given(st.text(max_size=60) | st.lists(st.sampled_from(
-    ["lastName", "points", "(", ")", "not", "and", "or", "=", "!=", "in", '"zz"', "5", "is", "null", ",", ".", "subscriptions", "now()", "'"]
-), max_size=25).map(" ".join))
+@given(
+    st.text(max_size=60)
+    | st.lists(
+        st.sampled_from(
+            [
+                "lastName",
+                "points",
+                "(",
+                ")",
+                "not",
+                "and",
+                "or",
+                "=",
+                "!=",
+                "in",
+                '"zz"',
+                "5",
+                "is",
+                "null",
+                ",",
+                ".",
+                "subscriptions",
+                "now()",
+                "'",
+            ]
+        ),
+        max_size=25,
+    ).map(" ".join)
+)
 def test_whatever_the_text_the_parser_refuses_in_words(text: str) -> None:
     try:
         condition = Compiler(TABLE, UTC_ZONE, NOW).compile(parse(text))
@@ -139,7 +207,9 @@ def test_what_is_too_much_is_refused(text: str) -> None:
         Compiler(TABLE, UTC_ZONE, NOW).compile(parse(text))
 
 
-@pytest.mark.parametrize("sort", ["", "lastName", "-lastName,points", "born,-points,lastName", "-updateMoment", "member,-born"])
+@pytest.mark.parametrize(
+    "sort", ["", "lastName", "-lastName,points", "born,-points,lastName", "-updateMoment", "member,-born"]
+)
 @pytest.mark.parametrize("limit", [7, 100])
 async def test_pages_show_every_row_once_and_in_order(sort: str, limit: int, rows) -> None:
     names = {"lastName": "a2", "points": "a3", "born": "a5", "member": "a4", "updateMoment": "updated_at"}
@@ -162,18 +232,30 @@ async def test_pages_show_every_row_once_and_in_order(sort: str, limit: int, row
 
 def test_a_cursor_of_another_list_is_refused() -> None:
     one = Listing.of(TABLE, Query([("sort", "lastName")]), UTC_ZONE, NOW).cursor_after(["Vos"], 3)
-    for query in ([("sort", "points"), ("cursor", one)], [("sort", "lastName"), ("filter", "points = 5"), ("cursor", one)],
-                  [("sort", "lastName"), ("cursor", one[:-3])], [("cursor", "x" * 40)], [("cursor", "\u00e9")]):
+    for query in (
+        [("sort", "points"), ("cursor", one)],
+        [("sort", "lastName"), ("filter", "points = 5"), ("cursor", one)],
+        [("sort", "lastName"), ("cursor", one[:-3])],
+        [("cursor", "x" * 40)],
+        [("cursor", "\u00e9")],
+    ):
         with pytest.raises(Problem) as refusal:
             Listing.of(TABLE, Query(query), UTC_ZONE, NOW)
         assert refusal.value.code == "cursor.invalid"
 
 
-@pytest.mark.parametrize(("searches", "test"), [
-    (["lastName=Vos"], lambda r: r["a2"] == "Vos"), (["lastName="], lambda r: r["a2"] is None), (["lastName!="], lambda r: r["a2"] is not None),
-    (["points>=5", "member=1"], lambda r: r["a3"] == 5 and r["a4"] is True), (["lastName~vos"], lambda r: r["a2"] and "vos" in r["a2"].lower()),
-    (["emailAddress=user3@example.com"], lambda r: r["id"] == 4), (["lastName=a=b"], lambda r: False),
-])
+@pytest.mark.parametrize(
+    ("searches", "test"),
+    [
+        (["lastName=Vos"], lambda r: r["a2"] == "Vos"),
+        (["lastName="], lambda r: r["a2"] is None),
+        (["lastName!="], lambda r: r["a2"] is not None),
+        (["points>=5", "member=1"], lambda r: r["a3"] == 5 and r["a4"] is True),
+        (["lastName~vos"], lambda r: r["a2"] and "vos" in r["a2"].lower()),
+        (["emailAddress=user3@example.com"], lambda r: r["id"] == 4),
+        (["lastName=a=b"], lambda r: False),
+    ],
+)
 async def test_a_v4_search_means_what_the_guide_says(searches: list[str], test, rows) -> None:
     condition = compile_v4_search(TABLE, searches, [], UTC_ZONE)
     cursor = await rows.execute(f"SELECT t.id FROM l9.p1 t WHERE {condition.sql}".encode(), condition.params)
@@ -195,8 +277,14 @@ def test_references() -> None:
     assert parse_reference(TABLE, "1042", UTC_ZONE) == (None, 1042)
     assert parse_reference(TABLE, "PROFILEID=1042", UTC_ZONE) == (None, 1042)
     assert parse_reference(TABLE, "emailAddress=a=b@example.com", UTC_ZONE).value == "a=b@example.com"
-    for segment, code in (("lastName=Vos", "key.notUnique"), ("nothing=1", "profile.unknown"), ("9" * 25, "profile.unknown"),
-                          ("x", "profile.unknown"), ("", "profile.unknown"), ("-1", "profile.unknown")):
+    for segment, code in (
+        ("lastName=Vos", "key.notUnique"),
+        ("nothing=1", "profile.unknown"),
+        ("9" * 25, "profile.unknown"),
+        ("x", "profile.unknown"),
+        ("", "profile.unknown"),
+        ("-1", "profile.unknown"),
+    ):
         with pytest.raises(Problem) as refusal:
             parse_reference(TABLE, segment, UTC_ZONE)
         assert refusal.value.code == code

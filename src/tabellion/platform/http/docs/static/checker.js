@@ -53,7 +53,7 @@ async function check() {
   if (result.tooLarge) {
     show("wrong", "Too large", ["A body may have at most 2 MB."]);
   } else if (result.syntax) {
-    show("wrong", "The syntax is wrong in line " + result.syntax.line + ", column " + result.syntax.column, [result.syntax.message]);
+    show("wrong", "The syntax is wrong in line " + result.syntax.line + ", column " + result.syntax.column, [result.syntax.message.replace(/^line \d+, column \d+: /, "")]);
     if (result.syntax.line) select(result.syntax.line, result.syntax.column);
   } else if (result.errors.length || result.unknown.length) {
     const errors = result.errors.map((e) => (e.field ? e.field + ": " : "") + e.message);
