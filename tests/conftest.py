@@ -6,8 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tabellion.platform.database.migrate import migrate
 from tabellion.platform.database.pool import Pool, open_pool, with_settings
+from tabellion.server.database import migrate
 from tests.support.postgres import Cluster, RunDirectory, database_name, running_cluster
 
 _run_directory = RunDirectory()

@@ -1,6 +1,7 @@
 """The server's settings: one typed record, read from the environment (`TABELLION_*`) in this one place."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,9 @@ HELP: dict[str, tuple[str, str]] = {
     "log_level": ("least severe messages that are logged: debug, info, warning, error", "level"),
     "audit_retention_days": ("how long the audit trail is kept", "days"),
 }
+# In `//user:password@host`; an unescaped @ belongs to the password, as the driver reads it.
+_PASSWORD_OF_USER = re.compile(r"(://[^/:@?]*:)[^/?]*@")
+_PASSWORD_PARAMETER = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
 _NUMBERS = frozenset({"port", "workers", "connections", "max_body_bytes", "audit_retention_days"})
 
 
@@ -116,8 +120,7 @@ def _text(value: Any) -> str:
 
 
 def _shown(value: Any) -> Any:
-    text = _text(value)
-    head, at, tail = text.rpartition("@")
-    if at and "://" in head and ":" in head.split("://", 1)[1]:
-        return f"{head.rsplit(':', 1)[0]}:***@{tail}"
-    return value if isinstance(value, int) else text
+    if isinstance(value, int):
+        return value
+    text = _PASSWORD_OF_USER.sub(r"\1***@", _text(value))
+    return _PASSWORD_PARAMETER.sub(r"\1***", text)

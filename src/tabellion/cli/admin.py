@@ -108,7 +108,7 @@ def delete_licence(
 ) -> None:
     """Erase a licence with its users, tables and profiles. There is no way back."""
     if not yes:
-        typer.confirm(f"Erase the licence '{name}' with all its profiles?", abort=True)
+        typer.confirm(f"Erase the licence '{name}' with all its profiles?", abort=True, err=True)
     on_database(data_dir, database_url, lambda db: use.delete_licence(db, name, utc_now()))
     show({"deleted": name}, as_json=as_json)
 

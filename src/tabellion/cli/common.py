@@ -18,20 +18,23 @@ from tabellion.features.licences import AdminError
 from tabellion.features.licences.store import Database
 from tabellion.kit.problem import Problem
 from tabellion.platform.database.migrate import MigrationError
+from tabellion.platform.jobs import JobsMissing
 from tabellion.server.api import PortInUse
+from tabellion.server.database import prepare_database
 from tabellion.server.embedded import EmbeddedPostgresError
-from tabellion.server.supervisor import prepare_database
 from tabellion.settings import Settings, SettingsError
 
 T = TypeVar("T")
-console = Console()
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the server's data (TABELLION_DATA_DIR).")]
 DatabaseUrl = Annotated[
     str | None,
     typer.Option("--database-url", help="An own PostgreSQL instead of the embedded one (TABELLION_DATABASE_URL)."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_EXPECTED = (AdminError, Problem, SettingsError, MigrationError, EmbeddedPostgresError, PortInUse)
+_EXPECTED = (AdminError, Problem, SettingsError, MigrationError, JobsMissing, EmbeddedPostgresError, PortInUse)
+# Wide enough for every table where there is no terminal that says how wide it is.
+_WIDTH_OF_FILES = 120
+console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
 
 
 @contextmanager
@@ -43,13 +46,15 @@ def clear_errors() -> Generator[None]:
         fail(str(error))
     except psycopg.OperationalError as error:
         fail(f"the database cannot be reached: {str(error).strip()}")
-    except PermissionError as error:
-        fail(f"{error.filename}: {error.strerror}")
+    except psycopg.Error as error:
+        fail(f"the database refuses: {str(error).strip()}")
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
 
 def fail(message: str) -> NoReturn:
     """Print one line and leave with status 1."""
-    print(f"tabellion: {message}", file=sys.stderr)  # noqa: T201 - the command line speaks
+    print(f"tabellion: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201 - the command line speaks
     raise typer.Exit(1)
 
 
@@ -67,7 +72,7 @@ def on_database(data_dir: Path | None, database_url: str | None, work: Callable[
 
     with clear_errors(), ExitStack() as stack:
         settings = settings_of(data_dir, database_url)
-        settings, _ = prepare_database(settings, stack, migrating=not settings.database_url)
+        settings, _ = prepare_database(settings, stack)
         return asyncio.run(connected(settings.database_url))
     raise AssertionError
 
@@ -83,7 +88,10 @@ def show(value: Any, *, as_json: bool, title: str = "") -> None:
         console.print(f"no {title}" if title else "nothing", style="dim")
         return
     if isinstance(plain, list):
-        table = Table(*rows[0], title=title or None, title_justify="left")
+        table = Table(title=title or None, title_justify="left")
+        for number, name in enumerate(rows[0]):
+            # The first column names the thing, and is what people copy.
+            table.add_column(name, no_wrap=number == 0)
         for row in rows:
             table.add_row(*(_text(cell) for cell in row.values()))
         console.print(table)

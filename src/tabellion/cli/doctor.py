@@ -14,7 +14,8 @@ import psycopg
 import typer
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
-from tabellion.platform.database.migrate import MigrationError, state
+from tabellion.platform import jobs
+from tabellion.platform.database.migrate import MIN_SERVER_VERSION, MigrationError, state
 from tabellion.server.api import PortInUse, check_port
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.settings import Settings, unknown_variables
@@ -24,6 +25,17 @@ _LITTLE_DISK_BYTES = 2 * _GIGABYTE
 _CLOCK_DRIFT_S = 2.0
 # The first releases with the fixes for ZIP64 confusion and for e-mail headers.
 _PATCHED = {(3, 11): 15, (3, 12): 13, (3, 13): 12, (3, 14): 3}
+# Of an API process: the gate's connection. Of the job worker: its pool, its listener, and a job's own ones.
+_BESIDE_THE_POOL = 1
+_CONNECTIONS_OF_WORKER = 7
+_DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+_QUESTIONS = """
+SELECT clock_timestamp(), has_database_privilege(current_database(), 'CREATE'),
+       current_setting('server_version_num')::int, current_setting('server_version'),
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+       current_setting('server_encoding'),
+       current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit')
+"""
 
 
 class Finding(msgspec.Struct):
@@ -49,8 +61,7 @@ def _look(settings: Settings) -> Iterator[Finding]:
     yield _python()
     for name in unknown_variables():
         yield Finding("environment", "warning", name, "no setting has this name; tabellion settings lists them")
-    if not settings.database_url:
-        yield from _data_dir(settings)
+    yield from _data_dir(settings)
     yield _port(settings)
     yield from _database(settings)
 
@@ -107,7 +118,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
                     yield Finding("database", "ok", "not made yet; the first start of the server makes it")
                     return
                 url = stack.enter_context(EmbeddedPostgres(settings.data_dir)).url
-            yield from _server(url)
+            yield from _server(url, settings)
             yield _schema(url)
         except EmbeddedPostgresError as error:
             yield Finding("database", "problem", str(error), "see the log in the data directory's postgres/log")
@@ -118,33 +129,45 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield Finding("schema", "problem", str(error))
 
 
-def _server(url: str) -> Iterator[Finding]:
+def _server(url: str, settings: Settings) -> Iterator[Finding]:
     before = datetime.now(UTC)
     with psycopg.connect(url, autocommit=True, connect_timeout=5) as db:
-        names = ("server_version", "server_encoding", "fsync", "full_page_writes", "synchronous_commit")
-        row: Any = db.execute(
-            "SELECT clock_timestamp(), current_setting('server_version'), current_setting('server_encoding'), "
-            "current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit')"
-        ).fetchone()
+        row: Any = db.execute(_QUESTIONS).fetchone()
     after = datetime.now(UTC)
-    clock, *values = row
-    found = dict(zip(names, values, strict=True))
-    yield Finding("database", "ok", f"PostgreSQL {found['server_version']}")
-    if found["server_encoding"] != "UTF8":
-        yield Finding("encoding", "problem", found["server_encoding"], "make the database anew with ENCODING 'UTF8'")
-    for name in ("fsync", "full_page_writes", "synchronous_commit"):
-        if found[name] == "off":
+    clock, may_create, version, shown, places, *values = row
+    if version < MIN_SERVER_VERSION:
+        yield Finding("database", "problem", f"PostgreSQL {shown}", "PostgreSQL 16 or later is needed")
+        return
+    yield Finding("database", "ok", f"PostgreSQL {shown}")
+    encoding, *durable = values
+    if encoding != "UTF8":
+        yield Finding("encoding", "problem", encoding, "make the database anew with ENCODING 'UTF8'")
+    for name, value in zip(_DURABLE, durable, strict=True):
+        if value == "off":
             yield Finding(name, "problem", "off", f"a power cut would lose data: set {name} = on")
-    drift = max((before - clock).total_seconds(), (clock - after).total_seconds(), 0.0)
-    state_ = "ok" if drift < _CLOCK_DRIFT_S else "warning"
-    advice = "" if drift < _CLOCK_DRIFT_S else "set both clocks by NTP"
-    yield Finding("clock", state_, f"{drift:.1f} s apart from the database's", advice)
+    if not may_create:
+        advice = "GRANT CREATE ON DATABASE ... TO this user: each licence has a schema of its own"
+        yield Finding("permissions", "problem", "this user may not create schemas", advice)
+    wanted = settings.workers * (settings.connections + _BESIDE_THE_POOL) + _CONNECTIONS_OF_WORKER
+    if wanted > places:
+        advice = "raise max_connections, or lower TABELLION_WORKERS or TABELLION_CONNECTIONS"
+        yield Finding("connections", "warning", f"{wanted} wanted, the database has {places}", advice)
+    else:
+        yield Finding("connections", "ok", f"{wanted} of {places}")
+    drift_s = max((before - clock).total_seconds(), (clock - after).total_seconds(), 0.0)
+    state_ = "ok" if drift_s < _CLOCK_DRIFT_S else "warning"
+    advice = "" if drift_s < _CLOCK_DRIFT_S else "set both clocks by NTP"
+    yield Finding("clock", state_, f"{drift_s:.1f} s apart from the database's", advice)
 
 
 def _schema(url: str) -> Finding:
     found = state(url)
-    if found.is_current:
-        return Finding("schema", "ok", f"current ({len(found.applied)} migrations)")
     if found.unknown or found.changed:
         return Finding("schema", "problem", "made by another version", "install the version that made it")
-    return Finding("schema", "problem", f"{len(found.pending)} migrations behind", "run: tabellion migrate")
+    if found.pending:
+        return Finding("schema", "problem", f"{len(found.pending)} migrations behind", "run: tabellion migrate")
+    try:
+        jobs.require_installed(url)
+    except jobs.JobsMissing as error:
+        return Finding("schema", "problem", str(error), "run: tabellion migrate")
+    return Finding("schema", "ok", f"current ({len(found.applied)} migrations)")

@@ -1,7 +1,5 @@
 """The verbs of `tabellion`."""
 
-import json
-import sys
 from contextlib import ExitStack
 from typing import Annotated
 
@@ -9,13 +7,13 @@ import typer
 
 from tabellion import __version__
 from tabellion.cli import admin, demo, doctor
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, settings_of, show
-from tabellion.platform import jobs
-from tabellion.platform.database.migrate import migrate as migrate_schema
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
+from tabellion.cli.news import teller
 from tabellion.platform.http import json_codec, openapi
 from tabellion.server.api import run_api
 from tabellion.server.calls import CALLS
-from tabellion.server.supervisor import prepare_database
+from tabellion.server.database import migrate as migrate_schema
+from tabellion.server.database import open_database, prepare_database
 from tabellion.server.supervisor import serve as serve_everything
 from tabellion.server.worker import run_worker
 
@@ -46,14 +44,8 @@ def serve(
     """Run the API and the job worker, with the embedded database unless an own one is set."""
     with clear_errors():
         settings = settings_of(data_dir, database_url, host=host, port=port, workers=workers)
-
-        def say(message: str) -> None:
-            if sys.stderr.isatty():
-                console.print(message)
-            else:
-                print(json.dumps({"event": message, "level": "info"}), file=sys.stderr, flush=True)  # noqa: T201 - a log line
-
-        say(f"documentation at http://{settings.host}:{settings.port}/docs, data in {settings.data_dir.absolute()}")
+        say = teller(settings.log_level)
+        say(f"Tabellion {__version__} starts; data in {settings.data_dir.absolute()}")
         serve_everything(settings, say, migrating=migrate)
 
 
@@ -68,7 +60,7 @@ def api(
     """Run API processes only, on a database whose schema is current."""
     with clear_errors(), ExitStack() as stack:
         settings = settings_of(data_dir, database_url, host=host, port=port, workers=workers)
-        settings, _ = prepare_database(settings, stack, migrating=False)
+        settings, _ = prepare_database(settings, stack)
         run_api(settings)
 
 
@@ -76,7 +68,7 @@ def api(
 def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Run the job worker only, on a database whose schema is current."""
     with clear_errors(), ExitStack() as stack:
-        settings, _ = prepare_database(settings_of(data_dir, database_url), stack, migrating=False)
+        settings, _ = prepare_database(settings_of(data_dir, database_url), stack)
         run_worker(settings)
 
 
@@ -84,13 +76,8 @@ def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
 def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Bring the database's schema up to date."""
     with clear_errors(), ExitStack() as stack:
-        settings = settings_of(data_dir, database_url)
-        if not settings.database_url:
-            settings, _ = prepare_database(settings, stack)
-        applied = [f"{step.version:04d}_{step.name}" for step in migrate_schema(settings.database_url)]
-        if jobs.install(settings.database_url):
-            applied.append("jobs")
-        show({"applied": applied}, as_json=as_json)
+        settings, _ = open_database(settings_of(data_dir, database_url), stack)
+        show({"applied": migrate_schema(settings.database_url)}, as_json=as_json)
 
 
 @app.command("openapi")

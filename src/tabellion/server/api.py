@@ -1,23 +1,21 @@
 """The API processes: Granian serves the application; children die with their parent, and are started again when they die."""
 
-import ctypes
+import gc
 import os
-import signal
 import socket
-import sys
 from typing import Any
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 
 from tabellion.platform.http.front import App
-from tabellion.platform.telemetry import configure_logs, prepare_metrics
+from tabellion.platform.telemetry import configure_logs, http_server_logs, prepare_metrics
+from tabellion.server.child import STOP_WITHIN_S
+from tabellion.server.death import die_with_parent
 from tabellion.settings import Settings
 
-_PR_SET_PDEATHSIG = 1
-# In-flight calls may wait up to 25 s for the licence's pace.
-_STOP_WITHIN_S = 30
 _BACKLOG = 1024
+_GC_THRESHOLDS = (20_000, 20, 50)
 
 
 class PortInUse(Exception):
@@ -35,15 +33,6 @@ def check_port(settings: Settings) -> None:
             raise PortInUse(f"{where} cannot be listened on ({error.strerror}); choose another with --port") from None
 
 
-def die_with_parent(parent: int) -> None:
-    """Have the kernel end this process when its parent ends, however that happens (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        # The parent may have died before the line above.
-        if os.getppid() != parent:
-            os._exit(1)
-
-
 def create_app() -> App:
     """What each API process runs: its settings come from the environment that the parent made."""
     from tabellion.server.app import create_app as compose  # noqa: PLC0415 - the metrics library must come after the settings
@@ -53,14 +42,19 @@ def create_app() -> App:
         die_with_parent(int(parent))
     settings = Settings.load({name: value for name, value in os.environ.items() if name != "TABELLION_PARENT"})
     configure_logs(settings.log_level)
-    return compose(settings)
+    application = compose(settings)
+    # What is made at the start lives for ever: the collector need not look at it again, and rarely at the rest.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+    return application
 
 
 def run_api(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises `PortInUse`."""
     check_port(settings)
     os.environ.update(settings.environment())
-    os.environ.update(prepare_metrics(settings.data_dir))
+    os.environ.update(prepare_metrics(settings.data_dir, settings.port))
     os.environ["TABELLION_PARENT"] = str(os.getpid())
     options: dict[str, Any] = {
         "address": settings.host,
@@ -74,8 +68,9 @@ def run_api(settings: Settings) -> None:
         "backlog": _BACKLOG,
         "respawn_failed_workers": True,
         "respawn_interval": 0.1,
-        "workers_kill_timeout": _STOP_WITHIN_S,
+        "workers_kill_timeout": int(STOP_WITHIN_S),
         "log_enabled": True,
         "log_level": "warning",
+        "log_dictconfig": http_server_logs(),
     }
     Granian("tabellion.server.api:create_app", **options).serve()

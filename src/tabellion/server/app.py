@@ -23,7 +23,7 @@ from tabellion.platform.http.mount import litestar
 from tabellion.platform.http.pipeline import Pipeline
 from tabellion.platform.http.problems import Internal
 from tabellion.platform.http.query import Query
-from tabellion.platform.telemetry import render_metrics, report
+from tabellion.platform.telemetry import flush, render_metrics, report
 from tabellion.server import operations
 from tabellion.server.calls import CALLS
 from tabellion.settings import Settings
@@ -125,6 +125,7 @@ def create_app(settings: Settings | None = None) -> App:
 
     async def stop(_: object) -> None:
         await resources.close()
+        flush()
 
     return Front(
         litestar(CALLS, pipeline, extra, on_startup=[start], on_shutdown=[stop]),

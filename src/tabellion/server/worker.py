@@ -12,9 +12,14 @@ from tabellion.kit.clock import utc_now
 from tabellion.platform import audit
 from tabellion.platform.jobs import app, rescue_stalled
 from tabellion.platform.telemetry import configure_logs
+from tabellion.server.child import STOP_WITHIN_S
 from tabellion.settings import Settings
 
 _log = logging.getLogger(__name__)
+_JOBS_AT_ONCE = 2
+_FAILED_JOBS_KEPT_H = 30 * 24
+# What a worker needs after its last job to leave in order.
+_FOR_CLOSING_S = 5
 
 
 def register(jobs: App, settings: Settings) -> None:
@@ -35,6 +40,13 @@ def register(jobs: App, settings: Settings) -> None:
             rows = await audit.purge(db, before)
         _log.info("deleted %d rows of the audit trail older than %d days", rows, settings.audit_retention_days)
 
+    @jobs.periodic(cron="47 3 * * *")
+    @jobs.task(name="jobs.purge", queueing_lock="jobs.purge", pass_context=False)
+    async def purge_jobs(timestamp: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+        await jobs.job_manager.delete_old_jobs(
+            nb_hours=_FAILED_JOBS_KEPT_H, include_failed=True, include_cancelled=True, include_aborted=True
+        )
+
     @jobs.periodic(cron="* * * * *")
     @jobs.task(name="jobs.rescue", queueing_lock="jobs.rescue", pass_context=False)
     async def rescue(timestamp: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
@@ -53,4 +65,10 @@ async def _work(settings: Settings) -> None:
     jobs = app(settings.database_url)
     register(jobs, settings)
     async with jobs.open_async():
-        await jobs.run_worker_async(concurrency=2, wait=True, listen_notify=True, shutdown_graceful_timeout=30)
+        await jobs.run_worker_async(
+            concurrency=_JOBS_AT_ONCE,
+            listen_notify=True,
+            # Failed jobs stay to be looked at; of those that worked nobody asks any more.
+            delete_jobs="successful",
+            shutdown_graceful_timeout=STOP_WITHIN_S - _FOR_CLOSING_S,
+        )

@@ -66,14 +66,14 @@ ROWS: list[dict[str, Any]] = [
 
 @pytest.fixture
 async def rows(db):
-    await db.execute("CREATE SCHEMA l9")
+    await db.execute("CREATE SCHEMA l900900")
     await db.execute(
-        'CREATE TABLE l9.p1 (id bigint PRIMARY KEY, created_at timestamptz, updated_at timestamptz, a1 text COLLATE "C", '
+        'CREATE TABLE l900900.p1 (id bigint PRIMARY KEY, created_at timestamptz, updated_at timestamptz, a1 text COLLATE "C", '
         'a2 text COLLATE "C", a3 integer, a4 boolean, a5 date, a6 text[], s7 boolean, g8 boolean, g9 integer)'
     )
     async with db.cursor() as cursor:
         await cursor.executemany(
-            "INSERT INTO l9.p1 VALUES (%(id)s, %(at)s, %(at)s, %(a1)s, %(a2)s, %(a3)s, %(a4)s, %(a5)s, %(a6)s, "
+            "INSERT INTO l900900.p1 VALUES (%(id)s, %(at)s, %(at)s, %(a1)s, %(a2)s, %(a3)s, %(a4)s, %(a5)s, %(a6)s, "
             "%(s7)s, %(g8)s, %(g9)s)",
             [{**row, "at": NOW - timedelta(days=row["id"])} for row in ROWS],
         )
@@ -82,7 +82,7 @@ async def rows(db):
 
 async def _ids(db, text: str) -> set[int]:
     condition = Compiler(TABLE, UTC_ZONE, NOW).compile(parse(text))
-    cursor = await db.execute(f"SELECT t.id FROM l9.p1 t WHERE {condition.sql}".encode(), condition.params)
+    cursor = await db.execute(f"SELECT t.id FROM l900900.p1 t WHERE {condition.sql}".encode(), condition.params)
     return {row[0] for row in await cursor.fetchall()}
 
 
@@ -219,14 +219,14 @@ async def test_pages_show_every_row_once_and_in_order(sort: str, limit: int, row
     while True:
         listing = Listing.of(TABLE, Query([("sort", sort), ("limit", str(limit)), ("cursor", cursor)]), UTC_ZONE, NOW)
         columns = ", ".join(["t.id", *(f"t.{names[k.lstrip('-')]}" for k in keys)])
-        text = f"SELECT {columns} FROM l9.p1 t WHERE {listing.condition.sql} ORDER BY {listing.order} LIMIT {listing.limit}"
+        text = f"SELECT {columns} FROM l900900.p1 t WHERE {listing.condition.sql} ORDER BY {listing.order} LIMIT {listing.limit}"
         found = await (await rows.execute(text.encode(), listing.condition.params)).fetchall()
         seen += [row[0] for row in found]
         if len(found) < listing.limit:
             break
         cursor = listing.cursor_after(found[-1][1:], found[-1][0])
     order = ", ".join([*(f"{names[k.lstrip('-')]} {'DESC' if k[0] == '-' else 'ASC'} NULLS LAST" for k in keys), "id"])
-    whole = await (await rows.execute(f"SELECT id FROM l9.p1 ORDER BY {order}".encode())).fetchall()
+    whole = await (await rows.execute(f"SELECT id FROM l900900.p1 ORDER BY {order}".encode())).fetchall()
     assert seen == [row[0] for row in whole]
 
 
@@ -258,7 +258,7 @@ def test_a_cursor_of_another_list_is_refused() -> None:
 )
 async def test_a_v4_search_means_what_the_guide_says(searches: list[str], test, rows) -> None:
     condition = compile_v4_search(TABLE, searches, [], UTC_ZONE)
-    cursor = await rows.execute(f"SELECT t.id FROM l9.p1 t WHERE {condition.sql}".encode(), condition.params)
+    cursor = await rows.execute(f"SELECT t.id FROM l900900.p1 t WHERE {condition.sql}".encode(), condition.params)
     assert {row[0] for row in await cursor.fetchall()} == _expected(test)
 
 

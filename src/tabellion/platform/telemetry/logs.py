@@ -1,31 +1,70 @@
-"""JSON lines on the standard error stream, for everything that uses Python's logging."""
+"""JSON lines on the standard error stream, for everything that uses Python's logging.
+
+An exception is told by its type and by where it happened. Its message is told only where it cannot quote what somebody has
+stored or sent: a database quotes values in its messages, and local variables hold bodies and passwords.
+"""
 
 import logging
 import sys
+import traceback
+from typing import Any
 
+import psycopg
 import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+# These tell of every connection and job; what matters of them is told by us.
+_CHATTY = ("psycopg.pool", "procrastinate", "_granian")
+_TOLD = (OSError, psycopg.OperationalError, psycopg.InterfaceError)
+
+
+def formatter() -> logging.Formatter:
+    """What turns a log record into a line."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _tell_exception,
+            structlog.processors.JSONRenderer(),
+        ],
+    )
 
 
 def configure_logs(level: str) -> None:
     """Log as JSON from `level` up; called once by each process."""
-    shared = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-    ]
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ],
-    )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
+    handler.setFormatter(formatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # These tell of every connection and job; what matters of them is told by us.
-    for chatty in ("psycopg.pool", "procrastinate", "_granian"):
+    for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+
+
+def http_server_logs() -> dict[str, Any]:
+    """The same lines for the messages of the HTTP server, in the form of `logging.config`."""
+    return {
+        "formatters": {"json": {"()": formatter}},
+        "handlers": {"console": {"formatter": "json", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}},
+        "loggers": {"_granian": {"handlers": ["console"], "level": "WARNING", "propagate": False}},
+    }
+
+
+def _tell_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    info = event.pop("exc_info", None)
+    error = info[1] if isinstance(info, tuple) else info
+    if not isinstance(error, BaseException):
+        return event
+    event["error"] = type(error).__name__
+    # An operational error with a code comes from a statement, and may quote what is in it.
+    if isinstance(error, _TOLD) and getattr(error, "sqlstate", None) is None:
+        event["reason"] = str(error).strip()
+    event["trace"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
+    cause = error.__cause__
+    if cause is not None:
+        event["cause"] = type(cause).__name__
+    return event

@@ -1,0 +1,49 @@
+"""Putting jobs into the queue and back."""
+
+from typing import Any
+
+from procrastinate import App, PsycopgConnector
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from tabellion.platform.jobs.schema import jobs_url
+
+DEFAULT_QUEUE = "default"
+
+
+def app(url: str) -> App:
+    """The job application on a database; tasks are registered by the composition root."""
+    return App(connector=PsycopgConnector(conninfo=jobs_url(url), min_size=1, max_size=4))
+
+
+async def defer(
+    db: AsyncConnection[tuple[Any, ...]],
+    task: str,
+    *,
+    lock: str | None = None,
+    queueing_lock: str | None = None,
+    **args: Any,
+) -> int:
+    """Queue a job in the caller's transaction and return its id: it runs if, and only if, the transaction commits.
+
+    Jobs with the same `lock` run one after the other; of those with the same `queueing_lock` only one can wait, a second
+    raises `psycopg.errors.UniqueViolation`. `args` are JSON values.
+    """
+    job = (DEFAULT_QUEUE, task, 0, lock, queueing_lock, Jsonb(args), None)
+    cursor = await db.execute(
+        "SELECT jobs.procrastinate_defer_jobs_v1("
+        "ARRAY[ROW(%s, %s, %s, %s, %s, %s, %s)::jobs.procrastinate_job_to_defer_v1])",
+        job,
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        raise RuntimeError("the database did not give the job's id")
+    return int(row[0][0])
+
+
+async def rescue_stalled(jobs: App) -> int:
+    """Give jobs of workers that died back to the queue; returns how many."""
+    stalled = list(await jobs.job_manager.get_stalled_jobs())
+    for job in stalled:
+        await jobs.job_manager.retry_job(job)
+    return len(stalled)

@@ -1,0 +1,149 @@
+"""`licence`, `entity`, `user` and `table`: what they do, print and refuse."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import Result
+
+Told = Callable[..., Any]
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def harbour(told: Told) -> str:
+    """A licence with two entities."""
+    told("licence", "create", "harbour")
+    told("entity", "create", "harbour", "hotels", "--comment", "by the sea")
+    told("entity", "create", "harbour", "spas")
+    return "harbour"
+
+
+def test_a_licence_has_the_classic_limits_unless_told_otherwise(told: Told) -> None:
+    made = told("licence", "create", "harbour", "--time-zone", "Europe/Brussels")
+    assert made == {
+        "id": 1,
+        "name": "harbour",
+        "timeZone": "Europe/Brussels",
+        "preset": "classic",
+        "users": 5,
+        "callsPerMinute": 60,
+        "windowSeconds": 60,
+        "onExcess": "slow-down",
+        "maxWaitSeconds": 25,
+        "concurrent": 5,
+        "bulkPerDay": 12,
+        "bulkScope": "licence",
+        "maxBulkFileBytes": 104_857_600,
+    }
+    assert told("licence", "show", "harbour") == made
+    assert told("licence", "list") == [{"id": 1, "name": "harbour", "preset": "classic", "timeZone": "Europe/Brussels"}]
+
+
+def test_presets(told: Told) -> None:
+    current = told("licence", "create", "one", "--limits", "current")
+    assert (current["callsPerMinute"], current["bulkPerDay"], current["bulkScope"]) == (100, 24, "table")
+    unlimited = told("licence", "create", "two", "--limits", "unlimited")
+    assert (unlimited["users"], unlimited["callsPerMinute"], unlimited["concurrent"]) == (None, None, None)
+
+
+def test_changing_a_limit_leaves_the_others(told: Told, harbour: str) -> None:
+    before = told("licence", "show", harbour)
+    changed = told("licence", "limits", harbour, "--calls-per-minute", "90", "--on-excess", "reject")
+    assert changed == before | {"callsPerMinute": 90, "onExcess": "reject", "preset": "custom"}
+    assert told("licence", "show", harbour) == changed
+    assert told("licence", "limits", harbour, "--preset", "classic") == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["licence", "show", "nobody"], "there is no licence 'nobody'; tabellion licence list shows them"),
+        (["licence", "create", "a/b"], "a licence name has 1 to 100 printable characters"),
+        (
+            ["licence", "create", "new", "--limits", "huge"],
+            "there is no preset 'huge'; presets: classic, current, unlimited",
+        ),
+        (["licence", "create", "new", "--time-zone", "Mars/Base"], "there is no time zone 'Mars/Base'"),
+        (["licence", "create", "harbour"], "there is a licence 'harbour' already"),
+        (["licence", "limits", "harbour", "--on-excess", "explode"], "--on-excess is slow-down or reject, not 'explode'"),
+        (["licence", "limits", "harbour", "--calls-per-minute=-1"], "this limit is not possible"),
+        (["entity", "create", "harbour", "hotels"], "the licence has an entity 'hotels' already"),
+        (["entity", "list", "nobody"], "there is no licence 'nobody'"),
+        (["user", "create", "harbour", "w", "--entity", "bars"], "the licence has no entity 'bars'"),
+        (["user", "create", "harbour", "w", "--rights", "profiles"], "--rights expects MODULE=r or MODULE=rw"),
+        (["user", "create", "harbour", "w", "--rights", "moon=rw"], "there is no module 'moon'; modules: "),
+        (["user", "create", "harbour", "w", "--rights", "profiles=x"], "the right of 'profiles' is r or rw, not 'x'"),
+        (["user", "rotate", "harbour", "nobody"], "the licence 'harbour' has no API user 'nobody'"),
+        (["user", "revoke", "harbour", "nobody"], "the licence 'harbour' has no API user 'nobody'"),
+        (["table", "show", "harbour", "Guests"], "the licence 'harbour' has no profile table 'Guests'"),
+    ],
+)
+def test_what_is_refused_is_told_in_one_line(refused: Refused, harbour: str, arguments: list[str], message: str) -> None:
+    assert refused(*arguments).startswith(message)
+
+
+def test_an_api_user_is_made_with_all_rights_and_the_first_entity(told: Told, harbour: str) -> None:
+    made = told("user", "create", harbour, "website")
+    assert list(made) == ["licence", "login", "password", "apiKey"]
+    (listed,) = told("user", "list", harbour)
+    assert set(listed["rights"].values()) == {"rw"}
+    assert (listed["entities"], listed["defaultEntity"]) == (None, "hotels")
+
+
+def test_rights_and_entities_of_an_api_user(told: Told, harbour: str) -> None:
+    told("user", "create", harbour, "till", "--rights", "profiles=rw", "--rights", "structure=r", "--entity", "spas")
+    (listed,) = told("user", "list", harbour)
+    assert listed["rights"] == {"profiles": "rw", "structure": "r"}
+    assert (listed["entities"], listed["defaultEntity"]) == (["spas"], "spas")
+
+
+def test_a_password_may_be_given_and_no_secret_is_stored(told: Told, harbour: str, database_url: str) -> None:
+    made = told("user", "create", harbour, "website", "--password-stdin", stdin="correct horse\n")
+    assert made["password"] == "correct horse"
+    with psycopg.connect(database_url) as db:
+        (row,) = db.execute("SELECT u::text FROM tabellion.api_user u").fetchall()
+    assert made["password"] not in row[0]
+    assert made["apiKey"] not in row[0]
+    assert hashlib.sha256(made["apiKey"].encode()).hexdigest() in row[0]
+
+
+def test_rotating_changes_key_and_password(told: Told, harbour: str) -> None:
+    made = told("user", "create", harbour, "website")
+    rotated = told("user", "rotate", harbour, "website")
+    assert (rotated["licence"], rotated["login"]) == (made["licence"], made["login"])
+    assert rotated["apiKey"] != made["apiKey"]
+    assert rotated["password"] != made["password"]
+
+
+def test_the_sixth_api_user_is_refused(told: Told, refused: Refused, harbour: str) -> None:
+    for number in range(5):
+        told("user", "create", harbour, f"website{number}")
+    assert "has its 5 API users already" in refused("user", "create", harbour, "website5")
+    told("user", "revoke", harbour, "website0")
+    told("user", "create", harbour, "website5")
+
+
+def test_deleting_a_licence_asks_first(told: Told, verb: Callable[..., Result], harbour: str) -> None:
+    kept = verb("licence", "delete", harbour, stdin="n\n")
+    assert kept.exit_code == 1
+    assert [one["name"] for one in told("licence", "list")] == [harbour]
+    assert told("licence", "delete", harbour, "--yes") == {"deleted": harbour}
+    assert told("licence", "list") == []
+
+
+def test_the_question_does_not_disturb_the_json(verb: Callable[..., Result], harbour: str) -> None:
+    erased = verb("licence", "delete", harbour, "--json", stdin="y\n")
+    assert "Erase the licence 'harbour' with all its profiles?" in erased.stderr
+    assert "Erase" not in erased.stdout
+    assert erased.stdout.splitlines()[-1] == '{"deleted": "harbour"}'
+
+
+def test_lists_are_readable_without_json(verb: Callable[..., Result], harbour: str) -> None:
+    shown = verb("entity", "list", harbour)
+    assert shown.exit_code == 0
+    assert "hotels" in shown.stdout
+    assert "by the sea" in shown.stdout
+    assert "no API users" in verb("user", "list", harbour).stdout

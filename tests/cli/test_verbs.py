@@ -1,0 +1,131 @@
+"""The verbs that are about the server itself."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from tabellion import __version__
+from tabellion.cli.root import app
+from tabellion.server.calls import CALLS
+
+_runner = CliRunner()
+
+
+def _verbs(group: Any, *path: str) -> list[tuple[str, ...]]:
+    commands = getattr(group, "commands", None)
+    if commands is None:
+        return [path]
+    return [path, *(found for name, command in commands.items() for found in _verbs(command, *path, name))]
+
+
+@pytest.mark.parametrize("path", _verbs(typer.main.get_command(app)), ids=" ".join)
+def test_every_verb_has_help(path: tuple[str, ...]) -> None:
+    shown = _runner.invoke(app, [*path, "--help"], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    assert "Usage:" in shown.stdout
+    first = shown.stdout.split("Usage:")[1].splitlines()[2].strip()
+    assert first.endswith(".") or "." in first, "a sentence says what it does"
+
+
+def test_the_verbs_that_operators_were_promised() -> None:
+    verbs = {" ".join(path) for path in _verbs(typer.main.get_command(app))}
+    assert verbs >= {
+        "serve", "api", "worker", "migrate", "doctor", "demo", "openapi", "settings", "version",
+        "licence create", "licence list", "licence show", "licence limits", "licence delete",
+        "entity create", "entity list", "user create", "user list", "user rotate", "user revoke",
+        "table list", "table show",
+    }  # fmt: skip
+
+
+def test_a_wrong_option_is_told_with_the_usage() -> None:
+    shown = _runner.invoke(app, ["licence", "create", "--colour", "red"])
+    assert shown.exit_code == 2
+    assert "No such option: --colour" in shown.stderr
+
+
+def test_version_and_settings() -> None:
+    assert json.loads(_runner.invoke(app, ["version", "--json"]).stdout) == {"version": __version__}
+    listed = json.loads(_runner.invoke(app, ["settings", "--json"], env={"TABELLION_PORT": "9000"}).stdout)
+    port = next(one for one in listed if one["variable"] == "TABELLION_PORT")
+    assert port == {
+        "variable": "TABELLION_PORT", "help": "port to listen on", "unit": "port", "default": 8080, "value": 9000,
+    }  # fmt: skip
+
+
+def test_a_wrong_setting_is_told_in_one_line() -> None:
+    shown = _runner.invoke(app, ["settings"], env={"TABELLION_PORT": "abc"})
+    assert shown.exit_code == 1
+    assert shown.stderr == "tabellion: TABELLION_PORT: 'abc' is not a whole number\n"
+
+
+def test_the_openapi_document_describes_every_call() -> None:
+    document = json.loads(_runner.invoke(app, ["openapi"]).stdout)
+    described = {operation["operationId"] for path in document["paths"].values() for operation in path.values()}
+    assert len(described) >= len({call.id for call in CALLS})
+
+
+def test_migrate_says_what_it_did(empty_database_url: str) -> None:
+    command = ["migrate", "--database-url", empty_database_url, "--json"]
+    first = json.loads(_runner.invoke(app, command).stdout)["applied"]
+    assert first[0] == "0001_core"
+    assert first[-1] == "jobs_schema"
+    assert json.loads(_runner.invoke(app, command).stdout) == {"applied": []}
+
+
+def test_a_database_that_cannot_be_reached_is_told_in_one_line() -> None:
+    shown = _runner.invoke(app, ["licence", "list", "--database-url", "postgresql://x@127.0.0.1:1/x"])
+    assert shown.exit_code == 1
+    assert shown.stderr.startswith("tabellion: the database cannot be reached: ")
+    assert shown.stderr.count("\n") == 1
+
+
+def test_a_data_directory_that_cannot_be_one_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    shown = _runner.invoke(app, ["licence", "list", "--data-dir", str(tmp_path / "file")])
+    assert shown.exit_code == 1
+    assert shown.stderr.count("\n") == 1
+    assert "file" in shown.stderr
+
+
+def findings(result: Result) -> dict[str, dict[str, str]]:
+    return {one["check"]: one for one in json.loads(result.stdout)}
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_good_database(verb: Callable[..., Result]) -> None:
+    # The suite's server has fsync off, and the doctor says so.
+    result = verb("doctor", "--json")
+    found = findings(result)
+    assert {name for name, one in found.items() if one["state"] == "problem"} == {"fsync"}
+    assert result.exit_code == 1
+    assert "set fsync = on" in found["fsync"]["advice"]
+    assert found["schema"]["state"] == "ok"
+
+
+def test_the_doctor_says_how_to_mend_a_database_without_schema(empty_database_url: str) -> None:
+    result = _runner.invoke(app, ["doctor", "--json", "--database-url", empty_database_url])
+    assert result.exit_code == 1
+    assert findings(result)["schema"]["advice"] == "run: tabellion migrate"
+
+
+def test_the_doctor_names_mistyped_variables_and_an_unreachable_database() -> None:
+    command = ["doctor", "--json", "--database-url", "postgresql://x@127.0.0.1:1/x"]
+    result = _runner.invoke(app, command, env={"TABELLION_PROT": "9000"})
+    assert result.exit_code == 1
+    found = findings(result)
+    mistyped = [(one["state"], one["found"]) for one in json.loads(result.stdout) if one["check"] == "environment"]
+    assert ("warning", "TABELLION_PROT") in mistyped
+    assert found["database"]["state"] == "problem"
+    assert found["database"]["advice"].startswith("check the URL")
+
+
+def test_the_doctor_warns_when_the_database_has_too_few_connections(database_url: str) -> None:
+    env = {"TABELLION_WORKERS": "64", "TABELLION_CONNECTIONS": "200"}
+    found = findings(_runner.invoke(app, ["doctor", "--json", "--database-url", database_url], env=env))
+    assert found["connections"]["state"] == "warning"
+    assert found["connections"]["found"].startswith("12871 wanted")

@@ -1,0 +1,124 @@
+"""Jobs: their schema and its upgrades; deferring in the caller's transaction; rescue after the death of a worker."""
+
+import asyncio
+from importlib.resources import files
+
+import psycopg
+import pytest
+from procrastinate import App
+
+from tabellion.platform.jobs import JobsMissing, app, defer, install, jobs_url, require_installed, rescue_stalled
+
+_STEPS = sorted(file.name for file in (files("procrastinate.sql") / "migrations").iterdir() if file.name.endswith(".sql"))
+
+
+def objects(url: str) -> list[tuple]:
+    """Functions, tables and columns of the jobs' schema."""
+    with psycopg.connect(url) as db:
+        functions = db.execute(
+            "SELECT p.oid::regprocedure::text, md5(p.prosrc), p.proconfig::text FROM pg_proc p "
+            "JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'jobs' ORDER BY 1"
+        ).fetchall()
+        columns = db.execute(
+            "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'jobs' ORDER BY 1, 2"
+        ).fetchall()
+    return [*functions, *columns]
+
+
+def test_installing_twice_changes_nothing(empty_database_url: str) -> None:
+    assert install(empty_database_url) == ["jobs_schema"]
+    before = objects(empty_database_url)
+    assert install(empty_database_url) == []
+    assert objects(empty_database_url) == before
+    require_installed(empty_database_url)
+
+
+def test_a_database_without_jobs_is_refused_with_the_verb_that_mends_it(empty_database_url: str) -> None:
+    with pytest.raises(JobsMissing, match="run: tabellion migrate"):
+        require_installed(empty_database_url)
+
+
+def test_an_older_schema_is_upgraded_and_keeps_its_jobs(empty_database_url: str, database_url: str) -> None:
+    old, new = _STEPS[:-4], _STEPS[-4:]
+    with psycopg.connect(jobs_url(empty_database_url), autocommit=True) as db:
+        db.execute("CREATE SCHEMA jobs")
+        db.execute("CREATE TABLE jobs.applied_step (name text PRIMARY KEY)")
+        for step in old:
+            db.execute((files("procrastinate.sql") / "migrations" / step).read_bytes())
+            db.execute("INSERT INTO jobs.applied_step VALUES (%s)", (step,))
+        db.execute("INSERT INTO procrastinate_jobs (queue_name, task_name) VALUES ('default', 'old.job')")
+    with pytest.raises(JobsMissing):
+        require_installed(empty_database_url)
+
+    assert install(empty_database_url) == [f"jobs_{step}" for step in new]
+
+    require_installed(empty_database_url)
+    assert {f[0]: f[2] for f in functions(empty_database_url)} == {f[0]: f[2] for f in functions(database_url)}
+    with psycopg.connect(empty_database_url) as db:
+        assert db.execute("SELECT task_name FROM jobs.procrastinate_jobs").fetchall() == [("old.job",)]
+
+
+def functions(url: str) -> list[tuple]:
+    return [found for found in objects(url) if "(" in str(found[0])]
+
+
+async def run_all(jobs: App) -> None:
+    await jobs.run_worker_async(wait=False, install_signal_handlers=False, listen_notify=False)
+
+
+async def test_a_job_runs_if_and_only_if_its_transaction_commits(database_url: str) -> None:
+    jobs = app(database_url)
+    ran: list[str] = []
+
+    @jobs.task(name="test.note")
+    async def note(what: str) -> None:
+        ran.append(what)
+
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as db:
+        async with db.transaction():
+            assert await defer(db, "test.note", what="committed") > 0
+        async with db.transaction(force_rollback=True):
+            await defer(db, "test.note", what="rolled back")
+    async with jobs.open_async():
+        await run_all(jobs)
+    assert ran == ["committed"]
+
+
+async def test_only_one_job_of_a_queueing_lock_can_wait(database_url: str) -> None:
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as db:
+        await defer(db, "test.note", queueing_lock="one", what="first")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            await defer(db, "test.note", queueing_lock="one", what="second")
+
+
+async def test_jobs_of_a_dead_worker_go_back_to_the_queue(database_url: str) -> None:
+    jobs = app(database_url)
+    ran: list[int] = []
+
+    @jobs.task(name="test.once")
+    async def once(number: int) -> None:
+        ran.append(number)
+
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as db:
+        job = await defer(db, "test.once", number=7)
+        # A worker took it and was killed ten minutes ago.
+        cursor = await db.execute(
+            "INSERT INTO jobs.procrastinate_workers (last_heartbeat) VALUES (now() - interval '10 min') RETURNING id"
+        )
+        dead = await cursor.fetchone()
+        assert dead is not None
+        await db.execute("UPDATE jobs.procrastinate_jobs SET status = 'doing', worker_id = %s WHERE id = %s", (dead[0], job))
+        async with jobs.open_async():
+            await run_all(jobs)
+            assert ran == []
+            assert await rescue_stalled(jobs) == 1
+            assert await rescue_stalled(jobs) == 0
+            await run_all(jobs)
+        assert ran == [7]
+
+
+def test_installers_at_the_same_time_do_not_disturb_each_other(empty_database_url: str) -> None:
+    async def both() -> list[list[str]]:
+        return await asyncio.gather(*(asyncio.to_thread(install, empty_database_url) for _ in range(3)))
+
+    assert sorted(asyncio.run(both()), key=len) == [[], [], ["jobs_schema"]]

@@ -1,0 +1,145 @@
+"""`tabellion serve` against kill -9 of each of its processes, and its orderly end."""
+
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from tabellion.server.embedded import EmbeddedPostgres
+from tests.support.api import free_port
+from tests.support.processes import wait_until
+from tests.support.serving import Serving, run
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    with Serving(tmp_path_factory.mktemp("serve"), "--workers", "2") as serving:
+        yield serving
+
+
+def test_what_it_tells(server: Serving) -> None:
+    text = server.log.read_text()
+    assert f"Tabellion serves at {server.url}, documentation at {server.url}/docs" in text
+    assert str(server.data_dir) in text
+
+
+def test_a_second_server_on_the_port_is_refused_before_it_makes_anything(server: Serving, tmp_path: Path) -> None:
+    refused = run("serve", "--port", str(server.port), "--data-dir", "other", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert f"127.0.0.1:{server.port} cannot be listened on" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("verb", ["tabellion api", "tabellion worker"])
+def test_a_killed_child_is_started_again(server: Serving, verb: str) -> None:
+    before = set(server.children(verb))
+    assert before
+    os.kill(min(before), signal.SIGKILL)
+    wait_until(lambda: (now := set(server.children(verb))) and min(before) not in now and len(now) == len(before))
+    wait_until(server.is_ready)
+
+
+def test_a_killed_api_process_is_started_again_while_the_other_serves(server: Serving) -> None:
+    wait_until(lambda: len(server.children("tabellion api")) == 3)
+    serving = server.children("tabellion api")[1:]
+    os.kill(serving[0], signal.SIGKILL)
+    wait_until(lambda: len(now := server.children("tabellion api")) == 3 and serving[0] not in now)
+    wait_until(server.is_ready)
+
+
+def test_a_killed_database_is_started_again_and_has_lost_nothing(server: Serving) -> None:
+    server.verb("licence", "create", "kept")
+    (postmaster,) = (pid for pid in server.children("bin/postgres -D"))
+    os.kill(postmaster, signal.SIGKILL)
+    wait_until(lambda: postmaster not in server.children("bin/postgres") and server.is_ready())
+    assert server.verb("licence", "show", "kept")["name"] == "kept"
+
+
+def test_metrics_add_up_over_the_processes(server: Serving) -> None:
+    before = _answered(server)
+    for _ in range(20):
+        # A connection each, so that both processes have some.
+        assert httpx.get(f"{server.url}/v5/usage").status_code == 401
+    wait_until(lambda: _answered(server) == before + 20)
+
+
+def _answered(server: Serving) -> float:
+    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+    return sum(
+        float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("tabellion_requests_total") and '"401"' in line
+    )
+
+
+def test_when_it_is_killed_nothing_of_it_stays_but_the_data(tmp_path: Path) -> None:
+    with Serving(tmp_path) as killed:
+        killed.verb("licence", "create", "kept")
+        children = killed.children("-m tabellion")
+        assert len(children) == 3
+        killed.process.kill()
+        killed.process.wait()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), timeout_s=2)
+    # The port is free at once, and the database server that was left running is adopted.
+    with Serving(tmp_path, port=killed.port) as again:
+        assert [one["name"] for one in again.verb("licence", "list")] == ["kept"]
+        assert again.stop() == 0
+    assert not EmbeddedPostgres(again.data_dir).is_running()
+
+
+def test_calls_in_flight_are_finished_before_it_stops(tmp_path: Path) -> None:
+    answers: list[int] = []
+    with Serving(tmp_path) as serving:
+        serving.verb("licence", "create", "slow")
+        serving.verb("entity", "create", "slow", "hotels")
+        key = serving.verb("user", "create", "slow", "website")["apiKey"]
+        serving.verb("licence", "limits", "slow", "--calls-per-minute", "1", "--window-seconds", "6")
+
+        def call() -> None:
+            headers = {"Authorization": f"Bearer {key}"}
+            answers.append(httpx.get(f"{serving.url}/entities/v4/entity", headers=headers, timeout=30).status_code)
+
+        call()
+        waiting = threading.Thread(target=call)
+        waiting.start()
+        with EmbeddedPostgres(serving.data_dir) as database, psycopg.connect(database.url, autocommit=True) as db:
+            wait_until(lambda: db.execute("SELECT sum(slowed_down) FROM tabellion.usage_state").fetchone() == (1,))
+        assert answers == [200]
+        assert serving.stop() == 0
+        waiting.join(30)
+    assert answers == [200, 200]
+    lines = [json.loads(line) for line in serving.log.read_text().splitlines()]
+    first, second = [line for line in lines if line.get("licence") == "slow"]
+    assert "waitedMs" not in first
+    assert second["waitedMs"] > 1000
+    assert second["durationMs"] >= second["waitedMs"]
+    assert not EmbeddedPostgres(serving.data_dir).is_running()
+
+
+def test_an_own_database_must_be_migrated_by_its_operator(tmp_path: Path, empty_database_url: str) -> None:
+    refused = run("serve", "--port", str(free_port()), "--database-url", empty_database_url, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "run: tabellion migrate" in refused.stderr
+    with psycopg.connect(empty_database_url) as db:
+        assert db.execute("SELECT to_regnamespace('tabellion')").fetchone() == (None,)
+
+    with Serving(tmp_path, "--database-url", empty_database_url, "--migrate") as serving:
+        assert not (serving.data_dir / "postgres").exists()
+        assert serving.stop() == 0
+
+
+def test_a_port_that_nobody_may_use_is_told_clearly(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        refused = run("api", "--port", str(taken.getsockname()[1]), "--data-dir", "data", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "choose another with --port" in refused.stderr

@@ -1,0 +1,71 @@
+"""Settings: where they come from, what is refused, what is shown."""
+
+from pathlib import Path
+
+import pytest
+
+from tabellion.settings import HELP, Settings, SettingsError, unknown_variables
+
+
+def test_defaults_without_any_variable() -> None:
+    settings = Settings.load({})
+    assert settings == Settings()
+    assert (settings.host, settings.port, settings.data_dir) == ("127.0.0.1", 8080, Path("tabellion-data"))
+
+
+def test_variables_win_over_defaults_and_options_over_variables() -> None:
+    environment = {"TABELLION_PORT": "9000", "TABELLION_HOST": "0.0.0.0", "TABELLION_TRUSTED_PROXIES": "10.0.0.1, 10.0.0.2"}
+    settings = Settings.load(environment, port=9001, host=None)
+    assert (settings.port, settings.host) == (9001, "0.0.0.0")
+    assert settings.trusted_proxies == ("10.0.0.1", "10.0.0.2")
+
+
+def test_an_empty_variable_is_no_variable() -> None:
+    assert Settings.load({"TABELLION_PORT": " "}).port == 8080
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("TABELLION_PORT", "abc", "TABELLION_PORT: 'abc' is not a whole number"),
+        ("TABELLION_PORT", "0", "TABELLION_PORT: 0 is not between 1 and 65535"),
+        ("TABELLION_WORKERS", "65", "TABELLION_WORKERS: 65 is not between 1 and 64"),
+        ("TABELLION_LOG_LEVEL", "loud", "TABELLION_LOG_LEVEL: 'loud' is not one of debug, info, warning, error"),
+        ("TABELLION_DATABASE_URL", "mysql://x", "TABELLION_DATABASE_URL: a URL such as postgresql:"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_the_name_of_its_variable(variable: str, value: str, message: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        Settings.load({variable: value})
+    assert str(refusal.value).startswith(message)
+
+
+def test_child_processes_get_the_same_settings() -> None:
+    settings = Settings(port=9000, trusted_proxies=("10.0.0.1", "::1"), data_dir=Path("/srv/t"), log_level="warning")
+    assert Settings.load(settings.environment()) == settings
+
+
+def test_every_setting_is_described() -> None:
+    assert list(HELP) == list(Settings.__struct_fields__)
+    assert [one.variable for one in Settings().described()] == [f"TABELLION_{name.upper()}" for name in HELP]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://tab:s3cr:t@db/main", "postgresql://tab:***@db/main"),
+        ("postgresql://tab:s3cr@t@db/main", "postgresql://tab:***@db/main"),
+        ("postgresql://:s3cret@db/main", "postgresql://:***@db/main"),
+        (
+            "postgresql://db/main?user=tab&password=s3cret&sslmode=require",
+            "postgresql://db/main?user=tab&password=***&sslmode=require",
+        ),
+        ("postgresql://tab@db:5432/main", "postgresql://tab@db:5432/main"),
+    ],
+)
+def test_passwords_are_not_shown(url: str, shown: str) -> None:
+    assert {one.variable: one.value for one in Settings(database_url=url).described()}["TABELLION_DATABASE_URL"] == shown
+
+
+def test_mistyped_variables_are_found() -> None:
+    assert unknown_variables({"TABELLION_PROT": "1", "TABELLION_PORT": "1", "PATH": ""}) == ["TABELLION_PROT"]
