@@ -69,3 +69,14 @@ def test_passwords_are_not_shown(url: str, shown: str) -> None:
 
 def test_mistyped_variables_are_found() -> None:
     assert unknown_variables({"TABELLION_PROT": "1", "TABELLION_PORT": "1", "PATH": ""}) == ["TABELLION_PROT"]
+
+
+def test_the_page_on_settings_lists_them_all_with_their_defaults() -> None:
+    page = (Path(__file__).parents[1] / "docs/operations/settings.md").read_text()
+    rows = {row.split("|")[1].strip(" `"): row.split("|") for row in page.splitlines() if row.startswith("| `TABELLION_")}
+    described = Settings().described()
+    assert list(rows) == [one.variable for one in described]
+    for one in described:
+        _, _, unit, default, _, _ = rows[one.variable]
+        assert unit.strip() == one.unit
+        assert default.strip().startswith(f"`{one.default}`" if one.default != "" else "none")

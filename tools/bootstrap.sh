@@ -1,5 +1,6 @@
 #!/bin/sh
 # Installs what the project needs into its own folder: uv into .tools, the locked packages into .venv.
+# An argument chooses the packages: dev (the default), run, or bench (which has the product compared with).
 # Needs Python 3.11 or later with venv or pip; says what to install where both are missing.
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,7 +16,7 @@ if command -v uv >/dev/null 2>&1; then
   uv=uv
 elif [ -x .tools/bin/uv ]; then
   uv=.tools/bin/uv
-elif "$python" -m venv .tools >/dev/null 2>&1 && .tools/bin/python -m pip install --quiet uv; then
+elif "$python" -m venv .tools >/dev/null 2>&1 && .tools/bin/python -m pip install --quiet uv >/dev/null 2>&1; then
   uv=.tools/bin/uv
 elif "$python" -m pip --version >/dev/null 2>&1; then
   rm -rf .tools
@@ -28,6 +29,6 @@ fi
 
 [ -x .venv/bin/python ] || "$uv" venv --quiet --python "$python" .venv
 say "installing the locked packages into .venv"
-"$uv" pip sync --quiet --python .venv/bin/python --require-hashes requirements/dev.txt
+"$uv" pip sync --quiet --python .venv/bin/python --require-hashes "requirements/${1:-dev}.txt"
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 touch .venv/.ready

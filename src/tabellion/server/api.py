@@ -10,7 +10,6 @@ from granian.constants import HTTPModes, Interfaces, Loops
 
 from tabellion.platform.http.front import App
 from tabellion.platform.telemetry import configure_logs, http_server_logs, prepare_metrics
-from tabellion.server.child import STOP_WITHIN_S
 from tabellion.server.death import die_with_parent
 from tabellion.settings import Settings
 
@@ -51,7 +50,10 @@ def create_app() -> App:
 
 
 def run_api(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises `PortInUse`."""
+    """Serve until SIGTERM or SIGINT; calls in flight are finished, however long they take. Raises `PortInUse`.
+
+    Whoever started it sets an end to that: the supervisor after 35 s, and the kernel then ends the API processes too.
+    """
     check_port(settings)
     os.environ.update(settings.environment())
     os.environ.update(prepare_metrics(settings.data_dir, settings.port))
@@ -68,7 +70,6 @@ def run_api(settings: Settings) -> None:
         "backlog": _BACKLOG,
         "respawn_failed_workers": True,
         "respawn_interval": 0.1,
-        "workers_kill_timeout": int(STOP_WITHIN_S),
         "log_enabled": True,
         "log_level": "warning",
         "log_dictconfig": http_server_logs(),
