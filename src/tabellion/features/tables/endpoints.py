@@ -1,8 +1,6 @@
 """The structure calls: v4 reads, v5 reads, creates, changes and deletes (contract, section 10)."""
 
-from typing import Any
-
-from tabellion.features.tables import service, wire
+from tabellion.features.tables import examples, service, wire
 from tabellion.features.tables.parameters import ENTITY, TABLE
 from tabellion.platform.http.call import Answer, Call, Incoming
 
@@ -56,88 +54,6 @@ async def delete(call: Incoming) -> Answer:
     return Answer(204)
 
 
-_NAMES = [{"id": "31", "name": "Guests"}]
-_SEGMENTATIONS = [
-    {"name": "Vip", "type": "SIMPLE"},
-    {"name": "Loyalty", "type": "EXCLUSIVE", "categories": ["Silver", "Gold"]},
-]
-_STRUCTURE_V4: dict[str, Any] = {
-    "id": "31",
-    "name": "Guests",
-    "attributes": {
-        "emailAddress": {"valueType": "EmailAddress", "mandatory": True, "unique": True, "multiValued": False},
-        "lastName": {"valueType": "String", "mandatory": True, "unique": False, "multiValued": False},
-        "interests": {
-            "valueType": "String",
-            "mandatory": False,
-            "unique": False,
-            "multiValued": True,
-            "valueRestriction": {"acceptedValues": ["SPA", "GOLF"]},
-        },
-    },
-    "subscriptions": [{"name": "Newsletter", "displayName": "Newsletter"}],
-    "segmentations": _SEGMENTATIONS,
-}
-_CREATE: dict[str, Any] = {
-    "name": "Guests",
-    "attributes": [
-        {"type": "EMAIL_ADDRESS", "name": "emailAddress"},
-        {"type": "LASTNAME", "name": "lastName", "mandatory": True},
-        {
-            "type": "CUSTOM",
-            "name": "interests",
-            "valueType": "STRING",
-            "multiValued": True,
-            "valueRestriction": {"acceptedValues": ["SPA", "GOLF"]},
-        },
-    ],
-    "subscriptions": [{"name": "Newsletter"}],
-    "segmentations": _SEGMENTATIONS,
-}
-_STRUCTURE_V5: dict[str, Any] = {
-    "id": "31",
-    "name": "Guests",
-    "attributes": [
-        {
-            "type": "CUSTOM",
-            "name": "profileId",
-            "unique": True,
-            "mandatory": True,
-            "valueType": "INTEGER",
-            "multiValued": False,
-        },
-        {"type": "EMAIL_ADDRESS", "name": "emailAddress", "unique": True, "mandatory": True},
-        {"type": "LASTNAME", "name": "lastName", "unique": False, "mandatory": True},
-        {
-            "type": "CUSTOM",
-            "name": "interests",
-            "unique": False,
-            "mandatory": False,
-            "valueType": "STRING",
-            "multiValued": True,
-            "valueRestriction": {"acceptedValues": ["SPA", "GOLF"]},
-        },
-    ],
-    "subscriptions": [{"name": "Newsletter", "displayName": "Newsletter", "description": None}],
-    "segmentations": _SEGMENTATIONS,
-    "displayOptions": None,
-    "layout": None,
-}
-_CHANGE: dict[str, Any] = {
-    "operations": [
-        {
-            "operation": "addAttribute",
-            "attribute": {"type": "CUSTOM", "name": "roomType", "valueType": "STRING"},
-        },
-        {
-            "operation": "updateAttribute",
-            "name": "roomType",
-            "changes": {"valueRestriction": {"acceptedValues": ["SEA", "GARDEN"]}},
-        },
-        {"operation": "addSubscription", "subscription": {"name": "Events"}},
-    ]
-}
-
 CALLS = (
     Call(
         id="structure.v4.list",
@@ -151,7 +67,7 @@ CALLS = (
         statuses={200: "Names and ids, by name."},
         answer=wire.TableNamesV4,
         answer_root="profileTableNames",
-        answer_example={"profileTableNames": _NAMES},
+        answer_example={"profileTableNames": examples.NAMES},
     ),
     Call(
         id="structure.v4.get",
@@ -167,7 +83,7 @@ CALLS = (
         etag=True,
         answer=wire.TableV4,
         answer_root="profileTable",
-        answer_example=_STRUCTURE_V4,
+        answer_example=examples.STRUCTURE_V4,
     ),
     Call(
         id="structure.v5.list",
@@ -180,7 +96,7 @@ CALLS = (
         parameters=(ENTITY,),
         statuses={200: "Names and ids, by name."},
         answer=wire.TablesV5,
-        answer_example={"profileTables": _NAMES},
+        answer_example={"profileTables": examples.NAMES},
     ),
     Call(
         id="structure.v5.create",
@@ -197,7 +113,7 @@ CALLS = (
         statuses={201: "The table was created."},
         conflicts=("name.used",),
         body=wire.TableIn,
-        body_example=_CREATE,
+        body_example=examples.CREATE,
         answer=wire.TableId,
         answer_example={"id": "31"},
     ),
@@ -214,7 +130,7 @@ CALLS = (
         statuses={200: "The structure."},
         etag=True,
         answer=wire.TableV5,
-        answer_example=_STRUCTURE_V5,
+        answer_example=examples.STRUCTURE_V5,
     ),
     Call(
         id="structure.v5.change",
@@ -233,9 +149,9 @@ CALLS = (
         conflicts=("structure.dataConflict", "name.used"),
         etag=True,
         body=wire.ChangeRequest,
-        body_example=_CHANGE,
+        body_example=examples.CHANGE,
         answer=wire.TableV5,
-        answer_example=_STRUCTURE_V5,
+        answer_example=examples.CHANGED,
     ),
     Call(
         id="structure.v5.delete",

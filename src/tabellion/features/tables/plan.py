@@ -5,6 +5,8 @@ Pure: operations go in, a `Plan` comes out, with every error of the request at i
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, tzinfo
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -17,19 +19,20 @@ from tabellion.features.tables.model import (
     Definition,
     Segmentation,
     Subscription,
-    ValueRestriction,
 )
 from tabellion.features.tables.types.base import BadValue
-from tabellion.features.tables.types.pattern import BadPattern, compile_pattern
 from tabellion.features.tables.types.predefined import EMAIL_ADDRESS, PREDEFINED
-from tabellion.features.tables.types.registry import VALUE_TYPES, bound, parse_value
+from tabellion.features.tables.types.registry import VALUE_TYPES, parse_value
+from tabellion.features.tables.types.restriction import canonical
 from tabellion.kit.problem import FieldError
 
 MAX_ATTRIBUTES = 500
 MAX_SUBSCRIPTIONS = 200
 MAX_SEGMENTATIONS = 200
 MAX_CATEGORIES = 500
-MAX_ACCEPTED_VALUES = 5000
+# The definition is read whole by every process; what it keeps for the console has to stay small.
+MAX_PRESENTATION_BYTES = 200_000
+_MAX_EXPONENT = 300
 _TECHNICAL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
 _MAX_NAME = 100
 # These words are the language's own in filters.
@@ -52,11 +55,15 @@ class Step(NamedTuple):
 
 
 class Plan:
-    """Collects the steps and the errors while operations are applied to a definition."""
+    """Collects the steps and the errors while operations are applied to a definition.
 
-    def __init__(self, definition: Definition, name: str) -> None:
+    `zone` is the licence's time zone, for moments without offset in restrictions and default values.
+    """
+
+    def __init__(self, definition: Definition, name: str, zone: tzinfo = UTC) -> None:
         self.definition = definition
         self.name = name
+        self._zone = zone
         self.steps: list[Step] = []
         self.errors: list[FieldError] = []
 
@@ -69,11 +76,21 @@ class Plan:
         if check_technical_name(self, path, name, "a table"):
             self.name = name
 
+    def present(self, display_options: Any, layout: Any) -> None:
+        """Keep what the console shows the table by."""
+        for member, document in (("displayOptions", display_options), ("layout", layout)):
+            if len(msgspec.json.encode(document)) > MAX_PRESENTATION_BYTES:
+                self.refuse(member, f"'{member}' takes at most {MAX_PRESENTATION_BYTES:,} bytes")
+            elif _holds_vast_number(document):
+                self.refuse(member, f"'{member}' takes numbers up to 1E{_MAX_EXPONENT}")
+        self.definition = replace(self.definition, display_options=display_options, layout=layout)
+
     def add_attribute(self, path: str, attribute: Attribute, *, is_new_table: bool = False) -> None:
         """Add an attribute; its `number` is handed out here."""
-        if not self._check_attribute(path, attribute):
+        checked = self._check_attribute(path, attribute)
+        if checked is None:
             return
-        attribute = replace(attribute, number=self._number())
+        attribute = replace(checked, number=self._number())
         attributes = (*self.definition.attributes, attribute)
         if len(attributes) > MAX_ATTRIBUTES:
             self.refuse(path, f"a table has at most {MAX_ATTRIBUTES} attributes")
@@ -81,7 +98,7 @@ class Plan:
         default = None
         if attribute.default_value is not None:
             try:
-                default = parse_value(attribute, attribute.default_value, None)
+                default = parse_value(attribute, attribute.default_value, self._zone)
             except BadValue as error:
                 self.refuse(f"{path}.defaultValue", f"'defaultValue' {error}")
                 return
@@ -97,7 +114,7 @@ class Plan:
         self, path: str, name: str, *, mandatory: bool | None, unique: bool | None, restriction: Any
     ) -> None:
         """Change an attribute's rules; None leaves `mandatory` and `unique`, UNSET leaves the restriction."""
-        old = self._find(self.definition.attributes, name, f"{path}.name", "attribute", "attribute.unknown")
+        old = self._find_attribute(path, name)
         if old is None:
             return
         new = replace(
@@ -106,9 +123,8 @@ class Plan:
             unique=old.unique if unique is None else unique,
             restriction=old.restriction if restriction is msgspec.UNSET else restriction,
         )
-        before = len(self.errors)
-        self._check_rules(f"{path}.changes", new)
-        if len(self.errors) > before:
+        new = self._check_rules(f"{path}.changes", new)
+        if new is None:
             return
         attributes = tuple(new if a.number == old.number else a for a in self.definition.attributes)
         self.definition = replace(self.definition, attributes=attributes)
@@ -124,7 +140,7 @@ class Plan:
 
     def remove_attribute(self, path: str, name: str) -> None:
         """Remove an attribute, its values and its display options."""
-        old = self._find(self.definition.attributes, name, f"{path}.name", "attribute", "attribute.unknown")
+        old = self._find_attribute(path, name)
         if old is None:
             return
         self.definition = replace(
@@ -194,19 +210,29 @@ class Plan:
             if found is not None:
                 categories.remove(found)
                 self.steps.append(Step("noneIn", f"{changes}.removeCategories[{index}]", old, found))
-        for before, after in rename.items():
-            found = self._find(categories, before, f"{changes}.renameCategories", "category", "segmentation.category")
-            others = [c for c in categories if c is not found]
-            if found is not None and self._check_name(f"{changes}.renameCategories", after, others, "category", member=""):
-                categories[categories.index(found)] = Category(found.number, after)
+        categories = self._rename_categories(f"{changes}.renameCategories", categories, rename)
         for index, category in enumerate(add):
             if self._check_name(f"{changes}.addCategories[{index}]", category, categories, "category", member=""):
                 categories.append(Category(self._number(), category))
-        if not categories:
-            self.refuse(changes, "an EXCLUSIVE segmentation keeps at least one category")
+        if not 1 <= len(categories) <= MAX_CATEGORIES:
+            self.refuse(changes, f"an EXCLUSIVE segmentation has 1 to {MAX_CATEGORIES} categories")
         new = replace(old, categories=tuple(categories))
         changed = tuple(new if g.number == old.number else g for g in segmentations)
         self.definition = replace(self.definition, segmentations=changed)
+
+    def _rename_categories(self, path: str, categories: list[Category], names: dict[str, str]) -> list[Category]:
+        """All at once, so that two categories can exchange their names."""
+        renamed: dict[int, str] = {}
+        for before, after in names.items():
+            found = self._find(categories, before, path, "category", "segmentation.category")
+            if found is not None:
+                renamed[found.number] = after
+        new = [c for c in categories if c.number not in renamed]
+        for number, name in renamed.items():
+            if self._check_name(path, name, new, "category", member=""):
+                new.append(Category(number, name))
+        order = [c.number for c in categories]
+        return sorted(new, key=lambda c: order.index(c.number))
 
     def remove_segmentation(self, path: str, name: str) -> None:
         """Remove a segmentation and the profiles' memberships."""
@@ -221,6 +247,12 @@ class Plan:
         number = self.definition.next_number
         self.definition = replace(self.definition, next_number=number + 1)
         return number
+
+    def _find_attribute(self, path: str, name: str) -> Attribute | None:
+        if name.lower() in TECHNICAL_NAMES:
+            self.refuse(f"{path}.name", f"'{name}' is set by the server and never changes", "structure.fixed")
+            return None
+        return self._find(self.definition.attributes, name, f"{path}.name", "attribute", "attribute.unknown")
 
     def _find(self, items: Sequence[Any], name: str, path: str, kind: str, code: str) -> Any:
         found = next((item for item in items if item.name.lower() == name.lower()), None)
@@ -243,7 +275,7 @@ class Plan:
             return False
         return True
 
-    def _check_attribute(self, path: str, attribute: Attribute) -> bool:
+    def _check_attribute(self, path: str, attribute: Attribute) -> Attribute | None:
         before = len(self.errors)
         name = attribute.name
         check_technical_name(self, f"{path}.name", name, "an attribute")
@@ -252,52 +284,42 @@ class Plan:
             self.refuse(f"{path}.name", f"'{name}' is a name of the server's own")
         if any(a.name.lower() == lower for a in self.definition.attributes):
             self.refuse(f"{path}.name", f"there is an attribute '{name}' already")
-        if attribute.type != "CUSTOM" and attribute.type not in PREDEFINED:
+        checked = self._check_type(path, attribute)
+        return checked if len(self.errors) == before else None
+
+    def _check_type(self, path: str, attribute: Attribute) -> Attribute | None:
+        predefined = PREDEFINED.get(attribute.type)
+        if attribute.type != "CUSTOM" and predefined is None:
             self.refuse(f"{path}.type", f"there is no attribute type '{attribute.type}'")
-        elif attribute.value_type not in VALUE_TYPES:
-            known = ", ".join(VALUE_TYPES)
-            self.refuse(f"{path}.valueType", f"'valueType' is one of {known}")
-        else:
-            self._check_rules(path, attribute)
+            return None
+        if attribute.value_type not in VALUE_TYPES:
+            self.refuse(f"{path}.valueType", f"'valueType' is one of {', '.join(VALUE_TYPES)}")
+            return None
+        if predefined is not None and attribute.value_type != predefined.value_type.name:
+            self.refuse(f"{path}.valueType", f"values of {attribute.type} are {predefined.value_type.name}")
+            return None
+        if predefined is not None and attribute.multi_valued:
+            self.refuse(f"{path}.multiValued", f"{attribute.type} has one value")
         if attribute.type == EMAIL_ADDRESS and any(a.type == EMAIL_ADDRESS for a in self.definition.attributes):
             self.refuse(f"{path}.type", "a table has one EMAIL_ADDRESS")
-        return len(self.errors) == before
+        return self._check_rules(path, attribute)
 
-    def _check_rules(self, path: str, attribute: Attribute) -> None:
+    def _check_rules(self, path: str, attribute: Attribute) -> Attribute | None:
+        """The attribute with its restriction in canonical form; None when its rules make no sense."""
+        before = len(self.errors)
         if attribute.unique and attribute.multi_valued:
             self.refuse(f"{path}.unique", "a multi-valued attribute cannot be unique")
         if attribute.unique and attribute.value_type in {"TEXT", "BOOLEAN"}:
             self.refuse(f"{path}.unique", f"an attribute of type {attribute.value_type} cannot be unique")
         if attribute.restriction is not None:
-            self._check_restriction(f"{path}.valueRestriction", attribute, attribute.restriction)
-
-    def _check_restriction(self, path: str, attribute: Attribute, limits: ValueRestriction) -> None:
-        base = VALUE_TYPES[attribute.value_type]
-        for member in ("min_length", "max_length", "pattern"):
-            if getattr(limits, member) is not None and not base.is_text:
-                self.refuse(path, "lengths and patterns are for texts")
-                return
-        for member in ("min", "max"):
-            if getattr(limits, member) is not None and not (base.is_ordered and not base.is_text):
-                self.refuse(f"{path}.{member}", "'min' and 'max' are for numbers, dates and moments")
-                return
-        lengths = [v for v in (limits.min_length, limits.max_length) if v is not None]
-        if any(v < 0 for v in lengths) or lengths != sorted(lengths):
-            self.refuse(path, "lengths are not negative, and the least is not over the greatest")
-        if limits.accepted_values is not None and not 1 <= len(limits.accepted_values) <= MAX_ACCEPTED_VALUES:
-            self.refuse(f"{path}.acceptedValues", f"1 to {MAX_ACCEPTED_VALUES} values")
-        try:
-            low, high = (None if v is None else bound(base, v) for v in (limits.min, limits.max))
-            if low is not None and high is not None and low > high:
-                self.refuse(path, "'min' is over 'max'")
-            for value in limits.accepted_values or ():
-                bound(base, value)
-            if limits.pattern is not None:
-                compile_pattern(limits.pattern)
-        except BadValue as error:
-            self.refuse(path, f"a value of the restriction {error}")
-        except BadPattern as error:
-            self.refuse(f"{path}.pattern", str(error))
+            checked = canonical(attribute, attribute.restriction, self._zone)
+            if isinstance(checked, list):
+                for fault in checked:
+                    member = f".{fault.member}" if fault.member else ""
+                    self.refuse(f"{path}.valueRestriction{member}", fault.message)
+            else:
+                attribute = replace(attribute, restriction=checked)
+        return attribute if len(self.errors) == before else None
 
 
 def check_technical_name(plan: Plan, path: str, name: str, kind: str) -> bool:
@@ -318,3 +340,19 @@ def _without(options: Any, attribute: str) -> Any:
         if not (isinstance(o, dict) and str(o.get("name", "")).lower() == attribute.lower())  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportUnknownArgumentType] - kept as sent
     ]
     return {**options, "forAttributes": kept}
+
+
+def _holds_vast_number(document: Any) -> bool:
+    """Whether a number would be stored, and answered, as thousands of digits."""
+    match document:
+        case bool():
+            return False
+        case int() | Decimal():
+            number = Decimal(document)
+            return max(abs(number.adjusted()), -int(number.as_tuple().exponent)) > _MAX_EXPONENT
+        case list():
+            return any(_holds_vast_number(item) for item in document)  # pyright: ignore[reportUnknownVariableType] - kept as sent
+        case dict():
+            return any(_holds_vast_number(item) for item in document.values())  # pyright: ignore[reportUnknownVariableType] - kept as sent
+        case _:
+            return False

@@ -23,11 +23,11 @@ from tabellion.platform.http.etag import require_match
 LOCK_TIMEOUT_MS = 2000
 _MAX_LICENCES_CACHED = 5000
 _CONFLICTS = {
-    "rowsNeedDefault": "the table has {count:,} profiles: a new mandatory attribute needs a 'defaultValue'",
-    "noNulls": "{count:,} profiles have no value of '{name}'",
-    "noDuplicates": "{count:,} profiles share a value of '{name}' with another one",
-    "fits": "{count:,} profiles have a value of '{name}' that the new restriction refuses",
-    "noneIn": "{count:,} profiles are in the category '{value}'",
+    "rowsNeedDefault": "a new mandatory attribute needs a 'defaultValue', for the table has {profiles}",
+    "noNulls": "in the way: {profiles} without a value of '{name}'",
+    "noDuplicates": "in the way: {profiles} sharing a value of '{name}' with another one",
+    "fits": "in the way: {profiles} with a value of '{name}' that the new restriction refuses",
+    "noneIn": "in the way: {profiles} in the category '{value}'",
 }
 
 Tables = tuple[ProfileTable, ...]
@@ -74,7 +74,7 @@ def etag(table: ProfileTable) -> str:
 async def create(call: Incoming, fill: Callable[[Plan], None], name: str) -> ProfileTable:
     """Make a table; `fill` puts its parts into the plan. Raises `Invalid`, `NameUsed`."""
     entity = resolve_entity(call.caller, call.path["e"])
-    plan = Plan(Definition(), "")
+    plan = Plan(Definition(), "", call.caller.time_zone)
     plan.rename("name", name)
     fill(plan)
     _raise(plan)
@@ -95,7 +95,12 @@ async def create(call: Incoming, fill: Callable[[Plan], None], name: str) -> Pro
 
 
 async def change(call: Incoming, fill: Callable[[Plan], None]) -> ProfileTable:
-    """Change the table of the path: all operations or none. Raises `Invalid`, `DataConflict`, `NameUsed`, `EtagMismatch`."""
+    """Change the table of the path: all operations or none. Raises `Invalid`, `DataConflict`, `NameUsed`, `EtagMismatch`.
+
+    Writers of the table wait while its rows are checked and a unique index is made (a second or so for a million
+    profiles), and give up under their own lock time-out; a change that takes longer than the statement time-out (30 s)
+    is undone and answered with 503.
+    """
     entity = resolve_entity(call.caller, call.path["e"])
     known = await _find(call, entity, call.path["t"])
 
@@ -103,13 +108,13 @@ async def change(call: Incoming, fill: Callable[[Plan], None]) -> ProfileTable:
         async with call.db.transaction():
             table = await _locked(call, known)
             require_match(call.headers.get("if-match"), etag(table))
-            plan = Plan(table.definition, table.name)
+            plan = Plan(table.definition, table.name, call.caller.time_zone)
             fill(plan)
             _raise(plan)
             if plan.definition == table.definition and plan.name == table.name:
                 return table
             # Taken first: writers that come after it see the new version, and the checks below see all rows.
-            await store.lock_rows(call.db, table)
+            await store.lock_rows(call.db, table, plan.steps)
             for step in plan.steps:
                 await _apply(call, table, step)
             new = replace(table, name=plan.name, version=table.version + 1, definition=plan.definition)
@@ -131,7 +136,6 @@ async def delete(call: Incoming) -> None:
         async with call.db.transaction():
             table = await _locked(call, known)
             require_match(call.headers.get("if-match"), etag(table))
-            await store.lock_rows(call.db, table)
             await store.delete(call.db, table)
             await _finish(call, table)
 
@@ -150,7 +154,8 @@ async def _apply(call: Incoming, table: ProfileTable, step: Step) -> None:
     count = await store.apply(call.db, table, step)
     if count:
         value = getattr(step.value, "name", step.value)
-        message = _CONFLICTS[step.kind].format(count=count, name=step.subject.name, value=value)
+        profiles = "1 profile" if count == 1 else f"{count:,} profiles"
+        message = _CONFLICTS[step.kind].format(profiles=profiles, name=step.subject.name, value=value)
         raise DataConflict(message, errors=[FieldError(step.path, "structure.dataConflict", message)])
 
 

@@ -202,7 +202,7 @@ def fill_table(plan: Plan, body: TableIn) -> None:
         plan.add_subscription(path, subscription.name, subscription.display_name, subscription.description)
     for index, segmentation in enumerate(body.segmentations):
         plan.add_segmentation(f"segmentations[{index}]", segmentation.name, segmentation.type, segmentation.categories)
-    plan.definition = msgspec.structs.replace(plan.definition, display_options=body.display_options, layout=body.layout)
+    plan.present(body.display_options, body.layout)
 
 
 def fill_changes(plan: Plan, body: ChangeRequest) -> None:
@@ -286,10 +286,10 @@ def to_attribute(body: NewAttribute) -> Attribute:
         number=0,
         name=body.name,
         type=body.type,
-        value_type=predefined.value_type.name if predefined else body.value_type or "",
+        value_type=body.value_type or (predefined.value_type.name if predefined else ""),
         mandatory=by_default if body.mandatory is None else body.mandatory,
         unique=by_default if body.unique is None else body.unique,
-        multi_valued=body.multi_valued and predefined is None,
+        multi_valued=body.multi_valued,
         restriction=body.value_restriction.to_model() if body.value_restriction else None,
         default_value=body.default_value,
     )

@@ -19,7 +19,7 @@ def parse(value: Any, zone: Any) -> bool | None:
             return None
         if text in _TEXTS:
             return _TEXTS[text]
-    elif isinstance(value, int | Decimal) and value in {0, 1}:
+    elif isinstance(value, int | Decimal) and Decimal(value).is_finite() and value in {0, 1}:
         return value == 1
     raise BadValue("expects true or false")
 

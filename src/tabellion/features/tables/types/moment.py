@@ -26,6 +26,8 @@ def parse_date(value: Any, zone: Any) -> date | None:
         return None
     day = _day(found)
     _wall_time(found, day)
+    if found["z"] is not None:
+        _offset(found["z"])
     return day
 
 

@@ -1,7 +1,7 @@
 """INTEGER (32 bit), LONG (64 bit) and NUMBER (exact decimal, `.` is the only decimal separator)."""
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from tabellion.features.tables.types.base import BadValue, ValueType
@@ -9,6 +9,8 @@ from tabellion.features.tables.types.base import BadValue, ValueType
 # Wider than any amount or measure, narrow enough that no exponent fills a disk.
 MAX_INTEGER_DIGITS = 30
 MAX_FRACTION_DIGITS = 20
+# The usual context would round to 28 digits.
+_EXACT = Context(prec=MAX_INTEGER_DIGITS + MAX_FRACTION_DIGITS)
 _NUMBER = re.compile(r"[+-]?(\d{1,60}(\.\d{0,60})?|\.\d{1,60})([eE][+-]?\d{1,3})?", re.ASCII)
 
 
@@ -56,23 +58,32 @@ def _decimal(value: Any, zone: Any) -> Decimal | None:
     number = as_decimal(value, "a number")
     if number is None:
         return None
-    exponent = number.normalize().as_tuple().exponent
-    fraction = max(-exponent, 0) if isinstance(exponent, int) else 0
-    if number.adjusted() >= MAX_INTEGER_DIGITS or fraction > MAX_FRACTION_DIGITS:
+    if not number:
+        return Decimal(0)
+    if number.adjusted() >= MAX_INTEGER_DIGITS or not _fits_fraction(number):
         limits = f"{MAX_INTEGER_DIGITS} digits before and {MAX_FRACTION_DIGITS} after the point"
         raise BadValue(f"takes at most {limits}", "attribute.value")
-    return number
+    # Nothing but zeros is cut off; a column would keep, and show, a million of them.
+    return number.normalize(_EXACT)
+
+
+def _fits_fraction(number: Decimal) -> bool:
+    """Whether what stands beyond the last place is zeros only; looks at digits, for arithmetic might round or overflow."""
+    _, digits, exponent = number.as_tuple()
+    beyond = -int(exponent) - MAX_FRACTION_DIGITS
+    return beyond <= 0 or (len(digits) > beyond and not any(digits[-beyond:]))
 
 
 def _shown(value: Decimal) -> int | Decimal:
     """Without an exponent and without zeros at the end: 249.50 is answered as 249.5, as a JSON number."""
     if value == value.to_integral_value():
         return int(value)
-    return value.normalize()
+    return value.normalize(_EXACT)
 
 
-def _text(value: Any) -> str:
-    return format(_shown(value) if isinstance(value, Decimal) else value, "f" if isinstance(value, Decimal) else "")
+def _text(value: Decimal) -> str:
+    shown = _shown(value)
+    return str(shown) if isinstance(shown, int) else format(shown, "f")
 
 
 def _same(value: Any) -> Any:

@@ -18,7 +18,7 @@ def _codes(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# ISO 639-1.
+# ISO 639-1, with SH, which older address files still hold.
 LANGUAGES = _codes(
     "AA AB AE AF AK AM AN AR AS AV AY AZ BA BE BG BH BI BM BN BO BR BS CA CE CH CO CR CS CU CV CY DA DE "
     "DV DZ EE EL EN EO ES ET EU FA FF FI FJ FO FR FY GA GD GL GN GU GV HA HE HI HO HR HT HU HY HZ IA ID "
@@ -40,7 +40,7 @@ COUNTRIES = _codes(
 )
 # The addresses that mail systems really take: RFC 5321 sizes, RFC 5322 atoms, internationalised letters (RFC 6531).
 _LOCAL = re.compile(r"[^\s\x00-\x20\x7f()<>\[\]:;@\\,.\"]+(?:\.[^\s\x00-\x20\x7f()<>\[\]:;@\\,.\"]+)*")
-_LABEL = re.compile(r"[^\W_](?:[\w-]{0,61}[^\W_])?")
+_LABEL = re.compile(r"[^\W_](?:(?:[^\W_]|-){0,61}[^\W_])?")
 _PHONE = re.compile(r"\+?[\d\s./()-]+", re.ASCII)
 _MAX_LOCAL, _MAX_ADDRESS, _MIN_PHONE, _MAX_PHONE = 64, 254, 6, 15
 
@@ -60,6 +60,7 @@ def email(text: str) -> str:
     labels = domain.split(".")
     fits = (
         at
+        and text.isprintable()
         and len(local.encode()) <= _MAX_LOCAL
         and len(text.encode()) <= _MAX_ADDRESS
         and _LOCAL.fullmatch(local)
@@ -73,13 +74,19 @@ def email(text: str) -> str:
 
 
 def phone(text: str) -> str:
-    """A number as `+` and digits (E.164 sizes); blanks, dots, slashes and a `00` prefix are taken. Raises `BadValue`."""
-    digits = re.sub(r"\D", "", text, flags=re.ASCII)
-    if not _PHONE.fullmatch(text) or not _MIN_PHONE <= len(digits.removeprefix("00")) <= _MAX_PHONE:
-        raise BadValue("expects a phone number such as +32470123456", "attribute.value")
-    if text.lstrip().startswith("+"):
-        return f"+{digits}"
-    return f"+{digits[2:]}" if digits.startswith("00") else f"+{digits}"
+    """A number as `+` and digits (E.164 sizes); blanks, dots, slashes and a `00` prefix are taken. Raises `BadValue`.
+
+    `+32 (0)470 12 34 56` is read as people mean it. A number that starts with a single 0 is a national one: nobody could
+    tell from which country, so it is refused.
+    """
+    text = text.strip()
+    international = text.startswith(("+", "00"))
+    digits = re.sub(r"\D", "", text.replace("(0)", "", 1) if international else text, flags=re.ASCII)
+    if not text.startswith("+"):
+        digits = digits.removeprefix("00")
+    if not _PHONE.fullmatch(text) or not _MIN_PHONE <= len(digits) <= _MAX_PHONE or digits.startswith("0"):
+        raise BadValue("expects an international phone number such as +32470123456", "attribute.value")
+    return f"+{digits}"
 
 
 def _one_of(choices: frozenset[str], expected: str, *, fold: Callable[[str], str]) -> Callable[[str], str]:

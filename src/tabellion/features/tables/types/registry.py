@@ -1,7 +1,7 @@
 """The value types by name, and what an attribute makes of its type: parsing with its restriction, rendering, SQL."""
 
 from collections.abc import Callable
-from decimal import Decimal
+from datetime import UTC
 from typing import Any
 
 import msgspec
@@ -57,6 +57,12 @@ def parse_value(attribute: Attribute, value: Any, zone: Any) -> Any:
     return attribute_type(attribute).parse(value, zone)
 
 
+def parse_rule(attribute: Attribute) -> Callable[[Any, Any], Any]:
+    """How one value is read: by its type and the rule of a predefined one, without the attribute's restriction."""
+    predefined = PREDEFINED.get(attribute.type)
+    return _single(VALUE_TYPES[attribute.value_type], predefined.rule if predefined else None)
+
+
 def parse_single(attribute: Attribute, value: Any, zone: Any) -> Any:
     """One value of a possibly multi-valued attribute, by type only: what a filter compares with. Raises `BadValue`."""
     rule = PREDEFINED.get(attribute.type)
@@ -92,7 +98,7 @@ def is_phone(attribute: Attribute) -> bool:
 def _compile(attribute: Attribute) -> AttributeType:
     base = VALUE_TYPES[attribute.value_type]
     predefined = PREDEFINED.get(attribute.type)
-    parse = _single(base, predefined.rule if predefined else None)
+    parse = parse_rule(attribute)
     if attribute.restriction is not None:
         parse = _restricted(parse, base, attribute.restriction)
     v4_name = predefined.v4_name if predefined else base.v4_name
@@ -165,6 +171,5 @@ def _checks(base: ValueType, limits: ValueRestriction) -> list[tuple[Callable[[A
 
 
 def bound(base: ValueType, value: Any) -> Any:
-    """A value of a restriction, parsed by its type. Moments without offset are UTC here. Raises `BadValue`."""
-    exact = Decimal(str(value)) if isinstance(value, float) else value
-    return base.parse(exact, moment.UTC)
+    """A value of a stored restriction, whose form is canonical: moments are in UTC."""
+    return base.parse(value, UTC)
