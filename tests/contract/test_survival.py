@@ -348,3 +348,17 @@ def test_v1_works_with_credentials_in_the_query(tenant: Tenant) -> None:
     )
     assert wrong.status_code == 400
     assert "<errors><error>attribute 'lastName' is mandatory</error></errors>" in wrong.text
+
+
+def test_a_profile_too_large_for_a_row_is_refused_in_words(tenant: Tenant) -> None:
+    attributes = [{"type": "CUSTOM", "name": f"text{i}", "valueType": "STRING"} for i in range(480)]
+    made = tenant.json(
+        "POST",
+        "/v5/entities/hotels/profile-tables",
+        {"name": "Wide", "attributes": [{"type": "EMAIL_ADDRESS", "name": "emailAddress"}, *attributes]},
+    )
+    assert made.status_code == 201, made.text
+    body = {"key": {"emailAddress": "wide@example.com"}, "attributes": {f"text{i}": "x" * 24 for i in range(480)}}
+    answer = tenant.json("PUT", "/v5/entities/hotels/profile-tables/Wide/profiles", body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "attribute.value")
+    assert "larger than a row" in answer.json()["message"]

@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
+import pytest
 
 from tabellion.features import licences as use
 from tabellion.features.licences import find_caller
 from tabellion.features.profiles.endpoints import CALLS as PROFILE_CALLS
 from tabellion.features.tables.endpoints import CALLS as TABLE_CALLS
 from tabellion.kit.clock import utc_now
+from tabellion.kit.problem import Problem
 from tabellion.platform.database.pool import with_settings
 from tabellion.platform.http import json_codec, shapes
 from tabellion.platform.http.call import Answer, Incoming
@@ -21,6 +23,34 @@ from tests.support.tenant import TABLE
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 CALLS = {call.id: call for call in (*PROFILE_CALLS, *TABLE_CALLS)}
+RUNNING_EXAMPLE: dict[str, Any] = {
+    "name": "Guests",
+    "attributes": [
+        {"type": "EMAIL_ADDRESS", "name": "emailAddress"},
+        {"type": "LASTNAME", "name": "lastName", "mandatory": True},
+        {"type": "BIRTHDATE", "name": "birthDate"},
+        {
+            "type": "CUSTOM",
+            "name": "cardNumber",
+            "unique": True,
+            "valueType": "STRING",
+            "valueRestriction": {"maxLength": 20},
+        },
+        {
+            "type": "CUSTOM",
+            "name": "interests",
+            "valueType": "STRING",
+            "multiValued": True,
+            "valueRestriction": {"acceptedValues": ["SPA", "GOLF"]},
+        },
+    ],
+    "subscriptions": [{"name": "Newsletter", "displayName": "Newsletter"}, {"name": "Promo"}],
+    "segmentations": [
+        {"name": "Vip", "type": "SIMPLE"},
+        {"name": "Loyalty", "type": "EXCLUSIVE", "categories": ["Silver", "Gold"]},
+    ],
+    "displayOptions": {"forAttributes": [{"name": "lastName", "displayName": "Last name", "description": "Last name"}]},
+}
 _numbers = itertools.count(1)
 
 
@@ -123,3 +153,22 @@ async def connect(url: str) -> Connection:
     """A connection as the server's pool makes it."""
     settings = {"TimeZone": "UTC", "lock_timeout": "5000", "statement_timeout": "30000"}
     return await psycopg.AsyncConnection.connect(with_settings(url, settings, application_name="test"), autocommit=True)
+
+
+async def refused(bench: Bench, *operations: dict[str, Any], **options: Any) -> Problem:
+    """A change request that must fail, and change nothing."""
+    before = await bench.physical()
+    with pytest.raises(Problem) as refusal:
+        await bench.change(*operations, **options)
+    assert await bench.physical() == before
+    return refusal.value
+
+
+def attribute(name: str, value_type: str = "STRING", **members: Any) -> dict[str, Any]:
+    """The operation that adds an attribute."""
+    return {"operation": "addAttribute", "attribute": {"name": name, "valueType": value_type, **members}}
+
+
+def update(name: str, /, **changes: Any) -> dict[str, Any]:
+    """The operation that changes an attribute."""
+    return {"operation": "updateAttribute", "name": name, "changes": changes}

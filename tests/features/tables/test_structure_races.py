@@ -9,11 +9,7 @@ import psycopg
 import pytest
 
 from tabellion.kit.problem import Problem
-from tests.support.structure import Bench, Connection
-
-
-def attribute(name: str, value_type: str = "STRING", **members: Any) -> dict[str, Any]:
-    return {"operation": "addAttribute", "attribute": {"name": name, "valueType": value_type, **members}}
+from tests.support.structure import Bench, Connection, attribute
 
 
 async def relation(bench: Bench) -> str:

@@ -12,6 +12,7 @@ from tabellion.features.profiles.model import Choice, Consent, Profile
 from tabellion.features.profiles.sql import Shape, sql_of
 from tabellion.features.tables import Attribute, ProfileTable
 from tabellion.features.tables.filters import Condition
+from tabellion.kit.problem import invalid
 
 Database = AsyncConnection[tuple[Any, ...]]
 
@@ -120,6 +121,10 @@ async def _run(
         return await _execute(db, statement, parameters)
     except (errors.UndefinedTable, errors.UndefinedColumn) as error:
         raise StaleDefinition from error
+    except errors.ProgramLimitExceeded as error:
+        # A row has to fit into a page; some 500 long texts beside each other do not.
+        message = "the profile is larger than a row of the database may be; shorten its texts"
+        raise invalid("attributes", "attribute.value", message) from error
     except errors.UniqueViolation as error:
         found = _UNIQUE_INDEX.match(error.diag.constraint_name or "")
         numbers = {a.number: a for a in table.definition.attributes}
