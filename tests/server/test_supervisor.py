@@ -27,9 +27,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 
 def test_what_it_tells(server: Serving) -> None:
-    text = server.log.read_text()
-    assert f"Tabellion serves at {server.url}, documentation at {server.url}/docs" in text
-    assert str(server.data_dir) in text
+    # The server may answer us before its supervisor has looked.
+    wait_until(lambda: f"Tabellion serves at {server.url}, documentation at {server.url}/docs" in server.log.read_text())
+    assert str(server.data_dir) in server.log.read_text()
 
 
 def test_a_second_server_on_the_port_is_refused_before_it_makes_anything(server: Serving, tmp_path: Path) -> None:
