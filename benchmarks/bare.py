@@ -1,38 +1,21 @@
 """The baseline: Litestar and psycopg run the very statements of a call, with nothing around them.
 
 No credentials, no limits, no validation, no audit, no history: what the framework and the database cost by themselves.
-Served by Granian like Tabellion itself; `BARE_URL`, `BARE_TABLE` (`l1.p1`) and `BARE_COLUMNS` (a1,a2,...) come from the
-environment.
+Served by Granian like Tabellion itself; `BARE_URL` and `BARE_TABLE` (`l1.p1`) come from the environment.
 """
 
 import os
 from typing import Any
 
 import msgspec
+import statements
 from litestar import Litestar, Request, Response
 from litestar.handlers import HTTPRouteHandler
 from psycopg_pool import AsyncConnectionPool
 
 _TABLE = os.environ["BARE_TABLE"]
-_EMAIL, _FIRST, _LAST, _BORN, _COUNTRY = os.environ["BARE_COLUMNS"].split(",")
-_ALL = os.environ["BARE_SELECT"]
-_GET = f"SELECT {_ALL} FROM {_TABLE} t WHERE lower(t.{_EMAIL}) = lower(%s::text)".encode()
-_UPSERT = f"""
-WITH found AS MATERIALIZED (SELECT t.id FROM {_TABLE} t WHERE lower(t.{_EMAIL}) = lower(%(v1)s::text)),
-target AS MATERIALIZED (SELECT count(*) AS matches, min(id) AS id FROM found),
-old AS MATERIALIZED (SELECT t.id, t.updated_at, t.{_EMAIL}, t.{_FIRST}, t.{_LAST}, t.{_BORN}, t.{_COUNTRY} FROM {_TABLE} t
-    WHERE t.id = (SELECT id FROM target WHERE matches = 1) FOR NO KEY UPDATE),
-changed AS (UPDATE {_TABLE} t SET updated_at = greatest(now(), old.updated_at + interval '1 microsecond'),
-    {_EMAIL} = %(v1)s::text, {_FIRST} = %(v2)s::text, {_LAST} = %(v3)s::text, {_BORN} = %(v4)s::date,
-    {_COUNTRY} = %(v5)s::text
-    FROM old WHERE t.id = old.id AND (old.{_EMAIL} IS DISTINCT FROM %(v1)s::text OR old.{_FIRST} IS DISTINCT FROM
-    %(v2)s::text OR old.{_LAST} IS DISTINCT FROM %(v3)s::text OR old.{_BORN} IS DISTINCT FROM %(v4)s::date OR
-    old.{_COUNTRY} IS DISTINCT FROM %(v5)s::text) RETURNING t.id),
-created AS (INSERT INTO {_TABLE} (created_at, updated_at, {_EMAIL}, {_FIRST}, {_LAST}, {_BORN}, {_COUNTRY})
-    SELECT now(), now(), %(v1)s::text, %(v2)s::text, %(v3)s::text, %(v4)s::date, %(v5)s::text FROM target
-    WHERE matches = 0 RETURNING id)
-SELECT target.matches, target.id, (SELECT updated_at FROM old), (SELECT id FROM changed), (SELECT id FROM created)
-FROM target""".encode()
+_GET = statements.get(_TABLE, "%s").encode()
+_UPSERT = statements.upsert(_TABLE, [f"%(v{n})s" for n in range(1, 6)]).encode()
 
 _pool: AsyncConnectionPool[Any]
 

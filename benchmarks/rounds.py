@@ -10,15 +10,17 @@ from typing import NamedTuple
 
 _LUA = Path(__file__).with_name("load.lua")
 _RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
+_TRANSACTIONS = re.compile(r"tps = ([\d.]+)")
 _WRONG = re.compile(r"^status (\d+)$", re.MULTILINE)
 
 
 class Target(NamedTuple):
-    """What is loaded: an address and the environment of `load.lua`."""
+    """What is loaded: an address and the environment of `load.lua`, or pgbench with its arguments."""
 
     name: str
     url: str
     settings: Mapping[str, str]
+    pgbench: Sequence[str] = ()
 
 
 class Result(NamedTuple):
@@ -33,6 +35,8 @@ class Result(NamedTuple):
 
 def load(target: Target, *, seconds: int, connections: int) -> float:
     """Requests per second that one target served; fails when an answer was not 200 or 201."""
+    if target.pgbench:
+        return _pgbench(target, seconds, connections)
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_LUA), target.url]
     environment = {**os.environ, **target.settings}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -42,6 +46,16 @@ def load(target: Target, *, seconds: int, connections: int) -> float:
     found = _RATE.search(run.stdout)
     if found is None:
         raise RuntimeError(f"{target.name}: no rate in the output of wrk:\n{run.stdout}{run.stderr}")
+    return float(found[1])
+
+
+def _pgbench(target: Target, seconds: int, connections: int) -> float:
+    """Transactions per second; pgbench fails on the first error of the database."""
+    command = [*target.pgbench, "-n", "-M", "prepared", "-j1", f"-c{connections}", f"-T{seconds}", target.url]
+    run = subprocess.run(command, env={**os.environ, **target.settings}, capture_output=True, text=True, check=True)
+    found = _TRANSACTIONS.search(run.stdout)
+    if found is None:
+        raise RuntimeError(f"{target.name}: no rate in the output of pgbench:\n{run.stdout}{run.stderr}")
     return float(found[1])
 
 

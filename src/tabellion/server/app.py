@@ -19,7 +19,7 @@ from tabellion.platform.http.call import Call
 from tabellion.platform.http.docs.site import Site
 from tabellion.platform.http.exchange import Exchange
 from tabellion.platform.http.front import App, Front
-from tabellion.platform.http.mount import litestar
+from tabellion.platform.http.mount import Dispatcher, pages
 from tabellion.platform.http.pipeline import Pipeline
 from tabellion.platform.http.problems import Internal
 from tabellion.platform.http.query import Query
@@ -115,7 +115,7 @@ def create_app(settings: Settings | None = None) -> App:
     resources = Resources(settings)
     trusted = frozenset(settings.trusted_proxies)
     pipeline = Pipeline(resources, resources, clock=utc_now, max_body_bytes=settings.max_body_bytes, translate=translate)
-    extra = [
+    handlers = [
         *Site(CALLS).handlers(),
         *operations.handlers(ready=resources.ready, metrics=render_metrics),
     ]
@@ -128,7 +128,7 @@ def create_app(settings: Settings | None = None) -> App:
         flush()
 
     return Front(
-        litestar(CALLS, pipeline, extra, on_startup=[start], on_shutdown=[stop]),
+        Dispatcher(CALLS, pipeline, pages(handlers, on_startup=[start], on_shutdown=[stop])),
         new_id=lambda: request_id(utc_now()),
         address=lambda scope, headers: client_address(scope, headers, trusted),
         translate=translate,

@@ -198,8 +198,9 @@ async def patch(call: Incoming, table: ProfileTable, reader: Reader) -> Written:
 async def delete(call: Incoming, table: ProfileTable) -> None:
     """Delete the profile of the path with its consent history. Raises `ProfileUnknown`, `EtagMismatch`."""
     reference = _reference(call, table)
-    parameters = {"key": reference.value} | _common(call, table)
-    row = await store.delete(call.db, table, reference.attribute, parameters)
+    expected = _expected_moments(call, table)
+    parameters = {"key": reference.value, "now": call.now, "expected": expected} | audit.values(call)
+    row = await store.delete(call.db, table, reference.attribute, parameters, expected=expected is not None)
     if not row.current:
         raise store.StaleDefinition
     if row.deleted_id is None:
@@ -262,6 +263,8 @@ async def _write(  # noqa: PLR0913 - one statement serves all writes
     may_update: bool = True,
 ) -> Written | None:
     """Run one write; None: no profile matched and none was created. `initial` values are for a new profile only."""
+    if_match = call.headers.get("if-match")
+    expected = _expected_moments(call, table)
     shape = Shape(
         tuple(a.number for a, _ in matches),
         profile_id is not None,
@@ -269,12 +272,14 @@ async def _write(  # noqa: PLR0913 - one statement serves all writes
         tuple(a.number for a, _ in initial),
         tuple(s.number for s, _ in change.choices),
         tuple(g.number for g, _ in change.memberships),
+        may_create and if_match is None,
+        may_update,
+        expected is not None,
     )
-    if_match = call.headers.get("if-match")
-    parameters = _common(call, table) | {
+    parameters = audit.values(call) | {
+        "now": call.now,
+        "expected": expected,
         "id": profile_id,
-        "may_create": may_create and if_match is None,
-        "may_update": may_update,
         "source": change.collection.source,
         "way": change.collection.way,
         "collected_at": change.collection.collected_at,
@@ -315,13 +320,12 @@ async def _write(  # noqa: PLR0913 - one statement serves all writes
     raise Unavailable("too many calls change this profile at once; repeat in a moment")
 
 
-def _common(call: Incoming, table: ProfileTable) -> dict[str, Any]:
-    if_match = call.headers.get("if-match")
-    expected = None
-    if if_match is not None and "*" not in (wanted := tags(if_match) or frozenset()):
-        expected = [m for tag in wanted if (m := _moment_of(tag, table)) is not None]
-    common = {"table": table.id, "version": table.version, "now": call.now, "expected": expected}
-    return common | audit.values(call)
+def _expected_moments(call: Incoming, table: ProfileTable) -> list[datetime] | None:
+    """The last changes that If-Match allows; None: any."""
+    wanted = tags(call.headers.get("if-match"))
+    if wanted is None or "*" in wanted:
+        return None
+    return [m for tag in wanted if (m := _moment_of(tag, table)) is not None]
 
 
 def _moment_of(tag: str, table: ProfileTable) -> datetime | None:

@@ -16,7 +16,8 @@ class Shape(NamedTuple):
     """What a write names, by column number; writes of one shape share one statement.
 
     `matches` identify the profile: attributes whose parameters are `k0`, `k1`, ...; `by_id` adds the id, parameter `id`.
-    `initial` values are for a new profile only.
+    `initial` values are for a new profile only. `expected`: an existing profile is only changed when its last change is
+    one of the moments of the parameter `expected`.
     """
 
     matches: tuple[int, ...]
@@ -25,6 +26,9 @@ class Shape(NamedTuple):
     initial: tuple[int, ...]
     choices: tuple[int, ...]
     memberships: tuple[int, ...]
+    may_create: bool
+    may_update: bool
+    expected: bool
 
 
 class TableSql:
@@ -34,6 +38,10 @@ class TableSql:
         self.relation = f"l{table.licence_id:d}.p{table.id:d}"
         self.consent = f"l{table.licence_id:d}.consent"
         self._table = table
+        self._guard = (
+            "guard AS MATERIALIZED "
+            f"(SELECT FROM tabellion.profile_table WHERE id = {table.id:d} AND version = {table.version:d})"
+        )
         definition = table.definition
         self._attributes = {a.number: a for a in definition.attributes}
         self._segmentations = {g.number: g for g in definition.segmentations}
@@ -49,7 +57,7 @@ class TableSql:
         self.count = f"SELECT count(*) FROM {self.relation} t WHERE "
         self._writes: dict[Shape, bytes] = {}
         self._reads: dict[int, bytes] = {}
-        self._deletes: dict[int, bytes] = {}
+        self._deletes: dict[tuple[int, bool], bytes] = {}
 
     def read(self, attribute: Attribute | None) -> bytes:
         """One profile by its id (parameter `key`), or by a unique attribute."""
@@ -64,29 +72,30 @@ class TableSql:
             self._writes[shape] = self._compose_write(shape).encode()
         return self._writes[shape]
 
-    def delete(self, attribute: Attribute | None) -> bytes:
-        """Delete one profile with its consent history.
+    def delete(self, attribute: Attribute | None, *, expected: bool) -> bytes:
+        """Delete one profile (parameter `key`) with its consent history; `expected` as in `Shape`.
 
         Row: whether the definition is current, the profile's last change, the id if it was deleted.
         """
-        number = attribute.number if attribute else 0
-        if number not in self._deletes:
-            self._deletes[number] = f"""
-WITH {_GUARD},
+        kind = (attribute.number if attribute else 0, expected)
+        if kind not in self._deletes:
+            self._deletes[kind] = f"""
+WITH {self._guard},
 old AS MATERIALIZED (
     SELECT t.id, t.updated_at FROM {self.relation} t
     WHERE {self._equals(attribute, "key")} AND EXISTS (SELECT FROM guard) FOR UPDATE),
-gone AS (DELETE FROM {self.relation} t USING old WHERE t.id = old.id AND {_EXPECTED} RETURNING t.id),
-consents AS (DELETE FROM {self.consent} c USING gone WHERE c.table_id = %(table)s AND c.profile_id = gone.id),
+gone AS (DELETE FROM {self.relation} t USING old WHERE t.id = old.id{_expected(expected)} RETURNING t.id),
+consents AS (DELETE FROM {self.consent} c USING gone WHERE c.table_id = {self._table.id:d} AND c.profile_id = gone.id),
 {self._audit("gone")}
 SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM gone)""".encode()
-        return self._deletes[number]
+        return self._deletes[kind]
 
     def history(self) -> bytes:
-        """The consent history of one profile, newest first; parameters `table`, `profile`, `limit`."""
+        """The consent history of one profile, newest first; parameters `profile`, `limit`."""
         return (
             f"SELECT subscription, subscribed, moment, source, way, collected_at FROM {self.consent} "
-            "WHERE table_id = %(table)s AND profile_id = %(profile)s ORDER BY moment DESC, subscription LIMIT %(limit)s"
+            f"WHERE table_id = {self._table.id:d} AND profile_id = %(profile)s "
+            "ORDER BY moment DESC, subscription LIMIT %(limit)s"
         ).encode()
 
     def find(self, matches: Sequence[Attribute]) -> bytes:
@@ -94,8 +103,9 @@ SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM
         return self._found(matches, by_id=False).encode()
 
     def _compose_write(self, shape: Shape) -> str:
-        """Parameters: `table`, `version`, `now`, `may_create`, `may_update`, `expected` (moments or null), `k<i>` and `id`
-        (matches), `v<n>` (values), `c<n>` (choices), `m<n>` (memberships), `source`, `way`, `collected_at`, the audit's.
+        """Parameters: `now`, `expected` (moments), `k<i>` and `id` (matches), `v<n>` (values), `c<n>` (choices), `m<n>`
+        (memberships), `source`, `way`, `collected_at` with choices, and the audit's. What is known beforehand is part of
+        the statement: each parameter costs both the process and the database.
 
         Row: whether the definition is current, the number of profiles matched, the id matched, its last change,
         the id if changed, the id if created.
@@ -118,8 +128,9 @@ SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM
         names = "".join(f", {column}" for column in inserted)
         values = "".join(f", {value}" for value in inserted.values())
         kept = "".join(f", t.{column}" for column in new)
+        may_create, may_update = ("true" if may else "false" for may in (shape.may_create, shape.may_update))
         return f"""
-WITH {_GUARD},
+WITH {self._guard},
 found AS MATERIALIZED ({self._found(matches, by_id=shape.by_id)}),
 target AS MATERIALIZED (SELECT count(*) AS matches, min(id) AS id FROM found),
 old AS MATERIALIZED (
@@ -128,12 +139,12 @@ old AS MATERIALIZED (
 changed AS (
     UPDATE {self.relation} t
     SET {", ".join(sets)}
-    FROM old WHERE t.id = old.id AND %(may_update)s::boolean AND {_EXPECTED} AND ({changed})
+    FROM old WHERE t.id = old.id AND {may_update}{_expected(shape.expected)} AND ({changed})
     RETURNING t.id),
 created AS (
     INSERT INTO {self.relation} (created_at, updated_at{names})
     SELECT %(now)s::timestamptz, %(now)s::timestamptz{values} FROM target
-    WHERE matches = 0 AND %(may_create)s::boolean AND EXISTS (SELECT FROM guard)
+    WHERE matches = 0 AND {may_create} AND EXISTS (SELECT FROM guard)
     RETURNING id),
 written AS (SELECT id FROM changed UNION ALL SELECT id FROM created),
 {self._consent(shape)}{self._audit("written")}
@@ -146,7 +157,7 @@ SELECT EXISTS (SELECT FROM guard), target.matches, target.id, (SELECT updated_at
         rows = ", ".join(f"({n:d}, %(c{n:d})s::boolean, old.s{n:d})" for n in shape.choices)
         return f"""consent AS (
     INSERT INTO {self.consent} (table_id, profile_id, subscription, subscribed, moment, source, way, collected_at, user_id)
-    SELECT %(table)s::int, written.id, choice.number, choice.subscribed, %(now)s::timestamptz, %(source)s::text,
+    SELECT {self._table.id:d}, written.id, choice.number, choice.subscribed, %(now)s::timestamptz, %(source)s::text,
         %(way)s::text, %(collected_at)s::timestamptz, %(audit_user)s::int
     FROM written LEFT JOIN old ON old.id = written.id
     CROSS JOIN LATERAL (VALUES {rows}) AS choice (number, subscribed, before)
@@ -155,7 +166,8 @@ SELECT EXISTS (SELECT FROM guard), target.matches, target.id, (SELECT updated_at
 
     def _audit(self, source: str) -> str:
         object_ = f"'profile/{self._table.id:d}/' || {source}.id::text"
-        return f"audit AS (INSERT INTO tabellion.audit ({audit.COLUMNS}) SELECT {audit.VALUES}, {object_} FROM {source})"
+        selected = audit.selected(self._table.licence_id)
+        return f"audit AS (INSERT INTO tabellion.audit ({audit.COLUMNS}) SELECT {selected}, {object_} FROM {source})"
 
     def _found(self, matches: Sequence[Attribute], *, by_id: bool) -> str:
         conditions = [self._equals(attribute, f"k{i:d}") for i, attribute in enumerate(matches)]
@@ -178,10 +190,8 @@ SELECT EXISTS (SELECT FROM guard), target.matches, target.id, (SELECT updated_at
         return "boolean" if self._segmentations[number].type == "SIMPLE" else "integer"
 
 
-_GUARD = (
-    "guard AS MATERIALIZED (SELECT FROM tabellion.profile_table WHERE id = %(table)s::int AND version = %(version)s::int)"
-)
-_EXPECTED = "(%(expected)s::timestamptz[] IS NULL OR old.updated_at = ANY(%(expected)s::timestamptz[]))"
+def _expected(expected: bool) -> str:  # noqa: FBT001 - of one mind with Shape
+    return " AND old.updated_at = ANY(%(expected)s::timestamptz[])" if expected else ""
 
 
 def sql_of(table: ProfileTable) -> TableSql:

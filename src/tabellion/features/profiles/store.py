@@ -89,15 +89,17 @@ async def write(db: Database, table: ProfileTable, shape: Shape, parameters: Map
     return WriteRow(*rows[0])
 
 
-async def delete(db: Database, table: ProfileTable, attribute: Attribute | None, parameters: Mapping[str, Any]) -> DeleteRow:
+async def delete(
+    db: Database, table: ProfileTable, attribute: Attribute | None, parameters: Mapping[str, Any], *, expected: bool
+) -> DeleteRow:
     """Run a delete. Raises `StaleDefinition`."""
-    rows = await _run(db, table, sql_of(table).delete(attribute), parameters)
+    rows = await _run(db, table, sql_of(table).delete(attribute, expected=expected), parameters)
     return DeleteRow(*rows[0])
 
 
 async def history(db: Database, table: ProfileTable, profile_id: int, limit: int) -> list[Consent]:
     """The consent history of a profile, newest first."""
-    parameters = {"table": table.id, "profile": profile_id, "limit": limit}
+    parameters = {"profile": profile_id, "limit": limit}
     return [Consent(*row) for row in await _run(db, table, sql_of(table).history(), parameters)]
 
 

@@ -1,5 +1,7 @@
 """The state of a licence's limits as the gate tells it, and the headers that show it (contract, section 6)."""
 
+from functools import lru_cache
+
 import msgspec
 
 
@@ -20,21 +22,34 @@ class Limits(msgspec.Struct, frozen=True, dict=True):
     @property
     def headers(self) -> dict[str, str]:
         """The RateLimit fields and their X- twins, with the same numbers; no limits, no headers."""
-        headers = {"RateLimit-Policy": self._policy()}
-        if self.calls_per_minute is not None and self.remaining is not None:
-            headers["RateLimit"] = f'"permin";r={self.remaining};t={self.reset_s}'
-            headers["X-RateLimit-Limit"] = str(self.calls_per_minute)
-            headers["X-RateLimit-Remaining"] = str(self.remaining)
-            headers["X-RateLimit-Reset"] = str(self.reset_s)
-        return headers if headers["RateLimit-Policy"] else {}
+        policy, limit = _policies(self.calls_per_minute, self.window_seconds, self.max_concurrent)
+        if not policy:
+            return {}
+        if self.calls_per_minute is None or self.remaining is None:
+            return {"RateLimit-Policy": policy}
+        return {
+            "RateLimit-Policy": policy,
+            "RateLimit": f'"permin";r={self.remaining};t={self.reset_s}',
+            "X-RateLimit-Limit": limit,
+            "X-RateLimit-Remaining": str(self.remaining),
+            "X-RateLimit-Reset": str(self.reset_s),
+        }
 
-    def _policy(self) -> str:
-        policies: list[str] = []
-        if self.calls_per_minute is not None:
-            policies.append(f'"permin";q={self.calls_per_minute};w={self.window_seconds}')
-        if self.max_concurrent is not None:
-            policies.append(f'"conc";q={self.max_concurrent};qu="concurrent-requests"')
-        return ", ".join(policies)
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The same in bytes, names in lower case."""
+        return [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+
+
+@lru_cache(1024)
+def _policies(calls_per_minute: int | None, window_seconds: int, max_concurrent: int | None) -> tuple[str, str]:
+    """RateLimit-Policy and X-RateLimit-Limit: the same for all calls of a licence, until its limits are changed."""
+    policies: list[str] = []
+    if calls_per_minute is not None:
+        policies.append(f'"permin";q={calls_per_minute};w={window_seconds}')
+    if max_concurrent is not None:
+        policies.append(f'"conc";q={max_concurrent};qu="concurrent-requests"')
+    return ", ".join(policies), str(calls_per_minute)
 
 
 class Verdict(msgspec.Struct, frozen=True, array_like=True):

@@ -7,12 +7,8 @@ from psycopg import AsyncConnection
 
 from tabellion.platform.http.call import Incoming
 
-# For stores that write the change and its audit row in one statement: append `SELECT <these parameters>, <object>`.
+# For stores that write the change and its audit row in one statement: `INSERT ... (COLUMNS) SELECT <selected()>, <object>`.
 COLUMNS = "at, licence_id, user_id, actor, route, request_id, object"
-VALUES = (
-    "%(audit_at)s::timestamptz, %(audit_licence)s::int, %(audit_user)s::int, %(audit_actor)s::text, "
-    "%(audit_route)s::text, %(audit_request)s::text"
-)
 
 _INSERT = (
     "INSERT INTO tabellion.audit (at, licence_id, user_id, actor, route, request_id, object) "
@@ -20,11 +16,17 @@ _INSERT = (
 )
 
 
+def selected(licence_id: int) -> str:
+    """The values of `COLUMNS` but the object; parameters: `now` and those of `values`."""
+    return (
+        f"%(now)s::timestamptz, {licence_id:d}, %(audit_user)s::int, %(audit_actor)s::text, %(audit_route)s::text, "
+        "%(audit_request)s::text"
+    )
+
+
 def values(call: Incoming) -> dict[str, Any]:
-    """The parameters that `VALUES` names."""
+    """The parameters that `selected` names, but `now`."""
     return {
-        "audit_at": call.now,
-        "audit_licence": call.caller.licence_id,
         "audit_user": call.caller.user_id,
         "audit_actor": call.caller.login,
         "audit_route": call.call.id,

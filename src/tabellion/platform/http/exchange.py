@@ -16,6 +16,11 @@ class Limits(Protocol):
         """RateLimit-Policy, RateLimit and the X-RateLimit trio (contract, section 6)."""
         ...
 
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The same in bytes, names in lower case."""
+        ...
+
 
 class Admission(Protocol):
     """A call that was let in: who is calling and what is left of the limits."""

@@ -7,7 +7,7 @@ concurrency slot once the answer has left, and reports to log and metrics.
 
 import gzip
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from tabellion.kit.problem import Problem
@@ -126,10 +126,10 @@ class _Outgoing:
             headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
             message["headers"] = headers
             headers.append((b"x-request-id", exchange.request_id.encode()))
-            extra = dict(exchange.answer_headers)
+            if exchange.answer_headers:
+                headers.extend(_raw(exchange.answer_headers))
             if exchange.admission is not None:
-                extra.update(exchange.admission.limits.headers)
-            headers.extend((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items())
+                headers.extend(exchange.admission.limits.raw_headers)
         elif self._without_body:
             message = {"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)}
         await self._send(message)
@@ -138,7 +138,7 @@ class _Outgoing:
 async def send_rendered(send: Send, rendered: Rendered, accept_encoding: str = "") -> None:
     """Send an answer, compressed when the caller accepts gzip and it is worth it."""
     body = rendered.body
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in rendered.headers.items()]
+    headers = _raw(rendered.headers)
     if len(body) >= _COMPRESS_FROM_BYTES and _accepts_gzip(accept_encoding):
         if rendered.headers.get("Content-Type", "").startswith(_COMPRESSIBLE):
             body = gzip.compress(body, 5)
@@ -148,6 +148,11 @@ async def send_rendered(send: Send, rendered: Rendered, accept_encoding: str = "
         headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": rendered.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI wants them."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
 def _accepts_gzip(header: str) -> bool:

@@ -1,53 +1,113 @@
-"""Calls become Litestar routes; what Litestar refuses (no such path, no such method) becomes our error document."""
+"""Where a request goes: to the call at its address, or to the pages (documentation, health), which Litestar serves.
+
+Calls are routed here and not by Litestar: its request and response objects, made for each call and used by nothing in the
+pipeline, took an eighth of a call's time (docs/adr/0007-routing.md).
+"""
 
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, NoReturn
 
 from litestar import Litestar, Request
 from litestar.exceptions import HTTPException
-from litestar.handlers import HTTPRouteHandler
-from litestar.types import ASGIApp
 
 from tabellion.kit.problem import Malformed
 from tabellion.platform.http.call import Call
 from tabellion.platform.http.exchange import Exchange, Rendered
-from tabellion.platform.http.front import SCOPE_KEY, send_rendered
+from tabellion.platform.http.front import SCOPE_KEY, App, send_rendered
 from tabellion.platform.http.pipeline import Pipeline
 from tabellion.platform.http.problems import MethodNotAllowed, RouteUnknown
 
 AnyRequest = Request[Any, Any, Any]
 
 
-class RenderedResponse:
-    """A rendered answer as the ASGI application that Litestar sends."""
+class _Place:
+    """One segment of an address: what may follow it, and the calls that end here, by method."""
 
-    __slots__ = ("_accept_encoding", "_rendered")
+    __slots__ = ("calls", "literal", "name", "placeholder")
 
-    def __init__(self, rendered: Rendered, accept_encoding: str = "") -> None:
-        self._rendered = rendered
-        self._accept_encoding = accept_encoding
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+        self.literal: dict[str, _Place] = {}
+        self.placeholder: _Place | None = None
+        self.calls: dict[str, Call] = {}
+
+    def follow(self, segment: str) -> "_Place":
+        """The place of the next segment of a path, made where it is missing; `{e}` is a placeholder."""
+        if not segment.startswith("{"):
+            return self.literal.setdefault(segment, _Place())
+        name = segment[1:-1]
+        if self.placeholder is None:
+            self.placeholder = _Place(name)
+        if self.placeholder.name != name:
+            raise ValueError(f"two names for one placeholder: {self.placeholder.name} and {name}")
+        return self.placeholder
+
+
+class Dispatcher:
+    """The ASGI application behind the front: calls through the pipeline, everything else to `pages`."""
+
+    def __init__(self, calls: Sequence[Call], pipeline: Pipeline, pages: App) -> None:
+        self._pipeline = pipeline
+        self._pages = pages
+        self._root = _Place()
+        for call in calls:
+            place = self._root
+            for segment in call.path.strip("/").split("/"):
+                place = place.follow(segment)
+            if call.method in place.calls:
+                raise ValueError(f"two calls at {call.method} {call.path}")
+            place.calls[call.method] = call
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Send the answer."""
-        await send_rendered(send, self._rendered, self._accept_encoding)
+        """Serve one ASGI connection."""
+        if scope["type"] != "http":
+            await self._pages(scope, receive, send)
+            return
+        exchange: Exchange = scope[SCOPE_KEY]
+        segments: dict[str, str] = {}
+        place = self._find(exchange.path, segments)
+        if place is None:
+            await self._pages(scope, receive, send)
+            return
+        method = scope["method"]
+        call = place.calls.get(method)
+        if call is not None:
+            rendered = await self._pipeline.run(call, exchange, segments, _body(receive))
+        elif method == "OPTIONS":
+            rendered = Rendered(204, {"Allow": _allowed(place)}, b"")
+        else:
+            raise _not_allowed(exchange, _allowed(place))
+        await send_rendered(send, rendered, exchange.headers.get("accept-encoding", ""))
+
+    def _find(self, path: str, segments: dict[str, str]) -> _Place | None:
+        """The place of a normalised path, and the values of its placeholders, still percent-encoded."""
+        place = self._root
+        for segment in path[1:].split("/"):
+            literal = place.literal.get(segment)
+            if literal is not None:
+                place = literal
+            elif place.placeholder is not None:
+                place = place.placeholder
+                segments[place.name] = segment
+            else:
+                return None
+        return place if place.calls else None
 
 
-def route(call: Call, pipeline: Pipeline) -> HTTPRouteHandler:
-    """The Litestar handler of one call."""
-
-    async def handle(request: AnyRequest) -> ASGIApp:
-        exchange: Exchange = request.scope[SCOPE_KEY]  # pyright: ignore[reportGeneralTypeIssues, reportTypedDictNotRequiredAccess] - our own key
-        rendered = await pipeline.run(call, exchange, request.path_params, _body(request))
-        return RenderedResponse(rendered, exchange.headers.get("accept-encoding", ""))
-
-    path = call.path.replace("}", ":str}")
-    return HTTPRouteHandler(path, http_method=call.method, name=call.id, status_code=200)(handle)
+def _allowed(place: _Place) -> str:
+    head = {"HEAD"} if "GET" in place.calls else set[str]()
+    return ", ".join(sorted({*place.calls, "OPTIONS"} | head))
 
 
-async def _body(request: AnyRequest) -> AsyncGenerator[bytes]:
+def _not_allowed(exchange: Exchange, allow: str) -> MethodNotAllowed:
+    message = f"{exchange.method} is not offered at {exchange.family}{exchange.path}; allowed: {allow}"
+    return MethodNotAllowed(message, headers={"Allow": allow})
+
+
+async def _body(receive: Any) -> AsyncGenerator[bytes]:
     """The chunks of the body, read straight from the server so that a cap is met while reading."""
     while True:
-        message: Any = await request.receive()
+        message: Any = await receive()
         if message["type"] != "http.request":
             raise Malformed("the connection ended before the whole body had arrived")
         if message["body"]:
@@ -56,30 +116,26 @@ async def _body(request: AnyRequest) -> AsyncGenerator[bytes]:
             return
 
 
-def refuse(request: AnyRequest, error: HTTPException) -> NoReturn:
-    """Litestar's own refusals, 404 and 405, in our words; the front answers them, as everything else that is raised."""
+def pages(handlers: Sequence[Any], **options: Any) -> Litestar:
+    """The Litestar application of the pages; its refusals are raised, for the front to answer."""
+    return Litestar(
+        handlers,
+        openapi_config=None,
+        logging_config=None,
+        exception_handlers={HTTPException: _refuse, Exception: _to_the_front},
+        **options,
+    )
+
+
+def _refuse(request: AnyRequest, error: HTTPException) -> NoReturn:
+    """Litestar's own refusals, 404 and 405, in our words."""
     exchange: Exchange = request.scope[SCOPE_KEY]  # pyright: ignore[reportGeneralTypeIssues, reportTypedDictNotRequiredAccess] - our own key
-    address = exchange.family + exchange.path
     if error.status_code == 405:  # noqa: PLR2004 - method not allowed
-        allow = (error.headers or {}).get("allow", "")
-        message = f"{exchange.method} is not offered at {address}; allowed: {allow}"
-        raise MethodNotAllowed(message, headers={"Allow": allow}) from None
+        raise _not_allowed(exchange, (error.headers or {}).get("allow", "")) from None
     if error.status_code == 404:  # noqa: PLR2004 - not found
-        raise RouteUnknown(f"there is no call at {address}") from None
+        raise RouteUnknown(f"there is no call at {exchange.family}{exchange.path}") from None
     raise error
 
 
 def _to_the_front(_: AnyRequest, error: Exception) -> NoReturn:
     raise error
-
-
-def litestar(calls: Sequence[Call], pipeline: Pipeline, extra: Sequence[Any] = (), **options: Any) -> Litestar:
-    """The Litestar application of these calls plus `extra` handlers (documentation, health)."""
-    handlers: list[Any] = [route(call, pipeline) for call in calls]
-    return Litestar(
-        [*handlers, *extra],
-        openapi_config=None,
-        logging_config=None,
-        exception_handlers={HTTPException: refuse, Exception: _to_the_front},
-        **options,
-    )
