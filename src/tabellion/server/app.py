@@ -46,7 +46,7 @@ class Resources:
         """Connect. Raises when the database cannot be reached: the process ends and the supervisor starts it again."""
         size = self._settings.connections
         self._pool = await open_pool(
-            self._settings.database_url, min_size=min(2, size), max_size=size, application_name="tabellion api"
+            self._settings.database_url, min_size=size, max_size=size, application_name="tabellion api"
         )
         await self._batcher.start()
 
@@ -56,11 +56,11 @@ class Resources:
         if self._pool is not None:
             await self._pool.close()
 
-    def connection(self) -> AbstractAsyncContextManager[AsyncConnection[tuple[Any, ...]]]:
-        """A connection of the pool."""
+    def connection(self, licence_id: int | None = None) -> AbstractAsyncContextManager[AsyncConnection[tuple[Any, ...]]]:
+        """A connection of the pool, for work on one licence's tables if it is named."""
         if self._pool is None:
             raise RuntimeError("the pool is not open")
-        return self._pool.connection()
+        return self._pool.connection() if licence_id is None else self._pool.of(licence_id)
 
     async def admit(self, exchange: Exchange, call: Call) -> Admission:
         """Authenticate a call and put it to the gate."""

@@ -63,6 +63,30 @@ async def test_connections_the_server_has_closed_are_not_handed_out(pool: Pool, 
         assert await _value(pool, "SELECT pg_backend_pid()") not in pids
 
 
+async def test_a_licence_meets_its_favourite_connection_again(pool: Pool) -> None:
+    for licence_id in (1, 2, 1, 1, 2):
+        async with pool.of(licence_id) as connection:
+            assert connection.place == licence_id % 2
+
+
+async def test_a_favourite_is_waited_for_a_moment(pool: Pool) -> None:
+    async with pool.of(1) as first:
+        waiting = asyncio.create_task(_place(pool, 1))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    assert await waiting == first.place
+
+
+async def test_a_favourite_in_use_for_long_holds_nobody_up(pool: Pool) -> None:
+    async with pool.of(1) as first:
+        assert await _place(pool, 1) != first.place
+
+
+async def _place(pool: Pool, licence_id: int) -> int:
+    async with pool.of(licence_id) as connection:
+        return connection.place
+
+
 async def test_a_pool_without_a_server_says_so_and_leaves_nothing_behind() -> None:
     tasks_before = asyncio.all_tasks()
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from psycopg import AsyncConnection, errors
+from psycopg import AsyncClientCursor, AsyncConnection, errors
 from psycopg.pq import TransactionStatus
 
 from tabellion.features.profiles.model import Choice, Consent, Profile
@@ -65,13 +65,13 @@ async def search(
     if after is not None:
         where, parameters = f"({where}) AND ({after.sql})", [*parameters, *after.params]
     text = f"{sql_of(table).select}{where} ORDER BY {order} LIMIT %s"
-    rows = await _run(db, table, text.encode(), [*parameters, limit])
+    rows = await _run(db, table, text.encode(), [*parameters, limit], keyed=False)
     return [to_profile(table, row) for row in rows]
 
 
 async def count(db: Database, table: ProfileTable, condition: Condition) -> int:
     """How many profiles satisfy a compiled condition."""
-    rows = await _run(db, table, f"{sql_of(table).count}{condition.sql}".encode(), condition.params)
+    rows = await _run(db, table, f"{sql_of(table).count}{condition.sql}".encode(), condition.params, keyed=False)
     return rows[0][0]
 
 
@@ -113,14 +113,20 @@ def to_profile(table: ProfileTable, row: tuple[Any, ...]) -> Profile:
 
 
 async def _run(
-    db: Database, table: ProfileTable, statement: bytes, parameters: Mapping[str, Any] | Sequence[Any]
+    db: Database,
+    table: ProfileTable,
+    statement: bytes,
+    parameters: Mapping[str, Any] | Sequence[Any],
+    *,
+    keyed: bool = True,
 ) -> list[tuple[Any, ...]]:
+    execute = _execute if keyed else _explore
     try:
         if db.info.transaction_status == TransactionStatus.INTRANS:
             # Inside a transaction (Idempotency-Key) a violation must not spoil the rest: the caller may try again.
             async with db.transaction():
-                return await _execute(db, statement, parameters)
-        return await _execute(db, statement, parameters)
+                return await execute(db, statement, parameters)
+        return await execute(db, statement, parameters)
     except (errors.UndefinedTable, errors.UndefinedColumn) as error:
         raise StaleDefinition from error
     except errors.ProgramLimitExceeded as error:
@@ -131,6 +137,16 @@ async def _run(
         found = _UNIQUE_INDEX.match(error.diag.constraint_name or "")
         numbers = {a.number: a for a in table.definition.attributes}
         raise Taken(numbers.get(int(found[1])) if found else None) from error
+
+
+async def _explore(db: Database, statement: bytes, parameters: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Run a statement whose best plan depends on its values: a filter that finds three rows, or a million.
+
+    The values go with the text (escaped by the driver), so it is planned for them, and no room is kept for it.
+    """
+    cursor = AsyncClientCursor(db)
+    await cursor.execute(statement, parameters)
+    return await cursor.fetchall()
 
 
 async def _execute(db: Database, statement: bytes, parameters: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -34,8 +34,8 @@ class Gatekeeper(Protocol):
 class Connections(Protocol):
     """Where handlers get their database connection from."""
 
-    def connection(self) -> AbstractAsyncContextManager[AsyncConnection[tuple[Any, ...]]]:
-        """A connection in autocommit mode."""
+    def connection(self, licence_id: int) -> AbstractAsyncContextManager[AsyncConnection[tuple[Any, ...]]]:
+        """A connection in autocommit mode, for work on one licence's tables."""
         ...
 
 
@@ -130,7 +130,7 @@ class Pipeline:
 
         if key is not None:
             key = idempotency.read_key(key)
-        async with self._connections.connection() as db:
+        async with self._connections.connection(incoming.caller.licence_id) as db:
             incoming.db = db
             if key is None:
                 return await run()
