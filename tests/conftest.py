@@ -1,16 +1,23 @@
 """Fixtures of the whole suite. Databases are real; what a test leaves behind is rolled back or dropped."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from tabellion.platform.database.pool import Pool, open_pool, with_settings
 from tabellion.server.database import migrate
 from tests.support.postgres import Cluster, RunDirectory, database_name, running_cluster
 
 _run_directory = RunDirectory()
+
+# The same examples in every run, however slow the machine. `HYPOTHESIS_PROFILE=explore` looks for new ones.
+settings.register_profile("suite", derandomize=True, database=None, deadline=None)
+settings.register_profile("explore", derandomize=False, database=None, deadline=None, max_examples=10_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 def pytest_configure() -> None:

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from tests.support.api import Api, running_api
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
+from tests.support.twins import Twins
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +50,17 @@ def other_tenant(tenants: Tenants, client: httpx.Client) -> Tenant:
 def limited_user_key(tenants: Tenants, tenant: Tenant) -> str:
     """The API key of a user that may use the entity `hotels` only."""
     return tenants.user(tenant.licence, "limited", entities=["hotels"]).api_key
+
+
+@pytest.fixture(scope="module")
+def twins(tenants: Tenants, client: httpx.Client, worker_database_url: str) -> Iterator[Twins]:
+    """Two tables of one structure with one profile each, for properties: whoever uses them resets them."""
+    with psycopg.connect(worker_database_url, autocommit=True) as database:
+        yield Twins(tenants.create(client, table=False), database)
+
+
+@pytest.fixture
+def pair(twins: Twins) -> Twins:
+    """The same as they were at first."""
+    twins.reset()
+    return twins

@@ -1,0 +1,107 @@
+"""XML as people and libraries write it, next to its JSON twin: byte by byte, where a generated document would not get."""
+
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.formats import XSI
+from tests.support.twins import ENTITY, Twins
+
+PROFILES = ENTITY + "/table/{t}/profile"
+_KNOWN = '{"name": "emailAddress", "value": "known@example.com"}'
+_KNOWN_XML = "<attribute><name>emailAddress</name><value>known@example.com</value></attribute>"
+
+
+class Case(NamedTuple):
+    """Two bodies that are one document, and what becomes of it. `code` is empty for success."""
+
+    name: str
+    json: str
+    xml: str | bytes
+    code: str = ""
+
+
+def _text(name: str, json: str, xml: str) -> Case:
+    """A value of the attribute `oneSTRING`, as it stands in both formats."""
+    return Case(
+        name,
+        f'{{"attributes": [{_KNOWN}, {{"name": "oneSTRING", "value": {json}}}]}}',
+        f"<profile><attributes>{_KNOWN_XML}<attribute><name>oneSTRING</name>{xml}</attribute></attributes></profile>",
+    )
+
+
+def _many(name: str, json: str, xml: str) -> Case:
+    """The `values` or the `value` of the attribute `manySTRING`."""
+    return Case(
+        name,
+        f'{{"attributes": [{_KNOWN}, {{"name": "manySTRING", {json}}}]}}',
+        f"<profile><attributes>{_KNOWN_XML}<attribute><name>manySTRING</name>{xml}</attribute></attributes></profile>",
+    )
+
+
+WRITTEN = [
+    _text("character data", '"a < b & c"', "<value><![CDATA[a < b & c]]></value>"),
+    _text("pieces of character data", '"a]]>b"', "<value><![CDATA[a]]]]><![CDATA[>b]]></value>"),
+    _text("comments inside a text", '"ab c"', "<value>a<!-- x -->b<?an instruction?> c</value>"),
+    _text("comments around it", '"ab"', "<!-- x --><value>ab</value><!-- y -->"),
+    _text("entities", '"<&>\\"\'"', "<value>&lt;&amp;&gt;&quot;&apos;</value>"),
+    _text("numbered characters", '"a\\nb\\r\\tc\\u00e9\\ud83d\\ude00"', "<value>a&#10;b&#13;&#x9;c&#xe9;&#128512;</value>"),
+    _text("line ends are one character", '"a\\nb\\nc"', "<value>a\r\nb\rc</value>"),
+    _text("blanks are kept", '" \\n x \\t"', "<value> \n x \t</value>"),
+    _text("blanks alone", '"  "', "<value>  </value>"),
+    _text("empty text", '""', "<value/>"),
+    _text("empty text, two tags", '""', "<value></value>"),
+    _text("empty character data", '""', "<value><![CDATA[]]></value>"),
+    _text("nil", "null", f'<value xmlns:xsi="{XSI}" xsi:nil="true"/>'),
+    _text("nil as a number, another prefix", "null", f'<value xmlns:i="{XSI}" i:nil="1"/>'),
+    _text("not nil", '""', f'<value xmlns:xsi="{XSI}" xsi:nil="false"/>'),
+    _text("attributes mean nothing", '"x"', '<value lang="nl">x</value>'),
+    _many("a list of one", '"values": ["a"]', "<values><value>a</value></values>"),
+    _many("a list of one under value", '"value": ["a"]', "<value><value>a</value></value>"),
+    _many("an empty list", '"values": []', "<values/>"),
+    _many("an empty list with a comment", '"values": []', "<values><!-- none --></values>"),
+    _many("a scalar for a list", '"values": "a"', "<values>a</values>"),
+    _many("a text without a list", '"value": "a"', "<value>a</value>"),
+    _many("an empty text in a list", '"values": [""]', "<values><value/></values>"),
+    _many(
+        "null in a list", '"values": ["a", null]', f'<values xmlns:i="{XSI}"><value>a</value><value i:nil="true"/></values>'
+    ),
+    Case(
+        "a default namespace",
+        f'{{"attributes": [{_KNOWN}]}}',
+        f'<profile xmlns="urn:x"><attributes>{_KNOWN_XML}</attributes></profile>',
+    ),
+    Case(
+        "a member twice",
+        '{"attributes": [], "attributes": []}',
+        "<profile><attributes/><attributes/></profile>",
+        "request.malformed",
+    ),
+    Case(
+        "ISO-8859-1",
+        '{"attributes": [{"name": "emailAddress", "value": "known@example.com"}, {"name": "lastName", "value": "Zoë"}]}',
+        (
+            '<?xml version="1.0" encoding="ISO-8859-1"?>'
+            f"<profile><attributes>{_KNOWN_XML}<attribute><name>lastName</name><value>Zoë</value></attribute></attributes></profile>"
+        ).encode("latin-1"),
+    ),
+    Case(
+        "a byte-order mark",
+        f'\ufeff{{"attributes": [{_KNOWN}]}}',
+        f"\ufeff<profile><attributes>{_KNOWN_XML}</attributes></profile>",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", WRITTEN, ids=lambda case: case.name)
+def test_xml_is_read_as_its_json_twin(case: Case, pair: Twins) -> None:
+    before = pair.state()
+    xml = case.xml if isinstance(case.xml, bytes) else case.xml.encode()
+
+    answer = pair.write_raw("POST", PROFILES, case.json.encode(), xml)
+
+    assert answer.status == (400 if case.code else 200), answer
+    after = pair.state()
+    if case.code:
+        assert answer.body["code"] == case.code
+        assert after == before
