@@ -60,6 +60,7 @@ WRITTEN = [
     _many("a list of one under value", '"value": ["a"]', "<value><value>a</value></value>"),
     _many("an empty list", '"values": []', "<values/>"),
     _many("an empty list with a comment", '"values": []', "<values><!-- none --></values>"),
+    _many("an empty list on two lines", '"values": []', "<values>\n  </values>"),
     _many("a scalar for a list", '"values": "a"', "<values>a</values>"),
     _many("a text without a list", '"value": "a"', "<value>a</value>"),
     _many("an empty text in a list", '"values": [""]', "<values><value/></values>"),
@@ -76,6 +77,29 @@ WRITTEN = [
         '{"attributes": [], "attributes": []}',
         "<profile><attributes/><attributes/></profile>",
         "request.malformed",
+    ),
+    Case("a text for a document", '"x"', "<profile>x</profile>", "member.type"),
+    Case("a text for a list", '{"attributes": "x"}', "<profile><attributes>x</attributes></profile>", "member.type"),
+    Case(
+        "a text for an object in a list",
+        '{"attributes": ["x"]}',
+        "<profile><attributes><attribute>x</attribute></attributes></profile>",
+        "member.type",
+    ),
+    Case(
+        "a text for an object",
+        f'{{"attributes": [{_KNOWN}], "dataCollectionInformation": "x"}}',
+        (
+            f"<profile><attributes>{_KNOWN_XML}</attributes>"
+            "<dataCollectionInformation><![CDATA[x]]></dataCollectionInformation></profile>"
+        ),
+        "member.type",
+    ),
+    Case(
+        "an object for a list",
+        '{"attributes": {"emailAddress": "known@example.com"}}',
+        "<profile><attributes><emailAddress>known@example.com</emailAddress></attributes></profile>",
+        "member.type",
     ),
     Case(
         "ISO-8859-1",

@@ -193,5 +193,7 @@ def _mask(name: str, member: Any, owner: dict[str, Any], i: int) -> Any:
         if owner.get("code") == "request.malformed":
             # It says at what line and column of the body.
             return "masked"
-        return re.sub(r"(profileId[ =]|profile ')\d+", r"\1id", member.replace(TABLES[i], "{t}"))
+        # What a list is takes more words in XML.
+        text = member.replace(TABLES[i], "{t}").replace("a list: elements named in the singular", "a list")
+        return re.sub(r"(profileId[ =]|profile ')\d+", r"\1id", text)
     return _masked(member, i)

@@ -184,7 +184,7 @@ def _union(types: tuple[inspect.Type, ...], coerce: str | None) -> Read:
 def _list(read_item: Read) -> Read:
     def read_list(value: Any, path: Path, context: _Context) -> Any:
         if not isinstance(value, list):
-            context.wrong(path, "a list")
+            context.wrong(path, "a list: elements named in the singular" if context.from_xml else "a list")
             return []
         return [read_item(item, (*path, index), context) for index, item in enumerate(value)]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - plain documents
 

@@ -76,7 +76,7 @@ def decode(body: bytes, type_: type[msgspec.Struct], root: str, charset: str | N
     if _is_only_list(type_, root) and isinstance(info, inspect.StructType):
         member = next(field for field in info.fields if field.encode_name == root)
         return {root: _value(element, member.type)}
-    return _struct(element, info)
+    return _value(element, info)
 
 
 def encode(value: msgspec.Struct, root: str) -> bytes:
@@ -132,14 +132,26 @@ def _value(element: Element, type_: inspect.Type) -> Any:
     if isinstance(inner, inspect.UnionType):
         inner = next((t for t in map(shapes.plain, inner.types) if not isinstance(t, inspect.NoneType)), inner)
     match inner:
+        case inspect.StructType() | inspect.ListType() | inspect.VarTupleType() | inspect.DictType() if _is_text(element):
+            return element.text
         case inspect.StructType():
             return _struct(element, inner)
         case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
-            return [_value(child, item) for child in _items(element)]
+            return [_value(child, item) for child in element] if _is_list(element) else _untyped(element)
         case inspect.DictType(value_type=item):
             return {child.get("name") or "": _value(child, item) for child in _items(element)}
         case _:
             return _untyped(element)
+
+
+def _is_text(element: Element) -> bool:
+    """Whether there is a text and nothing else; blanks between the tags of a wrapper are none."""
+    return len(element) == 0 and bool(element.text and element.text.strip())
+
+
+def _is_list(element: Element) -> bool:
+    wanted = singular(_name(element))
+    return all(_name(child) == wanted for child in element)
 
 
 def _items(element: Element) -> list[Element]:
@@ -174,8 +186,8 @@ def _untyped(element: Element) -> Any:
     name = _name(element)
     if len(element) == 0:
         is_wrapper = name != singular(name)
-        return [] if is_wrapper and not element.text else element.text or ""
-    if all(_name(child) == singular(name) for child in element):
+        return [] if is_wrapper and not _is_text(element) else element.text or ""
+    if _is_list(element):
         return [_untyped(child) for child in element]
     return {_name(child): _untyped(child) for child in element}
 
