@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.formats import XSI
-from tests.support.twins import ENTITY, Twins
+from tests.support.twins import ENTITY, KNOWN_ID, Twins
 
 PROFILES = ENTITY + "/table/{t}/profile"
 _KNOWN = '{"name": "emailAddress", "value": "known@example.com"}'
@@ -129,3 +129,21 @@ def test_xml_is_read_as_its_json_twin(case: Case, pair: Twins) -> None:
     if case.code:
         assert answer.body["code"] == case.code
         assert after == before
+
+
+NOTHING = [
+    ("nothing", "", ""),
+    ("blanks", " \n", " \n"),
+    ("null", "null", f'<subscription xmlns:xsi="{XSI}" xsi:nil="true"/>'),
+    ("an empty list", "[]", "<subscription/>"),
+    ("an empty object, written wide", "{ }", "<subscription>\n</subscription>"),
+]
+
+
+@pytest.mark.parametrize(("json", "xml"), [case[1:] for case in NOTHING], ids=[case[0] for case in NOTHING])
+def test_a_body_that_says_nothing_is_no_body(json: str, xml: str, pair: Twins) -> None:
+    answer = pair.write_raw("POST", f"{PROFILES}/{KNOWN_ID}/subscription/Weekly%20offers", json.encode(), xml.encode())
+
+    assert answer.status == 200, answer
+    assert answer.body["subscribe"] == "true"
+    pair.state()

@@ -19,8 +19,8 @@ from tabellion.platform.http.problems import BodyTooLarge, RightMissing
 from tabellion.platform.http.query import Query
 
 Body = AsyncGenerator[bytes]
-# Bodies that say "nothing": integrations send them where no body is needed.
-_NOTHING = frozenset({b"", b"null", b"[]", b"{}"})
+# Documents that say "nothing", as no body does: integrations send them where none is needed.
+_NOTHING = (None, [], {})
 
 
 class Gatekeeper(Protocol):
@@ -164,17 +164,20 @@ async def _read(body: Body, limit: int) -> bytes:
 def _decode(call: Call, exchange: Exchange, raw: bytes) -> tuple[Any, list[str]]:
     if call.body is None:
         return None, []
-    if raw.strip() in _NOTHING and call.body_optional:
+    if call.body_optional and not raw.strip():
         return None, []
     content_type = exchange.headers.get("content-type")
     form = negotiation.request_format(content_type, has_body=bool(raw), version=call.version)
-    reader = shapes.reader(call.body)
+    document: object
     if form != "xml":
-        return reader.read(json_codec.decode(raw))
-    charset = negotiation.charset(content_type)
-    if call.xml_decode is not None:
-        return reader.read(call.xml_decode(raw, charset), from_xml=True)
-    return reader.read(xml_codec.decode(raw, call.body, call.body_root, charset), from_xml=True)
+        document = json_codec.decode(raw)
+    elif call.xml_decode is not None:
+        document = call.xml_decode(raw, negotiation.charset(content_type))
+    else:
+        document = xml_codec.decode(raw, call.body, call.body_root, negotiation.charset(content_type))
+    if call.body_optional and document in _NOTHING:
+        return None, []
+    return shapes.reader(call.body).read(document, from_xml=form == "xml")
 
 
 def _placeholders(segments: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
