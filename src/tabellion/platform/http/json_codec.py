@@ -60,8 +60,8 @@ def decode(body: bytes) -> Any:
         raise _fault(error, text) from None
     except _DuplicateMember as error:
         raise _duplicate(error.name, text) from None
-    except ValueError:
-        # Python refuses integers of more than 4300 digits.
+    except (ValueError, ArithmeticError):
+        # Python refuses integers of more than 4300 digits, and exponents of more than 17.
         raise JsonSyntax("a number has too many digits") from None
     if b"\\u" in body:
         _check_texts(document)
