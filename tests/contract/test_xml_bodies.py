@@ -30,6 +30,16 @@ def _text(name: str, json: str, xml: str) -> Case:
     )
 
 
+def _number(name: str, number: str, code: str) -> Case:
+    """A value of the attribute `oneNUMBER`, written the same in both formats."""
+    return Case(
+        name,
+        f'{{"attributes": [{_KNOWN}, {{"name": "oneNUMBER", "value": {number}}}]}}',
+        f"<profile><attributes>{_KNOWN_XML}<attribute><name>oneNUMBER</name><value>{number}</value></attribute></attributes></profile>",
+        code,
+    )
+
+
 def _many(name: str, json: str, xml: str) -> Case:
     """The `values` or the `value` of the attribute `manySTRING`."""
     return Case(
@@ -78,6 +88,11 @@ WRITTEN = [
         "<profile><attributes/><attributes/></profile>",
         "request.malformed",
     ),
+    _number("an exponent", "1e3", ""),
+    _number("many digits", "1" * 61, "attribute.value"),
+    _number("many digits after the point", "0." + "1" * 61, "attribute.value"),
+    _number("many zeros after the point", "2." + "0" * 61, ""),
+    _number("a large exponent", "1e9999", "attribute.value"),
     Case("a text for a document", '"x"', "<profile>x</profile>", "member.type"),
     Case("a text for a list", '{"attributes": "x"}', "<profile><attributes>x</attributes></profile>", "member.type"),
     Case(

@@ -1,7 +1,7 @@
 """INTEGER (32 bit), LONG (64 bit) and NUMBER (exact decimal, `.` is the only decimal separator)."""
 
 import re
-from decimal import Context, Decimal
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from tabellion.features.tables.types.base import BadValue, ValueType
@@ -11,7 +11,7 @@ MAX_INTEGER_DIGITS = 30
 MAX_FRACTION_DIGITS = 20
 # The usual context would round to 28 digits.
 _EXACT = Context(prec=MAX_INTEGER_DIGITS + MAX_FRACTION_DIGITS)
-_NUMBER = re.compile(r"[+-]?(\d{1,60}(\.\d{0,60})?|\.\d{1,60})([eE][+-]?\d{1,3})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def as_decimal(value: Any, expected: str) -> Decimal | None:
@@ -26,7 +26,11 @@ def as_decimal(value: Any, expected: str) -> Decimal | None:
             return None
         if not _NUMBER.fullmatch(value):
             raise BadValue(f"expects {expected}")
-        value = Decimal(value)
+        try:
+            value = Decimal(value)
+        except InvalidOperation:
+            # The exponent alone has more than 17 digits.
+            raise BadValue(f"expects {expected}") from None
     number = Decimal(value) if isinstance(value, int) else value
     if not number.is_finite():
         raise BadValue(f"expects {expected}")
