@@ -40,6 +40,23 @@ def _number(name: str, number: str, code: str) -> Case:
     )
 
 
+def _flag(flag: str, code: str = "") -> Case:
+    """A choice for a subscription and a BOOLEAN, written the same in both formats."""
+    return Case(
+        f"the flag {flag}",
+        (
+            f'{{"attributes": [{_KNOWN}, {{"name": "oneBOOLEAN", "value": {flag}}}],'
+            f' "subscriptions": [{{"name": "Newsletter", "subscribe": {flag}}}]}}'
+        ),
+        (
+            f"<profile><attributes>{_KNOWN_XML}<attribute><name>oneBOOLEAN</name><value>{flag}</value></attribute></attributes>"
+            f"<subscriptions><subscription><name>Newsletter</name><subscribe>{flag}</subscribe></subscription></subscriptions>"
+            "</profile>"
+        ),
+        code,
+    )
+
+
 def _many(name: str, json: str, xml: str) -> Case:
     """The `values` or the `value` of the attribute `manySTRING`."""
     return Case(
@@ -93,6 +110,8 @@ WRITTEN = [
     _number("many digits after the point", "0." + "1" * 61, "attribute.value"),
     _number("many zeros after the point", "2." + "0" * 61, ""),
     _number("a large exponent", "1e9999", "attribute.value"),
+    *(_flag(flag) for flag in ("true", "false", "1", "0", "1.0", "0.0", "10e-1")),
+    *(_flag(flag, "member.type") for flag in ("2", "1.5", "-1", "1e9999")),
     Case("a text for a document", '"x"', "<profile>x</profile>", "member.type"),
     Case("a text for a list", '{"attributes": "x"}', "<profile><attributes>x</attributes></profile>", "member.type"),
     Case(

@@ -5,6 +5,7 @@ A reader is compiled once per struct type from `msgspec.inspect`. Extras in a fi
 `{"coerce": "text"}` numbers and booleans taken as text; `{"json_only": True}` left out of XML answers.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
@@ -18,6 +19,7 @@ from tabellion.kit.problem import FieldError, Invalid
 T = TypeVar("T", bound=msgspec.Struct)
 Path = tuple[Any, ...]
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _MAX_DIGITS = 40
 
 
@@ -218,7 +220,11 @@ def _flag(*, nullable: bool) -> Read:
             return None
         if isinstance(value, bool):
             return value
-        found = _FLAGS.get(value.lower()) if isinstance(value, str) else _bit(_whole(value))
+        if isinstance(value, str):
+            text = value.strip().lower()
+            found = _FLAGS.get(text, _bit(_whole(_number(text))))
+        else:
+            found = _bit(_whole(value))
         if found is None:
             context.wrong(path, "true or false")
         return found
@@ -289,8 +295,10 @@ def _whole(value: Any) -> int | None:
 
 
 def _number(text: str) -> Decimal | None:
+    """The number that a text is in JSON's grammar, but for zeros in front."""
+    if not _NUMBER.fullmatch(text.strip()):
+        return None
     try:
-        number = Decimal(text.strip())
+        return Decimal(text.strip())
     except ArithmeticError:
         return None
-    return number if number.is_finite() else None

@@ -1,27 +1,24 @@
 """BOOLEAN: true and false, as integrations write them."""
 
-from decimal import Decimal
 from typing import Any
 
 from tabellion.features.tables.types.base import BadValue, ValueType
+from tabellion.features.tables.types.number import as_decimal
 
-_TEXTS = {"true": True, "false": False, "1": True, "0": False}
+_WORDS = {"true": True, "false": False}
 
 
 def parse(value: Any, zone: Any) -> bool | None:
-    """True, false, their texts in any case, 1 and 0; null for the empty string."""
+    """True, false, their texts in any case, the numbers 1 and 0 and their texts; null for the empty string."""
     del zone
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str):
-        text = value.strip().lower()
-        if not text:
-            return None
-        if text in _TEXTS:
-            return _TEXTS[text]
-    elif isinstance(value, int | Decimal) and Decimal(value).is_finite() and value in {0, 1}:
-        return value == 1
-    raise BadValue("expects true or false")
+    if isinstance(value, str) and (word := value.strip().lower()) in _WORDS:
+        return _WORDS[word]
+    number = as_decimal(value, "true or false")
+    if number is not None and number not in {0, 1}:
+        raise BadValue("expects true or false")
+    return None if number is None else number == 1
 
 
 def _text(value: Any) -> str:
