@@ -112,6 +112,30 @@ WRITTEN = [
     _number("a large exponent", "1e9999", "attribute.value"),
     *(_flag(flag) for flag in ("true", "false", "1", "0", "1.0", "0.0", "10e-1")),
     *(_flag(flag, "member.type") for flag in ("2", "1.5", "-1", "1e9999")),
+    Case(
+        "numbers for texts",
+        (
+            f'{{"attributes": [{_KNOWN}], "subscriptions": [{{"name": "Newsletter", "subscribe": 0}}],'
+            ' "segmentations": [{"name": "Floor", "category": 2}, {"belongs": 1, "segmentation": {"name": "Vip", "category": true}}],'
+            ' "dataCollectionInformation": {"source": 12, "way": 2.50}}'
+        ),
+        (
+            f"<profile><attributes>{_KNOWN_XML}</attributes>"
+            "<subscriptions><subscription><name>Newsletter</name><subscribe>0</subscribe></subscription></subscriptions>"
+            "<segmentations><segmentation><name>Floor</name><category>2</category></segmentation><segmentation><belongs>1</belongs>"
+            "<segmentation><name>Vip</name><category>true</category></segmentation></segmentation></segmentations>"
+            "<dataCollectionInformation><source>12</source><way>2.50</way></dataCollectionInformation></profile>"
+        ),
+    ),
+    Case(
+        "numbers for names",
+        '{"attributes": [{"name": 12, "value": 1}], "segmentations": [{"name": 1e3}]}',
+        (
+            "<profile><attributes><attribute><name>12</name><value>1</value></attribute></attributes>"
+            "<segmentations><segmentation><name>1000</name></segmentation></segmentations></profile>"
+        ),
+        "attribute.mandatory",
+    ),
     Case("a text for a document", '"x"', "<profile>x</profile>", "member.type"),
     Case("a text for a list", '{"attributes": "x"}', "<profile><attributes>x</attributes></profile>", "member.type"),
     Case(

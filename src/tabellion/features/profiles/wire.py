@@ -17,21 +17,23 @@ from tabellion.features.tables import (
 )
 
 Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
+# XML knows no numbers, so a text that looks like one is a text there: the same document in JSON is taken as well.
+Text = Annotated[str, Meta(extra={"coerce": "text"})]
 AnyValue = Annotated[Any, Meta(description="a value of the attribute's type, or null")]
 
 
 class CollectionIn(msgspec.Struct):
     """Where the data was collected; kept with each change of consent."""
 
-    source: str | None = None
-    way: str | None = None
-    date: Annotated[str | None, Meta(description="dd/MM/yyyy HH:mm:ss, yyyy-MM-dd HH:mm:ss or ISO 8601")] = None
+    source: Text | None = None
+    way: Text | None = None
+    date: Annotated[Text | None, Meta(description="dd/MM/yyyy HH:mm:ss, yyyy-MM-dd HH:mm:ss or ISO 8601")] = None
 
 
 class AttributeIn(msgspec.Struct):
     """One attribute: `value`, or `values` for a multi-valued one."""
 
-    name: str
+    name: Text
     value: AnyValue | UnsetType = UNSET
     values: Annotated[Any, Meta(description="the list of a multi-valued attribute")] | UnsetType = UNSET
 
@@ -39,22 +41,22 @@ class AttributeIn(msgspec.Struct):
 class SubscriptionIn(msgspec.Struct):
     """One choice."""
 
-    name: str
+    name: Text
     subscribe: Annotated[bool | None, Meta(extra={"coerce": "flag", "alias": "subscription"})]
 
 
 class SegmentationRef(msgspec.Struct):
     """The nested spelling of a segmentation."""
 
-    name: str
-    category: str | None = None
+    name: Text
+    category: Text | None = None
 
 
 class SegmentationIn(msgspec.Struct):
     """One membership: `name` and `category`, or `belongs` and `segmentation`."""
 
-    name: str | UnsetType = UNSET
-    category: str | None = None
+    name: Text | UnsetType = UNSET
+    category: Text | None = None
     belongs: Flag = True
     segmentation: SegmentationRef | UnsetType = UNSET
 

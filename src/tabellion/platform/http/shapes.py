@@ -21,6 +21,8 @@ Path = tuple[Any, ...]
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _MAX_DIGITS = 40
+# Larger numbers are written with their exponent, lest a few characters become a million.
+_MAX_SHOWN_DIGITS = 255
 
 
 class Unreadable(Invalid):
@@ -255,9 +257,9 @@ def _text(value: Any, path: Path, context: _Context) -> Any:
 def _text_coerced(value: Any, path: Path, context: _Context) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | Decimal):
-        return str(value)
-    return _text(value, path, context)
+    if isinstance(value, Decimal) and abs(value.adjusted()) <= _MAX_SHOWN_DIGITS:
+        return format(value, "f")
+    return str(value) if isinstance(value, int | Decimal) else _text(value, path, context)
 
 
 def _bool(value: Any, path: Path, context: _Context) -> Any:
