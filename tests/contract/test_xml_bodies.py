@@ -66,6 +66,14 @@ def _many(name: str, json: str, xml: str) -> Case:
     )
 
 
+def _nested(levels: int, code: str) -> Case:
+    """A value that makes the document so many levels deep; the body, its list and the attribute are the first three."""
+    inner = levels - 3
+    return _text(
+        f"{levels} levels", "[" * inner + "1" + "]" * inner, "<value>" * (inner + 1) + "1" + "</value>" * (inner + 1)
+    )._replace(code=code)
+
+
 WRITTEN = [
     _text("character data", '"a < b & c"', "<value><![CDATA[a < b & c]]></value>"),
     _text("pieces of character data", '"a]]>b"', "<value><![CDATA[a]]]]><![CDATA[>b]]></value>"),
@@ -136,6 +144,8 @@ WRITTEN = [
         ),
         "attribute.mandatory",
     ),
+    _nested(64, "attribute.type"),
+    _nested(65, "request.malformed"),
     Case("a text for a document", '"x"', "<profile>x</profile>", "member.type"),
     Case("a text for a list", '{"attributes": "x"}', "<profile><attributes>x</attributes></profile>", "member.type"),
     Case(

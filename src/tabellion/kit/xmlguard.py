@@ -7,6 +7,7 @@ attributes. Memory stays constant whatever the document holds.
 from typing import Any
 from xml.parsers import expat
 
+# Levels are elements that hold elements, as they are lists and objects in JSON.
 MAX_DEPTH = 64
 MAX_ELEMENTS = 100_000
 MAX_ATTRIBUTES = 64
@@ -42,7 +43,7 @@ class _Guard:
     def _start(self, _: str, attributes: dict[str, str]) -> None:
         self._depth += 1
         self._elements += 1
-        if self._depth > MAX_DEPTH:
+        if self._depth > MAX_DEPTH + 1:
             raise self.refuse(f"more than {MAX_DEPTH} levels of nesting")
         if self._elements > MAX_ELEMENTS:
             raise self.refuse(f"more than {MAX_ELEMENTS:,} elements")
