@@ -149,6 +149,12 @@ WRITTEN = [
     Case("a text for a document", '"x"', "<profile>x</profile>", "member.type"),
     Case("a text for a list", '{"attributes": "x"}', "<profile><attributes>x</attributes></profile>", "member.type"),
     Case(
+        "a no-break space for a list",
+        '{"attributes": "\u00a0"}',
+        "<profile><attributes>&#160;</attributes></profile>",
+        "member.type",
+    ),
+    Case(
         "a text for an object in a list",
         '{"attributes": ["x"]}',
         "<profile><attributes><attribute>x</attribute></attributes></profile>",

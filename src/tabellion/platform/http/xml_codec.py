@@ -24,6 +24,8 @@ _NIL: Final = f"{{{_XSI}}}nil"
 _DECLARATION = re.compile(rb"""^\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["'][^>]*\?>""")
 _ANY_DECLARATION = re.compile(r"^\s*<\?xml\s[^>]*\?>")
 _ENCODINGS = {"utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "ascii", "iso-8859-1": "latin-1", "latin1": "latin-1"}
+# White space of XML 1.0; a no-break space is a text.
+_BLANKS = " \t\r\n"
 # What XML 1.0 cannot carry, even escaped.
 _UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # The members that are lists or maps, and the element of each (contract, section 5, rule 3).
@@ -146,7 +148,7 @@ def _value(element: Element, type_: inspect.Type) -> Any:
 
 def _is_text(element: Element) -> bool:
     """Whether there is a text and nothing else; blanks between the tags of a wrapper are none."""
-    return len(element) == 0 and bool(element.text and element.text.strip())
+    return len(element) == 0 and bool(element.text and element.text.strip(_BLANKS))
 
 
 def _is_list(element: Element) -> bool:
