@@ -54,7 +54,7 @@ def limited_user_key(tenants: Tenants, tenant: Tenant) -> str:
 
 @pytest.fixture(scope="module")
 def twins(tenants: Tenants, client: httpx.Client, worker_database_url: str) -> Iterator[Twins]:
-    """Two tables of one structure with one profile each, for properties: whoever uses them resets them."""
+    """Two tables of one structure with two profiles each, for properties: whoever uses them resets them."""
     with psycopg.connect(worker_database_url, autocommit=True) as database:
         yield Twins(tenants.create(client, table=False), database)
 

@@ -12,9 +12,10 @@ from tests.support.tenant import Tenant
 JSON, XML = "application/json", "application/xml"
 ENTITY = "/v4/entity/hotels"
 TABLES = ("InJson", "InXml")
-# Stands in documents and paths for the id of the profile that both tables have at first.
+# Stands in documents and paths for the id of the first profile of each table.
 KNOWN_ID = "{known}"
-_NOTHING = object()
+# No body at all.
+NOTHING: Any = object()
 _TECHNICAL = {"profileId", "creationMoment", "updateMoment"}
 
 
@@ -67,6 +68,16 @@ KNOWN: dict[str, Any] = {
     "segmentations": [{"name": "Loyalty", "category": "Gold"}],
 }
 
+OTHER: dict[str, Any] = {
+    "attributes": [
+        {"name": "emailAddress", "value": "other@example.com"},
+        {"name": "lastName", "value": ""},
+        {"name": "cardNumber", "value": "K-2"},
+        {"name": "memberNumber", "value": 2},
+    ],
+    "segmentations": [{"name": "Vip"}],
+}
+
 
 class Answer(NamedTuple):
     """What came back, without what must differ: ids, moments, names of tables, places in bytes."""
@@ -78,7 +89,7 @@ class Answer(NamedTuple):
 
 
 class Twins:
-    """Two tables of one structure, with one profile each, in a licence without limits."""
+    """Two tables of one structure, with two profiles each, in a licence without limits."""
 
     def __init__(self, tenant: Tenant, database: psycopg.Connection[Any]) -> None:
         self._tenant = tenant
@@ -96,29 +107,31 @@ class Twins:
         self._restore = self._make_known()
 
     def _make_known(self) -> str:
-        """One profile in each table, and the statements that come back to this state."""
+        """Two profiles in each table, and the statements that come back to this state."""
         kept = [(f"{self._schema}.p{number}", f"kept{number}") for number in self._ids]
         kept.append((f"{self._schema}.consent", "kept_consent"))
         for name in TABLES:
-            made = self._tenant.json("POST", f"{ENTITY}/table/{name}/profile", KNOWN)
-            assert made.status_code == 201, made.text
-            self._known.append(made.json()["profileId"])
+            for document in (KNOWN, OTHER):
+                made = self._tenant.json("POST", f"{ENTITY}/table/{name}/profile", document)
+                assert made.status_code == 201, made.text
+                if document is KNOWN:
+                    self._known.append(made.json()["profileId"])
         self._database.execute(";".join(f"CREATE TEMP TABLE {copy} AS TABLE {table}" for table, copy in kept))
         return ";".join(
             f"DELETE FROM {table}; INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE {copy}" for table, copy in kept
         )
 
     def reset(self) -> None:
-        """Both tables as they were at first: with one profile, `KNOWN`."""
+        """Both tables as they were at first: with two profiles, `KNOWN` and `OTHER`."""
         self._database.execute(self._restore)
 
     def write(
-        self, method: str, path: str, document: Any = _NOTHING, *, root: str = "profile", style: Style = PLAIN,
+        self, method: str, path: str, document: Any = NOTHING, *, root: str = "profile", style: Style = PLAIN,
         crossed: bool = False,
     ) -> Answer:  # fmt: skip
         """One call to each table; the answers must be equivalent. `crossed`: each answers in the other's format."""
         bodies: tuple[bytes, bytes] = (b"", b"")
-        if document is not _NOTHING:
+        if document is not NOTHING:
             own, other = (_named(document, known) for known in self._known)
             bodies = (as_json(own), as_xml(other, root, style))
         return self.write_raw(method, path, *bodies, crossed=crossed)
@@ -189,6 +202,9 @@ def _masked(value: Any, i: int) -> Any:
 def _mask(name: str, member: Any, owner: dict[str, Any], i: int) -> Any:
     if name in {"profileId", "id", "moment"} and isinstance(member, str):
         return "masked"
+    if name == "name" and "subscriptions" in owner:
+        # A table's structure.
+        return member.replace(TABLES[i], "{t}")
     if name == "message" and isinstance(member, str):
         if owner.get("code") == "request.malformed":
             # It says at what line and column of the body.
