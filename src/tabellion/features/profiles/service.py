@@ -14,6 +14,7 @@ from tabellion.features.profiles.errors import (
     SubscriptionUnknown,
 )
 from tabellion.features.profiles.model import Change, Choice, Collection, Consent, Profile, Written
+from tabellion.features.profiles.news import SUBJECT
 from tabellion.features.profiles.reading import Reader, membership
 from tabellion.features.profiles.sql import Shape
 from tabellion.features.tables import (
@@ -28,7 +29,7 @@ from tabellion.features.tables import (
 )
 from tabellion.features.tables.filters import Condition, Listing, Reference, parse_reference
 from tabellion.kit.problem import FieldError, Invalid, invalid
-from tabellion.platform import audit
+from tabellion.platform import audit, outbox
 from tabellion.platform.database.errors import Unavailable
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.etag import require_match, tags
@@ -200,7 +201,10 @@ async def delete(call: Incoming, table: ProfileTable) -> None:
     reference = _reference(call, table)
     expected = _expected_moments(call, table)
     parameters = {"key": reference.value, "now": call.now, "expected": expected} | audit.values(call)
-    row = await store.delete(call.db, table, reference.attribute, parameters, expected=expected is not None)
+    listened = await _listened(call, table)
+    row = await store.delete(
+        call.db, table, reference.attribute, parameters, expected=expected is not None, listened=listened
+    )
     if not row.current:
         raise store.StaleDefinition
     if row.deleted_id is None:
@@ -288,10 +292,11 @@ async def _write(  # noqa: PLR0913 - one statement serves all writes
     parameters |= {f"v{a.number}": value for a, value in (*change.values, *initial)}
     parameters |= {f"c{s.number}": value for s, value in change.choices}
     parameters |= {f"m{g.number}": value for g, value in change.memberships}
+    listened = await _listened(call, table)
     taken: Attribute | None = None
     for _ in range(_ATTEMPTS):
         try:
-            row = await store.write(call.db, table, shape, parameters)
+            row = await store.write(call.db, table, shape, parameters, listened=listened)
         except store.Taken as error:
             taken = error.attribute
             continue
@@ -318,6 +323,13 @@ async def _write(  # noqa: PLR0913 - one statement serves all writes
             errors=[FieldError("attributes", "attribute.notUnique", f"another profile owns this '{taken.name}'")],
         )
     raise Unavailable("too many calls change this profile at once; repeat in a moment")
+
+
+async def _listened(call: Incoming, table: ProfileTable) -> frozenset[str]:
+    """The types of events of the table that somebody listens to: nobody, mostly."""
+    caller = call.caller
+    known = await outbox.interests(call.db, caller.licence_id, caller.catalogue_version)
+    return known.get((SUBJECT, str(table.id)), outbox.NOBODY)
 
 
 def _expected_moments(call: Incoming, table: ProfileTable) -> list[datetime] | None:

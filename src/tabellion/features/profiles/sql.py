@@ -1,15 +1,18 @@
 """The SQL of one profile table, composed once per version of its definition.
 
 Identifiers are made of integers only (`l7.p31`, `a4`); values are always bound. A write is one statement, whatever it
-carries: it finds the profile, changes or creates it, adds to the consent history and to the audit trail, all or none.
+carries: it finds the profile, changes or creates it, adds to the consent history and to the audit trail, and puts the news
+of it into the outbox where somebody listens (`news.py`), all or none.
 """
 # ruff: noqa: S608 - every identifier here is composed of integers of our own; see the module's docstring
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from tabellion.features.profiles import news
 from tabellion.features.tables import Attribute, ProfileTable, column_cast, is_email
 from tabellion.platform import audit
+from tabellion.platform.outbox import NOBODY
 
 
 class Shape(NamedTuple):
@@ -55,9 +58,9 @@ class TableSql:
         ]
         self.select = f"SELECT {', '.join(columns)} FROM {self.relation} t WHERE "
         self.count = f"SELECT count(*) FROM {self.relation} t WHERE "
-        self._writes: dict[Shape, bytes] = {}
+        self._writes: dict[tuple[Shape, frozenset[str]], bytes] = {}
         self._reads: dict[int, bytes] = {}
-        self._deletes: dict[tuple[int, bool], bytes] = {}
+        self._deletes: dict[tuple[int, bool, bool], bytes] = {}
 
     def read(self, attribute: Attribute | None) -> bytes:
         """One profile by its id (parameter `key`), or by a unique attribute."""
@@ -66,25 +69,32 @@ class TableSql:
             self._reads[number] = f"{self.select}{self._equals(attribute, 'key')}".encode()
         return self._reads[number]
 
-    def write(self, shape: Shape) -> bytes:
-        """The statement of a create, an update or both; see `_compose_write` for its parameters and its row."""
-        if shape not in self._writes:
-            self._writes[shape] = self._compose_write(shape).encode()
-        return self._writes[shape]
+    def write(self, shape: Shape, listened: frozenset[str] = NOBODY) -> bytes:
+        """The statement of a create, an update or both; see `_compose_write` for its parameters and its row.
 
-    def delete(self, attribute: Attribute | None, *, expected: bool) -> bytes:
-        """Delete one profile (parameter `key`) with its consent history; `expected` as in `Shape`.
+        `listened`: the event types that somebody listens to.
+        """
+        kind = (shape, listened)
+        if kind not in self._writes:
+            self._writes[kind] = self._compose_write(shape, listened).encode()
+        return self._writes[kind]
+
+    def delete(self, attribute: Attribute | None, *, expected: bool, listened: frozenset[str] = NOBODY) -> bytes:
+        """Delete one profile (parameter `key`) with its consent history; `expected` as in `Shape`, `listened` as in `write`.
 
         Row: whether the definition is current, the profile's last change, the id if it was deleted.
         """
-        kind = (attribute.number if attribute else 0, expected)
+        told = news.DELETE in listened
+        kind = (attribute.number if attribute else 0, expected, told)
         if kind not in self._deletes:
+            unique = "".join(f", t.{column}" for column in news.unique_columns(self._table)) if told else ""
+            event = f"\n{news.of_delete(self._table)}," if told else ""
             self._deletes[kind] = f"""
 WITH {self._guard},
 old AS MATERIALIZED (
     SELECT t.id, t.updated_at FROM {self.relation} t
     WHERE {self._equals(attribute, "key")} AND EXISTS (SELECT FROM guard) FOR UPDATE),
-gone AS (DELETE FROM {self.relation} t USING old WHERE t.id = old.id{_expected(expected)} RETURNING t.id),
+gone AS (DELETE FROM {self.relation} t USING old WHERE t.id = old.id{_expected(expected)} RETURNING t.id{unique}),{event}
 consents AS (DELETE FROM {self.consent} c USING gone WHERE c.table_id = {self._table.id:d} AND c.profile_id = gone.id),
 {self._audit("gone")}
 SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM gone)""".encode()
@@ -102,7 +112,7 @@ SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM
         """The ids that unique attributes lead to; parameters `k0`, `k1`, ..."""
         return self._found(matches, by_id=False).encode()
 
-    def _compose_write(self, shape: Shape) -> str:
+    def _compose_write(self, shape: Shape, listened: frozenset[str]) -> str:
         """Parameters: `now`, `expected` (moments), `k<i>` and `id` (matches), `v<n>` (values), `c<n>` (choices), `m<n>`
         (memberships), `source`, `way`, `collected_at` with choices, and the audit's. What is known beforehand is part of
         the statement: each parameter costs both the process and the database.
@@ -128,6 +138,7 @@ SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM
         names = "".join(f", {column}" for column in inserted)
         values = "".join(f", {value}" for value in inserted.values())
         kept = "".join(f", t.{column}" for column in new)
+        told = news.of_write(self._table, tuple(new), tuple(f"a{n:d}" for n in shape.initial), listened)
         may_create, may_update = ("true" if may else "false" for may in (shape.may_create, shape.may_update))
         return f"""
 WITH {self._guard},
@@ -140,14 +151,14 @@ changed AS (
     UPDATE {self.relation} t
     SET {", ".join(sets)}
     FROM old WHERE t.id = old.id AND {may_update}{_expected(shape.expected)} AND ({changed})
-    RETURNING t.id),
+    RETURNING t.id{told.returned("t.")}),
 created AS (
     INSERT INTO {self.relation} (created_at, updated_at{names})
     SELECT %(now)s::timestamptz, %(now)s::timestamptz{values} FROM target
     WHERE matches = 0 AND {may_create} AND EXISTS (SELECT FROM guard)
-    RETURNING id),
+    RETURNING id{told.returned("")}),
 written AS (SELECT id FROM changed UNION ALL SELECT id FROM created),
-{self._consent(shape)}{self._audit("written")}
+{told.event}{self._consent(shape)}{self._audit("written")}
 SELECT EXISTS (SELECT FROM guard), target.matches, target.id, (SELECT updated_at FROM old),
     (SELECT id FROM changed), (SELECT id FROM created) FROM target"""
 

@@ -83,17 +83,25 @@ async def find(db: Database, table: ProfileTable, matches: Sequence[tuple[Attrib
     return [row[0] for row in await _run(db, table, sql_of(table).find([a for a, _ in matches]), parameters)]
 
 
-async def write(db: Database, table: ProfileTable, shape: Shape, parameters: Mapping[str, Any]) -> WriteRow:
-    """Run a write. Raises `Taken` and `StaleDefinition`."""
-    rows = await _run(db, table, sql_of(table).write(shape), parameters)
+async def write(
+    db: Database, table: ProfileTable, shape: Shape, parameters: Mapping[str, Any], *, listened: frozenset[str]
+) -> WriteRow:
+    """Run a write, which tells of itself where somebody listens. Raises `Taken` and `StaleDefinition`."""
+    rows = await _run(db, table, sql_of(table).write(shape, listened), parameters)
     return WriteRow(*rows[0])
 
 
 async def delete(
-    db: Database, table: ProfileTable, attribute: Attribute | None, parameters: Mapping[str, Any], *, expected: bool
+    db: Database,
+    table: ProfileTable,
+    attribute: Attribute | None,
+    parameters: Mapping[str, Any],
+    *,
+    expected: bool,
+    listened: frozenset[str],
 ) -> DeleteRow:
-    """Run a delete. Raises `StaleDefinition`."""
-    rows = await _run(db, table, sql_of(table).delete(attribute, expected=expected), parameters)
+    """Run a delete, which tells of itself where somebody listens. Raises `StaleDefinition`."""
+    rows = await _run(db, table, sql_of(table).delete(attribute, expected=expected, listened=listened), parameters)
     return DeleteRow(*rows[0])
 
 

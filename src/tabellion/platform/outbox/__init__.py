@@ -1,0 +1,105 @@
+"""The outbox: news of a change, stored in the transaction of the change, for whoever listens.
+
+Writers ask `interests` (in memory, kept true by the licence's catalogue version) and write an event only where somebody
+listens. Those who listen `declare` it; the dispatcher takes the events out. Who writes and who listens is not known here: a
+subject is a kind and an id (`PROFILE_TABLE`, `31`), an event type is a word (`CREATE`).
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from tabellion.platform.database.versioned import VersionedCache
+
+Database = AsyncConnection[tuple[Any, ...]]
+_MAX_LICENCES_CACHED = 20_000
+# Rows of one block: large enough to cost nothing per row, small enough to be taken apart in one go.
+BLOCK_ROWS = 1000
+NOBODY: frozenset[str] = frozenset()
+
+# For writers that insert the event in the statement of the change: `INSERT INTO tabellion.outbox_event (COLUMNS) SELECT`.
+COLUMNS = "licence_id, subject_kind, subject_id, event_type, fields, data, occurred_at"
+_EMIT = (
+    "INSERT INTO tabellion.outbox_event (licence_id, subject_kind, subject_id, event_type, fields, data, occurred_at) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s)"
+)
+_WITHDRAW = """
+DELETE FROM tabellion.outbox_interest i WHERE licence_id = %(licence)s AND NOT EXISTS (
+    SELECT FROM unnest(%(kinds)s::text[], %(ids)s::text[], %(types)s::text[]) w (kind, id, type)
+    WHERE w.kind = i.subject_kind AND w.id = i.subject_id AND w.type = i.event_type)
+"""
+_DECLARE = """
+INSERT INTO tabellion.outbox_interest (licence_id, subject_kind, subject_id, event_type)
+SELECT DISTINCT %(licence)s::int, w.kind, w.id, w.type
+FROM unnest(%(kinds)s::text[], %(ids)s::text[], %(types)s::text[]) w (kind, id, type) ON CONFLICT DO NOTHING
+"""
+
+Subject = tuple[str, str]
+
+
+class Interest(NamedTuple):
+    """Somebody listens to one type of event of one subject."""
+
+    subject_kind: str
+    subject_id: str
+    event_type: str
+
+
+_cache: VersionedCache[tuple[str, int], Mapping[Subject, frozenset[str]]] = VersionedCache(_MAX_LICENCES_CACHED)
+
+
+async def interests(db: Database, licence_id: int, catalogue_version: int) -> Mapping[Subject, frozenset[str]]:
+    """The event types that somebody listens to, by subject; from the process's cache unless the catalogue has changed."""
+
+    async def load() -> Mapping[Subject, frozenset[str]]:
+        cursor = await db.execute(
+            "SELECT subject_kind, subject_id, array_agg(event_type) FROM tabellion.outbox_interest "
+            "WHERE licence_id = %s GROUP BY 1, 2",
+            (licence_id,),
+        )
+        return {(kind, subject): frozenset(types) for kind, subject, types in await cursor.fetchall()}
+
+    return await _cache.get((db.info.dbname, licence_id), catalogue_version, load)
+
+
+async def declare(db: Database, licence_id: int, wanted: Iterable[Interest]) -> None:
+    """Make `wanted` the whole of a licence's interests.
+
+    The caller's transaction must hold the licence's row and raise its catalogue version, so that two declarations follow
+    each other and every process hears of it.
+    """
+    listed = list(wanted)
+    parameters = {
+        "licence": licence_id,
+        "kinds": [i.subject_kind for i in listed],
+        "ids": [i.subject_id for i in listed],
+        "types": [i.event_type for i in listed],
+    }
+    await db.execute(_WITHDRAW, parameters)
+    await db.execute(_DECLARE, parameters)
+
+
+async def emit(
+    db: Database, licence_id: int, interest: Interest, data: Mapping[str, Any], now: datetime, *, fields: Iterable[str] = ()
+) -> None:
+    """Store one event in the caller's transaction; `data` is a JSON object. The caller has asked `interests`."""
+    row = (licence_id, *interest, list(fields) or None, Jsonb(dict(data)), now)
+    await db.execute(_EMIT, row)
+
+
+def insert_blocks(licence_id: int, interest: Interest, rows: str) -> str:
+    """The INSERT that stores the events of many rows, `BLOCK_ROWS` in a block; parameter `now`.
+
+    `rows` is a query of the columns `fields` (text[] or null) and `data` (jsonb). `interest` is made of our own words and
+    numbers, never of user text. May stand alone or in a WITH.
+    """
+    kind, subject, event_type = (part.replace("'", "''") for part in interest)
+    return f"""
+INSERT INTO tabellion.outbox_event ({COLUMNS}, rows)
+SELECT {licence_id:d}, '{kind}', '{subject}', '{event_type}', NULL,
+    jsonb_agg(jsonb_build_object('fields', n.fields, 'data', n.data)), %(now)s::timestamptz, count(*)
+FROM (SELECT r.fields, r.data, (row_number() OVER () - 1) / {BLOCK_ROWS:d} AS block FROM ({rows}) r) n
+GROUP BY n.block ORDER BY n.block"""  # noqa: S608 - numbers and words of our own
