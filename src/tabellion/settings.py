@@ -38,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     log_level: str = "info"
     audit_retention_days: int = 400
+    webhooks_allow_http: bool = False
+    webhooks_allow_private: bool = False
 
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ, **overrides: Any) -> "Settings":
@@ -89,10 +91,17 @@ HELP: dict[str, tuple[str, str]] = {
     "trusted_proxies": ("addresses of proxies whose X-Forwarded-For is believed, separated by commas", "addresses"),
     "log_level": ("least severe messages that are logged: debug, info, warning, error", "level"),
     "audit_retention_days": ("how long the audit trail is kept", "days"),
+    "webhooks_allow_http": ("webhooks may have targets that begin with http://", "true or false"),
+    "webhooks_allow_private": (
+        "webhooks may have targets in the server's own network, and the server itself",
+        "true or false",
+    ),
 }
 # In `//user:password@host`; an unescaped @ belongs to the password, as the driver reads it.
 _PASSWORD_OF_USER = re.compile(r"(://[^/:@?]*:)[^/?]*@")
 _PASSWORD_PARAMETER = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
+_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_SWITCHES = frozenset({"webhooks_allow_http", "webhooks_allow_private"})
 _NUMBERS = frozenset({"port", "workers", "connections", "max_body_bytes", "audit_retention_days"})
 
 
@@ -108,6 +117,10 @@ def _parse(field: str, text: str) -> Any:
             return int(text)
         except ValueError:
             raise SettingsError(f"{PREFIX}{field.upper()}: '{text}' is not a whole number") from None
+    if field in _SWITCHES:
+        if text.lower() not in _FLAGS:
+            raise SettingsError(f"{PREFIX}{field.upper()}: '{text}' is neither true nor false")
+        return _FLAGS[text.lower()]
     if field == "data_dir":
         return Path(text)
     if field == "trusted_proxies":
@@ -116,11 +129,13 @@ def _parse(field: str, text: str) -> Any:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return ",".join(value) if isinstance(value, tuple) else str(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - texts
 
 
 def _shown(value: Any) -> Any:
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         return value
     text = _PASSWORD_OF_USER.sub(r"\1***@", _text(value))
     return _PASSWORD_PARAMETER.sub(r"\1***", text)

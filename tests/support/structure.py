@@ -1,4 +1,4 @@
-"""Runs the calls of structure and profiles on a real database, without HTTP: what the pipeline does after the gate."""
+"""Runs calls on a real database, without HTTP: what the pipeline does after the gate."""
 
 import itertools
 import os
@@ -11,18 +11,17 @@ import pytest
 
 from tabellion.features import licences as use
 from tabellion.features.licences import find_caller
-from tabellion.features.profiles.endpoints import CALLS as PROFILE_CALLS
-from tabellion.features.tables.endpoints import CALLS as TABLE_CALLS
 from tabellion.kit.clock import utc_now
 from tabellion.kit.problem import Problem
 from tabellion.platform.database.pool import with_settings
 from tabellion.platform.http import json_codec, shapes
 from tabellion.platform.http.call import Answer, Incoming
 from tabellion.platform.http.query import Query
+from tabellion.server.calls import CALLS as ALL_CALLS
 from tests.support.tenant import TABLE
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
-CALLS = {call.id: call for call in (*PROFILE_CALLS, *TABLE_CALLS)}
+CALLS = {call.id: call for call in ALL_CALLS}
 RUNNING_EXAMPLE: dict[str, Any] = {
     "name": "Guests",
     "attributes": [

@@ -25,9 +25,9 @@ _LITTLE_DISK_BYTES = 2 * _GIGABYTE
 _CLOCK_DRIFT_S = 2.0
 # The first releases with the fixes for ZIP64 confusion and for e-mail headers.
 _PATCHED = {(3, 11): 15, (3, 12): 13, (3, 13): 12, (3, 14): 3}
-# Of an API process: the gate's connection. Of the job worker: its pool, its listener, and a job's own ones.
+# Of an API process: the gate's connection. Of the job worker: its pool, its listener, a job's own ones, the webhooks' one.
 _BESIDE_THE_POOL = 1
-_CONNECTIONS_OF_WORKER = 7
+_CONNECTIONS_OF_WORKER = 8
 _DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 _QUESTIONS = """
 SELECT clock_timestamp(), has_database_privilege(current_database(), 'CREATE'),

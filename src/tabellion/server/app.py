@@ -13,6 +13,7 @@ from tabellion.features.usage import Admission, Batcher, Gate
 from tabellion.kit.clock import utc_now
 from tabellion.kit.ids import request_id
 from tabellion.kit.problem import Problem
+from tabellion.platform import egress
 from tabellion.platform.database.errors import unavailable
 from tabellion.platform.database.pool import Pool, open_pool
 from tabellion.platform.http.call import Call
@@ -26,6 +27,7 @@ from tabellion.platform.http.query import Query
 from tabellion.platform.telemetry import flush, render_metrics, report
 from tabellion.server import operations
 from tabellion.server.calls import CALLS
+from tabellion.server.targets import webhook_policy
 from tabellion.settings import Settings
 
 _FORWARDED = "x-forwarded-for"
@@ -112,6 +114,7 @@ def client_address(scope: Any, headers: dict[str, str], trusted: frozenset[str])
 def create_app(settings: Settings | None = None) -> App:
     """The ASGI application of one API process."""
     settings = settings or Settings.load()
+    egress.allow(webhook_policy(settings))
     resources = Resources(settings)
     trusted = frozenset(settings.trusted_proxies)
     pipeline = Pipeline(resources, resources, clock=utc_now, max_body_bytes=settings.max_body_bytes, translate=translate)

@@ -1,4 +1,7 @@
-"""The job worker: registers the features' jobs and their schedules, and works until it is told to stop."""
+"""The job worker: registers the features' jobs and their schedules, and works until it is told to stop.
+
+The deliveries of webhooks run beside the jobs.
+"""
 
 import asyncio
 import logging
@@ -8,11 +11,14 @@ import psycopg
 from procrastinate import App
 
 from tabellion.features.usage import purge
+from tabellion.features.webhooks import Dispatcher, purge_dead
 from tabellion.kit.clock import utc_now
 from tabellion.platform import audit
+from tabellion.platform.egress import Client
 from tabellion.platform.jobs import app, rescue_stalled
 from tabellion.platform.telemetry import configure_logs
 from tabellion.server.child import STOP_WITHIN_S
+from tabellion.server.targets import webhook_policy
 from tabellion.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -40,6 +46,13 @@ def register(jobs: App, settings: Settings) -> None:
             rows = await audit.purge(db, before)
         _log.info("deleted %d rows of the audit trail older than %d days", rows, settings.audit_retention_days)
 
+    @jobs.periodic(cron="27 3 * * *")
+    @jobs.task(name="webhooks.purge", queueing_lock="webhooks.purge", pass_context=False)
+    async def purge_webhooks(timestamp: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+        async with await psycopg.AsyncConnection.connect(settings.database_url, autocommit=True) as db:
+            rows = await purge_dead(db, utc_now())
+        _log.info("deleted %d dead deliveries of webhooks", rows)
+
     @jobs.periodic(cron="47 3 * * *")
     @jobs.task(name="jobs.purge", queueing_lock="jobs.purge", pass_context=False)
     async def purge_jobs(timestamp: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
@@ -64,11 +77,17 @@ def run_worker(settings: Settings) -> None:
 async def _work(settings: Settings) -> None:
     jobs = app(settings.database_url)
     register(jobs, settings)
-    async with jobs.open_async():
-        await jobs.run_worker_async(
-            concurrency=_JOBS_AT_ONCE,
-            listen_notify=True,
-            # Failed jobs stay to be looked at; of those that worked nobody asks any more.
-            delete_jobs="successful",
-            shutdown_graceful_timeout=STOP_WITHIN_S - _FOR_CLOSING_S,
-        )
+    stop = asyncio.Event()
+    async with jobs.open_async(), Client(webhook_policy(settings)) as client:
+        deliveries = asyncio.create_task(Dispatcher(settings.database_url, client, utc_now).run(stop))
+        try:
+            await jobs.run_worker_async(
+                concurrency=_JOBS_AT_ONCE,
+                listen_notify=True,
+                # Failed jobs stay to be looked at; of those that worked nobody asks any more.
+                delete_jobs="successful",
+                shutdown_graceful_timeout=STOP_WITHIN_S - _FOR_CLOSING_S,
+            )
+        finally:
+            stop.set()
+            await deliveries

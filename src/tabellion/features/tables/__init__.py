@@ -8,16 +8,24 @@ from tabellion.features.tables.model import (
     Subscription,
 )
 from tabellion.features.tables.parameters import ENTITY, TABLE
-from tabellion.features.tables.service import find_table
+from tabellion.features.tables.service import find_table, tables_of_licence
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.boolean import parse_flag
 from tabellion.features.tables.types.moment import parse_moment, render_moment
-from tabellion.features.tables.types.registry import column_cast, is_email, parse_value, render_value
+from tabellion.features.tables.types.registry import (
+    VALUE_TYPES,
+    column_cast,
+    is_email,
+    parse_value,
+    render_value,
+    text_value,
+)
 
 __all__ = [
     "ENTITY",
     "TABLE",
     "TECHNICAL_NAMES",
+    "VALUE_TYPES",
     "Attribute",
     "BadValue",
     "ProfileTable",
@@ -31,4 +39,6 @@ __all__ = [
     "parse_value",
     "render_moment",
     "render_value",
+    "tables_of_licence",
+    "text_value",
 ]

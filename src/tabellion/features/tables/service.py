@@ -36,12 +36,16 @@ _cache: VersionedCache[tuple[str, int], Tables] = VersionedCache(_MAX_LICENCES_C
 
 async def tables_of(call: Incoming, *, fresh: bool = False) -> Tables:
     """The caller's profile tables, all entities; from the process's cache unless the catalogue has changed (or `fresh`)."""
-    licence_id = call.caller.licence_id
+    return await tables_of_licence(call.db, call.caller.licence_id, call.caller.catalogue_version, fresh=fresh)
+
+
+async def tables_of_licence(db: store.Database, licence_id: int, catalogue_version: int, *, fresh: bool = False) -> Tables:
+    """The same without a caller: all the profile tables of a licence as they are in a version of its catalogue."""
     # Licence ids are only unique within one database; tests open many in one process.
-    key = (call.db.info.dbname, licence_id)
+    key = (db.info.dbname, licence_id)
     if fresh:
         _cache.forget(key)
-    return await _cache.get(key, call.caller.catalogue_version, lambda: store.load(call.db, licence_id))
+    return await _cache.get(key, catalogue_version, lambda: store.load(db, licence_id))
 
 
 async def find_table(call: Incoming, entity: str, reference: str, *, fresh: bool = False) -> ProfileTable:

@@ -4,6 +4,20 @@ from tabellion.platform.egress.addresses import Policy
 from tabellion.platform.egress.client import Client, Reply, Undelivered
 from tabellion.platform.egress.target import Resolver, Target, TargetRefused, parse_target, resolve
 
+_policy = Policy()
+
+
+def allow(policy: Policy) -> None:
+    """What the operator allows in this process; said once, at its start. Until then: `https` to public addresses."""
+    global _policy  # noqa: PLW0603 - one process, one policy
+    _policy = policy
+
+
+def policy() -> Policy:
+    """What the operator allows."""
+    return _policy
+
+
 __all__ = [
     "Client",
     "Policy",
@@ -12,6 +26,8 @@ __all__ = [
     "Target",
     "TargetRefused",
     "Undelivered",
+    "allow",
     "parse_target",
+    "policy",
     "resolve",
 ]

@@ -5,10 +5,12 @@ listens. Those who listen `declare` it; the dispatcher takes the events out. Who
 subject is a kind and an id (`PROFILE_TABLE`, `31`), an event type is a word (`CREATE`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
+import msgspec
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
@@ -37,6 +39,17 @@ SELECT DISTINCT %(licence)s::int, w.kind, w.id, w.type
 FROM unnest(%(kinds)s::text[], %(ids)s::text[], %(types)s::text[]) w (kind, id, type) ON CONFLICT DO NOTHING
 """
 
+_TAKE = """
+SELECT id, licence_id, subject_kind, subject_id, event_type, fields, data::text, rows, occurred_at
+FROM tabellion.outbox_event ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+"""
+_NUMBERS = """
+SELECT nextval(pg_get_serial_sequence('tabellion.outbox_event', 'id')) FROM generate_series(1, %s)
+"""
+_REMOVE = "DELETE FROM tabellion.outbox_event WHERE id = ANY (%s)"
+# Numbers with a fraction stay exact.
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
 Subject = tuple[str, str]
 
 
@@ -46,6 +59,19 @@ class Interest(NamedTuple):
     subject_kind: str
     subject_id: str
     event_type: str
+
+
+class Event(NamedTuple):
+    """One event as it is taken out; `id` is its own for ever."""
+
+    id: int
+    licence_id: int
+    subject_kind: str
+    subject_id: str
+    event_type: str
+    fields: Sequence[str] | None
+    data: Mapping[str, Any]
+    occurred_at: datetime
 
 
 _cache: VersionedCache[tuple[str, int], Mapping[Subject, frozenset[str]]] = VersionedCache(_MAX_LICENCES_CACHED)
@@ -103,3 +129,29 @@ SELECT {licence_id:d}, '{kind}', '{subject}', '{event_type}', NULL,
     jsonb_agg(jsonb_build_object('fields', n.fields, 'data', n.data)), %(now)s::timestamptz, count(*)
 FROM (SELECT r.fields, r.data, (row_number() OVER () - 1) / {BLOCK_ROWS:d} AS block FROM ({rows}) r) n
 GROUP BY n.block ORDER BY n.block"""  # noqa: S608 - numbers and words of our own
+
+
+async def take(db: Database, most: int) -> list[Event]:
+    """Take out up to about `most` events, oldest first; blocks are taken apart. Inside the caller's transaction: they are
+    there again when it fails. Several may take at once; none gets what another one has.
+    """
+    cursor = await db.execute(_TAKE, (most,), prepare=True)
+    rows = await cursor.fetchall()
+    events: list[Event] = []
+    taken: list[int] = []
+    for id_, licence_id, kind, subject, event_type, fields, data, size, occurred_at in rows:
+        if taken and len(events) + (size or 1) > most:
+            break
+        taken.append(id_)
+        if size is None:
+            events.append(Event(id_, licence_id, kind, subject, event_type, fields, _decode(data), occurred_at))
+            continue
+        numbers = await (await db.execute(_NUMBERS, (size,))).fetchall()
+        parts = zip(numbers, _decode(data), strict=True)
+        events += [
+            Event(number, licence_id, kind, subject, event_type, part["fields"], part["data"], occurred_at)
+            for (number,), part in parts
+        ]
+    if taken:
+        await db.execute(_REMOVE, (taken,), prepare=True)
+    return events

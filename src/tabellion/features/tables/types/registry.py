@@ -80,6 +80,15 @@ def render_value(attribute: Attribute, value: Any) -> Any:
     return None if value is None else render(value)
 
 
+def text_value(attribute: Attribute, value: Any) -> str | None:
+    """The text of a value as the database's JSON has it (contract, section 23.2): several are joined with `|`."""
+    base = VALUE_TYPES[attribute.value_type]
+    if value is None:
+        return None
+    items: list[Any] = value if isinstance(value, list) else [value]
+    return "|".join(item if base.is_text else base.text(base.parse(item, UTC)) for item in items)
+
+
 def column_cast(attribute: Attribute) -> str:
     """The type that parameters of the column are cast to."""
     return attribute_type(attribute).cast

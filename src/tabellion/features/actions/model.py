@@ -1,0 +1,41 @@
+"""What a custom action is (contract, section 21)."""
+
+from typing import Any
+
+import msgspec
+
+SUBJECT = "CUSTOM_ACTION"
+MAX_NAME = 100
+MAX_PARAMETERS = 100
+
+
+class Parameter(msgspec.Struct, frozen=True, rename="camel"):
+    """What a scenario hands to the action. `value_type` is one of the attributes' value types."""
+
+    name: str
+    value_type: str = "STRING"
+    mandatory: bool = False
+
+
+class CustomAction(msgspec.Struct, frozen=True):
+    """One action of an entity; `target_url` is called when a scenario reaches it."""
+
+    id: int
+    name: str
+    display_name: str
+    description: str | None
+    target_url: str | None
+    is_active: bool
+    parameters: tuple[Parameter, ...]
+
+
+def name_fault(name: str) -> str | None:
+    """What is wrong with a name, or None: 1 to 100 printable characters without `#`, `/` and `;`."""
+    if 1 <= len(name) <= MAX_NAME and name.isprintable() and name == name.strip() and not set(name) & set("#/;"):
+        return None
+    return f"expects 1 to {MAX_NAME} printable characters without # / ; and blanks at its ends"
+
+
+def changed(action: CustomAction, changes: dict[str, Any]) -> CustomAction:
+    """The action with some members changed."""
+    return msgspec.structs.replace(action, **changes)

@@ -1,0 +1,24 @@
+"""Refusals of the webhook calls."""
+
+from tabellion.kit.problem import Problem
+
+
+class WebhookUnknown(Problem):
+    """The entity has no such webhook subscription; the list call shows them."""
+
+    status = 404
+    code = "webhook.unknown"
+
+
+class EventUnknown(Problem):
+    """The subscription has no dead event of this number. Events are kept for 30 days; those delivered are not kept."""
+
+    status = 404
+    code = "event.unknown"
+
+
+class WebhookInactive(Problem):
+    """The subscription is switched off. Switch it on first (`isActive`)."""
+
+    status = 409
+    code = "webhook.inactive"

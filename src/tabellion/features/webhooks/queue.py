@@ -1,0 +1,187 @@
+"""The SQL of deliveries: what is to be sent, who sends it, how it went."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from tabellion.features.webhooks.model import GATHER_FOR, Claimed, Failure, Item, Outcome, Subscription
+from tabellion.features.webhooks.store import COLUMNS, WIDTH, Database, subscription
+
+# The subscriptions that wait for something, one step through the index each; then the oldest deliveries of each, as many as
+# its target may still get at once. `busy` is what this process is sending at the moment.
+_CLAIM = f"""
+WITH RECURSIVE waiting (id) AS (
+    SELECT min(subscription_id) FROM tabellion.webhook_delivery WHERE state = 'PENDING'
+    UNION ALL
+    SELECT (SELECT min(d.subscription_id) FROM tabellion.webhook_delivery d
+            WHERE d.state = 'PENDING' AND d.subscription_id > w.id)
+    FROM waiting w WHERE w.id IS NOT NULL),
+due AS MATERIALIZED (
+    SELECT d.id FROM waiting w
+    JOIN tabellion.webhook_subscription s ON s.id = w.id
+    LEFT JOIN unnest(%(busy_ids)s::int[], %(busy)s::int[]) b (id, sending) ON b.id = w.id
+    CROSS JOIN LATERAL (
+        SELECT d.id FROM tabellion.webhook_delivery d
+        WHERE d.subscription_id = w.id AND d.state = 'PENDING' AND d.due_at <= %(now)s::timestamptz ORDER BY d.due_at
+        LIMIT greatest(CASE WHEN s.failing_since IS NULL THEN %(at_once)s::int ELSE 1 END - coalesce(b.sending, 0), 0)
+        FOR UPDATE SKIP LOCKED) d
+    LIMIT %(most)s)
+UPDATE tabellion.webhook_delivery d
+SET claim = d.claim + 1, attempts = d.attempts + 1, last_attempt_at = %(now)s::timestamptz,
+    due_at = %(lease_until)s::timestamptz
+FROM due, tabellion.webhook_subscription s, tabellion.entity e
+WHERE d.id = due.id AND s.id = d.subscription_id AND e.id = s.entity_id
+RETURNING {COLUMNS}, d.id::text, d.claim, d.attempts, d.planned_at, d.events::text, e.name
+"""  # noqa: S608 - our own words
+_DELIVERED = """
+DELETE FROM tabellion.webhook_delivery d USING unnest(%s::uuid[], %s::int[]) o (id, claim)
+WHERE d.id = o.id AND d.claim = o.claim
+"""
+_FAILED = """
+UPDATE tabellion.webhook_delivery d SET due_at = coalesce(o.due_at, d.due_at), last_status = o.status, last_error = o.error,
+    state = CASE WHEN o.due_at IS NULL THEN 'DEAD' ELSE d.state END
+FROM unnest(%s::uuid[], %s::int[], %s::timestamptz[], %s::int[], %s::text[]) o (id, claim, due_at, status, error)
+WHERE d.id = o.id AND d.claim = o.claim AND d.state = 'PENDING'
+"""
+_COPY = (
+    "COPY tabellion.webhook_delivery "
+    "(subscription_id, state, events, event_ids, occurred_at, planned_at, due_at, last_error) FROM STDIN"
+)
+_FULL = """
+SELECT d.subscription_id, s.max_block_size FROM tabellion.webhook_delivery d
+JOIN tabellion.webhook_subscription s ON s.id = d.subscription_id
+WHERE d.state = 'GATHERING' GROUP BY 1, 2
+HAVING min(d.due_at) <= %s OR sum(cardinality(d.event_ids)) >= s.max_block_size
+"""
+_GATHERING = """
+SELECT id, events::text FROM tabellion.webhook_delivery WHERE subscription_id = %s AND state = 'GATHERING'
+ORDER BY due_at, event_ids FOR UPDATE SKIP LOCKED
+"""
+_items = msgspec.json.Decoder(tuple[Item, ...]).decode
+
+
+class New(msgspec.Struct, frozen=True):
+    """A delivery to be entered; `error` is why a dead one is dead."""
+
+    subscription_id: int
+    state: str
+    items: Sequence[Item]
+    planned_at: datetime
+    due_at: datetime
+    error: str | None = None
+
+
+async def insert(db: Database, deliveries: Sequence[New]) -> None:
+    """Enter deliveries."""
+    async with db.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for new in deliveries:
+            events = msgspec.json.encode(new.items).decode()
+            ids = [item.id for item in new.items]
+            moments = (min(item.at for item in new.items), new.planned_at, new.due_at)
+            await copy.write_row((new.subscription_id, new.state, events, ids, *moments, new.error))
+
+
+async def claim(
+    db: Database, now: datetime, *, lease: timedelta, busy: dict[int, int], at_once: int, most: int
+) -> list[Claimed]:
+    """Take what is due; nobody else gets it before the lease has ended. A failing target gets one at a time."""
+    parameters = {
+        "now": now,
+        "lease_until": now + lease,
+        "busy_ids": list(busy),
+        "busy": list(busy.values()),
+        "at_once": at_once,
+        "most": most,
+    }
+    rows = await (await db.execute(_CLAIM, parameters, prepare=True)).fetchall()
+    return [
+        Claimed(id_, number, attempts, planned_at, _items(events), subscription(row), entity)
+        for row in rows
+        for id_, number, attempts, planned_at, events, entity in [row[WIDTH:]]
+    ]
+
+
+async def finish(db: Database, outcomes: Sequence[Outcome]) -> None:
+    """Write down how attempts ended; what another process has claimed since is left alone."""
+    good = [o for o in outcomes if o.delivered]
+    bad = [o for o in outcomes if not o.delivered]
+    if good:
+        await db.execute(_DELIVERED, ([o.claimed.id for o in good], [o.claimed.claim for o in good]))
+    if bad:
+        claims = ([o.claimed.id for o in bad], [o.claimed.claim for o in bad])
+        results = ([o.due_at for o in bad], [o.status for o in bad], [o.error for o in bad])
+        await db.execute(_FAILED, (*claims, *results))
+
+
+async def full_blocks(db: Database, now: datetime) -> list[tuple[int, int]]:
+    """The subscriptions whose block is full or has waited long enough, with the size of a block."""
+    return [(row[0], row[1]) for row in await (await db.execute(_FULL, (now,), prepare=True)).fetchall()]
+
+
+async def close_blocks(db: Database, subscription_id: int, size: int, now: datetime) -> None:
+    """Make what was gathered for a subscription into blocks; one that is not full goes on waiting for its time.
+
+    In the caller's transaction.
+    """
+    rows = await (await db.execute(_GATHERING, (subscription_id,))).fetchall()
+    items = [item for _, events in rows for item in _items(events)]
+    await db.execute("DELETE FROM tabellion.webhook_delivery WHERE id = ANY (%s)", ([id_ for id_, _ in rows],))
+    await insert(db, blocks(subscription_id, items, size, now))
+
+
+def blocks(subscription_id: int, items: Sequence[Item], size: int, now: datetime) -> list[New]:
+    """Events in blocks: full ones, and those that have waited long enough, are sent now."""
+    made: list[New] = []
+    for i in range(0, len(items), size):
+        block = items[i : i + size]
+        due_at = block[0].at + GATHER_FOR
+        waits = len(block) < size and due_at > now
+        made.append(New(subscription_id, "GATHERING" if waits else "PENDING", block, now, due_at if waits else now))
+    return made
+
+
+async def kill(db: Database, subscription_id: int, reason: str) -> None:
+    """What waits for a subscription is not sent any more, unless replayed."""
+    await db.execute(
+        "UPDATE tabellion.webhook_delivery SET state = 'DEAD', last_error = %s "
+        "WHERE subscription_id = %s AND state <> 'DEAD'",
+        (reason, subscription_id),
+    )
+
+
+async def failures(db: Database, subscription_id: int, begin: datetime, end: datetime, limit: int) -> list[Failure]:
+    """The deliveries of a span that have failed, oldest first."""
+    cursor = await db.execute(
+        "SELECT events::text, state, attempts, last_attempt_at, last_status, last_error, due_at "
+        "FROM tabellion.webhook_delivery WHERE subscription_id = %s AND occurred_at >= %s AND occurred_at < %s "
+        "AND last_error IS NOT NULL ORDER BY occurred_at, event_ids LIMIT %s",
+        (subscription_id, begin, end, limit),
+    )
+    return [Failure(_items(row[0]), *row[1:]) for row in await cursor.fetchall()]
+
+
+async def replay(
+    db: Database,
+    subscription: Subscription,
+    now: datetime,
+    *,
+    event_id: int | None,
+    begin: datetime | None,
+    end: datetime | None,
+) -> int:
+    """Begin anew with dead deliveries: those that hold an event, or of a span; how many events."""
+    cursor = await db.execute(
+        "UPDATE tabellion.webhook_delivery SET state = 'PENDING', attempts = 0, planned_at = %(now)s, due_at = %(now)s "
+        "WHERE subscription_id = %(id)s AND state = 'DEAD' AND (event_ids @> ARRAY[%(event)s::bigint] "
+        "OR (occurred_at >= %(begin)s::timestamptz AND occurred_at < %(end)s::timestamptz)) "
+        "RETURNING cardinality(event_ids)",
+        {"now": now, "id": subscription.id, "event": event_id, "begin": begin, "end": end},
+    )
+    return sum(row[0] for row in await cursor.fetchall())
+
+
+async def purge(db: Database, before: datetime) -> int:
+    """Delete what died before a moment; how many."""
+    query = "DELETE FROM tabellion.webhook_delivery WHERE state = 'DEAD' AND coalesce(last_attempt_at, occurred_at) < %s"
+    return max((await db.execute(query, (before,))).rowcount, 0)

@@ -1,0 +1,129 @@
+"""The SQL of webhook subscriptions."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from tabellion.features.webhooks.model import Subscription
+from tabellion.platform.outbox import Interest
+
+Database = AsyncConnection[tuple[Any, ...]]
+COLUMNS = (
+    "s.id, s.licence_id, s.entity_id, s.version, s.subject_kind, s.subject_id, s.event_type, s.on_fields, s.target_url, "
+    "s.push_type, s.max_block_size, s.headers, s.is_active, s.inactive_since, s.inactive_reason, s.failing_since, s.secret, "
+    "s.previous_secret, s.previous_until"
+)
+WIDTH = len(Subscription.__struct_fields__)
+_SELECT = f"SELECT {COLUMNS} FROM tabellion.webhook_subscription s "  # noqa: S608 - our own words
+_INSERT = """
+INSERT INTO tabellion.webhook_subscription (licence_id, entity_id, subject_kind, subject_id, event_type, on_fields,
+    target_url, push_type, max_block_size, headers, is_active, inactive_since, inactive_reason, secret, created_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+"""
+_UPDATE = """
+UPDATE tabellion.webhook_subscription SET version = %s, subject_kind = %s, subject_id = %s, event_type = %s, on_fields = %s,
+    target_url = %s, push_type = %s, max_block_size = %s, headers = %s, is_active = %s, inactive_since = %s,
+    inactive_reason = %s, failing_since = %s, secret = %s, previous_secret = %s, previous_until = %s
+WHERE id = %s
+"""
+
+
+def subscription(row: tuple[Any, ...]) -> Subscription:
+    """A subscription from the `COLUMNS`."""
+    values = dict(zip(Subscription.__struct_fields__, row[:WIDTH], strict=True))
+    values["on_fields"] = None if values["on_fields"] is None else tuple(values["on_fields"])
+    for name in ("secret", "previous_secret"):
+        values[name] = None if values[name] is None else bytes(values[name])
+    return Subscription(**values)
+
+
+async def lock_licence(db: Database, licence_id: int) -> None:
+    """Raise the licence's catalogue version: changes of subscriptions follow each other, and every process hears of them."""
+    await db.execute("UPDATE tabellion.licence SET catalogue_version = catalogue_version + 1 WHERE id = %s", (licence_id,))
+
+
+async def active_interests(db: Database, licence_id: int) -> list[Interest]:
+    """What the active subscriptions of a licence listen to."""
+    cursor = await db.execute(
+        "SELECT DISTINCT subject_kind, subject_id, event_type FROM tabellion.webhook_subscription "
+        "WHERE licence_id = %s AND is_active",
+        (licence_id,),
+    )
+    return [Interest(*row) for row in await cursor.fetchall()]
+
+
+async def page(db: Database, licence_id: int, entity_id: int, *, offset: int, limit: int) -> list[Subscription]:
+    """Subscriptions of an entity, by id."""
+    query = _SELECT + "WHERE s.licence_id = %s AND s.entity_id = %s ORDER BY s.id OFFSET %s LIMIT %s"
+    cursor = await db.execute(query, (licence_id, entity_id, offset, limit))
+    return [subscription(row) for row in await cursor.fetchall()]
+
+
+async def find(
+    db: Database, licence_id: int, entity_id: int, subscription_id: int, *, lock: bool = False
+) -> Subscription | None:
+    """One subscription; `lock` keeps its row for the transaction."""
+    query = _SELECT + "WHERE s.licence_id = %s AND s.entity_id = %s AND s.id = %s" + (" FOR UPDATE" if lock else "")
+    row = await (await db.execute(query, (licence_id, entity_id, subscription_id))).fetchone()
+    return None if row is None else subscription(row)
+
+
+async def of_licences(db: Database, licence_ids: Iterable[int]) -> list[Subscription]:
+    """All the subscriptions of some licences."""
+    cursor = await db.execute(_SELECT + "WHERE s.licence_id = ANY (%s) ORDER BY s.id", (list(licence_ids),))
+    return [subscription(row) for row in await cursor.fetchall()]
+
+
+async def insert(db: Database, new: Subscription, now: datetime) -> int:
+    """Enter a subscription; its id."""
+    parameters = (new.licence_id, new.entity_id, *_rule(new), new.is_active, new.inactive_since, new.inactive_reason)
+    row = await (await db.execute(_INSERT, (*parameters, new.secret, now))).fetchone()
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
+    return row[0]
+
+
+async def update(db: Database, new: Subscription) -> None:
+    """Write a subscription back."""
+    state = (new.is_active, new.inactive_since, new.inactive_reason, new.failing_since)
+    secrets = (new.secret, new.previous_secret, new.previous_until)
+    await db.execute(_UPDATE, (new.version, *_rule(new), *state, *secrets, new.id))
+
+
+async def delete(db: Database, subscription_id: int) -> None:
+    """Delete a subscription with its deliveries."""
+    await db.execute("DELETE FROM tabellion.webhook_subscription WHERE id = %s", (subscription_id,))
+
+
+async def note_success(db: Database, ids: list[int]) -> None:
+    """These targets have taken something."""
+    await db.execute(
+        "UPDATE tabellion.webhook_subscription SET failing_since = NULL WHERE id = ANY (%s) AND failing_since IS NOT NULL",
+        (ids,),
+    )
+
+
+async def note_failure(db: Database, ids: list[int], now: datetime) -> None:
+    """These targets have failed; the first failure after a success is remembered."""
+    await db.execute(
+        "UPDATE tabellion.webhook_subscription SET failing_since = %s WHERE id = ANY (%s) AND failing_since IS NULL",
+        (now, ids),
+    )
+
+
+async def failing_too_long(db: Database, ids: list[int], since: datetime) -> list[tuple[int, int, int]]:
+    """Of these, the active ones that have done nothing but fail since a moment: licence, entity and id."""
+    cursor = await db.execute(
+        "SELECT licence_id, entity_id, id FROM tabellion.webhook_subscription "
+        "WHERE id = ANY (%s) AND is_active AND failing_since <= %s",
+        (ids, since),
+    )
+    return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
+
+
+def _rule(new: Subscription) -> tuple[Any, ...]:
+    fields = None if new.on_fields is None else list(new.on_fields)
+    rule = (new.subject_kind, new.subject_id, new.event_type, fields, new.target_url, new.push_type, new.max_block_size)
+    return (*rule, Jsonb(dict(new.headers)))
