@@ -249,6 +249,99 @@ V4 = [
         xpath="/interactions",
     ),
 ]
+_HOOK = {"on": "PROFILE_TABLE", "onElementId": "guests", "eventType": "CREATE", "targetUrl": "https://8.8.8.8/hook"}
+_HOOK_XML = (
+    "<webhookSubscription><on>PROFILE_TABLE</on><onElementId>guests</onElementId><eventType>CREATE</eventType>"
+    "<targetUrl>https://8.8.8.8/hook</targetUrl><maxBlockSize>10</maxBlockSize><headers><header name='X-Key'>secret</header>"
+    "</headers><onFields><onField>lastName</onField></onFields></webhookSubscription>"
+)
+_ON_TABLE = {"eventType": "UPDATED_SUBSCRIPTION", "targetUrl": "https://8.8.8.8/hook", "onFields": ["newsletter"]}
+_HOOKS = "/v4/entity/hotels/webhookSubscription"
+V4 += [
+    Case(
+        "webhooks",
+        "GET",
+        "webhooks",
+        _HOOKS + "?page=0&pageSize=100",
+        200,
+        check=lambda a: a["webhookSubscriptions"] == [],
+        xpath="/webhookSubscriptions[not(*)]",
+    ),
+    Case(
+        "create webhook",
+        "POST",
+        "webhooks",
+        _HOOKS,
+        201,
+        _HOOK,
+        _HOOK_XML,
+        check=lambda a: isinstance(a["id"], int) and a["signingSecret"].startswith("whsec_"),
+        xpath="/webhookSubscription[id]/signingSecret",
+    ),
+    Case(
+        "webhook target",
+        "POST",
+        "webhooks",
+        _HOOKS,
+        400,
+        {**_HOOK, "targetUrl": "https://127.0.0.1/"},
+        _HOOK_XML.replace("8.8.8.8", "127.1"),
+        check=lambda a: a["code"] == "webhook.target",
+        xpath="/error/code[.='webhook.target']",
+    ),
+    Case(
+        "create webhook on table",
+        "POST",
+        "webhooks",
+        _TABLE + "/webhookSubscription",
+        201,
+        _ON_TABLE,
+        check=lambda a: set(a) == {"id", "signingSecret"},
+        xpath="/webhookSubscription/id",
+    ),
+    Case(
+        "create webhook on unknown custom table",
+        "POST",
+        "webhooks",
+        "/v4/entity/hotels/customTable/None/webhookSubscription",
+        404,
+        {"eventType": "CREATE", "targetUrl": "https://8.8.8.8/hook"},
+        check=lambda a: a["code"] == "table.unknown",
+        xpath="/error/code[.='table.unknown']",
+    ),
+    Case(
+        "get webhook",
+        "GET",
+        "webhooks",
+        _HOOKS + "/{webhook}",
+        200,
+        check=lambda a: a["on"] == "PROFILE_TABLE" and a["maxBlockSize"] == 100 and "signingSecret" not in a,
+        xpath="/webhookSubscription[on='PROFILE_TABLE'][not(signingSecret)]/headers/header[@name='X-Key'][.='secret']",
+    ),
+    Case("webhook unknown", "GET", "webhooks", _HOOKS + "/999999999", 404, xpath="/error/code[.='webhook.unknown']"),
+    Case(
+        "switch webhook off",
+        "PUT",
+        "webhooks",
+        _HOOKS + "/{webhook}",
+        200,
+        {"isActive": False},
+        "<webhookSubscription><isActive>false</isActive></webhookSubscription>",
+        check=lambda a: set(a) == {"id"},
+        xpath="/webhookSubscription/id",
+    ),
+    Case("delete webhook", "DELETE", "webhooks", _HOOKS + "/{webhook}", 204),
+    Case(
+        "failures of a day",
+        "GET",
+        "webhooks",
+        _HOOKS + "/{webhook}/2027-03-01",
+        200,
+        check=lambda a: a == {"errors": []},
+        xpath="/webhookErrors/errors[not(*)]",
+    ),
+    Case("no day", "GET", "webhooks", _HOOKS + "/{webhook}/2027-02-30", 400, xpath="/error/code[.='parameter.invalid']"),
+]
 _TABLE5 = "/v5/entities/hotels/profile-tables/Guests"
 _PROFILE5 = _TABLE5 + "/profiles/emailAddress=ann@example.com"
 V5 = [
@@ -334,6 +427,64 @@ V5 = [
     Case("patch unknown", "PATCH", "profiles", _TABLE5 + "/profiles/emailAddress=x@example.com", 404, {"attributes": {}}),
     Case("delete", "DELETE", "profiles", _PROFILE5, 204),
     Case("consents", "GET", "profiles", _PROFILE5 + "/consents", 200, check=lambda a: "consents" in a),
+    Case(
+        "replay",
+        "POST",
+        "webhooks",
+        "/v5/entities/hotels/webhook-subscriptions/{webhook}/replays",
+        200,
+        {"day": "2027-03-01"},
+        check=lambda a: a == {"replayed": 0},
+    ),
+    Case(
+        "replay unknown event",
+        "POST",
+        "webhooks",
+        "/v5/entities/hotels/webhook-subscriptions/{webhook}/replays",
+        404,
+        {"eventId": 55012},
+        check=lambda a: a["code"] == "event.unknown",
+    ),
+    Case(
+        "custom actions",
+        "GET",
+        "scenarios",
+        "/v5/entities/hotels/custom-actions",
+        200,
+        check=lambda a: a == {"customActions": []},
+    ),
+    Case(
+        "create custom action",
+        "POST",
+        "scenarios",
+        "/v5/entities/hotels/custom-actions",
+        201,
+        {"name": "print-voucher", "parameters": [{"name": "amount", "valueType": "NUMBER", "mandatory": True}]},
+        check=lambda a: isinstance(a["id"], str),
+    ),
+    Case(
+        "get custom action",
+        "GET",
+        "scenarios",
+        "/v5/entities/hotels/custom-actions/{action}",
+        200,
+        check=lambda a: (
+            a["name"] == a["displayName"] == "call-back"
+            and a["isActive"] is True
+            and a["targetUrl"] is a["description"] is None
+            and a["parameters"] == []
+        ),
+    ),
+    Case(
+        "change custom action",
+        "PATCH",
+        "scenarios",
+        "/v5/entities/hotels/custom-actions/{action}",
+        200,
+        {"isActive": False, "targetUrl": "https://8.8.8.8/x"},
+        check=lambda a: a["isActive"] is False and a["targetUrl"] == "https://8.8.8.8/x",
+    ),
+    Case("delete custom action", "DELETE", "scenarios", "/v5/entities/hotels/custom-actions/{action}", 204),
     Case("usage", "GET", "usage", "/v5/usage", 200, check=lambda a: a["limits"][0]["name"] == "permin"),
 ]
 
@@ -347,7 +498,8 @@ def test_v4_call(case: Case, answer: str, family: str, tenant: Tenant) -> None:
     content = case.xml if as_xml else ("" if case.body is None else json.dumps(case.body))
     headers = {"Accept": answer} | ({"Content-Type": XML if as_xml else JSON} if content else {})
 
-    got = tenant.call(case.method, family.format(category=case.category) + case.path, content=content, headers=headers)
+    path = family.format(category=case.category) + _path(case, tenant)
+    got = tenant.call(case.method, path, content=content, headers=headers)
 
     assert got.status_code == case.status, got.text
     _look_at(got, case, answer)
@@ -359,7 +511,8 @@ def test_v5_call(case: Case, family: str, tenant: Tenant) -> None:
     content = "" if case.body is None else json.dumps(case.body)
     headers = {"Content-Type": JSON} if content else {}
 
-    got = tenant.call(case.method, family.format(category=case.category) + case.path, content=content, headers=headers)
+    path = family.format(category=case.category) + _path(case, tenant)
+    got = tenant.call(case.method, path, content=content, headers=headers)
 
     assert got.status_code == case.status, got.text
     _look_at(got, case, JSON)
@@ -367,15 +520,14 @@ def test_v5_call(case: Case, family: str, tenant: Tenant) -> None:
 
 @pytest.mark.parametrize("case", V5, ids=lambda case: case.name)
 def test_v5_refuses_xml(case: Case, tenant: Tenant) -> None:
+    path = _path(case, tenant)
     before = tenant.state()
 
-    got = tenant.call(
-        case.method, case.path, content=json.dumps(case.body or {}), headers={"Accept": XML, "Content-Type": JSON}
-    )
+    got = tenant.call(case.method, path, content=json.dumps(case.body or {}), headers={"Accept": XML, "Content-Type": JSON})
     assert got.status_code == 406
     assert got.headers["Content-Type"].startswith(JSON)
     if case.body is not None:
-        got = tenant.call(case.method, case.path, content="<profile/>", headers={"Content-Type": XML})
+        got = tenant.call(case.method, path, content="<profile/>", headers={"Content-Type": XML})
         assert got.status_code == 415
 
     assert tenant.state() == before
@@ -386,9 +538,21 @@ def test_v5_refuses_xml(case: Case, tenant: Tenant) -> None:
 def test_dangling_ends_are_ignored_in_place(case: Case, ending: str, tenant: Tenant) -> None:
     content = "" if case.body is None else json.dumps(case.body)
 
-    got = tenant.call(case.method, case.path + ending, content=content, headers={"Content-Type": JSON})
+    got = tenant.call(case.method, _path(case, tenant) + ending, content=content, headers={"Content-Type": JSON})
 
     assert got.status_code == case.status, got.text
+
+
+def _path(case: Case, tenant: Tenant) -> str:
+    """The address, with the id of what the case needs to be there."""
+    path = case.path
+    if "{webhook}" in path:
+        made = tenant.json("POST", _HOOKS, {**_HOOK, "headers": {"X-Key": "secret"}})
+        path = path.replace("{webhook}", str(made.json()["id"]))
+    if "{action}" in path:
+        made = tenant.json("POST", "/v5/entities/hotels/custom-actions", {"name": "call-back"})
+        path = path.replace("{action}", made.json()["id"])
+    return path
 
 
 def _look_at(got: httpx.Response, case: Case, answer: str) -> None:

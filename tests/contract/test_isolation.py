@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tabellion.features.webhooks.examples import TABLE_WEBHOOK
 from tabellion.server.calls import CALLS
 from tests.support.tenant import Tenant
 
@@ -24,18 +25,22 @@ def victim(other_tenant: Tenant) -> Tenant:
 def test_foreign_ids_do_not_exist(call, accept, tenant: Tenant, victim: Tenant) -> None:
     table_id = victim.json("GET", "/v4/entity/hotels/table").json()["profileTableNames"][0]["id"]
     profile = victim.json("GET", "/v4/entity/hotels/table/Guests/profile/emailAddress=ann@example.com").json()
+    hook = victim.json("POST", "/v4/entity/hotels/table/Guests/webhookSubscription", TABLE_WEBHOOK).json()["id"]
+    action = victim.json("POST", "/v5/entities/hotels/custom-actions", {"name": SECRET}).json()["id"]
+    others = {"w": hook, "id": action, "day": "2027-03-01"}
     before = victim.state()
     example = json.dumps(call.body_example) if call.body_example is not None else ""
 
     for entity in ("hotels", "-", "HOTELS", victim.licence):
         for reference in (str(profile["profileId"]), f"cardNumber={SECRET}", "emailAddress=ann@example.com"):
-            path = call.path.format(e=entity, t=table_id, p=reference, s="Newsletter")
+            path = call.path.format(e=entity, t=table_id, p=reference, s="Newsletter", **others)
             query = f"?licence={tenant.licence}&login={tenant.login}&pwd={tenant.password}&table={table_id}&id={profile['profileId']}"
             headers = {"Accept": accept, "Content-Type": "application/json"}
             answer = tenant.call(call.method, path + query, content=example, headers=headers)
             if SECRET not in reference:
                 assert SECRET.encode() not in answer.content
-            if "{t}" in call.path and entity in {"hotels", "-", "HOTELS"} and answer.status_code not in {406, 415}:
+            foreign = any(placeholder in call.path for placeholder in ("{t}", "{w}", "{id}"))
+            if foreign and entity in {"hotels", "-", "HOTELS"} and answer.status_code not in {406, 415}:
                 assert answer.status_code in {400, 404}, answer.text
 
     assert victim.state() == before

@@ -79,7 +79,7 @@ class Tenant:
             for (table,) in tables:
                 for row in db.execute(f"SELECT t::text FROM l{found[0]}.{table} t ORDER BY 1"):
                     digest.update(row[0].encode())
-            for catalogue in ("profile_table", "entity", "idempotency", "audit"):
+            for catalogue in ("profile_table", "entity", "idempotency", "audit", "webhook_subscription", "custom_action"):
                 query = f"SELECT t::text FROM tabellion.{catalogue} t WHERE licence_id = %s ORDER BY 1"
                 for row in db.execute(query, found):
                     digest.update(row[0].encode())

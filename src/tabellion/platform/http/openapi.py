@@ -40,6 +40,8 @@ _CATEGORIES = {
     "entities": "The entities of the licence",
     "profile-table-structure": "What a profile table consists of",
     "profiles": "Profiles, their subscriptions and segmentations",
+    "scenarios": "Custom actions of scenarios",
+    "webhooks": "Subscriptions to events, and what could not be delivered",
     "usage": "Usage and limits of the licence",
 }
 
