@@ -45,7 +45,7 @@ lock:  ## resolve the dependencies anew into requirements/
 clean:  ## remove what the targets above made, but not the demo's data
 	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test bench limits chaos-api test-postgres-16 check lint format types arch setup setup-browser lock clean
+.PHONY: help demo test bench limits chaos-api chaos-webhooks test-postgres-16 check lint format types arch setup setup-browser lock clean
 
 bench: setup  ## one-by-one calls as ratios against baselines in the same run (needs wrk; 30 minutes)
 	@sh tools/bootstrap.sh bench
@@ -56,3 +56,6 @@ limits: setup  ## the limits on a server of two processes, three minutes of 50 c
 
 chaos-api: setup  ## kill -9 of server processes under write load, 50 times
 	@TABELLION_KILLS=50 $(RUN) pytest -q tests/system/test_kill.py
+
+chaos-webhooks: setup  ## 10,000 events to targets that fail, hang and break off; kill -9 of the dispatcher, 100 times
+	@TABELLION_EVENTS=10000 TABELLION_KILLS=100 $(RUN) pytest -q -s tests/system/test_webhook_kills.py

@@ -13,13 +13,13 @@ import httpcore
 import msgspec
 
 from tabellion.platform.egress.addresses import Policy
+from tabellion.platform.egress.connections import Connections
 from tabellion.platform.egress.target import Resolver, Target, TargetRefused, parse_target, resolve
 
 CONNECT_WITHIN_S = 5.0
 ANSWER_WITHIN_S = 20.0
 # What is read of an answer so that its connection can be used again; a longer one ends it.
 _ANSWER_READ_BYTES = 64 * 1024
-_KEPT_OPEN_S = 15.0
 _SHOWN = 200
 
 
@@ -83,20 +83,13 @@ class Client:
         self._policy = policy
         self._connect_within_s = connect_within_s
         self._answer_within_s = answer_within_s
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls or httpcore.default_ssl_context(),
-            max_connections=None,
-            max_keepalive_connections=200,
-            keepalive_expiry=_KEPT_OPEN_S,
-            network_backend=_Guarded(policy, resolver),
-        )
+        self._connections = Connections(_Guarded(policy, resolver), tls or httpcore.default_ssl_context())
 
     async def __aenter__(self) -> Self:
-        await self._pool.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._pool.aclose()
+        await self._connections.close()
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Send a body and wait for the answer, 20 s at most (5 s to connect). Raises `Undelivered`."""
@@ -122,7 +115,10 @@ class Client:
         sent = [(b"Host", target.authority.encode()), (b"Content-Length", str(len(body)).encode())]
         sent += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         extensions = {"timeout": {"connect": self._connect_within_s}}
-        async with self._pool.stream("POST", url, headers=sent, content=body, extensions=extensions) as response:
+        async with (
+            self._connections.to(url) as connection,
+            connection.stream("POST", url, headers=sent, content=body, extensions=extensions) as response,
+        ):
             read = 0
             async for chunk in response.aiter_stream():
                 read += len(chunk)
