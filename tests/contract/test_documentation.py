@@ -2,9 +2,12 @@
 
 import re
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from standardwebhooks import Webhook
 
 import tabellion
 from tabellion.kit.problem import Problem
@@ -128,6 +131,27 @@ def test_the_pages_load_nothing_from_elsewhere(tenant: Tenant) -> None:
     for path in ("/docs", "/docs/checker", "/docs/guide/quickstart"):
         text = tenant.client.get(path).text
         assert re.findall(r'(?:src|href)="(?:https?:)?//', text) == []
+
+
+def test_the_verification_of_the_guide_agrees_with_the_reference_library() -> None:
+    text = (ROOT / "docs/guide/webhooks.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    verify = names["verify"]
+    secret, other, body = "whsec_" + "MfKQ" * 11, "whsec_" + "NfKQ" * 11, b'{"id":55012}'
+    now = datetime.now(UTC)
+
+    def headers(moment: datetime, *secrets: str) -> dict[str, str]:
+        signatures = [Webhook(s).sign("msg-1", moment, body.decode()) for s in secrets]
+        timestamp = str(int(moment.timestamp()))
+        return {"webhook-id": "msg-1", "webhook-timestamp": timestamp, "webhook-signature": " ".join(signatures)}
+
+    assert verify(body, headers(now, secret), secret)
+    assert verify(body, headers(now, other, secret), secret)
+    assert not verify(body, headers(now, other), secret)
+    assert not verify(body + b" ", headers(now, secret), secret)
+    assert not verify(body, headers(now - timedelta(minutes=6), secret), secret)
 
 
 @pytest.mark.system

@@ -11,9 +11,13 @@ import pytest
 
 from tabellion.features import licences as use
 from tabellion.features.profiles.endpoints import CALLS as PROFILE_CALLS
+from tabellion.features.profiles.news import EVENT_TYPES
+from tabellion.features.profiles.sql import Shape, sql_of
+from tabellion.features.tables import tables_of_licence
 from tabellion.features.tables.endpoints import CALLS as TABLE_CALLS
 from tabellion.kit.clock import utc_now
 from tabellion.kit.problem import Invalid
+from tabellion.platform import outbox
 from tabellion.platform.database.pool import Pool
 from tabellion.platform.http import shapes
 from tabellion.platform.http.call import Answer, Incoming
@@ -94,6 +98,33 @@ async def test_a_write_is_one_statement(bench: Bench) -> None:
     assert (await bench.run("profiles.v5.put", by_key))[1] == 1
     assert (await bench.run("profiles.v5.patch", {"attributes": {"points": 1}}, p="1"))[1] == 1
     assert (await bench.run("profiles.v4.delete", p="1"))[1] == 1
+
+
+async def test_a_write_that_somebody_listens_to_is_still_one_statement(bench: Bench) -> None:
+    table_id = (await (await bench.db.execute("SELECT id FROM tabellion.profile_table")).fetchone() or (0,))[0]
+    wanted = [outbox.Interest("PROFILE_TABLE", str(table_id), type_) for type_ in EVENT_TYPES]
+    await outbox.declare(bench.db, bench.caller.licence_id, wanted)
+    bench.hear(101)
+    by_key = {
+        "key": {"emailAddress": "x@example.com"},
+        "attributes": {"lastName": "X"},
+        "subscriptions": {"Newsletter": True},
+    }
+    await bench.run("profiles.v5.put", by_key)
+    by_key["attributes"] = {"lastName": "Y"}
+    assert (await bench.run("profiles.v5.put", by_key))[1] == 1
+    assert (await bench.run("profiles.v4.delete", p="1"))[1] == 1
+    cursor = await bench.db.execute("SELECT array_agg(event_type ORDER BY id) FROM tabellion.outbox_event")
+    assert await cursor.fetchone() == (["CREATE", "UPDATED_SUBSCRIPTION", "UPDATE", "DELETE"],)
+
+
+async def test_a_write_that_nobody_listens_to_is_the_statement_it_was(bench: Bench) -> None:
+    (table,) = await tables_of_licence(bench.db, bench.caller.licence_id, 100)
+    shape = Shape((1,), False, (1, 2), (), (), (), True, True, False)
+    silent = sql_of(table).write(shape)
+    assert b"outbox" not in silent
+    assert sql_of(table).write(shape, frozenset({"DELETE", "UPDATED_SEGMENT"})) == silent
+    assert b"outbox" in sql_of(table).write(shape, frozenset({"UPDATE"}))
 
 
 async def test_a_structure_in_the_cache_costs_nothing(bench: Bench) -> None:

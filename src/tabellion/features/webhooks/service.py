@@ -1,6 +1,7 @@
 """The use cases of webhook subscriptions, and what becomes of attempts to deliver."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime, time, timedelta
 
@@ -23,6 +24,7 @@ from tabellion.platform import audit, egress, outbox
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.etag import require_match
 
+_log = logging.getLogger(__name__)
 MAX_FAILURES = 1000
 _LOOK_UP_WITHIN_S = 2.0
 _MAX_DIGITS = 9
@@ -178,6 +180,7 @@ async def switch_off(
         await store.update(db, off)
         await queue.kill(db, subscription_id, reason)
         await _declare(db, licence_id)
+    _log.warning("webhook subscription %d of licence %d is switched off: %s", subscription_id, licence_id, reason)
 
 
 async def purge_dead(db: Database, now: datetime) -> int:
