@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -49,6 +50,7 @@ class Canary:
     def __init__(self) -> None:
         self.port = 0
         self.connections = 0
+        self.stays = False
         self.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -56,6 +58,8 @@ class Canary:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(self.answer)
         await writer.drain()
+        if self.stays:
+            await reader.read()
         writer.close()
 
 
@@ -128,6 +132,40 @@ async def test_a_redirect_is_an_answer_and_is_not_followed(canary: Canary) -> No
         reply = await client.post(f"http://127.0.0.1:{canary.port}/first", {}, b"{}")
     assert reply.status == 302
     assert canary.connections == 1
+
+
+async def test_silent_name_servers_of_one_target_delay_no_other(canary: Canary, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = threading.Event()
+
+    def look_up(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        if host == "silent.example.com":
+            silent.wait(10)
+        return [(0, 0, 0, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr("socket.getaddrinfo", look_up)
+    url = f"http://{{}}.example.com:{canary.port}/"
+    policy = Policy(allow_http=True, allow_private=True)
+    async with Client(policy, connect_within_s=5, answer_within_s=5) as client:
+        slow = [asyncio.create_task(client.post(url.format("silent"), {}, b"{}")) for _ in range(30)]
+        await asyncio.sleep(0)
+        assert (await asyncio.wait_for(client.post(url.format("hooks"), {}, b"{}"), 2)).status == 200
+        silent.set()
+        await asyncio.gather(*slow)
+
+
+@pytest.mark.parametrize("stays", [True, False])
+@pytest.mark.parametrize("rest", [b"Content-Length: 10\r\n\r\nok", b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"])
+async def test_the_status_counts_whatever_becomes_of_the_body(rest: bytes, stays: bool, canary: Canary) -> None:
+    canary.stays = stays
+    canary.answer = b"HTTP/1.1 200 OK\r\n" + rest
+    async with Client(Policy(allow_http=True, allow_private=True)) as client:
+        assert (await client.post(f"http://127.0.0.1:{canary.port}/", {}, b"{}")).status == 200
+
+
+async def test_an_endless_answer_is_cut_off(canary: Canary) -> None:
+    canary.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n" + b"x" * 200_000
+    async with Client(Policy(allow_http=True, allow_private=True)) as client:
+        assert (await asyncio.wait_for(client.post(f"http://127.0.0.1:{canary.port}/", {}, b"{}"), 2)).status == 200
 
 
 async def test_what_the_operator_allows_is_reached(canary: Canary) -> None:

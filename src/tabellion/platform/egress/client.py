@@ -20,6 +20,7 @@ CONNECT_WITHIN_S = 5.0
 ANSWER_WITHIN_S = 20.0
 # What is read of an answer so that its connection can be used again; a longer one ends it.
 _ANSWER_READ_BYTES = 64 * 1024
+_BODY_WITHIN_S = 1.0
 _SHOWN = 200
 
 
@@ -119,13 +120,20 @@ class Client:
             self._connections.to(url) as connection,
             connection.stream("POST", url, headers=sent, content=body, extensions=extensions) as response,
         ):
-            read = 0
+            await _read(response)
+            received = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+            return Reply(response.status, received)
+
+
+async def _read(response: httpcore.Response) -> None:
+    """Read the body to its end, for the sake of the connection; the status has been said, whatever becomes of the body."""
+    read = 0
+    with suppress(TimeoutError, httpcore.NetworkError, httpcore.ProtocolError):
+        async with asyncio.timeout(_BODY_WITHIN_S):
             async for chunk in response.aiter_stream():
                 read += len(chunk)
                 if read > _ANSWER_READ_BYTES:
-                    break
-            received = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-            return Reply(response.status, received)
+                    return
 
 
 def _reason(error: BaseException) -> str:

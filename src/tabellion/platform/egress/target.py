@@ -8,6 +8,8 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 
 import msgspec
@@ -26,6 +28,9 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 _NUMERIC = re.compile(r"(?:\d+|0x[0-9a-f]*)", re.ASCII)
 _PORTS = {"http": 80, "https": 443}
 _MAX_NAME = 253
+# A look-up occupies a thread for as long as its name servers are silent: with the usual handful, a few such names would
+# delay all others.
+_LOOK_UPS = ThreadPoolExecutor(64, thread_name_prefix="look-up")
 
 # Host and port to addresses, as `getaddrinfo` does; raises OSError when there is none.
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -142,5 +147,6 @@ def _escaped(resource: str) -> str:
 
 
 async def _getaddrinfo(host: str, port: int) -> Sequence[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_LOOK_UPS, look_up)
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
