@@ -403,6 +403,16 @@ async def test_an_attempt_that_always_ends_its_worker_is_given_up(hooks: Hooks) 
     assert await hooks.deliveries() == [("DEAD", 10, "the worker ended during the attempts")]
 
 
+async def test_an_event_that_cannot_be_told_is_dead_and_stands_in_nobodys_way(hooks: Hooks) -> None:
+    await hooks.subscribe()
+    await hooks.profile("ann@example.com", birthDate="1984-05-12")
+    await hooks.db.execute('UPDATE tabellion.outbox_event SET data = data || \'{"a4": "no date"}\'')
+    await hooks.profile("bob@example.com")
+    await hooks.deliver()
+    assert [r.json["data"]["emailAddress"] for r in hooks.receiver.requests] == ["bob@example.com"]
+    assert await hooks.deliveries() == [("DEAD", 0, "the event could not be put into words: an error of the server")]
+
+
 async def test_a_forbidden_target_is_never_called(hooks: Hooks) -> None:
     """Registered while it was allowed, or whose name leads elsewhere now."""
     await hooks.subscribe()

@@ -1,5 +1,6 @@
 """From the outbox to deliveries: one for each subscription that an event concerns, in the transaction that takes it out."""
 
+import logging
 from collections import defaultdict
 from datetime import datetime
 
@@ -13,7 +14,9 @@ from tabellion.features.webhooks.store import Database
 from tabellion.platform import outbox
 from tabellion.platform.outbox import Event
 
+_log = logging.getLogger(__name__)
 PROFILE_TABLE = "PROFILE_TABLE"
+_UNSPEAKABLE = "the event could not be put into words: an error of the server"
 # Enough to keep many targets busy, little enough to be through with in a fraction of a second.
 _EVENTS_AT_ONCE = 1000
 Tables = dict[str, ProfileTable]
@@ -33,15 +36,23 @@ async def fan_out(db: Database, now: datetime) -> int:
             by_subject[s.licence_id, s.subject_kind, s.subject_id, s.event_type].append(s)
         items: dict[int, list[Item]] = defaultdict(list)
         known: dict[int, Subscription] = {}
+        new: list[queue.New] = []
         for event in events:
             listening = by_subject.get((event.licence_id, event.subject_kind, event.subject_id, event.event_type), ())
-            news = _news(event, tables) if listening else None
-            for s in listening:
-                if news is not None and _is_told(s, event) and rendering.concerns(news, s):
-                    known[s.id] = s
-                    content = msgspec.Raw(msgspec.json.encode(rendering.payload(news, s)))
-                    items[s.id].append(Item(event.id, event.event_type, event.occurred_at, content))
-        await queue.insert(db, [new for id_, found in items.items() for new in _deliveries(known[id_], found, now)])
+            told = [s for s in listening if _is_told(s, event)]
+            news, fault = _news(event, tables) if told else (None, None)
+            for s in told:
+                if news is None or not rendering.concerns(news, s):
+                    continue
+                known[s.id] = s
+                content = msgspec.Raw(msgspec.json.encode(rendering.payload(news, s)))
+                item = Item(event.id, event.event_type, event.occurred_at, content)
+                if fault is None:
+                    items[s.id].append(item)
+                else:
+                    new.append(queue.New(s.id, "DEAD", [item], now, now, fault))
+        new += [one for id_, found in items.items() for one in _deliveries(known[id_], found, now)]
+        await queue.insert(db, new)
     return len(events)
 
 
@@ -68,9 +79,16 @@ async def _tables(db: Database, licence_ids: set[int]) -> dict[int, Tables]:
     return {id_: {str(t.id): t for t in await tables_of_licence(db, id_, version)} for id_, version in versions}
 
 
-def _news(event: Event, tables: dict[int, Tables]) -> News | None:
-    """The event in the receiver's words; None when its table is gone."""
-    if event.subject_kind != PROFILE_TABLE:
-        return rendering.plain(event)
-    table = tables.get(event.licence_id, {}).get(event.subject_id)
-    return None if table is None else rendering.named(event, table)
+def _news(event: Event, tables: dict[int, Tables]) -> tuple[News | None, str | None]:
+    """The event in the receiver's words, None when its table is gone; and what is wrong with it.
+
+    An event that cannot be put into words is dead: it must not stand in the way of all that come after it.
+    """
+    try:
+        if event.subject_kind != PROFILE_TABLE:
+            return rendering.plain(event), None
+        table = tables.get(event.licence_id, {}).get(event.subject_id)
+        return (None if table is None else rendering.named(event, table)), None
+    except Exception:  # noqa: BLE001 - as said
+        _log.exception("event %d cannot be put into words", event.id)
+        return News(event, None, {}), _UNSPEAKABLE
