@@ -94,7 +94,8 @@ async def claim(
         "at_once": at_once,
         "most": most,
     }
-    rows = await (await db.execute(_CLAIM, parameters, prepare=True)).fetchall()
+    # Planned anew each time: the table is empty at one moment, and holds a hundred thousand rows at the next.
+    rows = await (await db.execute(_CLAIM, parameters, prepare=False)).fetchall()
     return [
         Claimed(id_, number, attempts, planned_at, _items(events), subscription(row), entity)
         for row in rows
@@ -116,7 +117,7 @@ async def finish(db: Database, outcomes: Sequence[Outcome]) -> None:
 
 async def full_blocks(db: Database, now: datetime) -> list[tuple[int, int]]:
     """The subscriptions whose block is full or has waited long enough, with the size of a block."""
-    return [(row[0], row[1]) for row in await (await db.execute(_FULL, (now,), prepare=True)).fetchall()]
+    return [(row[0], row[1]) for row in await (await db.execute(_FULL, (now,), prepare=False)).fetchall()]
 
 
 async def close_blocks(db: Database, subscription_id: int, size: int, now: datetime) -> None:
