@@ -69,9 +69,9 @@ async def test_a_licence_meets_its_favourite_connection_again(pool: Pool) -> Non
             assert connection.place == licence_id % 2
 
 
-async def test_a_favourite_is_waited_for_a_moment(pool: Pool) -> None:
+async def test_a_favourite_that_serves_another_licence_is_waited_for_a_moment(pool: Pool) -> None:
     async with pool.of(1) as first:
-        waiting = asyncio.create_task(_place(pool, 1))
+        waiting = asyncio.create_task(_place(pool, 11))
         await asyncio.sleep(0)
         assert not waiting.done()
     assert await waiting == first.place
@@ -79,7 +79,14 @@ async def test_a_favourite_is_waited_for_a_moment(pool: Pool) -> None:
 
 async def test_a_favourite_in_use_for_long_holds_nobody_up(pool: Pool) -> None:
     async with pool.of(1) as first:
-        assert await _place(pool, 1) != first.place
+        assert await _place(pool, 11) != first.place
+
+
+async def test_a_licence_does_not_wait_for_itself(pool: Pool) -> None:
+    async with pool.of(1) as first:
+        second = asyncio.create_task(_place(pool, 1))
+        await asyncio.wait({second}, timeout=5)
+        assert second.result() != first.place
 
 
 async def _place(pool: Pool, licence_id: int) -> int:

@@ -49,33 +49,41 @@ class Pool(AsyncConnectionPool[Connection]):
     """
 
     _places: int
+    _users: list[int]
     _wanted: defaultdict[int, deque[asyncio.Future[None]]]
 
     def spread(self, places: int) -> None:
         """Expect this many connections, at places counted from 0."""
         self._places = places
+        self._users = [0] * places
         self._wanted = defaultdict(deque)
 
     @asynccontextmanager
     async def of(self, licence_id: int) -> AsyncGenerator[Connection]:
-        """An open connection, given back at the end: the licence's favourite, or any other when that is long in coming."""
-        favourite = licence_id % self._places
-        if not self._bring_forward(favourite):
-            await self._wait_for(favourite)
-            self._bring_forward(favourite)
-        async with self.connection() as connection:
-            yield connection
+        """An open connection, given back at the end: the licence's favourite, or one of its neighbours.
 
-    def _bring_forward(self, place: int) -> bool:
-        """See to it that the connection of a place is the next one to be given out; False when it is in use."""
+        While another licence has the favourite, it is waited for; to wait for oneself would be to go one by one.
+        """
+        favourite = licence_id % self._places
+        if self._users[favourite] not in {0, licence_id}:
+            await self._wait_for(favourite)
+        self._bring_forward(favourite)
+        async with self.connection() as connection:
+            place = connection.place
+            self._users[place] = licence_id
+            try:
+                yield connection
+            finally:
+                self._users[place] = 0
+
+    def _bring_forward(self, favourite: int) -> None:
+        """See to it that the idle connection that comes first after a place is the next one to be given out."""
         idle = self._pool
-        for connection in idle:
-            if connection.place == place:
-                if connection is not idle[0]:
-                    idle.remove(connection)
-                    idle.appendleft(connection)
-                return True
-        return False
+        if len(idle) > 1:
+            best = min(idle, key=lambda connection: (connection.place - favourite) % self._places)
+            if best is not idle[0]:
+                idle.remove(best)
+                idle.appendleft(best)
 
     async def _wait_for(self, place: int) -> None:
         given_back: asyncio.Future[None] = asyncio.get_running_loop().create_future()
