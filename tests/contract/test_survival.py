@@ -362,3 +362,34 @@ def test_a_profile_too_large_for_a_row_is_refused_in_words(tenant: Tenant) -> No
     answer = tenant.json("PUT", "/v5/entities/hotels/profile-tables/Wide/profiles", body)
     assert (answer.status_code, answer.json()["code"]) == (400, "attribute.value")
     assert "larger than a row" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("authorized", "size", "status", "closes"),
+    [(False, 1_000_000, 401, False), (True, 3_000_000, 413, False), (True, 40_000_000, 413, True)],
+)
+def test_a_refused_body_is_read_so_that_its_refusal_arrives(
+    tenant: Tenant, authorized: bool, size: int, status: int, closes: bool
+) -> None:
+    # Closed with bytes unread, the connection would be reset and the answer lost (RFC 9112, section 9.6).
+    connection = http.client.HTTPConnection(tenant.client.base_url.host, tenant.client.base_url.port, timeout=30)
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {tenant.api_key if authorized else 'wrong'}"}
+
+    def pieces():
+        for _ in range(size // 100_000):
+            yield b" " * 100_000
+
+    try:
+        connection.request("POST", _TABLE + "/profile", pieces(), headers, encode_chunked=True)
+    except (BrokenPipeError, ConnectionResetError):
+        # Only what is far too large is cut off.
+        assert closes
+        return
+    answer = connection.getresponse()
+    answer.read()
+
+    assert answer.status == status
+    assert (answer.headers.get("Connection") == "close") == closes
+    if not closes:
+        connection.request("GET", "/health")
+        assert connection.getresponse().status == 200

@@ -55,7 +55,13 @@ class Exchange(msgspec.Struct):
     status: int = 0
     error_code: str = ""
     error: BaseException | None = None
+    body_read: bool = False
     answer_headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the request announces a body; without these headers there is none (RFC 9112, section 6.3)."""
+        return self.headers.get("content-length", "0") != "0" or "transfer-encoding" in self.headers
 
 
 class Rendered(msgspec.Struct):

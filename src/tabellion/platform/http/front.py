@@ -1,10 +1,11 @@
 """The ASGI front: takes a request apart before it is routed, and sees to what every answer needs.
 
-Routing itself is Litestar's; it sees the normalised, still percent-encoded path, so that one handler stands behind all
-the aliases of a call. The front adds the request id, answers HEAD as GET without body, compresses, frees the
-concurrency slot once the answer has left, and reports to log and metrics.
+What is behind it sees the normalised, still percent-encoded path, so that one handler stands behind all the aliases of a
+call. The front adds the request id, answers HEAD as GET without body, compresses, frees the concurrency slot once the
+answer has left, and reports to log and metrics.
 """
 
+import asyncio
 import gzip
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,6 +24,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 SCOPE_KEY = "tabellion.exchange"
 # Below this a compressed answer is hardly smaller than the packet it travels in.
 _COMPRESS_FROM_BYTES = 1400
+# A refusal may come before the body was read. Closed with bytes unread, a connection is reset and the answer may be lost on
+# its way (RFC 9112, section 9.6); so the rest is read first, within bounds.
+_REST_BYTES = 16 * 1024 * 1024
+_REST_SECONDS = 5.0
 _COMPRESSIBLE = ("application/json", "application/xml", "text/", "application/problem+json")
 
 
@@ -63,7 +68,7 @@ class Front:
             return
         started = time.perf_counter()
         exchange = self._take_apart(scope)
-        outgoing = _Outgoing(send, exchange)
+        outgoing = _Outgoing(receive, send, exchange)
         try:
             await self._inner(scope, receive, outgoing)
         except Exception as error:  # noqa: BLE001 - the edge: whatever happened, the caller gets an answer
@@ -110,9 +115,10 @@ class Front:
 class _Outgoing:
     """The `send` of one answer: adds common headers, drops the body of a HEAD, remembers the status."""
 
-    __slots__ = ("_exchange", "_send", "_without_body", "started")
+    __slots__ = ("_exchange", "_receive", "_send", "_without_body", "started")
 
-    def __init__(self, send: Send, exchange: Exchange) -> None:
+    def __init__(self, receive: Receive, send: Send, exchange: Exchange) -> None:
+        self._receive = receive
         self._send = send
         self._exchange = exchange
         self._without_body = exchange.method == "HEAD"
@@ -130,9 +136,29 @@ class _Outgoing:
                 headers.extend(_raw(exchange.answer_headers))
             if exchange.admission is not None:
                 headers.extend(exchange.admission.limits.raw_headers)
+            if not exchange.body_read and exchange.has_body and not await self._rest_of_body():
+                headers.append((b"connection", b"close"))
         elif self._without_body:
             message = {"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)}
         await self._send(message)
+
+    async def _rest_of_body(self) -> bool:
+        """Read what the caller is still sending; whether that was all. Who waits to be asked for it is not asked."""
+        if "expect" in self._exchange.headers:
+            return False
+        size = 0
+        try:
+            async with asyncio.timeout(_REST_SECONDS):
+                while size <= _REST_BYTES:
+                    message = await self._receive()
+                    if message["type"] != "http.request":
+                        return False
+                    if not message.get("more_body", False):
+                        return True
+                    size += len(message["body"])
+        except TimeoutError:
+            return False
+        return False
 
 
 async def send_rendered(send: Send, rendered: Rendered, accept_encoding: str = "") -> None:

@@ -92,8 +92,9 @@ class Pipeline:
     async def _incoming(
         self, call: Call, exchange: Exchange, admission: Admission, segments: dict[str, str], body: Body
     ) -> Incoming:
-        # Without these headers there is no body (RFC 9112, section 6.3): asking the server for it costs as much as a call.
-        raw = await _read(body, self._max_body_bytes) if _has_body(exchange) else b""
+        # Asking the server for a body that was not announced costs as much as a call.
+        raw = await _read(body, self._max_body_bytes) if exchange.has_body else b""
+        exchange.body_read = True
         document, ignored = _decode(call, exchange, raw)
         path, matrix = _placeholders(segments)
         incoming = Incoming(
@@ -141,13 +142,9 @@ class Pipeline:
 def _agree_on_format(call: Call, exchange: Exchange) -> Format:
     headers = exchange.headers
     fmt = negotiation.answer_format(headers.get("accept"), call.version)
-    if _has_body(exchange) and call.body is not None:
+    if exchange.has_body and call.body is not None:
         negotiation.request_format(headers.get("content-type"), has_body=True, version=call.version)
     return fmt
-
-
-def _has_body(exchange: Exchange) -> bool:
-    return exchange.headers.get("content-length", "0") != "0" or "transfer-encoding" in exchange.headers
 
 
 async def _read(body: Body, limit: int) -> bytes:
