@@ -45,7 +45,7 @@ lock:  ## resolve the dependencies anew into requirements/
 clean:  ## remove what the targets above made, but not the demo's data
 	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test bench limits chaos-api chaos-webhooks test-postgres-16 check lint format types arch setup setup-browser lock clean
+.PHONY: help demo test bench limits hostile chaos-api chaos-webhooks test-postgres-16 check lint format types arch setup setup-browser lock clean
 
 bench: setup  ## one-by-one calls as ratios against baselines in the same run (needs wrk; 30 minutes)
 	@sh tools/bootstrap.sh bench
@@ -53,6 +53,10 @@ bench: setup  ## one-by-one calls as ratios against baselines in the same run (n
 
 limits: setup  ## the limits on a server of two processes, three minutes of 50 clients
 	@.venv/bin/python benchmarks/limits.py
+
+hostile: setup  ## 20,000 hostile requests, and 3,000 that schemathesis makes up: no 5xx, and no refused one changes anything
+	@TABELLION_HOSTILE=20000 TABELLION_HOSTILE_SEED=$${SEED:-2} TABELLION_SCHEMA_EXAMPLES=30 \
+		$(RUN) pytest -q -s -n 2 tests/contract/test_hostile.py tests/contract/test_schema.py
 
 chaos-api: setup  ## kill -9 of server processes under write load, 50 times
 	@TABELLION_KILLS=50 $(RUN) pytest -q tests/system/test_kill.py

@@ -73,6 +73,8 @@ class Authentication:
 
     async def password(self, licence: str, login: str, password: str, address: str) -> Credential:
         """The credential of a licence's API user by password. Raises as `read`."""
+        if "\x00" in licence or "\x00" in login or "\x00" in password:
+            raise Unauthorized("licence, login or password is wrong")
         whole = f"{licence}/{login}:{password}"
         known = self._checks.remembered(whole)
         if known is not None:
@@ -112,7 +114,7 @@ class Authentication:
             raise Unauthorized("Basic credentials are base64 of licence/login:password") from None
         user, colon, password = text.partition(":")
         licence, slash, login = user.partition("/")
-        if not colon or not slash or "\x00" in text:
+        if not colon or not slash:
             raise Unauthorized("Basic credentials are base64 of licence/login:password")
         return await self.password(licence, login, password, address)
 

@@ -117,6 +117,8 @@ def _operation(call: Call) -> dict[str, Any]:
         *((422, 409) if call.writes else ()),
         *((412,) if call.etag and call.writes else ()),
     ]
+    if call.etag and not call.writes:
+        operation["responses"]["304"] = {"description": "Unchanged: the tag is one of `If-None-Match`."}
     for status in sorted(statuses):
         operation["responses"][str(status)] = {"$ref": f"#/components/responses/{status}"}
     if call.version == "v1":

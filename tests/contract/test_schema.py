@@ -1,0 +1,64 @@
+"""The document at /openapi.json keeps its word: what fits it and what does not, as schemathesis makes them up, for every call.
+
+The suite makes a few dozen requests per call; `make hostile` makes more.
+"""
+
+import os
+import re
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import CheckFunction
+from schemathesis.core.failures import FailureGroup
+from schemathesis.specs.openapi import checks
+
+from tabellion.platform.http import openapi
+from tabellion.server.calls import CALLS
+from tests.support.tenants import Tenants
+
+EXAMPLES = int(os.environ.get("TABELLION_SCHEMA_EXAMPLES", "10"))
+PLACES = {"e": "hotels", "t": "Guests", "p": "emailAddress=ann@example.com", "s": "Newsletter", "w": "1"}
+CHECKS: list[CheckFunction] = [
+    schemathesis.checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+]
+SCHEMA = schemathesis.openapi.from_dict(openapi.document(CALLS, version="0"))
+OPERATIONS = [found.ok() for found in SCHEMA.get_all_operations()]
+
+
+def kinds() -> list[Any]:
+    """Every operation in every format of its body; XML in, XML out."""
+    found: list[Any] = []
+    for operation in OPERATIONS:
+        for media_type in [body.media_type for body in operation.body] or [None]:
+            accept = "application/xml" if media_type == "application/xml" else "*/*"
+            name = f"{operation.definition.raw['operationId']}-{(media_type or 'no body').rpartition('/')[2]}"
+            found.append(pytest.param(operation, media_type, accept, id=name))
+    return found
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fits", "does-not-fit"])
+@pytest.mark.parametrize(("operation", "media_type", "accept"), kinds())
+def test_every_answer_is_one_that_the_document_announces(
+    operation: Any, media_type: str | None, accept: str, mode: GenerationMode, tenants: Tenants, client: httpx.Client
+) -> None:
+    tenant = tenants.create(client)
+    headers = {"Authorization": f"Bearer {tenant.api_key}", "Accept": accept}
+    # What a call does with other addresses is tested with hostile ones; an empty segment is another call.
+    places = {name: PLACES.get(name, "1") for name in re.findall(r"{(\w+)}", operation.path)}
+
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy(mode, path_parameters=places or None, media_type=media_type))
+    def one(case: Any) -> None:
+        try:
+            case.call_and_validate(str(client.base_url), headers=headers, checks=CHECKS)
+        except FailureGroup as failures:
+            raise AssertionError("\n".join(str(failure) for failure in failures.exceptions)) from None
+
+    one()
