@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Iterator
 from contextlib import suppress
+from copy import deepcopy
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -306,7 +307,7 @@ def _damaged(dice: random.Random, document: Any) -> Any:
         holder, key = dice.choice(spots)
         match dice.randrange(6):
             case 0 | 1:
-                holder[key] = dice.choice(VALUES)
+                holder[key] = deepcopy(dice.choice(VALUES))
             case 2 | 3:
                 holder[key] = dice.choice(TEXTS)
             case 4 if isinstance(holder, dict):
