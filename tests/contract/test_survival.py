@@ -393,3 +393,10 @@ def test_a_refused_body_is_read_so_that_its_refusal_arrives(
     if not closes:
         connection.request("GET", "/health")
         assert connection.getresponse().status == 200
+
+
+def test_a_body_that_was_read_is_not_waited_for_again(tenant: Tenant) -> None:
+    # Else the answer would come seconds later, and close the connection.
+    for path, status in (("/docs/check", 200), ("/nothing/here", 404)):
+        answer = tenant.client.post(path, content=b"{}")
+        assert (answer.status_code, answer.headers.get("connection")) == (status, None)

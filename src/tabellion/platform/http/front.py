@@ -68,6 +68,8 @@ class Front:
             return
         started = time.perf_counter()
         exchange = self._take_apart(scope)
+        if exchange.has_body:
+            receive = _noting(receive, exchange)
         outgoing = _Outgoing(receive, send, exchange)
         try:
             await self._inner(scope, receive, outgoing)
@@ -110,6 +112,18 @@ class Front:
         version = "v4" if exchange.path.startswith("/v4/") else "v5"
         fmt = negotiation.error_format(exchange.headers.get("accept"), version)
         await send_rendered(outgoing, render.problem(problem, exchange, fmt, v1="/v1/" in exchange.path))
+
+
+def _noting(receive: Receive, exchange: Exchange) -> Receive:
+    """The same, but it is noted when the whole body was read: to ask for more would be to wait for the caller to leave."""
+
+    async def noted() -> Any:
+        message = await receive()
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            exchange.body_read = True
+        return message
+
+    return noted
 
 
 class _Outgoing:

@@ -94,7 +94,6 @@ class Pipeline:
     ) -> Incoming:
         # Asking the server for a body that was not announced costs as much as a call.
         raw = await _read(body, self._max_body_bytes) if exchange.has_body else b""
-        exchange.body_read = True
         document, ignored = _decode(call, exchange, raw)
         path, matrix = _placeholders(segments)
         incoming = Incoming(
