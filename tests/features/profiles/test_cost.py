@@ -69,7 +69,7 @@ async def bench(database_url: str, pool: Pool) -> AsyncIterator[Bench]:
         await use.create_user(db, "harbour", "website", now)
     rights = dict.fromkeys(use.MODULES, "rw")
     caller = Caller(
-        licence.id, "harbour", ZoneInfo("UTC"), 1, "website", rights, (EntityRef(entity.id, "hotels"),), frozenset(), 1
+        licence.id, "harbour", ZoneInfo("UTC"), 1, "website", rights, (EntityRef(entity.id, "hotels"),), frozenset(), 1, 1
     )
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True, cursor_factory=CountingCursor) as db:
         bench = Bench(db, caller)

@@ -64,12 +64,23 @@ def cached_caller(database: str, user_id: int, catalogue_version: int) -> Caller
 
 
 def _caller(row: tuple[Any, ...], user_id: int, licence_id: int, version: int) -> Caller:
-    licence_name, zone, login, rights, entity_ids, default_id, listed = row
+    licence_name, zone, login, rights, entity_ids, default_id, listed, max_file_bytes = row
     everything = [EntityRef(*entity) for entity in listed]
     own = [e for e in everything if entity_ids is None or e.id in entity_ids]
     own.sort(key=lambda e: (e.id != default_id, e.name.lower()))
     foreign = frozenset(e.name.lower() for e in everything if e not in own)
-    return Caller(licence_id, licence_name, ZoneInfo(zone), user_id, login, rights, tuple(own), foreign, version)
+    return Caller(
+        licence_id=licence_id,
+        licence_name=licence_name,
+        time_zone=ZoneInfo(zone),
+        user_id=user_id,
+        login=login,
+        rights=rights,
+        entities=tuple(own),
+        foreign_entities=foreign,
+        catalogue_version=version,
+        max_file_bytes=max_file_bytes,
+    )
 
 
 async def issue_token(db: Database, user_id: int, now: datetime) -> str:

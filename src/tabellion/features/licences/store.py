@@ -23,7 +23,7 @@ WHERE u.licence_id = %s ORDER BY lower(u.login)
 _CALLER = """
 SELECT l.name, l.time_zone, u.login, u.rights, u.entity_ids, u.default_entity_id,
     (SELECT coalesce(json_agg(json_build_array(e.id, e.name, e.comment) ORDER BY lower(e.name)), '[]'::json)
-     FROM tabellion.entity e WHERE e.licence_id = l.id)
+     FROM tabellion.entity e WHERE e.licence_id = l.id), l.max_bulk_file_bytes
 FROM tabellion.api_user u JOIN tabellion.licence l ON l.id = u.licence_id WHERE u.id = %s
 """
 _FAILED = """

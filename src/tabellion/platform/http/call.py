@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -24,8 +25,18 @@ class Parameter(msgspec.Struct, frozen=True):
     schema: Mapping[str, Any] = msgspec.field(default_factory=lambda: {"type": "string"})
 
 
+class Form(msgspec.Struct, frozen=True):
+    """A body of multipart/form-data: the field of the file, and the field of the document that says what to do with it."""
+
+    file: str
+    document: str
+    type: type[msgspec.Struct]
+
+
 class Answer(msgspec.Struct):
     """What a handler returns. `body` is a Struct (rendered in the caller's format) or None for 204.
+
+    `file` is sent as it is, in pieces, by a call that is a download; it stays in its place.
 
     `location` is relative to the call's family (`/v4/entity/...`); the pipeline puts the family in front.
     `etag` is the bare tag, without quotes.
@@ -36,6 +47,7 @@ class Answer(msgspec.Struct):
     location: str | None = None
     etag: str | None = None
     headers: Mapping[str, str] = {}
+    file: Path | None = None
 
 
 class Incoming(msgspec.Struct):
@@ -45,7 +57,8 @@ class Incoming(msgspec.Struct):
     `body` is an instance of the call's `body` type, or None where the body is optional and was empty.
     `db` is a connection in autocommit mode: one statement is one transaction, several need `db.transaction()`.
     `now` is the moment of admission, aware, UTC. `limits` is what the gate said about the licence's usage.
-    `raw_body` is what was sent, for the few calls that read it themselves.
+    `raw_body` is what was sent, for the few calls that read it themselves; of a form its fingerprint. `upload` is the form
+    (`platform.files.Upload`) of a call that takes one; its files are deleted after the call, unless they were moved away.
     """
 
     call: "Call"
@@ -60,6 +73,7 @@ class Incoming(msgspec.Struct):
     request_id: str
     limits: Any = None
     raw_body: bytes = b""
+    upload: Any = None
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +84,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     `body`/`answer` are Struct types; `body_root`/`answer_root` their XML roots (v4 only). `statuses` are the success
     statuses. Examples are builtins, shown as JSON (and turned into XML for v4). `counted` is False where the call does
     not count against the calls per minute. `xml_decode(body, charset)` and `xml_encode(body, root)` replace the common XML
-    mapping where a call has one of its own (v1). `conflicts` lists the 409 codes the call may answer.
+    mapping where a call has one of its own (v1). `conflicts` lists the 409 codes the call may answer. `download` is the
+    media type of a call that answers a file, whatever `Accept` says; `form` is said of a call that takes a file.
     """
 
     id: str
@@ -96,6 +111,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     etag: bool = False
     counted: bool = True
     conflicts: Sequence[str] = ()
+    download: str = ""
+    form: Form | None = None
 
     @property
     def version(self) -> Version:

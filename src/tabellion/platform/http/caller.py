@@ -20,7 +20,8 @@ class Caller(msgspec.Struct, frozen=True):
     `rights` maps a module (`structure`, `profiles`, ...) to `r` or `rw`; a missing module is no right at all.
     `entities` holds the user's entities, the default one first, then by name; `foreign_entities` the names (lower case)
     of the licence's other entities, which answer 403 instead of 404. `catalogue_version` grows with every change of
-    the licence's users, entities and tables: whoever caches such things compares it.
+    the licence's users, entities and tables: whoever caches such things compares it. `max_file_bytes` is the limit for the
+    file of a bulk call.
     """
 
     licence_id: int
@@ -32,3 +33,4 @@ class Caller(msgspec.Struct, frozen=True):
     entities: tuple[EntityRef, ...]
     foreign_entities: frozenset[str]
     catalogue_version: int
+    max_file_bytes: int

@@ -1,6 +1,7 @@
 """What one request and its answer carry through the server, from the first byte read to the log line."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -65,8 +66,9 @@ class Exchange(msgspec.Struct):
 
 
 class Rendered(msgspec.Struct):
-    """An answer in bytes, ready to be sent, stored for a repetition, or compressed."""
+    """An answer in bytes, ready to be sent, stored for a repetition, or compressed; or in a file."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    file: Path | None = None

@@ -7,8 +7,10 @@ answer has left, and reports to log and metrics.
 
 import asyncio
 import gzip
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from tabellion.kit.problem import Problem
@@ -28,6 +30,7 @@ _COMPRESS_FROM_BYTES = 1400
 # its way (RFC 9112, section 9.6); so the rest is read first, within bounds.
 _REST_BYTES = 16 * 1024 * 1024
 _REST_SECONDS = 5.0
+_PIECE_BYTES = 256 * 1024
 _COMPRESSIBLE = ("application/json", "application/xml", "text/", "application/problem+json")
 
 
@@ -179,6 +182,9 @@ async def send_rendered(send: Send, rendered: Rendered, accept_encoding: str = "
     """Send an answer, compressed when the caller accepts gzip and it is worth it."""
     body = rendered.body
     headers = _raw(rendered.headers)
+    if rendered.file is not None:
+        await _send_file(send, rendered.status, headers, rendered.file)
+        return
     if len(body) >= _COMPRESS_FROM_BYTES and _accepts_gzip(accept_encoding):
         if rendered.headers.get("Content-Type", "").startswith(_COMPRESSIBLE):
             body = gzip.compress(body, 5)
@@ -188,6 +194,18 @@ async def send_rendered(send: Send, rendered: Rendered, accept_encoding: str = "
         headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": rendered.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _send_file(send: Send, status: int, headers: list[tuple[bytes, bytes]], path: Path) -> None:
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        headers.append((b"content-length", str(os.fstat(file.fileno()).st_size).encode()))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        file.close()
 
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import inspect
 
 from tabellion.platform.http import render, shapes, xml_codec
-from tabellion.platform.http.call import Call, Parameter
+from tabellion.platform.http.call import Call, Form, Parameter
 from tabellion.platform.http.paths import LEGACY_V4
 
 _JSON, _XML = "application/json", "application/xml"
@@ -41,6 +41,7 @@ _CATEGORIES = {
     "profile-table-structure": "What a profile table consists of",
     "profiles": "Profiles, their subscriptions and segmentations",
     "scenarios": "Custom actions of scenarios",
+    "mass-imports": "Files with many rows, imported by a job",
     "webhooks": "Subscriptions to events, and what could not be delivered",
     "usage": "Usage and limits of the licence",
 }
@@ -48,7 +49,8 @@ _CATEGORIES = {
 
 def document(calls: Sequence[Call], *, version: str) -> dict[str, Any]:
     """The whole document."""
-    types = {t for call in calls for t in (call.body, call.answer) if t is not None} | {render.ErrorDocument}
+    forms = {call.form.type for call in calls if call.form is not None}
+    types = {t for call in calls for t in (call.body, call.answer) if t is not None} | forms | {render.ErrorDocument}
     ordered = sorted(types, key=lambda t: t.__name__)
     _, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
     paths: dict[str, dict[str, Any]] = {}
@@ -111,9 +113,11 @@ def _operation(call: Call) -> dict[str, Any]:
             "required": not call.body_optional,
             "content": _content(call, call.body, call.body_root, call.body_example),
         }
+    if call.form is not None:
+        operation["requestBody"] = {"required": True, "content": _form(call, call.form)}
     statuses = [
         *_ON_EVERY_CALL,
-        *(_ON_BODIES if call.body else ()),
+        *(_ON_BODIES if call.body or call.form else ()),
         *((422, 409) if call.writes else ()),
         *((412,) if call.etag and call.writes else ()),
     ]
@@ -163,6 +167,14 @@ def _content(call: Call, type_: type[msgspec.Struct], root: str, example: Any) -
     return content
 
 
+def _form(call: Call, form: Form) -> dict[str, Any]:
+    document = {"$ref": f"#/components/schemas/{form.type.__name__}"}
+    properties = {form.file: {"type": "string", "format": "binary"}, form.document: document}
+    schema = {"type": "object", "required": [form.file], "properties": properties}
+    encoding = {form.document: {"contentType": _JSON}}
+    return {"multipart/form-data": {"schema": schema, "encoding": encoding, "example": {form.document: call.body_example}}}
+
+
 def _success(call: Call, status: int, text: str) -> dict[str, Any]:
     headers: dict[str, Any] = {name: {"$ref": f"#/components/headers/{name}"} for name in _LIMIT_HEADERS}
     if call.etag and not call.writes:
@@ -170,6 +182,8 @@ def _success(call: Call, status: int, text: str) -> dict[str, Any]:
     if status == 201:  # noqa: PLR2004 - created
         headers["Location"] = {"$ref": "#/components/headers/Location"}
     response: dict[str, Any] = {"description": text, "headers": headers}
+    if call.download:
+        response["content"] = {call.download: {"schema": {"type": "string", "format": "binary"}}}
     if call.answer is not None:
         response["content"] = _content(call, call.answer, call.answer_root, call.answer_example)
     return response

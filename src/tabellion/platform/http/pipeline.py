@@ -9,6 +9,7 @@ import msgspec
 from psycopg import AsyncConnection
 
 from tabellion.kit.problem import Problem
+from tabellion.platform import files
 from tabellion.platform.http import idempotency, json_codec, negotiation, render, shapes, xml_codec
 from tabellion.platform.http.call import Call, Incoming
 from tabellion.platform.http.etag import tags
@@ -69,7 +70,11 @@ class Pipeline:
             fmt = _agree_on_format(call, exchange)
             self._check_right(call, admission)
             incoming = await self._incoming(call, exchange, admission, segments, body)
-            return await self._execute(incoming, exchange, fmt)
+            try:
+                return await self._execute(incoming, exchange, fmt)
+            finally:
+                if incoming.upload is not None:
+                    incoming.upload.discard()
         except Exception as failure:  # noqa: BLE001 - whatever happened, the caller gets an answer in its format
             error = self._translate(failure)
             if error.status == 500:  # noqa: PLR2004 - our own fault
@@ -92,10 +97,16 @@ class Pipeline:
     async def _incoming(
         self, call: Call, exchange: Exchange, admission: Admission, segments: dict[str, str], body: Body
     ) -> Incoming:
-        # Asking the server for a body that was not announced costs as much as a call.
-        raw = await _read(body, self._max_body_bytes) if exchange.has_body else b""
-        document, ignored = _decode(call, exchange, raw)
         path, matrix = _placeholders(segments)
+        upload = None
+        if call.form is None:
+            # Asking the server for a body that was not announced costs as much as a call.
+            raw = await _read(body, self._max_body_bytes) if exchange.has_body else b""
+        else:
+            limit, content_type = admission.caller.max_file_bytes, exchange.headers.get("content-type")
+            upload = await files.receive(body, content_type, files.spool(), max_bytes=limit, version=call.version)
+            raw = upload.fingerprint
+        document, ignored = _decode(call, exchange, raw)
         incoming = Incoming(
             call=call,
             caller=admission.caller,
@@ -109,6 +120,7 @@ class Pipeline:
             request_id=exchange.request_id,
             limits=admission.limits,
             raw_body=raw,
+            upload=upload,
         )
         if ignored:
             exchange.answer_headers["X-Ignored-Members"] = _header_list(ignored)
@@ -140,7 +152,10 @@ class Pipeline:
 
 def _agree_on_format(call: Call, exchange: Exchange) -> Format:
     headers = exchange.headers
-    fmt = negotiation.answer_format(headers.get("accept"), call.version)
+    accept = headers.get("accept")
+    if call.download:
+        return negotiation.error_format(accept, call.version)
+    fmt = negotiation.answer_format(accept, call.version)
     if exchange.has_body and call.body is not None:
         negotiation.request_format(headers.get("content-type"), has_body=True, version=call.version)
     return fmt

@@ -1,0 +1,22 @@
+"""Files from callers: the spool, forms with files, archives."""
+
+from tabellion.platform.files.archive import ArchiveError, Entry, Kind, contents, gunzip, inflate, kind_of
+from tabellion.platform.files.spool import spool, use_spool
+from tabellion.platform.files.uploads import FileTooLarge, FormExpected, Upload, UploadedFile, receive
+
+__all__ = [
+    "ArchiveError",
+    "Entry",
+    "FileTooLarge",
+    "FormExpected",
+    "Kind",
+    "Upload",
+    "UploadedFile",
+    "contents",
+    "gunzip",
+    "inflate",
+    "kind_of",
+    "receive",
+    "spool",
+    "use_spool",
+]

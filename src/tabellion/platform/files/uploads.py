@@ -1,0 +1,190 @@
+"""Forms with files (multipart/form-data, RFC 7578), written to the spool while they arrive.
+
+Files get names of our own; what the client calls them is only shown. Fields stay in memory.
+"""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from tabellion.kit.problem import Malformed, Problem
+
+_MAX_FIELDS, _MAX_FIELD_BYTES, _MAX_FILES = 100, 256 * 1024, 20
+# Boundaries, headers and fields around the files.
+_AROUND_BYTES = 1024 * 1024
+_WRITE_BYTES = 1024 * 1024
+
+
+class FileTooLarge(Problem):
+    """The file is over the limit of the licence's bulk calls (`GET /usage/v5/usage` tells it). Send it in several parts."""
+
+    code = "file.tooLarge"
+
+    def __init__(self, limit: int, version: str) -> None:
+        super().__init__(f"the file is over {limit:,} bytes, the licence's limit for the file of a bulk call")
+        if version == "v5":
+            self.status = 413  # pyright: ignore[reportAttributeAccessIssue] - of this one
+
+
+class FormExpected(Problem):
+    """The call reads a form with files: `multipart/form-data`."""
+
+    status = 415
+    code = "contentType.unsupported"
+
+
+class UploadedFile(NamedTuple):
+    """A file of the form; `client_name` is for people's eyes only. `sha256` is of its content."""
+
+    field: str
+    client_name: str
+    path: Path
+    size: int
+    sha256: bytes
+
+
+class Upload:
+    """What a form held. Whoever wants to keep a file moves it away; `discard` deletes the rest."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, str] = {}
+        self.files: list[UploadedFile] = []
+
+    def file(self, field: str) -> UploadedFile | None:
+        """The first file under a name."""
+        return next((file for file in self.files if file.field == field), None)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """The same for the same form, whatever its boundaries."""
+        digest = hashlib.sha256()
+        for name, text in sorted(self.fields.items()):
+            digest.update(f"{len(name)} {name} {len(text.encode())} {text}".encode())
+        for file in self.files:
+            digest.update(f"{len(file.field)} {file.field}".encode() + file.sha256)
+        return digest.digest()
+
+    def discard(self) -> None:
+        """Delete the files that were not moved away."""
+        for file in self.files:
+            file.path.unlink(missing_ok=True)
+
+
+async def receive(
+    body: AsyncIterator[bytes], content_type: str | None, folder: Path, *, max_bytes: int, version: str
+) -> Upload:
+    """Read a form to its end; no file may be over `max_bytes`.
+
+    Raises `FormExpected`, `FileTooLarge`, `Malformed`; then, and when the client goes away, nothing is left in the folder.
+    """
+    media_type, options = parse_options_header(content_type or "")
+    boundary = options.get("boundary", "")
+    if media_type != "multipart/form-data":
+        raise FormExpected("this call reads multipart/form-data")
+    upload = Upload()
+    part = _Part(upload, folder, max_bytes, version)
+    size = 0
+    try:
+        with PushMultipartParser(boundary, max_segment_count=_MAX_FIELDS + _MAX_FILES) as parser:
+            async for chunk in body:
+                size += len(chunk)
+                part.check_form(size)
+                for event in parser.parse(chunk):
+                    if isinstance(event, MultipartSegment):
+                        part.begin(event)
+                    elif event is None:
+                        await part.end()
+                    else:
+                        await part.add(bytes(event))
+    except BaseException as error:
+        part.abandon()
+        upload.discard()
+        if isinstance(error, MultipartError):
+            raise Malformed(f"the form cannot be read: {error}") from None
+        raise
+    return upload
+
+
+class _Part:
+    """The part of the form that is being read."""
+
+    def __init__(self, upload: Upload, folder: Path, max_bytes: int, version: str) -> None:
+        self._upload = upload
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._version = version
+        self._segment: MultipartSegment | None = None
+        self._waiting = bytearray()
+        self._path: Path | None = None
+        self._file: BinaryIO | None = None
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def check_form(self, size: int) -> None:
+        """What is around the files is small."""
+        if size > self._max_bytes + _AROUND_BYTES:
+            raise FileTooLarge(self._max_bytes, self._version)
+
+    def begin(self, segment: MultipartSegment) -> None:
+        """A part with a file name, or with a type that is no text, is a file."""
+        self._segment = segment
+        self._size = 0
+        if segment.filename is None and len(self._upload.fields) >= _MAX_FIELDS:
+            raise Malformed(f"the form has more than {_MAX_FIELDS} fields")
+        if segment.filename is not None:
+            if len(self._upload.files) >= _MAX_FILES:
+                raise Malformed(f"the form has more than {_MAX_FILES} files")
+            self._path = self._folder / f"upload-{secrets.token_hex(16)}"
+            self._file = self._path.open("xb")
+            self._digest = hashlib.sha256()
+
+    async def add(self, piece: bytes) -> None:
+        self._size += len(piece)
+        self._waiting += piece
+        if self._file is None:
+            if self._size > _MAX_FIELD_BYTES:
+                raise Malformed(f"a field of the form is over {_MAX_FIELD_BYTES:,} bytes")
+        elif self._size > self._max_bytes:
+            raise FileTooLarge(self._max_bytes, self._version)
+        elif len(self._waiting) >= _WRITE_BYTES:
+            await self._write()
+
+    async def end(self) -> None:
+        segment, path = self._segment, self._path
+        assert segment is not None  # noqa: S101 - the parser begins a part before it ends it
+        name = segment.name or ""
+        if self._file is None or path is None:
+            if name in self._upload.fields:
+                raise Malformed(f"the form has the field '{name[:50]}' twice")
+            try:
+                self._upload.fields[name] = self._waiting.decode()
+            except UnicodeDecodeError:
+                raise Malformed(f"the field '{name[:50]}' of the form is not in UTF-8") from None
+        else:
+            await self._write()
+            self._file.close()
+            self._file, self._path = None, None
+            file = UploadedFile(name, segment.filename or "", path, self._size, self._digest.digest())
+            self._upload.files.append(file)
+        self._waiting = bytearray()
+
+    def abandon(self) -> None:
+        """Delete what was begun."""
+        if self._file is not None:
+            self._file.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    async def _write(self) -> None:
+        piece, self._waiting = self._waiting, bytearray()
+        await asyncio.to_thread(self._store, piece)
+
+    def _store(self, piece: bytearray) -> None:
+        assert self._file is not None  # noqa: S101 - only files are written
+        self._digest.update(piece)
+        self._file.write(piece)

@@ -1,0 +1,92 @@
+"""Archives from strangers: forty attacks, and what honest tools make."""
+
+import gzip
+import io
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from tabellion.platform.files import ArchiveError, Kind, contents, gunzip, inflate, kind_of
+from tests.support.zip_attacks import CSV, LIARS, VISIBLE, good
+
+CAP = 4 << 30
+MAX_CPU_S, MAX_BYTES, MAX_OVER = 0.05, 5 << 20, 128 << 10
+
+
+def test_there_are_forty() -> None:
+    assert len(VISIBLE) >= 40
+
+
+@pytest.mark.parametrize("name", VISIBLE)
+def test_what_the_directory_shows_is_refused_at_once(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "upload"
+    path.write_bytes(VISIBLE[name]())
+    began = time.process_time()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArchiveError) as refusal:
+            contents(path, cap=CAP)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert str(refusal.value)
+    assert time.process_time() - began < MAX_CPU_S * 5  # tracing alone makes it several times slower
+    assert peak < MAX_BYTES
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", LIARS)
+def test_liars_are_stopped_soon_after_what_they_said(name: str, tmp_path: Path) -> None:
+    path, target = tmp_path / "upload", tmp_path / "rows"
+    path.write_bytes(LIARS[name]())
+    (entry,) = contents(path, cap=CAP)
+    with pytest.raises(ArchiveError), target.open("wb") as file:
+        inflate(path, entry, file)
+
+    assert target.stat().st_size <= entry.size + MAX_OVER
+    assert sorted(tmp_path.iterdir()) == [target, path]
+
+
+@pytest.mark.parametrize("name", good())
+def test_honest_archives_are_taken(name: str, tmp_path: Path) -> None:
+    path, target = tmp_path / "upload", io.BytesIO()
+    path.write_bytes(good()[name])
+    assert kind_of(path) is Kind.ZIP
+    (entry,) = contents(path, cap=CAP)
+    inflate(path, entry, target)
+    assert target.getvalue() == CSV
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [gzip.compress(CSV), gzip.compress(CSV[:20]) + gzip.compress(CSV[20:]), gzip.compress(CSV) + b"\0" * 512],
+    ids=["one", "two members", "filled up"],
+)
+def test_gzip(packed: bytes, tmp_path: Path) -> None:
+    path, target = tmp_path / "upload", io.BytesIO()
+    path.write_bytes(packed)
+    assert kind_of(path) is Kind.GZIP
+    gunzip(path, target, cap=CAP)
+    assert target.getvalue() == CSV
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        gzip.compress(CSV)[:-4],
+        gzip.compress(CSV)[:12],
+        gzip.compress(CSV)[:-8] + b"\1\2\3\4" + gzip.compress(CSV)[-4:],
+        gzip.compress(CSV) + b"junk",
+        gzip.compress(bytes(64 << 20)),
+    ],
+    ids=["cut off", "cut off early", "checksum", "junk behind", "bomb"],
+)
+def test_bad_gzip_is_refused(packed: bytes, tmp_path: Path) -> None:
+    path, target = tmp_path / "upload", io.BytesIO()
+    path.write_bytes(packed)
+    with pytest.raises(ArchiveError):
+        gunzip(path, target, cap=1 << 20)
+    assert len(target.getvalue()) <= (1 << 20)

@@ -1,0 +1,105 @@
+"""Forms with files: the same however they arrive, and nothing left behind when they do not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tabellion.kit.problem import Malformed, Problem
+from tabellion.platform.files import FileTooLarge, FormExpected, Upload, receive
+
+TYPE = "multipart/form-data; boundary=xyz"
+FORM = (
+    b'--xyz\r\nContent-Disposition: form-data; name="mode"\r\n\r\nCREATE\xc3\xa9\r\n'
+    b'--xyz\r\nContent-Disposition: form-data; name="inputFile"; filename="../../etc/passwd"\r\n'
+    b"Content-Type: application/zip\r\n\r\nPK\r\n--xy\r\nmore\r\n"
+    b'--xyz\r\nContent-Disposition: form-data; name="parameters"; filename=""\r\n\r\n{}\r\n--xyz--\r\n'
+)
+
+
+async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
+    """A body as it arrives."""
+    for part in parts:
+        yield part
+
+
+def take(folder: Path, *parts: bytes, content_type: str | None = TYPE, max_bytes: int = 1000, version: str = "v4") -> Upload:
+    return asyncio.run(receive(pieces(*parts), content_type, folder, max_bytes=max_bytes, version=version))
+
+
+@given(cuts=st.lists(st.integers(0, len(FORM)), max_size=12))
+def test_it_does_not_matter_how_the_form_is_cut(cuts: list[int], tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("spool")
+    places = [0, *sorted(cuts), len(FORM)]
+    upload = take(folder, *(FORM[a:b] for a, b in pairwise(places) if a < b))
+
+    assert upload.fields == {"mode": "CREATEé"}
+    assert [(f.field, f.client_name, f.size, f.path.read_bytes()) for f in upload.files] == [
+        ("inputFile", "../../etc/passwd", 14, b"PK\r\n--xy\r\nmore"),
+        ("parameters", "", 2, b"{}"),
+    ]
+    assert {f.path.parent for f in upload.files} == {folder}
+    assert upload.fingerprint == take(folder, FORM).fingerprint
+    upload.discard()
+    assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "error"),
+    [
+        (FORM, None, FormExpected),
+        (FORM, "text/csv", FormExpected),
+        (FORM, "multipart/form-data", Malformed),
+        (FORM, "multipart/form-data; boundary=other", Malformed),
+        (b"", TYPE, Malformed),
+        (FORM[:-30], TYPE, Malformed),
+        (FORM[:150], TYPE, Malformed),
+        (FORM.replace(b'name="parameters"; filename=""', b'name="mode"'), TYPE, Malformed),
+        (FORM.replace(b"CREATE\xc3\xa9", b"\xff"), TYPE, Malformed),
+        (FORM.replace(b"CREATE", b"x" * 300_000), TYPE, Malformed),
+        (
+            b"".join(b'--xyz\r\nContent-Disposition: form-data; name="%d"\r\n\r\n\r\n' % i for i in range(200)),
+            TYPE,
+            Malformed,
+        ),
+        (b"--xyz\r\nX-Header: 1\r\n\r\nx\r\n--xyz--\r\n", TYPE, Malformed),
+    ],
+)
+def test_what_is_no_form_leaves_nothing_behind(
+    body: bytes, content_type: str | None, error: type[Problem], tmp_path: Path
+) -> None:
+    with pytest.raises(error):
+        take(tmp_path, body, content_type=content_type)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("version", "status"), [("v4", 400), ("v5", 413)])
+def test_a_file_over_the_limit_is_refused_before_it_has_arrived(version: str, status: int, tmp_path: Path) -> None:
+    taken: list[int] = []
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield FORM[: FORM.index(b"PK")]
+        while True:
+            taken.append(1)
+            yield b"x" * 1000
+
+    with pytest.raises(FileTooLarge) as refusal:
+        asyncio.run(receive(endless(), TYPE, tmp_path, max_bytes=5000, version=version))
+
+    assert (refusal.value.status, refusal.value.code) == (status, "file.tooLarge")
+    assert len(taken) <= 6
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_goes_away_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def gone() -> AsyncIterator[bytes]:
+        yield FORM[: FORM.index(b"more")]
+        raise Malformed("the connection ended")
+
+    with pytest.raises(Malformed):
+        asyncio.run(receive(gone(), TYPE, tmp_path, max_bytes=5000, version="v4"))
+    assert list(tmp_path.iterdir()) == []
