@@ -45,11 +45,14 @@ lock:  ## resolve the dependencies anew into requirements/
 clean:  ## remove what the targets above made, but not the demo's data
 	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test bench limits hostile chaos-api chaos-webhooks test-postgres-16 check lint format types arch setup setup-browser lock clean
+.PHONY: help demo test bench limits hostile dirty-files chaos-import bench-bulk chaos-api chaos-webhooks test-postgres-16 check lint format types arch setup setup-browser lock clean
 
 bench: setup  ## one-by-one calls as ratios against baselines in the same run (needs wrk; 30 minutes)
 	@sh tools/bootstrap.sh bench
 	@.venv/bin/python benchmarks/calls.py --write docs/benchmarks.md
+
+bench-bulk: setup  ## imports as ratios against COPY and one hand-written statement, 1,000,000 rows (10 minutes)
+	@.venv/bin/python benchmarks/bulk.py --write docs/benchmarks.md
 
 limits: setup  ## the limits on a server of two processes, three minutes of 50 clients
 	@.venv/bin/python benchmarks/limits.py
@@ -57,6 +60,12 @@ limits: setup  ## the limits on a server of two processes, three minutes of 50 c
 hostile: setup  ## 20,000 hostile requests, and 3,000 that schemathesis makes up: no 5xx, and no refused one changes anything
 	@TABELLION_HOSTILE=20000 TABELLION_HOSTILE_SEED=$${SEED:-2} TABELLION_SCHEMA_EXAMPLES=30 \
 		$(RUN) pytest -q -s -n 2 tests/contract/test_hostile.py tests/contract/test_schema.py
+
+dirty-files: setup  ## 10,000 generated files with mistakes, imported and compared with a model
+	@TABELLION_DIRTY_FILES=10000 $(RUN) pytest -q -n 2 tests/contract/test_import_model.py
+
+chaos-import: setup  ## kill -9 of worker (200 times), database (50) and API under an import of 1,000,000 rows
+	@TABELLION_ROWS=1000000 TABELLION_KILLS=200 TABELLION_DATABASE_KILLS=50 $(RUN) pytest -q -s tests/system/test_import_kills.py
 
 chaos-api: setup  ## kill -9 of server processes under write load, 50 times
 	@TABELLION_KILLS=50 $(RUN) pytest -q tests/system/test_kill.py

@@ -41,6 +41,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhooks_allow_http: bool = False
     webhooks_allow_private: bool = False
 
+    @property
+    def spool_dir(self) -> Path:
+        """Where uploads and the files of jobs lie; all processes of a server share it."""
+        return self.data_dir / "spool"
+
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ, **overrides: Any) -> "Settings":
         """The settings of an environment; `overrides` (options) that are not None win. Raises `SettingsError`."""

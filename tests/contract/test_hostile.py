@@ -30,6 +30,7 @@ PLACES = {
     "p": "emailAddress=ann@example.com",
     "s": "Newsletter",
     "w": "1",
+    "i": "1000001",
     "id": "1",
     "day": "2027-03-01",
 }

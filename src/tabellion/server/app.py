@@ -13,7 +13,7 @@ from tabellion.features.usage import Admission, Batcher, Gate
 from tabellion.kit.clock import utc_now
 from tabellion.kit.ids import request_id
 from tabellion.kit.problem import Problem
-from tabellion.platform import egress
+from tabellion.platform import egress, files
 from tabellion.platform.database.errors import unavailable
 from tabellion.platform.database.pool import Pool, open_pool
 from tabellion.platform.http.call import Call
@@ -115,6 +115,7 @@ def create_app(settings: Settings | None = None) -> App:
     """The ASGI application of one API process."""
     settings = settings or Settings.load()
     egress.allow(webhook_policy(settings))
+    files.use_spool(settings.spool_dir)
     resources = Resources(settings)
     trusted = frozenset(settings.trusted_proxies)
     pipeline = Pipeline(resources, resources, clock=utc_now, max_body_bytes=settings.max_body_bytes, translate=translate)

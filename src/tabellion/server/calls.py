@@ -1,10 +1,19 @@
 """Every call of the webservices: the features' lists, in the order of the documentation."""
 
 from tabellion.features.actions import endpoints as actions
+from tabellion.features.bulk.imports import endpoints as imports
 from tabellion.features.licences import endpoints as licences
 from tabellion.features.profiles import endpoints as profiles
 from tabellion.features.tables import endpoints as tables
 from tabellion.features.usage import endpoints as usage
 from tabellion.features.webhooks import endpoints as webhooks
 
-CALLS = (*licences.CALLS, *tables.CALLS, *profiles.CALLS, *actions.CALLS, *webhooks.CALLS, *usage.CALLS)
+CALLS = (
+    *licences.CALLS,
+    *tables.CALLS,
+    *profiles.CALLS,
+    *imports.CALLS,
+    *actions.CALLS,
+    *webhooks.CALLS,
+    *usage.CALLS,
+)

@@ -10,10 +10,11 @@ from datetime import timedelta
 import psycopg
 from procrastinate import App
 
+from tabellion.features.bulk.imports import tasks as imports
 from tabellion.features.usage import purge
 from tabellion.features.webhooks import Dispatcher, purge_dead
 from tabellion.kit.clock import utc_now
-from tabellion.platform import audit
+from tabellion.platform import audit, files
 from tabellion.platform.egress import Client
 from tabellion.platform.jobs import app, rescue_stalled
 from tabellion.platform.telemetry import configure_logs
@@ -26,6 +27,8 @@ _JOBS_AT_ONCE = 2
 _FAILED_JOBS_KEPT_H = 30 * 24
 # What a worker needs after its last job to leave in order.
 _FOR_CLOSING_S = 5
+# A worker shows every other second that it lives; its jobs are on their way again within 15 s of its death.
+_HEARTBEAT_S, _DEAD_AFTER_S, _RESCUE_EVERY_S = 2, 8, 3
 
 
 def register(jobs: App, settings: Settings) -> None:
@@ -60,12 +63,20 @@ def register(jobs: App, settings: Settings) -> None:
             nb_hours=_FAILED_JOBS_KEPT_H, include_failed=True, include_cancelled=True, include_aborted=True
         )
 
-    @jobs.periodic(cron="* * * * *")
-    @jobs.task(name="jobs.rescue", queueing_lock="jobs.rescue", pass_context=False)
-    async def rescue(timestamp: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
-        rescued = await rescue_stalled(jobs)
-        if rescued:
-            _log.warning("%d jobs of dead workers go back to the queue", rescued)
+    imports.register(jobs, settings.database_url, settings.spool_dir)
+
+
+async def _rescue(jobs: App) -> None:
+    """Soon after a worker has died, its jobs go on elsewhere; they are safe to run again."""
+    while True:
+        await asyncio.sleep(_RESCUE_EVERY_S)
+        try:
+            rescued = await rescue_stalled(jobs, after_s=_DEAD_AFTER_S)
+        except Exception as error:  # noqa: BLE001 - the database may be away; the next turn comes soon
+            _log.warning("dead workers could not be looked for: %s", type(error).__name__)
+        else:
+            if rescued:
+                _log.warning("%d jobs of dead workers go back to the queue", rescued)
 
 
 def run_worker(settings: Settings) -> None:
@@ -75,19 +86,24 @@ def run_worker(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
+    files.use_spool(settings.spool_dir)
     jobs = app(settings.database_url)
     register(jobs, settings)
     stop = asyncio.Event()
     async with jobs.open_async(), Client(webhook_policy(settings)) as client:
         deliveries = asyncio.create_task(Dispatcher(settings.database_url, client, utc_now).run(stop))
+        rescue = asyncio.create_task(_rescue(jobs))
         try:
             await jobs.run_worker_async(
                 concurrency=_JOBS_AT_ONCE,
                 listen_notify=True,
                 # Failed jobs stay to be looked at; of those that worked nobody asks any more.
                 delete_jobs="successful",
+                update_heartbeat_interval=_HEARTBEAT_S,
+                stalled_worker_timeout=_DEAD_AFTER_S,
                 shutdown_graceful_timeout=STOP_WITHIN_S - _FOR_CLOSING_S,
             )
         finally:
+            rescue.cancel()
             stop.set()
             await deliveries

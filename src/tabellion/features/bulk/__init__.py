@@ -1,0 +1,1 @@
+"""Bulk calls: files in and out, by jobs."""

@@ -1,0 +1,1 @@
+"""Imports of files into tables: read, check, apply block by block."""

@@ -1,0 +1,147 @@
+"""Applies one checked block in the caller's transaction."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from psycopg import AsyncConnection
+from psycopg.errors import UniqueViolation
+
+from tabellion.features.bulk.imports import merge
+from tabellion.features.bulk.imports.checking import Checked
+from tabellion.features.bulk.imports.columns import Plan
+from tabellion.features.bulk.imports.merge import MergeSql
+from tabellion.features.bulk.imports.model import Counters, Fault, Outcome, Rejected
+from tabellion.features.bulk.imports.rows import Block
+from tabellion.features.tables import ProfileTable
+
+Database = AsyncConnection[tuple[Any, ...]]
+
+
+class Gone(Exception):
+    """A profile that a row had found was deleted by somebody else this very moment: do the block again."""
+
+
+class Applied(NamedTuple):
+    """What became of a block's rows. `outcomes`: line, what was done, id; only where they are wanted."""
+
+    counters: Counters
+    rejected: list[Rejected]
+    outcomes: list[tuple[int, Outcome, int]]
+
+
+class Applier:
+    """Applies blocks of one file to one version of a table, on one connection."""
+
+    def __init__(
+        self, db: Database, table: ProfileTable, plan: Plan, sql: MergeSql, *, user_id: int | None, source: str
+    ) -> None:
+        self._db = db
+        self._table = table
+        self._plan = plan
+        self._sql = sql
+        self._fixed = {"user": user_id, "source": source}
+        self._all_new = True
+
+    async def prepare(self) -> None:
+        """Make the connection's temporary tables; outside a transaction."""
+        await self._db.execute(self._sql.prepare.encode())
+
+    async def apply(self, block: Block, checked: Checked, now: datetime, *, with_outcomes: bool) -> Applied:
+        """Apply the good rows, in file order. Raises `Gone`, UniqueViolation and what else the database refuses."""
+        rejected = [*block.rejected, *checked.rejected]
+        if checked.height and not with_outcomes and self._may_be_new(checked):
+            await self._stage(checked)
+            made = await self._insert_all(now)
+            if made is not None:
+                rejected.sort(key=lambda row: row.line)
+                return Applied(Counters(created=made, in_error=len(rejected)), rejected, [])
+            await self._run(self._sql.unstage, {})
+        created = updated = matched = 0
+        outcomes: list[tuple[int, Outcome, int]] = []
+        forbidden: list[tuple[int, str, int]] = []
+        if checked.height:
+            await self._stage(checked)
+            last, number = checked.last_round, 0
+            while number <= last:
+                parameters = {**self._fixed, "now": now, "round": number}
+                await self._run(self._sql.match, parameters)
+                if await self._run(self._sql.defer, parameters):
+                    last += 1
+                forbidden += await self._rows(self._sql.forbidden, {})
+                found = (await self._rows(self._sql.matched, {}))[0][0]
+                changed = await self._change(parameters, found)
+                made = await self._rows(self._sql.insert, parameters)
+                matched, updated, created = matched + found, updated + len(changed), created + len(made)
+                if with_outcomes:
+                    outcomes += await self._outcomes(changed, made)
+                await self._run(self._sql.clear, {})
+                number += 1
+        rejected += self._told(forbidden, block)
+        rejected.sort(key=lambda row: row.line)
+        return Applied(Counters(created, updated, matched - updated, len(rejected)), rejected, outcomes)
+
+    def _may_be_new(self, checked: Checked) -> bool:
+        """Whether all rows of a block are perhaps new profiles: as long as all that came before were."""
+        return self._all_new and checked.complete and checked.last_round == 0 and self._sql.creates
+
+    async def _insert_all(self, now: datetime) -> int | None:
+        """Make a new profile of each row, without a look at those that are there; None when one of them was in the way.
+
+        Indexes find what is there faster than a look-up beforehand. The first time that they do is the last try.
+        """
+        try:
+            async with self._db.transaction():
+                return (await self._rows(self._sql.insert_all, {**self._fixed, "now": now}))[0][0]
+        except UniqueViolation:
+            self._all_new = False
+            return None
+
+    async def _change(self, parameters: dict[str, Any], found: int) -> list[tuple[Any, ...]]:
+        if not found:
+            return []
+        locked = (await self._rows(self._sql.lock, {}))[0][0]
+        if locked != found:
+            raise Gone
+        return await self._rows(self._sql.update, parameters)
+
+    async def _outcomes(self, changed: list[tuple[Any, ...]], made: list[tuple[Any, ...]]) -> list[tuple[int, Outcome, int]]:
+        told = {line: (line, Outcome.UPDATED, id_) for line, id_ in changed}
+        told |= {line: (line, Outcome.CREATED, id_) for line, id_ in made}
+        same = await self._rows(self._sql.matches, {})
+        return [*told.values(), *((line, Outcome.UNCHANGED, id_) for line, id_ in same if line not in told)]
+
+    async def _stage(self, checked: Checked) -> None:
+        async with self._db.cursor() as cursor, cursor.copy(self._sql.copy.encode()) as copy:
+            await copy.write(checked.csv)
+
+    def _told(self, forbidden: list[tuple[int, str, int]], block: Block) -> list[Rejected]:
+        if not forbidden:
+            return []
+        rows = dict(zip(block.lines, block.rows, strict=True))
+        return [Rejected(line, (self._fault(code, which),), tuple(rows[line])) for line, code, which in forbidden]
+
+    def _fault(self, code: str, which: int) -> Fault:
+        column = self._plan.columns[which] if which >= 0 else None
+        header = column.header if column else ""
+        subject = column.subject if column else ""
+        if which < merge.ABSENT_COLUMN:
+            number = merge.ABSENT_COLUMN - which
+            name = next(a.name for a in self._table.definition.attributes if a.number == number)
+            subject = f"attribute '{name}'"
+        messages = {
+            merge.EXISTS: "the profile exists already, and the mode is CREATE_ONLY",
+            merge.ABSENT: "the profile does not exist, and the mode is UPDATE_ONLY",
+            merge.MANDATORY: f"{subject} is mandatory: a new profile needs it",
+            merge.AMBIGUOUS: "the unique attributes of the row belong to different profiles",
+            merge.TAKEN: f"another profile owns this value of {subject}",
+        }
+        return Fault(code, header, messages[code])
+
+    async def _run(self, statement: str, parameters: dict[str, Any]) -> int:
+        cursor = await self._db.execute(statement.encode(), parameters)
+        return cursor.rowcount
+
+    async def _rows(self, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        cursor = self._db.cursor(binary=True)
+        await cursor.execute(statement.encode(), parameters)
+        return await cursor.fetchall()

@@ -1,0 +1,130 @@
+"""A block of rows becomes typed columns for the database; rows with mistakes are set apart, with all of them."""
+
+from collections import defaultdict
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from tabellion.features.bulk.imports.columns import Column, Plan
+from tabellion.features.bulk.imports.copying import copy_text
+from tabellion.features.bulk.imports.model import Fault, Order, Rejected
+from tabellion.features.bulk.imports.plain import test_of
+from tabellion.features.bulk.imports.rows import Block
+from tabellion.features.tables import BadValue, ProfileTable
+
+LINE, ROUND = "line", "round"
+
+
+class Checked(NamedTuple):
+    """The good rows of a block as CSV for COPY: `line`, `round`, and the columns of the plan.
+
+    Rows of one round have no value of a unique attribute in common, so that they can be applied all at once; rounds follow
+    each other, the last one is `last_round`. `complete`: a new profile can be made of each row, as far as mandatory
+    attributes go. `rejected` are the rows with mistakes, without those that the reader had set apart.
+    """
+
+    height: int
+    last_round: int
+    complete: bool
+    csv: bytes
+    rejected: list[Rejected]
+
+
+class Checker:
+    """Checks blocks of one file."""
+
+    def __init__(self, table: ProfileTable, plan: Plan, order: Order) -> None:
+        self._plan = plan
+        self._order = order
+        given = {column.attribute.number: column.name for column in plan.columns if column.attribute is not None}
+        wanted = [attribute.number for attribute in table.definition.attributes if attribute.mandatory]
+        self._has_all_mandatory = all(number in given for number in wanted)
+        self._mandatory = [given[number] for number in wanted if number in given]
+        self._tests = {column.name: test_of(column) for column in plan.columns}
+
+    def check(self, block: Block) -> Checked:
+        """Parse every cell that has a use. Errors come in the order of the file's columns."""
+        faults: defaultdict[int, list[Fault]] = defaultdict(list)
+        series = [pl.Series(LINE, block.lines, dtype=pl.Int64)]
+        for column in self._plan.columns:
+            cells = pl.Series(column.name, [row[column.place] for row in block.rows], dtype=pl.String)
+            series.append(self._column(column, cells, faults))
+        frame = pl.DataFrame(series)
+        rejected: list[Rejected] = []
+        if faults:
+            rejected = [Rejected(block.lines[i], tuple(faults[i]), tuple(block.rows[i])) for i in sorted(faults)]
+            bad = pl.Series([i in faults for i in range(frame.height)], dtype=pl.Boolean)
+            frame = frame.filter(~bad)
+        rounds = _rounds(frame, self._plan)
+        text = BytesIO()
+        frame.insert_column(1, rounds).write_csv(text, include_header=False)
+        complete = self._has_all_mandatory and not any(frame[name].has_nulls() for name in self._mandatory)
+        last: Any = rounds.max()
+        return Checked(frame.height, last or 0, complete, text.getvalue(), rejected)
+
+    def _column(self, column: Column, cells: pl.Series, faults: defaultdict[int, list[Fault]]) -> pl.Series:
+        empty = cells == ""
+        test = self._tests[column.name]
+        if test is None:
+            odd = cells.filter(~empty)
+        else:
+            plain = pl.select(test(pl.lit(cells))).to_series().fill_null(value=False)
+            odd = cells.filter(~(plain | empty))
+        if len(odd):
+            cells = self._parse(column, cells, odd, faults)
+        if column is self._plan.key or self._must_have(column):
+            for index in (cells.is_null() | (cells == "")).arg_true().to_list():
+                if not any(fault.column == column.header for fault in faults.get(index, ())):
+                    message = f"{column.subject} identifies the row: it cannot be empty"
+                    if column is not self._plan.key:
+                        message = f"{column.subject} is mandatory: it cannot be null"
+                    faults[index].append(Fault("attribute.mandatory", column.header, message))
+        return cells.replace("", None)
+
+    def _must_have(self, column: Column) -> bool:
+        attribute = column.attribute
+        return attribute is not None and attribute.mandatory and self._order.empty_cells == "CLEAR"
+
+    @staticmethod
+    def _parse(column: Column, cells: pl.Series, odd: pl.Series, faults: defaultdict[int, list[Fault]]) -> pl.Series:
+        good: dict[str, str | None] = {}
+        bad: dict[str, Fault] = {}
+        for text in odd.unique().to_list():
+            try:
+                value: Any = column.parse(text)
+            except BadValue as error:
+                bad[text] = Fault(error.code, column.header, f"{column.subject} {error}")
+                good[text] = None
+            else:
+                good[text] = None if value is None else copy_text(value)
+        if bad:
+            wrong = cells.is_in(list(bad))
+            for index, text in zip(wrong.arg_true().to_list(), cells.filter(wrong).to_list(), strict=True):
+                faults[index].append(bad[text])
+        return cells.replace(pl.Series(list(good), dtype=pl.String), pl.Series(list(good.values()), dtype=pl.String))
+
+
+def _rounds(frame: pl.DataFrame, plan: Plan) -> pl.Series:
+    """The round of each row: after all earlier rows with which it shares a unique value."""
+    rounds = pl.Series(ROUND, [0], dtype=pl.Int32).new_from_index(0, frame.height)
+    keys = [_comparable(column, frame[column.name]) for column in plan.unique]
+    shared = pl.Series([False], dtype=pl.Boolean).new_from_index(0, frame.height)
+    for key in keys:
+        shared |= key.is_duplicated() & key.is_not_null()
+    places = shared.arg_true().to_list()
+    if not places:
+        return rounds
+    latest: dict[tuple[int, str], int] = {}
+    found = [0] * frame.height
+    for place in places:
+        values = [(number, key[place]) for number, key in enumerate(keys) if key[place] is not None]
+        mine = max((latest[value] + 1 for value in values if value in latest), default=0)
+        found[place] = mine
+        latest.update(dict.fromkeys(values, mine))
+    return pl.Series(ROUND, found, dtype=pl.Int32)
+
+
+def _comparable(column: Column, values: pl.Series) -> pl.Series:
+    """The values as the unique index compares them."""
+    return values.str.to_lowercase() if column.attribute is not None and column.attribute.type == "EMAIL_ADDRESS" else values

@@ -1,0 +1,136 @@
+"""From the file's header to columns of the table: what each column is for and how its cells are read."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from tabellion.features.bulk.imports.model import JobError, Order
+from tabellion.features.profiles import membership
+from tabellion.features.tables import (
+    TECHNICAL_NAMES,
+    Attribute,
+    BadValue,
+    ProfileTable,
+    Segmentation,
+    Subscription,
+    column_cast,
+    parse_flag,
+    parse_value,
+)
+
+_SUBSCRIPTIONS, _SEGMENTATIONS = "subscriptions#", "segmentations#"
+_VALUES_SEPARATOR = "|"
+
+
+class Column(NamedTuple):
+    """A column of the file that goes into the table.
+
+    `place` is its place in the file, `header` its name there; `name` the physical column, `cast` its type. `parse` gives the
+    Python value of a cell that is not empty, or raises `BadValue`; `subject` begins the message of what is wrong.
+    """
+
+    place: int
+    header: str
+    name: str
+    cast: str
+    subject: str
+    parse: Callable[[str], Any]
+    target: Attribute | Subscription | Segmentation
+
+    @property
+    def attribute(self) -> Attribute | None:
+        """The attribute, if that is what the column is for."""
+        return self.target if isinstance(self.target, Attribute) else None
+
+
+class Plan(NamedTuple):
+    """The columns in use, and the one that alone identifies (None: all unique attributes do)."""
+
+    columns: tuple[Column, ...]
+    key: Column | None
+
+    @property
+    def unique(self) -> tuple[Column, ...]:
+        """The columns of unique attributes."""
+        return tuple(c for c in self.columns if c.attribute is not None and c.attribute.unique)
+
+
+def plan(table: ProfileTable, headers: Sequence[str], order: Order, zone: Any) -> Plan:
+    """Find a use for each column. Raises `JobError` (import.mapping, import.keyColumn)."""
+    places = {header.lower(): index for index, header in enumerate(headers)}
+    columns: list[Column] = []
+    used: dict[str, str] = {}
+    for header, name in _wanted(headers, order):
+        index = places.get(header.lower())
+        if index is None:
+            raise JobError("import.mapping", f"the mapping names the column '{header[:100]}', which the file lacks")
+        if name.lower() in TECHNICAL_NAMES:
+            continue
+        column = _column(table, index, headers[index], name, zone)
+        if column.name in used:
+            raise JobError("import.mapping", f"the columns '{used[column.name]}' and '{header}' are for the same '{name}'")
+        used[column.name] = header
+        columns.append(column)
+    if not columns:
+        raise JobError("import.mapping", "no column of the file is for an attribute of the table")
+    return Plan(tuple(columns), _key(columns, order))
+
+
+def _wanted(headers: Sequence[str], order: Order) -> list[tuple[str, str]]:
+    if order.mapping is None:
+        return [(header, header) for header in headers]
+    return [(entry.header_column, entry.attribute_name) for entry in order.mapping]
+
+
+def _key(columns: Sequence[Column], order: Order) -> Column | None:
+    if order.key_column is None:
+        return None
+    wanted = order.key_column.lower()
+    found = next((column for column in columns if column.header.lower() == wanted), None)
+    if found is None:
+        raise JobError("import.keyColumn", f"the file has no column '{order.key_column[:100]}' to be the key")
+    if found.attribute is None or not found.attribute.unique:
+        raise JobError("import.keyColumn", f"the key '{found.header}' is not for a unique attribute")
+    return found
+
+
+def _column(table: ProfileTable, index: int, header: str, name: str, zone: Any) -> Column:
+    lower = name.lower()
+    if lower.startswith(_SUBSCRIPTIONS):
+        subscription = table.subscriptions_by_name.get(lower.removeprefix(_SUBSCRIPTIONS))
+        if subscription is not None:
+            subject = f"subscription '{subscription.name}'"
+            return Column(index, header, subscription.column, "boolean", subject, parse_flag, subscription)
+    elif lower.startswith(_SEGMENTATIONS):
+        segmentation = table.segmentations_by_name.get(lower.removeprefix(_SEGMENTATIONS))
+        if segmentation is not None:
+            simple = segmentation.type == "SIMPLE"
+            cast = "boolean" if simple else "integer"
+            parse = parse_flag if simple else _category(segmentation)
+            return Column(
+                index, header, segmentation.column, cast, f"segmentation '{segmentation.name}'", parse, segmentation
+            )
+    else:
+        attribute = table.attributes_by_name.get(lower)
+        if attribute is not None:
+            subject = f"attribute '{attribute.name}'"
+            parse = _value(attribute, zone)
+            return Column(index, header, attribute.column, column_cast(attribute), subject, parse, attribute)
+    raise JobError("import.mapping", f"the column '{header[:100]}' is for '{name[:100]}', which the table lacks")
+
+
+def _value(attribute: Attribute, zone: Any) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        value = text.split(_VALUES_SEPARATOR) if attribute.multi_valued else text
+        parsed = parse_value(attribute, value, zone)
+        if parsed is None and attribute.mandatory:
+            raise BadValue("is mandatory: it cannot be null", "attribute.mandatory")
+        return parsed
+
+    return parse
+
+
+def _category(segmentation: Segmentation) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        return membership(segmentation, belongs=True, category=text.strip())
+
+    return parse

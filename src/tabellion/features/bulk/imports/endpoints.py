@@ -1,0 +1,195 @@
+"""The import calls of v4 (contract, section 15)."""
+
+from typing import Any
+
+from tabellion.features.bulk.imports import reports, service, wire
+from tabellion.features.bulk.imports.model import Order
+from tabellion.features.tables import ENTITY, TABLE
+from tabellion.kit.problem import invalid
+from tabellion.platform.http.call import Answer, Call, Form, Incoming, Method, Parameter
+
+_CATEGORY, _MODULE = "mass-imports", "bulk"
+_TABLE = "/v4/entity/{e}/table/{t}/import"
+_ONE = "/v4/entity/{e}/import/{i}"
+_I = Parameter("i", "id of the import", "1000042")
+_FILE, _PARAMETERS = "inputFile", "parameters"
+_CREATIONS: tuple[tuple[str, Method], ...] = (("imports.v4.create", "POST"), ("imports.v4.createByPut", "PUT"))
+_DESCRIPTION = (
+    "A CSV file, as it is or zipped, as the form's `inputFile`; what to do with it in the part `parameters` (JSON), or in "
+    "the fields `format`, `charset`, `mode` and `headerKeyColumn`. The first line names the columns: attributes, "
+    "`subscriptions#Name`, `segmentations#Name`. The answer comes before the file is read: whatever is wrong with its "
+    "content is told by the import's status, result and error file. Counts as a bulk call."
+)
+_ORDER: dict[str, Any] = {
+    "mode": "CREATE_UPDATE",
+    "encoding": "UTF-8",
+    "format": {"separator": ";", "endOfLine": "\n"},
+    "generateResultFile": True,
+    "attributesMapping": [
+        {"headerColumn": "mail", "attributeName": "emailAddress"},
+        {"headerColumn": "subscriptions#Newsletter", "attributeName": "subscriptions#Newsletter"},
+    ],
+}
+_ID = {"id": 1000042}
+_STATUS = {"id": 1000042, "status": "RUNNING", "rowsRead": 12000, "percent": 41}
+_RESULT: dict[str, Any] = {
+    "id": 1000042,
+    "status": "DONE_WITH_ERRORS",
+    "withErrors": True,
+    "rowsRead": 1000,
+    "rowsCreated": 700,
+    "rowsUpdated": 250,
+    "rowsUnchanged": 45,
+    "rowsInError": 5,
+    "startedAt": "2027-03-01T08:15:00.000Z",
+    "endedAt": "2027-03-01T08:15:09.000Z",
+    "errors": [],
+}
+
+
+async def create(call: Incoming) -> Answer:
+    """Accept a file."""
+    upload = call.upload
+    given = upload.file(_FILE)
+    if given is None:
+        raise invalid(_FILE, "member.mandatory", f"the form has no file '{_FILE}'")
+    job_id = await service.accept(call, given.path, lambda: _order(call))
+    return Answer(201, wire.ImportId(job_id), location=f"/v4/entity/{call.path['e']}/import/{job_id}/status")
+
+
+def _order(call: Incoming) -> Order:
+    """From the part `parameters`, a file or a field, or else from the fields of the form and of the query."""
+    upload = call.upload
+    part = upload.file(_PARAMETERS)
+    if part is not None:
+        return wire.order_of_parameters(part.path.read_bytes())
+    text = upload.fields.get(_PARAMETERS)
+    if text is not None:
+        return wire.order_of_parameters(text.encode())
+    return wire.order_of_fields(lambda name: upload.fields.get(name) or call.query.first(name))
+
+
+async def status(call: Incoming) -> Answer:
+    """How far it is."""
+    return Answer(200, wire.status_out(await service.get(call)))
+
+
+async def result(call: Incoming) -> Answer:
+    """What became of the rows."""
+    return Answer(200, wire.result_out(await service.get(call)))
+
+
+async def errors(call: Incoming) -> Answer:
+    """The rejected rows, zipped."""
+    return await _file(call, reports.ERRORS)
+
+
+async def result_file(call: Incoming) -> Answer:
+    """All rows and what became of them, zipped."""
+    return await _file(call, reports.RESULT)
+
+
+async def _file(call: Incoming, kind: str) -> Answer:
+    job, path = await service.report(call, kind)
+    name = f"{reports.NAMES[kind]}-{job.id}.zip"
+    return Answer(200, file=path, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+async def cancel(call: Incoming) -> Answer:
+    """End it."""
+    await service.cancel(call)
+    return Answer(204)
+
+
+CALLS = (
+    *(
+        Call(
+            id=id_,
+            method=method,
+            path=_TABLE,
+            category=_CATEGORY,
+            module=_MODULE,
+            summary="Import a file into a profile table",
+            description=_DESCRIPTION,
+            handler=create,
+            parameters=(ENTITY, TABLE),
+            statuses={201: "The import is queued."},
+            form=Form(_FILE, _PARAMETERS, wire.Parameters),
+            body_example=_ORDER,
+            answer=wire.ImportId,
+            answer_root="import",
+            answer_example=_ID,
+        )
+        for id_, method in _CREATIONS
+    ),
+    Call(
+        id="imports.v4.status",
+        method="GET",
+        path=_ONE + "/status",
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Ask how far an import is",
+        handler=status,
+        parameters=(ENTITY, _I),
+        statuses={200: "QUEUED, VALIDATING, RUNNING, DONE, DONE_WITH_ERRORS, FAILED or CANCELLED, and how far it is."},
+        answer=wire.StatusOut,
+        answer_root="importStatus",
+        answer_example=_STATUS,
+    ),
+    Call(
+        id="imports.v4.result",
+        method="GET",
+        path=_ONE + "/result",
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Read the result of an import",
+        description="`withErrors` is false only when every row is in. `errors` says why a whole import FAILED.",
+        handler=result,
+        parameters=(ENTITY, _I),
+        statuses={200: "What became of the rows so far."},
+        answer=wire.ResultOut,
+        answer_root="importResult",
+        answer_example=_RESULT,
+    ),
+    Call(
+        id="imports.v4.errors",
+        method="GET",
+        path=_ONE + "/errors",
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Download the rejected rows of an import",
+        description="The columns of the input, and `lineNumber`, `errorCode`, `errorColumn`, `errorMessage`. Kept 30 days.",
+        handler=errors,
+        parameters=(ENTITY, _I),
+        statuses={200: "A zip with one CSV file."},
+        download="application/zip",
+        conflicts=("job.state",),
+    ),
+    Call(
+        id="imports.v4.resultFile",
+        method="GET",
+        path=_ONE + "/result-file",
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Download all rows of an import and what became of them",
+        description="The columns of the input, and `lineNumber`, `operation`, `id`. Made if `generateResultFile` was sent.",
+        handler=result_file,
+        parameters=(ENTITY, _I),
+        statuses={200: "A zip with one CSV file."},
+        download="application/zip",
+        conflicts=("job.state",),
+    ),
+    Call(
+        id="imports.v4.cancel",
+        method="DELETE",
+        path=_ONE,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Cancel an import",
+        description="Rows already written stay.",
+        handler=cancel,
+        parameters=(ENTITY, _I),
+        statuses={204: "The import is cancelled."},
+        conflicts=("job.state",),
+    ),
+)

@@ -1,0 +1,249 @@
+"""The SQL that applies a block of checked rows to a profile table: all at once, as if one after the other.
+
+A block is copied into a temporary table. Round by round its rows find their profiles by unique attributes; those that meet
+the same profile wait for the next round, so that a later row finds what an earlier one has left. The rest are changes and
+new profiles, each one statement. Identifiers are made of integers only; texts of the file are values, never SQL.
+"""
+# ruff: noqa: S608 - every identifier here is composed of integers of our own
+
+from functools import cached_property
+
+from tabellion.features.bulk.imports.columns import Column, Plan
+from tabellion.features.bulk.imports.model import EmptyCells, Mode, Order
+from tabellion.features.profiles import of_write
+from tabellion.features.tables import Attribute, ProfileTable, Subscription, is_email
+from tabellion.platform import outbox
+
+STAGE, FOUND = "import_stage", "import_found"
+EXISTS, ABSENT, MANDATORY = "row.exists", "row.absent", "attribute.mandatory"
+AMBIGUOUS, TAKEN = "attribute.ambiguous", "attribute.notUnique"
+# What forbids a row is told with the place of its column in the plan, or with one of these.
+NO_COLUMN, ABSENT_COLUMN = -1, -2
+
+
+class MergeSql:
+    """The statements for one table, plan and order. Parameters: `now`, `source`, `user`, `round`.
+
+    `listened`: the types of events that somebody listens to; they are told of as single calls tell of them.
+    """
+
+    def __init__(self, table: ProfileTable, plan: Plan, order: Order, listened: frozenset[str] = outbox.NOBODY) -> None:
+        self._told = of_write(table, [column.name for column in plan.columns], (), listened)
+        self._table = table
+        self._plan = plan
+        self._order = order
+        self.relation = f"l{table.licence_id:d}.p{table.id:d}"
+        self._consent = f"l{table.licence_id:d}.consent"
+        self._choices = [c for c in plan.columns if isinstance(c.target, Subscription)]
+
+    @property
+    def prepare(self) -> str:
+        """Make the temporary tables of the connection; what they hold goes with each transaction."""
+        columns = "".join(f", {c.name} {c.cast}" for c in self._plan.columns)
+        return (
+            f"DROP TABLE IF EXISTS {STAGE}, {FOUND}; "
+            f"CREATE TEMP TABLE {STAGE} (line bigint NOT NULL, round integer NOT NULL{columns}) ON COMMIT DELETE ROWS; "
+            f"CREATE TEMP TABLE {FOUND} (line bigint NOT NULL, id bigint, code text, which integer) ON COMMIT DELETE ROWS"
+        )
+
+    @property
+    def copy(self) -> str:
+        """Fill the stage from CSV: line, round, and the columns of the plan in order."""
+        names = "".join(f", {c.name}" for c in self._plan.columns)
+        return f"COPY {STAGE} (line, round{names}) FROM STDIN (FORMAT csv)"
+
+    @cached_property
+    def match(self) -> str:
+        """Find the profiles of a round's rows, and what forbids a row: a code, and the place of its column in the plan."""
+        columns = self._plan.columns
+        unique = self._plan.unique
+        ids = [f"u{columns.index(c):d}" for c in unique]
+        lookups = "".join(f", ({self._lookup(c)}) AS {name}" for c, name in zip(unique, ids, strict=True))
+        key = self._plan.key
+        if key is not None:
+            own = f"u{columns.index(key):d}"
+            target = own
+            others = [name for name in ids if name != own]
+            taken = [(f"{name} IS DISTINCT FROM {own} AND {name} IS NOT NULL", TAKEN, int(name[1:])) for name in others]
+        else:
+            target = f"coalesce({', '.join(ids)})" if ids else "NULL::bigint"
+            taken = (
+                [(f"least({', '.join(ids)}) <> greatest({', '.join(ids)})", AMBIGUOUS, NO_COLUMN)] if len(ids) > 1 else []
+            )
+        tests = [*taken, *self._forbidden(target)]
+        code = "".join(f" WHEN {test} THEN '{code}'" for test, code, _ in tests)
+        which = "".join(f" WHEN {test} THEN {place:d}" for test, _, place in tests)
+        codes = f"CASE{code} END, CASE{which} END" if tests else "NULL::text, NULL::integer"
+        return (
+            f"INSERT INTO {FOUND} (line, id, code, which) SELECT line, {target}, {codes} "
+            f"FROM (SELECT s.*{lookups} FROM {STAGE} s WHERE s.round = %(round)s OFFSET 0) r"
+        )
+
+    def _forbidden(self, target: str) -> list[tuple[str, str, int]]:
+        columns = self._plan.columns
+        tests: list[tuple[str, str, int]] = []
+        if self._order.mode == Mode.CREATE_ONLY:
+            tests.append((f"{target} IS NOT NULL", EXISTS, NO_COLUMN))
+        if self._order.mode == Mode.UPDATE_ONLY:
+            tests.append((f"{target} IS NULL", ABSENT, NO_COLUMN))
+        given = {c.attribute.number: (i, c) for i, c in enumerate(columns) if c.attribute is not None}
+        for attribute in self._table.definition.attributes:
+            if attribute.mandatory:
+                place, column = given.get(attribute.number, (ABSENT_COLUMN - attribute.number, None))
+                empty = "true" if column is None else f"r.{column.name} IS NULL"
+                tests.append((f"{target} IS NULL AND {empty}", MANDATORY, place))
+        return tests
+
+    def _lookup(self, column: Column) -> str:
+        attribute = column.attribute
+        if attribute is not None and is_email(attribute):
+            return f"SELECT t.id FROM {self.relation} t WHERE lower(t.{column.name}) = lower(s.{column.name})"
+        return f"SELECT t.id FROM {self.relation} t WHERE t.{column.name} = s.{column.name}"
+
+    defer = (
+        f"WITH again AS (DELETE FROM {FOUND} f USING ("
+        "SELECT line, row_number() OVER (PARTITION BY id ORDER BY line) AS turn "
+        f"FROM {FOUND} WHERE id IS NOT NULL AND code IS NULL) t WHERE f.line = t.line AND t.turn > 1 RETURNING f.line) "
+        f"UPDATE {STAGE} SET round = round + 1 "
+        "WHERE line IN (SELECT line FROM again) OR (round > %(round)s AND EXISTS (SELECT FROM again))"
+    )
+    forbidden = f"SELECT line, code, which FROM {FOUND} WHERE code IS NOT NULL ORDER BY line"
+    matched = f"SELECT count(*) FROM {FOUND} WHERE code IS NULL AND id IS NOT NULL"
+    matches = f"SELECT line, id FROM {FOUND} WHERE code IS NULL AND id IS NOT NULL"
+    clear = f"DELETE FROM {FOUND}"
+
+    @cached_property
+    def lock(self) -> str:
+        """Keep others from changing the profiles found; returns how many are still there."""
+        return (
+            f"SELECT count(*) FROM (SELECT FROM {self.relation} t "
+            f"WHERE t.id IN (SELECT f.id FROM {FOUND} f WHERE f.code IS NULL) ORDER BY t.id FOR NO KEY UPDATE) l"
+        )
+
+    @cached_property
+    def update(self) -> str:
+        """Change the profiles found, where a row says something new; returns line and id."""
+        differs = " OR ".join(self._differs(c) for c in self._plan.columns)
+        sets = ["updated_at = greatest(%(now)s::timestamptz, t.updated_at + interval '1 microsecond')"]
+        for column in self._plan.columns:
+            sets.append(f"{column.name} = {self._after(column)}")
+            if column in self._choices:
+                new = f"{self._differs(column)}"
+                sets.append(f"{column.name}_at = CASE WHEN {new} THEN %(now)s::timestamptz ELSE t.{column.name}_at END")
+                sets.append(f"{column.name}_source = CASE WHEN {new} THEN %(source)s::text ELSE t.{column.name}_source END")
+        parts = [
+            *self._consents_of_changes(),
+            (
+                f"changed AS (UPDATE {self.relation} t SET {', '.join(sets)} "
+                f"FROM {FOUND} f JOIN {STAGE} s ON s.line = f.line WHERE t.id = f.id AND f.code IS NULL AND ({differs}) "
+                f"RETURNING s.line, t.id{self._told.returned('t.')})"
+            ),
+        ]
+        if not self._told.event:
+            return f"WITH {', '.join(parts)} SELECT line, id FROM changed"
+        parts += [
+            f"old AS (SELECT t.* FROM {FOUND} f JOIN {self.relation} t ON t.id = f.id WHERE f.code IS NULL)",
+            "created AS (SELECT * FROM changed WHERE false)",
+        ]
+        return f"WITH {', '.join(parts)}, {self._told.event} done AS (SELECT line, id FROM changed) SELECT * FROM done"
+
+    unstage = f"DELETE FROM {STAGE}"
+
+    @property
+    def creates(self) -> bool:
+        """Whether new profiles may be made."""
+        return self._order.mode != Mode.UPDATE_ONLY
+
+    @cached_property
+    def insert_all(self) -> str:
+        """Make a new profile of each row; returns how many."""
+        names, values = self._new()
+        made = (
+            f"created AS (INSERT INTO {self.relation} AS t ({', '.join(names)}) SELECT {', '.join(values)} FROM {STAGE} s "
+            f"ORDER BY s.line RETURNING t.id{self._returned('t.')})"
+        )
+        return self._made([made, *self._consents_of_new("created")], "SELECT count(*) FROM created")
+
+    @cached_property
+    def insert(self) -> str:
+        """Make the profiles that were not found; returns line and id."""
+        names, values = self._new()
+        # The ids are drawn beforehand, so that a row's line is known: RETURNING tells of the new row only.
+        drawn = (
+            f"drawn AS MATERIALIZED (SELECT s.*, nextval('{self.relation}_id_seq'::regclass) AS id "
+            f"FROM {STAGE} s JOIN {FOUND} f ON f.line = s.line WHERE f.id IS NULL AND f.code IS NULL ORDER BY s.line)"
+        )
+        made = (
+            f"created AS (INSERT INTO {self.relation} AS t (id, {', '.join(names)}) SELECT s.id, {', '.join(values)} "
+            f"FROM drawn s RETURNING t.id{self._returned('t.')})"
+        )
+        return self._made([drawn, made, *self._consents_of_new("created")], "SELECT line, id FROM drawn")
+
+    def _returned(self, prefix: str) -> str:
+        """What RETURNING gives of new profiles beside the id: for their consents, and for who listens."""
+        told = self._told.returned(prefix)
+        own = "".join(f", {prefix}{c.name}" for c in self._choices if not self._told.event)
+        return f"{own}{told}"
+
+    def _made(self, parts: list[str], answer: str) -> str:
+        nothing = [f"{name} AS (SELECT * FROM created WHERE false)" for name in ("changed", "old")]
+        if not self._told.event:
+            return f"WITH {', '.join(parts)} {answer}"
+        return f"WITH {', '.join([*parts, *nothing])}, {self._told.event} done AS ({answer}) SELECT * FROM done"
+
+    def _new(self) -> tuple[list[str], list[str]]:
+        """Columns of a new profile and their values."""
+        names = ["created_at", "updated_at"]
+        values = ["%(now)s::timestamptz", "%(now)s::timestamptz"]
+        for column in self._plan.columns:
+            names.append(column.name)
+            values.append(self._value(column))
+            if column in self._choices:
+                names += [f"{column.name}_at", f"{column.name}_source"]
+                given = f"CASE WHEN s.{column.name} IS NOT NULL THEN"
+                values += [f"{given} %(now)s::timestamptz END", f"{given} %(source)s::text END"]
+        return names, values
+
+    def _value(self, column: Column) -> str:
+        """What a new profile gets; a simple segmentation is true or nothing."""
+        return f"nullif(s.{column.name}, false)" if _is_flag(column) else f"s.{column.name}"
+
+    def _after(self, column: Column) -> str:
+        if self._clears(column):
+            return self._value(column)
+        return f"CASE WHEN s.{column.name} IS NULL THEN t.{column.name} ELSE {self._value(column)} END"
+
+    def _differs(self, column: Column) -> str:
+        differs = f"{self._value(column)} IS DISTINCT FROM t.{column.name}"
+        return differs if self._clears(column) else f"(s.{column.name} IS NOT NULL AND {differs})"
+
+    def _clears(self, column: Column) -> bool:
+        """Whether an empty cell makes null; a choice once made is not unmade by it."""
+        return self._order.empty_cells == EmptyCells.CLEAR and column not in self._choices
+
+    def _consents_of_changes(self) -> list[str]:
+        if not self._choices:
+            return []
+        rows = ", ".join(f"({c.target.number:d}, s.{c.name}, t.{c.name})" for c in self._choices)
+        source = f"{FOUND} f JOIN {STAGE} s ON s.line = f.line JOIN {self.relation} t ON t.id = f.id"
+        changed = "f.code IS NULL AND v.subscribed IS NOT NULL AND v.subscribed IS DISTINCT FROM v.before"
+        return [f"consents AS ({self._consents('t', source, rows, 'number, subscribed, before', changed)})"]
+
+    def _consents_of_new(self, source: str) -> list[str]:
+        if not self._choices:
+            return []
+        rows = ", ".join(f"({c.target.number:d}, s.{c.name})" for c in self._choices)
+        given = "v.subscribed IS NOT NULL"
+        return [f"consents AS ({self._consents('s', f'{source} s', rows, 'number, subscribed', given)})"]
+
+    def _consents(self, profile: str, source: str, rows: str, names: str, condition: str) -> str:
+        return (
+            f"INSERT INTO {self._consent} (table_id, profile_id, subscription, subscribed, moment, source, user_id) "
+            f"SELECT {self._table.id:d}, {profile}.id, v.number, v.subscribed, %(now)s::timestamptz, %(source)s::text, "
+            f"%(user)s::int FROM {source} CROSS JOIN LATERAL (VALUES {rows}) v ({names}) WHERE {condition}"
+        )
+
+
+def _is_flag(column: Column) -> bool:
+    """Whether the column is a simple segmentation."""
+    return column.cast == "boolean" and not isinstance(column.target, (Attribute, Subscription))

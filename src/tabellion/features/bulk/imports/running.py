@@ -1,0 +1,249 @@
+"""The run of one import: from the uploaded file to the last row, block by block, and on from the last block after a crash.
+
+A block's rows, its counters, its mistakes and how far the file is applied are one transaction. The connection that works
+holds the job's lock: when a worker dies, its server process ends, and another one takes the job up where it was.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import psycopg
+from psycopg import errors
+
+from tabellion.features.bulk.imports import opening, reports, store
+from tabellion.features.bulk.imports.applying import Applied, Applier, Gone
+from tabellion.features.bulk.imports.checking import Checked, Checker
+from tabellion.features.bulk.imports.columns import Plan, plan
+from tabellion.features.bulk.imports.merge import MergeSql
+from tabellion.features.bulk.imports.model import Fault, Job, JobError, Rejected, Status
+from tabellion.features.bulk.imports.rows import Block, Reader
+from tabellion.features.profiles import SUBJECT
+from tabellion.features.tables import ProfileTable, tables_of_licence
+from tabellion.kit.problem import FieldError
+from tabellion.platform import outbox
+from tabellion.platform.database.pool import with_settings
+
+_log = logging.getLogger(__name__)
+# Others may write the same profiles: a block that met them is done again.
+_TRIES = 5
+_MET_OTHERS = (Gone, errors.UniqueViolation, errors.DeadlockDetected, errors.LockNotAvailable, errors.SerializationFailure)
+# A database or a disk that is away comes back; an error of our own does not go away by itself.
+_GIVE_UP_AFTER = 5
+_SETTINGS = {
+    "TimeZone": "UTC",
+    # A block is minutes away from these; what hangs is let go.
+    "statement_timeout": "600000",
+    "lock_timeout": "30000",
+    "idle_in_transaction_session_timeout": "600000",
+    # What is lost in a power cut is done again: the place in the file goes with the rows. The job's end is waited for.
+    "synchronous_commit": "off",
+    "work_mem": "32MB",
+}
+
+
+class Busy(Exception):
+    """Another worker has the job."""
+
+
+class _Stopped(Exception):
+    """The job was cancelled, or taken by another worker."""
+
+
+class _Ready(NamedTuple):
+    block: Block
+    checked: Checked
+    position: int
+
+
+class Run:
+    """One attempt at one job. `clock` gives aware UTC moments; `spool` is the folder of all jobs' folders."""
+
+    def __init__(self, url: str, spool: Path, clock: Callable[[], datetime]) -> None:
+        self._conninfo = with_settings(url, _SETTINGS, application_name="tabellion import")
+        self._spool = spool
+        self._clock = clock
+
+    async def __call__(self, job_id: int) -> None:
+        """Bring a job to its end. Raises `Busy`, and what the database or the disk refuse for the moment."""
+        async with await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True) as db:
+            if not await store.lock(db, job_id):
+                raise Busy(f"import {job_id} is with another worker")
+            job = await store.begin(db, job_id, self._clock())
+            if job is None:
+                return
+            try:
+                await _Attempt(db, job, self._spool / job.folder, self._clock).work()
+            except JobError as error:
+                await self._end(db, job, Status.FAILED, (FieldError("", error.code, str(error)),))
+            except _Stopped:
+                _log.info("import %d was stopped", job_id)
+            except (psycopg.OperationalError, OSError):
+                raise
+            except Exception:
+                if job.attempt < _GIVE_UP_AFTER:
+                    raise
+                _log.exception("import %d failed %d times", job_id, job.attempt)
+                why = f"an error of the server; tell its operator the number of the import, {job_id}"
+                await self._end(db, job, Status.FAILED, (FieldError("", "internal", why),))
+
+    async def _end(self, db: store.Database, job: Job, status: Status, why: tuple[FieldError, ...]) -> None:
+        async with db.transaction():
+            await db.execute("SET LOCAL synchronous_commit = on")
+            await store.end(db, job.id, status, self._clock(), why)
+
+
+class _Attempt:
+    """The work itself; `table`, `plan` and what follows from them are made anew when the table's structure changes."""
+
+    _catalogue_version: int
+    _table: ProfileTable
+    _plan: Plan
+    _checker: Checker
+    _applier: Applier
+
+    def __init__(self, db: store.Database, job: Job, folder: Path, clock: Callable[[], datetime]) -> None:
+        self._db = db
+        self._job = job
+        self._folder = folder
+        self._clock = clock
+
+    async def work(self) -> None:
+        job = self._job
+        path = await asyncio.to_thread(opening.rows_file, self._folder)
+        with path.open("rb") as file:
+            order = job.order
+            reader = await asyncio.to_thread(
+                lambda: Reader(file, encoding=order.encoding, separator=order.separator, quote=order.quote)
+            )
+            await self._prepare(reader.headers)
+            if not await store.running(self._db, job, path.stat().st_size):
+                raise _Stopped
+            await asyncio.to_thread(reader.skip_to, job.line)
+            await self._blocks(reader)
+        await self._finish(reader.headers)
+
+    async def _prepare(self, headers: tuple[str, ...]) -> None:
+        job = self._job
+        found = await store.licence(self._db, job.licence_id)
+        tables = await tables_of_licence(self._db, job.licence_id, found[1]) if found else ()
+        table = next((table for table in tables if table.id == job.table_id), None)
+        if found is None or table is None:
+            raise JobError("table.unknown", "the table was deleted")
+        self._table = table
+        self._catalogue_version = found[1]
+        self._plan = plan(table, headers, job.order, ZoneInfo(found[0]))
+        self._checker = Checker(table, self._plan, job.order)
+        interests = await outbox.interests(self._db, job.licence_id, self._catalogue_version)
+        listened = interests.get((SUBJECT, str(table.id)), outbox.NOBODY)
+        sql = MergeSql(table, self._plan, job.order, listened)
+        self._applier = Applier(self._db, table, self._plan, sql, user_id=job.user_id, source=job.order.source)
+        await self._applier.prepare()
+
+    async def _blocks(self, reader: Reader) -> None:
+        """While one block is written, the next one is read and checked."""
+        blocks = reader.blocks()
+
+        def read() -> _Ready | None:
+            block = next(blocks, None)
+            return None if block is None else _Ready(block, self._checker.check(block), reader.position)
+
+        ready = await asyncio.to_thread(read)
+        while ready is not None:
+            following = asyncio.create_task(asyncio.to_thread(read))
+            try:
+                await self._write(ready.block, ready.checked, ready.position, reader.headers)
+            except BaseException:
+                # The thread reads the file that is about to be closed.
+                await asyncio.wait({following})
+                raise
+            ready = await following
+
+    async def _write(self, block: Block, checked: Checked, position: int, headers: tuple[str, ...]) -> None:
+        """Apply a block; what the database refuses as a whole is halved until the row is found."""
+        for _ in range(_TRIES):
+            try:
+                await self._commit(block, checked, position)
+            except _OtherCatalogue:
+                await self._prepare(headers)
+                checked = await asyncio.to_thread(self._checker.check, block)
+            except _MET_OTHERS:
+                _log.info("import %d met other writers before line %d", self._job.id, block.end)
+            except (errors.DataError, errors.IntegrityError, errors.ProgramLimitExceeded) as error:
+                await self._halve(block, position, headers, error)
+                return
+            else:
+                return
+        await self._halve(block, position, headers, None)
+
+    async def _halve(self, block: Block, position: int, headers: tuple[str, ...], error: psycopg.Error | None) -> None:
+        if len(block.rows) <= 1:
+            refused = [
+                Rejected(line, (_refusal(error),), tuple(row)) for line, row in zip(block.lines, block.rows, strict=True)
+            ]
+            alone = Block([], [], [*block.rejected, *refused], block.end)
+            await self._commit(alone, await asyncio.to_thread(self._checker.check, alone), position)
+            return
+        for half in _halves(block):
+            await self._write(half, await asyncio.to_thread(self._checker.check, half), position, headers)
+
+    async def _commit(self, block: Block, checked: Checked, position: int) -> None:
+        job, wanted = self._job, self._job.order.result_file
+        async with self._db.transaction():
+            if await store.catalogue_version(self._db, self._table.id) != self._catalogue_version:
+                raise _OtherCatalogue
+            applied = await self._applier.apply(block, checked, self._clock(), with_outcomes=wanted)
+            await self._report(block, applied)
+            if not await store.advance(self._db, job, block.end, position, applied.counters):
+                raise _Stopped
+
+    async def _report(self, block: Block, applied: Applied) -> None:
+        job = self._job
+        if applied.rejected:
+            part = await asyncio.to_thread(reports.error_part, job.order, applied.rejected)
+            await store.add_part(self._db, job.id, reports.ERRORS, block.end, part)
+        if job.order.result_file:
+            part = await asyncio.to_thread(reports.result_part, job.order, block, applied)
+            await store.add_part(self._db, job.id, reports.RESULT, block.end, part)
+
+    async def _finish(self, headers: tuple[str, ...]) -> None:
+        """Make the files, then say that the job is done."""
+        job = self._job
+        await reports.write(self._db, job, self._folder, headers)
+        async with self._db.transaction():
+            await self._db.execute("SET LOCAL synchronous_commit = on")
+            now = await store.find(self._db, job.id)
+            faulty = now is None or now.counters.in_error > 0
+            if not await store.end(self._db, job.id, Status.DONE_WITH_ERRORS if faulty else Status.DONE, self._clock()):
+                raise _Stopped
+            await store.drop_parts(self._db, job.id)
+        await asyncio.to_thread(opening.forget_rows, self._folder)
+
+
+class _OtherCatalogue(Exception):
+    """The table's structure, or who listens to its events, may have changed since the block was checked."""
+
+
+def _halves(block: Block) -> tuple[Block, Block]:
+    middle = len(block.rows) // 2
+    # The second half's first row begins where the first half ends.
+    end = block.lines[middle] - 1
+    first = [row for row in block.rejected if row.line <= end]
+    second = [row for row in block.rejected if row.line > end]
+    return (
+        Block(block.rows[:middle], block.lines[:middle], first, end),
+        Block(block.rows[middle:], block.lines[middle:], second, block.end),
+    )
+
+
+def _refusal(error: psycopg.Error | None) -> Fault:
+    if isinstance(error, errors.ProgramLimitExceeded):
+        return Fault("row.tooLarge", "", "the row is larger than the database takes")
+    if error is None:
+        return Fault("row.busy", "", "others were writing the same profile all the time; send the row again")
+    detail: Any = error.diag.message_primary
+    return Fault("row.refused", "", f"the database refused the row: {detail}")

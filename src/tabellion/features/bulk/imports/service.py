@@ -1,0 +1,112 @@
+"""Use cases of imports: accept a file, tell how far it is, hand out what came of it, cancel."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from tabellion.features.bulk.imports import opening, reports, store
+from tabellion.features.bulk.imports.errors import FileUnknown, ImportUnknown, JobState
+from tabellion.features.bulk.imports.model import Job, Order, Status
+from tabellion.features.licences import resolve_entity
+from tabellion.features.tables import find_table
+from tabellion.features.usage import count_bulk_call
+from tabellion.kit.problem import Problem
+from tabellion.platform import audit, files, jobs
+from tabellion.platform.http.call import Incoming
+
+TASK = "imports.run"
+KEPT = timedelta(days=30)
+# What was uploaded for a call that was never accepted.
+_ORPHANS_KEPT_S = 24 * 3600
+
+
+async def accept(call: Incoming, uploaded: Path, order: Callable[[], Order]) -> int:
+    """Make a job of an uploaded file, count it against the quota, and queue it: all of it, or nothing.
+
+    Raises `TableUnknown`, what `order` raises, and `TooManyBulkCalls`.
+    """
+    table = await find_table(call, call.path["e"], call.path["t"])
+    wanted = order()
+    folder = new_folder()
+    place = keep(uploaded, folder)
+    try:
+        async with call.db.transaction():
+            await count_bulk_call(call.db, call.caller, str(table.id), call.now)
+            job_id = await store.insert(call.db, table, wanted, folder, call.now, user_id=call.caller.user_id)
+            # Imports into one table run one after the other: in the order in which they were accepted.
+            await jobs.defer(call.db, TASK, lock=f"import/{table.id}", job_id=job_id)
+            await audit.record(call.db, call, f"import/{job_id}")
+    except Problem:
+        # After any other error nobody knows whether the job is there; what has no job is swept up a day later.
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    return job_id
+
+
+async def get(call: Incoming) -> Job:
+    """The job of the path. Raises `ImportUnknown`."""
+    entity = resolve_entity(call.caller, call.path["e"])
+    text = call.path["i"]
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004 - digits of a bigint
+    job = await store.find(call.db, number, call.caller.licence_id)
+    if job is None or job.entity_id != entity.id:
+        raise ImportUnknown(f"the entity '{entity.name}' has no import '{text[:30]}'")
+    return job
+
+
+async def report(call: Incoming, kind: str) -> tuple[Job, Path]:
+    """The file of a job that has ended. Raises `ImportUnknown`, `JobState`, `FileUnknown`."""
+    job = await get(call)
+    if kind == reports.RESULT and not job.order.result_file:
+        raise FileUnknown(f"no result file was asked for when the import {job.id} was made (generateResultFile)")
+    if not job.has_ended:
+        raise JobState(f"the import {job.id} is {job.status}: its files are made when it ends")
+    path = files.spool() / job.folder / f"{reports.NAMES[kind]}.zip"
+    if not path.exists():
+        raise FileUnknown(f"the import {job.id} ended as {job.status} and has no such file")
+    return job, path
+
+
+async def cancel(call: Incoming) -> None:
+    """End the job of the path; rows already written stay. Raises `ImportUnknown`, `JobState`."""
+    job = await get(call)
+    async with call.db.transaction():
+        if not await store.end(call.db, job.id, Status.CANCELLED, call.now):
+            raise JobState(f"the import {job.id} has ended already")
+        await audit.record(call.db, call, f"import/{job.id}")
+
+
+def new_folder() -> str:
+    """A name in the spool that nobody has."""
+    return f"import-{secrets.token_hex(16)}"
+
+
+def keep(uploaded: Path, folder: str) -> Path:
+    """Move a file into a job's folder, so that it is there after a power cut; returns the folder."""
+    place = files.spool() / folder
+    place.mkdir(mode=0o700)
+    uploaded.replace(place / opening.INPUT)
+    for path in (place / opening.INPUT, place, place.parent):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    return place
+
+
+async def purge(db: store.Database, now: datetime) -> int:
+    """Delete jobs that ended 30 days ago with their files, and what was left in the spool by calls that came to nothing."""
+    gone = await store.purge(db, now - KEPT)
+    known = await store.folders(db)
+    for path in files.spool().iterdir():
+        is_old = now.timestamp() - path.stat().st_mtime > _ORPHANS_KEPT_S
+        if path.name in gone or (path.name not in known and is_old):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    return len(gone)

@@ -1,0 +1,176 @@
+"""The SQL of import jobs."""
+
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+
+from tabellion.features.bulk.imports.model import ENDED, Counters, Job, Order, Status
+from tabellion.features.tables import ProfileTable
+from tabellion.kit.problem import FieldError
+
+Database = AsyncConnection[tuple[Any, ...]]
+# The first key of the advisory locks: "impo" in ASCII. A job's number is the second.
+_LOCK = 0x696D706F
+_COLUMNS = (
+    'id, licence_id, entity_id, table_id, user_id, "order"::text, folder, status, attempt, line, bytes_read, bytes, '
+    "rows_created, rows_updated, rows_unchanged, rows_in_error, errors::text, created_at, started_at, ended_at"
+)
+_order = msgspec.json.Decoder(Order).decode
+_errors = msgspec.json.Decoder(tuple[FieldError, ...]).decode
+
+
+async def insert(
+    db: Database, table: ProfileTable, order: Order, folder: str, now: datetime, *, user_id: int | None = None
+) -> int:
+    """Enter a job for a table; its number rises from about a million."""
+    cursor = await db.execute(
+        'INSERT INTO tabellion.import_job (licence_id, entity_id, table_id, user_id, "order", folder, created_at) '
+        "VALUES (%s, %s, %s, %s, %s::jsonb, %s, %s) RETURNING id",
+        (table.licence_id, table.entity_id, table.id, user_id, msgspec.json.encode(order).decode(), folder, now),
+    )
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
+    return row[0]
+
+
+async def find(db: Database, job_id: int, licence_id: int | None = None) -> Job | None:
+    """A job, of a licence if it is named."""
+    cursor = await db.execute(
+        f"SELECT {_COLUMNS} FROM tabellion.import_job WHERE id = %s AND licence_id = coalesce(%s::int, licence_id)",  # noqa: S608 - names of our own
+        (job_id, licence_id),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else _job(row)
+
+
+async def listed(db: Database, licence_id: int | None, limit: int) -> list[Job]:
+    """The latest jobs, newest first."""
+    cursor = await db.execute(
+        f"SELECT {_COLUMNS} FROM tabellion.import_job WHERE licence_id = coalesce(%s::int, licence_id) "  # noqa: S608 - names of our own
+        "ORDER BY id DESC LIMIT %s",
+        (licence_id, limit),
+    )
+    return [_job(row) for row in await cursor.fetchall()]
+
+
+async def lock(db: Database, job_id: int) -> bool:
+    """Keep the job for this connection, as long as it lives; False while another one has it."""
+    cursor = await db.execute("SELECT pg_try_advisory_lock(%s, %s::int)", (_LOCK, job_id % 2**31))
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])
+
+
+_BEGIN = f"""
+UPDATE tabellion.import_job SET attempt = attempt + 1, started_at = coalesce(started_at, %(now)s::timestamptz),
+    status = CASE WHEN status = 'QUEUED' THEN 'VALIDATING' ELSE status END
+WHERE id = %(id)s AND status <> ALL (%(ended)s) RETURNING {_COLUMNS}
+"""  # noqa: S608 - names of our own
+
+
+async def begin(db: Database, job_id: int, now: datetime) -> Job | None:
+    """Take the job up, for the first time or again; None when it has ended."""
+    cursor = await db.execute(_BEGIN, {"id": job_id, "now": now, "ended": list(ENDED)})
+    row = await cursor.fetchone()
+    return None if row is None else _job(row)
+
+
+async def running(db: Database, job: Job, size: int) -> bool:
+    """The file was found good and has this many bytes; False when the job was cancelled."""
+    cursor = await db.execute(
+        "UPDATE tabellion.import_job SET status = 'RUNNING', bytes = %(size)s "
+        "WHERE id = %(id)s AND attempt = %(attempt)s AND status IN ('VALIDATING', 'RUNNING')",
+        {"id": job.id, "attempt": job.attempt, "size": size},
+    )
+    return cursor.rowcount == 1
+
+
+async def advance(db: Database, job: Job, line: int, bytes_read: int, counters: Counters) -> bool:
+    """Everything up to a line is applied; False when the job was cancelled or taken by another worker: roll back."""
+    cursor = await db.execute(
+        "UPDATE tabellion.import_job SET line = %(line)s, bytes_read = %(bytes)s, "
+        "rows_created = rows_created + %(created)s, rows_updated = rows_updated + %(updated)s, "
+        "rows_unchanged = rows_unchanged + %(unchanged)s, rows_in_error = rows_in_error + %(in_error)s "
+        "WHERE id = %(id)s AND attempt = %(attempt)s AND status = 'RUNNING'",
+        {"id": job.id, "attempt": job.attempt, "line": line, "bytes": bytes_read} | msgspec.structs.asdict(counters),
+    )
+    return cursor.rowcount == 1
+
+
+async def end(db: Database, job_id: int, status: Status, now: datetime, errors: tuple[FieldError, ...] = ()) -> bool:
+    """End the job, unless it has ended already (then False)."""
+    cursor = await db.execute(
+        "UPDATE tabellion.import_job SET status = %(status)s, ended_at = %(now)s::timestamptz, errors = %(errors)s::jsonb, "
+        "started_at = coalesce(started_at, %(now)s::timestamptz) WHERE id = %(id)s AND status <> ALL (%(ended)s)",
+        {
+            "id": job_id,
+            "status": status,
+            "now": now,
+            "errors": msgspec.json.encode(errors).decode(),
+            "ended": list(ENDED),
+        },
+    )
+    return cursor.rowcount == 1
+
+
+async def add_part(db: Database, job_id: int, kind: str, line: int, content: bytes) -> None:
+    """Keep rows of the error file or the result file until the job ends."""
+    await db.execute("INSERT INTO tabellion.import_part VALUES (%s, %s, %s, %s)", (job_id, kind, line, content))
+
+
+async def parts(db: Database, job_id: int, kind: str) -> AsyncGenerator[bytes]:
+    """What was kept, in the file's order, one by one."""
+    line = -1
+    while True:
+        cursor = await db.execute(
+            "SELECT line, content FROM tabellion.import_part WHERE job_id = %s AND kind = %s AND line > %s "
+            "ORDER BY line LIMIT 1",
+            (job_id, kind, line),
+        )
+        row = await cursor.fetchone()
+        if row is None:
+            return
+        line = row[0]
+        yield row[1]
+
+
+async def drop_parts(db: Database, job_id: int) -> None:
+    """What was kept is in the files now."""
+    await db.execute("DELETE FROM tabellion.import_part WHERE job_id = %s", (job_id,))
+
+
+async def catalogue_version(db: Database, table_id: int) -> int | None:
+    """The version of the licence's catalogue; the table's structure stays until the transaction ends. None: it is gone."""
+    cursor = await db.execute(
+        "SELECT l.catalogue_version FROM tabellion.profile_table t JOIN tabellion.licence l ON l.id = t.licence_id "
+        "WHERE t.id = %s FOR SHARE OF t",
+        (table_id,),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def licence(db: Database, licence_id: int) -> tuple[str, int] | None:
+    """The time zone of a licence and the version of its catalogue; None when it is gone."""
+    cursor = await db.execute("SELECT time_zone, catalogue_version FROM tabellion.licence WHERE id = %s", (licence_id,))
+    row = await cursor.fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+async def purge(db: Database, before: datetime) -> list[str]:
+    """Forget the jobs that ended before a moment; returns their folders."""
+    cursor = await db.execute("DELETE FROM tabellion.import_job WHERE ended_at < %s RETURNING folder", (before,))
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def folders(db: Database) -> set[str]:
+    """The folders of all jobs."""
+    cursor = await db.execute("SELECT folder FROM tabellion.import_job")
+    return {row[0] for row in await cursor.fetchall()}
+
+
+def _job(row: tuple[Any, ...]) -> Job:
+    values: list[Any] = [*row[:5], _order(row[5]), *row[6:12], Counters(*row[12:16]), _errors(row[16]), *row[17:]]
+    return Job(*values)

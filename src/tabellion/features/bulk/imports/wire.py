@@ -1,0 +1,153 @@
+"""The documents of the import calls (contract, sections 15.1 and 15.3)."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from tabellion.features.bulk.imports.model import EmptyCells, Job, Mapping, Mode, Order
+from tabellion.features.tables import render_moment
+from tabellion.kit.problem import FieldError, Invalid, invalid
+from tabellion.platform.http import json_codec, shapes
+
+Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
+Format = Literal["COMMA_SEPARATED_VALUES", "TAB_SEPARATED_VALUES", "SEMI_COLON_SEPARATED_VALUES"]
+_SEPARATORS = {"COMMA_SEPARATED_VALUES": ",", "TAB_SEPARATED_VALUES": "\t", "SEMI_COLON_SEPARATED_VALUES": ";"}
+_MODES = {"CREATE": Mode.CREATE_ONLY, "UPDATE": Mode.UPDATE_ONLY} | {mode.value: mode for mode in Mode}
+_MAX_MAPPINGS = 2000
+
+
+class FileFormat(msgspec.Struct, rename="camel"):
+    """How the rows are written. Lines may end in any way, whatever `endOfLine` says."""
+
+    separator: str = ","
+    end_of_line: str | None = None
+    quote: str = '"'
+
+
+class MappingIn(msgspec.Struct, rename="camel"):
+    """A column of the file and what it is for."""
+
+    header_column: str
+    attribute_name: Annotated[
+        str,
+        Meta(description="name of an attribute, `subscriptions#Name` or `segmentations#Name`", examples=["emailAddress"]),
+    ]
+
+
+class Parameters(msgspec.Struct, rename="camel"):
+    """The part `parameters`."""
+
+    mode: Literal["CREATE_UPDATE", "CREATE_ONLY", "UPDATE_ONLY", "CREATE", "UPDATE"] = "CREATE_UPDATE"
+    encoding: str = "UTF-8"
+    format: FileFormat = msgspec.field(default_factory=FileFormat)
+    generate_result_file: Flag = False
+    attributes_mapping: list[MappingIn] | None = None
+    key_column: str | None = None
+    empty_cells: Literal["KEEP", "CLEAR"] = "KEEP"
+
+
+class ImportId(msgspec.Struct, rename="camel"):
+    """The answer to a new import."""
+
+    id: int
+
+
+class StatusOut(msgspec.Struct, rename="camel"):
+    """How far an import is."""
+
+    id: int
+    status: str
+    rows_read: int
+    percent: int
+
+
+class ResultOut(msgspec.Struct, rename="camel"):
+    """What became of the rows; `rowsRead` is the sum of the four numbers after it, at every moment."""
+
+    id: int
+    status: str
+    with_errors: bool
+    rows_read: int
+    rows_created: int
+    rows_updated: int
+    rows_unchanged: int
+    rows_in_error: int
+    started_at: str | None
+    ended_at: str | None
+    errors: tuple[FieldError, ...]
+
+
+def order_of_parameters(document: bytes) -> Order:
+    """The order that a part `parameters` gives. Raises `Malformed`, `Invalid`."""
+    read: Any = shapes.reader(Parameters).read(json_codec.decode(document))[0]
+    mapping = None
+    if read.attributes_mapping is not None:
+        if len(read.attributes_mapping) > _MAX_MAPPINGS:
+            raise invalid("attributesMapping", "member.type", f"more than {_MAX_MAPPINGS} columns are mapped")
+        mapping = tuple(Mapping(entry.header_column, entry.attribute_name) for entry in read.attributes_mapping)
+    _check_characters(read.format)
+    return Order(
+        mode=_MODES[read.mode],
+        encoding=read.encoding,
+        separator=read.format.separator,
+        quote=read.format.quote,
+        mapping=mapping,
+        key_column=read.key_column or None,
+        empty_cells=EmptyCells(read.empty_cells),
+        result_file=read.generate_result_file,
+    )
+
+
+def order_of_fields(field: Callable[[str], str | None]) -> Order:
+    """The order that form fields give; `field` answers None for what was not sent. Raises `Invalid`."""
+    format_ = field("format") or "COMMA_SEPARATED_VALUES"
+    mode = field("mode") or Mode.CREATE_UPDATE.value
+    faults: list[FieldError] = []
+    if format_ not in _SEPARATORS:
+        faults.append(FieldError("format", "member.type", f"'format' expects one of {', '.join(_SEPARATORS)}"))
+    if mode not in _MODES:
+        faults.append(FieldError("mode", "member.type", f"'mode' expects one of {', '.join(Mode)}"))
+    if faults:
+        raise Invalid(faults)
+    return Order(
+        mode=_MODES[mode],
+        encoding=field("charset") or "UTF-8",
+        separator=_SEPARATORS[format_],
+        key_column=field("headerKeyColumn") or None,
+    )
+
+
+def _check_characters(format_: FileFormat) -> None:
+    faults: list[FieldError] = []
+    for name, text in (("separator", format_.separator), ("quote", format_.quote)):
+        if len(text) != 1 or text in "\r\n\x00" or (not text.isprintable() and text != "\t"):
+            faults.append(FieldError(f"format.{name}", "member.type", f"'{name}' expects one character"))
+    if not faults and format_.separator == format_.quote:
+        faults.append(FieldError("format.quote", "member.type", "separator and quote are the same character"))
+    if faults:
+        raise Invalid(faults)
+
+
+def status_out(job: Job) -> StatusOut:
+    """How far a job is."""
+    return StatusOut(job.id, job.status, job.counters.read, job.percent)
+
+
+def result_out(job: Job) -> ResultOut:
+    """What became of a job's rows."""
+    counters = job.counters
+    return ResultOut(
+        id=job.id,
+        status=job.status,
+        with_errors=job.with_errors,
+        rows_read=counters.read,
+        rows_created=counters.created,
+        rows_updated=counters.updated,
+        rows_unchanged=counters.unchanged,
+        rows_in_error=counters.in_error,
+        started_at=None if job.started_at is None else render_moment(job.started_at),
+        ended_at=None if job.ended_at is None else render_moment(job.ended_at),
+        errors=job.errors,
+    )

@@ -1,0 +1,268 @@
+"""Imports (contract, section 15): both variants of the call, the file's many shapes, every row accounted for."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+import tabellion
+from tabellion.features import licences as use
+from tabellion.kit.clock import utc_now
+from tests.support.api import Api
+from tests.support.imports import TABLE, Imports, zipped
+from tests.support.tenant import Tenant
+from tests.support.tenants import Tenants
+
+
+@pytest.fixture
+def imports(tenant: Tenant, worker_database_url: str, api: Api) -> Imports:
+    """Imports of a fresh licence."""
+    return Imports(tenant, worker_database_url, Path(api.log).parent / "data" / "spool")
+
+
+def profile(tenant: Tenant, reference: str) -> dict[str, Any]:
+    answer = tenant.json("GET", f"/v5/entities/hotels/profile-tables/Guests/profiles/{reference}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+GOOD = "emailAddress,lastName,birthDate,points\nbob@example.com,Bob,1990-01-02,7\ncat@example.com,Cat,,\n"
+
+
+def test_an_import_by_form_fields(imports: Imports, tenant: Tenant) -> None:
+    sent = imports.send(zipped(GOOD), format="COMMA_SEPARATED_VALUES", charset="UTF-8", headerKeyColumn="emailAddress")
+    assert sent.status_code == 201
+    job_id = sent.json()["id"]
+    assert job_id > 1_000_000
+    assert sent.headers["location"].endswith(f"/v4/entity/hotels/import/{job_id}/status")
+    status = tenant.json("GET", f"/v4/entity/hotels/import/{job_id}/status").json()
+    assert status == {"id": job_id, "status": "QUEUED", "rowsRead": 0, "percent": 0}
+    assert tenant.json("GET", f"/v4/entity/hotels/import/{job_id}/errors").json()["code"] == "job.state"
+
+    imports.run(job_id)
+
+    result = imports.result(job_id)
+    assert (result["status"], result["withErrors"], result["rowsRead"], result["rowsCreated"]) == ("DONE", False, 2, 2)
+    assert profile(tenant, "emailAddress=bob@example.com")["attributes"]["points"] == 7
+    assert imports.errors(job_id) == []
+    assert tenant.json("GET", f"/v4/entity/hotels/import/{job_id}/result-file").json()["code"] == "file.unknown"
+
+
+def test_an_import_by_parameters(imports: Imports, tenant: Tenant) -> None:
+    parameters = {
+        "mode": "CREATE_UPDATE",
+        "encoding": "UTF-8",
+        "format": {"separator": ";", "endOfLine": "\n"},
+        "generateResultFile": True,
+        "attributesMapping": [
+            {"headerColumn": "mail", "attributeName": "emailAddress"},
+            {"headerColumn": "name", "attributeName": "lastName"},
+            {"headerColumn": "subscriptions#Newsletter", "attributeName": "subscriptions#Newsletter"},
+            {"headerColumn": "grade", "attributeName": "segmentations#Loyalty"},
+        ],
+        "unknownMember": 1,
+    }
+    file = (
+        "\ufeffmail;name;subscriptions#Newsletter;grade;unused\r\n"
+        "ann@example.com;Vos;true;Gold;x\r\n"
+        "dan@example.com;;false;;y\r\n"
+        '"eve@example.com";"E; ""quoted""\nname";1;Silver;z\r\n'
+    )
+    result = imports.do(zipped(file, "/var/data/out/guests.csv"), parameters)
+
+    assert result["status"] == "DONE_WITH_ERRORS"
+    numbers = {name: result[name] for name in ("rowsRead", "rowsCreated", "rowsUpdated", "rowsUnchanged", "rowsInError")}
+    assert numbers == {"rowsRead": 3, "rowsCreated": 1, "rowsUpdated": 1, "rowsUnchanged": 0, "rowsInError": 1}
+    rows = imports.errors(result["id"], delimiter=";")
+    assert [(r["lineNumber"], r["errorCode"], r["errorColumn"], r["mail"]) for r in rows] == [
+        ("3", "attribute.mandatory", "name", "dan@example.com")
+    ]
+    ann, eve = profile(tenant, "emailAddress=ann@example.com"), profile(tenant, "emailAddress=eve@example.com")
+    assert ann["subscriptions"]["Newsletter"] is True
+    assert ann["segmentations"]["Loyalty"] == "Gold"
+    assert eve["attributes"]["lastName"] == 'E; "quoted"\nname'
+
+
+def test_the_result_file_tells_of_every_row(imports: Imports) -> None:
+    imports.do(zipped(GOOD))
+    changed = GOOD.replace("Bob", "Robert") + "dan@example.com,Dan,1999-99-99,1\nfay@example.com,Fay,,\n"
+
+    result = imports.do(zipped(changed), {"generateResultFile": True})
+
+    rows = imports.result_rows(result["id"])
+    assert [(r["lineNumber"], r["operation"]) for r in rows] == [
+        ("2", "UPDATED"),
+        ("3", "UNCHANGED"),
+        ("4", "ERROR"),
+        ("5", "CREATED"),
+    ]
+    assert all(row["id"] for row in rows if row["operation"] != "ERROR")
+    assert [row["emailAddress"] for row in rows][3] == "fay@example.com"
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "codes"),
+    [
+        ("CREATE_ONLY", "DONE_WITH_ERRORS", ["row.exists"]),
+        ("CREATE", "DONE_WITH_ERRORS", ["row.exists"]),
+        ("UPDATE_ONLY", "DONE_WITH_ERRORS", ["row.absent"]),
+        ("CREATE_UPDATE", "DONE", []),
+    ],
+)
+def test_modes(imports: Imports, mode: str, status: str, codes: list[str]) -> None:
+    result = imports.do(zipped("emailAddress,lastName\nann@example.com,New\nbob@example.com,Bob\n"), {"mode": mode})
+
+    assert result["status"] == status
+    assert [row["errorCode"] for row in imports.errors(result["id"])] == codes
+
+
+@pytest.mark.parametrize(
+    ("encoding", "codec"),
+    [("UTF-8", "utf-8"), ("UTF-8", "utf-8-sig"), ("ISO-8859-1", "latin-1"), ("Windows-1252", "cp1252"), ("UTF-8", "utf-16")],
+)
+def test_encodings(imports: Imports, tenant: Tenant, encoding: str, codec: str) -> None:
+    result = imports.do(zipped("emailAddress,lastName\nbob@example.com,Lefèvre\n".encode(codec)), charset=encoding)
+
+    assert result["status"] == "DONE", result
+    assert profile(tenant, "emailAddress=bob@example.com")["attributes"]["lastName"] == "Lefèvre"
+
+
+@pytest.mark.parametrize(
+    ("file", "parameters", "code"),
+    [
+        (b"", None, "import.header"),
+        (b"PK\x03\x04rubbish", None, "import.fileUnreadable"),
+        (zipped(zipped("a,b\n")), None, "import.fileUnreadable"),
+        (b"emailAddress,emailAddress\n", None, "import.header"),
+        (b"emailAddress,shoeSize\n", None, "import.mapping"),
+        (b"emailAddress\n", {"attributesMapping": [{"headerColumn": "x", "attributeName": "lastName"}]}, "import.mapping"),
+        (b"emailAddress\n", {"keyColumn": "lastName"}, "import.keyColumn"),
+        (b"emailAddress,lastName\n", {"keyColumn": "lastName"}, "import.keyColumn"),
+        (b"emailAddress\n", {"encoding": "EBCDIC"}, "import.encoding"),
+        (b'emailAddress,lastName\na@example.com,"x\n', None, "import.quote"),
+        (b'emailAddress,lastName\na@example.com,"x"y\n', None, "import.quote"),
+    ],
+)
+def test_what_is_wrong_with_the_whole_file_is_told_by_the_job(
+    imports: Imports, file: bytes, parameters: Any, code: str
+) -> None:
+    before = imports.tenant.state(but={"audit", "idempotency"})
+    result = imports.do(file, parameters)
+
+    assert (result["status"], result["withErrors"], result["rowsRead"]) == ("FAILED", True, 0)
+    assert [error["code"] for error in result["errors"]] == [code]
+    assert imports.tenant.state(but={"audit", "idempotency"}) == before
+
+
+@pytest.mark.parametrize(("fields", "code"), [({"format": "PIPES"}, "member.type"), ({"mode": "DELETE"}, "member.type")])
+def test_a_wrong_form_is_refused_at_once(imports: Imports, fields: dict[str, str], code: str) -> None:
+    answer = imports.send(GOOD.encode(), None, **fields)
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+def test_forms_that_are_none(imports: Imports, tenant: Tenant) -> None:
+    path = f"{TABLE}/import"
+    assert tenant.call("POST", path, content=b"x", headers={"Content-Type": "text/csv"}).status_code == 415
+    broken = tenant.call("POST", path, content=b"--x\r\nabc", headers={"Content-Type": "multipart/form-data; boundary=x"})
+    assert (broken.status_code, broken.json()["code"]) == (400, "request.malformed")
+    without = imports.tenant.client.post(
+        path, files={"other": ("a", b"b")}, headers={"Authorization": f"Bearer {tenant.api_key}"}
+    )
+    assert (without.status_code, without.json()["code"]) == (400, "member.mandatory")
+    assert imports.send(GOOD.encode(), path="/v4/entity/hotels/table/Nope").json()["code"] == "table.unknown"
+    assert list(imports.spool.glob("upload-*")) == []
+
+
+def test_the_calls_in_xml(imports: Imports, tenant: Tenant) -> None:
+    job_id = imports.do(zipped(GOOD))["id"]
+    answer = tenant.call("GET", f"/v4/entity/hotels/import/{job_id}/result", headers={"Accept": "application/xml"})
+    assert f"<importResult><id>{job_id}</id><status>DONE</status><withErrors>false</withErrors>" in answer.text
+
+
+def test_cancelled_is_cancelled(imports: Imports, tenant: Tenant) -> None:
+    job_id = imports.send(zipped(GOOD)).json()["id"]
+    assert tenant.json("DELETE", f"/v4/entity/hotels/import/{job_id}").status_code == 204
+    imports.run(job_id)
+    result = imports.result(job_id)
+    assert (result["status"], result["withErrors"], result["rowsRead"]) == ("CANCELLED", True, 0)
+    assert tenant.json("DELETE", f"/v4/entity/hotels/import/{job_id}").json()["code"] == "job.state"
+
+
+def test_a_later_row_of_the_same_key_wins(imports: Imports, tenant: Tenant) -> None:
+    rows = "".join(f"bob@example.com,Bob{n}\nBOB@example.com,Rob{n}\n" for n in range(5))
+    result = imports.do(zipped(f"emailAddress,lastName\n{rows}"), {"generateResultFile": True})
+
+    assert (result["rowsCreated"], result["rowsUpdated"]) == (1, 9)
+    assert profile(tenant, "emailAddress=bob@example.com")["attributes"]["lastName"] == "Rob4"
+
+
+def limited(imports: Imports, **limits: int) -> None:
+    """Change the limits of the licence."""
+
+    async def work(db) -> None:
+        await use.change_limits(db, imports.tenant.licence, limits, utc_now())
+
+    Tenants(imports.url).run(work)
+
+
+def test_uploads_over_the_limit_are_refused_while_they_arrive(imports: Imports) -> None:
+    limited(imports, max_bulk_file_bytes=1000)
+
+    answer = imports.send(b"x" * 1001)
+    assert (answer.status_code, answer.json()["code"]) == (400, "file.tooLarge")
+    assert imports.send(GOOD.encode()).status_code == 201
+    assert list(imports.spool.glob("upload-*")) == []
+
+
+def test_the_quota_counts_what_is_accepted(imports: Imports) -> None:
+    limited(imports, bulk_per_day=2)
+    assert imports.send(GOOD.encode(), None, mode="NONE").status_code == 400
+
+    answers = [imports.send(GOOD.encode()).status_code for _ in range(3)]
+
+    assert answers == [201, 201, 429]
+
+
+def test_another_licence_does_not_see_it(imports: Imports, other_tenant: Tenant) -> None:
+    job_id = imports.do(zipped(GOOD))["id"]
+    for what in ("status", "result", "errors", "result-file"):
+        assert other_tenant.json("GET", f"/v4/entity/hotels/import/{job_id}/{what}").json()["code"] == "import.unknown"
+    assert other_tenant.json("DELETE", f"/v4/entity/hotels/import/{job_id}").status_code == 404
+
+
+def test_the_guide_does_what_it_says(imports: Imports, tenant: Tenant) -> None:
+    guide = (Path(tabellion.__file__).parents[2] / "docs/guide/imports.md").read_text()
+    file, parameters = (re.findall(rf"```{kind}\n(.*?)```", guide, re.DOTALL)[0] for kind in ("csv", "json"))
+    result = imports.do(file, json.loads(parameters))
+
+    assert (result["rowsUpdated"], result["rowsCreated"], result["rowsInError"]) == (1, 1, 1)
+    (row,) = imports.errors(result["id"], delimiter=";")
+    assert (row["lineNumber"], row["errorCode"], row["errorColumn"]) == ("3", "attribute.type", "born")
+    assert profile(tenant, "emailAddress=ann@example.com")["segmentations"]["Loyalty"] == "Gold"
+
+
+def test_changes_are_told_as_single_calls_tell_them(imports: Imports, tenant: Tenant) -> None:
+    for kind in ("CREATE", "UPDATE", "UPDATED_SUBSCRIPTION", "UPDATED_SEGMENT"):
+        hook = {"eventType": kind, "targetUrl": "https://8.8.8.8/hook"}
+        assert tenant.json("POST", "/v4/entity/hotels/table/Guests/webhookSubscription", hook).status_code == 201
+    rows = "ann@example.com,New,true,Gold\nbob@example.com,Bob,true,\nann@example.com,New,true,Gold\n"
+
+    result = imports.do(f"emailAddress,lastName,subscriptions#Newsletter,segmentations#Loyalty\n{rows}")
+
+    assert (result["rowsCreated"], result["rowsUpdated"], result["rowsUnchanged"]) == (1, 1, 1)
+    with psycopg.connect(imports.url) as db:
+        query = (
+            "SELECT e.event_type, e.data ->> 'a1' FROM tabellion.outbox_event e JOIN tabellion.licence l ON l.id = e.licence_id "
+            "WHERE l.name = %s ORDER BY 1, 2"
+        )
+        told = db.execute(query, (tenant.licence,)).fetchall()
+    assert told == [
+        ("CREATE", "bob@example.com"),
+        ("UPDATE", "ann@example.com"),
+        ("UPDATED_SEGMENT", "ann@example.com"),
+        ("UPDATED_SUBSCRIPTION", "ann@example.com"),
+        ("UPDATED_SUBSCRIPTION", "bob@example.com"),
+    ]
