@@ -1,32 +1,19 @@
 """Every call on every alias, in both formats where both exist (contract: inventory, sections 2.1, 2.2, 4.2)."""
 
 import json
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import pytest
 from lxml import etree
 
+from tests.support.cases import Case
+from tests.support.custom_cases import CUSTOM_V4, CUSTOM_V5
 from tests.support.tenant import Tenant
 
 V4_FAMILIES = ["/{category}", "", "/ActitoWebServices/ws", "/usage", "//ActitoWebServices///ws"]
 V5_FAMILIES = ["/{category}", "", "/actito-publicapi", "/entities", "/actito-publicapi//"]
 JSON, XML = "application/json", "application/xml"
-
-
-class Case(NamedTuple):
-    """One call: what is sent and what must come back. `check` looks at the JSON answer, `xpath` must be in the XML one."""
-
-    name: str
-    method: str
-    category: str
-    path: str
-    status: int
-    body: Any = None
-    xml: str = ""
-    check: Callable[[Any], bool] = lambda _: True
-    xpath: str = ""
 
 
 def _profile_xml(email: str, name: str) -> str:
@@ -489,6 +476,10 @@ V5 = [
 ]
 
 
+V4 += CUSTOM_V4
+V5 += CUSTOM_V5
+
+
 @pytest.mark.parametrize("family", V4_FAMILIES)
 @pytest.mark.parametrize("answer", [JSON, XML])
 @pytest.mark.parametrize("case", V4, ids=lambda case: case.name)
@@ -552,6 +543,12 @@ def _path(case: Case, tenant: Tenant) -> str:
     if "{action}" in path:
         made = tenant.json("POST", "/v5/entities/hotels/custom-actions", {"name": "call-back"})
         path = path.replace("{action}", made.json()["id"])
+    if "{stays}" in path:
+        made = tenant.json("GET", "/v4/entity/hotels/customTable")
+        path = path.replace("{stays}", made.json()["customTables"][0]["id"])
+    if "{record}" in path:
+        made = tenant.json("GET", "/v5/entities/hotels/custom-tables/Stays/records/ST-00001")
+        path = path.replace("{record}", str(made.json()["id"]))
     return path
 
 

@@ -13,17 +13,23 @@ SECRET = "Geheim-Maier"
 
 @pytest.fixture
 def victim(other_tenant: Tenant) -> Tenant:
-    """A licence whose one profile carries a mark that must never leave it."""
+    """A licence whose profile and record carry a mark that must never leave it."""
     body = {"key": {"emailAddress": "ann@example.com"}, "attributes": {"lastName": SECRET, "cardNumber": SECRET}}
     answer = other_tenant.json("PUT", "/v5/entities/hotels/profile-tables/Guests/profiles", body)
     assert answer.status_code == 200, answer.text
+    record = {"key": {"stayRef": SECRET}, "attributes": {"cardNumber": SECRET}}
+    answer = other_tenant.json("PUT", "/v5/entities/hotels/custom-tables/Stays/records", record)
+    assert answer.status_code == 201, answer.text
     return other_tenant
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.id)
 @pytest.mark.parametrize("accept", ["application/json", "application/xml", "application/problem+json"])
 def test_foreign_ids_do_not_exist(call, accept, tenant: Tenant, victim: Tenant) -> None:
+    custom = "customTable" in call.path or "custom-tables" in call.path
     table_id = victim.json("GET", "/v4/entity/hotels/table").json()["profileTableNames"][0]["id"]
+    if custom:
+        table_id = victim.json("GET", "/v4/entity/hotels/customTable").json()["customTables"][0]["id"]
     profile = victim.json("GET", "/v4/entity/hotels/table/Guests/profile/emailAddress=ann@example.com").json()
     hook = victim.json("POST", "/v4/entity/hotels/table/Guests/webhookSubscription", TABLE_WEBHOOK).json()["id"]
     action = victim.json("POST", "/v5/entities/hotels/custom-actions", {"name": SECRET}).json()["id"]
@@ -36,7 +42,7 @@ def test_foreign_ids_do_not_exist(call, accept, tenant: Tenant, victim: Tenant) 
 
     for entity in ("hotels", "-", "HOTELS", victim.licence):
         for reference in (str(profile["profileId"]), f"cardNumber={SECRET}", "emailAddress=ann@example.com"):
-            path = call.path.format(e=entity, t=table_id, p=reference, s="Newsletter", **others)
+            path = call.path.format(e=entity, t=table_id, p=reference, r=reference, s="Newsletter", **others)
             query = f"?licence={tenant.licence}&login={tenant.login}&pwd={tenant.password}&table={table_id}&id={profile['profileId']}"
             headers = {"Accept": accept, "Content-Type": "application/json"}
             answer = tenant.call(call.method, path + query, content=example, headers=headers)

@@ -138,12 +138,13 @@ class Bench:
         """All that the catalogue and the database know of the licence's tables: for tests that nothing changed."""
         return await self.row(
             "SELECT (SELECT array_agg(t::text ORDER BY t.id) FROM tabellion.profile_table t WHERE t.licence_id = %s), "
+            "(SELECT array_agg(t::text ORDER BY t.id) FROM tabellion.custom_table t WHERE t.licence_id = %s), "
             "(SELECT catalogue_version FROM tabellion.licence WHERE id = %s), "
             "(SELECT count(*) FROM tabellion.audit WHERE licence_id = %s), "
             "(SELECT array_agg((table_name, column_name, data_type)::text ORDER BY table_name, column_name) "
             " FROM information_schema.columns WHERE table_schema = %s), "
             "(SELECT array_agg(indexdef ORDER BY indexname) FROM pg_indexes WHERE schemaname = %s)",
-            *[self.licence_id] * 3,
+            *[self.licence_id] * 4,
             *[f"l{self.licence_id}"] * 2,
         )
 

@@ -39,6 +39,20 @@ TABLE: dict[str, Any] = {
         {"name": "Loyalty", "type": "EXCLUSIVE", "categories": ["Silver", "Gold"]},
     ],
 }
+STAYS: dict[str, Any] = {
+    "name": "Stays",
+    "type": "INTERACTIONS",
+    "primaryKeyAttribute": "stayRef",
+    "attributes": [
+        {"name": "stayRef", "valueType": "STRING"},
+        {"name": "cardNumber", "valueType": "STRING"},
+        {"name": "bookedAt", "valueType": "TIMESTAMP"},
+        {"name": "price", "valueType": "NUMBER"},
+        {"name": "state", "valueType": "STRING", "valueRestriction": {"acceptedValues": ["OPEN", "PAID"]}},
+        {"name": "breakfast", "valueType": "BOOLEAN"},
+    ],
+}
+STAY = {"key": {"stayRef": "ST-00001"}, "attributes": {"state": "OPEN", "price": 249.5, "breakfast": False}}
 ANN = {"key": {"emailAddress": "ann@example.com"}, "attributes": {"lastName": "Vos", "birthDate": "1984-05-12"}}
 
 
@@ -80,7 +94,9 @@ class Tenant:
             for (table,) in tables:
                 for row in db.execute(f"SELECT t::text FROM l{found[0]}.{table} t ORDER BY 1"):
                     digest.update(row[0].encode())
-            catalogues = {"profile_table", "entity", "idempotency", "audit", "webhook_subscription", "custom_action"}
+            catalogues = set(
+                "profile_table custom_table entity idempotency audit webhook_subscription custom_action".split()
+            )
             for catalogue in sorted(catalogues.difference(but)):
                 query = f"SELECT t::text FROM tabellion.{catalogue} t WHERE licence_id = %s ORDER BY 1"
                 for row in db.execute(query, found):

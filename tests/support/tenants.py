@@ -10,7 +10,7 @@ import psycopg
 
 from tabellion.features import licences as use
 from tabellion.kit.clock import utc_now
-from tests.support.tenant import ANN, TABLE, Tenant
+from tests.support.tenant import ANN, STAY, STAYS, TABLE, Tenant
 
 _numbers = itertools.count(1)
 
@@ -22,7 +22,7 @@ class Tenants:
         self.database_url = database_url
 
     def create(self, client: httpx.Client, *, unlimited: bool = True, table: bool = True) -> Tenant:
-        """A licence with the entities `hotels` and `spas`, an API user, the table `Guests` and a profile."""
+        """A licence with the entities `hotels` and `spas`, an API user, the tables `Guests` and `Stays`, a profile and a record."""
         name = f"licence-{os.getpid()}-{next(_numbers)}"
         credentials = self.run(self._make(name, unlimited=unlimited))
         tenant = Tenant(client, self.database_url, credentials)
@@ -30,6 +30,10 @@ class Tenants:
             made = tenant.json("POST", "/v5/entities/hotels/profile-tables", TABLE)
             assert made.status_code == 201, made.text
             made = tenant.json("PUT", "/v5/entities/hotels/profile-tables/Guests/profiles", ANN)
+            assert made.status_code == 201, made.text
+            made = tenant.json("POST", "/v5/entities/hotels/custom-tables", STAYS)
+            assert made.status_code == 201, made.text
+            made = tenant.json("PUT", "/v5/entities/hotels/custom-tables/Stays/records", STAY)
             assert made.status_code == 201, made.text
         return tenant
 

@@ -9,8 +9,7 @@ from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, fail, on_database
 from tabellion.features import licences as use
 from tabellion.features.licences import Licence
 from tabellion.features.licences.store import Database
-from tabellion.features.tables import ProfileTable
-from tabellion.features.tables.store import load as load_tables
+from tabellion.features.tables import ProfileTable, profile_tables
 from tabellion.features.tables.wire import table_v5
 from tabellion.kit.clock import utc_now
 
@@ -235,7 +234,7 @@ def list_tables(
                 "attributes": len(t.definition.attributes),
                 "relation": f"{t.schema}.{t.relation}",
             }
-            for t in await load_tables(db, found.id)
+            for t in await profile_tables.load(db, found.id)
         ]
 
     show(on_database(data_dir, database_url, work), as_json=as_json, title="profile tables")
@@ -253,7 +252,7 @@ def show_table(
 
     async def work(db: Database) -> ProfileTable | None:
         found = await use.get_licence(db, licence_name)
-        for t in await load_tables(db, found.id):
+        for t in await profile_tables.load(db, found.id):
             if t.name.lower() == name.lower() or str(t.id) == name:
                 return t
         return None

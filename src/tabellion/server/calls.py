@@ -2,6 +2,7 @@
 
 from tabellion.features.actions import endpoints as actions
 from tabellion.features.bulk.imports import endpoints as imports
+from tabellion.features.customdata import endpoints as customdata
 from tabellion.features.licences import endpoints as licences
 from tabellion.features.profiles import endpoints as profiles
 from tabellion.features.tables import endpoints as tables
@@ -12,6 +13,7 @@ CALLS = (
     *licences.CALLS,
     *tables.CALLS,
     *profiles.CALLS,
+    *customdata.CALLS,
     *imports.CALLS,
     *actions.CALLS,
     *webhooks.CALLS,

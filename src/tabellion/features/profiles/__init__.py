@@ -1,6 +1,37 @@
-"""Profiles: one by one, their subscriptions and segmentations, and the history of their consent."""
+"""Profiles: one by one, their subscriptions and segmentations, and the history of their consent.
 
-from tabellion.features.profiles.news import SUBJECT, of_write
-from tabellion.features.profiles.reading import membership
+How rows are read, written, paged and told of is shared with the records of custom tables.
+"""
 
-__all__ = ["SUBJECT", "membership", "of_write"]
+from tabellion.features.profiles.model import Row, Written
+from tabellion.features.profiles.news import of_write
+from tabellion.features.profiles.reading import Item, Reader, membership
+from tabellion.features.profiles.store import count as count_rows
+from tabellion.features.profiles.store import find as find_rows
+from tabellion.features.profiles.store import read as read_row
+from tabellion.features.profiles.store import search as search_rows
+from tabellion.features.profiles.writing import delete as delete_row
+from tabellion.features.profiles.writing import etag as row_etag
+from tabellion.features.profiles.writing import page as row_page
+from tabellion.features.profiles.writing import until_current
+from tabellion.features.profiles.writing import upsert as upsert_row
+from tabellion.features.profiles.writing import write as write_row
+
+__all__ = [
+    "Item",
+    "Reader",
+    "Row",
+    "Written",
+    "count_rows",
+    "delete_row",
+    "find_rows",
+    "membership",
+    "of_write",
+    "read_row",
+    "row_etag",
+    "row_page",
+    "search_rows",
+    "until_current",
+    "upsert_row",
+    "write_row",
+]

@@ -6,18 +6,23 @@ from tabellion.kit.problem import Problem
 __all__ = [
     "AttributeAmbiguous",
     "AttributeNotUnique",
-    "ProfileExists",
     "ProfileUnknown",
+    "RowExists",
+    "RowInUse",
     "SegmentationUnknown",
     "SubscriptionUnknown",
 ]
 
 
-class ProfileExists(Problem):
-    """The profile exists and the call was told not to update (`allowUpdate=false`)."""
+class RowExists(Problem):
+    """The profile (or record) exists and the call may not update it (`allowUpdate=false`)."""
 
     status = 409
     code = "profile.exists"
+
+    def __init__(self, message: str, row: str) -> None:
+        super().__init__(message)
+        self.code = f"{row}.exists"
 
 
 class AttributeAmbiguous(Problem):
@@ -32,6 +37,17 @@ class AttributeNotUnique(Problem):
 
     status = 409
     code = "attribute.notUnique"
+
+
+class RowInUse(Problem):
+    """Records of a custom table refer to the row by a foreign key that restricts. Delete or change them first."""
+
+    status = 409
+    code = "profile.inUse"
+
+    def __init__(self, message: str, row: str) -> None:
+        super().__init__(message)
+        self.code = f"{row}.inUse"
 
 
 class SubscriptionUnknown(Problem):

@@ -18,16 +18,21 @@ class Choice(msgspec.Struct, frozen=True):
     source: str | None
 
 
-class Profile(msgspec.Struct, frozen=True):
-    """One row. `values`, `choices` and `memberships` follow the order of the table's definition.
-
-    A membership is True or None (SIMPLE), or the number of a category or None (EXCLUSIVE).
-    """
+class Row(msgspec.Struct, frozen=True):
+    """One row of a table. `values` follow the order of the attributes."""
 
     id: int
     created_at: datetime
     updated_at: datetime
     values: tuple[Any, ...]
+
+
+class Profile(Row, frozen=True):
+    """A profile. `choices` and `memberships` follow the order of the table's definition; a record has none of them.
+
+    A membership is True or None (SIMPLE), or the number of a category or None (EXCLUSIVE).
+    """
+
     choices: tuple[Choice, ...]
     memberships: tuple[Any, ...]
 
@@ -41,15 +46,17 @@ class Collection(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What a call wants a profile to become; what is not named stays.
+    """What a call wants a row to become; what is not named stays.
 
-    `values`: parsed column values; `choices`: True or False; `memberships`: True, a category's number, or None.
+    `values`: parsed column values; `choices`: True or False; `memberships`: True, a category's number, or None. `section` is
+    where the values stand in the body.
     """
 
     values: tuple[tuple[Attribute, Any], ...]
     choices: tuple[tuple[Subscription, bool], ...]
     memberships: tuple[tuple[Segmentation, Any], ...]
     collection: Collection
+    section: str = "attributes"
 
 
 class Consent(msgspec.Struct, frozen=True):
@@ -64,7 +71,7 @@ class Consent(msgspec.Struct, frozen=True):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What a write did; `profile_id` is the profile's in every case."""
+    """What a write did; `id` is the row's in every case."""
 
-    profile_id: int
+    id: int
     outcome: Literal["CREATED", "UPDATED", "UNCHANGED"]

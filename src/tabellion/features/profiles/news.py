@@ -7,10 +7,9 @@ them later. They hold what the write supplied and the row's identifiers: its id 
 
 from collections.abc import Sequence
 
-from tabellion.features.tables import ProfileTable
+from tabellion.features.tables import Table
 from tabellion.platform import outbox
 
-SUBJECT = "PROFILE_TABLE"
 CREATE, UPDATE, DELETE = "CREATE", "UPDATE", "DELETE"
 UPDATED_SUBSCRIPTION, UPDATED_SEGMENT = "UPDATED_SUBSCRIPTION", "UPDATED_SEGMENT"
 EVENT_TYPES = (CREATE, UPDATE, DELETE, UPDATED_SUBSCRIPTION, UPDATED_SEGMENT)
@@ -28,13 +27,13 @@ class Told:
         return "".join(f", {prefix}{column}" for column in self._columns)
 
 
-def unique_columns(table: ProfileTable) -> list[str]:
-    """The columns that identify a profile, beside its id."""
+def unique_columns(table: Table) -> list[str]:
+    """The columns that identify a row, beside its id."""
     return [attribute.column for attribute in table.unique_attributes]
 
 
-def of_write(table: ProfileTable, new: Sequence[str], initial: Sequence[str], listened: frozenset[str]) -> Told:
-    """What a write of the columns `new` tells; `initial` columns are those that only a new profile gets.
+def of_write(table: Table, new: Sequence[str], initial: Sequence[str], listened: frozenset[str]) -> Told:
+    """What a write of the columns `new` tells; `initial` columns are those that only a new row gets.
 
     The statement has the relations `changed` and `created` (with the columns returned) and `old` (with the columns `new`).
     """
@@ -70,18 +69,18 @@ def of_write(table: ProfileTable, new: Sequence[str], initial: Sequence[str], li
     return Told(returned, event)
 
 
-def of_delete(table: ProfileTable) -> str:
+def of_delete(table: Table) -> str:
     """What a delete tells: the identifiers, of the relation `gone`."""
     return f"""event AS (
     INSERT INTO tabellion.outbox_event ({outbox.COLUMNS})
     SELECT {_subject(table)}, '{DELETE}', NULL, {_identifiers(table, "gone")}, %(now)s::timestamptz FROM gone)"""
 
 
-def _subject(table: ProfileTable) -> str:
-    return f"{table.licence_id:d}, '{SUBJECT}', '{table.id:d}'"
+def _subject(table: Table) -> str:
+    return f"{table.licence_id:d}, '{table.kind.subject}', '{table.public_id}'"
 
 
-def _identifiers(table: ProfileTable, source: str) -> str:
+def _identifiers(table: Table, source: str) -> str:
     return f"jsonb_strip_nulls({_object(['id', *unique_columns(table)], source)})"
 
 
@@ -93,7 +92,7 @@ def _object(columns: Sequence[str], source: str) -> str:
 
 
 def _changed(columns: Sequence[str], known: Sequence[str]) -> str:
-    """The columns, of these, whose value is another one than before; a new profile had none."""
+    """The columns, of these, whose value is another one than before; a new row had none."""
     if not columns:
         return "'{}'::text[]"
     tests = (f"w.{c} IS DISTINCT FROM old.{c}" if c in known else f"w.{c} IS NOT NULL" for c in columns)

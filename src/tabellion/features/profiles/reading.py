@@ -4,12 +4,11 @@ from typing import Any, NamedTuple
 
 from tabellion.features.profiles.model import Change, Collection
 from tabellion.features.tables import (
-    TECHNICAL_NAMES,
     Attribute,
     BadValue,
-    ProfileTable,
     Segmentation,
     Subscription,
+    Table,
     parse_flag,
     parse_moment,
     parse_value,
@@ -28,9 +27,10 @@ class Item(NamedTuple):
 
 
 class Reader:
-    """Collects the parts of one body, and its errors."""
+    """Collects the parts of one body, and its errors. `section` is where the attributes stand in it."""
 
-    def __init__(self, table: ProfileTable, zone: Any) -> None:
+    def __init__(self, table: Table, zone: Any, section: str = "attributes") -> None:
+        self.section = section
         self._table = table
         self._zone = zone
         self._named: set[int] = set()
@@ -39,14 +39,14 @@ class Reader:
         self.choices: dict[int, tuple[Subscription, bool]] = {}
         self.memberships: dict[int, tuple[Segmentation, Any]] = {}
         self.collection = Collection()
-        self.profile_id: int | None = None
+        self.row_id: int | None = None
 
     def attribute(self, item: Item) -> None:
         """Take one attribute; technical ones are ignored, but the id is remembered for matching."""
         name = item.name.lower()
-        if name in TECHNICAL_NAMES:
-            if name == "profileid":
-                self.profile_id = _as_id(item.value)
+        if name in self._table.kind.technical_names:
+            if name == self._table.kind.id_name.lower():
+                self.row_id = _as_id(item.value)
             return
         attribute = self._table.attributes_by_name.get(name)
         if attribute is None:
@@ -112,15 +112,19 @@ class Reader:
         """The change asked for. Raises `Invalid` with every error found."""
         collection = self.collected_from()
         return Change(
-            tuple(self.values.values()), tuple(self.choices.values()), tuple(self.memberships.values()), collection
+            tuple(self.values.values()),
+            tuple(self.choices.values()),
+            tuple(self.memberships.values()),
+            collection,
+            self.section,
         )
 
-    def missing(self, *, also: Attribute | None = None) -> list[FieldError]:
-        """The mandatory attributes that a new profile would lack; `also` is given by the path or the key."""
-        given = self._named | ({also.number} if also else set())
+    def missing(self, *also: Attribute) -> list[FieldError]:
+        """The mandatory attributes that a new row would lack; `also` are given by the path or the key."""
+        given = self._named | {attribute.number for attribute in also}
         return [
-            FieldError("attributes", "attribute.mandatory", f"attribute '{attribute.name}' is mandatory")
-            for attribute in self._table.definition.attributes
+            FieldError(self.section, "attribute.mandatory", f"attribute '{attribute.name}' is mandatory")
+            for attribute in self._table.attributes
             if attribute.mandatory and attribute.number not in given
         ]
 

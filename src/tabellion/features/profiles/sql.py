@@ -1,4 +1,4 @@
-"""The SQL of one profile table, composed once per version of its definition.
+"""The SQL of one table, composed once per version of its definition.
 
 Identifiers are made of integers only (`l7.p31`, `a4`); values are always bound. A write is one statement, whatever it
 carries: it finds the profile, changes or creates it, adds to the consent history and to the audit trail, and puts the news
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tabellion.features.profiles import news
-from tabellion.features.tables import Attribute, ProfileTable, column_cast, is_email
+from tabellion.features.tables import Attribute, ProfileTable, Table, column_cast, is_email
 from tabellion.platform import audit
 from tabellion.platform.outbox import NOBODY
 
@@ -18,7 +18,8 @@ from tabellion.platform.outbox import NOBODY
 class Shape(NamedTuple):
     """What a write names, by column number; writes of one shape share one statement.
 
-    `matches` identify the profile: attributes whose parameters are `k0`, `k1`, ...; `by_id` adds the id, parameter `id`.
+    `matches` identify the row: attributes whose parameters are `k0`, `k1`, ...; each of them alone or, `together`, only all
+    at once; `by_id` adds the id, parameter `id`.
     `initial` values are for a new profile only. `expected`: an existing profile is only changed when its last change is
     one of the moments of the parameter `expected`.
     """
@@ -32,29 +33,29 @@ class Shape(NamedTuple):
     may_create: bool
     may_update: bool
     expected: bool
+    together: bool = False
 
 
 class TableSql:
-    """Statements for one version of one profile table."""
+    """Statements for one version of one table."""
 
-    def __init__(self, table: ProfileTable) -> None:
-        self.relation = f"l{table.licence_id:d}.p{table.id:d}"
-        self.consent = f"l{table.licence_id:d}.consent"
+    def __init__(self, table: Table) -> None:
+        self.relation = f"{table.schema}.{table.relation}"
+        self.consent = f"{table.schema}.consent"
         self._table = table
         self._guard = (
             "guard AS MATERIALIZED "
-            f"(SELECT FROM tabellion.profile_table WHERE id = {table.id:d} AND version = {table.version:d})"
+            f"(SELECT FROM tabellion.{table.kind.catalogue} WHERE id = {table.id:d} AND version = {table.version:d})"
         )
-        definition = table.definition
-        self._attributes = {a.number: a for a in definition.attributes}
-        self._segmentations = {g.number: g for g in definition.segmentations}
+        self._attributes = {a.number: a for a in table.attributes}
+        self._segmentations = {g.number: g for g in table.segmentations}
         columns = [
             "t.id",
             "t.created_at",
             "t.updated_at",
-            *(f"t.a{a.number:d}" for a in definition.attributes),
-            *(f"t.s{s.number:d}{part}" for s in definition.subscriptions for part in ("", "_at", "_source")),
-            *(f"t.g{g.number:d}" for g in definition.segmentations),
+            *(f"t.a{a.number:d}" for a in table.attributes),
+            *(f"t.s{s.number:d}{part}" for s in table.subscriptions for part in ("", "_at", "_source")),
+            *(f"t.g{g.number:d}" for g in table.segmentations),
         ]
         self.select = f"SELECT {', '.join(columns)} FROM {self.relation} t WHERE "
         self.count = f"SELECT count(*) FROM {self.relation} t WHERE "
@@ -95,10 +96,15 @@ old AS MATERIALIZED (
     SELECT t.id, t.updated_at FROM {self.relation} t
     WHERE {self._equals(attribute, "key")} AND EXISTS (SELECT FROM guard) FOR UPDATE),
 gone AS (DELETE FROM {self.relation} t USING old WHERE t.id = old.id{_expected(expected)} RETURNING t.id{unique}),{event}
-consents AS (DELETE FROM {self.consent} c USING gone WHERE c.table_id = {self._table.id:d} AND c.profile_id = gone.id),
-{self._audit("gone")}
+{self._consents()}{self._audit("gone")}
 SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM gone)""".encode()
         return self._deletes[kind]
+
+    def _consents(self) -> str:
+        if not isinstance(self._table, ProfileTable):
+            return ""
+        whose = f"c.table_id = {self._table.id:d} AND c.profile_id = gone.id"
+        return f"consents AS (DELETE FROM {self.consent} c USING gone WHERE {whose}),\n"
 
     def history(self) -> bytes:
         """The consent history of one profile, newest first; parameters `profile`, `limit`."""
@@ -108,9 +114,9 @@ SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM
             "ORDER BY moment DESC, subscription LIMIT %(limit)s"
         ).encode()
 
-    def find(self, matches: Sequence[Attribute]) -> bytes:
+    def find(self, matches: Sequence[Attribute], *, together: bool = False) -> bytes:
         """The ids that unique attributes lead to; parameters `k0`, `k1`, ..."""
-        return self._found(matches, by_id=False).encode()
+        return self._found(matches, by_id=False, together=together).encode()
 
     def _compose_write(self, shape: Shape, listened: frozenset[str]) -> str:
         """Parameters: `now`, `expected` (moments), `k<i>` and `id` (matches), `v<n>` (values), `c<n>` (choices), `m<n>`
@@ -142,7 +148,7 @@ SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM
         may_create, may_update = ("true" if may else "false" for may in (shape.may_create, shape.may_update))
         return f"""
 WITH {self._guard},
-found AS MATERIALIZED ({self._found(matches, by_id=shape.by_id)}),
+found AS MATERIALIZED ({self._found(matches, by_id=shape.by_id, together=shape.together)}),
 target AS MATERIALIZED (SELECT count(*) AS matches, min(id) AS id FROM found),
 old AS MATERIALIZED (
     SELECT t.id, t.updated_at{kept} FROM {self.relation} t
@@ -176,12 +182,14 @@ SELECT EXISTS (SELECT FROM guard), target.matches, target.id, (SELECT updated_at
 """
 
     def _audit(self, source: str) -> str:
-        object_ = f"'profile/{self._table.id:d}/' || {source}.id::text"
+        object_ = f"'{self._table.kind.row}/{self._table.public_id}/' || {source}.id::text"
         selected = audit.selected(self._table.licence_id)
         return f"audit AS (INSERT INTO tabellion.audit ({audit.COLUMNS}) SELECT {selected}, {object_} FROM {source})"
 
-    def _found(self, matches: Sequence[Attribute], *, by_id: bool) -> str:
+    def _found(self, matches: Sequence[Attribute], *, by_id: bool, together: bool) -> str:
         conditions = [self._equals(attribute, f"k{i:d}") for i, attribute in enumerate(matches)]
+        if together and conditions:
+            conditions = [" AND ".join(conditions)]
         if by_id:
             conditions.append(self._equals(None, "id"))
         if not conditions:
@@ -205,10 +213,10 @@ def _expected(expected: bool) -> str:  # noqa: FBT001 - of one mind with Shape
     return " AND old.updated_at = ANY(%(expected)s::timestamptz[])" if expected else ""
 
 
-def sql_of(table: ProfileTable) -> TableSql:
+def sql_of(table: Table) -> TableSql:
     """The statements of a table, kept with its definition."""
     kept: dict[str, Any] = vars(table)
-    found: TableSql | None = kept.get("_profile_sql")
+    found: TableSql | None = kept.get("_sql")
     if found is None:
-        found = kept["_profile_sql"] = TableSql(table)
+        found = kept["_sql"] = TableSql(table)
     return found

@@ -10,13 +10,14 @@ from psycopg.pq import TransactionStatus
 
 from tabellion.features.profiles.model import Choice, Consent, Profile
 from tabellion.features.profiles.sql import Shape, sql_of
-from tabellion.features.tables import Attribute, ProfileTable
+from tabellion.features.tables import Attribute, Table
 from tabellion.features.tables.filters import Condition
 from tabellion.kit.problem import invalid
 
 Database = AsyncConnection[tuple[Any, ...]]
 
-_UNIQUE_INDEX = re.compile(r"^u\d+_a(\d+)$")
+# u31_a4: the unique index of an attribute; fc5_a4: its foreign key; kc5: the composite key of a table.
+_CONSTRAINT = re.compile(r"^[uf](c?\d+)_a(\d+)$")
 _CHOICE_COLUMNS = 3
 
 
@@ -25,7 +26,21 @@ class StaleDefinition(Exception):
 
 
 class Taken(Exception):
-    """A unique value belongs to another profile, or to one that another call created this very moment."""
+    """A unique value belongs to another row, or to one that another call created this very moment.
+
+    `attribute` None: the values of the composite key.
+    """
+
+    def __init__(self, attribute: Attribute | None) -> None:
+        super().__init__()
+        self.attribute = attribute
+
+
+class Dangling(Exception):
+    """A write refers to a row that does not exist, or a delete would leave such a reference behind.
+
+    `attribute` is that of the foreign key; None where it belongs to another table.
+    """
 
     def __init__(self, attribute: Attribute | None) -> None:
         super().__init__()
@@ -51,14 +66,14 @@ class DeleteRow(NamedTuple):
     deleted_id: int | None
 
 
-async def read(db: Database, table: ProfileTable, attribute: Attribute | None, key: Any) -> Profile | None:
+async def read(db: Database, table: Table, attribute: Attribute | None, key: Any) -> Profile | None:
     """The profile whose unique attribute (None: id) is `key`."""
     rows = await _run(db, table, sql_of(table).read(attribute), {"key": key})
     return to_profile(table, rows[0]) if rows else None
 
 
 async def search(
-    db: Database, table: ProfileTable, condition: Condition, order: str, limit: int, after: Condition | None = None
+    db: Database, table: Table, condition: Condition, order: str, limit: int, after: Condition | None = None
 ) -> list[Profile]:
     """Profiles that satisfy a compiled condition, in a compiled order (`filters`); at most `limit`."""
     where, parameters = condition.sql, list(condition.params)
@@ -69,22 +84,23 @@ async def search(
     return [to_profile(table, row) for row in rows]
 
 
-async def count(db: Database, table: ProfileTable, condition: Condition) -> int:
+async def count(db: Database, table: Table, condition: Condition) -> int:
     """How many profiles satisfy a compiled condition."""
     rows = await _run(db, table, f"{sql_of(table).count}{condition.sql}".encode(), condition.params, keyed=False)
     return rows[0][0]
 
 
-async def find(db: Database, table: ProfileTable, matches: Sequence[tuple[Attribute, Any]]) -> list[int]:
-    """The ids of the profiles that own one of these unique values."""
+async def find(db: Database, table: Table, matches: Sequence[tuple[Attribute, Any]], *, together: bool = False) -> list[int]:
+    """The ids of the rows that own one of these unique values (`together`: all of them)."""
     if not matches:
         return []
     parameters = {f"k{i}": value for i, (_, value) in enumerate(matches)}
-    return [row[0] for row in await _run(db, table, sql_of(table).find([a for a, _ in matches]), parameters)]
+    statement = sql_of(table).find([a for a, _ in matches], together=together)
+    return [row[0] for row in await _run(db, table, statement, parameters)]
 
 
 async def write(
-    db: Database, table: ProfileTable, shape: Shape, parameters: Mapping[str, Any], *, listened: frozenset[str]
+    db: Database, table: Table, shape: Shape, parameters: Mapping[str, Any], *, listened: frozenset[str]
 ) -> WriteRow:
     """Run a write, which tells of itself where somebody listens. Raises `Taken` and `StaleDefinition`."""
     rows = await _run(db, table, sql_of(table).write(shape, listened), parameters)
@@ -93,7 +109,7 @@ async def write(
 
 async def delete(
     db: Database,
-    table: ProfileTable,
+    table: Table,
     attribute: Attribute | None,
     parameters: Mapping[str, Any],
     *,
@@ -105,24 +121,23 @@ async def delete(
     return DeleteRow(*rows[0])
 
 
-async def history(db: Database, table: ProfileTable, profile_id: int, limit: int) -> list[Consent]:
+async def history(db: Database, table: Table, profile_id: int, limit: int) -> list[Consent]:
     """The consent history of a profile, newest first."""
     parameters = {"profile": profile_id, "limit": limit}
     return [Consent(*row) for row in await _run(db, table, sql_of(table).history(), parameters)]
 
 
-def to_profile(table: ProfileTable, row: tuple[Any, ...]) -> Profile:
+def to_profile(table: Table, row: tuple[Any, ...]) -> Profile:
     """Cut a row of `TableSql.select` into its parts."""
-    definition = table.definition
-    first_choice = 3 + len(definition.attributes)
-    first_membership = first_choice + _CHOICE_COLUMNS * len(definition.subscriptions)
+    first_choice = 3 + len(table.attributes)
+    first_membership = first_choice + _CHOICE_COLUMNS * len(table.subscriptions)
     choices = tuple(Choice(*row[i : i + _CHOICE_COLUMNS]) for i in range(first_choice, first_membership, _CHOICE_COLUMNS))
     return Profile(row[0], row[1], row[2], row[3:first_choice], choices, row[first_membership:])
 
 
 async def _run(
     db: Database,
-    table: ProfileTable,
+    table: Table,
     statement: bytes,
     parameters: Mapping[str, Any] | Sequence[Any],
     *,
@@ -139,12 +154,19 @@ async def _run(
         raise StaleDefinition from error
     except errors.ProgramLimitExceeded as error:
         # A row has to fit into a page; some 500 long texts beside each other do not.
-        message = "the profile is larger than a row of the database may be; shorten its texts"
+        message = f"the {table.kind.row} is larger than a row of the database may be; shorten its texts"
         raise invalid("attributes", "attribute.value", message) from error
     except errors.UniqueViolation as error:
-        found = _UNIQUE_INDEX.match(error.diag.constraint_name or "")
-        numbers = {a.number: a for a in table.definition.attributes}
-        raise Taken(numbers.get(int(found[1])) if found else None) from error
+        raise Taken(_attribute_of(table, error)) from error
+    except (errors.ForeignKeyViolation, errors.RestrictViolation) as error:
+        raise Dangling(_attribute_of(table, error)) from error
+
+
+def _attribute_of(table: Table, error: errors.IntegrityError) -> Attribute | None:
+    found = _CONSTRAINT.match(error.diag.constraint_name or "")
+    if found is None or found[1] != table.label:
+        return None
+    return next((a for a in table.attributes if a.number == int(found[2])), None)
 
 
 async def _explore(db: Database, statement: bytes, parameters: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -1,44 +1,82 @@
-"""What a profile table is: attributes and their types, restrictions, structure changes, and the filter language."""
+"""What a table is: attributes and their types, restrictions, structure changes, and the filter language.
 
+Profile tables are whole here. Custom tables, a feature of their own, share the machinery: `Table`, `Plan`, `Catalogue`,
+`Structures`.
+"""
+
+from tabellion.features.tables.errors import TableInUse, TableUnknown
 from tabellion.features.tables.model import (
-    TECHNICAL_NAMES,
+    PROFILE_TABLES,
     Attribute,
+    Columns,
+    Kind,
     ProfileTable,
     Segmentation,
     Subscription,
+    Table,
 )
 from tabellion.features.tables.parameters import ENTITY, TABLE
-from tabellion.features.tables.service import find_table, tables_of_licence
+from tabellion.features.tables.plan import Plan, Step
+from tabellion.features.tables.service import (
+    Structures,
+    find_table,
+    named,
+    profile_tables,
+    structure_etag,
+    tables_of_licence,
+)
+from tabellion.features.tables.store import Catalogue, Database, alter, count_of, qualified, relation_of
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.boolean import parse_flag
 from tabellion.features.tables.types.moment import parse_moment, render_moment
 from tabellion.features.tables.types.registry import (
     VALUE_TYPES,
+    attribute_type,
     column_cast,
     is_email,
     parse_value,
     render_value,
     text_value,
 )
+from tabellion.features.tables.wire import Restriction
 
 __all__ = [
     "ENTITY",
+    "PROFILE_TABLES",
     "TABLE",
-    "TECHNICAL_NAMES",
     "VALUE_TYPES",
     "Attribute",
     "BadValue",
+    "Catalogue",
+    "Columns",
+    "Database",
+    "Kind",
+    "Plan",
     "ProfileTable",
+    "Restriction",
     "Segmentation",
+    "Step",
+    "Structures",
     "Subscription",
+    "Table",
+    "TableInUse",
+    "TableUnknown",
+    "alter",
+    "attribute_type",
     "column_cast",
+    "count_of",
     "find_table",
     "is_email",
+    "named",
     "parse_flag",
     "parse_moment",
     "parse_value",
+    "profile_tables",
+    "qualified",
+    "relation_of",
     "render_moment",
     "render_value",
+    "structure_etag",
     "tables_of_licence",
     "text_value",
 ]

@@ -11,32 +11,32 @@ _CATEGORY, _MODULE = "profile-table-structure", "structure"
 
 async def list_v4(call: Incoming) -> Answer:
     """The profile tables of an entity."""
-    names = [wire.TableName(str(table.id), table.name) for table in await service.list_tables(call)]
+    names = [wire.TableName(str(table.id), table.name) for table in await service.profile_tables.listed(call)]
     return Answer(200, wire.TableNamesV4(names))
 
 
 async def get_v4(call: Incoming) -> Answer:
     """The structure of a table."""
     table = await service.find_table(call, call.path["e"], call.path["t"])
-    return Answer(200, wire.table_v4(table), etag=service.etag(table))
+    return Answer(200, wire.table_v4(table), etag=service.structure_etag(table))
 
 
 async def list_v5(call: Incoming) -> Answer:
     """The profile tables of an entity."""
-    names = [wire.TableName(str(table.id), table.name) for table in await service.list_tables(call)]
+    names = [wire.TableName(str(table.id), table.name) for table in await service.profile_tables.listed(call)]
     return Answer(200, wire.TablesV5(names))
 
 
 async def get_v5(call: Incoming) -> Answer:
     """The structure of a table."""
     table = await service.find_table(call, call.path["e"], call.path["t"])
-    return Answer(200, wire.table_v5(table), etag=service.etag(table))
+    return Answer(200, wire.table_v5(table), etag=service.structure_etag(table))
 
 
 async def create(call: Incoming) -> Answer:
     """Make a table."""
     body: wire.TableIn = call.body
-    table = await service.create(call, lambda plan: wire.fill_table(plan, body), body.name)
+    table = await service.profile_tables.create(call, lambda plan: wire.fill_table(plan, body), body.name)
     location = f"/v5/entities/{call.path['e']}/profile-tables/{table.id}"
     return Answer(201, wire.TableId(str(table.id)), location=location)
 
@@ -44,13 +44,13 @@ async def create(call: Incoming) -> Answer:
 async def change(call: Incoming) -> Answer:
     """Change a table's structure."""
     body: wire.ChangeRequest = call.body
-    table = await service.change(call, lambda plan: wire.fill_changes(plan, body))
-    return Answer(200, wire.table_v5(table), etag=service.etag(table))
+    table = await service.profile_tables.change(call, lambda plan: wire.fill_changes(plan, body))
+    return Answer(200, wire.table_v5(table), etag=service.structure_etag(table))
 
 
 async def delete(call: Incoming) -> Answer:
     """Delete a table."""
-    await service.delete(call)
+    await service.profile_tables.delete(call)
     return Answer(204)
 
 
@@ -146,7 +146,7 @@ CALLS = (
         handler=change,
         parameters=(ENTITY, TABLE),
         statuses={200: "The new structure."},
-        conflicts=("structure.dataConflict", "name.used"),
+        conflicts=("structure.dataConflict", "name.used", "table.inUse"),
         etag=True,
         body=wire.ChangeRequest,
         body_example=examples.CHANGE,

@@ -4,7 +4,7 @@ from tabellion.kit.problem import Problem
 
 
 class TableUnknown(Problem):
-    """The entity has no such profile table; the structure calls list them."""
+    """The entity has no such table; the structure calls list them."""
 
     status = 404
     code = "table.unknown"
@@ -18,7 +18,14 @@ class NameUsed(Problem):
 
 
 class DataConflict(Problem):
-    """Existing profiles break the new rule. Mend them first, or ask for another rule."""
+    """Existing profiles or records break the new rule. Mend them first, or ask for another rule."""
 
     status = 409
     code = "structure.dataConflict"
+
+
+class TableInUse(Problem):
+    """A foreign key of another table refers to this one. Remove the foreign key (or that table) first."""
+
+    status = 409
+    code = "table.inUse"

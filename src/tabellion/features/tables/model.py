@@ -1,20 +1,54 @@
-"""What a profile table is: its attributes, subscriptions and segmentations, and the physical columns behind them.
+"""What a table is: its attributes, subscriptions and segmentations, and the physical columns behind them.
 
 The definition is kept as one document per table (`tabellion.profile_table.definition`); the columns of the real table
-are numbered by it (`a7`, `s8`, `g9`), never named by user text. A number is never used twice in one table.
+are numbered by it (`a7`, `s8`, `g9`), never named by user text. A number is never used twice in one table. What profile
+tables and custom tables have in common is a `Table`; the words and letters that tell them apart are a `Kind`.
 """
 
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 
 SegmentationType = Literal["SIMPLE", "EXCLUSIVE"]
 
-PROFILE_ID = "profileId"
 CREATION_MOMENT = "creationMoment"
 UPDATE_MOMENT = "updateMoment"
-TECHNICAL_NAMES = frozenset({PROFILE_ID.lower(), CREATION_MOMENT.lower(), UPDATE_MOMENT.lower()})
+
+
+class Kind(NamedTuple):
+    """What tells the tables of one kind from those of another.
+
+    `catalogue` is their relation in the shared schema, `letter` the first of their physical relations (`p31`), `mark` what
+    their indexes carry in front of the table's number (`u31_a4`, `uc5_a4`); `id_name` is the technical id on the wire,
+    `first_id` the first one given out. `max_name`: the longest name of a table, in characters.
+    """
+
+    subject: str
+    noun: str
+    row: str
+    rows: str
+    catalogue: str
+    letter: str
+    mark: str
+    id_name: str
+    first_id: int
+    max_name: int
+
+    @property
+    def technical_names(self) -> frozenset[str]:
+        """The attributes that the server sets, by lower-case name."""
+        return frozenset({self.id_name.lower(), CREATION_MOMENT.lower(), UPDATE_MOMENT.lower()})
+
+    def counted(self, rows: int) -> str:
+        """`1 profile`, `2,000 profiles`."""
+        return f"1 {self.row}" if rows == 1 else f"{rows:,} {self.rows}"
+
+
+PROFILE_TABLES = Kind(
+    subject="PROFILE_TABLE", noun="profile table", row="profile", rows="profiles", catalogue="profile_table", letter="p",
+    mark="", id_name="profileId", first_id=1, max_name=50,
+)  # fmt: skip
 
 
 class ValueRestriction(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -40,6 +74,7 @@ class Attribute(msgspec.Struct, frozen=True, rename="camel", dict=True):
     value_type: str
     mandatory: bool = False
     unique: bool = False
+    indexed: bool = False
     multi_valued: bool = False
     restriction: ValueRestriction | None = None
     default_value: Any = None
@@ -85,53 +120,112 @@ class Segmentation(msgspec.Struct, frozen=True, rename="camel"):
         return f"g{self.number}"
 
 
-class Definition(msgspec.Struct, frozen=True, rename="camel"):
-    """The stored document. `next_number` is the next free column number."""
+class Columns(msgspec.Struct, frozen=True, rename="camel"):
+    """What the documents of all tables hold. `next_number` is the next free column number."""
 
     next_number: int = 1
     attributes: tuple[Attribute, ...] = ()
+
+
+class Definition(Columns, frozen=True, rename="camel"):
+    """The stored document of a profile table."""
+
     subscriptions: tuple[Subscription, ...] = ()
     segmentations: tuple[Segmentation, ...] = ()
     display_options: Any = None
     layout: Any = None
 
 
-class ProfileTable(msgspec.Struct, frozen=True, dict=True):
-    """A profile table as it is at `version`; the table behind it is `l<licence_id>.p<id>`."""
+class Table(msgspec.Struct, frozen=True, dict=True):
+    """A table as it is at `version`; the table behind it is `l<licence_id>.<letter><id>`."""
+
+    kind: ClassVar[Kind]
 
     id: int
     licence_id: int
     entity_id: int
     name: str
     version: int
-    definition: Definition
+
+    @property
+    def columns(self) -> Columns:
+        """The definition, as far as all tables have it."""
+        raise NotImplementedError
+
+    @property
+    def public_id(self) -> str:
+        """The id on the wire."""
+        return str(self.id)
 
     @property
     def schema(self) -> str:
         """The schema of the licence."""
-        return f"l{self.licence_id}"
+        return f"l{self.licence_id:d}"
 
     @property
     def relation(self) -> str:
         """The physical table, without its schema."""
-        return f"p{self.id}"
+        return f"{self.kind.letter}{self.id:d}"
+
+    @property
+    def label(self) -> str:
+        """What stands in the names of the table's indexes and constraints."""
+        return f"{self.kind.mark}{self.id:d}"
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """The attributes, in structure order."""
+        return self.columns.attributes
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """The subscriptions, in structure order."""
+        return ()
+
+    @property
+    def segmentations(self) -> tuple[Segmentation, ...]:
+        """The segmentations, in structure order."""
+        return ()
 
     @cached_property
     def attributes_by_name(self) -> dict[str, Attribute]:
         """Attributes by lower-case name (names match case-insensitively)."""
-        return {a.name.lower(): a for a in self.definition.attributes}
+        return {a.name.lower(): a for a in self.attributes}
 
     @cached_property
     def subscriptions_by_name(self) -> dict[str, Subscription]:
         """Subscriptions by lower-case name."""
-        return {s.name.lower(): s for s in self.definition.subscriptions}
+        return {s.name.lower(): s for s in self.subscriptions}
 
     @cached_property
     def segmentations_by_name(self) -> dict[str, Segmentation]:
         """Segmentations by lower-case name."""
-        return {s.name.lower(): s for s in self.definition.segmentations}
+        return {s.name.lower(): s for s in self.segmentations}
 
     @cached_property
     def unique_attributes(self) -> tuple[Attribute, ...]:
-        """The attributes that identify a profile, in structure order."""
-        return tuple(a for a in self.definition.attributes if a.unique)
+        """The attributes that identify a row, in structure order."""
+        return tuple(a for a in self.attributes if a.unique)
+
+
+class ProfileTable(Table, frozen=True, dict=True):
+    """A profile table."""
+
+    kind: ClassVar[Kind] = PROFILE_TABLES
+
+    definition: Definition
+
+    @property
+    def columns(self) -> Columns:
+        """The definition."""
+        return self.definition
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """The subscriptions, in structure order."""
+        return self.definition.subscriptions
+
+    @property
+    def segmentations(self) -> tuple[Segmentation, ...]:
+        """The segmentations, in structure order."""
+        return self.definition.segmentations

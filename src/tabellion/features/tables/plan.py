@@ -1,25 +1,19 @@
 """A structure change, thought through before anything is touched: the new definition, the DDL, the checks of the data.
 
-Pure: operations go in, a `Plan` comes out, with every error of the request at its path.
+Pure: operations go in, a `Plan` comes out, with every error of the request at its path. Here stands what all tables have:
+attributes and a name.
 """
 
 import re
 from collections.abc import Sequence
 from datetime import UTC, tzinfo
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from tabellion.features.tables.model import (
-    TECHNICAL_NAMES,
-    Attribute,
-    Category,
-    Definition,
-    Segmentation,
-    Subscription,
-)
+from tabellion.features.tables.model import Attribute, Columns, Kind
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.predefined import EMAIL_ADDRESS, PREDEFINED
 from tabellion.features.tables.types.registry import VALUE_TYPES, parse_value
@@ -27,45 +21,61 @@ from tabellion.features.tables.types.restriction import canonical
 from tabellion.kit.problem import FieldError
 
 MAX_ATTRIBUTES = 500
-MAX_SUBSCRIPTIONS = 200
-MAX_SEGMENTATIONS = 200
-MAX_CATEGORIES = 500
 # The definition is read whole by every process; what it keeps for the console has to stay small.
 MAX_PRESENTATION_BYTES = 200_000
 _MAX_EXPONENT = 300
-_TECHNICAL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
-_MAX_NAME = 100
+_TECHNICAL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_MAX_ATTRIBUTE_NAME = 50
 # These words are the language's own in filters.
 RESERVED_NAMES = frozenset({"and", "or", "not", "in", "is", "null", "true", "false", "contains", "startswith", "now"})
+
+
+D = TypeVar("D", bound=Columns)
 
 
 class Step(NamedTuple):
     """One piece of work on the table.
 
-    `addColumn`, `dropColumn`, `addIndex`, `dropIndex` change it; `noNulls`, `noDuplicates`, `fits`, `noneIn` check it.
+    `addColumn`, `dropColumn`, `addIndex`, `dropIndex` (of a unique attribute), `addLookup`, `dropLookup` (a plain index)
+    change it; `noNulls`, `noDuplicates`, `fits`, `rowsNeedDefault` check it. A feature may have kinds of its own.
     """
 
-    kind: Literal[
-        "addColumn", "dropColumn", "addIndex", "dropIndex", "noNulls", "noDuplicates", "fits", "noneIn", "addChoice",
-        "dropChoice", "addMembership", "dropMembership", "rowsNeedDefault",
-    ]  # fmt: skip
+    kind: str
     path: str
     subject: Any
     value: Any = None
 
 
-class Plan:
+class Plan(Generic[D]):
     """Collects the steps and the errors while operations are applied to a definition.
 
     `zone` is the licence's time zone, for moments without offset in restrictions and default values.
     """
 
-    def __init__(self, definition: Definition, name: str, zone: tzinfo = UTC) -> None:
+    kind: ClassVar[Kind]
+
+    def __init__(self, definition: D, name: str, zone: tzinfo = UTC) -> None:
         self.definition = definition
         self.name = name
         self._zone = zone
+        self._before = definition
         self.steps: list[Step] = []
         self.errors: list[FieldError] = []
+
+    def finish(self) -> None:
+        """What follows from all the operations together: the plain indexes, at last."""
+        before, after = self.lookups(self._before), self.lookups(self.definition)
+        kept = {a.number for a in self.definition.attributes}
+        gone = (before - after) & kept
+        self.steps += [Step("dropLookup", "", self._numbered(number)) for number in sorted(gone)]
+        self.steps += [Step("addLookup", "", self._numbered(number)) for number in sorted(after - before)]
+
+    def lookups(self, definition: D) -> set[int]:
+        """The attributes, by number, that have a plain index of their own."""
+        return {a.number for a in definition.attributes if a.indexed and not a.unique}
+
+    def _numbered(self, number: int) -> Attribute:
+        return next(a for a in self.definition.attributes if a.number == number)
 
     def refuse(self, path: str, message: str, code: str = "structure.invalid") -> None:
         """Note an error."""
@@ -73,24 +83,22 @@ class Plan:
 
     def rename(self, path: str, name: str) -> None:
         """Give the table another name."""
-        if check_technical_name(self, path, name, "a table"):
+        if self._check_technical_name(path, name, "a table", self.kind.max_name):
             self.name = name
 
-    def present(self, display_options: Any, layout: Any) -> None:
-        """Keep what the console shows the table by."""
-        for member, document in (("displayOptions", display_options), ("layout", layout)):
-            if len(msgspec.json.encode(document)) > MAX_PRESENTATION_BYTES:
-                self.refuse(member, f"'{member}' takes at most {MAX_PRESENTATION_BYTES:,} bytes")
-            elif _holds_vast_number(document):
-                self.refuse(member, f"'{member}' takes numbers up to 1E{_MAX_EXPONENT}")
-        self.definition = replace(self.definition, display_options=display_options, layout=layout)
+    def keep(self, member: str, document: Any) -> None:
+        """Note an error when a document that is kept as sent is too much to keep."""
+        if len(msgspec.json.encode(document)) > MAX_PRESENTATION_BYTES:
+            self.refuse(member, f"'{member}' takes at most {MAX_PRESENTATION_BYTES:,} bytes")
+        elif _holds_vast_number(document):
+            self.refuse(member, f"'{member}' takes numbers up to 1E{_MAX_EXPONENT}")
 
     def add_attribute(self, path: str, attribute: Attribute, *, is_new_table: bool = False) -> None:
         """Add an attribute; its `number` is handed out here."""
         checked = self._check_attribute(path, attribute)
         if checked is None:
             return
-        attribute = replace(checked, number=self._number())
+        attribute = replace(checked, number=self.next_number())
         attributes = (*self.definition.attributes, attribute)
         if len(attributes) > MAX_ATTRIBUTES:
             self.refuse(path, f"a table has at most {MAX_ATTRIBUTES} attributes")
@@ -111,16 +119,24 @@ class Plan:
             self.steps.append(Step("addIndex", path, attribute))
 
     def update_attribute(
-        self, path: str, name: str, *, mandatory: bool | None, unique: bool | None, restriction: Any
+        self,
+        path: str,
+        name: str,
+        *,
+        mandatory: bool | None,
+        unique: bool | None,
+        restriction: Any,
+        indexed: bool | None = None,
     ) -> None:
-        """Change an attribute's rules; None leaves `mandatory` and `unique`, UNSET leaves the restriction."""
-        old = self._find_attribute(path, name)
+        """Change an attribute's rules; None leaves a flag, UNSET leaves the restriction."""
+        old = self.find_attribute(path, name)
         if old is None:
             return
         new = replace(
             old,
             mandatory=old.mandatory if mandatory is None else mandatory,
             unique=old.unique if unique is None else unique,
+            indexed=old.indexed if indexed is None else indexed,
             restriction=old.restriction if restriction is msgspec.UNSET else restriction,
         )
         new = self._check_rules(f"{path}.changes", new)
@@ -139,148 +155,40 @@ class Plan:
             self.steps.append(Step("fits", f"{path}.changes.valueRestriction", new))
 
     def remove_attribute(self, path: str, name: str) -> None:
-        """Remove an attribute, its values and its display options."""
-        old = self._find_attribute(path, name)
+        """Remove an attribute and its values."""
+        old = self.find_attribute(path, name)
         if old is None:
             return
-        self.definition = replace(
-            self.definition,
-            attributes=tuple(a for a in self.definition.attributes if a.number != old.number),
-            display_options=_without(self.definition.display_options, old.name),
-        )
+        kept = tuple(a for a in self.definition.attributes if a.number != old.number)
+        self.definition = replace(self.definition, attributes=kept)
         self.steps.append(Step("dropColumn", path, old))
 
-    def add_subscription(self, path: str, name: str, display_name: str | None, description: str | None) -> None:
-        """Add a subscription."""
-        if not self._check_name(path, name, self.definition.subscriptions, "subscription"):
-            return
-        subscription = Subscription(self._number(), name, display_name or name, description)
-        subscriptions = (*self.definition.subscriptions, subscription)
-        if len(subscriptions) > MAX_SUBSCRIPTIONS:
-            self.refuse(path, f"a table has at most {MAX_SUBSCRIPTIONS} subscriptions")
-        self.definition = replace(self.definition, subscriptions=subscriptions)
-        self.steps.append(Step("addChoice", path, subscription))
-
-    def remove_subscription(self, path: str, name: str) -> None:
-        """Remove a subscription and the profiles' choices for it."""
-        old = self._find(self.definition.subscriptions, name, f"{path}.name", "subscription", "subscription.unknown")
-        if old is None:
-            return
-        kept = tuple(s for s in self.definition.subscriptions if s.number != old.number)
-        self.definition = replace(self.definition, subscriptions=kept)
-        self.steps.append(Step("dropChoice", path, old))
-
-    def add_segmentation(self, path: str, name: str, type_: str, categories: Sequence[str]) -> None:
-        """Add a segmentation; an exclusive one needs categories, a simple one has none."""
-        if not self._check_name(path, name, self.definition.segmentations, "segmentation"):
-            return
-        if type_ not in {"SIMPLE", "EXCLUSIVE"}:
-            self.refuse(f"{path}.type", "'type' is SIMPLE or EXCLUSIVE")
-            return
-        if (type_ == "EXCLUSIVE") != bool(categories):
-            self.refuse(f"{path}.categories", "an EXCLUSIVE segmentation has categories, a SIMPLE one has none")
-            return
-        made: tuple[Category, ...] = ()
-        for index, category in enumerate(categories):
-            if self._check_name(f"{path}.categories[{index}]", category, made, "category", member=""):
-                made = (*made, Category(self._number(), category))
-        exclusive: Literal["SIMPLE", "EXCLUSIVE"] = "EXCLUSIVE" if type_ == "EXCLUSIVE" else "SIMPLE"
-        segmentation = Segmentation(self._number(), name, exclusive, made)
-        segmentations = (*self.definition.segmentations, segmentation)
-        if len(segmentations) > MAX_SEGMENTATIONS or len(made) > MAX_CATEGORIES:
-            self.refuse(path, f"at most {MAX_SEGMENTATIONS} segmentations of {MAX_CATEGORIES} categories")
-        self.definition = replace(self.definition, segmentations=segmentations)
-        self.steps.append(Step("addMembership", path, segmentation))
-
-    def update_segmentation(
-        self, path: str, name: str, *, add: Sequence[str], remove: Sequence[str], rename: dict[str, str]
-    ) -> None:
-        """Change the categories of an exclusive segmentation; profiles keep a renamed one."""
-        segmentations = self.definition.segmentations
-        old = self._find(segmentations, name, f"{path}.name", "segmentation", "segmentation.unknown")
-        if old is None:
-            return
-        if old.type == "SIMPLE":
-            self.refuse(f"{path}.changes", "a SIMPLE segmentation has no categories")
-            return
-        categories = list(old.categories)
-        changes = f"{path}.changes"
-        for index, gone in enumerate(remove):
-            found = self._find(categories, gone, f"{changes}.removeCategories[{index}]", "category", "segmentation.category")
-            if found is not None:
-                categories.remove(found)
-                self.steps.append(Step("noneIn", f"{changes}.removeCategories[{index}]", old, found))
-        categories = self._rename_categories(f"{changes}.renameCategories", categories, rename)
-        for index, category in enumerate(add):
-            if self._check_name(f"{changes}.addCategories[{index}]", category, categories, "category", member=""):
-                categories.append(Category(self._number(), category))
-        if not 1 <= len(categories) <= MAX_CATEGORIES:
-            self.refuse(changes, f"an EXCLUSIVE segmentation has 1 to {MAX_CATEGORIES} categories")
-        new = replace(old, categories=tuple(categories))
-        changed = tuple(new if g.number == old.number else g for g in segmentations)
-        self.definition = replace(self.definition, segmentations=changed)
-
-    def _rename_categories(self, path: str, categories: list[Category], names: dict[str, str]) -> list[Category]:
-        """All at once, so that two categories can exchange their names."""
-        renamed: dict[int, str] = {}
-        for before, after in names.items():
-            found = self._find(categories, before, path, "category", "segmentation.category")
-            if found is not None:
-                renamed[found.number] = after
-        new = [c for c in categories if c.number not in renamed]
-        for number, name in renamed.items():
-            if self._check_name(path, name, new, "category", member=""):
-                new.append(Category(number, name))
-        order = [c.number for c in categories]
-        return sorted(new, key=lambda c: order.index(c.number))
-
-    def remove_segmentation(self, path: str, name: str) -> None:
-        """Remove a segmentation and the profiles' memberships."""
-        old = self._find(self.definition.segmentations, name, f"{path}.name", "segmentation", "segmentation.unknown")
-        if old is None:
-            return
-        kept = tuple(g for g in self.definition.segmentations if g.number != old.number)
-        self.definition = replace(self.definition, segmentations=kept)
-        self.steps.append(Step("dropMembership", path, old))
-
-    def _number(self) -> int:
+    def next_number(self) -> int:
+        """A column number that nothing has had before."""
         number = self.definition.next_number
         self.definition = replace(self.definition, next_number=number + 1)
         return number
 
-    def _find_attribute(self, path: str, name: str) -> Attribute | None:
-        if name.lower() in TECHNICAL_NAMES:
+    def find_attribute(self, path: str, name: str) -> Attribute | None:
+        """The attribute that an operation names; None, and an error, where there is none."""
+        if name.lower() in self.kind.technical_names:
             self.refuse(f"{path}.name", f"'{name}' is set by the server and never changes", "structure.fixed")
             return None
-        return self._find(self.definition.attributes, name, f"{path}.name", "attribute", "attribute.unknown")
+        return self.find(self.definition.attributes, name, f"{path}.name", "attribute", "attribute.unknown")
 
-    def _find(self, items: Sequence[Any], name: str, path: str, kind: str, code: str) -> Any:
+    def find(self, items: Sequence[Any], name: str, path: str, kind: str, code: str) -> Any:
+        """The item of this name; None, and an error, where there is none."""
         found = next((item for item in items if item.name.lower() == name.lower()), None)
         if found is None:
             self.refuse(path, f"there is no {kind} '{name}'", code)
         return found
 
-    def _check_name(self, path: str, name: str, taken: Sequence[Any], kind: str, *, member: str = ".name") -> bool:
-        if (
-            not 1 <= len(name) <= _MAX_NAME
-            or not name.isprintable()
-            or name != name.strip()
-            or any(c in "#/;" for c in name)
-        ):
-            rule = f"1 to {_MAX_NAME} printable characters, without # / ; and without blanks at its ends"
-            self.refuse(path + member, f"the name of a {kind} has {rule}")
-            return False
-        if any(item.name.lower() == name.lower() for item in taken):
-            self.refuse(path + member, f"there is a {kind} '{name}' already")
-            return False
-        return True
-
     def _check_attribute(self, path: str, attribute: Attribute) -> Attribute | None:
         before = len(self.errors)
         name = attribute.name
-        check_technical_name(self, f"{path}.name", name, "an attribute")
+        self._check_technical_name(f"{path}.name", name, "an attribute", _MAX_ATTRIBUTE_NAME)
         lower = name.lower()
-        if lower in TECHNICAL_NAMES or lower in RESERVED_NAMES:
+        if lower in self.kind.technical_names or lower in RESERVED_NAMES:
             self.refuse(f"{path}.name", f"'{name}' is a name of the server's own")
         if any(a.name.lower() == lower for a in self.definition.attributes):
             self.refuse(f"{path}.name", f"there is an attribute '{name}' already")
@@ -309,6 +217,8 @@ class Plan:
         before = len(self.errors)
         if attribute.unique and attribute.multi_valued:
             self.refuse(f"{path}.unique", "a multi-valued attribute cannot be unique")
+        if attribute.indexed and (attribute.multi_valued or attribute.value_type == "TEXT"):
+            self.refuse(f"{path}.indexed", "a text of type TEXT, or a multi-valued attribute, cannot be indexed")
         if attribute.unique and attribute.value_type in {"TEXT", "BOOLEAN"}:
             self.refuse(f"{path}.unique", f"an attribute of type {attribute.value_type} cannot be unique")
         if attribute.restriction is not None:
@@ -321,25 +231,12 @@ class Plan:
                 attribute = replace(attribute, restriction=checked)
         return attribute if len(self.errors) == before else None
 
-
-def check_technical_name(plan: Plan, path: str, name: str, kind: str) -> bool:
-    """Note an error unless the name is a letter followed by letters, digits and `_`, at most 50 characters."""
-    if _TECHNICAL_NAME.fullmatch(name):
-        return True
-    plan.refuse(path, f"the name of {kind} is a letter, then letters, digits and _, at most 50 characters")
-    return False
-
-
-def _without(options: Any, attribute: str) -> Any:
-    """Display options without those of a removed attribute."""
-    if not isinstance(options, dict) or not isinstance(options.get("forAttributes"), list):  # pyright: ignore[reportUnknownMemberType] - kept as sent
-        return options  # pyright: ignore[reportUnknownVariableType] - kept as sent
-    kept: list[Any] = [
-        o
-        for o in options["forAttributes"]
-        if not (isinstance(o, dict) and str(o.get("name", "")).lower() == attribute.lower())  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportUnknownArgumentType] - kept as sent
-    ]
-    return {**options, "forAttributes": kept}
+    def _check_technical_name(self, path: str, name: str, kind: str, longest: int) -> bool:
+        """Note an error unless the name is a letter followed by letters, digits and `_`, and not too long."""
+        if len(name) <= longest and _TECHNICAL_NAME.fullmatch(name):
+            return True
+        self.refuse(path, f"the name of {kind} is a letter, then letters, digits and _, at most {longest} characters")
+        return False
 
 
 def _holds_vast_number(document: Any) -> bool:

@@ -1,16 +1,20 @@
-"""Use cases of profile-table structure. A change is one short transaction: all of it, or nothing."""
+"""Use cases of structure. A change is one short transaction: all of it, or nothing.
+
+`Structures` does for tables of one kind what the calls ask for; `profile_tables` is that of profile tables.
+"""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from msgspec.structs import replace
 from psycopg import errors
 
 from tabellion.features.licences import resolve_entity
 from tabellion.features.tables import store
-from tabellion.features.tables.errors import DataConflict, NameUsed, TableUnknown
-from tabellion.features.tables.model import Definition, ProfileTable
+from tabellion.features.tables.errors import DataConflict, NameUsed, TableInUse, TableUnknown
+from tabellion.features.tables.model import PROFILE_TABLES, Columns, Definition, ProfileTable, Table
 from tabellion.features.tables.plan import Plan, Step
+from tabellion.features.tables.profile_plan import ProfilePlan
 from tabellion.kit.problem import FieldError, Invalid, Problem
 from tabellion.platform import audit
 from tabellion.platform.database.errors import Unavailable, retrying
@@ -23,149 +27,165 @@ from tabellion.platform.http.etag import require_match
 LOCK_TIMEOUT_MS = 2000
 _MAX_LICENCES_CACHED = 5000
 _CONFLICTS = {
-    "rowsNeedDefault": "a new mandatory attribute needs a 'defaultValue', for the table has {profiles}",
-    "noNulls": "in the way: {profiles} without a value of '{name}'",
-    "noDuplicates": "in the way: {profiles} sharing a value of '{name}' with another one",
-    "fits": "in the way: {profiles} with a value of '{name}' that the new restriction refuses",
-    "noneIn": "in the way: {profiles} in the category '{value}'",
+    "rowsNeedDefault": "a new mandatory attribute needs a 'defaultValue', for the table has {rows}",
+    "noNulls": "in the way: {rows} without a value of '{name}'",
+    "noDuplicates": "in the way: {rows} sharing a value of '{name}' with another one",
+    "fits": "in the way: {rows} with a value of '{name}' that the new restriction refuses",
+    "noneIn": "in the way: {rows} in the category '{value}'",
+    "addReference": "in the way: {rows} whose '{name}' refers to nothing",
 }
-
-Tables = tuple[ProfileTable, ...]
-_cache: VersionedCache[tuple[str, int], Tables] = VersionedCache(_MAX_LICENCES_CACHED)
-
-
-async def tables_of(call: Incoming, *, fresh: bool = False) -> Tables:
-    """The caller's profile tables, all entities; from the process's cache unless the catalogue has changed (or `fresh`)."""
-    return await tables_of_licence(call.db, call.caller.licence_id, call.caller.catalogue_version, fresh=fresh)
+T = TypeVar("T", bound=Table)
+D = TypeVar("D", bound=Columns)
+P = TypeVar("P", bound=Plan[Any])
 
 
-async def tables_of_licence(db: store.Database, licence_id: int, catalogue_version: int, *, fresh: bool = False) -> Tables:
-    """The same without a caller: all the profile tables of a licence as they are in a version of its catalogue."""
-    # Licence ids are only unique within one database; tests open many in one process.
-    key = (db.info.dbname, licence_id)
-    if fresh:
-        _cache.forget(key)
-    return await _cache.get(key, catalogue_version, lambda: store.load(db, licence_id))
+class Structures(Generic[T, D, P]):
+    """The structure of the tables of one kind. `first()` is the definition that a new table starts from."""
+
+    def __init__(self, catalogue: store.Catalogue[T, D], plan: Callable[..., P], first: Callable[[], D]) -> None:
+        self.kind = catalogue.kind
+        self._catalogue = catalogue
+        self._plan = plan
+        self._first = first
+        self._cache: VersionedCache[tuple[str, int], tuple[T, ...]] = VersionedCache(_MAX_LICENCES_CACHED)
+
+    async def of_caller(self, call: Incoming, *, fresh: bool = False) -> tuple[T, ...]:
+        """The caller's tables, all entities; from the process's cache unless the catalogue has changed (or `fresh`)."""
+        return await self.of_licence(call.db, call.caller.licence_id, call.caller.catalogue_version, fresh=fresh)
+
+    async def of_licence(
+        self, db: store.Database, licence_id: int, catalogue_version: int, *, fresh: bool = False
+    ) -> tuple[T, ...]:
+        """The same without a caller: all the tables of a licence as they are in a version of its catalogue."""
+        # Licence ids are only unique within one database; tests open many in one process.
+        key = (db.info.dbname, licence_id)
+        if fresh:
+            self._cache.forget(key)
+        return await self._cache.get(key, catalogue_version, lambda: self.load(db, licence_id))
+
+    async def load(self, db: store.Database, licence_id: int) -> tuple[T, ...]:
+        """The same as they are now, past the cache."""
+        return await self._catalogue.load(db, licence_id)
+
+    async def find(self, call: Incoming, entity: str, reference: str, *, fresh: bool = False) -> T:
+        """The table that `{e}` and `{t}` name. Raises `EntityUnknown`, `EntityForbidden`, `TableUnknown`."""
+        owner = resolve_entity(call.caller, entity)
+        found = named(await self.of_caller(call, fresh=fresh), owner, reference)
+        if found is None:
+            raise TableUnknown(f"the entity '{owner.name}' has no {self.kind.noun} '{reference}'")
+        return found
+
+    async def listed(self, call: Incoming) -> list[T]:
+        """The tables of the entity of the path, by name."""
+        entity = resolve_entity(call.caller, call.path["e"])
+        found = [table for table in await self.of_caller(call) if table.entity_id == entity.id]
+        return sorted(found, key=lambda table: table.name.lower())
+
+    async def create(self, call: Incoming, fill: Callable[[P], None], name: str) -> T:
+        """Make a table; `fill` puts its parts into the plan. Raises `Invalid`, `NameUsed`."""
+        entity = resolve_entity(call.caller, call.path["e"])
+        plan = self._plan(self._first(), "", call.caller.time_zone)
+        plan.rename("name", name)
+        fill(plan)
+        _finish(plan)
+
+        async def work() -> T:
+            async with call.db.transaction():
+                await store.set_lock_timeout(call.db, LOCK_TIMEOUT_MS)
+                licence_id = call.caller.licence_id
+                table = await self._catalogue.insert(call.db, licence_id, entity.id, plan.name, plan.definition, call.now)
+                if table is None:
+                    raise NameUsed(f"the entity '{entity.name}' has a table '{name}' already")
+                await store.create_relation(call.db, table)
+                for step in plan.steps:
+                    await self._catalogue.apply(call.db, table, step)
+                await _record(call, table)
+                return table
+
+        return await _short(work)
+
+    async def change(self, call: Incoming, fill: Callable[[P], None]) -> T:
+        """Change the table of the path: all operations or none.
+
+        Raises `Invalid`, `DataConflict`, `NameUsed`, `TableInUse`, `EtagMismatch`. Writers of the table wait while its rows
+        are checked and an index is made (a second or so for a million rows), and give up under their own lock time-out; a
+        change that takes longer than the statement time-out (30 s) is undone and answered with 503.
+        """
+        known = await self.find(call, call.path["e"], call.path["t"])
+
+        async def work() -> T:
+            async with call.db.transaction():
+                table = await self._locked(call, known)
+                require_match(call.headers.get("if-match"), structure_etag(table))
+                plan = self._plan(table.columns, table.name, call.caller.time_zone)
+                fill(plan)
+                _finish(plan)
+                if plan.definition == table.columns and plan.name == table.name:
+                    return table
+                # Taken first: writers that come after it see the new version, and the checks below see all rows.
+                await store.lock_rows(call.db, self._catalogue, table, plan.steps)
+                for step in plan.steps:
+                    await self._apply(call, table, step)
+                changes: dict[str, Any] = {"definition": plan.definition}
+                new = replace(table, name=plan.name, version=table.version + 1, **changes)
+                try:
+                    await self._catalogue.update(call.db, new, plan.definition)
+                except errors.UniqueViolation:
+                    raise NameUsed(f"the entity has a table '{plan.name}' already") from None
+                await _record(call, new)
+                return new
+
+        return await _short(work)
+
+    async def delete(self, call: Incoming) -> None:
+        """Delete the table of the path with all that it holds. Raises `EtagMismatch`, `TableInUse`."""
+        known = await self.find(call, call.path["e"], call.path["t"])
+
+        async def work() -> None:
+            async with call.db.transaction():
+                table = await self._locked(call, known)
+                require_match(call.headers.get("if-match"), structure_etag(table))
+                await self._catalogue.delete(call.db, table)
+                await _record(call, table)
+
+        await _short(work)
+
+    async def _locked(self, call: Incoming, known: T) -> T:
+        await store.set_lock_timeout(call.db, LOCK_TIMEOUT_MS)
+        table = await self._catalogue.lock(call.db, known.id)
+        if table is None:
+            raise TableUnknown(f"the table '{known.name}' has just been deleted")
+        return table
+
+    async def _apply(self, call: Incoming, table: T, step: Step) -> None:
+        count = await self._catalogue.apply(call.db, table, step)
+        if count:
+            value = getattr(step.value, "name", step.value)
+            message = _CONFLICTS[step.kind].format(rows=self.kind.counted(count), name=step.subject.name, value=value)
+            raise DataConflict(message, errors=[FieldError(step.path, "structure.dataConflict", message)])
 
 
-async def find_table(call: Incoming, entity: str, reference: str, *, fresh: bool = False) -> ProfileTable:
-    """The table that `{e}` and `{t}` name. Raises `EntityUnknown`, `EntityForbidden`, `TableUnknown`."""
-    return await _find(call, resolve_entity(call.caller, entity), reference, fresh=fresh)
+profile_tables = Structures(store.ProfileTables(PROFILE_TABLES, ProfileTable, Definition), ProfilePlan, Definition)
+find_table = profile_tables.find
+tables_of_licence = profile_tables.of_licence
 
 
-async def _find(call: Incoming, entity: EntityRef, reference: str, *, fresh: bool = False) -> ProfileTable:
-    candidates = [table for table in await tables_of(call, fresh=fresh) if table.entity_id == entity.id]
+def named(tables: tuple[T, ...], entity: EntityRef, reference: str) -> T | None:
+    """The table of an entity by its name, or else by its id."""
+    candidates = [table for table in tables if table.entity_id == entity.id]
     lower = reference.lower()
     by_name = next((table for table in candidates if table.name.lower() == lower), None)
-    found = by_name or next((table for table in candidates if str(table.id) == reference), None)
-    if found is None:
-        raise TableUnknown(f"the entity '{entity.name}' has no profile table '{reference}'")
-    return found
+    return by_name or next((table for table in candidates if table.public_id == lower), None)
 
 
-async def list_tables(call: Incoming) -> list[ProfileTable]:
-    """The tables of the entity of the path, by name."""
-    entity = resolve_entity(call.caller, call.path["e"])
-    found = [table for table in await tables_of(call) if table.entity_id == entity.id]
-    return sorted(found, key=lambda table: table.name.lower())
-
-
-def etag(table: ProfileTable) -> str:
+def structure_etag(table: Table) -> str:
     """The strong tag of a table's structure."""
     return f"{table.id:x}-{table.version:x}"
 
 
-async def create(call: Incoming, fill: Callable[[Plan], None], name: str) -> ProfileTable:
-    """Make a table; `fill` puts its parts into the plan. Raises `Invalid`, `NameUsed`."""
-    entity = resolve_entity(call.caller, call.path["e"])
-    plan = Plan(Definition(), "", call.caller.time_zone)
-    plan.rename("name", name)
-    fill(plan)
-    _raise(plan)
-
-    async def work() -> ProfileTable:
-        async with call.db.transaction():
-            await store.set_lock_timeout(call.db, LOCK_TIMEOUT_MS)
-            table = await store.insert(call.db, call.caller.licence_id, entity.id, plan.name, plan.definition, call.now)
-            if table is None:
-                raise NameUsed(f"the entity '{entity.name}' has a table '{name}' already")
-            await store.create_relation(call.db, table)
-            for step in plan.steps:
-                await store.apply(call.db, table, step)
-            await _finish(call, table)
-            return table
-
-    return await _short(work)
-
-
-async def change(call: Incoming, fill: Callable[[Plan], None]) -> ProfileTable:
-    """Change the table of the path: all operations or none. Raises `Invalid`, `DataConflict`, `NameUsed`, `EtagMismatch`.
-
-    Writers of the table wait while its rows are checked and a unique index is made (a second or so for a million
-    profiles), and give up under their own lock time-out; a change that takes longer than the statement time-out (30 s)
-    is undone and answered with 503.
-    """
-    entity = resolve_entity(call.caller, call.path["e"])
-    known = await _find(call, entity, call.path["t"])
-
-    async def work() -> ProfileTable:
-        async with call.db.transaction():
-            table = await _locked(call, known)
-            require_match(call.headers.get("if-match"), etag(table))
-            plan = Plan(table.definition, table.name, call.caller.time_zone)
-            fill(plan)
-            _raise(plan)
-            if plan.definition == table.definition and plan.name == table.name:
-                return table
-            # Taken first: writers that come after it see the new version, and the checks below see all rows.
-            await store.lock_rows(call.db, table, plan.steps)
-            for step in plan.steps:
-                await _apply(call, table, step)
-            new = replace(table, name=plan.name, version=table.version + 1, definition=plan.definition)
-            try:
-                await store.update(call.db, new)
-            except errors.UniqueViolation:
-                raise NameUsed(f"the entity '{entity.name}' has a table '{plan.name}' already") from None
-            await _finish(call, new)
-            return new
-
-    return await _short(work)
-
-
-async def delete(call: Incoming) -> None:
-    """Delete the table of the path with its profiles and their history. Raises `EtagMismatch`."""
-    known = await _find(call, resolve_entity(call.caller, call.path["e"]), call.path["t"])
-
-    async def work() -> None:
-        async with call.db.transaction():
-            table = await _locked(call, known)
-            require_match(call.headers.get("if-match"), etag(table))
-            await store.delete(call.db, table)
-            await _finish(call, table)
-
-    await _short(work)
-
-
-async def _locked(call: Incoming, known: ProfileTable) -> ProfileTable:
-    await store.set_lock_timeout(call.db, LOCK_TIMEOUT_MS)
-    table = await store.lock(call.db, known.id)
-    if table is None:
-        raise TableUnknown(f"the table '{known.name}' has just been deleted")
-    return table
-
-
-async def _apply(call: Incoming, table: ProfileTable, step: Step) -> None:
-    count = await store.apply(call.db, table, step)
-    if count:
-        value = getattr(step.value, "name", step.value)
-        profiles = "1 profile" if count == 1 else f"{count:,} profiles"
-        message = _CONFLICTS[step.kind].format(profiles=profiles, name=step.subject.name, value=value)
-        raise DataConflict(message, errors=[FieldError(step.path, "structure.dataConflict", message)])
-
-
-async def _finish(call: Incoming, table: ProfileTable) -> None:
+async def _record(call: Incoming, table: Table) -> None:
     await store.bump_catalogue(call.db, table.licence_id)
-    await audit.record(call.db, call, f"profile-table/{table.id}")
+    await audit.record(call.db, call, f"{table.kind.noun.replace(' ', '-')}/{table.public_id}")
 
 
 async def _short(work: Callable[[], Awaitable[Any]]) -> Any:
@@ -176,6 +196,11 @@ async def _short(work: Callable[[], Awaitable[Any]]) -> Any:
         raise Unavailable(message) from error
     except errors.TooManyColumns as error:
         raise _too_wide() from error
+    except errors.DependentObjectsStillExist as error:
+        message = "a foreign key of a custom table refers to this table or attribute; remove the foreign key first"
+        raise TableInUse(message) from error
+    except (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidForeignKey) as error:
+        raise Unavailable("a table that this one refers to has just been changed; repeat in a moment") from error
 
 
 def _too_wide() -> Problem:
@@ -183,6 +208,8 @@ def _too_wide() -> Problem:
     return Invalid([FieldError("", "structure.invalid", message)])
 
 
-def _raise(plan: Plan) -> None:
+def _finish(plan: Plan[Any]) -> None:
+    if not plan.errors:
+        plan.finish()
     if plan.errors:
         raise Invalid(plan.errors)

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tabellion.features.tables.model import Attribute, ProfileTable, ValueRestriction
-from tabellion.features.tables.plan import Plan
+from tabellion.features.tables.profile_plan import ProfilePlan
 from tabellion.features.tables.types.predefined import EMAIL_ADDRESS, PREDEFINED
 from tabellion.features.tables.types.registry import attribute_type
 from tabellion.kit.problem import invalid
@@ -193,7 +193,7 @@ class ChangeRequest(msgspec.Struct):
     operations: list[Operation]
 
 
-def fill_table(plan: Plan, body: TableIn) -> None:
+def fill_table(plan: ProfilePlan, body: TableIn) -> None:
     """Put the parts of a new table into the plan."""
     for index, attribute in enumerate(body.attributes):
         plan.add_attribute(f"attributes[{index}]", to_attribute(attribute), is_new_table=True)
@@ -205,7 +205,7 @@ def fill_table(plan: Plan, body: TableIn) -> None:
     plan.present(body.display_options, body.layout)
 
 
-def fill_changes(plan: Plan, body: ChangeRequest) -> None:
+def fill_changes(plan: ProfilePlan, body: ChangeRequest) -> None:
     """Put the operations of a change request into the plan."""
     if not body.operations:
         raise invalid("operations", "structure.invalid", "'operations' is empty")
@@ -226,7 +226,7 @@ _NEEDS = {
 }
 
 
-def _apply(plan: Plan, operation: Operation, path: str) -> None:
+def _apply(plan: ProfilePlan, operation: Operation, path: str) -> None:
     needs = _NEEDS.get(operation.operation)
     if needs is None:
         plan.refuse(f"{path}.operation", f"'operation' is one of {', '.join(_NEEDS)}")
@@ -238,7 +238,7 @@ def _apply(plan: Plan, operation: Operation, path: str) -> None:
         _perform(plan, operation, path)
 
 
-def _perform(plan: Plan, operation: Operation, path: str) -> None:
+def _perform(plan: ProfilePlan, operation: Operation, path: str) -> None:
     name, changes = operation.name or "", operation.changes or Changes()
     match operation.operation, operation:
         case "addAttribute", Operation(attribute=NewAttribute() as attribute):
@@ -262,7 +262,7 @@ def _perform(plan: Plan, operation: Operation, path: str) -> None:
             plan.rename(f"{path}.name", name)
 
 
-def _update_attribute(plan: Plan, path: str, name: str, changes: Changes) -> None:
+def _update_attribute(plan: ProfilePlan, path: str, name: str, changes: Changes) -> None:
     fixed = {
         "name": changes.name,
         "type": changes.type,

@@ -6,20 +6,21 @@ from datetime import datetime
 
 import msgspec
 
-from tabellion.features.tables import ProfileTable, tables_of_licence
+from tabellion.features.customdata import custom_tables_of_licence
+from tabellion.features.tables import Table, tables_of_licence
 from tabellion.features.webhooks import queue, rendering, store
-from tabellion.features.webhooks.model import Item, Subscription
+from tabellion.features.webhooks.model import TABLES, Item, Subscription
 from tabellion.features.webhooks.rendering import News
 from tabellion.features.webhooks.store import Database
 from tabellion.platform import outbox
 from tabellion.platform.outbox import Event
 
 _log = logging.getLogger(__name__)
-PROFILE_TABLE = "PROFILE_TABLE"
 _UNSPEAKABLE = "the event could not be put into words: an error of the server"
 # Enough to keep many targets busy, little enough to be through with in a fraction of a second.
 _EVENTS_AT_ONCE = 1000
-Tables = dict[str, ProfileTable]
+# By the kind of the subject and its id.
+Tables = dict[tuple[str, str], Table]
 
 
 async def fan_out(db: Database, now: datetime) -> int:
@@ -76,7 +77,12 @@ async def _tables(db: Database, licence_ids: set[int]) -> dict[int, Tables]:
         "SELECT id, catalogue_version FROM tabellion.licence WHERE id = ANY (%s)", (list(licence_ids),)
     )
     versions = await cursor.fetchall()
-    return {id_: {str(t.id): t for t in await tables_of_licence(db, id_, version)} for id_, version in versions}
+    found: dict[int, Tables] = {}
+    for id_, version in versions:
+        of_profiles = await tables_of_licence(db, id_, version)
+        of_records = await custom_tables_of_licence(db, id_, version)
+        found[id_] = {(t.kind.subject, t.public_id): t for t in (*of_profiles, *of_records)}
+    return found
 
 
 def _news(event: Event, tables: dict[int, Tables]) -> tuple[News | None, str | None]:
@@ -85,9 +91,9 @@ def _news(event: Event, tables: dict[int, Tables]) -> tuple[News | None, str | N
     An event that cannot be put into words is dead: it must not stand in the way of all that come after it.
     """
     try:
-        if event.subject_kind != PROFILE_TABLE:
+        if event.subject_kind not in TABLES:
             return rendering.plain(event), None
-        table = tables.get(event.licence_id, {}).get(event.subject_id)
+        table = tables.get(event.licence_id, {}).get((event.subject_kind, event.subject_id))
         return (None if table is None else rendering.named(event, table)), None
     except Exception:  # noqa: BLE001 - as said
         _log.exception("event %d cannot be put into words", event.id)

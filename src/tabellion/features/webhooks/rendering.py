@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tabellion.features.tables import ProfileTable, Segmentation, text_value
+from tabellion.features.tables import Segmentation, Table, text_value
 from tabellion.features.webhooks.model import TABLES, Claimed, Subscription
 from tabellion.platform.outbox import Event
 
@@ -18,18 +18,18 @@ class News(msgspec.Struct, frozen=True):
     data: dict[str, Any]
 
 
-def named(event: Event, table: ProfileTable) -> News:
-    """An event of a profile table; what has left the structure since is left out."""
-    words: dict[str, str] = {"id": "profileId"}
+def named(event: Event, table: Table) -> News:
+    """An event of a table; what has left the structure since is left out."""
+    words: dict[str, str] = {"id": table.kind.id_name}
     texts: dict[str, Any] = {}
-    for attribute in table.definition.attributes:
+    for attribute in table.attributes:
         words[attribute.column] = attribute.name
         if attribute.column in event.data:
             texts[attribute.column] = text_value(attribute, event.data[attribute.column])
-    for subscription in table.definition.subscriptions:
+    for subscription in table.subscriptions:
         words[subscription.column] = subscription.name
         texts[subscription.column] = _bit(event.data.get(subscription.column))
-    for segmentation in table.definition.segmentations:
+    for segmentation in table.segmentations:
         words[segmentation.column] = segmentation.name
         texts[segmentation.column] = _membership(segmentation, event.data.get(segmentation.column))
     data = {words[key]: texts[key] if key in texts else str(value) for key, value in event.data.items() if key in words}

@@ -6,13 +6,14 @@ from typing import Any
 import msgspec
 
 from tabellion.features.actions import find_action
-from tabellion.features.tables import ProfileTable, find_table
-from tabellion.features.webhooks.model import EVENT_TYPES
+from tabellion.features.customdata import find_custom_table
+from tabellion.features.tables import Table, find_table
+from tabellion.features.webhooks.model import EVENT_TYPES, TABLES
 from tabellion.kit.problem import FieldError, Problem, invalid
 from tabellion.platform.http.call import Incoming
 
 PROFILE_TABLE, CUSTOM_TABLE, CUSTOM_ACTION = "PROFILE_TABLE", "CUSTOM_TABLE", "CUSTOM_ACTION"
-_MISSING = {"CUSTOM_TABLE": "table.unknown", "ETL": "etl.unknown", "EXPORT": "export.unknown"}
+_MISSING = {"ETL": "etl.unknown", "EXPORT": "export.unknown"}
 
 
 class Fields(msgspec.Struct, frozen=True):
@@ -23,45 +24,42 @@ class Fields(msgspec.Struct, frozen=True):
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """One subject; `table` where it is a profile table. `known`: names that were found good before."""
+    """One subject; `table` where it is one. `known`: names that were found good before."""
 
     kind: str
     id: str
-    table: ProfileTable | None = None
+    table: Table | None = None
     known: tuple[str, ...] = ()
 
     def fields(self, event_type: str) -> Fields:
         """What the events of a type may involve."""
         if self.table is None:
             return Fields({name.lower(): name for name in self.known}, "attribute.unknown")
-        definition = self.table.definition
-        parts: tuple[Any, ...] = definition.attributes
+        parts: tuple[Any, ...] = self.table.attributes
         code = "attribute.unknown"
         if event_type == "UPDATED_SUBSCRIPTION":
-            parts, code = definition.subscriptions, "subscription.unknown"
+            parts, code = self.table.subscriptions, "subscription.unknown"
         elif event_type == "UPDATED_SEGMENT":
-            parts, code = definition.segmentations, "segmentation.unknown"
+            parts, code = self.table.segmentations, "segmentation.unknown"
         return Fields({part.name.lower(): part.name for part in parts}, code)
 
 
 async def in_path(call: Incoming, kind: str) -> Subject:
     """The table of the path. Raises `TableUnknown`."""
-    if kind == PROFILE_TABLE:
-        table = await find_table(call, call.path["e"], call.path["t"])
-        return Subject(kind, str(table.id), table)
-    return await _custom_table(call, call.path["t"])
+    table = await _table(call, kind, call.path["t"])
+    return Subject(kind, table.public_id, table)
 
 
 async def in_body(call: Incoming, kind: str, reference: str) -> Subject:
     """The subject that a body names. Raises `Invalid`: what a body names is no part of the address."""
-    if kind == PROFILE_TABLE:
+    if kind in TABLES:
         try:
-            table = await find_table(call, call.path["e"], reference)
+            table = await _table(call, kind, reference)
         except Problem as error:
             if error.code != "table.unknown":
                 raise
             raise invalid("onElementId", error.code, error.message) from None
-        return Subject(kind, str(table.id), table)
+        return Subject(kind, table.public_id, table)
     if kind == CUSTOM_ACTION:
         action = await find_action(call, call.path["e"], reference)
         if action is None:
@@ -70,18 +68,12 @@ async def in_body(call: Incoming, kind: str, reference: str) -> Subject:
     raise invalid("onElementId", _MISSING[kind], f"the entity has no {_WORDS[kind]} '{reference}'")
 
 
-async def _custom_table(call: Incoming, reference: str) -> Subject:
-    raise TableMissing(f"the entity '{call.path['e']}' has no custom table '{reference}'")
+async def _table(call: Incoming, kind: str, reference: str) -> Table:
+    find = find_table if kind == PROFILE_TABLE else find_custom_table
+    return await find(call, call.path["e"], reference)
 
 
-class TableMissing(Problem):
-    """The entity has no such custom table; the structure calls list them."""
-
-    status = 404
-    code = "table.unknown"
-
-
-_WORDS = {"CUSTOM_TABLE": "custom table", "ETL": "ETL", "EXPORT": "export"}
+_WORDS = {"ETL": "ETL", "EXPORT": "export"}
 
 
 def event_type_fault(kind: str, event_type: str) -> FieldError | None:

@@ -40,6 +40,8 @@ _CATEGORIES = {
     "entities": "The entities of the licence",
     "profile-table-structure": "What a profile table consists of",
     "profiles": "Profiles, their subscriptions and segmentations",
+    "custom-table-structure": "What a custom table consists of",
+    "custom-data": "Records of custom tables",
     "scenarios": "Custom actions of scenarios",
     "mass-imports": "Files with many rows, imported by a job",
     "webhooks": "Subscriptions to events, and what could not be delivered",

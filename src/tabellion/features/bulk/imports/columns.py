@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 from tabellion.features.bulk.imports.model import JobError, Order
 from tabellion.features.profiles import membership
 from tabellion.features.tables import (
-    TECHNICAL_NAMES,
     Attribute,
     BadValue,
     ProfileTable,
@@ -63,7 +62,7 @@ def plan(table: ProfileTable, headers: Sequence[str], order: Order, zone: Any) -
         index = places.get(header.lower())
         if index is None:
             raise JobError("import.mapping", f"the mapping names the column '{header[:100]}', which the file lacks")
-        if name.lower() in TECHNICAL_NAMES:
+        if name.lower() in table.kind.technical_names:
             continue
         column = _column(table, index, headers[index], name, zone)
         if column.name in used:

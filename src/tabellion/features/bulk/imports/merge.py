@@ -32,8 +32,8 @@ class MergeSql:
         self._table = table
         self._plan = plan
         self._order = order
-        self.relation = f"l{table.licence_id:d}.p{table.id:d}"
-        self._consent = f"l{table.licence_id:d}.consent"
+        self.relation = f"{table.schema}.{table.relation}"
+        self._consent = f"{table.schema}.consent"
         self._choices = [c for c in plan.columns if isinstance(c.target, Subscription)]
 
     @property

@@ -22,7 +22,6 @@ from tabellion.features.bulk.imports.columns import Plan, plan
 from tabellion.features.bulk.imports.merge import MergeSql
 from tabellion.features.bulk.imports.model import Fault, Job, JobError, Rejected, Status
 from tabellion.features.bulk.imports.rows import Block, Reader
-from tabellion.features.profiles import SUBJECT
 from tabellion.features.tables import ProfileTable, tables_of_licence
 from tabellion.kit.problem import FieldError
 from tabellion.platform import outbox
@@ -139,7 +138,7 @@ class _Attempt:
         self._plan = plan(table, headers, job.order, ZoneInfo(found[0]))
         self._checker = Checker(table, self._plan, job.order)
         interests = await outbox.interests(self._db, job.licence_id, self._catalogue_version)
-        listened = interests.get((SUBJECT, str(table.id)), outbox.NOBODY)
+        listened = interests.get((table.kind.subject, str(table.id)), outbox.NOBODY)
         sql = MergeSql(table, self._plan, job.order, listened)
         self._applier = Applier(self._db, table, self._plan, sql, user_id=job.user_id, source=job.order.source)
         await self._applier.prepare()

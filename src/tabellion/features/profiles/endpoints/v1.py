@@ -87,7 +87,7 @@ async def save(call: Incoming) -> Answer:
             value = None if item.value is UNSET else item.value
             reader.attribute(Item(f"profileInformation.attribute[{i}].value", item.name, value))
         written = await service.save(call, table, reader, may_update=True)
-        return Answer(200, ValueV1(written.profile_id))
+        return Answer(200, ValueV1(written.id))
 
     return await service.on_table(call, work)
 

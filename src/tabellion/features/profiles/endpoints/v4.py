@@ -36,10 +36,10 @@ def _reader(call: Incoming, table: ProfileTable) -> Reader:
 
 
 def _written(call: Incoming, table: ProfileTable, written: Written) -> Answer:
-    body = wire.ProfileId(written.profile_id)
+    body = wire.ProfileId(written.id)
     if written.outcome != "CREATED":
         return Answer(200, body)
-    return Answer(201, body, location=f"/v4/entity/{call.path['e']}/table/{call.path['t']}/profile/{written.profile_id}")
+    return Answer(201, body, location=f"/v4/entity/{call.path['e']}/table/{call.path['t']}/profile/{written.id}")
 
 
 async def post_profile(call: Incoming) -> Answer:

@@ -79,11 +79,11 @@ async def list_consents(call: Incoming) -> Answer:
 
 
 def _written(call: Incoming, written: Written) -> Answer:
-    body = wire.ProfileId(written.profile_id)
+    body = wire.ProfileId(written.id)
     if written.outcome != "CREATED":
         return Answer(200, body)
     path = call.path
-    return Answer(201, body, location=f"/v5/entities/{path['e']}/profile-tables/{path['t']}/profiles/{written.profile_id}")
+    return Answer(201, body, location=f"/v5/entities/{path['e']}/profile-tables/{path['t']}/profiles/{written.id}")
 
 
 CALLS = (

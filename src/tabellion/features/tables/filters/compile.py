@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from tabellion.features.tables.filters.errors import FilterFault
 from tabellion.features.tables.filters.tree import Compare, In, Junction, Like, Literal_, Node, Not, Null, Operand
-from tabellion.features.tables.model import Attribute, ProfileTable, Segmentation
+from tabellion.features.tables.model import CREATION_MOMENT, UPDATE_MOMENT, Attribute, Segmentation, Table
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.boolean import parse_flag
 from tabellion.features.tables.types.registry import is_email, parse_single, value_type
@@ -37,16 +37,16 @@ class Target(NamedTuple):
     is_many: bool
 
 
-_TECHNICAL = {
-    "profileid": Target("t.id", "bigint", None, is_text=False, is_ordered=True, is_many=False),
-    "creationmoment": Target("t.created_at", "timestamptz", None, is_text=False, is_ordered=True, is_many=False),
-    "updatemoment": Target("t.updated_at", "timestamptz", None, is_text=False, is_ordered=True, is_many=False),
+_ID = Target("t.id", "bigint", None, is_text=False, is_ordered=True, is_many=False)
+_MOMENTS = {
+    CREATION_MOMENT.lower(): Target("t.created_at", "timestamptz", None, is_text=False, is_ordered=True, is_many=False),
+    UPDATE_MOMENT.lower(): Target("t.updated_at", "timestamptz", None, is_text=False, is_ordered=True, is_many=False),
 }
 
 
-def target_of(table: ProfileTable, name: str) -> Target | None:
+def target_of(table: Table, name: str) -> Target | None:
     """The column behind an attribute's name, technical ones included."""
-    technical = _TECHNICAL.get(name.lower())
+    technical = _ID if name.lower() == table.kind.id_name.lower() else _MOMENTS.get(name.lower())
     if technical is not None:
         return technical
     attribute = table.attributes_by_name.get(name.lower())
@@ -68,7 +68,7 @@ def parse_for(target: Target, value: Any, zone: Any) -> Any:
 class Compiler:
     """Compiles trees for one table. `zone` reads moments without offset, `now` stands for `now()`."""
 
-    def __init__(self, table: ProfileTable, zone: Any, now: datetime) -> None:
+    def __init__(self, table: Table, zone: Any, now: datetime) -> None:
         self._table = table
         self._zone = zone
         self._now = now

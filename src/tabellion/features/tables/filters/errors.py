@@ -10,6 +10,22 @@ class ProfileUnknown(Problem):
     code = "profile.unknown"
 
 
+class RecordUnknown(Problem):
+    """No record of the table matches. Create it, or check the business key, the id or the attribute's value."""
+
+    status = 404
+    code = "record.unknown"
+
+
+_UNKNOWN: dict[str, type[Problem]] = {"profile": ProfileUnknown, "record": RecordUnknown}
+
+
+def row_unknown(row: str, table: str, reference: str) -> Problem:
+    """The refusal of a reference that leads to no row; `row` is `profile` or `record`."""
+    which = f" '{reference[:200]}'" if reference else ""
+    return _UNKNOWN[row](f"the table '{table}' has no {row}{which}")
+
+
 class FilterFault(Invalid):
     """A filter cannot be read or does not fit the table; the message names the place (`position` counts from 1)."""
 

@@ -18,7 +18,7 @@ from tabellion.features.tables.filters.compile import ALWAYS, Compiler, Conditio
 from tabellion.features.tables.filters.errors import FilterFault
 from tabellion.features.tables.filters.grammar import parse
 from tabellion.features.tables.filters.v4 import equality, row_limit
-from tabellion.features.tables.model import ProfileTable
+from tabellion.features.tables.model import Table
 from tabellion.kit.problem import Problem
 from tabellion.platform.http.query import Query
 
@@ -51,7 +51,7 @@ class Listing(msgspec.Struct, frozen=True):
     digest: bytes
 
     @classmethod
-    def of(cls, table: ProfileTable, query: Query, zone: Any, now: datetime) -> "Listing":
+    def of(cls, table: Table, query: Query, zone: Any, now: datetime) -> "Listing":
         """Read the query parameters. Raises `FilterFault`, `CursorInvalid`, `Invalid`."""
         text = query.first("filter") or ""
         conditions = [Compiler(table, zone, now).compile(parse(text))] if text.strip() else []
@@ -59,15 +59,14 @@ class Listing(msgspec.Struct, frozen=True):
         sort = query.first("sort") or ""
         keys = _keys(table, sort)
         others = sorted((name, value) for name, value in query.pairs if name not in _OWN)
-        scope = msgspec.json.encode([table.licence_id, table.id, text, sort, others])
+        scope = msgspec.json.encode([table.licence_id, table.relation, text, sort, others])
         digest = hashlib.sha256(scope).digest()[:_DIGEST_BYTES]
         cursor = query.first("cursor")
         if cursor:
             conditions.append(_after(keys, _read_cursor(cursor, keys, digest)))
-        order = ", ".join(
-            [*(f"{k.target.expression} {'DESC' if k.descending else 'ASC'} NULLS LAST" for k in keys), "t.id ASC"]
+        return cls(
+            both(conditions) if conditions else ALWAYS, _order(keys), row_limit(query.first("limit"), "limit"), keys, digest
         )
-        return cls(both(conditions) if conditions else ALWAYS, order, row_limit(query.first("limit"), "limit"), keys, digest)
 
     def cursor_after(self, values: Sequence[Any], id_: int) -> str:
         """The cursor that goes on after a row with these sort values."""
@@ -75,7 +74,16 @@ class Listing(msgspec.Struct, frozen=True):
         return base64.urlsafe_b64encode(self.digest + document).rstrip(b"=").decode()
 
 
-def _keys(table: ProfileTable, text: str) -> tuple[Key, ...]:
+def order_by(table: Table, sort: str, parameter: str) -> str:
+    """The ORDER BY of a `sort` (`lastName,-updateMoment`); nulls last, the id decides ties. Raises `FilterFault`."""
+    return _order(_keys(table, sort, parameter))
+
+
+def _order(keys: Sequence[Key]) -> str:
+    return ", ".join([*(f"{k.target.expression} {'DESC' if k.descending else 'ASC'} NULLS LAST" for k in keys), "t.id ASC"])
+
+
+def _keys(table: Table, text: str, parameter: str = "sort") -> tuple[Key, ...]:
     keys: list[Key] = []
     for part in (part.strip() for part in text.split(",")):
         if not part:
@@ -83,12 +91,12 @@ def _keys(table: ProfileTable, text: str) -> tuple[Key, ...]:
         name = part.removeprefix("-")
         target = target_of(table, name)
         if target is None:
-            raise FilterFault(f"the table has no attribute '{name}'", 0, "attribute.unknown", "sort")
+            raise FilterFault(f"the table has no attribute '{name}'", 0, "attribute.unknown", parameter)
         if target.is_many:
-            raise FilterFault(f"'{name}' has several values and gives no order", 0, parameter="sort")
+            raise FilterFault(f"'{name}' has several values and gives no order", 0, parameter=parameter)
         keys.append(Key(name, target, part.startswith("-")))
     if len(keys) > MAX_SORT_KEYS:
-        raise FilterFault(f"at most {MAX_SORT_KEYS} sort keys", 0, parameter="sort")
+        raise FilterFault(f"at most {MAX_SORT_KEYS} sort keys", 0, parameter=parameter)
     return tuple(keys)
 
 

@@ -1,9 +1,9 @@
-"""`{p}`: which profile an address means (contract, section 2.3)."""
+"""`{p}` and `{r}`: which row an address means (contract, section 2.3)."""
 
 from typing import Any, NamedTuple
 
-from tabellion.features.tables.filters.errors import ProfileUnknown
-from tabellion.features.tables.model import Attribute, ProfileTable
+from tabellion.features.tables.filters.errors import row_unknown
+from tabellion.features.tables.model import Attribute, Table
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.registry import parse_single
 from tabellion.kit.problem import invalid
@@ -13,43 +13,55 @@ _ID_DIGITS = 19
 
 
 class Reference(NamedTuple):
-    """A profile by its id (`attribute` None) or by the value of a unique attribute."""
+    """A row by its id (`attribute` None) or by the value of a unique attribute."""
 
     attribute: Attribute | None
     value: Any
 
 
-def parse_reference(table: ProfileTable, segment: str, zone: Any) -> Reference:
+def parse_reference(table: Table, segment: str, zone: Any) -> Reference:
     """Digits are the id; otherwise `attribute=value`, the first `=` separates.
 
-    Raises `Invalid` (key.notUnique) for an attribute that does not identify, `ProfileUnknown` for anything else, also for
-    a value that the attribute cannot have: nothing can match it.
+    Raises `Invalid` (key.notUnique) for an attribute that does not identify, `ProfileUnknown` (or `RecordUnknown`) for
+    anything else, also for a value that the attribute cannot have: nothing can match it.
     """
     name, separator, value = segment.partition("=")
     if not separator:
-        return Reference(None, _id(table, segment))
-    if name.lower() == "profileid":
-        return Reference(None, _id(table, value))
+        name, value = table.kind.id_name, segment
+    reference = reference_by_name(table, name, value, zone)
+    if reference is None:
+        raise row_unknown(table.kind.row, table.name, segment)
+    return reference
+
+
+def reference_by_name(table: Table, name: str, value: str, zone: Any) -> Reference | None:
+    """What `name=value` refers to; None where nothing can match it. Raises `Invalid` (key.notUnique)."""
+    if name.lower() == table.kind.id_name.lower():
+        id_ = parse_id(value)
+        return None if id_ is None else Reference(None, id_)
     attribute = table.attributes_by_name.get(name.lower())
     if attribute is None:
-        raise _unknown(table, segment)
+        return None
     if not attribute.unique:
-        raise invalid("p", "key.notUnique", f"attribute '{attribute.name}' is not unique and identifies no profile")
+        message = f"attribute '{attribute.name}' is not unique and identifies no {table.kind.row}"
+        raise invalid("p" if table.kind.row == "profile" else "r", "key.notUnique", message)
+    parsed = own_value(attribute, value, zone)
+    return None if parsed is None else Reference(attribute, parsed)
+
+
+def own_value(attribute: Attribute, text: str, zone: Any) -> Any:
+    """The value that an address names; None where the attribute cannot have it.
+
+    By type only: a value that breaks a rule of the attribute is nobody's, and the look-up finds that out.
+    """
     try:
-        # By type only: a value that breaks a rule of the attribute is nobody's, and the look-up finds that out.
-        parsed = parse_single(attribute, value, zone)
+        return parse_single(attribute, text, zone)
     except BadValue:
-        parsed = None
-    if parsed is None:
-        raise _unknown(table, segment)
-    return Reference(attribute, parsed)
+        return None
 
 
-def _id(table: ProfileTable, text: str) -> int:
+def parse_id(text: str) -> int | None:
+    """A technical id; None where the text is none."""
     if not (text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS and int(text) <= _MAX_ID):
-        raise _unknown(table, text)
+        return None
     return int(text)
-
-
-def _unknown(table: ProfileTable, segment: str) -> ProfileUnknown:
-    return ProfileUnknown(f"the table '{table.name}' has no profile '{segment[:200]}'")

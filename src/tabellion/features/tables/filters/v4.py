@@ -6,7 +6,7 @@ from typing import Any
 
 from tabellion.features.tables.filters.compile import Condition, Target, both, compare, is_null, like, parse_for, target_of
 from tabellion.features.tables.filters.errors import FilterFault
-from tabellion.features.tables.model import ProfileTable
+from tabellion.features.tables.model import Table
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.registry import is_email, is_phone
 from tabellion.kit.problem import invalid
@@ -26,26 +26,27 @@ def row_limit(text: str | None, parameter: str) -> int:
     return min(int(digits[:9]) if len(digits.lstrip("0")) <= 9 else MAX_ROWS, MAX_ROWS)  # noqa: PLR2004 - no huge integers
 
 
-def compile_v4_search(table: ProfileTable, searches: Sequence[str], date_filters: Sequence[str], zone: Any) -> Condition:
+def compile_v4_search(table: Table, searches: Sequence[str], date_filters: Sequence[str], zone: Any) -> Condition:
     """All the tests of a v4 search together. Raises `FilterFault`."""
     conditions = [_search(table, text, zone) for text in searches if text.strip()]
     conditions += [_date(table, text, zone) for text in date_filters if text.strip()]
     return both(conditions)
 
 
-def equality(table: ProfileTable, name: str, value: str, zone: Any) -> Condition:
-    """`attribute=value` of a v5 list; an empty value means null. Raises `FilterFault`."""
-    return _test(_target(table, name, name), "=", value, zone, name)
+def equality(table: Table, name: str, value: str, zone: Any, parameter: str = "") -> Condition:
+    """`attribute=value` of a list; an empty value means null. Raises `FilterFault` at `parameter` (by default the name)."""
+    parameter = parameter or name
+    return _test(_target(table, name, parameter), "=", value, zone, parameter)
 
 
-def _search(table: ProfileTable, text: str, zone: Any) -> Condition:
+def _search(table: Table, text: str, zone: Any) -> Condition:
     found = _TEST.fullmatch(text)
     if found is None or not found[1]:
         raise FilterFault("'search' expects an attribute, an operator and a value", 0, parameter="search")
     return _test(_target(table, found[1], "search"), found[2], found[3], zone, "search")
 
 
-def _date(table: ProfileTable, text: str, zone: Any) -> Condition:
+def _date(table: Table, text: str, zone: Any) -> Condition:
     found = _TEST.fullmatch(text)
     if found is None or found[2] == "~" or found[1].lower() not in {"creationmoment", "updatemoment"} or not found[3]:
         message = "'dateFilter' expects creationMoment or updateMoment, a comparison and a moment"
@@ -53,7 +54,7 @@ def _date(table: ProfileTable, text: str, zone: Any) -> Condition:
     return _test(_target(table, found[1], "dateFilter"), found[2], found[3], zone, "dateFilter")
 
 
-def _target(table: ProfileTable, name: str, parameter: str) -> Target:
+def _target(table: Table, name: str, parameter: str) -> Target:
     target = target_of(table, name)
     if target is None:
         raise FilterFault(f"the table has no attribute '{name}'", 0, "attribute.unknown", parameter)

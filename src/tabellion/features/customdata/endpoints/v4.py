@@ -1,0 +1,170 @@
+"""The v4 calls on records (contract, section 14): JSON and XML, attributes as a list of names and values."""
+
+from tabellion.features.customdata.endpoints import examples
+from tabellion.features.customdata.endpoints.structure import CUSTOM_TABLE
+from tabellion.features.customdata.model import CustomTable
+from tabellion.features.customdata.service import records as service
+from tabellion.features.customdata.wire import records as wire
+from tabellion.features.profiles import row_etag
+from tabellion.features.tables import ENTITY
+from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
+
+RECORD = Parameter("r", "business key of the record, its `id`, or `attribute=value` of a unique attribute", "ST-00017")
+_PATH = "/v4/entity/{e}/customTable/{t}/record"
+_ONE = _PATH + "/{r}"
+_CATEGORY, _MODULE = "custom-data", "custom-data"
+_SEARCH = (
+    Parameter("searchField", "attribute to search by (also `id`); with `searchValue`", "state"),
+    Parameter("searchValue", "the value it must have; empty: none", "OPEN"),
+    Parameter("sortedField", "attribute to sort by; `id` by default", "bookedAt"),
+    Parameter("ascending", "false: the greatest first", "true", schema={"type": "boolean", "default": True}),
+    Parameter("number", "most rows to answer: default 100, at most 1000", "10", schema={"type": "integer"}),
+)
+
+
+async def list_records(call: Incoming) -> Answer:
+    """The records that have a value."""
+
+    async def work(table: CustomTable) -> Answer:
+        rows = await service.search(call, table)
+        return Answer(200, wire.RecordsOut([wire.record_out(table, row) for row in rows]))
+
+    return await service.on_table(call, work)
+
+
+async def post_record(call: Incoming) -> Answer:
+    """Create a record, or update the one that has the business key of the body."""
+
+    async def work(table: CustomTable) -> Answer:
+        reader = wire.read_record(table, call.caller.time_zone, call.body)
+        written = await service.save(call, table, reader)
+        body = wire.BusinessKey(await service.key_of(call, table, written, reader))
+        if written.outcome != "CREATED":
+            return Answer(200, body)
+        return Answer(201, body, location=f"/v4/entity/{call.path['e']}/customTable/{call.path['t']}/record/id={written.id}")
+
+    return await service.on_table(call, work)
+
+
+async def get_record(call: Incoming) -> Answer:
+    """Read one record."""
+
+    async def work(table: CustomTable) -> Answer:
+        row = await service.get(call, table)
+        return Answer(200, wire.record_out(table, row), etag=row_etag(table, row))
+
+    return await service.on_table(call, work)
+
+
+async def put_record(call: Incoming) -> Answer:
+    """Change a record; one addressed by its business key is created when it does not exist."""
+
+    async def work(table: CustomTable) -> Answer:
+        reader = wire.read_record(table, call.caller.time_zone, call.body)
+        written = await service.put(call, table, reader)
+        return Answer(200, wire.BusinessKey(await service.key_of(call, table, written, reader)))
+
+    return await service.on_table(call, work)
+
+
+async def delete_record(call: Incoming) -> Answer:
+    """Delete one record."""
+
+    async def work(table: CustomTable) -> Answer:
+        await service.delete(call, table)
+        return Answer(204)
+
+    return await service.on_table(call, work)
+
+
+CALLS = (
+    Call(
+        id="records.v4.list",
+        method="GET",
+        path=_PATH,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="List records",
+        description="At most `number` records, sorted. Nothing found is an empty list.",
+        handler=list_records,
+        parameters=(ENTITY, CUSTOM_TABLE, *_SEARCH),
+        statuses={200: "The records found."},
+        answer=wire.RecordsOut,
+        answer_root="records",
+        answer_example={"records": [examples.RECORD_OUT]},
+    ),
+    Call(
+        id="records.v4.save",
+        method="POST",
+        path=_PATH,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Create or update a record",
+        description=(
+            "The business key of the body (or the attributes of the composite key) decides. Where keys are generated, the "
+            "record is created, unless the body has the `id` of one. Only what is sent changes; null clears."
+        ),
+        handler=post_record,
+        parameters=(ENTITY, CUSTOM_TABLE),
+        statuses={201: "The record was created.", 200: "The record was updated, or was already as asked."},
+        conflicts=("attribute.notUnique",),
+        body=wire.RecordIn,
+        body_root="record",
+        body_example=examples.RECORD_IN,
+        answer=wire.BusinessKey,
+        answer_root="record",
+        answer_example=examples.KEY,
+    ),
+    Call(
+        id="records.v4.get",
+        method="GET",
+        path=_ONE,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Read a record",
+        description="All attributes, the technical ones first; what has no value is there with null.",
+        handler=get_record,
+        parameters=(ENTITY, CUSTOM_TABLE, RECORD),
+        statuses={200: "The record."},
+        etag=True,
+        answer=wire.RecordOut,
+        answer_root="record",
+        answer_example=examples.RECORD_OUT,
+    ),
+    Call(
+        id="records.v4.put",
+        method="PUT",
+        path=_ONE,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Change a record, or create it",
+        description=(
+            "Only what is sent changes. A record addressed by a business key that does not exist is created, also then the "
+            "status is 200; one addressed by its `id` is not, nor is one whose key would be generated."
+        ),
+        handler=put_record,
+        parameters=(ENTITY, CUSTOM_TABLE, RECORD),
+        statuses={200: "The record is as asked."},
+        conflicts=("attribute.notUnique",),
+        etag=True,
+        body=wire.RecordIn,
+        body_root="record",
+        body_example={"properties": [{"name": "state", "value": "PAID"}]},
+        answer=wire.BusinessKey,
+        answer_root="record",
+        answer_example=examples.KEY,
+    ),
+    Call(
+        id="records.v4.delete",
+        method="DELETE",
+        path=_ONE,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Delete a record",
+        handler=delete_record,
+        parameters=(ENTITY, CUSTOM_TABLE, RECORD),
+        statuses={204: "The record is deleted."},
+        conflicts=("record.inUse",),
+        etag=True,
+    ),
+)

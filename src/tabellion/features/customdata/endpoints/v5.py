@@ -1,0 +1,250 @@
+"""The v5 calls on records, like those on profiles: JSON, attributes as one flat object."""
+
+from tabellion.features.customdata.endpoints import examples
+from tabellion.features.customdata.endpoints.structure import CUSTOM_TABLE
+from tabellion.features.customdata.endpoints.v4 import RECORD
+from tabellion.features.customdata.model import CustomTable
+from tabellion.features.customdata.service import records as service
+from tabellion.features.customdata.wire import records as wire
+from tabellion.features.profiles import Reader, Written, row_etag
+from tabellion.features.tables import ENTITY
+from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
+
+_PATH = "/v5/entities/{e}/custom-tables/{t}/records"
+_ONE = _PATH + "/{r}"
+_CATEGORY, _MODULE = "custom-data", "custom-data"
+_FILTER = Parameter("filter", "a condition, see the guide to the filter language", 'state = "OPEN"')
+_PAGE = (
+    Parameter("sort", "attributes, `-` in front for descending; nulls last", "state,-bookedAt"),
+    Parameter("limit", "most records of a page: default 100, at most 1000", "10", schema={"type": "integer"}),
+    Parameter("cursor", "`nextCursor` of the page before", ""),
+)
+_CREATED = "The record was created."
+_UPDATED = "The record was updated, or was already as asked."
+
+
+def _reader(call: Incoming, table: CustomTable) -> Reader:
+    return wire.read_record5(table, call.caller.time_zone, call.body)
+
+
+async def _answer(call: Incoming, table: CustomTable, written: Written, reader: Reader) -> Answer:
+    body = wire.BusinessKey(await service.key_of(call, table, written, reader))
+    if written.outcome != "CREATED":
+        return Answer(200, body)
+    path = call.path
+    return Answer(201, body, location=f"/v5/entities/{path['e']}/custom-tables/{path['t']}/records/id={written.id}")
+
+
+async def list_records(call: Incoming) -> Answer:
+    """One page of the records that satisfy a filter."""
+
+    async def work(table: CustomTable) -> Answer:
+        rows, cursor = await service.page(call, table)
+        return Answer(200, wire.Records5Out([wire.record5_out(table, row) for row in rows], cursor))
+
+    return await service.on_table(call, work)
+
+
+async def count_records(call: Incoming) -> Answer:
+    """How many records satisfy a filter."""
+
+    async def work(table: CustomTable) -> Answer:
+        return Answer(200, wire.RecordCount(await service.count(call, table)))
+
+    return await service.on_table(call, work)
+
+
+async def post_record(call: Incoming) -> Answer:
+    """Create a record; one that exists is left as it is."""
+
+    async def work(table: CustomTable) -> Answer:
+        reader = _reader(call, table)
+        return await _answer(call, table, await service.save(call, table, reader, may_update=False), reader)
+
+    return await service.on_table(call, work)
+
+
+async def put_by_key(call: Incoming) -> Answer:
+    """Create or update the record that owns the key of the body."""
+
+    async def work(table: CustomTable) -> Answer:
+        reader = _reader(call, table)
+        return await _answer(call, table, await service.put_by_body_key(call, table, reader, call.body.key), reader)
+
+    return await service.on_table(call, work)
+
+
+async def get_record(call: Incoming) -> Answer:
+    """Read one record."""
+
+    async def work(table: CustomTable) -> Answer:
+        row = await service.get(call, table)
+        return Answer(200, wire.record5_out(table, row), etag=row_etag(table, row))
+
+    return await service.on_table(call, work)
+
+
+async def put_record(call: Incoming) -> Answer:
+    """Change a record; one addressed by its business key is created when it does not exist."""
+
+    async def work(table: CustomTable) -> Answer:
+        reader = _reader(call, table)
+        return await _answer(call, table, await service.put(call, table, reader), reader)
+
+    return await service.on_table(call, work)
+
+
+async def patch_record(call: Incoming) -> Answer:
+    """Change a record."""
+
+    async def work(table: CustomTable) -> Answer:
+        reader = _reader(call, table)
+        return await _answer(call, table, await service.patch(call, table, reader), reader)
+
+    return await service.on_table(call, work)
+
+
+async def delete_record(call: Incoming) -> Answer:
+    """Delete one record."""
+
+    async def work(table: CustomTable) -> Answer:
+        await service.delete(call, table)
+        return Answer(204)
+
+    return await service.on_table(call, work)
+
+
+CALLS = (
+    Call(
+        id="records.v5.list",
+        method="GET",
+        path=_PATH,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="List records",
+        description=(
+            "A page of the records that satisfy the filter. Any other query parameter is an equality on an attribute "
+            "(`state=OPEN`), all must hold. The last page has `nextCursor` null."
+        ),
+        handler=list_records,
+        parameters=(ENTITY, CUSTOM_TABLE, _FILTER, *_PAGE),
+        statuses={200: "A page of records."},
+        answer=wire.Records5Out,
+        answer_example={"records": [examples.RECORD5_OUT], "nextCursor": None},
+    ),
+    Call(
+        id="records.v5.count",
+        method="GET",
+        path=_PATH + "/count",
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Count records",
+        handler=count_records,
+        parameters=(ENTITY, CUSTOM_TABLE, _FILTER),
+        statuses={200: "How many records satisfy the filter."},
+        answer=wire.RecordCount,
+        answer_example={"count": 12},
+    ),
+    Call(
+        id="records.v5.create",
+        method="POST",
+        path=_PATH,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Create a record",
+        description="A record that has the key already is left as it is (409).",
+        handler=post_record,
+        parameters=(ENTITY, CUSTOM_TABLE),
+        statuses={201: _CREATED},
+        conflicts=("record.exists", "attribute.notUnique"),
+        body=wire.RecordAttributesIn,
+        body_example={"attributes": examples.ATTRIBUTES},
+        answer=wire.BusinessKey,
+        answer_example=examples.KEY,
+    ),
+    Call(
+        id="records.v5.putByKey",
+        method="PUT",
+        path=_PATH,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Create or update a record by key",
+        description=(
+            "`key` names one unique attribute, all those of the composite key, or `id`, and alone identifies the record. "
+            "Attributes that are not sent stay, null clears."
+        ),
+        handler=put_by_key,
+        parameters=(ENTITY, CUSTOM_TABLE),
+        statuses={201: _CREATED, 200: _UPDATED},
+        conflicts=("attribute.notUnique",),
+        etag=True,
+        body=wire.RecordKeyIn,
+        body_example={"key": {"stayRef": "ST-00017"}, "attributes": examples.ATTRIBUTES},
+        answer=wire.BusinessKey,
+        answer_example=examples.KEY,
+    ),
+    Call(
+        id="records.v5.get",
+        method="GET",
+        path=_ONE,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Read a record",
+        handler=get_record,
+        parameters=(ENTITY, CUSTOM_TABLE, RECORD),
+        statuses={200: "The record."},
+        etag=True,
+        answer=wire.Record5Out,
+        answer_example=examples.RECORD5_OUT,
+    ),
+    Call(
+        id="records.v5.put",
+        method="PUT",
+        path=_ONE,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Change a record, or create it",
+        description="As PATCH, but a record addressed by a business key that does not exist is created.",
+        handler=put_record,
+        parameters=(ENTITY, CUSTOM_TABLE, RECORD),
+        statuses={200: _UPDATED, 201: _CREATED},
+        conflicts=("attribute.notUnique",),
+        etag=True,
+        body=wire.RecordAttributesIn,
+        body_example={"attributes": {"state": "PAID"}},
+        answer=wire.BusinessKey,
+        answer_example=examples.KEY,
+    ),
+    Call(
+        id="records.v5.patch",
+        method="PATCH",
+        path=_ONE,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Change a record",
+        description="Only what is sent changes; null clears an attribute. The record must exist.",
+        handler=patch_record,
+        parameters=(ENTITY, CUSTOM_TABLE, RECORD),
+        statuses={200: _UPDATED},
+        conflicts=("attribute.notUnique",),
+        etag=True,
+        body=wire.RecordAttributesIn,
+        body_types=("application/merge-patch+json",),
+        body_example={"attributes": {"state": "PAID"}},
+        answer=wire.BusinessKey,
+        answer_example=examples.KEY,
+    ),
+    Call(
+        id="records.v5.delete",
+        method="DELETE",
+        path=_ONE,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Delete a record",
+        handler=delete_record,
+        parameters=(ENTITY, CUSTOM_TABLE, RECORD),
+        statuses={204: "The record is deleted."},
+        conflicts=("record.inUse",),
+        etag=True,
+    ),
+)

@@ -1,0 +1,269 @@
+"""A structure change of a custom table: beside attributes its key, foreign keys, events and cleaning rule."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from msgspec.structs import replace
+
+from tabellion.features.customdata.model import (
+    CUSTOM_TABLES,
+    ON_DELETE,
+    TABLE_TYPES,
+    CleaningRule,
+    CustomDefinition,
+    EventToTrigger,
+    ForeignKey,
+    MatchingConditions,
+    TriggerRule,
+)
+from tabellion.features.tables import Attribute, Kind, Plan, Step, Table, is_email
+
+MAX_FOREIGN_KEYS = 50
+MAX_EVENTS = 100
+MIN_KEY_ATTRIBUTES, MAX_KEY_ATTRIBUTES = 2, 8
+MAX_CLEANING_DAYS = 36_500
+_MAX_NAME = 100
+_OPERATIONS = ("CREATE", "UPDATE", "DELETE")
+_OPERATORS = ("=", "!=", ">", ">=", "<", "<=")
+_NUMERIC = frozenset({"INTEGER", "LONG", "NUMBER"})
+_TIMES = frozenset({"DATE", "TIMESTAMP"})
+# Values of one family are compared with each other.
+_FAMILY = {"STRING": "text", "TEXT": "text", "INTEGER": "whole", "LONG": "whole"}
+
+
+class CustomPlan(Plan[CustomDefinition]):
+    """The plan of a custom table; steps of its own: `addKey` (composite), `addReference`, `dropReference`."""
+
+    kind: ClassVar[Kind] = CUSTOM_TABLES
+
+    def present(self, type_: str, layout: Any, *, big_table: bool) -> None:
+        """The table's type, and what is kept as it was sent."""
+        if type_ not in TABLE_TYPES:
+            self.refuse("type", f"'type' is one of {', '.join(TABLE_TYPES)}")
+        self.keep("layout", layout)
+        self.definition = replace(self.definition, type=type_, big_table=big_table, layout=layout)
+
+    def set_key(self, primary: str | None, composite: Sequence[str] | None) -> None:
+        """Choose the key of a new table: one attribute, or several together, or the technical id. After the attributes."""
+        if primary is not None and composite is not None:
+            self.refuse("compositeKey", "a table has a 'primaryKeyAttribute' or a 'compositeKey', not both")
+        elif primary is not None:
+            found = self._named("primaryKeyAttribute", primary)
+            if found is not None:
+                self.definition = replace(self.definition, primary_key_attribute=found.name)
+        elif composite is not None:
+            self._set_composite(composite)
+
+    def _set_composite(self, names: Sequence[str]) -> None:
+        found = [self._named(f"compositeKey[{i}]", name) for i, name in enumerate(names)]
+        attributes = [attribute for attribute in found if attribute is not None]
+        if len(attributes) < len(found):
+            return
+        numbers = {attribute.number for attribute in attributes}
+        if not MIN_KEY_ATTRIBUTES <= len(attributes) <= MAX_KEY_ATTRIBUTES or len(numbers) < len(attributes):
+            self.refuse(
+                "compositeKey", f"a composite key has {MIN_KEY_ATTRIBUTES} to {MAX_KEY_ATTRIBUTES} different attributes"
+            )
+            return
+        for i, attribute in enumerate(attributes):
+            if attribute.value_type == "TEXT":
+                self.refuse(f"compositeKey[{i}]", "an attribute of type TEXT cannot be part of a key")
+        self.definition = replace(
+            self.definition,
+            composite_key=tuple(attribute.name for attribute in attributes),
+            attributes=tuple(replace(a, mandatory=a.mandatory or a.number in numbers) for a in self.definition.attributes),
+        )
+        self.steps.append(Step("addKey", "compositeKey", tuple(attributes)))
+
+    def set_roles(self, creation_time: str | None, value: str | None) -> None:
+        """Name the attributes with a meaning of their own: when it happened, and what it was worth."""
+        for member, name, types in (
+            ("creationTimeAttribute", creation_time, _TIMES),
+            ("valueAttribute", value, _NUMERIC),
+        ):
+            found = None if name is None else self._named(member, name)
+            if found is None:
+                continue
+            if found.value_type not in types:
+                self.refuse(member, f"'{member}' names an attribute of type {' or '.join(sorted(types))}")
+            role = {"creation_time_attribute" if member == "creationTimeAttribute" else "value_attribute": found.name}
+            self.definition = replace(self.definition, **role)
+
+    def add_foreign_key(self, path: str, name: str, attribute: str, target: Table | None, other: str, action: str) -> None:
+        """Refer to a unique attribute (or the technical id) of `target`; None: there is no such table."""
+        taken = self.definition.foreign_keys
+        if not 1 <= len(name) <= _MAX_NAME or not name.isprintable() or name != name.strip():
+            self.refuse(f"{path}.name", f"the name of a foreign key has 1 to {_MAX_NAME} printable characters")
+        elif any(key.name.lower() == name.lower() for key in taken):
+            self.refuse(f"{path}.name", f"there is a foreign key '{name}' already")
+        if len(taken) >= MAX_FOREIGN_KEYS:
+            self.refuse(path, f"a table has at most {MAX_FOREIGN_KEYS} foreign keys")
+        if action not in ON_DELETE:
+            self.refuse(f"{path}.onDelete", f"'onDelete' is one of {', '.join(ON_DELETE)}")
+        own = self._named(f"{path}.attribute", attribute)
+        if own is not None and any(key.number == own.number for key in taken):
+            self.refuse(f"{path}.attribute", f"'{own.name}' has a foreign key already")
+        if own is not None and own.mandatory and action == "SET_NULL":
+            self.refuse(f"{path}.onDelete", f"'{own.name}' is mandatory and cannot be set to null")
+        if target is None:
+            self.refuse(f"{path}.reference.tableId", "there is no such table in this entity", "table.unknown")
+            return
+        column = self._target(path, own, target, other)
+        if own is None or column is None:
+            return
+        key = ForeignKey(
+            name, own.name, own.number, target.kind.subject, target.public_id, column[0], target.relation, column[1], action
+        )
+        self.definition = replace(self.definition, foreign_keys=(*taken, key))
+        self.steps.append(Step("addReference", path, own, key))
+
+    def _target(self, path: str, own: Attribute | None, target: Table, name: str) -> tuple[str, str] | None:
+        """The name and the column of the attribute referred to, when it can be referred to by `own`."""
+        place = f"{path}.reference.attribute"
+        if name.lower() == target.kind.id_name.lower():
+            found, name, column = None, target.kind.id_name, "id"
+        else:
+            found = target.attributes_by_name.get(name.lower())
+            if found is None:
+                self.refuse(place, f"the table '{target.name}' has no attribute '{name}'", "attribute.unknown")
+                return None
+            name, column = found.name, found.column
+            if not found.unique:
+                self.refuse(place, f"'{name}' is not unique: a foreign key refers to one {target.kind.row}", "key.notUnique")
+                return None
+            if is_email(found):
+                message = "an e-mail address is compared whatever its case and cannot be referred to; refer to"
+                self.refuse(place, f"{message} '{target.kind.id_name}' or another unique attribute")
+                return None
+        theirs = "LONG" if found is None else found.value_type
+        if own is not None and _FAMILY.get(own.value_type, own.value_type) != _FAMILY.get(theirs, theirs):
+            self.refuse(f"{path}.attribute", f"'{own.name}' is {own.value_type}, but '{name}' is {theirs}")
+            return None
+        return name, column
+
+    def remove_foreign_key(self, path: str, name: str) -> None:
+        """Refer no more."""
+        found = self.find(self.definition.foreign_keys, name, f"{path}.name", "foreign key", "structure.invalid")
+        if found is None:
+            return
+        kept = tuple(key for key in self.definition.foreign_keys if key is not found)
+        self.definition = replace(self.definition, foreign_keys=kept)
+        self.steps.append(Step("dropReference", path, found))
+
+    def set_events(self, path: str, events: Sequence[EventToTrigger]) -> None:
+        """Say which changes raise events."""
+        if len(events) > MAX_EVENTS:
+            self.refuse(path, f"a table has at most {MAX_EVENTS} events")
+        checked: list[EventToTrigger] = []
+        for i, event in enumerate(events):
+            if not 1 <= len(event.name) <= _MAX_NAME or not event.name.isprintable():
+                self.refuse(f"{path}[{i}].name", f"the name of an event has 1 to {_MAX_NAME} printable characters")
+            if any(event.name.lower() == other.name.lower() for other in checked):
+                self.refuse(f"{path}[{i}].name", f"there is an event '{event.name}' already")
+            rules = tuple(self._rule(f"{path}[{i}].triggerRules[{j}]", rule) for j, rule in enumerate(event.trigger_rules))
+            checked.append(EventToTrigger(event.name, rules))
+        self.definition = replace(self.definition, events_to_trigger=tuple(checked))
+        self.keep(path, checked)
+
+    def _rule(self, path: str, rule: TriggerRule) -> TriggerRule:
+        if rule.on_operation not in _OPERATIONS:
+            self.refuse(f"{path}.onOperation", f"'onOperation' is one of {', '.join(_OPERATIONS)}")
+        names = rule.on_any_attribute
+        if names is not None:
+            found = [self._named(f"{path}.onAnyAttribute[{i}]", name) for i, name in enumerate(names)]
+            names = tuple(attribute.name for attribute in found if attribute is not None)
+        conditions = rule.matching_conditions
+        if conditions is not None:
+            place = f"{path}.matchingConditions"
+            conditions = MatchingConditions(
+                tuple(self._conditions(f"{place}.stateBeforeOperation", conditions.state_before_operation)),
+                tuple(self._conditions(f"{place}.stateAfterOperation", conditions.state_after_operation)),
+            )
+        return TriggerRule(rule.on_operation, names, conditions)
+
+    def _conditions(self, path: str, conditions: Sequence[Any]) -> list[Any]:
+        checked: list[Any] = []
+        for i, condition in enumerate(conditions):
+            found = self._named(f"{path}[{i}].attribute", condition.attribute)
+            if condition.operator not in _OPERATORS:
+                self.refuse(f"{path}[{i}].operator", f"'operator' is one of {' '.join(_OPERATORS)}")
+            checked.append(condition if found is None else replace(condition, attribute=found.name))
+        return checked
+
+    def set_cleaning(self, path: str, rule: CleaningRule | None) -> None:
+        """Say which records are to be cleaned away; None: none."""
+        if rule is not None:
+            found = self._named(f"{path}.attribute", rule.attribute, technical=True)
+            if found is not None and found.value_type not in _TIMES:
+                self.refuse(f"{path}.attribute", "a cleaning rule goes by a DATE or a TIMESTAMP")
+            if not 1 <= rule.older_than_days <= MAX_CLEANING_DAYS:
+                self.refuse(f"{path}.olderThanDays", f"'olderThanDays' is 1 to {MAX_CLEANING_DAYS:,}")
+            if found is not None:
+                rule = replace(rule, attribute=found.name)
+        self.definition = replace(self.definition, cleaning_rule=rule)
+
+    def update_attribute(
+        self,
+        path: str,
+        name: str,
+        *,
+        mandatory: bool | None,
+        unique: bool | None,
+        restriction: Any,
+        indexed: bool | None = None,
+    ) -> None:
+        """The same, but for what the key and the foreign keys need."""
+        definition, lower = self.definition, name.lower()
+        is_key = (definition.primary_key_attribute or "").lower() == lower
+        is_part = is_key or lower in {n.lower() for n in definition.composite_key or ()}
+        if is_part and mandatory is False:
+            self.refuse(f"{path}.changes.mandatory", f"'{name}' is part of the key: it stays mandatory", "structure.fixed")
+        if is_key and unique is False:
+            self.refuse(f"{path}.changes.unique", f"'{name}' is the key: it stays unique", "structure.fixed")
+        if mandatory and any(k.attribute.lower() == lower and k.on_delete == "SET_NULL" for k in definition.foreign_keys):
+            self.refuse(f"{path}.changes.mandatory", f"the foreign key of '{name}' may set it to null")
+        super().update_attribute(path, name, mandatory=mandatory, unique=unique, restriction=restriction, indexed=indexed)
+
+    def remove_attribute(self, path: str, name: str) -> None:
+        """The same, but nothing else may name the attribute."""
+        users = _users(self.definition, name.lower())
+        if users:
+            self.refuse(f"{path}.name", f"'{name}' is named by {', '.join(users)}", "structure.invalid")
+            return
+        super().remove_attribute(path, name)
+
+    def lookups(self, definition: CustomDefinition) -> set[int]:
+        """Foreign keys have an index too: what they refer to is deleted without reading the whole table."""
+        unique = {attribute.number for attribute in definition.attributes if attribute.unique}
+        return super().lookups(definition) | ({key.number for key in definition.foreign_keys} - unique)
+
+    def _named(self, path: str, name: str, *, technical: bool = False) -> Attribute | None:
+        if technical and name.lower() in {"creationmoment", "updatemoment"}:
+            canonical = "creationMoment" if name.lower() == "creationmoment" else "updateMoment"
+            return Attribute(0, canonical, "CUSTOM", "TIMESTAMP")
+        return self.find(self.definition.attributes, name, path, "attribute", "attribute.unknown")
+
+
+def _users(definition: CustomDefinition, name: str) -> list[str]:
+    """What names an attribute beside the list of them."""
+    named: list[tuple[str, Sequence[str | None]]] = [
+        ("'primaryKeyAttribute'", [definition.primary_key_attribute]),
+        ("'compositeKey'", definition.composite_key or ()),
+        ("'creationTimeAttribute'", [definition.creation_time_attribute]),
+        ("'valueAttribute'", [definition.value_attribute]),
+        ("'cleaningRule'", [definition.cleaning_rule.attribute] if definition.cleaning_rule else ()),
+        *((f"the foreign key '{key.name}'", [key.attribute]) for key in definition.foreign_keys),
+        *((f"the event '{event.name}'", _named_by(event)) for event in definition.events_to_trigger),
+    ]
+    return [user for user, names in named if any(n is not None and n.lower() == name for n in names)]
+
+
+def _named_by(event: EventToTrigger) -> list[str]:
+    names: list[str] = []
+    for rule in event.trigger_rules:
+        names += rule.on_any_attribute or ()
+        if rule.matching_conditions is not None:
+            conditions = rule.matching_conditions
+            both = (*conditions.state_before_operation, *conditions.state_after_operation)
+            names += [condition.attribute for condition in both]
+    return names

@@ -1,0 +1,1 @@
+"""The use cases of custom tables and of their records."""

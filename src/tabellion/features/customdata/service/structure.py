@@ -1,0 +1,40 @@
+"""Use cases of the structure of custom tables."""
+
+import uuid
+
+import msgspec
+
+from tabellion.features.customdata.model import CUSTOM_TABLES, CustomDefinition, CustomTable
+from tabellion.features.customdata.plan import CustomPlan
+from tabellion.features.customdata.store import CustomTables
+from tabellion.features.licences import resolve_entity
+from tabellion.features.tables import Structures, Table, named, profile_tables
+from tabellion.platform.http.call import Incoming
+from tabellion.platform.http.caller import EntityRef
+
+
+def _first() -> CustomDefinition:
+    return CustomDefinition(uuid=str(uuid.uuid4()))
+
+
+custom_tables = Structures(CustomTables(CUSTOM_TABLES, CustomTable, CustomDefinition), CustomPlan, _first)
+find_custom_table = custom_tables.find
+custom_tables_of_licence = custom_tables.of_licence
+
+
+class Targets(msgspec.Struct, frozen=True):
+    """The tables of an entity that foreign keys may refer to."""
+
+    entity: EntityRef
+    by_type: dict[str, tuple[Table, ...]]
+
+    def find(self, table_type: str, reference: str) -> Table | None:
+        """The table of a type (`PROFILE_TABLE`, `CUSTOM_TABLE`) by its name or id; None: there is none."""
+        return named(self.by_type.get(table_type, ()), self.entity, reference)
+
+
+async def targets(call: Incoming) -> Targets:
+    """What the foreign keys of a table of the entity of the path may refer to."""
+    kinds = (profile_tables, custom_tables)
+    found: dict[str, tuple[Table, ...]] = {k.kind.subject: (await k.of_caller(call)) for k in kinds}
+    return Targets(resolve_entity(call.caller, call.path["e"]), found)

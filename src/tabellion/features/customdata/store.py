@@ -1,0 +1,56 @@
+"""The DDL of custom tables beyond that of all tables: composite keys and foreign keys. Names are made of integers."""
+
+from typing import LiteralString
+
+from psycopg import sql
+
+from tabellion.features.customdata.model import CustomDefinition, CustomTable, ForeignKey
+from tabellion.features.tables import Attribute, Catalogue, Database, Step, alter, count_of, qualified, relation_of
+
+_ON_DELETE: dict[str, LiteralString] = {"CASCADE": "CASCADE", "SET_NULL": "SET NULL", "RESTRICT": "RESTRICT"}
+
+
+class CustomTables(Catalogue[CustomTable, CustomDefinition]):
+    """Custom tables: with keys and foreign keys."""
+
+    def is_readable(self, step: Step) -> bool:
+        """Whether others may read the table while the step is carried out."""
+        return step.kind == "addReference" or super().is_readable(step)
+
+    async def apply(self, db: Database, table: CustomTable, step: Step) -> int:
+        """Carry one step out; `addReference` returns how many records refer to nothing."""
+        match step.kind:
+            case "addKey":
+                columns = sql.SQL(", ").join(sql.Identifier(attribute.column) for attribute in step.subject)
+                statement = sql.SQL("CREATE UNIQUE INDEX {} ON {} ({})")
+                await db.execute(statement.format(sql.Identifier(f"k{table.label}"), relation_of(table), columns))
+            case "addReference":
+                return await _refer(db, table, step.subject, step.value)
+            case "dropReference":
+                await alter(db, table, sql.SQL("DROP CONSTRAINT {}").format(_constraint(table, step.subject.number)))
+            case _:
+                return await super().apply(db, table, step)
+        return 0
+
+
+async def _refer(db: Database, table: CustomTable, attribute: Attribute, key: ForeignKey) -> int:
+    """Make a foreign key, unless records refer to nothing: how many.
+
+    What is referred to keeps its links when its value changes (ON UPDATE CASCADE).
+    """
+    target, column = qualified(table, key.relation), sql.Identifier(key.column)
+    own = sql.Identifier(attribute.column)
+    # The lock that the foreign key needs in any case, now: nobody takes away what the count has found.
+    await db.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(target))
+    query = sql.SQL("SELECT count(*) FROM {} t WHERE {} IS NOT NULL AND NOT EXISTS (SELECT FROM {} o WHERE o.{} = t.{})")
+    lost = await count_of(db, query.format(relation_of(table), own, target, column, own))
+    if lost:
+        return lost
+    action = sql.SQL(_ON_DELETE[key.on_delete])
+    constraint = sql.SQL("ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE CASCADE")
+    await alter(db, table, constraint.format(_constraint(table, key.number), own, target, column, action))
+    return 0
+
+
+def _constraint(table: CustomTable, number: int) -> sql.Composable:
+    return sql.Identifier(f"f{table.label}_a{number:d}")

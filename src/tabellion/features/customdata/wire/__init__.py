@@ -1,0 +1,1 @@
+"""The documents of the calls on custom tables and on their records."""

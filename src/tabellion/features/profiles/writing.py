@@ -1,0 +1,238 @@
+"""What all rows have in common, profiles and the records of custom tables: one statement writes, repeated where another call
+or a structure change got in between; pages, tags and preconditions.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from tabellion.features.profiles import store
+from tabellion.features.profiles.errors import AttributeAmbiguous, AttributeNotUnique, RowExists, RowInUse
+from tabellion.features.profiles.model import Change, Profile, Row, Written
+from tabellion.features.profiles.reading import Reader
+from tabellion.features.profiles.sql import Shape
+from tabellion.features.tables import Attribute, BadValue, Table, parse_value, render_value
+from tabellion.features.tables.filters import Listing
+from tabellion.kit.problem import FieldError, Invalid, invalid
+from tabellion.platform import audit, outbox
+from tabellion.platform.database.errors import Unavailable
+from tabellion.platform.http.call import Incoming
+from tabellion.platform.http.etag import require_match, tags
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Table)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# A race is lost to a call that went through, so a third defeat in a row means heavy traffic on one row.
+_ATTEMPTS = 4
+
+
+async def until_current(find: Callable[[bool], Awaitable[R]], work: Callable[[R], Awaitable[T]]) -> T:
+    """Do `work` on the table that `find(fresh)` gives, again with the new definition when it changed in between."""
+    for attempt in range(_ATTEMPTS):
+        table = await find(attempt > 0)
+        try:
+            return await work(table)
+        except store.StaleDefinition:
+            continue
+    raise Unavailable("the table's structure is being changed; repeat in a moment")
+
+
+def etag(table: Table, row: Row) -> str:
+    """The strong tag of a row's state: its last change, to the microsecond, under this structure."""
+    return f"{row.id:x}-{(row.updated_at - _EPOCH) // timedelta(microseconds=1):x}-{table.version:x}"
+
+
+async def page(call: Incoming, table: Table) -> tuple[list[Profile], str | None]:
+    """One page of a filtered and sorted list, and the cursor of the next one (None: the end)."""
+    listing = Listing.of(table, call.query, call.caller.time_zone, call.now)
+    rows = await store.search(call.db, table, listing.condition, listing.order, listing.limit + 1)
+    if len(rows) <= listing.limit:
+        return rows, None
+    rows = rows[: listing.limit]
+    last = rows[-1]
+    return rows, listing.cursor_after([_sort_value(table, last, key.name) for key in listing.keys], last.id)
+
+
+def _sort_value(table: Table, row: Row, name: str) -> Any:
+    lower = name.lower()
+    technical = {table.kind.id_name.lower(): row.id, "creationmoment": row.created_at, "updatemoment": row.updated_at}
+    if lower in technical:
+        return technical[lower]
+    return row.values[table.attributes.index(table.attributes_by_name[lower])]
+
+
+async def write(  # noqa: PLR0913 - one statement serves all writes
+    call: Incoming,
+    table: Table,
+    change: Change,
+    matches: Sequence[tuple[Attribute, Any]],
+    *,
+    row_id: int | None = None,
+    initial: Sequence[tuple[Attribute, Any]] = (),
+    may_create: bool = False,
+    may_update: bool = True,
+    together: bool = False,
+) -> Written | None:
+    """Run one write; None: no row matched and none was created. `initial` values are for a new row only.
+
+    Each of `matches` identifies the row or, `together`, only all of them. Raises `AttributeAmbiguous`, `AttributeNotUnique`,
+    `RowExists` (unless `may_update`), `Invalid` (a foreign key that leads nowhere), `EtagMismatch`.
+    """
+    if_match = call.headers.get("if-match")
+    expected = _expected_moments(call, table)
+    shape = Shape(
+        tuple(a.number for a, _ in matches),
+        row_id is not None,
+        tuple(a.number for a, _ in change.values),
+        tuple(a.number for a, _ in initial),
+        tuple(s.number for s, _ in change.choices),
+        tuple(g.number for g, _ in change.memberships),
+        may_create and if_match is None,
+        may_update,
+        expected is not None,
+        together,
+    )
+    parameters = audit.values(call) | {
+        "now": call.now,
+        "expected": expected,
+        "id": row_id,
+        "source": change.collection.source,
+        "way": change.collection.way,
+        "collected_at": change.collection.collected_at,
+    }
+    parameters |= {f"k{i}": value for i, (_, value) in enumerate(matches)}
+    parameters |= {f"v{a.number}": value for a, value in (*change.values, *initial)}
+    parameters |= {f"c{s.number}": value for s, value in change.choices}
+    parameters |= {f"m{g.number}": value for g, value in change.memberships}
+    listened = await _listened(call, table)
+    row_noun = table.kind.row
+    taken: str | None = None
+    for _ in range(_ATTEMPTS):
+        try:
+            row = await store.write(call.db, table, shape, parameters, listened=listened)
+        except store.Taken as error:
+            taken = f"this value of '{error.attribute.name}'" if error.attribute else "these values of the key"
+            continue
+        except store.Dangling as error:
+            raise _dangling(table, change, error) from None
+        if not row.current:
+            raise store.StaleDefinition
+        if row.matches > 1:
+            raise AttributeAmbiguous("the unique attributes belong to different profiles")
+        if row.created_id is not None:
+            return Written(row.created_id, "CREATED")
+        if row.matched_id is None:
+            require_match(if_match, None)
+            return None
+        if row.updated_at is None:
+            # Deleted between our look and our lock: look again.
+            continue
+        if if_match is not None and not _expected(if_match, table, row.updated_at):
+            require_match(if_match, None)
+        if not may_update:
+            known = f"{table.kind.id_name} {row.matched_id}"
+            raise RowExists(f"the {row_noun} exists already ({known}) and the call may not update it", row_noun)
+        return Written(row.matched_id, "UNCHANGED" if row.changed_id is None else "UPDATED")
+    if taken is not None:
+        message = f"another {row_noun} owns {taken}"
+        raise AttributeNotUnique(message, errors=[FieldError(change.section, "attribute.notUnique", message)])
+    raise Unavailable(f"too many calls change this {row_noun} at once; repeat in a moment")
+
+
+async def upsert(
+    call: Incoming, table: Table, reader: Reader, matches: Sequence[tuple[Attribute, Any]], *, may_update: bool = True
+) -> Written | None:
+    """Create or update the row that owns the values of a key; a new row gets them, unless the body names others.
+
+    None: there is no such row, and If-Match kept it from being made. Raises `Invalid` and what `write` raises.
+    """
+    together = len(matches) > 1
+    initial = [(attribute, value) for attribute, value in matches if attribute.number not in reader.values]
+    missing = [*reader.missing(*(attribute for attribute, _ in matches)), *_faults(call, initial)]
+    if reader.errors:
+        found = await store.find(call.db, table, matches, together=together)
+        raise Invalid([*([] if found else missing), *reader.errors])
+    written = await write(
+        call,
+        table,
+        reader.change(),
+        matches,
+        initial=initial,
+        may_create=not missing,
+        may_update=may_update,
+        together=together,
+    )
+    if written is None and missing:
+        raise Invalid(missing)
+    return written
+
+
+def _faults(call: Incoming, initial: Sequence[tuple[Attribute, Any]]) -> list[FieldError]:
+    """What is wrong with a key that a new row would get: looked up by type only, it must keep the attribute's rules too."""
+    faults: list[FieldError] = []
+    for attribute, value in initial:
+        try:
+            parse_value(attribute, render_value(attribute, value), call.caller.time_zone)
+        except BadValue as error:
+            faults.append(FieldError(attribute.name, error.code, f"attribute '{attribute.name}' {error}"))
+    return faults
+
+
+def _dangling(table: Table, change: Change, error: store.Dangling) -> Exception:
+    if error.attribute is None:
+        return _in_use(table)
+    message = f"attribute '{error.attribute.name}' refers to nothing: its foreign key has no such value"
+    return invalid(change.section, "attribute.value", message)
+
+
+def _in_use(table: Table) -> RowInUse:
+    return RowInUse(f"records of a custom table refer to this {table.kind.row}; delete or change them first", table.kind.row)
+
+
+async def _listened(call: Incoming, table: Table) -> frozenset[str]:
+    """The types of events of the table that somebody listens to: nobody, mostly."""
+    caller = call.caller
+    known = await outbox.interests(call.db, caller.licence_id, caller.catalogue_version)
+    return known.get((table.kind.subject, table.public_id), outbox.NOBODY)
+
+
+def _expected_moments(call: Incoming, table: Table) -> list[datetime] | None:
+    """The last changes that If-Match allows; None: any."""
+    wanted = tags(call.headers.get("if-match"))
+    if wanted is None or "*" in wanted:
+        return None
+    return [m for tag in wanted if (m := _moment_of(tag, table)) is not None]
+
+
+def _moment_of(tag: str, table: Table) -> datetime | None:
+    """The last change that a tag of `etag` names; None for a tag of another structure, or no tag of ours."""
+    parts = tag.split("-")
+    try:
+        _, micros, version = (int(part, 16) for part in parts)
+        return _EPOCH + timedelta(microseconds=micros) if version == table.version else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _expected(if_match: str, table: Table, updated_at: datetime) -> bool:
+    wanted = tags(if_match) or frozenset()
+    return "*" in wanted or any(_moment_of(tag, table) == updated_at for tag in wanted)
+
+
+async def delete(call: Incoming, table: Table, attribute: Attribute | None, key: Any) -> bool:
+    """Delete the row whose unique attribute (None: id) is `key`; False: there is none. Raises `EtagMismatch`, `RowInUse`."""
+    expected = _expected_moments(call, table)
+    parameters = {"key": key, "now": call.now, "expected": expected} | audit.values(call)
+    listened = await _listened(call, table)
+    try:
+        row = await store.delete(call.db, table, attribute, parameters, expected=expected is not None, listened=listened)
+    except store.Dangling:
+        raise _in_use(table) from None
+    if not row.current:
+        raise store.StaleDefinition
+    if row.deleted_id is None:
+        if row.updated_at is not None:
+            require_match(call.headers.get("if-match"), None)
+        return False
+    return True

@@ -1,0 +1,152 @@
+"""A structure change of a profile table: beside attributes, its subscriptions, segmentations and what the console shows."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from msgspec.structs import replace
+
+from tabellion.features.tables.model import PROFILE_TABLES, Category, Definition, Kind, Segmentation, Subscription
+from tabellion.features.tables.plan import Plan, Step
+
+MAX_SUBSCRIPTIONS = 200
+MAX_SEGMENTATIONS = 200
+MAX_CATEGORIES = 500
+_MAX_NAME = 100
+
+
+class ProfilePlan(Plan[Definition]):
+    """The plan of a profile table; steps of its own: `noneIn` checks, `add`/`drop` `Choice` and `Membership` change."""
+
+    kind: ClassVar[Kind] = PROFILE_TABLES
+
+    def present(self, display_options: Any, layout: Any) -> None:
+        """Keep what the console shows the table by."""
+        self.keep("displayOptions", display_options)
+        self.keep("layout", layout)
+        self.definition = replace(self.definition, display_options=display_options, layout=layout)
+
+    def remove_attribute(self, path: str, name: str) -> None:
+        """Remove an attribute, its values and its display options."""
+        super().remove_attribute(path, name)
+        options = _without(self.definition.display_options, name)
+        self.definition = replace(self.definition, display_options=options)
+
+    def add_subscription(self, path: str, name: str, display_name: str | None, description: str | None) -> None:
+        """Add a subscription."""
+        if not self._check_name(path, name, self.definition.subscriptions, "subscription"):
+            return
+        subscription = Subscription(self.next_number(), name, display_name or name, description)
+        subscriptions = (*self.definition.subscriptions, subscription)
+        if len(subscriptions) > MAX_SUBSCRIPTIONS:
+            self.refuse(path, f"a table has at most {MAX_SUBSCRIPTIONS} subscriptions")
+        self.definition = replace(self.definition, subscriptions=subscriptions)
+        self.steps.append(Step("addChoice", path, subscription))
+
+    def remove_subscription(self, path: str, name: str) -> None:
+        """Remove a subscription and the profiles' choices for it."""
+        old = self.find(self.definition.subscriptions, name, f"{path}.name", "subscription", "subscription.unknown")
+        if old is None:
+            return
+        kept = tuple(s for s in self.definition.subscriptions if s.number != old.number)
+        self.definition = replace(self.definition, subscriptions=kept)
+        self.steps.append(Step("dropChoice", path, old))
+
+    def add_segmentation(self, path: str, name: str, type_: str, categories: Sequence[str]) -> None:
+        """Add a segmentation; an exclusive one needs categories, a simple one has none."""
+        if not self._check_name(path, name, self.definition.segmentations, "segmentation"):
+            return
+        if type_ not in {"SIMPLE", "EXCLUSIVE"}:
+            self.refuse(f"{path}.type", "'type' is SIMPLE or EXCLUSIVE")
+            return
+        if (type_ == "EXCLUSIVE") != bool(categories):
+            self.refuse(f"{path}.categories", "an EXCLUSIVE segmentation has categories, a SIMPLE one has none")
+            return
+        made: tuple[Category, ...] = ()
+        for index, category in enumerate(categories):
+            if self._check_name(f"{path}.categories[{index}]", category, made, "category", member=""):
+                made = (*made, Category(self.next_number(), category))
+        exclusive: Literal["SIMPLE", "EXCLUSIVE"] = "EXCLUSIVE" if type_ == "EXCLUSIVE" else "SIMPLE"
+        segmentation = Segmentation(self.next_number(), name, exclusive, made)
+        segmentations = (*self.definition.segmentations, segmentation)
+        if len(segmentations) > MAX_SEGMENTATIONS or len(made) > MAX_CATEGORIES:
+            self.refuse(path, f"at most {MAX_SEGMENTATIONS} segmentations of {MAX_CATEGORIES} categories")
+        self.definition = replace(self.definition, segmentations=segmentations)
+        self.steps.append(Step("addMembership", path, segmentation))
+
+    def update_segmentation(
+        self, path: str, name: str, *, add: Sequence[str], remove: Sequence[str], rename: dict[str, str]
+    ) -> None:
+        """Change the categories of an exclusive segmentation; profiles keep a renamed one."""
+        segmentations = self.definition.segmentations
+        old = self.find(segmentations, name, f"{path}.name", "segmentation", "segmentation.unknown")
+        if old is None:
+            return
+        if old.type == "SIMPLE":
+            self.refuse(f"{path}.changes", "a SIMPLE segmentation has no categories")
+            return
+        categories = list(old.categories)
+        changes = f"{path}.changes"
+        for index, gone in enumerate(remove):
+            found = self.find(categories, gone, f"{changes}.removeCategories[{index}]", "category", "segmentation.category")
+            if found is not None:
+                categories.remove(found)
+                self.steps.append(Step("noneIn", f"{changes}.removeCategories[{index}]", old, found))
+        categories = self._rename_categories(f"{changes}.renameCategories", categories, rename)
+        for index, category in enumerate(add):
+            if self._check_name(f"{changes}.addCategories[{index}]", category, categories, "category", member=""):
+                categories.append(Category(self.next_number(), category))
+        if not 1 <= len(categories) <= MAX_CATEGORIES:
+            self.refuse(changes, f"an EXCLUSIVE segmentation has 1 to {MAX_CATEGORIES} categories")
+        new = replace(old, categories=tuple(categories))
+        changed = tuple(new if g.number == old.number else g for g in segmentations)
+        self.definition = replace(self.definition, segmentations=changed)
+
+    def _rename_categories(self, path: str, categories: list[Category], names: dict[str, str]) -> list[Category]:
+        """All at once, so that two categories can exchange their names."""
+        renamed: dict[int, str] = {}
+        for before, after in names.items():
+            found = self.find(categories, before, path, "category", "segmentation.category")
+            if found is not None:
+                renamed[found.number] = after
+        new = [c for c in categories if c.number not in renamed]
+        for number, name in renamed.items():
+            if self._check_name(path, name, new, "category", member=""):
+                new.append(Category(number, name))
+        order = [c.number for c in categories]
+        return sorted(new, key=lambda c: order.index(c.number))
+
+    def remove_segmentation(self, path: str, name: str) -> None:
+        """Remove a segmentation and the profiles' memberships."""
+        old = self.find(self.definition.segmentations, name, f"{path}.name", "segmentation", "segmentation.unknown")
+        if old is None:
+            return
+        kept = tuple(g for g in self.definition.segmentations if g.number != old.number)
+        self.definition = replace(self.definition, segmentations=kept)
+        self.steps.append(Step("dropMembership", path, old))
+
+    def _check_name(self, path: str, name: str, taken: Sequence[Any], kind: str, *, member: str = ".name") -> bool:
+        if (
+            not 1 <= len(name) <= _MAX_NAME
+            or not name.isprintable()
+            or name != name.strip()
+            or any(c in "#/;" for c in name)
+        ):
+            rule = f"1 to {_MAX_NAME} printable characters, without # / ; and without blanks at its ends"
+            self.refuse(path + member, f"the name of a {kind} has {rule}")
+            return False
+        if any(item.name.lower() == name.lower() for item in taken):
+            self.refuse(path + member, f"there is a {kind} '{name}' already")
+            return False
+        return True
+
+
+def _without(options: Any, attribute: str) -> Any:
+    """Display options without those of a removed attribute."""
+    if not isinstance(options, dict) or not isinstance(options.get("forAttributes"), list):  # pyright: ignore[reportUnknownMemberType] - kept as sent
+        return options  # pyright: ignore[reportUnknownVariableType] - kept as sent
+    kept: list[Any] = [
+        o
+        for o in options["forAttributes"]
+        if not (isinstance(o, dict) and str(o.get("name", "")).lower() == attribute.lower())  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportUnknownArgumentType] - kept as sent
+    ]
+    return {**options, "forAttributes": kept}

@@ -1,0 +1,18 @@
+"""One call of the contract's inventory, as the table-driven tests send it on every alias."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Case(NamedTuple):
+    """One call: what is sent and what must come back. `check` looks at the JSON answer, `xpath` must be in the XML one."""
+
+    name: str
+    method: str
+    category: str
+    path: str
+    status: int
+    body: Any = None
+    xml: str = ""
+    check: Callable[[Any], bool] = lambda _: True
+    xpath: str = ""
