@@ -154,6 +154,20 @@ def test_the_verification_of_the_guide_agrees_with_the_reference_library() -> No
     assert not verify(body, headers(now - timedelta(minutes=6), secret), secret)
 
 
+def test_the_calls_of_the_guide_to_custom_tables_work_as_written(tenant: Tenant) -> None:
+    text = (ROOT / "docs/guide/custom-tables.md").read_text()
+    calls = re.findall(r"```http\n([A-Z]+) (\S+)\n(.*?)```", text, re.DOTALL)
+    assert len(calls) >= 9
+    assert tenant.json("DELETE", "/v5/entities/hotels/custom-tables/Stays").status_code == 204
+
+    answers = [tenant.call(method, path, content=body.strip()) for method, path, body in calls]
+
+    assert [a.status_code for a in answers] == [201, 200, 200, 201, 200, 200, 201, 200, 201, 204]
+    found = [a.json() for a in answers if a.content]
+    assert found[5]["records"][0]["attributes"]["state"] == "PAID"
+    assert [r["properties"][3]["value"] for r in found[7]["records"]] == ["ST-00018"]
+
+
 @pytest.mark.system
 def test_the_quick_start_runs_as_written(tmp_path: Path) -> None:
     """Its commands, in their order, in a copy of the project's folder; another port, and no installation."""

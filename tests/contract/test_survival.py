@@ -191,6 +191,14 @@ def test_the_v5_key_must_not_differ_from_the_body_of_a_new_profile(tenant: Tenan
     assert tenant.json("GET", _ANN).status_code == 404
 
 
+def test_a_key_of_the_address_keeps_the_rules_of_its_attribute(tenant: Tenant) -> None:
+    before = tenant.state()
+    for reference in (f"cardNumber={'x' * 21}", "emailAddress=nobody", "gsmNumber=+32470123456"):
+        answer = tenant.json("PUT", f"{_TABLE}/profile/{reference}", {"attributes": [{"name": "lastName", "value": "Vos"}]})
+        assert answer.status_code == 400, answer.text
+    assert tenant.state() == before
+
+
 def test_etags_guard_changes(tenant: Tenant) -> None:
     tag = tenant.json("GET", _ANN).headers["ETag"]
     assert tenant.call("GET", _ANN, headers={"If-None-Match": tag}).status_code == 304

@@ -10,6 +10,7 @@ from tabellion.platform.egress import Policy
 from tabellion.platform.http.json_codec import decode, encode
 from tabellion.platform.http.query import Query
 from tests.features.webhooks.conftest import Hooks
+from tests.support.custom import LOGS, create
 
 TARGET = "https://8.8.8.8/hook"
 
@@ -63,6 +64,17 @@ async def test_a_table_is_named_by_name_or_id(reference: str, hooks: Hooks) -> N
     element = {"guests": "guests", "number": table_id, "text": str(table_id)}[reference]
     made = await hooks.call("webhooks.v4.create", hook(onElementId=element))
     assert (await get(hooks, made.body.id))["onElementId"] == str(table_id)
+
+
+async def test_a_custom_table_is_named_by_name_or_id(hooks: Hooks) -> None:
+    id_ = await create(hooks, LOGS)
+    for reference in ("LOGS", id_, id_.upper()):
+        made = await hooks.call("webhooks.v4.create", hook(on="CUSTOM_TABLE", onElementId=reference, onFields=["TEXT"]))
+        found = await get(hooks, made.body.id)
+        assert (found["on"], found["onElementId"], found["onFields"]) == ("CUSTOM_TABLE", id_, ["text"])
+    body = {"eventType": "DELETE", "targetUrl": TARGET}
+    made = await hooks.call("webhooks.v4.createOnCustomTable", body, t=id_)
+    assert (await get(hooks, made.body.id))["onElementId"] == id_
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Events reach their receiver as the contract has them; what fails is repeated on schedule, and dies with a reason."""
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from standardwebhooks import Webhook
 from tabellion.platform import outbox
 from tabellion.platform.outbox import Interest
 from tests.features.webhooks.conftest import Hooks
+from tests.support.custom import STAYS, create, put
 from tests.support.receiver import Received, status
 
 HOURS = [0, 5 / 3600, 300 / 3600, 0.5, 2, 5, 10, 16, 24]
@@ -64,6 +66,27 @@ async def test_a_creation_is_told_in_texts(hooks: Hooks) -> None:
     }
     assert received.headers["content-type"] == "application/json"
     assert await hooks.deliveries() == []
+
+
+async def test_records_of_custom_tables_are_told_in_texts(hooks: Hooks) -> None:
+    table_id = await create(hooks, {**STAYS, "foreignKeys": []})
+    hook = {"targetUrl": hooks.receiver.url, "onFields": ["price", "stayRef"]}
+    for event_type in ("CREATE", "UPDATE", "DELETE"):
+        await hooks.call("webhooks.v4.createOnCustomTable", {**hook, "eventType": event_type}, t="Stays")
+    await put(hooks, "ST-1", price=249.5, breakfast=False, bookedAt="2027-03-01T09:15:00Z", voucher=7)
+    await put(hooks, "ST-1", state="PAID")
+    await put(hooks, "ST-1", price=None)
+    await hooks.call("records.v4.delete", t="Stays", r="ST-1")
+    await hooks.deliver()
+
+    found = [json.loads(received.body) for received in hooks.receiver.requests]
+    identifiers = {"id": "1000000000001", "stayRef": "ST-1", "voucher": "7"}
+    told = {"price": "249.5", "breakfast": "false", "bookedAt": "2027-03-01T09:15:00.000Z"}
+    expected = [("CREATE", identifiers | told), ("UPDATE", identifiers | {"price": None}), ("DELETE", identifiers)]
+    assert sorted((d["eventType"], sorted(d["data"].items())) for d in found) == sorted(
+        (event_type, sorted(data.items())) for event_type, data in expected
+    )
+    assert {(d["tableType"], d["tableId"]) for d in found} == {("CUSTOM_TABLE", table_id)}
 
 
 async def test_changes_of_choices_and_memberships_are_bits(hooks: Hooks) -> None:

@@ -1,0 +1,160 @@
+"""Foreign keys: what they let in, what a deletion does, and what they keep from being deleted."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.support.custom import LOGS, STAYS, change, code_of, create, get, put, structure
+from tests.support.structure import Bench
+
+
+async def guest(bench: Bench, card: str, **attributes: Any) -> None:
+    await bench.profile(f"{card.lower()}@example.com", cardNumber=card, **attributes)
+
+
+def key(name: str, attribute: str, table: str, target: str, action: str = "CASCADE", type_: str = "PROFILE_TABLE") -> Any:
+    reference = {"tableType": type_, "tableId": table, "attribute": target}
+    return {"name": name, "attribute": attribute, "reference": reference, "onDelete": action}
+
+
+def adding(foreign_key: Any) -> dict[str, Any]:
+    return {"operation": "addForeignKey", "foreignKey": foreign_key}
+
+
+async def test_a_record_refers_to_what_exists(stays: Bench) -> None:
+    await guest(stays, "C1")
+    await put(stays, "A", cardNumber="C1")
+    for call, body, reference in (
+        ("records.v4.put", {"properties": [{"name": "cardNumber", "value": "C2"}]}, "A"),
+        ("records.v5.patch", {"attributes": {"cardNumber": "C2"}}, "A"),
+        ("records.v5.put", {"attributes": {"cardNumber": "C2"}}, "B"),
+    ):
+        assert await code_of(stays, call, body, t="Stays", r=reference) == (400, "attribute.value")
+    assert await put(stays, "A", cardNumber=None) == 200
+
+
+@pytest.mark.parametrize(
+    ("action", "left"), [("CASCADE", None), ("SET_NULL", {"cardNumber": None}), ("RESTRICT", {"cardNumber": "C1"})]
+)
+async def test_the_database_does_what_a_deletion_asks_for(action: str, left: Any, guests: Bench) -> None:
+    await create(guests, STAYS, foreignKeys=[key("k", "cardNumber", "guests", "CARDNUMBER", action)])
+    await guest(guests, "C1")
+    await guest(guests, "C2")
+    await put(guests, "A", cardNumber="C1")
+    await put(guests, "B", cardNumber="C2")
+
+    if action == "RESTRICT":
+        assert await code_of(guests, "profiles.v4.delete", p="cardNumber=C1") == (409, "profile.inUse")
+    else:
+        assert (await guests.call("profiles.v4.delete", p="cardNumber=C1")).status == 204
+
+    if left is None:
+        assert await code_of(guests, "records.v5.get", t="Stays", r="A") == (404, "record.unknown")
+    else:
+        assert (await get(guests, "A"))["cardNumber"] == left["cardNumber"]
+    assert (await get(guests, "B"))["cardNumber"] == "C2"
+
+
+async def test_records_follow_a_key_that_changes(stays: Bench) -> None:
+    await guest(stays, "C1")
+    await put(stays, "A", cardNumber="C1")
+    body = {"attributes": {"cardNumber": "C9"}}
+    await stays.call("profiles.v5.patch", body, p="cardNumber=C1")
+    assert (await get(stays, "A"))["cardNumber"] == "C9"
+
+
+async def test_technical_ids_and_custom_tables_can_be_referred_to(guests: Bench) -> None:
+    await create(guests, STAYS, foreignKeys=[])
+    id_ = (await structure(guests))["id"]
+    bills = {
+        "name": "Bills",
+        "attributes": [
+            {"name": "guest", "valueType": "INTEGER"},
+            {"name": "stay", "valueType": "STRING"},
+            {"name": "stayId", "valueType": "LONG"},
+        ],
+        "foreignKeys": [
+            key("guest", "guest", "Guests", "profileId", "SET_NULL"),
+            key("stay", "stay", id_, "stayRef", "RESTRICT", "CUSTOM_TABLE"),
+            key("stay-id", "stayId", "Stays", "id", "SET_NULL", "CUSTOM_TABLE"),
+        ],
+    }
+    await create(guests, bills)
+    read = (await structure(guests, "Bills"))["foreignKeys"]
+    assert [(k["reference"]["tableId"] == id_, k["reference"]["attribute"]) for k in read] == [
+        (False, "profileId"),
+        (True, "stayRef"),
+        (True, "id"),
+    ]
+    await guest(guests, "C1")
+    await put(guests, "A")
+    stay = await get(guests, "A")
+    made = {"attributes": {"guest": 1, "stay": "A", "stayId": stay["id"]}}
+    assert (await guests.call("records.v5.create", made, t="Bills")).status == 201
+    assert await code_of(guests, "records.v5.delete", t="Stays", r="A") == (409, "record.inUse")
+    assert await code_of(guests, "customStructure.v5.delete", t="Stays") == (409, "table.inUse")
+    assert await code_of(guests, "records.v5.create", {"attributes": {"stayId": 5}}, t="Bills") == (400, "attribute.value")
+
+
+async def test_what_is_referred_to_stays(stays: Bench) -> None:
+    assert await code_of(stays, "structure.v5.delete", t="Guests") == (409, "table.inUse")
+    for operation in (
+        {"operation": "removeAttribute", "name": "cardNumber"},
+        {"operation": "updateAttribute", "name": "cardNumber", "changes": {"unique": False}},
+    ):
+        assert await code_of(stays, "structure.v5.change", {"operations": [operation]}) == (409, "table.inUse")
+    await change(stays, {"operation": "removeForeignKey", "name": "TO-GUEST"})
+    assert (await stays.call("structure.v5.delete", t="Guests")).status == 204
+
+
+async def test_a_foreign_key_needs_records_that_fit(stays: Bench) -> None:
+    await change(stays, {"operation": "removeForeignKey", "name": "to-guest"})
+    await put(stays, "A", cardNumber="C1")
+    body = {"operations": [adding(STAYS["foreignKeys"][0])]}
+    assert await code_of(stays, "customStructure.v5.change", body, t="Stays") == (409, "structure.dataConflict")
+    await guest(stays, "C1")
+    assert (await change(stays, adding(STAYS["foreignKeys"][0])))["foreignKeys"][0]["name"] == "to-guest"
+
+
+@pytest.mark.parametrize(
+    ("foreign_key", "place", "code"),
+    [
+        (key("k", "x", "Guests", "cardNumber"), "attribute", "attribute.unknown"),
+        (key("k", "state", "Guests", "x"), "reference.attribute", "attribute.unknown"),
+        (key("k", "state", "Guests", "lastName"), "reference.attribute", "key.notUnique"),
+        (key("k", "state", "Guests", "emailAddress"), "reference.attribute", "structure.invalid"),
+        (key("k", "price", "Guests", "cardNumber"), "attribute", "structure.invalid"),
+        (key("k", "state", "Guests", "profileId"), "attribute", "structure.invalid"),
+        (key("k", "state", "Other", "cardNumber"), "reference.tableId", "table.unknown"),
+        (key("k", "state", "Guests", "cardNumber", "NOTHING"), "onDelete", "structure.invalid"),
+        (key("k", "state", "Guests", "cardNumber", type_="X"), "reference.tableType", "structure.invalid"),
+        (key("k", "cardNumber", "Guests", "cardNumber"), "attribute", "structure.invalid"),
+        (key("to-guest", "state", "Guests", "cardNumber"), "name", "structure.invalid"),
+        (key("k", "stayRef", "Guests", "cardNumber", "SET_NULL"), "onDelete", "structure.invalid"),
+    ],
+)
+async def test_what_cannot_be_referred_to_is_refused(foreign_key: Any, place: str, code: str, stays: Bench) -> None:
+    incoming = await stays.incoming("customStructure.v5.change", {"operations": [adding(foreign_key)]}, t="Stays")
+    before = await stays.physical()
+    with pytest.raises(Exception) as refusal:  # noqa: PT011 - looked at below
+        await incoming.call.handler(incoming)
+    assert await stays.physical() == before
+    errors: Any = refusal.value
+    assert [(e.field, e.code) for e in errors.errors] == [(f"operations[0].foreignKey.{place}", code)]
+
+
+async def test_a_table_of_another_entity_cannot_be_referred_to(guests: Bench) -> None:
+    body = {**STAYS, "name": "Elsewhere"}
+    assert await code_of(guests, "customStructure.v5.create", body, e="spas") == (400, "table.unknown")
+
+
+async def test_a_change_that_cannot_have_its_lock_gives_up(stays: Bench) -> None:
+    await create(stays, LOGS)
+    async with stays.connection() as other, other.transaction():
+        relation = (await stays.row("SELECT id FROM tabellion.custom_table WHERE name = 'Stays'"
+                                    " AND licence_id = %s", stays.licence_id))[0]  # fmt: skip
+        await other.execute(f"LOCK TABLE l{stays.licence_id}.c{relation} IN ACCESS SHARE MODE")
+        body = {"operations": [{"operation": "removeAttribute", "name": "breakfast"}]}
+        async with asyncio.timeout(10):
+            assert await code_of(stays, "customStructure.v5.change", body, t="Stays") == (503, "unavailable")
