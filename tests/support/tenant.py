@@ -94,9 +94,15 @@ class Tenant:
             for (table,) in tables:
                 for row in db.execute(f"SELECT t::text FROM l{found[0]}.{table} t ORDER BY 1"):
                     digest.update(row[0].encode())
-            catalogues = set(
-                "profile_table custom_table entity idempotency audit webhook_subscription custom_action".split()
-            )
+            catalogues = {
+                "profile_table",
+                "custom_table",
+                "entity",
+                "idempotency",
+                "audit",
+                "webhook_subscription",
+                "custom_action",
+            }
             for catalogue in sorted(catalogues.difference(but)):
                 query = f"SELECT t::text FROM tabellion.{catalogue} t WHERE licence_id = %s ORDER BY 1"
                 for row in db.execute(query, found):

@@ -97,6 +97,28 @@ async def test_technical_ids_and_custom_tables_can_be_referred_to(guests: Bench)
     assert await code_of(guests, "records.v5.create", {"attributes": {"stayId": 5}}, t="Bills") == (400, "attribute.value")
 
 
+async def test_a_table_may_refer_to_itself(stays: Bench) -> None:
+    sibling = {"operation": "addAttribute", "attribute": {"name": "follows", "valueType": "STRING"}}
+    own = key("follows", "follows", "Stays", "stayRef", "RESTRICT", "CUSTOM_TABLE")
+    await change(stays, sibling, adding(own))
+    await put(stays, "A")
+    await put(stays, "B", follows="A")
+    await put(stays, "C", follows="C")
+    assert await code_of(stays, "records.v5.delete", t="Stays", r="A") == (409, "record.inUse")
+    body = {"attributes": {"follows": "X"}}
+    assert await code_of(stays, "records.v5.patch", body, t="Stays", r="A") == (400, "attribute.value")
+    assert (await stays.call("records.v5.delete", t="Stays", r="B")).status == 204
+    assert (await stays.call("records.v5.delete", t="Stays", r="A")).status == 204
+    again = {**own, "onDelete": "SET_NULL"}
+    await change(stays, {"operation": "removeForeignKey", "name": "follows"}, adding(again))
+    await change(
+        stays,
+        {"operation": "removeForeignKey", "name": "follows"},
+        {"operation": "removeAttribute", "name": "follows"},
+    )
+    assert (await stays.call("customStructure.v5.delete", t="Stays")).status == 204
+
+
 async def test_what_is_referred_to_stays(stays: Bench) -> None:
     assert await code_of(stays, "structure.v5.delete", t="Guests") == (409, "table.inUse")
     for operation in (

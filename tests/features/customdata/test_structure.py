@@ -1,5 +1,6 @@
 """The structure of custom tables: what is made, what is refused, what changes (contract, section 13)."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +11,13 @@ from tests.support.custom import LOGS, PLACES, STAYS, change, code_of, create, g
 from tests.support.structure import Bench
 
 PLAIN = {"mandatory": False, "indexed": False, "unique": False, "valueRestriction": None}
+
+
+def _event(attribute: str, value: Any) -> Any:
+    """An event with a test on one attribute."""
+    conditions = {"stateAfterOperation": [{"attribute": attribute, "operator": "=", "value": value}]}
+    rule = {"onOperation": "UPDATE", "matchingConditions": conditions}
+    return {"name": f"on {attribute}", "triggerRules": [rule]}
 
 
 async def refused(bench: Bench, document: Any) -> list[tuple[str, str]]:
@@ -127,6 +135,11 @@ async def test_the_v4_document_lists_the_technical_fields_first(stays: Bench) ->
         ({"valueAttribute": "text"}, [("valueAttribute", "structure.invalid")]),
         ({"cleaningRule": {"attribute": "text", "olderThanDays": 0}}, [("cleaningRule.attribute", "structure.invalid"), ("cleaningRule.olderThanDays", "structure.invalid")]),
         ({"eventsToTrigger": [{"name": "e", "triggerRules": [{"onOperation": "X", "onAnyAttribute": ["x"]}]}]}, [("eventsToTrigger[0].triggerRules[0].onOperation", "structure.invalid"), ("eventsToTrigger[0].triggerRules[0].onAnyAttribute[0]", "attribute.unknown")]),
+        (
+            {"eventsToTrigger": [_event("num", Decimal("1E+400000")), _event("when", "soon"), _event("flag", [1])]},
+            [(f"eventsToTrigger[{i}].triggerRules[0].matchingConditions.stateAfterOperation[0].value", code)
+             for i, code in enumerate(["attribute.value", "attribute.type", "attribute.type"])],
+        ),
         ({"attributes": [{"name": "id", "valueType": "LONG"}]}, [("attributes[0].name", "structure.invalid")]),
         ({"attributes": [{"name": "x", "valueType": "TEXT", "indexed": True}]}, [("attributes[0].indexed", "structure.invalid")]),
         ({"attributes": [{"name": "x", "valueType": "BLOB"}]}, [("attributes[0].valueType", "structure.invalid")]),
@@ -137,6 +150,7 @@ async def test_what_makes_no_sense_is_refused(members: dict[str, Any], faults: l
         {"name": "text", "valueType": "STRING"},
         {"name": "flag", "valueType": "BOOLEAN"},
         {"name": "when", "valueType": "DATE"},
+        {"name": "num", "valueType": "NUMBER"},
     ]
     assert await refused(bench, {"name": "T", "attributes": attributes, **members}) == faults
 
@@ -198,6 +212,18 @@ async def test_a_refused_change_changes_nothing(operation: dict[str, Any], statu
     good = {"operation": "addAttribute", "attribute": {"name": "good", "valueType": "STRING"}}
     body = {"operations": [good, operation]}
     assert await code_of(stays, "customStructure.v5.change", body, t="Stays") == (status, code)
+
+
+async def test_what_events_compare_with_is_kept_as_its_type_has_it(stays: Bench) -> None:
+    events = [
+        _event("price", "2.50"),
+        _event("state", 1),
+        _event("bookedAt", "2027-03-01 09:15:00"),
+        _event("voucher", None),
+    ]
+    read = await change(stays, {"operation": "setEventsToTrigger", "eventsToTrigger": events})
+    conditions = [e["triggerRules"][0]["matchingConditions"]["stateAfterOperation"] for e in read["eventsToTrigger"]]
+    assert [c[0]["value"] for c in conditions] == [Decimal("2.5"), "1", "2027-03-01T08:15:00.000Z", None]
 
 
 async def test_events_are_kept_as_they_are_and_hold_their_attributes(stays: Bench) -> None:

@@ -16,7 +16,7 @@ from tabellion.features.customdata.model import (
     MatchingConditions,
     TriggerRule,
 )
-from tabellion.features.tables import Attribute, Kind, Plan, Step, Table, is_email
+from tabellion.features.tables import Attribute, BadValue, Kind, Plan, Step, Table, attribute_type, is_email
 
 MAX_FOREIGN_KEYS = 50
 MAX_EVENTS = 100
@@ -187,8 +187,20 @@ class CustomPlan(Plan[CustomDefinition]):
             found = self._named(f"{path}[{i}].attribute", condition.attribute)
             if condition.operator not in _OPERATORS:
                 self.refuse(f"{path}[{i}].operator", f"'operator' is one of {' '.join(_OPERATORS)}")
-            checked.append(condition if found is None else replace(condition, attribute=found.name))
+            if found is not None:
+                value = self._value(f"{path}[{i}].value", found, condition.value)
+                checked.append(replace(condition, attribute=found.name, value=value))
         return checked
+
+    def _value(self, path: str, attribute: Attribute, value: Any) -> Any:
+        """What a condition compares with, as the attribute's type renders it: it means the same ever after."""
+        type_ = attribute_type(attribute).value_type
+        try:
+            parsed = type_.parse(value, self.zone)
+        except BadValue as error:
+            self.refuse(path, f"'{attribute.name}' {error}", error.code)
+            return None
+        return None if parsed is None else type_.render(parsed)
 
     def set_cleaning(self, path: str, rule: CleaningRule | None) -> None:
         """Say which records are to be cleaned away; None: none."""

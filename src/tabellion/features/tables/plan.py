@@ -57,7 +57,7 @@ class Plan(Generic[D]):
     def __init__(self, definition: D, name: str, zone: tzinfo = UTC) -> None:
         self.definition = definition
         self.name = name
-        self._zone = zone
+        self.zone = zone
         self._before = definition
         self.steps: list[Step] = []
         self.errors: list[FieldError] = []
@@ -106,7 +106,7 @@ class Plan(Generic[D]):
         default = None
         if attribute.default_value is not None:
             try:
-                default = parse_value(attribute, attribute.default_value, self._zone)
+                default = parse_value(attribute, attribute.default_value, self.zone)
             except BadValue as error:
                 self.refuse(f"{path}.defaultValue", f"'defaultValue' {error}")
                 return
@@ -222,7 +222,7 @@ class Plan(Generic[D]):
         if attribute.unique and attribute.value_type in {"TEXT", "BOOLEAN"}:
             self.refuse(f"{path}.unique", f"an attribute of type {attribute.value_type} cannot be unique")
         if attribute.restriction is not None:
-            checked = canonical(attribute, attribute.restriction, self._zone)
+            checked = canonical(attribute, attribute.restriction, self.zone)
             if isinstance(checked, list):
                 for fault in checked:
                     member = f".{fault.member}" if fault.member else ""
