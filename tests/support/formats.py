@@ -12,8 +12,12 @@ from lxml import etree
 
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _NIL = f"{{{XSI}}}nil"
-_PLURALS = "attributes values subscriptions segmentations profiles profileTableNames interactions errors acceptedValues"
-SINGULAR = {plural: plural[:-1] for plural in _PLURALS.split()} | {"categories": "category", "entities": "entity"}
+_PLURALS = "attributes values subscriptions segmentations profiles profileTableNames interactions errors acceptedValues records customTables"
+SINGULAR = {plural: plural[:-1] for plural in _PLURALS.split()} | {
+    "categories": "category",
+    "entities": "entity",
+    "properties": "property",
+}
 
 
 class Style(NamedTuple):

@@ -1,0 +1,128 @@
+"""Records over HTTP: what integrations do and the server must survive (contract, sections 14, 4.7 and appendix B)."""
+
+import threading
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from tests.support.tenant import Tenant
+
+_V4, _V5 = "/v4/entity/hotels/customTable", "/v5/entities/hotels/custom-tables"
+_RECORDS = _V4 + "/Stays/record"
+
+
+def _properties(**values: Any) -> dict[str, Any]:
+    return {"properties": [{"name": name, "value": value} for name, value in values.items()]}
+
+
+def _count(tenant: Tenant, table: str) -> int:
+    return tenant.json("GET", f"{_V5}/{table}/records/count").json()["count"]
+
+
+@pytest.fixture
+def logs(tenant: Tenant) -> Tenant:
+    """A licence with a table `Logs` that generates keys and refers to stays."""
+    key = {
+        "name": "stay",
+        "attribute": "stay",
+        "reference": {"tableType": "CUSTOM_TABLE", "tableId": "Stays", "attribute": "stayRef"},
+        "onDelete": "CASCADE",
+    }
+    attributes = [{"name": "stay", "valueType": "STRING"}, {"name": "text", "valueType": "STRING"}]
+    made = tenant.json("POST", _V5, {"name": "Logs", "attributes": attributes, "foreignKeys": [key]})
+    assert made.status_code == 201, made.text
+    return tenant
+
+
+def test_an_idempotency_key_creates_one_record(logs: Tenant) -> None:
+    first, again = (logs.json("POST", f"{_V4}/Logs/record", _properties(text="x"), Idempotency_Key="k") for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.content == again.content
+    assert isinstance(first.json()["businessKey"], str)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.headers["Location"] == first.headers["Location"]
+    assert logs.json("GET", first.headers["Location"]).status_code == 200
+    assert _count(logs, "Logs") == 1
+    other = logs.json("POST", f"{_V4}/Logs/record", _properties(text="y"), Idempotency_Key="k")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency.mismatch")
+
+
+def test_a_refused_reference_is_replayed_and_changes_nothing(logs: Tenant) -> None:
+    sent = [logs.json("POST", f"{_V4}/Logs/record", _properties(stay="none"), Idempotency_Key="bad") for _ in range(2)]
+    assert [a.status_code for a in sent] == [400, 400]
+    assert sent[1].headers["Idempotency-Replayed"] == "true"
+    error = {"field": "properties", "code": "attribute.value"}
+    assert {name: sent[0].json()["errors"][0][name] for name in error} == error
+    assert _count(logs, "Logs") == 0
+
+
+def test_many_clients_creating_one_record_make_one(tenant: Tenant) -> None:
+    statuses: list[int] = []
+
+    def send() -> None:
+        headers = {"Authorization": f"Bearer {tenant.api_key}"}
+        with httpx.Client(base_url=tenant.client.base_url, timeout=30, headers=headers) as client:
+            for _ in range(5):
+                statuses.append(client.post(_RECORDS, json=_properties(stayRef="CROWD", state="OPEN")).status_code)
+                statuses.append(client.put(_RECORDS + "/PUT", json=_properties(state="OPEN")).status_code)
+
+    threads = [threading.Thread(target=send) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) == {200, 201}
+    assert statuses.count(201) == 1
+    assert _count(tenant, "Stays") == 3
+
+
+def test_deleting_what_is_referred_to_while_others_refer_leaves_no_loose_end(logs: Tenant) -> None:
+    statuses: list[int] = []
+
+    def send(method: str, path: str, body: Any) -> None:
+        headers = {"Authorization": f"Bearer {logs.api_key}"}
+        with httpx.Client(base_url=logs.client.base_url, timeout=30, headers=headers) as client:
+            for _ in range(15):
+                statuses.append(client.request(method, path, json=body).status_code)
+
+    stay = (("PUT", _RECORDS + "/RACE", _properties(state="OPEN")), ("DELETE", _RECORDS + "/RACE", None))
+    refer = ("POST", f"{_V4}/Logs/record", _properties(stay="RACE"))
+    threads = [threading.Thread(target=send, args=step) for step in (*stay, refer, refer, refer)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) <= {200, 201, 204, 400, 404}
+    logs.json("DELETE", _RECORDS + "/RACE")
+    assert _count(logs, "Logs") == 0
+
+
+@pytest.mark.parametrize("key", ["a=b", "a/b", "a+b@c;d", "é%20ü", "  x", "'\"--", "count", "record", "?&#"])
+def test_keys_of_any_characters_make_the_round(key: str, tenant: Tenant) -> None:
+    path = f"{_RECORDS}/{quote(key, safe='')}"
+    put = tenant.json("PUT", path, _properties(state="OPEN"))
+    assert (put.status_code, put.json()) == (200, {"businessKey": key})
+    read = {p["name"]: p["value"] for p in tenant.json("GET", path).json()["properties"]}
+    assert read["stayRef"] == key
+    found = tenant.json("GET", f"{_RECORDS}?searchField=stayRef&searchValue={quote(key, safe='')}").json()["records"]
+    assert len(found) == 1
+    assert tenant.json("DELETE", path).status_code == 204
+    assert tenant.json("DELETE", path).status_code == 404
+
+
+def test_what_was_read_can_be_written_back(tenant: Tenant) -> None:
+    before = tenant.json("GET", _RECORDS + "/ST-00001")
+    assert tenant.json("PUT", _RECORDS + "/ST-00001", before.json()).status_code == 200
+    assert tenant.json("POST", _RECORDS, before.json()).status_code == 200
+    assert tenant.json("GET", _RECORDS + "/ST-00001").headers["ETag"] == before.headers["ETag"]
+
+
+def test_the_modules_have_rights_of_their_own(tenants: Any, tenant: Tenant) -> None:
+    key = tenants.user(tenant.licence, "reader", rights={"custom-data": "r"}).api_key
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    assert tenant.call("GET", _RECORDS, headers=headers).status_code == 200
+    for method, path in (("PUT", _RECORDS + "/A"), ("GET", _V4), ("POST", _V5)):
+        refused = tenant.call(method, path, content="{}", headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (403, "right.missing")
