@@ -67,3 +67,19 @@ def test_an_entity_of_ones_own_licence_may_be_forbidden(tenant: Tenant, limited_
 
     assert answer.status_code == 403
     assert answer.json()["code"] == "entity.forbidden"
+
+
+def test_a_table_of_another_licence_cannot_be_referred_to_or_listened_to(tenant: Tenant, victim: Tenant) -> None:
+    before = victim.state()
+    profiles = victim.json("GET", "/v4/entity/hotels/table").json()["profileTableNames"][0]["id"]
+    records = victim.json("GET", "/v4/entity/hotels/customTable").json()["customTables"][0]["id"]
+    for type_, table_id, attribute in (("PROFILE_TABLE", profiles, "cardNumber"), ("CUSTOM_TABLE", records, "stayRef")):
+        reference = {"tableType": type_, "tableId": table_id, "attribute": attribute}
+        key = {"name": "k", "attribute": "x", "reference": reference, "onDelete": "CASCADE"}
+        body = {"name": "T", "attributes": [{"name": "x", "valueType": "STRING"}], "foreignKeys": [key]}
+        refused = tenant.json("POST", "/v5/entities/hotels/custom-tables", body)
+        assert (refused.status_code, refused.json()["code"]) == (400, "table.unknown")
+        hook = {"on": type_, "onElementId": table_id, "eventType": "CREATE", "targetUrl": "https://8.8.8.8/x"}
+        refused = tenant.json("POST", "/v4/entity/hotels/webhookSubscription", hook)
+        assert (refused.status_code, refused.json()["code"]) == (400, "table.unknown")
+    assert victim.state() == before

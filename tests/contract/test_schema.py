@@ -4,7 +4,6 @@ The suite makes a few dozen requests per call; `make hostile` makes more.
 """
 
 import os
-import re
 from typing import Any
 
 import httpx
@@ -18,10 +17,10 @@ from schemathesis.specs.openapi import checks
 
 from tabellion.platform.http import openapi
 from tabellion.server.calls import CALLS
+from tests.support.tenant import places
 from tests.support.tenants import Tenants
 
 EXAMPLES = int(os.environ.get("TABELLION_SCHEMA_EXAMPLES", "10"))
-PLACES = {"e": "hotels", "t": "Guests", "p": "emailAddress=ann@example.com", "s": "Newsletter", "w": "1"}
 CHECKS: list[CheckFunction] = [
     schemathesis.checks.not_a_server_error,
     checks.status_code_conformance,
@@ -51,10 +50,10 @@ def test_every_answer_is_one_that_the_document_announces(
     tenant = tenants.create(client)
     headers = {"Authorization": f"Bearer {tenant.api_key}", "Accept": accept}
     # What a call does with other addresses is tested with hostile ones; an empty segment is another call.
-    places = {name: PLACES.get(name, "1") for name in re.findall(r"{(\w+)}", operation.path)}
+    good = places(operation.path)
 
     @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
-    @given(case=operation.as_strategy(mode, path_parameters=places or None, media_type=media_type))
+    @given(case=operation.as_strategy(mode, path_parameters=good or None, media_type=media_type))
     def one(case: Any) -> None:
         try:
             case.call_and_validate(str(client.base_url), headers=headers, checks=CHECKS)

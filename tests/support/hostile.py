@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from tabellion.platform.http.call import Call
 from tests.support.formats import as_xml
+from tests.support.tenant import places
 
 TEXTS = (
     "",
@@ -233,20 +234,19 @@ class Attack(NamedTuple):
     headers: dict[str, str]
 
 
-def attacks(calls: tuple[Call, ...], places: dict[str, str], seed: int) -> Iterator[Attack]:
-    """Requests without end; `places` are good values of the placeholders."""
+def attacks(calls: tuple[Call, ...], seed: int) -> Iterator[Attack]:
+    """Requests without end."""
     dice = random.Random(seed)
     while True:
         call = dice.choice(calls)
-        yield Attack(call, _path(dice, call, places), *_content(dice, call))
+        yield Attack(call, _path(dice, call), *_content(dice, call))
 
 
-def _path(dice: random.Random, call: Call, places: dict[str, str]) -> str:
+def _path(dice: random.Random, call: Call) -> str:
     path = call.path
-    for name, value in places.items():
-        if "{" + name + "}" in path:
-            bad = dice.random() < 0.15
-            path = path.replace("{" + name + "}", dice.choice([*SEGMENTS, quote(dice.choice(TEXTS))]) if bad else value)
+    for name, value in places(call.path).items():
+        bad = dice.random() < 0.15
+        path = path.replace("{" + name + "}", dice.choice([*SEGMENTS, quote(dice.choice(TEXTS))]) if bad else value)
     if dice.random() < 0.1:
         path += dice.choice(["/", "//", "%20", "/..", "/x", ";a=b", "?", "#", "%"])
     query: list[str] = []

@@ -56,6 +56,25 @@ STAY = {"key": {"stayRef": "ST-00001"}, "attributes": {"state": "OPEN", "price":
 ANN = {"key": {"emailAddress": "ann@example.com"}, "attributes": {"lastName": "Vos", "birthDate": "1984-05-12"}}
 
 
+_PLACES = {
+    "e": "hotels",
+    "p": "emailAddress=ann@example.com",
+    "r": "ST-00001",
+    "s": "Newsletter",
+    "w": "1",
+    "i": "1000001",
+    "id": "1",
+    "day": "2027-03-01",
+}
+
+
+def places(path: str) -> dict[str, str]:
+    """Good values of the placeholders of a call's path, in a tenant as it was made."""
+    custom = "/customTable/" in path or "/custom-tables/" in path
+    found = _PLACES | {"t": "Stays" if custom else "Guests"}
+    return {name: value for name, value in found.items() if "{" + name + "}" in path}
+
+
 class Tenant:
     """`state()` is a digest of everything that calls may change, for tests that nothing changed."""
 
