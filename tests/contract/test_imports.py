@@ -266,3 +266,56 @@ def test_changes_are_told_as_single_calls_tell_them(imports: Imports, tenant: Te
         ("UPDATED_SUBSCRIPTION", "ann@example.com"),
         ("UPDATED_SUBSCRIPTION", "bob@example.com"),
     ]
+
+
+def record(tenant: Tenant, reference: str) -> dict[str, Any]:
+    answer = tenant.json("GET", f"/v5/entities/hotels/custom-tables/Stays/records/{reference}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()["attributes"]
+
+
+def test_an_import_into_a_custom_table(imports: Imports, tenant: Tenant) -> None:
+    rows = "ST-00001,50.5,PAID\nST-2,1,OPEN\nST-3,1,LATER\n,2,OPEN\nST-2,3,PAID\n"
+    result = imports.do(
+        f"stayRef,price,state\n{rows}", {"generateResultFile": True}, path="/v4/entity/hotels/customTable/Stays"
+    )
+
+    assert (result["rowsUpdated"], result["rowsCreated"], result["rowsInError"]) == (2, 1, 2)
+    told = [(row["lineNumber"], row["errorCode"], row["errorColumn"]) for row in imports.errors(result["id"])]
+    assert told == [("4", "attribute.value", "state"), ("5", "attribute.mandatory", "stayRef")]
+    stay = record(tenant, "ST-00001")
+    assert (stay["price"], stay["state"], stay["breakfast"]) == (50.5, "PAID", False)
+    assert record(tenant, "ST-2")["price"] == 3
+
+
+def test_foreign_keys_and_composite_keys_of_an_import(imports: Imports, tenant: Tenant) -> None:
+    table = {
+        "name": "Nights",
+        "type": "INTERACTIONS",
+        "compositeKey": ["stay", "night"],
+        "attributes": [
+            {"name": "stay", "valueType": "STRING", "mandatory": True},
+            {"name": "night", "valueType": "INTEGER", "mandatory": True},
+            {"name": "room", "valueType": "STRING"},
+        ],
+        "foreignKeys": [
+            {
+                "name": "ofStay",
+                "attribute": "stay",
+                "reference": {"tableType": "CUSTOM_TABLE", "tableId": "Stays", "attribute": "stayRef"},
+                "onDelete": "CASCADE",
+            }
+        ],
+    }
+    made = tenant.json("POST", "/v5/entities/hotels/custom-tables", table)
+    assert made.status_code == 201, made.text
+    path = "/v4/entity/hotels/customTable/Nights"
+
+    first = imports.do("stay,night,room\nST-00001,1,12\nST-00001,2,12\nST-9,1,12\nST-00001,1,14\n", path=path)
+    again = imports.do("stay,night,room\nST-00001,1,14\nST-00001,2,13\nST-00001,3,1\n", path=path)
+
+    assert (first["rowsCreated"], first["rowsUpdated"], first["rowsInError"]) == (2, 1, 1)
+    assert [(r["lineNumber"], r["errorCode"], r["errorColumn"]) for r in imports.errors(first["id"])] == [
+        ("4", "attribute.value", "stay")
+    ]
+    assert (again["rowsCreated"], again["rowsUpdated"], again["rowsUnchanged"]) == (1, 1, 1)

@@ -65,10 +65,10 @@ class Imports:
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, work()).result()
 
-    def do(self, file: bytes | str, parameters: Any = None, **fields: str) -> dict[str, Any]:
+    def do(self, file: bytes | str, parameters: Any = None, *, path: str = TABLE, **fields: str) -> dict[str, Any]:
         """An import to its end; its result."""
         content = file.encode() if isinstance(file, str) else file
-        answer = self.send(content, parameters, **fields)
+        answer = self.send(content, parameters, path=path, **fields)
         assert answer.status_code == 201, answer.text
         job_id = answer.json()["id"]
         self.run(job_id)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
-from psycopg.errors import UniqueViolation
+from psycopg.errors import IntegrityError
 
 from tabellion.features.bulk.imports import merge
 from tabellion.features.bulk.imports.checking import Checked
@@ -12,7 +12,7 @@ from tabellion.features.bulk.imports.columns import Plan
 from tabellion.features.bulk.imports.merge import MergeSql
 from tabellion.features.bulk.imports.model import Counters, Fault, Outcome, Rejected
 from tabellion.features.bulk.imports.rows import Block
-from tabellion.features.tables import ProfileTable
+from tabellion.features.tables import Table
 
 Database = AsyncConnection[tuple[Any, ...]]
 
@@ -32,9 +32,7 @@ class Applied(NamedTuple):
 class Applier:
     """Applies blocks of one file to one version of a table, on one connection."""
 
-    def __init__(
-        self, db: Database, table: ProfileTable, plan: Plan, sql: MergeSql, *, user_id: int | None, source: str
-    ) -> None:
+    def __init__(self, db: Database, table: Table, plan: Plan, sql: MergeSql, *, user_id: int | None, source: str) -> None:
         self._db = db
         self._table = table
         self._plan = plan
@@ -92,7 +90,7 @@ class Applier:
         try:
             async with self._db.transaction():
                 return (await self._rows(self._sql.insert_all, {**self._fixed, "now": now}))[0][0]
-        except UniqueViolation:
+        except IntegrityError:
             self._all_new = False
             return None
 
@@ -126,14 +124,16 @@ class Applier:
         subject = column.subject if column else ""
         if which < merge.ABSENT_COLUMN:
             number = merge.ABSENT_COLUMN - which
-            name = next(a.name for a in self._table.definition.attributes if a.number == number)
+            name = next(a.name for a in self._table.attributes if a.number == number)
             subject = f"attribute '{name}'"
+        row = self._table.kind.row
         messages = {
-            merge.EXISTS: "the profile exists already, and the mode is CREATE_ONLY",
-            merge.ABSENT: "the profile does not exist, and the mode is UPDATE_ONLY",
-            merge.MANDATORY: f"{subject} is mandatory: a new profile needs it",
-            merge.AMBIGUOUS: "the unique attributes of the row belong to different profiles",
-            merge.TAKEN: f"another profile owns this value of {subject}",
+            merge.EXISTS: f"the {row} exists already, and the mode is CREATE_ONLY",
+            merge.ABSENT: f"the {row} does not exist, and the mode is UPDATE_ONLY",
+            merge.MANDATORY: f"{subject} is mandatory: a new {row} needs it",
+            merge.AMBIGUOUS: f"the unique attributes of the row belong to different {self._table.kind.rows}",
+            merge.TAKEN: f"another {row} owns this value of {subject}",
+            merge.DANGLING: f"{subject} refers to nothing that exists",
         }
         return Fault(code, header, messages[code])
 

@@ -11,7 +11,7 @@ from tabellion.features.bulk.imports.copying import copy_text
 from tabellion.features.bulk.imports.model import Fault, Order, Rejected
 from tabellion.features.bulk.imports.plain import test_of
 from tabellion.features.bulk.imports.rows import Block
-from tabellion.features.tables import BadValue, ProfileTable
+from tabellion.features.tables import BadValue, Table
 
 LINE, ROUND = "line", "round"
 
@@ -34,11 +34,11 @@ class Checked(NamedTuple):
 class Checker:
     """Checks blocks of one file."""
 
-    def __init__(self, table: ProfileTable, plan: Plan, order: Order) -> None:
+    def __init__(self, table: Table, plan: Plan, order: Order) -> None:
         self._plan = plan
         self._order = order
         given = {column.attribute.number: column.name for column in plan.columns if column.attribute is not None}
-        wanted = [attribute.number for attribute in table.definition.attributes if attribute.mandatory]
+        wanted = [attribute.number for attribute in table.attributes if attribute.mandatory]
         self._has_all_mandatory = all(number in given for number in wanted)
         self._mandatory = [given[number] for number in wanted if number in given]
         self._tests = {column.name: test_of(column) for column in plan.columns}
@@ -73,11 +73,11 @@ class Checker:
             odd = cells.filter(~(plain | empty))
         if len(odd):
             cells = self._parse(column, cells, odd, faults)
-        if column is self._plan.key or self._must_have(column):
+        if column in self._plan.key or self._must_have(column):
             for index in (cells.is_null() | (cells == "")).arg_true().to_list():
                 if not any(fault.column == column.header for fault in faults.get(index, ())):
                     message = f"{column.subject} identifies the row: it cannot be empty"
-                    if column is not self._plan.key:
+                    if column not in self._plan.key:
                         message = f"{column.subject} is mandatory: it cannot be null"
                     faults[index].append(Fault("attribute.mandatory", column.header, message))
         return cells.replace("", None)
@@ -109,6 +109,8 @@ def _rounds(frame: pl.DataFrame, plan: Plan) -> pl.Series:
     """The round of each row: after all earlier rows with which it shares a unique value."""
     rounds = pl.Series(ROUND, [0], dtype=pl.Int32).new_from_index(0, frame.height)
     keys = [_comparable(column, frame[column.name]) for column in plan.unique]
+    if len(plan.key) > 1:
+        keys.append(frame.select(pl.concat_str(*(column.name for column in plan.key), separator="\x00")).to_series())
     shared = pl.Series([False], dtype=pl.Boolean).new_from_index(0, frame.height)
     for key in keys:
         shared |= key.is_duplicated() & key.is_not_null()

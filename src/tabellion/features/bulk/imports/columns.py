@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tabellion.features.bulk.imports.model import JobError, Order
+from tabellion.features.customdata import CustomTable
 from tabellion.features.profiles import membership
 from tabellion.features.tables import (
     Attribute,
     BadValue,
-    ProfileTable,
     Segmentation,
     Subscription,
+    Table,
     column_cast,
     parse_flag,
     parse_value,
@@ -42,10 +43,10 @@ class Column(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The columns in use, and the one that alone identifies (None: all unique attributes do)."""
+    """The columns in use, and those that alone, together, identify a row (none: all unique attributes do)."""
 
     columns: tuple[Column, ...]
-    key: Column | None
+    key: tuple[Column, ...]
 
     @property
     def unique(self) -> tuple[Column, ...]:
@@ -53,7 +54,7 @@ class Plan(NamedTuple):
         return tuple(c for c in self.columns if c.attribute is not None and c.attribute.unique)
 
 
-def plan(table: ProfileTable, headers: Sequence[str], order: Order, zone: Any) -> Plan:
+def plan(table: Table, headers: Sequence[str], order: Order, zone: Any) -> Plan:
     """Find a use for each column. Raises `JobError` (import.mapping, import.keyColumn)."""
     places = {header.lower(): index for index, header in enumerate(headers)}
     columns: list[Column] = []
@@ -71,7 +72,7 @@ def plan(table: ProfileTable, headers: Sequence[str], order: Order, zone: Any) -
         columns.append(column)
     if not columns:
         raise JobError("import.mapping", "no column of the file is for an attribute of the table")
-    return Plan(tuple(columns), _key(columns, order))
+    return Plan(tuple(columns), _key(table, columns, order))
 
 
 def _wanted(headers: Sequence[str], order: Order) -> list[tuple[str, str]]:
@@ -80,19 +81,26 @@ def _wanted(headers: Sequence[str], order: Order) -> list[tuple[str, str]]:
     return [(entry.header_column, entry.attribute_name) for entry in order.mapping]
 
 
-def _key(columns: Sequence[Column], order: Order) -> Column | None:
+def _key(table: Table, columns: Sequence[Column], order: Order) -> tuple[Column, ...]:
     if order.key_column is None:
-        return None
+        return _own_key(table, columns)
     wanted = order.key_column.lower()
     found = next((column for column in columns if column.header.lower() == wanted), None)
     if found is None:
         raise JobError("import.keyColumn", f"the file has no column '{order.key_column[:100]}' to be the key")
     if found.attribute is None or not found.attribute.unique:
         raise JobError("import.keyColumn", f"the key '{found.header}' is not for a unique attribute")
-    return found
+    return (found,)
 
 
-def _column(table: ProfileTable, index: int, header: str, name: str, zone: Any) -> Column:
+def _own_key(table: Table, columns: Sequence[Column]) -> tuple[Column, ...]:
+    """The key that a custom table has, where the file has all of it."""
+    wanted = table.key if isinstance(table, CustomTable) else ()
+    given = {column.attribute.number: column for column in columns if column.attribute is not None}
+    return tuple(given[a.number] for a in wanted) if all(a.number in given for a in wanted) else ()
+
+
+def _column(table: Table, index: int, header: str, name: str, zone: Any) -> Column:
     lower = name.lower()
     if lower.startswith(_SUBSCRIPTIONS):
         subscription = table.subscriptions_by_name.get(lower.removeprefix(_SUBSCRIPTIONS))

@@ -4,16 +4,21 @@ from typing import Any
 
 from tabellion.features.bulk.imports import reports, service, wire
 from tabellion.features.bulk.imports.model import Order
+from tabellion.features.customdata import CUSTOM_TABLE
 from tabellion.features.tables import ENTITY, TABLE
 from tabellion.kit.problem import invalid
 from tabellion.platform.http.call import Answer, Call, Form, Incoming, Method, Parameter
 
 _CATEGORY, _MODULE = "mass-imports", "bulk"
-_TABLE = "/v4/entity/{e}/table/{t}/import"
 _ONE = "/v4/entity/{e}/import/{i}"
 _I = Parameter("i", "id of the import", "1000042")
 _FILE, _PARAMETERS = "inputFile", "parameters"
-_CREATIONS: tuple[tuple[str, Method], ...] = (("imports.v4.create", "POST"), ("imports.v4.createByPut", "PUT"))
+_CREATIONS: tuple[tuple[str, Method, str, Parameter], ...] = (
+    ("imports.v4.create", "POST", "table", TABLE),
+    ("imports.v4.createByPut", "PUT", "table", TABLE),
+    ("imports.v4.createRecords", "POST", "customTable", CUSTOM_TABLE),
+    ("imports.v4.createRecordsByPut", "PUT", "customTable", CUSTOM_TABLE),
+)
 _DESCRIPTION = (
     "A CSV file, as it is or zipped, as the form's `inputFile`; what to do with it in the part `parameters` (JSON), or in "
     "the fields `format`, `charset`, `mode` and `headerKeyColumn`. The first line names the columns: attributes, "
@@ -106,13 +111,13 @@ CALLS = (
         Call(
             id=id_,
             method=method,
-            path=_TABLE,
+            path=f"/v4/entity/{{e}}/{segment}/{{t}}/import",
             category=_CATEGORY,
             module=_MODULE,
-            summary="Import a file into a profile table",
+            summary="Import a file into a profile table" if parameter is TABLE else "Import a file into a custom table",
             description=_DESCRIPTION,
             handler=create,
-            parameters=(ENTITY, TABLE),
+            parameters=(ENTITY, parameter),
             statuses={201: "The import is queued."},
             form=Form(_FILE, _PARAMETERS, wire.Parameters),
             body_example=_ORDER,
@@ -120,7 +125,7 @@ CALLS = (
             answer_root="import",
             answer_example=_ID,
         )
-        for id_, method in _CREATIONS
+        for id_, method, segment, parameter in _CREATIONS
     ),
     Call(
         id="imports.v4.status",

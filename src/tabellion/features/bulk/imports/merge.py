@@ -10,13 +10,14 @@ from functools import cached_property
 
 from tabellion.features.bulk.imports.columns import Column, Plan
 from tabellion.features.bulk.imports.model import EmptyCells, Mode, Order
+from tabellion.features.customdata import CustomTable
 from tabellion.features.profiles import of_write
-from tabellion.features.tables import Attribute, ProfileTable, Subscription, is_email
+from tabellion.features.tables import Attribute, Subscription, Table, is_email
 from tabellion.platform import outbox
 
 STAGE, FOUND = "import_stage", "import_found"
 EXISTS, ABSENT, MANDATORY = "row.exists", "row.absent", "attribute.mandatory"
-AMBIGUOUS, TAKEN = "attribute.ambiguous", "attribute.notUnique"
+AMBIGUOUS, TAKEN, DANGLING = "attribute.ambiguous", "attribute.notUnique", "attribute.value"
 # What forbids a row is told with the place of its column in the plan, or with one of these.
 NO_COLUMN, ABSENT_COLUMN = -1, -2
 
@@ -27,7 +28,7 @@ class MergeSql:
     `listened`: the types of events that somebody listens to; they are told of as single calls tell of them.
     """
 
-    def __init__(self, table: ProfileTable, plan: Plan, order: Order, listened: frozenset[str] = outbox.NOBODY) -> None:
+    def __init__(self, table: Table, plan: Plan, order: Order, listened: frozenset[str] = outbox.NOBODY) -> None:
         self._told = of_write(table, [column.name for column in plan.columns], (), listened)
         self._table = table
         self._plan = plan
@@ -60,8 +61,10 @@ class MergeSql:
         ids = [f"u{columns.index(c):d}" for c in unique]
         lookups = "".join(f", ({self._lookup(c)}) AS {name}" for c, name in zip(unique, ids, strict=True))
         key = self._plan.key
-        if key is not None:
-            own = f"u{columns.index(key):d}"
+        if key:
+            own = f"u{columns.index(key[0]):d}" if len(key) == 1 else "k"
+            if len(key) > 1:
+                lookups += f", ({self._lookup(*key)}) AS k"
             target = own
             others = [name for name in ids if name != own]
             taken = [(f"{name} IS DISTINCT FROM {own} AND {name} IS NOT NULL", TAKEN, int(name[1:])) for name in others]
@@ -70,7 +73,7 @@ class MergeSql:
             taken = (
                 [(f"least({', '.join(ids)}) <> greatest({', '.join(ids)})", AMBIGUOUS, NO_COLUMN)] if len(ids) > 1 else []
             )
-        tests = [*taken, *self._forbidden(target)]
+        tests = [*taken, *self._forbidden(target), *self._dangling()]
         code = "".join(f" WHEN {test} THEN '{code}'" for test, code, _ in tests)
         which = "".join(f" WHEN {test} THEN {place:d}" for test, _, place in tests)
         codes = f"CASE{code} END, CASE{which} END" if tests else "NULL::text, NULL::integer"
@@ -87,18 +90,35 @@ class MergeSql:
         if self._order.mode == Mode.UPDATE_ONLY:
             tests.append((f"{target} IS NULL", ABSENT, NO_COLUMN))
         given = {c.attribute.number: (i, c) for i, c in enumerate(columns) if c.attribute is not None}
-        for attribute in self._table.definition.attributes:
+        for attribute in self._table.attributes:
             if attribute.mandatory:
                 place, column = given.get(attribute.number, (ABSENT_COLUMN - attribute.number, None))
                 empty = "true" if column is None else f"r.{column.name} IS NULL"
                 tests.append((f"{target} IS NULL AND {empty}", MANDATORY, place))
         return tests
 
-    def _lookup(self, column: Column) -> str:
-        attribute = column.attribute
-        if attribute is not None and is_email(attribute):
-            return f"SELECT t.id FROM {self.relation} t WHERE lower(t.{column.name}) = lower(s.{column.name})"
-        return f"SELECT t.id FROM {self.relation} t WHERE t.{column.name} = s.{column.name}"
+    def _dangling(self) -> list[tuple[str, str, int]]:
+        """Foreign keys to what is not there; a table that refers to itself is left to the database, for a row may refer to
+        another one of its block.
+        """
+        references = self._table.definition.foreign_keys if isinstance(self._table, CustomTable) else ()
+        given = {c.attribute.number: (i, c) for i, c in enumerate(self._plan.columns) if c.attribute is not None}
+        tests: list[tuple[str, str, int]] = []
+        for reference in references:
+            if reference.number in given and reference.relation != self._table.relation:
+                place, column = given[reference.number]
+                target = f"{self._table.schema}.{reference.relation} f WHERE f.{reference.column} = r.{column.name}"
+                test = f"r.{column.name} IS NOT NULL AND NOT EXISTS (SELECT FROM {target})"
+                tests.append((test, DANGLING, place))
+        return tests
+
+    def _lookup(self, *key: Column) -> str:
+        tests: list[str] = []
+        for column in key:
+            attribute, mine, theirs = column.attribute, f"s.{column.name}", f"t.{column.name}"
+            folded = attribute is not None and is_email(attribute)
+            tests.append(f"lower({theirs}) = lower({mine})" if folded else f"{theirs} = {mine}")
+        return f"SELECT t.id FROM {self.relation} t WHERE {' AND '.join(tests)}"
 
     defer = (
         f"WITH again AS (DELETE FROM {FOUND} f USING ("

@@ -18,7 +18,7 @@ class Mode(StrEnum):
 
 
 class EmptyCells(StrEnum):
-    """What an empty cell means for a row that exists: nothing, or null."""
+    """What an empty cell means for a row that is there: nothing, or null."""
 
     KEEP = "KEEP"
     CLEAR = "CLEAR"
@@ -95,6 +95,7 @@ class Job(msgspec.Struct, frozen=True):
     id: int
     licence_id: int
     entity_id: int
+    table_kind: str
     table_id: int
     user_id: int | None
     order: Order

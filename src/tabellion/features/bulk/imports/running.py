@@ -6,7 +6,7 @@ holds the job's lock: when a worker dies, its server process ends, and another o
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,8 @@ from tabellion.features.bulk.imports.columns import Plan, plan
 from tabellion.features.bulk.imports.merge import MergeSql
 from tabellion.features.bulk.imports.model import Fault, Job, JobError, Rejected, Status
 from tabellion.features.bulk.imports.rows import Block, Reader
-from tabellion.features.tables import ProfileTable, tables_of_licence
+from tabellion.features.customdata import CUSTOM_TABLES, custom_tables_of_licence
+from tabellion.features.tables import Table, tables_of_licence
 from tabellion.kit.problem import FieldError
 from tabellion.platform import outbox
 from tabellion.platform.database.pool import with_settings
@@ -100,7 +101,7 @@ class _Attempt:
     """The work itself; `table`, `plan` and what follows from them are made anew when the table's structure changes."""
 
     _catalogue_version: int
-    _table: ProfileTable
+    _table: Table
     _plan: Plan
     _checker: Checker
     _applier: Applier
@@ -129,7 +130,10 @@ class _Attempt:
     async def _prepare(self, headers: tuple[str, ...]) -> None:
         job = self._job
         found = await store.licence(self._db, job.licence_id)
-        tables = await tables_of_licence(self._db, job.licence_id, found[1]) if found else ()
+        tables: Sequence[Table] = ()
+        if found is not None:
+            load = custom_tables_of_licence if job.table_kind == CUSTOM_TABLES.subject else tables_of_licence
+            tables = await load(self._db, job.licence_id, found[1])
         table = next((table for table in tables if table.id == job.table_id), None)
         if found is None or table is None:
             raise JobError("table.unknown", "the table was deleted")
@@ -193,7 +197,7 @@ class _Attempt:
     async def _commit(self, block: Block, checked: Checked, position: int) -> None:
         job, wanted = self._job, self._job.order.result_file
         async with self._db.transaction():
-            if await store.catalogue_version(self._db, self._table.id) != self._catalogue_version:
+            if await store.catalogue_version(self._db, self._table.kind, self._table.id) != self._catalogue_version:
                 raise _OtherCatalogue
             applied = await self._applier.apply(block, checked, self._clock(), with_outcomes=wanted)
             await self._report(block, applied)

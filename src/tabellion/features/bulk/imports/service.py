@@ -10,8 +10,9 @@ from pathlib import Path
 from tabellion.features.bulk.imports import opening, reports, store
 from tabellion.features.bulk.imports.errors import FileUnknown, ImportUnknown, JobState
 from tabellion.features.bulk.imports.model import Job, Order, Status
+from tabellion.features.customdata import find_custom_table
 from tabellion.features.licences import resolve_entity
-from tabellion.features.tables import find_table
+from tabellion.features.tables import Table, find_table
 from tabellion.features.usage import count_bulk_call
 from tabellion.kit.problem import Problem
 from tabellion.platform import audit, files, jobs
@@ -28,16 +29,17 @@ async def accept(call: Incoming, uploaded: Path, order: Callable[[], Order]) -> 
 
     Raises `TableUnknown`, what `order` raises, and `TooManyBulkCalls`.
     """
-    table = await find_table(call, call.path["e"], call.path["t"])
+    find = find_custom_table if "/customTable/" in call.call.path else find_table
+    table: Table = await find(call, call.path["e"], call.path["t"])
     wanted = order()
     folder = new_folder()
     place = keep(uploaded, folder)
     try:
         async with call.db.transaction():
-            await count_bulk_call(call.db, call.caller, str(table.id), call.now)
+            await count_bulk_call(call.db, call.caller, table.public_id, call.now)
             job_id = await store.insert(call.db, table, wanted, folder, call.now, user_id=call.caller.user_id)
             # Imports into one table run one after the other: in the order in which they were accepted.
-            await jobs.defer(call.db, TASK, lock=f"import/{table.id}", job_id=job_id)
+            await jobs.defer(call.db, TASK, lock=f"import/{table.label}", job_id=job_id)
             await audit.record(call.db, call, f"import/{job_id}")
     except Problem:
         # After any other error nobody knows whether the job is there; what has no job is swept up a day later.

@@ -5,31 +5,32 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 
 from tabellion.features.bulk.imports.model import ENDED, Counters, Job, Order, Status
-from tabellion.features.tables import ProfileTable
+from tabellion.features.tables import Kind, Table
 from tabellion.kit.problem import FieldError
 
 Database = AsyncConnection[tuple[Any, ...]]
 # The first key of the advisory locks: "impo" in ASCII. A job's number is the second.
 _LOCK = 0x696D706F
 _COLUMNS = (
-    'id, licence_id, entity_id, table_id, user_id, "order"::text, folder, status, attempt, line, bytes_read, bytes, '
+    'id, licence_id, entity_id, table_kind, table_id, user_id, "order"::text, folder, status, attempt, line, '
+    "bytes_read, bytes, "
     "rows_created, rows_updated, rows_unchanged, rows_in_error, errors::text, created_at, started_at, ended_at"
 )
 _order = msgspec.json.Decoder(Order).decode
 _errors = msgspec.json.Decoder(tuple[FieldError, ...]).decode
 
 
-async def insert(
-    db: Database, table: ProfileTable, order: Order, folder: str, now: datetime, *, user_id: int | None = None
-) -> int:
+async def insert(db: Database, table: Table, order: Order, folder: str, now: datetime, *, user_id: int | None = None) -> int:
     """Enter a job for a table; its number rises from about a million."""
+    where = (table.licence_id, table.entity_id, table.kind.subject, table.id)
     cursor = await db.execute(
-        'INSERT INTO tabellion.import_job (licence_id, entity_id, table_id, user_id, "order", folder, created_at) '
-        "VALUES (%s, %s, %s, %s, %s::jsonb, %s, %s) RETURNING id",
-        (table.licence_id, table.entity_id, table.id, user_id, msgspec.json.encode(order).decode(), folder, now),
+        "INSERT INTO tabellion.import_job "
+        '(licence_id, entity_id, table_kind, table_id, user_id, "order", folder, created_at) '
+        "VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s, %s) RETURNING id",
+        (*where, user_id, msgspec.json.encode(order).decode(), folder, now),
     )
     row = await cursor.fetchone()
     assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
@@ -141,13 +142,13 @@ async def drop_parts(db: Database, job_id: int) -> None:
     await db.execute("DELETE FROM tabellion.import_part WHERE job_id = %s", (job_id,))
 
 
-async def catalogue_version(db: Database, table_id: int) -> int | None:
+async def catalogue_version(db: Database, kind: Kind, table_id: int) -> int | None:
     """The version of the licence's catalogue; the table's structure stays until the transaction ends. None: it is gone."""
-    cursor = await db.execute(
-        "SELECT l.catalogue_version FROM tabellion.profile_table t JOIN tabellion.licence l ON l.id = t.licence_id "
-        "WHERE t.id = %s FOR SHARE OF t",
-        (table_id,),
+    query = sql.SQL(
+        "SELECT l.catalogue_version FROM tabellion.{} t JOIN tabellion.licence l ON l.id = t.licence_id "
+        "WHERE t.id = %s FOR SHARE OF t"
     )
+    cursor = await db.execute(query.format(sql.Identifier(kind.catalogue)), (table_id,))
     row = await cursor.fetchone()
     return None if row is None else row[0]
 
@@ -172,5 +173,5 @@ async def folders(db: Database) -> set[str]:
 
 
 def _job(row: tuple[Any, ...]) -> Job:
-    values: list[Any] = [*row[:5], _order(row[5]), *row[6:12], Counters(*row[12:16]), _errors(row[16]), *row[17:]]
+    values: list[Any] = [*row[:6], _order(row[6]), *row[7:13], Counters(*row[13:17]), _errors(row[17]), *row[18:]]
     return Job(*values)

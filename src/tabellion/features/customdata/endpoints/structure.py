@@ -1,12 +1,12 @@
 """The structure calls of custom tables: v4 reads, v5 reads, creates, changes and deletes (contract, section 13)."""
 
 from tabellion.features.customdata.endpoints import examples
+from tabellion.features.customdata.parameters import CUSTOM_TABLE
 from tabellion.features.customdata.service.structure import custom_tables, targets
 from tabellion.features.customdata.wire import structure as wire
 from tabellion.features.tables import ENTITY, structure_etag
-from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
+from tabellion.platform.http.call import Answer, Call, Incoming
 
-CUSTOM_TABLE = Parameter("t", "name or id (UUID) of the custom table", "Stays")
 _V4 = "/v4/entity/{e}/customTable"
 _V5 = "/v5/entities/{e}/custom-tables"
 _CATEGORY, _MODULE = "custom-table-structure", "structure"

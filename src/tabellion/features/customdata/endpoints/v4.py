@@ -1,8 +1,8 @@
 """The v4 calls on records (contract, section 14): JSON and XML, attributes as a list of names and values."""
 
 from tabellion.features.customdata.endpoints import examples
-from tabellion.features.customdata.endpoints.structure import CUSTOM_TABLE
 from tabellion.features.customdata.model import CustomTable
+from tabellion.features.customdata.parameters import CUSTOM_TABLE
 from tabellion.features.customdata.service import records as service
 from tabellion.features.customdata.wire import records as wire
 from tabellion.features.profiles import row_etag

@@ -1,9 +1,9 @@
 """The v5 calls on records, like those on profiles: JSON, attributes as one flat object."""
 
 from tabellion.features.customdata.endpoints import examples
-from tabellion.features.customdata.endpoints.structure import CUSTOM_TABLE
 from tabellion.features.customdata.endpoints.v4 import RECORD
 from tabellion.features.customdata.model import CustomTable
+from tabellion.features.customdata.parameters import CUSTOM_TABLE
 from tabellion.features.customdata.service import records as service
 from tabellion.features.customdata.wire import records as wire
 from tabellion.features.profiles import Reader, Written, row_etag
