@@ -13,6 +13,7 @@ from tabellion.features import licences as use
 from tabellion.kit.clock import utc_now
 from tests.support.api import Api
 from tests.support.imports import TABLE, Imports, zipped
+from tests.support.serving import run, run_json
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
 
@@ -319,3 +320,36 @@ def test_foreign_keys_and_composite_keys_of_an_import(imports: Imports, tenant: 
         ("4", "attribute.value", "stay")
     ]
     assert (again["rowsCreated"], again["rowsUpdated"], again["rowsUnchanged"]) == (1, 1, 1)
+
+
+def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tmp_path: Path) -> None:
+    where = {"TABELLION_DATABASE_URL": imports.url, "TABELLION_DATA_DIR": str(imports.spool.parent)}
+    (tmp_path / "good.csv").write_text(GOOD)
+    (tmp_path / "bad.csv").write_text(GOOD + "no address,Dan,,\n")
+    options = ("--licence", tenant.licence, "--table", "guests")
+
+    done = run_json("import", "good.csv", *options, cwd=tmp_path, **where)
+    failed = run("import", "bad.csv", *options, "--mode", "UPDATE_ONLY", cwd=tmp_path, **where)
+    listed = run_json("jobs", "list", "--licence", tenant.licence, cwd=tmp_path, **where)
+    again = run("jobs", "resume", str(done["id"]), cwd=tmp_path, **where)
+    nothing = run("import", "good.csv", "--licence", tenant.licence, "--table", "Nope", cwd=tmp_path, **where)
+
+    assert (done["status"], done["rowsCreated"]) == ("DONE", 2)
+    assert profile(tenant, "emailAddress=bob@example.com")["attributes"]["points"] == 7
+    assert failed.returncode == 1
+    assert "DONE_WITH_ERRORS" in failed.stdout
+    assert [(job["status"], job["rowsInError"]) for job in listed] == [("DONE_WITH_ERRORS", 1), ("DONE", 0)]
+    assert run_json("jobs", "show", str(done["id"]), cwd=tmp_path, **where)["rowsRead"] == 2
+    assert again.stderr == f"tabellion: there is no import {done['id']} that has not ended\n"
+    assert nothing.stderr == "tabellion: the licence has no table 'Nope'\n"
+
+
+def test_the_command_line_goes_on_with_what_was_stopped(imports: Imports, tenant: Tenant, tmp_path: Path) -> None:
+    where = {"TABELLION_DATABASE_URL": imports.url, "TABELLION_DATA_DIR": str(imports.spool.parent)}
+    job_id = imports.send(GOOD.encode()).json()["id"]
+
+    assert run_json("jobs", "resume", str(job_id), cwd=tmp_path, **where)["rowsCreated"] == 2
+
+    other = imports.send(GOOD.encode()).json()["id"]
+    assert run("jobs", "cancel", str(other), cwd=tmp_path, **where).returncode == 0
+    assert imports.result(other)["status"] == "CANCELLED"

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tabellion import __version__
-from tabellion.cli import admin, demo, doctor
+from tabellion.cli import admin, bulk, demo, doctor
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
 from tabellion.cli.news import teller
 from tabellion.platform.http import json_codec, openapi
@@ -24,6 +24,8 @@ app.add_typer(admin.licence, name="licence")
 app.add_typer(admin.entity, name="entity")
 app.add_typer(admin.user, name="user")
 app.add_typer(admin.table, name="table")
+app.command("import")(bulk.import_file)
+app.add_typer(bulk.jobs, name="jobs")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 
