@@ -1,0 +1,51 @@
+"""When something runs by itself: a cron expression read on the clocks of a time zone."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from croniter import croniter
+from croniter.croniter import CroniterError
+
+_FIELDS = 5
+# Hashed and random minutes of other crons would differ from one reading to the next.
+_NOT_CRON = frozenset("HhRr@")
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """`cron`: minute, hour, day of month, month, day of week, as crontab(5) has them. `time_zone`: an IANA name."""
+
+    cron: str
+    time_zone: str
+
+    @classmethod
+    def parse(cls, cron: str, time_zone: str) -> "Schedule":
+        """A schedule that is good. Raises `ValueError` whose text says what is wrong with which of the two."""
+        try:
+            ZoneInfo(time_zone)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"the time zone '{time_zone[:60]}' is unknown: IANA names are meant, 'Europe/Paris'") from None
+        found = cls(cron.strip(), time_zone)
+        try:
+            found.next_after(datetime(2000, 1, 1, tzinfo=UTC))
+        except CroniterError as error:
+            raise ValueError(f"'{cron[:60]}' is no schedule that ever comes: {error}") from None
+        return found
+
+    def next_after(self, moment: datetime) -> datetime:
+        """The first time after an aware moment, in UTC.
+
+        A time that clocks skip in spring comes at the first moment after the gap; one that they show twice in autumn
+        comes once when the schedule names its hour, as crontab(5) promises.
+        """
+        fields = self.cron.split()
+        if len(fields) != _FIELDS or any(sign in field for field in fields[:2] for sign in _NOT_CRON):
+            raise CroniterError("five fields are expected: minute, hour, day of month, month, day of week")
+        local = moment.astimezone(ZoneInfo(self.time_zone))
+        times = croniter(self.cron, local)
+        found: datetime = times.get_next(datetime)
+        names_its_hour = fields[1].replace(",", "").isdigit()
+        while names_its_hour and found.fold and found.replace(tzinfo=None, fold=0) == local.replace(tzinfo=None, fold=0):
+            found = times.get_next(datetime)
+        return found.astimezone(UTC)

@@ -1,0 +1,59 @@
+"""Schedules: crontab(5) on the clocks of a time zone."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tabellion.kit.schedule import Schedule
+
+
+def _times(cron: str, zone: str, after: datetime, count: int) -> list[str]:
+    schedule, found = Schedule.parse(cron, zone), []
+    for _ in range(count):
+        after = schedule.next_after(after)
+        found.append(after.strftime("%Y-%m-%d %H:%M"))
+    return found
+
+
+def test_a_schedule_is_read_on_the_clocks_of_its_time_zone():
+    after = datetime(2027, 3, 1, tzinfo=UTC)
+    assert _times("0 3 * * *", "Europe/Paris", after, 2) == ["2027-03-01 02:00", "2027-03-02 02:00"]
+    assert _times("0 3 * * 1-5", "America/New_York", datetime(2027, 3, 5, 12, tzinfo=UTC), 2) == [
+        "2027-03-08 08:00",
+        "2027-03-09 08:00",
+    ]
+
+
+def test_a_time_that_clocks_skip_comes_right_after_the_gap():
+    after = datetime(2027, 3, 27, 12, tzinfo=UTC)
+    assert _times("30 2 * * *", "Europe/Paris", after, 2) == ["2027-03-28 01:00", "2027-03-29 00:30"]
+
+
+def test_a_time_that_clocks_show_twice_comes_once_a_day():
+    after = datetime(2027, 10, 30, 12, tzinfo=UTC)
+    assert _times("30 2 * * *", "Europe/Paris", after, 2) == ["2027-10-31 00:30", "2027-11-01 01:30"]
+
+
+def test_every_half_hour_does_not_stop_while_clocks_go_back():
+    after = datetime(2027, 10, 30, 23, 45, tzinfo=UTC)
+    assert _times("*/30 * * * *", "Europe/Paris", after, 4) == [
+        "2027-10-31 00:00",
+        "2027-10-31 00:30",
+        "2027-10-31 01:00",
+        "2027-10-31 01:30",
+    ]
+
+
+@pytest.mark.parametrize(
+    "cron",
+    ["", "* * * *", "* * * * * *", "61 * * * *", "0 0 31 2 *", "H 3 * * *", "@daily", "x", "0 3 * * *; x", "\x00" * 5],
+)
+def test_what_never_comes_is_no_schedule(cron):
+    with pytest.raises(ValueError, match="no schedule"):
+        Schedule.parse(cron, "UTC")
+
+
+@pytest.mark.parametrize("zone", ["", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "a\x00b"])
+def test_an_unknown_time_zone_is_named(zone):
+    with pytest.raises(ValueError, match="time zone"):
+        Schedule.parse("0 3 * * *", zone)
