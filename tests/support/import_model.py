@@ -15,6 +15,7 @@ class Model:
     """What is expected."""
 
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Choices that were replaced; present ones are in the profiles.
     consents: int = 0
     created: int = 0
     updated: int = 0
@@ -103,12 +104,11 @@ def _apply(model: Model, row: list[str]) -> None:
     if known is None:
         model.profiles[row[0].lower()] = given
         model.created += 1
-        model.consents += "Newsletter" in given
         return
     changes = {name for name, value in given.items() if known.get(name) != value}
     if changes:
         model.updated += 1
-        model.consents += "Newsletter" in changes
+        model.consents += "Newsletter" in changes and "Newsletter" in known
         known |= given
     else:
         model.unchanged += 1

@@ -155,14 +155,23 @@ class Twins:
         assert profiles.status == 200
         one, other = (
             self._database.execute(
-                f"SELECT dense_rank() OVER (ORDER BY profile_id), subscription, subscribed, source, way, collected_at "
+                f"SELECT dense_rank() OVER (ORDER BY profile_id), subscription, subscribed, source, details "
                 f"FROM {self._schema}.consent WHERE table_id = %s ORDER BY 1, moment, subscription",
                 (table,),
             ).fetchall()
             for table in self._ids
         )
         assert one == other
+        assert self._origins(self._ids[0]) == self._origins(self._ids[1])
         return profiles.body, one
+
+    def _origins(self, table: int) -> list[Any]:
+        """The profiles' present choices with where they come from, without the moments."""
+        rows = self._database.execute(f"SELECT to_jsonb(t) FROM {self._schema}.p{table} t ORDER BY id").fetchall()
+        return [
+            [(name, value) for name, value in sorted(row.items()) if name[0] == "s" and not re.fullmatch(r"s\d+_at", name)]
+            for (row,) in rows
+        ]
 
     def _call(self, i: int, method: str, path: str, accept: str, body: bytes = b"", content_type: str = "") -> Answer:
         address = path.replace("{t}", TABLES[i]).replace(KNOWN_ID, str(self._known[i]))

@@ -107,7 +107,8 @@ def _compare(database_url: str, licence: str, answered: dict[str, int]) -> None:
         ).fetchone()
         assert row is not None
         rows = db.execute(f"SELECT a1, id FROM l{row[0]}.p{row[1]} WHERE a1 LIKE 'w%%-%%'").fetchall()
-        consents = db.execute(f"SELECT profile_id, count(*) FROM l{row[0]}.consent GROUP BY 1").fetchall()
+        choices = db.execute(f"SELECT id, to_jsonb(t) FROM l{row[0]}.p{row[1]} t WHERE a1 LIKE 'w%%-%%'").fetchall()
+        replaced = db.execute(f"SELECT count(*) FROM l{row[0]}.consent").fetchone()
         audits = db.execute(
             "SELECT object, count(*) FROM tabellion.audit WHERE licence_id = %s AND object LIKE 'profile/%%' GROUP BY 1",
             (row[0],),
@@ -115,7 +116,10 @@ def _compare(database_url: str, licence: str, answered: dict[str, int]) -> None:
     found = dict(rows)
     assert len(found) == len(rows), "a profile exists twice"
     assert {email: found.get(email) for email in answered} == answered
-    per_profile = dict(consents)
-    assert all(per_profile[id_] == 1 for id_ in found.values()), "an effect was repeated or halved"
+    halved = [
+        id_ for id_, columns in choices if not any(value for name, value in columns.items() if name.endswith("_source"))
+    ]
+    assert not halved, "a profile lacks where its choice comes from"
+    assert replaced == (0,), "an effect was repeated"
     per_object = dict(audits)
     assert all(per_object[f"profile/{row[1]}/{id_}"] == 1 for id_ in found.values())

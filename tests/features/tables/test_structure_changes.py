@@ -210,6 +210,7 @@ async def test_a_deleted_table_leaves_nothing_behind(guests: Bench) -> None:
     table_id = (await guests.read())["id"]
     await guests.create({**TABLE, "name": "Other"})
     await guests.profile("a@example.com", subscriptions={"Newsletter": True})
+    await guests.profile("a@example.com", subscriptions={"Newsletter": False})
     consent = f"SELECT count(*) FROM l{guests.licence_id}.consent WHERE table_id = %s"
     assert await guests.row(consent, int(table_id)) == (1,)
 

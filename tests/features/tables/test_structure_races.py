@@ -54,8 +54,8 @@ async def test_concurrent_changes_follow_one_another_and_none_is_lost(guests: Be
         f"l{guests.licence_id}",
         guests.licence_id,
     )
-    # id, two moments, two subscriptions of three columns, two segmentations.
-    assert (version, columns) == (13, 3 + len(attributes) + 6 + 2)
+    # id, two moments, two subscriptions of four columns, two segmentations.
+    assert (version, columns) == (13, 3 + len(attributes) + 8 + 2)
 
 
 @pytest.mark.parametrize(

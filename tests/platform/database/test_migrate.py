@@ -130,3 +130,36 @@ def test_two_files_with_one_number_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(MigrationError, match="have the same number"):
         load_migrations(tmp_path)
+
+
+def test_choices_made_before_are_kept_once_each(empty_database_url: str) -> None:
+    """0016: of what `consent` held, the present choices go to their profiles, and what they replaced stays."""
+    before = [migration for migration in load_migrations() if migration.version < 16]
+    migrate(empty_database_url, migrations=before)
+    _execute(
+        empty_database_url,
+        """
+        CREATE SCHEMA l7;
+        CREATE TABLE l7.p3 (id bigint, s4 boolean, s4_at timestamptz, s4_source text, s5 boolean, s5_at timestamptz,
+            s5_source text);
+        CREATE TABLE l7.consent (table_id integer, profile_id bigint, subscription integer, subscribed boolean,
+            moment timestamptz, source text, way text, collected_at timestamptz, user_id integer);
+        INSERT INTO l7.p3 VALUES (1, false, '2026-02-02Z', 'shop', true, '2026-01-01Z', 'web');
+        INSERT INTO l7.p3 VALUES (2);
+        INSERT INTO l7.consent VALUES (3, 1, 4, true, '2026-01-01Z', 'web', 'CALL', NULL, 8),
+            (3, 1, 4, false, '2026-02-02Z', 'shop', 'FORM', '2026-02-01 10:00Z', 9),
+            (3, 1, 5, true, '2026-01-01Z', 'web', NULL, NULL, 8), (2, 1, 4, true, '2026-02-02Z', 'other', NULL, NULL, 8);
+        """,
+    )
+
+    migrate(empty_database_url)
+
+    assert _execute(empty_database_url, "SELECT table_id, subscription, source, details FROM l7.consent ORDER BY 1") == [
+        (2, 4, "other", None),
+        (3, 4, "web", {"way": "CALL"}),
+    ]
+    details = {"way": "FORM", "collectedAt": "2026-02-01T10:00:00.000000Z"}
+    assert _execute(empty_database_url, "SELECT id, s4_details, s5_details FROM l7.p3 ORDER BY 1") == [
+        (1, details, None),
+        (2, None, None),
+    ]

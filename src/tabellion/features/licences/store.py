@@ -62,8 +62,7 @@ async def insert_licence(db: Database, name: str, time_zone: str, preset: str, l
     await db.execute(
         sql.SQL(
             "CREATE TABLE {}.consent (table_id integer NOT NULL, profile_id bigint NOT NULL, subscription integer NOT NULL, "
-            "subscribed boolean NOT NULL, moment timestamptz NOT NULL, source text NOT NULL, way text, "
-            "collected_at timestamptz, user_id integer)"
+            "subscribed boolean NOT NULL, moment timestamptz NOT NULL, source text NOT NULL, details jsonb)"
         ).format(schema)
     )
     await db.execute(sql.SQL("CREATE INDEX consent_profile ON {}.consent (table_id, profile_id, moment)").format(schema))

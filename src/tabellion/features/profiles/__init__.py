@@ -3,6 +3,7 @@
 How rows are read, written, paged and told of is shared with the records of custom tables.
 """
 
+from tabellion.features.profiles.choices import choice_columns, keep_replaced
 from tabellion.features.profiles.model import Row, Written
 from tabellion.features.profiles.news import of_write
 from tabellion.features.profiles.reading import Item, Reader, membership
@@ -22,9 +23,11 @@ __all__ = [
     "Reader",
     "Row",
     "Written",
+    "choice_columns",
     "count_rows",
     "delete_row",
     "find_rows",
+    "keep_replaced",
     "membership",
     "of_write",
     "read_row",

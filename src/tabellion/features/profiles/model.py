@@ -37,12 +37,25 @@ class Profile(Row, frozen=True):
     memberships: tuple[Any, ...]
 
 
+class Details(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """How and when a choice was collected, as the caller says."""
+
+    way: str | None = None
+    collected_at: datetime | None = None
+
+
 class Collection(msgspec.Struct, frozen=True):
     """Where a change of consent comes from (`dataCollectionInformation`)."""
 
     source: str = DEFAULT_SOURCE
     way: str | None = None
     collected_at: datetime | None = None
+
+    @property
+    def details(self) -> str | None:
+        """What is said beyond the source, as it is kept: JSON; None where nothing is."""
+        said = Details(self.way, self.collected_at)
+        return None if said == Details() else msgspec.json.encode(said).decode()
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -66,8 +79,7 @@ class Consent(msgspec.Struct, frozen=True):
     subscribed: bool
     moment: datetime
     source: str
-    way: str | None
-    collected_at: datetime | None
+    details: Details
 
 
 class Written(msgspec.Struct, frozen=True):

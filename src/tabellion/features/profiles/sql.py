@@ -1,8 +1,8 @@
 """The SQL of one table, composed once per version of its definition.
 
 Identifiers are made of integers only (`l7.p31`, `a4`); values are always bound. A write is one statement, whatever it
-carries: it finds the profile, changes or creates it, adds to the consent history and to the audit trail, and puts the news
-of it into the outbox where somebody listens (`news.py`), all or none.
+carries: it finds the profile, changes or creates it, adds to the audit trail and keeps the choices that were replaced, and
+puts the news of it into the outbox where somebody listens (`news.py`), all or none.
 """
 # ruff: noqa: S608 - every identifier here is composed of integers of our own; see the module's docstring
 
@@ -10,9 +10,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tabellion.features.profiles import news
+from tabellion.features.profiles.choices import choice_columns, history, keep_replaced
 from tabellion.features.tables import Attribute, ProfileTable, Table, column_cast, is_email
 from tabellion.platform import audit
 from tabellion.platform.outbox import NOBODY
+
+# The values of `tables.ORIGIN`, in its order.
+_ORIGIN = ("%(now)s::timestamptz", "%(source)s::text", "%(details)s::jsonb")
 
 
 class Shape(NamedTuple):
@@ -107,12 +111,11 @@ SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM
         return f"consents AS (DELETE FROM {self.consent} c USING gone WHERE {whose}),\n"
 
     def history(self) -> bytes:
-        """The consent history of one profile, newest first; parameters `profile`, `limit`."""
-        return (
-            f"SELECT subscription, subscribed, moment, source, way, collected_at FROM {self.consent} "
-            f"WHERE table_id = {self._table.id:d} AND profile_id = %(profile)s "
-            "ORDER BY moment DESC, subscription LIMIT %(limit)s"
-        ).encode()
+        """The consent history of one profile, newest first: its present choices and those that they replaced.
+
+        Parameters `profile`, `limit`.
+        """
+        return history(self._table).encode()
 
     def find(self, matches: Sequence[Attribute], *, together: bool = False) -> bytes:
         """The ids that unique attributes lead to; parameters `k0`, `k1`, ..."""
@@ -120,7 +123,7 @@ SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM
 
     def _compose_write(self, shape: Shape, listened: frozenset[str]) -> str:
         """Parameters: `now`, `expected` (moments), `k<i>` and `id` (matches), `v<n>` (values), `c<n>` (choices), `m<n>`
-        (memberships), `source`, `way`, `collected_at` with choices, and the audit's. What is known beforehand is part of
+        (memberships), `source`, `details` with choices, and the audit's. What is known beforehand is part of
         the statement: each parameter costs both the process and the database.
 
         Row: whether the definition is current, the number of profiles matched, the id matched, its last change,
@@ -136,14 +139,17 @@ SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM
         sets += [f"{column} = {value}" for column, value in new.items()]
         for number in shape.choices:
             differs = f"old.s{number:d} IS DISTINCT FROM %(c{number:d})s::boolean"
-            sets.append(f"s{number:d}_at = CASE WHEN {differs} THEN %(now)s::timestamptz ELSE t.s{number:d}_at END")
-            sets.append(f"s{number:d}_source = CASE WHEN {differs} THEN %(source)s::text ELSE t.s{number:d}_source END")
+            sets += [
+                f"{column} = CASE WHEN {differs} THEN {value} ELSE t.{column} END"
+                for column, value in zip(choice_columns(number)[1:], _ORIGIN, strict=True)
+            ]
         inserted = new | {f"a{n:d}": f"%(v{n:d})s::{column_cast(self._attributes[n])}" for n in shape.initial}
         for number in shape.choices:
-            inserted |= {f"s{number:d}_at": "%(now)s::timestamptz", f"s{number:d}_source": "%(source)s::text"}
+            inserted |= dict(zip(choice_columns(number)[1:], _ORIGIN, strict=True))
         names = "".join(f", {column}" for column in inserted)
         values = "".join(f", {value}" for value in inserted.values())
-        kept = "".join(f", t.{column}" for column in new)
+        origins = [column for number in shape.choices for column in choice_columns(number, "t.")[1:]]
+        kept = "".join(f", {column}" for column in (*(f"t.{name}" for name in new), *origins))
         told = news.of_write(self._table, tuple(new), tuple(f"a{n:d}" for n in shape.initial), listened)
         may_create, may_update = ("true" if may else "false" for may in (shape.may_create, shape.may_update))
         return f"""
@@ -164,22 +170,16 @@ created AS (
     WHERE matches = 0 AND {may_create} AND EXISTS (SELECT FROM guard)
     RETURNING id{told.returned("")}),
 written AS (SELECT id FROM changed UNION ALL SELECT id FROM created),
-{told.event}{self._consent(shape)}{self._audit("written")}
+{told.event}{self._replaced(shape)}{self._audit("written")}
 SELECT EXISTS (SELECT FROM guard), target.matches, target.id, (SELECT updated_at FROM old),
     (SELECT id FROM changed), (SELECT id FROM created) FROM target"""
 
-    def _consent(self, shape: Shape) -> str:
-        if not shape.choices:
+    def _replaced(self, shape: Shape) -> str:
+        if not shape.choices or not shape.may_update:
             return ""
-        rows = ", ".join(f"({n:d}, %(c{n:d})s::boolean, old.s{n:d})" for n in shape.choices)
-        return f"""consent AS (
-    INSERT INTO {self.consent} (table_id, profile_id, subscription, subscribed, moment, source, way, collected_at, user_id)
-    SELECT {self._table.id:d}, written.id, choice.number, choice.subscribed, %(now)s::timestamptz, %(source)s::text,
-        %(way)s::text, %(collected_at)s::timestamptz, %(audit_user)s::int
-    FROM written LEFT JOIN old ON old.id = written.id
-    CROSS JOIN LATERAL (VALUES {rows}) AS choice (number, subscribed, before)
-    WHERE choice.before IS DISTINCT FROM choice.subscribed),
-"""
+        choices = [(n, f"%(c{n:d})s::boolean", "old.") for n in shape.choices]
+        source = "changed JOIN old ON old.id = changed.id"
+        return f"replaced AS ({keep_replaced(self._table, source, 'changed.id', choices)}),\n"
 
     def _audit(self, source: str) -> str:
         object_ = f"'{self._table.kind.row}/{self._table.public_id}/' || {source}.id::text"

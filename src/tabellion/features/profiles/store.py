@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
 from psycopg import AsyncClientCursor, AsyncConnection, errors
 from psycopg.pq import TransactionStatus
 
-from tabellion.features.profiles.model import Choice, Consent, Profile
+from tabellion.features.profiles.model import Choice, Consent, Details, Profile
 from tabellion.features.profiles.sql import Shape, sql_of
 from tabellion.features.tables import Attribute, Table
 from tabellion.features.tables.filters import Condition
@@ -124,7 +125,8 @@ async def delete(
 async def history(db: Database, table: Table, profile_id: int, limit: int) -> list[Consent]:
     """The consent history of a profile, newest first."""
     parameters = {"profile": profile_id, "limit": limit}
-    return [Consent(*row) for row in await _run(db, table, sql_of(table).history(), parameters)]
+    rows = await _run(db, table, sql_of(table).history(), parameters)
+    return [Consent(*row[0:4], details=msgspec.convert(row[4] or {}, Details)) for row in rows]
 
 
 def to_profile(table: Table, row: tuple[Any, ...]) -> Profile:

@@ -338,8 +338,8 @@ def consents_out(entries: list[Consent], subscriptions: dict[int, Subscription])
                 e.subscribed,
                 render_moment(e.moment),
                 e.source,
-                e.way,
-                None if e.collected_at is None else render_moment(e.collected_at),
+                e.details.way,
+                None if e.details.collected_at is None else render_moment(e.details.collected_at),
             )
             for e in entries
             if e.subscription in subscriptions

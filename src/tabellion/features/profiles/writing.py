@@ -98,8 +98,7 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
         "expected": expected,
         "id": row_id,
         "source": change.collection.source,
-        "way": change.collection.way,
-        "collected_at": change.collection.collected_at,
+        "details": change.collection.details,
     }
     parameters |= {f"k{i}": value for i, (_, value) in enumerate(matches)}
     parameters |= {f"v{a.number}": value for a, value in (*change.values, *initial)}

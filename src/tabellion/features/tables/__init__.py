@@ -6,6 +6,7 @@ Profile tables are whole here. Custom tables, a feature of their own, share the 
 
 from tabellion.features.tables.errors import TableInUse, TableUnknown
 from tabellion.features.tables.model import (
+    ORIGIN,
     PROFILE_TABLES,
     Attribute,
     Columns,
@@ -42,6 +43,7 @@ from tabellion.features.tables.wire import Restriction
 
 __all__ = [
     "ENTITY",
+    "ORIGIN",
     "PROFILE_TABLES",
     "TABLE",
     "VALUE_TYPES",

@@ -85,8 +85,12 @@ class Attribute(msgspec.Struct, frozen=True, rename="camel", dict=True):
         return f"a{self.number}"
 
 
+# Where a choice comes from: when it was recorded, and what the caller said of its collection (`details`: way, collectedAt).
+ORIGIN = (("at", "timestamptz"), ("source", "text"), ("details", "jsonb"))
+
+
 class Subscription(msgspec.Struct, frozen=True, rename="camel"):
-    """A subscription: columns `s<n>` (boolean), `s<n>_at` (timestamptz) and `s<n>_source` (text)."""
+    """A subscription: a column `s<n>` for the choice, and others beside it for where the choice comes from."""
 
     number: int
     name: str
@@ -97,6 +101,11 @@ class Subscription(msgspec.Struct, frozen=True, rename="camel"):
     def column(self) -> str:
         """The column of the choice: true, false, or null where none is recorded."""
         return f"s{self.number}"
+
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """All its columns with their types: the choice first, then the parts of `ORIGIN`."""
+        return (self.column, "boolean"), *((f"{self.column}_{part}", type_) for part, type_ in ORIGIN)
 
 
 class Category(msgspec.Struct, frozen=True):

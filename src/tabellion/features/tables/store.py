@@ -122,12 +122,9 @@ class ProfileTables(Catalogue[ProfileTable, Definition]):
         """Carry one step out."""
         match step.kind:
             case "addChoice":
-                column = step.subject.column
-                parts = ((column, "boolean"), (f"{column}_at", "timestamptz"), (f"{column}_source", "text"))
-                await alter(db, table, *(_add(name, type_) for name, type_ in parts))
+                await alter(db, table, *(_add(name, type_) for name, type_ in step.subject.columns))
             case "dropChoice":
-                column = step.subject.column
-                await alter(db, table, *(drop(name) for name in (column, f"{column}_at", f"{column}_source")))
+                await alter(db, table, *(drop(name) for name, _ in step.subject.columns))
             case "addMembership":
                 await alter(db, table, _add(step.subject.column, _membership_type(step.subject)))
             case "dropMembership":

@@ -7,18 +7,15 @@ from psycopg import AsyncConnection
 from psycopg.errors import IntegrityError
 
 from tabellion.features.bulk.imports import merge
-from tabellion.features.bulk.imports.checking import Checked
+from tabellion.features.bulk.imports.checking import LINE, Checked
 from tabellion.features.bulk.imports.columns import Plan
+from tabellion.features.bulk.imports.creating import Creator
 from tabellion.features.bulk.imports.merge import MergeSql
 from tabellion.features.bulk.imports.model import Counters, Fault, Outcome, Rejected
 from tabellion.features.bulk.imports.rows import Block
 from tabellion.features.tables import Table
 
 Database = AsyncConnection[tuple[Any, ...]]
-
-
-class Gone(Exception):
-    """A profile that a row had found was deleted by somebody else this very moment: do the block again."""
 
 
 class Applied(NamedTuple):
@@ -29,35 +26,48 @@ class Applied(NamedTuple):
     outcomes: list[tuple[int, Outcome, int]]
 
 
+class _Done(NamedTuple):
+    """What `MergeSql.update` and `insert` answer; the lists are there where a result file is wanted."""
+
+    height: int
+    lines: list[int] | None = None
+    ids: list[int] | None = None
+
+    def rows(self) -> list[tuple[int, int]]:
+        """Lines with ids."""
+        return list(zip(self.lines or (), self.ids or (), strict=True))
+
+
 class Applier:
     """Applies blocks of one file to one version of a table, on one connection."""
 
-    def __init__(self, db: Database, table: Table, plan: Plan, sql: MergeSql, *, user_id: int | None, source: str) -> None:
+    def __init__(self, db: Database, table: Table, plan: Plan, sql: MergeSql, *, source: str) -> None:
         self._db = db
         self._table = table
         self._plan = plan
         self._sql = sql
-        self._fixed = {"user": user_id, "source": source}
-        self._all_new = True
+        self._fixed = {"source": source}
+        self._creator = Creator(table, plan, source)
+        self._all_new = sql.creates and not sql.is_told
 
     async def prepare(self) -> None:
         """Make the connection's temporary tables; outside a transaction."""
         await self._db.execute(self._sql.prepare.encode())
 
     async def apply(self, block: Block, checked: Checked, now: datetime, *, with_outcomes: bool) -> Applied:
-        """Apply the good rows, in file order. Raises `Gone`, UniqueViolation and what else the database refuses."""
+        """Apply the good rows, in file order. Raises UniqueViolation and what else the database refuses."""
         rejected = [*block.rejected, *checked.rejected]
-        if checked.height and not with_outcomes and self._may_be_new(checked):
-            await self._stage(checked)
-            made = await self._insert_all(now)
-            if made is not None:
+        if checked.frame.height and self._may_be_new(checked):
+            ids = await self._create_all(checked, now)
+            if ids is not None:
                 rejected.sort(key=lambda row: row.line)
-                return Applied(Counters(created=made, in_error=len(rejected)), rejected, [])
-            await self._run(self._sql.unstage, {})
+                lines = checked.frame[LINE].to_list() if with_outcomes else []
+                told = [(line, Outcome.CREATED, id_) for line, id_ in zip(lines, ids, strict=False)]
+                return Applied(Counters(created=len(ids), in_error=len(rejected)), rejected, told)
         created = updated = matched = 0
         outcomes: list[tuple[int, Outcome, int]] = []
         forbidden: list[tuple[int, str, int]] = []
-        if checked.height:
+        if checked.frame.height:
             await self._stage(checked)
             last, number = checked.last_round, 0
             while number <= last:
@@ -67,9 +77,9 @@ class Applier:
                     last += 1
                 forbidden += await self._rows(self._sql.forbidden, {})
                 found = (await self._rows(self._sql.matched, {}))[0][0]
-                changed = await self._change(parameters, found)
-                made = await self._rows(self._sql.insert, parameters)
-                matched, updated, created = matched + found, updated + len(changed), created + len(made)
+                changed = _Done(*(await self._rows(self._sql.update, parameters))[0]) if found else _Done(0)
+                made = _Done(*(await self._rows(self._sql.insert, parameters))[0])
+                matched, updated, created = matched + found, updated + changed.height, created + made.height
                 if with_outcomes:
                     outcomes += await self._outcomes(changed, made)
                 await self._run(self._sql.clear, {})
@@ -80,43 +90,35 @@ class Applier:
 
     def _may_be_new(self, checked: Checked) -> bool:
         """Whether all rows of a block are perhaps new profiles: as long as all that came before were."""
-        return self._all_new and checked.complete and checked.last_round == 0 and self._sql.creates
+        return self._all_new and checked.complete and checked.last_round == 0
 
-    async def _insert_all(self, now: datetime) -> int | None:
-        """Make a new profile of each row, without a look at those that are there; None when one of them was in the way.
+    async def _create_all(self, checked: Checked, now: datetime) -> list[int] | None:
+        """Make a new row of each, without a look at those that are there; None when one of them was in the way.
 
         Indexes find what is there faster than a look-up beforehand. The first time that they do is the last try.
         """
         try:
             async with self._db.transaction():
-                return (await self._rows(self._sql.insert_all, {**self._fixed, "now": now}))[0][0]
+                return await self._creator.create(self._db, checked.frame, now)
         except IntegrityError:
             self._all_new = False
             return None
 
-    async def _change(self, parameters: dict[str, Any], found: int) -> list[tuple[Any, ...]]:
-        if not found:
-            return []
-        locked = (await self._rows(self._sql.lock, {}))[0][0]
-        if locked != found:
-            raise Gone
-        return await self._rows(self._sql.update, parameters)
-
-    async def _outcomes(self, changed: list[tuple[Any, ...]], made: list[tuple[Any, ...]]) -> list[tuple[int, Outcome, int]]:
-        told = {line: (line, Outcome.UPDATED, id_) for line, id_ in changed}
-        told |= {line: (line, Outcome.CREATED, id_) for line, id_ in made}
+    async def _outcomes(self, changed: "_Done", made: "_Done") -> list[tuple[int, Outcome, int]]:
+        told = {line: (line, Outcome.UPDATED, id_) for line, id_ in changed.rows()}
+        told |= {line: (line, Outcome.CREATED, id_) for line, id_ in made.rows()}
         same = await self._rows(self._sql.matches, {})
         return [*told.values(), *((line, Outcome.UNCHANGED, id_) for line, id_ in same if line not in told)]
 
     async def _stage(self, checked: Checked) -> None:
         async with self._db.cursor() as cursor, cursor.copy(self._sql.copy.encode()) as copy:
-            await copy.write(checked.csv)
+            await copy.write(checked.csv())
 
     def _told(self, forbidden: list[tuple[int, str, int]], block: Block) -> list[Rejected]:
         if not forbidden:
             return []
-        rows = dict(zip(block.lines, block.rows, strict=True))
-        return [Rejected(line, (self._fault(code, which),), tuple(rows[line])) for line, code, which in forbidden]
+        rows = block.rows([line for line, _, _ in forbidden])
+        return [Rejected(line, (self._fault(code, which),), rows[line]) for line, code, which in forbidden]
 
     def _fault(self, code: str, which: int) -> Fault:
         column = self._plan.columns[which] if which >= 0 else None

@@ -17,18 +17,23 @@ LINE, ROUND = "line", "round"
 
 
 class Checked(NamedTuple):
-    """The good rows of a block as CSV for COPY: `line`, `round`, and the columns of the plan.
+    """The good rows of a block, `frame`: `line`, `round`, and the columns of the plan as COPY reads them.
 
     Rows of one round have no value of a unique attribute in common, so that they can be applied all at once; rounds follow
     each other, the last one is `last_round`. `complete`: a new profile can be made of each row, as far as mandatory
     attributes go. `rejected` are the rows with mistakes, without those that the reader had set apart.
     """
 
-    height: int
+    frame: pl.DataFrame
     last_round: int
     complete: bool
-    csv: bytes
     rejected: list[Rejected]
+
+    def csv(self) -> bytes:
+        """The frame for COPY."""
+        text = BytesIO()
+        self.frame.write_csv(text, include_header=False)
+        return text.getvalue()
 
 
 class Checker:
@@ -46,22 +51,20 @@ class Checker:
     def check(self, block: Block) -> Checked:
         """Parse every cell that has a use. Errors come in the order of the file's columns."""
         faults: defaultdict[int, list[Fault]] = defaultdict(list)
-        series = [pl.Series(LINE, block.lines, dtype=pl.Int64)]
+        series = [block.lines.alias(LINE)]
         for column in self._plan.columns:
-            cells = pl.Series(column.name, [row[column.place] for row in block.rows], dtype=pl.String)
+            cells = block.cells.to_series(column.place).alias(column.name)
             series.append(self._column(column, cells, faults))
         frame = pl.DataFrame(series)
         rejected: list[Rejected] = []
         if faults:
-            rejected = [Rejected(block.lines[i], tuple(faults[i]), tuple(block.rows[i])) for i in sorted(faults)]
+            rejected = [Rejected(block.lines[i], tuple(faults[i]), block.row(i)) for i in sorted(faults)]
             bad = pl.Series([i in faults for i in range(frame.height)], dtype=pl.Boolean)
             frame = frame.filter(~bad)
         rounds = _rounds(frame, self._plan)
-        text = BytesIO()
-        frame.insert_column(1, rounds).write_csv(text, include_header=False)
         complete = self._has_all_mandatory and not any(frame[name].has_nulls() for name in self._mandatory)
         last: Any = rounds.max()
-        return Checked(frame.height, last or 0, complete, text.getvalue(), rejected)
+        return Checked(frame.insert_column(1, rounds), last or 0, complete, rejected)
 
     def _column(self, column: Column, cells: pl.Series, faults: defaultdict[int, list[Fault]]) -> pl.Series:
         empty = cells == ""

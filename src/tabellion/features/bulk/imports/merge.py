@@ -11,13 +11,15 @@ from functools import cached_property
 from tabellion.features.bulk.imports.columns import Column, Plan
 from tabellion.features.bulk.imports.model import EmptyCells, Mode, Order
 from tabellion.features.customdata import CustomTable
-from tabellion.features.profiles import of_write
+from tabellion.features.profiles import choice_columns, keep_replaced, of_write
 from tabellion.features.tables import Attribute, Subscription, Table, is_email
 from tabellion.platform import outbox
 
 STAGE, FOUND = "import_stage", "import_found"
 EXISTS, ABSENT, MANDATORY = "row.exists", "row.absent", "attribute.mandatory"
 AMBIGUOUS, TAKEN, DANGLING = "attribute.ambiguous", "attribute.notUnique", "attribute.value"
+# Where a choice in a file comes from, in the order of `tables.ORIGIN`.
+_ORIGIN = ("%(now)s::timestamptz", "%(source)s::text", "NULL::jsonb")
 # What forbids a row is told with the place of its column in the plan, or with one of these.
 NO_COLUMN, ABSENT_COLUMN = -1, -2
 
@@ -34,7 +36,6 @@ class MergeSql:
         self._plan = plan
         self._order = order
         self.relation = f"{table.schema}.{table.relation}"
-        self._consent = f"{table.schema}.consent"
         self._choices = [c for c in plan.columns if isinstance(c.target, Subscription)]
 
     @property
@@ -59,12 +60,14 @@ class MergeSql:
         columns = self._plan.columns
         unique = self._plan.unique
         ids = [f"u{columns.index(c):d}" for c in unique]
-        lookups = "".join(f", ({self._lookup(c)}) AS {name}" for c, name in zip(unique, ids, strict=True))
         key = self._plan.key
+        lookups = "".join(
+            f", ({self._lookup(c, locks=not key or key == (c,))}) AS {name}" for c, name in zip(unique, ids, strict=True)
+        )
         if key:
             own = f"u{columns.index(key[0]):d}" if len(key) == 1 else "k"
             if len(key) > 1:
-                lookups += f", ({self._lookup(*key)}) AS k"
+                lookups += f", ({self._lookup(*key, locks=True)}) AS k"
             target = own
             others = [name for name in ids if name != own]
             taken = [(f"{name} IS DISTINCT FROM {own} AND {name} IS NOT NULL", TAKEN, int(name[1:])) for name in others]
@@ -112,13 +115,15 @@ class MergeSql:
                 tests.append((test, DANGLING, place))
         return tests
 
-    def _lookup(self, *key: Column) -> str:
+    def _lookup(self, *key: Column, locks: bool) -> str:
+        """The id that a key leads to; `locks`: others are kept from changing the row, so that it stays as compared."""
         tests: list[str] = []
         for column in key:
             attribute, mine, theirs = column.attribute, f"s.{column.name}", f"t.{column.name}"
             folded = attribute is not None and is_email(attribute)
             tests.append(f"lower({theirs}) = lower({mine})" if folded else f"{theirs} = {mine}")
-        return f"SELECT t.id FROM {self.relation} t WHERE {' AND '.join(tests)}"
+        lock = " FOR NO KEY UPDATE" if locks else ""
+        return f"SELECT t.id FROM {self.relation} t WHERE {' AND '.join(tests)}{lock}"
 
     defer = (
         f"WITH again AS (DELETE FROM {FOUND} f USING ("
@@ -133,26 +138,18 @@ class MergeSql:
     clear = f"DELETE FROM {FOUND}"
 
     @cached_property
-    def lock(self) -> str:
-        """Keep others from changing the profiles found; returns how many are still there."""
-        return (
-            f"SELECT count(*) FROM (SELECT FROM {self.relation} t "
-            f"WHERE t.id IN (SELECT f.id FROM {FOUND} f WHERE f.code IS NULL) ORDER BY t.id FOR NO KEY UPDATE) l"
-        )
-
-    @cached_property
     def update(self) -> str:
-        """Change the profiles found, where a row says something new; returns line and id."""
+        """Change the profiles found, where a row says something new; returns how many, lines and ids (if wanted)."""
         differs = " OR ".join(self._differs(c) for c in self._plan.columns)
         sets = ["updated_at = greatest(%(now)s::timestamptz, t.updated_at + interval '1 microsecond')"]
         for column in self._plan.columns:
             sets.append(f"{column.name} = {self._after(column)}")
             if column in self._choices:
                 new = f"{self._differs(column)}"
-                sets.append(f"{column.name}_at = CASE WHEN {new} THEN %(now)s::timestamptz ELSE t.{column.name}_at END")
-                sets.append(f"{column.name}_source = CASE WHEN {new} THEN %(source)s::text ELSE t.{column.name}_source END")
+                origins = zip(choice_columns(column.target.number)[1:], _ORIGIN, strict=True)
+                sets += [f"{name} = CASE WHEN {new} THEN {value} ELSE t.{name} END" for name, value in origins]
         parts = [
-            *self._consents_of_changes(),
+            *self._replaced(),
             (
                 f"changed AS (UPDATE {self.relation} t SET {', '.join(sets)} "
                 f"FROM {FOUND} f JOIN {STAGE} s ON s.line = f.line WHERE t.id = f.id AND f.code IS NULL AND ({differs}) "
@@ -160,33 +157,26 @@ class MergeSql:
             ),
         ]
         if not self._told.event:
-            return f"WITH {', '.join(parts)} SELECT line, id FROM changed"
+            return f"WITH {', '.join(parts)} {self._answer('changed')}"
         parts += [
             f"old AS (SELECT t.* FROM {FOUND} f JOIN {self.relation} t ON t.id = f.id WHERE f.code IS NULL)",
             "created AS (SELECT * FROM changed WHERE false)",
         ]
-        return f"WITH {', '.join(parts)}, {self._told.event} done AS (SELECT line, id FROM changed) SELECT * FROM done"
-
-    unstage = f"DELETE FROM {STAGE}"
+        return f"WITH {', '.join(parts)}, {self._told.event} done AS ({self._answer('changed')}) SELECT * FROM done"
 
     @property
     def creates(self) -> bool:
         """Whether new profiles may be made."""
         return self._order.mode != Mode.UPDATE_ONLY
 
-    @cached_property
-    def insert_all(self) -> str:
-        """Make a new profile of each row; returns how many."""
-        names, values = self._new()
-        made = (
-            f"created AS (INSERT INTO {self.relation} AS t ({', '.join(names)}) SELECT {', '.join(values)} FROM {STAGE} s "
-            f"ORDER BY s.line RETURNING t.id{self._returned('t.')})"
-        )
-        return self._made([made, *self._consents_of_new("created")], "SELECT count(*) FROM created")
+    @property
+    def is_told(self) -> bool:
+        """Whether somebody listens to what happens to the rows."""
+        return bool(self._told.event)
 
     @cached_property
     def insert(self) -> str:
-        """Make the profiles that were not found; returns line and id."""
+        """Make the profiles that were not found; returns as `update` does."""
         names, values = self._new()
         # The ids are drawn beforehand, so that a row's line is known: RETURNING tells of the new row only.
         drawn = (
@@ -195,15 +185,14 @@ class MergeSql:
         )
         made = (
             f"created AS (INSERT INTO {self.relation} AS t (id, {', '.join(names)}) SELECT s.id, {', '.join(values)} "
-            f"FROM drawn s RETURNING t.id{self._returned('t.')})"
+            f"FROM drawn s RETURNING t.id{self._told.returned('t.')})"
         )
-        return self._made([drawn, made, *self._consents_of_new("created")], "SELECT line, id FROM drawn")
+        return self._made([drawn, made], self._answer("drawn"))
 
-    def _returned(self, prefix: str) -> str:
-        """What RETURNING gives of new profiles beside the id: for their consents, and for who listens."""
-        told = self._told.returned(prefix)
-        own = "".join(f", {prefix}{c.name}" for c in self._choices if not self._told.event)
-        return f"{own}{told}"
+    def _answer(self, source: str) -> str:
+        if self._order.result_file:
+            return f"SELECT count(*), array_agg(line), array_agg(id) FROM {source}"
+        return f"SELECT count(*), NULL::bigint[], NULL::bigint[] FROM {source}"
 
     def _made(self, parts: list[str], answer: str) -> str:
         nothing = [f"{name} AS (SELECT * FROM created WHERE false)" for name in ("changed", "old")]
@@ -219,9 +208,8 @@ class MergeSql:
             names.append(column.name)
             values.append(self._value(column))
             if column in self._choices:
-                names += [f"{column.name}_at", f"{column.name}_source"]
-                given = f"CASE WHEN s.{column.name} IS NOT NULL THEN"
-                values += [f"{given} %(now)s::timestamptz END", f"{given} %(source)s::text END"]
+                names += choice_columns(column.target.number)[1:]
+                values += [f"CASE WHEN s.{column.name} IS NOT NULL THEN {value} END" for value in _ORIGIN]
         return names, values
 
     def _value(self, column: Column) -> str:
@@ -241,27 +229,12 @@ class MergeSql:
         """Whether an empty cell makes null; a choice once made is not unmade by it."""
         return self._order.empty_cells == EmptyCells.CLEAR and column not in self._choices
 
-    def _consents_of_changes(self) -> list[str]:
+    def _replaced(self) -> list[str]:
         if not self._choices:
             return []
-        rows = ", ".join(f"({c.target.number:d}, s.{c.name}, t.{c.name})" for c in self._choices)
-        source = f"{FOUND} f JOIN {STAGE} s ON s.line = f.line JOIN {self.relation} t ON t.id = f.id"
-        changed = "f.code IS NULL AND v.subscribed IS NOT NULL AND v.subscribed IS DISTINCT FROM v.before"
-        return [f"consents AS ({self._consents('t', source, rows, 'number, subscribed, before', changed)})"]
-
-    def _consents_of_new(self, source: str) -> list[str]:
-        if not self._choices:
-            return []
-        rows = ", ".join(f"({c.target.number:d}, s.{c.name})" for c in self._choices)
-        given = "v.subscribed IS NOT NULL"
-        return [f"consents AS ({self._consents('s', f'{source} s', rows, 'number, subscribed', given)})"]
-
-    def _consents(self, profile: str, source: str, rows: str, names: str, condition: str) -> str:
-        return (
-            f"INSERT INTO {self._consent} (table_id, profile_id, subscription, subscribed, moment, source, user_id) "
-            f"SELECT {self._table.id:d}, {profile}.id, v.number, v.subscribed, %(now)s::timestamptz, %(source)s::text, "
-            f"%(user)s::int FROM {source} CROSS JOIN LATERAL (VALUES {rows}) v ({names}) WHERE {condition}"
-        )
+        found = f"{FOUND} f JOIN {STAGE} s ON s.line = f.line JOIN {self.relation} t ON t.id = f.id AND f.code IS NULL"
+        choices = [(c.target.number, f"s.{c.name}", "t.") for c in self._choices]
+        return [f"replaced AS ({keep_replaced(self._table, found, 't.id', choices)})"]
 
 
 def _is_flag(column: Column) -> bool:

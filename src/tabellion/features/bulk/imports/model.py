@@ -86,10 +86,17 @@ class Counters(msgspec.Struct, frozen=True, rename="camel"):
         )
 
 
+class Place(NamedTuple):
+    """A place in a file between two rows: after a line, and after so many bytes."""
+
+    line: int
+    position: int
+
+
 class Job(msgspec.Struct, frozen=True):
     """One import. `folder` is its place in the spool; everything up to `line` of the file is applied.
 
-    `bytes_read` of `bytes` tell how far it is. `errors` say why the whole job failed.
+    `reached` of `bytes` tells from where it can go on. `errors` say why the whole job failed.
     """
 
     id: int
@@ -103,7 +110,7 @@ class Job(msgspec.Struct, frozen=True):
     status: str
     attempt: int
     line: int
-    bytes_read: int
+    reached: Place
     bytes: int
     counters: Counters
     errors: tuple[FieldError, ...]
@@ -126,7 +133,7 @@ class Job(msgspec.Struct, frozen=True):
         """How far it is; 100 only at the end."""
         if self.status in {Status.DONE, Status.DONE_WITH_ERRORS}:
             return 100
-        return min(self.bytes_read * 100 // self.bytes, 99) if self.bytes else 0
+        return min(self.reached.position * 100 // self.bytes, 99) if self.bytes else 0
 
 
 class Fault(NamedTuple):

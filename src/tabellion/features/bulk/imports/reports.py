@@ -15,7 +15,8 @@ from pathlib import Path
 from tabellion.features.bulk.imports import store
 from tabellion.features.bulk.imports.applying import Applied
 from tabellion.features.bulk.imports.model import Job, Order, Outcome, Rejected
-from tabellion.features.bulk.imports.rows import Block, codec_of
+from tabellion.features.bulk.imports.rows import Block
+from tabellion.features.bulk.imports.source import codec_of
 
 ERRORS, RESULT = "E", "R"
 NAMES = {ERRORS: "errors", RESULT: "result"}
@@ -45,7 +46,9 @@ def error_part(order: Order, rejected: Iterable[Rejected]) -> bytes:
 def result_part(order: Order, block: Block, applied: Applied) -> bytes:
     """Every row of a block, and what became of it."""
     done = {line: (outcome.value, id_) for line, outcome, id_ in applied.outcomes}
-    cells = dict(zip(block.lines, block.rows, strict=True)) | {row.line: row.cells for row in applied.rejected}
+    cells = dict(zip(block.lines.to_list(), block.cells.iter_rows(), strict=True)) | {
+        row.line: row.cells for row in applied.rejected
+    }
     nothing = (Outcome.ERROR.value, "")
     return _packed(order, ([*cells[line], line, *done.get(line, nothing)] for line in sorted(cells)))
 
@@ -73,7 +76,7 @@ class _Zip:
         self._entry = self._zip.open(name, "w", force_zip64=True)
         encoding = codec_of(order.encoding)
         # The mark is written once, at the beginning.
-        self._encoding = {"utf-16": "utf-16-le", "utf-8-sig": "utf-8"}.get(encoding, encoding)
+        self._encoding = "utf-16-le" if encoding == "utf-16" else encoding
         if encoding == "utf-16":
             self._entry.write("\ufeff".encode("utf-16-le"))
 

@@ -16,11 +16,11 @@ import psycopg
 from psycopg import errors
 
 from tabellion.features.bulk.imports import opening, reports, store
-from tabellion.features.bulk.imports.applying import Applied, Applier, Gone
+from tabellion.features.bulk.imports.applying import Applied, Applier
 from tabellion.features.bulk.imports.checking import Checked, Checker
 from tabellion.features.bulk.imports.columns import Plan, plan
 from tabellion.features.bulk.imports.merge import MergeSql
-from tabellion.features.bulk.imports.model import Fault, Job, JobError, Rejected, Status
+from tabellion.features.bulk.imports.model import Fault, Job, JobError, Status
 from tabellion.features.bulk.imports.rows import Block, Reader
 from tabellion.features.customdata import CUSTOM_TABLES, custom_tables_of_licence
 from tabellion.features.tables import Table, tables_of_licence
@@ -31,7 +31,7 @@ from tabellion.platform.database.pool import with_settings
 _log = logging.getLogger(__name__)
 # Others may write the same profiles: a block that met them is done again.
 _TRIES = 5
-_MET_OTHERS = (Gone, errors.UniqueViolation, errors.DeadlockDetected, errors.LockNotAvailable, errors.SerializationFailure)
+_MET_OTHERS = (errors.UniqueViolation, errors.DeadlockDetected, errors.LockNotAvailable, errors.SerializationFailure)
 # A database or a disk that is away comes back; an error of our own does not go away by itself.
 _GIVE_UP_AFTER = 5
 _SETTINGS = {
@@ -57,7 +57,6 @@ class _Stopped(Exception):
 class _Ready(NamedTuple):
     block: Block
     checked: Checked
-    position: int
 
 
 class Run:
@@ -123,7 +122,7 @@ class _Attempt:
             await self._prepare(reader.headers)
             if not await store.running(self._db, job, path.stat().st_size):
                 raise _Stopped
-            await asyncio.to_thread(reader.skip_to, job.line)
+            await asyncio.to_thread(reader.skip_to, job.line, job.reached)
             await self._blocks(reader)
         await self._finish(reader.headers)
 
@@ -144,7 +143,7 @@ class _Attempt:
         interests = await outbox.interests(self._db, job.licence_id, self._catalogue_version)
         listened = interests.get((table.kind.subject, str(table.id)), outbox.NOBODY)
         sql = MergeSql(table, self._plan, job.order, listened)
-        self._applier = Applier(self._db, table, self._plan, sql, user_id=job.user_id, source=job.order.source)
+        self._applier = Applier(self._db, table, self._plan, sql, source=job.order.source)
         await self._applier.prepare()
 
     async def _blocks(self, reader: Reader) -> None:
@@ -153,55 +152,52 @@ class _Attempt:
 
         def read() -> _Ready | None:
             block = next(blocks, None)
-            return None if block is None else _Ready(block, self._checker.check(block), reader.position)
+            return None if block is None else _Ready(block, self._checker.check(block))
 
         ready = await asyncio.to_thread(read)
         while ready is not None:
             following = asyncio.create_task(asyncio.to_thread(read))
             try:
-                await self._write(ready.block, ready.checked, ready.position, reader.headers)
+                await self._write(ready.block, ready.checked, reader.headers)
             except BaseException:
                 # The thread reads the file that is about to be closed.
                 await asyncio.wait({following})
                 raise
             ready = await following
 
-    async def _write(self, block: Block, checked: Checked, position: int, headers: tuple[str, ...]) -> None:
+    async def _write(self, block: Block, checked: Checked, headers: tuple[str, ...]) -> None:
         """Apply a block; what the database refuses as a whole is halved until the row is found."""
         for _ in range(_TRIES):
             try:
-                await self._commit(block, checked, position)
+                await self._commit(block, checked)
             except _OtherCatalogue:
                 await self._prepare(headers)
                 checked = await asyncio.to_thread(self._checker.check, block)
             except _MET_OTHERS:
                 _log.info("import %d met other writers before line %d", self._job.id, block.end)
             except (errors.DataError, errors.IntegrityError, errors.ProgramLimitExceeded) as error:
-                await self._halve(block, position, headers, error)
+                await self._halve(block, headers, error)
                 return
             else:
                 return
-        await self._halve(block, position, headers, None)
+        await self._halve(block, headers, None)
 
-    async def _halve(self, block: Block, position: int, headers: tuple[str, ...], error: psycopg.Error | None) -> None:
-        if len(block.rows) <= 1:
-            refused = [
-                Rejected(line, (_refusal(error),), tuple(row)) for line, row in zip(block.lines, block.rows, strict=True)
-            ]
-            alone = Block([], [], [*block.rejected, *refused], block.end)
-            await self._commit(alone, await asyncio.to_thread(self._checker.check, alone), position)
+    async def _halve(self, block: Block, headers: tuple[str, ...], error: psycopg.Error | None) -> None:
+        if block.height <= 1:
+            alone = block.refused(_refusal(error))
+            await self._commit(alone, await asyncio.to_thread(self._checker.check, alone))
             return
-        for half in _halves(block):
-            await self._write(half, await asyncio.to_thread(self._checker.check, half), position, headers)
+        for half in block.halves():
+            await self._write(half, await asyncio.to_thread(self._checker.check, half), headers)
 
-    async def _commit(self, block: Block, checked: Checked, position: int) -> None:
+    async def _commit(self, block: Block, checked: Checked) -> None:
         job, wanted = self._job, self._job.order.result_file
         async with self._db.transaction():
             if await store.catalogue_version(self._db, self._table.kind, self._table.id) != self._catalogue_version:
                 raise _OtherCatalogue
             applied = await self._applier.apply(block, checked, self._clock(), with_outcomes=wanted)
             await self._report(block, applied)
-            if not await store.advance(self._db, job, block.end, position, applied.counters):
+            if not await store.advance(self._db, job, block.end, block.reached, applied.counters):
                 raise _Stopped
 
     async def _report(self, block: Block, applied: Applied) -> None:
@@ -229,18 +225,6 @@ class _Attempt:
 
 class _OtherCatalogue(Exception):
     """The table's structure, or who listens to its events, may have changed since the block was checked."""
-
-
-def _halves(block: Block) -> tuple[Block, Block]:
-    middle = len(block.rows) // 2
-    # The second half's first row begins where the first half ends.
-    end = block.lines[middle] - 1
-    first = [row for row in block.rejected if row.line <= end]
-    second = [row for row in block.rejected if row.line > end]
-    return (
-        Block(block.rows[:middle], block.lines[:middle], first, end),
-        Block(block.rows[middle:], block.lines[middle:], second, block.end),
-    )
 
 
 def _refusal(error: psycopg.Error | None) -> Fault:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from psycopg import AsyncConnection, sql
 
-from tabellion.features.bulk.imports.model import ENDED, Counters, Job, Order, Status
+from tabellion.features.bulk.imports.model import ENDED, Counters, Job, Order, Place, Status
 from tabellion.features.tables import Kind, Table
 from tabellion.kit.problem import FieldError
 
@@ -16,7 +16,7 @@ Database = AsyncConnection[tuple[Any, ...]]
 _LOCK = 0x696D706F
 _COLUMNS = (
     'id, licence_id, entity_id, table_kind, table_id, user_id, "order"::text, folder, status, attempt, line, '
-    "bytes_read, bytes, "
+    "bytes_line, bytes_read, bytes, "
     "rows_created, rows_updated, rows_unchanged, rows_in_error, errors::text, created_at, started_at, ended_at"
 )
 _order = msgspec.json.Decoder(Order).decode
@@ -88,14 +88,18 @@ async def running(db: Database, job: Job, size: int) -> bool:
     return cursor.rowcount == 1
 
 
-async def advance(db: Database, job: Job, line: int, bytes_read: int, counters: Counters) -> bool:
-    """Everything up to a line is applied; False when the job was cancelled or taken by another worker: roll back."""
+async def advance(db: Database, job: Job, line: int, reached: Place, counters: Counters) -> bool:
+    """Everything up to a line is applied, and the file can be read on from a place.
+
+    False when the job was cancelled or taken by another worker: roll back.
+    """
     cursor = await db.execute(
-        "UPDATE tabellion.import_job SET line = %(line)s, bytes_read = %(bytes)s, "
+        "UPDATE tabellion.import_job SET line = %(line)s, bytes_line = %(bytes_line)s, bytes_read = %(bytes)s, "
         "rows_created = rows_created + %(created)s, rows_updated = rows_updated + %(updated)s, "
         "rows_unchanged = rows_unchanged + %(unchanged)s, rows_in_error = rows_in_error + %(in_error)s "
         "WHERE id = %(id)s AND attempt = %(attempt)s AND status = 'RUNNING'",
-        {"id": job.id, "attempt": job.attempt, "line": line, "bytes": bytes_read} | msgspec.structs.asdict(counters),
+        {"id": job.id, "attempt": job.attempt, "line": line, "bytes_line": reached.line, "bytes": reached.position}
+        | msgspec.structs.asdict(counters),
     )
     return cursor.rowcount == 1
 
@@ -173,5 +177,6 @@ async def folders(db: Database) -> set[str]:
 
 
 def _job(row: tuple[Any, ...]) -> Job:
-    values: list[Any] = [*row[:6], _order(row[6]), *row[7:13], Counters(*row[13:17]), _errors(row[17]), *row[18:]]
+    place, counters = Place(*row[11:13]), Counters(*row[14:18])
+    values: list[Any] = [*row[:6], _order(row[6]), *row[7:11], place, row[13], counters, _errors(row[18]), *row[19:]]
     return Job(*values)

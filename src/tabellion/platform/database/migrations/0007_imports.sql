@@ -6,8 +6,7 @@ CREATE TABLE tabellion.import_job (
     id               bigint PRIMARY KEY DEFAULT nextval('tabellion.bulk_job_id'),
     licence_id       integer NOT NULL REFERENCES tabellion.licence ON DELETE CASCADE,
     entity_id        integer NOT NULL REFERENCES tabellion.entity ON DELETE CASCADE,
-    -- The table; the job outlives it.
-    table_kind       text NOT NULL CHECK (table_kind IN ('PROFILE_TABLE', 'CUSTOM_TABLE')),
+    -- A profile table; the job outlives it.
     table_id         integer NOT NULL,
     user_id          integer,
     "order"          jsonb NOT NULL,
