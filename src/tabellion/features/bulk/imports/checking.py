@@ -11,6 +11,7 @@ from tabellion.features.bulk.imports.copying import copy_text
 from tabellion.features.bulk.imports.model import Fault, Order, Rejected
 from tabellion.features.bulk.imports.plain import test_of
 from tabellion.features.bulk.imports.rows import Block
+from tabellion.features.bulk.imports.transforming import transform
 from tabellion.features.tables import BadValue, Table
 
 LINE, ROUND = "line", "round"
@@ -51,11 +52,8 @@ class Checker:
     def check(self, block: Block) -> Checked:
         """Parse every cell that has a use. Errors come in the order of the file's columns."""
         faults: defaultdict[int, list[Fault]] = defaultdict(list)
-        series = [block.lines.alias(LINE)]
-        for column in self._plan.columns:
-            cells = block.cells.to_series(column.place).alias(column.name)
-            series.append(self._column(column, cells, faults))
-        frame = pl.DataFrame(series)
+        columns = [self._column(column, _cells(column, block, faults), faults) for column in self._plan.columns]
+        frame = pl.DataFrame([block.lines.alias(LINE), *columns])
         rejected: list[Rejected] = []
         if faults:
             rejected = [Rejected(block.lines[i], tuple(faults[i]), block.row(i)) for i in sorted(faults)]
@@ -106,6 +104,19 @@ class Checker:
             for index, text in zip(wrong.arg_true().to_list(), cells.filter(wrong).to_list(), strict=True):
                 faults[index].append(bad[text])
         return cells.replace(pl.Series(list(good), dtype=pl.String), pl.Series(list(good.values()), dtype=pl.String))
+
+
+def _cells(column: Column, block: Block, faults: defaultdict[int, list[Fault]]) -> pl.Series:
+    """The column's cells as they are to be read."""
+    if column.place is None:
+        cells = pl.Series([""], dtype=pl.String).new_from_index(0, block.height)
+    else:
+        cells = block.cells.to_series(column.place)
+    if column.transformations:
+        cells, wrong = transform(cells, column.transformations, header=column.header, subject=column.subject)
+        for place, fault in wrong:
+            faults[place].append(fault)
+    return cells.alias(column.name)
 
 
 def _rounds(frame: pl.DataFrame, plan: Plan) -> pl.Series:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from tabellion.features.bulk.imports.model import JobError, Order
+from tabellion.features.bulk.imports.model import JobError, Mapping, Order, Transformation
 from tabellion.features.customdata import CustomTable
 from tabellion.features.profiles import membership
 from tabellion.features.tables import (
@@ -24,17 +24,19 @@ _VALUES_SEPARATOR = "|"
 class Column(NamedTuple):
     """A column of the file that goes into the table.
 
-    `place` is its place in the file, `header` its name there; `name` the physical column, `cast` its type. `parse` gives the
-    Python value of a cell that is not empty, or raises `BadValue`; `subject` begins the message of what is wrong.
+    `place` is its place in the file, `header` its name there (None and empty for what no column gives); `name` the physical
+    column, `cast` its type. `parse` gives the Python value of a cell that is not empty, or raises `BadValue`; `subject`
+    begins the message of what is wrong.
     """
 
-    place: int
+    place: int | None
     header: str
     name: str
     cast: str
     subject: str
     parse: Callable[[str], Any]
     target: Attribute | Subscription | Segmentation
+    transformations: tuple[Transformation, ...] = ()
 
     @property
     def attribute(self) -> Attribute | None:
@@ -59,26 +61,28 @@ def plan(table: Table, headers: Sequence[str], order: Order, zone: Any) -> Plan:
     places = {header.lower(): index for index, header in enumerate(headers)}
     columns: list[Column] = []
     used: dict[str, str] = {}
-    for header, name in _wanted(headers, order):
-        index = places.get(header.lower())
-        if index is None:
+    for header, name, transformations in _wanted(headers, order):
+        index = None if header is None else places.get(header.lower())
+        if header is not None and index is None:
             raise JobError("import.mapping", f"the mapping names the column '{header[:100]}', which the file lacks")
         if name.lower() in table.kind.technical_names:
             continue
-        column = _column(table, index, headers[index], name, zone)
+        found = _column(table, index, "" if index is None else headers[index], name, zone)
+        column = found._replace(transformations=transformations)
         if column.name in used:
             raise JobError("import.mapping", f"the columns '{used[column.name]}' and '{header}' are for the same '{name}'")
-        used[column.name] = header
+        used[column.name] = header or ""
         columns.append(column)
     if not columns:
         raise JobError("import.mapping", "no column of the file is for an attribute of the table")
     return Plan(tuple(columns), _key(table, columns, order))
 
 
-def _wanted(headers: Sequence[str], order: Order) -> list[tuple[str, str]]:
-    if order.mapping is None:
-        return [(header, header) for header in headers]
-    return [(entry.header_column, entry.attribute_name) for entry in order.mapping]
+def _wanted(headers: Sequence[str], order: Order) -> Sequence[tuple[str | None, str, tuple[Transformation, ...]]]:
+    mapping = order.mapping
+    if mapping is None:
+        mapping = tuple(Mapping(header, header) for header in headers)
+    return [(entry.header_column, entry.attribute_name, entry.transformations) for entry in mapping]
 
 
 def _key(table: Table, columns: Sequence[Column], order: Order) -> tuple[Column, ...]:
@@ -100,7 +104,7 @@ def _own_key(table: Table, columns: Sequence[Column]) -> tuple[Column, ...]:
     return tuple(given[a.number] for a in wanted) if all(a.number in given for a in wanted) else ()
 
 
-def _column(table: Table, index: int, header: str, name: str, zone: Any) -> Column:
+def _column(table: Table, index: int | None, header: str, name: str, zone: Any) -> Column:
     lower = name.lower()
     if lower.startswith(_SUBSCRIPTIONS):
         subscription = table.subscriptions_by_name.get(lower.removeprefix(_SUBSCRIPTIONS))

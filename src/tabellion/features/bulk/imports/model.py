@@ -24,23 +24,57 @@ class EmptyCells(StrEnum):
     CLEAR = "CLEAR"
 
 
-class Mapping(msgspec.Struct, frozen=True, rename="camel"):
-    """A column of the file and what it is for: the name of an attribute, `subscriptions#Name` or `segmentations#Name`."""
+class Operation(StrEnum):
+    """What a transformation does (contract, section 16)."""
 
-    header_column: str
+    TRIM = "TRIM"
+    LOWERCASE = "LOWERCASE"
+    UPPERCASE = "UPPERCASE"
+    PARSE_DATE = "PARSE_DATE"
+    PARSE_NUMBER = "PARSE_NUMBER"
+    MAP_VALUES = "MAP_VALUES"
+    DEFAULT = "DEFAULT"
+    CONSTANT = "CONSTANT"
+
+
+class Transformation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
+    """One step from a cell to a value; which members it has depends on the operation.
+
+    `pattern`: of dates. `decimal_sign`, `group_sign`: of numbers. `values`: what stands for what (null: empty), and
+    `otherwise` for every other value (UNSET: it stays). `value`: a default or a constant.
+    """
+
+    operation: Operation
+    pattern: str | None = None
+    decimal_sign: str = ","
+    group_sign: str = ""
+    values: dict[str, str | None] | None = None
+    otherwise: str | None | msgspec.UnsetType = msgspec.UNSET
+    value: str = ""
+
+
+class Mapping(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A column of the file (None: none, for a constant) and what it is for: the name of an attribute, `subscriptions#Name`
+    or `segmentations#Name`.
+    """
+
+    header_column: str | None
     attribute_name: str
+    transformations: tuple[Transformation, ...] = ()
 
 
 class Order(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What is to be done with one file.
 
     `mapping` None: the headers are the names. `key_column` is a header; None: all unique attributes of the file identify.
+    `escape`: what stands before a quote within quotes; None: another quote.
     """
 
     mode: Mode = Mode.CREATE_UPDATE
     encoding: str = "UTF-8"
     separator: str = ","
     quote: str = '"'
+    escape: str | None = None
     mapping: tuple[Mapping, ...] | None = None
     key_column: str | None = None
     empty_cells: EmptyCells = EmptyCells.KEEP

@@ -81,11 +81,12 @@ class Block(NamedTuple):
 class Reader:
     """The rows of one open file. Raises `JobError` (import.encoding, import.header, import.quote)."""
 
-    def __init__(self, file: BinaryIO, *, encoding: str, separator: str, quote: str) -> None:
+    def __init__(self, file: BinaryIO, *, encoding: str, separator: str, quote: str, escape: str | None = None) -> None:
         csv.field_size_limit(MAX_CELL_CHARACTERS)
         self._source = Source(file, encoding, quote)
         self._separator = separator
         self._quote = quote
+        self._escape = escape
         self._line = 0
         self._began = Place(0, 0)
         self._bytes = _FIRST_BYTES
@@ -118,7 +119,7 @@ class Reader:
     def _quick(self, piece: bytes) -> Block | None:
         """The block as polars reads it; None unless it is sure to be right."""
         text = self._source.as_utf8(piece) if self._is_plain else None
-        if text is None:
+        if text is None or (self._escape is not None and self._escape.encode() in text):
             return None
         end = "\r\n" if text.endswith(b"\r\n") else "\n"
         # Every CR is part of a CRLF, or there is none: only then are lines what LF ends.
@@ -192,7 +193,14 @@ class Reader:
         return Block(pl.DataFrame(series), starts, rejected, end, self._began, Place(end, self._source.position))
 
     def _row_reader(self, lines: Lines) -> "_RowReader":
-        return csv.reader(lines, delimiter=self._separator, quotechar=self._quote, strict=True)
+        return csv.reader(
+            lines,
+            delimiter=self._separator,
+            quotechar=self._quote,
+            escapechar=self._escape,
+            doublequote=self._escape is None,
+            strict=True,
+        )
 
     def _next(self, reader: "_RowReader", before: int) -> list[str] | None:
         line = before + reader.line_num + 1

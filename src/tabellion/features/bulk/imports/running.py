@@ -117,7 +117,9 @@ class _Attempt:
         with path.open("rb") as file:
             order = job.order
             reader = await asyncio.to_thread(
-                lambda: Reader(file, encoding=order.encoding, separator=order.separator, quote=order.quote)
+                lambda: Reader(
+                    file, encoding=order.encoding, separator=order.separator, quote=order.quote, escape=order.escape
+                )
             )
             await self._prepare(reader.headers)
             if not await store.running(self._db, job, path.stat().st_size):
