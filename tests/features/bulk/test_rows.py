@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tabellion.features.bulk.imports.model import JobError, Place
+from tabellion.features.bulk.fenced import JobError
+from tabellion.features.bulk.imports.model import Place
 from tabellion.features.bulk.imports.rows import Reader
 
 

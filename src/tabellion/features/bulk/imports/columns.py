@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from tabellion.features.bulk.imports.model import JobError, Mapping, Order, Transformation
+from tabellion.features.bulk.fenced import JobError
+from tabellion.features.bulk.imports.model import Mapping, Order, Transformation
 from tabellion.features.customdata import CustomTable
 from tabellion.features.profiles import membership
 from tabellion.features.tables import (

@@ -193,11 +193,3 @@ class Outcome(StrEnum):
     UPDATED = "UPDATED"
     UNCHANGED = "UNCHANGED"
     ERROR = "ERROR"
-
-
-class JobError(Exception):
-    """The file as a whole cannot be imported; ends the job in FAILED. `code` is one of `import.*`."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code

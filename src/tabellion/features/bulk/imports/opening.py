@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from tabellion.features.bulk.imports.model import JobError
+from tabellion.features.bulk.fenced import JobError
 from tabellion.platform.files import ArchiveError, Kind, contents, gunzip, inflate, kind_of
 
 INPUT = "input"

@@ -12,7 +12,8 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 import polars as pl
 
-from tabellion.features.bulk.imports.model import Fault, JobError, Place, Rejected
+from tabellion.features.bulk.fenced import JobError
+from tabellion.features.bulk.imports.model import Fault, Place, Rejected
 from tabellion.features.bulk.imports.source import Lines, Source
 
 BLOCK_ROWS = 20_000

@@ -1,7 +1,6 @@
 """The run of one import: from the uploaded file to the last row, block by block, and on from the last block after a crash.
 
-A block's rows, its counters, its mistakes and how far the file is applied are one transaction. The connection that works
-holds the job's lock: when a worker dies, its server process ends, and another one takes the job up where it was.
+A block's rows, its counters, its mistakes and how far the file is applied are one transaction.
 """
 
 import asyncio
@@ -15,12 +14,14 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg import errors
 
+from tabellion.features.bulk import fenced
+from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import opening, reports, store
 from tabellion.features.bulk.imports.applying import Applied, Applier
 from tabellion.features.bulk.imports.checking import Checked, Checker
 from tabellion.features.bulk.imports.columns import Plan, plan
 from tabellion.features.bulk.imports.merge import MergeSql
-from tabellion.features.bulk.imports.model import Fault, Job, JobError, Status
+from tabellion.features.bulk.imports.model import Fault, Job, Status
 from tabellion.features.bulk.imports.rows import Block, Reader
 from tabellion.features.customdata import CUSTOM_TABLES, custom_tables_of_licence
 from tabellion.features.tables import Table, tables_of_licence
@@ -32,8 +33,6 @@ _log = logging.getLogger(__name__)
 # Others may write the same profiles: a block that met them is done again.
 _TRIES = 5
 _MET_OTHERS = (errors.UniqueViolation, errors.DeadlockDetected, errors.LockNotAvailable, errors.SerializationFailure)
-# A database or a disk that is away comes back; an error of our own does not go away by itself.
-_GIVE_UP_AFTER = 5
 _SETTINGS = {
     "TimeZone": "UTC",
     # A block is minutes away from these; what hangs is let go.
@@ -46,21 +45,17 @@ _SETTINGS = {
 }
 
 
-class Busy(Exception):
-    """Another worker has the job."""
-
-
-class _Stopped(Exception):
-    """The job was cancelled, or taken by another worker."""
-
-
 class _Ready(NamedTuple):
     block: Block
     checked: Checked
 
 
 class Run:
-    """One attempt at one job. `clock` gives aware UTC moments; `spool` is the folder of all jobs' folders."""
+    """Runs imports. `clock` gives aware UTC moments; `spool` is the folder of all jobs' folders."""
+
+    word = "import"
+    # "impo" in ASCII.
+    lock = 0x696D706F
 
     def __init__(self, url: str, spool: Path, clock: Callable[[], datetime]) -> None:
         self._conninfo = with_settings(url, _SETTINGS, application_name="tabellion import")
@@ -69,31 +64,21 @@ class Run:
 
     async def __call__(self, job_id: int) -> None:
         """Bring a job to its end. Raises `Busy`, and what the database or the disk refuse for the moment."""
-        async with await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True) as db:
-            if not await store.lock(db, job_id):
-                raise Busy(f"import {job_id} is with another worker")
-            job = await store.begin(db, job_id, self._clock())
-            if job is None:
-                return
-            try:
-                await _Attempt(db, job, self._spool / job.folder, self._clock).work()
-            except JobError as error:
-                await self._end(db, job, Status.FAILED, (FieldError("", error.code, str(error)),))
-            except _Stopped:
-                _log.info("import %d was stopped", job_id)
-            except (psycopg.OperationalError, OSError):
-                raise
-            except Exception:
-                if job.attempt < _GIVE_UP_AFTER:
-                    raise
-                _log.exception("import %d failed %d times", job_id, job.attempt)
-                why = f"an error of the server; tell its operator the number of the import, {job_id}"
-                await self._end(db, job, Status.FAILED, (FieldError("", "internal", why),))
+        await fenced.run(self._conninfo, self, job_id)
 
-    async def _end(self, db: store.Database, job: Job, status: Status, why: tuple[FieldError, ...]) -> None:
+    async def begin(self, db: store.Database, number: int) -> Job | None:
+        """Take the job up."""
+        return await store.begin(db, number, self._clock())
+
+    async def work(self, db: store.Database, job: Job) -> None:
+        """From the file, or from where an earlier attempt was, to the last row."""
+        await _Attempt(db, job, self._spool / job.folder, self._clock).work()
+
+    async def fail(self, db: store.Database, job: Job, why: FieldError) -> None:
+        """End it."""
         async with db.transaction():
             await db.execute("SET LOCAL synchronous_commit = on")
-            await store.end(db, job.id, status, self._clock(), why)
+            await store.end(db, job.id, Status.FAILED, self._clock(), (why,))
 
 
 class _Attempt:
@@ -123,7 +108,7 @@ class _Attempt:
             )
             await self._prepare(reader.headers)
             if not await store.running(self._db, job, path.stat().st_size):
-                raise _Stopped
+                raise Stopped
             await asyncio.to_thread(reader.skip_to, job.line, job.reached)
             await self._blocks(reader)
         await self._finish(reader.headers)
@@ -200,7 +185,7 @@ class _Attempt:
             applied = await self._applier.apply(block, checked, self._clock(), with_outcomes=wanted)
             await self._report(block, applied)
             if not await store.advance(self._db, job, block.end, block.reached, applied.counters):
-                raise _Stopped
+                raise Stopped
 
     async def _report(self, block: Block, applied: Applied) -> None:
         job = self._job
@@ -220,7 +205,7 @@ class _Attempt:
             now = await store.find(self._db, job.id)
             faulty = now is None or now.counters.in_error > 0
             if not await store.end(self._db, job.id, Status.DONE_WITH_ERRORS if faulty else Status.DONE, self._clock()):
-                raise _Stopped
+                raise Stopped
             await store.drop_parts(self._db, job.id)
         await asyncio.to_thread(opening.forget_rows, self._folder)
 

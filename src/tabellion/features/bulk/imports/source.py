@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from tabellion.features.bulk.imports.model import JobError
+from tabellion.features.bulk.fenced import JobError
 
 _ENCODINGS = {
     "utf-8": "utf-8",

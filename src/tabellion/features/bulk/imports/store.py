@@ -12,8 +12,6 @@ from tabellion.features.tables import Kind, Table
 from tabellion.kit.problem import FieldError
 
 Database = AsyncConnection[tuple[Any, ...]]
-# The first key of the advisory locks: "impo" in ASCII. A job's number is the second.
-_LOCK = 0x696D706F
 _COLUMNS = (
     'id, licence_id, entity_id, table_kind, table_id, user_id, "order"::text, folder, status, attempt, line, '
     "bytes_line, bytes_read, bytes, "
@@ -55,13 +53,6 @@ async def listed(db: Database, licence_id: int | None, limit: int) -> list[Job]:
         (licence_id, limit),
     )
     return [_job(row) for row in await cursor.fetchall()]
-
-
-async def lock(db: Database, job_id: int) -> bool:
-    """Keep the job for this connection, as long as it lives; False while another one has it."""
-    cursor = await db.execute("SELECT pg_try_advisory_lock(%s, %s::int)", (_LOCK, job_id % 2**31))
-    row = await cursor.fetchone()
-    return row is not None and bool(row[0])
 
 
 _BEGIN = f"""

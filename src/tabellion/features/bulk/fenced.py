@@ -1,0 +1,90 @@
+"""Jobs that survive their workers: one at a time, taken up again after a crash, ended once.
+
+The connection that works holds the job's advisory lock: when a worker dies, its server process ends, and another one takes
+the job up where it was. A worker that was believed dead writes nothing more: the job counts its attempts.
+"""
+
+import logging
+from typing import Any, Protocol, TypeVar
+
+import psycopg
+
+from tabellion.kit.problem import FieldError
+
+_log = logging.getLogger(__name__)
+Database = psycopg.AsyncConnection[tuple[Any, ...]]
+# A database or a disk that is away comes back; an error of our own does not go away by itself.
+_GIVE_UP_AFTER = 5
+
+
+class JobError(Exception):
+    """The job cannot be done as it was ordered; it ends in FAILED. `code` is stable (`import.*`, `export.*`)."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Busy(Exception):
+    """Another worker has the job."""
+
+
+class Stopped(Exception):
+    """The job was cancelled, or taken by another worker."""
+
+
+class Numbered(Protocol):
+    """A job."""
+
+    @property
+    def attempt(self) -> int:
+        """How often it was taken up."""
+        ...
+
+
+J = TypeVar("J", bound=Numbered)
+
+
+class Kind(Protocol[J]):
+    """What a kind of jobs has of its own. `word` names it; `lock` is its number among the advisory locks."""
+
+    word: str
+    lock: int
+
+    async def begin(self, db: Database, number: int) -> J | None:
+        """Take the job up, for the first time or again; None when it has ended."""
+        ...
+
+    async def work(self, db: Database, job: J) -> None:
+        """Bring it to its end. Raises `JobError`, `Stopped`."""
+        ...
+
+    async def fail(self, db: Database, job: J, why: FieldError) -> None:
+        """End it in FAILED, for good."""
+        ...
+
+
+async def run(conninfo: str, kind: Kind[J], number: int) -> None:
+    """One attempt at one job. Raises `Busy`, and what the database or the disk refuse for the moment."""
+    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as db:
+        cursor = await db.execute("SELECT pg_try_advisory_lock(%s, %s::int)", (kind.lock, number % 2**31))
+        row = await cursor.fetchone()
+        if row is None or not row[0]:
+            raise Busy(f"{kind.word} {number} is with another worker")
+        job = await kind.begin(db, number)
+        if job is None:
+            return
+        try:
+            await kind.work(db, job)
+        except JobError as error:
+            await kind.fail(db, job, FieldError("", error.code, str(error)))
+        except Stopped:
+            _log.info("%s %d was stopped", kind.word, number)
+        except (psycopg.OperationalError, OSError, Busy):
+            raise
+        except Exception:
+            if job.attempt < _GIVE_UP_AFTER:
+                raise
+            _log.exception("%s %d failed %d times", kind.word, number, job.attempt)
+            why = f"an error of the server; tell its operator the number of the {kind.word}, {number}"
+            await kind.fail(db, job, FieldError("", "internal", why))
