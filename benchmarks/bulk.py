@@ -23,7 +23,7 @@ import prepare
 import psycopg
 from calls import heading, say
 
-from tabellion.features.bulk.imports import service, store
+from tabellion.features.bulk.imports import opening, service, store
 from tabellion.features.bulk.imports.model import Mode, Order
 from tabellion.features.bulk.imports.running import Run
 from tabellion.features.tables import tables_of_licence
@@ -139,7 +139,7 @@ class Bench:
         folder = service.new_folder()
         copy = spool() / "copy"
         copy.write_bytes(packed.read_bytes())
-        service.keep(copy, folder)
+        service.keep({opening.INPUT: copy}, folder)
 
         async def enter() -> int:
             async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as db:

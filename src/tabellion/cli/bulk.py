@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, fail, on_database, settings_of, show
-from tabellion.features.bulk.imports import Job, Mode, Order, Run, Status, jobs_store, new_folder, spool_file
+from tabellion.features.bulk.imports import INPUT, Job, Mode, Order, Run, Status, jobs_store, new_folder, spool_file
 from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import get_licence
 from tabellion.features.licences.store import Database
@@ -63,7 +63,7 @@ def import_file(
         folder = new_folder()
         with tempfile.NamedTemporaryFile(dir=files.spool(), delete=False) as copy, file.open("rb") as source:
             shutil.copyfileobj(source, copy)
-        spool_file(Path(copy.name), folder)
+        spool_file({INPUT: Path(copy.name)}, folder)
         async with db.transaction():
             job_id = await jobs_store.insert(db, found, order, folder, utc_now())
             await audit.record_admin(db, owner.id, "import", f"import/{job_id}", utc_now())

@@ -1,11 +1,13 @@
 """The composition root of an API process: opens the resources, mounts the calls, closes everything at the end."""
 
+import errno
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
+from tabellion.features.bulk import etls
 from tabellion.features.licences import Authentication, Credential, Unauthorized
 from tabellion.features.licences.endpoints import TOKEN_CALL
 from tabellion.features.licences.service import TOKEN_GRACE
@@ -13,8 +15,8 @@ from tabellion.features.usage import Admission, Batcher, Gate
 from tabellion.kit.clock import utc_now
 from tabellion.kit.ids import request_id
 from tabellion.kit.problem import Problem
-from tabellion.platform import egress, files
-from tabellion.platform.database.errors import unavailable
+from tabellion.platform import egress, files, outbox
+from tabellion.platform.database.errors import Unavailable, unavailable
 from tabellion.platform.database.pool import Pool, open_pool
 from tabellion.platform.http.call import Call
 from tabellion.platform.http.docs.site import Site
@@ -31,6 +33,7 @@ from tabellion.server.targets import webhook_policy
 from tabellion.settings import Settings
 
 _FORWARDED = "x-forwarded-for"
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Resources:
@@ -97,6 +100,8 @@ def translate(error: BaseException) -> Problem:
     """What a caller sees of an exception: a refusal, a lost database (503), or our own fault (500)."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        return Unavailable("the disk of the server is full; its operator has to make room")
     return unavailable(error) or Internal("an error of the server; tell the operator the request id")
 
 
@@ -116,6 +121,7 @@ def create_app(settings: Settings | None = None) -> App:
     settings = settings or Settings.load()
     egress.allow(webhook_policy(settings))
     files.use_spool(settings.spool_dir)
+    outbox.subjects.register(etls.SUBJECT, etls.find_subject)
     resources = Resources(settings)
     trusted = frozenset(settings.trusted_proxies)
     pipeline = Pipeline(resources, resources, clock=utc_now, max_body_bytes=settings.max_body_bytes, translate=translate)

@@ -1,6 +1,7 @@
 """Every call of the webservices: the features' lists, in the order of the documentation."""
 
 from tabellion.features.actions import endpoints as actions
+from tabellion.features.bulk.etls import endpoints as etls
 from tabellion.features.bulk.imports import endpoints as imports
 from tabellion.features.customdata import endpoints as customdata
 from tabellion.features.licences import endpoints as licences
@@ -15,6 +16,7 @@ CALLS = (
     *profiles.CALLS,
     *customdata.CALLS,
     *imports.CALLS,
+    *etls.CALLS,
     *actions.CALLS,
     *webhooks.CALLS,
     *usage.CALLS,

@@ -10,6 +10,8 @@ from datetime import timedelta
 import psycopg
 from procrastinate import App
 
+from tabellion.features.bulk import tasks as bulk
+from tabellion.features.bulk.etls import tasks as etls
 from tabellion.features.bulk.imports import tasks as imports
 from tabellion.features.usage import purge
 from tabellion.features.webhooks import Dispatcher, purge_dead
@@ -63,7 +65,8 @@ def register(jobs: App, settings: Settings) -> None:
             nb_hours=_FAILED_JOBS_KEPT_H, include_failed=True, include_cancelled=True, include_aborted=True
         )
 
-    imports.register(jobs, settings.database_url, settings.spool_dir)
+    for feature in (imports, etls, bulk):
+        feature.register(jobs, settings.database_url, settings.spool_dir)
 
 
 async def _rescue(jobs: App) -> None:

@@ -10,6 +10,7 @@ from tabellion.features.customdata import find_custom_table
 from tabellion.features.tables import Table, find_table
 from tabellion.features.webhooks.model import EVENT_TYPES, TABLES
 from tabellion.kit.problem import FieldError, Problem, invalid
+from tabellion.platform import outbox
 from tabellion.platform.http.call import Incoming
 
 PROFILE_TABLE, CUSTOM_TABLE, CUSTOM_ACTION = "PROFILE_TABLE", "CUSTOM_TABLE", "CUSTOM_ACTION"
@@ -65,7 +66,10 @@ async def in_body(call: Incoming, kind: str, reference: str) -> Subject:
         if action is None:
             raise invalid("onElementId", "action.unknown", f"the entity has no custom action '{reference}'")
         return Subject(kind, str(action.id))
-    raise invalid("onElementId", _MISSING[kind], f"the entity has no {_WORDS[kind]} '{reference}'")
+    found = await outbox.subjects.find(kind, call, reference)
+    if found is None:
+        raise invalid("onElementId", _MISSING[kind], f"the entity has no {_WORDS[kind]} '{reference}'")
+    return Subject(kind, found)
 
 
 async def _table(call: Incoming, kind: str, reference: str) -> Table:

@@ -26,11 +26,11 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Form(msgspec.Struct, frozen=True):
-    """A body of multipart/form-data: the field of the file, and the field of the document that says what to do with it."""
+    """A body of multipart/form-data: the field of the file, and that of a document with it, if any."""
 
     file: str
-    document: str
-    type: type[msgspec.Struct]
+    document: str = ""
+    document_type: type[msgspec.Struct] | None = None
 
 
 class Answer(msgspec.Struct):

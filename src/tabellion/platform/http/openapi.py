@@ -51,7 +51,7 @@ _CATEGORIES = {
 
 def document(calls: Sequence[Call], *, version: str) -> dict[str, Any]:
     """The whole document."""
-    forms = {call.form.type for call in calls if call.form is not None}
+    forms = {call.form.document_type for call in calls if call.form is not None and call.form.document_type is not None}
     types = {t for call in calls for t in (call.body, call.answer) if t is not None} | forms | {render.ErrorDocument}
     ordered = sorted(types, key=lambda t: t.__name__)
     _, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
@@ -170,11 +170,13 @@ def _content(call: Call, type_: type[msgspec.Struct], root: str, example: Any) -
 
 
 def _form(call: Call, form: Form) -> dict[str, Any]:
-    document = {"$ref": f"#/components/schemas/{form.type.__name__}"}
-    properties = {form.file: {"type": "string", "format": "binary"}, form.document: document}
+    properties: dict[str, Any] = {form.file: {"type": "string", "format": "binary"}}
     schema = {"type": "object", "required": [form.file], "properties": properties}
-    encoding = {form.document: {"contentType": _JSON}}
-    return {"multipart/form-data": {"schema": schema, "encoding": encoding, "example": {form.document: call.body_example}}}
+    content: dict[str, Any] = {"schema": schema}
+    if form.document_type is not None:
+        properties[form.document] = {"$ref": f"#/components/schemas/{form.document_type.__name__}"}
+        content |= {"encoding": {form.document: {"contentType": _JSON}}, "example": {form.document: call.body_example}}
+    return {"multipart/form-data": content}
 
 
 def _success(call: Call, status: int, text: str) -> dict[str, Any]:

@@ -15,6 +15,22 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from tabellion.platform.database.versioned import VersionedCache
+from tabellion.platform.outbox import subjects
+
+__all__ = [
+    "BLOCK_ROWS",
+    "COLUMNS",
+    "NOBODY",
+    "Database",
+    "Event",
+    "Interest",
+    "declare",
+    "emit",
+    "insert_blocks",
+    "interests",
+    "subjects",
+    "take",
+]
 
 Database = AsyncConnection[tuple[Any, ...]]
 _MAX_LICENCES_CACHED = 20_000

@@ -1,9 +1,48 @@
 """Imports of files into tables: read, check, apply block by block."""
 
+from tabellion.features.bulk.imports import reports
 from tabellion.features.bulk.imports import store as jobs_store
-from tabellion.features.bulk.imports.model import Job, Mode, Order, Status
-from tabellion.features.bulk.imports.running import Run
+from tabellion.features.bulk.imports.errors import FileUnknown, JobState
+from tabellion.features.bulk.imports.model import (
+    ENDED,
+    Counters,
+    EmptyCells,
+    Job,
+    Mapping,
+    Mode,
+    Operation,
+    Order,
+    Status,
+    Transformation,
+)
+from tabellion.features.bulk.imports.opening import INPUT, csv_entries
+from tabellion.features.bulk.imports.running import SETTINGS, Run
 from tabellion.features.bulk.imports.service import keep as spool_file
 from tabellion.features.bulk.imports.service import new_folder
+from tabellion.features.bulk.imports.source import codec_of
+from tabellion.features.bulk.imports.wire import format_faults
 
-__all__ = ["Job", "Mode", "Order", "Run", "Status", "jobs_store", "new_folder", "spool_file"]
+__all__ = [
+    "ENDED",
+    "INPUT",
+    "SETTINGS",
+    "Counters",
+    "EmptyCells",
+    "FileUnknown",
+    "Job",
+    "JobState",
+    "Mapping",
+    "Mode",
+    "Operation",
+    "Order",
+    "Run",
+    "Status",
+    "Transformation",
+    "codec_of",
+    "csv_entries",
+    "format_faults",
+    "jobs_store",
+    "new_folder",
+    "reports",
+    "spool_file",
+]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tabellion.features.bulk.fenced import JobError
-from tabellion.platform.files import ArchiveError, Kind, contents, gunzip, inflate, kind_of
+from tabellion.platform.files import ArchiveError, Entry, Kind, contents, gunzip, inflate, kind_of
 
 INPUT = "input"
 _ROWS = "rows.csv"
@@ -45,6 +45,14 @@ def forget_rows(folder: Path) -> None:
     (folder / _ROWS).unlink(missing_ok=True)
 
 
+def csv_entries(source: Path) -> list[Entry]:
+    """The files in a zip. Raises `ArchiveError`, `JobError` (import.noCsv)."""
+    entries = [e for e in contents(source, cap=MAX_ROWS_BYTES) if not e.name.lower().startswith(_NOISE)]
+    if not entries:
+        raise JobError("import.noCsv", "the zip holds no file")
+    return entries
+
+
 def _refuse_nested(path: Path) -> None:
     if kind_of(path) is not Kind.PLAIN:
         raise ArchiveError("the archive holds another archive; put the CSV file itself into it")
@@ -56,9 +64,7 @@ def _unpack(source: Path, kind: Kind, target: BinaryIO) -> None:
         return
     if kind is Kind.OTHER:
         raise ArchiveError("the file is an archive of a kind that is not read; send a zip or the CSV file itself")
-    entries = [e for e in contents(source, cap=MAX_ROWS_BYTES) if not e.name.lower().startswith(_NOISE)]
-    if not entries:
-        raise JobError("import.noCsv", "the zip holds no file")
+    entries = csv_entries(source)
     if len(entries) > 1:
         raise JobError("import.severalCsv", f"the zip holds {len(entries)} files; one CSV file is wanted")
     inflate(source, entries[0], target)

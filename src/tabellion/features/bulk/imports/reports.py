@@ -100,5 +100,8 @@ def _packed(order: Order, rows: Iterable[Sequence[object]]) -> bytes:
 
 def _text(order: Order, rows: Iterable[Sequence[object]]) -> str:
     out = io.StringIO()
-    csv.writer(out, delimiter=order.separator, quotechar=order.quote).writerows(rows)
+    escape = order.escape
+    csv.writer(
+        out, delimiter=order.separator, quotechar=order.quote, escapechar=escape, doublequote=escape is None
+    ).writerows(rows)
     return out.getvalue()

@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 # Others may write the same profiles: a block that met them is done again.
 _TRIES = 5
 _MET_OTHERS = (errors.UniqueViolation, errors.DeadlockDetected, errors.LockNotAvailable, errors.SerializationFailure)
-_SETTINGS = {
+SETTINGS = {
     "TimeZone": "UTC",
     # A block is minutes away from these; what hangs is let go.
     "statement_timeout": "600000",
@@ -58,7 +58,7 @@ class Run:
     lock = 0x696D706F
 
     def __init__(self, url: str, spool: Path, clock: Callable[[], datetime]) -> None:
-        self._conninfo = with_settings(url, _SETTINGS, application_name="tabellion import")
+        self._conninfo = with_settings(url, SETTINGS, application_name="tabellion import")
         self._spool = spool
         self._clock = clock
 

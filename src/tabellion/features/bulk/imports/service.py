@@ -3,7 +3,7 @@
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,8 +20,6 @@ from tabellion.platform.http.call import Incoming
 
 TASK = "imports.run"
 KEPT = timedelta(days=30)
-# What was uploaded for a call that was never accepted.
-_ORPHANS_KEPT_S = 24 * 3600
 
 
 async def accept(call: Incoming, uploaded: Path, order: Callable[[], Order]) -> int:
@@ -33,7 +31,7 @@ async def accept(call: Incoming, uploaded: Path, order: Callable[[], Order]) -> 
     table: Table = await find(call, call.path["e"], call.path["t"])
     wanted = order()
     folder = new_folder()
-    place = keep(uploaded, folder)
+    place = keep({opening.INPUT: uploaded}, folder)
     try:
         async with call.db.transaction():
             await count_bulk_call(call.db, call.caller, table.public_id, call.now)
@@ -81,17 +79,18 @@ async def cancel(call: Incoming) -> None:
         await audit.record(call.db, call, f"import/{job.id}")
 
 
-def new_folder() -> str:
+def new_folder(word: str = "import") -> str:
     """A name in the spool that nobody has."""
-    return f"import-{secrets.token_hex(16)}"
+    return f"{word}-{secrets.token_hex(16)}"
 
 
-def keep(uploaded: Path, folder: str) -> Path:
-    """Move a file into a job's folder, so that it is there after a power cut; returns the folder."""
+def keep(uploaded: Mapping[str, Path], folder: str) -> Path:
+    """Move files, by their new names, into a job's folder, so that they are there after a power cut; returns the folder."""
     place = files.spool() / folder
     place.mkdir(mode=0o700)
-    uploaded.replace(place / opening.INPUT)
-    for path in (place / opening.INPUT, place, place.parent):
+    for name, path in uploaded.items():
+        path.replace(place / name)
+    for path in (*(place / name for name in uploaded), place, place.parent):
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -100,15 +99,7 @@ def keep(uploaded: Path, folder: str) -> Path:
     return place
 
 
-async def purge(db: store.Database, now: datetime) -> int:
-    """Delete jobs that ended 30 days ago with their files, and what was left in the spool by calls that came to nothing."""
-    gone = await store.purge(db, now - KEPT)
-    known = await store.folders(db)
-    for path in files.spool().iterdir():
-        is_old = now.timestamp() - path.stat().st_mtime > _ORPHANS_KEPT_S
-        if path.name in gone or (path.name not in known and is_old):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-    return len(gone)
+async def purge(db: store.Database, now: datetime) -> set[str]:
+    """Forget the jobs that ended 30 days ago; returns the folders of the others."""
+    await store.purge(db, now - KEPT)
+    return await store.folders(db)

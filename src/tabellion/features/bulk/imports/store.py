@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from psycopg import AsyncConnection, sql
@@ -21,14 +21,32 @@ _order = msgspec.json.Decoder(Order).decode
 _errors = msgspec.json.Decoder(tuple[FieldError, ...]).decode
 
 
-async def insert(db: Database, table: Table, order: Order, folder: str, now: datetime, *, user_id: int | None = None) -> int:
+class PartOf(NamedTuple):
+    """The execution of an ETL that an import belongs to, the name of its file, and the file's place in the definition."""
+
+    execution_id: int
+    file_name: str
+    file_number: int
+
+
+async def insert(
+    db: Database,
+    table: Table,
+    order: Order,
+    folder: str,
+    now: datetime,
+    *,
+    user_id: int | None = None,
+    part_of: PartOf | None = None,
+) -> int:
     """Enter a job for a table; its number rises from about a million."""
     where = (table.licence_id, table.entity_id, table.kind.subject, table.id)
     cursor = await db.execute(
         "INSERT INTO tabellion.import_job "
-        '(licence_id, entity_id, table_kind, table_id, user_id, "order", folder, created_at) '
-        "VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s, %s) RETURNING id",
-        (*where, user_id, msgspec.json.encode(order).decode(), folder, now),
+        '(licence_id, entity_id, table_kind, table_id, user_id, "order", folder, created_at, '
+        "execution_id, file_name, file_number) "
+        "VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s) RETURNING id",
+        (*where, user_id, msgspec.json.encode(order).decode(), folder, now, *(part_of or (None, None, None))),
     )
     row = await cursor.fetchone()
     assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
@@ -36,10 +54,11 @@ async def insert(db: Database, table: Table, order: Order, folder: str, now: dat
 
 
 async def find(db: Database, job_id: int, licence_id: int | None = None) -> Job | None:
-    """A job, of a licence if it is named."""
+    """A job; where a licence is named, one of its own and not part of an execution."""
     cursor = await db.execute(
-        f"SELECT {_COLUMNS} FROM tabellion.import_job WHERE id = %s AND licence_id = coalesce(%s::int, licence_id)",  # noqa: S608 - names of our own
-        (job_id, licence_id),
+        f"SELECT {_COLUMNS} FROM tabellion.import_job WHERE id = %s "  # noqa: S608 - names of our own
+        "AND (%s::int IS NULL OR (licence_id = %s::int AND execution_id IS NULL))",
+        (job_id, licence_id, licence_id),
     )
     row = await cursor.fetchone()
     return None if row is None else _job(row)
@@ -155,15 +174,15 @@ async def licence(db: Database, licence_id: int) -> tuple[str, int] | None:
     return None if row is None else (row[0], row[1])
 
 
-async def purge(db: Database, before: datetime) -> list[str]:
-    """Forget the jobs that ended before a moment; returns their folders."""
-    cursor = await db.execute("DELETE FROM tabellion.import_job WHERE ended_at < %s RETURNING folder", (before,))
-    return [row[0] for row in await cursor.fetchall()]
+async def purge(db: Database, before: datetime) -> int:
+    """Forget the jobs that ended before a moment; those of executions go with them."""
+    query = "DELETE FROM tabellion.import_job WHERE ended_at < %s AND execution_id IS NULL"
+    return (await db.execute(query, (before,))).rowcount
 
 
 async def folders(db: Database) -> set[str]:
-    """The folders of all jobs."""
-    cursor = await db.execute("SELECT folder FROM tabellion.import_job")
+    """The folders of all jobs that have one of their own."""
+    cursor = await db.execute("SELECT folder FROM tabellion.import_job WHERE execution_id IS NULL")
     return {row[0] for row in await cursor.fetchall()}
 
 

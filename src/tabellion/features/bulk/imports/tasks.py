@@ -3,7 +3,6 @@
 import logging
 from pathlib import Path
 
-import psycopg
 from procrastinate import App, RetryStrategy
 
 from tabellion.features.bulk.imports import service
@@ -16,16 +15,9 @@ _RETRY = RetryStrategy(max_attempts=200, wait=2, linear_wait=2)
 
 
 def register(jobs: App, url: str, spool: Path) -> None:
-    """Register the run of an import, and the nightly purge."""
+    """Register the run of an import."""
     run = Run(url, spool, utc_now)
 
     @jobs.task(name=service.TASK, retry=_RETRY, pass_context=False)
     async def run_import(job_id: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
         await run(job_id)
-
-    @jobs.periodic(cron="37 3 * * *")
-    @jobs.task(name="imports.purge", queueing_lock="imports.purge", pass_context=False)
-    async def purge(timestamp: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
-            gone = await service.purge(db, utc_now())
-        _log.info("deleted %d imports with their files", gone)

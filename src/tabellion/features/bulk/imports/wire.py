@@ -119,11 +119,17 @@ def order_of_fields(field: Callable[[str], str | None]) -> Order:
     )
 
 
+def format_faults(place: str, signs: dict[str, str]) -> list[FieldError]:
+    """What is wrong with the characters that a file's format names."""
+    return [
+        FieldError(f"{place}.{name}", "member.type", f"'{name}' expects one character")
+        for name, text in signs.items()
+        if len(text) != 1 or text in "\r\n\x00" or (not text.isprintable() and text != "\t")
+    ]
+
+
 def _check_characters(format_: FileFormat) -> None:
-    faults: list[FieldError] = []
-    for name, text in (("separator", format_.separator), ("quote", format_.quote)):
-        if len(text) != 1 or text in "\r\n\x00" or (not text.isprintable() and text != "\t"):
-            faults.append(FieldError(f"format.{name}", "member.type", f"'{name}' expects one character"))
+    faults = format_faults("format", {"separator": format_.separator, "quote": format_.quote})
     if not faults and format_.separator == format_.quote:
         faults.append(FieldError("format.quote", "member.type", "separator and quote are the same character"))
     if faults:

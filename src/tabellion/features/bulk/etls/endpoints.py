@@ -1,0 +1,386 @@
+"""The calls of ETLs, v5 (contract, section 16)."""
+
+from typing import Any
+
+from tabellion.features.bulk.etls import service, wire
+from tabellion.features.bulk.etls.definition import Definition
+from tabellion.features.bulk.etls.names import NamePattern
+from tabellion.features.bulk.imports import reports
+from tabellion.features.licences import resolve_entity
+from tabellion.features.tables import ENTITY
+from tabellion.kit.problem import invalid
+from tabellion.platform.files import UploadedFile
+from tabellion.platform.http.call import Answer, Call, Form, Incoming, Parameter
+
+_CATEGORY, _MODULE = "mass-imports", "bulk"
+_ETLS, _EXECUTIONS = "/v5/entities/{e}/etls", "/v5/entities/{e}/etl-executions"
+_ETL, _EXECUTION = _ETLS + "/{i}", _EXECUTIONS + "/{i}"
+_I, _X = Parameter("i", "id of the ETL", "12"), Parameter("i", "id of the execution", "99")
+_FILE, _DEFINITION = "file", "definition"
+_PAGE = (
+    Parameter("etlId", "only executions of this ETL"),
+    Parameter("status", "only executions in this state"),
+    Parameter("limit", "at most so many, 100 by default", "100"),
+    Parameter("cursor", "`nextCursor` of the page before"),
+)
+
+
+async def list_etls(call: Incoming) -> Answer:
+    """The ETLs of an entity."""
+    return Answer(200, wire.EtlsOut([wire.etl_brief(etl) for etl in await service.list_etls(call)]))
+
+
+async def create(call: Incoming) -> Answer:
+    """Keep an ETL."""
+    number = await service.create(call, wire.read_new(call.body))
+    return Answer(201, wire.Id(str(number)), location=f"/v5/entities/{call.path['e']}/etls/{number}")
+
+
+async def get(call: Incoming) -> Answer:
+    """One ETL."""
+    return Answer(200, wire.etl_out(await service.get(call)))
+
+
+async def replace(call: Incoming) -> Answer:
+    """Put another one in an ETL's place."""
+    return Answer(200, wire.etl_out(await service.change(call, lambda before: wire.read_new(call.body, before.id))))
+
+
+async def change(call: Incoming) -> Answer:
+    """Change an ETL."""
+    return Answer(200, wire.etl_out(await service.change(call, lambda before: wire.read_changed(before, call.body))))
+
+
+async def delete(call: Incoming) -> Answer:
+    """Delete an ETL."""
+    await service.delete(call)
+    return Answer(204)
+
+
+async def trigger(call: Incoming) -> Answer:
+    """Run an ETL with the files sent."""
+    return _accepted(call, await service.trigger(call, _files(call)))
+
+
+async def execute(call: Incoming) -> Answer:
+    """Run a definition once."""
+    return _accepted(call, await service.execute(call, _files(call), lambda: _definition(call)))
+
+
+async def executions(call: Incoming) -> Answer:
+    """Executions, the latest first."""
+    page = wire.read_page(call.query.first)
+    found, following = await service.executions(
+        call, etl_id=page.etl_id, status=page.status, before=page.before, limit=page.limit
+    )
+    cursor = None if following is None else str(following)
+    return Answer(200, wire.ExecutionsOut([wire.execution_out(x, _entity(call)) for x in found], cursor))
+
+
+async def execution(call: Incoming) -> Answer:
+    """One execution."""
+    return Answer(200, wire.execution_out(await service.execution(call), _entity(call)))
+
+
+async def errors(call: Incoming) -> Answer:
+    """The rejected rows, zipped."""
+    found, path = await service.report(call, reports.ERRORS)
+    return Answer(200, file=path, headers=_named(f"errors-{found.id}.zip"))
+
+
+async def result_file(call: Incoming) -> Answer:
+    """All rows and what became of them, zipped."""
+    found, path = await service.report(call, reports.RESULT)
+    pattern, name = found.definition.get("resultFileNamePattern"), f"result-{found.id}.zip"
+    if pattern is not None:
+        name = NamePattern(pattern).at((found.ended_at or call.now).astimezone(call.caller.time_zone))
+    return Answer(200, file=path, headers=_named(name))
+
+
+async def cancel(call: Incoming) -> Answer:
+    """End an execution."""
+    await service.cancel(call)
+    return Answer(204)
+
+
+def _accepted(call: Incoming, number: int) -> Answer:
+    return Answer(201, wire.Id(str(number)), location=f"/v5/entities/{call.path['e']}/etl-executions/{number}")
+
+
+def _entity(call: Incoming) -> str:
+    return resolve_entity(call.caller, call.path["e"]).name
+
+
+def _files(call: Incoming) -> list[UploadedFile]:
+    return [file for file in call.upload.files if file.field == _FILE]
+
+
+def _definition(call: Incoming) -> Definition:
+    part = call.upload.file(_DEFINITION)
+    document = part.path.read_bytes() if part is not None else call.upload.fields.get(_DEFINITION, "").encode()
+    if not document:
+        raise invalid(_DEFINITION, "member.mandatory", f"the form has no part '{_DEFINITION}'")
+    return wire.read_definition(document)
+
+
+def _named(name: str) -> dict[str, str]:
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "_" for c in name)
+    return {"Content-Disposition": f'attachment; filename="{plain}"'}
+
+
+_DOCUMENT: dict[str, Any] = {
+    "files": [
+        {
+            "namePattern": "guests_$yyyyMMdd.csv",
+            "required": True,
+            "format": {"type": "CSV", "encoding": "UTF-8", "separator": ";", "enclosing": '"', "escape": '"'},
+            "load": {
+                "tableType": "PROFILE_TABLE",
+                "tableId": "31",
+                "mode": "CREATE_UPDATE",
+                "keyAttribute": "emailAddress",
+                "emptyCells": "KEEP",
+            },
+            "mapping": [
+                {
+                    "column": "mail",
+                    "attribute": "emailAddress",
+                    "transformations": [{"operation": "TRIM"}, {"operation": "LOWERCASE"}],
+                },
+                {
+                    "column": "born",
+                    "attribute": "birthDate",
+                    "transformations": [{"operation": "PARSE_DATE", "pattern": "dd.MM.yyyy"}],
+                },
+                {"column": "news", "subscription": "Newsletter"},
+            ],
+        }
+    ],
+    "generateResultFile": False,
+}
+_ETL_IN: dict[str, Any] = {"name": "guests-daily", "isActive": True, "source": {"type": "API"}, **_DOCUMENT}
+_ETL_OUT: dict[str, Any] = {"id": "12", **_ETL_IN, "resultFileNamePattern": None, "report": None, "schedule": None}
+_EXECUTION_OUT: dict[str, Any] = {
+    "id": "99",
+    "etlId": "12",
+    "status": "DONE_WITH_ERRORS",
+    "executionStatus": "WITH_ERROR",
+    "withErrors": True,
+    "rowsRead": 1000,
+    "rowsCreated": 700,
+    "rowsUpdated": 250,
+    "rowsUnchanged": 45,
+    "rowsInError": 5,
+    "percent": 100,
+    "startedAt": "2027-03-01T03:00:00.000Z",
+    "endedAt": "2027-03-01T03:00:09.000Z",
+    "errors": [],
+    "files": [
+        {
+            "name": "guests_20270301.csv",
+            "tableType": "PROFILE_TABLE",
+            "tableId": "31",
+            "rowsRead": 1000,
+            "rowsInError": 5,
+        }
+    ],
+    "_links": {
+        "errors": {"href": "/mass-imports/v5/entities/hotels/etl-executions/99/errors"},
+        "etl": {"href": "/mass-imports/v5/entities/hotels/etls/12"},
+    },
+}
+_FILES_TEXT = (
+    "One or more parts `file`: CSV as it is, zipped (several in one zip) or gzipped. Names are compared with the "
+    "`namePattern`s; each file is loaded in the order of the definition. Counts as one bulk call."
+)
+
+CALLS = (
+    Call(
+        id="etls.v5.execute",
+        method="POST",
+        path=_EXECUTIONS,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Import files once, with a definition",
+        description=f"{_FILES_TEXT} What is wrong with the definition is told at once, with a file by the execution.",
+        handler=execute,
+        parameters=(ENTITY,),
+        statuses={201: "The execution is queued."},
+        form=Form(_FILE, _DEFINITION, Definition),
+        body_example=_DOCUMENT,
+        answer=wire.Id,
+        answer_example={"id": "99"},
+    ),
+    Call(
+        id="etls.v5.executions",
+        method="GET",
+        path=_EXECUTIONS,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="List executions",
+        handler=executions,
+        parameters=(ENTITY, *_PAGE),
+        statuses={200: "Executions, the latest first."},
+        answer=wire.ExecutionsOut,
+        answer_example={"executions": [_EXECUTION_OUT], "nextCursor": None},
+    ),
+    Call(
+        id="etls.v5.execution",
+        method="GET",
+        path=_EXECUTION,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Read an execution",
+        description="`withErrors` is false only when every row is in. `errors` says why an execution FAILED.",
+        handler=execution,
+        parameters=(ENTITY, _X),
+        statuses={200: "What became of the rows so far."},
+        answer=wire.ExecutionOut,
+        answer_example=_EXECUTION_OUT,
+    ),
+    Call(
+        id="etls.v5.errors",
+        method="GET",
+        path=_EXECUTION + "/errors",
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Download the rejected rows of an execution",
+        description="A CSV per file: its columns, `lineNumber`, `errorCode`, `errorColumn`, `errorMessage`. Kept 30 days.",
+        handler=errors,
+        parameters=(ENTITY, _X),
+        statuses={200: "A zip."},
+        download="application/zip",
+        conflicts=("job.state",),
+    ),
+    Call(
+        id="etls.v5.resultFile",
+        method="GET",
+        path=_EXECUTION + "/result-file",
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Download all rows of an execution and what became of them",
+        description="A CSV per file: its columns, and `lineNumber`, `operation`, `id`; if `generateResultFile` is true.",
+        handler=result_file,
+        parameters=(ENTITY, _X),
+        statuses={200: "A zip."},
+        download="application/zip",
+        conflicts=("job.state",),
+    ),
+    Call(
+        id="etls.v5.cancel",
+        method="DELETE",
+        path=_EXECUTION,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Cancel an execution",
+        description="Rows already written stay.",
+        handler=cancel,
+        parameters=(ENTITY, _X),
+        statuses={204: "The execution is cancelled."},
+        conflicts=("job.state",),
+    ),
+    Call(
+        id="etls.v5.list",
+        method="GET",
+        path=_ETLS,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="List the ETLs of an entity",
+        handler=list_etls,
+        parameters=(ENTITY,),
+        statuses={200: "The ETLs, by name."},
+        answer=wire.EtlsOut,
+        answer_example={"etls": [{"id": "12", "name": "guests-daily", "isActive": True}]},
+    ),
+    Call(
+        id="etls.v5.create",
+        method="POST",
+        path=_ETLS,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Keep an ETL",
+        description="All that is wrong with the definition is told at once. `report` is kept; this release sends no mail.",
+        handler=create,
+        parameters=(ENTITY,),
+        statuses={201: "The ETL was created."},
+        conflicts=("name.used",),
+        body=wire.EtlIn,
+        body_example=_ETL_IN,
+        answer=wire.Id,
+        answer_example={"id": "12"},
+    ),
+    Call(
+        id="etls.v5.get",
+        method="GET",
+        path=_ETL,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Read an ETL",
+        handler=get,
+        parameters=(ENTITY, _I),
+        statuses={200: "The ETL."},
+        answer=wire.EtlOut,
+        answer_example=_ETL_OUT,
+    ),
+    Call(
+        id="etls.v5.replace",
+        method="PUT",
+        path=_ETL,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Put another definition in an ETL's place",
+        handler=replace,
+        parameters=(ENTITY, _I),
+        statuses={200: "The ETL as it is now."},
+        conflicts=("name.used",),
+        body=wire.EtlIn,
+        body_example=_ETL_IN,
+        answer=wire.EtlOut,
+        answer_example=_ETL_OUT,
+    ),
+    Call(
+        id="etls.v5.change",
+        method="PATCH",
+        path=_ETL,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Change an ETL",
+        description="Only what is sent changes; each member is replaced as a whole.",
+        handler=change,
+        parameters=(ENTITY, _I),
+        statuses={200: "The ETL as it is now."},
+        conflicts=("name.used",),
+        body=wire.EtlPatch,
+        body_example={"isActive": False},
+        answer=wire.EtlOut,
+        answer_example={**_ETL_OUT, "isActive": False},
+    ),
+    Call(
+        id="etls.v5.delete",
+        method="DELETE",
+        path=_ETL,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Delete an ETL",
+        description="Its executions stay; those that run go on.",
+        handler=delete,
+        parameters=(ENTITY, _I),
+        statuses={204: "The ETL is deleted."},
+    ),
+    Call(
+        id="etls.v5.trigger",
+        method="POST",
+        path=_ETL + "/trigger-execution",
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Run an ETL with files",
+        description=_FILES_TEXT,
+        handler=trigger,
+        parameters=(ENTITY, _I),
+        statuses={201: "The execution is queued."},
+        conflicts=("etl.inactive",),
+        form=Form(_FILE),
+        answer=wire.Id,
+        answer_example={"id": "100"},
+    ),
+)

@@ -1,0 +1,31 @@
+"""Refusals of the calls of ETLs."""
+
+from tabellion.kit.problem import Problem
+
+
+class EtlUnknown(Problem):
+    """The entity has no such ETL; the list call shows them."""
+
+    status = 404
+    code = "etl.unknown"
+
+
+class EtlNameUsed(Problem):
+    """The entity has an ETL of this name already (names may not differ by case only)."""
+
+    status = 409
+    code = "name.used"
+
+
+class EtlInactive(Problem):
+    """The ETL is switched off (`isActive`); switch it on to trigger it."""
+
+    status = 409
+    code = "etl.inactive"
+
+
+class ExecutionUnknown(Problem):
+    """The entity has no execution with this id, or it is over 30 days old."""
+
+    status = 404
+    code = "execution.unknown"

@@ -1,0 +1,164 @@
+"""The run of an execution: its files are opened, then loaded one after the other by imports of their own."""
+
+import asyncio
+import shutil
+import zipfile
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tabellion.features.bulk import fenced
+from tabellion.features.bulk.etls import store
+from tabellion.features.bulk.etls.definition import Definition, Target, check
+from tabellion.features.bulk.etls.links import etl_link, execution_link
+from tabellion.features.bulk.etls.model import FINISHED, STARTED, SUBJECT, Execution, Part
+from tabellion.features.bulk.etls.opening import Opened, open_files
+from tabellion.features.bulk.fenced import JobError, Stopped
+from tabellion.features.bulk.imports import SETTINGS, Run, Status, jobs_store, reports
+from tabellion.features.customdata import custom_tables_of_licence
+from tabellion.features.tables import Table, TableUnknown, tables_of_licence
+from tabellion.kit.problem import FieldError
+from tabellion.platform import outbox
+from tabellion.platform.database.pool import with_settings
+
+_COPY_BYTES = 1 << 20
+
+
+class Executor:
+    """Runs executions. `clock` gives aware UTC moments; `spool` is the folder of all jobs' folders."""
+
+    word = "execution"
+    # "etle" in ASCII.
+    lock = 0x65746C65
+
+    def __init__(self, url: str, spool: Path, clock: Callable[[], datetime]) -> None:
+        self._conninfo = with_settings(url, SETTINGS, application_name="tabellion etl")
+        self._spool = spool
+        self._clock = clock
+        self._import = Run(url, spool, clock)
+
+    async def __call__(self, number: int) -> None:
+        """Bring an execution to its end. Raises `Busy`, and what the database or the disk refuse for the moment."""
+        await fenced.run(self._conninfo, self, number)
+
+    async def begin(self, db: store.Database, number: int) -> Execution | None:
+        """Take it up; the first time, whoever listens is told."""
+        async with db.transaction():
+            taken = await store.begin(db, number, self._clock())
+            if taken is not None and taken.attempt == 1:
+                await self._tell(db, taken, STARTED)
+        return taken
+
+    async def work(self, db: store.Database, job: Execution) -> None:
+        """Open the files, unless an earlier attempt has, and load them in order; a file that fails is the last one."""
+        if not job.parts:
+            await self._open(db, job)
+        for part in (await self._now(db, job)).parts:
+            if not part.has_ended:
+                await self._import(part.job_id)
+            ended = next(p for p in (await self._now(db, job)).parts if p.job_id == part.job_id)
+            if ended.status == Status.FAILED:
+                why = [FieldError(ended.name, error.code, error.message) for error in ended.errors]
+                await self._finish(db, job, Status.FAILED, why)
+                return
+        await self._finish(db, job, None, [])
+
+    async def fail(self, db: store.Database, job: Execution, why: FieldError) -> None:
+        """End it."""
+        await self._end(db, job, Status.FAILED, [why])
+
+    async def _now(self, db: store.Database, job: Execution) -> Execution:
+        """The execution as it is. Raises `Stopped` when it was cancelled or taken by another worker."""
+        found = await store.execution(db, job.id)
+        if found is None or found.has_ended or found.attempt != job.attempt:
+            raise Stopped
+        return found
+
+    async def _open(self, db: store.Database, job: Execution) -> None:
+        definition = msgspec.convert(job.definition, Definition)
+        targets, faults = await check(definition, await self._finder(db, job))
+        if faults:
+            raise JobError(faults[0].code, f"{faults[0].field}: {faults[0].message}")
+        opened = await asyncio.to_thread(open_files, self._spool / job.folder, job.uploads, definition)
+        async with db.transaction():
+            if not await store.running(db, job):
+                raise Stopped
+            for file in opened:
+                await self._enter(db, job, targets[file.file_number], file)
+
+    async def _enter(self, db: store.Database, job: Execution, target: Target, file: Opened) -> None:
+        part = jobs_store.PartOf(job.id, file.name, file.file_number)
+        table, order, now = target.table, target.order, self._clock()
+        await jobs_store.insert(db, table, order, file.folder, now, user_id=job.user_id, part_of=part)
+
+    async def _finder(self, db: store.Database, job: Execution) -> Callable[[str, str], Any]:
+        version = await store.catalogue_version(db, job.licence_id)
+
+        async def find(table_type: str, reference: str) -> Table:
+            load: Any = tables_of_licence if table_type == "PROFILE_TABLE" else custom_tables_of_licence
+            tables: list[Table] = await load(db, job.licence_id, version)
+            found = next((t for t in tables if t.public_id == reference and t.entity_id == job.entity_id), None)
+            if found is None:
+                raise TableUnknown("the table was deleted")
+            return found
+
+        return find
+
+    async def _finish(self, db: store.Database, job: Execution, status: Status | None, why: list[FieldError]) -> None:
+        """Make the files, then say how it ended; `status` None: as the rows tell."""
+        found = await self._now(db, job)
+        if status is None:
+            status = Status.DONE_WITH_ERRORS if found.counters.in_error else Status.DONE
+        folder = self._spool / job.folder
+        for kind in reports.NAMES:
+            await asyncio.to_thread(_gather, self._spool, folder / f"{reports.NAMES[kind]}.zip", kind, found.parts)
+        await self._end(db, job, status, why)
+
+    async def _end(self, db: store.Database, job: Execution, status: Status, why: list[FieldError]) -> None:
+        async with db.transaction():
+            await db.execute("SET LOCAL synchronous_commit = on")
+            if not await store.end(db, job.id, status, self._clock(), why):
+                raise Stopped
+            ended = await store.execution(db, job.id)
+            if ended is not None:
+                await self._tell(db, ended, FINISHED)
+
+    async def _tell(self, db: store.Database, job: Execution, event_type: str) -> None:
+        """News for whoever listens to the ETL (contract, section 23.3)."""
+        if job.etl_id is None:
+            return
+        version = await store.catalogue_version(db, job.licence_id)
+        listened = await outbox.interests(db, job.licence_id, version)
+        if event_type not in listened.get((SUBJECT, str(job.etl_id)), outbox.NOBODY):
+            return
+        entity = await store.entity_name(db, job.entity_id)
+        links = {"etlExecution": execution_link(entity, job.id), "etl": etl_link(entity, job.etl_id)}
+        data = {
+            "etl.id": job.etl_id,
+            "etl.executionId": job.id,
+            "etl.executionStatus": job.outcome,
+            "_links": {name: {"href": href} for name, href in links.items()},
+        }
+        interest = outbox.Interest(SUBJECT, str(job.etl_id), event_type)
+        await outbox.emit(db, job.licence_id, interest, data, self._clock())
+
+
+def _gather(spool: Path, target: Path, kind: str, parts: tuple[Part, ...]) -> None:
+    """One zip of the parts' files of a kind, where there are any."""
+    word = reports.NAMES[kind]
+    sources = [(number, spool / part.folder / f"{word}.zip") for number, part in enumerate(parts, 1)]
+    sources = [(number, path) for number, path in sources if path.exists()]
+    if not sources:
+        return
+    partial = target.with_suffix(".part")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as out:
+        for number, path in sources:
+            with zipfile.ZipFile(path) as packed:
+                (entry,) = packed.namelist()
+                name = entry if len(parts) == 1 else f"{word}-{number}.csv"
+                with packed.open(entry) as source, out.open(name, "w", force_zip64=True) as copy:
+                    shutil.copyfileobj(source, copy, _COPY_BYTES)
+    partial.replace(target)

@@ -1,0 +1,208 @@
+"""Use cases of ETLs: keep definitions, accept executions, tell how far they are, hand out what came of them, cancel."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from psycopg import errors
+
+from tabellion.features.bulk.etls import store
+from tabellion.features.bulk.etls.definition import Definition, check
+from tabellion.features.bulk.etls.errors import EtlInactive, EtlNameUsed, EtlUnknown, ExecutionUnknown
+from tabellion.features.bulk.etls.model import Etl, Execution, NewExecution, Uploaded
+from tabellion.features.bulk.etls.names import base_name
+from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder, reports, spool_file
+from tabellion.features.customdata import find_custom_table
+from tabellion.features.licences import resolve_entity
+from tabellion.features.tables import Table, find_table
+from tabellion.features.usage import count_bulk_call
+from tabellion.kit.problem import Invalid, Problem, invalid
+from tabellion.platform import audit, files, jobs
+from tabellion.platform.files import UploadedFile
+from tabellion.platform.http.call import Incoming
+from tabellion.platform.http.caller import EntityRef
+
+TASK = "etls.run"
+KEPT = timedelta(days=30)
+_MAX_DIGITS = 9
+
+
+async def list_etls(call: Incoming) -> list[Etl]:
+    """The ETLs of the entity of the path, by name."""
+    return await store.listed(call.db, call.caller.licence_id, _entity(call).id)
+
+
+async def get(call: Incoming, *, lock: bool = False) -> Etl:
+    """The ETL of the path. Raises `EtlUnknown`."""
+    number = _number(call.path["i"])
+    found = None
+    if number is not None:
+        found = await store.find(call.db, call.caller.licence_id, _entity(call).id, number, lock=lock)
+    if found is None:
+        raise EtlUnknown(f"the entity '{_entity(call).name}' has no ETL '{call.path['i'][:30]}'")
+    return found
+
+
+async def find_subject(call: Incoming, reference: str) -> str | None:
+    """The id of the ETL that a webhook is to listen to, by its id or its name; None when there is none."""
+    owner = _entity(call)
+    number = _number(reference)
+    found = None if number is None else await store.find(call.db, call.caller.licence_id, owner.id, number)
+    found = found or await store.find_named(call.db, call.caller.licence_id, owner.id, reference)
+    return None if found is None else str(found.id)
+
+
+async def create(call: Incoming, etl: Etl) -> int:
+    """Keep an ETL; its id. Raises `Invalid`, `EtlNameUsed`."""
+    entity = _entity(call)
+    etl = await _checked(call, etl)
+    async with call.db.transaction():
+        number = await store.insert(call.db, call.caller.licence_id, entity.id, etl, call.now)
+        if number is None:
+            raise _name_used(entity, etl.name)
+        await audit.record(call.db, call, f"etl/{number}")
+    return number
+
+
+async def change(call: Incoming, changed: Callable[[Etl], Etl]) -> Etl:
+    """Change the ETL of the path. Raises `EtlUnknown`, `Invalid`, `EtlNameUsed`."""
+    async with call.db.transaction():
+        before = await get(call, lock=True)
+        after = await _checked(call, changed(before))
+        try:
+            async with call.db.transaction():
+                await store.update(call.db, after)
+        except errors.UniqueViolation:
+            raise _name_used(_entity(call), after.name) from None
+        await audit.record(call.db, call, f"etl/{after.id}")
+    return after
+
+
+async def delete(call: Incoming) -> None:
+    """Delete the ETL of the path; its executions stay. Raises `EtlUnknown`."""
+    async with call.db.transaction():
+        etl = await get(call, lock=True)
+        await store.delete(call.db, call.caller.licence_id, _entity(call).id, etl.id)
+        await audit.record(call.db, call, f"etl/{etl.id}")
+
+
+async def execute(call: Incoming, sent: Sequence[UploadedFile], read: Callable[[], Definition]) -> int:
+    """Accept a one-shot; the number of its execution. Raises what `read` raises, `Invalid`, `TooManyBulkCalls`."""
+    return await _accept(call, None, read(), sent)
+
+
+async def trigger(call: Incoming, sent: Sequence[UploadedFile]) -> int:
+    """Accept files for the ETL of the path. Raises `EtlUnknown`, `EtlInactive`, `Invalid`, `TooManyBulkCalls`."""
+    etl = await get(call)
+    if not etl.is_active:
+        raise EtlInactive(f"the ETL '{etl.name}' is switched off")
+    return await _accept(call, etl.id, msgspec.convert(etl.definition, Definition), sent)
+
+
+async def _accept(call: Incoming, etl_id: int | None, definition: Definition, sent: Sequence[UploadedFile]) -> int:
+    """Make an execution of uploaded files, count it against the quota, and queue it: all of it, or nothing."""
+    if not sent:
+        raise invalid("file", "member.mandatory", "the form has no file 'file'")
+    entity = _entity(call)
+    targets, faults = await check(definition, _finder(call))
+    if faults:
+        raise Invalid(faults)
+    folder = new_folder("etl")
+    uploads = [Uploaded(f"upload-{number}", base_name(file.client_name)) for number, file in enumerate(sent)]
+    place = spool_file({upload.place: file.path for upload, file in zip(uploads, sent, strict=True)}, folder)
+    document: dict[str, Any] = msgspec.to_builtins(definition)
+    caller, first = call.caller, targets[0].table
+    new = NewExecution(caller.licence_id, entity.id, caller.user_id, etl_id, document, tuple(uploads), folder)
+    try:
+        async with call.db.transaction():
+            await count_bulk_call(call.db, caller, first.public_id, call.now)
+            number = await store.enter(call.db, new, call.now)
+            # In turn with the other imports into its table.
+            await jobs.defer(call.db, TASK, lock=f"import/{first.label}", execution_id=number)
+            await audit.record(call.db, call, f"etl-execution/{number}")
+    except Problem:
+        # After any other error nobody knows whether the execution is there; what has none is swept up a day later.
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    return number
+
+
+async def execution(call: Incoming) -> Execution:
+    """The execution of the path. Raises `ExecutionUnknown`."""
+    entity = _entity(call)
+    text = call.path["i"]
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004 - digits of a bigint
+    found = await store.execution(call.db, number)
+    if found is None or found.licence_id != call.caller.licence_id or found.entity_id != entity.id:
+        raise ExecutionUnknown(f"the entity '{entity.name}' has no execution '{text[:30]}'")
+    return found
+
+
+async def executions(
+    call: Incoming, *, etl_id: int | None, status: Status | None, before: int | None, limit: int
+) -> tuple[list[Execution], int | None]:
+    """Executions of the entity of the path, the latest first, and where the next page begins (None: there is none)."""
+    found = await store.executions(
+        call.db, call.caller.licence_id, _entity(call).id, etl_id=etl_id, status=status, before=before, limit=limit + 1
+    )
+    return found[:limit], found[limit - 1].id if len(found) > limit else None
+
+
+async def report(call: Incoming, kind: str) -> tuple[Execution, Path]:
+    """The file of an execution that has ended. Raises `ExecutionUnknown`, `JobState`, `FileUnknown`."""
+    found = await execution(call)
+    if kind == reports.RESULT and not found.definition.get("generateResultFile"):
+        raise FileUnknown(f"no result file was asked for by the definition of execution {found.id} (generateResultFile)")
+    if not found.has_ended:
+        raise JobState(f"the execution {found.id} is {found.status}: its files are made when it ends")
+    path = files.spool() / found.folder / f"{reports.NAMES[kind]}.zip"
+    if not path.exists():
+        raise FileUnknown(f"the execution {found.id} ended as {found.status} and has no such file")
+    return found, path
+
+
+async def cancel(call: Incoming) -> None:
+    """End the execution of the path; rows already written stay. Raises `ExecutionUnknown`, `JobState`."""
+    found = await execution(call)
+    async with call.db.transaction():
+        if not await store.end(call.db, found.id, Status.CANCELLED, call.now):
+            raise JobState(f"the execution {found.id} has ended already")
+        await audit.record(call.db, call, f"etl-execution/{found.id}")
+
+
+async def purge(db: store.Database, now: datetime) -> set[str]:
+    """Forget the executions that ended 30 days ago; returns the folders of the others."""
+    await store.purge(db, now - KEPT)
+    return await store.folders(db)
+
+
+async def _checked(call: Incoming, etl: Etl) -> Etl:
+    """The ETL with its tables named by id. Raises `Invalid`."""
+    definition = msgspec.convert(etl.definition, Definition)
+    _, faults = await check(definition, _finder(call))
+    if faults:
+        raise Invalid(faults)
+    return msgspec.structs.replace(etl, definition=etl.definition | msgspec.to_builtins(definition))
+
+
+def _finder(call: Incoming) -> Callable[[str, str], Any]:
+    async def find(table_type: str, reference: str) -> Table:
+        look: Any = find_table if table_type == "PROFILE_TABLE" else find_custom_table
+        return await look(call, call.path["e"], reference)
+
+    return find
+
+
+def _entity(call: Incoming) -> EntityRef:
+    return resolve_entity(call.caller, call.path["e"])
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
+
+
+def _name_used(entity: EntityRef, name: str) -> EtlNameUsed:
+    return EtlNameUsed(f"the entity '{entity.name}' has an ETL '{name}' already")

@@ -1,0 +1,173 @@
+"""The SQL of ETLs and their executions."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from tabellion.features.bulk.etls.model import Etl, Execution, NewExecution, Part, Uploaded
+from tabellion.features.bulk.imports import ENDED, Counters, Status
+from tabellion.kit.problem import FieldError
+
+Database = AsyncConnection[tuple[Any, ...]]
+_ETL = "SELECT id, name, is_active, definition FROM tabellion.etl WHERE licence_id = %s AND entity_id = %s "
+_EXECUTION = (
+    "SELECT id, licence_id, entity_id, etl_id, user_id, definition, uploads, folder, status, attempt, errors, "
+    "created_at, started_at, ended_at FROM tabellion.etl_execution "
+)
+_PARTS = (
+    "SELECT execution_id, id, file_name, file_number, status, folder, "
+    "rows_created, rows_updated, rows_unchanged, rows_in_error, "
+    "CASE WHEN status IN ('DONE', 'DONE_WITH_ERRORS') THEN 100 "
+    "WHEN bytes = 0 THEN 0 ELSE least(bytes_read * 100 / bytes, 99) END, errors "
+    "FROM tabellion.import_job WHERE execution_id = ANY (%s) ORDER BY id"
+)
+_faults = tuple[FieldError, ...]
+
+
+async def listed(db: Database, licence_id: int, entity_id: int) -> list[Etl]:
+    """The ETLs of an entity, by name."""
+    cursor = await db.execute(_ETL + "ORDER BY lower(name)", (licence_id, entity_id))
+    return [Etl(*row) for row in await cursor.fetchall()]
+
+
+async def find(db: Database, licence_id: int, entity_id: int, etl_id: int, *, lock: bool = False) -> Etl | None:
+    """One ETL; `lock` keeps its row for the transaction."""
+    query = _ETL + ("AND id = %s FOR UPDATE" if lock else "AND id = %s")
+    row = await (await db.execute(query, (licence_id, entity_id, etl_id))).fetchone()
+    return None if row is None else Etl(*row)
+
+
+async def find_named(db: Database, licence_id: int, entity_id: int, name: str) -> Etl | None:
+    """One ETL by its name, whatever the case."""
+    row = await (await db.execute(_ETL + "AND lower(name) = lower(%s)", (licence_id, entity_id, name))).fetchone()
+    return None if row is None else Etl(*row)
+
+
+async def insert(db: Database, licence_id: int, entity_id: int, etl: Etl, now: datetime) -> int | None:
+    """Enter an ETL; None when the name is used."""
+    cursor = await db.execute(
+        "INSERT INTO tabellion.etl (licence_id, entity_id, name, is_active, definition, created_at) "
+        "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
+        (licence_id, entity_id, etl.name, etl.is_active, Jsonb(etl.definition), now),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def update(db: Database, etl: Etl) -> None:
+    """Write an ETL back. Raises UniqueViolation when the name is used."""
+    await db.execute(
+        "UPDATE tabellion.etl SET name = %s, is_active = %s, definition = %s WHERE id = %s",
+        (etl.name, etl.is_active, Jsonb(etl.definition), etl.id),
+    )
+
+
+async def delete(db: Database, licence_id: int, entity_id: int, etl_id: int) -> bool:
+    """Delete an ETL; whether there was one. Its executions stay."""
+    query = "DELETE FROM tabellion.etl WHERE licence_id = %s AND entity_id = %s AND id = %s"
+    return (await db.execute(query, (licence_id, entity_id, etl_id))).rowcount == 1
+
+
+async def enter(db: Database, new: NewExecution, now: datetime) -> int:
+    """Enter an execution; its number."""
+    cursor = await db.execute(
+        "INSERT INTO tabellion.etl_execution "
+        "(licence_id, entity_id, user_id, etl_id, definition, uploads, folder, created_at) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+        (*new[:4], Jsonb(new.definition), Jsonb(msgspec.to_builtins(new.uploads)), new.folder, now),
+    )
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
+    return row[0]
+
+
+async def execution(db: Database, number: int) -> Execution | None:
+    """An execution with its parts."""
+    row = await (await db.execute(_EXECUTION + "WHERE id = %s", (number,))).fetchone()
+    return None if row is None else (await _with_parts(db, [row]))[0]
+
+
+async def executions(
+    db: Database, licence_id: int, entity_id: int, *, etl_id: int | None, status: str | None, before: int | None, limit: int
+) -> list[Execution]:
+    """Executions of an entity, the latest first."""
+    cursor = await db.execute(
+        _EXECUTION + "WHERE licence_id = %s AND entity_id = %s AND id < coalesce(%s::bigint, 9223372036854775807) "
+        "AND (%s::int IS NULL OR etl_id = %s::int) AND (%s::text IS NULL OR status = %s::text) ORDER BY id DESC LIMIT %s",
+        (licence_id, entity_id, before, etl_id, etl_id, status, status, limit),
+    )
+    return await _with_parts(db, await cursor.fetchall())
+
+
+async def begin(db: Database, number: int, now: datetime) -> Execution | None:
+    """Take an execution up, for the first time or again; None when it has ended."""
+    cursor = await db.execute(
+        "UPDATE tabellion.etl_execution SET attempt = attempt + 1, started_at = coalesce(started_at, %s::timestamptz), "
+        "status = CASE WHEN status = 'QUEUED' THEN 'VALIDATING' ELSE status END WHERE id = %s AND status <> ALL (%s)",
+        (now, number, list(ENDED)),
+    )
+    return await execution(db, number) if cursor.rowcount else None
+
+
+async def running(db: Database, taken: Execution) -> bool:
+    """Its files were found good; False when it was cancelled, or taken by another worker."""
+    cursor = await db.execute(
+        "UPDATE tabellion.etl_execution SET status = 'RUNNING' WHERE id = %s AND attempt = %s AND status = 'VALIDATING'",
+        (taken.id, taken.attempt),
+    )
+    return cursor.rowcount == 1
+
+
+async def end(db: Database, number: int, status: Status, now: datetime, why: Sequence[FieldError] = ()) -> bool:
+    """End an execution with what has not ended of its parts; False when it has ended already."""
+    cursor = await db.execute(
+        "UPDATE tabellion.etl_execution SET status = %s, ended_at = %s::timestamptz, errors = %s, "
+        "started_at = coalesce(started_at, %s::timestamptz) WHERE id = %s AND status <> ALL (%s)",
+        (status, now, Jsonb(msgspec.to_builtins(tuple(why))), now, number, list(ENDED)),
+    )
+    await db.execute(
+        "UPDATE tabellion.import_job SET status = 'CANCELLED', ended_at = %s::timestamptz "
+        "WHERE execution_id = %s AND status <> ALL (%s)",
+        (now, number, list(ENDED)),
+    )
+    return cursor.rowcount == 1
+
+
+async def catalogue_version(db: Database, licence_id: int) -> int:
+    """The version of a licence's catalogue; 0 when the licence is gone."""
+    row = await (await db.execute("SELECT catalogue_version FROM tabellion.licence WHERE id = %s", (licence_id,))).fetchone()
+    return 0 if row is None else row[0]
+
+
+async def entity_name(db: Database, entity_id: int) -> str:
+    """The name of an entity, for links; empty when it is gone."""
+    row = await (await db.execute("SELECT name FROM tabellion.entity WHERE id = %s", (entity_id,))).fetchone()
+    return "" if row is None else row[0]
+
+
+async def purge(db: Database, before: datetime) -> None:
+    """Forget the executions that ended before a moment."""
+    await db.execute("DELETE FROM tabellion.etl_execution WHERE ended_at < %s", (before,))
+
+
+async def folders(db: Database) -> set[str]:
+    """The folders of all executions."""
+    return {row[0] for row in await (await db.execute("SELECT folder FROM tabellion.etl_execution")).fetchall()}
+
+
+async def _with_parts(db: Database, rows: Sequence[tuple[Any, ...]]) -> list[Execution]:
+    found: dict[int, list[Part]] = {row[0]: [] for row in rows}
+    for row in await (await db.execute(_PARTS, (list(found),))).fetchall():
+        values: list[Any] = [*row[1:6], Counters(*row[6:10]), row[10], msgspec.convert(row[11], _faults)]
+        found[row[0]].append(Part(*values))
+    return [_execution(row, tuple(found[row[0]])) for row in rows]
+
+
+def _execution(row: tuple[Any, ...], parts: tuple[Part, ...]) -> Execution:
+    uploads, faults = msgspec.convert(row[6], tuple[Uploaded, ...]), msgspec.convert(row[10], _faults)
+    values: list[Any] = [*row[:6], uploads, *row[7:10], faults, *row[11:], parts]
+    return Execution(*values)

@@ -1,0 +1,241 @@
+"""The documents of the calls of ETLs (contract, section 16)."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from tabellion.features.bulk.etls.definition import Definition, File, Flag, Report
+from tabellion.features.bulk.etls.links import etl_link, execution_link
+from tabellion.features.bulk.etls.model import Etl, Execution
+from tabellion.features.bulk.imports import Status
+from tabellion.features.tables import render_moment
+from tabellion.kit.problem import FieldError, Invalid
+from tabellion.platform.http import json_codec, shapes
+
+_MAX_NAME = 100
+_DEFAULT_LIMIT, _MAX_LIMIT = 100, 1000
+_STATUSES = tuple(status.value for status in Status)
+
+
+class Source(msgspec.Struct, rename="camel"):
+    """Where the files come from: `API`, with the trigger call."""
+
+    type: Literal["API", "LOCATION"] = "API"
+    location_id: Annotated[str | None, Meta(extra={"coerce": "text"})] = None
+    trigger: Literal["FILE", "SCHEDULE"] | None = None
+
+
+class Timing(msgspec.Struct, rename="camel"):
+    """When files are looked for in a location."""
+
+    cron: str
+    time_zone: str = "UTC"
+
+
+class EtlIn(Definition, rename="camel", kw_only=True):
+    """An ETL to be kept."""
+
+    name: str
+    is_active: Flag = True
+    source: Source = msgspec.field(default_factory=Source)
+    schedule: Timing | None = None
+
+
+class EtlPatch(msgspec.Struct, rename="camel"):
+    """What is to be changed; each member is replaced as a whole, null clears it."""
+
+    name: str | UnsetType = UNSET
+    is_active: Flag | UnsetType = UNSET
+    files: list[File] | UnsetType = UNSET
+    generate_result_file: Flag | UnsetType = UNSET
+    result_file_name_pattern: str | None | UnsetType = UNSET
+    report: Report | None | UnsetType = UNSET
+    source: Source | UnsetType = UNSET
+    schedule: Timing | None | UnsetType = UNSET
+
+
+class EtlOut(EtlIn, rename="camel", kw_only=True):
+    """An ETL."""
+
+    id: str
+
+
+class EtlBrief(msgspec.Struct, rename="camel"):
+    """An ETL in the list."""
+
+    id: str
+    name: str
+    is_active: bool
+
+
+class EtlsOut(msgspec.Struct):
+    """The ETLs of an entity, by name."""
+
+    etls: list[EtlBrief]
+
+
+class Id(msgspec.Struct):
+    """The answer to a creation."""
+
+    id: str
+
+
+class FileOut(msgspec.Struct, rename="camel"):
+    """A file of an execution."""
+
+    name: str
+    table_type: str
+    table_id: str
+    rows_read: int
+    rows_in_error: int
+
+
+class Link(msgspec.Struct):
+    """Where something is."""
+
+    href: str
+
+
+class ExecutionOut(msgspec.Struct, rename="camel"):
+    """An execution; `rowsRead` is the sum of the four numbers after it, at every moment."""
+
+    id: str
+    etl_id: str | None
+    status: str
+    execution_status: str | None
+    with_errors: bool
+    rows_read: int
+    rows_created: int
+    rows_updated: int
+    rows_unchanged: int
+    rows_in_error: int
+    percent: int
+    started_at: str | None
+    ended_at: str | None
+    errors: tuple[FieldError, ...]
+    files: list[FileOut]
+    links: dict[str, Link] = msgspec.field(name="_links")
+
+
+class ExecutionsOut(msgspec.Struct, rename="camel"):
+    """Executions, the latest first."""
+
+    executions: list[ExecutionOut]
+    next_cursor: str | None
+
+
+def read_definition(document: bytes) -> Definition:
+    """The part `definition` of a form. Raises `Malformed`, `Invalid`."""
+    read: Any = shapes.reader(Definition).read(json_codec.decode(document))[0]
+    return read
+
+
+def read_new(body: EtlIn, number: int = 0) -> Etl:
+    """The ETL to be kept. Raises `Invalid`."""
+    return _etl(number, msgspec.to_builtins(body))
+
+
+def read_changed(before: Etl, body: EtlPatch) -> Etl:
+    """The ETL with what a body changes. Raises `Invalid`."""
+    document = before.definition | {"name": before.name, "isActive": before.is_active}
+    return _etl(before.id, document | msgspec.to_builtins(body))
+
+
+def etl_out(etl: Etl) -> EtlOut:
+    """One ETL as it is answered."""
+    return msgspec.convert(etl.definition | {"id": str(etl.id), "name": etl.name, "isActive": etl.is_active}, EtlOut)
+
+
+def etl_brief(etl: Etl) -> EtlBrief:
+    """One ETL as it is listed."""
+    return EtlBrief(str(etl.id), etl.name, etl.is_active)
+
+
+def execution_out(execution: Execution, entity: str) -> ExecutionOut:
+    """An execution as it is answered."""
+    counters = execution.counters
+    links = {"errors": Link(execution_link(entity, execution.id) + "/errors")}
+    if execution.definition.get("generateResultFile"):
+        links["resultFile"] = Link(execution_link(entity, execution.id) + "/result-file")
+    if execution.etl_id is not None:
+        links["etl"] = Link(etl_link(entity, execution.etl_id))
+    loads = [file["load"] for file in execution.definition["files"]]
+    return ExecutionOut(
+        id=str(execution.id),
+        etl_id=None if execution.etl_id is None else str(execution.etl_id),
+        status=execution.status,
+        execution_status=execution.outcome,
+        with_errors=execution.status != Status.DONE,
+        rows_read=counters.read,
+        rows_created=counters.created,
+        rows_updated=counters.updated,
+        rows_unchanged=counters.unchanged,
+        rows_in_error=counters.in_error,
+        percent=execution.percent,
+        started_at=None if execution.started_at is None else render_moment(execution.started_at),
+        ended_at=None if execution.ended_at is None else render_moment(execution.ended_at),
+        errors=execution.errors,
+        files=[
+            FileOut(
+                part.name,
+                loads[part.file_number]["tableType"],
+                loads[part.file_number]["tableId"],
+                part.counters.read,
+                part.counters.in_error,
+            )
+            for part in execution.parts
+        ],
+        links=links,
+    )
+
+
+class Page(msgspec.Struct, frozen=True):
+    """What a list of executions is asked for."""
+
+    etl_id: int | None
+    status: Status | None
+    before: int | None
+    limit: int
+
+
+def read_page(first: Any) -> Page:
+    """From the query; `first(name)` is a parameter's value or None. Raises `Invalid`."""
+    faults: list[FieldError] = []
+
+    def number(name: str, low: int, high: int, code: str) -> int | None:
+        text: str | None = first(name)
+        if text is None:
+            return None
+        if text.isascii() and text.isdigit() and len(text) < 19 and low <= int(text) <= high:  # noqa: PLR2004 - digits of a bigint
+            return int(text)
+        faults.append(FieldError(name, code, f"'{name}' expects a whole number from {low} to {high}"))
+        return None
+
+    etl_id = number("etlId", 1, 2**31 - 1, "member.type")
+    before = number("cursor", 1, 2**63 - 1, "cursor.invalid")
+    limit = number("limit", 1, _MAX_LIMIT, "member.type") or _DEFAULT_LIMIT
+    status: str | None = first("status")
+    if status is not None and status not in _STATUSES:
+        faults.append(FieldError("status", "member.type", f"'status' expects one of {', '.join(_STATUSES)}"))
+    if faults:
+        raise Invalid(faults)
+    return Page(etl_id, None if status is None else Status(status), before, limit)
+
+
+def _etl(number: int, document: dict[str, Any]) -> Etl:
+    definition = {name: value for name, value in document.items() if name not in {"name", "isActive"}}
+    name: str = document["name"]
+    faults: list[FieldError] = []
+    if not 1 <= len(name) <= _MAX_NAME or not name.isprintable() or name != name.strip():
+        rule = f"'name' expects 1 to {_MAX_NAME} printable characters without blanks at its ends"
+        faults.append(FieldError("name", "structure.invalid", rule))
+    if definition["source"]["type"] == "LOCATION":
+        message = "files from a location are not read by this release; send them with trigger-execution (source API)"
+        faults.append(FieldError("source.type", "structure.invalid", message))
+    elif definition.get("schedule") is not None:
+        message = "a schedule is for files from a location; an ETL of source API runs when files are sent"
+        faults.append(FieldError("schedule", "structure.invalid", message))
+    if faults:
+        raise Invalid(faults)
+    return Etl(number, name, document["isActive"], definition)

@@ -1,0 +1,52 @@
+"""The nightly purge of bulk calls: rows first, then whatever no row knows in the spool."""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from procrastinate import App
+
+from tabellion.features.bulk.etls import service as etls
+from tabellion.features.bulk.imports import service as imports
+from tabellion.kit.clock import utc_now
+
+_log = logging.getLogger(__name__)
+Database = psycopg.AsyncConnection[tuple[Any, ...]]
+# Each forgets what is over its time, and tells the folders of the rest.
+_PURGES: Sequence[Callable[[Database, datetime], Awaitable[set[str]]]] = (imports.purge, etls.purge)
+# What was uploaded for a call that was never accepted, and what a purge has left without an owner.
+_ORPHANS_KEPT_S = 24 * 3600
+
+
+def register(jobs: App, url: str, spool: Path) -> None:
+    """Register the purge."""
+
+    @jobs.periodic(cron="37 3 * * *")
+    @jobs.task(name="bulk.purge", queueing_lock="bulk.purge", pass_context=False)
+    async def purge_bulk(timestamp: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+            gone = await purge(db, spool, utc_now())
+        _log.info("deleted %d files and folders of bulk calls", gone)
+
+
+async def purge(db: Database, spool: Path, now: datetime) -> int:
+    """Forget what is over its time with its files; returns how many files and folders were deleted."""
+    known: set[str] = set()
+    for forget in _PURGES:
+        known |= await forget(db, now)
+    return await asyncio.to_thread(_sweep, spool, known, now.timestamp() - _ORPHANS_KEPT_S)
+
+
+def _sweep(spool: Path, known: set[str], before: float) -> int:
+    old = [path for path in spool.iterdir() if path.name not in known and path.stat().st_mtime < before]
+    for path in old:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return len(old)
