@@ -23,6 +23,8 @@ import prepare
 import psycopg
 from calls import heading, say
 
+from tabellion.features.bulk.exports import store as exports_store
+from tabellion.features.bulk.exports.running import Exporter
 from tabellion.features.bulk.imports import opening, service, store
 from tabellion.features.bulk.imports.model import Mode, Order
 from tabellion.features.bulk.imports.running import Run
@@ -187,6 +189,45 @@ class Bench:
                     copy.write(piece)
             return time.perf_counter() - began
 
+    def exported(self) -> float:
+        """Seconds that an export of all columns takes, from the order to the file on the disk."""
+
+        async def enter() -> int:
+            document = {"tableId": self.table.public_id, "tableType": "PROFILE_TABLE", "format": {}, "compression": "NONE"}
+            owner = exports_store.Owner(self.table.licence_id, self.table.entity_id)
+            async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as db:
+                new = exports_store.NewExecution(owner, None, document, None, service.new_folder("export"))
+                return await exports_store.enter(db, new, utc_now())
+
+        number = asyncio.run(enter())
+        began = time.perf_counter()
+        asyncio.run(Exporter(self.url, spool(), utc_now)(number))
+        seconds = time.perf_counter() - began
+
+        async def look() -> Any:
+            async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as db:
+                return await exports_store.execution(db, number)
+
+        done = asyncio.run(look())
+        if done.rows_exported != self.rows:
+            sys.exit(f"the export did something else: {done}")
+        return seconds
+
+    def copied_out(self) -> float:
+        """Seconds that COPY TO takes for the same columns, into a file, with the driver's own reading."""
+        columns = ["id", *self.columns, "created_at", "updated_at"]
+        path = self.folder / "out.csv"
+        with psycopg.connect(self.url, autocommit=True) as db, path.open("wb") as file:
+            began = time.perf_counter()
+            with (
+                db.cursor() as cursor,
+                cursor.copy(f"COPY {self.relation} ({', '.join(columns)}) TO STDOUT (FORMAT csv)") as copy,
+            ):
+                for piece in copy:
+                    file.write(piece)
+            os.fsync(file.fileno())
+            return time.perf_counter() - began
+
     def upserted(self, staged: str, name: str) -> float:
         """Seconds that one hand-written statement takes."""
         listed = ", ".join(self.columns)
@@ -220,7 +261,9 @@ def measure(bench: Bench, rounds: int) -> list[Row]:
     """All the figures."""
     clean, changed, dirty = bench.file("clean"), bench.file("changed", changed=True), bench.file("dirty", dirty=0.1)
     rows = bench.rows
-    seconds: dict[str, list[float]] = {name: [] for name in ("create", "copy", "dirty", "update", "upsert")}
+    seconds: dict[str, list[float]] = {
+        name: [] for name in ("create", "copy", "dirty", "update", "upsert", "export", "copyOut")
+    }
 
     def timed(name: str, work: Callable[[], float]) -> None:
         bench.checkpoint()
@@ -238,6 +281,8 @@ def measure(bench: Bench, rounds: int) -> list[Row]:
         bench.empty()
         timed("create", lambda: bench.imported(clean))
         timed("update", lambda: bench.imported(changed))
+        timed("copyOut", bench.copied_out)
+        timed("export", bench.exported)
     return [
         compare(f"import of {rows:,} new profiles, against COPY", rows, seconds["create"], seconds["copy"], "0.50"),
         compare(
@@ -247,6 +292,7 @@ def measure(bench: Bench, rounds: int) -> list[Row]:
             seconds["upsert"],
             "0.50",
         ),
+        compare(f"export of {rows:,} profiles, against COPY TO", rows, seconds["export"], seconds["copyOut"], "0.70"),
         compare("import with 10 % wrong rows, against the clean one", rows, seconds["dirty"], seconds["create"], "0.87"),
     ]
 

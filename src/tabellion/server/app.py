@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
-from tabellion.features.bulk import etls
+from tabellion.features.bulk import etls, exports
 from tabellion.features.licences import Authentication, Credential, Unauthorized
 from tabellion.features.licences.endpoints import TOKEN_CALL
 from tabellion.features.licences.service import TOKEN_GRACE
@@ -121,7 +121,8 @@ def create_app(settings: Settings | None = None) -> App:
     settings = settings or Settings.load()
     egress.allow(webhook_policy(settings))
     files.use_spool(settings.spool_dir)
-    outbox.subjects.register(etls.SUBJECT, etls.find_subject)
+    for feature in (etls, exports):
+        outbox.subjects.register(feature.SUBJECT, feature.find_subject)
     resources = Resources(settings)
     trusted = frozenset(settings.trusted_proxies)
     pipeline = Pipeline(resources, resources, clock=utc_now, max_body_bytes=settings.max_body_bytes, translate=translate)

@@ -2,6 +2,7 @@
 
 from tabellion.features.actions import endpoints as actions
 from tabellion.features.bulk.etls import endpoints as etls
+from tabellion.features.bulk.exports import endpoints as exports
 from tabellion.features.bulk.imports import endpoints as imports
 from tabellion.features.customdata import endpoints as customdata
 from tabellion.features.licences import endpoints as licences
@@ -17,6 +18,7 @@ CALLS = (
     *customdata.CALLS,
     *imports.CALLS,
     *etls.CALLS,
+    *exports.CALLS,
     *actions.CALLS,
     *webhooks.CALLS,
     *usage.CALLS,

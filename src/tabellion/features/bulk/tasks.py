@@ -12,13 +12,14 @@ import psycopg
 from procrastinate import App
 
 from tabellion.features.bulk.etls import service as etls
+from tabellion.features.bulk.exports import service as exports
 from tabellion.features.bulk.imports import service as imports
 from tabellion.kit.clock import utc_now
 
 _log = logging.getLogger(__name__)
 Database = psycopg.AsyncConnection[tuple[Any, ...]]
 # Each forgets what is over its time, and tells the folders of the rest.
-_PURGES: Sequence[Callable[[Database, datetime], Awaitable[set[str]]]] = (imports.purge, etls.purge)
+_PURGES: Sequence[Callable[[Database, datetime], Awaitable[set[str]]]] = (imports.purge, etls.purge, exports.purge)
 # What was uploaded for a call that was never accepted, and what a purge has left without an owner.
 _ORPHANS_KEPT_S = 24 * 3600
 

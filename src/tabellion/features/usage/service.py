@@ -1,6 +1,7 @@
 """Letting calls in: authenticate, ask the gate, wait where the licence is slowed down."""
 
 import asyncio
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -125,16 +126,19 @@ async def usage(call: Incoming) -> tuple[Counters, tuple[Any, ...]]:
     return await store.counters(call.db, licence_id, day), await store.limits_of(call.db, licence_id)
 
 
-async def count_bulk_call(db: Database, caller: Caller, table_id: str, now: datetime) -> None:
+async def count_bulk_call(db: Database, caller: Caller, table_ids: Collection[str], now: datetime) -> None:
     """Count a bulk call in the transaction that accepts it, so that the number is exact after any crash.
 
-    Raises `TooManyBulkCalls`; the transaction must then be rolled back.
+    It is one call of the licence, and one for each of its tables. Raises `TooManyBulkCalls`; the transaction must then be
+    rolled back.
     """
     local = now.astimezone(caller.time_zone)
     _, _, _, most, scope, _ = await store.limits_of(db, caller.licence_id)
     total = await store.count_bulk(db, caller.licence_id, local.date(), "")
-    of_table = await store.count_bulk(db, caller.licence_id, local.date(), table_id)
-    used = of_table if scope == "TABLE" else total
+    of_tables = [
+        await store.count_bulk(db, caller.licence_id, local.date(), table_id) for table_id in sorted(set(table_ids))
+    ]
+    used = max(of_tables) if scope == "TABLE" else total
     if most is not None and used > most:
         wait = next_midnight(now, caller) - now
         raise TooManyBulkCalls(f"the {most} bulk calls of the day are used up", -(-wait // timedelta(seconds=1)))

@@ -52,7 +52,7 @@ def answer(call: Call, result: Answer, fmt: Format, exchange: Exchange) -> Rende
     if result.etag is not None:
         headers["ETag"] = f'"{result.etag}"'
     if result.file is not None:
-        return Rendered(result.status, headers | {"Content-Type": call.download}, b"", result.file)
+        return Rendered(result.status, {"Content-Type": call.download} | headers, b"", result.file)
     if result.body is None:
         return Rendered(result.status, headers, b"")
     headers.setdefault("Content-Type", fmt.content_type)

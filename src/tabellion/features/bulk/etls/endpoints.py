@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tabellion.features.bulk.documents import Id, read_page
 from tabellion.features.bulk.etls import service, wire
 from tabellion.features.bulk.etls.definition import Definition
 from tabellion.features.bulk.etls.names import NamePattern
@@ -33,7 +34,7 @@ async def list_etls(call: Incoming) -> Answer:
 async def create(call: Incoming) -> Answer:
     """Keep an ETL."""
     number = await service.create(call, wire.read_new(call.body))
-    return Answer(201, wire.Id(str(number)), location=f"/v5/entities/{call.path['e']}/etls/{number}")
+    return Answer(201, Id(str(number)), location=f"/v5/entities/{call.path['e']}/etls/{number}")
 
 
 async def get(call: Incoming) -> Answer:
@@ -69,9 +70,9 @@ async def execute(call: Incoming) -> Answer:
 
 async def executions(call: Incoming) -> Answer:
     """Executions, the latest first."""
-    page = wire.read_page(call.query.first)
+    page = read_page(call.query.first, "etlId")
     found, following = await service.executions(
-        call, etl_id=page.etl_id, status=page.status, before=page.before, limit=page.limit
+        call, etl_id=page.owner_id, status=page.status, before=page.before, limit=page.limit
     )
     cursor = None if following is None else str(following)
     return Answer(200, wire.ExecutionsOut([wire.execution_out(x, _entity(call)) for x in found], cursor))
@@ -104,7 +105,7 @@ async def cancel(call: Incoming) -> Answer:
 
 
 def _accepted(call: Incoming, number: int) -> Answer:
-    return Answer(201, wire.Id(str(number)), location=f"/v5/entities/{call.path['e']}/etl-executions/{number}")
+    return Answer(201, Id(str(number)), location=f"/v5/entities/{call.path['e']}/etl-executions/{number}")
 
 
 def _entity(call: Incoming) -> str:
@@ -208,7 +209,7 @@ CALLS = (
         statuses={201: "The execution is queued."},
         form=Form(_FILE, _DEFINITION, Definition),
         body_example=_DOCUMENT,
-        answer=wire.Id,
+        answer=Id,
         answer_example={"id": "99"},
     ),
     Call(
@@ -306,7 +307,7 @@ CALLS = (
         conflicts=("name.used",),
         body=wire.EtlIn,
         body_example=_ETL_IN,
-        answer=wire.Id,
+        answer=Id,
         answer_example={"id": "12"},
     ),
     Call(
@@ -380,7 +381,7 @@ CALLS = (
         statuses={201: "The execution is queued."},
         conflicts=("etl.inactive",),
         form=Form(_FILE),
-        answer=wire.Id,
+        answer=Id,
         answer_example={"id": "100"},
     ),
 )

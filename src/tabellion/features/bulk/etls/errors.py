@@ -22,10 +22,3 @@ class EtlInactive(Problem):
 
     status = 409
     code = "etl.inactive"
-
-
-class ExecutionUnknown(Problem):
-    """The entity has no execution with this id, or it is over 30 days old."""
-
-    status = 404
-    code = "execution.unknown"

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 from psycopg import errors
 
+from tabellion.features.bulk.documents import ExecutionUnknown
 from tabellion.features.bulk.etls import store
 from tabellion.features.bulk.etls.definition import Definition, check
-from tabellion.features.bulk.etls.errors import EtlInactive, EtlNameUsed, EtlUnknown, ExecutionUnknown
+from tabellion.features.bulk.etls.errors import EtlInactive, EtlNameUsed, EtlUnknown
 from tabellion.features.bulk.etls.model import Etl, Execution, NewExecution, Uploaded
 from tabellion.features.bulk.etls.names import base_name
 from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder, reports, spool_file
@@ -118,7 +119,7 @@ async def _accept(call: Incoming, etl_id: int | None, definition: Definition, se
     new = NewExecution(caller.licence_id, entity.id, caller.user_id, etl_id, document, tuple(uploads), folder)
     try:
         async with call.db.transaction():
-            await count_bulk_call(call.db, caller, first.public_id, call.now)
+            await count_bulk_call(call.db, caller, {target.table.public_id for target in targets}, call.now)
             number = await store.enter(call.db, new, call.now)
             # In turn with the other imports into its table.
             await jobs.defer(call.db, TASK, lock=f"import/{first.label}", execution_id=number)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from tabellion.features.bulk.documents import Link
 from tabellion.features.bulk.etls.definition import Definition, File, Flag, Report
 from tabellion.features.bulk.etls.links import etl_link, execution_link
 from tabellion.features.bulk.etls.model import Etl, Execution
@@ -14,8 +15,6 @@ from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.http import json_codec, shapes
 
 _MAX_NAME = 100
-_DEFAULT_LIMIT, _MAX_LIMIT = 100, 1000
-_STATUSES = tuple(status.value for status in Status)
 
 
 class Source(msgspec.Struct, rename="camel"):
@@ -75,12 +74,6 @@ class EtlsOut(msgspec.Struct):
     etls: list[EtlBrief]
 
 
-class Id(msgspec.Struct):
-    """The answer to a creation."""
-
-    id: str
-
-
 class FileOut(msgspec.Struct, rename="camel"):
     """A file of an execution."""
 
@@ -89,12 +82,6 @@ class FileOut(msgspec.Struct, rename="camel"):
     table_id: str
     rows_read: int
     rows_in_error: int
-
-
-class Link(msgspec.Struct):
-    """Where something is."""
-
-    href: str
 
 
 class ExecutionOut(msgspec.Struct, rename="camel"):
@@ -188,39 +175,6 @@ def execution_out(execution: Execution, entity: str) -> ExecutionOut:
         ],
         links=links,
     )
-
-
-class Page(msgspec.Struct, frozen=True):
-    """What a list of executions is asked for."""
-
-    etl_id: int | None
-    status: Status | None
-    before: int | None
-    limit: int
-
-
-def read_page(first: Any) -> Page:
-    """From the query; `first(name)` is a parameter's value or None. Raises `Invalid`."""
-    faults: list[FieldError] = []
-
-    def number(name: str, low: int, high: int, code: str) -> int | None:
-        text: str | None = first(name)
-        if text is None:
-            return None
-        if text.isascii() and text.isdigit() and len(text) < 19 and low <= int(text) <= high:  # noqa: PLR2004 - digits of a bigint
-            return int(text)
-        faults.append(FieldError(name, code, f"'{name}' expects a whole number from {low} to {high}"))
-        return None
-
-    etl_id = number("etlId", 1, 2**31 - 1, "member.type")
-    before = number("cursor", 1, 2**63 - 1, "cursor.invalid")
-    limit = number("limit", 1, _MAX_LIMIT, "member.type") or _DEFAULT_LIMIT
-    status: str | None = first("status")
-    if status is not None and status not in _STATUSES:
-        faults.append(FieldError("status", "member.type", f"'status' expects one of {', '.join(_STATUSES)}"))
-    if faults:
-        raise Invalid(faults)
-    return Page(etl_id, None if status is None else Status(status), before, limit)
 
 
 def _etl(number: int, document: dict[str, Any]) -> Etl:

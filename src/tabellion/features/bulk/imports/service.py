@@ -34,7 +34,7 @@ async def accept(call: Incoming, uploaded: Path, order: Callable[[], Order]) -> 
     place = keep({opening.INPUT: uploaded}, folder)
     try:
         async with call.db.transaction():
-            await count_bulk_call(call.db, call.caller, table.public_id, call.now)
+            await count_bulk_call(call.db, call.caller, {table.public_id}, call.now)
             job_id = await store.insert(call.db, table, wanted, folder, call.now, user_id=call.caller.user_id)
             # Imports into one table run one after the other: in the order in which they were accepted.
             await jobs.defer(call.db, TASK, lock=f"import/{table.label}", job_id=job_id)

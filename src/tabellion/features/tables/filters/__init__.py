@@ -1,18 +1,20 @@
 """The query languages over tables: v4 search, v5 filter, sort and cursor, and the `{p}` and `{r}` of addresses."""
 
 from tabellion.features.tables.filters.compile import ALWAYS, Condition
-from tabellion.features.tables.filters.errors import ProfileUnknown, RecordUnknown, row_unknown
-from tabellion.features.tables.filters.listing import Listing, order_by
+from tabellion.features.tables.filters.errors import FilterFault, ProfileUnknown, RecordUnknown, row_unknown
+from tabellion.features.tables.filters.listing import Listing, compile_filter, order_by
 from tabellion.features.tables.filters.reference import Reference, own_value, parse_id, parse_reference, reference_by_name
 from tabellion.features.tables.filters.v4 import compile_v4_search, equality, row_limit
 
 __all__ = [
     "ALWAYS",
     "Condition",
+    "FilterFault",
     "Listing",
     "ProfileUnknown",
     "RecordUnknown",
     "Reference",
+    "compile_filter",
     "compile_v4_search",
     "equality",
     "order_by",

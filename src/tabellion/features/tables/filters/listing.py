@@ -54,7 +54,7 @@ class Listing(msgspec.Struct, frozen=True):
     def of(cls, table: Table, query: Query, zone: Any, now: datetime) -> "Listing":
         """Read the query parameters. Raises `FilterFault`, `CursorInvalid`, `Invalid`."""
         text = query.first("filter") or ""
-        conditions = [Compiler(table, zone, now).compile(parse(text))] if text.strip() else []
+        conditions = [compile_filter(table, text, zone, now)] if text.strip() else []
         conditions += [equality(table, name, value, zone) for name, value in query.pairs if name not in _OWN]
         sort = query.first("sort") or ""
         keys = _keys(table, sort)
@@ -72,6 +72,11 @@ class Listing(msgspec.Struct, frozen=True):
         """The cursor that goes on after a row with these sort values."""
         document = msgspec.json.encode([[_packed(value) for value in values], id_])
         return base64.urlsafe_b64encode(self.digest + document).rstrip(b"=").decode()
+
+
+def compile_filter(table: Table, text: str, zone: Any, now: datetime) -> Condition:
+    """The condition of a filter; all rows where it is empty. Raises `FilterFault`."""
+    return Compiler(table, zone, now).compile(parse(text)) if text.strip() else ALWAYS
 
 
 def order_by(table: Table, sort: str, parameter: str) -> str:

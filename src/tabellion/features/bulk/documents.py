@@ -1,0 +1,63 @@
+"""What the documents of ETLs and exports have in common."""
+
+from typing import Any
+
+import msgspec
+
+from tabellion.features.bulk.imports import Status
+from tabellion.kit.problem import FieldError, Invalid, Problem
+
+_DEFAULT_LIMIT, _MAX_LIMIT = 100, 1000
+_STATUSES = tuple(status.value for status in Status)
+
+
+class ExecutionUnknown(Problem):
+    """The entity has no execution with this id, or it is over 30 days old."""
+
+    status = 404
+    code = "execution.unknown"
+
+
+class Id(msgspec.Struct):
+    """The answer to a creation."""
+
+    id: str
+
+
+class Link(msgspec.Struct):
+    """Where something is."""
+
+    href: str
+
+
+class Page(msgspec.Struct, frozen=True):
+    """What a list of executions is asked for."""
+
+    owner_id: int | None
+    status: Status | None
+    before: int | None
+    limit: int
+
+
+def read_page(first: Any, owner: str) -> Page:
+    """From the query; `first(name)` is a parameter's value or None, `owner` the parameter of what ran. Raises `Invalid`."""
+    faults: list[FieldError] = []
+
+    def number(name: str, low: int, high: int, code: str) -> int | None:
+        text: str | None = first(name)
+        if text is None:
+            return None
+        if text.isascii() and text.isdigit() and len(text) < 19 and low <= int(text) <= high:  # noqa: PLR2004 - digits of a bigint
+            return int(text)
+        faults.append(FieldError(name, code, f"'{name}' expects a whole number from {low} to {high}"))
+        return None
+
+    owner_id = number(owner, 1, 2**31 - 1, "member.type")
+    before = number("cursor", 1, 2**63 - 1, "cursor.invalid")
+    limit = number("limit", 1, _MAX_LIMIT, "member.type") or _DEFAULT_LIMIT
+    status: str | None = first("status")
+    if status is not None and status not in _STATUSES:
+        faults.append(FieldError("status", "member.type", f"'status' expects one of {', '.join(_STATUSES)}"))
+    if faults:
+        raise Invalid(faults)
+    return Page(owner_id, None if status is None else Status(status), before, limit)

@@ -1,0 +1,195 @@
+"""The run of an export: one statement, one snapshot, one file. After a crash it begins anew."""
+
+import asyncio
+import errno
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import psycopg
+from psycopg import ClientCursor, sql
+from psycopg.adapt import Transformer
+
+from tabellion.features.bulk import fenced
+from tabellion.features.bulk.exports import store
+from tabellion.features.bulk.exports.definition import Definition, check
+from tabellion.features.bulk.exports.links import execution_link, export_link
+from tabellion.features.bulk.exports.model import FILE, OVERLAP, SUBJECT, Execution
+from tabellion.features.bulk.exports.writing import Target, Written, header, write
+from tabellion.features.bulk.fenced import JobError, Stopped
+from tabellion.features.bulk.imports import Status, codec_of
+from tabellion.features.customdata import custom_tables_of_licence
+from tabellion.features.tables import Table, render_moment, tables_of_licence
+from tabellion.features.tables.filters import FilterFault, compile_filter
+from tabellion.kit.problem import FieldError
+from tabellion.platform import outbox
+from tabellion.platform.database.copying import copy_out
+from tabellion.platform.database.pool import with_settings
+
+STARTED, FINISHED = "STARTED", "FINISHED"
+_SETTINGS = {"TimeZone": "UTC", "DateStyle": "ISO", "statement_timeout": "0"}
+_LOOK_EVERY_S = 0.5
+# JSON texts hold no control characters, so with these nothing is ever quoted.
+_JSON_COPY = sql.SQL("(FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')")
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class Exporter:
+    """Runs executions. `clock` gives aware UTC moments; `spool` is the folder of all jobs' folders."""
+
+    word = "export"
+    # "expo" in ASCII.
+    lock = 0x6578706F
+
+    def __init__(self, url: str, spool: Path, clock: Callable[[], datetime]) -> None:
+        self._conninfo = with_settings(url, _SETTINGS, application_name="tabellion export")
+        self._spool = spool
+        self._clock = clock
+
+    async def __call__(self, number: int) -> None:
+        """Bring an execution to its end. Raises `Busy`, and what the database or the disk refuse for the moment."""
+        await fenced.run(self._conninfo, self, number)
+
+    async def begin(self, db: store.Database, number: int) -> Execution | None:
+        """Take it up; the first time, whoever listens is told."""
+        async with db.transaction():
+            taken = await store.begin(db, number, self._clock())
+            if taken is not None and taken.attempt == 1:
+                await self._tell(db, taken, STARTED)
+        return taken
+
+    async def work(self, db: store.Database, job: Execution) -> None:
+        """Write the file."""
+        began = self._clock()
+        query, definition, names = await self._query(db, job)
+        try:
+            written = await _Copying(self._conninfo, query, definition, names, self._spool / job.folder).run(db, job, began)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise JobError("export.diskFull", "the disk of the server is full; its operator has to make room") from None
+            raise
+        async with db.transaction():
+            if not await store.finish(db, job, written, self._clock()):
+                raise Stopped
+            if job.export_id is not None:
+                await store.set_changed_since(db, job.export_id, began - OVERLAP)
+            await self._told(db, job)
+
+    async def fail(self, db: store.Database, job: Execution, why: FieldError) -> None:
+        """End it."""
+        async with db.transaction():
+            if not await store.end(db, job.id, Status.FAILED, self._clock(), [why]):
+                raise Stopped
+            await self._told(db, job)
+
+    async def _query(self, db: store.Database, job: Execution) -> tuple[sql.Composable, Definition, list[str]]:
+        definition = msgspec.convert(job.definition, Definition)
+        zone_name, version = await store.licence(db, job.licence_id)
+        load: Any = tables_of_licence if definition.table_type == "PROFILE_TABLE" else custom_tables_of_licence
+        tables: list[Table] = await load(db, job.licence_id, version)
+        table = next((t for t in tables if t.public_id == definition.table_id and t.entity_id == job.entity_id), None)
+        if table is None:
+            raise JobError("table.unknown", "the table was deleted")
+        zone = ZoneInfo(zone_name)
+        chosen, faults = check(definition, table, zone)
+        if faults:
+            raise JobError(faults[0].code, f"{faults[0].field}: {faults[0].message}")
+        try:
+            condition = compile_filter(table, definition.filter or "", zone, self._clock())
+        except FilterFault as error:
+            raise JobError(error.code, error.message) from None
+        is_csv = definition.format.type == "CSV"
+        selected = chosen.csv(protect_formulas=definition.format.protect_formulas) if is_csv else chosen.json()
+        relation = sql.Identifier(table.schema, table.relation)
+        since = sql.SQL("")
+        if job.changed_since is not None:
+            since = sql.SQL(" AND t.updated_at >= {}").format(sql.Literal(job.changed_since))
+        where = _Bound(condition.sql, condition.params)
+        query = sql.SQL("SELECT {} FROM {} t WHERE ({}){}").format(selected, relation, where, since)
+        return query, definition, [column.header for column in chosen.columns]
+
+    async def _told(self, db: store.Database, job: Execution) -> None:
+        ended = await store.execution(db, job.id)
+        if ended is not None:
+            await self._tell(db, ended, FINISHED)
+
+    async def _tell(self, db: store.Database, job: Execution, event_type: str) -> None:
+        """News for whoever listens to the export (contract, section 23.3)."""
+        if job.export_id is None:
+            return
+        _, version = await store.licence(db, job.licence_id)
+        listened = await outbox.interests(db, job.licence_id, version)
+        if event_type not in listened.get((SUBJECT, str(job.export_id)), outbox.NOBODY):
+            return
+        entity = await store.entity_name(db, job.entity_id)
+        links = {"exportExecution": execution_link(entity, job.id), "export": export_link(entity, job.export_id)}
+        data = {
+            "export.id": job.export_id,
+            "export.executionId": job.id,
+            "export.executionStatus": job.outcome,
+            "_links": {name: {"href": href} for name, href in links.items()},
+        }
+        interest = outbox.Interest(SUBJECT, str(job.export_id), event_type)
+        await outbox.emit(db, job.licence_id, interest, data, self._clock())
+
+
+class _Bound(sql.Composable):
+    """A condition with its values in the text, escaped by the driver: COPY takes no parameters."""
+
+    def __init__(self, text: str, values: tuple[Any, ...]) -> None:
+        super().__init__((text, values))
+        self._text = text
+        self._values = values
+
+    def as_bytes(self, context: Any = None) -> bytes:
+        """The condition. Needs a connection."""
+        connection: Any = context.connection if isinstance(context, Transformer) else context
+        return ClientCursor(connection).mogrify(self._text.encode(), self._values).encode()
+
+
+class _Copying:
+    """The statement in a thread of its own; meanwhile its progress is written down."""
+
+    def __init__(self, conninfo: str, query: sql.Composable, definition: Definition, names: list[str], folder: Path) -> None:
+        self._conninfo = conninfo
+        self._query = query
+        self._definition = definition
+        self._names = names
+        self._folder = folder
+        self._rows = 0
+        self._expected = 0
+        self._stopped = threading.Event()
+
+    async def run(self, db: store.Database, job: Execution, began: datetime) -> Written:
+        work = asyncio.create_task(asyncio.to_thread(self._work, render_moment(began)))
+        try:
+            while not (await asyncio.wait({work}, timeout=_LOOK_EVERY_S))[0]:
+                if not await store.advance(db, job, self._rows, self._expected):
+                    raise Stopped
+        finally:
+            self._stopped.set()
+            await asyncio.wait({work})
+        return work.result()
+
+    def _work(self, moment: str) -> Written:
+        format_ = self._definition.format
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        is_csv = format_.type == "CSV"
+        first = header(self._names, format_.separator, format_.enclosing) if is_csv else ""
+        csv = sql.SQL("(FORMAT csv, DELIMITER {}, QUOTE {})").format(
+            sql.Literal(format_.separator), sql.Literal(format_.enclosing)
+        )
+        statement = sql.SQL("COPY ({}) TO STDOUT {}").format(self._query, csv if is_csv else _JSON_COPY)
+        with psycopg.connect(self._conninfo, autocommit=True) as db:
+            plan = db.execute(sql.SQL("EXPLAIN (FORMAT JSON) {}").format(self._query)).fetchone()
+            self._expected = int(plan[0][0]["Plan"]["Plan Rows"]) if plan else 0
+            name = f"export.{'csv' if is_csv else 'jsonl'}"
+            target = Target(self._folder / FILE, name, self._definition.compression, codec_of(format_.encoding), moment)
+            return write(target, first, copy_out(db, statement.as_bytes(db), self._stopped.is_set), self._progress)
+
+    def _progress(self, rows: int) -> None:
+        self._rows = rows

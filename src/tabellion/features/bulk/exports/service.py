@@ -1,0 +1,216 @@
+"""Use cases of exports: keep definitions, accept executions, hand out their files, cancel, follow schedules."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from psycopg import errors
+
+from tabellion.features.bulk.documents import ExecutionUnknown
+from tabellion.features.bulk.exports import store
+from tabellion.features.bulk.exports.definition import Definition, check
+from tabellion.features.bulk.exports.errors import ExportInactive, ExportNameUsed, ExportUnknown
+from tabellion.features.bulk.exports.model import FILE, KEPT, ROWS_KEPT, Execution, Export
+from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder
+from tabellion.features.customdata import find_custom_table
+from tabellion.features.licences import resolve_entity
+from tabellion.features.tables import Table, find_table
+from tabellion.kit.problem import Invalid, Problem, invalid
+from tabellion.kit.schedule import Schedule
+from tabellion.platform import audit, files, jobs
+from tabellion.platform.http.call import Incoming
+
+TASK = "exports.run"
+_MAX_DIGITS = 9
+
+
+async def list_exports(call: Incoming) -> list[Export]:
+    """The exports of the entity of the path, by name."""
+    return await store.listed(call.db, _owner(call))
+
+
+async def get(call: Incoming, *, lock: bool = False) -> Export:
+    """The export of the path. Raises `ExportUnknown`."""
+    number = _number(call.path["i"])
+    found = None if number is None else await store.find(call.db, _owner(call), number, lock=lock)
+    if found is None:
+        raise ExportUnknown(f"the entity '{call.path['e']}' has no export '{call.path['i'][:30]}'")
+    return found
+
+
+async def find_subject(call: Incoming, reference: str) -> str | None:
+    """The id of the export that a webhook is to listen to, by its id or its name; None when there is none."""
+    owner, number = _owner(call), _number(reference)
+    found = None if number is None else await store.find(call.db, owner, number)
+    found = found or await store.find_named(call.db, owner, reference)
+    return None if found is None else str(found.id)
+
+
+async def create(call: Incoming, export: Export) -> int:
+    """Keep an export; its id. Raises `Invalid`, `ExportNameUsed`."""
+    export = timed(await _checked(call, export), call.now)
+    async with call.db.transaction():
+        number = await store.insert(call.db, _owner(call), export, call.now)
+        if number is None:
+            raise _name_used(call, export.name)
+        await audit.record(call.db, call, f"export/{number}")
+    return number
+
+
+async def change(call: Incoming, changed: Callable[[Export], Export]) -> Export:
+    """Change the export of the path. Raises `ExportUnknown`, `Invalid`, `ExportNameUsed`."""
+    async with call.db.transaction():
+        before = await get(call, lock=True)
+        after = timed(await _checked(call, changed(before)), call.now)
+        if after.definition != before.definition:
+            # What was chosen otherwise before begins with all rows.
+            after = msgspec.structs.replace(after, changed_since=None)
+        try:
+            async with call.db.transaction():
+                await store.update(call.db, after)
+        except errors.UniqueViolation:
+            raise _name_used(call, after.name) from None
+        await audit.record(call.db, call, f"export/{after.id}")
+    return after
+
+
+async def delete(call: Incoming) -> None:
+    """Delete the export of the path; its executions stay. Raises `ExportUnknown`."""
+    async with call.db.transaction():
+        export = await get(call, lock=True)
+        await store.delete(call.db, _owner(call), export.id)
+        await audit.record(call.db, call, f"export/{export.id}")
+
+
+async def execute(call: Incoming, definition: Definition) -> int:
+    """Accept a one-shot; the number of its execution. Raises `Invalid`."""
+    await _check(call, definition)
+    new = store.NewExecution(_owner(call), None, msgspec.to_builtins(definition), None, new_folder("export"))
+    async with call.db.transaction():
+        return await _enter(call, new)
+
+
+async def trigger(call: Incoming) -> int:
+    """Run the export of the path now. Raises `ExportUnknown`, `ExportInactive`, `Invalid`."""
+    async with call.db.transaction():
+        export = await get(call, lock=True)
+        if not export.is_active:
+            raise ExportInactive(f"the export '{export.name}' is switched off")
+        await _check(call, msgspec.convert(export.definition, Definition))
+        since = export.changed_since if export.definition.get("incremental") else None
+        new = store.NewExecution(_owner(call), export.id, export.definition, since, new_folder("export"))
+        return await _enter(call, new)
+
+
+async def start_due(db: store.Database, now: datetime) -> int:
+    """Start an execution of each export whose time has come: once, however many workers look; returns how many.
+
+    What was missed while nothing ran is made up for by one execution.
+    """
+    count = 0
+    while True:
+        async with db.transaction():
+            due = await store.due(db, now)
+            if due is None:
+                return count
+            since = due.changed_since if due.definition.get("incremental") else None
+            new = store.NewExecution(due.owner, due.id, due.definition, since, new_folder("export"))
+            number = await store.enter(db, new, now)
+            await jobs.defer(db, TASK, execution_id=number)
+            await store.set_next_run(db, due.id, _next_run(due.definition, now))
+        count += 1
+
+
+async def execution(call: Incoming) -> Execution:
+    """The execution of the path. Raises `ExecutionUnknown`."""
+    owner, text = _owner(call), call.path["i"]
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004 - digits of a bigint
+    found = await store.execution(call.db, number)
+    if found is None or (found.licence_id, found.entity_id) != owner:
+        raise ExecutionUnknown(f"the entity '{call.path['e']}' has no execution '{text[:30]}'")
+    return found
+
+
+async def executions(
+    call: Incoming, *, export_id: int | None, status: Status | None, before: int | None, limit: int
+) -> tuple[list[Execution], int | None]:
+    """Executions of the entity of the path, the latest first, and where the next page begins (None: there is none)."""
+    found = await store.executions(call.db, _owner(call), export_id=export_id, status=status, before=before, limit=limit + 1)
+    return found[:limit], found[limit - 1].id if len(found) > limit else None
+
+
+async def file(call: Incoming) -> tuple[Execution, Path]:
+    """The file of an execution that has ended. Raises `ExecutionUnknown`, `JobState`, `FileUnknown`."""
+    found = await execution(call)
+    if not found.has_ended:
+        raise JobState(f"the execution {found.id} is {found.status}: its file is made when it ends")
+    path = files.spool() / found.folder / FILE
+    is_kept = found.ended_at is not None and call.now < found.ended_at + KEPT
+    if found.status != Status.DONE or not is_kept or not path.exists():
+        raise FileUnknown(f"the execution {found.id} ended as {found.status}; there is no file, or it is over 5 days old")
+    return found, path
+
+
+async def cancel(call: Incoming) -> None:
+    """End the execution of the path; nothing is left of its file. Raises `ExecutionUnknown`, `JobState`."""
+    found = await execution(call)
+    async with call.db.transaction():
+        if not await store.end(call.db, found.id, Status.CANCELLED, call.now):
+            raise JobState(f"the execution {found.id} has ended already")
+        await audit.record(call.db, call, f"export-execution/{found.id}")
+
+
+async def purge(db: store.Database, now: datetime) -> set[str]:
+    """Forget executions after 30 days and their files after 5; returns the folders of the files that stay."""
+    return await store.purge(db, now - KEPT, now - ROWS_KEPT)
+
+
+def timed(export: Export, now: datetime) -> Export:
+    """The export with the next time of its schedule, if it has one."""
+    return msgspec.structs.replace(export, next_run_at=_next_run(export.definition, now))
+
+
+def _next_run(definition: dict[str, Any], now: datetime) -> datetime | None:
+    schedule = definition.get("schedule")
+    return None if schedule is None else Schedule(schedule["cron"], schedule["timeZone"]).next_after(now)
+
+
+async def _enter(call: Incoming, new: store.NewExecution) -> int:
+    number = await store.enter(call.db, new, call.now)
+    await jobs.defer(call.db, TASK, execution_id=number)
+    await audit.record(call.db, call, f"export-execution/{number}")
+    return number
+
+
+async def _checked(call: Incoming, export: Export) -> Export:
+    """The export with its table named by id. Raises `Invalid`."""
+    definition = msgspec.convert(export.definition, Definition)
+    await _check(call, definition)
+    return msgspec.structs.replace(export, definition=export.definition | msgspec.to_builtins(definition))
+
+
+async def _check(call: Incoming, definition: Definition) -> None:
+    look: Any = find_table if definition.table_type == "PROFILE_TABLE" else find_custom_table
+    try:
+        table: Table = await look(call, call.path["e"], definition.table_id)
+    except Problem as error:
+        if error.code != "table.unknown":
+            raise
+        raise invalid("tableId", error.code, error.message) from None
+    _, faults = check(definition, table, call.caller.time_zone)
+    if faults:
+        raise Invalid(faults)
+
+
+def _owner(call: Incoming) -> store.Owner:
+    return store.Owner(call.caller.licence_id, resolve_entity(call.caller, call.path["e"]).id)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
+
+
+def _name_used(call: Incoming, name: str) -> ExportNameUsed:
+    return ExportNameUsed(f"the entity '{call.path['e']}' has an export '{name}' already")

@@ -1,0 +1,222 @@
+"""The SQL of exports and their executions."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from tabellion.features.bulk.exports.model import Execution, Export
+from tabellion.features.bulk.imports import ENDED, Status
+from tabellion.kit.problem import FieldError
+
+Database = AsyncConnection[tuple[Any, ...]]
+_EXPORT = (
+    "SELECT id, name, is_active, definition, next_run_at, changed_since FROM tabellion.export "
+    "WHERE licence_id = %s AND entity_id = %s "
+)
+_EXECUTION = (
+    "SELECT id, licence_id, entity_id, export_id, definition, changed_since, folder, status, attempt, rows_exported, "
+    "rows_expected, bytes, sha256, errors, created_at, started_at, ended_at FROM tabellion.export_execution "
+)
+
+
+class Owner(NamedTuple):
+    """Whose it is."""
+
+    licence_id: int
+    entity_id: int
+
+
+class Due(NamedTuple):
+    """A stored export whose time has come."""
+
+    id: int
+    owner: Owner
+    definition: dict[str, Any]
+    changed_since: datetime | None
+    next_run_at: datetime
+
+
+async def listed(db: Database, owner: Owner) -> list[Export]:
+    """The exports of an entity, by name."""
+    cursor = await db.execute(_EXPORT + "ORDER BY lower(name)", owner)
+    return [Export(*row) for row in await cursor.fetchall()]
+
+
+async def find(db: Database, owner: Owner, number: int, *, lock: bool = False) -> Export | None:
+    """One export; `lock` keeps its row for the transaction."""
+    query = _EXPORT + ("AND id = %s FOR UPDATE" if lock else "AND id = %s")
+    row = await (await db.execute(query, (*owner, number))).fetchone()
+    return None if row is None else Export(*row)
+
+
+async def find_named(db: Database, owner: Owner, name: str) -> Export | None:
+    """One export by its name, whatever the case."""
+    row = await (await db.execute(_EXPORT + "AND lower(name) = lower(%s)", (*owner, name))).fetchone()
+    return None if row is None else Export(*row)
+
+
+async def insert(db: Database, owner: Owner, export: Export, now: datetime) -> int | None:
+    """Enter an export; None when the name is used."""
+    cursor = await db.execute(
+        "INSERT INTO tabellion.export (licence_id, entity_id, name, is_active, definition, next_run_at, created_at) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
+        (*owner, export.name, export.is_active, Jsonb(export.definition), export.next_run_at, now),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def update(db: Database, export: Export) -> None:
+    """Write an export back. Raises UniqueViolation when the name is used."""
+    await db.execute(
+        "UPDATE tabellion.export SET name = %s, is_active = %s, definition = %s, next_run_at = %s, changed_since = %s "
+        "WHERE id = %s",
+        (
+            export.name,
+            export.is_active,
+            Jsonb(export.definition),
+            export.next_run_at,
+            export.changed_since,
+            export.id,
+        ),
+    )
+
+
+async def delete(db: Database, owner: Owner, number: int) -> None:
+    """Delete an export. Its executions stay."""
+    query = "DELETE FROM tabellion.export WHERE licence_id = %s AND entity_id = %s AND id = %s"
+    await db.execute(query, (*owner, number))
+
+
+async def due(db: Database, now: datetime) -> Due | None:
+    """A stored export whose time has come, kept for the transaction; those that others have are passed over."""
+    cursor = await db.execute(
+        "SELECT id, licence_id, entity_id, definition, changed_since, next_run_at FROM tabellion.export "
+        "WHERE is_active AND next_run_at <= %s ORDER BY next_run_at LIMIT 1 FOR UPDATE SKIP LOCKED",
+        (now,),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else Due(row[0], Owner(*row[1:3]), *row[3:])
+
+
+async def set_next_run(db: Database, number: int, moment: datetime | None) -> None:
+    """When the schedule starts the next execution."""
+    await db.execute("UPDATE tabellion.export SET next_run_at = %s WHERE id = %s", (moment, number))
+
+
+class NewExecution(NamedTuple):
+    """What an execution is made of."""
+
+    owner: Owner
+    export_id: int | None
+    definition: dict[str, Any]
+    changed_since: datetime | None
+    folder: str
+
+
+async def enter(db: Database, new: NewExecution, now: datetime) -> int:
+    """Enter an execution; its number."""
+    cursor = await db.execute(
+        "INSERT INTO tabellion.export_execution "
+        "(licence_id, entity_id, export_id, definition, changed_since, folder, created_at) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
+        (*new.owner, new.export_id, Jsonb(new.definition), new.changed_since, new.folder, now),
+    )
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
+    return row[0]
+
+
+async def execution(db: Database, number: int) -> Execution | None:
+    """An execution."""
+    row = await (await db.execute(_EXECUTION + "WHERE id = %s", (number,))).fetchone()
+    return None if row is None else _execution(row)
+
+
+async def executions(
+    db: Database, owner: Owner, *, export_id: int | None, status: str | None, before: int | None, limit: int
+) -> list[Execution]:
+    """Executions of an entity, the latest first."""
+    cursor = await db.execute(
+        _EXECUTION + "WHERE licence_id = %s AND entity_id = %s AND id < coalesce(%s::bigint, 9223372036854775807) "
+        "AND (%s::int IS NULL OR export_id = %s::int) AND (%s::text IS NULL OR status = %s::text) ORDER BY id DESC LIMIT %s",
+        (*owner, before, export_id, export_id, status, status, limit),
+    )
+    return [_execution(row) for row in await cursor.fetchall()]
+
+
+async def begin(db: Database, number: int, now: datetime) -> Execution | None:
+    """Take an execution up, for the first time or again, from its beginning; None when it has ended."""
+    cursor = await db.execute(
+        "UPDATE tabellion.export_execution SET attempt = attempt + 1, started_at = %s::timestamptz, status = 'RUNNING', "
+        "rows_exported = 0 WHERE id = %s AND status <> ALL (%s)",
+        (now, number, list(ENDED)),
+    )
+    return await execution(db, number) if cursor.rowcount else None
+
+
+async def advance(db: Database, taken: Execution, rows: int, expected: int) -> bool:
+    """So many rows are written; False when it was cancelled, or taken by another worker."""
+    cursor = await db.execute(
+        "UPDATE tabellion.export_execution SET rows_exported = %s, rows_expected = %s "
+        "WHERE id = %s AND attempt = %s AND status = 'RUNNING'",
+        (rows, max(rows, expected), taken.id, taken.attempt),
+    )
+    return cursor.rowcount == 1
+
+
+async def finish(db: Database, taken: Execution, written: tuple[int, int, str], now: datetime) -> bool:
+    """The file is there; `written`: rows, bytes, hash. False as in `advance`."""
+    cursor = await db.execute(
+        "UPDATE tabellion.export_execution SET status = 'DONE', rows_exported = %s, bytes = %s, sha256 = %s, "
+        "ended_at = %s::timestamptz WHERE id = %s AND attempt = %s AND status = 'RUNNING'",
+        (*written, now, taken.id, taken.attempt),
+    )
+    return cursor.rowcount == 1
+
+
+async def set_changed_since(db: Database, export_id: int, moment: datetime) -> None:
+    """What the next incremental execution begins with; never earlier than before."""
+    query = "UPDATE tabellion.export SET changed_since = greatest(changed_since, %s::timestamptz) WHERE id = %s"
+    await db.execute(query, (moment, export_id))
+
+
+async def end(db: Database, number: int, status: Status, now: datetime, why: Sequence[FieldError] = ()) -> bool:
+    """End an execution without a file; False when it has ended already."""
+    cursor = await db.execute(
+        "UPDATE tabellion.export_execution SET status = %s, ended_at = %s::timestamptz, errors = %s "
+        "WHERE id = %s AND status <> ALL (%s)",
+        (status, now, Jsonb(msgspec.to_builtins(tuple(why))), number, list(ENDED)),
+    )
+    return cursor.rowcount == 1
+
+
+async def licence(db: Database, licence_id: int) -> tuple[str, int]:
+    """The time zone of a licence and the version of its catalogue; it is there, for the execution refers to it."""
+    cursor = await db.execute("SELECT time_zone, catalogue_version FROM tabellion.licence WHERE id = %s", (licence_id,))
+    row = await cursor.fetchone()
+    return ("UTC", 0) if row is None else (row[0], row[1])
+
+
+async def entity_name(db: Database, entity_id: int) -> str:
+    """The name of an entity, for links; empty when it is gone."""
+    row = await (await db.execute("SELECT name FROM tabellion.entity WHERE id = %s", (entity_id,))).fetchone()
+    return "" if row is None else row[0]
+
+
+async def purge(db: Database, files_before: datetime, rows_before: datetime) -> set[str]:
+    """Forget the executions that ended before a moment; returns the folders whose files are still within their time."""
+    await db.execute("DELETE FROM tabellion.export_execution WHERE ended_at < %s", (rows_before,))
+    cursor = await db.execute(
+        "SELECT folder FROM tabellion.export_execution WHERE ended_at IS NULL OR ended_at >= %s", (files_before,)
+    )
+    return {row[0] for row in await cursor.fetchall()}
+
+
+def _execution(row: tuple[Any, ...]) -> Execution:
+    values: list[Any] = [*row[:13], msgspec.convert(row[13], tuple[FieldError, ...]), *row[14:]]
+    return Execution(*values)

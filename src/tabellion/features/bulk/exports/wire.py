@@ -1,0 +1,175 @@
+"""The documents of the calls of exports (contract, section 18)."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from tabellion.features.bulk.documents import Link
+from tabellion.features.bulk.exports.definition import Definition, Flag, Format
+from tabellion.features.bulk.exports.links import execution_link, export_link
+from tabellion.features.bulk.exports.model import KEPT, Execution, Export
+from tabellion.features.tables import render_moment
+from tabellion.kit.problem import FieldError, Invalid
+from tabellion.kit.schedule import Schedule
+
+_MAX_NAME = 100
+_MEDIA = {"ZIP": ("zip", "application/zip"), "GZIP": ("gz", "application/gzip")}
+
+
+class Timing(msgspec.Struct, rename="camel"):
+    """When an export runs by itself: a cron expression on the clocks of a time zone."""
+
+    cron: Annotated[str, Meta(examples=["0 3 * * *"])]
+    time_zone: Annotated[str, Meta(examples=["Europe/Paris"])] = "UTC"
+
+
+class ExportIn(Definition, rename="camel", kw_only=True):
+    """An export to be kept. `incremental`: only rows that have changed since the last successful execution."""
+
+    name: str
+    is_active: Flag = True
+    incremental: Flag = False
+    schedule: Timing | None = None
+    location_id: Annotated[str | None, Meta(extra={"coerce": "text"})] = None
+
+
+class ExportPatch(msgspec.Struct, rename="camel"):
+    """What is to be changed; each member is replaced as a whole, null clears it."""
+
+    name: str | UnsetType = UNSET
+    is_active: Flag | UnsetType = UNSET
+    attributes: list[str] | None | UnsetType = UNSET
+    filter: str | None | UnsetType = UNSET
+    format: Format | UnsetType = UNSET
+    compression: str | UnsetType = UNSET
+    incremental: Flag | UnsetType = UNSET
+    schedule: Timing | None | UnsetType = UNSET
+    location_id: Annotated[str | None, Meta(extra={"coerce": "text"})] | UnsetType = UNSET
+
+
+class ExportOut(ExportIn, rename="camel", kw_only=True):
+    """An export; `nextRunAt`: when its schedule runs it next."""
+
+    id: str
+    next_run_at: str | None
+
+
+class ExportBrief(msgspec.Struct, rename="camel"):
+    """An export in the list."""
+
+    id: str
+    name: str
+    is_active: bool
+
+
+class ExportsOut(msgspec.Struct):
+    """The exports of an entity, by name."""
+
+    exports: list[ExportBrief]
+
+
+class ExecutionOut(msgspec.Struct, rename="camel"):
+    """An execution. `bytes` and `sha256` are of the rows as text, before compression."""
+
+    id: str
+    export_id: str | None
+    status: str
+    execution_status: str | None
+    rows_exported: int
+    percent: int
+    bytes: int | None
+    sha256: str | None
+    started_at: str | None
+    ended_at: str | None
+    expires_at: str | None
+    errors: tuple[FieldError, ...]
+    links: dict[str, Link] = msgspec.field(name="_links")
+
+
+class ExecutionsOut(msgspec.Struct, rename="camel"):
+    """Executions, the latest first."""
+
+    executions: list[ExecutionOut]
+    next_cursor: str | None
+
+
+def read_new(body: ExportIn) -> Export:
+    """The export to be kept. Raises `Invalid`."""
+    return _export(0, msgspec.to_builtins(body))
+
+
+def read_changed(before: Export, body: ExportPatch) -> Export:
+    """The export with what a body changes. Raises `Invalid`."""
+    document = before.definition | {"name": before.name, "isActive": before.is_active} | msgspec.to_builtins(body)
+    return msgspec.structs.replace(_export(before.id, document), changed_since=before.changed_since)
+
+
+def export_out(export: Export) -> ExportOut:
+    """One export as it is answered."""
+    own = {"id": str(export.id), "name": export.name, "isActive": export.is_active}
+    moment = None if export.next_run_at is None else render_moment(export.next_run_at)
+    return msgspec.convert(export.definition | own | {"nextRunAt": moment}, ExportOut)
+
+
+def export_brief(export: Export) -> ExportBrief:
+    """One export as it is listed."""
+    return ExportBrief(str(export.id), export.name, export.is_active)
+
+
+def execution_out(execution: Execution, entity: str) -> ExecutionOut:
+    """An execution as it is answered."""
+    links = {"file": Link(execution_link(entity, execution.id) + "/file")}
+    if execution.export_id is not None:
+        links["export"] = Link(export_link(entity, execution.export_id))
+    ended = execution.ended_at
+    return ExecutionOut(
+        id=str(execution.id),
+        export_id=None if execution.export_id is None else str(execution.export_id),
+        status=execution.status,
+        execution_status=execution.outcome,
+        rows_exported=execution.rows_exported,
+        percent=execution.percent,
+        bytes=execution.bytes,
+        sha256=execution.sha256,
+        started_at=None if execution.started_at is None else render_moment(execution.started_at),
+        ended_at=None if ended is None else render_moment(ended),
+        expires_at=None if ended is None else render_moment(ended + KEPT),
+        errors=execution.errors,
+        links=links,
+    )
+
+
+def file_headers(execution: Execution) -> dict[str, str]:
+    """Name and type of the file of an execution."""
+    is_csv = execution.definition["format"]["type"] == "CSV"
+    name, media = ("csv", "text/csv") if is_csv else ("jsonl", "application/x-ndjson")
+    ending, packed = _MEDIA.get(execution.definition["compression"], ("", media))
+    if execution.definition["compression"] == "GZIP":
+        name = f"{name}.{ending}"
+    elif ending:
+        name = ending
+    return {"Content-Disposition": f'attachment; filename="export-{execution.id}.{name}"', "Content-Type": packed}
+
+
+def _export(number: int, document: dict[str, Any]) -> Export:
+    definition = {name: value for name, value in document.items() if name not in {"name", "isActive"}}
+    name: str = document["name"]
+    faults: list[FieldError] = []
+    if not 1 <= len(name) <= _MAX_NAME or not name.isprintable() or name != name.strip():
+        rule = f"'name' expects 1 to {_MAX_NAME} printable characters without blanks at its ends"
+        faults.append(FieldError("name", "structure.invalid", rule))
+    if definition["compression"] not in {"NONE", "ZIP", "GZIP"}:
+        faults.append(FieldError("compression", "member.type", "'compression' expects one of NONE, ZIP, GZIP"))
+    if definition.get("locationId") is not None:
+        message = "files are not written to locations by this release; fetch them from the execution"
+        faults.append(FieldError("locationId", "structure.invalid", message))
+    schedule = definition.get("schedule")
+    if schedule is not None:
+        try:
+            Schedule.parse(schedule["cron"], schedule["timeZone"])
+        except ValueError as error:
+            faults.append(FieldError("schedule", "structure.invalid", str(error)))
+    if faults:
+        raise Invalid(faults)
+    return Export(number, name, document["isActive"], definition)

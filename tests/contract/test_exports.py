@@ -1,0 +1,384 @@
+"""Exports (contract, section 18): what is in the file, in which words, and what becomes of it when it is imported again."""
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import re
+import zipfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+import tabellion
+from tests.contract.test_addresses import V5_FAMILIES
+from tests.support.api import Api
+from tests.support.exports import BASE, EXECUTIONS, EXPORTS, Exports
+from tests.support.imports import Imports
+from tests.support.tenant import Tenant
+
+PROFILES = f"{BASE}/profile-tables/Guests/profiles"
+HOSTILE = [
+    "plain",
+    'say "hi", \\. ; |x',
+    "line\nbreak\r\nand\ttab",
+    "=cmd()",
+    "'; DROP TABLE x; --",
+    "100 % %s",
+    "é\u2028🙂",
+    " ",
+]
+
+
+@pytest.fixture
+def spool(api: Api) -> Path:
+    return Path(api.log).parent / "data" / "spool"
+
+
+@pytest.fixture
+def exports(tenant: Tenant, worker_database_url: str, spool: Path) -> Exports:
+    """Exports of a fresh licence."""
+    return Exports(tenant, worker_database_url, spool)
+
+
+def put(tenant: Tenant, email: str, **members: Any) -> None:
+    body = {"key": {"emailAddress": email}, "attributes": {"lastName": "X"} | members.pop("attributes", {})} | members
+    answer = tenant.json("PUT", f"{PROFILES}", body)
+    assert answer.status_code in {200, 201}, answer.text
+
+
+def rows_of(content: bytes, **how: Any) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode(), newline=""), **how))
+
+
+def test_a_one_shot_of_all_columns(exports: Exports, tenant: Tenant) -> None:
+    put(tenant, "bob@example.com", attributes={"lastName": "Bob", "points": 7, "birthDate": "1990-01-02"},
+        subscriptions={"Newsletter": True}, segmentations={"Loyalty": "Gold"})  # fmt: skip
+    sent = tenant.json("POST", EXECUTIONS, {"tableId": "Guests"})
+    assert sent.status_code == 201
+    number = sent.json()["id"]
+    assert sent.headers["location"].endswith(f"{EXECUTIONS}/{number}")
+    assert exports.read(number)["status"] == "QUEUED"
+    assert tenant.json("GET", f"{EXECUTIONS}/{number}/file").json()["code"] == "job.state"
+
+    exports.run(number)
+
+    done = exports.read(number)
+    answer = tenant.json("GET", f"{EXECUTIONS}/{number}/file")
+    assert answer.headers["content-disposition"] == f'attachment; filename="export-{number}.csv"'
+    assert answer.headers["content-type"] == "text/csv"
+    assert (done["status"], done["executionStatus"], done["rowsExported"], done["percent"]) == ("DONE", "SUCCESS", 2, 100)
+    assert (done["bytes"], done["sha256"]) == (len(answer.content), hashlib.sha256(answer.content).hexdigest())
+    assert done["_links"] == {"file": {"href": f"/exports{EXECUTIONS}/{number}/file"}}
+    rows = {row["emailAddress"]: row for row in rows_of(answer.content)}
+    bob = tenant.json("GET", f"{PROFILES}/emailAddress=bob@example.com").json()
+    assert rows["bob@example.com"] | {"creationMoment": "", "updateMoment": ""} == {
+        "profileId": str(bob["profileId"]), "creationMoment": "", "updateMoment": "",
+        **{name: "" if value in (None, []) else str(value) for name, value in bob["attributes"].items()
+           if name not in {"profileId", "creationMoment", "updateMoment"}},
+        **{f"subscriptions#{name}": {True: "true", False: "false", None: ""}[value] for name, value in bob["subscriptions"].items()},
+        **{f"segmentations#{name}": {True: "true", False: "false"}.get(value, value or "")
+           for name, value in bob["segmentations"].items()},
+    }  # fmt: skip
+    assert rows["bob@example.com"]["segmentations#Loyalty"] == "Gold"
+
+
+def test_json_lines_are_what_the_profile_call_answers(exports: Exports, tenant: Tenant) -> None:
+    for number, text in enumerate(HOSTILE):
+        put(tenant, f"p{number}@example.com", attributes={"lastName": text, "points": number},
+            subscriptions={"Newsletter": number % 2 == 0})  # fmt: skip
+    _, content = exports.do(format={"type": "JSON_LINES"})
+    lines = [json.loads(line) for line in content.decode().split("\n") if line]
+    assert len(lines) == len(HOSTILE) + 1
+    for line in lines:
+        answer = tenant.json("GET", f"{PROFILES}/{line['profileId']}").json()
+        moments = {name: line.pop(name) for name in ("creationMoment", "updateMoment")}
+        attributes = {k: v for k, v in answer["attributes"].items() if k not in {"profileId", *moments}}
+        assert line == {**answer, "attributes": attributes}
+        for name, moment in moments.items():
+            assert answer["attributes"].get(name, moment) == moment
+
+
+def test_export_wipe_and_import_give_the_same_table(
+    exports: Exports, tenant: Tenant, worker_database_url: str, spool: Path
+) -> None:
+    table = tenant.json("POST", f"{BASE}/profile-tables", ALL_TYPES).json()
+    assert "id" in table, table
+    path = f"{BASE}/profile-tables/Everything"
+    for number, text in enumerate(HOSTILE):
+        body = {
+            "key": {"emailAddress": f"p{number}@example.com"},
+            "attributes": {
+                "text": text, "long": -(10**17) - number, "integer": number,
+                "number": 249.5 / (number + 1) if number < 2 else -0.000001, "flag": number % 2 == 0,
+                "day": f"19{number + 10}-02-28", "moment": f"2026-10-25T0{number}:30:00.250Z",
+                "texts": ["a", f"b{number}"], "numbers": [1.5, -2], "days": ["2020-02-29"],
+            },
+            "subscriptions": {"News": number % 3 == 0}, "segmentations": {"VIP": number % 2 == 0, "Grade": 'A, "B" C'},
+        }  # fmt: skip
+        made = tenant.json("PUT", f"{path}/profiles", body)
+        assert made.status_code == 201, made.text
+    assert tenant.json("PUT", f"{path}/profiles", {"key": {"emailAddress": "empty@example.com"}}).status_code == 201
+    before = _state(worker_database_url, table["id"])
+
+    done, content = exports.do(tableId="Everything", compression="ZIP")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.namelist() == ["export.csv", "manifest.json"]
+        text = archive.read("export.csv")
+        manifest = json.loads(archive.read("manifest.json"))
+    assert manifest | {"exportedAt": ""} == {
+        "file": "export.csv", "rows": 9, "bytes": len(text), "sha256": hashlib.sha256(text).hexdigest(), "exportedAt": "",
+    }  # fmt: skip
+    assert (done["rowsExported"], done["sha256"]) == (9, manifest["sha256"])
+    with psycopg.connect(worker_database_url, autocommit=True) as db:
+        schema = _schema(db, table["id"])
+        db.execute(f"DELETE FROM {schema}.p{table['id']}")
+    imports = Imports(tenant, worker_database_url, spool)
+    result = imports.do(text, {"format": {"separator": ","}}, path="/v4/entity/hotels/table/Everything")
+    assert (result["status"], result["rowsCreated"]) == ("DONE", 9), imports.errors(result["id"])
+    assert _state(worker_database_url, table["id"]) == before
+
+
+ALL_TYPES: dict[str, Any] = {
+    "name": "Everything",
+    "attributes": [
+        {"type": "EMAIL_ADDRESS", "name": "emailAddress"},
+        {"name": "text", "valueType": "STRING"},
+        {"name": "long", "valueType": "LONG"},
+        {"name": "integer", "valueType": "INTEGER"},
+        {"name": "number", "valueType": "NUMBER"},
+        {"name": "flag", "valueType": "BOOLEAN"},
+        {"name": "day", "valueType": "DATE"},
+        {"name": "moment", "valueType": "TIMESTAMP"},
+        {"name": "texts", "valueType": "STRING", "multiValued": True},
+        {"name": "numbers", "valueType": "NUMBER", "multiValued": True},
+        {"name": "days", "valueType": "DATE", "multiValued": True},
+    ],
+    "subscriptions": [{"name": "News"}],
+    "segmentations": [
+        {"name": "VIP"},
+        {"name": "Grade", "type": "EXCLUSIVE", "categories": ['A, "B" C', "100 %s"]},
+    ],
+}  # fmt: skip
+
+
+def _schema(db: psycopg.Connection[Any], table: str) -> str:
+    row = db.execute("SELECT licence_id FROM tabellion.profile_table WHERE id = %s", (int(table),)).fetchone()
+    assert row is not None
+    return f"l{row[0]}"
+
+
+def _state(url: str, table: str) -> list[Any]:
+    """The rows, but for ids, moments of the rows and where choices come from."""
+    with psycopg.connect(url) as db:
+        rows = db.execute(f"SELECT to_jsonb(t) FROM {_schema(db, table)}.p{table} t").fetchall()
+    values = [{n: v for n, v in row.items() if n[0] in "asg" and not n.endswith(("_at", "_source"))} for (row,) in rows]
+    return sorted(values, key=lambda row: row["a1"])
+
+
+def test_records_in_json_and_csv(exports: Exports, tenant: Tenant, worker_database_url: str, spool: Path) -> None:
+    records = f"{BASE}/custom-tables/Stays/records"
+    one = tenant.json("GET", f"{records}/ST-00001").json()
+    _, content = exports.do(tableType="CUSTOM_TABLE", tableId="stays", format={"type": "JSON_LINES"})
+    (line,) = [json.loads(text) for text in content.decode().splitlines()]
+    assert (line["id"], line["attributes"]["stayRef"]) == (one["id"], "ST-00001")
+    _, content = exports.do(tableType="CUSTOM_TABLE", tableId="stays")
+    assert tenant.json("DELETE", f"{records}/ST-00001").status_code == 204
+    imports = Imports(tenant, worker_database_url, spool)
+    result = imports.do(content, {"format": {"separator": ","}}, path="/v4/entity/hotels/customTable/Stays")
+    assert result["rowsCreated"] == 1, imports.errors(result["id"])
+    again = tenant.json("GET", f"{records}/ST-00001").json()
+    assert {k: v for k, v in again["attributes"].items() if "Moment" not in k and k != "id"} == {
+        k: v for k, v in one["attributes"].items() if "Moment" not in k and k != "id"
+    }
+
+
+def test_chosen_columns_filter_and_format(exports: Exports, tenant: Tenant) -> None:
+    for number in range(5):
+        put(tenant, f"p{number}@example.com", attributes={"lastName": f"-{number};é€", "points": -number})
+    done, content = exports.do(
+        attributes=["POINTS", "lastName", "subscriptions.newsletter"], filter="points <= -3", compression="GZIP",
+        format={"separator": ";", "enclosing": "'", "encoding": "ISO-8859-15", "protectFormulas": True},
+    )  # fmt: skip
+    text = gzip.decompress(content).decode("iso8859-15")
+    assert (done["rowsExported"], text.splitlines()[0]) == (2, "points;lastName;subscriptions#Newsletter")
+    assert sorted(text.splitlines()[1:]) == ["'''-3';'''-3;é€';", "'''-4';'''-4;é€';"]
+    _, content = exports.do(
+        attributes=["lastName"], filter="points = 0 and lastName contains '€'", format={"encoding": "ISO-8859-1"}
+    )
+    assert content == "lastName\n-0;é?\n".encode("latin-1")
+    _, content = exports.do(attributes=["lastName"], filter="points = 0", format={"encoding": "UTF-16"})
+    assert content.decode("utf-16").splitlines()[0] == "lastName"
+
+
+def test_an_empty_table_and_no_match_still_have_a_header(exports: Exports) -> None:
+    done, content = exports.do(attributes=["lastName"], filter="points = 123456")
+    assert (done["rowsExported"], content) == (0, b"lastName\n")
+
+
+@pytest.mark.parametrize(
+    ("definition", "faults"),
+    [
+        ({"tableId": "Nothing"}, [("tableId", "table.unknown")]),
+        ({}, [("tableId", "member.mandatory")]),
+        (
+            {"tableId": "Guests", "attributes": ["nope", "points", "POINTS"], "filter": "nope = 1",
+             "format": {"separator": "€", "encoding": "klingon"}},
+            [("attributes[0]", "attribute.unknown"), ("attributes[2]", "attribute.duplicate"), ("filter", "attribute.unknown"),
+             ("format.separator", "member.type"), ("format.encoding", "import.encoding")],
+        ),
+        ({"tableId": "Guests", "attributes": []}, [("attributes", "structure.invalid")]),
+        ({"tableId": "Guests", "format": {"separator": '"'}}, [("format.separator", "member.type")]),
+        ({"tableId": "Guests", "compression": "RAR"}, [("compression", "member.type")]),
+    ],
+)  # fmt: skip
+def test_everything_wrong_is_told_at_once(tenant: Tenant, definition: Any, faults: Any) -> None:
+    refused = tenant.json("POST", EXECUTIONS, definition)
+    assert refused.status_code == 400
+    assert [(e["field"], e["code"]) for e in refused.json()["errors"]] == faults
+    assert tenant.json("GET", EXECUTIONS).json()["executions"] == []
+
+
+def test_a_table_that_is_deleted_meanwhile_fails_the_execution(exports: Exports, tenant: Tenant) -> None:
+    number = tenant.json("POST", EXECUTIONS, {"tableId": "Guests"}).json()["id"]
+    assert tenant.json("DELETE", f"{BASE}/profile-tables/Guests").status_code == 204
+    exports.run(number)
+    done = exports.read(number)
+    assert (done["status"], done["executionStatus"], done["errors"][0]["code"]) == ("FAILED", "FAILED", "table.unknown")
+    assert tenant.json("GET", f"{EXECUTIONS}/{number}/file").json()["code"] == "file.unknown"
+
+
+def test_cancelling(exports: Exports, tenant: Tenant) -> None:
+    number = tenant.json("POST", EXECUTIONS, {"tableId": "Guests"}).json()["id"]
+    assert tenant.json("DELETE", f"{EXECUTIONS}/{number}").status_code == 204
+    exports.run(number)
+    assert exports.read(number)["status"] == "CANCELLED"
+    assert tenant.json("DELETE", f"{EXECUTIONS}/{number}").json()["code"] == "job.state"
+
+
+def test_files_are_kept_five_days(exports: Exports, tenant: Tenant, worker_database_url: str) -> None:
+    done, _ = exports.do()
+    with psycopg.connect(worker_database_url, autocommit=True) as db:
+        db.execute(
+            "UPDATE tabellion.export_execution SET ended_at = ended_at - interval '5 days' WHERE id = %s", (int(done["id"]),)
+        )
+    assert tenant.json("GET", f"{EXECUTIONS}/{done['id']}/file").json()["code"] == "file.unknown"
+
+
+STORED = {"name": "changes", "tableId": "Guests", "attributes": ["emailAddress"], "incremental": True}
+
+
+def test_an_incremental_export_takes_what_has_changed_since(
+    exports: Exports, tenant: Tenant, worker_database_url: str
+) -> None:
+    number = tenant.json("POST", EXPORTS, STORED).json()["id"]
+
+    def trigger() -> list[str]:
+        execution = tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["id"]
+        exports.run(execution)
+        assert exports.read(execution)["exportId"] == number
+        return sorted(row["emailAddress"] for row in rows_of(exports.file(execution)))
+
+    assert trigger() == ["ann@example.com"]
+    # What was written within five minutes of the last run may not have been seen by it, and comes again.
+    assert trigger() == ["ann@example.com"]
+    with psycopg.connect(worker_database_url, autocommit=True) as db:
+        db.execute("UPDATE tabellion.export SET changed_since = now() + interval '1 second' WHERE id = %s", (int(number),))
+    assert trigger() == []
+    with psycopg.connect(worker_database_url, autocommit=True) as db:
+        db.execute("UPDATE tabellion.export SET changed_since = now() - interval '1 second' WHERE id = %s", (int(number),))
+    put(tenant, "bob@example.com")
+    assert trigger() in (["bob@example.com"], ["ann@example.com", "bob@example.com"])
+    # Other columns, other rows: from the beginning.
+    tenant.json("PATCH", f"{EXPORTS}/{number}", {"attributes": ["emailAddress", "points"]})
+    assert trigger() == ["ann@example.com", "bob@example.com"]
+
+
+def test_a_failed_run_does_not_move_the_mark(exports: Exports, tenant: Tenant, worker_database_url: str) -> None:
+    number = tenant.json("POST", EXPORTS, STORED).json()["id"]
+    execution = tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["id"]
+    tenant.json("DELETE", f"{EXECUTIONS}/{execution}")
+    exports.run(execution)
+    with psycopg.connect(worker_database_url) as db:
+        assert db.execute("SELECT changed_since FROM tabellion.export WHERE id = %s", (int(number),)).fetchone() == (None,)
+
+
+def test_schedules_start_each_export_once(exports: Exports, tenant: Tenant) -> None:
+    timed = {**STORED, "schedule": {"cron": "0 3 * * *", "timeZone": "Europe/Paris"}}
+    number = tenant.json("POST", EXPORTS, timed).json()["id"]
+    other = tenant.json("POST", EXPORTS, {**timed, "name": "off", "isActive": False}).json()["id"]
+    due = datetime.fromisoformat(tenant.json("GET", f"{EXPORTS}/{number}").json()["nextRunAt"])
+    assert due > datetime.now(UTC)
+
+    def of(export: str) -> list[str]:
+        return [x["id"] for x in tenant.json("GET", f"{EXECUTIONS}?exportId={export}").json()["executions"]]
+
+    exports.start_due(due - timedelta(seconds=1))
+    assert of(number) == []
+    # The server was down for three days: one run makes up for it.
+    exports.start_due(due + timedelta(days=3))
+    exports.start_due(due + timedelta(days=3))
+    assert (len(of(number)), of(other)) == (1, [])
+    following = datetime.fromisoformat(tenant.json("GET", f"{EXPORTS}/{number}").json()["nextRunAt"])
+    assert due + timedelta(days=3) < following <= due + timedelta(days=4, hours=1)
+
+
+def test_definitions_are_kept_changed_and_deleted(tenant: Tenant) -> None:
+    made = tenant.json("POST", EXPORTS, STORED)
+    number = made.json()["id"]
+    assert made.headers["location"].endswith(f"{EXPORTS}/{number}")
+    assert tenant.json("POST", EXPORTS, STORED | {"name": "CHANGES"}).json()["code"] == "name.used"
+    assert tenant.json("GET", EXPORTS).json() == {"exports": [{"id": number, "name": "changes", "isActive": True}]}
+    assert tenant.json("PATCH", f"{EXPORTS}/{number}", {"isActive": False}).json()["isActive"] is False
+    assert tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["code"] == "export.inactive"
+    wrong = {"compression": "x", "schedule": {"cron": "x"}, "locationId": "3", "name": ""}
+    refused = tenant.json("PATCH", f"{EXPORTS}/{number}", wrong).json()
+    assert sorted(e["field"] for e in refused["errors"]) == ["compression", "locationId", "name", "schedule"]
+    assert tenant.json("DELETE", f"{EXPORTS}/{number}").status_code == 204
+    assert tenant.json("GET", f"{EXPORTS}/{number}").json()["code"] == "export.unknown"
+
+
+def test_whoever_listens_is_told(exports: Exports, tenant: Tenant, worker_database_url: str) -> None:
+    number = tenant.json("POST", EXPORTS, STORED).json()["id"]
+    hook = {"on": "EXPORT", "onElementId": "changes", "eventType": "FINISHED", "targetUrl": "https://8.8.8.8/hook"}
+    assert tenant.json("POST", "/v4/entity/hotels/webhookSubscription", hook).status_code == 201
+    execution = tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["id"]
+    exports.run(execution)
+    with psycopg.connect(worker_database_url) as db:
+        events = db.execute(
+            "SELECT event_type, data FROM tabellion.outbox_event WHERE subject_kind = 'EXPORT' AND subject_id = %s",
+            (number,),
+        ).fetchall()
+    assert [(event, data["export.executionStatus"]) for event, data in events] == [("FINISHED", "SUCCESS")]
+
+
+@pytest.mark.parametrize("family", V5_FAMILIES)
+def test_every_call_on_every_alias(family: str, exports: Exports, tenant: Tenant) -> None:
+    base = f"{family.replace('{category}', 'exports')}{BASE}"
+    made = tenant.json("POST", f"{base}/exports", STORED)
+    assert made.status_code == 201, made.text
+    one = f"{base}/exports/{made.json()['id']}"
+    assert tenant.json("GET", f"{base}/exports").json()["exports"][0]["name"] == "changes"
+    assert tenant.json("GET", one).json()["incremental"] is True
+    assert tenant.json("PATCH", one, {"name": "other"}).json()["name"] == "other"
+    assert tenant.json("POST", f"{base}/export-executions", {"tableId": "Guests"}).status_code == 201
+    execution = f"{base}/export-executions/{tenant.json('POST', f'{one}/trigger-execution').json()['id']}"
+    exports.run(execution.rsplit("/", 1)[1])
+    assert tenant.json("GET", execution).json()["status"] == "DONE"
+    assert tenant.json("GET", f"{execution}/file").content.startswith(b"emailAddress\n")
+    assert len(tenant.json("GET", f"{base}/export-executions").json()["executions"]) == 2
+    assert tenant.json("DELETE", execution).json()["code"] == "job.state"
+    assert tenant.json("DELETE", one).status_code == 204
+
+
+def test_the_guide_does_what_it_says(exports: Exports) -> None:
+    guide = (Path(tabellion.__file__).parents[2] / "docs/guide/exports.md").read_text()
+    (definition,) = re.findall(r"```json\n(.*?)```", guide, re.DOTALL)
+    done, content = exports.do(**json.loads(definition))
+    assert (done["status"], done["rowsExported"]) == ("DONE", 1)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.read("export.csv").startswith(b"profileId;emailAddress;subscriptions#Newsletter\n")
