@@ -1,0 +1,279 @@
+"""The dialect: which of python-liquid's tags exist, how names are looked up, what is printed, and the caps on all of it.
+
+Values are what JSON can say, and nothing else is ever reached: a name is looked up in dictionaries and lists, never by
+attribute. The caps here give good errors early; what they do not foresee is stopped by the cage around the process.
+"""
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from io import StringIO
+from typing import TextIO, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel import Locale, UnknownLocaleError
+from liquid import BoundTemplate, Environment, Markup, RenderContext, Token, TokenStream, escape
+from liquid.ast import Node
+from liquid.builtin import content, illegal, output
+from liquid.builtin.tags import assign_tag, capture_tag, case_tag, for_tag, if_tag, unless_tag
+from liquid.exceptions import (
+    LiquidError,
+    LiquidInterrupt,
+    LiquidSyntaxError,
+    LoopIterationLimitError,
+    OutputStreamLimitError,
+    UndefinedError,
+)
+from liquid.mode import Mode
+from liquid.parser import get_parser
+from liquid.undefined import UNDEFINED
+from liquid.utils import ReadOnlyChainMap
+
+from tabellion.platform.templates.filters import FILTERS
+from tabellion.platform.templates.filters.values import text
+from tabellion.platform.templates.lexer import Span, liquid_tokens
+from tabellion.platform.templates.literals import literals
+
+MAX_SOURCE = 1_000_000
+MAX_OUTPUT = 2_000_000
+MAX_ITERATIONS = 10_000
+MAX_NESTING = 20
+# Tags that open a block, and those that may divide it.
+BLOCKS: Mapping[str, frozenset[str]] = {
+    "if": frozenset({"elsif", "else"}),
+    "unless": frozenset({"elsif", "else"}),
+    "case": frozenset({"when", "else"}),
+    "for": frozenset({"else"}),
+    "capture": frozenset(),
+}
+TAGS = frozenset({*BLOCKS, "assign", "break", "continue", "raw", "comment", "#"})
+
+
+class PartKind(StrEnum):
+    """How a part is printed."""
+
+    HTML = "html"
+    TEXT = "text"
+    # One line for a header: whatever breaks lines becomes a blank.
+    LINE = "line"
+
+
+class Output(StringIO):
+    """What is printed, up to the cap (in characters)."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._left = limit
+
+    @property
+    def left(self) -> int:
+        """How many characters may still come."""
+        return self._left
+
+    def write(self, s: str, /) -> int:
+        """Print. Raises OutputStreamLimitError."""
+        self._left -= len(s)
+        if self._left < 0:
+            raise OutputStreamLimitError(f"the output is longer than {MAX_OUTPUT:,} characters", token=None)
+        return super().write(s)
+
+
+class _Scope(ReadOnlyChainMap):
+    """Names, the innermost first."""
+
+    def __init__(self, *maps: Mapping[str, object]) -> None:
+        super().__init__()
+        self._names = list(reversed(maps))
+
+    def __getitem__(self, key: str) -> object:
+        for names in reversed(self._names):
+            if key in names:
+                return names[key]
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({key for names in self._names for key in names})
+
+    def __len__(self) -> int:
+        return sum(map(len, self._names))
+
+    def size(self) -> int:
+        return len(self._names)
+
+    def push(self, namespace: Mapping[str, object]) -> None:
+        self._names.append(namespace)
+
+    def pop(self) -> Mapping[str, object]:
+        return self._names.pop()
+
+
+class Context(RenderContext):
+    """One rendering. Looks names up strictly and counts iterations over all loops together."""
+
+    __slots__ = ("iterations",)
+
+    def __init__(self, template: BoundTemplate, *, globals: Mapping[str, object]) -> None:  # noqa: A002 - as the base has it
+        super().__init__(template, globals=globals)
+        self.scope = _Scope(self.locals, self.globals)
+        self.iterations = 0
+
+    def get(self, path: list[object], *, token: Token | None, default: object = UNDEFINED) -> object:
+        """The value behind a path. Raises UndefinedError: what the check let through and the context does not hold."""
+        root = path[0]
+        try:
+            found = self.scope[cast("str", root)]
+        except KeyError:
+            raise UndefinedError(f"{text(root)!r} has no value here", token=token) from None
+        for step in path[1:]:
+            found = _member(found, step, token)
+        return found
+
+    def raise_for_loop_limit(self, length: int = 1) -> None:
+        """Called with the length of each loop that begins."""
+        self.iterations += length
+        if self.iterations > MAX_ITERATIONS:
+            raise LoopIterationLimitError(f"more than {MAX_ITERATIONS:,} turns of loops", token=None)
+
+    def get_buffer(self, buf: TextIO | None = None) -> StringIO:
+        """Where `capture` prints."""
+        return Output(buf.left if isinstance(buf, Output) else MAX_OUTPUT)
+
+
+def _member(value: object, step: object, token: Token | None) -> object:
+    """One step of a path. Nothing has no members, and they are nothing; what a row does not have is an error."""
+    if value is None:
+        return None
+    if isinstance(value, dict | for_tag.ForLoop):
+        try:
+            return cast("Mapping[object, object]", value)[step]
+        except (KeyError, TypeError):
+            if step == "size" and isinstance(value, dict):
+                return len(cast("dict[str, object]", value))
+            raise UndefinedError(f"there is no {text(step)!r} here", token=token) from None
+    if isinstance(value, list | range):
+        listed = cast("list[object]", value)
+        if step == "size":
+            return len(listed)
+        index = {"first": 0, "last": -1}.get(step, step) if isinstance(step, str) else step
+        if isinstance(index, int):
+            return listed[index] if -len(listed) <= index < len(listed) else None
+    if isinstance(value, str) and step == "size":
+        return len(value)
+    raise UndefinedError(f"there is no {text(step)!r} here", token=token)
+
+
+class _OutputNode(output.OutputNode):
+    """`{{ ... }}`."""
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        try:
+            value = self.expression.evaluate(context)
+            if context.autoescape:
+                return buffer.write(value if isinstance(value, Markup) else escape(text(value)))
+            return buffer.write(text(value))
+        except LiquidError as error:
+            error.token = error.token or self.token
+            raise
+
+
+class _OutputTag(output.Output):
+    node_class = _OutputNode
+
+
+class _IfTag(if_tag.IfTag):
+    mode = Mode.STRICT
+
+
+class Dialect(Environment):
+    """python-liquid without anything that is not listed here: no inclusion, no loader, no way around escaping."""
+
+    block_nesting_limit = MAX_NESTING
+    context_depth_limit = MAX_NESTING + 5
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        """The allow list."""
+        for tag in (
+            content.Literal,
+            illegal.Illegal,
+            _OutputTag,
+            _IfTag,
+            unless_tag.UnlessTag,
+            case_tag.CaseTag,
+            for_tag.ForTag,
+            for_tag.BreakTag,
+            for_tag.ContinueTag,
+            assign_tag.AssignTag,
+            capture_tag.CaptureTag,
+        ):
+            self.add_tag(tag)
+        self.filters.update(FILTERS)
+
+    def nodes(self, spans: list[Span], source: str) -> list[Node]:
+        """The parse tree. Raises LiquidError."""
+        try:
+            return get_parser(self).parse(TokenStream(liquid_tokens(spans, source)))
+        except RecursionError:
+            raise LiquidSyntaxError("an expression is nested too deeply", token=None) from None
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+_ENVIRONMENTS: Mapping[PartKind, Dialect] = {kind: Dialect(autoescape=kind is PartKind.HTML) for kind in PartKind}
+
+
+class Compiled(BoundTemplate):
+    """A part that is ready to be rendered, with the languages and time zones that it needs."""
+
+    def __init__(self, spans: list[Span], source: str, kind: PartKind, language: str, time_zone: str) -> None:
+        """Raises LiquidError, and `SettingUnknown` for a language or a time zone that is none."""
+        environment = _ENVIRONMENTS[kind]
+        super().__init__(environment, environment.nodes(spans, source))
+        self._line = kind is PartKind.LINE
+        self.locale = locale(language)
+        self.zone = zone(time_zone)
+        named = literals(self.nodes, Context(self, globals={}))
+        self.locales = {name: locale(name) for name in named.languages}
+        self.zones = {name: zone(name) for name in named.time_zones}
+
+    def printed(self, names: Mapping[str, object]) -> str:
+        """The part for one recipient. Raises LiquidError with a place where it can."""
+        context, buffer = Context(self, globals=names), Output(MAX_OUTPUT)
+        for node in self.nodes:
+            try:
+                node.render(context, buffer)
+            except LiquidInterrupt as interrupt:
+                raise LiquidSyntaxError(f"{interrupt} outside a loop", token=node.token) from None
+            except LiquidError as error:
+                error.token = error.token or node.token
+                raise
+            except RecursionError:
+                raise LiquidSyntaxError("an expression is nested too deeply", token=node.token) from None
+        found = buffer.getvalue()
+        return " ".join(found.split()) if self._line else found
+
+
+class SettingUnknown(ValueError):
+    """A language or a time zone that does not exist; the message says which."""
+
+
+def locale(language: str) -> Locale:
+    """The language's rules, such as of `nl`, `fr_BE` or `NL`. Raises `SettingUnknown`."""
+    first, _, rest = language.replace("-", "_").partition("_")
+    try:
+        found = Locale.parse(f"{first.lower()}_{rest.upper()}" if rest else first.lower())
+        # Babel reads the language's file only now: while a caged process may.
+        _ = found.date_formats
+    except (UnknownLocaleError, ValueError):
+        raise SettingUnknown(f"{language[:40]!r} is no language such as nl or fr_BE") from None
+    return found
+
+
+def zone(name: str) -> ZoneInfo:
+    """A time zone by its IANA name. Raises `SettingUnknown`."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise SettingUnknown(f"{name[:60]!r} is no time zone such as Europe/Brussels") from None

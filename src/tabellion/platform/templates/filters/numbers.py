@@ -1,0 +1,114 @@
+"""Filters on numbers: exact decimals, written as the language writes them.
+
+Results have 28 digits at most (the decimal module's context), so that no loop of multiplications makes one that fills
+the memory.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, DecimalException
+from typing import Any
+
+from babel import numbers
+from liquid import RenderContext
+from liquid.filter import with_context
+
+from tabellion.platform.templates.filters.dates import language_of
+from tabellion.platform.templates.filters.values import number, refuse, text, whole
+
+_MAX_DIGITS = 15
+
+
+def _operation(function: Callable[[Decimal, Decimal], Decimal]) -> Callable[[object, object], Decimal]:
+    def apply(value: object, other: object) -> Decimal:
+        try:
+            return function(_counted(value), _counted(other))
+        except DecimalException:
+            raise refuse("this calculation has no result") from None
+
+    return apply
+
+
+def _rounding(mode: str) -> Callable[[object], Decimal]:
+    def apply(value: object) -> Decimal:
+        return _counted(value).to_integral_value(mode)
+
+    return apply
+
+
+def _round(value: object, digits: object = 0) -> Decimal:
+    """Half away from zero, as prices are rounded."""
+    places = min(max(whole(digits, "the digits of round"), 0), _MAX_DIGITS)
+    try:
+        return _counted(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    except DecimalException:
+        raise refuse("this number is too large to be rounded") from None
+
+
+def _absolute(value: object) -> Decimal:
+    return abs(_counted(value))
+
+
+@with_context
+def _number(value: object, digits: object = None, *, context: RenderContext, language: object = None) -> str:
+    """1234.5 as `1.234,5`; with `digits` always that many after the separator."""
+    found = number(value)
+    if found is None:
+        return ""
+    locale = language_of(context, language)
+    if digits is None:
+        return numbers.format_decimal(found, locale=locale, decimal_quantization=False)
+    places = min(max(whole(digits, "the digits of number"), 0), _MAX_DIGITS)
+    pattern = "#,##0" + ("." + "0" * places if places else "")
+    return numbers.format_decimal(_round(found, places), format=pattern, locale=locale)
+
+
+@with_context
+def _currency(value: object, code: object, *, context: RenderContext, language: object = None) -> str:
+    """1234.5 as `€ 1.234,50`; `code` is an ISO 4217 code such as EUR."""
+    found = number(value)
+    if found is None:
+        return ""
+    wanted = str(text(code))
+    rounded = _round(found, numbers.get_currency_precision(wanted))
+    return numbers.format_currency(rounded, wanted, locale=language_of(context, language))
+
+
+@with_context
+def _percent(value: object, digits: object = 0, *, context: RenderContext, language: object = None) -> str:
+    """0.15 as `15%`."""
+    found = number(value)
+    if found is None:
+        return ""
+    places = min(max(whole(digits, "the digits of percent"), 0), _MAX_DIGITS)
+    locale = language_of(context, language)
+    pattern: str = locale.percent_formats[None].pattern
+    with_digits = pattern.replace("0", "0." + "0" * places, 1) if places else pattern
+    return numbers.format_percent(found, format=with_digits, locale=locale)
+
+
+def _counted(value: object) -> Decimal:
+    """Nothing counts as zero, as everywhere in Liquid."""
+    found = number(value)
+    if found is not None:
+        return found
+    if value is None or value == "":
+        return Decimal(0)
+    raise refuse("this is not a number")
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "plus": _operation(lambda a, b: a + b),
+    "minus": _operation(lambda a, b: a - b),
+    "times": _operation(lambda a, b: a * b),
+    "divided_by": _operation(lambda a, b: a / b),
+    "modulo": _operation(lambda a, b: a % b),
+    "at_least": _operation(max),
+    "at_most": _operation(min),
+    "abs": _absolute,
+    "ceil": _rounding(ROUND_CEILING),
+    "floor": _rounding(ROUND_FLOOR),
+    "round": _round,
+    "number": _number,
+    "currency": _currency,
+    "percent": _percent,
+}

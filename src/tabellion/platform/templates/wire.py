@@ -1,0 +1,57 @@
+"""What the server and a caged process say to each other: frames of msgpack, each after its length in four bytes."""
+
+from typing import Final
+
+import msgspec
+
+from tabellion.platform.templates.check import Report
+from tabellion.platform.templates.template import Failed, Rendered, Template
+from tabellion.platform.templates.vocabulary import Vocabulary
+
+LENGTH: Final = 4
+# Of the templates that a cage holds; one more, and it forgets all of them.
+MAX_HELD: Final = 16
+
+
+class Load(msgspec.Struct, frozen=True, tag="load"):
+    """Compile a template and hold it. Answered by `Done` or `Failed`."""
+
+    template: Template
+    forget_others: bool
+
+
+class Render(msgspec.Struct, frozen=True, tag="render"):
+    """Render a held template for many recipients, each a JSON document. Answered by as many `Rendered` or `Failed`."""
+
+    key: bytes
+    contexts: list[bytes]
+
+
+class Check(msgspec.Struct, frozen=True, tag="check"):
+    """Check a source. Answered by `Checked` or `Failed`."""
+
+    source: str
+    allowed: Vocabulary
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """It is as was asked; also what a cage says first."""
+
+
+class Checked(msgspec.Struct, frozen=True, tag="checked"):
+    """The result of a check."""
+
+    report: Report
+
+
+Request = Load | Render | Check
+Answer = Rendered | Failed | Done | Checked
+
+encode_request = msgspec.msgpack.Encoder().encode
+decode_request = msgspec.msgpack.Decoder(Request).decode
+decode_answer = msgspec.msgpack.Decoder(Answer).decode
+
+
+def frame(encoded: bytes) -> bytes:
+    """A frame."""
+    return len(encoded).to_bytes(LENGTH, "big") + encoded
