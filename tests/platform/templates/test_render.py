@@ -6,10 +6,12 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from babel.numbers import format_currency, format_decimal
 from liquid.exceptions import LiquidError
 
 from tabellion.platform.templates import PartKind
-from tabellion.platform.templates.dialect import Compiled
+from tabellion.platform.templates.dialect import Compiled, locale
+from tabellion.platform.templates.filters import figures
 from tabellion.platform.templates.lexer import scan
 from tabellion.platform.templates.vocabulary import resolve
 
@@ -128,6 +130,7 @@ def test_filters(source: str, expected: str) -> None:
         "{{ 'soon' | date: 'long' }}",
         "{{ '0001-01-01T00:00:00+23:00' | date: 'long' }}",
         "{{ 1 | round: 'x' }}",
+        "{{ 1 | currency: firstName }}",
         "{% if firstName > 3 %}{% endif %}",
     ],
 )
@@ -135,3 +138,26 @@ def test_what_has_no_value_is_an_error_and_not_a_gap(source: str) -> None:
     with pytest.raises(LiquidError) as raised:
         printed(source)
     assert raised.value.token is not None
+
+
+@pytest.mark.parametrize(
+    "language", ["en", "nl", "fr", "de", "es", "pl", "pt_PT", "it", "sv", "hi", "bn", "ar", "fa", "de_CH", "ja"]
+)
+def test_every_language_writes_numbers_as_babel_does(language: str) -> None:
+    rule = locale(language)
+    for value in (
+        "0",
+        "0.5",
+        "-3",
+        "12.25",
+        "999.99",
+        "1000",
+        "1234.5",
+        "-12345.75",
+        "1234567.89",
+        "99999999999999999999.5",
+    ):
+        exact = Decimal(value)
+        assert figures.money(exact.quantize(Decimal("0.01")), "EUR", rule) == format_currency(exact, "EUR", locale=rule)
+        digits = max(0, -int(exact.as_tuple().exponent))
+        assert figures.plain(exact, digits, rule) == format_decimal(exact, locale=rule, decimal_quantization=False)

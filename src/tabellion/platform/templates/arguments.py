@@ -12,12 +12,12 @@ from liquid.exceptions import LiquidError
 from tabellion.platform.templates.dialect import SettingUnknown, locale, zone
 from tabellion.platform.templates.filters import FILTERS
 from tabellion.platform.templates.filters.dates import STYLES, formatted
+from tabellion.platform.templates.filters.numbers import is_currency
 from tabellion.platform.templates.lexer import Fault
 from tabellion.platform.templates.literals import LANGUAGE, TIME_ZONE
 from tabellion.platform.templates.suggestion import did_you_mean
 
 _SETTINGS: dict[str, Callable[[str], object]] = {LANGUAGE: locale, TIME_ZONE: zone}
-_CODE_LENGTH = 3
 _EXAMPLE = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
 
 
@@ -60,7 +60,7 @@ def argument_faults(used: Filter) -> list[Fault]:
 
 
 def _refusal(name: str, first: str) -> str:
-    if name == "currency" and not (len(first) == _CODE_LENGTH and first.isascii() and first.isalpha() and first.isupper()):
+    if name == "currency" and not is_currency(first):
         return f"{first[:20]!r} is no currency code such as 'EUR'"
     if name in {"date", "time"} and first not in STYLES:
         try:

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
+from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from babel import Locale, dates
 from liquid import RenderContext
@@ -14,6 +16,7 @@ from tabellion.platform.templates.vocabulary import NOW, TODAY
 
 STYLES = frozenset({"short", "medium", "long", "full"})
 _MAX_FORMAT = 100
+_REMEMBERED = 2_000
 _DIRECTIVE = re.compile(r"%(-?)([A-Za-z%])")
 # Directives of strftime and the CLDR pattern that says the same; with a dash, without a leading zero.
 _PATTERNS = {
@@ -43,13 +46,8 @@ def date_(
     time_zone: object = None,
 ) -> str:
     """A date or moment by a style (short, medium, long, full), by `%d %B %Y` or by a pattern such as `d MMMM yyyy`."""
-    moment = _moment(value, context, time_zone)
-    if moment is None:
-        return ""
-    locale, wanted = language_of(context, language), text(style)
-    if wanted in STYLES:
-        return dates.format_date(moment, wanted, locale=locale)
-    return formatted(moment, wanted, locale)
+    said = _said(value, context)
+    return _date(said, text(style), language_of(context, language), _zone_of(context, time_zone)) if said else ""
 
 
 @with_context
@@ -62,13 +60,21 @@ def time_(
     time_zone: object = None,
 ) -> str:
     """The time of a moment by a style or a pattern."""
-    moment = _moment(value, context, time_zone)
-    if moment is None:
-        return ""
-    locale, wanted = language_of(context, language), text(style)
-    if wanted in STYLES:
-        return dates.format_time(moment, wanted, locale=locale)
-    return formatted(moment, wanted, locale)
+    said = _said(value, context)
+    return _time(said, text(style), language_of(context, language), _zone_of(context, time_zone)) if said else ""
+
+
+# The mails of a campaign name the same days over and over.
+@lru_cache(_REMEMBERED)
+def _date(said: str, style: str, locale: Locale, zone: ZoneInfo) -> str:
+    moment = _moment(said, zone)
+    return dates.format_date(moment, style, locale=locale) if style in STYLES else formatted(moment, style, locale)
+
+
+@lru_cache(_REMEMBERED)
+def _time(said: str, style: str, locale: Locale, zone: ZoneInfo) -> str:
+    moment = _moment(said, zone)
+    return dates.format_time(moment, style, locale=locale) if style in STYLES else formatted(moment, style, locale)
 
 
 def formatted(moment: datetime, wanted: str, locale: Locale) -> str:
@@ -89,25 +95,35 @@ def formatted(moment: datetime, wanted: str, locale: Locale) -> str:
     return _DIRECTIVE.sub(directive, wanted)
 
 
-def _moment(value: object, context: RenderContext, time_zone: object) -> datetime | None:
-    """A moment in the time zone; a plain date is its midnight and is never moved."""
+def _said(value: object, context: RenderContext) -> str:
+    """What is written of a date; `now` and `today` in quotes are those of the mail."""
     if value is None or value == "":
-        return None
-    zone = settings(context).zone
-    if time_zone is not None:
-        named = settings(context).zones.get(str(text(time_zone)))
-        if named is None:
-            raise refuse("the time zone must be written out, such as time_zone: 'Europe/Brussels'")
-        zone = named
+        return ""
     found = str(text(value))
     if found in {NOW, TODAY}:
         found = str(context.globals[found])
+    if len(found) > _MAX_FORMAT:
+        raise refuse("this text is too long to be a date")
+    return found
+
+
+def _zone_of(context: RenderContext, time_zone: object) -> ZoneInfo:
+    if time_zone is None:
+        return settings(context).zone
+    named = settings(context).zones.get(str(text(time_zone)))
+    if named is None:
+        raise refuse("the time zone must be written out, such as time_zone: 'Europe/Brussels'")
+    return named
+
+
+def _moment(said: str, zone: ZoneInfo) -> datetime:
+    """A moment in the time zone; a plain date is its midnight and is never moved."""
     try:
-        if "T" not in found and ":" not in found:
-            return datetime.combine(date.fromisoformat(found), time(), zone)
-        moment = datetime.fromisoformat(found)
+        if "T" not in said and ":" not in said:
+            return datetime.combine(date.fromisoformat(said), time(), zone)
+        moment = datetime.fromisoformat(said)
     except ValueError:
-        raise refuse(f"{found[:40]!r} is no date such as 2027-03-01 and no moment such as 2027-03-01T08:15:00Z") from None
+        raise refuse(f"{said[:40]!r} is no date such as 2027-03-01 and no moment such as 2027-03-01T08:15:00Z") from None
     try:
         return moment.astimezone(zone) if moment.tzinfo else moment.replace(tzinfo=zone)
     except OverflowError:

@@ -6,6 +6,7 @@ the memory.
 
 from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, DecimalException
+from functools import lru_cache
 from typing import Any
 
 from babel import numbers
@@ -13,9 +14,11 @@ from liquid import RenderContext
 from liquid.filter import with_context
 
 from tabellion.platform.templates.filters.dates import language_of
+from tabellion.platform.templates.filters.figures import money, plain
 from tabellion.platform.templates.filters.values import number, refuse, text, whole
 
 _MAX_DIGITS = 15
+_CODE_LENGTH = 3
 
 
 def _operation(function: Callable[[Decimal, Decimal], Decimal]) -> Callable[[object, object], Decimal]:
@@ -56,10 +59,12 @@ def _number(value: object, digits: object = None, *, context: RenderContext, lan
         return ""
     locale = language_of(context, language)
     if digits is None:
-        return numbers.format_decimal(found, locale=locale, decimal_quantization=False)
+        exact = found.normalize()
+        exponent = exact.as_tuple().exponent
+        places = -exponent if isinstance(exponent, int) and exponent < 0 else 0
+        return plain(exact, min(places, _MAX_DIGITS), locale)
     places = min(max(whole(digits, "the digits of number"), 0), _MAX_DIGITS)
-    pattern = "#,##0" + ("." + "0" * places if places else "")
-    return numbers.format_decimal(_round(found, places), format=pattern, locale=locale)
+    return plain(_round(found, places), places, locale)
 
 
 @with_context
@@ -69,8 +74,9 @@ def _currency(value: object, code: object, *, context: RenderContext, language: 
     if found is None:
         return ""
     wanted = str(text(code))
-    rounded = _round(found, numbers.get_currency_precision(wanted))
-    return numbers.format_currency(rounded, wanted, locale=language_of(context, language))
+    if not is_currency(wanted):
+        raise refuse(f"{wanted[:20]!r} is no currency code such as 'EUR'")
+    return money(_round(found, _precision(wanted)), wanted, language_of(context, language))
 
 
 @with_context
@@ -84,6 +90,14 @@ def _percent(value: object, digits: object = 0, *, context: RenderContext, langu
     pattern: str = locale.percent_formats[None].pattern
     with_digits = pattern.replace("0", "0." + "0" * places, 1) if places else pattern
     return numbers.format_percent(found, format=with_digits, locale=locale)
+
+
+def is_currency(code: str) -> bool:
+    """Whether a code has the form of ISO 4217."""
+    return len(code) == _CODE_LENGTH and code.isascii() and code.isalpha() and code.isupper()
+
+
+_precision = lru_cache(256)(numbers.get_currency_precision)
 
 
 def _counted(value: object) -> Decimal:
