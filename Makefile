@@ -45,7 +45,7 @@ lock:  ## resolve the dependencies anew into requirements/
 clean:  ## remove what the targets above made, but not the demo's data
 	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test bench limits hostile dirty-files chaos-import bench-bulk chaos-api chaos-webhooks test-postgres-16 check lint format types arch setup setup-browser lock clean
+.PHONY: help demo test bench limits hostile dirty-files chaos-import bench-bulk bench-templates chaos-api chaos-webhooks test-postgres-16 check lint format types arch setup setup-browser lock clean
 
 bench: setup  ## one-by-one calls as ratios against baselines in the same run (needs wrk; 30 minutes)
 	@sh tools/bootstrap.sh bench
@@ -53,6 +53,9 @@ bench: setup  ## one-by-one calls as ratios against baselines in the same run (n
 
 bench-bulk: setup  ## imports as ratios against COPY and one hand-written statement, 1,000,000 rows (10 minutes)
 	@.venv/bin/python benchmarks/bulk.py --write docs/benchmarks.md
+
+bench-templates: setup  ## mails rendered in caged processes, as ratios against rendering without a cage
+	@.venv/bin/python benchmarks/templates.py --write docs/benchmarks.md
 
 limits: setup  ## the limits on a server of two processes, three minutes of 50 clients
 	@.venv/bin/python benchmarks/limits.py

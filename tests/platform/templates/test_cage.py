@@ -83,7 +83,7 @@ async def test_two_hundred_escapes_reach_nothing(tmp_path: Path, monkeypatch: py
         (before,) = (await cages.render(html("x"), [ANN], now=NOW), cages.pids)[1]
         refused = 0
         for source in (escape.replace("CANARY_FILE", str(secret)) for escape in ESCAPES):
-            refused += bool(check(source, allowed).problems)
+            refused += bool(check(source, allowed).mistakes)
             (outcome,) = await cages.render(html(source), [ANN], now=NOW)
             said = outcome.parts[0].decode() if isinstance(outcome, Rendered) else outcome.message
             assert not any(part in said for part in forbidden), (source, said)
@@ -210,7 +210,7 @@ async def test_data_that_is_too_much_or_no_text_fails_its_recipient_only() -> No
 async def test_a_check_that_takes_too_long_says_so() -> None:
     async with Cages(1, Limits(define_cpu_s=0.2)) as cages:
         report = await cages.check("{{ a }}" * 140_000, vocabulary({}))
-        assert [problem.code for problem in report.problems] == ["template.tooLarge"]
+        assert [mistake.code for mistake in report.mistakes] == ["template.tooLarge"]
         assert (await cages.check("{{ a }}", vocabulary({"a": Kind.TEXT}))).uses == {"profile": ["a"]}
 
 

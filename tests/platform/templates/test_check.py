@@ -19,7 +19,7 @@ ALLOWED = vocabulary(
 def told(source: str) -> list[tuple[int, int, str, str]]:
     return [
         (each.line, each.column, each.code.removeprefix("template."), each.message)
-        for each in check(source, ALLOWED).problems
+        for each in check(source, ALLOWED).mistakes
     ]
 
 
@@ -133,7 +133,7 @@ def test_blocks_that_do_not_fit_hide_no_other_problem() -> None:
 )  # fmt: skip
 def test_the_names_that_a_source_uses(source: str, uses: dict[str, list[str]]) -> None:
     report = check(source, ALLOWED)
-    assert report.problems == []
+    assert report.mistakes == []
     assert report.uses == uses
 
 
@@ -157,5 +157,5 @@ def test_the_names_that_a_source_uses(source: str, uses: dict[str, list[str]]) -
 def test_hostile_sources_are_checked_quickly(source: str) -> None:
     began = time.process_time()
     report = check(source, ALLOWED)
-    assert len(report.problems) <= 100
+    assert len(report.mistakes) <= 100
     assert time.process_time() - began < 2

@@ -5,31 +5,45 @@ Everything that reads what customers wrote runs in a caged process; see `Cages`.
 
 from tabellion.platform.templates.cage import CageUnavailable, Limits
 from tabellion.platform.templates.cages import Cages
-from tabellion.platform.templates.check import Problem, Report, check
+from tabellion.platform.templates.check import Mistake, Report, check
+from tabellion.platform.templates.checklist import Finding, Severity, checklist
 from tabellion.platform.templates.dialect import PartKind, SettingUnknown
+from tabellion.platform.templates.links import Image, Link, fill_links, mark_links, new_mark
+from tabellion.platform.templates.prepare import Content, Prepared, prepare
 from tabellion.platform.templates.template import Failed, Outcome, Part, Reason, Rendered, Template
 from tabellion.platform.templates.vocabulary import Kind, Row, Rows, Shape, Values, Vocabulary, vocabulary
 
 __all__ = [
     "CageUnavailable",
     "Cages",
+    "Content",
     "Failed",
+    "Finding",
+    "Image",
     "Kind",
     "Limits",
+    "Link",
+    "Mistake",
     "Outcome",
     "Part",
     "PartKind",
-    "Problem",
+    "Prepared",
     "Reason",
     "Rendered",
     "Report",
     "Row",
     "Rows",
     "SettingUnknown",
+    "Severity",
     "Shape",
     "Template",
     "Values",
     "Vocabulary",
     "check",
+    "checklist",
+    "fill_links",
+    "mark_links",
+    "new_mark",
+    "prepare",
     "vocabulary",
 ]

@@ -9,11 +9,12 @@ from typing import Final, Self
 import msgspec
 
 from tabellion.platform.templates.cage import Cage, CageBroken, Limits
-from tabellion.platform.templates.check import Problem, Report
+from tabellion.platform.templates.check import Mistake, Report
 from tabellion.platform.templates.dialect import zone
+from tabellion.platform.templates.prepare import Content, Prepared
 from tabellion.platform.templates.template import Failed, Outcome, Reason, Rendered, Template
 from tabellion.platform.templates.vocabulary import NOW, TODAY, Vocabulary
-from tabellion.platform.templates.wire import Check, Checked, Render
+from tabellion.platform.templates.wire import Answer, Check, Checked, Finished, Prepare, Render, Request
 
 MAX_CONTEXT_BYTES: Final = 1 << 20
 # Of the contexts in one message: enough to keep a process busy, little beside its memory.
@@ -63,17 +64,23 @@ class Cages:
         return outcomes
 
     async def check(self, source: str, allowed: Vocabulary) -> Report:
-        """The problems of a source and the names it uses. A source that takes too long or too much is told so."""
+        """The mistakes of a source and the names it uses. A source that takes too long or too much is told so."""
+        answer = await self._answer(Check(source, allowed))
+        return answer.report if isinstance(answer, Checked) else Report([_too_much(answer)], {})
+
+    async def prepare(self, content: Content) -> Prepared:
+        """`prepare` in a cage. Content that takes too long or too much has an error that says so."""
+        answer = await self._answer(Prepare(content))
+        return answer.prepared if isinstance(answer, Finished) else Prepared(errors=[_too_much(answer)])
+
+    async def _answer(self, request: Request) -> Answer:
         try:
             async with self._cage() as cage:
-                await cage.ask(Check(source, allowed))
+                await cage.ask(request)
                 answer = await cage.answer()
         except CageBroken as broken:
-            answer = Failed(broken.reason, broken.message)
-        if isinstance(answer, Checked):
-            return answer.report
-        message = answer.message if isinstance(answer, Failed) else ""
-        return Report([Problem(1, 1, "template.tooLarge", f"this source cannot be checked: {message}; make it smaller")], {})
+            return Failed(broken.reason, broken.message)
+        return answer
 
     async def _block(self, template: Template, contexts: Sequence[bytes]) -> list[Outcome]:
         """The outcomes of what fits into one message."""
@@ -117,6 +124,11 @@ class Cages:
             raise
         finally:
             self._free.put_nowait(cage)
+
+
+def _too_much(answer: Answer) -> Mistake:
+    message = answer.message if isinstance(answer, Failed) else "the process spoke out of turn"
+    return Mistake(1, 1, "template.tooLarge", f"this cannot be read: {message}; make it smaller or simpler")
 
 
 def _outcome(answer: object) -> Outcome:

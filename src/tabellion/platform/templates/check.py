@@ -1,4 +1,4 @@
-"""Checks a source when it is defined: all its problems, each with its place, and the names that it uses."""
+"""Checks a source when it is defined: all its mistakes, each with its place, and the names that it uses."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ from tabellion.platform.templates.structure import structure
 from tabellion.platform.templates.vocabulary import Kind, Vocabulary
 
 
-class Problem(msgspec.Struct, frozen=True, order=True):
+class Mistake(msgspec.Struct, frozen=True, order=True):
     """Something to mend. Line and column count from 1; the message says what to do."""
 
     line: int
@@ -32,18 +32,18 @@ class Report(msgspec.Struct, frozen=True):
     root without members is one value (`now`), or a list of which only the length counts.
     """
 
-    problems: list[Problem]
+    mistakes: list[Mistake]
     uses: dict[str, list[str]]
 
 
 def check(source: str, allowed: Vocabulary) -> Report:
-    """The problems of a source, up to 100. Codes: template.unclosed, .tag, .syntax, .name, .type, .filter, .argument,
+    """The mistakes of a source, up to 100. Codes: template.unclosed, .tag, .syntax, .name, .type, .filter, .argument,
     .tooLarge.
 
     Made for sources of any origin, and yet a caged process is the place to call it: see `Cages.check`.
     """
     if len(source) > MAX_SOURCE:
-        return Report([Problem(1, 1, "template.tooLarge", f"a part has at most {MAX_SOURCE:,} characters")], {})
+        return Report([Mistake(1, 1, "template.tooLarge", f"a part has at most {MAX_SOURCE:,} characters")], {})
     spans, faults = scan(source)
     faults += structure(spans)
     dialect = _Collecting()
@@ -72,8 +72,8 @@ def _bound(spans: list[Span]) -> dict[str, Kind]:
 
 def _report(source: str, faults: list[Fault], uses: Mapping[str, set[str]]) -> Report:
     first = sorted(faults, key=lambda fault: fault.start)[:MAX_FAULTS]
-    problems = {Problem(*place(source, fault.start), fault.code, fault.message) for fault in first}
-    return Report(sorted(problems), {root: sorted(members) for root, members in sorted(uses.items())})
+    mistakes = {Mistake(*place(source, fault.start), fault.code, fault.message) for fault in first}
+    return Report(sorted(mistakes), {root: sorted(members) for root, members in sorted(uses.items())})
 
 
 class _Silent(illegal.Illegal):

@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from tabellion.platform.templates.check import Report
+from tabellion.platform.templates.prepare import Content, Prepared
 from tabellion.platform.templates.template import Failed, Rendered, Template
 from tabellion.platform.templates.vocabulary import Vocabulary
 
@@ -34,6 +35,12 @@ class Check(msgspec.Struct, frozen=True, tag="check"):
     allowed: Vocabulary
 
 
+class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
+    """Prepare an author's content. Answered by `Finished` or `Failed`."""
+
+    content: Content
+
+
 class Done(msgspec.Struct, frozen=True, tag="done"):
     """It is as was asked; also what a cage says first."""
 
@@ -44,8 +51,14 @@ class Checked(msgspec.Struct, frozen=True, tag="checked"):
     report: Report
 
 
-Request = Load | Render | Check
-Answer = Rendered | Failed | Done | Checked
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """The result of a preparation."""
+
+    prepared: Prepared
+
+
+Request = Load | Render | Check | Prepare
+Answer = Rendered | Failed | Done | Checked | Finished
 
 encode_request = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode

@@ -8,6 +8,7 @@ Run as `python -I -m tabellion.platform.templates.worker MEMORY_MB RENDER_CPU_S 
 
 import os
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
@@ -17,15 +18,18 @@ from tabellion.platform.templates import limits
 from tabellion.platform.templates.check import check
 from tabellion.platform.templates.dialect import MAX_OUTPUT, Compiled, PartKind, SettingUnknown
 from tabellion.platform.templates.lexer import place, scan
+from tabellion.platform.templates.prepare import prepare
 from tabellion.platform.templates.template import Failed, Part, Reason, Rendered, Template
-from tabellion.platform.templates.vocabulary import Vocabulary, resolve
+from tabellion.platform.templates.vocabulary import resolve
 from tabellion.platform.templates.wire import (
     LENGTH,
     Answer,
     Check,
     Checked,
     Done,
+    Finished,
     Load,
+    Prepare,
     Render,
     Request,
     decode_request,
@@ -73,7 +77,11 @@ class Worker:
                     _answer(answer)
             case Check(source, allowed):
                 with limits.cpu(self._define_cpu_s), limits.files():
-                    answer = _checked(source, allowed)
+                    answer = _made(lambda: Checked(check(source, allowed)))
+                _answer(answer)
+            case Prepare(content):
+                with limits.cpu(self._define_cpu_s):
+                    answer = _made(lambda: Finished(prepare(content)))
                 _answer(answer)
 
     def warm_up(self) -> None:
@@ -111,9 +119,9 @@ def _rendered(parts: tuple[tuple[Part, Compiled], ...], context: bytes) -> Answe
     return Rendered(tuple(printed))
 
 
-def _checked(source: str, allowed: Vocabulary) -> Answer:
+def _made(make: Callable[[], Answer]) -> Answer:
     try:
-        return Checked(check(source, allowed))
+        return make()
     except (MemoryError, RecursionError) as error:
         return _failure(error, None)
 

@@ -1,0 +1,151 @@
+"""What to look at before a mail is launched, as far as it can be seen in the mail itself."""
+
+import re
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+
+import msgspec
+
+from tabellion.platform.templates.lexer import SpanKind, scan
+from tabellion.platform.templates.prepare import Prepared
+
+# Gmail cuts longer mails off, and the unsubscribe link with the rest.
+MAX_HTML_BYTES = 100_000
+# What mail programs show of a subject, and beyond which filters take offence.
+LONG_SUBJECT = 70
+MAX_SUBJECT = 250
+_FEW_WORDS = 20
+_MANY_CAPITALS = 8
+_SCHEMES = frozenset({"http", "https", "mailto", "tel", "sms"})
+_SHORTENERS = re.compile(
+    r"//(?:www\.)?(?:bit\.ly|tinyurl\.com|goo\.gl|t\.co|ow\.ly|is\.gd|cutt\.ly|rb\.gy)(?:/|$)", re.IGNORECASE
+)
+_NUMERIC_HOST = re.compile(r"https?://\d{1,3}(?:\.\d{1,3}){3}(?:[/:?]|$)", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?((?:[a-z0-9-]+\.)+[a-z]{2,})", re.IGNORECASE)
+_FORBIDDEN = re.compile(r"<(script|form|iframe|object|embed|video|audio)\b", re.IGNORECASE)
+_WEB = re.compile(r"https?://", re.IGNORECASE)
+_LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+
+
+class Severity(StrEnum):
+    """Whether a mail can be launched so."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing to look at; the message says what to do."""
+
+    severity: Severity
+    code: str
+    message: str
+
+
+def checklist(subject: str, prepared: Prepared, *, unsubscribe: Iterable[str]) -> list[Finding]:
+    """The findings, errors first. `unsubscribe` are the names that print the address of the unsubscribe page."""
+    names = frozenset(unsubscribe)
+    found = [*_subject(subject), *_unsubscribe(prepared, names), *_texts(prepared), *_links(prepared), *_images(prepared)]
+    return sorted(found, key=lambda finding: finding.severity)
+
+
+def _error(code: str, message: str) -> Finding:
+    return Finding(Severity.ERROR, code, message)
+
+
+def _warning(code: str, message: str) -> Finding:
+    return Finding(Severity.WARNING, code, message)
+
+
+def _subject(subject: str) -> Iterator[Finding]:
+    said = _LIQUID.sub("", subject)
+    if not subject.strip():
+        yield _error("subject.empty", "the subject is empty; write one")
+    elif len(said) > MAX_SUBJECT:
+        yield _error("subject.tooLong", f"the subject has {len(said)} characters; {MAX_SUBJECT} is the most")
+    elif len(said) > LONG_SUBJECT:
+        yield _warning("subject.long", f"the subject has {len(said)} characters; mail programs show about {LONG_SUBJECT}")
+    letters = [each for each in said if each.isalpha()]
+    if len(letters) >= _MANY_CAPITALS and all(each.isupper() for each in letters):
+        yield _warning("subject.capitals", "the subject is all in capitals; filters and people take that for shouting")
+    if re.search(r"[!?]{2,}|[$€£]{2,}", said):
+        yield _warning("subject.shouting", "the subject repeats ! or ? or currency signs; one is enough")
+    if re.match(r"\s*(?:re|fwd?)\s*:", said, re.IGNORECASE):
+        yield _warning("subject.reply", "the subject looks like an answer (Re:, Fwd:), and the mail is none")
+
+
+def _unsubscribe(prepared: Prepared, names: frozenset[str]) -> Iterator[Finding]:
+    example = f"{{{{ {min(names) if names else 'unsubscribeUrl'} }}}}"
+    if prepared.html.strip() and not _prints(prepared.html, names):
+        yield _error("html.unsubscribe", f"the HTML part has no unsubscribe link; add {example}")
+    if prepared.text.strip() and not _prints(prepared.text, names):
+        yield _warning("text.unsubscribe", f"the text part has no unsubscribe link; add {example}")
+
+
+def _prints(source: str, names: frozenset[str]) -> bool:
+    """Whether a source prints one of the names."""
+    spans, _ = scan(source)
+    return any(span.kind is SpanKind.OUTPUT and re.split(r"[\s|]", span.inner, maxsplit=1)[0] in names for span in spans)
+
+
+def _texts(prepared: Prepared) -> Iterator[Finding]:
+    if not prepared.html.strip():
+        yield _error("html.missing", "there is no HTML part")
+        return
+    if not prepared.text.strip():
+        yield _error("text.missing", "there is no text part, and none could be made of the HTML")
+    if prepared.bytes > MAX_HTML_BYTES:
+        size = round(prepared.bytes / 1000)
+        yield _warning("html.large", f"the HTML has {size} kB; above {MAX_HTML_BYTES // 1000} kB mail programs cut it off")
+    for name in sorted({found[1].lower() for found in _FORBIDDEN.finditer(prepared.html)}):
+        yield _warning("html.element", f"mail programs refuse or remove <{name}>; take it out")
+    words = len(_LIQUID.sub("x", prepared.text).split())
+    if prepared.images and words < _FEW_WORDS:
+        yield _warning(
+            "html.imagesOnly", "the mail is nearly all images; filters want words, and so do people who block images"
+        )
+
+
+def _links(prepared: Prepared) -> Iterator[Finding]:
+    for link in prepared.links:
+        where = f"link {link.index + 1} ({link.text[:40] or link.href[:60] or 'without text'})"
+        fixed = _LIQUID.sub("", link.href)
+        if not link.href:
+            yield _error("link.empty", f"{where} has no address")
+        elif link.scheme not in _SCHEMES and not (link.dynamic and not link.scheme) and not link.href.startswith("#"):
+            yield _error(
+                "link.scheme", f"{where} goes to {link.href[:80]!r}; begin it with https://, http://, mailto: or tel:"
+            )
+        elif _SHORTENERS.search(fixed):
+            yield _warning(
+                "link.shortener", f"{where} goes through a link shortener, as spam does; write the address itself"
+            )
+        elif _NUMERIC_HOST.match(fixed):
+            yield _warning("link.numeric", f"{where} goes to a numeric address, as spam does; use a name")
+        elif link.scheme == "http":
+            yield _warning("link.insecure", f"{where} begins with http://; use https://")
+        yield from _misleading(link.text, fixed, where)
+
+
+def _misleading(text: str, href: str, where: str) -> Iterator[Finding]:
+    shown, real = _ADDRESS.fullmatch(text.split("/", 3)[0] if "//" not in text else text), _ADDRESS.match(href)
+    if shown and real and not _same_site(shown[1], real[1]):
+        yield _warning("link.misleading", f"{where} shows one address and goes to another, as phishing does")
+
+
+def _same_site(one: str, other: str) -> bool:
+    return one.lower().split(".")[-2:] == other.lower().split(".")[-2:]
+
+
+def _images(prepared: Prepared) -> Iterator[Finding]:
+    without = [image.source for image in prepared.images if image.alt is None]
+    if without:
+        yield _warning(
+            "image.alt",
+            f'{len(without)} images have no alt text, such as {without[0][:80]!r}; describe them, or write alt=""',
+        )
+    for image in prepared.images:
+        if not image.source.strip():
+            yield _error("image.empty", "an image has no source")
+        elif not image.dynamic and not _WEB.match(image.source):
+            yield _error("image.source", f"the image {image.source[:80]!r} is not on the web; upload it with the mail")

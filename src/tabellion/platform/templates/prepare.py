@@ -1,0 +1,118 @@
+"""From what an author hands in to what is rendered: MJML to HTML, styles inlined, preheader, plain text, links, images.
+
+Once per campaign and language, and in a caged process: the libraries used are written for well-meant documents.
+"""
+
+import html
+import re
+
+import mrml
+import msgspec
+
+from tabellion.platform.templates.check import Mistake
+from tabellion.platform.templates.inline import inlined
+from tabellion.platform.templates.lexer import SpanKind, place, scan
+from tabellion.platform.templates.links import Image, Link, images, links
+from tabellion.platform.templates.markup import document
+from tabellion.platform.templates.plaintext import plain_text
+from tabellion.platform.templates.shield import shield
+from tabellion.platform.templates.suggestion import did_you_mean
+
+_OPTIONS = mrml.ParserOptions(include_loader=mrml.noop_loader())
+_RENDER = mrml.RenderOptions(disable_comments=False)
+_POSITION = re.compile(r" in root template(?: at position (\d+):\d+)?")
+_MJML_NAMES = (
+    "accordion", "accordion-element", "accordion-text", "accordion-title", "all", "attributes", "body", "breakpoint",
+    "button", "carousel", "carousel-image", "class", "column", "divider", "font", "group", "head", "hero", "image",
+    "navbar", "navbar-link", "preview", "raw", "section", "social", "social-element", "spacer", "style", "table",
+    "text", "title", "wrapper",
+)  # fmt: skip
+_MJML = tuple(f"mj-{name}" for name in _MJML_NAMES)
+_PREHEADER = (
+    '<div style="display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden;'
+    'mso-hide:all">{text}{padding}</div>'
+)
+# Keeps mail programs from showing the mail's first words after the preheader.
+_PADDING = "&#847;&zwnj;&nbsp;" * 60
+
+
+class Content(msgspec.Struct, frozen=True):
+    """What an author hands in: HTML or MJML, a text of their own or none (then it is made), a preheader or none."""
+
+    html: str = ""
+    mjml: str = ""
+    text: str = ""
+    preheader: str = ""
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """What is rendered, with Liquid in it. `bytes` is the size of the HTML in UTF-8; `text_is_own` that the author wrote it.
+
+    `notes` are no errors: something was left as it was, and why. A source that cannot be used has `errors` and nothing else.
+    """
+
+    html: str = ""
+    text: str = ""
+    text_is_own: bool = False
+    links: list[Link] = []
+    images: list[Image] = []
+    bytes: int = 0
+    notes: list[Mistake] = []
+    errors: list[Mistake] = []
+
+
+def prepare(content: Content) -> Prepared:
+    """Prepare an author's content. `Cages.prepare` is the place to call it."""
+    source, notes = content.html, []
+    if content.mjml:
+        source, notes, errors = _from_mjml(content.mjml)
+        if errors:
+            return Prepared(errors=errors)
+    if source:
+        source, more = inlined(source)
+        notes = [*notes, *more]
+    text = content.text or (plain_text(document(source)) if source else "")
+    if content.preheader and source:
+        source = _with_preheader(source, content.preheader)
+    doc = document(source)
+    size = len(source.encode())
+    return Prepared(source, text, bool(content.text), links(doc), images(doc), size, notes)
+
+
+def _from_mjml(source: str) -> tuple[str, list[Mistake], list[Mistake]]:
+    """The HTML, notes and errors."""
+    shielded = shield(document(source))
+    try:
+        made = mrml.to_html(shielded.text, _OPTIONS, _RENDER)
+    except OSError as failure:
+        where = _POSITION.search(str(failure))
+        line, column = place(shielded.text, int(where[1])) if where and where[1] else (1, 1)
+        message = f"this MJML cannot be read: {shielded.restore(_POSITION.sub('', str(failure)))[:300]}"
+        return "", [], [Mistake(line, column, "mjml.malformed", message)]
+    notes = [
+        Mistake(*place(shielded.text, each.start), "mjml.attribute", "MJML has no such attribute here; it is left out")
+        for each in made.warnings
+        if each.kind == "unexpected-attribute" and shielded.word not in shielded.text[each.start : each.end]
+    ]
+    html_source = shielded.restore(made.content)
+    # What the library does not know it hands through, and mail programs show nothing of it.
+    unknown = {piece.name for piece in document(html_source).pieces if piece.name.startswith("mj-")}
+    errors = [
+        Mistake(
+            *place(source, piece.start), "mjml.element", f"MJML has no element {piece.name}{did_you_mean(piece.name, _MJML)}"
+        )
+        for piece in document(source).starts(*unknown)
+    ]
+    return html_source, notes, errors
+
+
+def _with_preheader(source: str, preheader: str) -> str:
+    """The preheader first in the body, unseen there, seen in the list of mails."""
+    escaped = "".join(
+        preheader[span.start : span.end] if span.kind is not SpanKind.TEXT else html.escape(span.inner)
+        for span in scan(preheader)[0]
+    )
+    block = _PREHEADER.format(text=escaped, padding=_PADDING)
+    body = next(iter(document(source).starts("body")), None)
+    at = body.end if body is not None else 0
+    return f"{source[:at]}{block}{source[at:]}"

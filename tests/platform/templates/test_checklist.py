@@ -1,0 +1,94 @@
+"""The list before the launch."""
+
+import pytest
+
+from tabellion.platform.templates import Content, Prepared, Severity, checklist, prepare
+
+FOOT = (
+    "<p>"
+    + "Many good words about our hotel by the sea and its garden. " * 3
+    + "</p><a href='{{ unsubscribeUrl }}'>Unsubscribe</a>"
+)
+
+
+def codes(html: str = "", subject: str = "Spring by the sea", text: str = "") -> list[str]:
+    prepared = prepare(Content(html=html + FOOT, text=text))
+    return [finding.code for finding in checklist(subject, prepared, unsubscribe=["unsubscribeUrl"])]
+
+
+def test_a_good_mail_has_no_findings() -> None:
+    html = (
+        "<p>Dear {{ firstName }}, <a href='https://example.com'>example.com</a> <img src='https://x.example/a.gif' alt=''>"
+    )
+    assert codes(html, subject="{{ firstName }}, spring 2027 by the SEA") == []
+
+
+@pytest.mark.parametrize(
+    ("subject", "found"),
+    [
+        ("", ["subject.empty"]),
+        (" \t", ["subject.empty"]),
+        ("x" * 251, ["subject.tooLong"]),
+        ("x" * 71, ["subject.long"]),
+        ("{{ firstName | default: 'a very long fallback that nobody will ever see' }}, x", []),
+        ("SPRING BY THE SEA", ["subject.capitals"]),
+        ("LENTE {{ firstName }}", []),
+        ("Now!!", ["subject.shouting"]),
+        ("Save $$$", ["subject.shouting"]),
+        ("Re: your stay", ["subject.reply"]),
+    ],
+)
+def test_subjects(subject: str, found: list[str]) -> None:
+    assert codes(subject=subject) == found
+
+
+@pytest.mark.parametrize(
+    ("html", "found"),
+    [
+        ("<a href='www.example.com'>x</a>", ["link.scheme"]),
+        ("<a href='javascript:alert(1)'>x</a>", ["link.scheme"]),
+        ("<a href='ftp://example.com'>x</a>", ["link.scheme"]),
+        ("<a href=''>x</a>", ["link.empty"]),
+        ("<a href='#top'>x</a><a href='mailto:a@b.example'>x</a><a href='tel:+321'>x</a><a href='{{ url }}'>x</a>", []),
+        ("<a href='https://{{ host }}/x'>x</a>", []),
+        ("<a href='http://example.com'>x</a>", ["link.insecure"]),
+        ("<a href='https://bit.ly/x'>x</a>", ["link.shortener"]),
+        ("<a href='https://10.0.0.1/x'>x</a>", ["link.numeric"]),
+        ("<a href='https://evil.example'>bank.com</a>", ["link.misleading"]),
+        ("<a href='https://evil.example'>https://bank.com</a>", ["link.misleading"]),
+        ("<a href='https://www.bank.com/login'>bank.com</a>", []),
+        ("<img src='https://x.example/a.gif'>", ["image.alt"]),
+        ("<img src='a.gif' alt=''>", ["image.source"]),
+        ("<img src='file:///c/a.gif' alt=''>", ["image.source"]),
+        ("<img src='' alt=''>", ["image.empty"]),
+        ("<img src='{{ photo }}' alt=''>", []),
+        ("<script>x</script><form></form>", ["html.element", "html.element"]),
+        ("<p>" + "é" * 50_001 + "</p>", ["html.large"]),
+    ],
+)
+def test_html(html: str, found: list[str]) -> None:
+    assert codes(html) == found
+
+
+def test_a_mail_without_unsubscribe_link_cannot_be_launched() -> None:
+    html = (
+        "<p>" + "word " * 30 + "{% comment %}{{ unsubscribeUrl }}{% endcomment %} unsubscribeUrl {{ unsubscribeUrls }}</p>"
+    )
+    findings = checklist("Hi", prepare(Content(html=html)), unsubscribe=["unsubscribeUrl"])
+    assert [(each.severity, each.code) for each in findings] == [
+        (Severity.ERROR, "html.unsubscribe"),
+        (Severity.WARNING, "text.unsubscribe"),
+    ]
+    assert findings[0].message == "the HTML part has no unsubscribe link; add {{ unsubscribeUrl }}"
+
+
+def test_parts_that_are_missing_and_mails_of_images() -> None:
+    assert [each.code for each in checklist("Hi", Prepared(), unsubscribe=[])] == ["html.missing"]
+    image = prepare(Content(html="<img src='https://x.example/a.gif'>"))
+    assert [each.code for each in checklist("Hi", image, unsubscribe=["u"])] == [
+        "html.unsubscribe",
+        "text.missing",
+        "html.imagesOnly",
+        "image.alt",
+    ]
+    assert codes(text="own text without the link") == ["text.unsubscribe"]

@@ -1,0 +1,343 @@
+"""From an author's source to what is rendered: Liquid comes through untouched, whatever parsers stand in between."""
+
+import re
+
+import lxml.html
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tabellion.platform.templates import (
+    Cages,
+    Content,
+    Image,
+    Limits,
+    Link,
+    PartKind,
+    fill_links,
+    mark_links,
+    new_mark,
+    prepare,
+)
+from tabellion.platform.templates.balance import unbalanced
+from tabellion.platform.templates.dialect import Compiled
+from tabellion.platform.templates.lexer import scan
+from tabellion.platform.templates.markup import document
+from tabellion.platform.templates.shield import shield
+
+LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+STYLE = "<style>.a{color:red;margin:0} td{padding:1px} a:hover{color:blue} @media (max-width:600px){.a{color:green}}</style>"
+NAMES = {"on": True, "off": False, "name": "Ann & <Bob>", "color": "teal", "url": "https://example.com/?a=1&b=2",
+         "rows": [{"x": "1"}, {"x": "2"}]}  # fmt: skip
+
+
+def made(source: str) -> str:
+    prepared = prepare(Content(html=source))
+    assert prepared.errors == []
+    return prepared.html
+
+
+def rendered(source: str) -> str:
+    spans, faults = scan(source)
+    assert faults == []
+    return Compiled(spans, source, PartKind.HTML, "en", "UTC").printed(NAMES)
+
+
+def said(html: str) -> list[str]:
+    """The words that a reader sees, and where the links go."""
+    tree = lxml.html.document_fromstring(html)
+    for each in tree.xpath("//style|//comment()"):
+        each.drop_tree()
+    return [*tree.text_content().split(), *tree.xpath("//a/@href")]
+
+
+@pytest.mark.parametrize(
+    ("fragment", "expected"),
+    [
+        ('<p class=a>{{ name | default: "x" }}</p>', '<p class="a" style="color: red;margin: 0;">{{ name | default: "x" }}</p>'),
+        ("<p class=a title='{{ name | default: \"x\" }}'>y</p>", '<p class="a" title="{{ name | default: "x" }}" style="color: red;margin: 0;">y</p>'),
+        ('<p class="{% if on %}a{% else %}b{% endif %}">y</p>', '<p class="{% if on %}a{% else %}b{% endif %}">y</p>'),
+        ("<p {% if on %}class=\"b\"{% else %}id='c'{% endif %} title=t>y</p>", "<p {% if on %}class=\"b\"{% else %}id='c'{% endif %} title=\"t\">y</p>"),
+        ("<p {{ name }}>y</p>", "<p {{ name }}>y</p>"),
+        ('<p class=a style="width: {{ color }}px">y</p>', '<p class="a" style="color: red;margin: 0;width: {{ color }}px">y</p>'),
+        ('<p class=a style="{{ color }};x:y">y</p>', '<p class="a" style="{{ color }};x:y">y</p>'),
+        ('<p class=a style="{% if on %}x:y{% endif %}">y</p>', '<p class="a" style="{% if on %}x:y{% endif %}">y</p>'),
+        ("<table>{% for r in rows %}<tr>{% if on %}<td>{{ r.x }}</td>{% endif %}</tr>{% endfor %}</table>",
+         '<table>{% for r in rows %}<tr>{% if on %}<td style="padding: 1px;">{{ r.x }}</td>{% endif %}</tr>{% endfor %}</table>'),
+        ("<table><tbody>{% for r in rows %}<tr><td>1</td></tr>{% endfor %}</tbody></table>",
+         '<table><tbody>{% for r in rows %}<tr><td style="padding: 1px;">1</td></tr>{% endfor %}</tbody></table>'),
+        ("<select>{% for r in rows %}<option>{{ r.x }}</option>{% endfor %}</select>",
+         "<select>{% for r in rows %}<option>{{ r.x }}</option>{% endfor %}</select>"),
+        ("<!--[if mso]><p class=a>{{ name }}</p><![endif]-->", "<!--[if mso]><p class=a>{{ name }}</p><![endif]-->"),
+        ("<!--[if !mso]><!--><i>{{ name }}</i><!--<![endif]-->", "<!--[if !mso]><!--><i>{{ name }}</i><!--<![endif]-->"),
+        ("<![if !mso]>{{ name }}<![endif]>", "<![if !mso]>{{ name }}<![endif]>"),
+        ("{% if name &lt; 3 %}x{% endif %}", "{% if name &lt; 3 %}x{% endif %}"),
+        ("{{ '<p class=\"a\">' }}", "{{ '<p class=\"a\">' }}"),
+        ("{% raw %}<p class=a>{{ x }}</p>{% endraw %}", "{% raw %}<p class=a>{{ x }}</p>{% endraw %}"),
+        ("{% comment %}<p class=a>{% endcomment %}", "{% comment %}<p class=a>{% endcomment %}"),
+        ("<a href={{ url }}?x=1>l</a>", '<a href="{{ url }}?x=1">l</a>'),
+        ("<textarea>{{ name }}</textarea>", "<textarea>{{ name }}</textarea>"),
+        ("<h{{ name }}>x</h{{ name }}>", "<h{{ name }}>x</h{{ name }}>"),
+        ("<p class=a>&nbsp;&copy; é &#8203;&amp;</p>", '<p class="a" style="color: red;margin: 0;">&nbsp;© é \u200b&amp;</p>'),
+    ],
+)  # fmt: skip
+def test_styles_are_inlined_around_liquid(fragment: str, expected: str) -> None:
+    html = made(f"<html><head>{STYLE}</head><body>{fragment}</body></html>")
+    assert html.split("<body>")[1].removesuffix("</body></html>") == expected
+
+
+def test_what_cannot_be_inlined_stays_in_the_style_sheet() -> None:
+    html = made(
+        f"<head>{STYLE}<style>{{% if on %}}.b{{x:y}}{{% endif %}}</style><style>.c{{x:{{{{ color }}}}}}</style></head><p class=c>"
+    )
+    assert "a:hover" in html
+    assert "@media (max-width:600px){.a{color:green}}" in html
+    assert "<style>{% if on %}.b{x:y}{% endif %}</style>" in html
+    assert '<p class="c" style="x: {{ color }};">' in html
+    assert "data-" not in html
+
+
+def test_a_source_without_styles_is_not_touched() -> None:
+    source = "<!doctype HTML><TABLE><TR><td class=a>{{ name }}</TD></table><p>"
+    assert made(source) == source
+
+
+def test_the_doctype_stays_as_it_is() -> None:
+    doctype = '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">'
+    assert made(f"{doctype}<html><head>{STYLE}</head></html>").startswith(doctype)
+
+
+def test_a_block_that_tears_elements_apart_is_left_alone_and_told() -> None:
+    source = f"{STYLE}\n{{% if on %}}<div class=a>{{% else %}}<div>{{% endif %}}x</div>"
+    prepared = prepare(Content(html=source))
+    assert prepared.html == source
+    assert [(note.line, note.column, note.code) for note in prepared.notes] == [(2, 1, "html.notInlined")]
+    for fits in ("{% if on %}<div>x</div>{% else %}<p>{% endif %}", "<div>{% for r in rows %}<br><li>{% endfor %}</div>"):
+        assert unbalanced(document(fits)) is None
+    for torn in (
+        "<div>{% if on %}</div>{% endif %}",
+        "<p title='{% if on %}'>{% endif %}",
+        "{% for r in rows %}<b>{% endfor %}",
+    ):
+        assert unbalanced(document(torn)) is not None
+
+
+def test_styles_that_cannot_be_read_are_told_and_the_mail_goes_on() -> None:
+    prepared = prepare(Content(html=f"{STYLE}<p class=a style='x y'>{{{{ name }}}}</p>"))
+    assert prepared.notes[0].code == "html.notInlined"
+    assert "{{ name }}" in prepared.html
+
+
+FRAGMENTS = st.sampled_from([
+    "{{ name }}", " text ", "<p class=a>", "</p>", "<b>bold</b>", "<br>", "<hr/>", "{% assign q = 1 %}{{ q }}", "<!-- note -->",
+    "<a class=a href='{{ url }}'>go</a>", "<a href='https://example.org/?a=1&amp;b={{ name | url_encode }}'>there</a>",
+    "{% if on %}<div class=a>yes {{ name }}</div>{% else %}no{% endif %}", "{% if off %}<p>{% endif %}",
+    "<table>{% for r in rows %}<tr><td {% if on %}class=a{% endif %}>{{ r.x }}</td></tr>{% endfor %}</table>",
+    "<table><tr><td style='color:{{ color }}'>cell</td></tr></table>", "<ul>{% for r in rows %}<li>{{ r.x }}</li>{% endfor %}</ul>",
+    "<span style='{% if on %}color:red{% endif %}'>s</span>", "{% comment %}<p>{% endcomment %}", "{% raw %}{{ x }}{% endraw %}",
+    "<img src='{{ url }}' alt=\"{{ name }}\">", "{% case name %}{% when 'a' %}A{% else %}<i>B</i>{% endcase %}", "&lt;&eacute;&nbsp;",
+    "<td class=a>stray", "</table>", "<div class=a>", "</div>", "{% for r in rows %}<div>{{ forloop.index }}</div>{% endfor %}",
+])  # fmt: skip
+
+
+@given(st.lists(FRAGMENTS, max_size=12))
+@settings(max_examples=400, deadline=None)
+def test_preparing_changes_no_liquid_and_no_word(fragments: list[str]) -> None:
+    source = f"<html><head>{STYLE}</head><body>{''.join(fragments)}</body></html>"
+    html = made(source)
+    assert LIQUID.findall(html) == LIQUID.findall(source)
+    # Where HTML itself is broken, parsers mend it each in their own way; the links and words of what they mended are the same.
+    assert sorted(said(rendered(html))) == sorted(said(rendered(source)))
+
+
+WELL_FORMED = st.sampled_from([
+    "<p class=a>{{ name }}</p>", "{% if on %}<div class=a>{% else %}<div>{% endif %}x<b>y</b></div>",
+    "{% for r in rows %}<div><i>{{ r.x }}</i></div>{% endfor %}", "<div>{% if off %}</div><div>{% endif %}z</div>",
+    "<table>{% for r in rows %}<tr>{% if on %}<td>{{ r.x }}</td>{% endif %}<td>1</td></tr>{% endfor %}</table>",
+    "<ul>{% if on %}<li>a<li>b{% else %}<li>c{% endif %}</ul>", "{% if off %}<table><tr><td class=a>n</td></tr></table>{% endif %}",
+    "{% if off %}<h1>{% else %}<h2>{% endif %}t{% if off %}</h1>{% else %}</h2>{% endif %}",
+    "{% for r in rows %}<section>{% if r.x == '1' %}<u>{% endif %}o{% if r.x == '1' %}</u>{% endif %}</section>{% endfor %}",
+])  # fmt: skip
+
+
+@given(st.lists(WELL_FORMED, min_size=1, max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_inlining_and_rendering_come_to_the_same_in_either_order(fragments: list[str]) -> None:
+    source = f"<html><head>{STYLE}</head><body>{''.join(f'<div>{each}</div>' for each in fragments)}</body></html>"
+
+    def tags(html: str) -> list[str]:
+        return [
+            tag
+            for tag in re.findall(r"</?\w+", html.split("<body>")[1])
+            if tag.strip("</") not in {"tbody", "li", "td", "tr"}
+        ]
+
+    assert tags(rendered(made(source))) == tags(made(rendered(source)))
+
+
+@given(st.text(alphabet=st.sampled_from("<>/!-'\"= {}%abstyle&;\n|[]"), max_size=80))
+@settings(max_examples=400, deadline=None)
+def test_any_text_comes_back_from_the_shield(source: str) -> None:
+    shielded = shield(document(source))
+    assert shielded.restore(shielded.text).replace(' data-css-inline="ignore"', "") == source
+    assert "".join(source[piece.start : piece.end] for piece in document(source).pieces) == source
+
+
+def test_mjml_becomes_html_with_its_liquid() -> None:
+    prepared = prepare(
+        Content(
+            mjml="""<mjml><mj-head><mj-title>{{ name }}</mj-title><mj-preview>{{ name }} calls</mj-preview>
+            <mj-style>.x{color:{{ color }}}</mj-style></mj-head><mj-body>{% if on %}<mj-section><mj-column>
+            {% for r in rows %}<mj-text align="{{ color }}" css-class="x">Hi {{ r.x | default: "you" }}{% if r.x < 2 %}<b>!</b>{% endif %}</mj-text>
+            {% endfor %}<mj-button href="{{ url }}?a=1&amp;b=2">{{ name }}</mj-button>
+            <mj-table>{% for r in rows %}<tr><td>{{ r.x }}</td></tr>{% endfor %}</mj-table></mj-column></mj-section>{% endif %}</mj-body></mjml>"""
+        )
+    )
+    assert (prepared.errors, prepared.notes) == ([], [])
+    html = prepared.html
+    assert 'align="{{ color }}"' in html
+    assert 'Hi {{ r.x | default: "you" }}{% if r.x < 2 %}<b>!</b>{% endif %}' in html
+    assert re.search(r"<table[^>]*>\{% for r in rows %\}<tr><td[^>]*>\{\{ r.x \}\}</td></tr>\{% endfor %\}</table>", html)
+    assert ">{{ name }} calls</div>" in html
+    assert [link.href for link in prepared.links] == ["{{ url }}?a=1&b=2"]
+    assert "Hi {{ r.x | default:" in prepared.text
+
+
+@pytest.mark.parametrize(
+    ("mjml", "line", "said"),
+    [
+        ("<mjml><mj-body>", 1, "unexpected end of stream"),
+        ("<mjml><mj-body>\n<mj-include path='/etc/passwd'/></mj-body></mjml>", 2, "unable to load included template"),
+        ("just text", 1, ""),
+    ],
+)
+def test_mjml_that_cannot_be_read_is_told_with_its_line(mjml: str, line: int, said: str) -> None:
+    prepared = prepare(Content(mjml=mjml))
+    ((problem,), html) = prepared.errors, prepared.html
+    assert (problem.code, problem.line, html) == ("mjml.malformed", line, "")
+    assert said in problem.message
+
+
+def test_mjml_elements_and_attributes_that_do_not_exist_are_told() -> None:
+    prepared = prepare(Content(mjml="<mjml>\n<mj-body>\n<mj-sectoin></mj-sectoin></mj-body></mjml>"))
+    assert [(each.line, each.code, each.message) for each in prepared.errors] == [
+        (3, "mjml.element", "MJML has no element mj-sectoin; did you mean mj-section?")
+    ]
+    prepared = prepare(
+        Content(mjml="<mjml>\n<mj-body><mj-raw>x</mj-raw></mj-body></mjml>".replace("<mjml>", "<mjml a='b'>"))
+    )
+    assert [(each.line, each.code) for each in prepared.notes] == [(1, "mjml.attribute")]
+    assert prepared.errors == []
+
+
+def test_the_preheader_comes_first_and_is_no_html() -> None:
+    prepared = prepare(Content(html="<html><body bgcolor=x>\n<p>Hello</p>", preheader="Hi {{ name }} & <co>"))
+    assert re.match(
+        r'<html><body bgcolor=x><div style="display:none;[^"]*">Hi \{\{ name \}\} &amp; &lt;co&gt;&#847;', prepared.html
+    )
+    assert prepared.html.endswith("</div>\n<p>Hello</p>")
+    assert prepared.text == "Hello\n"
+    assert prepare(Content(html="<p>x", preheader="y")).html.startswith("<div style=")
+
+
+def test_the_plain_text_reads_like_a_letter() -> None:
+    source = """<html><head><title>no</title><style>no</style></head><body><div style="display: none">no<div>no</div></div>
+    <h1>Dear&nbsp;{{ name }},</h1><p>Two   words<br>and <b>bo</b>ld &amp; &lt;tag&gt;.</p><!-- no -->
+    <ul><li>one</li><li>two <a href="https://example.com/?a=1&amp;b={{ name }}">here</a></li></ul><hr>
+    <table><tr><td>a</td><td>b</td></tr>{% for r in rows %}<tr><td>{{ r.x }}</td><td>c</td></tr>{% endfor %}</table>
+    <a href="{{ url }}"><img src="x.gif" alt="Our shop"></a> <a href="mailto:a@example.com">a@example.com</a></body></html>"""
+    assert prepare(Content(html=source)).text == (
+        "Dear {{ name }},\n\nTwo words\nand bold & <tag>.\n\n- one\n- two here (https://example.com/?a=1&b={{ name }})\n\n"
+        "--------------------\n\na b\n{% for r in rows %}\n{{ r.x }} c\n{% endfor %}\n\nOur shop ({{ url }}) a@example.com\n"
+    )
+
+
+def test_an_own_text_is_kept() -> None:
+    prepared = prepare(Content(html="<p>a</p>", text="b {{ name }}"))
+    assert (prepared.text, prepared.text_is_own) == ("b {{ name }}", True)
+
+
+def test_links_and_images_are_listed() -> None:
+    source = """<a href="https://a.example/?x=1&amp;y=2">A <b>b</b></a><a name=x>no</a><A HREF='{{ url }}'><img src="i.gif"></A>
+    <map><area href="tel:+32"></map><!-- <a href=no> --><img src="{{ url }}" alt=""><a href="/x{% if on %}y{% endif %}">r</a>"""
+    prepared = prepare(Content(html=source))
+    assert prepared.links == [
+        Link(0, "https://a.example/?x=1&y=2", dynamic=False, text="A b"),
+        Link(1, "{{ url }}", dynamic=True),
+        Link(2, "tel:+32", dynamic=False),
+        Link(3, "/x{% if on %}y{% endif %}", dynamic=True, text="r"),
+    ]
+    assert [link.scheme for link in prepared.links] == ["https", "", "tel", ""]
+    assert prepared.images == [Image("i.gif", None, dynamic=False), Image("{{ url }}", "", dynamic=True)]
+    assert prepared.bytes == len(source)
+
+
+def test_marked_links_are_filled_after_rendering() -> None:
+    mark = new_mark()
+    source = (
+        "<a href='{{ url }}'>{{ name }}</a><a href=https://b.example>b</a><a href='mailto:x@y'>m</a>"
+        '{% for r in rows %}<a href="https://c.example/{{ r.x }}?a=1&amp;b=2">c</a>{% endfor %}'
+    )
+    marked = mark_links(source, mark, lambda link: link.scheme in {"http", "https"} or link.dynamic)
+    seen: list[tuple[int, str]] = []
+
+    def tracked(index: int, address: str) -> str:
+        seen.append((index, address))
+        return f'https://t.example/{len(seen)}?"&'
+
+    html = fill_links(rendered(marked).encode(), mark, tracked).decode()
+    assert seen == [
+        (0, NAMES["url"]), (1, "https://b.example"), (3, "https://c.example/1?a=1&b=2"), (3, "https://c.example/2?a=1&b=2"),
+    ]  # fmt: skip
+    assert mark not in html
+    assert said(html)[-5:] == [
+        *(f'https://t.example/{n}?"&' for n in (1, 2)),
+        "mailto:x@y",
+        *(f'https://t.example/{n}?"&' for n in (3, 4)),
+    ]
+    assert "Ann &amp; &lt;Bob&gt;" in html
+
+
+HOSTILE = {
+    "deep elements": "<div>" * 150_000 + STYLE,
+    "deep tables": "<table><tr><td>" * 50_000 + STYLE,
+    "open tags": "<a " * 300_000,
+    "open comments": "<!--" * 250_000,
+    "open quotes": "<a b='" * 150_000,
+    "open titles": "<title>" * 140_000,
+    "open styles": STYLE + "<style>" * 140_000,
+    "many attributes": "<p " + " ".join(f"a{n}=x" for n in range(100_000)) + ">" + STYLE,
+    "one rule for each element": "<style>"
+    + "".join(f".a{n}{{x:y}}" for n in range(20_000))
+    + "</style>"
+    + "<p class=a1>" * 20_000,
+    "selectors": "<style>" + "*" * 200_000 + "{x:y}</style><p>",
+    "slow selectors": "<style>" + " ".join(["div"] * 2_000) + " b{x:y}</style>" + "<div>" * 20_000,
+    "slow has": "<style>" + ":has(*:not(b))" * 300 + "{x:y}</style>" + "<div>" * 5_000,
+    "open rule": "<style>" + "a{" * 300_000 + "</style><p>",
+    "liquid everywhere": STYLE + "{{a}}" * 190_000,
+    "liquid in attributes": STYLE + "<p {{a}}='{{b}}'>" * 50_000,
+}
+DEEP_MJML = "<mjml><mj-body>" + "<mj-wrapper>" * 60_000 + "</mj-wrapper>" * 60_000 + "</mj-body></mjml>"
+
+
+@pytest.mark.timeout(240)
+async def test_hostile_sources_end_in_their_cage() -> None:
+    async with Cages(1, Limits(define_cpu_s=2)) as cages:
+        for name, source in HOSTILE.items():
+            prepared = await cages.prepare(Content(html=source))
+            assert prepared.errors or prepared.html, name
+        deep = await cages.prepare(Content(mjml=DEEP_MJML))
+        assert deep.errors
+        fine = await cages.prepare(Content(html=f"{STYLE}<p class=a>{{{{ name }}}}</p>"))
+        assert 'style="color: red;margin: 0;">{{ name }}</p>' in fine.html
+
+
+async def test_nothing_is_loaded_from_disk_or_network(tmp_path: object) -> None:
+    source = f"""<head><link rel=stylesheet href="/etc/passwd"><link rel="stylesheet" href="file:///etc/passwd">
+    <link rel=stylesheet href="http://127.0.0.1:1/x.css"><style>@import url(/etc/passwd);</style>{STYLE}</head><p class=a>x</p>"""
+    async with Cages(1) as cages:
+        prepared = await cages.prepare(Content(html=source))
+    assert prepared.errors == []
+    assert "root:" not in prepared.html
+    assert prepared.html.count("/etc/passwd") == 3, "they are the author's, and stay"
