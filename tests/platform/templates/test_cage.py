@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from tabellion.platform.templates import (
     Cages,
@@ -163,6 +164,32 @@ async def test_a_process_that_falls_silent_is_replaced() -> None:
         (outcome,) = await cages.render(html("y"), [ANN], now=NOW)
         assert outcome == Failed(Reason.TIME, "no answer within 0.5 s")
         assert await cages.render(html("z"), [ANN], now=NOW) == [Rendered((b"z",))]
+
+
+async def test_a_server_that_blocks_the_clocks_signal_is_no_way_out() -> None:
+    before, handler = (
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPROF}),
+        signal.signal(signal.SIGPROF, signal.SIG_IGN),
+    )
+    try:
+        async with Cages(1) as cages:
+            (outcome,) = await cages.render(html(FOREVER), [ANN], now=NOW)
+    finally:
+        signal.signal(signal.SIGPROF, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert outcome == Failed(Reason.TIME, "more CPU time than a mail may take")
+
+
+def test_uvloop_serves_as_well() -> None:
+    async def run() -> list[object]:
+        async with Cages(2) as cages:
+            contexts = [named("Bomb" if number == 70 else f"N{number}") for number in range(150)]
+            source = "{{ firstName }}{% if firstName == 'Bomb' %}" + FOREVER + "{% endif %}"
+            return [*(await cages.render(html(source), contexts, now=NOW))]
+
+    outcomes = uvloop.run(run())
+    assert [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, Rendered)] == [70]
+    assert getattr(outcomes[70], "reason", None) is Reason.TIME
 
 
 async def test_many_callers_share_few_processes() -> None:
