@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 import uvloop
 
@@ -27,6 +28,7 @@ from tabellion.platform.templates import (
     check,
     vocabulary,
 )
+from tabellion.platform.templates.wire import Done, frame
 from tests.platform.templates.bombs import BOMBS
 from tests.platform.templates.escapes import ESCAPES
 
@@ -239,6 +241,21 @@ async def test_a_check_that_takes_too_long_says_so() -> None:
         report = await cages.check("{{ a }}" * 140_000, vocabulary({}))
         assert [mistake.code for mistake in report.mistakes] == ["template.tooLarge"]
         assert (await cages.check("{{ a }}", vocabulary({"a": Kind.TEXT}))).uses == {"profile": ["a"]}
+
+
+async def test_an_answer_without_end_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    greedy = tmp_path / "python"
+    # It says that it is ready, and then that an answer of 4 GB follows.
+    ready = frame(msgspec.msgpack.encode(Done()))
+    greedy.write_text(
+        f"#!{sys.executable}\nimport os\nos.write(1, {ready + bytes([255] * 4)!r} + b'x' * 65536)\nos.read(0, 9)\n"
+    )
+    greedy.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(greedy))
+    async with Cages(1) as cages:
+        (outcome,) = await cages.render(html("x"), [ANN], now=NOW)
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.DIED
 
 
 async def test_no_process_at_all_is_no_recipients_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,11 @@ from tabellion.platform.templates.wire import (
     frame,
 )
 
+# How long a process may take to be gone once its pipe is closed.
+_DYING_S: Final = 5.0
 _STREAM_BYTES: Final = 4 << 20
+# Longer answers are none: a process that was taken over must not fill the server's memory.
+_MOST_BYTES: Final = 32 << 20
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -98,15 +102,27 @@ class Cage:
         try:
             async with asyncio.timeout(self._limits.silence_s):
                 length = int.from_bytes(await self._answers.readexactly(LENGTH), "big")
-                return decode_answer(await self._answers.readexactly(length))
+                if length <= _MOST_BYTES:
+                    return decode_answer(await self._answers.readexactly(length))
         except TimeoutError:
             await self.kill()
             raise CageBroken(Reason.TIME, f"no answer within {self._limits.silence_s:g} s") from None
         except (asyncio.IncompleteReadError, ConnectionError):
-            code = await self._process.wait()
+            code = await self._end()
             if code == -signal.SIGPROF:
                 raise CageBroken(Reason.TIME, "more CPU time than a mail may take") from None
             raise CageBroken(Reason.DIED, f"the rendering process ended with {code}") from None
+        await self.kill()
+        raise CageBroken(Reason.DIED, "the rendering process gave an answer without end")
+
+    async def _end(self) -> int | None:
+        """The code with which a process ends that has closed its pipe; one that goes on after that is killed."""
+        try:
+            async with asyncio.timeout(_DYING_S):
+                return await self._process.wait()
+        except TimeoutError:
+            await self.kill()
+            return self._process.returncode
 
     async def hold(self, template: Template) -> Failed | None:
         """Have the process hold a template. What is wrong with the template is returned; raises `CageBroken`."""
