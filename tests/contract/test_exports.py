@@ -19,6 +19,7 @@ from tests.contract.test_addresses import V5_FAMILIES
 from tests.support.api import Api
 from tests.support.exports import BASE, EXECUTIONS, EXPORTS, Exports
 from tests.support.imports import Imports
+from tests.support.serving import run, run_json
 from tests.support.tenant import Tenant
 
 PROFILES = f"{BASE}/profile-tables/Guests/profiles"
@@ -382,3 +383,19 @@ def test_the_guide_does_what_it_says(exports: Exports) -> None:
     assert (done["status"], done["rowsExported"]) == ("DONE", 1)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.read("export.csv").startswith(b"profileId;emailAddress;subscriptions#Newsletter\n")
+
+
+def test_the_command_line_exports_and_tells(exports: Exports, tenant: Tenant, tmp_path: Path) -> None:
+    where = {"TABELLION_DATABASE_URL": exports.url, "TABELLION_DATA_DIR": str(exports.spool.parent)}
+    options = ("--licence", tenant.licence)
+
+    done = run_json("export", "guests", *options, "--out", "a.csv.gz", "--attribute", "emailAddress", cwd=tmp_path, **where)
+    lines = run_json("export", "Stays", *options, "--out", "b.jsonl", cwd=tmp_path, **where)
+    wrong = run("export", "Guests", *options, "--out", "c.csv", "--filter", "nope = 1", cwd=tmp_path, **where)
+
+    assert (done["file"], done["rows"]) == ("a.csv.gz", 1)
+    assert gzip.decompress((tmp_path / "a.csv.gz").read_bytes()) == b"emailAddress\nann@example.com\n"
+    assert lines["rows"] == 1
+    assert json.loads((tmp_path / "b.jsonl").read_text())["attributes"]["stayRef"] == "ST-00001"
+    assert (wrong.returncode, (tmp_path / "c.csv").exists()) == (1, False)
+    assert "filter: " in wrong.stderr

@@ -3,9 +3,11 @@
 import asyncio
 import shutil
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import psycopg
 import typer
@@ -13,6 +15,11 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, fail, on_database, settings_of, show
+from tabellion.features.bulk.exports import FILE as EXPORT_FILE
+from tabellion.features.bulk.exports import Definition as ExportDefinition
+from tabellion.features.bulk.exports import Execution as ExportExecution
+from tabellion.features.bulk.exports import Exporter, enter_export, exports_store
+from tabellion.features.bulk.exports import Format as ExportFormat
 from tabellion.features.bulk.imports import INPUT, Job, Mode, Order, Run, Status, jobs_store, new_folder, spool_file
 from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import get_licence
@@ -21,10 +28,12 @@ from tabellion.features.tables import Table, profile_tables
 from tabellion.kit.clock import utc_now
 from tabellion.platform import audit, files
 from tabellion.server.database import prepare_database
+from tabellion.settings import Settings
 
 jobs = typer.Typer(no_args_is_help=True, help="Imports: what waits, runs and has ended.")
 JobId = Annotated[int, typer.Argument(help="Number of the import.")]
 _POLL_S = 0.3
+T = TypeVar("T")
 
 
 class _Rate(ProgressColumn):
@@ -70,6 +79,57 @@ def import_file(
         return job_id
 
     _work(data_dir, database_url, enter, as_json=as_json)
+
+
+def export_table(
+    table: Annotated[str, typer.Argument(help="Name of the profile table or custom table.")],
+    licence: Annotated[str, typer.Option(help="Name of the licence.")],
+    out: Annotated[Path, typer.Option(help="The file to write; .zip and .gz compress it, .jsonl makes it JSON lines.")],
+    attribute: Annotated[list[str] | None, typer.Option(help="Only these, in this order; may be repeated.")] = None,
+    where: Annotated[str, typer.Option("--filter", help="Only rows that satisfy a filter, as in the v5 lists.")] = "",
+    separator: Annotated[str, typer.Option(help="What stands between cells; 'tab' for a tab.")] = ",",
+    protect_formulas: Annotated[bool, typer.Option(help="For spreadsheets: no cell begins a formula.")] = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Export a table into a file, here and now."""
+    suffixes = [suffix.lower() for suffix in out.suffixes]
+    definition = ExportDefinition(
+        table_id="",
+        attributes=attribute,
+        filter=where or None,
+        format=ExportFormat(
+            type="JSON_LINES" if ".jsonl" in suffixes else "CSV",
+            separator="\t" if separator == "tab" else separator,
+            protect_formulas=protect_formulas,
+        ),
+        compression="ZIP" if ".zip" in suffixes else ("GZIP" if ".gz" in suffixes else "NONE"),
+    )
+
+    async def enter(db: Database) -> int:
+        owner = await get_licence(db, licence)
+        found = await _find_table(db, owner.id, table)
+        definition.table_type = "PROFILE_TABLE" if found.kind.subject == "PROFILE_TABLE" else "CUSTOM_TABLE"
+        number, faults = await enter_export(db, found, definition, ZoneInfo(owner.time_zone), utc_now())
+        if faults:
+            fail("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
+        await audit.record_admin(db, owner.id, "export", f"export-execution/{number}", utc_now())
+        return number
+
+    async def look(db: Database, number: int) -> tuple[ExportExecution, int, int] | None:
+        found = await exports_store.execution(db, number)
+        return None if found is None else (found, found.percent, found.rows_exported)
+
+    with _ready(data_dir, database_url) as settings:
+        run = Exporter(settings.database_url, settings.spool_dir, utc_now)
+        done = asyncio.run(_follow(settings.database_url, "export", enter, run, look, hidden=as_json))
+        if done.status != Status.DONE:
+            why = "; ".join(f"{error.code}: {error.message}" for error in done.errors)
+            fail(why or f"the export ended as {done.status}")
+        shutil.move(files.spool() / done.folder / EXPORT_FILE, out)
+        whole = {"file": str(out), "rows": done.rows_exported, "bytes": done.bytes, "sha256": done.sha256}
+        show(whole, as_json=as_json)
 
 
 @jobs.command("list")
@@ -126,32 +186,53 @@ def resume_job(job_id: JobId, data_dir: DataDir = None, database_url: DatabaseUr
 def _work(data_dir: Path | None, database_url: str | None, enter: Any, *, as_json: bool) -> None:
     """Run an import in this process and show how far it is."""
 
-    async def work(url: str, spool: Path) -> Job:
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True, application_name="tabellion cli") as db:
-            job_id = await enter(db)
-            running = asyncio.create_task(Run(url, spool, utc_now)(job_id))
-            columns = (TextColumn(f"import {job_id}"), BarColumn(), _Rate(), TimeRemainingColumn())
-            with Progress(*columns, console=console, disable=as_json) as progress:
-                task = progress.add_task("", total=100, rows=0)
-                while not running.done():
-                    await asyncio.wait({running}, timeout=_POLL_S)
-                    job = await jobs_store.find(db, job_id)
-                    if job is not None:
-                        progress.update(task, completed=job.percent, rows=job.counters.read)
-            await running
-            job = await jobs_store.find(db, job_id)
-            if job is None:
-                fail(f"the licence was deleted while import {job_id} ran")
-            return job
+    async def look(db: Database, job_id: int) -> tuple[Job, int, int] | None:
+        job = await jobs_store.find(db, job_id)
+        return None if job is None else (job, job.percent, job.counters.read)
 
-    with clear_errors(), ExitStack() as stack:
-        settings = settings_of(data_dir, database_url)
-        settings, _ = prepare_database(settings, stack)
-        files.use_spool(settings.spool_dir)
-        job = asyncio.run(work(settings.database_url, settings.spool_dir))
+    with _ready(data_dir, database_url) as settings:
+        run = Run(settings.database_url, settings.spool_dir, utc_now)
+        job = asyncio.run(_follow(settings.database_url, "import", enter, run, look, hidden=as_json))
         show(_whole(job), as_json=as_json)
         if job.status != Status.DONE:
             raise typer.Exit(1)
+
+
+@contextmanager
+def _ready(data_dir: Path | None, database_url: str | None) -> Generator[Settings]:
+    """The database is there, and the spool."""
+    with clear_errors(), ExitStack() as stack:
+        settings, _ = prepare_database(settings_of(data_dir, database_url), stack)
+        files.use_spool(settings.spool_dir)
+        yield settings
+
+
+async def _follow(
+    url: str,
+    word: str,
+    enter: Callable[[Database], Awaitable[int]],
+    run: Callable[[int], Awaitable[None]],
+    look: Callable[[Database, int], Awaitable[tuple[T, int, int] | None]],
+    *,
+    hidden: bool,
+) -> T:
+    """Enter a job, run it here and now, and show how far it is; `look` gives the job, its percentage and its rows."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True, application_name="tabellion cli") as db:
+        number = await enter(db)
+        running = asyncio.ensure_future(run(number))
+        columns = (TextColumn(f"{word} {number}"), BarColumn(), _Rate(), TimeRemainingColumn())
+        with Progress(*columns, console=console, disable=hidden) as progress:
+            task = progress.add_task("", total=100, rows=0)
+            while not running.done():
+                await asyncio.wait({running}, timeout=_POLL_S)
+                seen = await look(db, number)
+                if seen is not None:
+                    progress.update(task, completed=seen[1], rows=seen[2])
+        await running
+        seen = await look(db, number)
+        if seen is None:
+            fail(f"the licence was deleted while {word} {number} ran")
+        return seen[0]
 
 
 async def _find_table(db: Database, licence_id: int, name: str) -> Table:

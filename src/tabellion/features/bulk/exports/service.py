@@ -17,7 +17,7 @@ from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_f
 from tabellion.features.customdata import find_custom_table
 from tabellion.features.licences import resolve_entity
 from tabellion.features.tables import Table, find_table
-from tabellion.kit.problem import Invalid, Problem, invalid
+from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
 from tabellion.kit.schedule import Schedule
 from tabellion.platform import audit, files, jobs
 from tabellion.platform.http.call import Incoming
@@ -121,6 +121,18 @@ async def start_due(db: store.Database, now: datetime) -> int:
             await jobs.defer(db, TASK, execution_id=number)
             await store.set_next_run(db, due.id, _next_run(due.definition, now))
         count += 1
+
+
+async def enter_export(
+    db: store.Database, table: Table, definition: Definition, zone: Any, now: datetime
+) -> tuple[int, list[FieldError]]:
+    """Enter an execution for whoever runs it at once; its number, or what is wrong with the definition."""
+    _, faults = check(definition, table, zone)
+    if faults:
+        return 0, faults
+    owner = store.Owner(table.licence_id, table.entity_id)
+    new = store.NewExecution(owner, None, msgspec.to_builtins(definition), None, new_folder("export"))
+    return await store.enter(db, new, now), []
 
 
 async def execution(call: Incoming) -> Execution:
