@@ -15,6 +15,7 @@ import typer
 from tabellion.cli.common import clear_errors, console, fail, settings_of
 from tabellion.cli.people import people
 from tabellion.cli.walk import ENTITY, LICENCE, V4, V5, Client, WalkFailed, walk
+from tabellion.cli.walk_bulk import walk_bulk
 from tabellion.features import licences as use
 from tabellion.kit.clock import utc_now
 from tabellion.server.api import check_port
@@ -73,7 +74,10 @@ def demo(
     done = threading.Event()
     with clear_errors():
         settings = settings_of(data_dir, None, host=host, port=port)
-        settings = msgspec.structs.replace(settings, database_url="", log_level="warning")
+        # Webhooks of the demo go to a receiver on this machine.
+        settings = msgspec.structs.replace(
+            settings, database_url="", log_level="warning", webhooks_allow_http=True, webhooks_allow_private=True
+        )
         base = address(settings)
         # Before the walk begins, which would else talk to somebody else's server.
         check_port(settings)
@@ -103,8 +107,12 @@ def _show(base: str, data_dir: Path) -> None:
         key = asyncio.run(_prepare(url))
     client = Client(base, key)
     _fill(client)
-    asyncio.run(_limit(url))
+    asyncio.run(_limit(url, "classic"))
     walk(client)
+    # A day has twelve bulk calls; the demo may be run more often.
+    asyncio.run(_limit(url, "unlimited"))
+    walk_bulk(client)
+    asyncio.run(_limit(url, "classic"))
     example = f"{base}{V4}/profile/1"
     console.rule("ready")
     console.print(f"documentation  {base}/docs\nJSON checker   {base}/docs/checker\n")
@@ -141,9 +149,9 @@ async def _prepare(url: str) -> str:
         return (await use.create_user(db, LICENCE, _LOGIN, now)).api_key
 
 
-async def _limit(url: str) -> None:
+async def _limit(url: str, preset: str) -> None:
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
-        await use.change_limits(db, LICENCE, {}, utc_now(), preset="classic")
+        await use.change_limits(db, LICENCE, {}, utc_now(), preset=preset)
 
 
 def _fill(client: Client) -> None:

@@ -48,6 +48,15 @@ class Client:
         answer = self._connection.getresponse()
         return answer.status, answer.headers, answer.read().decode()
 
+    def download(self, path: str) -> bytes:
+        """A file. Raises `WalkFailed`."""
+        self._connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}"})
+        answer = self._connection.getresponse()
+        content = answer.read()
+        if answer.status != http.client.OK:
+            raise WalkFailed(f"{path}: {answer.status} {content[:300]!r}")
+        return content
+
 
 class Walk:
     """Makes calls, prints them and their answers, and compares the answers with what they should be."""
