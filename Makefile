@@ -45,7 +45,7 @@ lock:  ## resolve the dependencies anew into requirements/
 clean:  ## remove what the targets above made, but not the demo's data
 	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test bench limits hostile dirty-files chaos-import bench-bulk bench-templates chaos-api chaos-webhooks test-postgres-16 check lint format types arch setup setup-browser lock clean
+.PHONY: help demo test bench bench-large limits hostile dirty-files chaos-import bench-bulk bench-templates chaos-api chaos-webhooks test-postgres-16 check lint format types arch setup setup-browser lock clean
 
 bench: setup  ## one-by-one calls as ratios against baselines in the same run (needs wrk; 30 minutes)
 	@sh tools/bootstrap.sh bench
@@ -57,12 +57,15 @@ bench-bulk: setup  ## imports as ratios against COPY and one hand-written statem
 bench-templates: setup  ## mails rendered in caged processes, as ratios against rendering without a cage
 	@.venv/bin/python benchmarks/templates.py --write docs/benchmarks.md
 
+bench-large: setup  ## 5,000,000 rows: the worker's memory, the calls of another licence meanwhile (5 minutes)
+	@.venv/bin/python benchmarks/large.py
+
 limits: setup  ## the limits on a server of two processes, three minutes of 50 clients
 	@.venv/bin/python benchmarks/limits.py
 
 hostile: setup  ## 20,000 hostile requests, and 3,000 that schemathesis makes up: no 5xx, and no refused one changes anything
 	@TABELLION_HOSTILE=20000 TABELLION_HOSTILE_SEED=$${SEED:-2} TABELLION_SCHEMA_EXAMPLES=30 \
-		$(RUN) pytest -q -s -n 2 tests/contract/test_hostile.py tests/contract/test_schema.py
+		$(RUN) pytest -q -s tests/contract/test_hostile.py tests/contract/test_schema.py
 
 dirty-files: setup  ## 10,000 generated files with mistakes, imported and compared with a model
 	@TABELLION_DIRTY_FILES=10000 $(RUN) pytest -q -n 2 tests/contract/test_import_model.py
