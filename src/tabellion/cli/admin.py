@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, fail, on_database, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, fail, on_database, on_server, show
 from tabellion.features import licences as use
 from tabellion.features.licences import Licence
 from tabellion.features.licences.store import Database
@@ -108,7 +108,12 @@ def delete_licence(
     """Erase a licence with its users, tables and profiles. There is no way back."""
     if not yes:
         typer.confirm(f"Erase the licence '{name}' with all its profiles?", abort=True, err=True)
-    on_database(data_dir, database_url, lambda db: use.delete_licence(db, name, utc_now()))
+
+    async def work(db: Database, admin: Database) -> None:
+        await use.end_analysts_access(db, admin, name, utc_now())
+        await use.delete_licence(db, name, utc_now())
+
+    on_server(data_dir, database_url, work)
     show({"deleted": name}, as_json=as_json)
 
 

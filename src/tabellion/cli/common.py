@@ -67,14 +67,37 @@ def on_database(data_dir: Path | None, database_url: str | None, work: Callable[
     """Run `work` on the database, whether or not a server is running on it."""
 
     async def connected(url: str) -> T:
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True, application_name="tabellion cli") as db:
+        async with await _connect(url) as db:
             return await work(db)
 
-    with clear_errors(), ExitStack() as stack:
-        settings = settings_of(data_dir, database_url)
-        settings, _ = prepare_database(settings, stack)
-        return asyncio.run(connected(settings.database_url))
+    with _prepared(data_dir, database_url) as (url, _):
+        return asyncio.run(connected(url))
     raise AssertionError
+
+
+def on_server(data_dir: Path | None, database_url: str | None, work: Callable[[Database, Database], Awaitable[T]]) -> T:
+    """The same with a second connection that may make roles: the embedded server's superuser, or else the same role."""
+
+    async def connected(url: str, admin_url: str) -> T:
+        async with await _connect(url) as db, await _connect(admin_url) as admin:
+            return await work(db, admin)
+
+    with _prepared(data_dir, database_url) as (url, admin_url):
+        return asyncio.run(connected(url, admin_url))
+    raise AssertionError
+
+
+@contextmanager
+def _prepared(data_dir: Path | None, database_url: str | None) -> Generator[tuple[str, str]]:
+    """The URL of the database, and one of the same server for its administration."""
+    with clear_errors(), ExitStack() as stack:
+        settings, embedded = prepare_database(settings_of(data_dir, database_url), stack)
+        url = settings.database_url
+        yield url, embedded.url_of("postgres") if embedded else url
+
+
+def _connect(url: str) -> Awaitable[Database]:
+    return psycopg.AsyncConnection.connect(url, autocommit=True, application_name="tabellion cli")
 
 
 def show(value: Any, *, as_json: bool, title: str = "") -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tabellion import __version__
-from tabellion.cli import admin, bulk, demo, doctor
+from tabellion.cli import admin, analyst, bulk, demo, doctor
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
 from tabellion.cli.news import teller
 from tabellion.platform.http import json_codec, openapi
@@ -20,6 +20,7 @@ from tabellion.server.worker import run_worker
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Tabellion: a marketing-data and campaign server."
 )
+admin.licence.command("analyst")(analyst.give_access)
 app.add_typer(admin.licence, name="licence")
 app.add_typer(admin.entity, name="entity")
 app.add_typer(admin.user, name="user")

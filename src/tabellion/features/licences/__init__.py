@@ -1,5 +1,7 @@
 """Licences, their entities and API users; credentials."""
 
+from tabellion.features.licences.analyst_store import views_schema
+from tabellion.features.licences.analysts import end_analysts_access, give_analysts_access, views_schema_of
 from tabellion.features.licences.authentication import Authentication, Connections, Credential
 from tabellion.features.licences.errors import AdminError, Unauthorized, UsersLimit
 from tabellion.features.licences.model import (
@@ -50,12 +52,16 @@ __all__ = [
     "create_licence",
     "create_user",
     "delete_licence",
+    "end_analysts_access",
     "find_caller",
     "get_licence",
+    "give_analysts_access",
     "list_entities",
     "list_licences",
     "list_users",
     "resolve_entity",
     "revoke_user",
     "rotate_user",
+    "views_schema",
+    "views_schema_of",
 ]

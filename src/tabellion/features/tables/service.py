@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from psycopg import errors
 
 from tabellion.features.licences import resolve_entity
-from tabellion.features.tables import store
+from tabellion.features.tables import store, views
 from tabellion.features.tables.errors import DataConflict, NameUsed, TableInUse, TableUnknown
 from tabellion.features.tables.model import PROFILE_TABLES, Columns, Definition, ProfileTable, Table
 from tabellion.features.tables.plan import Plan, Step
@@ -99,6 +99,7 @@ class Structures(Generic[T, D, P]):
                 await store.create_relation(call.db, table)
                 for step in plan.steps:
                     await self._catalogue.apply(call.db, table, step)
+                await views.make_view(call.db, table)
                 await _record(call, table)
                 return table
 
@@ -122,12 +123,17 @@ class Structures(Generic[T, D, P]):
                 _finish(plan)
                 if plan.definition == table.columns and plan.name == table.name:
                     return table
+                changes: dict[str, Any] = {"definition": plan.definition}
+                new = replace(table, name=plan.name, version=table.version + 1, **changes)
+                seen_anew = new.name != table.name or views.columns_of(new) != views.columns_of(table)
+                if seen_anew:
+                    await views.drop_view(call.db, table)
                 # Taken first: writers that come after it see the new version, and the checks below see all rows.
                 await store.lock_rows(call.db, self._catalogue, table, plan.steps)
                 for step in plan.steps:
                     await self._apply(call, table, step)
-                changes: dict[str, Any] = {"definition": plan.definition}
-                new = replace(table, name=plan.name, version=table.version + 1, **changes)
+                if seen_anew:
+                    await views.make_view(call.db, new)
                 try:
                     await self._catalogue.update(call.db, new, plan.definition)
                 except errors.UniqueViolation:
@@ -145,10 +151,17 @@ class Structures(Generic[T, D, P]):
             async with call.db.transaction():
                 table = await self._locked(call, known)
                 require_match(call.headers.get("if-match"), structure_etag(table))
+                await views.drop_view(call.db, table)
                 await self._catalogue.delete(call.db, table)
                 await _record(call, table)
 
         await _short(work)
+
+    async def make_views(self, db: store.Database, licence_id: int) -> None:
+        """Make the views of all tables of a licence that has just given analysts access."""
+        for table in await self.load(db, licence_id):
+            await views.drop_view(db, table)
+            await views.make_view(db, table)
 
     async def _locked(self, call: Incoming, known: T) -> T:
         await store.set_lock_timeout(call.db, LOCK_TIMEOUT_MS)
@@ -197,7 +210,9 @@ async def _short(work: Callable[[], Awaitable[Any]]) -> Any:
     except errors.TooManyColumns as error:
         raise _too_wide() from error
     except errors.DependentObjectsStillExist as error:
-        message = "a foreign key of a custom table refers to this table or attribute; remove the foreign key first"
+        message = (
+            "a foreign key of a custom table, or a view built on that of analysts, needs this table or attribute; remove it"
+        )
         raise TableInUse(message) from error
     except (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidForeignKey) as error:
         raise Unavailable("a table that this one refers to has just been changed; repeat in a moment") from error
