@@ -4,13 +4,13 @@ import asyncio
 import errno
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-import psycopg
 from psycopg import ClientCursor, sql
 from psycopg.adapt import Transformer
 
@@ -19,6 +19,7 @@ from tabellion.features.bulk.exports import store
 from tabellion.features.bulk.exports.definition import Definition, check
 from tabellion.features.bulk.exports.links import execution_link, export_link
 from tabellion.features.bulk.exports.model import FILE, OVERLAP, SUBJECT, Execution
+from tabellion.features.bulk.exports.reading import Rows, read
 from tabellion.features.bulk.exports.writing import Target, Written, header, write
 from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import Status, codec_of
@@ -27,7 +28,6 @@ from tabellion.features.tables import Table, render_moment, tables_of_licence
 from tabellion.features.tables.filters import FilterFault, compile_filter
 from tabellion.kit.problem import FieldError
 from tabellion.platform import outbox
-from tabellion.platform.database.copying import copy_out
 from tabellion.platform.database.pool import with_settings
 
 STARTED, FINISHED = "STARTED", "FINISHED"
@@ -65,9 +65,9 @@ class Exporter:
     async def work(self, db: store.Database, job: Execution) -> None:
         """Write the file."""
         began = self._clock()
-        query, definition, names = await self._query(db, job)
+        rows, definition, names = await self._rows(db, job)
         try:
-            written = await _Copying(self._conninfo, query, definition, names, self._spool / job.folder).run(db, job, began)
+            written = await _Copying(self._conninfo, rows, definition, names, self._spool / job.folder).run(db, job, began)
         except OSError as error:
             if error.errno in _FULL:
                 raise JobError("export.diskFull", "the disk of the server is full; its operator has to make room") from None
@@ -86,7 +86,7 @@ class Exporter:
                 raise Stopped
             await self._told(db, job)
 
-    async def _query(self, db: store.Database, job: Execution) -> tuple[sql.Composable, Definition, list[str]]:
+    async def _rows(self, db: store.Database, job: Execution) -> tuple[Rows, Definition, list[str]]:
         definition = msgspec.convert(job.definition, Definition)
         zone_name, version = await store.licence(db, job.licence_id)
         load: Any = tables_of_licence if definition.table_type == "PROFILE_TABLE" else custom_tables_of_licence
@@ -108,9 +108,12 @@ class Exporter:
         since = sql.SQL("")
         if job.changed_since is not None:
             since = sql.SQL(" AND t.updated_at >= {}").format(sql.Literal(job.changed_since))
-        where = _Bound(condition.sql, condition.params)
-        query = sql.SQL("SELECT {} FROM {} t WHERE ({}){}").format(selected, relation, where, since)
-        return query, definition, [column.header for column in chosen.columns]
+        where = sql.SQL("({}){}").format(_Bound(condition.sql, condition.params), since)
+        csv = sql.SQL("(FORMAT csv, DELIMITER {}, QUOTE {})").format(
+            sql.Literal(definition.format.separator), sql.Literal(definition.format.enclosing)
+        )
+        rows = Rows(selected, relation, where, csv if is_csv else _JSON_COPY)
+        return rows, definition, [column.header for column in chosen.columns]
 
     async def _told(self, db: store.Database, job: Execution) -> None:
         ended = await store.execution(db, job.id)
@@ -154,9 +157,9 @@ class _Bound(sql.Composable):
 class _Copying:
     """The statement in a thread of its own; meanwhile its progress is written down."""
 
-    def __init__(self, conninfo: str, query: sql.Composable, definition: Definition, names: list[str], folder: Path) -> None:
+    def __init__(self, conninfo: str, rows: Rows, definition: Definition, names: list[str], folder: Path) -> None:
         self._conninfo = conninfo
-        self._query = query
+        self._source = rows
         self._definition = definition
         self._names = names
         self._folder = folder
@@ -180,16 +183,14 @@ class _Copying:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         is_csv = format_.type == "CSV"
         first = header(self._names, format_.separator, format_.enclosing) if is_csv else ""
-        csv = sql.SQL("(FORMAT csv, DELIMITER {}, QUOTE {})").format(
-            sql.Literal(format_.separator), sql.Literal(format_.enclosing)
-        )
-        statement = sql.SQL("COPY ({}) TO STDOUT {}").format(self._query, csv if is_csv else _JSON_COPY)
-        with psycopg.connect(self._conninfo, autocommit=True) as db:
-            plan = db.execute(sql.SQL("EXPLAIN (FORMAT JSON) {}").format(self._query)).fetchone()
-            self._expected = int(plan[0][0]["Plan"]["Plan Rows"]) if plan else 0
-            name = f"export.{'csv' if is_csv else 'jsonl'}"
-            target = Target(self._folder / FILE, name, self._definition.compression, codec_of(format_.encoding), moment)
-            return write(target, first, copy_out(db, statement.as_bytes(db), self._stopped.is_set), self._progress)
+        name = f"export.{'csv' if is_csv else 'jsonl'}"
+        target = Target(self._folder / FILE, name, self._definition.compression, codec_of(format_.encoding), moment)
+        pieces = read(self._conninfo, self._source, self._expect, self._stopped.is_set)
+        with closing(pieces):
+            return write(target, first, pieces, self._progress)
+
+    def _expect(self, rows: int) -> None:
+        self._expected = rows
 
     def _progress(self, rows: int) -> None:
         self._rows = rows
