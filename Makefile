@@ -9,10 +9,10 @@ help:  ## list the targets
 demo: setup  ## start a server with 1,000 invented people and walk through the calls (ONCE=1: stop after the walk)
 	@$(RUN) tabellion demo --data-dir demo-data $(DEMO)
 
-test: setup-browser  ## run the whole test suite (T=path or -k expression for a part)
+test: setup-tests  ## run the whole test suite (T=path or -k expression for a part)
 	@$(RUN) pytest -q -n 2 --dist loadgroup $(T)
 
-test-postgres-16: setup-browser  ## the same suite against PostgreSQL 16
+test-postgres-16: setup-tests  ## the same suite against PostgreSQL 16
 	@TABELLION_TEST_POSTGRES=16 $(RUN) pytest -q -n 2 --dist loadgroup $(T)
 
 check: setup lint types arch test  ## what CI runs: format, lint, types, import contracts, tests
@@ -36,8 +36,8 @@ setup: .venv/.ready  ## install everything into this folder (.venv, .tools)
 .venv/.ready: requirements/dev.txt pyproject.toml tools/bootstrap.sh
 	@sh tools/bootstrap.sh
 
-setup-browser: setup
-	@sh tools/browser.sh
+setup-tests: setup
+	@sh tools/debian.sh
 
 lock:  ## resolve the dependencies anew into requirements/
 	@sh tools/lock.sh
@@ -45,7 +45,7 @@ lock:  ## resolve the dependencies anew into requirements/
 clean:  ## remove what the targets above made, but not the demo's data
 	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test bench bench-large limits hostile dirty-files chaos-import bench-bulk bench-templates chaos-api chaos-webhooks test-postgres-16 check lint format types arch setup setup-browser lock clean
+.PHONY: help demo test bench bench-large limits hostile dirty-files chaos-import bench-bulk bench-templates chaos-api chaos-webhooks test-postgres-16 check lint format types arch setup setup-tests lock clean
 
 bench: setup  ## one-by-one calls as ratios against baselines in the same run (needs wrk; 30 minutes)
 	@sh tools/bootstrap.sh bench

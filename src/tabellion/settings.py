@@ -40,6 +40,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     audit_retention_days: int = 400
     webhooks_allow_http: bool = False
     webhooks_allow_private: bool = False
+    transfers_allow_http: bool = False
+    transfers_allow_private: bool = False
+    transfers_folder: Path | None = None
+    secret_key: str = ""
 
     @property
     def spool_dir(self) -> Path:
@@ -79,9 +83,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """All settings with help, unit, default and value; passwords are masked."""
         plain = Settings()
         return [
-            Setting(PREFIX + name.upper(), text, unit, _shown(getattr(plain, name)), _shown(getattr(self, name)))
+            Setting(PREFIX + name.upper(), text, unit, _shown(getattr(plain, name)), self._value(name))
             for name, (text, unit) in HELP.items()
         ]
+
+    def _value(self, name: str) -> Any:
+        value = getattr(self, name)
+        return "***" if name == "secret_key" and value else _shown(value)
 
 
 _LEVELS = ("debug", "info", "warning", "error")
@@ -101,12 +109,20 @@ HELP: dict[str, tuple[str, str]] = {
         "webhooks may have targets in the server's own network, and the server itself",
         "true or false",
     ),
+    "transfers_allow_http": ("stores of files (S3) may be spoken to over http", "true or false"),
+    "transfers_allow_private": (
+        "servers of files may be in the server's own network, and on the server itself",
+        "true or false",
+    ),
+    "transfers_folder": ("folder of this machine whose folders, one per licence, file transfers may use", "directory"),
+    "secret_key": ("what passwords of other systems are sealed with; empty: a key made in the data directory", "text"),
 }
 # In `//user:password@host`; an unescaped @ belongs to the password, as the driver reads it.
 _PASSWORD_OF_USER = re.compile(r"(://[^/:@?]*:)[^/?]*@")
 _PASSWORD_PARAMETER = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-_SWITCHES = frozenset({"webhooks_allow_http", "webhooks_allow_private"})
+_SWITCHES = frozenset({"webhooks_allow_http", "webhooks_allow_private", "transfers_allow_http", "transfers_allow_private"})
+_FOLDERS = frozenset({"data_dir", "transfers_folder"})
 _NUMBERS = frozenset({"port", "workers", "connections", "max_body_bytes", "audit_retention_days"})
 
 
@@ -126,7 +142,7 @@ def _parse(field: str, text: str) -> Any:
         if text.lower() not in _FLAGS:
             raise SettingsError(f"{PREFIX}{field.upper()}: '{text}' is neither true nor false")
         return _FLAGS[text.lower()]
-    if field == "data_dir":
+    if field in _FOLDERS:
         return Path(text)
     if field == "trusted_proxies":
         return tuple(part.strip() for part in text.split(",") if part.strip())
@@ -134,6 +150,8 @@ def _parse(field: str, text: str) -> Any:
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     return ",".join(value) if isinstance(value, tuple) else str(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - texts

@@ -12,12 +12,19 @@ from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
 from tests.support.twins import Twins
 
+# Servers of files run on this machine.
+TRANSFERS = {
+    "TABELLION_TRANSFERS_ALLOW_PRIVATE": "true",
+    "TABELLION_TRANSFERS_ALLOW_HTTP": "true",
+    "TABELLION_SECRET_KEY": "of the tests",
+}
+
 
 @pytest.fixture(scope="session")
 def api(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """API processes on the worker's database."""
     folder: Path = tmp_path_factory.mktemp("api")
-    with running_api(worker_database_url, folder) as api:
+    with running_api(worker_database_url, folder, settings=TRANSFERS | {"TABELLION_TRANSFERS_FOLDER": str(folder)}) as api:
         yield api
 
 

@@ -269,13 +269,6 @@ def test_a_stored_etl_whose_table_is_gone_says_so(etls: Etls, tenant: Tenant) ->
     assert (refused.status_code, refused.json()["code"]) == (400, "table.unknown")
 
 
-def test_what_this_release_does_not_do_is_refused(tenant: Tenant) -> None:
-    location = STORED | {"source": {"type": "LOCATION", "locationId": "3", "trigger": "FILE"}}
-    assert tenant.json("POST", ETLS, location).json()["errors"][0]["field"] == "source.type"
-    timed = STORED | {"schedule": {"cron": "0 3 * * *", "timeZone": "Europe/Paris"}}
-    assert tenant.json("POST", ETLS, timed).json()["errors"][0]["field"] == "schedule"
-
-
 def test_executions_are_listed_page_by_page(etls: Etls, tenant: Tenant) -> None:
     number = tenant.json("POST", ETLS, STORED).json()["id"]
     one = etls.do({"guests.csv": GUESTS}, one_file())["id"]

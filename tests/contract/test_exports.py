@@ -336,9 +336,9 @@ def test_definitions_are_kept_changed_and_deleted(tenant: Tenant) -> None:
     assert tenant.json("GET", EXPORTS).json() == {"exports": [{"id": number, "name": "changes", "isActive": True}]}
     assert tenant.json("PATCH", f"{EXPORTS}/{number}", {"isActive": False}).json()["isActive"] is False
     assert tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["code"] == "export.inactive"
-    wrong = {"compression": "x", "schedule": {"cron": "x"}, "locationId": "3", "name": ""}
+    wrong = {"compression": "x", "schedule": {"cron": "x"}, "fileName": "a/b", "name": ""}
     refused = tenant.json("PATCH", f"{EXPORTS}/{number}", wrong).json()
-    assert sorted(e["field"] for e in refused["errors"]) == ["compression", "locationId", "name", "schedule"]
+    assert sorted(e["field"] for e in refused["errors"]) == ["compression", "fileName", "name", "schedule"]
     assert tenant.json("DELETE", f"{EXPORTS}/{number}").status_code == 204
     assert tenant.json("GET", f"{EXPORTS}/{number}").json()["code"] == "export.unknown"
 

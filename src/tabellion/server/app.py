@@ -15,7 +15,7 @@ from tabellion.features.usage import Admission, Batcher, Gate
 from tabellion.kit.clock import utc_now
 from tabellion.kit.ids import request_id
 from tabellion.kit.problem import Problem
-from tabellion.platform import egress, files, outbox
+from tabellion.platform import files, outbox
 from tabellion.platform.database.errors import Unavailable, unavailable
 from tabellion.platform.database.pool import Pool, open_pool
 from tabellion.platform.http.call import Call
@@ -29,7 +29,7 @@ from tabellion.platform.http.query import Query
 from tabellion.platform.telemetry import flush, render_metrics, report
 from tabellion.server import operations
 from tabellion.server.calls import CALLS
-from tabellion.server.targets import webhook_policy
+from tabellion.server.targets import allow_targets
 from tabellion.settings import Settings
 
 _FORWARDED = "x-forwarded-for"
@@ -119,7 +119,7 @@ def client_address(scope: Any, headers: dict[str, str], trusted: frozenset[str])
 def create_app(settings: Settings | None = None) -> App:
     """The ASGI application of one API process."""
     settings = settings or Settings.load()
-    egress.allow(webhook_policy(settings))
+    allow_targets(settings)
     files.use_spool(settings.spool_dir)
     for feature in (etls, exports):
         outbox.subjects.register(feature.SUBJECT, feature.find_subject)

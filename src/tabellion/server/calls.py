@@ -8,6 +8,7 @@ from tabellion.features.customdata import endpoints as customdata
 from tabellion.features.licences import endpoints as licences
 from tabellion.features.profiles import endpoints as profiles
 from tabellion.features.tables import endpoints as tables
+from tabellion.features.transfers import endpoints as transfers
 from tabellion.features.usage import endpoints as usage
 from tabellion.features.webhooks import endpoints as webhooks
 
@@ -19,6 +20,7 @@ CALLS = (
     *imports.CALLS,
     *etls.CALLS,
     *exports.CALLS,
+    *transfers.CALLS,
     *actions.CALLS,
     *webhooks.CALLS,
     *usage.CALLS,

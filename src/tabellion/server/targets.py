@@ -1,9 +1,21 @@
-"""Where the operator lets webhooks go."""
+"""Where the operator lets callers send the server to, and what their secrets are sealed with."""
 
+from tabellion.features import transfers
+from tabellion.platform import egress, secrets
 from tabellion.platform.egress import Policy
 from tabellion.settings import Settings
 
 
 def webhook_policy(settings: Settings) -> Policy:
-    """What the settings allow."""
+    """What the settings allow webhooks."""
     return Policy(allow_http=settings.webhooks_allow_http, allow_private=settings.webhooks_allow_private)
+
+
+def allow_targets(settings: Settings) -> None:
+    """Say in this process what the settings allow; once, at its start."""
+    egress.allow(webhook_policy(settings))
+    transfers.allow(
+        Policy(allow_http=settings.transfers_allow_http, allow_private=settings.transfers_allow_private),
+        settings.transfers_folder,
+    )
+    secrets.use_key(settings.secret_key, settings.data_dir)

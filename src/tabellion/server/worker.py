@@ -22,7 +22,7 @@ from tabellion.platform.egress import Client
 from tabellion.platform.jobs import app, rescue_stalled
 from tabellion.platform.telemetry import configure_logs
 from tabellion.server.child import STOP_WITHIN_S
-from tabellion.server.targets import webhook_policy
+from tabellion.server.targets import allow_targets, webhook_policy
 from tabellion.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -91,6 +91,7 @@ def run_worker(settings: Settings) -> None:
 
 async def _work(settings: Settings) -> None:
     files.use_spool(settings.spool_dir)
+    allow_targets(settings)
     jobs = app(settings.database_url)
     register(jobs, settings)
     stop = asyncio.Event()

@@ -2,7 +2,7 @@
 
 from tabellion.platform.egress.addresses import Policy
 from tabellion.platform.egress.client import Client, Reply, Undelivered
-from tabellion.platform.egress.target import Resolver, Target, TargetRefused, parse_target, resolve
+from tabellion.platform.egress.target import Resolver, Target, TargetRefused, parse_host, parse_target, resolve, resolve_host
 
 _policy = Policy()
 
@@ -27,7 +27,9 @@ __all__ = [
     "TargetRefused",
     "Undelivered",
     "allow",
+    "parse_host",
     "parse_target",
     "policy",
     "resolve",
+    "resolve_host",
 ]

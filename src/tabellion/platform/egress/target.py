@@ -81,7 +81,23 @@ async def resolve(target: Target, policy: Policy, resolver: Resolver | None = No
     literal = _literal(target.host)
     if literal is not None:
         return [literal]  # looked at by `parse_target`
-    texts = await (resolver or _getaddrinfo)(target.host, target.port)
+    return await _looked_up(target.host, target.port, policy, resolver or _getaddrinfo)
+
+
+async def resolve_host(host: str, port: int, policy: Policy) -> list[Address]:
+    """The same for a host that stands in no URL. Raises as `resolve` does."""
+    name = parse_host(host, policy)
+    literal = _literal(name)
+    return [literal] if literal is not None else await _looked_up(name, port, policy, _getaddrinfo)
+
+
+def parse_host(text: str, policy: Policy) -> str:
+    """A host's name, or its address without brackets, as it may be connected to. Raises `TargetRefused`."""
+    return _host(f"[{text}]" if ":" in text else text, policy)
+
+
+async def _looked_up(host: str, port: int, policy: Policy, resolver: Resolver) -> list[Address]:
+    texts = await resolver(host, port)
     addresses: list[Address] = []
     for text in texts:
         try:
@@ -92,7 +108,7 @@ async def resolve(target: Target, policy: Policy, resolver: Resolver | None = No
             raise TargetRefused("leads to an address that is not public")
         addresses.append(address)
     if not addresses:
-        raise OSError(f"{target.host} has no address")
+        raise OSError(f"{host} has no address")
     return addresses
 
 

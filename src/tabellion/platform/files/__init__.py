@@ -2,9 +2,10 @@
 
 from tabellion.platform.files.archive import ArchiveError, Entry, Kind, contents, gunzip, inflate, kind_of
 from tabellion.platform.files.spool import spool, use_spool
-from tabellion.platform.files.uploads import FileTooLarge, FormExpected, Upload, UploadedFile, receive
+from tabellion.platform.files.uploads import MAX_FILES, FileTooLarge, FormExpected, Upload, UploadedFile, receive
 
 __all__ = [
+    "MAX_FILES",
     "ArchiveError",
     "Entry",
     "FileTooLarge",

@@ -14,7 +14,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 
 from tabellion.kit.problem import Malformed, Problem
 
-_MAX_FIELDS, _MAX_FIELD_BYTES, _MAX_FILES = 100, 256 * 1024, 20
+_MAX_FIELDS, _MAX_FIELD_BYTES, MAX_FILES = 100, 256 * 1024, 20
 # Boundaries, headers and fields around the files.
 _AROUND_BYTES = 1024 * 1024
 _WRITE_BYTES = 1024 * 1024
@@ -90,7 +90,7 @@ async def receive(
     part = _Part(upload, folder, max_bytes, version)
     size = 0
     try:
-        with PushMultipartParser(boundary, max_segment_count=_MAX_FIELDS + _MAX_FILES) as parser:
+        with PushMultipartParser(boundary, max_segment_count=_MAX_FIELDS + MAX_FILES) as parser:
             async for chunk in body:
                 size += len(chunk)
                 part.check_form(size)
@@ -137,8 +137,8 @@ class _Part:
         if segment.filename is None and len(self._upload.fields) >= _MAX_FIELDS:
             raise Malformed(f"the form has more than {_MAX_FIELDS} fields")
         if segment.filename is not None:
-            if len(self._upload.files) >= _MAX_FILES:
-                raise Malformed(f"the form has more than {_MAX_FILES} files")
+            if len(self._upload.files) >= MAX_FILES:
+                raise Malformed(f"the form has more than {MAX_FILES} files")
             self._path = self._folder / f"upload-{secrets.token_hex(16)}"
             self._file = self._path.open("xb")
             self._digest = hashlib.sha256()

@@ -26,17 +26,23 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Form(msgspec.Struct, frozen=True):
-    """A body of multipart/form-data: the field of the file, and that of a document with it, if any."""
+    """A body of multipart/form-data: the field of the file, and that of a document with it, if any.
+
+    `optional`: the call may come without a body.
+    """
 
     file: str
     document: str = ""
     document_type: type[msgspec.Struct] | None = None
+    optional: bool = False
 
 
 class Answer(msgspec.Struct):
     """What a handler returns. `body` is a Struct (rendered in the caller's format) or None for 204.
 
     `file` is sent as it is, in pieces, by a call that is a download; it stays in its place.
+
+    `later` makes the body after the call has given its database connection back: for calls that wait for other servers.
 
     `location` is relative to the call's family (`/v4/entity/...`); the pipeline puts the family in front.
     `etag` is the bare tag, without quotes.
@@ -48,6 +54,7 @@ class Answer(msgspec.Struct):
     etag: str | None = None
     headers: Mapping[str, str] = {}
     file: Path | None = None
+    later: Callable[[], Awaitable[msgspec.Struct]] | None = None
 
 
 class Incoming(msgspec.Struct):

@@ -116,7 +116,7 @@ def _operation(call: Call) -> dict[str, Any]:
             "content": _content(call, call.body, call.body_root, call.body_example),
         }
     if call.form is not None:
-        operation["requestBody"] = {"required": True, "content": _form(call, call.form)}
+        operation["requestBody"] = {"required": not call.form.optional, "content": _form(call, call.form)}
     statuses = [
         *_ON_EVERY_CALL,
         *(_ON_BODIES if call.body or call.form else ()),

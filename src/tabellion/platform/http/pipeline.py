@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from tabellion.kit.problem import Problem
 from tabellion.platform import files
 from tabellion.platform.http import idempotency, json_codec, negotiation, render, shapes, xml_codec
-from tabellion.platform.http.call import Call, Incoming
+from tabellion.platform.http.call import Answer, Call, Incoming
 from tabellion.platform.http.etag import tags
 from tabellion.platform.http.exchange import Admission, Exchange, Rendered
 from tabellion.platform.http.negotiation import Format
@@ -102,6 +102,8 @@ class Pipeline:
         if call.form is None:
             # Asking the server for a body that was not announced costs as much as a call.
             raw = await _read(body, self._max_body_bytes) if exchange.has_body else b""
+        elif call.form.optional and not exchange.has_body:
+            raw = b""
         else:
             limit, content_type = admission.caller.max_file_bytes, exchange.headers.get("content-type")
             upload = await files.receive(body, content_type, files.spool(), max_bytes=limit, version=call.version)
@@ -131,7 +133,9 @@ class Pipeline:
         key = exchange.headers.get("idempotency-key") if call.writes else None
 
         async def run() -> Rendered:
-            result = await call.handler(incoming)
+            return rendered(await _whole(await call.handler(incoming)))
+
+        def rendered(result: Answer) -> Rendered:
             if result.etag is not None and not call.writes and _not_modified(exchange, result.etag):
                 return Rendered(304, {"ETag": f'"{result.etag}"'}, b"")
             return render.answer(call, result, fmt, exchange)
@@ -144,10 +148,17 @@ class Pipeline:
             key = idempotency.read_key(key)
         async with self._connections.connection(incoming.caller.licence_id) as db:
             incoming.db = db
-            if key is None:
-                return await run()
-            route = f"{call.method} {exchange.path}"
-            return await idempotency.once(incoming, key, route, exchange.query, run, refuse)
+            if key is not None:
+                route = f"{call.method} {exchange.path}"
+                return await idempotency.once(incoming, key, route, exchange.query, run, refuse)
+            result = await call.handler(incoming)
+        return rendered(await _whole(result))
+
+
+async def _whole(result: Answer) -> Answer:
+    if result.later is not None:
+        result.body = await result.later()
+    return result
 
 
 def _agree_on_format(call: Call, exchange: Exchange) -> Format:

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tabellion.features.bulk.etls.names import NamePattern
 from tabellion.features.bulk.fenced import JobError
 from tabellion.features.bulk.imports import (
     EmptyCells,
@@ -18,6 +17,7 @@ from tabellion.features.bulk.imports import (
     codec_of,
     format_faults,
 )
+from tabellion.features.bulk.names import NamePattern
 from tabellion.features.tables import Attribute, Table
 from tabellion.kit.datepattern import DatePattern
 from tabellion.kit.problem import FieldError, Problem

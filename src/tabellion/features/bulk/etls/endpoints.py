@@ -5,8 +5,8 @@ from typing import Any
 from tabellion.features.bulk.documents import Id, read_page
 from tabellion.features.bulk.etls import service, wire
 from tabellion.features.bulk.etls.definition import Definition
-from tabellion.features.bulk.etls.names import NamePattern
 from tabellion.features.bulk.imports import reports
+from tabellion.features.bulk.names import NamePattern
 from tabellion.features.licences import resolve_entity
 from tabellion.features.tables import ENTITY
 from tabellion.kit.problem import invalid
@@ -113,7 +113,7 @@ def _entity(call: Incoming) -> str:
 
 
 def _files(call: Incoming) -> list[UploadedFile]:
-    return [file for file in call.upload.files if file.field == _FILE]
+    return [] if call.upload is None else [file for file in call.upload.files if file.field == _FILE]
 
 
 def _definition(call: Incoming) -> Definition:
@@ -160,7 +160,16 @@ _DOCUMENT: dict[str, Any] = {
     "generateResultFile": False,
 }
 _ETL_IN: dict[str, Any] = {"name": "guests-daily", "isActive": True, "source": {"type": "API"}, **_DOCUMENT}
-_ETL_OUT: dict[str, Any] = {"id": "12", **_ETL_IN, "resultFileNamePattern": None, "report": None, "schedule": None}
+_ETL_OUT: dict[str, Any] = {
+    "id": "12",
+    **_ETL_IN,
+    "resultFileNamePattern": None,
+    "report": None,
+    "schedule": None,
+    "nextRunAt": None,
+    "lookedAt": None,
+    "lookError": None,
+}
 _EXECUTION_OUT: dict[str, Any] = {
     "id": "99",
     "etlId": "12",
@@ -374,13 +383,13 @@ CALLS = (
         path=_ETL + "/trigger-execution",
         category=_CATEGORY,
         module=_MODULE,
-        summary="Run an ETL with files",
-        description=_FILES_TEXT,
+        summary="Run an ETL now",
+        description=_FILES_TEXT + " An ETL that fetches its files from a location is called without a body.",
         handler=trigger,
         parameters=(ENTITY, _I),
         statuses={201: "The execution is queued."},
         conflicts=("etl.inactive",),
-        form=Form(_FILE),
+        form=Form(_FILE, optional=True),
         answer=Id,
         answer_example={"id": "100"},
     ),

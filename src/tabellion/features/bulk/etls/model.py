@@ -13,12 +13,20 @@ STARTED, FINISHED = "STARTED", "FINISHED"
 
 
 class Etl(msgspec.Struct, frozen=True):
-    """A stored ETL; `definition` is its document without id, name and isActive."""
+    """A stored ETL; `definition` is its document without id, name and isActive.
+
+    `location_id`: where its files come from (None: they are sent); `next_run_at`: when it is looked there.
+    `look_error`: why the last look came to nothing.
+    """
 
     id: int
     name: str
     is_active: bool
     definition: dict[str, Any]
+    location_id: int | None = None
+    next_run_at: datetime | None = None
+    looked_at: datetime | None = None
+    look_error: str | None = None
 
 
 class Uploaded(msgspec.Struct, frozen=True):
@@ -56,10 +64,24 @@ class NewExecution(NamedTuple):
     definition: dict[str, Any]
     uploads: tuple[Uploaded, ...]
     folder: str
+    location_id: int | None = None
+
+
+class Due(NamedTuple):
+    """A stored ETL that is to be looked after."""
+
+    id: int
+    licence_id: int
+    entity_id: int
+    definition: dict[str, Any]
+    location_id: int
 
 
 class Execution(msgspec.Struct, frozen=True):
-    """One run over one or more files; `etl_id` None: a one-shot. `folder` is its place in the spool."""
+    """One run over one or more files; `etl_id` None: a one-shot. `folder` is its place in the spool.
+
+    `location_id`: where it fetches its files; None: they were sent.
+    """
 
     id: int
     licence_id: int
@@ -75,6 +97,7 @@ class Execution(msgspec.Struct, frozen=True):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    location_id: int | None = None
     parts: tuple[Part, ...] = ()
 
     @property

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from tabellion.features.bulk.etls.definition import Definition
 from tabellion.features.bulk.etls.model import Uploaded
-from tabellion.features.bulk.etls.names import NamePattern, base_name
 from tabellion.features.bulk.fenced import JobError
 from tabellion.features.bulk.imports import INPUT, csv_entries
+from tabellion.features.bulk.names import NamePattern, base_name
 from tabellion.platform.files import ArchiveError, Entry, Kind, inflate, kind_of
 
 _GZIP = ".gz"

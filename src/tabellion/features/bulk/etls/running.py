@@ -13,18 +13,24 @@ import msgspec
 from tabellion.features.bulk import fenced
 from tabellion.features.bulk.etls import store
 from tabellion.features.bulk.etls.definition import Definition, Target, check
+from tabellion.features.bulk.etls.fetching import fetch
 from tabellion.features.bulk.etls.links import etl_link, execution_link
+from tabellion.features.bulk.etls.looking import PUT_AWAY
 from tabellion.features.bulk.etls.model import FINISHED, STARTED, SUBJECT, Execution, Part
 from tabellion.features.bulk.etls.opening import Opened, open_files
 from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import SETTINGS, Run, Status, jobs_store, reports
 from tabellion.features.customdata import custom_tables_of_licence
 from tabellion.features.tables import Table, TableUnknown, tables_of_licence
+from tabellion.features.transfers import keep_host_key, open_location
 from tabellion.kit.problem import FieldError
-from tabellion.platform import outbox
+from tabellion.platform import jobs, outbox
 from tabellion.platform.database.pool import with_settings
+from tabellion.platform.transfer import TransferError
 
 _COPY_BYTES = 1 << 20
+# A server that does not answer is tried so often, every 30 seconds.
+_FETCHES = 4
 
 
 class Executor:
@@ -79,6 +85,8 @@ class Executor:
 
     async def _open(self, db: store.Database, job: Execution) -> None:
         definition = msgspec.convert(job.definition, Definition)
+        if job.location_id is not None and not job.uploads:
+            job = await self._fetched(db, job, job.location_id, definition)
         targets, faults = await check(definition, await self._finder(db, job))
         if faults:
             raise JobError(faults[0].code, f"{faults[0].field}: {faults[0].message}")
@@ -88,6 +96,26 @@ class Executor:
                 raise Stopped
             for file in opened:
                 await self._enter(db, job, targets[file.file_number], file)
+
+    async def _fetched(self, db: store.Database, job: Execution, location_id: int, definition: Definition) -> Execution:
+        """The execution with files of its location: what was taken is on record before it is opened."""
+        etl_id = job.etl_id or 0
+        taken = await store.taken_files(db, etl_id, but_failed=True)
+        limit = await store.max_file_bytes(db, job.licence_id)
+        try:
+            location, opening = await open_location(db, job.licence_id, job.entity_id, location_id)
+            async with opening as opened:
+                uploads, chosen = await fetch(opened.folder, definition, taken, self._spool / job.folder, limit)
+            await keep_host_key(db, location, opened.host_key)
+        except TransferError as error:
+            if job.attempt < _FETCHES:
+                raise
+            raise JobError("transfer.failed", f"{error.step}: {error.message}") from None
+        async with db.transaction():
+            if not await store.keep_uploads(db, job, uploads):
+                raise Stopped
+            await store.take_files(db, etl_id, job.id, chosen)
+        return msgspec.structs.replace(job, uploads=tuple(uploads))
 
     async def _enter(self, db: store.Database, job: Execution, target: Target, file: Opened) -> None:
         part = jobs_store.PartOf(job.id, file.name, file.file_number)
@@ -125,6 +153,8 @@ class Executor:
             ended = await store.execution(db, job.id)
             if ended is not None:
                 await self._tell(db, ended, FINISHED)
+            if job.location_id is not None and status != Status.FAILED:
+                await jobs.defer(db, PUT_AWAY, execution_id=job.id)
 
     async def _tell(self, db: store.Database, job: Execution, event_type: str) -> None:
         """News for whoever listens to the ETL (contract, section 23.3)."""

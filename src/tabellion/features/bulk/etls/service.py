@@ -13,20 +13,21 @@ from tabellion.features.bulk.documents import ExecutionUnknown
 from tabellion.features.bulk.etls import store
 from tabellion.features.bulk.etls.definition import Definition, check
 from tabellion.features.bulk.etls.errors import EtlInactive, EtlNameUsed, EtlUnknown
-from tabellion.features.bulk.etls.model import Etl, Execution, NewExecution, Uploaded
-from tabellion.features.bulk.etls.names import base_name
+from tabellion.features.bulk.etls.looking import TASK, enter, next_run
+from tabellion.features.bulk.etls.model import Due, Etl, Execution, NewExecution, Uploaded
 from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder, reports, spool_file
+from tabellion.features.bulk.names import base_name
 from tabellion.features.customdata import find_custom_table
 from tabellion.features.licences import resolve_entity
 from tabellion.features.tables import Table, find_table
+from tabellion.features.transfers import find_location
 from tabellion.features.usage import count_bulk_call
-from tabellion.kit.problem import Invalid, Problem, invalid
+from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
 from tabellion.platform import audit, files, jobs
 from tabellion.platform.files import UploadedFile
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.caller import EntityRef
 
-TASK = "etls.run"
 KEPT = timedelta(days=30)
 _MAX_DIGITS = 9
 
@@ -100,7 +101,24 @@ async def trigger(call: Incoming, sent: Sequence[UploadedFile]) -> int:
     etl = await get(call)
     if not etl.is_active:
         raise EtlInactive(f"the ETL '{etl.name}' is switched off")
+    if etl.location_id is not None:
+        if sent:
+            message = "the ETL fetches its files from a location; send none"
+            raise invalid("file", "structure.invalid", message)
+        return await _fetch(call, etl, etl.location_id)
     return await _accept(call, etl.id, msgspec.convert(etl.definition, Definition), sent)
+
+
+async def _fetch(call: Incoming, etl: Etl, location_id: int) -> int:
+    """Make an execution that fetches its files, and count it against the quota."""
+    entity = _entity(call)
+    due = Due(etl.id, call.caller.licence_id, entity.id, etl.definition, location_id)
+    async with call.db.transaction():
+        tables = {file["load"]["tableId"] for file in etl.definition["files"]}
+        await count_bulk_call(call.db, call.caller, tables, call.now)
+        number = await enter(call.db, due, call.now, call.caller.user_id)
+        await audit.record(call.db, call, f"etl-execution/{number}")
+    return number
 
 
 async def _accept(call: Incoming, etl_id: int | None, definition: Definition, sent: Sequence[UploadedFile]) -> int:
@@ -181,12 +199,23 @@ async def purge(db: store.Database, now: datetime) -> set[str]:
 
 
 async def _checked(call: Incoming, etl: Etl) -> Etl:
-    """The ETL with its tables named by id. Raises `Invalid`."""
+    """The ETL with its tables named by id, its location, and when it is looked after. Raises `Invalid`."""
     definition = msgspec.convert(etl.definition, Definition)
     _, faults = await check(definition, _finder(call))
+    reference, location = etl.definition["source"].get("locationId"), None
+    if reference is not None:
+        location = await find_location(call, reference)
+        if location is None:
+            message = f"the entity '{call.path['e']}' has no location '{reference[:30]}'"
+            faults.append(FieldError("source.locationId", "location.unknown", message))
     if faults:
         raise Invalid(faults)
-    return msgspec.structs.replace(etl, definition=etl.definition | msgspec.to_builtins(definition))
+    return msgspec.structs.replace(
+        etl,
+        definition=etl.definition | msgspec.to_builtins(definition),
+        location_id=None if location is None else location.id,
+        next_run_at=next_run(etl.definition, call.now),
+    )
 
 
 def _finder(call: Incoming) -> Callable[[str, str], Any]:

@@ -8,15 +8,18 @@ import msgspec
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from tabellion.features.bulk.etls.model import Etl, Execution, NewExecution, Part, Uploaded
+from tabellion.features.bulk.etls.model import Due, Etl, Execution, NewExecution, Part, Uploaded
 from tabellion.features.bulk.imports import ENDED, Counters, Status
 from tabellion.kit.problem import FieldError
 
 Database = AsyncConnection[tuple[Any, ...]]
-_ETL = "SELECT id, name, is_active, definition FROM tabellion.etl WHERE licence_id = %s AND entity_id = %s "
+_ETL = (
+    "SELECT id, name, is_active, definition, location_id, next_run_at, looked_at, look_error FROM tabellion.etl "
+    "WHERE licence_id = %s AND entity_id = %s "
+)
 _EXECUTION = (
     "SELECT id, licence_id, entity_id, etl_id, user_id, definition, uploads, folder, status, attempt, errors, "
-    "created_at, started_at, ended_at FROM tabellion.etl_execution "
+    "created_at, started_at, ended_at, location_id FROM tabellion.etl_execution "
 )
 _PARTS = (
     "SELECT execution_id, id, file_name, file_number, status, folder, "
@@ -50,9 +53,10 @@ async def find_named(db: Database, licence_id: int, entity_id: int, name: str) -
 async def insert(db: Database, licence_id: int, entity_id: int, etl: Etl, now: datetime) -> int | None:
     """Enter an ETL; None when the name is used."""
     cursor = await db.execute(
-        "INSERT INTO tabellion.etl (licence_id, entity_id, name, is_active, definition, created_at) "
-        "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
-        (licence_id, entity_id, etl.name, etl.is_active, Jsonb(etl.definition), now),
+        "INSERT INTO tabellion.etl "
+        "(licence_id, entity_id, name, is_active, definition, location_id, next_run_at, created_at) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
+        (licence_id, entity_id, *_values(etl), now),
     )
     row = await cursor.fetchone()
     return None if row is None else row[0]
@@ -61,8 +65,9 @@ async def insert(db: Database, licence_id: int, entity_id: int, etl: Etl, now: d
 async def update(db: Database, etl: Etl) -> None:
     """Write an ETL back. Raises UniqueViolation when the name is used."""
     await db.execute(
-        "UPDATE tabellion.etl SET name = %s, is_active = %s, definition = %s WHERE id = %s",
-        (etl.name, etl.is_active, Jsonb(etl.definition), etl.id),
+        "UPDATE tabellion.etl SET name = %s, is_active = %s, definition = %s, location_id = %s, next_run_at = %s, "
+        "look_error = NULL WHERE id = %s",
+        (*_values(etl), etl.id),
     )
 
 
@@ -76,9 +81,9 @@ async def enter(db: Database, new: NewExecution, now: datetime) -> int:
     """Enter an execution; its number."""
     cursor = await db.execute(
         "INSERT INTO tabellion.etl_execution "
-        "(licence_id, entity_id, user_id, etl_id, definition, uploads, folder, created_at) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
-        (*new[:4], Jsonb(new.definition), Jsonb(msgspec.to_builtins(new.uploads)), new.folder, now),
+        "(licence_id, entity_id, user_id, etl_id, definition, uploads, folder, location_id, created_at) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+        (*new[:4], Jsonb(new.definition), Jsonb(msgspec.to_builtins(new.uploads)), new.folder, new.location_id, now),
     )
     row = await cursor.fetchone()
     assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
@@ -113,6 +118,15 @@ async def begin(db: Database, number: int, now: datetime) -> Execution | None:
     return await execution(db, number) if cursor.rowcount else None
 
 
+async def keep_uploads(db: Database, taken: Execution, uploads: Sequence[Uploaded]) -> bool:
+    """Say which files were fetched; False when it was cancelled, or taken by another worker."""
+    cursor = await db.execute(
+        "UPDATE tabellion.etl_execution SET uploads = %s WHERE id = %s AND attempt = %s AND status = 'VALIDATING'",
+        (Jsonb(msgspec.to_builtins(tuple(uploads))), taken.id, taken.attempt),
+    )
+    return cursor.rowcount == 1
+
+
 async def running(db: Database, taken: Execution) -> bool:
     """Its files were found good; False when it was cancelled, or taken by another worker."""
     cursor = await db.execute(
@@ -135,6 +149,92 @@ async def end(db: Database, number: int, status: Status, now: datetime, why: Seq
         (now, number, list(ENDED)),
     )
     return cursor.rowcount == 1
+
+
+async def due(db: Database, now: datetime) -> Due | None:
+    """An ETL that is to be looked after, kept for the transaction; those that others have are passed over."""
+    cursor = await db.execute(
+        "SELECT id, licence_id, entity_id, definition, location_id FROM tabellion.etl "
+        "WHERE is_active AND next_run_at <= %s AND location_id IS NOT NULL "
+        "ORDER BY next_run_at LIMIT 1 FOR UPDATE SKIP LOCKED",
+        (now,),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else Due(*row)
+
+
+async def waiting(db: Database, etl_id: int) -> Due | None:
+    """An ETL that is switched on and gets its files from a location; None: it is not, or not any more."""
+    cursor = await db.execute(
+        "SELECT id, licence_id, entity_id, definition, location_id FROM tabellion.etl "
+        "WHERE id = %s AND is_active AND location_id IS NOT NULL",
+        (etl_id,),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else Due(*row)
+
+
+async def set_next_run(db: Database, etl_id: int, moment: datetime | None) -> None:
+    """When it is looked after again."""
+    await db.execute("UPDATE tabellion.etl SET next_run_at = %s WHERE id = %s", (moment, etl_id))
+
+
+async def looked(db: Database, etl_id: int, now: datetime, error: str | None) -> None:
+    """What came of a look into its location."""
+    await db.execute("UPDATE tabellion.etl SET looked_at = %s, look_error = %s WHERE id = %s", (now, error, etl_id))
+
+
+async def is_busy(db: Database, etl_id: int) -> bool:
+    """Whether an execution of the ETL has not ended."""
+    query = "SELECT 1 FROM tabellion.etl_execution WHERE etl_id = %s AND status <> ALL (%s) LIMIT 1"
+    return await (await db.execute(query, (etl_id, list(ENDED)))).fetchone() is not None
+
+
+async def taken_files(db: Database, etl_id: int, *, but_failed: bool) -> dict[str, tuple[int, str]]:
+    """The files that executions have taken: size and stamp by name; `but_failed`: those of failed ones left out."""
+    cursor = await db.execute(
+        "SELECT f.name, f.size, f.stamp FROM tabellion.etl_source_file f "
+        "LEFT JOIN tabellion.etl_execution x ON x.id = f.execution_id "
+        "WHERE f.etl_id = %s AND NOT (%s AND coalesce(x.status IN ('FAILED', 'CANCELLED'), false))",
+        (etl_id, but_failed),
+    )
+    return {row[0]: (row[1], row[2]) for row in await cursor.fetchall()}
+
+
+async def files_of(db: Database, execution_id: int) -> dict[str, tuple[int, str]]:
+    """The files that an execution has taken: size and stamp by name."""
+    query = "SELECT name, size, stamp FROM tabellion.etl_source_file WHERE execution_id = %s"
+    return {row[0]: (row[1], row[2]) for row in await (await db.execute(query, (execution_id,))).fetchall()}
+
+
+async def take_files(db: Database, etl_id: int, execution_id: int, files: Sequence[tuple[str, int, str]]) -> None:
+    """Enter files (name, size, stamp) as taken by an execution."""
+    async with db.cursor() as cursor:
+        await cursor.executemany(
+            "INSERT INTO tabellion.etl_source_file (etl_id, name, size, stamp, execution_id) VALUES (%s, %s, %s, %s, %s) "
+            "ON CONFLICT (etl_id, name) DO UPDATE "
+            "SET size = EXCLUDED.size, stamp = EXCLUDED.stamp, execution_id = EXCLUDED.execution_id",
+            [(etl_id, *file, execution_id) for file in files],
+        )
+
+
+async def forget_file(db: Database, execution_id: int, name: str) -> None:
+    """A file of an execution is no longer in its location."""
+    query = "DELETE FROM tabellion.etl_source_file WHERE execution_id = %s AND name = %s"
+    await db.execute(query, (execution_id, name))
+
+
+async def forget_gone(db: Database, etl_id: int, names: Sequence[str]) -> None:
+    """Forget the files of an ETL that are not among those in its location any more."""
+    query = "DELETE FROM tabellion.etl_source_file WHERE etl_id = %s AND name <> ALL (%s)"
+    await db.execute(query, (etl_id, list(names)))
+
+
+async def max_file_bytes(db: Database, licence_id: int) -> int:
+    """The limit of the licence for the file of a bulk call."""
+    query = "SELECT max_bulk_file_bytes FROM tabellion.licence WHERE id = %s"
+    row = await (await db.execute(query, (licence_id,))).fetchone()
+    return 0 if row is None else row[0]
 
 
 async def catalogue_version(db: Database, licence_id: int) -> int:
@@ -171,3 +271,7 @@ def _execution(row: tuple[Any, ...], parts: tuple[Part, ...]) -> Execution:
     uploads, faults = msgspec.convert(row[6], tuple[Uploaded, ...]), msgspec.convert(row[10], _faults)
     values: list[Any] = [*row[:6], uploads, *row[7:10], faults, *row[11:], parts]
     return Execution(*values)
+
+
+def _values(etl: Etl) -> tuple[Any, ...]:
+    return (etl.name, etl.is_active, Jsonb(etl.definition), etl.location_id, etl.next_run_at)

@@ -2,18 +2,49 @@
 
 from pathlib import Path
 
-from procrastinate import App
+import psycopg
+from procrastinate import App, BaseRetryStrategy
+from procrastinate.jobs import Job
+from procrastinate.retry import RetryDecision
 
-from tabellion.features.bulk.etls import service
+from tabellion.features.bulk.etls import looking, service
 from tabellion.features.bulk.etls.running import Executor
 from tabellion.features.bulk.fenced import Again
 from tabellion.kit.clock import utc_now
 
+_GIVE_UP_AFTER = 20
+
+
+class Slowly(BaseRetryStrategy):
+    """For a server that is away: twice as long after each try, at most an hour, some 14 hours in all."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        """When to try again; None: not any more."""
+        if job.attempts >= _GIVE_UP_AFTER:
+            return None
+        return RetryDecision(retry_in={"seconds": min(30 * 2**job.attempts, 3600)})
+
 
 def register(jobs: App, url: str, spool: Path) -> None:
-    """Register the run of an execution."""
+    """Register the run of an execution, and the looks into locations."""
     run = Executor(url, spool, utc_now)
 
     @jobs.task(name=service.TASK, retry=Again(), pass_context=False)
     async def run_execution(execution_id: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
         await run(execution_id)
+
+    @jobs.task(name=looking.LOOK, pass_context=False)
+    async def look(etl_id: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+            await looking.look(db, etl_id, utc_now)
+
+    @jobs.task(name=looking.PUT_AWAY, retry=Slowly(), pass_context=False)
+    async def put_away(execution_id: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+            await looking.put_files_away(db, execution_id)
+
+    @jobs.periodic(cron="* * * * *")
+    @jobs.task(name="etls.due", queueing_lock="etls.due", pass_context=False)
+    async def start_due(timestamp: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+            await looking.start_due(db, utc_now())

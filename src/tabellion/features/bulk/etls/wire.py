@@ -12,13 +12,17 @@ from tabellion.features.bulk.etls.model import Etl, Execution
 from tabellion.features.bulk.imports import Status
 from tabellion.features.tables import render_moment
 from tabellion.kit.problem import FieldError, Invalid
+from tabellion.kit.schedule import Schedule
 from tabellion.platform.http import json_codec, shapes
 
 _MAX_NAME = 100
 
 
 class Source(msgspec.Struct, rename="camel"):
-    """Where the files come from: `API`, with the trigger call."""
+    """Where the files come from: `API`, with the trigger call; `LOCATION`: a folder that is looked into.
+
+    `trigger`: as soon as all required files are there (FILE), or by `schedule` (SCHEDULE).
+    """
 
     type: Literal["API", "LOCATION"] = "API"
     location_id: Annotated[str | None, Meta(extra={"coerce": "text"})] = None
@@ -55,9 +59,12 @@ class EtlPatch(msgspec.Struct, rename="camel"):
 
 
 class EtlOut(EtlIn, rename="camel", kw_only=True):
-    """An ETL."""
+    """An ETL; of a location also when it is looked there next, when it was, and why the last look came to nothing."""
 
     id: str
+    next_run_at: str | None
+    looked_at: str | None
+    look_error: str | None
 
 
 class EtlBrief(msgspec.Struct, rename="camel"):
@@ -131,7 +138,15 @@ def read_changed(before: Etl, body: EtlPatch) -> Etl:
 
 def etl_out(etl: Etl) -> EtlOut:
     """One ETL as it is answered."""
-    return msgspec.convert(etl.definition | {"id": str(etl.id), "name": etl.name, "isActive": etl.is_active}, EtlOut)
+    own = {
+        "id": str(etl.id),
+        "name": etl.name,
+        "isActive": etl.is_active,
+        "nextRunAt": None if etl.next_run_at is None else render_moment(etl.next_run_at),
+        "lookedAt": None if etl.looked_at is None else render_moment(etl.looked_at),
+        "lookError": etl.look_error,
+    }
+    return msgspec.convert(etl.definition | own, EtlOut)
 
 
 def etl_brief(etl: Etl) -> EtlBrief:
@@ -184,12 +199,37 @@ def _etl(number: int, document: dict[str, Any]) -> Etl:
     if not 1 <= len(name) <= _MAX_NAME or not name.isprintable() or name != name.strip():
         rule = f"'name' expects 1 to {_MAX_NAME} printable characters without blanks at its ends"
         faults.append(FieldError("name", "structure.invalid", rule))
-    if definition["source"]["type"] == "LOCATION":
-        message = "files from a location are not read by this release; send them with trigger-execution (source API)"
-        faults.append(FieldError("source.type", "structure.invalid", message))
-    elif definition.get("schedule") is not None:
-        message = "a schedule is for files from a location; an ETL of source API runs when files are sent"
-        faults.append(FieldError("schedule", "structure.invalid", message))
+    faults += _source_faults(definition)
     if faults:
         raise Invalid(faults)
     return Etl(number, name, document["isActive"], definition)
+
+
+def _source_faults(definition: dict[str, Any]) -> list[FieldError]:
+    source, schedule = definition["source"], definition.get("schedule")
+    faults: list[FieldError] = []
+
+    def refuse(member: str, message: str, code: str = "structure.invalid") -> None:
+        faults.append(FieldError(member, code, message))
+
+    if schedule is not None:
+        try:
+            Schedule.parse(schedule["cron"], schedule["timeZone"])
+        except ValueError as error:
+            refuse("schedule", str(error))
+    if source["type"] == "API":
+        if schedule is not None:
+            refuse("schedule", "a schedule is for files from a location; an ETL of source API runs when files are sent")
+        if source.get("locationId") is not None or source.get("trigger") is not None:
+            refuse("source", "'locationId' and 'trigger' are for source LOCATION")
+        return faults
+    if source.get("locationId") is None:
+        refuse("source.locationId", "'locationId' is needed: the id of a location", "member.mandatory")
+    source["trigger"] = source.get("trigger") or ("FILE" if schedule is None else "SCHEDULE")
+    if (source["trigger"] == "SCHEDULE") != (schedule is not None):
+        refuse("schedule", "'schedule' goes with trigger SCHEDULE, and only with it")
+    for number, file in enumerate(definition["files"]):
+        if file.get("namePattern") is None:
+            message = "'namePattern' is needed: which files of the location are meant"
+            refuse(f"files[{number}].namePattern", message, "member.mandatory")
+    return faults

@@ -18,12 +18,13 @@ OVERLAP = timedelta(minutes=5)
 
 
 class Export(msgspec.Struct, frozen=True):
-    """A stored export; `definition` is its document without id, name and isActive."""
+    """A stored export; `definition` is its document without id, name and isActive. `location_id`: where files go, too."""
 
     id: int
     name: str
     is_active: bool
     definition: dict[str, Any]
+    location_id: int | None = None
     next_run_at: datetime | None = None
     changed_since: datetime | None = None
 
@@ -68,3 +69,10 @@ class Execution(msgspec.Struct, frozen=True):
     def outcome(self) -> str | None:
         """`executionStatus` of the documents; None before the end."""
         return None if not self.has_ended else ("SUCCESS" if self.status == Status.DONE else "FAILED")
+
+
+def file_name(execution: Execution) -> str:
+    """What the file of an execution is called where nobody says otherwise."""
+    plain = "csv" if execution.definition["format"]["type"] == "CSV" else "jsonl"
+    ending = {"ZIP": "zip", "GZIP": f"{plain}.gz"}.get(execution.definition["compression"], plain)
+    return f"export-{execution.id}.{ending}"

@@ -18,21 +18,26 @@ from tabellion.features.bulk import fenced
 from tabellion.features.bulk.exports import store
 from tabellion.features.bulk.exports.definition import Definition, check
 from tabellion.features.bulk.exports.links import execution_link, export_link
-from tabellion.features.bulk.exports.model import FILE, OVERLAP, SUBJECT, Execution
+from tabellion.features.bulk.exports.model import FILE, OVERLAP, SUBJECT, Execution, file_name
 from tabellion.features.bulk.exports.reading import Rows, read
 from tabellion.features.bulk.exports.writing import Target, Written, header, write
 from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import Status, codec_of
+from tabellion.features.bulk.names import NamePattern
 from tabellion.features.customdata import custom_tables_of_licence
 from tabellion.features.tables import Table, render_moment, tables_of_licence
 from tabellion.features.tables.filters import FilterFault, compile_filter
+from tabellion.features.transfers import keep_host_key, open_location
 from tabellion.kit.problem import FieldError
 from tabellion.platform import outbox
 from tabellion.platform.database.pool import with_settings
+from tabellion.platform.transfer import TransferError
 
 STARTED, FINISHED = "STARTED", "FINISHED"
 _SETTINGS = {"TimeZone": "UTC", "DateStyle": "ISO", "statement_timeout": "0"}
 _LOOK_EVERY_S = 0.5
+# A server that does not answer is tried so often, every 30 seconds.
+_DELIVERIES = 4
 # JSON texts hold no control characters, so with these nothing is ever quoted.
 _JSON_COPY = sql.SQL("(FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -72,12 +77,32 @@ class Exporter:
             if error.errno in _FULL:
                 raise JobError("export.diskFull", "the disk of the server is full; its operator has to make room") from None
             raise
+        await self._deliver(db, job)
         async with db.transaction():
             if not await store.finish(db, job, written, self._clock()):
                 raise Stopped
             if job.export_id is not None:
                 await store.set_changed_since(db, job.export_id, began - OVERLAP)
             await self._told(db, job)
+
+    async def _deliver(self, db: store.Database, job: Execution) -> None:
+        """Write the file to the export's location, if it has one; again under the same name after a crash."""
+        location_id = job.definition.get("locationId")
+        if location_id is None:
+            return
+        zone_name, _ = await store.licence(db, job.licence_id)
+        pattern, name = job.definition.get("fileName"), file_name(job)
+        if pattern is not None:
+            name = NamePattern(pattern).at(job.created_at.astimezone(ZoneInfo(zone_name)))
+        try:
+            location, opening = await open_location(db, job.licence_id, job.entity_id, int(location_id))
+            async with opening as opened:
+                await opened.folder.store(self._spool / job.folder / FILE, name)
+            await keep_host_key(db, location, opened.host_key)
+        except TransferError as error:
+            if job.attempt < _DELIVERIES:
+                raise
+            raise JobError("transfer.failed", f"{error.step}: {error.message}") from None
 
     async def fail(self, db: store.Database, job: Execution, why: FieldError) -> None:
         """End it."""

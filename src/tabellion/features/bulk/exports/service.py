@@ -17,6 +17,7 @@ from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_f
 from tabellion.features.customdata import find_custom_table
 from tabellion.features.licences import resolve_entity
 from tabellion.features.tables import Table, find_table
+from tabellion.features.transfers import find_location
 from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
 from tabellion.kit.schedule import Schedule
 from tabellion.platform import audit, files, jobs
@@ -197,10 +198,20 @@ async def _enter(call: Incoming, new: store.NewExecution) -> int:
 
 
 async def _checked(call: Incoming, export: Export) -> Export:
-    """The export with its table named by id. Raises `Invalid`."""
+    """The export with its table named by id, and its location. Raises `Invalid`."""
     definition = msgspec.convert(export.definition, Definition)
     await _check(call, definition)
-    return msgspec.structs.replace(export, definition=export.definition | msgspec.to_builtins(definition))
+    reference, location = export.definition.get("locationId"), None
+    if reference is not None:
+        location = await find_location(call, reference)
+        if location is None:
+            message = f"the entity '{call.path['e']}' has no location '{reference[:30]}'"
+            raise invalid("locationId", "location.unknown", message)
+    return msgspec.structs.replace(
+        export,
+        definition=export.definition | msgspec.to_builtins(definition),
+        location_id=None if location is None else location.id,
+    )
 
 
 async def _check(call: Incoming, definition: Definition) -> None:

@@ -14,7 +14,7 @@ from tabellion.kit.problem import FieldError
 
 Database = AsyncConnection[tuple[Any, ...]]
 _EXPORT = (
-    "SELECT id, name, is_active, definition, next_run_at, changed_since FROM tabellion.export "
+    "SELECT id, name, is_active, definition, location_id, next_run_at, changed_since FROM tabellion.export "
     "WHERE licence_id = %s AND entity_id = %s "
 )
 _EXECUTION = (
@@ -62,9 +62,10 @@ async def find_named(db: Database, owner: Owner, name: str) -> Export | None:
 async def insert(db: Database, owner: Owner, export: Export, now: datetime) -> int | None:
     """Enter an export; None when the name is used."""
     cursor = await db.execute(
-        "INSERT INTO tabellion.export (licence_id, entity_id, name, is_active, definition, next_run_at, created_at) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
-        (*owner, export.name, export.is_active, Jsonb(export.definition), export.next_run_at, now),
+        "INSERT INTO tabellion.export "
+        "(licence_id, entity_id, name, is_active, definition, location_id, next_run_at, created_at) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
+        (*owner, *_values(export), now),
     )
     row = await cursor.fetchone()
     return None if row is None else row[0]
@@ -73,16 +74,9 @@ async def insert(db: Database, owner: Owner, export: Export, now: datetime) -> i
 async def update(db: Database, export: Export) -> None:
     """Write an export back. Raises UniqueViolation when the name is used."""
     await db.execute(
-        "UPDATE tabellion.export SET name = %s, is_active = %s, definition = %s, next_run_at = %s, changed_since = %s "
-        "WHERE id = %s",
-        (
-            export.name,
-            export.is_active,
-            Jsonb(export.definition),
-            export.next_run_at,
-            export.changed_since,
-            export.id,
-        ),
+        "UPDATE tabellion.export SET name = %s, is_active = %s, definition = %s, location_id = %s, next_run_at = %s, "
+        "changed_since = %s WHERE id = %s",
+        (*_values(export), export.changed_since, export.id),
     )
 
 
@@ -220,3 +214,7 @@ async def purge(db: Database, files_before: datetime, rows_before: datetime) -> 
 def _execution(row: tuple[Any, ...]) -> Execution:
     values: list[Any] = [*row[:13], msgspec.convert(row[13], tuple[FieldError, ...]), *row[14:]]
     return Execution(*values)
+
+
+def _values(export: Export) -> tuple[Any, ...]:
+    return (export.name, export.is_active, Jsonb(export.definition), export.location_id, export.next_run_at)

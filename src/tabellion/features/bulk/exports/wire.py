@@ -8,13 +8,14 @@ from msgspec import UNSET, Meta, UnsetType
 from tabellion.features.bulk.documents import Link
 from tabellion.features.bulk.exports.definition import Definition, Flag, Format
 from tabellion.features.bulk.exports.links import execution_link, export_link
-from tabellion.features.bulk.exports.model import KEPT, Execution, Export
+from tabellion.features.bulk.exports.model import KEPT, Execution, Export, file_name
+from tabellion.features.bulk.names import NamePattern
 from tabellion.features.tables import render_moment
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.kit.schedule import Schedule
 
 _MAX_NAME = 100
-_MEDIA = {"ZIP": ("zip", "application/zip"), "GZIP": ("gz", "application/gzip")}
+_MEDIA = {"ZIP": "application/zip", "GZIP": "application/gzip"}
 
 
 class Timing(msgspec.Struct, rename="camel"):
@@ -25,13 +26,17 @@ class Timing(msgspec.Struct, rename="camel"):
 
 
 class ExportIn(Definition, rename="camel", kw_only=True):
-    """An export to be kept. `incremental`: only rows that have changed since the last successful execution."""
+    """An export to be kept. `incremental`: only rows that have changed since the last successful execution.
+
+    `locationId`: the file is also written there, as `fileName` (with dates: `rows_$yyyyMMdd.csv`; null: `export-7.csv`).
+    """
 
     name: str
     is_active: Flag = True
     incremental: Flag = False
     schedule: Timing | None = None
     location_id: Annotated[str | None, Meta(extra={"coerce": "text"})] = None
+    file_name: str | None = None
 
 
 class ExportPatch(msgspec.Struct, rename="camel"):
@@ -46,6 +51,7 @@ class ExportPatch(msgspec.Struct, rename="camel"):
     incremental: Flag | UnsetType = UNSET
     schedule: Timing | None | UnsetType = UNSET
     location_id: Annotated[str | None, Meta(extra={"coerce": "text"})] | UnsetType = UNSET
+    file_name: str | None | UnsetType = UNSET
 
 
 class ExportOut(ExportIn, rename="camel", kw_only=True):
@@ -142,14 +148,10 @@ def execution_out(execution: Execution, entity: str) -> ExecutionOut:
 
 def file_headers(execution: Execution) -> dict[str, str]:
     """Name and type of the file of an execution."""
-    is_csv = execution.definition["format"]["type"] == "CSV"
-    name, media = ("csv", "text/csv") if is_csv else ("jsonl", "application/x-ndjson")
-    ending, packed = _MEDIA.get(execution.definition["compression"], ("", media))
-    if execution.definition["compression"] == "GZIP":
-        name = f"{name}.{ending}"
-    elif ending:
-        name = ending
-    return {"Content-Disposition": f'attachment; filename="export-{execution.id}.{name}"', "Content-Type": packed}
+    name = file_name(execution)
+    plain = "text/csv" if execution.definition["format"]["type"] == "CSV" else "application/x-ndjson"
+    media = _MEDIA.get(execution.definition["compression"], plain)
+    return {"Content-Disposition": f'attachment; filename="{name}"', "Content-Type": media}
 
 
 def _export(number: int, document: dict[str, Any]) -> Export:
@@ -161,9 +163,11 @@ def _export(number: int, document: dict[str, Any]) -> Export:
         faults.append(FieldError("name", "structure.invalid", rule))
     if definition["compression"] not in {"NONE", "ZIP", "GZIP"}:
         faults.append(FieldError("compression", "member.type", "'compression' expects one of NONE, ZIP, GZIP"))
-    if definition.get("locationId") is not None:
-        message = "files are not written to locations by this release; fetch them from the execution"
-        faults.append(FieldError("locationId", "structure.invalid", message))
+    if definition.get("fileName") is not None:
+        try:
+            NamePattern(definition["fileName"])
+        except ValueError as error:
+            faults.append(FieldError("fileName", "structure.invalid", str(error)))
     schedule = definition.get("schedule")
     if schedule is not None:
         try:

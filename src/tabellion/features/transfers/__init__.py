@@ -1,0 +1,6 @@
+"""Servers of files and folders on them: ETLs read from them, exports write to them."""
+
+from tabellion.features.transfers.model import Location
+from tabellion.features.transfers.service import allow, find_location, keep_host_key, open_location
+
+__all__ = ["Location", "allow", "find_location", "keep_host_key", "open_location"]

@@ -1,0 +1,58 @@
+"""Servers of files and folders on them (contract, section 17)."""
+
+from typing import Any, Literal
+
+import msgspec
+
+AfterRead = Literal["KEEP", "DELETE", "MOVE"]
+MAX_NAME, MAX_PATH = 100, 1000
+
+
+class Secrets(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is never told again."""
+
+    password: str = ""
+    private_key: str | None = None
+
+
+class FileServer(msgspec.Struct, frozen=True):
+    """A server of an entity. `definition` is its document without id, name and secrets."""
+
+    id: int
+    name: str
+    definition: dict[str, Any]
+    secrets: Secrets
+
+
+class Location(msgspec.Struct, frozen=True):
+    """A folder on a server. `after_read`: what becomes of a file that an ETL has loaded; `move_to`: the folder for MOVE."""
+
+    id: int
+    name: str
+    server_id: int
+    path: str
+    after_read: AfterRead
+    move_to: str | None
+
+
+class Step(msgspec.Struct, omit_defaults=True):
+    """A step of a test: CONNECT, LOGIN, LIST, WRITE."""
+
+    step: str
+    ok: bool
+    message: str | None = None
+
+
+def name_fault(name: str) -> str | None:
+    """What is wrong with a name, or None."""
+    if 1 <= len(name) <= MAX_NAME and name.isprintable() and name == name.strip():
+        return None
+    return f"expects 1 to {MAX_NAME} printable characters without blanks at its ends"
+
+
+def path_fault(path: str) -> str | None:
+    """What is wrong with a folder's path, or None: absolute, with `/`, without steps upwards."""
+    parts = path.split("/")
+    if not 1 <= len(path) <= MAX_PATH or not path.isprintable() or not path.startswith("/") or ".." in parts:
+        return f"expects a path from the root, such as /in/daily, of at most {MAX_PATH} characters and without '..'"
+    return None

@@ -1,0 +1,131 @@
+"""The SQL of file servers and locations."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from tabellion.features.transfers.model import FileServer, Location, Secrets
+from tabellion.platform import secrets
+
+Database = AsyncConnection[tuple[Any, ...]]
+_SERVER = "SELECT id, name, definition, secrets, licence_id FROM tabellion.transfer_server WHERE licence_id = %s "
+_LOCATION = (
+    "SELECT id, name, server_id, path, after_read, move_to FROM tabellion.transfer_location "
+    "WHERE licence_id = %s AND entity_id = %s "
+)
+
+
+class Owner(NamedTuple):
+    """Whose servers and locations."""
+
+    licence_id: int
+    entity_id: int
+
+
+async def servers(db: Database, owner: Owner) -> list[FileServer]:
+    """The servers of an entity, by name."""
+    cursor = await db.execute(_SERVER + "AND entity_id = %s ORDER BY lower(name)", owner)
+    return [_server(row) for row in await cursor.fetchall()]
+
+
+async def server(db: Database, owner: Owner, number: int, *, lock: bool = False) -> FileServer | None:
+    """One server; `lock` keeps its row for the transaction."""
+    query = _SERVER + ("AND entity_id = %s AND id = %s FOR UPDATE" if lock else "AND entity_id = %s AND id = %s")
+    row = await (await db.execute(query, (*owner, number))).fetchone()
+    return None if row is None else _server(row)
+
+
+async def insert_server(db: Database, owner: Owner, new: FileServer, now: datetime) -> int | None:
+    """Enter a server; None when the name is used."""
+    cursor = await db.execute(
+        "INSERT INTO tabellion.transfer_server (licence_id, entity_id, name, definition, secrets, created_at) "
+        "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
+        (*owner, new.name, Jsonb(new.definition), _sealed(new.secrets, owner.licence_id), now),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def update_server(db: Database, owner: Owner, changed: FileServer) -> None:
+    """Write a server back. Raises UniqueViolation when the name is used."""
+    await db.execute(
+        "UPDATE tabellion.transfer_server SET name = %s, definition = %s, secrets = %s WHERE id = %s",
+        (changed.name, Jsonb(changed.definition), _sealed(changed.secrets, owner.licence_id), changed.id),
+    )
+
+
+async def keep_host_key(db: Database, number: int, key: str) -> None:
+    """Keep the host key that a server has shown, unless one is kept."""
+    await db.execute(
+        "UPDATE tabellion.transfer_server SET definition = jsonb_set(definition, '{hostKey}', to_jsonb(%s::text)) "
+        "WHERE id = %s AND definition ->> 'hostKey' IS NULL",
+        (key, number),
+    )
+
+
+async def delete_server(db: Database, owner: Owner, number: int) -> bool:
+    """Delete a server; whether there was one. Raises ForeignKeyViolation when a location uses it."""
+    query = "DELETE FROM tabellion.transfer_server WHERE licence_id = %s AND entity_id = %s AND id = %s"
+    return (await db.execute(query, (*owner, number))).rowcount == 1
+
+
+async def locations(db: Database, owner: Owner) -> list[Location]:
+    """The locations of an entity, by name."""
+    cursor = await db.execute(_LOCATION + "ORDER BY lower(name)", owner)
+    return [Location(*row) for row in await cursor.fetchall()]
+
+
+async def location(db: Database, owner: Owner, number: int, *, lock: bool = False) -> Location | None:
+    """One location; `lock` keeps its row for the transaction."""
+    query = _LOCATION + ("AND id = %s FOR UPDATE" if lock else "AND id = %s")
+    row = await (await db.execute(query, (*owner, number))).fetchone()
+    return None if row is None else Location(*row)
+
+
+async def insert_location(db: Database, owner: Owner, new: Location, now: datetime) -> int | None:
+    """Enter a location; None when the name is used. Raises ForeignKeyViolation when its server is gone."""
+    cursor = await db.execute(
+        "INSERT INTO tabellion.transfer_location "
+        "(licence_id, entity_id, name, server_id, path, after_read, move_to, created_at) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
+        (*owner, new.name, new.server_id, new.path, new.after_read, new.move_to, now),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def update_location(db: Database, changed: Location) -> None:
+    """Write a location back. Raises UniqueViolation when the name is used."""
+    await db.execute(
+        "UPDATE tabellion.transfer_location SET name = %s, server_id = %s, path = %s, after_read = %s, move_to = %s "
+        "WHERE id = %s",
+        (changed.name, changed.server_id, changed.path, changed.after_read, changed.move_to, changed.id),
+    )
+
+
+async def delete_location(db: Database, owner: Owner, number: int) -> bool:
+    """Delete a location; whether there was one. Raises ForeignKeyViolation when an ETL or export uses it."""
+    query = "DELETE FROM tabellion.transfer_location WHERE licence_id = %s AND entity_id = %s AND id = %s"
+    return (await db.execute(query, (*owner, number))).rowcount == 1
+
+
+async def licence_name(db: Database, licence_id: int) -> str:
+    """The name of a licence, for its own folder; empty when it is gone."""
+    row = await (await db.execute("SELECT name FROM tabellion.licence WHERE id = %s", (licence_id,))).fetchone()
+    return "" if row is None else row[0]
+
+
+def _server(row: tuple[Any, ...]) -> FileServer:
+    found = msgspec.json.decode(secrets.unseal(row[3], _purpose(row[4])), type=Secrets)
+    return FileServer(row[0], row[1], row[2], found)
+
+
+def _sealed(found: Secrets, licence_id: int) -> str:
+    return secrets.seal(msgspec.json.encode(found).decode(), _purpose(licence_id))
+
+
+def _purpose(licence_id: int) -> str:
+    return f"transfer-server/{licence_id}"

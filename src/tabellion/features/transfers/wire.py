@@ -1,0 +1,282 @@
+"""The documents of the calls of file transfers (contract, section 17)."""
+
+from typing import Annotated, Any, Literal
+
+import asyncssh
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import replace
+
+from tabellion.features.transfers.model import FileServer, Location, Secrets, Step, name_fault, path_fault
+from tabellion.kit.problem import FieldError, Invalid
+from tabellion.platform.egress import Policy, TargetRefused, parse_host
+from tabellion.platform.transfer import PORTS
+
+_INVALID, _MANDATORY = "structure.invalid", "member.mandatory"
+_KEPT = ("protocol", "host", "port", "user", "hostKey", "certificate", "region", "secure")
+_HIGHEST_PORT, _MAX_TEXT, _MAX_KEY = 65535, 255, 20_000
+Text = Annotated[str, Meta(extra={"coerce": "text"})]
+Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
+Kind = Literal["SFTP", "FTP", "FTPS", "S3", "FOLDER"]
+After = Literal["KEEP", "DELETE", "MOVE"]
+
+
+class ServerIn(msgspec.Struct, rename="camel"):
+    """A server to be kept. Which members it needs depends on the protocol."""
+
+    name: str
+    protocol: Kind
+    host: Annotated[str, Meta(description="name or address; none for FOLDER")] = ""
+    port: Annotated[int | None, Meta(description="null: the protocol's own; FTPS on 990 begins with TLS")] = None
+    user: Annotated[str, Meta(description="S3: the access key")] = ""
+    password: Annotated[str, Meta(description="S3: the secret key; with 'privateKey' what opens it")] = ""
+    private_key: Annotated[str | None, Meta(description="SFTP: in OpenSSH's or PEM form")] = None
+    host_key: Annotated[
+        str | None, Meta(description="SFTP: 'ssh-ed25519 AAAA...'; null: the first one that the server shows is kept")
+    ] = None
+    certificate: Annotated[str | None, Meta(description="PEM of a certificate to be trusted beside the usual ones")] = None
+    region: Annotated[str, Meta(description="S3")] = "us-east-1"
+    secure: Annotated[Flag, Meta(description="S3: over https; false only where the operator allows it")] = True
+
+
+class ServerPatch(msgspec.Struct, rename="camel"):
+    """What is to be changed."""
+
+    name: str | UnsetType = UNSET
+    protocol: Kind | UnsetType = UNSET
+    host: str | UnsetType = UNSET
+    port: int | None | UnsetType = UNSET
+    user: str | UnsetType = UNSET
+    password: str | UnsetType = UNSET
+    private_key: str | None | UnsetType = UNSET
+    host_key: str | None | UnsetType = UNSET
+    certificate: str | None | UnsetType = UNSET
+    region: str | UnsetType = UNSET
+    secure: Flag | UnsetType = UNSET
+
+
+class ServerOut(msgspec.Struct, rename="camel"):
+    """A server; password and private key are not told again."""
+
+    id: str
+    name: str
+    protocol: str
+    host: str
+    port: int
+    user: str
+    has_password: bool
+    has_private_key: bool
+    host_key: str | None
+    certificate: str | None
+    region: str
+    secure: bool
+
+
+class ServersOut(msgspec.Struct):
+    """The servers of an entity, by name."""
+
+    servers: list[ServerOut]
+
+
+class LocationIn(msgspec.Struct, rename="camel"):
+    """A location to be kept. S3: the path is /bucket or /bucket/folder."""
+
+    name: str
+    server_id: Text
+    path: str
+    after_read: Annotated[After, Meta(description="what becomes of a file that an ETL has loaded")] = "KEEP"
+    move_to: Annotated[str | None, Meta(description="the folder for MOVE")] = None
+
+
+class LocationPatch(msgspec.Struct, rename="camel"):
+    """What is to be changed."""
+
+    name: str | UnsetType = UNSET
+    server_id: Text | UnsetType = UNSET
+    path: str | UnsetType = UNSET
+    after_read: After | UnsetType = UNSET
+    move_to: str | None | UnsetType = UNSET
+
+
+class LocationOut(LocationIn, rename="camel", kw_only=True):
+    """A location."""
+
+    id: str
+
+
+class LocationsOut(msgspec.Struct):
+    """The locations of an entity, by name."""
+
+    locations: list[LocationOut]
+
+
+class Id(msgspec.Struct):
+    """The answer to a creation."""
+
+    id: str
+
+
+class TestIn(msgspec.Struct):
+    """How a location is to be tried; `write`: by writing a small file and deleting it, too."""
+
+    write: Flag = False
+
+
+class TestOut(msgspec.Struct):
+    """The steps up to the first that failed."""
+
+    ok: bool
+    steps: list[Step]
+
+
+def read_server(body: ServerIn, policy: Policy) -> FileServer:
+    """The server to be kept. Raises `Invalid`."""
+    return _server(0, msgspec.to_builtins(body), policy)
+
+
+def read_changed_server(before: FileServer, body: ServerPatch, policy: Policy) -> FileServer:
+    """The server with what a body changes; another host has another host key. Raises `Invalid`."""
+    secrets = {"password": before.secrets.password, "privateKey": before.secrets.private_key}
+    changes: dict[str, Any] = msgspec.to_builtins(body)
+    document = before.definition | {"name": before.name} | secrets | changes
+    moved = any(
+        changes.get(name, before.definition[name]) != before.definition[name] for name in ("host", "port", "protocol")
+    )
+    if moved and "hostKey" not in changes:
+        document["hostKey"] = None
+    if "protocol" in changes and "port" not in changes:
+        document["port"] = None
+    return _server(before.id, document, policy)
+
+
+def server_out(server: FileServer) -> ServerOut:
+    """One server as it is answered."""
+    own = {
+        "id": str(server.id),
+        "name": server.name,
+        "hasPassword": bool(server.secrets.password),
+        "hasPrivateKey": server.secrets.private_key is not None,
+    }
+    return msgspec.convert(server.definition | own, ServerOut)
+
+
+def read_location(body: LocationIn) -> Location:
+    """The location to be kept. Raises `Invalid`."""
+    return _location(Location(0, body.name, 0, body.path, body.after_read, body.move_to), body.server_id)
+
+
+def read_changed_location(before: Location, body: LocationPatch) -> Location:
+    """The location with what a body changes. Raises `Invalid`."""
+    members = {name: getattr(body, name) for name in body.__struct_fields__ if name != "server_id"}
+    changes = {name: value for name, value in members.items() if value is not UNSET}
+    reference = str(before.server_id) if body.server_id is UNSET else body.server_id
+    return _location(replace(before, **changes), reference)
+
+
+def location_out(location: Location) -> LocationOut:
+    """One location as it is answered."""
+    return LocationOut(
+        id=str(location.id),
+        name=location.name,
+        server_id=str(location.server_id),
+        path=location.path,
+        after_read=location.after_read,
+        move_to=location.move_to,
+    )
+
+
+def _server(number: int, document: dict[str, Any], policy: Policy) -> FileServer:
+    protocol: str = document["protocol"]
+    if document["port"] is None:
+        document["port"] = PORTS[protocol]
+    faults: list[FieldError] = []
+    if fault := name_fault(document["name"]):
+        faults.append(_fault("name", fault))
+    faults += _no_host_faults(document) if protocol == "FOLDER" else _host_faults(document, policy)
+    faults += _text_faults(document)
+    if not document["secure"] and not policy.allow_http:
+        faults.append(_fault("secure", "may be false only where the operator allows http"))
+    if protocol == "SFTP":
+        faults += _key_faults(document)
+    if faults:
+        raise Invalid(faults)
+    secrets = Secrets(document["password"], document["privateKey"])
+    return FileServer(number, document["name"], {name: document[name] for name in _KEPT}, secrets)
+
+
+def _fault(member: str, message: str, code: str = _INVALID) -> FieldError:
+    return FieldError(member, code, f"'{member}' {message}")
+
+
+def _no_host_faults(document: dict[str, Any]) -> list[FieldError]:
+    members = ("host", "user", "password", "privateKey", "hostKey", "certificate")
+    message = "has no meaning for FOLDER, whose files are on the machine of this server"
+    return [_fault(member, message) for member in members if document[member]]
+
+
+def _host_faults(document: dict[str, Any], policy: Policy) -> list[FieldError]:
+    faults: list[FieldError] = []
+    if not document["host"]:
+        faults.append(_fault("host", "is needed: name or address of the server", _MANDATORY))
+    else:
+        try:
+            document["host"] = parse_host(document["host"], policy)
+        except TargetRefused as error:
+            faults.append(_fault("host", str(error), "transfer.host"))
+    if not 1 <= document["port"] <= _HIGHEST_PORT:
+        faults.append(_fault("port", f"expects a number from 1 to {_HIGHEST_PORT}"))
+    if not document["user"]:
+        faults.append(_fault("user", "is needed", _MANDATORY))
+    return faults
+
+
+def _text_faults(document: dict[str, Any]) -> list[FieldError]:
+    texts = [
+        _fault(member, f"expects at most {_MAX_TEXT} printable characters")
+        for member in ("user", "password", "region")
+        if len(document[member]) > _MAX_TEXT or not document[member].isprintable()
+    ]
+    keys = [
+        _fault(member, f"expects at most {_MAX_KEY:,} characters")
+        for member in ("privateKey", "certificate", "hostKey")
+        if document[member] is not None and len(document[member]) > _MAX_KEY
+    ]
+    return texts + keys
+
+
+def _key_faults(document: dict[str, Any]) -> list[FieldError]:
+    faults: list[FieldError] = []
+    if document["hostKey"] is not None:
+        try:
+            asyncssh.import_public_key(document["hostKey"])
+        except (asyncssh.KeyImportError, ValueError):
+            faults.append(_fault("hostKey", "expects an OpenSSH public key such as 'ssh-ed25519 AAAA...'"))
+    if document["privateKey"] is not None:
+        try:
+            asyncssh.import_private_key(document["privateKey"], document["password"] or None)
+        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError):
+            message = "expects a private key in OpenSSH's or PEM form, and 'password' what opens it"
+            faults.append(_fault("privateKey", message))
+    return faults
+
+
+def _location(location: Location, server: str) -> Location:
+    faults: list[FieldError] = []
+    if fault := name_fault(location.name):
+        faults.append(FieldError("name", _INVALID, f"'name' {fault}"))
+    if fault := path_fault(location.path):
+        faults.append(FieldError("path", _INVALID, f"'path' {fault}"))
+    if location.after_read == "MOVE" and location.move_to is None:
+        faults.append(FieldError("moveTo", "member.mandatory", "'moveTo' is needed for MOVE: the folder to move files to"))
+    elif location.after_read != "MOVE" and location.move_to is not None:
+        faults.append(FieldError("moveTo", _INVALID, "'moveTo' is for afterRead MOVE"))
+    elif location.move_to is not None:
+        if fault := path_fault(location.move_to):
+            faults.append(FieldError("moveTo", _INVALID, f"'moveTo' {fault}"))
+        elif location.move_to.rstrip("/") == location.path.rstrip("/"):
+            faults.append(FieldError("moveTo", _INVALID, "'moveTo' is the folder itself"))
+    if not (server.isascii() and server.isdigit() and len(server) < 10):  # noqa: PLR2004 - digits of an integer
+        faults.append(FieldError("serverId", "server.unknown", f"there is no server '{server[:30]}'"))
+    if faults:
+        raise Invalid(faults)
+    return replace(location, server_id=int(server))

@@ -1,0 +1,67 @@
+"""Secrets of other systems, sealed before they are stored: a dump of the database does not open them.
+
+AES-256-GCM; the purpose of a secret is authenticated with it, so that one cannot be put in another one's place. The key
+comes from the operator's settings, or is made once in the data directory.
+"""
+
+import base64
+import hashlib
+import os
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_NONCE_BYTES, _KEY_BYTES = 12, 32
+_FILE = "secret.key"
+_keys: list[AESGCM] = []
+
+
+class SecretUnreadable(Exception):
+    """The secret was sealed with another key, or for another purpose."""
+
+
+def use_key(text: str, data_dir: Path) -> None:
+    """Say which key this process seals with: `text`, or the one in the data directory, made when there is none."""
+    raw = hashlib.sha256(text.encode()).digest() if text else _kept(data_dir / _FILE)
+    _keys[:] = [AESGCM(raw)]
+
+
+def seal(secret: str, purpose: str) -> str:
+    """The secret in a form that may be stored."""
+    nonce = os.urandom(_NONCE_BYTES)
+    return base64.b64encode(nonce + _key().encrypt(nonce, secret.encode(), purpose.encode())).decode()
+
+
+def unseal(sealed: str, purpose: str) -> str:
+    """The secret. Raises `SecretUnreadable`."""
+    raw = base64.b64decode(sealed)
+    try:
+        return _key().decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], purpose.encode()).decode()
+    except InvalidTag:
+        raise SecretUnreadable("the key that sealed it is not this server's (TABELLION_SECRET_KEY, secret.key)") from None
+
+
+def _key() -> AESGCM:
+    if not _keys:
+        raise RuntimeError("use_key() was not called")
+    return _keys[0]
+
+
+def _kept(path: Path) -> bytes:
+    """The key of the file; several processes may be the first at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        partial = path.with_name(f"{_FILE}.{os.getpid()}")
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(os.urandom(_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            # Unlike a renaming, a link does not replace the key that another process has made meanwhile.
+            path.hardlink_to(partial)
+        except FileExistsError:
+            pass
+        finally:
+            partial.unlink()
+    return path.read_bytes()

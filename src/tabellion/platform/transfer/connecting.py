@@ -1,0 +1,57 @@
+"""Connections to servers that callers chose: to the address that was looked at, and within a time."""
+
+import asyncio
+import socket
+import ssl
+from ipaddress import ip_address
+
+from tabellion.platform.egress import Policy, TargetRefused, resolve_host
+from tabellion.platform.transfer.model import Server, TransferError
+
+CONNECT_S = 10.0
+IDLE_S = 60.0
+
+
+async def connected_socket(server: Server, policy: Policy) -> socket.socket:
+    """A connected TCP socket. Raises `TransferError` (CONNECT)."""
+    loop = asyncio.get_running_loop()
+    last: OSError | None = None
+    for address in await addresses(server, policy):
+        family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET  # noqa: PLR2004 - the version of IP
+        raw = socket.socket(family, socket.SOCK_STREAM)
+        raw.settimeout(0)
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await loop.sock_connect(raw, (address, server.port))
+        except (OSError, TimeoutError) as error:
+            raw.close()
+            last = error
+        else:
+            return raw
+    why = "no answer" if isinstance(last, TimeoutError) else str(last.strerror if last else "") or "refused"
+    raise TransferError("CONNECT", f"{server.host}:{server.port} cannot be reached: {why}")
+
+
+async def addresses(server: Server, policy: Policy) -> list[str]:
+    """The addresses of the server's host; one that may not be connected to refuses it. Raises `TransferError` (CONNECT)."""
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            return [str(address) for address in await resolve_host(server.host, server.port, policy)]
+    except TargetRefused as error:
+        raise TransferError("CONNECT", f"the host '{server.host}' {error}") from None
+    except (OSError, TimeoutError):
+        raise TransferError("CONNECT", f"the host '{server.host}' is not known to the name servers") from None
+
+
+def tls(server: Server) -> ssl.SSLContext:
+    """What certificates are checked against. Raises `TransferError` (CONNECT)."""
+    try:
+        return ssl.create_default_context(cadata=server.certificate)
+    except (ssl.SSLError, ValueError):
+        raise TransferError("CONNECT", "'certificate' is no certificate in PEM") from None
+
+
+def tls_failure(error: ssl.SSLError) -> TransferError:
+    """An error of TLS, in words."""
+    reason = getattr(error, "verify_message", "") or error.reason or "the handshake failed"
+    return TransferError("CONNECT", f"TLS: {reason}")

@@ -1,0 +1,165 @@
+"""Folders over FTP and FTPS (RFC 959, RFC 4217; the standard library's client in a thread)."""
+# ruff: noqa: S321 - callers whose partners speak nothing else choose FTP; the guide recommends SFTP
+
+import asyncio
+import ftplib
+import socket
+import ssl
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from tabellion.platform.egress import Policy
+from tabellion.platform.transfer.connecting import IDLE_S, connected_socket, tls, tls_failure
+from tabellion.platform.transfer.model import (
+    IMPLICIT_TLS_PORT,
+    Opened,
+    RemoteFile,
+    Server,
+    TransferError,
+    inside,
+    is_plain_name,
+    partial_name,
+    too_large,
+)
+
+T = TypeVar("T")
+_BLOCK = 1 << 18
+_GONE = "550"
+
+
+@asynccontextmanager
+async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerator[Opened]:
+    """A folder on an FTP server; FTPS means TLS for commands and files, implicit on port 990. Raises `TransferError`."""
+    raw = await connected_socket(server, policy)
+    client = await asyncio.to_thread(_login, server, raw)
+    try:
+        yield Opened(_FtpFolder(client, path))
+    finally:
+        await asyncio.to_thread(_quit, client)
+
+
+class _Tls(ftplib.FTP_TLS):
+    """Data connections go on with the TLS session of the commands, which many servers insist on."""
+
+    def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket.socket, int]:
+        connection, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
+        session = self.sock.session if isinstance(self.sock, ssl.SSLSocket) else None
+        return self.context.wrap_socket(connection, server_hostname=self.host, session=session), size or 0
+
+
+def _login(server: Server, raw: socket.socket) -> ftplib.FTP:
+    raw.settimeout(IDLE_S)
+    secured = server.protocol == "FTPS"
+    client = _Tls(context=tls(server), encoding="utf-8") if secured else ftplib.FTP(encoding="utf-8")
+    client.host, client.port, client.timeout = server.host, server.port, IDLE_S
+    client.af = raw.family
+    try:
+        if secured and server.port == IMPLICIT_TLS_PORT:
+            raw = tls(server).wrap_socket(raw, server_hostname=server.host)
+        client.sock = raw
+        client.file = raw.makefile("r", encoding="utf-8")
+        client.welcome = client.getresp()
+        if isinstance(client, _Tls) and server.port != IMPLICIT_TLS_PORT:
+            client.auth()
+    except ssl.SSLError as error:
+        raw.close()
+        raise tls_failure(error) from None
+    except ftplib.all_errors as error:
+        raw.close()
+        raise TransferError("CONNECT", f"{server.host}:{server.port} does not speak {server.protocol}: {error}") from None
+    try:
+        if isinstance(client, _Tls):
+            ftplib.FTP.login(client, server.user, server.password)
+            client.prot_p()
+        else:
+            client.login(server.user, server.password)
+    except ftplib.all_errors as error:
+        client.close()
+        raise TransferError("LOGIN", f"the server refuses the user '{server.user}': {error}") from None
+    return client
+
+
+def _quit(client: ftplib.FTP) -> None:
+    with suppress(*ftplib.all_errors):
+        client.quit()
+    client.close()
+
+
+class _FtpFolder:
+    def __init__(self, client: ftplib.FTP, path: str) -> None:
+        self._client = client
+        self._path = path
+
+    async def files(self) -> list[RemoteFile]:
+        return await self._run("LIST", f"the folder '{self._path}' cannot be listed", self._files)
+
+    async def fetch(self, name: str, target: Path, max_bytes: int) -> None:
+        await self._run("READ", f"'{name}' cannot be read", lambda: self._fetch(name, target, max_bytes))
+
+    async def store(self, source: Path, name: str) -> None:
+        await self._run("WRITE", f"'{name}' cannot be written", lambda: self._store(source, name))
+
+    async def remove(self, name: str) -> None:
+        await self._run("WRITE", f"'{name}' cannot be deleted", lambda: self._gone(inside(self._path, name)))
+
+    async def move(self, name: str, to: str) -> None:
+        await self._run("WRITE", f"'{name}' cannot be moved to '{to}'", lambda: self._move(name, to))
+
+    def _files(self) -> list[RemoteFile]:
+        # Machine-readable (RFC 3659): the listings of LIST differ from server to server.
+        found: list[RemoteFile] = []
+        for entry, facts in self._client.mlsd(self._path, ["type", "size", "modify"]):
+            name = entry.rsplit("/", 1)[-1]
+            if facts.get("type") == "file" and is_plain_name(name):
+                found.append(RemoteFile(name, int(facts.get("size", "0")), facts.get("modify", "")))
+        return found
+
+    def _fetch(self, name: str, target: Path, max_bytes: int) -> None:
+        copied = 0
+        with target.open("wb") as file:
+
+            def take(block: bytes) -> None:
+                nonlocal copied
+                copied += len(block)
+                if copied > max_bytes:
+                    raise too_large(name, max_bytes)
+                file.write(block)
+
+            self._client.retrbinary(f"RETR {inside(self._path, name)}", take, _BLOCK)
+
+    def _store(self, source: Path, name: str) -> None:
+        partial, final = inside(self._path, partial_name(name)), inside(self._path, name)
+        with source.open("rb") as file:
+            self._client.storbinary(f"STOR {partial}", file, _BLOCK)
+        self._rename(partial, final)
+
+    def _move(self, name: str, to: str) -> None:
+        # 550 says many things; a listing says whether the file is gone.
+        if name not in {file.name for file in self._files()}:
+            return
+        self._rename(inside(self._path, name), inside(to, name))
+
+    def _rename(self, before: str, after: str) -> None:
+        """Some servers replace what has the name, others refuse."""
+        try:
+            self._client.rename(before, after)
+        except ftplib.error_perm:
+            self._gone(after)
+            self._client.rename(before, after)
+
+    def _gone(self, path: str) -> None:
+        try:
+            self._client.delete(path)
+        except ftplib.error_perm as error:
+            if not str(error).startswith(_GONE):
+                raise
+
+    async def _run(self, step: str, what: str, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.to_thread(work)
+        except TransferError:
+            raise
+        except ftplib.all_errors as error:
+            raise TransferError(step, f"{what}: {error}") from None

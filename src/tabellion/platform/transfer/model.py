@@ -1,0 +1,103 @@
+"""What a server and a file on it are, and how a transfer fails."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple, Protocol
+
+import msgspec
+
+ProtocolName = Literal["SFTP", "FTP", "FTPS", "S3", "FOLDER"]
+PROTOCOLS: tuple[ProtocolName, ...] = ("SFTP", "FTP", "FTPS", "S3", "FOLDER")
+PORTS: dict[str, int] = {"SFTP": 22, "FTP": 21, "FTPS": 21, "S3": 443, "FOLDER": 0}
+IMPLICIT_TLS_PORT = 990
+_MAX_NAME = 255
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """Where files are. `host_key`: an OpenSSH public key (SFTP); `certificate`: PEM of what is trusted beside the usual.
+
+    `root` is where a FOLDER begins.
+    """
+
+    protocol: ProtocolName
+    host: str = ""
+    port: int = 0
+    user: str = ""
+    password: str = ""
+    private_key: str | None = None
+    host_key: str | None = None
+    certificate: str | None = None
+    region: str = "us-east-1"
+    secure: bool = True
+    root: Path | None = None
+
+
+class RemoteFile(NamedTuple):
+    """A file as a listing shows it. `stamp` changes when it does: a moment, or a hash of its content."""
+
+    name: str
+    size: int
+    stamp: str
+
+
+class TransferError(OSError):
+    """A server does not do what it is asked. `step`: CONNECT, LOGIN, LIST, READ or WRITE; the message is for people."""
+
+    def __init__(self, step: str, message: str) -> None:
+        super().__init__(message)
+        self.step = step
+        self.message = message
+
+
+class Folder(Protocol):
+    """A folder on a server, for as long as the connection is open. All raise `TransferError`."""
+
+    async def files(self) -> list[RemoteFile]:
+        """The plain files in it."""
+        ...
+
+    async def fetch(self, name: str, target: Path, max_bytes: int) -> None:
+        """Copy a file here, at most so many bytes."""
+        ...
+
+    async def store(self, source: Path, name: str) -> None:
+        """Copy a file there: whole under its name, or not at all. What has the name is replaced."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """Delete a file; nothing when it is gone."""
+        ...
+
+    async def move(self, name: str, to: str) -> None:
+        """Move a file into another folder of the server; nothing when it is gone."""
+        ...
+
+
+class Opened(NamedTuple):
+    """A folder, and the host key that the server has shown (SFTP)."""
+
+    folder: Folder
+    host_key: str | None = None
+
+
+Opening = AbstractAsyncContextManager[Opened]
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name of a listing is a file's name and nothing else: no path, no control characters."""
+    return 1 <= len(name) <= _MAX_NAME and name not in {".", ".."} and name.isprintable() and not set(name) & {"/", "\\"}
+
+
+def inside(path: str, name: str) -> str:
+    """The path of a file in a folder."""
+    return str(PurePosixPath(path) / name)
+
+
+def partial_name(name: str) -> str:
+    """What a file is called until it is whole; patterns of names do not match it by accident."""
+    return f".{name}.part"[:_MAX_NAME]
+
+
+def too_large(name: str, max_bytes: int) -> TransferError:
+    """The error for a file over the limit."""
+    return TransferError("READ", f"the file '{name}' is over {max_bytes:,} bytes")

@@ -1,0 +1,161 @@
+"""Folders in a bucket of an S3-compatible store (minio's client in a thread). A folder is `/bucket/prefix`."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import urllib3
+from minio import Minio
+from minio.commonconfig import CopySource
+from minio.error import MinioException, S3Error
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.connection import create_connection
+
+from tabellion.platform.egress import Policy
+from tabellion.platform.transfer.connecting import CONNECT_S, IDLE_S, addresses, tls
+from tabellion.platform.transfer.model import (
+    Opened,
+    RemoteFile,
+    Server,
+    TransferError,
+    is_plain_name,
+    too_large,
+)
+
+T = TypeVar("T")
+_BLOCK = 1 << 18
+_MAX_LISTED = 100_000
+_LOGIN_CODES = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
+
+
+@asynccontextmanager
+async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerator[Opened]:
+    """A folder of a bucket. Raises `TransferError`."""
+    bucket, _, prefix = path.strip("/").partition("/")
+    if not bucket:
+        raise TransferError("LIST", "the path of a location in S3 is /bucket or /bucket/folder")
+    found = await addresses(server, policy)
+    pools = _Pools(found[0], server)
+    try:
+        client = Minio(
+            f"{server.host}:{server.port}",
+            access_key=server.user,
+            secret_key=server.password,
+            region=server.region,
+            secure=server.secure,
+            http_client=pools,
+        )
+    except ValueError as error:
+        raise TransferError("CONNECT", str(error)) from None
+    try:
+        yield Opened(_S3Folder(client, bucket, f"{prefix}/" if prefix else ""))
+    finally:
+        pools.clear()
+
+
+class _Pools(urllib3.PoolManager):
+    """Connects to the address that was looked at, whatever the name servers say meanwhile."""
+
+    def __init__(self, address: str, server: Server) -> None:
+        timeout = urllib3.Timeout(connect=CONNECT_S, read=IDLE_S)
+        options: dict[str, Any] = {"ssl_context": tls(server)} if server.secure else {}
+        super().__init__(timeout=timeout, retries=False, **options)
+
+        def connect() -> socket.socket:
+            return create_connection((address, server.port), CONNECT_S)
+
+        class Plain(HTTPConnection):
+            def _new_conn(self) -> socket.socket:
+                return connect()
+
+        class Secured(HTTPSConnection):
+            def _new_conn(self) -> socket.socket:
+                return connect()
+
+        class PlainPool(HTTPConnectionPool):
+            ConnectionCls: Any = Plain
+
+        class SecuredPool(HTTPSConnectionPool):
+            ConnectionCls: Any = Secured
+
+        self.pool_classes_by_scheme = {"http": PlainPool, "https": SecuredPool}
+
+
+class _S3Folder:
+    def __init__(self, client: Minio, bucket: str, prefix: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+
+    async def files(self) -> list[RemoteFile]:
+        return await self._run("LIST", "the bucket cannot be listed", self._files)
+
+    async def fetch(self, name: str, target: Path, max_bytes: int) -> None:
+        await self._run("READ", f"'{name}' cannot be read", lambda: self._fetch(name, target, max_bytes))
+
+    async def store(self, source: Path, name: str) -> None:
+        # An object is there when all of it is: no partial name is needed.
+        def work() -> None:
+            self._client.fput_object(self._bucket, self._prefix + name, str(source))
+
+        await self._run("WRITE", f"'{name}' cannot be written", work)
+
+    async def remove(self, name: str) -> None:
+        def work() -> None:
+            self._client.remove_object(self._bucket, self._prefix + name)
+
+        await self._run("WRITE", f"'{name}' cannot be deleted", work)
+
+    async def move(self, name: str, to: str) -> None:
+        await self._run("WRITE", f"'{name}' cannot be moved to '{to}'", lambda: self._move(name, to))
+
+    def _files(self) -> list[RemoteFile]:
+        found: list[RemoteFile] = []
+        for each in self._client.list_objects(self._bucket, prefix=self._prefix):
+            name = str(each.object_name or "").removeprefix(self._prefix)
+            if not each.is_dir and is_plain_name(name):
+                found.append(RemoteFile(name, each.size or 0, each.etag or str(each.last_modified)))
+            if len(found) > _MAX_LISTED:
+                raise TransferError("LIST", f"the folder has over {_MAX_LISTED:,} files")
+        return found
+
+    def _fetch(self, name: str, target: Path, max_bytes: int) -> None:
+        answer = self._client.get_object(self._bucket, self._prefix + name)
+        copied = 0
+        try:
+            with target.open("wb") as out:
+                for block in answer.stream(_BLOCK):
+                    copied += len(block)
+                    if copied > max_bytes:
+                        raise too_large(name, max_bytes)
+                    out.write(block)
+        finally:
+            answer.close()
+
+    def _move(self, name: str, to: str) -> None:
+        bucket, _, prefix = to.strip("/").partition("/")
+        target = f"{prefix}/{name}" if prefix else name
+        try:
+            self._client.copy_object(bucket, target, CopySource(self._bucket, self._prefix + name))
+        except S3Error as error:
+            if error.code == "NoSuchKey":
+                return
+            raise
+        self._client.remove_object(self._bucket, self._prefix + name)
+
+    @staticmethod
+    async def _run(step: str, what: str, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.to_thread(work)
+        except TransferError:
+            raise
+        except S3Error as error:
+            step = "LOGIN" if error.code in _LOGIN_CODES else step
+            raise TransferError(step, f"{what}: {error.code}: {error.message}") from None
+        except (MinioException, urllib3.exceptions.HTTPError, ValueError, OSError) as error:
+            step = "CONNECT" if isinstance(error, urllib3.exceptions.HTTPError) and step == "LIST" else step
+            raise TransferError(step, f"{what}: {error}") from None

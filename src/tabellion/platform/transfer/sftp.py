@@ -1,0 +1,154 @@
+"""Folders over SFTP (asyncssh)."""
+
+import stat
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from tabellion.platform.egress import Policy
+from tabellion.platform.transfer.connecting import CONNECT_S, IDLE_S, connected_socket
+from tabellion.platform.transfer.model import (
+    Opened,
+    RemoteFile,
+    Server,
+    TransferError,
+    inside,
+    is_plain_name,
+    partial_name,
+    too_large,
+)
+
+
+@asynccontextmanager
+async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerator[Opened]:
+    """A folder on an SFTP server.
+
+    A host key that is known is insisted on; one that is not is told, for the caller to keep. Raises `TransferError`.
+    """
+    known = _known(server)
+    raw = await connected_socket(server, policy)
+    try:
+        connection = await asyncssh.connect(
+            sock=raw,
+            username=server.user,
+            password=server.password or None,
+            client_keys=_client_keys(server),
+            known_hosts=known,
+            # Nothing of the account that the server runs under: no agent, no configuration, no keys.
+            agent_path=None,
+            config=None,
+            login_timeout=CONNECT_S,
+            keepalive_interval=IDLE_S / 2,
+        )
+    except asyncssh.HostKeyNotVerifiable:
+        raise TransferError(
+            "CONNECT",
+            "the server shows another host key than the one that is kept; if it was changed on purpose, set 'hostKey'",
+        ) from None
+    except asyncssh.PermissionDenied:
+        raise TransferError("LOGIN", f"the server refuses the user '{server.user}' with this password or key") from None
+    except (asyncssh.Error, OSError, TimeoutError) as error:
+        raise TransferError("CONNECT", f"no SSH session: {error}") from None
+    finally:
+        if "connection" not in locals():
+            raw.close()
+    async with connection:
+        try:
+            sftp = await connection.start_sftp_client()
+        except (asyncssh.Error, OSError) as error:
+            raise TransferError("LOGIN", f"the server offers no SFTP to this user: {error}") from None
+        key = connection.get_server_host_key()
+        shown = key.export_public_key().decode().strip() if key else None
+        async with sftp:
+            yield Opened(_SftpFolder(sftp, path), shown)
+
+
+class _SftpFolder:
+    def __init__(self, sftp: asyncssh.SFTPClient, path: str) -> None:
+        self._sftp = sftp
+        self._path = path
+
+    async def files(self) -> list[RemoteFile]:
+        try:
+            found = await self._sftp.readdir(self._path)
+        except (asyncssh.Error, OSError) as error:
+            raise _failed("LIST", f"the folder '{self._path}' cannot be listed", error) from None
+        return [
+            RemoteFile(name, attributes.size or 0, str(attributes.mtime))
+            for name, attributes in ((str(each.filename), each.attrs) for each in found)
+            if is_plain_name(name) and attributes.permissions is not None and stat.S_ISREG(attributes.permissions)
+        ]
+
+    async def fetch(self, name: str, target: Path, max_bytes: int) -> None:
+        def watch(_source: bytes, _target: bytes, copied: int, _total: int) -> None:
+            if copied > max_bytes:
+                raise too_large(name, max_bytes)
+
+        try:
+            await self._sftp.get(inside(self._path, name), str(target), progress_handler=watch)
+        except TransferError:
+            raise
+        except (asyncssh.Error, OSError) as error:
+            raise _failed("READ", f"'{name}' cannot be read", error) from None
+
+    async def store(self, source: Path, name: str) -> None:
+        partial, final = inside(self._path, partial_name(name)), inside(self._path, name)
+        try:
+            await self._sftp.put(str(source), partial)
+            try:
+                await self._sftp.posix_rename(partial, final)
+            except asyncssh.SFTPOpUnsupported:
+                await self._gone(final)
+                await self._sftp.rename(partial, final)
+        except (asyncssh.Error, OSError) as error:
+            raise _failed("WRITE", f"'{name}' cannot be written", error) from None
+
+    async def remove(self, name: str) -> None:
+        try:
+            await self._gone(inside(self._path, name))
+        except (asyncssh.Error, OSError) as error:
+            raise _failed("WRITE", f"'{name}' cannot be deleted", error) from None
+
+    async def move(self, name: str, to: str) -> None:
+        target = inside(to, name)
+        try:
+            if not await self._sftp.exists(inside(self._path, name)):
+                return
+            try:
+                await self._sftp.posix_rename(inside(self._path, name), target)
+            except asyncssh.SFTPOpUnsupported:
+                await self._gone(target)
+                await self._sftp.rename(inside(self._path, name), target)
+        except (asyncssh.Error, OSError) as error:
+            raise _failed("WRITE", f"'{name}' cannot be moved to '{to}'", error) from None
+
+    async def _gone(self, path: str) -> None:
+        try:
+            await self._sftp.remove(path)
+        except asyncssh.SFTPNoSuchFile:
+            return
+
+
+def _known(server: Server) -> Any:
+    if server.host_key is None:
+        return None
+    try:
+        return ([asyncssh.import_public_key(server.host_key)], [], [])
+    except asyncssh.KeyImportError:
+        raise TransferError("CONNECT", "'hostKey' is no OpenSSH public key such as 'ssh-ed25519 AAAA...'") from None
+
+
+def _client_keys(server: Server) -> Any:
+    if server.private_key is None:
+        return None
+    try:
+        return [asyncssh.import_private_key(server.private_key, server.password or None)]
+    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
+        raise TransferError("LOGIN", "'privateKey' is no private key, or 'password' does not open it") from None
+
+
+def _failed(step: str, what: str, error: Exception) -> TransferError:
+    return TransferError(step, f"{what}: {getattr(error, 'reason', '') or error}")

@@ -1,0 +1,391 @@
+"""File transfers (contract, section 17), ETLs that fetch their files (16) and exports that are written somewhere (18)."""
+
+import asyncio
+import getpass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+import tabellion
+from tabellion.features import transfers
+from tabellion.features.bulk.etls import fetching, looking
+from tabellion.kit.clock import utc_now
+from tabellion.platform import secrets
+from tabellion.platform.egress import Policy
+from tabellion.platform.transfer import TransferError
+from tests.contract.conftest import TRANSFERS
+from tests.contract.test_addresses import V5_FAMILIES
+from tests.support.api import Api
+from tests.support.etls import ETLS, EXECUTIONS, Etls, one_file
+from tests.support.exports import EXPORTS, Exports
+from tests.support.tenant import Tenant
+from tests.support.transfer_servers import sshd
+
+BASE = "/v5/entities/hotels"
+SERVERS, LOCATIONS = f"{BASE}/servers", f"{BASE}/locations"
+FOLDER = {"name": "here", "protocol": "FOLDER"}
+SFTP = {"name": "erp", "protocol": "SFTP", "host": "files.example.com", "user": "erp", "password": "hush-hush"}
+GUESTS = "emailAddress,lastName\nbob@example.com,Bob\ncat@example.com,Cat\n"
+
+
+@pytest.fixture
+def spool(api: Api) -> Path:
+    return Path(api.log).parent / "data" / "spool"
+
+
+@pytest.fixture
+def root(api: Api, tenant: Tenant) -> Path:
+    """The licence's own folder of protocol FOLDER, with `in` and `done` in it."""
+    root = Path(api.log).parent / tenant.licence
+    for name in ("in", "done"):
+        (root / name).mkdir(parents=True)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def as_the_worker(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a worker's process is told at its start."""
+    transfers.allow(Policy(allow_http=True, allow_private=True), Path(api.log).parent)
+    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], Path("/nowhere"))
+    monkeypatch.setattr(fetching, "SETTLED_S", 0.05)
+    yield
+    transfers.allow(Policy(), None)
+
+
+@pytest.fixture
+def etls(tenant: Tenant, worker_database_url: str, spool: Path) -> Etls:
+    return Etls(tenant, worker_database_url, spool)
+
+
+def made(tenant: Tenant, path: str, body: Any) -> str:
+    answer = tenant.json("POST", path, body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def location(tenant: Tenant, **members: Any) -> str:
+    server = made(tenant, SERVERS, FOLDER)
+    return made(tenant, LOCATIONS, {"name": "in", "serverId": server, "path": "/in"} | members)
+
+
+def stored(tenant: Tenant, location_id: str, **members: Any) -> str:
+    body = {"name": "nightly", **one_file(namePattern="guests_*.csv")}
+    body["source"] = {"type": "LOCATION", "locationId": location_id}
+    return made(tenant, ETLS, body | members)
+
+
+def do(work: Any) -> Any:
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+def look(etls: Etls, number: str) -> str | None:
+    """What a worker does a minute later; the execution that it starts is run to its end, with what follows."""
+
+    async def work() -> int | None:
+        async with await psycopg.AsyncConnection.connect(etls.url, autocommit=True) as db:
+            return await looking.look(db, int(number), utc_now)
+
+    execution = do(work())
+    if execution is None:
+        return None
+    etls.run(str(execution))
+    put_away(etls, str(execution))
+    return str(execution)
+
+
+def put_away(etls: Etls, execution: str) -> None:
+    async def work() -> None:
+        async with await psycopg.AsyncConnection.connect(etls.url, autocommit=True) as db:
+            await looking.put_files_away(db, int(execution))
+
+    do(work())
+
+
+def start_due(etls: Etls, now: datetime) -> int:
+    async def work() -> int:
+        async with await psycopg.AsyncConnection.connect(etls.url, autocommit=True) as db:
+            return await looking.start_due(db, now)
+
+    return do(work())
+
+
+@pytest.mark.parametrize("family", V5_FAMILIES)
+def test_every_call_on_every_alias(family: str, tenant: Tenant, root: Path) -> None:
+    base = family.replace("{category}", "file-transfers") + "/v5/entities/hotels"
+    server = made(tenant, f"{base}/servers", FOLDER)
+    one = f"{base}/servers/{server}"
+    assert tenant.json("GET", f"{base}/servers").json()["servers"][0]["name"] == "here"
+    assert tenant.json("PATCH", one, {"name": "there"}).json()["name"] == "there"
+    assert tenant.json("GET", one).json()["protocol"] == "FOLDER"
+    place = made(tenant, f"{base}/locations", {"name": "in", "serverId": server, "path": "/in"})
+    where = f"{base}/locations/{place}"
+    assert tenant.json("GET", f"{base}/locations").json()["locations"] == [tenant.json("GET", where).json()]
+    moved = tenant.json("PATCH", where, {"afterRead": "MOVE", "moveTo": "/done"})
+    assert moved.json() == {
+        "id": place, "name": "in", "serverId": server, "path": "/in", "afterRead": "MOVE", "moveTo": "/done",
+    }  # fmt: skip
+    assert tenant.json("POST", f"{where}/test").json() == {
+        "ok": True, "steps": [{"step": step, "ok": True} for step in ("CONNECT", "LOGIN", "LIST")],
+    }  # fmt: skip
+    assert tenant.json("DELETE", one).json()["code"] == "transfer.inUse"
+    assert tenant.json("DELETE", where).status_code == 204
+    assert tenant.json("GET", where).json()["code"] == "location.unknown"
+    assert tenant.json("DELETE", one).status_code == 204
+    assert tenant.json("GET", one).json()["code"] == "server.unknown"
+    headers = {"Authorization": f"Bearer {tenant.api_key}", "Accept": "application/xml"}
+    assert tenant.client.get(f"{base}/servers", headers=headers).status_code == 406
+
+
+def test_secrets_are_neither_answered_nor_stored_in_clear(tenant: Tenant, worker_database_url: str) -> None:
+    number = made(tenant, SERVERS, SFTP)
+    answer = tenant.json("GET", f"{SERVERS}/{number}")
+    assert "hush" not in answer.text
+    assert answer.json()["hasPassword"] is True
+    assert "hush" not in tenant.json("GET", SERVERS).text
+    changed = tenant.json("PATCH", f"{SERVERS}/{number}", {"user": "other"})
+    assert "hush" not in changed.text
+    assert changed.json()["hasPassword"] is True
+    with psycopg.connect(worker_database_url) as db:
+        row = db.execute("SELECT t::text FROM tabellion.transfer_server t WHERE id = %s", (int(number),)).fetchone()
+    assert row is not None
+    assert "hush" not in row[0]
+
+
+def test_all_that_is_wrong_with_a_server_is_told_at_once(tenant: Tenant) -> None:
+    wrong = {"name": "", "protocol": "SFTP", "host": "a b", "port": 0, "user": "", "hostKey": "x", "privateKey": "y"}
+    refused = tenant.json("POST", SERVERS, wrong).json()
+    fields = sorted(e["field"] for e in refused["errors"])
+    assert fields == ["host", "hostKey", "name", "port", "privateKey", "user"]
+    refused = tenant.json("POST", SERVERS, FOLDER | {"host": "x", "password": "y"}).json()
+    assert sorted(e["field"] for e in refused["errors"]) == ["host", "password"]
+    assert tenant.json("POST", SERVERS, SFTP | {"host": "169.254.169.254"}).json()["errors"][0]["code"] == "transfer.host"
+    made(tenant, SERVERS, SFTP)
+    assert tenant.json("POST", SERVERS, SFTP | {"name": "ERP"}).json()["code"] == "name.used"
+    place = {"name": "in", "serverId": "999", "path": "in/../x", "afterRead": "MOVE"}
+    refused = tenant.json("POST", LOCATIONS, place).json()
+    assert sorted(e["field"] for e in refused["errors"]) == ["moveTo", "path"]
+    refused = tenant.json("POST", LOCATIONS, {"name": "in", "serverId": "999", "path": "/in"}).json()
+    assert refused["errors"][0]["code"] == "server.unknown"
+
+
+def test_a_location_is_tried_step_by_step(tenant: Tenant, root: Path) -> None:
+    number = location(tenant)
+    answer = tenant.json("POST", f"{LOCATIONS}/{number}/test", {"write": True}).json()
+    assert [s["step"] for s in answer["steps"]] == ["CONNECT", "LOGIN", "LIST", "WRITE"]
+    assert answer["ok"] is True
+    assert list((root / "in").iterdir()) == []
+    tenant.json("PATCH", f"{LOCATIONS}/{number}", {"path": "/nowhere"})
+    answer = tenant.json("POST", f"{LOCATIONS}/{number}/test").json()
+    assert answer["ok"] is False
+    assert answer["steps"][-1] == {
+        "step": "LIST", "ok": False, "message": "the folder '/nowhere' cannot be listed: no such folder",
+    }  # fmt: skip
+
+
+def test_files_are_loaded_once_as_soon_as_they_are_there(etls: Etls, tenant: Tenant, root: Path) -> None:
+    number = stored(tenant, location(tenant))
+    assert look(etls, number) is None
+    (root / "in" / "guests_1.csv").write_text(GUESTS)
+    (root / "in" / "other.csv").write_text("not meant")
+    first = look(etls, number)
+    assert first is not None
+    assert (etls.read(first)["status"], etls.read(first)["rowsCreated"]) == ("DONE", 2)
+    assert [f["name"] for f in etls.read(first)["files"]] == ["guests_1.csv"]
+    assert look(etls, number) is None
+    (root / "in" / "guests_1.csv").write_text(GUESTS.replace("Bob", "Bobby"))
+    second = look(etls, number)
+    assert second is not None
+    assert etls.read(second)["rowsUpdated"] == 1
+    assert tenant.json("GET", f"{ETLS}/{number}").json()["lookError"] is None
+    assert (
+        tenant.json("DELETE", f"{LOCATIONS}/{tenant.json('GET', LOCATIONS).json()['locations'][0]['id']}").status_code == 409
+    )
+
+
+@pytest.mark.parametrize("after", ["DELETE", "MOVE"])
+def test_loaded_files_are_put_away_unless_they_have_changed(etls: Etls, tenant: Tenant, root: Path, after: str) -> None:
+    place = location(tenant, afterRead=after, **({"moveTo": "/done"} if after == "MOVE" else {}))
+    number = stored(tenant, place)
+    (root / "in" / "guests_1.csv").write_text(GUESTS)
+    assert look(etls, number)
+    assert list((root / "in").iterdir()) == []
+    assert [p.name for p in (root / "done").iterdir()] == (["guests_1.csv"] if after == "MOVE" else [])
+    # The same name again is another file; what is replaced while it is being loaded stays.
+    (root / "in" / "guests_1.csv").write_text(GUESTS)
+    answer = tenant.json("POST", f"{ETLS}/{number}/trigger-execution")
+    assert answer.status_code == 201, answer.text
+    execution = answer.json()["id"]
+    etls.run(execution)
+    (root / "in" / "guests_1.csv").write_text(GUESTS + "eve@example.com,Eve\n")
+    put_away(etls, execution)
+    assert [p.name for p in (root / "in").iterdir()] == ["guests_1.csv"]
+    assert look(etls, number)
+    assert list((root / "in").iterdir()) == []
+
+
+def test_a_required_file_is_waited_for_or_missed(etls: Etls, tenant: Tenant, root: Path) -> None:
+    two = one_file(namePattern="a.csv")["files"] + one_file(namePattern="b.csv", required=False)["files"]
+    place = location(tenant)
+    waiting = stored(tenant, place, files=two)
+    (root / "in" / "b.csv").write_text(GUESTS)
+    assert look(etls, waiting) is None
+    timed = stored(tenant, place, name="timed", files=two, schedule={"cron": "0 3 * * *", "timeZone": "Europe/Paris"})
+    due = datetime.fromisoformat(tenant.json("GET", f"{ETLS}/{timed}").json()["nextRunAt"])
+    assert due.astimezone(UTC).minute == 0
+    start_due(etls, due + timedelta(days=2))
+    (execution,) = tenant.json("GET", f"{EXECUTIONS}?etlId={timed}").json()["executions"]
+    etls.run(execution["id"])
+    failed = etls.read(execution["id"])
+    assert (failed["status"], failed["errors"][0]["code"]) == ("FAILED", "import.fileMissing")
+    # What a failed execution has taken is there for the next one.
+    (root / "in" / "a.csv").write_text(GUESTS)
+    start_due(etls, due + timedelta(days=3))
+    execution = tenant.json("GET", f"{EXECUTIONS}?etlId={timed}").json()["executions"][0]
+    etls.run(execution["id"])
+    assert [f["name"] for f in etls.read(execution["id"])["files"]] == ["a.csv", "b.csv"]
+    (used,) = [limit["used"] for limit in tenant.json("GET", "/v5/usage").json()["limits"] if limit["name"] == "bulkday"]
+    assert used == 0
+
+
+def test_one_look_at_a_time_starts_one_execution(etls: Etls, tenant: Tenant, root: Path) -> None:
+    number = stored(tenant, location(tenant))
+    (root / "in" / "guests_1.csv").write_text(GUESTS)
+    due = utc_now() + timedelta(minutes=2)
+    start_due(etls, due)
+    start_due(etls, due + timedelta(minutes=2))
+
+    async def work() -> list[int | None]:
+        async with await psycopg.AsyncConnection.connect(etls.url, autocommit=True) as db:
+            return [await looking.look(db, int(number), utc_now) for _ in range(2)]
+
+    assert [x is None for x in do(work())] == [False, True]
+
+
+def test_what_cannot_be_fetched_is_said(etls: Etls, tenant: Tenant, root: Path) -> None:
+    place = location(tenant)
+    number = stored(tenant, place)
+    tenant.json("PATCH", f"{LOCATIONS}/{place}", {"path": "/nowhere"})
+    assert look(etls, number) is None
+    assert tenant.json("GET", f"{ETLS}/{number}").json()["lookError"].startswith("LIST: the folder '/nowhere'")
+    execution = tenant.json("POST", f"{ETLS}/{number}/trigger-execution").json()["id"]
+    for _ in range(3):
+        with pytest.raises(TransferError):
+            etls.run(execution)
+    etls.run(execution)
+    assert etls.read(execution)["errors"][0]["code"] == "transfer.failed"
+    refused = etls.send(f"{ETLS}/{number}/trigger-execution", {"guests_1.csv": GUESTS})
+    assert refused.status_code == 400
+
+
+def test_a_death_after_fetching_fetches_nothing_again(
+    etls: Etls, tenant: Tenant, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = stored(tenant, location(tenant, afterRead="DELETE"))
+    (root / "in" / "guests_1.csv").write_text(GUESTS)
+    execution = tenant.json("POST", f"{ETLS}/{number}/trigger-execution").json()["id"]
+    with monkeypatch.context() as patched:
+        patched.setattr("tabellion.features.bulk.etls.running.open_files", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            etls.run(execution)
+    # The file is replaced meanwhile: what was taken is loaded, what is there now is for the next one.
+    (root / "in" / "guests_1.csv").write_text("emailAddress,lastName\nnew@example.com,New\n")
+    etls.run(execution)
+    put_away(etls, execution)
+    assert etls.read(execution)["rowsCreated"] == 2
+    assert (root / "in" / "guests_1.csv").exists()
+    following = look(etls, number)
+    assert following is not None
+    assert etls.read(following)["rowsCreated"] == 1
+    assert not (root / "in" / "guests_1.csv").exists()
+
+
+def test_sources_that_make_no_sense_are_refused(tenant: Tenant, root: Path) -> None:
+    def fields(**members: Any) -> list[str]:
+        answer = tenant.json("POST", ETLS, {"name": "x", **one_file()} | members)
+        return sorted(e["field"] for e in answer.json()["errors"])
+
+    here = {"type": "LOCATION", "locationId": "999999"}
+    assert fields(source=here) == ["files[0].namePattern"]
+    assert fields(source=here, **one_file(namePattern="a.csv")) == ["source.locationId"]
+    assert fields(source={"type": "LOCATION"}) == ["files[0].namePattern", "source.locationId"]
+    assert fields(source=here | {"trigger": "SCHEDULE"}, **one_file(namePattern="a.csv")) == ["schedule"]
+    assert fields(schedule={"cron": "0 3 * * *"}) == ["schedule"]
+    assert fields(source={"type": "API", "locationId": "3"}) == ["source"]
+
+
+def test_an_export_is_written_to_its_location(tenant: Tenant, worker_database_url: str, spool: Path, root: Path) -> None:
+    exports = Exports(tenant, worker_database_url, spool)
+    body = {"name": "out", "tableId": "Guests", "attributes": ["emailAddress"], "locationId": location(tenant)}
+    plain = made(tenant, EXPORTS, body)
+    named = made(tenant, EXPORTS, body | {"name": "dated", "fileName": "guests_$yyyyMMdd.csv"})
+    for number, name in ((plain, None), (named, f"guests_{utc_now():%Y%m%d}.csv")):
+        execution = tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["id"]
+        exports.run(execution)
+        assert exports.read(execution)["status"] == "DONE"
+        written = root / "in" / (name or f"export-{execution}.csv")
+        assert written.read_bytes() == exports.file(execution) == b"emailAddress\nann@example.com\n"
+    place = tenant.json("GET", f"{EXPORTS}/{plain}").json()["locationId"]
+    tenant.json("PATCH", f"{LOCATIONS}/{place}", {"path": "/nowhere"})
+    execution = tenant.json("POST", f"{EXPORTS}/{plain}/trigger-execution").json()["id"]
+    for _ in range(3):
+        with pytest.raises(TransferError):
+            exports.run(execution)
+    exports.run(execution)
+    failed = exports.read(execution)
+    assert (failed["status"], failed["errors"][0]["code"]) == ("FAILED", "transfer.failed")
+    assert tenant.json("DELETE", f"{LOCATIONS}/{place}").json()["code"] == "transfer.inUse"
+
+
+def test_over_sftp_with_the_host_key_kept(etls: Etls, tenant: Tenant, tmp_path: Path) -> None:
+    with sshd(tmp_path) as server:
+        body = {"name": "erp", "protocol": "SFTP", "host": "127.0.0.1", "port": server.port, "user": getpass.getuser()}
+        server_id = made(tenant, SERVERS, body | {"privateKey": server.private_key})
+        (tmp_path / "files" / "guests_1.csv").write_text(GUESTS)
+        place = made(
+            tenant, LOCATIONS,
+            {"name": "in", "serverId": server_id, "path": str(tmp_path / "files"), "afterRead": "DELETE"},
+        )  # fmt: skip
+        tried = tenant.json("POST", f"{LOCATIONS}/{place}/test", {"write": True}).json()
+        assert tried["ok"], tried
+        assert tenant.json("GET", f"{SERVERS}/{server_id}").json()["hostKey"] is None
+        execution = look(etls, stored(tenant, place))
+        assert execution is not None
+        assert etls.read(execution)["rowsCreated"] == 2
+        assert list((tmp_path / "files").iterdir()) == []
+        kept = tenant.json("GET", f"{SERVERS}/{server_id}").json()["hostKey"]
+        assert kept.startswith("ssh-ed25519 ")
+    (tmp_path / "again").mkdir()
+    with sshd(tmp_path / "again") as other:
+        # Another machine at the same address.
+        with psycopg.connect(etls.url, autocommit=True) as db:
+            db.execute(
+                "UPDATE tabellion.transfer_server SET definition = jsonb_set(definition, '{port}', %s::text::jsonb) "
+                "WHERE id = %s",
+                (str(other.port), int(server_id)),
+            )
+        tried = tenant.json("POST", f"{LOCATIONS}/{place}/test").json()
+        assert tried["steps"][0]["ok"] is False
+        assert "another host key" in tried["steps"][0]["message"]
+
+
+def test_the_guide_says_what_is_done() -> None:
+    guide = (Path(tabellion.__file__).parents[2] / "docs/guide/transfers.md").read_text()
+    for word in (
+        "SFTP",
+        "FTPS",
+        "S3",
+        "FOLDER",
+        "afterRead",
+        "moveTo",
+        "hostKey",
+        "transfer.failed",
+        "fileName",
+        "lookError",
+    ):
+        assert word in guide, word

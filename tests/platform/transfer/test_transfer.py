@@ -1,0 +1,266 @@
+"""Folders on real servers: what all protocols do alike, and what each of them refuses."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncssh
+import minio
+import pytest
+from msgspec.structs import replace
+
+from tabellion.platform.egress import Policy
+from tabellion.platform.transfer import RemoteFile, Server, TransferError, open_folder
+from tests.support.transfer_servers import ftpd, s3, sshd
+
+NEAR = Policy(allow_http=True, allow_private=True)
+KINDS = ("SFTP", "FTP", "FTPS", "S3", "FOLDER")
+
+
+class Place:
+    """A server, a folder on it (`in`) with a neighbour (`done`), and the files as they lie there."""
+
+    def __init__(self, server: Server, base: str, root: Path | None) -> None:
+        self.server = server
+        self.path = f"{base}/in"
+        self.done = f"{base}/done"
+        self._root = root
+
+    def put(self, name: str, content: bytes) -> None:
+        if self._root is not None:
+            (self._root / "in" / name).write_bytes(content)
+        else:
+            import io
+
+            self.client().put_object("bucket", f"in/{name}", io.BytesIO(content), len(content))
+
+    def names(self, folder: str = "in") -> list[str]:
+        if self._root is not None:
+            return sorted(p.name for p in (self._root / folder).iterdir())
+        return sorted(o.object_name.split("/")[-1] for o in self.client().list_objects("bucket", f"{folder}/"))
+
+    def client(self) -> minio.Minio:
+        server = self.server
+        return minio.Minio(f"127.0.0.1:{server.port}", access_key="key", secret_key="secret", secure=False)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp(request.param)
+    root = folder / "files"
+    match request.param:
+        case "SFTP":
+            with sshd(folder) as server:
+                yield from _made(Place(server, str(root), root), root)
+        case "FTP" | "FTPS":
+            with ftpd(folder, tls=request.param == "FTPS") as server:
+                yield from _made(Place(server, "", root), root)
+        case "S3":
+            with s3(folder) as server:
+                place = Place(server, "/bucket", None)
+                place.client().make_bucket("bucket")
+                yield place
+        case _:
+            root.mkdir()
+            yield from _made(Place(Server(protocol="FOLDER", root=root), "", root), root)
+
+
+def _made(place: Place, root: Path) -> Iterator[Place]:
+    (root / "in").mkdir()
+    (root / "done").mkdir()
+    yield place
+
+
+async def _listing(server: Server) -> None:
+    async with open_folder(server, "/in", NEAR) as opened:
+        await opened.folder.files()
+
+
+async def files(place: Place) -> dict[str, RemoteFile]:
+    async with open_folder(place.server, place.path, NEAR) as opened:
+        return {file.name: file for file in await opened.folder.files()}
+
+
+async def test_files_are_listed_fetched_and_removed(place: Place, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 4000
+    place.put("a b é.csv", content)
+    found = (await files(place))["a b é.csv"]
+    assert found.size == len(content)
+    async with open_folder(place.server, place.path, NEAR) as opened:
+        await opened.folder.fetch("a b é.csv", tmp_path / "x", len(content))
+        assert (tmp_path / "x").read_bytes() == content
+        await opened.folder.remove("a b é.csv")
+        await opened.folder.remove("a b é.csv")
+        assert "a b é.csv" not in {f.name for f in await opened.folder.files()}
+
+
+async def test_a_stamp_changes_with_the_file(place: Place) -> None:
+    place.put("stamp.csv", b"one")
+    before = (await files(place))["stamp.csv"]
+    assert (await files(place))["stamp.csv"] == before
+    place.put("stamp.csv", b"three")
+    assert (await files(place))["stamp.csv"] != before
+
+
+async def test_a_file_is_stored_whole_and_replaces_its_namesake(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"new" * 100_000)
+    place.put("out.csv", b"old")
+    async with open_folder(place.server, place.path, NEAR) as opened:
+        await opened.folder.store(tmp_path / "x", "out.csv")
+        await opened.folder.fetch("out.csv", tmp_path / "y", 1_000_000)
+    assert (tmp_path / "y").read_bytes() == b"new" * 100_000
+    assert not [name for name in place.names() if name.endswith(".part")]
+
+
+async def test_a_file_moves_once_and_replaces_its_namesake(place: Place) -> None:
+    place.put("move.csv", b"x")
+    async with open_folder(place.server, place.path, NEAR) as opened:
+        await opened.folder.move("move.csv", place.done)
+        await opened.folder.move("move.csv", place.done)
+    assert "move.csv" in place.names("done")
+    assert "move.csv" not in place.names()
+    place.put("move.csv", b"y")
+    async with open_folder(place.server, place.path, NEAR) as opened:
+        await opened.folder.move("move.csv", place.done)
+    assert "move.csv" not in place.names()
+
+
+async def test_a_file_over_the_limit_is_cut_off(place: Place, tmp_path: Path) -> None:
+    place.put("big.csv", b"x" * 3_000_000)
+    async with open_folder(place.server, place.path, NEAR) as opened:
+        with pytest.raises(TransferError, match="over 1,000,000 bytes"):
+            await opened.folder.fetch("big.csv", tmp_path / "x", 1_000_000)
+    assert (tmp_path / "x").stat().st_size <= 3_000_000
+
+
+async def test_what_is_not_there_is_said(place: Place, tmp_path: Path) -> None:
+    async with open_folder(place.server, place.path, NEAR) as opened:
+        with pytest.raises(TransferError) as error:
+            await opened.folder.fetch("nothing.csv", tmp_path / "x", 10)
+        assert error.value.step == "READ"
+        assert "nothing.csv" in error.value.message
+    if place.server.protocol != "S3":
+        with pytest.raises(TransferError) as error:
+            async with open_folder(place.server, place.path + "/nowhere", NEAR) as opened:
+                await opened.folder.files()
+        assert error.value.step == "LIST"
+
+
+@pytest.mark.parametrize("kind", ["SFTP", "FTP", "FTPS", "S3"])
+async def test_private_addresses_are_refused_unless_the_operator_allows_them(kind: str) -> None:
+    connections: list[object] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(1)
+        port = listener.getsockname()[1]
+        for host in ("127.0.0.1", "localhost", "0x7f000001", "::1", "169.254.169.254", "2130706433", "127.1"):
+            server = Server(protocol=kind, host=host, port=port, user="u", password="p", secure=False)  # type: ignore[arg-type]
+            with pytest.raises(TransferError) as error:
+                async with open_folder(server, "/bucket/in", Policy()) as opened:
+                    await opened.folder.files()
+            assert error.value.step == "CONNECT"
+        with pytest.raises(TimeoutError):
+            connections.append(listener.accept())
+    assert not connections
+
+
+@pytest.mark.parametrize("kind", ["SFTP", "FTP", "FTPS"])
+async def test_a_server_that_says_nothing_is_given_up(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("connecting", "sftp", "ftp"):
+        monkeypatch.setattr(f"tabellion.platform.transfer.{module}.IDLE_S", 0.3, raising=False)
+        monkeypatch.setattr(f"tabellion.platform.transfer.{module}.CONNECT_S", 0.3, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = Server(protocol=kind, host="127.0.0.1", port=listener.getsockname()[1], user="u", password="p")  # type: ignore[arg-type]
+        with pytest.raises(TransferError) as error:
+            await asyncio.wait_for(_listing(server), 10)
+        assert error.value.step == "CONNECT"
+
+
+async def test_a_host_key_that_is_kept_is_insisted_on(tmp_path: Path) -> None:
+    with sshd(tmp_path) as server:
+        path = str(tmp_path / "files")
+        async with open_folder(server, path, NEAR) as opened:
+            shown = opened.host_key
+        assert shown
+        async with open_folder(replace(server, host_key=shown), path, NEAR) as opened:
+            assert await opened.folder.files() == []
+        other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+        with pytest.raises(TransferError, match="another host key") as error:
+            async with open_folder(replace(server, host_key=other), path, NEAR):
+                pass
+        assert error.value.step == "CONNECT"
+        stranger = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+        with pytest.raises(TransferError) as error:
+            async with open_folder(replace(server, private_key=stranger), path, NEAR):
+                pass
+        assert error.value.step == "LOGIN"
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+    with ftpd(tmp_path, tls=True) as server:
+        with pytest.raises(TransferError, match=r"TLS: self.signed certificate") as error:
+            async with open_folder(replace(server, certificate=None), "/", NEAR):
+                pass
+        assert error.value.step == "CONNECT"
+        with pytest.raises(TransferError) as error:
+            async with open_folder(replace(server, password="wrong"), "/", NEAR):
+                pass
+        assert error.value.step == "LOGIN"
+
+
+async def test_a_local_folder_is_not_left(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "in").mkdir(parents=True)
+    (tmp_path / "secret").write_text("secret")
+    (root / "in" / "link.csv").symlink_to(tmp_path / "secret")
+    (root / "away").symlink_to(tmp_path)
+    server = Server(protocol="FOLDER", root=root)
+    async with open_folder(server, "/in", NEAR) as opened:
+        assert await opened.folder.files() == []
+        with pytest.raises(TransferError):
+            await opened.folder.fetch("link.csv", tmp_path / "x", 100)
+    for path in ("..", "/../", "/away", "/in/../.."):
+        async with open_folder(server, path, NEAR) as opened:
+            with pytest.raises(TransferError, match="no such folder"):
+                await opened.folder.files()
+    with pytest.raises(TransferError, match="TABELLION_TRANSFERS_FOLDER"):
+        async with open_folder(Server(protocol="FOLDER"), "/in", NEAR):
+            pass
+
+
+async def test_hostile_names_of_a_listing_are_not_seen(tmp_path: Path) -> None:
+    """An FTP server that makes names up."""
+    listing = b"".join(
+        b"type=file;size=1;modify=20270101000000; %s\r\n" % name
+        for name in (b"good.csv", b"../up.csv", b"..", b"a\\b.csv", b"tab\there.csv", b"x" * 300, b"")
+    )
+
+    def serve(control: socket.socket) -> None:
+        connection, _ = control.accept()
+        data = socket.create_server(("127.0.0.1", 0))
+        with connection, data, connection.makefile("rb") as lines:
+            connection.sendall(b"220 hello\r\n")
+            for line in lines:
+                word = line.split()[0].upper()
+                if word in {b"EPSV", b"PASV"}:
+                    high, low = divmod(data.getsockname()[1], 256)
+                    # The address is another one's: the client is to come back to this server all the same.
+                    connection.sendall(b"227 (10,0,0,1,%d,%d)\r\n" % (high, low))
+                elif word == b"MLSD":
+                    connection.sendall(b"150 here\r\n")
+                    sender, _ = data.accept()
+                    with sender:
+                        sender.sendall(listing)
+                    connection.sendall(b"226 done\r\n")
+                else:
+                    connection.sendall({b"USER": b"331 go on\r\n", b"QUIT": b"221 bye\r\n"}.get(word, b"230 fine\r\n"))
+
+    with socket.create_server(("127.0.0.1", 0)) as control:
+        thread = threading.Thread(target=serve, args=(control,), daemon=True)
+        thread.start()
+        server = Server(protocol="FTP", host="127.0.0.1", port=control.getsockname()[1], user="u", password="p")
+        async with open_folder(server, "/", NEAR) as opened:
+            names = {file.name for file in await opened.folder.files()}
+    # Of a path only the last part is a name, and a folder's file is looked for in the folder.
+    assert names == {"good.csv", "up.csv"}
