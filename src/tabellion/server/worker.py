@@ -14,6 +14,7 @@ from tabellion.features.bulk import tasks as bulk
 from tabellion.features.bulk.etls import tasks as etls
 from tabellion.features.bulk.exports import tasks as exports
 from tabellion.features.bulk.imports import tasks as imports
+from tabellion.features.customdata import tasks as customdata
 from tabellion.features.usage import purge
 from tabellion.features.webhooks import Dispatcher, purge_dead
 from tabellion.kit.clock import utc_now
@@ -66,7 +67,7 @@ def register(jobs: App, settings: Settings) -> None:
             nb_hours=_FAILED_JOBS_KEPT_H, include_failed=True, include_cancelled=True, include_aborted=True
         )
 
-    for feature in (imports, etls, exports, bulk):
+    for feature in (imports, etls, exports, bulk, customdata):
         feature.register(jobs, settings.database_url, settings.spool_dir)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tabellion.platform import outbox
 from tabellion.platform.outbox import Interest
-from tests.support.custom import get, put, structure
+from tests.support.custom import change, get, put, structure
 from tests.support.structure import Bench
 
 
@@ -50,3 +50,55 @@ async def test_changes_tell_what_they_were_given_and_the_identifiers(heard: Benc
 
     await heard.call("records.v4.delete", t="Stays", r="A")
     assert await events(heard) == [("DELETE", None, {"id": id_, "a1": "A", "a7": 7})]
+
+
+def rule(**members: Any) -> dict[str, Any]:
+    return {"operation": "setEventsToTrigger", "eventsToTrigger": [
+        {"name": "ruled", "triggerRules": [{"onOperation": "UPDATE", **members}]},
+    ]}  # fmt: skip
+
+
+def when(member: str, attribute: str, operator: str, value: Any) -> dict[str, Any]:
+    return {"matchingConditions": {member: [{"attribute": attribute, "operator": operator, "value": value}]}}
+
+
+async def test_with_rules_only_updates_that_match_one_are_told(heard: Bench) -> None:
+    before = when("stateBeforeOperation", "state", "!=", "PAID")["matchingConditions"]
+    after = when("stateAfterOperation", "state", "=", "PAID")["matchingConditions"]
+    await change(heard, rule(onAnyAttribute=["state"], matchingConditions=before | after))
+    await put(heard, "A", state="OPEN", price=5)
+    assert [event[0] for event in await events(heard)] == ["CREATE"]
+    await put(heard, "A", price=6)
+    assert await events(heard) == []
+    await put(heard, "A", state="PAID")
+    assert [event[0] for event in await events(heard)] == ["UPDATE"]
+    await put(heard, "A", price=7)
+    assert await events(heard) == []
+    await change(heard, {"operation": "setEventsToTrigger", "eventsToTrigger": []})
+    await put(heard, "A", price=8)
+    assert [event[0] for event in await events(heard)] == ["UPDATE"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "told"),
+    [
+        (when("stateAfterOperation", "price", ">", 9.5), True),
+        (when("stateAfterOperation", "price", "<=", 9.5), False),
+        (when("stateBeforeOperation", "price", "=", None), True),
+        (when("stateBeforeOperation", "breakfast", "=", True), True),
+        (when("stateAfterOperation", "breakfast", "!=", True), False),
+        (when("stateAfterOperation", "bookedAt", ">=", "2027-01-01T00:00:00.000Z"), True),
+        (when("stateAfterOperation", "bookedAt", "<", "2027-01-01T00:00:00.000Z"), False),
+        (when("stateAfterOperation", "cardNumber", "=", "it's 100 %s"), False),
+        (when("stateAfterOperation", "cardNumber", "!=", "'; DROP SCHEMA tabellion; --"), True),
+        ({"onAnyAttribute": ["state"]}, False),
+        ({"onAnyAttribute": ["state", "PRICE"]}, True),
+        ({}, True),
+    ],
+)
+async def test_rules_compare_values_of_all_types(condition: dict[str, Any], told: bool, heard: Bench) -> None:
+    await change(heard, rule(**condition))
+    await put(heard, "A", breakfast=True, bookedAt="2027-03-01T08:00:00Z")
+    await events(heard)
+    await put(heard, "A", price=10)
+    assert bool(await events(heard)) is told

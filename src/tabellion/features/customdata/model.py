@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from tabellion.features.tables import Attribute, Columns, Kind, Table
+from tabellion.features.tables import Attribute, Columns, Kind, Table, Test, UpdateRule, column_cast
 
 TableType = Literal["INTERACTIONS", "LINKED_DATA", "REPOSITORY"]
 OnDelete = Literal["CASCADE", "SET_NULL", "RESTRICT"]
@@ -113,6 +113,30 @@ class CustomTable(Table, frozen=True, dict=True):
         """The attribute whose values the callers choose; None: the key is the technical id."""
         name = self.definition.primary_key_attribute
         return None if name is None else self.attributes_by_name[name.lower()]
+
+    @property
+    def update_rules(self) -> tuple[UpdateRule, ...]:
+        """The rules for UPDATE of all events."""
+        return tuple(
+            self._update_rule(rule, ("eventsToTrigger", i, "triggerRules", j))
+            for i, event in enumerate(self.definition.events_to_trigger)
+            for j, rule in enumerate(event.trigger_rules)
+            if rule.on_operation == "UPDATE"
+        )
+
+    def _update_rule(self, rule: TriggerRule, place: tuple[str | int, ...]) -> UpdateRule:
+        def tests(member: str, conditions: tuple[StateCondition, ...]) -> tuple[Test, ...]:
+            found = [(i, c, self.attributes_by_name[c.attribute.lower()]) for i, c in enumerate(conditions)]
+            here = (*place, "matchingConditions", member)
+            return tuple(Test(a.column, c.operator, (*here, i, "value"), column_cast(a)) for i, c, a in found)
+
+        conditions = rule.matching_conditions or MatchingConditions()
+        names = rule.on_any_attribute
+        return UpdateRule(
+            tuple(self.attributes_by_name[name.lower()].column for name in names) if names else None,
+            tests("stateBeforeOperation", conditions.state_before_operation),
+            tests("stateAfterOperation", conditions.state_after_operation),
+        )
 
     @cached_property
     def key(self) -> tuple[Attribute, ...]:

@@ -1,10 +1,12 @@
 """The DDL of custom tables beyond that of all tables: composite keys and foreign keys. Names are made of integers."""
 
-from typing import LiteralString
+from datetime import datetime
+from typing import Any, LiteralString
 
 from psycopg import sql
 
 from tabellion.features.customdata.model import CustomDefinition, CustomTable, ForeignKey
+from tabellion.features.profiles import of_delete, unique_columns
 from tabellion.features.tables import Attribute, Catalogue, Database, Step, alter, count_of, qualified, relation_of
 
 _ON_DELETE: dict[str, LiteralString] = {"CASCADE": "CASCADE", "SET_NULL": "SET NULL", "RESTRICT": "RESTRICT"}
@@ -54,3 +56,30 @@ async def _refer(db: Database, table: CustomTable, attribute: Attribute, key: Fo
 
 def _constraint(table: CustomTable, number: int) -> sql.Composable:
     return sql.Identifier(f"f{table.label}_a{number:d}")
+
+
+async def cleaned_licences(db: Database) -> list[tuple[int, str, int]]:
+    """Licences with cleaning rules: id, time zone, version of the catalogue."""
+    cursor = await db.execute(
+        "SELECT l.id, l.time_zone, l.catalogue_version FROM tabellion.licence l "
+        "WHERE EXISTS (SELECT FROM tabellion.custom_table c "
+        "WHERE c.licence_id = l.id AND c.definition -> 'cleaningRule' <> 'null'::jsonb) ORDER BY l.id"
+    )
+    return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
+
+
+async def clean_batch(
+    db: Database, table: CustomTable, column: str, limit: Any, now: datetime, most: int, *, told: bool
+) -> int:
+    """Delete records whose column is below a limit, at most so many; how many. Raises ForeignKeyViolation, RestrictViolation."""
+    unique = "".join(f", t.{name}" for name in unique_columns(table)) if told else ""
+    event = f"{of_delete(table)} " if told else ""
+    relation = f"{table.schema}.{table.relation}"
+    statement = (
+        f"WITH old AS (SELECT id FROM {relation} WHERE {column} < %(limit)s LIMIT %(most)s FOR UPDATE SKIP LOCKED), "  # noqa: S608
+        f"gone AS (DELETE FROM {relation} t USING old WHERE t.id = old.id RETURNING t.id{unique})"
+        f"{', ' + event if told else ' '}SELECT count(*) FROM gone"
+    )
+    cursor = await db.execute(statement.encode(), {"limit": limit, "most": most, "now": now})
+    row = await cursor.fetchone()
+    return 0 if row is None else row[0]

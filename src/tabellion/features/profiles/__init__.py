@@ -5,7 +5,7 @@ How rows are read, written, paged and told of is shared with the records of cust
 
 from tabellion.features.profiles.choices import choice_columns, keep_replaced
 from tabellion.features.profiles.model import Row, Written
-from tabellion.features.profiles.news import of_write
+from tabellion.features.profiles.news import of_delete, of_write, unique_columns
 from tabellion.features.profiles.reading import Item, Reader, membership
 from tabellion.features.profiles.store import count as count_rows
 from tabellion.features.profiles.store import find as find_rows
@@ -29,11 +29,13 @@ __all__ = [
     "find_rows",
     "keep_replaced",
     "membership",
+    "of_delete",
     "of_write",
     "read_row",
     "row_etag",
     "row_page",
     "search_rows",
+    "unique_columns",
     "until_current",
     "upsert_row",
     "write_row",

@@ -7,11 +7,12 @@ them later. They hold what the write supplied and the row's identifiers: its id 
 
 from collections.abc import Sequence
 
-from tabellion.features.tables import Table
+from tabellion.features.tables import Table, Test, UpdateRule
 from tabellion.platform import outbox
 
 CREATE, UPDATE, DELETE = "CREATE", "UPDATE", "DELETE"
 UPDATED_SUBSCRIPTION, UPDATED_SEGMENT = "UPDATED_SUBSCRIPTION", "UPDATED_SEGMENT"
+_OPERATORS = {"=": "IS NOT DISTINCT FROM", "!=": "IS DISTINCT FROM", ">": ">", ">=": ">=", "<": "<", "<=": "<="}
 EVENT_TYPES = (CREATE, UPDATE, DELETE, UPDATED_SUBSCRIPTION, UPDATED_SEGMENT)
 
 
@@ -45,7 +46,7 @@ def of_write(table: Table, new: Sequence[str], initial: Sequence[str], listened:
     if UPDATE in listened and attributes:
         news.append(
             f"SELECT '{UPDATE}', c.fields, {data} FROM (SELECT {_changed(attributes, new)} AS fields) c "
-            "WHERE NOT w.created AND cardinality(c.fields) > 0"
+            f"WHERE NOT w.created AND cardinality(c.fields) > 0{_by_rules(table, new)}"
         )
     for event_type, columns in ((UPDATED_SUBSCRIPTION, choices), (UPDATED_SEGMENT, memberships)):
         if event_type in listened and columns:
@@ -57,7 +58,8 @@ def of_write(table: Table, new: Sequence[str], initial: Sequence[str], listened:
             )
     if not news:
         return Told()
-    returned = list(dict.fromkeys([*unique_columns(table), *new, *initial]))
+    tested = [test.column for rule in table.update_rules for test in (*rule.before, *rule.after)]
+    returned = list(dict.fromkeys([*unique_columns(table), *new, *initial, *tested]))
     listed = "".join(f", {column}" for column in returned)
     event = f"""event AS (
     INSERT INTO tabellion.outbox_event ({outbox.COLUMNS})
@@ -74,6 +76,34 @@ def of_delete(table: Table) -> str:
     return f"""event AS (
     INSERT INTO tabellion.outbox_event ({outbox.COLUMNS})
     SELECT {_subject(table)}, '{DELETE}', NULL, {_identifiers(table, "gone")}, %(now)s::timestamptz FROM gone)"""
+
+
+def _by_rules(table: Table, new: Sequence[str]) -> str:
+    """The condition that one of the table's rules for updates is met, if it has any (contract, section 23.1)."""
+    if not table.update_rules:
+        return ""
+    return f" AND ({' OR '.join(_rule(table, rule, new) for rule in table.update_rules)})"
+
+
+def _rule(table: Table, rule: UpdateRule, new: Sequence[str]) -> str:
+    tests: list[str] = []
+    if rule.columns is not None:
+        listed = ", ".join(f"'{column}'" for column in rule.columns)
+        tests.append(f"c.fields && ARRAY[{listed}]::text[]")
+    # What was not written is before what it is after.
+    tests += [_test(table, test, "old" if test.column in new else "w") for test in rule.before]
+    tests += [_test(table, test, "w") for test in rule.after]
+    return " AND ".join(tests) or "true"
+
+
+def _test(table: Table, test: Test, source: str) -> str:
+    """A comparison with a value that the catalogue holds: the text of a caller never stands in a statement."""
+    path = ",".join(str(step) for step in test.place)
+    value = (
+        f"(SELECT (k.definition #>> '{{{path}}}')::{test.cast} "
+        f"FROM tabellion.{table.kind.catalogue} k WHERE k.id = {table.id:d})"
+    )
+    return f"{source}.{test.column} {_OPERATORS[test.operator]} {value}"
 
 
 def _subject(table: Table) -> str:

@@ -15,6 +15,8 @@ from tabellion.features.tables.model import (
     Segmentation,
     Subscription,
     Table,
+    Test,
+    UpdateRule,
 )
 from tabellion.features.tables.parameters import ENTITY, TABLE
 from tabellion.features.tables.plan import Plan, Step
@@ -63,6 +65,8 @@ __all__ = [
     "Table",
     "TableInUse",
     "TableUnknown",
+    "Test",
+    "UpdateRule",
     "alter",
     "attribute_type",
     "column_cast",

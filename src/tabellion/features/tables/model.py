@@ -129,6 +129,23 @@ class Segmentation(msgspec.Struct, frozen=True, rename="camel"):
         return f"g{self.number}"
 
 
+class Test(NamedTuple):
+    """A comparison of a row's column with a value of the table's document: where in it, and what it is cast to."""
+
+    column: str
+    operator: str
+    place: tuple[str | int, ...]
+    cast: str
+
+
+class UpdateRule(NamedTuple):
+    """An update that is told: one of the columns has changed (None: any), and the row passes the tests."""
+
+    columns: tuple[str, ...] | None
+    before: tuple[Test, ...]
+    after: tuple[Test, ...]
+
+
 class Columns(msgspec.Struct, frozen=True, rename="camel"):
     """What the documents of all tables hold. `next_number` is the next free column number."""
 
@@ -194,6 +211,11 @@ class Table(msgspec.Struct, frozen=True, dict=True):
     @property
     def segmentations(self) -> tuple[Segmentation, ...]:
         """The segmentations, in structure order."""
+        return ()
+
+    @property
+    def update_rules(self) -> tuple[UpdateRule, ...]:
+        """Which updates are told to those who listen; none: all."""
         return ()
 
     @cached_property

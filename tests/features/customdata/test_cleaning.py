@@ -1,0 +1,65 @@
+"""Records that are older than their table's rule allows are deleted at night, and who listens is told."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tabellion.features.customdata.cleaning import clean
+from tabellion.kit.clock import utc_now
+from tests.features.customdata.test_news import events, heard
+from tests.support.custom import change, create, put
+from tests.support.structure import Bench
+
+__all__ = ["heard"]
+
+
+def ruled(attribute: str, days: int) -> dict[str, Any]:
+    return {"operation": "setCleaningRule", "cleaningRule": {"attribute": attribute, "olderThanDays": days}}
+
+
+async def left(bench: Bench) -> list[str]:
+    query = "SELECT id FROM tabellion.custom_table WHERE licence_id = %s AND name = 'Stays'"
+    (number,) = await bench.row(query, bench.licence_id)
+    cursor = await bench.db.execute(f"SELECT a1 FROM l{bench.licence_id}.c{number} ORDER BY 1")
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def test_old_records_go_and_the_rest_stays(heard: Bench) -> None:
+    await change(heard, ruled("bookedAt", 30))
+    now = utc_now()
+    for name, days in (("OLD", 31), ("EDGE", 29), ("NEW", 0)):
+        await put(heard, name, bookedAt=(now - timedelta(days=days)).isoformat())
+    await put(heard, "NEVER", state="OPEN")
+    await events(heard)
+    await clean(heard.db, now)
+    assert await left(heard) == ["EDGE", "NEVER", "NEW"]
+    assert [(type_, data["a1"]) for type_, _, data in await events(heard)] == [("DELETE", "OLD")]
+    await clean(heard.db, now)
+    assert await events(heard) == []
+
+
+async def test_more_than_a_batch_goes(stays: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tabellion.features.customdata.cleaning._BATCH", 2)
+    await change(stays, ruled("creationMoment", 1))
+    for name in "ABCDE":
+        await put(stays, name, state="OPEN")
+    await clean(stays.db, utc_now())
+    assert len(await left(stays)) == 5
+    await clean(stays.db, utc_now() + timedelta(days=1, minutes=1))
+    assert await left(stays) == []
+
+
+async def test_what_others_refer_to_stays(stays: Bench) -> None:
+    document = {
+        "name": "Notes", "primaryKeyAttribute": "note",
+        "attributes": [{"name": "note", "valueType": "STRING"}, {"name": "stay", "valueType": "STRING"}],
+        "foreignKeys": [{"name": "of", "attribute": "stay", "onDelete": "RESTRICT",
+                         "reference": {"tableType": "CUSTOM_TABLE", "tableId": "Stays", "attribute": "stayRef"}}],
+    }  # fmt: skip
+    await create(stays, document)
+    await put(stays, "A", state="OPEN")
+    await put(stays, "N", t="Notes", stay="A")
+    await change(stays, ruled("creationMoment", 1))
+    await clean(stays.db, utc_now() + timedelta(days=2))
+    assert await left(stays) == ["A"]
