@@ -71,7 +71,7 @@ async def cleaned_licences(db: Database) -> list[tuple[int, str, int]]:
 async def clean_batch(
     db: Database, table: CustomTable, column: str, limit: Any, now: datetime, most: int, *, told: bool
 ) -> int:
-    """Delete records whose column is below a limit, at most so many; how many. Raises ForeignKeyViolation, RestrictViolation."""
+    """Delete records whose column is below a limit, at most so many. Raises ForeignKeyViolation, RestrictViolation."""
     unique = "".join(f", t.{name}" for name in unique_columns(table)) if told else ""
     event = f"{of_delete(table)} " if told else ""
     relation = f"{table.schema}.{table.relation}"
