@@ -52,6 +52,7 @@ bench: setup  ## one-by-one calls as ratios against baselines in the same run (n
 	@.venv/bin/python benchmarks/calls.py --write docs/benchmarks.md
 
 bench-bulk: setup  ## imports as ratios against COPY and one hand-written statement, 1,000,000 rows (10 minutes)
+	@sh tools/bootstrap.sh bench
 	@.venv/bin/python benchmarks/bulk.py --write docs/benchmarks.md
 
 bench-templates: setup  ## mails rendered in caged processes, as ratios against rendering without a cage

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import prepare
 import psycopg
 from calls import heading, say
+from pocketbase import PROGRAM, PocketBase
 
 from tabellion.features.bulk.exports import store as exports_store
 from tabellion.features.bulk.exports.running import Exporter
@@ -297,6 +298,41 @@ def measure(bench: Bench, rounds: int) -> list[Row]:
     ]
 
 
+_POCKETBASE_TYPES = {"INTEGER": "number", "NUMBER": "number", "BOOLEAN": "bool", "DATE": "date", "TIMESTAMP": "date"}
+_POCKETBASE_ROWS, _POCKETBASE_BATCH, _POCKETBASE_CLIENTS = 20_000, 500, 2
+
+
+def pocketbase(bench: Bench, plain: Path) -> float:
+    """Rows a second of PocketBase's batch API with the first rows of the same file."""
+    fields = [{"name": a["name"], "type": _POCKETBASE_TYPES.get(a.get("valueType", ""), "text")} for a in _ATTRIBUTES]
+    fields += [{"name": name, "type": "bool"} for name in _SUBSCRIPTIONS]
+    with plain.open(encoding="utf-8", newline="") as file:
+        records = [
+            {name.removeprefix("subscriptions#"): value for name, value in row.items()}
+            for row, _ in zip(csv.DictReader(file), range(_POCKETBASE_ROWS), strict=False)
+        ]
+    for record in records:
+        for field in fields:
+            if field["type"] == "bool":
+                record[field["name"]] = record[field["name"]] == "true"  # type: ignore[assignment]
+            elif field["type"] == "number":
+                record[field["name"]] = float(record[field["name"]])  # type: ignore[assignment]
+    with PocketBase(PROGRAM, bench.folder, fields, ("emailAddress", "number")) as other:
+        return len(records) / other.loaded(records, _POCKETBASE_BATCH, _POCKETBASE_CLIENTS)
+
+
+def against_pocketbase(bench: Bench, rate: float) -> list[Row]:
+    """Our import beside PocketBase's batch API, where its wheel is installed."""
+    if not PROGRAM.exists():
+        say("pocketbase is not installed (make bench-bulk installs it): left out")
+        return []
+    theirs = pocketbase(bench, bench.folder / "clean.csv")
+    title = f"import of {bench.rows:,} new profiles, against PocketBase's batch API"
+    row = Row(title, rate, theirs, rate / theirs, (rate / theirs, rate / theirs), "10")
+    say(f"{title}: {row.ratio:.1f}")
+    return [row]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
@@ -308,7 +344,9 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="tabellion-bench-", dir=os.environ.get("TMPDIR")) as folder,
         ExitStack() as stack,
     ):
-        rows = measure(Bench(Path(folder), stack, options.rows), options.rounds)
+        bench = Bench(Path(folder), stack, options.rows)
+        rows = measure(bench, options.rounds)
+        rows += against_pocketbase(bench, rows[0].rate)
     lines = ["| measured | rows/s | baseline rows/s | ratio | least, greatest | wanted |", "|---|---|---|---|---|---|"]
     lines += [
         f"| {r.title} | {r.rate:,.0f} | {r.base_rate:,.0f} | **{r.ratio:.2f}** | {r.spread[0]:.2f}, {r.spread[1]:.2f} | {r.wanted} |"

@@ -5,22 +5,18 @@ Usage: python benchmarks/calls.py [--rounds N] [--seconds N] [--quick] [--write 
 
 import argparse
 import importlib.resources
-import json
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
 
 import prepare
 import statements
+from pocketbase import PROGRAM, PocketBase
 from rounds import Result, Target, compare, table
 
 from tabellion.platform import jobs
@@ -119,13 +115,12 @@ def by_size(bench: Bench) -> Rows:
 
 def against_pocketbase(bench: Bench, workers: int) -> Rows:
     """The same record in PocketBase, where the wheel is installed."""
-    program = Path(sys.executable).with_name("pocketbase")
-    if not program.exists():
+    if not PROGRAM.exists():
         say("pocketbase is not installed (make bench installs it): left out")
         return []
     rows: Rows = []
     prepared, profiles = bench.prepared["medium"], _SIZES["medium"]
-    with prepare.tabellion(bench.url, bench.folder, workers) as ours, PocketBase(program, bench.folder) as other:
+    with prepare.tabellion(bench.url, bench.folder, workers) as ours, PocketBase(PROGRAM, bench.folder) as other:
         mails = other.fill(10_000)
         for mode, title in (("get", "get by unique attribute"), ("save", "create (PocketBase), create or update (ours)")):
             mine = bench.target("tabellion", ours.url, mode, [prepared.key], profiles)
@@ -151,68 +146,6 @@ def against_pgbench(bench: Bench, workers: int) -> Rows:
             )
             say(f"{rows[-1][0]}: {result.ratio:.2f}")
     return rows
-
-
-class PocketBase:
-    """A PocketBase with one collection of the same record."""
-
-    def __init__(self, program: Path, folder: Path) -> None:
-        self._program = str(program)
-        self._data = folder / "pocketbase"
-        self._port = prepare.free_port()
-        self.url = f"http://127.0.0.1:{self._port}"
-        self._token = ""
-
-    def __enter__(self) -> Self:
-        data = ["--dir", str(self._data)]
-        subprocess.run(
-            [self._program, "superuser", "upsert", "bench@example.com", "benchbench", *data], check=True, capture_output=True
-        )
-        self._process = subprocess.Popen(
-            [self._program, "serve", "--http", f"127.0.0.1:{self._port}", *data],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                self._login()
-                break
-            except OSError:
-                time.sleep(0.2)
-        fields = [{"name": name, "type": "text"} for name in ("email", "firstName", "lastName", "birthDate", "country")]
-        index = "CREATE UNIQUE INDEX idx_email ON contacts (email)"
-        self._post("/api/collections", {"name": "contacts", "type": "base", "fields": fields, "indexes": [index]})
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(20)
-
-    def fill(self, count: int) -> int:
-        """Records to be read."""
-        for number in range(1, count + 1):
-            record = {"email": f"user{number}@example.com", "firstName": "Ann", "lastName": f"Vos{number}"}
-            self._post("/api/collections/contacts/records", {**record, "birthDate": "1984-05-12", "country": "BE"})
-        return count
-
-    def target(self, mode: str, profiles: int, folder: Path) -> Target:
-        """PocketBase under load."""
-        tokens = folder / "pocketbase-token"
-        tokens.write_text(self._token)
-        path = "/api/collections/contacts/records"
-        settings = {"MODE": mode, "STYLE": "pocketbase", "TOKENS": str(tokens), "PREFIX": path, "PROFILES": str(profiles)}
-        return Target("pocketbase", self.url, settings)
-
-    def _login(self) -> None:
-        body = {"identity": "bench@example.com", "password": "benchbench"}
-        self._token = self._post("/api/collections/_superusers/auth-with-password", body)["token"]
-
-    def _post(self, path: str, body: Any) -> Any:
-        headers = {"Content-Type": "application/json", "Authorization": self._token}
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
 
 
 def _processes(workers: int) -> str:
