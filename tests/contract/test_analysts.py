@@ -13,11 +13,9 @@ from typer.testing import CliRunner
 
 from tabellion.cli.root import app
 from tabellion.server.embedded import EmbeddedPostgres
-from tests.support.postgres import OUTSIDE_URL, Cluster
+from tests.support.postgres import OUTSIDE_URL, Cluster, database_name
 from tests.support.tenant import Tenant
 
-# Whether the server's role may make roles is a property of the whole cluster.
-pytestmark = pytest.mark.xdist_group("analysts")
 Analyst = psycopg.Connection[tuple[Any, ...]]
 _CHANGES = "/v5/entities/hotels/profile-tables/Guests/change-requests"
 
@@ -36,13 +34,24 @@ def verb(worker_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[
 
 
 @pytest.fixture
-def may_make_roles(cluster: Cluster) -> Iterator[None]:
-    """The server's role may make others, as an operator arranges it on a PostgreSQL of their own."""
-    with psycopg.connect(cluster.superuser("postgres"), autocommit=True) as db:
+def may_make_roles(cluster: Cluster) -> None:
+    """The server's role may make others, as an operator arranges it on a PostgreSQL of their own.
+
+    It keeps the right: roles belong to the cluster, which the processes of the test run share.
+    """
+    with psycopg.connect(cluster.superuser("postgres")) as db:
+        db.execute("SELECT pg_advisory_xact_lock(1)")  # PostgreSQL refuses two changes of a role at once
         db.execute("ALTER ROLE CURRENT_USER CREATEROLE" if OUTSIDE_URL else "ALTER ROLE tabellion CREATEROLE")
-        yield
-        if not OUTSIDE_URL:
-            db.execute("ALTER ROLE tabellion NOCREATEROLE")
+
+
+@pytest.fixture
+def plain_role(cluster: Cluster) -> Iterator[str]:
+    """A role that uses the server's tables and may not make roles."""
+    name = database_name("plain")
+    with psycopg.connect(cluster.superuser("postgres"), autocommit=True) as db:
+        db.execute(sql.SQL("CREATE ROLE {} LOGIN NOCREATEROLE IN ROLE tabellion").format(sql.Identifier(name)))
+        yield name
+        db.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
 @pytest.fixture
@@ -145,8 +154,11 @@ def test_the_role_ends_with_its_licence(tenant: Tenant, worker_database_url: str
 
 
 @pytest.mark.skipif(bool(OUTSIDE_URL), reason="the role of an outside server may be allowed to")
-def test_a_role_that_may_not_make_roles_is_told_what_helps(tenant: Tenant, worker_database_url: str) -> None:
-    done = CliRunner().invoke(app, ["licence", "analyst", tenant.licence, "--database-url", worker_database_url])
+def test_a_role_that_may_not_make_roles_is_told_what_helps(
+    tenant: Tenant, worker_database_url: str, plain_role: str
+) -> None:
+    url = worker_database_url.replace("//tabellion@", f"//{plain_role}@")
+    done = CliRunner().invoke(app, ["licence", "analyst", tenant.licence, "--database-url", url])
     assert done.exit_code == 1
     assert "ALTER ROLE" in done.stderr
     assert "CREATEROLE" in done.stderr
