@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     audit_retention_days: int = 400
     webhooks_allow_http: bool = False
     webhooks_allow_private: bool = False
+    public_url: str = ""
     transfers_allow_http: bool = False
     transfers_allow_private: bool = False
     transfers_folder: Path | None = None
@@ -109,6 +110,7 @@ HELP: dict[str, tuple[str, str]] = {
         "webhooks may have targets in the server's own network, and the server itself",
         "true or false",
     ),
+    "public_url": ("address that mails and browsers outside reach the server by; empty: http:// with host and port", "URL"),
     "transfers_allow_http": ("stores of files (S3) may be spoken to over http", "true or false"),
     "transfers_allow_private": (
         "servers of files may be in the server's own network, and on the server itself",

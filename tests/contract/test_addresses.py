@@ -7,6 +7,7 @@ import httpx
 import pytest
 from lxml import etree
 
+from tests.support.campaign_cases import CAMPAIGNS_V4
 from tests.support.cases import Case
 from tests.support.custom_cases import CUSTOM_V4, CUSTOM_V5
 from tests.support.tenant import Tenant
@@ -476,7 +477,7 @@ V5 = [
 ]
 
 
-V4 += CUSTOM_V4
+V4 += CUSTOM_V4 + CAMPAIGNS_V4
 V5 += CUSTOM_V5
 
 
@@ -543,6 +544,8 @@ def _path(case: Case, tenant: Tenant) -> str:
     if "{action}" in path:
         made = tenant.json("POST", "/v5/entities/hotels/custom-actions", {"name": "call-back"})
         path = path.replace("{action}", made.json()["id"])
+    if "{mail}" in path:
+        path = path.replace("{mail}", str(tenant.campaign()))
     if "{stays}" in path:
         made = tenant.json("GET", "/v4/entity/hotels/customTable")
         path = path.replace("{stays}", made.json()["customTables"][0]["id"])

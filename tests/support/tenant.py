@@ -55,6 +55,12 @@ STAYS: dict[str, Any] = {
 STAY = {"key": {"stayRef": "ST-00001"}, "attributes": {"state": "OPEN", "price": 249.5, "breakfast": False}}
 ANN = {"key": {"emailAddress": "ann@example.com"}, "attributes": {"lastName": "Vos", "birthDate": "1984-05-12"}}
 
+SUBJECT = "Spring is here, {{ profile.lastName }}"
+HTML = (
+    "<html><body><p>Dear {{ profile.lastName }},</p>"
+    '<p><a href="https://www.example.com/spring?a=1&amp;b=2">Look</a> or <a href="{{ unsubscribeUrl }}">unsubscribe</a></p>'
+    "</body></html>"
+)
 
 _PLACES = {
     "e": "hotels",
@@ -65,6 +71,7 @@ _PLACES = {
     "i": "1000001",
     "id": "1",
     "day": "2027-03-01",
+    "c": "SpringOffer",
 }
 
 
@@ -101,6 +108,19 @@ class Tenant:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.call(method, path, content=content, headers={"Content-Type": "application/json"} | named)
 
+    def campaign(self, name: str = "SpringOffer", mode: str = "MASS", **settings: Any) -> int:
+        """A campaign in definition, complete: it can be launched."""
+        body = {"name": name, "targetTable": "Guests", "supportedLanguages": ["EN"], "sendingMode": mode, **settings}
+        made = self.json("POST", "/v4/entity/hotels/mail", body)
+        assert made.status_code == 201, made.text
+        number: int = made.json()["campaignId"]
+        one = f"/v4/entity/hotels/mail/{number}"
+        parts = [("content/subject", "text/plain", SUBJECT), ("content/body", "text/html", HTML)]
+        for path, kind, content in [*parts, ("target", "application/json", "{}")]:
+            answer = self.call("PUT", f"{one}/{path}", content=content, headers={"Content-Type": kind})
+            assert answer.status_code == 200, answer.text
+        return number
+
     def state(self, *, but: Collection[str] = ()) -> str:
         """A digest of the licence's rows and of its definitions, `but` for some tables of the catalogue."""
         with psycopg.connect(self._database_url, autocommit=True) as db:
@@ -121,6 +141,7 @@ class Tenant:
                 "audit",
                 "webhook_subscription",
                 "custom_action",
+                "campaign",
             }
             for catalogue in sorted(catalogues.difference(but)):
                 query = f"SELECT t::text FROM tabellion.{catalogue} t WHERE licence_id = %s ORDER BY 1"

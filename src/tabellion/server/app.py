@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
+from tabellion.features import campaigns
 from tabellion.features.bulk import etls, exports
 from tabellion.features.licences import Authentication, Credential, Unauthorized
 from tabellion.features.licences.endpoints import TOKEN_CALL
@@ -27,7 +28,8 @@ from tabellion.platform.http.pipeline import Pipeline
 from tabellion.platform.http.problems import Internal
 from tabellion.platform.http.query import Query
 from tabellion.platform.telemetry import flush, render_metrics, report
-from tabellion.server import operations
+from tabellion.platform.templates import Cages
+from tabellion.server import images, operations
 from tabellion.server.calls import CALLS
 from tabellion.server.targets import allow_targets
 from tabellion.settings import Settings
@@ -123,18 +125,25 @@ def create_app(settings: Settings | None = None) -> App:
     files.use_spool(settings.spool_dir)
     for feature in (etls, exports):
         outbox.subjects.register(feature.SUBJECT, feature.find_subject)
+    campaigns.use_public_url(settings.public_url or f"http://{settings.host}:{settings.port}")
     resources = Resources(settings)
     trusted = frozenset(settings.trusted_proxies)
     pipeline = Pipeline(resources, resources, clock=utc_now, max_body_bytes=settings.max_body_bytes, translate=translate)
     handlers = [
         *Site(CALLS).handlers(),
         *operations.handlers(ready=resources.ready, metrics=render_metrics),
+        *images.handlers(resources.connection),
     ]
+
+    cages = Cages(1)
 
     async def start(_: object) -> None:
         await resources.open()
+        campaigns.use_cages(cages)
 
     async def stop(_: object) -> None:
+        campaigns.use_cages(None)
+        await cages.__aexit__(None, None, None)
         await resources.close()
         flush()
 

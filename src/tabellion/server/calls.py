@@ -4,6 +4,7 @@ from tabellion.features.actions import endpoints as actions
 from tabellion.features.bulk.etls import endpoints as etls
 from tabellion.features.bulk.exports import endpoints as exports
 from tabellion.features.bulk.imports import endpoints as imports
+from tabellion.features.campaigns import endpoints as campaigns
 from tabellion.features.customdata import endpoints as customdata
 from tabellion.features.licences import endpoints as licences
 from tabellion.features.profiles import endpoints as profiles
@@ -21,6 +22,7 @@ CALLS = (
     *etls.CALLS,
     *exports.CALLS,
     *transfers.CALLS,
+    *campaigns.CALLS,
     *actions.CALLS,
     *webhooks.CALLS,
     *usage.CALLS,

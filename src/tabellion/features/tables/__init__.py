@@ -32,6 +32,7 @@ from tabellion.features.tables.store import Catalogue, Database, alter, count_of
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.boolean import parse_flag
 from tabellion.features.tables.types.moment import parse_moment, render_moment
+from tabellion.features.tables.types.predefined import LANGUAGES
 from tabellion.features.tables.types.registry import (
     VALUE_TYPES,
     attribute_type,
@@ -45,6 +46,7 @@ from tabellion.features.tables.wire import Restriction
 
 __all__ = [
     "ENTITY",
+    "LANGUAGES",
     "ORIGIN",
     "PROFILE_TABLES",
     "TABLE",

@@ -25,7 +25,7 @@ class DataConflict(Problem):
 
 
 class TableInUse(Problem):
-    """A foreign key of another table refers to this one. Remove the foreign key (or that table) first."""
+    """A foreign key of another table, or a campaign, refers to this one. Remove what refers to it first."""
 
     status = 409
     code = "table.inUse"

@@ -214,6 +214,10 @@ async def _short(work: Callable[[], Awaitable[Any]]) -> Any:
             "a foreign key of a custom table, or a view built on that of analysts, needs this table or attribute; remove it"
         )
         raise TableInUse(message) from error
+    except (errors.ForeignKeyViolation, errors.RestrictViolation) as error:
+        raise TableInUse(
+            "a campaign is sent to this table; delete the campaign, or keep the table for its report"
+        ) from error
     except (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidForeignKey) as error:
         raise Unavailable("a table that this one refers to has just been changed; repeat in a moment") from error
 

@@ -28,19 +28,22 @@ class Parameter(msgspec.Struct, frozen=True):
 class Form(msgspec.Struct, frozen=True):
     """A body of multipart/form-data: the field of the file, and that of a document with it, if any.
 
-    `optional`: the call may come without a body.
+    `optional`: the call may come without a body. `raw_types`: bodies of these media types are taken as they are
+    (`Incoming.raw_body`), in the place of a form.
     """
 
     file: str
     document: str = ""
     document_type: type[msgspec.Struct] | None = None
     optional: bool = False
+    raw_types: Sequence[str] = ()
+    raw_example: str = ""
 
 
 class Answer(msgspec.Struct):
     """What a handler returns. `body` is a Struct (rendered in the caller's format) or None for 204.
 
-    `file` is sent as it is, in pieces, by a call that is a download; it stays in its place.
+    `file` is sent as it is, in pieces, by a call that is a download; it stays in its place. `content` is the same in memory.
 
     `later` makes the body after the call has given its database connection back: for calls that wait for other servers.
 
@@ -54,6 +57,7 @@ class Answer(msgspec.Struct):
     etag: str | None = None
     headers: Mapping[str, str] = {}
     file: Path | None = None
+    content: bytes | None = None
     later: Callable[[], Awaitable[msgspec.Struct]] | None = None
 
 
@@ -92,7 +96,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     statuses. Examples are builtins, shown as JSON (and turned into XML for v4). `counted` is False where the call does
     not count against the calls per minute. `xml_decode(body, charset)` and `xml_encode(body, root)` replace the common XML
     mapping where a call has one of its own (v1). `conflicts` lists the 409 codes the call may answer. `download` is the
-    media type of a call that answers a file, whatever `Accept` says; `form` is said of a call that takes a file.
+    media type of a call that answers a file, whatever `Accept` says; `form` is said of a call that takes a file. `raw`: the
+    handler reads the body itself, whatever its type; `body` is for the documentation.
     """
 
     id: str
@@ -120,6 +125,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     conflicts: Sequence[str] = ()
     download: str = ""
     form: Form | None = None
+    raw: bool = False
 
     @property
     def version(self) -> Version:

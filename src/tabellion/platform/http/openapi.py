@@ -161,7 +161,8 @@ def _content(call: Call, type_: type[msgspec.Struct], root: str, example: Any) -
     schema = {"$ref": f"#/components/schemas/{type_.__name__}"}
     content: dict[str, Any] = {_JSON: {"schema": schema, "example": example}}
     for other in call.body_types if type_ is call.body else ():
-        content[other] = {"schema": schema, "example": example}
+        plain = {"schema": {"type": "string"}, "example": next(iter(example.values()))}
+        content[other] = plain if other.startswith("text/") else {"schema": schema, "example": example}
     if root:
         instance = shapes.reader(type_).read(example)[0]
         encode = call.xml_encode or xml_codec.encode
@@ -176,7 +177,8 @@ def _form(call: Call, form: Form) -> dict[str, Any]:
     if form.document_type is not None:
         properties[form.document] = {"$ref": f"#/components/schemas/{form.document_type.__name__}"}
         content |= {"encoding": {form.document: {"contentType": _JSON}}, "example": {form.document: call.body_example}}
-    return {"multipart/form-data": content}
+    as_they_are = {kind: {"schema": {"type": "string"}, "example": form.raw_example} for kind in form.raw_types}
+    return {"multipart/form-data": content, **as_they_are}
 
 
 def _success(call: Call, status: int, text: str) -> dict[str, Any]:

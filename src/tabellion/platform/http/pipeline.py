@@ -99,7 +99,7 @@ class Pipeline:
     ) -> Incoming:
         path, matrix = _placeholders(segments)
         upload = None
-        if call.form is None:
+        if call.form is None or _is_raw(call, exchange):
             # Asking the server for a body that was not announced costs as much as a call.
             raw = await _read(body, self._max_body_bytes) if exchange.has_body else b""
         elif call.form.optional and not exchange.has_body:
@@ -155,6 +155,11 @@ class Pipeline:
         return rendered(await _whole(result))
 
 
+def _is_raw(call: Call, exchange: Exchange) -> bool:
+    media_type = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return call.form is not None and media_type in call.form.raw_types
+
+
 async def _whole(result: Answer) -> Answer:
     if result.later is not None:
         result.body = await result.later()
@@ -167,7 +172,7 @@ def _agree_on_format(call: Call, exchange: Exchange) -> Format:
     if call.download:
         return negotiation.error_format(accept, call.version)
     fmt = negotiation.answer_format(accept, call.version)
-    if exchange.has_body and call.body is not None:
+    if exchange.has_body and call.body is not None and not call.raw:
         negotiation.request_format(headers.get("content-type"), has_body=True, version=call.version)
     return fmt
 
@@ -184,7 +189,7 @@ async def _read(body: Body, limit: int) -> bytes:
 
 
 def _decode(call: Call, exchange: Exchange, raw: bytes) -> tuple[Any, list[str]]:
-    if call.body is None:
+    if call.body is None or call.raw:
         return None, []
     if call.body_optional and not raw.strip():
         return None, []

@@ -53,6 +53,8 @@ def answer(call: Call, result: Answer, fmt: Format, exchange: Exchange) -> Rende
         headers["ETag"] = f'"{result.etag}"'
     if result.file is not None:
         return Rendered(result.status, {"Content-Type": call.download} | headers, b"", result.file)
+    if result.content is not None:
+        return Rendered(result.status, {"Content-Type": call.download} | headers, result.content)
     if result.body is None:
         return Rendered(result.status, headers, b"")
     headers.setdefault("Content-Type", fmt.content_type)

@@ -1,0 +1,87 @@
+"""What contents may say: the names of a campaign, checks of its templates, addresses of its images."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from tabellion.features.campaigns.model import Personalisation
+from tabellion.features.customdata import CustomTable
+from tabellion.features.tables import PROFILE_TABLES, Attribute, ProfileTable
+from tabellion.kit.problem import FieldError
+from tabellion.platform.database.errors import Unavailable
+from tabellion.platform.templates import Cages, CageUnavailable, Kind, Shape, Values, Vocabulary, vocabulary
+
+UNSUBSCRIBE, ONLINE = "unsubscribeUrl", "onlineUrl"
+MAX_SUBJECT = 500
+_KINDS = {
+    "INTEGER": Kind.NUMBER,
+    "LONG": Kind.NUMBER,
+    "NUMBER": Kind.NUMBER,
+    "BOOLEAN": Kind.BOOLEAN,
+    "DATE": Kind.DATE,
+    "TIMESTAMP": Kind.MOMENT,
+}
+
+
+class Tools:
+    """What the process has for contents: caged processes, and the address that the world knows it by."""
+
+    def __init__(self) -> None:
+        self.cages: Cages | None = None
+        self.public_url = ""
+
+
+_tools = Tools()
+
+
+def use_cages(cages: Cages | None) -> None:
+    """Say where templates are checked; None: nowhere any more."""
+    _tools.cages = cages
+
+
+def use_public_url(url: str) -> None:
+    """Say under which address the server is reached from outside, without a slash at its end."""
+    _tools.public_url = url.rstrip("/")
+
+
+def image_address(token: str, name: str) -> str:
+    """The address of an image; the name is for people."""
+    return f"{_tools.public_url}/i/{token}/{quote(name)}"
+
+
+def names_of(table: ProfileTable, linked: Iterable[CustomTable], personalisations: Sequence[Personalisation]) -> Vocabulary:
+    """What templates may name: the profile, records of the custom tables that refer to it, the trigger's parameters."""
+    return vocabulary(
+        {PROFILE_TABLES.id_name: Kind.NUMBER, **_attributes(table.attributes)},
+        tables={custom.name: _attributes(custom.attributes) for custom in linked},
+        parameters={each.key: Kind.ANY for each in personalisations},
+        subscriptions=[subscription.name for subscription in table.subscriptions],
+        segmentations={g.name: Kind.BOOLEAN if g.type == "SIMPLE" else Kind.TEXT for g in table.segmentations},
+        others={UNSUBSCRIBE: Kind.TEXT, ONLINE: Kind.TEXT},
+    )
+
+
+def refers_to(custom: CustomTable, table: ProfileTable) -> bool:
+    """Whether records of a custom table belong to profiles of a table."""
+    return any(key.relation == table.relation for key in custom.definition.foreign_keys)
+
+
+async def mistakes(source: str, names: Vocabulary, place: str) -> list[FieldError]:
+    """All that is wrong with a template, with line and column. Raises `Unavailable`."""
+    if _tools.cages is None:
+        raise Unavailable("templates cannot be checked: the server is starting or stopping")
+    try:
+        report = await _tools.cages.check(source, names)
+    except CageUnavailable as error:
+        raise Unavailable(f"templates cannot be checked at the moment: {error}") from None
+    return [
+        FieldError(place, each.code, f"line {each.line}, column {each.column}: {each.message}") for each in report.mistakes
+    ]
+
+
+def _attributes(attributes: Iterable[Attribute]) -> dict[str, Shape]:
+    found: dict[str, Any] = {}
+    for attribute in attributes:
+        kind = _KINDS.get(attribute.value_type, Kind.TEXT)
+        found[attribute.name] = Values(kind) if attribute.multi_valued else kind
+    return found

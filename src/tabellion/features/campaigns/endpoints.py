@@ -1,0 +1,417 @@
+"""The e-mail campaign calls of v4 before a launch (contract, sections 19.1 to 19.3)."""
+
+from typing import Any
+
+from tabellion.features.campaigns import archive, service, wire
+from tabellion.features.campaigns.content import MAX_SUBJECT, image_address
+from tabellion.features.campaigns.model import Campaign
+from tabellion.features.licences import resolve_entity
+from tabellion.features.tables import ENTITY
+from tabellion.features.tables.filters import row_limit
+from tabellion.kit.problem import Malformed, invalid
+from tabellion.platform.http import json_codec, negotiation, shapes, xml_codec
+from tabellion.platform.http.call import Answer, Call, Form, Incoming, Parameter
+
+_PATH = "/v4/entity/{e}/mail"
+_ONE = _PATH + "/{c}"
+_CATEGORY, _MODULE = "email-campaigns", "campaigns"
+_C = Parameter("c", "id or name of the campaign", "SpringOffer")
+_LANGUAGE = Parameter("language", "one of the campaign's languages; without it: the content of all that have no own", "NL")
+_CHARSET = Parameter("charset", "encoding of the HTML: utf-8, iso-8859-1 or iso-8859-15; default: the campaign's", "utf8")
+_FILE = "inputFile"
+_HTML = "text/html"
+
+
+async def create(call: Incoming) -> Answer:
+    """Define a campaign."""
+    number = await service.create(call, wire.read_new(call.body, _entity(call), call.now))
+    return Answer(201, wire.CampaignId(number), location=f"/v4/entity/{call.path['e']}/mail/{number}")
+
+
+async def search(call: Incoming) -> Answer:
+    """List campaigns."""
+    query = call.query
+    limit = row_limit(query.first("number"), "number")
+    wanted = wire.read_search(
+        query.first("name"), query.first("type"), query.all("dateFilter"), limit, call.caller.time_zone
+    )
+    return Answer(200, wire.MailsOut([wire.mail_brief(found) for found in await service.search(call, wanted)]))
+
+
+async def get(call: Incoming) -> Answer:
+    """Read a campaign."""
+    found = await service.get(call)
+    return Answer(200, wire.mail_out(found), etag=service.etag(found))
+
+
+async def change(call: Incoming) -> Answer:
+    """Change the settings of a campaign."""
+    entity = _entity(call)
+    return _written(await service.change(call, lambda before: wire.read_changed(before, call.body, entity)))
+
+
+async def delete(call: Incoming) -> Answer:
+    """Delete a campaign."""
+    await service.delete(call)
+    return Answer(204)
+
+
+async def get_subject(call: Incoming) -> Answer:
+    """Read a subject."""
+    found = await service.get(call)
+    language = service.read_language(call, found)
+    subject = service.part_of(found, language).subject
+    if subject is None:
+        raise service.missing_content("subject", language)
+    return Answer(200, wire.Subject(subject))
+
+
+async def put_subject(call: Incoming) -> Answer:
+    """Set a subject."""
+    subject = _subject(call)
+    language = service.read_language(call, await service.get(call))
+    return _written(await service.set_subject(call, language, subject))
+
+
+async def get_body(call: Incoming) -> Answer:
+    """Read the HTML."""
+    found = await service.get(call)
+    language = service.read_language(call, found)
+    html = service.part_of(found, language).html
+    if html is None:
+        raise service.missing_content("body", language)
+    encoding = found.settings.encoding
+    content = html.encode(encoding, errors="xmlcharrefreplace")
+    return Answer(200, content=content, headers={"Content-Type": f"{_HTML};charset={encoding.upper()}"})
+
+
+async def put_body(call: Incoming) -> Answer:
+    """Set the HTML with its images."""
+    upload = None if call.upload is None else call.upload.file(_FILE)
+    if upload is None and not call.raw_body:
+        raise invalid(_FILE, "member.mandatory", f"the form has no file '{_FILE}'")
+    language = service.read_language(call, await service.get(call))
+
+    async def read(campaign: Campaign) -> archive.Html:
+        charset = call.query.first("charset") or campaign.settings.encoding
+        if upload is None:
+            charset = negotiation.charset(call.headers.get("content-type")) or charset
+            return archive.Html(archive.decoded(call.raw_body, charset), [])
+        return archive.read_html(upload.path, charset, image_address)
+
+    return _written(await service.set_html(call, language, read))
+
+
+async def get_personalisation(call: Incoming) -> Answer:
+    """Read the parameters of a campaign."""
+    return Answer(200, wire.personalisations_out(await service.get(call)))
+
+
+async def put_personalisation(call: Incoming) -> Answer:
+    """Set the parameters of a campaign."""
+    return _written(await service.set_personalisations(call, wire.read_personalisations(call.body)))
+
+
+async def get_target(call: Incoming) -> Answer:
+    """Read whom a campaign is for."""
+    found = await service.get(call)
+    return Answer(200, wire.target_out(found.target, await service.estimate(call, found)))
+
+
+async def put_target(call: Incoming) -> Answer:
+    """Say whom a campaign is for."""
+    return _written(await service.set_target(call, wire.read_target(call.body)))
+
+
+def _written(campaign: Campaign) -> Answer:
+    return Answer(200, wire.CampaignId(campaign.id))
+
+
+def _entity(call: Incoming) -> str:
+    return resolve_entity(call.caller, call.path["e"]).name
+
+
+def _subject(call: Incoming) -> str:
+    """The subject of the body: as it is, whatever it is called, unless it is JSON or XML."""
+    content_type = call.headers.get("content-type")
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    if media_type == "application/json":
+        document = json_codec.decode(call.raw_body)
+        text = document if isinstance(document, str) else _read(document, from_xml=False)
+    elif media_type in {"application/xml", "text/xml"}:
+        document = xml_codec.decode(call.raw_body, wire.Subject, "mailSubject", negotiation.charset(content_type))
+        text = _read(document, from_xml=True)
+    else:
+        try:
+            text = call.raw_body.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise Malformed(f"the subject is not in UTF-8: byte {error.start}") from None
+    text = text.strip()
+    if not 1 <= len(text) <= MAX_SUBJECT:
+        raise invalid("subject", "structure.invalid", f"the subject has 1 to {MAX_SUBJECT} characters")
+    if any(ord(c) < ord(" ") or ord(c) == 0x7F or c in "\x85\u2028\u2029" for c in text):  # noqa: PLR2004 - DEL
+        raise invalid("subject", "text.invalid", "the subject is one line without control characters")
+    return text
+
+
+def _read(document: object, *, from_xml: bool) -> str:
+    read: Any = shapes.reader(wire.Subject).read(document, from_xml=from_xml)[0]
+    return read.subject
+
+
+_IN: dict[str, Any] = {
+    "name": "SpringOffer",
+    "displayName": "Spring offer",
+    "from": "Harbour Hotels",
+    "replyTo": "reply@example.com",
+    "entityOfTarget": "hotels",
+    "targetTable": "Guests",
+    "supportedLanguages": ["NL", "FR"],
+    "encoding": "utf-8",
+    "contentType": "HTML",
+    "sendingMode": "MASS",
+    "goalTracking": None,
+}
+_OUT: dict[str, Any] = {
+    "campaignId": 4711,
+    **_IN,
+    "state": "IN_DEFINITION",
+    "scheduledAt": None,
+    "startedAt": None,
+    "endedAt": None,
+    "creationMoment": "2027-03-01T08:15:00.000Z",
+    "updateMoment": "2027-03-01T08:15:00.000Z",
+}
+_ID = {"campaignId": 4711}
+_EXAMPLE_HTML = '<p>Dear {{ profile.firstName }}</p><p><a href="{{ unsubscribeUrl }}">Unsubscribe</a></p>'
+_TARGET: dict[str, Any] = {
+    "subscription": "Newsletter",
+    "filter": 'addressCountry = "BE"',
+    "exclude": None,
+    "keys": None,
+    "maxProfiles": None,
+}
+_KEYS: dict[str, Any] = {"personalisations": [{"key": "stayRef", "mandatory": True, "defaultValue": None}]}
+_WRITE: dict[str, Any] = {
+    "category": _CATEGORY,
+    "module": _MODULE,
+    "statuses": {200: "Done."},
+    "conflicts": ("campaign.state",),
+    "answer": wire.CampaignId,
+    "answer_root": "mail",
+    "answer_example": _ID,
+    "etag": True,
+}
+_BODY_TEXT = (
+    "A zip with one HTML file and its images in folders, or the HTML alone, as `inputFile`; or the HTML itself as "
+    "`text/html`. References to images of the zip are replaced by addresses on this server. The content is checked: all "
+    "that it names must exist, and what does not is told with line and column."
+)
+
+CALLS = (
+    Call(
+        id="campaigns.v4.create",
+        method="POST",
+        path=_PATH,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Define an e-mail campaign",
+        description="Nothing is sent by it. `name` is technical and stays; the table needs an e-mail attribute.",
+        handler=create,
+        parameters=(ENTITY,),
+        statuses={201: "The campaign is in definition."},
+        conflicts=("campaign.nameUsed",),
+        body=wire.MailIn,
+        body_root="mail",
+        body_example=_IN,
+        answer=wire.CampaignId,
+        answer_root="mail",
+        answer_example=_ID,
+    ),
+    Call(
+        id="campaigns.v4.list",
+        method="GET",
+        path=_PATH,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="List e-mail campaigns",
+        handler=search,
+        parameters=(
+            ENTITY,
+            Parameter("name", "this name", "SpringOffer"),
+            Parameter("type", "MASS_SENDING, CONTINUOUS (also transactional ones) or TRANSACTIONAL", "MASS_SENDING"),
+            Parameter(
+                "dateFilter",
+                "creationMoment, updateMoment or startedAt, a comparison, a moment; repeated: all must hold",
+                "creationMoment>=2027-03-01",
+                repeatable=True,
+            ),
+            Parameter("number", "most campaigns: default 100, at most 1000", "10", schema={"type": "integer"}),
+        ),
+        statuses={200: "The campaigns, by id."},
+        answer=wire.MailsOut,
+        answer_root="mailDocuments",
+        answer_example={
+            "mailDocuments": [
+                {
+                    "campaignId": 4711,
+                    "name": "SpringOffer",
+                    "displayName": "Spring offer",
+                    "type": "MASS_SENDING",
+                    "targetTable": "Guests",
+                    "state": "IN_DEFINITION",
+                    "creationMoment": "2027-03-01T08:15:00.000Z",
+                }
+            ]
+        },
+    ),
+    Call(
+        id="campaigns.v4.get",
+        method="GET",
+        path=_ONE,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Read an e-mail campaign",
+        handler=get,
+        parameters=(ENTITY, _C),
+        statuses={200: "The campaign."},
+        answer=wire.MailOut,
+        answer_root="mail",
+        answer_example=_OUT,
+        etag=True,
+    ),
+    Call(
+        id="campaigns.v4.change",
+        method="PUT",
+        path=_ONE,
+        summary="Change the settings of an e-mail campaign",
+        description="Only what is sent changes; only in definition.",
+        handler=change,
+        parameters=(ENTITY, _C),
+        body=wire.MailChange,
+        body_root="mail",
+        body_example={"displayName": "Spring is here", "supportedLanguages": ["NL"]},
+        **_WRITE,
+    ),
+    Call(
+        id="campaigns.v4.delete",
+        method="DELETE",
+        path=_ONE,
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Delete an e-mail campaign in definition",
+        handler=delete,
+        parameters=(ENTITY, _C),
+        statuses={204: "The campaign is deleted."},
+        conflicts=("campaign.state",),
+        etag=True,
+    ),
+    Call(
+        id="campaigns.v4.subject.get",
+        method="GET",
+        path=_ONE + "/content/subject",
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Read the subject",
+        handler=get_subject,
+        parameters=(ENTITY, _C, _LANGUAGE),
+        statuses={200: "The subject of the language."},
+        answer=wire.Subject,
+        answer_root="mailSubject",
+        answer_example={"subject": "Spring is here, {{ firstName }}"},
+    ),
+    Call(
+        id="campaigns.v4.subject.put",
+        method="PUT",
+        path=_ONE + "/content/subject",
+        summary="Set the subject",
+        description="The text itself, in UTF-8, whatever its content type says; or JSON or XML. One line, with names in it.",
+        handler=put_subject,
+        parameters=(ENTITY, _C, _LANGUAGE),
+        body=wire.Subject,
+        body_root="mailSubject",
+        body_types=("text/plain",),
+        body_example={"subject": "Spring is here, {{ firstName }}"},
+        raw=True,
+        **_WRITE,
+    ),
+    Call(
+        id="campaigns.v4.body.get",
+        method="GET",
+        path=_ONE + "/content/body",
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Read the HTML",
+        handler=get_body,
+        parameters=(ENTITY, _C, _LANGUAGE),
+        statuses={200: "The HTML of the language, in the campaign's encoding."},
+        download=_HTML,
+    ),
+    *(
+        Call(
+            id=f"campaigns.v4.body.{method.lower()}",
+            method=method,
+            path=_ONE + "/content/body",
+            summary="Set the HTML",
+            description=_BODY_TEXT,
+            handler=put_body,
+            parameters=(ENTITY, _C, _LANGUAGE, _CHARSET),
+            form=Form(_FILE, raw_types=(_HTML,), raw_example=_EXAMPLE_HTML),
+            **_WRITE,
+        )
+        for method in ("POST", "PUT")
+    ),
+    Call(
+        id="campaigns.v4.personalisation.get",
+        method="GET",
+        path=_ONE + "/content/personalisation",
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Read the parameters of the content",
+        handler=get_personalisation,
+        parameters=(ENTITY, _C),
+        statuses={200: "The parameters that triggers hand over."},
+        answer=wire.Personalisations,
+        answer_root="personalisations",
+        answer_example=_KEYS,
+    ),
+    Call(
+        id="campaigns.v4.personalisation.put",
+        method="PUT",
+        path=_ONE + "/content/personalisation",
+        summary="Set the parameters of the content",
+        handler=put_personalisation,
+        parameters=(ENTITY, _C),
+        body=wire.Personalisations,
+        body_root="personalisations",
+        body_example=_KEYS,
+        **_WRITE,
+    ),
+    Call(
+        id="campaigns.v4.target.get",
+        method="GET",
+        path=_ONE + "/target",
+        category=_CATEGORY,
+        module=_MODULE,
+        summary="Read whom an e-mail campaign is for",
+        handler=get_target,
+        parameters=(ENTITY, _C),
+        statuses={200: "The target, and how many profiles it means at the moment."},
+        answer=wire.TargetOut,
+        answer_root="mailTarget",
+        answer_example={**_TARGET, "estimatedCount": 1840},
+    ),
+    Call(
+        id="campaigns.v4.target.put",
+        method="PUT",
+        path=_ONE + "/target",
+        summary="Say whom an e-mail campaign is for",
+        description="All that is said must hold; nothing said: the whole table. Filters are those of the v5 lists.",
+        handler=put_target,
+        parameters=(ENTITY, _C),
+        body=wire.TargetIn,
+        body_root="mailTarget",
+        body_example=_TARGET,
+        **_WRITE,
+    ),
+)

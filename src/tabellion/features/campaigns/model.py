@@ -1,0 +1,142 @@
+"""What a campaign is, and how its state changes (contract, section 19). Pure."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from tabellion.features.audiences import Target
+
+
+class Kind(StrEnum):
+    """How a campaign is sent: to many at once, one by one when something happens, or one by one whatever was chosen."""
+
+    MASS = "MASS"
+    CONTINUOUS = "CONTINUOUS"
+    TRANSACTIONAL = "TRANSACTIONAL"
+
+
+class State(StrEnum):
+    """Where a campaign stands."""
+
+    IN_DEFINITION = "IN_DEFINITION"
+    SCHEDULED = "SCHEDULED"
+    IN_PROGRESS = "IN_PROGRESS"
+    PAUSED = "PAUSED"
+    FINISHED = "FINISHED"
+    CANCELLED = "CANCELLED"
+    ACTIVE = "ACTIVE"
+    STOPPED = "STOPPED"
+
+
+class Event(StrEnum):
+    """What changes a state: calls, and for mass campaigns time and the end of the work."""
+
+    LAUNCH = "launch"
+    SCHEDULE = "schedule"
+    DUE = "due"
+    HANDLED = "handled"
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+
+
+_MASS: dict[tuple[State, Event], State] = {
+    (State.IN_DEFINITION, Event.SCHEDULE): State.SCHEDULED,
+    (State.IN_DEFINITION, Event.LAUNCH): State.IN_PROGRESS,
+    (State.SCHEDULED, Event.SCHEDULE): State.SCHEDULED,
+    (State.SCHEDULED, Event.DUE): State.IN_PROGRESS,
+    (State.IN_PROGRESS, Event.HANDLED): State.FINISHED,
+    (State.IN_PROGRESS, Event.PAUSE): State.PAUSED,
+    (State.PAUSED, Event.RESUME): State.IN_PROGRESS,
+    (State.SCHEDULED, Event.CANCEL): State.CANCELLED,
+    (State.IN_PROGRESS, Event.CANCEL): State.CANCELLED,
+    (State.PAUSED, Event.CANCEL): State.CANCELLED,
+}
+_TRIGGERED: dict[tuple[State, Event], State] = {
+    (State.IN_DEFINITION, Event.LAUNCH): State.ACTIVE,
+    (State.ACTIVE, Event.PAUSE): State.PAUSED,
+    (State.PAUSED, Event.RESUME): State.ACTIVE,
+    (State.ACTIVE, Event.CANCEL): State.STOPPED,
+    (State.PAUSED, Event.CANCEL): State.STOPPED,
+}
+
+
+def after(kind: Kind, state: State, event: Event) -> State | None:
+    """The state that an event leads to; None: it may not happen."""
+    return (_MASS if kind is Kind.MASS else _TRIGGERED).get((state, event))
+
+
+def may_change(state: State) -> bool:
+    """Whether settings and target may be changed, and the campaign deleted."""
+    return state is State.IN_DEFINITION
+
+
+def may_change_content(kind: Kind, state: State) -> bool:
+    """Whether contents may be changed: also while a triggered campaign is paused."""
+    return may_change(state) or (kind is not Kind.MASS and state is State.PAUSED)
+
+
+class Settings(msgspec.Struct, frozen=True, rename="camel"):
+    """What the creation said; names of languages, entity and table as they were sent."""
+
+    display_name: str
+    sender: str | None
+    reply_to: str | None
+    entity_of_target: str
+    target_table: str
+    supported_languages: tuple[str, ...]
+    encoding: str
+    goal_tracking: Any = None
+
+
+class Personalisation(msgspec.Struct, frozen=True, rename="camel"):
+    """A parameter that a trigger call hands to the content."""
+
+    key: str
+    mandatory: bool = False
+    default_value: str | None = None
+
+
+class Part(msgspec.Struct, frozen=True):
+    """The content of one language, as far as it is there."""
+
+    subject: str | None = None
+    html: str | None = None
+
+
+class Content(msgspec.Struct, frozen=True):
+    """Contents by language in lower case; the empty language is for all that have none of their own."""
+
+    parts: dict[str, Part] = {}
+    personalisations: tuple[Personalisation, ...] = ()
+
+    def part(self, language: str | None) -> Part:
+        """The content of a language: its own, or else the default."""
+        own = self.parts.get((language or "").lower(), Part())
+        default = self.parts.get("", Part())
+        return Part(
+            own.subject if own.subject is not None else default.subject, own.html if own.html is not None else default.html
+        )
+
+
+class Campaign(msgspec.Struct, frozen=True):
+    """A campaign of an entity; `table_id` is its profile table. `version` counts its changes."""
+
+    id: int
+    licence_id: int
+    entity_id: int
+    table_id: int | None
+    name: str
+    kind: Kind
+    state: State
+    version: int
+    settings: Settings
+    content: Content
+    target: Target | None
+    created_at: datetime
+    updated_at: datetime
+    scheduled_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None

@@ -1,0 +1,237 @@
+"""Use cases of campaigns before anything is sent: define, change, fill with content, aim, delete."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msgspec.structs import replace
+from psycopg import errors
+
+from tabellion.features.audiences import Target, condition_of, count_target
+from tabellion.features.campaigns import store
+from tabellion.features.campaigns.content import mistakes, names_of, refers_to
+from tabellion.features.campaigns.errors import CampaignNameUsed, CampaignState, CampaignUnknown, ContentUnknown
+from tabellion.features.campaigns.model import (
+    Campaign,
+    Content,
+    Part,
+    Personalisation,
+    may_change,
+    may_change_content,
+)
+from tabellion.features.customdata import custom_tables
+from tabellion.features.licences import resolve_entity
+from tabellion.features.tables import ProfileTable, is_email, named, profile_tables
+from tabellion.kit.problem import FieldError, Invalid, invalid
+from tabellion.platform import audit
+from tabellion.platform.http.call import Incoming
+from tabellion.platform.http.caller import EntityRef
+from tabellion.platform.http.etag import require_match
+from tabellion.platform.templates import Vocabulary
+
+hosted_image = store.image
+
+
+async def get(call: Incoming, *, lock: bool = False) -> Campaign:
+    """The campaign of the path. Raises `CampaignUnknown`."""
+    entity, reference = _entity(call), call.path["c"]
+    # Names are printable, and what is not (U+0000) the database does not read.
+    if reference.isprintable():
+        found = await store.find(call.db, call.caller.licence_id, entity.id, reference, lock=lock)
+        if found is not None:
+            return found
+    raise CampaignUnknown(f"the entity '{entity.name}' has no campaign '{reference[:100]}'")
+
+
+async def search(call: Incoming, wanted: store.Search) -> list[Campaign]:
+    """Campaigns of the entity of the path, by id."""
+    return await store.search(call.db, call.caller.licence_id, _entity(call).id, wanted)
+
+
+async def create(call: Incoming, new: Campaign) -> int:
+    """Define a campaign; its id. Raises `Invalid`, `CampaignNameUsed`."""
+    entity = _entity(call)
+    new = replace(new, licence_id=call.caller.licence_id, entity_id=entity.id)
+    new = await _aimed(call, new)
+    try:
+        async with call.db.transaction():
+            number = await store.insert(call.db, new)
+            if number is None:
+                raise CampaignNameUsed(f"the entity '{entity.name}' has a campaign '{new.name}' already")
+            await audit.record(call.db, call, f"campaign/{number}")
+    except errors.ForeignKeyViolation:
+        raise _table_gone(new.settings.target_table) from None
+    return number
+
+
+async def change(call: Incoming, changed: Callable[[Campaign], Campaign]) -> Campaign:
+    """Change the settings of the campaign of the path. Raises `CampaignUnknown`, `CampaignState`, `Invalid`."""
+
+    async def work(before: Campaign) -> Campaign:
+        after = await _aimed(call, changed(before))
+        if after.table_id != before.table_id and before.target is not None:
+            # What the target names is looked for in the new table.
+            condition_of(await table_of(call, after), before.target, call.caller.time_zone, call.now)
+        return after
+
+    return await _changed(call, work)
+
+
+async def delete(call: Incoming) -> None:
+    """Delete the campaign of the path. Raises `CampaignUnknown`, `CampaignState`, `EtagMismatch`."""
+    async with call.db.transaction():
+        found = await get(call, lock=True)
+        require_match(call.headers.get("if-match"), etag(found))
+        if not may_change(found.state):
+            raise _wrong_state(found, "be deleted")
+        await store.delete(call.db, found.id)
+        await audit.record(call.db, call, f"campaign/{found.id}")
+
+
+async def set_subject(call: Incoming, language: str, subject: str) -> Campaign:
+    """Set the subject of a language. Raises `CampaignUnknown`, `CampaignState`, `Invalid`."""
+
+    async def work(before: Campaign) -> Campaign:
+        if faults := await mistakes(subject, await _names(call, before), "subject"):
+            raise Invalid(faults)
+        return _with_part(before, language, lambda part: replace(part, subject=subject))
+
+    return await _changed(call, work, content=True)
+
+
+async def set_html(call: Incoming, language: str, read: Callable[[Campaign], Awaitable[Any]]) -> Campaign:
+    """Set the HTML of a language; `read` gives it with its images. Raises as `set_subject` does, and what `read` raises."""
+
+    async def work(before: Campaign) -> Campaign:
+        found = await read(before)
+        if faults := await mistakes(found.html, await _names(call, before), "body"):
+            raise Invalid(faults)
+        await store.replace_images(call.db, before.id, language, found.images)
+        return _with_part(before, language, lambda part: replace(part, html=found.html))
+
+    return await _changed(call, work, content=True)
+
+
+async def set_personalisations(call: Incoming, keys: tuple[Personalisation, ...]) -> Campaign:
+    """Say which parameters triggers hand over. Raises as `set_subject` does, also when a content would miss one."""
+
+    async def work(before: Campaign) -> Campaign:
+        after = replace(before, content=Content(before.content.parts, keys))
+        names = await _names(call, after)
+        faults: list[FieldError] = []
+        for language, part in before.content.parts.items():
+            where = f" of language {language.upper()}" if language else ""
+            for place, source in (("subject", part.subject), ("body", part.html)):
+                if source is not None:
+                    found = await mistakes(source, names, place)
+                    faults += [replace(fault, message=f"{place}{where}: {fault.message}") for fault in found]
+        if faults:
+            raise Invalid(faults)
+        return after
+
+    return await _changed(call, work, content=True)
+
+
+async def set_target(call: Incoming, target: Target) -> Campaign:
+    """Aim the campaign of the path. Raises `CampaignUnknown`, `CampaignState`, `Invalid`."""
+
+    async def work(before: Campaign) -> Campaign:
+        condition_of(await table_of(call, before), target, call.caller.time_zone, call.now)
+        return replace(before, target=target)
+
+    return await _changed(call, work)
+
+
+async def estimate(call: Incoming, campaign: Campaign) -> int | None:
+    """How many profiles the target means now; None: there is no target yet."""
+    if campaign.target is None:
+        return None
+    table = await table_of(call, campaign)
+    return await count_target(call.db, table, campaign.target, call.caller.time_zone, call.now)
+
+
+def part_of(campaign: Campaign, language: str) -> Part:
+    """The content that a language has, its own or the default."""
+    return campaign.content.part(language)
+
+
+def read_language(call: Incoming, campaign: Campaign) -> str:
+    """The language of the query, in lower case; empty: the default. Raises `Invalid`."""
+    text = (call.query.first("language") or "").strip()
+    if text and text.lower() not in {known.lower() for known in campaign.settings.supported_languages}:
+        listed = ", ".join(campaign.settings.supported_languages)
+        raise invalid("language", "parameter.invalid", f"the campaign's languages are {listed}, not '{text[:20]}'")
+    return text.lower()
+
+
+def missing_content(what: str, language: str) -> ContentUnknown:
+    """The refusal for a content that is not there."""
+    return ContentUnknown(f"the campaign has no {what}{f' for {language.upper()}' if language else ''} yet")
+
+
+def etag(campaign: Campaign) -> str:
+    """The strong tag of a campaign."""
+    return f"{campaign.id:x}-{campaign.version:x}"
+
+
+async def table_of(call: Incoming, campaign: Campaign) -> ProfileTable:
+    """The profile table of a campaign. Raises `Invalid` when it is gone."""
+    tables = await profile_tables.of_caller(call)
+    found = next((table for table in tables if table.id == campaign.table_id), None)
+    if found is None:
+        raise invalid("targetTable", "table.unknown", f"the table '{campaign.settings.target_table}' was deleted")
+    return found
+
+
+async def _changed(call: Incoming, work: Callable[[Campaign], Awaitable[Campaign]], *, content: bool = False) -> Campaign:
+    name = ""
+    try:
+        async with call.db.transaction():
+            before = await get(call, lock=True)
+            name = before.settings.target_table
+            require_match(call.headers.get("if-match"), etag(before))
+            if not (may_change_content(before.kind, before.state) if content else may_change(before.state)):
+                raise _wrong_state(before, "be changed")
+            after = await work(before)
+            await store.update(call.db, after, call.now)
+            await audit.record(call.db, call, f"campaign/{after.id}")
+    except errors.ForeignKeyViolation:
+        raise _table_gone(name) from None
+    return after
+
+
+async def _aimed(call: Incoming, campaign: Campaign) -> Campaign:
+    """The campaign with its table found. Raises `Invalid`."""
+    settings = campaign.settings
+    owner = resolve_entity(call.caller, settings.entity_of_target)
+    table = named(await profile_tables.of_caller(call), owner, settings.target_table)
+    if table is None:
+        message = f"the entity '{owner.name}' has no profile table '{settings.target_table[:100]}'"
+        raise invalid("targetTable", "table.unknown", message)
+    if not any(is_email(attribute) for attribute in table.attributes):
+        message = f"the table '{table.name}' has no attribute of type EMAIL_ADDRESS to send to"
+        raise invalid("targetTable", "structure.invalid", message)
+    return replace(campaign, table_id=table.id)
+
+
+async def _names(call: Incoming, campaign: Campaign) -> Vocabulary:
+    table = await table_of(call, campaign)
+    linked = [custom for custom in await custom_tables.of_caller(call) if refers_to(custom, table)]
+    return names_of(table, linked, campaign.content.personalisations)
+
+
+def _with_part(campaign: Campaign, language: str, change: Callable[[Part], Part]) -> Campaign:
+    parts = dict(campaign.content.parts)
+    parts[language] = change(parts.get(language, Part()))
+    return replace(campaign, content=Content(parts, campaign.content.personalisations))
+
+
+def _wrong_state(campaign: Campaign, what: str) -> CampaignState:
+    return CampaignState(f"the campaign '{campaign.name}' is {campaign.state.value} and can no longer {what}")
+
+
+def _table_gone(name: str) -> Invalid:
+    return Invalid([FieldError("targetTable", "table.unknown", f"the table '{name}' has just been deleted")])
+
+
+def _entity(call: Incoming) -> EntityRef:
+    return resolve_entity(call.caller, call.path["e"])

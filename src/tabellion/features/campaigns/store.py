@@ -1,0 +1,119 @@
+"""The SQL of campaigns and their images."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, LiteralString, NamedTuple
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from tabellion.features.audiences import Target
+from tabellion.features.campaigns.model import Campaign, Content, Kind, Settings, State
+
+Database = AsyncConnection[tuple[Any, ...]]
+_SELECT = (
+    "SELECT id, licence_id, entity_id, table_id, name, kind, state, version, settings, content, target, "
+    "created_at, updated_at, scheduled_at, started_at, ended_at FROM tabellion.campaign "
+    "WHERE licence_id = %s AND entity_id = %s "
+)
+
+
+class Image(NamedTuple):
+    """An image of a content, under the token of its address."""
+
+    token: str
+    media_type: str
+    content: bytes
+
+
+class Search(NamedTuple):
+    """What a list is to hold. `moments`: column, operator, moment."""
+
+    name: str | None
+    kinds: tuple[Kind, ...]
+    moments: tuple[tuple[LiteralString, LiteralString, datetime], ...]
+    limit: int
+
+
+async def find(db: Database, licence_id: int, entity_id: int, reference: str, *, lock: bool = False) -> Campaign | None:
+    """A campaign by its id, or else by its name; `lock` keeps its row for the transaction."""
+    end: LiteralString = " FOR UPDATE" if lock else ""
+    if reference.isascii() and reference.isdigit() and len(reference) < 19:  # noqa: PLR2004 - digits of a bigint
+        cursor = await db.execute(_SELECT + "AND id = %s" + end, (licence_id, entity_id, int(reference)))
+        if (row := await cursor.fetchone()) is not None:
+            return _campaign(row)
+    cursor = await db.execute(_SELECT + "AND lower(name) = lower(%s)" + end, (licence_id, entity_id, reference))
+    row = await cursor.fetchone()
+    return None if row is None else _campaign(row)
+
+
+async def search(db: Database, licence_id: int, entity_id: int, wanted: Search) -> list[Campaign]:
+    """Campaigns, by id."""
+    query: LiteralString = _SELECT + "AND (%s::text IS NULL OR lower(name) = lower(%s::text)) AND kind = ANY (%s)"
+    values: list[Any] = [licence_id, entity_id, wanted.name, wanted.name, [kind.value for kind in wanted.kinds]]
+    for column, operator, moment in wanted.moments:
+        query += " AND " + column + " " + operator + " %s"
+        values.append(moment)
+    cursor = await db.execute(query + " ORDER BY id LIMIT %s", (*values, wanted.limit))
+    return [_campaign(row) for row in await cursor.fetchall()]
+
+
+async def insert(db: Database, new: Campaign) -> int | None:
+    """Enter a campaign; its id, or None when the name is used. Raises ForeignKeyViolation when the table is gone."""
+    cursor = await db.execute(
+        "INSERT INTO tabellion.campaign "
+        "(licence_id, entity_id, table_id, name, kind, settings, content, created_at, updated_at) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
+        (
+            new.licence_id, new.entity_id, new.table_id, new.name, new.kind.value, _json(new.settings), _json(new.content),
+            new.created_at, new.updated_at,
+        ),
+    )  # fmt: skip
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def update(db: Database, changed: Campaign, now: datetime) -> None:
+    """Write settings, content and target back. Raises ForeignKeyViolation when the table is gone."""
+    target = None if changed.target is None else _json(changed.target)
+    await db.execute(
+        "UPDATE tabellion.campaign SET table_id = %s, kind = %s, settings = %s, content = %s, target = %s, "
+        "version = version + 1, updated_at = %s WHERE id = %s",
+        (changed.table_id, changed.kind.value, _json(changed.settings), _json(changed.content), target, now, changed.id),
+    )
+
+
+async def delete(db: Database, campaign_id: int) -> None:
+    """Delete a campaign with its images."""
+    await db.execute("DELETE FROM tabellion.campaign WHERE id = %s", (campaign_id,))
+
+
+async def replace_images(db: Database, campaign_id: int, language: str, images: Sequence[Image]) -> None:
+    """Put the images of a language's content in the place of those before."""
+    query = "DELETE FROM tabellion.campaign_image WHERE campaign_id = %s AND language = %s"
+    await db.execute(query, (campaign_id, language))
+    async with db.cursor() as cursor:
+        await cursor.executemany(
+            "INSERT INTO tabellion.campaign_image (token, campaign_id, language, media_type, content) "
+            "VALUES (%s, %s, %s, %s, %s)",
+            [(image.token, campaign_id, language, image.media_type, image.content) for image in images],
+        )
+
+
+async def image(db: Database, token: str) -> tuple[str, bytes] | None:
+    """Media type and content of an image."""
+    query = "SELECT media_type, content FROM tabellion.campaign_image WHERE token = %s"
+    row = await (await db.execute(query, (token,))).fetchone()
+    return None if row is None else (row[0], bytes(row[1]))
+
+
+def _campaign(row: tuple[Any, ...]) -> Campaign:
+    target = None if row[10] is None else msgspec.convert(row[10], Target)
+    documents = [msgspec.convert(row[8], Settings), msgspec.convert(row[9], Content), target]
+    values: list[Any] = [*row[:5], Kind(row[5]), State(row[6]), row[7], *documents, *row[11:]]
+    return Campaign(*values)
+
+
+def _json(document: msgspec.Struct) -> Jsonb:
+    return Jsonb(msgspec.to_builtins(document))

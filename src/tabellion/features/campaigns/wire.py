@@ -1,0 +1,335 @@
+"""The documents of the e-mail campaign calls of v4 (contract, section 19)."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal, LiteralString
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import replace
+
+from tabellion.features.audiences import Keys, Target
+from tabellion.features.campaigns.model import Campaign, Content, Kind, Personalisation, Settings, State
+from tabellion.features.campaigns.store import Search
+from tabellion.features.tables import LANGUAGES, BadValue, parse_moment, render_moment
+from tabellion.kit.problem import FieldError, Invalid, invalid
+
+Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
+Text = Annotated[str, Meta(extra={"coerce": "text"})]
+_INVALID, _MANDATORY = "structure.invalid", "member.mandatory"
+_MAX_NAME, _MAX_ADDRESS, _MAX_KEYS = 100, 320, 200
+_ENCODINGS = ("UTF-8", "ISO-8859-1", "ISO-8859-15")
+_ADDRESS = re.compile(r"[^\s@<>,;\"()]+@[^\s@<>,;\"()]+\.[^\s@<>,;\"()]+")
+_TYPES = {Kind.MASS: "MASS_SENDING", Kind.CONTINUOUS: "CONTINUOUS", Kind.TRANSACTIONAL: "TRANSACTIONAL"}
+# Integrations look for their transactional mails among the continuous ones.
+_KINDS = {
+    "MASS_SENDING": (Kind.MASS,),
+    "CONTINUOUS": (Kind.CONTINUOUS, Kind.TRANSACTIONAL),
+    "TRANSACTIONAL": (Kind.TRANSACTIONAL,),
+}
+_DATE_FILTER = re.compile(r"(creationMoment|updateMoment|startedAt)\s*(>=|<=|!=|=|>|<)(.*)", re.IGNORECASE | re.DOTALL)
+_COLUMNS: dict[str, LiteralString] = {
+    "creationmoment": "created_at",
+    "updatemoment": "updated_at",
+    "startedat": "started_at",
+}
+_OPERATORS: dict[str, LiteralString] = {">=": ">=", "<=": "<=", "!=": "<>", "=": "=", ">": ">", "<": "<"}
+
+
+class MailIn(msgspec.Struct, rename="camel"):
+    """A campaign to be defined. `from` is a display name or an address; `entityOfTarget` null: the entity of the address."""
+
+    name: Text
+    target_table: Text
+    supported_languages: list[str]
+    display_name: str | None = None
+    sender: str | None = msgspec.field(default=None, name="from")
+    reply_to: str | None = None
+    entity_of_target: str | None = None
+    encoding: str = "UTF-8"
+    content_type: Literal["HTML"] = "HTML"
+    sending_mode: Literal["MASS", "CONTINUOUS", "TRANSACTIONAL"] = "MASS"
+    goal_tracking: Text | None = None
+
+
+class MailChange(msgspec.Struct, rename="camel"):
+    """What is to be changed; the name stays."""
+
+    display_name: str | None | UnsetType = UNSET
+    sender: str | None | UnsetType = msgspec.field(default=UNSET, name="from")
+    reply_to: str | None | UnsetType = UNSET
+    entity_of_target: str | None | UnsetType = UNSET
+    target_table: Text | UnsetType = UNSET
+    supported_languages: list[str] | UnsetType = UNSET
+    encoding: str | UnsetType = UNSET
+    content_type: Literal["HTML"] | UnsetType = UNSET
+    sending_mode: Literal["MASS", "CONTINUOUS", "TRANSACTIONAL"] | UnsetType = UNSET
+    goal_tracking: Text | None | UnsetType = UNSET
+
+
+class CampaignId(msgspec.Struct, rename="camel"):
+    """The answer to a write."""
+
+    campaign_id: int
+
+
+class MailOut(msgspec.Struct, rename="camel"):
+    """A campaign."""
+
+    campaign_id: int
+    name: str
+    display_name: str
+    sender: str | None = msgspec.field(name="from")
+    reply_to: str | None
+    entity_of_target: str
+    target_table: str
+    supported_languages: tuple[str, ...]
+    encoding: str
+    content_type: str
+    sending_mode: str
+    goal_tracking: str | None
+    state: str
+    scheduled_at: str | None
+    started_at: str | None
+    ended_at: str | None
+    creation_moment: str
+    update_moment: str
+
+
+class MailBrief(msgspec.Struct, rename="camel"):
+    """A campaign in a list."""
+
+    campaign_id: int
+    name: str
+    display_name: str
+    type: str
+    target_table: str
+    state: str
+    creation_moment: str
+
+
+class MailsOut(msgspec.Struct, rename="camel"):
+    """Campaigns, by id."""
+
+    mail_documents: list[MailBrief]
+
+
+class Subject(msgspec.Struct):
+    """A subject."""
+
+    subject: Text
+
+
+class PersonalisationDocument(msgspec.Struct, rename="camel"):
+    """A parameter that triggers hand over; contents name it."""
+
+    key: str
+    mandatory: Flag = False
+    default_value: Text | None = None
+
+
+class Personalisations(msgspec.Struct):
+    """The parameters of a campaign."""
+
+    personalisations: list[PersonalisationDocument]
+
+
+class KeysDocument(msgspec.Struct, rename="camel"):
+    """Profiles by the values of a unique attribute; `attribute` null: by their ids."""
+
+    values: list[Text]
+    attribute: str | None = None
+
+
+class TargetIn(msgspec.Struct, rename="camel"):
+    """Whom the campaign is for: profiles for whom all holds that is said. `exclude` is a filter, too."""
+
+    subscription: str | None = None
+    filter: str | None = None
+    exclude: str | None = None
+    keys: KeysDocument | None = None
+    max_profiles: int | None = None
+
+
+class TargetOut(TargetIn, rename="camel", kw_only=True):
+    """The target, and how many profiles it means at the moment; null: there is none."""
+
+    estimated_count: int | None
+
+
+def read_new(body: MailIn, entity: str, now: datetime) -> Campaign:
+    """The campaign to be defined. Raises `Invalid`."""
+    settings = Settings(
+        display_name=body.display_name or body.name,
+        sender=body.sender,
+        reply_to=body.reply_to,
+        entity_of_target=body.entity_of_target or entity,
+        target_table=body.target_table,
+        supported_languages=tuple(body.supported_languages),
+        encoding=body.encoding,
+        goal_tracking=body.goal_tracking,
+    )
+    faults = _name_faults(body.name) + _settings_faults(settings)
+    if faults:
+        raise Invalid(faults)
+    return Campaign(
+        0, 0, 0, None, body.name, Kind(body.sending_mode), State.IN_DEFINITION, 1, settings, Content(), None, now, now
+    )  # fmt: skip
+
+
+def read_changed(before: Campaign, body: MailChange, entity: str) -> Campaign:
+    """The campaign with what a body changes. Raises `Invalid`."""
+    members = {name: getattr(body, name) for name in body.__struct_fields__ if name not in {"content_type", "sending_mode"}}
+    changes = {name: value for name, value in members.items() if value is not UNSET}
+    if "display_name" in changes:
+        changes["display_name"] = changes["display_name"] or before.name
+    if "entity_of_target" in changes:
+        changes["entity_of_target"] = changes["entity_of_target"] or entity
+    if "supported_languages" in changes:
+        changes["supported_languages"] = tuple(changes["supported_languages"])
+    settings = replace(before.settings, **changes)
+    if faults := _settings_faults(settings):
+        raise Invalid(faults)
+    kind = before.kind if body.sending_mode is UNSET else Kind(body.sending_mode)
+    return replace(before, settings=settings, kind=kind)
+
+
+def mail_out(campaign: Campaign) -> MailOut:
+    """One campaign as it is answered."""
+    settings = campaign.settings
+    return MailOut(
+        campaign_id=campaign.id,
+        name=campaign.name,
+        display_name=settings.display_name,
+        sender=settings.sender,
+        reply_to=settings.reply_to,
+        entity_of_target=settings.entity_of_target,
+        target_table=settings.target_table,
+        supported_languages=settings.supported_languages,
+        encoding=settings.encoding,
+        content_type="HTML",
+        sending_mode=campaign.kind.value,
+        goal_tracking=settings.goal_tracking,
+        state=campaign.state.value,
+        scheduled_at=_moment(campaign.scheduled_at),
+        started_at=_moment(campaign.started_at),
+        ended_at=_moment(campaign.ended_at),
+        creation_moment=render_moment(campaign.created_at),
+        update_moment=render_moment(campaign.updated_at),
+    )
+
+
+def mail_brief(campaign: Campaign) -> MailBrief:
+    """One campaign as it is listed."""
+    return MailBrief(
+        campaign.id,
+        campaign.name,
+        campaign.settings.display_name,
+        _TYPES[campaign.kind],
+        campaign.settings.target_table,
+        campaign.state.value,
+        render_moment(campaign.created_at),
+    )
+
+
+def read_search(name: str | None, type_: str | None, dates: list[str], limit: int, zone: Any) -> Search:
+    """What a list is to hold. Raises `Invalid`."""
+    if type_ and type_.upper() not in _KINDS:
+        raise invalid("type", "parameter.invalid", f"'type' expects one of {', '.join(_KINDS)}")
+    if name and not name.isprintable():
+        raise invalid("name", "parameter.invalid", "'name' expects the name of a campaign")
+    kinds = _KINDS[type_.upper()] if type_ else tuple(Kind)
+    return Search(name or None, kinds, tuple(_date_filter(text, zone) for text in dates), limit)
+
+
+def read_personalisations(body: Personalisations) -> tuple[Personalisation, ...]:
+    """The parameters. Raises `Invalid`."""
+    faults: list[FieldError] = []
+    seen: set[str] = set()
+    if len(body.personalisations) > _MAX_KEYS:
+        faults.append(FieldError("personalisations", _INVALID, f"a campaign has at most {_MAX_KEYS} parameters"))
+    for i, each in enumerate(body.personalisations):
+        place = f"personalisations[{i}].key"
+        if not 1 <= len(each.key) <= _MAX_NAME or not each.key.isprintable() or each.key != each.key.strip():
+            rule = f"'key' expects 1 to {_MAX_NAME} printable characters without blanks at its ends"
+            faults.append(FieldError(place, _INVALID, rule))
+        if each.key in seen:
+            faults.append(FieldError(place, _INVALID, f"the key '{each.key}' stands here twice"))
+        seen.add(each.key)
+    if faults:
+        raise Invalid(faults)
+    return tuple(Personalisation(p.key, p.mandatory, p.default_value) for p in body.personalisations)
+
+
+def personalisations_out(campaign: Campaign) -> Personalisations:
+    """The parameters as they are answered."""
+    listed = campaign.content.personalisations
+    return Personalisations([PersonalisationDocument(p.key, p.mandatory, p.default_value) for p in listed])
+
+
+def read_target(body: TargetIn) -> Target:
+    """The target; what it names is looked for later."""
+    keys = None if body.keys is None else Keys(tuple(body.keys.values), body.keys.attribute)
+    return Target(body.subscription, body.filter, keys, body.exclude, body.max_profiles)
+
+
+def target_out(target: Target | None, estimated: int | None) -> TargetOut:
+    """The target as it is answered."""
+    target = target or Target()
+    keys = None if target.keys is None else KeysDocument(list(target.keys.values), target.keys.attribute)
+    return TargetOut(
+        subscription=target.subscription,
+        filter=target.filter,
+        exclude=target.exclude,
+        keys=keys,
+        max_profiles=target.max_profiles,
+        estimated_count=estimated,
+    )
+
+
+def _name_faults(name: str) -> list[FieldError]:
+    if 1 <= len(name) <= _MAX_NAME and name.isprintable() and name == name.strip() and not set(name) & set("#/;"):
+        return []
+    rule = f"'name' expects 1 to {_MAX_NAME} printable characters without # / ; and blanks at its ends"
+    return [FieldError("name", _INVALID, rule)]
+
+
+def _settings_faults(settings: Settings) -> list[FieldError]:
+    faults: list[FieldError] = []
+    for member, text in (("displayName", settings.display_name), ("from", settings.sender)):
+        if text is not None and (len(text) > _MAX_ADDRESS or not text.isprintable()):
+            faults.append(FieldError(member, _INVALID, f"'{member}' expects one line of at most {_MAX_ADDRESS} characters"))
+    reply_to = settings.reply_to
+    if reply_to and (len(reply_to) > _MAX_ADDRESS or not _ADDRESS.fullmatch(reply_to) or not reply_to.isprintable()):
+        faults.append(FieldError("replyTo", "attribute.value", "'replyTo' expects an e-mail address"))
+    if settings.encoding.upper() not in _ENCODINGS:
+        faults.append(FieldError("encoding", "member.type", f"'encoding' expects one of {', '.join(_ENCODINGS)}"))
+    languages = [language.upper() for language in settings.supported_languages]
+    if not languages:
+        faults.append(FieldError("supportedLanguages", _MANDATORY, "'supportedLanguages' names at least one language"))
+    for i, language in enumerate(languages):
+        place = f"supportedLanguages[{i}]"
+        if language not in LANGUAGES:
+            message = f"'{language[:20]}' is no language code of ISO 639-1 such as NL"
+            faults.append(FieldError(place, "attribute.value", message))
+        elif language in languages[:i]:
+            faults.append(FieldError(place, _INVALID, f"the language '{language}' stands here twice"))
+    return faults
+
+
+def _date_filter(text: str, zone: Any) -> tuple[LiteralString, LiteralString, datetime]:
+    found = _DATE_FILTER.fullmatch(text.strip())
+    if found is None:
+        message = "'dateFilter' expects creationMoment, updateMoment or startedAt, a comparison and a moment"
+        raise invalid("dateFilter", "parameter.invalid", message)
+    try:
+        moment = parse_moment(found[3].strip(), zone)
+    except BadValue as error:
+        raise invalid("dateFilter", error.code, f"'dateFilter' {error}") from None
+    if moment is None:
+        raise invalid("dateFilter", "parameter.invalid", "'dateFilter' expects a moment behind the comparison")
+    return _COLUMNS[found[1].lower()], _OPERATORS[found[2]], moment
+
+
+def _moment(value: datetime | None) -> str | None:
+    return None if value is None else render_moment(value)

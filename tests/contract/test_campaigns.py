@@ -1,0 +1,261 @@
+"""E-mail campaigns before anything is sent: definition, content, target (contract, sections 19.1 to 19.3)."""
+
+import io
+import zipfile
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.tenant import HTML, SUBJECT, Tenant
+
+MAIL = "/v4/entity/hotels/mail"
+NEW: dict[str, Any] = {"name": "Welcome", "targetTable": "Guests", "supportedLanguages": ["nl", "FR"]}
+GIF = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+
+
+@pytest.fixture
+def mail(tenant: Tenant) -> str:
+    """The address of a new campaign."""
+    made = tenant.json("POST", MAIL, NEW)
+    assert made.status_code == 201, made.text
+    return f"{MAIL}/{made.json()['campaignId']}"
+
+
+def packed(files: dict[str, bytes | str]) -> bytes:
+    """A zip."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def upload(tenant: Tenant, mail: str, content: bytes, *, query: str = "", method: str = "POST") -> httpx.Response:
+    """Send a content as integrations do."""
+    bearer = {"Authorization": f"Bearer {tenant.api_key}", "Accept": "application/json"}
+    file = {"inputFile": ("mail.zip", content, "application/zip")}
+    return tenant.client.request(method, f"{mail}/content/body{query}", files=file, headers=bearer)
+
+
+def faults(answer: httpx.Response) -> list[tuple[str, str]]:
+    """Place and code of each error of a refusal."""
+    assert answer.status_code == 400, answer.text
+    return [(error["field"], error["code"]) for error in answer.json()["errors"]]
+
+
+def test_what_was_sent_is_echoed_and_a_name_is_taken_once_per_entity(tenant: Tenant, mail: str) -> None:
+    read = tenant.json("GET", f"{MAIL}/Welcome").json()
+    assert read["supportedLanguages"] == ["nl", "FR"]
+    assert (read["displayName"], read["encoding"], read["contentType"]) == ("Welcome", "UTF-8", "HTML")
+    assert tenant.json("GET", mail).json() == read
+    again = tenant.json("POST", MAIL, NEW | {"name": "WELCOME"})
+    assert (again.status_code, again.json()["code"]) == (409, "campaign.nameUsed")
+    elsewhere = tenant.json("POST", "/v4/entity/spas/mail", NEW | {"entityOfTarget": "hotels"})
+    assert elsewhere.status_code == 201, elsewhere.text
+    assert tenant.json("GET", f"/v4/entity/spas/mail/{mail.rpartition('/')[2]}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("wrong", "place"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "a" * 101}, "name"),
+        ({"name": "a/b"}, "name"),
+        ({"name": "a\r\nBcc: x@example.com"}, "name"),
+        ({"displayName": "a\r\nBcc: x@example.com"}, "displayName"),
+        ({"from": "a\nb"}, "from"),
+        ({"replyTo": "nobody"}, "replyTo"),
+        ({"replyTo": "a@example.com\r\nBcc: x@example.com"}, "replyTo"),
+        ({"encoding": "UTF-16"}, "encoding"),
+        ({"contentType": "TEXT"}, "contentType"),
+        ({"sendingMode": "AB_TEST"}, "sendingMode"),
+        ({"supportedLanguages": []}, "supportedLanguages"),
+        ({"supportedLanguages": ["NL", "nl"]}, "supportedLanguages[1]"),
+        ({"supportedLanguages": ["Dutch"]}, "supportedLanguages[0]"),
+        ({"targetTable": "Ghosts"}, "targetTable"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_with_their_place(tenant: Tenant, mail: str, wrong: Any, place: str) -> None:
+    before = tenant.state()
+    assert place in [field for field, _ in faults(tenant.json("POST", MAIL, NEW | {"name": "Other"} | wrong))]
+    if "name" not in wrong:
+        assert place in [field for field, _ in faults(tenant.json("PUT", mail, wrong))]
+    assert tenant.state() == before
+
+
+def test_only_what_is_sent_changes(tenant: Tenant, mail: str) -> None:
+    before = tenant.json("GET", mail)
+    changed = tenant.json("PUT", mail, {"from": "Harbour <news@example.com>"}, If_Match=before.headers["ETag"])
+    assert changed.status_code == 200, changed.text
+    after = tenant.json("GET", mail).json()
+    assert {name for name, value in after.items() if value != before.json()[name]} == {"from", "updateMoment"}
+    stale = tenant.json("PUT", mail, {"from": None}, If_Match=before.headers["ETag"])
+    assert stale.status_code == 412
+
+
+def test_lists_find_by_name_type_and_date(tenant: Tenant, mail: str) -> None:
+    for mode in ("CONTINUOUS", "TRANSACTIONAL"):
+        assert tenant.json("POST", MAIL, NEW | {"name": mode, "sendingMode": mode}).status_code == 201
+
+    def names(query: str) -> list[str]:
+        answer = tenant.json("GET", f"{MAIL}?{query}")
+        assert answer.status_code == 200, answer.text
+        return [each["name"] for each in answer.json()["mailDocuments"]]
+
+    assert names("") == ["Welcome", "CONTINUOUS", "TRANSACTIONAL"]
+    assert names("type=continuous") == ["CONTINUOUS", "TRANSACTIONAL"]
+    assert names("type=TRANSACTIONAL") == ["TRANSACTIONAL"]
+    assert names("name=welcome&type=MASS_SENDING") == ["Welcome"]
+    assert names("dateFilter=creationMoment%3E%3D2027-01-01&dateFilter=startedAt%3C2020-01-01") == []
+    assert names("dateFilter=creationMoment%3E2020-01-01&number=2") == ["Welcome", "CONTINUOUS"]
+    assert faults(tenant.json("GET", f"{MAIL}?type=SMS")) == [("type", "parameter.invalid")]
+    assert tenant.json("GET", f"{MAIL}?dateFilter=endedAt%3E2020-01-01").status_code == 400
+    assert faults(tenant.json("GET", f"{MAIL}?name=a%00b")) == [("name", "parameter.invalid")]
+    assert tenant.json("GET", f"{MAIL}/a%00b").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "subject"),
+    [
+        ("application/x-www-form-urlencoded", "a+b%20c=é", "a+b%20c=é"),
+        ("text/plain", "12", "12"),
+        ("application/json", '{"subject": "Zoë"}', "Zoë"),
+        ("application/json", '"Zoë"', "Zoë"),
+        ("application/xml", "<mailSubject><subject>Zo\xeb &amp; co</subject></mailSubject>", "Zoë & co"),
+        ("application/octet-stream", "\ufeffHello", "Hello"),
+    ],
+)
+def test_a_subject_is_taken_as_it_is_whatever_it_is_called(
+    tenant: Tenant, mail: str, kind: str, body: str, subject: str
+) -> None:
+    put = tenant.call("PUT", f"{mail}/content/subject", content=body.encode(), headers={"Content-Type": kind})
+    assert put.status_code == 200, put.text
+    assert tenant.json("GET", f"{mail}/content/subject").json() == {"subject": subject}
+
+
+@pytest.mark.parametrize("body", ["", " ", "a\r\nBcc: x@example.com", "a\0b", "a\x1bb", "a" * 501, "a\u2028b"])
+def test_a_subject_is_one_line(tenant: Tenant, mail: str, body: str) -> None:
+    assert tenant.call("PUT", f"{mail}/content/subject", content=body.encode()).status_code == 400
+    assert tenant.json("GET", f"{mail}/content/subject").json()["code"] == "content.unknown"
+
+
+def test_a_content_of_ones_own_language_goes_before_the_default(tenant: Tenant, mail: str) -> None:
+    for query, text in (("", "Hello"), ("?language=nl", "Dag")):
+        assert tenant.call("PUT", f"{mail}/content/subject{query}", content=text).status_code == 200
+    read = [tenant.json("GET", f"{mail}/content/subject{q}").json()["subject"] for q in ("", "?language=NL", "?language=FR")]
+    assert read == ["Hello", "Dag", "Hello"]
+    assert faults(tenant.call("PUT", f"{mail}/content/subject?language=DE", content="Tag")) == [
+        ("language", "parameter.invalid")
+    ]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_images_of_a_zip_are_hosted_where_the_html_looks_for_them(tenant: Tenant, mail: str, method: str) -> None:
+    html = '<p>{{ profile.lastName }}</p><img src="images/a.gif"><td background="./images/A.GIF"><img src="images/none.gif">'
+    files = {"m/index.html": html, "m/images/a.gif": GIF, "m/evil.gif": "<script>", "__MACOSX/m/._index.html": "x"}
+    put = upload(tenant, mail, packed(files), method=method)
+    assert put.status_code == 200, put.text
+    got = tenant.json("GET", f"{mail}/content/body")
+    assert got.headers["content-type"] == "text/html;charset=UTF-8"
+    first = got.text.split('src="')[1].split('"')[0]
+    assert first.endswith("/a.gif")
+    assert got.text.count(first) == 2
+    assert 'src="images/none.gif"' in got.text
+    image = httpx.get(f"{str(tenant.client.base_url).rstrip('/')}/i/{first.split('/i/')[1]}")
+    assert (image.content, image.headers["content-type"]) == (GIF, "image/gif")
+    assert "immutable" in image.headers["cache-control"]
+    # Another content takes its images' place.
+    assert upload(tenant, mail, packed({"a.html": "<p>x</p>"})).status_code == 200
+    assert httpx.get(f"{str(tenant.client.base_url).rstrip('/')}/i/{first.split('/i/')[1]}").status_code == 404
+
+
+def test_html_is_read_and_given_in_its_encoding(tenant: Tenant, mail: str) -> None:
+    assert tenant.json("PUT", mail, {"encoding": "iso-8859-15"}).status_code == 200
+    raw = "<p>caf\xe9 \u20ac</p>".encode("iso-8859-15")
+    assert upload(tenant, mail, packed({"a.htm": raw})).status_code == 200
+    got = tenant.json("GET", f"{mail}/content/body")
+    assert (got.content, got.headers["content-type"]) == (raw, "text/html;charset=ISO-8859-15")
+    assert upload(tenant, mail, packed({"a.htm": "<p>\u4f60\xe9</p>".encode()}), query="?charset=utf8").status_code == 200
+    assert tenant.json("GET", f"{mail}/content/body").content == b"<p>&#20320;\xe9</p>"
+    refused = upload(tenant, mail, packed({"a.htm": b"<p>\n\xe9</p>"}), query="?charset=UTF-8")
+    assert refused.status_code == 400
+    assert "line 2" in refused.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        packed({"a.html": "a", "b.html": "b"}),
+        packed({"a.txt": "a"}),
+        packed({}),
+        b"PK\x03\x04 broken",
+        b"",
+        b"<p>a\0b</p>",
+    ],
+)
+def test_what_is_no_content_is_refused(tenant: Tenant, mail: str, content: bytes) -> None:
+    before = tenant.state()
+    refused = upload(tenant, mail, content)
+    assert refused.status_code == 400, refused.text
+    assert tenant.state() == before
+
+
+def test_names_that_do_not_exist_are_told_with_their_place(tenant: Tenant, mail: str) -> None:
+    html = "<p>\n  {{ profile.lastNme }} {{ stayRef }}</p>"
+    answer = tenant.call("PUT", f"{mail}/content/body", content=html, headers={"Content-Type": "text/html"})
+    assert faults(answer) == [("body", "template.name")] * 2
+    messages = [error["message"] for error in answer.json()["errors"]]
+    assert messages[0].startswith("line 2, column ")
+    assert "lastName" in messages[0]
+    keys = {"personalisations": [{"key": "stayRef", "mandatory": True}]}
+    assert tenant.json("PUT", f"{mail}/content/personalisation", keys).status_code == 200
+    good = html.replace("lastNme", "lastName")
+    answer = tenant.call("PUT", f"{mail}/content/body", content=good, headers={"Content-Type": "text/html"})
+    assert answer.status_code == 200, answer.text
+    # A key that a content names cannot be taken away.
+    refused = tenant.json("PUT", f"{mail}/content/personalisation", {"personalisations": []})
+    assert faults(refused) == [("body", "template.name")]
+
+
+def test_a_target_is_checked_and_counted(tenant: Tenant, mail: str) -> None:
+    profiles = "/v5/entities/hotels/profile-tables/Guests/profiles"
+    for i in range(5):
+        body = {"key": {"emailAddress": f"g{i}@example.com"}, "attributes": {"lastName": "Doe", "points": i}}
+        assert tenant.json("PUT", profiles, body).status_code == 201
+
+    def count(target: dict[str, Any]) -> int:
+        put = tenant.json("PUT", f"{mail}/target", target)
+        assert put.status_code == 200, put.text
+        read = tenant.json("GET", f"{mail}/target").json()
+        assert {name: read[name] for name in target} == target
+        return read["estimatedCount"]
+
+    assert count({}) == 6
+    assert count({"filter": "points >= 2"}) == 3
+    assert count({"filter": "points >= 2", "exclude": "points = 4", "maxProfiles": 1}) == 1
+    assert count({"exclude": "points > 3"}) == 5
+    assert count({"subscription": "Newsletter"}) == 0
+    keys = {"attribute": "emailAddress", "values": ["G1@example.com", "nobody@example.com"]}
+    assert count({"keys": keys}) == 1
+    before = tenant.state()
+    wrong = {"subscription": "Ghosts", "filter": "pints = 1", "exclude": "(", "maxProfiles": 0, "keys": {"values": ["x"]}}
+    refused = {place for place, _ in faults(tenant.json("PUT", f"{mail}/target", wrong))}
+    assert refused == {"subscription", "filter", "exclude", "maxProfiles", "keys.values"}
+    assert tenant.state() == before
+
+
+def test_a_table_that_a_campaign_is_for_stays(tenant: Tenant) -> None:
+    tenant.campaign()
+    table = "/v5/entities/hotels/profile-tables/Guests"
+    refused = tenant.json("DELETE", table)
+    assert (refused.status_code, refused.json()["code"]) == (409, "table.inUse")
+    assert tenant.json("DELETE", f"{MAIL}/SpringOffer").status_code == 204
+    assert tenant.json("DELETE", f"{MAIL}/SpringOffer").status_code == 404
+    assert tenant.json("DELETE", table).status_code == 204
+
+
+def test_contents_may_be_as_they_are_elsewhere(tenant: Tenant) -> None:
+    number = tenant.campaign()
+    assert tenant.json("GET", f"{MAIL}/{number}/content/subject").json() == {"subject": SUBJECT}
+    assert tenant.json("GET", f"{MAIL}/{number}/content/body").text == HTML
