@@ -546,6 +546,13 @@ def _path(case: Case, tenant: Tenant) -> str:
         path = path.replace("{action}", made.json()["id"])
     if "{mail}" in path:
         path = path.replace("{mail}", str(tenant.campaign()))
+    for place in ("{active}", "{paused}"):
+        if place in path:
+            number = tenant.campaign(mode="TRANSACTIONAL")
+            one = f"/v4/entity/hotels/mail/{number}"
+            for action in ("launch", "pause")[: 1 + (place == "{paused}")]:
+                assert tenant.json("POST", f"{one}/{action}").status_code == 200
+            path = path.replace(place, str(number))
     if "{stays}" in path:
         made = tenant.json("GET", "/v4/entity/hotels/customTable")
         path = path.replace("{stays}", made.json()["customTables"][0]["id"])

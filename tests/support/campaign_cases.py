@@ -6,6 +6,8 @@ from tests.support.tenant import SUBJECT
 _CATEGORY = "email-campaigns"
 _MAIL = "/v4/entity/hotels/mail"
 _ONE = _MAIL + "/{mail}"
+_ACTIVE = _MAIL + "/{active}"
+_BOB = {"attributes": [{"name": "emailAddress", "value": "bob@example.com"}, {"name": "lastName", "value": "Bos"}]}
 _NEW = {
     "name": "12",
     "displayName": "Spring offer",
@@ -97,5 +99,74 @@ CAMPAIGNS_V4 = [
     Case(
         "put target", "PUT", _CATEGORY, _ONE + "/target", 200, _TARGET, _TARGET_XML,
         check=lambda a: list(a) == ["campaignId"], xpath="/mail/campaignId",
+    ),
+    Case(
+        "test mail", "POST", _CATEGORY, _ONE + "/test", 200, {"recipients": ["me@example.com"]},
+        "<mailTest><recipients><recipient>me@example.com</recipient></recipients></mailTest>",
+        check=lambda a: a["sent"] == 1, xpath="/mailTest/sent[.='1']",
+    ),
+    Case(
+        "launch mail", "POST", _CATEGORY, _ONE + "/launch", 200, check=lambda a: a["state"] == "IN_PROGRESS",
+        xpath="/mail/state[.='IN_PROGRESS']",
+    ),
+    Case(
+        "schedule mail", "POST", _CATEGORY, _ONE + "/launch", 200, {"scheduledAt": "2090-03-05T07:00:00Z"},
+        "<mailLaunch><scheduledAt>2090-03-05T07:00:00Z</scheduledAt></mailLaunch>",
+        check=lambda a: a["state"] == "SCHEDULED", xpath="/mail/state[.='SCHEDULED']",
+    ),
+    Case(
+        "pause mail", "POST", _CATEGORY, _ACTIVE + "/pause", 200, check=lambda a: a["state"] == "PAUSED",
+        xpath="/mail/state[.='PAUSED']",
+    ),
+    Case(
+        "resume mail", "POST", _CATEGORY, _MAIL + "/{paused}/resume", 200, check=lambda a: a["state"] == "ACTIVE",
+        xpath="/mail/state[.='ACTIVE']",
+    ),
+    Case(
+        "cancel mail", "POST", _CATEGORY, _ACTIVE + "/cancel", 200, check=lambda a: a["state"] == "STOPPED",
+        xpath="/mail/state[.='STOPPED']",
+    ),
+    Case(
+        "pause mail in definition", "POST", _CATEGORY, _ONE + "/pause", 409, check=lambda a: a["code"] == "campaign.state",
+        xpath="/error/code[.='campaign.state']",
+    ),
+    Case(
+        "report on mail", "GET", _CATEGORY, _ONE + "/report", 200, check=lambda a: a["targeted"] == 0 and "softBounces" in a,
+        xpath="/mailReport/excluded/noAddress[.='0']",
+    ),
+    Case(
+        "trigger mail", "POST", _CATEGORY, _ACTIVE + "/profile/emailAddress=ann@example.com", 200,
+        [{"key": "stayRef", "values": ["ST-00017"]}],
+        "<parameters><parameter><key>stayRef</key><values><value>ST-00017</value></values></parameter></parameters>",
+        check=lambda a: isinstance(a["interactionId"], int), xpath="/interaction/interactionId",
+    ),
+    Case(
+        "trigger mail without parameters", "POST", _CATEGORY, _ACTIVE + "/profile/emailAddress=ann@example.com", 200,
+        check=lambda a: isinstance(a["interactionId"], int), xpath="/interaction/interactionId",
+    ),
+    Case(
+        "trigger a mass mail", "POST", _CATEGORY, _ONE + "/profile/emailAddress=ann@example.com", 409, [],
+        check=lambda a: a["code"] == "campaign.kind", xpath="/error/code[.='campaign.kind']",
+    ),
+    Case(
+        "transactional mail", "POST", _CATEGORY, "/v4/entity/hotels/transactionalmail/{active}/contact", 200,
+        {"profile": {**_BOB, "dataCollection": {"source": "webshop"}}, "parameters": []},
+        "<contact><profile><attributes><attribute><name>emailAddress</name><value>bob@example.com</value></attribute>"
+        "<attribute><name>lastName</name><value>Bos</value></attribute></attributes></profile></contact>",
+        check=lambda a: isinstance(a["profileId"], int) and isinstance(a["interactionId"], int),
+        xpath="/contact[profileId][interactionId]",
+    ),
+    Case(
+        "many triggers", "POST", _CATEGORY, _ACTIVE + "/contact", 200,
+        {"contacts": [{"profile": "emailAddress=ann@example.com"}, {"profile": "1999999"}, {"profile": _BOB}]},
+        "<contacts><contact><profile>emailAddress=ann@example.com</profile></contact><contact><profile>1999999</profile>"
+        "</contact><contact><profile><attributes><attribute><name>emailAddress</name><value>bob@example.com</value>"
+        "</attribute><attribute><name>lastName</name><value>Bos</value></attribute></attributes></profile></contact></contacts>",
+        check=lambda a: (a["accepted"], a["rejected"]) == (2, 1) and a["contacts"][1]["code"] == "profile.unknown",
+        xpath="/contactResults[accepted='2'][rejected='1']/contacts/contact[2]/code[.='profile.unknown']",
+    ),
+    Case(
+        "interactions of mail", "GET", _CATEGORY, _ONE + "/profile/emailAddress=ann@example.com/interaction", 200,
+        check=lambda a: a == {"interactions": []}, xpath="/interactions",
     ),
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from rich.table import Table
 from tabellion.features.licences import AdminError
 from tabellion.features.licences.store import Database
 from tabellion.kit.problem import Problem
+from tabellion.platform import secrets
 from tabellion.platform.database.migrate import MigrationError
 from tabellion.platform.jobs import JobsMissing
 from tabellion.server.api import PortInUse
@@ -93,6 +94,7 @@ def _prepared(data_dir: Path | None, database_url: str | None) -> Generator[tupl
     with clear_errors(), ExitStack() as stack:
         settings, embedded = prepare_database(settings_of(data_dir, database_url), stack)
         url = settings.database_url
+        secrets.use_key(settings.secret_key, settings.data_dir)
         yield url, embedded.url_of("postgres") if embedded else url
 
 

@@ -29,7 +29,7 @@ from tabellion.platform.http.problems import Internal
 from tabellion.platform.http.query import Query
 from tabellion.platform.telemetry import flush, render_metrics, report
 from tabellion.platform.templates import Cages
-from tabellion.server import images, operations
+from tabellion.server import images, mail_pages, operations, outbox_pages
 from tabellion.server.calls import CALLS
 from tabellion.server.targets import allow_targets
 from tabellion.settings import Settings
@@ -126,16 +126,16 @@ def create_app(settings: Settings | None = None) -> App:
     for feature in (etls, exports):
         outbox.subjects.register(feature.SUBJECT, feature.find_subject)
     campaigns.use_public_url(settings.public_url or f"http://{settings.host}:{settings.port}")
-    resources = Resources(settings)
+    resources, cages = Resources(settings), Cages(1)
     trusted = frozenset(settings.trusted_proxies)
     pipeline = Pipeline(resources, resources, clock=utc_now, max_body_bytes=settings.max_body_bytes, translate=translate)
     handlers = [
         *Site(CALLS).handlers(),
         *operations.handlers(ready=resources.ready, metrics=render_metrics),
         *images.handlers(resources.connection),
+        *mail_pages.handlers(resources.connection, cages, utc_now),
+        *outbox_pages.Outbox(resources.connection, resources.admit, translate).handlers(),
     ]
-
-    cages = Cages(1)
 
     async def start(_: object) -> None:
         await resources.open()

@@ -1,6 +1,6 @@
 """The job worker: registers the features' jobs and their schedules, and works until it is told to stop.
 
-The deliveries of webhooks run beside the jobs.
+The deliveries of webhooks and the sending of mails run beside the jobs.
 """
 
 import asyncio
@@ -10,11 +10,13 @@ from datetime import timedelta
 import psycopg
 from procrastinate import App
 
+from tabellion.features import campaigns
 from tabellion.features.bulk import tasks as bulk
 from tabellion.features.bulk.etls import tasks as etls
 from tabellion.features.bulk.exports import tasks as exports
 from tabellion.features.bulk.imports import tasks as imports
 from tabellion.features.customdata import tasks as customdata
+from tabellion.features.delivery import Sender
 from tabellion.features.usage import purge
 from tabellion.features.webhooks import Dispatcher, purge_dead
 from tabellion.kit.clock import utc_now
@@ -22,12 +24,15 @@ from tabellion.platform import audit, files
 from tabellion.platform.egress import Client
 from tabellion.platform.jobs import app, rescue_stalled
 from tabellion.platform.telemetry import configure_logs
+from tabellion.platform.templates import Cages
 from tabellion.server.child import STOP_WITHIN_S
 from tabellion.server.targets import allow_targets, webhook_policy
 from tabellion.settings import Settings
 
 _log = logging.getLogger(__name__)
 _JOBS_AT_ONCE = 2
+# Processes that render mails, started when there is something to render.
+_CAGES = 2
 _FAILED_JOBS_KEPT_H = 30 * 24
 # What a worker needs after its last job to leave in order.
 _FOR_CLOSING_S = 5
@@ -96,8 +101,10 @@ async def _work(settings: Settings) -> None:
     jobs = app(settings.database_url)
     register(jobs, settings)
     stop = asyncio.Event()
-    async with jobs.open_async(), Client(webhook_policy(settings)) as client:
+    async with jobs.open_async(), Client(webhook_policy(settings)) as client, Cages(_CAGES) as cages:
         deliveries = asyncio.create_task(Dispatcher(settings.database_url, client, utc_now).run(stop))
+        sender = Sender(settings.database_url, cages, utc_now, gather=campaigns.gather, ended=campaigns.ended)
+        mails = asyncio.create_task(sender.run(stop))
         rescue = asyncio.create_task(_rescue(jobs))
         try:
             await jobs.run_worker_async(
@@ -112,4 +119,4 @@ async def _work(settings: Settings) -> None:
         finally:
             rescue.cancel()
             stop.set()
-            await deliveries
+            await asyncio.gather(deliveries, mails)

@@ -1,6 +1,7 @@
-"""E-mail campaigns: what they are, what they say and whom they are for. This release sends nothing yet."""
+"""E-mail campaigns: what they are, what they say, whom they are for, and what became of them."""
 
 from tabellion.features.campaigns.content import use_cages, use_public_url
+from tabellion.features.campaigns.control import ended, gather
 from tabellion.features.campaigns.service import hosted_image
 
-__all__ = ["hosted_image", "use_cages", "use_public_url"]
+__all__ = ["ended", "gather", "hosted_image", "use_cages", "use_public_url"]

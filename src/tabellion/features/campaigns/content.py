@@ -1,7 +1,7 @@
 """What contents may say: the names of a campaign, checks of its templates, addresses of its images."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from tabellion.features.campaigns.model import Personalisation
@@ -9,7 +9,20 @@ from tabellion.features.customdata import CustomTable
 from tabellion.features.tables import PROFILE_TABLES, Attribute, ProfileTable
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.errors import Unavailable
-from tabellion.platform.templates import Cages, CageUnavailable, Kind, Shape, Values, Vocabulary, vocabulary
+from tabellion.platform.templates import (
+    Cages,
+    CageUnavailable,
+    Content,
+    Kind,
+    Link,
+    Mistake,
+    Report,
+    Shape,
+    Values,
+    Vocabulary,
+    mark_links,
+    vocabulary,
+)
 
 UNSUBSCRIBE, ONLINE = "unsubscribeUrl", "onlineUrl"
 MAX_SUBJECT = 500
@@ -68,15 +81,58 @@ def refers_to(custom: CustomTable, table: ProfileTable) -> bool:
 
 async def mistakes(source: str, names: Vocabulary, place: str) -> list[FieldError]:
     """All that is wrong with a template, with line and column. Raises `Unavailable`."""
-    if _tools.cages is None:
-        raise Unavailable("templates cannot be checked: the server is starting or stopping")
-    try:
-        report = await _tools.cages.check(source, names)
-    except CageUnavailable as error:
-        raise Unavailable(f"templates cannot be checked at the moment: {error}") from None
+    report = await checked(source, names)
     return [
         FieldError(place, each.code, f"line {each.line}, column {each.column}: {each.message}") for each in report.mistakes
     ]
+
+
+async def checked(source: str, names: Vocabulary) -> Report:
+    """The check of a source. Raises `Unavailable`."""
+    try:
+        return await _cages().check(source, names)
+    except CageUnavailable as error:
+        raise Unavailable(f"templates cannot be checked at the moment: {error}") from None
+
+
+class Prepared(NamedTuple):
+    """HTML and text, ready to be rendered; with errors there is neither."""
+
+    html: str
+    text: str
+    errors: list[Mistake]
+
+
+async def prepared(html: str, mark: str, pixel: str) -> Prepared:
+    """HTML with inlined styles, marked links and a picture that tells of its opening; and its text. Raises `Unavailable`."""
+    try:
+        made = await _cages().prepare(Content(html))
+    except CageUnavailable as error:
+        raise Unavailable(f"contents cannot be prepared at the moment: {error}") from None
+    marked = mark_links(made.html, mark, _leads_away)
+    end = marked.lower().rfind("</body>")
+    at = end if end >= 0 else len(marked)
+    return Prepared(f"{marked[:at]}{pixel}{marked[at:]}", made.text, made.errors)
+
+
+def public_url() -> str:
+    """The address that mails lead to."""
+    return _tools.public_url
+
+
+def _cages() -> Cages:
+    if _tools.cages is None:
+        raise Unavailable("templates cannot be checked: the server is starting or stopping")
+    return _tools.cages
+
+
+def _leads_away(link: Link) -> bool:
+    """Whether a link is counted: not those to our own pages, nor what is no page at all."""
+    return link.scheme in {"http", "https"} or (link.dynamic and not link.scheme and not _own(link.href))
+
+
+def _own(href: str) -> bool:
+    return any(name in href for name in (UNSUBSCRIBE, ONLINE))
 
 
 def _attributes(attributes: Iterable[Attribute]) -> dict[str, Shape]:

@@ -1,6 +1,6 @@
 """Refusals of the calls of campaigns."""
 
-from tabellion.kit.problem import Problem
+from tabellion.kit.problem import FieldError, Problem
 
 
 class CampaignUnknown(Problem):
@@ -29,3 +29,20 @@ class CampaignState(Problem):
 
     status = 409
     code = "campaign.state"
+
+
+class CampaignIncomplete(Problem):
+    """Something is missing for a launch: every language needs a subject and a body, a mass campaign a target."""
+
+    status = 409
+    code = "campaign.incomplete"
+
+    def __init__(self, faults: list[FieldError]) -> None:
+        super().__init__("; ".join(fault.message for fault in faults[:3]), errors=faults)
+
+
+class CampaignKind(Problem):
+    """The call is for campaigns of another sending mode."""
+
+    status = 409
+    code = "campaign.kind"

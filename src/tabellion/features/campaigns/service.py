@@ -21,7 +21,8 @@ from tabellion.features.campaigns.model import (
 from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import resolve_entity
 from tabellion.features.tables import ProfileTable, is_email, named, profile_tables
-from tabellion.kit.problem import FieldError, Invalid, invalid
+from tabellion.features.tables.filters import row_unknown
+from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
 from tabellion.platform import audit
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.caller import EntityRef
@@ -29,6 +30,7 @@ from tabellion.platform.http.etag import require_match
 from tabellion.platform.templates import Vocabulary
 
 hosted_image = store.image
+replaced = replace
 
 
 async def get(call: Incoming, *, lock: bool = False) -> Campaign:
@@ -82,7 +84,7 @@ async def delete(call: Incoming) -> None:
         found = await get(call, lock=True)
         require_match(call.headers.get("if-match"), etag(found))
         if not may_change(found.state):
-            raise _wrong_state(found, "be deleted")
+            raise wrong_state(found, "be deleted")
         await store.delete(call.db, found.id)
         await audit.record(call.db, call, f"campaign/{found.id}")
 
@@ -91,7 +93,7 @@ async def set_subject(call: Incoming, language: str, subject: str) -> Campaign:
     """Set the subject of a language. Raises `CampaignUnknown`, `CampaignState`, `Invalid`."""
 
     async def work(before: Campaign) -> Campaign:
-        if faults := await mistakes(subject, await _names(call, before), "subject"):
+        if faults := await mistakes(subject, await names_in(call, before), "subject"):
             raise Invalid(faults)
         return _with_part(before, language, lambda part: replace(part, subject=subject))
 
@@ -103,7 +105,7 @@ async def set_html(call: Incoming, language: str, read: Callable[[Campaign], Awa
 
     async def work(before: Campaign) -> Campaign:
         found = await read(before)
-        if faults := await mistakes(found.html, await _names(call, before), "body"):
+        if faults := await mistakes(found.html, await names_in(call, before), "body"):
             raise Invalid(faults)
         await store.replace_images(call.db, before.id, language, found.images)
         return _with_part(before, language, lambda part: replace(part, html=found.html))
@@ -116,7 +118,7 @@ async def set_personalisations(call: Incoming, keys: tuple[Personalisation, ...]
 
     async def work(before: Campaign) -> Campaign:
         after = replace(before, content=Content(before.content.parts, keys))
-        names = await _names(call, after)
+        names = await names_in(call, after)
         faults: list[FieldError] = []
         for language, part in before.content.parts.items():
             where = f" of language {language.upper()}" if language else ""
@@ -156,7 +158,12 @@ def part_of(campaign: Campaign, language: str) -> Part:
 
 def read_language(call: Incoming, campaign: Campaign) -> str:
     """The language of the query, in lower case; empty: the default. Raises `Invalid`."""
-    text = (call.query.first("language") or "").strip()
+    return known_language(campaign, call.query.first("language") or "")
+
+
+def known_language(campaign: Campaign, text: str) -> str:
+    """One of the campaign's languages, in lower case; empty stays empty. Raises `Invalid`."""
+    text = text.strip()
     if text and text.lower() not in {known.lower() for known in campaign.settings.supported_languages}:
         listed = ", ".join(campaign.settings.supported_languages)
         raise invalid("language", "parameter.invalid", f"the campaign's languages are {listed}, not '{text[:20]}'")
@@ -166,6 +173,11 @@ def read_language(call: Incoming, campaign: Campaign) -> str:
 def missing_content(what: str, language: str) -> ContentUnknown:
     """The refusal for a content that is not there."""
     return ContentUnknown(f"the campaign has no {what}{f' for {language.upper()}' if language else ''} yet")
+
+
+def profile_unknown(table: ProfileTable, reference: str) -> Problem:
+    """The refusal for a profile that is not there."""
+    return row_unknown(table.kind.row, table.name, reference)
 
 
 def etag(campaign: Campaign) -> str:
@@ -190,7 +202,7 @@ async def _changed(call: Incoming, work: Callable[[Campaign], Awaitable[Campaign
             name = before.settings.target_table
             require_match(call.headers.get("if-match"), etag(before))
             if not (may_change_content(before.kind, before.state) if content else may_change(before.state)):
-                raise _wrong_state(before, "be changed")
+                raise wrong_state(before, "be changed")
             after = await work(before)
             await store.update(call.db, after, call.now)
             await audit.record(call.db, call, f"campaign/{after.id}")
@@ -213,7 +225,8 @@ async def _aimed(call: Incoming, campaign: Campaign) -> Campaign:
     return replace(campaign, table_id=table.id)
 
 
-async def _names(call: Incoming, campaign: Campaign) -> Vocabulary:
+async def names_in(call: Incoming, campaign: Campaign) -> Vocabulary:
+    """What the contents of a campaign may name."""
     table = await table_of(call, campaign)
     linked = [custom for custom in await custom_tables.of_caller(call) if refers_to(custom, table)]
     return names_of(table, linked, campaign.content.personalisations)
@@ -225,8 +238,9 @@ def _with_part(campaign: Campaign, language: str, change: Callable[[Part], Part]
     return replace(campaign, content=Content(parts, campaign.content.personalisations))
 
 
-def _wrong_state(campaign: Campaign, what: str) -> CampaignState:
-    return CampaignState(f"the campaign '{campaign.name}' is {campaign.state.value} and can no longer {what}")
+def wrong_state(campaign: Campaign, what: str) -> CampaignState:
+    """The refusal of what the state does not allow."""
+    return CampaignState(f"the campaign '{campaign.name}' is {campaign.state.value} and cannot {what}")
 
 
 def _table_gone(name: str) -> Invalid:

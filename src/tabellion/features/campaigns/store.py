@@ -12,11 +12,11 @@ from tabellion.features.audiences import Target
 from tabellion.features.campaigns.model import Campaign, Content, Kind, Settings, State
 
 Database = AsyncConnection[tuple[Any, ...]]
-_SELECT = (
+_COLUMNS: LiteralString = (
     "SELECT id, licence_id, entity_id, table_id, name, kind, state, version, settings, content, target, "
     "created_at, updated_at, scheduled_at, started_at, ended_at FROM tabellion.campaign "
-    "WHERE licence_id = %s AND entity_id = %s "
 )
+_SELECT: LiteralString = _COLUMNS + "WHERE licence_id = %s AND entity_id = %s "
 
 
 class Image(NamedTuple):
@@ -46,6 +46,22 @@ async def find(db: Database, licence_id: int, entity_id: int, reference: str, *,
     cursor = await db.execute(_SELECT + "AND lower(name) = lower(%s)" + end, (licence_id, entity_id, reference))
     row = await cursor.fetchone()
     return None if row is None else _campaign(row)
+
+
+async def by_id(db: Database, campaign_id: int, *, lock: bool = False) -> Campaign | None:
+    """A campaign by its id alone; for workers, which know no callers."""
+    end: LiteralString = " FOR UPDATE" if lock else ""
+    row = await (await db.execute(_COLUMNS + "WHERE id = %s" + end, (campaign_id,))).fetchone()
+    return None if row is None else _campaign(row)
+
+
+async def set_state(db: Database, campaign: Campaign, now: datetime) -> None:
+    """Write state and moments back."""
+    await db.execute(
+        "UPDATE tabellion.campaign SET state = %s, scheduled_at = %s, started_at = %s, ended_at = %s, "
+        "version = version + 1, updated_at = %s WHERE id = %s",
+        (campaign.state.value, campaign.scheduled_at, campaign.started_at, campaign.ended_at, now, campaign.id),
+    )
 
 
 async def search(db: Database, licence_id: int, entity_id: int, wanted: Search) -> list[Campaign]:

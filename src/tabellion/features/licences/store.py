@@ -50,7 +50,7 @@ async def licence(db: Database, name: str) -> Licence | None:
 
 
 async def insert_licence(db: Database, name: str, time_zone: str, preset: str, limits: LicenceLimits, now: datetime) -> int:
-    """Enter a licence and make its schema with the consent history. Raises UniqueViolation."""
+    """Enter a licence and make its schema, with the consent history and the tables of mails. Raises UniqueViolation."""
     query = sql.SQL(
         "INSERT INTO tabellion.licence (name, time_zone, preset, created_at, {}) VALUES (%s, %s, %s, %s, {}) RETURNING id"
     ).format(_LIMIT_COLUMNS, sql.SQL(", ").join(sql.Placeholder() * len(_LIMITS)))
@@ -66,6 +66,7 @@ async def insert_licence(db: Database, name: str, time_zone: str, preset: str, l
         ).format(schema)
     )
     await db.execute(sql.SQL("CREATE INDEX consent_profile ON {}.consent (table_id, profile_id, moment)").format(schema))
+    await db.execute("SELECT tabellion.make_mail_tables(%s)", (row[0],))
     return row[0]
 
 

@@ -4,22 +4,26 @@ How rows are read, written, paged and told of is shared with the records of cust
 """
 
 from tabellion.features.profiles.choices import choice_columns, keep_replaced
-from tabellion.features.profiles.model import Row, Written
+from tabellion.features.profiles.model import Profile, Row, Written
 from tabellion.features.profiles.news import of_delete, of_write, unique_columns
 from tabellion.features.profiles.reading import Item, Reader, membership
+from tabellion.features.profiles.service import save as save_profile
 from tabellion.features.profiles.store import count as count_rows
 from tabellion.features.profiles.store import find as find_rows
 from tabellion.features.profiles.store import read as read_row
 from tabellion.features.profiles.store import search as search_rows
+from tabellion.features.profiles.wire import ProfileIn, read_profile
 from tabellion.features.profiles.writing import delete as delete_row
 from tabellion.features.profiles.writing import etag as row_etag
 from tabellion.features.profiles.writing import page as row_page
-from tabellion.features.profiles.writing import until_current
+from tabellion.features.profiles.writing import record_choice, until_current
 from tabellion.features.profiles.writing import upsert as upsert_row
 from tabellion.features.profiles.writing import write as write_row
 
 __all__ = [
     "Item",
+    "Profile",
+    "ProfileIn",
     "Reader",
     "Row",
     "Written",
@@ -31,9 +35,12 @@ __all__ = [
     "membership",
     "of_delete",
     "of_write",
+    "read_profile",
     "read_row",
+    "record_choice",
     "row_etag",
     "row_page",
+    "save_profile",
     "search_rows",
     "unique_columns",
     "until_current",

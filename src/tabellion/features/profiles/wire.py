@@ -160,32 +160,6 @@ class SegmentationsOut(msgspec.Struct):
     segmentations: list[SegmentationOut]
 
 
-class Event(msgspec.Struct, omit_defaults=True):
-    """Something the profile did with a message."""
-
-    type: str
-    moment: str
-    url: str | None = None
-
-
-class Interaction(msgspec.Struct, rename="camel"):
-    """A message that the profile received."""
-
-    interaction_id: int
-    channel: str
-    campaign_id: int
-    campaign_name: str
-    sent_at: str
-    outcome: str
-    events: list[Event]
-
-
-class InteractionsOut(msgspec.Struct):
-    """What the profile received and did, newest first."""
-
-    interactions: list[Interaction]
-
-
 class Profile5Out(msgspec.Struct, rename="camel"):
     """One profile (v5)."""
 

@@ -11,7 +11,7 @@ from tabellion.features.profiles.errors import AttributeAmbiguous, AttributeNotU
 from tabellion.features.profiles.model import Change, Profile, Row, Written
 from tabellion.features.profiles.reading import Reader
 from tabellion.features.profiles.sql import Shape
-from tabellion.features.tables import Attribute, BadValue, Table, parse_value, render_value
+from tabellion.features.tables import Attribute, BadValue, Subscription, Table, parse_value, render_value
 from tabellion.features.tables.filters import Listing
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit, outbox
@@ -235,3 +235,36 @@ async def delete(call: Incoming, table: Table, attribute: Attribute | None, key:
             require_match(call.headers.get("if-match"), None)
         return False
     return True
+
+
+async def record_choice(
+    db: store.Database,
+    table: Table,
+    row_id: int,
+    subscription: Subscription,
+    *,
+    subscribed: bool,
+    source: str,
+    now: datetime,
+) -> None:
+    """Record a profile's own choice, made on a page and not by a call; one that is gone has none.
+
+    Raises `StaleDefinition` when the table has changed since it was read.
+    """
+    shape = Shape(
+        (), by_id=True, values=(), initial=(), choices=(subscription.number,), memberships=(),
+        may_create=False, may_update=True, expected=False, together=False,
+    )  # fmt: skip
+    parameters = audit.values_of_nobody(source) | {
+        "now": now,
+        "expected": None,
+        "id": row_id,
+        "source": source,
+        "details": None,
+        f"c{subscription.number}": subscribed,
+    }
+    known = await outbox.interests_now(db, table.licence_id)
+    listened = known.get((table.kind.subject, table.public_id), outbox.NOBODY)
+    row = await store.write(db, table, shape, parameters, listened=listened)
+    if not row.current:
+        raise store.StaleDefinition

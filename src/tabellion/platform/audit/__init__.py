@@ -34,6 +34,11 @@ def values(call: Incoming) -> dict[str, Any]:
     }
 
 
+def values_of_nobody(actor: str) -> dict[str, Any]:
+    """The same where no API user calls: `actor` is a page that people use."""
+    return {"audit_user": None, "audit_actor": actor, "audit_route": actor, "audit_request": ""}
+
+
 async def record(db: AsyncConnection[Any], call: Incoming, object_: str) -> None:
     """Write one row for a change made by an API call; `object_` is such as `profile-table/31`."""
     caller = call.caller

@@ -28,6 +28,7 @@ __all__ = [
     "emit",
     "insert_blocks",
     "interests",
+    "interests_now",
     "subjects",
     "take",
 ]
@@ -91,6 +92,13 @@ class Event(NamedTuple):
 
 
 _cache: VersionedCache[tuple[str, int], Mapping[Subject, frozenset[str]]] = VersionedCache(_MAX_LICENCES_CACHED)
+
+
+async def interests_now(db: Database, licence_id: int) -> Mapping[Subject, frozenset[str]]:
+    """`interests` for those who know no catalogue version: pages without a caller."""
+    query = "SELECT catalogue_version FROM tabellion.licence WHERE id = %s"
+    row = await (await db.execute(query, (licence_id,))).fetchone()
+    return {} if row is None else await interests(db, licence_id, row[0])
 
 
 async def interests(db: Database, licence_id: int, catalogue_version: int) -> Mapping[Subject, frozenset[str]]:

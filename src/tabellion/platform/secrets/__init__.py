@@ -6,6 +6,7 @@ comes from the operator's settings, or is made once in the data directory.
 
 import base64
 import hashlib
+import hmac
 import os
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 _NONCE_BYTES, _KEY_BYTES = 12, 32
 _FILE = "secret.key"
 _keys: list[AESGCM] = []
+_mac_keys: list[bytes] = []
 
 
 class SecretUnreadable(Exception):
@@ -25,6 +27,8 @@ def use_key(text: str, data_dir: Path) -> None:
     """Say which key this process seals with: `text`, or the one in the data directory, made when there is none."""
     raw = hashlib.sha256(text.encode()).digest() if text else _kept(data_dir / _FILE)
     _keys[:] = [AESGCM(raw)]
+    # Another key for another purpose, from the same secret.
+    _mac_keys[:] = [hmac.digest(raw, b"mac", "sha256")]
 
 
 def seal(secret: str, purpose: str) -> str:
@@ -40,6 +44,18 @@ def unseal(sealed: str, purpose: str) -> str:
         return _key().decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], purpose.encode()).decode()
     except InvalidTag:
         raise SecretUnreadable("the key that sealed it is not this server's (TABELLION_SECRET_KEY, secret.key)") from None
+
+
+def mac(data: bytes, purpose: str) -> bytes:
+    """A seal of 32 bytes on data that travel openly; the same for the same data."""
+    if not _mac_keys:
+        raise RuntimeError("use_key() was not called")
+    return hmac.digest(_mac_keys[0], purpose.encode() + b"\0" + data, "sha256")
+
+
+def same(one: bytes, other: bytes) -> bool:
+    """Whether two seals are equal, in a time that does not tell where they differ."""
+    return hmac.compare_digest(one, other)
 
 
 def _key() -> AESGCM:

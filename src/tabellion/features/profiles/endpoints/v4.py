@@ -174,17 +174,6 @@ async def delete_segmentation(call: Incoming) -> Answer:
     return await service.on_table(call, work)
 
 
-async def list_interactions(call: Incoming) -> Answer:
-    """What the profile received and did. Nothing is sent yet by this release, so the list is empty."""
-    row_limit(call.query.first("number"), "number")
-
-    async def work(table: ProfileTable) -> Answer:
-        await service.get(call, table)
-        return Answer(200, wire.InteractionsOut([]))
-
-    return await service.on_table(call, work)
-
-
 _UPDATED = "The profile was updated, or was already as asked."
 _CREATED = "The profile was created."
 
@@ -393,20 +382,5 @@ CALLS = (
         handler=delete_segmentation,
         parameters=(ENTITY, TABLE, PROFILE, SEGMENTATION),
         statuses={204: "The profile is out of it; a category is cleared."},
-    ),
-    Call(
-        id="profiles.v4.interactions",
-        method="GET",
-        path=_ONE + "/interaction",
-        category="profiles",
-        module="profiles",
-        summary="Read what a profile received and did",
-        description="Messages sent to the profile, newest first. This release sends none, so the list is empty.",
-        handler=list_interactions,
-        parameters=(ENTITY, TABLE, PROFILE, NUMBER),
-        statuses={200: "The interactions."},
-        answer=wire.InteractionsOut,
-        answer_root="interactions",
-        answer_example={"interactions": []},
     ),
 )

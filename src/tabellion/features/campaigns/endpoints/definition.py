@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from tabellion.features.campaigns import archive, service, wire
+from tabellion.features.campaigns import archive, service
 from tabellion.features.campaigns.content import MAX_SUBJECT, image_address
 from tabellion.features.campaigns.model import Campaign
+from tabellion.features.campaigns.wire import definition as wire
 from tabellion.features.licences import resolve_entity
 from tabellion.features.tables import ENTITY
 from tabellion.features.tables.filters import row_limit
@@ -13,9 +14,9 @@ from tabellion.platform.http import json_codec, negotiation, shapes, xml_codec
 from tabellion.platform.http.call import Answer, Call, Form, Incoming, Parameter
 
 _PATH = "/v4/entity/{e}/mail"
-_ONE = _PATH + "/{c}"
-_CATEGORY, _MODULE = "email-campaigns", "campaigns"
-_C = Parameter("c", "id or name of the campaign", "SpringOffer")
+ONE = _PATH + "/{c}"
+CATEGORY, MODULE = "email-campaigns", "campaigns"
+CAMPAIGN = Parameter("c", "id or name of the campaign", "SpringOffer")
 _LANGUAGE = Parameter("language", "one of the campaign's languages; without it: the content of all that have no own", "NL")
 _CHARSET = Parameter("charset", "encoding of the HTML: utf-8, iso-8859-1 or iso-8859-15; default: the campaign's", "utf8")
 _FILE = "inputFile"
@@ -193,8 +194,8 @@ _TARGET: dict[str, Any] = {
 }
 _KEYS: dict[str, Any] = {"personalisations": [{"key": "stayRef", "mandatory": True, "defaultValue": None}]}
 _WRITE: dict[str, Any] = {
-    "category": _CATEGORY,
-    "module": _MODULE,
+    "category": CATEGORY,
+    "module": MODULE,
     "statuses": {200: "Done."},
     "conflicts": ("campaign.state",),
     "answer": wire.CampaignId,
@@ -213,8 +214,8 @@ CALLS = (
         id="campaigns.v4.create",
         method="POST",
         path=_PATH,
-        category=_CATEGORY,
-        module=_MODULE,
+        category=CATEGORY,
+        module=MODULE,
         summary="Define an e-mail campaign",
         description="Nothing is sent by it. `name` is technical and stays; the table needs an e-mail attribute.",
         handler=create,
@@ -232,8 +233,8 @@ CALLS = (
         id="campaigns.v4.list",
         method="GET",
         path=_PATH,
-        category=_CATEGORY,
-        module=_MODULE,
+        category=CATEGORY,
+        module=MODULE,
         summary="List e-mail campaigns",
         handler=search,
         parameters=(
@@ -268,12 +269,12 @@ CALLS = (
     Call(
         id="campaigns.v4.get",
         method="GET",
-        path=_ONE,
-        category=_CATEGORY,
-        module=_MODULE,
+        path=ONE,
+        category=CATEGORY,
+        module=MODULE,
         summary="Read an e-mail campaign",
         handler=get,
-        parameters=(ENTITY, _C),
+        parameters=(ENTITY, CAMPAIGN),
         statuses={200: "The campaign."},
         answer=wire.MailOut,
         answer_root="mail",
@@ -283,11 +284,11 @@ CALLS = (
     Call(
         id="campaigns.v4.change",
         method="PUT",
-        path=_ONE,
+        path=ONE,
         summary="Change the settings of an e-mail campaign",
         description="Only what is sent changes; only in definition.",
         handler=change,
-        parameters=(ENTITY, _C),
+        parameters=(ENTITY, CAMPAIGN),
         body=wire.MailChange,
         body_root="mail",
         body_example={"displayName": "Spring is here", "supportedLanguages": ["NL"]},
@@ -296,12 +297,12 @@ CALLS = (
     Call(
         id="campaigns.v4.delete",
         method="DELETE",
-        path=_ONE,
-        category=_CATEGORY,
-        module=_MODULE,
+        path=ONE,
+        category=CATEGORY,
+        module=MODULE,
         summary="Delete an e-mail campaign in definition",
         handler=delete,
-        parameters=(ENTITY, _C),
+        parameters=(ENTITY, CAMPAIGN),
         statuses={204: "The campaign is deleted."},
         conflicts=("campaign.state",),
         etag=True,
@@ -309,12 +310,12 @@ CALLS = (
     Call(
         id="campaigns.v4.subject.get",
         method="GET",
-        path=_ONE + "/content/subject",
-        category=_CATEGORY,
-        module=_MODULE,
+        path=ONE + "/content/subject",
+        category=CATEGORY,
+        module=MODULE,
         summary="Read the subject",
         handler=get_subject,
-        parameters=(ENTITY, _C, _LANGUAGE),
+        parameters=(ENTITY, CAMPAIGN, _LANGUAGE),
         statuses={200: "The subject of the language."},
         answer=wire.Subject,
         answer_root="mailSubject",
@@ -323,11 +324,11 @@ CALLS = (
     Call(
         id="campaigns.v4.subject.put",
         method="PUT",
-        path=_ONE + "/content/subject",
+        path=ONE + "/content/subject",
         summary="Set the subject",
         description="The text itself, in UTF-8, whatever its content type says; or JSON or XML. One line, with names in it.",
         handler=put_subject,
-        parameters=(ENTITY, _C, _LANGUAGE),
+        parameters=(ENTITY, CAMPAIGN, _LANGUAGE),
         body=wire.Subject,
         body_root="mailSubject",
         body_types=("text/plain",),
@@ -338,12 +339,12 @@ CALLS = (
     Call(
         id="campaigns.v4.body.get",
         method="GET",
-        path=_ONE + "/content/body",
-        category=_CATEGORY,
-        module=_MODULE,
+        path=ONE + "/content/body",
+        category=CATEGORY,
+        module=MODULE,
         summary="Read the HTML",
         handler=get_body,
-        parameters=(ENTITY, _C, _LANGUAGE),
+        parameters=(ENTITY, CAMPAIGN, _LANGUAGE),
         statuses={200: "The HTML of the language, in the campaign's encoding."},
         download=_HTML,
     ),
@@ -351,11 +352,11 @@ CALLS = (
         Call(
             id=f"campaigns.v4.body.{method.lower()}",
             method=method,
-            path=_ONE + "/content/body",
+            path=ONE + "/content/body",
             summary="Set the HTML",
             description=_BODY_TEXT,
             handler=put_body,
-            parameters=(ENTITY, _C, _LANGUAGE, _CHARSET),
+            parameters=(ENTITY, CAMPAIGN, _LANGUAGE, _CHARSET),
             form=Form(_FILE, raw_types=(_HTML,), raw_example=_EXAMPLE_HTML),
             **_WRITE,
         )
@@ -364,12 +365,12 @@ CALLS = (
     Call(
         id="campaigns.v4.personalisation.get",
         method="GET",
-        path=_ONE + "/content/personalisation",
-        category=_CATEGORY,
-        module=_MODULE,
+        path=ONE + "/content/personalisation",
+        category=CATEGORY,
+        module=MODULE,
         summary="Read the parameters of the content",
         handler=get_personalisation,
-        parameters=(ENTITY, _C),
+        parameters=(ENTITY, CAMPAIGN),
         statuses={200: "The parameters that triggers hand over."},
         answer=wire.Personalisations,
         answer_root="personalisations",
@@ -378,10 +379,10 @@ CALLS = (
     Call(
         id="campaigns.v4.personalisation.put",
         method="PUT",
-        path=_ONE + "/content/personalisation",
+        path=ONE + "/content/personalisation",
         summary="Set the parameters of the content",
         handler=put_personalisation,
-        parameters=(ENTITY, _C),
+        parameters=(ENTITY, CAMPAIGN),
         body=wire.Personalisations,
         body_root="personalisations",
         body_example=_KEYS,
@@ -390,12 +391,12 @@ CALLS = (
     Call(
         id="campaigns.v4.target.get",
         method="GET",
-        path=_ONE + "/target",
-        category=_CATEGORY,
-        module=_MODULE,
+        path=ONE + "/target",
+        category=CATEGORY,
+        module=MODULE,
         summary="Read whom an e-mail campaign is for",
         handler=get_target,
-        parameters=(ENTITY, _C),
+        parameters=(ENTITY, CAMPAIGN),
         statuses={200: "The target, and how many profiles it means at the moment."},
         answer=wire.TargetOut,
         answer_root="mailTarget",
@@ -404,11 +405,11 @@ CALLS = (
     Call(
         id="campaigns.v4.target.put",
         method="PUT",
-        path=_ONE + "/target",
+        path=ONE + "/target",
         summary="Say whom an e-mail campaign is for",
         description="All that is said must hold; nothing said: the whole table. Filters are those of the v5 lists.",
         handler=put_target,
-        parameters=(ENTITY, _C),
+        parameters=(ENTITY, CAMPAIGN),
         body=wire.TargetIn,
         body_root="mailTarget",
         body_example=_TARGET,

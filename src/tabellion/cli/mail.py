@@ -1,0 +1,128 @@
+"""`relay`, `sender` and `suppression`: where mails leave, who they come from, and who gets none."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tabellion.cli.admin import Name
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, on_database, show
+from tabellion.features.delivery import admin
+from tabellion.kit.clock import utc_now
+from tabellion.platform.mail import Relay
+
+relay = typer.Typer(no_args_is_help=True, help="Relays: the mail servers that take a licence's mails. None: the outbox.")
+sender = typer.Typer(no_args_is_help=True, help="Senders: who the mails of an entity come from, and their signature.")
+suppression = typer.Typer(no_args_is_help=True, help="Addresses that get no mails: bounced, complained, unsubscribed.")
+
+Entity = Annotated[str, typer.Argument(metavar="ENTITY", help="Name of the entity.")]
+
+
+@relay.command("add")
+def add_relay(
+    name: Name,
+    host: Annotated[str, typer.Argument(help="Name or address of the mail server.")],
+    port: Annotated[int, typer.Option(help="Its port.")] = 587,
+    security: Annotated[str, typer.Option(help="STARTTLS, TLS or NONE.")] = "STARTTLS",
+    login: Annotated[str, typer.Option(help="Who to log in as; none: no login.")] = "",
+    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")] = False,
+    weight: Annotated[int, typer.Option(help="Its share of the mails, beside the other relays'.")] = 1,
+    connections: Annotated[int, typer.Option(help="Connections at a time, of each worker process.")] = 10,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a licence a relay, or change the one of the same host and port. Seen by running servers within seconds."""
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else ""
+    made = Relay(host=host, port=port, security=security.upper(), user=login, password=password, connections=connections)
+    found = on_database(data_dir, database_url, lambda db: admin.add_relay(db, name, made, weight, utc_now()))
+    show([each._asdict() for each in found], as_json=as_json, title="relays")
+
+
+@relay.command("list")
+def list_relays(name: Name, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """List the relays of a licence."""
+    found = on_database(data_dir, database_url, lambda db: admin.list_relays(db, name))
+    show([each._asdict() for each in found], as_json=as_json, title="relays")
+
+
+@relay.command("remove")
+def remove_relay(
+    name: Name,
+    number: Annotated[int, typer.Argument(metavar="ID", help="Id of the relay.")],
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a relay away; with the last one, mails go to the outbox."""
+    on_database(data_dir, database_url, lambda db: admin.remove_relay(db, name, number, utc_now()))
+    show({"removed": number}, as_json=as_json)
+
+
+@sender.command("set")
+def set_sender(
+    name: Name,
+    entity: Entity,
+    address: Annotated[str, typer.Argument(help="Address that mails come from.")],
+    shown: Annotated[str, typer.Option("--name", help="Name before it.")] = "",
+    dkim_selector: Annotated[str, typer.Option(help="Sign mails: the name of the key in DNS, such as s1.")] = "",
+    dkim_key: Annotated[str, typer.Option(help="Kind of a new key: rsa or ed25519.")] = "rsa",
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say who sends for an entity, and print the DNS record that its signatures need."""
+    now = utc_now()
+    found = on_database(
+        data_dir, database_url,
+        lambda db: admin.set_sender(db, name, entity, shown, address, dkim_selector, dkim_key, now),
+    )  # fmt: skip
+    show(_sender(found), as_json=as_json)
+
+
+@sender.command("show")
+def show_sender(
+    name: Name, entity: Entity, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False
+) -> None:
+    """Show who sends for an entity."""
+    show(_sender(on_database(data_dir, database_url, lambda db: admin.show_sender(db, name, entity))), as_json=as_json)
+
+
+@suppression.command("list")
+def list_suppressed(name: Name, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """List the addresses that get no mails, the latest first."""
+    found = on_database(data_dir, database_url, lambda db: admin.list_suppressed(db, name))
+    rows = [{"address": each.address, "reason": each.reason, "since": each.since.isoformat()} for each in found]
+    show(rows, as_json=as_json, title="suppression")
+
+
+@suppression.command("add")
+def suppress(
+    name: Name,
+    addresses: Annotated[list[str], typer.Argument(metavar="ADDRESS...", help="Addresses; - reads standard input.")],
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have addresses get no mails any more."""
+    wanted = [line.strip() for line in sys.stdin if line.strip()] if addresses == ["-"] else addresses
+    count = on_database(data_dir, database_url, lambda db: admin.suppress(db, name, wanted, utc_now()))
+    show({"suppressed": count}, as_json=as_json)
+
+
+@suppression.command("remove")
+def unsuppress(
+    name: Name,
+    address: Annotated[str, typer.Argument(help="The address.")],
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let an address get mails again."""
+    on_database(data_dir, database_url, lambda db: admin.unsuppress(db, name, address))
+    show({"removed": address}, as_json=as_json)
+
+
+def _sender(found: admin.SenderRow) -> dict[str, str]:
+    shown = {"entity": found.entity, "name": found.name, "address": found.address}
+    return shown | {"dnsName": found.record_name, "dnsTxt": found.record}

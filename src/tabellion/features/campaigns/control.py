@@ -1,0 +1,254 @@
+"""Use cases of campaigns from the launch on: test, launch, hold, stop; triggers; what became of it."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from tabellion.features import delivery
+from tabellion.features.audiences import condition_of
+from tabellion.features.campaigns import service, store
+from tabellion.features.campaigns.errors import CampaignKind
+from tabellion.features.campaigns.launching import document_of
+from tabellion.features.campaigns.model import Campaign, Event, Kind, State, after
+from tabellion.features.delivery import Recipient, Sending, WantedInteractions, language_of
+from tabellion.features.profiles import Profile, count_rows, read_row
+from tabellion.features.tables import Database, ProfileTable, is_email, profile_tables
+from tabellion.features.tables.filters import Condition, parse_reference
+from tabellion.kit.problem import FieldError, Invalid, invalid
+from tabellion.platform import audit
+from tabellion.platform.http.call import Incoming
+from tabellion.platform.mail import address_of
+
+_MOTHER_LANGUAGE = "MOTHER_LANGUAGE"
+
+
+class Triggered(NamedTuple):
+    """The profile that a mail was triggered for, and the interaction."""
+
+    profile_id: int
+    interaction_id: int
+
+
+async def launch(call: Incoming, at: datetime | None) -> Campaign:
+    """Launch the campaign of the path, now or (mass only) at a moment; a scheduled one at another moment.
+
+    Raises `CampaignUnknown`, `CampaignState`, `CampaignIncomplete`, `Invalid`.
+    """
+
+    async def work(before: Campaign) -> Campaign:
+        if at is not None and before.kind is not Kind.MASS:
+            raise invalid(
+                "scheduledAt", "structure.invalid", "only mass campaigns are scheduled; the others wait for triggers"
+            )
+        later = at is not None and at > call.now
+        state = _after(before, Event.SCHEDULE if later or before.state is State.SCHEDULED else Event.LAUNCH)
+        begins = at if later and at is not None else call.now
+        document = await _document(call, before)
+        sending = await delivery.sending_of(call.db, before.id)
+        if sending is None:
+            await delivery.start(call.db, before.licence_id, before.id, document, begins, call.now)
+        else:
+            await delivery.reschedule(call.db, sending, begins)
+        scheduled = begins if state is State.SCHEDULED else None
+        started = before.started_at if state is State.SCHEDULED else call.now
+        return service.replaced(before, state=state, scheduled_at=scheduled, started_at=started)
+
+    return await _moved(call, work)
+
+
+async def pause(call: Incoming) -> Campaign:
+    """Hold the campaign of the path. Raises `CampaignUnknown`, `CampaignState`."""
+
+    async def work(before: Campaign) -> Campaign:
+        state = _after(before, Event.PAUSE)
+        await delivery.pause(call.db, await _sending(call.db, before), call.now)
+        return service.replaced(before, state=state)
+
+    return await _moved(call, work)
+
+
+async def resume(call: Incoming) -> Campaign:
+    """Let the campaign of the path go on where it stopped, triggered ones with the contents as they are now.
+
+    Raises `CampaignUnknown`, `CampaignState`, `CampaignIncomplete`.
+    """
+
+    async def work(before: Campaign) -> Campaign:
+        state = _after(before, Event.RESUME)
+        sending = await _sending(call.db, before)
+        document = sending.document
+        if before.kind is not Kind.MASS:
+            document = await _document(call, before, document.mark)
+        await delivery.resume(call.db, sending, document, call.now)
+        return service.replaced(before, state=state)
+
+    return await _moved(call, work)
+
+
+async def cancel(call: Incoming) -> Campaign:
+    """Stop the campaign of the path for good. Raises `CampaignUnknown`, `CampaignState`."""
+
+    async def work(before: Campaign) -> Campaign:
+        state = _after(before, Event.CANCEL)
+        await delivery.stop(call.db, await _sending(call.db, before), call.now)
+        return service.replaced(before, state=state, ended_at=call.now)
+
+    return await _moved(call, work)
+
+
+async def test(
+    call: Incoming, addresses: list[str], profile: str | None, language: str, parameters: dict[str, Any]
+) -> tuple[Campaign, int]:
+    """Send the campaign of the path, as it is now, to some addresses; how many mails that is.
+
+    Raises `CampaignUnknown`, `CampaignIncomplete`, `ProfileUnknown`, `Invalid`.
+    """
+    campaign = await service.get(call)
+    faults = [
+        FieldError(f"recipients[{i}]", "attribute.value", f"'{address[:100]}' is no e-mail address")
+        for i, address in enumerate(addresses)
+        if address_of(address) is None
+    ]
+    if faults:
+        raise Invalid(faults)
+    table = await service.table_of(call, campaign)
+    profile_id = None if profile is None else (await _profile(call, table, profile)).id
+    languages = (language,) if language else (campaign.settings.supported_languages[0].lower(),)
+    document = await document_of(
+        call.db, campaign, table, await service.names_in(call, campaign), str(call.caller.time_zone),
+        languages=languages, test=True,
+    )  # fmt: skip
+    async with call.db.transaction():
+        number = await delivery.start(call.db, campaign.licence_id, campaign.id, document, call.now, call.now)
+        sending = Sending(number, campaign.licence_id, campaign.id, "RUNNING", 1, document)
+        for address in addresses:
+            await delivery.plan(call.db, sending, Recipient(profile_id, address, languages[0], parameters), call.now)
+        await audit.record(call.db, call, f"campaign/{campaign.id}")
+    return campaign, len(addresses)
+
+
+async def triggered(call: Incoming, *, transactional: bool = False) -> tuple[Campaign, ProfileTable, Sending]:
+    """The campaign of the path, ready for triggers. Raises `CampaignUnknown`, `CampaignKind`, `CampaignState`."""
+    campaign = await service.get(call)
+    if campaign.kind is Kind.MASS or (transactional and campaign.kind is not Kind.TRANSACTIONAL):
+        wanted = "TRANSACTIONAL" if transactional else "CONTINUOUS or TRANSACTIONAL"
+        raise CampaignKind(f"the campaign '{campaign.name}' is {campaign.kind.value}; this call is for {wanted} ones")
+    if campaign.state is not State.ACTIVE:
+        raise service.wrong_state(campaign, "be triggered: launch it, or let it go on")
+    return campaign, await service.table_of(call, campaign), await _sending(call.db, campaign)
+
+
+async def trigger(
+    call: Incoming, ready: tuple[Campaign, ProfileTable, Sending], profile: Profile, parameters: dict[str, Any]
+) -> Triggered:
+    """Plan a mail to a profile. One that must not get it is told apart by its interaction's outcome."""
+    campaign, table, sending = ready
+    values = dict(zip((a.number for a in table.attributes), profile.values, strict=True))
+    address = next((values[a.number] for a in table.attributes if is_email(a)), None)
+    recorded = next((values[a.number] for a in table.attributes if a.type == _MOTHER_LANGUAGE), None)
+    languages = sending.document.languages
+    excluded = None
+    if not address:
+        excluded = "noAddress"
+    elif await delivery.is_suppressed(call.db, campaign.licence_id, address):
+        excluded = "suppressed"
+    elif not await _is_meant(call, campaign, table, profile.id):
+        excluded = "unsubscribed"
+    recipient = Recipient(profile.id, address, language_of(recorded, languages) or languages[0], parameters, excluded)
+    number = await delivery.plan(call.db, sending, recipient, call.now)
+    await audit.record(call.db, call, f"interaction/{number}")
+    return Triggered(profile.id, number)
+
+
+async def find_recipient(call: Incoming, table: ProfileTable, reference: str) -> Profile:
+    """A profile by id or `attribute=value`. Raises `ProfileUnknown`, `Invalid`."""
+    return await _profile(call, table, reference)
+
+
+async def report(call: Incoming) -> tuple[Campaign, dict[tuple[str, str | None], int], dict[str, tuple[int, int]]]:
+    """The campaign of the path, its recipients by state and reason, and what came of mails, by type."""
+    campaign = await service.get(call)
+    recipients, events = await delivery.tally(call.db, campaign.licence_id, campaign.id)
+    return campaign, recipients, events
+
+
+async def interactions(call: Incoming, wanted: WantedInteractions) -> Any:
+    """The mails of a profile, newest first, with what came of each."""
+    found = await delivery.interactions(call.db, call.caller.licence_id, wanted)
+    events = await delivery.events_of(call.db, call.caller.licence_id, [each.id for each in found])
+    return found, events
+
+
+async def gather(db: Database, sending: Sending, now: datetime) -> None:
+    """Freeze the audience of a mass campaign, which thereby begins; called by a worker in a transaction."""
+    campaign = await store.by_id(db, sending.campaign_id, lock=True)
+    if campaign is None or campaign.target is None:
+        return
+    tables = await profile_tables.load(db, campaign.licence_id)
+    table = next(table for table in tables if table.id == sending.document.table_id)
+    audience = condition_of(table, campaign.target, ZoneInfo(sending.document.time_zone), now)
+    await delivery.gather(db, sending, table, audience, campaign.target.max_profiles, now)
+    if campaign.state is State.SCHEDULED:
+        await store.set_state(db, service.replaced(campaign, state=State.IN_PROGRESS, started_at=now), now)
+
+
+async def ended(db: Database, sending: Sending, now: datetime) -> None:
+    """Everybody's fate is known; called by a worker in a transaction. A cancelled campaign stays that."""
+    campaign = await store.by_id(db, sending.campaign_id, lock=True)
+    if campaign is not None and (state := after(campaign.kind, campaign.state, Event.HANDLED)) is not None:
+        await store.set_state(db, service.replaced(campaign, state=state, ended_at=now), now)
+
+
+async def _is_meant(call: Incoming, campaign: Campaign, table: ProfileTable, profile_id: int) -> bool:
+    """Whether a continuous campaign's target, if it has one, means the profile; transactional mails go to everybody."""
+    if campaign.target is None or campaign.kind is Kind.TRANSACTIONAL:
+        return True
+    audience = condition_of(table, campaign.target, call.caller.time_zone, call.now)
+    own = Condition(f"(t.id = %s) AND ({audience.sql})", (profile_id, *audience.params))
+    return await count_rows(call.db, table, own) > 0
+
+
+async def _profile(call: Incoming, table: ProfileTable, reference: str) -> Profile:
+    found = parse_reference(table, reference, call.caller.time_zone)
+    profile = await read_row(call.db, table, found.attribute, found.value)
+    if profile is None:
+        raise service.profile_unknown(table, reference)
+    return profile
+
+
+async def _document(call: Incoming, campaign: Campaign, mark: str | None = None) -> delivery.Document:
+    table, names = await service.table_of(call, campaign), await service.names_in(call, campaign)
+    return await document_of(call.db, campaign, table, names, str(call.caller.time_zone), mark)
+
+
+async def _sending(db: Database, campaign: Campaign) -> Sending:
+    found = await delivery.sending_of(db, campaign.id)
+    if found is None:
+        raise service.wrong_state(campaign, "be held: it was never launched")
+    return found
+
+
+async def _moved(call: Incoming, work: Callable[[Campaign], Awaitable[Campaign]]) -> Campaign:
+    """Do `work` with the campaign of the path locked, and keep its new state."""
+    async with call.db.transaction():
+        moved = await work(await service.get(call, lock=True))
+        await store.set_state(call.db, moved, call.now)
+        await audit.record(call.db, call, f"campaign/{moved.id}")
+    return moved
+
+
+def _after(campaign: Campaign, event: Event) -> State:
+    state = after(campaign.kind, campaign.state, event)
+    if state is None:
+        raise service.wrong_state(campaign, _WORDS[event])
+    return state
+
+
+_WORDS = {
+    Event.LAUNCH: "be launched",
+    Event.SCHEDULE: "be scheduled",
+    Event.PAUSE: "be paused",
+    Event.RESUME: "be resumed",
+    Event.CANCEL: "be cancelled",
+}

@@ -1,0 +1,432 @@
+"""The e-mail campaign calls of v4 from the test on: control, triggers, report (contract, sections 11.7, 19.3, 19.4)."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tabellion.features.campaigns import control, service
+from tabellion.features.campaigns.endpoints.definition import CAMPAIGN, CATEGORY, MODULE, ONE
+from tabellion.features.campaigns.model import Campaign
+from tabellion.features.campaigns.wire import sending as wire
+from tabellion.features.delivery import WantedInteractions
+from tabellion.features.profiles import Profile, ProfileIn, Reader, read_profile, save_profile
+from tabellion.features.tables import ENTITY, TABLE, BadValue, ProfileTable, find_table, parse_moment
+from tabellion.features.tables.filters import row_limit
+from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
+from tabellion.platform.http import json_codec, negotiation, shapes, xml_codec
+from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
+
+_PROFILE = Parameter("p", "id of the profile, or `attribute=value` of a unique attribute", "emailAddress=ann@example.com")
+_MAX_TESTS, _MAX_CONTACTS = 10, 1000
+
+
+async def test(call: Incoming) -> Answer:
+    """Send a campaign to a few addresses, to see what it looks like."""
+    body: wire.TestIn = call.body
+    campaign = await service.get(call)
+    if not 1 <= len(body.recipients) <= _MAX_TESTS:
+        raise invalid("recipients", "structure.invalid", f"'recipients' expects 1 to {_MAX_TESTS} addresses")
+    language = service.known_language(campaign, body.language or "")
+    # What is missing prints nothing: it is a test.
+    parameters = wire.read_parameters(body.parameters, campaign.content.personalisations, [])
+    campaign, sent = await control.test(call, body.recipients, body.profile, language, parameters)
+    return Answer(200, wire.TestOut(campaign.id, sent))
+
+
+async def launch(call: Incoming) -> Answer:
+    """Launch a campaign, now or at a moment."""
+    text = None if call.body is None else call.body.scheduled_at
+    try:
+        at = parse_moment(text, call.caller.time_zone)
+    except BadValue as error:
+        raise invalid("scheduledAt", error.code, f"'scheduledAt' {error}") from None
+    return _state(await control.launch(call, at))
+
+
+async def pause(call: Incoming) -> Answer:
+    """Hold a campaign."""
+    return _state(await control.pause(call))
+
+
+async def resume(call: Incoming) -> Answer:
+    """Let a campaign go on."""
+    return _state(await control.resume(call))
+
+
+async def cancel(call: Incoming) -> Answer:
+    """Stop a campaign for good."""
+    return _state(await control.cancel(call))
+
+
+async def report(call: Incoming) -> Answer:
+    """What became of a campaign."""
+    return Answer(200, wire.report(*await control.report(call)))
+
+
+async def trigger(call: Incoming) -> Answer:
+    """Send a triggered campaign to one profile."""
+    given = _trigger_body(call)
+    ready = await control.triggered(call)
+    parameters = _parameters(given.parameters, ready[0])
+    profile = await control.find_recipient(call, ready[1], call.path["p"])
+    async with call.db.transaction():
+        done = await control.trigger(call, ready, profile, parameters)
+    return Answer(200, wire.InteractionId(done.interaction_id))
+
+
+async def contact(call: Incoming) -> Answer:
+    """Create or update a profile, and send it a transactional mail."""
+    ready = await control.triggered(call, transactional=True)
+    parameters = _parameters(call.body.parameters, ready[0])
+    async with call.db.transaction():
+        profile = await _saved(call, ready[1], call.body.profile)
+        done = await control.trigger(call, ready, profile, parameters)
+    return Answer(200, wire.ContactOut(done.profile_id, done.interaction_id))
+
+
+async def contacts(call: Incoming) -> Answer:
+    """Send a triggered campaign to many profiles; each is accepted or rejected by itself."""
+    body: wire.ContactsIn = call.body
+    if len(body.contacts) > _MAX_CONTACTS:
+        raise invalid("contacts", "structure.invalid", f"'contacts' expects at most {_MAX_CONTACTS} contacts")
+    ready = await control.triggered(call)
+    results: list[wire.ContactResult] = []
+    async with call.db.transaction():
+        for index, each in enumerate(body.contacts):
+            try:
+                parameters = _parameters(each.parameters, ready[0])
+                async with call.db.transaction():
+                    profile = await _found_or_saved(call, ready[1], each.profile)
+                    done = await control.trigger(call, ready, profile, parameters)
+            except Problem as error:
+                results.append(wire.ContactResult(index, code=_code(error), message=error.message))
+            else:
+                results.append(wire.ContactResult(index, done.profile_id, done.interaction_id))
+    accepted = sum(result.interaction_id is not None for result in results)
+    return Answer(200, wire.ContactsOut(accepted, len(results) - accepted, results))
+
+
+async def interactions_of_campaign(call: Incoming) -> Answer:
+    """What a profile got of one campaign."""
+    campaign = await service.get(call)
+    table = await service.table_of(call, campaign)
+    return await _interactions(call, table, campaign.id)
+
+
+async def interactions(call: Incoming) -> Answer:
+    """What a profile received and did."""
+    table = await find_table(call, call.path["e"], call.path["t"])
+    reference = call.query.first("campaign")
+    if reference is not None and not reference.isascii():
+        raise invalid("campaign", "parameter.invalid", "'campaign' expects the id of a campaign")
+    number = None
+    if reference:
+        if not reference.isdigit() or len(reference) > 18:  # noqa: PLR2004 - digits of a bigint
+            raise invalid("campaign", "parameter.invalid", "'campaign' expects the id of a campaign")
+        number = int(reference)
+    return await _interactions(call, table, number)
+
+
+async def _interactions(call: Incoming, table: ProfileTable, campaign_id: int | None) -> Answer:
+    limit = row_limit(call.query.first("number"), "number")
+    profile = await control.find_recipient(call, table, call.path["p"])
+    channel = (call.query.first("channel") or "EMAIL").upper()
+    if channel not in {"EMAIL", "SMS", "PUSH"}:
+        raise invalid("channel", "parameter.invalid", "'channel' expects EMAIL, SMS or PUSH")
+    moments: list[Any] = []
+    for name in ("from", "to"):
+        try:
+            moments.append(parse_moment(call.query.first(name), call.caller.time_zone))
+        except BadValue as error:
+            raise invalid(name, error.code, f"'{name}' {error}") from None
+    if channel != "EMAIL":
+        return Answer(200, wire.InteractionsOut([]))
+    wanted = WantedInteractions(table.id, profile.id, campaign_id, moments[0], moments[1], limit)
+    return Answer(200, wire.interactions_out(*await control.interactions(call, wanted)))
+
+
+def _state(campaign: Campaign) -> Answer:
+    return Answer(200, wire.StateOut(campaign.id, campaign.state.value))
+
+
+def _trigger_body(call: Incoming) -> wire.Parameters:
+    """The list alone, the object with it, or nothing; XML when it says so."""
+    content_type = call.headers.get("content-type")
+    if not call.raw_body.strip():
+        return wire.Parameters()
+    from_xml = _is_xml(call)
+    if from_xml:
+        document = xml_codec.decode(call.raw_body, wire.Parameters, "parameters", negotiation.charset(content_type))
+    else:
+        negotiation.request_format(content_type, has_body=True, version="v4")
+        document = json_codec.decode(call.raw_body)
+        if isinstance(document, list):
+            document = {"parameters": document}
+    read: Any = shapes.reader(wire.Parameters).read(document, from_xml=from_xml)[0]
+    return read
+
+
+def _is_xml(call: Incoming) -> bool:
+    media_type = (call.headers.get("content-type") or "").partition(";")[0].strip().lower()
+    return media_type in {"application/xml", "text/xml"}
+
+
+def _parameters(given: list[wire.ParameterIn], campaign: Campaign) -> dict[str, Any]:
+    faults: list[FieldError] = []
+    found = wire.read_parameters(given, campaign.content.personalisations, faults)
+    if faults:
+        raise Invalid(faults)
+    return found
+
+
+async def _found_or_saved(call: Incoming, table: ProfileTable, given: Any) -> Profile:
+    if isinstance(given, str | int) and not isinstance(given, bool):
+        return await control.find_recipient(call, table, str(given))
+    body: Any = shapes.reader(ProfileIn).read(given, from_xml=_is_xml(call))[0]
+    return await _saved(call, table, body)
+
+
+async def _saved(call: Incoming, table: ProfileTable, body: ProfileIn) -> Profile:
+    written = await save_profile(call, table, read_profile(Reader(table, call.caller.time_zone), body), may_update=True)
+    return await control.find_recipient(call, table, str(written.id))
+
+
+def _code(error: Problem) -> str:
+    return error.errors[0].code if isinstance(error, Invalid) else error.code
+
+
+_ID = {"campaignId": 4711}
+_KEY = {"key": "stayRef", "values": ["ST-00017"]}
+_CONTACT = {"attributes": [{"name": "emailAddress", "value": "ann@example.com"}]}
+_REPORT: dict[str, Any] = {
+    "campaignId": 4711,
+    "state": "FINISHED",
+    "targeted": 1000,
+    "excluded": {
+        "noAddress": 3, "unsubscribed": 12, "suppressed": 5, "language": 0, "deleted": 0, "cancelled": 0, "failed": 0,
+    },
+    "sent": 980,
+    "delivered": 971,
+    "softBounces": 6,
+    "hardBounces": 3,
+    "opens": 620,
+    "uniqueOpens": 410,
+    "clicks": 130,
+    "uniqueClicks": 95,
+    "unsubscribes": 4,
+    "complaints": 0,
+    "uncertain": 0,
+    "pending": 0,
+}  # fmt: skip
+_INTERACTIONS: dict[str, Any] = {
+    "interactions": [
+        {
+            "interactionId": 987,
+            "channel": "EMAIL",
+            "campaignId": 4711,
+            "campaignName": "SpringOffer",
+            "sentAt": "2027-03-02T09:00:00.000Z",
+            "outcome": "DELIVERED",
+            "events": [
+                {"type": "OPEN", "moment": "2027-03-02T10:11:00.000Z"},
+                {"type": "CLICK", "moment": "2027-03-02T10:12:00.000Z", "url": "https://www.example.com/spring"},
+            ],
+        }
+    ]
+}
+_INTERACTION_FILTERS = (
+    Parameter("channel", "EMAIL, SMS or PUSH", "EMAIL"),
+    Parameter("from", "not before this moment", "2027-03-01"),
+    Parameter("to", "before this moment", "2027-04-01"),
+    Parameter("number", "most rows to answer: default 100, at most 1000", "10", schema={"type": "integer"}),
+)
+_COMMON: dict[str, Any] = {"category": CATEGORY, "module": MODULE}
+
+
+def _control(action: str, summary: str, description: str, handler: Callable[[Incoming], Awaitable[Answer]]) -> Call:
+    return Call(
+        id=f"campaigns.v4.{action}",
+        method="POST",
+        path=f"{ONE}/{action}",
+        summary=summary,
+        description=description,
+        handler=handler,
+        parameters=(ENTITY, CAMPAIGN),
+        statuses={200: "The state now."},
+        conflicts=("campaign.state",),
+        answer=wire.StateOut,
+        answer_root="mail",
+        answer_example=_ID | {"state": "PAUSED" if action == "pause" else "IN_PROGRESS"},
+        **_COMMON,
+    )
+
+
+CALLS = (
+    Call(
+        id="campaigns.v4.test",
+        method="POST",
+        path=f"{ONE}/test",
+        summary="Send a test",
+        description=(
+            "To at most 10 addresses, with `[TEST]` before the subject, whatever the state. `profile` says whose data stand "
+            "in it; without, they are empty. Tests appear in no report."
+        ),
+        handler=test,
+        parameters=(ENTITY, CAMPAIGN),
+        statuses={200: "The tests are on their way."},
+        conflicts=("campaign.incomplete",),
+        body=wire.TestIn,
+        body_root="mailTest",
+        body_example={"recipients": ["me@example.com"], "profile": "emailAddress=ann@example.com", "parameters": []},
+        answer=wire.TestOut,
+        answer_root="mailTest",
+        answer_example=_ID | {"sent": 1},
+        **_COMMON,
+    ),
+    Call(
+        id="campaigns.v4.launch",
+        method="POST",
+        path=f"{ONE}/launch",
+        summary="Launch a campaign",
+        description=(
+            "Every supported language needs a subject and a body, a mass campaign a target. With `scheduledAt` (mass only) "
+            "it begins at that moment, and until then another moment can be set. Triggered campaigns become ACTIVE."
+        ),
+        handler=launch,
+        parameters=(ENTITY, CAMPAIGN),
+        statuses={200: "It was launched, or scheduled."},
+        conflicts=("campaign.state", "campaign.incomplete"),
+        body=wire.LaunchIn,
+        body_root="mailLaunch",
+        body_optional=True,
+        body_example={"scheduledAt": "2027-03-05T07:00:00Z"},
+        answer=wire.StateOut,
+        answer_root="mail",
+        answer_example=_ID | {"state": "SCHEDULED"},
+        **_COMMON,
+    ),
+    _control("pause", "Hold a campaign", "Nothing leaves any more, within 2 seconds or one batch.", pause),
+    _control(
+        "resume",
+        "Let a campaign go on",
+        "Where it stopped: nobody gets a mail twice. Triggered campaigns go on with the contents as they are now.",
+        resume,
+    ),
+    _control("cancel", "Stop a campaign for good", "Who has not got a mail yet gets none.", cancel),
+    Call(
+        id="campaigns.v4.report",
+        method="GET",
+        path=f"{ONE}/report",
+        summary="Read what became of a campaign",
+        description="At its end `targeted` is the sum of `excluded`, `sent` and `uncertain`; before, `pending` makes it up.",
+        handler=report,
+        parameters=(ENTITY, CAMPAIGN),
+        statuses={200: "The report, as it is now."},
+        answer=wire.Report,
+        answer_root="mailReport",
+        answer_example=_REPORT,
+        **_COMMON,
+    ),
+    Call(
+        id="campaigns.v4.trigger",
+        method="POST",
+        path=f"{ONE}/profile/{{p}}",
+        summary="Send a triggered campaign to a profile",
+        description=(
+            "For CONTINUOUS and TRANSACTIONAL campaigns that are ACTIVE. The body is the list of parameters alone, `[]`, or "
+            "nothing; keys that the campaign does not know are ignored. Repeating the call sends again, unless an "
+            "`Idempotency-Key` says otherwise."
+        ),
+        handler=trigger,
+        parameters=(ENTITY, CAMPAIGN, _PROFILE),
+        statuses={200: "The mail is on its way, or the interaction tells why not."},
+        conflicts=("campaign.state", "campaign.kind"),
+        body=wire.Parameters,
+        body_root="parameters",
+        body_optional=True,
+        body_example={"parameters": [_KEY]},
+        raw=True,
+        answer=wire.InteractionId,
+        answer_root="interaction",
+        answer_example={"interactionId": 987},
+        **_COMMON,
+    ),
+    Call(
+        id="campaigns.v4.contact",
+        method="POST",
+        path="/v4/entity/{e}/transactionalmail/{c}/contact",
+        summary="Save a profile and send it a transactional mail",
+        description="The profile is created or updated as by `POST /profile`; both happen, or nothing does.",
+        handler=contact,
+        parameters=(ENTITY, CAMPAIGN),
+        statuses={200: "The profile is saved, and the mail is on its way."},
+        conflicts=("campaign.state", "campaign.kind", "attribute.ambiguous", "attribute.notUnique"),
+        body=wire.ContactIn,
+        body_root="contact",
+        body_example={"profile": _CONTACT, "parameters": [_KEY]},
+        answer=wire.ContactOut,
+        answer_root="contact",
+        answer_example={"profileId": 1042, "interactionId": 988},
+        **_COMMON,
+    ),
+    Call(
+        id="campaigns.v4.contacts",
+        method="POST",
+        path=f"{ONE}/contact",
+        summary="Send a triggered campaign to many profiles",
+        description=(
+            "Up to 1000; each is accepted or rejected by itself. `profile` is an id, `attribute=value`, or an object as in "
+            "`POST /profile`: then the profile is created or updated."
+        ),
+        handler=contacts,
+        parameters=(ENTITY, CAMPAIGN),
+        statuses={200: "What came of each."},
+        conflicts=("campaign.state", "campaign.kind"),
+        body=wire.ContactsIn,
+        body_root="contacts",
+        body_example={"contacts": [{"profile": "emailAddress=ann@example.com", "parameters": [_KEY]}, {"profile": "1042"}]},
+        answer=wire.ContactsOut,
+        answer_root="contactResults",
+        answer_example={
+            "accepted": 1,
+            "rejected": 1,
+            "contacts": [
+                {"index": 0, "profileId": 1042, "interactionId": 989},
+                {"index": 1, "code": "profile.unknown", "message": "no such profile"},
+            ],
+        },
+        **_COMMON,
+    ),
+    Call(
+        id="campaigns.v4.interactions",
+        method="GET",
+        path=f"{ONE}/profile/{{p}}/interaction",
+        summary="Read what a profile got of a campaign",
+        handler=interactions_of_campaign,
+        parameters=(ENTITY, CAMPAIGN, _PROFILE, *_INTERACTION_FILTERS),
+        statuses={200: "The mails, newest first."},
+        answer=wire.InteractionsOut,
+        answer_root="interactions",
+        answer_example=_INTERACTIONS,
+        **_COMMON,
+    ),
+    Call(
+        id="profiles.v4.interactions",
+        method="GET",
+        path="/v4/entity/{e}/table/{t}/profile/{p}/interaction",
+        category="profiles",
+        module="profiles",
+        summary="Read what a profile received and did",
+        handler=interactions,
+        parameters=(
+            ENTITY,
+            TABLE,
+            _PROFILE,
+            Parameter("campaign", "of this campaign only: its id", "4711"),
+            *_INTERACTION_FILTERS,
+        ),
+        statuses={200: "The mails, newest first."},
+        answer=wire.InteractionsOut,
+        answer_root="interactions",
+        answer_example=_INTERACTIONS,
+    ),
+)

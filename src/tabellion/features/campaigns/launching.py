@@ -1,0 +1,110 @@
+"""From a campaign to what is sent: contents prepared, links marked, the sender found; or all that is missing for that."""
+
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from tabellion.features.campaigns import content
+from tabellion.features.campaigns.errors import CampaignIncomplete
+from tabellion.features.campaigns.model import Campaign, Kind
+from tabellion.features.delivery import Document, Message, Parameter, Policy, identity_of
+from tabellion.features.tables import Database, ProfileTable
+from tabellion.kit.problem import FieldError
+from tabellion.platform.mail import address_of
+from tabellion.platform.templates import Vocabulary, new_mark
+
+_PIXEL = '<img src="{{ openUrl }}" width="1" height="1" alt="" style="display:block;border:0">'
+
+
+class Identity(NamedTuple):
+    """The name and the address that mails come from."""
+
+    name: str
+    address: str
+
+
+async def document_of(  # noqa: PLR0913 - what a launch knows
+    db: Database, campaign: Campaign, table: ProfileTable, names: Vocabulary, time_zone: str, mark: str | None = None,
+    *, languages: tuple[str, ...] | None = None, test: bool = False,
+) -> Document:  # fmt: skip
+    """What is sent. `mark`: that of an earlier document, so that nothing changes where nothing was changed.
+
+    Raises `CampaignIncomplete` with all that is missing, `Unavailable`.
+    """
+    wanted = languages or tuple(language.lower() for language in campaign.settings.supported_languages)
+    faults: list[FieldError] = []
+    messages: dict[str, Message] = {}
+    uses: dict[str, set[str]] = {}
+    mark = mark or new_mark()
+    for language in wanted:
+        part = campaign.content.part(language)
+        for what, source in (("subject", part.subject), ("body", part.html)):
+            if source is None:
+                message = f"there is no {what} for {language.upper()}, and no default"
+                faults.append(FieldError(f"content.{what}", "content.unknown", message))
+        if part.subject is None or part.html is None:
+            continue
+        messages[language] = await _message(part.subject, part.html, language, mark, faults)
+        for source in (part.subject, part.html):
+            for root, members in (await content.checked(source, names)).uses.items():
+                uses.setdefault(root, set()).update(members)
+    if campaign.kind is Kind.MASS and campaign.target is None and not test:
+        faults.append(FieldError("target", "member.mandatory", "a mass campaign needs a target"))
+    sender = await sender_of(db, campaign)
+    if address_of(sender.address) is None:
+        message = f"mails cannot come from '{sender.address[:100]}'; set 'from', or the sender of the entity"
+        faults.append(FieldError("from", "attribute.value", message))
+    if faults:
+        raise CampaignIncomplete(faults)
+    target = campaign.target
+    subscription = None
+    if target is not None and target.subscription is not None and campaign.kind is not Kind.TRANSACTIONAL and not test:
+        found = table.subscriptions_by_name.get(target.subscription.lower())
+        subscription = None if found is None else found.number
+    transactional = campaign.kind is Kind.TRANSACTIONAL
+    return Document(
+        entity_id=campaign.entity_id,
+        table_id=table.id,
+        campaign_name=campaign.name,
+        sender_name=sender.name,
+        sender_address=sender.address,
+        reply_to=campaign.settings.reply_to or "",
+        charset=campaign.settings.encoding.lower(),
+        time_zone=time_zone,
+        languages=wanted,
+        messages=messages,
+        uses={root: sorted(members) for root, members in uses.items()},
+        mark=mark,
+        parameters=tuple(Parameter(each.key, each.default_value) for each in campaign.content.personalisations),
+        subscription=subscription,
+        policy=Policy.RESEND if transactional else Policy.HOLD,
+        transactional=transactional,
+        triggered=campaign.kind is not Kind.MASS and not test,
+        test=test,
+        tracking=content.public_url(),
+    )
+
+
+async def sender_of(db: Database, campaign: Campaign) -> Identity:
+    """Who a campaign comes from: what it says, filled up with what the entity says."""
+    known = await identity_of(db, campaign.entity_id)
+    said = (campaign.settings.sender or "").strip()
+    name, address = said, ""
+    if said.endswith(">") and "<" in said:
+        name, _, address = said[:-1].rpartition("<")
+    elif "@" in said and " " not in said:
+        name, address = "", said
+    host = urlsplit(content.public_url()).hostname or "localhost"
+    fallback = known.address if known else f"no-reply@{host if '.' in host else 'localhost.localdomain'}"
+    return Identity(name.strip().strip('"') or (known.name if known else ""), address.strip() or fallback)
+
+
+async def _message(subject: str, html: str, language: str, mark: str, faults: list[FieldError]) -> Message:
+    prepared = await content.prepared(html, mark, _PIXEL)
+    faults += [
+        FieldError("content.body", each.code, f"{language.upper()}: line {each.line}, column {each.column}: {each.message}")
+        for each in prepared.errors
+    ]
+    return Message(subject, prepared.html, prepared.text)
+
+
+__all__ = ["Identity", "document_of", "sender_of"]

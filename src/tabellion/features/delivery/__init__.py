@@ -1,0 +1,68 @@
+"""The sending of mails: from planned recipients to what the relay said, exactly once and after any crash."""
+
+from tabellion.features.delivery import admin
+from tabellion.features.delivery.model import Document, Message, Parameter, Policy, Recipient, Sending, language_of
+from tabellion.features.delivery.sender import Pace, Sender
+from tabellion.features.delivery.service import (
+    Interaction,
+    MailEvent,
+    SenderIdentity,
+    WantedInteractions,
+    events_of,
+    gather,
+    identity_of,
+    interactions,
+    is_suppressed,
+    pause,
+    plan,
+    reschedule,
+    resume,
+    sending_of,
+    start,
+    stop,
+    tally,
+)
+from tabellion.features.delivery.store import KeptMail, in_schema, kept_mail, kept_mails, licence_exists, suppress
+from tabellion.features.delivery.tokens import Use, unseal_address
+from tabellion.features.delivery.tokens import read as read_token
+from tabellion.features.delivery.viewing import view
+
+__all__ = [
+    "Document",
+    "Interaction",
+    "KeptMail",
+    "MailEvent",
+    "Message",
+    "Pace",
+    "Parameter",
+    "Policy",
+    "Recipient",
+    "Sender",
+    "SenderIdentity",
+    "Sending",
+    "Use",
+    "WantedInteractions",
+    "admin",
+    "events_of",
+    "gather",
+    "identity_of",
+    "in_schema",
+    "interactions",
+    "is_suppressed",
+    "kept_mail",
+    "kept_mails",
+    "language_of",
+    "licence_exists",
+    "pause",
+    "plan",
+    "read_token",
+    "reschedule",
+    "resume",
+    "sending_of",
+    "start",
+    "stop",
+    "suppress",
+    "tally",
+    "unseal_address",
+    "view",
+]

@@ -1,0 +1,131 @@
+"""From a recipient to the bytes of a mail: rendered in a cage, links put in, signed."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from tabellion.features.delivery import tokens
+from tabellion.features.delivery.model import Claimed, Message, Sending
+from tabellion.features.delivery.tokens import Token, Use
+from tabellion.platform.mail import Mail, Signer, Unsendable, address_of, compose
+from tabellion.platform.templates import Cages, Failed, Part, PartKind, Template, fill_links
+
+UNSUBSCRIBE, ONLINE, OPEN = "unsubscribeUrl", "onlineUrl", "openUrl"
+_TRACKED = ("http://", "https://")
+
+
+class Ready(NamedTuple):
+    """A mail that can leave."""
+
+    claimed: Claimed
+    sender: str
+    recipient: str
+    subject: str
+    raw: bytes
+
+
+class Hopeless(NamedTuple):
+    """A recipient for whom no mail could be made, and why."""
+
+    claimed: Claimed
+    reason: str
+
+
+class Composer:
+    """Makes the mails of one sending. `signer` None: unsigned."""
+
+    def __init__(self, sending: Sending, cages: Cages, signer: Signer | None) -> None:
+        self._sending, self._cages, self._signer = sending, cages, signer
+        document = sending.document
+        self._templates = {
+            language: _template(message, language, document.time_zone) for language, message in document.messages.items()
+        }
+
+    async def mails(
+        self, claimed: Sequence[Claimed], contexts: Sequence[Mapping[str, Any]], now: datetime
+    ) -> list[Ready | Hopeless]:
+        """The mails of recipients; each is ready or hopeless. Raises `CageUnavailable`."""
+        by_language: dict[str, list[tuple[Claimed, Mapping[str, Any]]]] = {}
+        for each, context in zip(claimed, contexts, strict=True):
+            by_language.setdefault(self._language(each), []).append((each, context))
+        made: list[Ready | Hopeless] = []
+        for language, pairs in by_language.items():
+            given = [{**context, **self._addresses(each)} for each, context in pairs]
+            outcomes = await self._cages.render(self._templates[language], given, now=now)
+            for (each, _), outcome in zip(pairs, outcomes, strict=True):
+                if isinstance(outcome, Failed):
+                    made.append(Hopeless(each, f"{outcome.part}: {outcome.message}"[:300]))
+                    continue
+                try:
+                    made.append(self._mail(each, *outcome.parts, now=now))
+                except Unsendable as error:
+                    made.append(Hopeless(each, str(error)[:300]))
+        return made
+
+    def _language(self, claimed: Claimed) -> str:
+        messages = self._sending.document.messages
+        return claimed.language if claimed.language in messages else next(iter(messages))
+
+    def _addresses(self, claimed: Claimed) -> dict[str, str]:
+        return {
+            UNSUBSCRIBE: self._address(Use.UNSUBSCRIBE, claimed),
+            ONLINE: self._address(Use.ONLINE, claimed),
+            OPEN: f"{self._address(Use.OPEN, claimed)}.gif",
+        }
+
+    def _address(self, use: Use, claimed: Claimed, link: int = 0) -> str:
+        token = tokens.write(Token(use, self._sending.licence_id, claimed.id, link))
+        return f"{self._sending.document.tracking}/t/{use.value}/{token}"
+
+    def _mail(self, claimed: Claimed, subject: bytes, html: bytes, text: bytes, *, now: datetime) -> Ready:
+        sending, document = self._sending, self._sending.document
+        recipient = address_of(claimed.address)
+        if recipient is None:
+            raise Unsendable("the address has a form that mail servers do not take")
+
+        def tracked(index: int, address: str) -> str:
+            if not address.startswith(_TRACKED) or address.startswith(f"{document.tracking}/t/"):
+                return address
+            sealed = tokens.seal_address(sending.licence_id, claimed.id, address)
+            return f"{self._address(Use.CLICK, claimed, index)}/{sealed}"
+
+        line = subject.decode().strip()
+        if document.test:
+            line = f"[TEST] {line}"
+        mail = Mail(
+            sender=document.sender_address,
+            sender_name=document.sender_name,
+            recipient=recipient,
+            reply_to=document.reply_to,
+            subject=line,
+            html=fill_links(html, document.mark, tracked),
+            text=text,
+            charset=document.charset,
+            date=now,
+            # The same for each attempt, so that receivers notice a mail that comes twice.
+            message_id=f"{sending.licence_id:d}.{sending.id:d}.{claimed.id:d}@{document.sender_address.rpartition('@')[2]}",
+            extra=self._extra(claimed),
+        )
+        raw = compose(mail)
+        return Ready(claimed, document.sender_address, recipient, line, self._signer.sign(raw) if self._signer else raw)
+
+    def _extra(self, claimed: Claimed) -> tuple[tuple[str, str], ...]:
+        sending = self._sending
+        domain = sending.document.sender_address.rpartition("@")[2]
+        headers = [("Feedback-ID", f"{sending.campaign_id:d}:{sending.licence_id:d}:tabellion")]
+        if not sending.document.transactional:
+            headers += [
+                ("List-Id", f"<{sending.campaign_id:d}.{sending.licence_id:d}.{domain}>"),
+                ("List-Unsubscribe", f"<{self._address(Use.UNSUBSCRIBE, claimed)}>"),
+                ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+            ]
+        return tuple(headers)
+
+
+def _template(message: Message, language: str, time_zone: str) -> Template:
+    parts = (
+        Part("subject", PartKind.LINE, message.subject),
+        Part("html", PartKind.HTML, message.html),
+        Part("text", PartKind.TEXT, message.text),
+    )
+    return Template(parts, language or "en", time_zone)

@@ -1,0 +1,146 @@
+"""A mail's way to one recipient, and what a sending is made of. Pure.
+
+```
+PLANNED --claim--> CLAIMED --commit before the first byte--> SENDING --> ACCEPTED | REJECTED | UNCERTAIN
+   ^                  |                                         |
+   +--released--------+                                         +--> DEFERRED --claim, when it is due--> CLAIMED
+PLANNED, DEFERRED --claim--> EXCLUDED (suppressed, unsubscribed, gone)      CLAIMED --> FAILED (cannot be written)
+```
+
+What a worker held when it died: CLAIMED is PLANNED again; SENDING may have reached the relay and is UNCERTAIN, or with
+the policy RESEND planned again. Every claim has a number (`attempt`); whoever writes with an old one changes nothing.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class State(StrEnum):
+    """Where a recipient stands."""
+
+    PLANNED = "PLANNED"
+    CLAIMED = "CLAIMED"
+    SENDING = "SENDING"
+    ACCEPTED = "ACCEPTED"
+    DEFERRED = "DEFERRED"
+    REJECTED = "REJECTED"
+    UNCERTAIN = "UNCERTAIN"
+    EXCLUDED = "EXCLUDED"
+    FAILED = "FAILED"
+
+
+OPEN = (State.PLANNED, State.DEFERRED, State.CLAIMED, State.SENDING)
+
+
+class Policy(StrEnum):
+    """What becomes of a mail of which nobody knows whether it left: at most once, or at least once."""
+
+    HOLD = "HOLD"
+    RESEND = "RESEND"
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What is rendered for the recipients of one language; addresses of links carry marks."""
+
+    subject: str
+    html: str
+    text: str
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """What a trigger hands over, and what stands for it otherwise."""
+
+    key: str
+    default: str | None = None
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is needed to send, frozen at the launch.
+
+    `messages` by language in lower case; `languages` are those that are sent to, the first of them for whom no language is
+    recorded. `uses`: names that the messages take, by root. `subscription`: the column number of the one that must still be
+    held when the mail leaves. `reply_to` may be empty.
+    """
+
+    entity_id: int
+    table_id: int
+    campaign_name: str
+    sender_name: str
+    sender_address: str
+    reply_to: str
+    charset: str
+    time_zone: str
+    languages: tuple[str, ...]
+    messages: dict[str, Message]
+    uses: dict[str, list[str]]
+    mark: str
+    parameters: tuple[Parameter, ...] = ()
+    subscription: int | None = None
+    policy: Policy = Policy.HOLD
+    transactional: bool = False
+    triggered: bool = False
+    test: bool = False
+    tracking: str = ""
+
+
+class Sending(msgspec.Struct, frozen=True):
+    """What is being sent."""
+
+    id: int
+    licence_id: int
+    campaign_id: int
+    state: str
+    version: int
+    document: Document
+
+
+class Recipient(msgspec.Struct, frozen=True):
+    """Whom a trigger or test is for. `excluded`: why they get nothing."""
+
+    profile_id: int | None
+    address: str | None
+    language: str
+    parameters: dict[str, Any] | None = None
+    excluded: str | None = None
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """A recipient that a worker holds."""
+
+    id: int
+    profile_id: int | None
+    address: str
+    language: str
+    attempt: int
+    parameters: dict[str, Any] | None
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """What came of an attempt. `suppress`: nobody lives at the address."""
+
+    claimed: Claimed
+    state: State
+    reason: str | None = None
+    reply: str | None = None
+    due_at: datetime | None = None
+    suppress: bool = False
+
+
+# After the nth attempt: how long until the next one. Relays keep what they accepted themselves; this is for those that
+# cannot be reached or say "later".
+_PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 120, 240, 480, 480))
+
+
+def next_attempt(attempt: int, now: datetime) -> datetime | None:
+    """When a deferred mail is tried again; None: it was tried for a day, that is enough."""
+    return now + _PAUSES[attempt - 1] if attempt <= len(_PAUSES) else None
+
+
+def language_of(recorded: str | None, languages: tuple[str, ...]) -> str | None:
+    """The language to write in: the recorded one, the first where none is; None: this one is not sent to."""
+    if not recorded:
+        return languages[0]
+    return recorded.lower() if recorded.lower() in languages else None

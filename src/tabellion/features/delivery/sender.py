@@ -1,0 +1,416 @@
+"""Sends for as long as it runs: a task in every worker process. The protocol is in `model`.
+
+A sending is worked on by any number of processes at once. Each claims batches, has them rendered, and hands mails over as
+connections come free: before the first byte of a mail its state is committed, for as many mails at a time as there are
+connections; what came of them is written down together, at most 50 ms later. So what a crash leaves in doubt are the mails
+that were on a connection at that moment, and those of the last 50 ms.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from time import monotonic
+
+import msgspec
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from tabellion.features.customdata import custom_tables
+from tabellion.features.delivery import store
+from tabellion.features.delivery.composing import Composer, Hopeless, Ready
+from tabellion.features.delivery.contexts import contexts_of
+from tabellion.features.delivery.model import Ending, Policy, Sending, State, next_attempt
+from tabellion.features.delivery.store import Database
+from tabellion.features.delivery.transport import Way, Ways, signer_of
+from tabellion.features.tables import ProfileTable, profile_tables
+from tabellion.platform.database.pool import LOCK_TIMEOUT, STATEMENT_TIMEOUT, with_settings
+from tabellion.platform.mail import Fate
+from tabellion.platform.templates import Cages
+
+_log = logging.getLogger(__name__)
+_LONGEST_PAUSE_S = 5.0
+_CONNECTIONS = 6
+# A mail that was about to leave for longer than this (the process was stopped) does not leave: others may have given it up.
+_STALE_S = 20.0
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How the sender works; the numbers of a server.
+
+    `look_every_s`: pause between looks at what is due. `batch`: recipients claimed at a time. `beat_every_s`: how often a
+    worker shows that it lives; `silent`: after which one without connection is given up, `lost`: one with.
+    `write_every_s`, `write_at`: when outcomes are written down. `sendings`: worked on at a time.
+    """
+
+    look_every_s: float = 0.1
+    batch: int = 200
+    beat_every_s: float = 1.0
+    silent: timedelta = timedelta(seconds=6)
+    lost: timedelta = timedelta(seconds=60)
+    write_every_s: float = 0.05
+    write_at: int = 20
+    sendings: int = 8
+
+
+Audience = Callable[[Database, Sending, datetime], Awaitable[None]]
+Ended = Callable[[Database, Sending, datetime], Awaitable[None]]
+
+
+class Sender:
+    """`clock` gives aware UTC moments. `gather(db, sending, now)` enters the recipients of a sending, `ended(db, sending,
+    now)` hears that one has ended; both in the transaction that changes its state.
+    """
+
+    def __init__(
+        self, url: str, cages: Cages, clock: Callable[[], datetime], *, gather: Audience, ended: Ended,
+        pace: Pace | None = None, ways: Ways | None = None,
+    ) -> None:  # fmt: skip
+        settings = {
+            "TimeZone": "UTC",
+            "statement_timeout": str(STATEMENT_TIMEOUT // timedelta(milliseconds=1)),
+            "lock_timeout": str(LOCK_TIMEOUT // timedelta(milliseconds=1)),
+        }
+        self._conninfo = with_settings(url, settings, application_name="tabellion mail")
+        self.cages, self.clock, self.gather, self.ended = cages, clock, gather, ended
+        self.pace = pace or Pace()
+        self.ways = ways or Ways()
+        self.worker = 0
+        self.stopping = False
+        self._pool: AsyncConnectionPool[Database] | None = None
+        self._working: dict[int, asyncio.Task[None]] = {}
+        self._quiet: dict[int, float] = {}
+        self._licences: set[tuple[int, int]] = set()
+
+    async def run(self, stop: asyncio.Event, *, closing_s: float = 8.0) -> None:
+        """Send until `stop`; mails on their way then get `closing_s` seconds."""
+        pool = AsyncConnectionPool[Database](
+            self._conninfo, min_size=1, max_size=_CONNECTIONS, open=False, kwargs={"autocommit": True},
+            check=AsyncConnectionPool.check_connection,
+        )  # fmt: skip
+        self._pool = pool
+        pause_s = 0.1
+        async with pool:
+            while not stop.is_set():
+                try:
+                    async with await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True) as life:
+                        await self._enter(life)
+                        pause_s = 0.1
+                        await self._live(life, stop)
+                except Exception as error:  # noqa: BLE001 - whatever it is, mails are to go on
+                    _log.warning("the sending of mails was interrupted (%s); going on in %.1f s", error, pause_s)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), pause_s)
+                    pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            await self._close(closing_s)
+        await self.ways.close()
+
+    async def _enter(self, life: Database) -> None:
+        """Take up the worker's life, or begin another one when it was given up."""
+        now = self.clock()
+        if self.worker:
+            await store.hold(life, self.worker)
+            if await store.beat(life, self.worker, now):
+                return
+        self.worker = await store.enter_worker(life, now)
+
+    async def _live(self, life: Database, stop: asyncio.Event) -> None:
+        beaten_at = 0.0
+        while not stop.is_set():
+            if monotonic() - beaten_at >= self.pace.beat_every_s:
+                now = self.clock()
+                if not await store.beat(life, self.worker, now):
+                    _log.warning("this worker was silent for so long that others have given it up; beginning anew")
+                    self.worker = await store.enter_worker(life, now)
+                await self._recover(life, now)
+                await store.forget_due(life, now)
+                beaten_at = monotonic()
+            for sending_id, _ in await store.due(life, self.clock()):
+                self._begin(sending_id)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), self.pace.look_every_s)
+
+    async def _recover(self, db: Database, now: datetime) -> None:
+        for worker in await store.dead_workers(db, self.worker, now, self.pace.silent, self.pace.lost):
+            async with db.transaction():
+                for licence_id in await store.licences_of(db, worker):
+                    again, uncertain = await store.recover(db, licence_id, worker, now)
+                    _log.warning("a worker is gone: %d mails go back, %d are uncertain", again, uncertain)
+                await store.forget_worker(db, worker)
+
+    def _begin(self, sending_id: int) -> None:
+        if sending_id in self._working or len(self._working) >= self.pace.sendings:
+            return
+        if self._quiet.get(sending_id, 0.0) > monotonic():
+            return
+        task = asyncio.create_task(self._work(sending_id))
+        self._working[sending_id] = task
+        task.add_done_callback(lambda _: self._working.pop(sending_id, None))
+
+    async def _work(self, sending_id: int) -> None:
+        try:
+            async with self.database() as db:
+                sending = await store.find(db, sending_id)
+            if sending is None:
+                return
+            if sending.state == "GATHERING":
+                await self._gather(sending)
+            elif sending.state == "CLOSING":
+                await self._take_back(sending)
+            elif sending.state == "RUNNING":
+                await Batch(self, sending, self.worker).run()
+                await self._end(sending)
+        except Exception:  # noqa: BLE001 - whatever it is, others wait for their mails
+            _log.exception("the sending %d was interrupted", sending_id)
+            self._quiet[sending_id] = monotonic() + 1.0
+
+    async def _gather(self, sending: Sending) -> None:
+        now = self.clock()
+        async with self.database() as db, db.transaction():
+            locked = await store.lock(db, sending)
+            if locked is not None and locked.state == "GATHERING":
+                # A large audience takes its time; nobody waits for it.
+                await db.execute("SET LOCAL statement_timeout = '1h'")
+                await self.gather(db, locked, now)
+                await store.set_state(db, sending.id, "RUNNING", now)
+
+    async def _take_back(self, sending: Sending) -> None:
+        now = self.clock()
+        async with self.database() as db, db.transaction():
+            if await store.lock(db, sending) is not None:
+                await db.execute("SET LOCAL statement_timeout = '1h'")
+                await store.take_back(db, sending, now)
+        await self._end(sending)
+
+    async def _end(self, sending: Sending) -> None:
+        """End a sending when nobody's fate is open any more; a triggered one goes on until it is stopped."""
+        async with self.database() as db, db.transaction():
+            locked = await store.lock(db, sending)
+            if locked is None or locked.state not in {"RUNNING", "CLOSING"}:
+                return
+            endless = locked.document.triggered and locked.state == "RUNNING"
+            if endless or await store.is_open(db, locked):
+                return
+            now = self.clock()
+            await store.set_state(db, sending.id, "ENDED", now)
+            if not locked.document.test:
+                await self.ended(db, locked, now)
+
+    async def _close(self, closing_s: float) -> None:
+        self.stopping = True
+        if self._working:
+            await asyncio.wait(list(self._working.values()), timeout=closing_s)
+        for task in list(self._working.values()):
+            task.cancel()
+        if self.worker and self._pool is not None:
+            with suppress(Exception):
+                # Nothing is held any more, or what is held is to be recovered by others at once.
+                async with self.database() as db:
+                    for licence_id in await store.licences_of(db, self.worker):
+                        await store.recover(db, licence_id, self.worker, self.clock())
+                    await store.forget_worker(db, self.worker)
+
+    @asynccontextmanager
+    async def database(self) -> AsyncGenerator[Database]:
+        """A connection."""
+        assert self._pool is not None  # noqa: S101 - it was opened by `run`
+        async with self._pool.connection() as db:
+            yield db
+
+    async def works_for(self, db: Database, worker: int, licence_id: int) -> None:
+        """Remember where the worker may hold recipients, before it does."""
+        if (worker, licence_id) not in self._licences:
+            await store.works_for(db, worker, licence_id)
+            self._licences.add((worker, licence_id))
+
+
+class Batch:
+    """The work of one process on one sending, from the first claim until nothing is due."""
+
+    def __init__(self, sender: Sender, sending: Sending, worker: int) -> None:
+        self._sender, self._sending, self._worker = sender, sending, worker
+        self._endings: list[Ending] = []
+        self._written = asyncio.Event()
+        self._wanted = asyncio.Event()
+
+    async def run(self) -> None:
+        """Send what is due."""
+        sender, sending = self._sender, self._sending
+        async with sender.database() as db:
+            table = await self._table(db)
+            if table is None:
+                return
+            way = await sender.ways.of(db, sending.licence_id)
+            signer = await signer_of(db, sending.document.entity_id, sending.document.sender_address)
+            await sender.works_for(db, self._worker, sending.licence_id)
+            # What an earlier round of this process left when the database went away; none of it is on its way.
+            await store.take_up(db, sending, self._worker, sender.clock())
+        composer = Composer(sending, sender.cages, signer)
+        if not way.posts:
+            while (mails := await self._next(table, composer)) is not None:
+                await self._to_outbox(table, mails)
+            return
+        ready: asyncio.Queue[list[Ready] | None] = asyncio.Queue(1)
+        writing = asyncio.create_task(self._write_down())
+        handing = asyncio.create_task(self._hand_over(table, way, ready))
+        try:
+            while not handing.done() and (mails := await self._next(table, composer)) is not None:
+                await _put(ready, mails, handing)
+            await _put(ready, None, handing)
+            await handing
+        finally:
+            handing.cancel()
+            self._wanted.set()
+            self._written.set()
+            await writing
+
+    async def _table(self, db: Database) -> ProfileTable | None:
+        tables = await profile_tables.load(db, self._sending.licence_id)
+        return next((table for table in tables if table.id == self._sending.document.table_id), None)
+
+    async def _next(self, table: ProfileTable, composer: Composer) -> list[Ready] | None:
+        """The mails of the next recipients that are due; None: there are no more. Those without hope are written down."""
+        sender, sending = self._sender, self._sending
+        if sender.stopping:
+            return None
+        async with sender.database() as db:
+            now = sender.clock()
+            claimed, some = await store.claim(db, sending, table.relation, self._worker, sender.pace.batch, now)
+            if not claimed:
+                return [] if some else None
+            try:
+                fresh = await self._table(db) or table
+                linked = await custom_tables.load(db, sending.licence_id) if sending.document.uses else ()
+                contexts = await contexts_of(db, sending.document, fresh, linked, claimed)
+                mails = await composer.mails(claimed, contexts, now)
+            except BaseException:
+                await store.release(db, sending.licence_id, self._worker, claimed, sender.clock())
+                raise
+            hopeless = [Ending(mail.claimed, State.FAILED, mail.reason) for mail in mails if isinstance(mail, Hopeless)]
+            if hopeless:
+                await store.end(db, sending.licence_id, self._worker, hopeless, sender.clock())
+        return [mail for mail in mails if isinstance(mail, Ready)]
+
+    async def _to_outbox(self, table: ProfileTable, mails: list[Ready]) -> None:
+        """Keep mails and say that they left, in one transaction: here nothing can be in doubt."""
+        sender, sending = self._sender, self._sending
+        if not mails:
+            return
+        now = sender.clock()
+        kept = [(mail.claimed, mail.sender, mail.subject, mail.raw) for mail in mails]
+        async with sender.database() as db, db.transaction():
+            begun = await store.keep_in_outbox(db, sending, table.relation, self._worker, kept, now)
+            endings = [Ending(m.claimed, State.ACCEPTED, reply="kept in the outbox") for m in mails if m.claimed.id in begun]
+            await store.end(db, sending.licence_id, self._worker, endings, now)
+            left = [mail.claimed for mail in mails if mail.claimed.id not in begun]
+            if left:
+                await store.release(db, sending.licence_id, self._worker, left, now)
+
+    async def _hand_over(self, table: ProfileTable, way: Way, ready: "asyncio.Queue[list[Ready] | None]") -> None:
+        """Keep all connections busy. When the sending stops, what has not begun is given back."""
+        waiting: list[Ready] = []
+        running: set[asyncio.Task[None]] = set()
+        over = False
+        try:
+            while not over or waiting or running:
+                if not waiting and not over:
+                    batch = await ready.get()
+                    if batch is None:
+                        over = True
+                    elif batch:
+                        waiting = batch
+                free = way.slots - len(running)
+                if waiting and free > 0:
+                    chunk, waiting = waiting[:free], waiting[free:]
+                    if self._sender.stopping:
+                        await self._give_back([*chunk, *waiting])
+                        waiting = []
+                        continue
+                    async with self._sender.database() as db:
+                        held = [mail.claimed for mail in chunk]
+                        begun = await store.begin(db, self._sending, table.relation, self._worker, held)
+                    begun_at = monotonic()
+                    if len(begun) < len(chunk):
+                        await self._give_back([mail for mail in chunk if mail.claimed.id not in begun])
+                    running |= {
+                        asyncio.create_task(self._deliver(way, mail, begun_at)) for mail in chunk if mail.claimed.id in begun
+                    }
+                if running and (waiting or over):
+                    _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                running = {task for task in running if not task.done()}
+        finally:
+            if running:
+                await asyncio.wait(running)
+
+    async def _give_back(self, mails: list[Ready]) -> None:
+        async with self._sender.database() as db:
+            held = [mail.claimed for mail in mails]
+            await store.release(db, self._sending.licence_id, self._worker, held, self._sender.clock())
+
+    async def _deliver(self, way: Way, mail: Ready, begun_at: float) -> None:
+        claimed = mail.claimed
+        now = self._sender.clock()
+        if monotonic() - begun_at > _STALE_S:
+            self._tell(Ending(claimed, State.PLANNED, due_at=now))
+            return
+        reply = await way.post().deliver(mail.sender, mail.recipient, mail.raw)
+        now = self._sender.clock()
+        match reply.fate:
+            case Fate.ACCEPTED:
+                self._tell(Ending(claimed, State.ACCEPTED, reply=reply.text))
+            case Fate.REJECTED:
+                self._tell(Ending(claimed, State.REJECTED, "refused", reply.text, suppress=reply.no_mailbox))
+            case Fate.UNCERTAIN if self._sending.document.policy is Policy.RESEND:
+                self._tell(
+                    Ending(claimed, State.DEFERRED, "uncertain", reply.text, next_attempt(claimed.attempt, now) or now)
+                )
+            case Fate.UNCERTAIN:
+                self._tell(Ending(claimed, State.UNCERTAIN, "uncertain", reply.text))
+            case Fate.DEFERRED:
+                due_at = next_attempt(claimed.attempt, now)
+                state = State.DEFERRED if due_at else State.REJECTED
+                self._tell(Ending(claimed, state, "deferred" if due_at else "expired", reply.text, due_at))
+
+    def _tell(self, ending: Ending) -> None:
+        self._endings.append(ending)
+        if len(self._endings) >= self._sender.pace.write_at:
+            self._wanted.set()
+
+    async def _write_down(self) -> None:
+        """Write down what came of mails, together, and again when the database was away."""
+        pace = self._sender.pace
+        while not self._written.is_set() or self._endings:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), pace.write_every_s)
+            self._wanted.clear()
+            endings = self._endings[:]
+            if not endings:
+                continue
+            try:
+                await self._write(endings)
+            except (psycopg.OperationalError, psycopg.errors.Error) as error:
+                _log.warning("what came of %d mails could not be written down yet: %s", len(endings), error)
+                await asyncio.sleep(0.2)
+                continue
+            del self._endings[: len(endings)]
+
+    async def _write(self, endings: list[Ending]) -> None:
+        sending, now = self._sending, self._sender.clock()
+        async with self._sender.database() as db, db.transaction():
+            told = await store.end(db, sending.licence_id, self._worker, endings, now)
+            gone = [ending.claimed.address for ending in endings if ending.suppress and ending.claimed.id in told]
+            if gone:
+                await store.suppress(db, sending.licence_id, gone, "HARD_BOUNCE", now)
+            for due_at in {ending.due_at for ending in endings if ending.due_at is not None}:
+                await store.look_at(db, sending.id, due_at, due_at + timedelta(minutes=10))
+
+
+async def _put(
+    queue: "asyncio.Queue[list[Ready] | None]", mails: list[Ready] | None, consumer: "asyncio.Task[None]"
+) -> None:
+    """Put into the queue, unless nobody reads it any more."""
+    putting = asyncio.ensure_future(queue.put(mails))
+    await asyncio.wait({putting, consumer}, return_when=asyncio.FIRST_COMPLETED)
+    if not putting.done():
+        putting.cancel()

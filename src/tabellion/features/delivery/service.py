@@ -1,0 +1,100 @@
+"""Use cases of sendings: begin, hold, go on, stop; one recipient more; what became of them all."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from tabellion.features.delivery import store
+from tabellion.features.delivery.model import Document, Recipient, Sending
+from tabellion.features.delivery.store import Database, Interaction, MailEvent, WantedInteractions
+from tabellion.features.tables import ProfileTable, is_email
+from tabellion.features.tables.filters import Condition
+
+sending_of = store.of_campaign
+interactions = store.interactions
+events_of = store.events_of
+# Workers look for a triggered mail this long after the trigger; a call's transaction is over much sooner.
+_LOOK_FOR = timedelta(seconds=90)
+_LOOK_STEP_S = 10
+_MOTHER_LANGUAGE = "MOTHER_LANGUAGE"
+
+
+class SenderIdentity(NamedTuple):
+    """Who sends for an entity."""
+
+    name: str
+    address: str
+
+
+async def start(db: Database, licence_id: int, campaign_id: int, document: Document, at: datetime, now: datetime) -> int:
+    """Begin a sending: a mass one gathers its audience first, at a moment; the others wait for triggers."""
+    state = "RUNNING" if document.triggered or document.test else "GATHERING"
+    number = await store.insert(db, licence_id, campaign_id, state, document, now)
+    if not document.triggered:
+        await store.look_at(db, number, at, None)
+    return number
+
+
+async def reschedule(db: Database, sending: Sending, at: datetime) -> None:
+    """Let a sending that has not begun begin at another moment."""
+    await store.forget_looks(db, sending.id)
+    await store.look_at(db, sending.id, at, None)
+
+
+async def pause(db: Database, sending: Sending, now: datetime) -> None:
+    """Hold a sending: nothing is claimed any more, and what is claimed does not leave."""
+    await store.set_state(db, sending.id, "PAUSED", now)
+
+
+async def resume(db: Database, sending: Sending, document: Document, now: datetime) -> None:
+    """Go on, with the document as it is now."""
+    if document != sending.document:
+        await store.replace_document(db, sending.id, document)
+    await store.set_state(db, sending.id, "RUNNING" if await store.is_gathered(db, sending) else "GATHERING", now)
+    await store.look_at(db, sending.id, now, now + _LOOK_FOR)
+
+
+async def stop(db: Database, sending: Sending, now: datetime) -> None:
+    """Stop a sending for good: workers take back what is planned."""
+    await store.set_state(db, sending.id, "CLOSING", now)
+    await store.look_at(db, sending.id, now, None)
+
+
+async def plan(db: Database, sending: Sending, recipient: Recipient, now: datetime) -> int:
+    """Enter one recipient; the interaction's id. In the caller's transaction."""
+    number = await store.plan(db, sending, recipient, now)
+    if recipient.excluded is None and sending.document.triggered:
+        # The same row for all triggers of ten seconds, so that callers hardly ever wait for each other.
+        step = now.timestamp() // _LOOK_STEP_S * _LOOK_STEP_S
+        from_at = datetime.fromtimestamp(step, now.tzinfo)
+        await store.look_at(db, sending.id, from_at, from_at + _LOOK_FOR)
+    return number
+
+
+async def gather(
+    db: Database, sending: Sending, table: ProfileTable, audience: Condition, most: int | None, now: datetime
+) -> int:
+    """Freeze the audience of a sending: one row for each profile, also for those who get nothing; how many."""
+    email = next(attribute for attribute in table.attributes if is_email(attribute)).column
+    language = next((a.column for a in table.attributes if a.type == _MOTHER_LANGUAGE), None)
+    return await store.freeze(db, sending, table, email, language, audience, most, now)
+
+
+async def is_suppressed(db: Database, licence_id: int, address: str) -> bool:
+    """Whether an address gets nothing more."""
+    return await store.is_suppressed(db, licence_id, address)
+
+
+async def identity_of(db: Database, entity_id: int) -> SenderIdentity | None:
+    """Who sends for an entity, if somebody was named."""
+    row = await store.sender_of(db, entity_id)
+    return None if row is None else SenderIdentity(row[0], row[1])
+
+
+async def tally(
+    db: Database, licence_id: int, campaign_id: int
+) -> tuple[dict[tuple[str, str | None], int], dict[str, tuple[int, int]]]:
+    """How many recipients there are by state and reason; and of events, by type, how many and of how many recipients."""
+    return await store.tally(db, licence_id, campaign_id), await store.tally_events(db, licence_id, campaign_id)
+
+
+__all__ = ["Interaction", "MailEvent", "SenderIdentity", "WantedInteractions"]

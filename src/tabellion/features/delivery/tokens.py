@@ -1,0 +1,72 @@
+"""The addresses that mails carry: which mail, which link; sealed, so that nobody can make one up or change one.
+
+A token is not a secret of the licence's, but of the one who got the mail. It says nothing to people: 29 octets, base64.
+"""
+
+import base64
+import binascii
+import struct
+from enum import StrEnum
+
+import msgspec
+
+from tabellion.platform import secrets
+
+_BODY = struct.Struct(">BIQH")
+_MAC_BYTES = 14
+_PURPOSE = "mail token"
+
+
+class Use(StrEnum):
+    """What an address is for; the value stands in its path."""
+
+    OPEN = "o"
+    CLICK = "c"
+    UNSUBSCRIBE = "u"
+    ONLINE = "v"
+    BOUNCE = "b"
+
+
+class Token(msgspec.Struct, frozen=True):
+    """What a token says. `link` counts the links of the mail from 0."""
+
+    use: Use
+    licence_id: int
+    recipient_id: int
+    link: int = 0
+
+
+def write(token: Token) -> str:
+    """The token as text: letters, digits, `-` and `_`."""
+    body = _BODY.pack(ord(token.use), token.licence_id, token.recipient_id, token.link)
+    return base64.urlsafe_b64encode(body + secrets.mac(body, _PURPOSE)[:_MAC_BYTES]).decode().rstrip("=")
+
+
+def read(text: str) -> Token | None:
+    """What a token says; None: nobody here wrote it."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    body, seal = raw[: _BODY.size], raw[_BODY.size :]
+    if len(raw) != _BODY.size + _MAC_BYTES or not secrets.same(secrets.mac(body, _PURPOSE)[:_MAC_BYTES], seal):
+        return None
+    use, licence_id, recipient_id, link = _BODY.unpack(body)
+    token = Token(Use(chr(use)), licence_id, recipient_id, link)
+    # One text for each token: what base64 leaves open is not left open here.
+    return token if write(token) == text else None
+
+
+def seal_address(licence_id: int, recipient_id: int, address: str) -> str:
+    """The target of a link that is known in one mail only, unreadable and unchangeable, for a path."""
+    sealed = secrets.seal(address, f"link {licence_id:d} {recipient_id:d}")
+    return base64.urlsafe_b64encode(base64.b64decode(sealed)).decode().rstrip("=")
+
+
+def unseal_address(licence_id: int, recipient_id: int, text: str) -> str | None:
+    """The target of such a link; None: nobody here sealed it."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return secrets.unseal(base64.b64encode(raw).decode(), f"link {licence_id:d} {recipient_id:d}")
+    except (binascii.Error, ValueError, secrets.SecretUnreadable):
+        return None

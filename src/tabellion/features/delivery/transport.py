@@ -1,0 +1,71 @@
+"""Where the mails of a licence leave: its relays by their weights, or the outbox when it has none."""
+
+import random
+from collections.abc import Callable
+from time import monotonic
+
+from tabellion.features.delivery import store
+from tabellion.features.delivery.store import Database
+from tabellion.platform import secrets
+from tabellion.platform.mail import Post, Relay, Signer
+
+# How soon a change of relays is seen.
+_KNOWN_FOR_S = 5.0
+
+
+class Way:
+    """The relays of a licence; `posts` empty: the outbox."""
+
+    def __init__(self, posts: list[tuple[int, Post]]) -> None:
+        self.posts = [post for _, post in posts]
+        self._weights = [weight for weight, _ in posts]
+        self._chance = random.Random()  # noqa: S311 - spreads mails, hides nothing
+
+    @property
+    def slots(self) -> int:
+        """How many mails can be on their way at a time."""
+        return sum(post.relay.connections for post in self.posts)
+
+    def post(self) -> Post:
+        """The relay for the next mail."""
+        return self._chance.choices(self.posts, self._weights)[0] if len(self.posts) > 1 else self.posts[0]
+
+
+class Ways:
+    """The ways of all licences, as this process knows them."""
+
+    def __init__(self, post: Callable[[Relay], Post] = Post) -> None:
+        self._post = post
+        self._posts: dict[Relay, Post] = {}
+        self._known: dict[int, tuple[float, Way]] = {}
+
+    async def of(self, db: Database, licence_id: int) -> Way:
+        """The way of a licence; read anew every few seconds, over connections that are kept."""
+        read_at, way = self._known.get(licence_id, (0.0, Way([])))
+        if licence_id in self._known and monotonic() - read_at < _KNOWN_FOR_S:
+            return way
+        found: list[tuple[int, Post]] = []
+        for id_, host, port, security, login, sealed, weight, connections in await store.relays(db, licence_id):
+            password = secrets.unseal(sealed, f"relay {id_:d}") if sealed else ""
+            relay = Relay(host=host, port=port, security=security, user=login, password=password, connections=connections)
+            found.append((weight, self._posts.setdefault(relay, self._post(relay))))
+        way = Way(found)
+        self._known[licence_id] = (monotonic(), way)
+        return way
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for post in self._posts.values():
+            await post.__aexit__()
+
+
+async def signer_of(db: Database, entity_id: int, sender_address: str) -> Signer | None:
+    """Who signs for an entity's mails; None: nobody, or a key for another domain than the address's."""
+    row = await store.sender_of(db, entity_id)
+    if row is None or not row[4]:
+        return None
+    domain, selector, key = row[2], row[3], row[4]
+    of_sender = sender_address.rpartition("@")[2].lower()
+    if of_sender != domain and not of_sender.endswith(f".{domain}"):
+        return None
+    return Signer(domain, selector, secrets.unseal(key, f"dkim {entity_id:d}"))

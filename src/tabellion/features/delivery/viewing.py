@@ -1,0 +1,39 @@
+"""A mail as a page, for readers whose mail program does not show it well."""
+
+import email
+from datetime import datetime
+from email import policy
+
+from tabellion.features.customdata import custom_tables
+from tabellion.features.delivery import store, tokens
+from tabellion.features.delivery.composing import Composer, Ready
+from tabellion.features.delivery.contexts import contexts_of
+from tabellion.features.delivery.store import Database
+from tabellion.features.delivery.tokens import Use
+from tabellion.features.tables import profile_tables
+from tabellion.platform.templates import Cages
+
+
+async def view(db: Database, cages: Cages, text: str, now: datetime) -> str | None:
+    """The HTML that a token's mail has, with the recipient's data as they are now; None: we did not write the address.
+
+    Raises `CageUnavailable`.
+    """
+    token = tokens.read(text)
+    if token is None or token.use is not Use.ONLINE or not await store.licence_exists(db, token.licence_id):
+        return None
+    found = await store.recipient(db, token.licence_id, token.recipient_id)
+    sending = None if found is None else await store.find(db, found[0])
+    if found is None or sending is None:
+        return None
+    tables = await profile_tables.load(db, token.licence_id)
+    table = next((table for table in tables if table.id == sending.document.table_id), None)
+    if table is None:
+        return None
+    linked = await custom_tables.load(db, token.licence_id)
+    contexts = await contexts_of(db, sending.document, table, linked, [found[1]])
+    (made,) = await Composer(sending, cages, None).mails([found[1]], contexts, now)
+    if not isinstance(made, Ready):
+        return None
+    part = email.message_from_bytes(made.raw, policy=policy.default).get_body(("html",))
+    return None if part is None else part.get_content()

@@ -1,0 +1,21 @@
+"""Mails as bytes, their signatures, and the way to a relay."""
+
+from tabellion.platform.mail.dkim import Signer, new_key, public_record
+from tabellion.platform.mail.message import Attachment, Mail, Unsendable, address_of, compose, one_line
+from tabellion.platform.mail.relay import Fate, Post, Relay, Reply
+
+__all__ = [
+    "Attachment",
+    "Fate",
+    "Mail",
+    "Post",
+    "Relay",
+    "Reply",
+    "Signer",
+    "Unsendable",
+    "address_of",
+    "compose",
+    "new_key",
+    "one_line",
+    "public_record",
+]

@@ -1,0 +1,193 @@
+"""A mail as bytes (RFC 5322, 2045, 2046), ready to be signed.
+
+Headers with words of people in them are folded and encoded by the standard library's `email.policy.SMTP`; bodies and the
+structure around them are written here, which is several times faster than building a tree for each recipient. All lines end
+with CRLF and have at most 998 octets, and no header can bring another one along.
+"""
+
+import base64
+import binascii
+import re
+from datetime import datetime
+from email.headerregistry import Address
+from email.policy import SMTP
+from email.utils import format_datetime
+from functools import lru_cache
+
+import msgspec
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_DOT_ATOM = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
+)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_MAX_ADDRESS, _MAX_LINE = 320, 900
+# From this share of octets that quoted-printable would triple, base64 is shorter.
+_MANY = 1 / 6
+
+
+class Unsendable(ValueError):
+    """The mail cannot be written as it was asked for; the message says what is wrong."""
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """A file that goes with a mail."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+class Mail(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mail is made of.
+
+    `sender` and `reply_to` are addresses, `sender_name` the words before the first. `text` and `html` are in UTF-8 and leave
+    in `charset`. `extra` are further headers with ASCII values, structured by the caller (List-Unsubscribe): they are taken
+    as they are. `message_id` is without its brackets.
+    """
+
+    sender: str
+    recipient: str
+    subject: str
+    text: bytes
+    html: bytes
+    date: datetime
+    message_id: str
+    sender_name: str = ""
+    reply_to: str = ""
+    charset: str = "utf-8"
+    extra: tuple[tuple[str, str], ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+
+
+def one_line(text: str) -> bool:
+    """Whether a text may stand in a header: no control characters, no line ends of any kind."""
+    return _CONTROL.search(text) is None
+
+
+def address_of(text: str) -> str | None:
+    """An address as relays take it, the domain in ASCII (IDNA); None where there is no such form."""
+    local, at, domain = text.strip().rpartition("@")
+    try:
+        address = f"{local}{at}{domain.encode('idna').decode() if not domain.isascii() else domain}"
+    except UnicodeError:
+        return None
+    return address if len(address) <= _MAX_ADDRESS and _DOT_ATOM.fullmatch(address) else None
+
+
+def compose(mail: Mail) -> bytes:
+    """The mail's bytes. Raises `Unsendable`."""
+    boundary = f"=_{binascii.hexlify(mail.message_id.encode())[:48].decode()}"
+    headers = [
+        _sender(mail.sender_name, mail.sender),
+        f"To: {_plain(mail.recipient)}\r\n",
+        _unstructured("Subject", mail.subject),
+        f"Date: {format_datetime(mail.date)}\r\n",
+        f"Message-ID: <{mail.message_id}>\r\n",
+        *([f"Reply-To: {_plain(mail.reply_to)}\r\n"] if mail.reply_to else []),
+        *(_given(name, value) for name, value in mail.extra),
+        "MIME-Version: 1.0\r\n",
+    ]
+    content = _alternative(mail, f"{boundary}a")
+    if mail.attachments:
+        parts = [content, *(_attached(each) for each in mail.attachments)]
+        content = _multipart("mixed", f"{boundary}m", parts)
+    return "".join(headers).encode() + content
+
+
+def _alternative(mail: Mail, boundary: str) -> bytes:
+    return _multipart(
+        "alternative", boundary, [_text("plain", mail.text, mail.charset), _text("html", mail.html, mail.charset)]
+    )
+
+
+def _multipart(kind: str, boundary: str, parts: list[bytes]) -> bytes:
+    line = f"--{boundary}\r\n".encode()
+    head = f'Content-Type: multipart/{kind}; boundary="{boundary}"\r\n\r\n'.encode()
+    return head + b"".join(line + part + b"\r\n" for part in parts) + f"--{boundary}--\r\n".encode()
+
+
+def _text(kind: str, raw: bytes, charset: str) -> bytes:
+    if charset.lower() != "utf-8":
+        # What the encoding lacks: HTML has names for it, plain text has not.
+        text = raw.decode()
+        if kind == "html":
+            raw = text.encode(charset, errors="xmlcharrefreplace")
+        else:
+            try:
+                raw = text.encode(charset)
+            except UnicodeEncodeError:
+                charset = "utf-8"
+    raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if not raw.endswith(b"\n"):
+        raw += b"\n"
+    head = f"Content-Type: text/{kind}; charset={charset.lower()}\r\nContent-Transfer-Encoding: "
+    beyond = len(raw) - len(raw.translate(None, delete=_BEYOND))
+    if beyond > len(raw) * _MANY:
+        return (head + "base64\r\n\r\n").encode() + _base64(raw.replace(b"\n", b"\r\n"))
+    return (head + "quoted-printable\r\n\r\n").encode() + binascii.b2a_qp(raw, istext=True).replace(b"\n", b"\r\n")
+
+
+_BEYOND = bytes(range(0x80, 0x100))
+
+
+def _attached(attachment: Attachment) -> bytes:
+    if not one_line(attachment.name) or not one_line(attachment.media_type):
+        raise Unsendable("the name or type of an attachment has control characters")
+    name = SMTP.fold(
+        "Content-Disposition", _parsed("Content-Disposition", f'attachment; filename="{_quotable(attachment.name)}"')
+    )
+    head = f"Content-Type: {attachment.media_type}\r\nContent-Transfer-Encoding: base64\r\n{name}\r\n"
+    return head.encode() + _base64(attachment.content)
+
+
+def _quotable(name: str) -> str:
+    return re.sub(r'["\\]', "_", name)
+
+
+def _base64(raw: bytes) -> bytes:
+    return base64.encodebytes(raw).replace(b"\n", b"\r\n")
+
+
+def _plain(address: str) -> str:
+    if len(address) > _MAX_ADDRESS or not _DOT_ATOM.fullmatch(address):
+        raise Unsendable(f"'{address[:100]}' is no address that a mail can go to")
+    return address
+
+
+@lru_cache(256)
+def _sender(name: str, address: str) -> str:
+    if not one_line(name):
+        raise Unsendable("the name of the sender has control characters")
+    _plain(address)
+    shown = str(Address(name, addr_spec=address)) if name else address
+    return SMTP.fold("From", _parsed("From", shown))
+
+
+def _unstructured(name: str, value: str) -> str:
+    if not one_line(value):
+        raise Unsendable(f"the header {name} has control characters")
+    if value.isascii() and len(name) + len(value) < 76:  # noqa: PLR2004 - one line of RFC 5322
+        # An encoded word that the words only look like would be decoded by readers.
+        return f"{name}: {value}\r\n" if "=?" not in value else SMTP.fold(name, _parsed(name, value))
+    return SMTP.fold(name, _parsed(name, value))
+
+
+def _parsed(name: str, value: str) -> str:
+    return SMTP.header_factory(name, value)
+
+
+def _given(name: str, value: str) -> str:
+    """A header as it is, folded where it has blanks."""
+    if not _NAME.fullmatch(name) or not value.isascii() or not one_line(value):
+        raise Unsendable(f"the header {name[:50]} cannot be written")
+    lines, line = [], f"{name}:"
+    for word in value.split(" "):
+        if len(line) + len(word) >= 76 and line != f"{name}:":  # noqa: PLR2004 - one line of RFC 5322
+            lines.append(line)
+            line = ""
+        line += f" {word}"
+    lines.append(line)
+    if any(len(each) > _MAX_LINE for each in lines):
+        raise Unsendable(f"the header {name} is too long")
+    return "\r\n".join(lines) + "\r\n"

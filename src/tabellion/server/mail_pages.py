@@ -1,0 +1,114 @@
+"""`/t/...`: what mails lead to. For readers, without credentials; the token in the address is the authority."""
+
+import html
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any
+
+from litestar import Request, Response
+from litestar.handlers import HTTPRouteHandler
+
+from tabellion.features import tracking
+from tabellion.features.delivery import view
+from tabellion.features.tracking import Page
+from tabellion.platform.templates import Cages
+
+_log = logging.getLogger(__name__)
+Connection = Callable[[], AbstractAsyncContextManager[Any]]
+AnyRequest = Request[Any, Any, Any]
+# The smallest picture: one transparent point.
+_PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+_MAIL_POLICY = (
+    "sandbox allow-popups allow-popups-to-escape-sandbox; "
+    "default-src 'none'; img-src *; style-src 'unsafe-inline'; font-src *"
+)
+_MAX_TOKEN, _MAX_SEALED = 200, 8000
+
+
+def handlers(connection: Connection, cages: Cages, clock: Callable[[], datetime]) -> list[HTTPRouteHandler]:
+    """The routes."""
+
+    async def opened(request: AnyRequest, token: str) -> Response[bytes]:
+        """The picture in a mail. It is given in any case: what cannot be noted is nobody's trouble who reads a mail."""
+        text = token.removesuffix(".gif")
+        if len(text) <= _MAX_TOKEN:
+            try:
+                async with connection() as db:
+                    await tracking.opened(db, text, request.headers.get("user-agent", ""), clock())
+            except Exception as error:  # noqa: BLE001 - the reader gets the picture all the same
+                _log.warning("an opening was not noted: %s", type(error).__name__)
+        return Response(_PIXEL, media_type="image/gif", headers=_HEADERS)
+
+    async def clicked(request: AnyRequest, token: str, sealed: str) -> Response[bytes]:
+        """A link in a mail: on to where its author wanted, and nowhere else."""
+        url = tracking.target_of(token, sealed) if len(token) <= _MAX_TOKEN and len(sealed) <= _MAX_SEALED else None
+        if url is None or not url.isprintable() or " " in url:
+            return _not_found()
+        try:
+            async with connection() as db:
+                await tracking.clicked(db, token, url, request.headers.get("user-agent", ""), clock())
+        except Exception as error:  # noqa: BLE001 - the reader gets where they wanted all the same
+            _log.warning("a click was not noted: %s", type(error).__name__)
+        return Response(b"", status_code=302, headers=_HEADERS | {"Location": url})
+
+    async def online(request: AnyRequest, token: str) -> Response[bytes]:
+        """The mail as a page; what its author wrote gets no origin and runs nothing."""
+        async with connection() as db:
+            found = await view(db, cages, token, clock()) if len(token) <= _MAX_TOKEN else None
+        headers = _HEADERS | {"Content-Security-Policy": _MAIL_POLICY}
+        return _not_found() if found is None else Response(found.encode(), media_type="text/html", headers=headers)
+
+    async def ask(request: AnyRequest, token: str) -> Response[bytes]:
+        """The unsubscribe page. Looking at it changes nothing: machines look at every link."""
+        async with connection() as db:
+            page = await tracking.unsubscribe_page(db, token) if len(token) <= _MAX_TOKEN else None
+        return _not_found() if page is None else _page(page)
+
+    async def unsubscribe(request: AnyRequest, token: str) -> Response[bytes]:
+        """The button of the page, and of mail programs (RFC 8058: a POST without cookies)."""
+        async with connection() as db:
+            page = await tracking.unsubscribe(db, token, clock()) if len(token) <= _MAX_TOKEN else None
+        return _not_found() if page is None else _page(page)
+
+    return [
+        HTTPRouteHandler("/t/o/{token:str}", http_method="GET", name="mail-opened")(opened),
+        HTTPRouteHandler("/t/c/{token:str}/{sealed:str}", http_method="GET", name="mail-clicked")(clicked),
+        HTTPRouteHandler("/t/v/{token:str}", http_method="GET", name="mail-online")(online),
+        HTTPRouteHandler("/t/u/{token:str}", http_method="GET", name="mail-ask")(ask),
+        HTTPRouteHandler("/t/u/{token:str}", http_method="POST", name="mail-unsubscribe", status_code=200)(unsubscribe),
+    ]
+
+
+def _not_found() -> Response[bytes]:
+    text = b"<!doctype html><meta charset=utf-8><title>404</title><p>There is nothing here. The address may be incomplete."
+    return Response(text, status_code=404, media_type="text/html", headers=_HEADERS | {"Content-Security-Policy": _POLICY})
+
+
+def _page(page: Page) -> Response[bytes]:
+    """The page, without scripts, pictures or anything from elsewhere."""
+    title, button = html.escape(page.title), html.escape(page.button)
+    form = f'<form method="post"><button>{button}</button></form>'
+    content = f"<p>{html.escape(page.thanks)}</p>" if page.done else f"<p>{html.escape(page.question)}</p>{form}"
+    text = (
+        f'<!doctype html><html lang="{page.language}"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title><style>{_STYLE}</style>'
+        f"</head><body><main><h1>{title}</h1>{content}</main></body></html>"
+    )
+    return Response(text.encode(), media_type="text/html", headers=_HEADERS | {"Content-Security-Policy": _POLICY})
+
+
+_STYLE = (
+    "body{font:1rem/1.5 system-ui,sans-serif;color:#222;background:#f4f4f2;margin:0}"
+    "main{max-width:32rem;margin:12vh auto;background:#fff;padding:2rem;border-radius:.5rem;overflow-wrap:anywhere}"
+    "h1{font-size:1.3rem;margin-top:0}button{font:inherit;padding:.6rem 1.2rem;border:0;border-radius:.3rem;"
+    "background:#1d4f91;color:#fff;cursor:pointer}button:focus{outline:3px solid #f0b429}"
+)

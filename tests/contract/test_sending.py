@@ -1,0 +1,402 @@
+"""E-mail campaigns from the launch on: tests, triggers, control, reports (contract, sections 11.7, 19.3, 19.4)."""
+
+import email
+import html
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from email import policy
+from email.message import EmailMessage
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tabellion.platform import secrets
+from tests.contract.conftest import TRANSFERS
+from tests.support.mailing import Sink, sending, smtp_sink
+from tests.support.tenant import Tenant
+
+MAIL = "/v4/entity/hotels/mail"
+PROFILES = "/v5/entities/hotels/profile-tables/Guests/profiles"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def worker(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A sender beside the API."""
+    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
+    with sending(worker_database_url):
+        yield
+
+
+@pytest.fixture
+def database(worker_database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(worker_database_url, autocommit=True) as db:
+        yield db
+
+
+@pytest.fixture
+def sink(tenant: Tenant, database: psycopg.Connection[Any]) -> Iterator[Sink]:
+    """The licence's relay."""
+    with smtp_sink() as sink:
+        database.execute(
+            "INSERT INTO tabellion.relay (licence_id, host, port, security) SELECT id, '127.0.0.1', %s, 'NONE' "
+            "FROM tabellion.licence WHERE name = %s",
+            (sink.port, tenant.licence),
+        )
+        yield sink
+
+
+def until(condition: Callable[[], Any], within_s: float = 20) -> Any:
+    """What the condition gives as soon as it gives something."""
+    deadline = time.monotonic() + within_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+    return found
+
+
+def state(tenant: Tenant, number: int) -> str:
+    return tenant.json("GET", f"{MAIL}/{number}").json()["state"]
+
+
+def outbox(tenant: Tenant, database: psycopg.Connection[Any]) -> list[tuple[str, EmailMessage]]:
+    """Recipient and mail of all that is in the licence's outbox."""
+    found = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
+    assert found is not None
+    rows = database.execute(f"SELECT recipient, content FROM l{found[0]}.outbox_mail ORDER BY id")
+    return [(row[0], email.message_from_bytes(row[1], policy=policy.default)) for row in rows]
+
+
+def guests(tenant: Tenant, count: int, **attributes: Any) -> None:
+    for i in range(count):
+        body = {"key": {"emailAddress": f"g{i}@example.com"}, "attributes": {"lastName": f"Guest {i}", **attributes}}
+        assert tenant.json("PUT", PROFILES, body).status_code == 201
+
+
+def test_a_campaign_goes_to_its_audience_and_its_report_adds_up(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    guests(tenant, 5)
+    licence = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
+    assert licence is not None
+    database.execute(f"INSERT INTO l{licence[0]}.suppression VALUES ('g4@example.com', 'COMPLAINT', now())")
+    number = tenant.campaign()
+    launched = tenant.json("POST", f"{MAIL}/{number}/launch")
+    assert launched.status_code == 200, launched.text
+    assert launched.json() == {"campaignId": number, "state": "IN_PROGRESS"}
+    until(lambda: state(tenant, number) == "FINISHED")
+
+    report = tenant.json("GET", f"{MAIL}/{number}/report").json()
+    assert report["targeted"] == sum(report["excluded"].values()) + report["sent"] + report["uncertain"] == 6
+    assert (report["sent"], report["delivered"], report["excluded"]["suppressed"], report["pending"]) == (5, 5, 1, 0)
+    mails = outbox(tenant, database)
+    assert {address for address, _ in mails} == {"ann@example.com", *(f"g{i}@example.com" for i in range(4))}
+    mail = dict(mails)["ann@example.com"]
+    assert mail["Subject"] == "Spring is here, Vos"
+    assert "Dear Vos," in mail.get_body(("html",)).get_content()
+    assert "Dear Vos," in mail.get_body(("plain",)).get_content()
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert "https://www.example.com/spring" not in mail.get_body(("html",)).get_content()
+    profile = tenant.json("GET", "/v4/entity/hotels/table/Guests/profile/emailAddress=ann@example.com/interaction").json()
+    (interaction,) = profile["interactions"]
+    assert (interaction["campaignId"], interaction["campaignName"], interaction["outcome"]) == (
+        number,
+        "SpringOffer",
+        "DELIVERED",
+    )
+
+
+def test_a_relay_gets_each_mail_once_and_what_it_says_is_kept(tenant: Tenant, sink: Sink) -> None:
+    guests(tenant, 60)
+    sink.refuse = {"g1@example.com": "550 5.1.1 no such user", "g2@example.com": "451 4.7.1 later"}
+    sink.refuse_data = {"g3@example.com": "554 5.7.1 spam"}
+    number = tenant.campaign()
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+
+    def report() -> Any:
+        return tenant.json("GET", f"{MAIL}/{number}/report").json()
+
+    until(lambda: report()["sent"] == 60)
+    got = report()
+    assert (got["pending"], got["hardBounces"], got["delivered"], got["state"]) == (1, 2, 58, "IN_PROGRESS")
+    assert sink.recipients() == {"ann@example.com": 1, **{f"g{i}@example.com": 1 for i in range(60) if i not in {1, 2, 3}}}
+    # Nobody lives there: the next campaign leaves the address out.
+    again = tenant.campaign("Second")
+    assert tenant.json("POST", f"{MAIL}/{again}/launch").status_code == 200
+    until(lambda: tenant.json("GET", f"{MAIL}/{again}/report").json()["excluded"]["suppressed"] == 1)
+
+
+def test_a_trigger_sends_one_mail_with_its_parameters(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    number = tenant.campaign("Booked", "TRANSACTIONAL")
+    one = f"{MAIL}/{number}"
+    keys = {"personalisations": [{"key": "stayRef", "mandatory": True}, {"key": "tone", "defaultValue": "Dear"}]}
+    assert tenant.json("PUT", f"{one}/content/personalisation", keys).status_code == 200
+    subject = {"subject": "{{ tone }} {{ profile.lastName }}: {{ stayRef }}"}
+    assert tenant.json("PUT", f"{one}/content/subject", subject).status_code == 200
+    refused = tenant.json("POST", f"{one}/profile/emailAddress=ann@example.com", [{"key": "stayRef", "values": ["x"]}])
+    assert (refused.status_code, refused.json()["code"]) == (409, "campaign.state")
+    assert tenant.json("POST", f"{one}/launch").json()["state"] == "ACTIVE"
+    missing = tenant.json("POST", f"{one}/profile/emailAddress=ann@example.com", [])
+    assert (missing.status_code, missing.json()["code"]) == (400, "member.mandatory")
+    bodies: list[Any] = [
+        [{"key": "stayRef", "values": ["ST-1"]}, {"key": "StayRef", "values": "y"}],
+        [{"key": "stayRef", "values": 17}],
+    ]
+    numbers = []
+    for body in bodies:
+        answer = tenant.json("POST", f"{one}/profile/emailAddress=ann@example.com", body)
+        assert answer.status_code == 200, answer.text
+        numbers.append(answer.json()["interactionId"])
+    saved = tenant.json(
+        "POST",
+        f"/v4/entity/hotels/transactionalmail/{number}/contact",
+        {
+            "profile": {
+                "attributes": [{"name": "emailAddress", "value": "new@example.com"}, {"name": "lastName", "value": "New"}]
+            },
+            "parameters": [{"key": "stayRef", "values": ["ST-3"]}],
+        },
+    )
+    assert saved.status_code == 200, saved.text
+    assert saved.json()["profileId"] == tenant.json("GET", f"{PROFILES}/emailAddress=new@example.com").json()["profileId"]
+    mails = until(lambda: len(found := outbox(tenant, database)) == 3 and found)
+    assert sorted(mail["Subject"] for _, mail in mails) == ["Dear New: ST-3", "Dear Vos: 17", "Dear Vos: ST-1"]
+    assert all("List-Unsubscribe" not in mail for _, mail in mails)
+    assert len(set(numbers)) == 2
+    assert state(tenant, number) == "ACTIVE"
+
+
+def test_many_triggers_in_one_call_are_accepted_one_by_one(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    number = tenant.campaign("Booked", "CONTINUOUS")
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").json()["state"] == "ACTIVE"
+    body = {
+        "contacts": [
+            {"profile": "emailAddress=ann@example.com"},
+            {"profile": "emailAddress=nobody@example.com"},
+            {
+                "profile": {
+                    "attributes": [{"name": "emailAddress", "value": "bob@example.com"}, {"name": "lastName", "value": "B"}]
+                }
+            },
+            {"profile": {"attributes": [{"name": "emailAddress", "value": "no address"}]}},
+            {"profile": None},
+        ]
+    }
+    answer = tenant.json("POST", f"{MAIL}/{number}/contact", body).json()
+    assert (answer["accepted"], answer["rejected"]) == (2, 3)
+    assert [each.get("code") for each in answer["contacts"]][1] == "profile.unknown"
+    until(lambda: len(outbox(tenant, database)) == 2)
+    assert tenant.json("POST", f"{MAIL}/{number}/contact", {"contacts": []}).json()["accepted"] == 0
+
+
+def test_a_test_goes_to_the_addresses_that_were_named_and_into_no_report(
+    tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    number = tenant.campaign()
+    body = {"recipients": ["me@example.com", "you@example.com"], "profile": "emailAddress=ann@example.com"}
+    answer = tenant.json("POST", f"{MAIL}/{number}/test", body)
+    assert answer.json() == {"campaignId": number, "sent": 2}
+    mails = until(lambda: len(found := outbox(tenant, database)) == 2 and found)
+    assert [(address, mail["Subject"]) for address, mail in mails] == [
+        ("me@example.com", "[TEST] Spring is here, Vos"),
+        ("you@example.com", "[TEST] Spring is here, Vos"),
+    ]
+    assert state(tenant, number) == "IN_DEFINITION"
+    assert tenant.json("GET", f"{MAIL}/{number}/report").json()["targeted"] == 0
+    assert tenant.json("POST", f"{MAIL}/{number}/test", {"recipients": ["nobody"]}).status_code == 400
+    assert tenant.json("DELETE", f"{MAIL}/{number}").status_code == 204
+
+
+def test_what_is_missing_for_a_launch_is_told_at_once(tenant: Tenant) -> None:
+    body = {"name": "Empty", "targetTable": "Guests", "supportedLanguages": ["NL", "FR"]}
+    number = tenant.json("POST", MAIL, body).json()["campaignId"]
+    put = tenant.call("PUT", f"{MAIL}/{number}/content/subject?language=FR", content="Bonjour")
+    assert put.status_code == 200
+    refused = tenant.json("POST", f"{MAIL}/{number}/launch")
+    assert (refused.status_code, refused.json()["code"]) == (409, "campaign.incomplete")
+    assert [error["field"] for error in refused.json()["errors"]] == [
+        "content.subject",
+        "content.body",
+        "content.body",
+        "target",
+    ]
+
+
+def test_a_scheduled_campaign_waits_and_may_be_cancelled(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    number = tenant.campaign()
+    for moment in ("2090-03-05T07:00:00Z", "2091-03-05T07:00:00Z"):
+        answer = tenant.json("POST", f"{MAIL}/{number}/launch", {"scheduledAt": moment})
+        assert answer.json() == {"campaignId": number, "state": "SCHEDULED"}
+    assert tenant.json("GET", f"{MAIL}/{number}").json()["scheduledAt"] == "2091-03-05T07:00:00.000Z"
+    for action, status in (("pause", 409), ("resume", 409), ("cancel", 200), ("cancel", 409), ("launch", 409)):
+        answer = tenant.json("POST", f"{MAIL}/{number}/{action}")
+        assert answer.status_code == status, answer.text
+    assert state(tenant, number) == "CANCELLED"
+    assert tenant.json("DELETE", f"{MAIL}/{number}").json()["code"] == "campaign.state"
+    assert outbox(tenant, database) == []
+
+
+def test_a_scheduled_campaign_begins_when_its_moment_comes(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    number = tenant.campaign()
+    tenant.json("POST", f"{MAIL}/{number}/launch", {"scheduledAt": "2090-03-05T07:00:00Z"})
+    database.execute(
+        "UPDATE tabellion.mail_due d SET from_at = now() FROM tabellion.sending s WHERE s.id = d.sending_id AND s.campaign_id = %s",
+        (number,),
+    )
+    until(lambda: state(tenant, number) == "FINISHED")
+    assert [address for address, _ in outbox(tenant, database)] == ["ann@example.com"]
+
+
+def test_languages_choose_content_and_leave_others_out(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    change = {
+        "operations": [{"operation": "addAttribute", "attribute": {"type": "MOTHER_LANGUAGE", "name": "motherLanguage"}}]
+    }
+    assert tenant.json("POST", "/v5/entities/hotels/profile-tables/Guests/change-requests", change).status_code == 200
+    for name, language in (("nl", "NL"), ("fr", "FR"), ("de", "DE")):
+        body = {"key": {"emailAddress": f"{name}@example.com"}, "attributes": {"lastName": name, "motherLanguage": language}}
+        assert tenant.json("PUT", PROFILES, body).status_code == 201
+    number = tenant.campaign(supportedLanguages=["nl", "FR"])
+    for query, text in (("nl", "Dag"), ("fr", "Salut")):
+        tenant.call("PUT", f"{MAIL}/{number}/content/subject?language={query}", content=text)
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    until(lambda: state(tenant, number) == "FINISHED")
+    assert {address: mail["Subject"] for address, mail in outbox(tenant, database)} == {
+        "ann@example.com": "Dag",
+        "nl@example.com": "Dag",
+        "fr@example.com": "Salut",
+    }
+    assert tenant.json("GET", f"{MAIL}/{number}/report").json()["excluded"]["language"] == 1
+
+
+def hrefs(mail: EmailMessage) -> list[str]:
+    """The addresses in the HTML of a mail, its pictures' at the end."""
+    content = mail.get_body(("html",)).get_content()
+    return [html.unescape(found) for found in re.findall(r'(?:href|src)="([^"]*)"', content)]
+
+
+def local(tenant: Tenant, address: str) -> str:
+    """An address of the server's own, at the port where it listens."""
+    return str(tenant.client.base_url).rstrip("/") + "/t/" + address.split("/t/", 1)[1]
+
+
+@pytest.fixture
+def sent(tenant: Tenant, database: psycopg.Connection[Any]) -> EmailMessage:
+    """The mail of a campaign for a subscription, as Ann gets it."""
+    path = f"{PROFILES}/emailAddress=ann@example.com"
+    assert tenant.json("PATCH", path, {"subscriptions": {"Newsletter": True}}).status_code == 200
+    number = tenant.campaign()
+    assert tenant.json("PUT", f"{MAIL}/{number}/target", {"subscription": "Newsletter"}).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    until(lambda: state(tenant, number) == "FINISHED")
+    ((_, mail),) = outbox(tenant, database)
+    return mail
+
+
+def test_what_readers_do_is_reported(tenant: Tenant, sent: EmailMessage) -> None:
+    click, _, picture = hrefs(sent)
+    browser = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/131.0"}
+    assert httpx.get(local(tenant, picture), headers=browser).headers["content-type"] == "image/gif"
+    for agent in (browser, browser, {"User-Agent": "Barracuda Link Scanner"}):
+        followed = httpx.get(local(tenant, click), headers=agent)
+        assert (followed.status_code, followed.headers["location"]) == (302, "https://www.example.com/spring?a=1&b=2")
+    report = tenant.json("GET", f"{MAIL}/SpringOffer/report").json()
+    counted = ("opens", "uniqueOpens", "clicks", "uniqueClicks", "unsubscribes")
+    assert [report[name] for name in counted] == [1, 1, 2, 1, 0]
+    path = "/v4/entity/hotels/table/Guests/profile/emailAddress=ann@example.com/interaction"
+    for address in (path, f"{MAIL}/SpringOffer/profile/emailAddress=ann@example.com/interaction"):
+        (interaction,) = tenant.json("GET", address).json()["interactions"]
+        assert [event["type"] for event in interaction["events"]][:2] == ["OPEN", "CLICK"]
+        assert interaction["events"][1]["url"] == "https://www.example.com/spring?a=1&b=2"
+
+
+def test_looking_at_the_unsubscribe_page_changes_nothing_and_its_button_does(tenant: Tenant, sent: EmailMessage) -> None:
+    address = local(tenant, sent["List-Unsubscribe"].strip("<>"))
+    profile = f"{PROFILES}/emailAddress=ann@example.com"
+    page = httpx.get(address)
+    assert "Do you want to get no more of these mails at ann@example.com?" in page.text
+    assert tenant.json("GET", profile).json()["subscriptions"]["Newsletter"] is True
+    for _ in range(2):
+        done = httpx.post(address, data={"List-Unsubscribe": "One-Click"})
+        assert (done.status_code, "You get no more" in done.text) == (200, True)
+    assert tenant.json("GET", profile).json()["subscriptions"]["Newsletter"] is False
+    assert tenant.json("GET", f"{MAIL}/SpringOffer/report").json()["unsubscribes"] == 1
+    consents = tenant.json("GET", f"{profile}/consents").json()["consents"]
+    assert (consents[0]["subscribe"], consents[0]["source"]) == (False, "unsubscribe page")
+
+
+def test_without_a_subscription_the_address_gets_nothing_more(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    number = tenant.campaign()
+    tenant.json("POST", f"{MAIL}/{number}/launch")
+    until(lambda: state(tenant, number) == "FINISHED")
+    ((_, mail),) = outbox(tenant, database)
+    assert httpx.post(local(tenant, mail["List-Unsubscribe"].strip("<>"))).status_code == 200
+    again = tenant.campaign("Second")
+    tenant.json("POST", f"{MAIL}/{again}/launch")
+    until(lambda: state(tenant, again) == "FINISHED")
+    report = tenant.json("GET", f"{MAIL}/{again}/report").json()
+    assert (report["sent"], report["excluded"]["suppressed"]) == (0, 1)
+
+
+def test_a_mail_can_be_looked_at_online(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    number = tenant.campaign()
+    html = '<body><p>Dear {{ profile.lastName }}</p><a href="{{ onlineUrl }}">online</a> <a href="{{ unsubscribeUrl }}">x</a></body>'
+    put = tenant.call("PUT", f"{MAIL}/{number}/content/body", content=html, headers={"Content-Type": "text/html"})
+    assert put.status_code == 200, put.text
+    tenant.json("POST", f"{MAIL}/{number}/launch")
+    until(lambda: state(tenant, number) == "FINISHED")
+    ((_, mail),) = outbox(tenant, database)
+    page = httpx.get(local(tenant, hrefs(mail)[0]))
+    assert "Dear Vos" in page.text
+    assert page.headers["content-security-policy"].startswith("sandbox")
+    assert httpx.get(local(tenant, hrefs(mail)[0])[:-1] + "_").status_code == 404
+
+
+def test_altered_addresses_lead_nowhere(tenant: Tenant, sent: EmailMessage) -> None:
+    click, page, picture = (local(tenant, address) for address in hrefs(sent))
+    token, sealed = click.rsplit("/", 2)[1:]
+    base = str(tenant.client.base_url).rstrip("/") + "/t"
+    other = page.rsplit("/", 1)[1]
+    rng = random.Random(7)
+    for _ in range(300):
+        at = rng.randrange(len(token) + len(sealed))
+        letter = rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+        whole = token + sealed
+        if whole[at] == letter:
+            continue
+        changed = whole[:at] + letter + whole[at + 1 :]
+        answer = httpx.get(f"{base}/c/{changed[: len(token)]}/{changed[len(token) :]}")
+        assert answer.status_code == 404, changed
+    for path in (
+        f"c/{other}/{sealed}",
+        f"c/{token}/https:%2F%2Fevil.example",
+        f"u/{token}",
+        "u/x",
+        "c/x/y",
+        f"u/{'a' * 5000}",
+    ):
+        assert httpx.get(f"{base}/{path}").status_code == 404, path
+    assert httpx.get(f"{base}/o/x.gif").status_code == 200
+    assert httpx.post(f"{base}/u/{token}").status_code == 404
+    report = tenant.json("GET", f"{MAIL}/SpringOffer/report").json()
+    assert [report[name] for name in ("opens", "clicks", "unsubscribes")] == [0, 0, 0]
+    assert picture
+
+
+def test_the_outbox_is_shown_to_the_licence_alone(tenant: Tenant, other_tenant: Tenant, sent: EmailMessage) -> None:
+    base = str(tenant.client.base_url).rstrip("/")
+    listed = httpx.get(f"{base}/outbox", auth=tenant.basic)
+    assert "Spring is here, Vos" in listed.text
+    one = re.search(r"/outbox/\d+", listed.text)
+    assert one is not None
+    assert "List-Unsubscribe" in httpx.get(base + one[0], auth=tenant.basic).text
+    shown = httpx.get(f"{base}{one[0]}/html", auth=tenant.basic)
+    assert "Dear Vos," in shown.text
+    assert shown.headers["content-security-policy"].startswith("sandbox")
+    assert httpx.get(f"{base}{one[0]}/source", auth=tenant.basic).text.startswith("From: ")
+    assert "Nothing has been sent yet" in httpx.get(f"{base}/outbox", auth=other_tenant.basic).text
+    refused = httpx.get(base + "/outbox")
+    assert (refused.status_code, refused.headers["www-authenticate"][:5]) == (401, "Basic")
+    assert httpx.get(base + "/outbox", auth=("x/y", "z")).status_code == 401
+    assert httpx.get(f"{base}{one[0]}/source", auth=other_tenant.basic).status_code in {200, 404}
+    assert "Dear Vos" not in httpx.get(f"{base}{one[0]}/source", auth=other_tenant.basic).text

@@ -1,0 +1,83 @@
+"""A sender in this process, and an SMTP server that keeps a journal of what it accepted."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from tabellion.features import campaigns
+from tabellion.features.delivery import Pace, Sender
+from tabellion.kit.clock import utc_now
+from tabellion.platform.templates import Cages
+from tests.support.api import free_port
+
+FAST = Pace(look_every_s=0.02, beat_every_s=0.2)
+
+
+@contextmanager
+def sending(url: str, *, pace: Pace = FAST, clock: Callable[[], Any] = utc_now) -> Iterator[Sender]:
+    """A sender at work, as in a worker."""
+    ready: list[Any] = []
+    started = threading.Event()
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        async with Cages(1) as cages:
+            sender = Sender(url, cages, clock, gather=campaigns.gather, ended=campaigns.ended, pace=pace)
+            ready.extend([sender, asyncio.get_running_loop(), stop])
+            started.set()
+            await sender.run(stop)
+
+    thread = threading.Thread(target=lambda: asyncio.run(work()))
+    thread.start()
+    assert started.wait(30)
+    try:
+        yield ready[0]
+    finally:
+        ready[1].call_soon_threadsafe(ready[2].set)
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+class Sink:
+    """Keeps every mail that it answered with 250. `refuse` says per recipient what to answer instead."""
+
+    def __init__(self) -> None:
+        self.mails: list[Envelope] = []
+        self.refuse: dict[str, str] = {}
+        self.refuse_data: dict[str, str] = {}
+        self.port = free_port()
+
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        if address in self.refuse:
+            return self.refuse[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        for address in envelope.rcpt_tos:
+            if address in self.refuse_data:
+                return self.refuse_data[address]
+        self.mails.append(envelope)
+        return "250 2.0.0 queued"
+
+    def recipients(self) -> Counter[str]:
+        """How often each address got a mail."""
+        return Counter(address for mail in self.mails for address in mail.rcpt_tos)
+
+
+@contextmanager
+def smtp_sink() -> Iterator[Sink]:
+    """An SMTP server on loopback."""
+    sink = Sink()
+    controller = Controller(sink, hostname="127.0.0.1", port=sink.port)
+    controller.start()
+    try:
+        yield sink
+    finally:
+        controller.stop()
