@@ -45,7 +45,7 @@ lock:  ## resolve the dependencies anew into requirements/
 clean:  ## remove what the targets above made, but not the demo's data
 	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test bench bench-large limits hostile dirty-files chaos-import bench-bulk bench-templates chaos-api chaos-webhooks test-postgres-16 check lint format types arch setup setup-tests lock clean
+.PHONY: help demo test bench bench-large limits hostile dirty-files chaos-import bench-bulk bench-templates chaos-api chaos-send chaos-webhooks test-postgres-16 check lint format types arch setup setup-tests lock clean
 
 bench: setup  ## one-by-one calls as ratios against baselines in the same run (needs wrk; 30 minutes)
 	@sh tools/bootstrap.sh bench
@@ -76,6 +76,9 @@ chaos-import: setup  ## kill -9 of worker (200 times), database (50) and API und
 
 chaos-api: setup  ## kill -9 of server processes under write load, 50 times
 	@TABELLION_KILLS=50 $(RUN) pytest -q tests/system/test_kill.py
+
+chaos-send: setup  ## kill -9 of the processes that send a campaign of 100,000 mails, 200 times, twice (an hour)
+	@TABELLION_RECIPIENTS=100000 TABELLION_KILLS=200 $(RUN) pytest -q -s tests/system/test_send_kills.py
 
 chaos-webhooks: setup  ## 10,000 events to targets that fail, hang and break off; kill -9 of the dispatcher, 100 times
 	@TABELLION_EVENTS=10000 TABELLION_KILLS=100 $(RUN) pytest -q -s tests/system/test_webhook_kills.py
