@@ -54,6 +54,7 @@ def test_the_demo_runs_once_and_again_over_its_own_data(tmp_path: Path) -> None:
             "and this arrives at a receiver",
             "and its error file, with the 5 rows to mend",
             "what was exported",
+            "what became of it",
         ):
             assert title in demo.stdout
         assert f"http://127.0.0.1:{port}/docs" in demo.stdout

@@ -16,6 +16,7 @@ from tabellion.cli.common import clear_errors, console, fail, settings_of
 from tabellion.cli.people import people
 from tabellion.cli.walk import ENTITY, LICENCE, V4, V5, Client, WalkFailed, walk
 from tabellion.cli.walk_bulk import walk_bulk
+from tabellion.cli.walk_mail import walk_mail
 from tabellion.features import licences as use
 from tabellion.kit.clock import utc_now
 from tabellion.server.api import check_port
@@ -104,20 +105,23 @@ def _show(base: str, data_dir: Path) -> None:
     _wait(base)
     with EmbeddedPostgres(data_dir) as database:
         url = database.url
-        key = asyncio.run(_prepare(url))
-    client = Client(base, key)
+        user = asyncio.run(_prepare(url))
+    client = Client(base, user.api_key)
     _fill(client)
     asyncio.run(_limit(url, "classic"))
     walk(client)
     # A day has twelve bulk calls; the demo may be run more often.
     asyncio.run(_limit(url, "unlimited"))
     walk_bulk(client)
+    walk_mail(client)
     asyncio.run(_limit(url, "classic"))
     example = f"{base}{V4}/profile/1"
     console.rule("ready")
     console.print(f"documentation  {base}/docs\nJSON checker   {base}/docs/checker\n")
+    outbox = f"{base}/outbox   name {LICENCE}/{user.login}, password {user.password}"
+    console.print(f"mails sent     {outbox}\n", markup=False, highlight=False, soft_wrap=True)
     console.print("try it:")
-    print(f"curl -H 'Authorization: Bearer {key}' {example}", flush=True)  # noqa: T201 - to be copied as it stands
+    print(f"curl -H 'Authorization: Bearer {user.api_key}' {example}", flush=True)  # noqa: T201 - to be copied as it stands
 
 
 def _wait(base: str) -> None:
@@ -135,7 +139,7 @@ def _wait(base: str) -> None:
     raise WalkFailed("the server was not ready within a minute")
 
 
-async def _prepare(url: str) -> str:
+async def _prepare(url: str) -> use.Credentials:
     """Licence, entity and API user; the user gets a new key at each start, for the old one is not known any more."""
     now = utc_now()
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
@@ -145,8 +149,8 @@ async def _prepare(url: str) -> str:
         # Filling is quick without limits; the walk shows them set.
         await use.change_limits(db, LICENCE, {}, now, preset="unlimited")
         if any(one.login == _LOGIN for one in await use.list_users(db, LICENCE)):
-            return (await use.rotate_user(db, LICENCE, _LOGIN, now)).api_key
-        return (await use.create_user(db, LICENCE, _LOGIN, now)).api_key
+            return await use.rotate_user(db, LICENCE, _LOGIN, now)
+        return await use.create_user(db, LICENCE, _LOGIN, now)
 
 
 async def _limit(url: str, preset: str) -> None:
