@@ -27,7 +27,7 @@ def walk_mail(client: Client) -> None:
         "name": f"Spring offer {time.strftime('%Y-%m-%d %H.%M.%S')}",
         "from": "The demo's shop <news@shop.example>",
         "targetTable": "Contacts",
-        "supportedLanguages": ["EN"],
+        "supportedLanguages": ["EN", "NL", "FR", "DE"],
     }
     step("define an e-mail campaign", "POST", _MAIL, new, expect=201)
     one = f"{_MAIL}/{step.answer['campaignId']}"
@@ -50,7 +50,7 @@ def walk_mail(client: Client) -> None:
 
 def _adds_up(report: Any) -> bool:
     accounted = sum(report["excluded"].values()) + report["sent"] + report["uncertain"]
-    return report["state"] == "FINISHED" and report["targeted"] == accounted == _MOST
+    return report["state"] == "FINISHED" and report["targeted"] == accounted == _MOST and report["sent"] > _MOST // 2
 
 
 def _until_finished(client: Client, path: str) -> None:
