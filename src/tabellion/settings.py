@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from tabellion.kit.domain import is_domain
+
 PREFIX = "TABELLION_"
 
 
@@ -45,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     transfers_allow_private: bool = False
     transfers_folder: Path | None = None
     secret_key: str = ""
+    bounce_domain: str = ""
 
     @property
     def spool_dir(self) -> Path:
@@ -75,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"{PREFIX}LOG_LEVEL: '{self.log_level}' is not one of {', '.join(_LEVELS)}")
         if self.database_url and not self.database_url.startswith(("postgresql://", "postgres://")):
             raise SettingsError(f"{PREFIX}DATABASE_URL: a URL such as postgresql://user@host/database is expected")
+        if self.bounce_domain and not is_domain(self.bounce_domain):
+            raise SettingsError(f"{PREFIX}BOUNCE_DOMAIN: '{self.bounce_domain}' is no domain such as bounces.example.com")
 
     def environment(self) -> dict[str, str]:
         """The variables that make the same settings, for child processes."""
@@ -118,6 +123,10 @@ HELP: dict[str, tuple[str, str]] = {
     ),
     "transfers_folder": ("folder of this machine whose folders, one per licence, file transfers may use", "directory"),
     "secret_key": ("what passwords of other systems are sealed with; empty: a key made in the data directory", "text"),
+    "bounce_domain": (
+        "domain that mails come back to, such as bounces.example.com; empty: the senders' addresses",
+        "domain",
+    ),
 }
 # In `//user:password@host`; an unescaped @ belongs to the password, as the driver reads it.
 _PASSWORD_OF_USER = re.compile(r"(://[^/:@?]*:)[^/?]*@")

@@ -44,6 +44,10 @@ def test_a_sender_has_a_key_that_stays(told: Told, refused: Refused, harbour: st
     assert "k=ed25519" in other["dnsTxt"]
     assert "no entity" in refused("sender", "set", harbour, "spas", "news@example.com")
     assert "no address" in refused("sender", "set", harbour, "hotels", "a\nb@example.com")
+    assert other["bounceDomain"] == ""
+    back = told("sender", "set", harbour, "hotels", "news@example.com", "--bounce-domain", "Bounces.example.com")
+    assert back["bounceDomain"] == "bounces.example.com"
+    assert "come back" in refused("sender", "set", harbour, "hotels", "news@example.com", "--bounce-domain", "-.com")
 
 
 def test_suppressed_addresses(told: Told, refused: Refused, harbour: str) -> None:

@@ -14,6 +14,7 @@ import httpx
 import psycopg
 import pytest
 
+from tabellion.features.delivery.tokens import read_return_path
 from tabellion.platform import secrets
 from tests.contract.conftest import TRANSFERS
 from tests.support.mailing import Sink, sending, smtp_sink
@@ -125,6 +126,37 @@ def test_a_relay_gets_each_mail_once_and_what_it_says_is_kept(tenant: Tenant, si
     again = tenant.campaign("Second")
     assert tenant.json("POST", f"{MAIL}/{again}/launch").status_code == 200
     until(lambda: tenant.json("GET", f"{MAIL}/{again}/report").json()["excluded"]["suppressed"] == 1)
+
+
+def test_mails_come_back_to_an_address_of_their_own(tenant: Tenant, sink: Sink, database: psycopg.Connection[Any]) -> None:
+    guests(tenant, 3)
+    number = tenant.campaign()
+    body = {"recipients": ["me@example.com"]}
+    assert tenant.json("POST", f"{MAIL}/{number}/test", body).status_code == 200
+    until(lambda: sink.mails)
+    # The entity's sender has no domain for that yet.
+    assert {mail.mail_from for mail in sink.mails} == {"no-reply@127.0.0.1"}
+    database.execute(
+        "INSERT INTO tabellion.sender (entity_id, name, address, bounce_domain) SELECT e.id, 'H', 'news@example.com', "
+        "'bounces.example.com' FROM tabellion.entity e JOIN tabellion.licence l ON l.id = e.licence_id "
+        "WHERE l.name = %s AND e.name = 'hotels'",
+        (tenant.licence,),
+    )
+    sink.mails.clear()
+    for action in ("test", "launch"):
+        assert tenant.json("POST", f"{MAIL}/{number}/{action}", body if action == "test" else None).status_code == 200
+    until(lambda: len(sink.mails) == 5)
+    backs = {mail.mail_from: read_return_path(mail.mail_from) for mail in sink.mails}
+    assert len(backs) == 5
+    licence = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
+    assert licence is not None
+    addresses = dict(database.execute(f"SELECT id, address FROM l{licence[0]}.recipient").fetchall())
+    for mail in sink.mails:
+        token = backs[mail.mail_from]
+        assert token is not None
+        assert (token.licence_id, [addresses[token.recipient_id]]) == (licence[0], mail.rcpt_tos)
+        assert mail.mail_from.endswith("@bounces.example.com")
+        assert b"\r\nFrom: H <news@example.com>\r\n" in b"\r\n" + mail.content
 
 
 def test_a_trigger_sends_one_mail_with_its_parameters(tenant: Tenant, database: psycopg.Connection[Any]) -> None:

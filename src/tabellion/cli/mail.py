@@ -67,6 +67,9 @@ def set_sender(
     shown: Annotated[str, typer.Option("--name", help="Name before it.")] = "",
     dkim_selector: Annotated[str, typer.Option(help="Sign mails: the name of the key in DNS, such as s1.")] = "",
     dkim_key: Annotated[str, typer.Option(help="Kind of a new key: rsa or ed25519.")] = "rsa",
+    bounce_domain: Annotated[
+        str, typer.Option(help="Domain that mails come back to, such as bounces.example.com; none: the server's.")
+    ] = "",
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
@@ -75,7 +78,7 @@ def set_sender(
     now = utc_now()
     found = on_database(
         data_dir, database_url,
-        lambda db: admin.set_sender(db, name, entity, shown, address, dkim_selector, dkim_key, now),
+        lambda db: admin.set_sender(db, name, entity, shown, address, dkim_selector, dkim_key, bounce_domain, now),
     )  # fmt: skip
     show(_sender(found), as_json=as_json)
 
@@ -124,5 +127,5 @@ def unsuppress(
 
 
 def _sender(found: admin.SenderRow) -> dict[str, str]:
-    shown = {"entity": found.entity, "name": found.name, "address": found.address}
+    shown = {"entity": found.entity, "name": found.name, "address": found.address, "bounceDomain": found.bounce_domain}
     return shown | {"dnsName": found.record_name, "dnsTxt": found.record}

@@ -16,7 +16,7 @@ from tabellion.features.bulk.etls import tasks as etls
 from tabellion.features.bulk.exports import tasks as exports
 from tabellion.features.bulk.imports import tasks as imports
 from tabellion.features.customdata import tasks as customdata
-from tabellion.features.delivery import Sender
+from tabellion.features.delivery import Sender, Ways
 from tabellion.features.usage import purge
 from tabellion.features.webhooks import Dispatcher, purge_dead
 from tabellion.kit.clock import utc_now
@@ -103,7 +103,8 @@ async def _work(settings: Settings) -> None:
     stop = asyncio.Event()
     async with jobs.open_async(), Client(webhook_policy(settings)) as client, Cages(_CAGES) as cages:
         deliveries = asyncio.create_task(Dispatcher(settings.database_url, client, utc_now).run(stop))
-        sender = Sender(settings.database_url, cages, utc_now, gather=campaigns.gather, ended=campaigns.ended)
+        ways = Ways(bounce_domain=settings.bounce_domain)
+        sender = Sender(settings.database_url, cages, utc_now, gather=campaigns.gather, ended=campaigns.ended, ways=ways)
         mails = asyncio.create_task(sender.run(stop))
         rescue = asyncio.create_task(_rescue(jobs))
         try:

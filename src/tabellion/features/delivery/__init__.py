@@ -23,8 +23,9 @@ from tabellion.features.delivery.service import (
     tally,
 )
 from tabellion.features.delivery.store import KeptMail, in_schema, kept_mail, kept_mails, licence_exists, suppress
-from tabellion.features.delivery.tokens import Use, unseal_address
+from tabellion.features.delivery.tokens import Use, read_return_path, unseal_address
 from tabellion.features.delivery.tokens import read as read_token
+from tabellion.features.delivery.transport import Ways
 from tabellion.features.delivery.viewing import view
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Sending",
     "Use",
     "WantedInteractions",
+    "Ways",
     "admin",
     "events_of",
     "gather",
@@ -55,6 +57,7 @@ __all__ = [
     "licence_exists",
     "pause",
     "plan",
+    "read_return_path",
     "read_token",
     "reschedule",
     "resume",

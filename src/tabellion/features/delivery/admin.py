@@ -7,6 +7,7 @@ from tabellion.features import licences
 from tabellion.features.delivery import store
 from tabellion.features.delivery.store import Database, Suppressed
 from tabellion.features.licences import AdminError
+from tabellion.kit.domain import is_domain
 from tabellion.platform import audit, secrets
 from tabellion.platform.mail import Relay, address_of, new_key, one_line, public_record
 
@@ -28,13 +29,17 @@ class RelayRow(NamedTuple):
 
 
 class SenderRow(NamedTuple):
-    """Who sends for an entity, and the DNS record of the signing key (empty: mails are not signed)."""
+    """Who sends for an entity, and the DNS record of the signing key (empty: mails are not signed).
+
+    `bounce_domain`: of the return paths; empty: the server's.
+    """
 
     entity: str
     name: str
     address: str
     record_name: str
     record: str
+    bounce_domain: str
 
 
 async def add_relay(db: Database, licence_name: str, relay: Relay, weight: int, now: datetime) -> list[RelayRow]:
@@ -72,8 +77,9 @@ async def remove_relay(db: Database, licence_name: str, number: int, now: dateti
 
 
 async def set_sender(  # noqa: PLR0913, PLR0917 - what a sender is
-    db: Database, licence_name: str, entity_name: str, name: str, address: str, selector: str, kind: str, now: datetime
-) -> SenderRow:
+    db: Database, licence_name: str, entity_name: str, name: str, address: str, selector: str, kind: str,
+    bounce_domain: str, now: datetime,
+) -> SenderRow:  # fmt: skip
     """Say who sends for an entity; with a selector its mails are signed, by the key that is there or a new one.
 
     Raises `AdminError`.
@@ -86,6 +92,8 @@ async def set_sender(  # noqa: PLR0913, PLR0917 - what a sender is
         raise AdminError("a selector has letters, digits and hyphens, such as s1")
     if kind not in {"rsa", "ed25519"}:
         raise AdminError("a key is rsa or ed25519")
+    if bounce_domain and not is_domain(bounce_domain):
+        raise AdminError(f"'{bounce_domain[:100]}' is no domain that mails can come back to, such as bounces.example.com")
     found, entity = await _entity(db, licence_name, entity_name)
     domain = address.rpartition("@")[2].lower()
     dkim = ("", "", "")
@@ -95,7 +103,7 @@ async def set_sender(  # noqa: PLR0913, PLR0917 - what a sender is
         sealed = known[4] if same and known else secrets.seal(new_key(kind)[0], f"dkim {entity.id:d}")
         dkim = (domain, selector, sealed)
     async with db.transaction():
-        await store.set_sender(db, entity.id, name, address, dkim)
+        await store.set_sender(db, entity.id, name, address, dkim, bounce_domain.lower())
         await audit.record_admin(db, found.id, "sender set", f"entity/{entity.id}", now)
     return await show_sender(db, licence_name, entity_name)
 
@@ -108,7 +116,8 @@ async def show_sender(db: Database, licence_name: str, entity_name: str) -> Send
         raise AdminError(f"nobody was named for the entity '{entity.name}'; name somebody with sender set")
     name, address, domain, selector, sealed = row
     record = public_record(secrets.unseal(sealed, f"dkim {entity.id:d}")) if sealed else ""
-    return SenderRow(entity.name, name, address, f"{selector}._domainkey.{domain}" if sealed else "", record)
+    back = await store.bounce_domain_of(db, entity.id)
+    return SenderRow(entity.name, name, address, f"{selector}._domainkey.{domain}" if sealed else "", record, back)
 
 
 async def list_suppressed(db: Database, licence_name: str) -> list[Suppressed]:

@@ -15,7 +15,7 @@ _TRACKED = ("http://", "https://")
 
 
 class Ready(NamedTuple):
-    """A mail that can leave."""
+    """A mail that can leave. `sender` is the address it comes back to."""
 
     claimed: Claimed
     sender: str
@@ -32,10 +32,11 @@ class Hopeless(NamedTuple):
 
 
 class Composer:
-    """Makes the mails of one sending. `signer` None: unsigned."""
+    """Makes the mails of one sending. `signer` None: unsigned. `bounce_domain` empty: they come back to the sender."""
 
-    def __init__(self, sending: Sending, cages: Cages, signer: Signer | None) -> None:
+    def __init__(self, sending: Sending, cages: Cages, signer: Signer | None, bounce_domain: str = "") -> None:
         self._sending, self._cages, self._signer = sending, cages, signer
+        self._bounce_domain = bounce_domain
         document = sending.document
         self._templates = {
             language: _template(message, language, document.time_zone) for language, message in document.messages.items()
@@ -107,7 +108,10 @@ class Composer:
             extra=self._extra(claimed),
         )
         raw = compose(mail)
-        return Ready(claimed, document.sender_address, recipient, line, self._signer.sign(raw) if self._signer else raw)
+        back = document.sender_address
+        if self._bounce_domain:
+            back = tokens.return_path(sending.licence_id, claimed.id, self._bounce_domain)
+        return Ready(claimed, back, recipient, line, self._signer.sign(raw) if self._signer else raw)
 
     def _extra(self, claimed: Claimed) -> tuple[tuple[str, str], ...]:
         sending = self._sending

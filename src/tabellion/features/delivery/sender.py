@@ -243,10 +243,11 @@ class Batch:
                 return
             way = await sender.ways.of(db, sending.licence_id)
             signer = await signer_of(db, sending.document.entity_id, sending.document.sender_address)
+            bounce_domain = await sender.ways.bounce_domain_of(db, sending.document.entity_id)
             await sender.works_for(db, self._worker, sending.licence_id)
             # What an earlier round of this process left when the database went away; none of it is on its way.
             await store.take_up(db, sending, self._worker, sender.clock())
-        composer = Composer(sending, sender.cages, signer)
+        composer = Composer(sending, sender.cages, signer, bounce_domain)
         if not way.posts:
             while (mails := await self._next(table, composer)) is not None:
                 await self._to_outbox(table, mails)

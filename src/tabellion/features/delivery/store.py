@@ -549,6 +549,13 @@ async def sender_of(db: Database, entity_id: int) -> tuple[Any, ...] | None:
     return await (await db.execute(query, (entity_id,))).fetchone()
 
 
+async def bounce_domain_of(db: Database, entity_id: int) -> str:
+    """The domain of the return paths of an entity's mails; empty: it has none of its own."""
+    query = "SELECT bounce_domain FROM tabellion.sender WHERE entity_id = %s"
+    row = await (await db.execute(query, (entity_id,))).fetchone()
+    return row[0] if row else ""
+
+
 async def insert_relay(db: Database, licence_id: int, relay: Relay, weight: int) -> int:
     """Enter a relay without its password, or change the one of this host and port; its id."""
     query = """
@@ -575,14 +582,17 @@ async def delete_relay(db: Database, licence_id: int, relay_id: int) -> bool:
     return (await db.execute(query, (licence_id, relay_id))).rowcount == 1
 
 
-async def set_sender(db: Database, entity_id: int, name: str, address: str, dkim: tuple[str, str, str]) -> None:
+async def set_sender(
+    db: Database, entity_id: int, name: str, address: str, dkim: tuple[str, str, str], bounce_domain: str
+) -> None:
     """Say who sends for an entity; `dkim` is domain, selector and sealed key."""
     query = """
-INSERT INTO tabellion.sender (entity_id, name, address, dkim_domain, dkim_selector, dkim_key) VALUES (%s, %s, %s, %s, %s, %s)
+INSERT INTO tabellion.sender (entity_id, name, address, dkim_domain, dkim_selector, dkim_key, bounce_domain)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (entity_id) DO UPDATE SET name = EXCLUDED.name, address = EXCLUDED.address, dkim_domain = EXCLUDED.dkim_domain,
-    dkim_selector = EXCLUDED.dkim_selector, dkim_key = EXCLUDED.dkim_key
+    dkim_selector = EXCLUDED.dkim_selector, dkim_key = EXCLUDED.dkim_key, bounce_domain = EXCLUDED.bounce_domain
 """
-    await db.execute(query, (entity_id, name, address, *dkim))
+    await db.execute(query, (entity_id, name, address, *dkim, bounce_domain))
 
 
 class Suppressed(NamedTuple):

@@ -15,6 +15,8 @@ from tabellion.platform import secrets
 _BODY = struct.Struct(">BIQH")
 _MAC_BYTES = 14
 _PURPOSE = "mail token"
+# What the local part of a return path begins with.
+_RETURN = "b-"
 
 
 class Use(StrEnum):
@@ -38,23 +40,49 @@ class Token(msgspec.Struct, frozen=True):
 
 def write(token: Token) -> str:
     """The token as text: letters, digits, `-` and `_`."""
-    body = _BODY.pack(ord(token.use), token.licence_id, token.recipient_id, token.link)
-    return base64.urlsafe_b64encode(body + secrets.mac(body, _PURPOSE)[:_MAC_BYTES]).decode().rstrip("=")
+    return base64.urlsafe_b64encode(_sealed(token)).decode().rstrip("=")
 
 
 def read(text: str) -> Token | None:
     """What a token says; None: nobody here wrote it."""
     try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        token = _opened(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError):
         return None
+    # One text for each token: what base64 leaves open is not left open here.
+    return token if token is not None and write(token) == text else None
+
+
+def return_path(licence_id: int, recipient_id: int, domain: str) -> str:
+    """The address that a recipient's mail comes back to (VERP). Upper and lower case are one: some servers change it."""
+    sealed = _sealed(Token(Use.BOUNCE, licence_id, recipient_id))
+    return f"{_RETURN}{base64.b32encode(sealed).decode().rstrip('=').lower()}@{domain}"
+
+
+def read_return_path(address: str) -> Token | None:
+    """Which mail comes back to an address; None: nobody here wrote it."""
+    local = address.rpartition("@")[0].lower()
+    if not local.startswith(_RETURN) or not local.isascii():
+        return None
+    text = local.removeprefix(_RETURN).upper()
+    try:
+        token = _opened(base64.b32decode(text + "=" * (-len(text) % 8)))
+    except (binascii.Error, ValueError):
+        return None
+    return token if token is not None and token.use is Use.BOUNCE else None
+
+
+def _sealed(token: Token) -> bytes:
+    body = _BODY.pack(ord(token.use), token.licence_id, token.recipient_id, token.link)
+    return body + secrets.mac(body, _PURPOSE)[:_MAC_BYTES]
+
+
+def _opened(raw: bytes) -> Token | None:
     body, seal = raw[: _BODY.size], raw[_BODY.size :]
     if len(raw) != _BODY.size + _MAC_BYTES or not secrets.same(secrets.mac(body, _PURPOSE)[:_MAC_BYTES], seal):
         return None
     use, licence_id, recipient_id, link = _BODY.unpack(body)
-    token = Token(Use(chr(use)), licence_id, recipient_id, link)
-    # One text for each token: what base64 leaves open is not left open here.
-    return token if write(token) == text else None
+    return Token(Use(chr(use)), licence_id, recipient_id, link)
 
 
 def seal_address(licence_id: int, recipient_id: int, address: str) -> str:

@@ -32,10 +32,10 @@ class Way:
 
 
 class Ways:
-    """The ways of all licences, as this process knows them."""
+    """The ways of all licences, as this process knows them. `bounce_domain`: for senders that have none of their own."""
 
-    def __init__(self, post: Callable[[Relay], Post] = Post) -> None:
-        self._post = post
+    def __init__(self, post: Callable[[Relay], Post] = Post, *, bounce_domain: str = "") -> None:
+        self._post, self._bounce_domain = post, bounce_domain
         self._posts: dict[Relay, Post] = {}
         self._known: dict[int, tuple[float, Way]] = {}
 
@@ -52,6 +52,10 @@ class Ways:
         way = Way(found)
         self._known[licence_id] = (monotonic(), way)
         return way
+
+    async def bounce_domain_of(self, db: Database, entity_id: int) -> str:
+        """The domain that an entity's mails come back to; empty: to the sender's address."""
+        return await store.bounce_domain_of(db, entity_id) or self._bounce_domain
 
     async def close(self) -> None:
         """Close all connections."""
