@@ -5,6 +5,7 @@ the job up where it was. A worker that was believed dead writes nothing more: th
 """
 
 import logging
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 import psycopg
@@ -84,20 +85,30 @@ async def run(conninfo: str, kind: Kind[J], number: int) -> None:
         row = await cursor.fetchone()
         if row is None or not row[0]:
             raise Busy(f"{kind.word} {number} is with another worker")
-        job = await kind.begin(db, number)
-        if job is None:
-            return
         try:
-            await kind.work(db, job)
-        except JobError as error:
-            await kind.fail(db, job, FieldError("", error.code, str(error)))
-        except Stopped:
-            _log.info("%s %d was stopped", kind.word, number)
-        except (psycopg.OperationalError, OSError, Busy):
+            await _attempt(db, kind, number)
+        finally:
+            # The server ends a connection's session some moments after the connection; until then the next attempt,
+            # which may come at once, would find the job taken.
+            with suppress(psycopg.Error):
+                await db.execute("SELECT pg_advisory_unlock(%s, %s::int)", (kind.lock, number % 2**31))
+
+
+async def _attempt(db: Database, kind: Kind[J], number: int) -> None:
+    job = await kind.begin(db, number)
+    if job is None:
+        return
+    try:
+        await kind.work(db, job)
+    except JobError as error:
+        await kind.fail(db, job, FieldError("", error.code, str(error)))
+    except Stopped:
+        _log.info("%s %d was stopped", kind.word, number)
+    except (psycopg.OperationalError, OSError, Busy):
+        raise
+    except Exception:
+        if job.attempt < _GIVE_UP_AFTER:
             raise
-        except Exception:
-            if job.attempt < _GIVE_UP_AFTER:
-                raise
-            _log.exception("%s %d failed %d times", kind.word, number, job.attempt)
-            why = f"an error of the server; tell its operator the number of the {kind.word}, {number}"
-            await kind.fail(db, job, FieldError("", "internal", why))
+        _log.exception("%s %d failed %d times", kind.word, number, job.attempt)
+        why = f"an error of the server; tell its operator the number of the {kind.word}, {number}"
+        await kind.fail(db, job, FieldError("", "internal", why))
