@@ -18,7 +18,7 @@ from tabellion.features.tables.filters import Condition, parse_reference
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit
 from tabellion.platform.http.call import Incoming
-from tabellion.platform.mail import address_of
+from tabellion.platform.mail import Attachment, address_of
 
 _MOTHER_LANGUAGE = "MOTHER_LANGUAGE"
 
@@ -140,8 +140,9 @@ async def triggered(call: Incoming, *, transactional: bool = False) -> tuple[Cam
 
 
 async def trigger(
-    call: Incoming, ready: tuple[Campaign, ProfileTable, Sending], profile: Profile, parameters: dict[str, Any]
-) -> Triggered:
+    call: Incoming, ready: tuple[Campaign, ProfileTable, Sending], profile: Profile, parameters: dict[str, Any],
+    attachments: tuple[Attachment, ...] = (),
+) -> Triggered:  # fmt: skip
     """Plan a mail to a profile. One that must not get it is told apart by its interaction's outcome."""
     campaign, table, sending = ready
     values = dict(zip((a.number for a in table.attributes), profile.values, strict=True))
@@ -155,8 +156,9 @@ async def trigger(
         excluded = "suppressed"
     elif not await _is_meant(call, campaign, table, profile.id):
         excluded = "unsubscribed"
-    recipient = Recipient(profile.id, address, language_of(recorded, languages) or languages[0], parameters, excluded)
-    number = await delivery.plan(call.db, sending, recipient, call.now)
+    language = language_of(recorded, languages) or languages[0]
+    recipient = Recipient(profile.id, address, language, parameters, excluded)
+    number = await delivery.plan(call.db, sending, recipient, call.now, attachments)
     await audit.record(call.db, call, f"interaction/{number}")
     return Triggered(profile.id, number)
 

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 from tabellion.features.delivery import tokens
 from tabellion.features.delivery.model import Claimed, Message, Sending
 from tabellion.features.delivery.tokens import Token, Use
-from tabellion.platform.mail import Mail, Signer, Unsendable, address_of, compose
+from tabellion.platform.mail import Attachment, Mail, Signer, Unsendable, address_of, compose
 from tabellion.platform.templates import Cages, Failed, Part, PartKind, Template, fill_links
 
 UNSUBSCRIBE, ONLINE, OPEN = "unsubscribeUrl", "onlineUrl", "openUrl"
 _TRACKED = ("http://", "https://")
+_NONE: Mapping[int, tuple[Attachment, ...]] = {}
 
 
 class Ready(NamedTuple):
@@ -43,9 +44,10 @@ class Composer:
         }
 
     async def mails(
-        self, claimed: Sequence[Claimed], contexts: Sequence[Mapping[str, Any]], now: datetime
-    ) -> list[Ready | Hopeless]:
-        """The mails of recipients; each is ready or hopeless. Raises `CageUnavailable`."""
+        self, claimed: Sequence[Claimed], contexts: Sequence[Mapping[str, Any]], now: datetime,
+        attachments: Mapping[int, tuple[Attachment, ...]] = _NONE,
+    ) -> list[Ready | Hopeless]:  # fmt: skip
+        """The mails of recipients; each is ready or hopeless. `attachments` by recipient. Raises `CageUnavailable`."""
         by_language: dict[str, list[tuple[Claimed, Mapping[str, Any]]]] = {}
         for each, context in zip(claimed, contexts, strict=True):
             by_language.setdefault(self._language(each), []).append((each, context))
@@ -58,7 +60,7 @@ class Composer:
                     made.append(Hopeless(each, f"{outcome.part}: {outcome.message}"[:300]))
                     continue
                 try:
-                    made.append(self._mail(each, *outcome.parts, now=now))
+                    made.append(self._mail(each, *outcome.parts, now=now, attachments=attachments.get(each.id, ())))
                 except Unsendable as error:
                     made.append(Hopeless(each, str(error)[:300]))
         return made
@@ -78,7 +80,10 @@ class Composer:
         token = tokens.write(Token(use, self._sending.licence_id, claimed.id, link))
         return f"{self._sending.document.tracking}/t/{use.value}/{token}"
 
-    def _mail(self, claimed: Claimed, subject: bytes, html: bytes, text: bytes, *, now: datetime) -> Ready:
+    def _mail(
+        self, claimed: Claimed, subject: bytes, html: bytes, text: bytes, *, now: datetime,
+        attachments: tuple[Attachment, ...],
+    ) -> Ready:  # fmt: skip
         sending, document = self._sending, self._sending.document
         recipient = address_of(claimed.address)
         if recipient is None:
@@ -106,6 +111,7 @@ class Composer:
             # The same for each attempt, so that receivers notice a mail that comes twice.
             message_id=f"{sending.licence_id:d}.{sending.id:d}.{claimed.id:d}@{document.sender_address.rpartition('@')[2]}",
             extra=self._extra(claimed),
+            attachments=attachments,
         )
         raw = compose(mail)
         back = document.sender_address

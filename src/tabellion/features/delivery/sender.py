@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from itertools import chain
 from time import monotonic
 
 import msgspec
@@ -21,7 +22,7 @@ from tabellion.features.customdata import custom_tables
 from tabellion.features.delivery import store
 from tabellion.features.delivery.composing import Composer, Hopeless, Ready
 from tabellion.features.delivery.contexts import contexts_of
-from tabellion.features.delivery.model import Ending, Policy, Sending, State, next_attempt
+from tabellion.features.delivery.model import Claimed, Ending, Policy, Sending, State, next_attempt
 from tabellion.features.delivery.store import Database
 from tabellion.features.delivery.transport import Way, Ways, signer_of
 from tabellion.features.tables import ProfileTable, profile_tables
@@ -34,6 +35,8 @@ _LONGEST_PAUSE_S = 5.0
 _CONNECTIONS = 6
 # A mail that was about to leave for longer than this (the process was stopped) does not leave: others may have given it up.
 _STALE_S = 20.0
+# Of the attachments of mails that are made together: one mail has up to 10 MB of them.
+_MOST_ATTACHED_BYTES = 16 * 1024 * 1024
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +163,9 @@ class Sender:
                 await self._take_back(sending)
             elif sending.state == "RUNNING":
                 await Batch(self, sending, self.worker).run()
+                if sending.document.transactional:
+                    async with self.database() as db:
+                        await store.forget_attachments(db, sending)
                 await self._end(sending)
         except Exception:  # noqa: BLE001 - whatever it is, others wait for their mails
             _log.exception("the sending %d was interrupted", sending_id)
@@ -181,6 +187,7 @@ class Sender:
             if await store.lock(db, sending) is not None:
                 await db.execute("SET LOCAL statement_timeout = '1h'")
                 await store.take_back(db, sending, now)
+                await store.forget_attachments(db, sending)
         await self._end(sending)
 
     async def _end(self, sending: Sending) -> None:
@@ -230,6 +237,7 @@ class Batch:
 
     def __init__(self, sender: Sender, sending: Sending, worker: int) -> None:
         self._sender, self._sending, self._worker = sender, sending, worker
+        self._held: list[list[Claimed]] = []
         self._endings: list[Ending] = []
         self._written = asyncio.Event()
         self._wanted = asyncio.Event()
@@ -277,21 +285,43 @@ class Batch:
             return None
         async with sender.database() as db:
             now = sender.clock()
-            claimed, some = await store.claim(db, sending, table.relation, self._worker, sender.pace.batch, now)
-            if not claimed:
-                return [] if some else None
+            if not self._held:
+                claimed, some = await store.claim(db, sending, table.relation, self._worker, sender.pace.batch, now)
+                if not claimed:
+                    return [] if some else None
+                self._held = await self._portions(db, claimed)
+            claimed = self._held.pop(0)
             try:
                 fresh = await self._table(db) or table
                 linked = await custom_tables.load(db, sending.licence_id) if sending.document.uses else ()
                 contexts = await contexts_of(db, sending.document, fresh, linked, claimed)
-                mails = await composer.mails(claimed, contexts, now)
+                files = {}
+                if sending.document.transactional:
+                    files = await store.attachments(db, sending.licence_id, [each.id for each in claimed])
+                mails = await composer.mails(claimed, contexts, now, files)
             except BaseException:
+                claimed, self._held = [*claimed, *chain.from_iterable(self._held)], []
                 await store.release(db, sending.licence_id, self._worker, claimed, sender.clock())
                 raise
             hopeless = [Ending(mail.claimed, State.FAILED, mail.reason) for mail in mails if isinstance(mail, Hopeless)]
             if hopeless:
-                await store.end(db, sending.licence_id, self._worker, hopeless, sender.clock())
+                await store.end(db, sending, self._worker, hopeless, sender.clock())
         return [mail for mail in mails if isinstance(mail, Ready)]
+
+    async def _portions(self, db: Database, claimed: list[Claimed]) -> list[list[Claimed]]:
+        """The claimed in portions whose files fit into memory together."""
+        if not self._sending.document.transactional:
+            return [claimed]
+        sizes = await store.attached_bytes(db, self._sending.licence_id, [each.id for each in claimed])
+        portions: list[list[Claimed]] = [[]]
+        total = 0
+        for each in claimed:
+            total += sizes.get(each.id, 0)
+            if portions[-1] and total > _MOST_ATTACHED_BYTES:
+                portions.append([])
+                total = sizes.get(each.id, 0)
+            portions[-1].append(each)
+        return portions
 
     async def _to_outbox(self, table: ProfileTable, mails: list[Ready]) -> None:
         """Keep mails and say that they left, in one transaction: here nothing can be in doubt."""
@@ -303,7 +333,7 @@ class Batch:
         async with sender.database() as db, db.transaction():
             begun = await store.keep_in_outbox(db, sending, table.relation, self._worker, kept, now)
             endings = [Ending(m.claimed, State.ACCEPTED, reply="kept in the outbox") for m in mails if m.claimed.id in begun]
-            await store.end(db, sending.licence_id, self._worker, endings, now)
+            await store.end(db, sending, self._worker, endings, now)
             left = [mail.claimed for mail in mails if mail.claimed.id not in begun]
             if left:
                 await store.release(db, sending.licence_id, self._worker, left, now)
@@ -399,7 +429,7 @@ class Batch:
     async def _write(self, endings: list[Ending]) -> None:
         sending, now = self._sending, self._sender.clock()
         async with self._sender.database() as db, db.transaction():
-            told = await store.end(db, sending.licence_id, self._worker, endings, now)
+            told = await store.end(db, sending, self._worker, endings, now)
             gone = [ending.claimed.address for ending in endings if ending.suppress and ending.claimed.id in told]
             if gone:
                 await store.suppress(db, sending.licence_id, gone, "HARD_BOUNCE", now)

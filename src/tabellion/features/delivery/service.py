@@ -1,5 +1,6 @@
 """Use cases of sendings: begin, hold, go on, stop; one recipient more; what became of them all."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from tabellion.features.delivery.model import Document, Recipient, Sending
 from tabellion.features.delivery.store import Database, Interaction, MailEvent, WantedInteractions
 from tabellion.features.tables import ProfileTable, is_email
 from tabellion.features.tables.filters import Condition
+from tabellion.platform.mail import Attachment
 
 sending_of = store.of_campaign
 interactions = store.interactions
@@ -59,9 +61,13 @@ async def stop(db: Database, sending: Sending, now: datetime) -> None:
     await store.look_at(db, sending.id, now, None)
 
 
-async def plan(db: Database, sending: Sending, recipient: Recipient, now: datetime) -> int:
-    """Enter one recipient; the interaction's id. In the caller's transaction."""
+async def plan(
+    db: Database, sending: Sending, recipient: Recipient, now: datetime, attachments: Sequence[Attachment] = ()
+) -> int:
+    """Enter one recipient; the interaction's id. In the caller's transaction. Only transactional mails take attachments."""
     number = await store.plan(db, sending, recipient, now)
+    if attachments and recipient.excluded is None:
+        await store.attach(db, sending.licence_id, number, attachments)
     if recipient.excluded is None and sending.document.triggered:
         # The same row for all triggers of ten seconds, so that callers hardly ever wait for each other.
         step = now.timestamp() // _LOOK_STEP_S * _LOOK_STEP_S

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from tabellion.features.delivery.model import Claimed, Document, Ending, Recipient, Sending
 from tabellion.features.tables import ProfileTable
 from tabellion.features.tables.filters import Condition
-from tabellion.platform.mail import Relay
+from tabellion.platform.mail import Attachment, Relay
 
 Database = AsyncConnection[tuple[Any, ...]]
 # Advisory locks of workers: (this, worker).
@@ -163,6 +163,14 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
     return row[0]
 
 
+async def attach(db: Database, licence_id: int, recipient_id: int, files: Sequence[Attachment]) -> None:
+    """Keep the files of a mail."""
+    query = "INSERT INTO {l}.mail_attachment (recipient_id, position, name, media_type, content) VALUES (%s, %s, %s, %s, %s)"
+    rows = [(recipient_id, i, each.name, each.media_type, each.content) for i, each in enumerate(files)]
+    async with db.cursor() as cursor:
+        await cursor.executemany(in_schema(licence_id, query), rows)
+
+
 _STILL = """
     SELECT r.id, CASE WHEN r.profile_id IS NOT NULL AND t.id IS NULL THEN 'deleted' {choice}
         WHEN s.address IS NOT NULL THEN 'suppressed' END AS reason
@@ -244,7 +252,15 @@ WHERE worker = %(worker)s AND sending_id = %(sending)s AND state IN ('CLAIMED', 
     await db.execute(in_schema(sending.licence_id, query), values)
 
 
-async def end(db: Database, licence_id: int, worker: int, endings: Sequence[Ending], now: datetime) -> set[int]:
+_WITH_FILES = """
+WITH told AS ({end}, r.state), gone AS (
+    DELETE FROM {l}.mail_attachment a USING told
+    WHERE a.recipient_id = told.id AND told.state NOT IN ('DEFERRED', 'PLANNED')
+) SELECT id FROM told
+"""
+
+
+async def end(db: Database, sending: Sending, worker: int, endings: Sequence[Ending], now: datetime) -> set[int]:
     """Write down what came of attempts; the ids of those that were still this worker's to tell of.
 
     A worker that was thought dead may come back with what it knows: that its mail was accepted is better than that
@@ -259,6 +275,9 @@ WHERE r.id = e.id AND r.attempt = e.attempt AND r.worker = %(worker)s
   AND (r.state = 'SENDING' OR r.state = 'UNCERTAIN' OR r.state = 'CLAIMED' AND e.state = 'FAILED')
 RETURNING r.id
 """
+    if sending.document.transactional:
+        # What went with mails is of no use any more when their fate is known.
+        query = _WITH_FILES.replace("{end}", query.rstrip())
     values = _held([ending.claimed for ending in endings]) | {
         "states": [ending.state.value for ending in endings],
         "reasons": [ending.reason for ending in endings],
@@ -267,8 +286,40 @@ RETURNING r.id
         "worker": worker,
         "now": now,
     }
-    cursor = await db.execute(in_schema(licence_id, query), values, prepare=True)
+    cursor = await db.execute(in_schema(sending.licence_id, query), values, prepare=True)
     return {row[0] for row in await cursor.fetchall()}
+
+
+async def attached_bytes(db: Database, licence_id: int, recipients: Sequence[int]) -> dict[int, int]:
+    """How large the files of mails are together, by recipient; only those with files."""
+    query = (
+        "SELECT recipient_id, sum(octet_length(content)) FROM {l}.mail_attachment WHERE recipient_id = ANY (%s) GROUP BY 1"
+    )
+    rows = await (await db.execute(in_schema(licence_id, query), (list(recipients),))).fetchall()
+    return {row[0]: int(row[1]) for row in rows}
+
+
+async def attachments(db: Database, licence_id: int, recipients: Sequence[int]) -> dict[int, tuple[Attachment, ...]]:
+    """The files of mails, by recipient."""
+    query = (
+        "SELECT recipient_id, name, media_type, content FROM {l}.mail_attachment "
+        "WHERE recipient_id = ANY (%s) ORDER BY recipient_id, position"
+    )
+    found: dict[int, tuple[Attachment, ...]] = {}
+    for number, name, media_type, content in await (
+        await db.execute(in_schema(licence_id, query), (list(recipients),))
+    ).fetchall():
+        found[number] = (*found.get(number, ()), Attachment(name, media_type, bytes(content)))
+    return found
+
+
+async def forget_attachments(db: Database, sending: Sending) -> None:
+    """Delete the files of mails whose fate is known, however it came about."""
+    query = (
+        "DELETE FROM {l}.mail_attachment a USING {l}.recipient r WHERE r.id = a.recipient_id AND r.sending_id = %s "
+        "AND r.state NOT IN ('PLANNED', 'DEFERRED', 'CLAIMED', 'SENDING')"
+    )
+    await db.execute(in_schema(sending.licence_id, query), (sending.id,))
 
 
 async def keep_in_outbox(

@@ -39,21 +39,23 @@ class FormExpected(Problem):
 
 
 class UploadedFile(NamedTuple):
-    """A file of the form; `client_name` is for people's eyes only. `sha256` is of its content."""
+    """A file of the form; `client_name` and `media_type` are what the client says. `sha256` is of its content."""
 
     field: str
     client_name: str
     path: Path
     size: int
     sha256: bytes
+    media_type: str = ""
 
 
 class Upload:
     """What a form held. Whoever wants to keep a file moves it away; `discard` deletes the rest."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, named: bool = False) -> None:
         self.fields: dict[str, str] = {}
         self.files: list[UploadedFile] = []
+        self._named = named
 
     def file(self, field: str) -> UploadedFile | None:
         """The first file under a name."""
@@ -61,12 +63,14 @@ class Upload:
 
     @property
     def fingerprint(self) -> bytes:
-        """The same for the same form, whatever its boundaries."""
+        """The same for the same form, whatever its boundaries; names of files count where they matter to the call."""
         digest = hashlib.sha256()
         for name, text in sorted(self.fields.items()):
             digest.update(f"{len(name)} {name} {len(text.encode())} {text}".encode())
         for file in self.files:
             digest.update(f"{len(file.field)} {file.field}".encode() + file.sha256)
+            if self._named:
+                digest.update(f"{len(file.client_name)} {file.client_name} {file.media_type}".encode())
         return digest.digest()
 
     def discard(self) -> None:
@@ -76,9 +80,10 @@ class Upload:
 
 
 async def receive(
-    body: AsyncIterator[bytes], content_type: str | None, folder: Path, *, max_bytes: int, version: str
-) -> Upload:
-    """Read a form to its end; no file may be over `max_bytes`.
+    body: AsyncIterator[bytes], content_type: str | None, folder: Path, *, max_bytes: int, version: str,
+    too_large: Problem | None = None, named: bool = False,
+) -> Upload:  # fmt: skip
+    """Read a form to its end; no file may be over `max_bytes`. `too_large` replaces the refusal of such a one.
 
     Raises `FormExpected`, `FileTooLarge`, `Malformed`; then, and when the client goes away, nothing is left in the folder.
     """
@@ -86,8 +91,8 @@ async def receive(
     boundary = options.get("boundary", "")
     if media_type != "multipart/form-data":
         raise FormExpected("this call reads multipart/form-data")
-    upload = Upload()
-    part = _Part(upload, folder, max_bytes, version)
+    upload = Upload(named=named)
+    part = _Part(upload, folder, max_bytes, too_large or FileTooLarge(max_bytes, version))
     size = 0
     try:
         with PushMultipartParser(boundary, max_segment_count=_MAX_FIELDS + MAX_FILES) as parser:
@@ -113,11 +118,11 @@ async def receive(
 class _Part:
     """The part of the form that is being read."""
 
-    def __init__(self, upload: Upload, folder: Path, max_bytes: int, version: str) -> None:
+    def __init__(self, upload: Upload, folder: Path, max_bytes: int, too_large: Problem) -> None:
         self._upload = upload
         self._folder = folder
         self._max_bytes = max_bytes
-        self._version = version
+        self._too_large = too_large
         self._segment: MultipartSegment | None = None
         self._waiting = bytearray()
         self._path: Path | None = None
@@ -128,7 +133,7 @@ class _Part:
     def check_form(self, size: int) -> None:
         """What is around the files is small."""
         if size > self._max_bytes + _AROUND_BYTES:
-            raise FileTooLarge(self._max_bytes, self._version)
+            raise self._too_large
 
     def begin(self, segment: MultipartSegment) -> None:
         """A part with a file name, or with a type that is no text, is a file."""
@@ -150,7 +155,7 @@ class _Part:
             if self._size > _MAX_FIELD_BYTES:
                 raise Malformed(f"a field of the form is over {_MAX_FIELD_BYTES:,} bytes")
         elif self._size > self._max_bytes:
-            raise FileTooLarge(self._max_bytes, self._version)
+            raise self._too_large
         elif len(self._waiting) >= _WRITE_BYTES:
             await self._write()
 
@@ -169,7 +174,8 @@ class _Part:
             await self._write()
             self._file.close()
             self._file, self._path = None, None
-            file = UploadedFile(name, segment.filename or "", path, self._size, self._digest.digest())
+            digest, media_type = self._digest.digest(), segment.content_type or ""
+            file = UploadedFile(name, segment.filename or "", path, self._size, digest, media_type)
             self._upload.files.append(file)
         self._waiting = bytearray()
 

@@ -29,7 +29,8 @@ class Form(msgspec.Struct, frozen=True):
     """A body of multipart/form-data: the field of the file, and that of a document with it, if any.
 
     `optional`: the call may come without a body. `raw_types`: bodies of these media types are taken as they are
-    (`Incoming.raw_body`), in the place of a form.
+    (`Incoming.raw_body`), in the place of a form. `total_bytes`: the form takes any number of files, or none, which have no
+    more than so many bytes together (413); their names matter.
     """
 
     file: str
@@ -38,6 +39,7 @@ class Form(msgspec.Struct, frozen=True):
     optional: bool = False
     raw_types: Sequence[str] = ()
     raw_example: str = ""
+    total_bytes: int = 0
 
 
 class Answer(msgspec.Struct):

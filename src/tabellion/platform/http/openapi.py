@@ -171,8 +171,10 @@ def _content(call: Call, type_: type[msgspec.Struct], root: str, example: Any) -
 
 
 def _form(call: Call, form: Form) -> dict[str, Any]:
-    properties: dict[str, Any] = {form.file: {"type": "string", "format": "binary"}}
-    schema = {"type": "object", "required": [form.file], "properties": properties}
+    file: dict[str, Any] = {"type": "string", "format": "binary"}
+    many = bool(form.total_bytes)
+    properties: dict[str, Any] = {form.file: {"type": "array", "items": file} if many else file}
+    schema = {"type": "object", "required": [form.document if many else form.file], "properties": properties}
     content: dict[str, Any] = {"schema": schema}
     if form.document_type is not None:
         properties[form.document] = {"$ref": f"#/components/schemas/{form.document_type.__name__}"}

@@ -105,8 +105,7 @@ class Pipeline:
         elif call.form.optional and not exchange.has_body:
             raw = b""
         else:
-            limit, content_type = admission.caller.max_file_bytes, exchange.headers.get("content-type")
-            upload = await files.receive(body, content_type, files.spool(), max_bytes=limit, version=call.version)
+            upload = await _form(call, exchange, admission.caller.max_file_bytes, body)
             raw = upload.fingerprint
         document, ignored = _decode(call, exchange, raw)
         incoming = Incoming(
@@ -153,6 +152,15 @@ class Pipeline:
                 return await idempotency.once(incoming, key, route, exchange.query, run, refuse)
             result = await call.handler(incoming)
         return rendered(await _whole(result))
+
+
+async def _form(call: Call, exchange: Exchange, max_file_bytes: int, body: Body) -> files.Upload:
+    total = call.form.total_bytes if call.form is not None else 0
+    too_large = BodyTooLarge(f"the files have more than {total:,} bytes together, the most for this call") if total else None
+    return await files.receive(
+        body, exchange.headers.get("content-type"), files.spool(), max_bytes=total or max_file_bytes, version=call.version,
+        too_large=too_large, named=bool(total),
+    )  # fmt: skip
 
 
 def _is_raw(call: Call, exchange: Exchange) -> bool:

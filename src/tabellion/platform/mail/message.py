@@ -142,7 +142,8 @@ def _attached(attachment: Attachment) -> bytes:
 
 
 def _quotable(name: str) -> str:
-    return re.sub(r'["\\]', "_", name)
+    """The name without signs that end it, and without what readers would decode though nobody encoded it (RFC 2047)."""
+    return re.sub(r'["\\]|(?<==)\?', "_", name)
 
 
 def _base64(raw: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """The e-mail campaign calls."""
 
-from tabellion.features.campaigns.endpoints import definition, sending
+from tabellion.features.campaigns.endpoints import attachments, definition, sending
 
-CALLS = (*definition.CALLS, *sending.CALLS)
+CALLS = (*definition.CALLS, *sending.CALLS, *attachments.CALLS)
 """All calls of the feature."""

@@ -66,7 +66,7 @@ async def trigger(call: Incoming) -> Answer:
     """Send a triggered campaign to one profile."""
     given = _trigger_body(call)
     ready = await control.triggered(call)
-    parameters = _parameters(given.parameters, ready[0])
+    parameters = parameters_of(given.parameters, ready[0])
     profile = await control.find_recipient(call, ready[1], call.path["p"])
     async with call.db.transaction():
         done = await control.trigger(call, ready, profile, parameters)
@@ -76,9 +76,9 @@ async def trigger(call: Incoming) -> Answer:
 async def contact(call: Incoming) -> Answer:
     """Create or update a profile, and send it a transactional mail."""
     ready = await control.triggered(call, transactional=True)
-    parameters = _parameters(call.body.parameters, ready[0])
+    parameters = parameters_of(call.body.parameters, ready[0])
     async with call.db.transaction():
-        profile = await _saved(call, ready[1], call.body.profile)
+        profile = await saved(call, ready[1], call.body.profile)
         done = await control.trigger(call, ready, profile, parameters)
     return Answer(200, wire.ContactOut(done.profile_id, done.interaction_id))
 
@@ -93,7 +93,7 @@ async def contacts(call: Incoming) -> Answer:
     async with call.db.transaction():
         for index, each in enumerate(body.contacts):
             try:
-                parameters = _parameters(each.parameters, ready[0])
+                parameters = parameters_of(each.parameters, ready[0])
                 async with call.db.transaction():
                     profile = await _found_or_saved(call, ready[1], each.profile)
                     done = await control.trigger(call, ready, profile, parameters)
@@ -170,7 +170,8 @@ def _is_xml(call: Incoming) -> bool:
     return media_type in {"application/xml", "text/xml"}
 
 
-def _parameters(given: list[wire.ParameterIn], campaign: Campaign) -> dict[str, Any]:
+def parameters_of(given: list[wire.ParameterIn], campaign: Campaign) -> dict[str, Any]:
+    """The values of the campaign's parameters. Raises `Invalid`."""
     faults: list[FieldError] = []
     found = wire.read_parameters(given, campaign.content.personalisations, faults)
     if faults:
@@ -182,10 +183,11 @@ async def _found_or_saved(call: Incoming, table: ProfileTable, given: Any) -> Pr
     if isinstance(given, str | int) and not isinstance(given, bool):
         return await control.find_recipient(call, table, str(given))
     body: Any = shapes.reader(ProfileIn).read(given, from_xml=_is_xml(call))[0]
-    return await _saved(call, table, body)
+    return await saved(call, table, body)
 
 
-async def _saved(call: Incoming, table: ProfileTable, body: ProfileIn) -> Profile:
+async def saved(call: Incoming, table: ProfileTable, body: ProfileIn) -> Profile:
+    """The profile, created or updated. Raises `Invalid` and the refusals of saving profiles."""
     written = await save_profile(call, table, read_profile(Reader(table, call.caller.time_zone), body), may_update=True)
     return await control.find_recipient(call, table, str(written.id))
 
@@ -197,6 +199,8 @@ def _code(error: Problem) -> str:
 _ID = {"campaignId": 4711}
 _KEY = {"key": "stayRef", "values": ["ST-00017"]}
 _CONTACT = {"attributes": [{"name": "emailAddress", "value": "ann@example.com"}]}
+CONTACT_EXAMPLE: dict[str, Any] = {"profile": _CONTACT, "parameters": [_KEY]}
+CONTACT_ANSWER = {"profileId": 1042, "interactionId": 988}
 _REPORT: dict[str, Any] = {
     "campaignId": 4711,
     "state": "FINISHED",
@@ -362,10 +366,10 @@ CALLS = (
         conflicts=("campaign.state", "campaign.kind", "attribute.ambiguous", "attribute.notUnique"),
         body=wire.ContactIn,
         body_root="contact",
-        body_example={"profile": _CONTACT, "parameters": [_KEY]},
+        body_example=CONTACT_EXAMPLE,
         answer=wire.ContactOut,
         answer_root="contact",
-        answer_example={"profileId": 1042, "interactionId": 988},
+        answer_example=CONTACT_ANSWER,
         **_COMMON,
     ),
     Call(
