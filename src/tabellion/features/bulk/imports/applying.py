@@ -73,20 +73,28 @@ class Applier:
             while number <= last:
                 parameters = {**self._fixed, "now": now, "round": number}
                 await self._run(self._sql.match, parameters)
-                if await self._run(self._sql.defer, parameters):
+                rows, wrong, found, profiles = (await self._rows(self._sql.tally, {}))[0]
+                if found > profiles:
+                    await self._run(self._sql.defer, parameters)
                     last += 1
-                forbidden += await self._rows(self._sql.forbidden, {})
-                found = (await self._rows(self._sql.matched, {}))[0][0]
-                changed = _Done(*(await self._rows(self._sql.update, parameters))[0]) if found else _Done(0)
-                made = _Done(*(await self._rows(self._sql.insert, parameters))[0])
-                matched, updated, created = matched + found, updated + changed.height, created + made.height
+                if wrong:
+                    forbidden += await self._rows(self._sql.forbidden, {})
+                changed = _Done(*(await self._rows(self._sql.update, parameters))[0]) if profiles else _Done(0)
+                is_new = rows > wrong + found
+                made = _Done(*(await self._rows(self._sql.insert, parameters))[0]) if is_new else _Done(0)
+                matched, updated, created = matched + profiles, updated + changed.height, created + made.height
                 if with_outcomes:
                     outcomes += await self._outcomes(changed, made)
-                await self._run(self._sql.clear, {})
                 number += 1
+                if number <= last:
+                    await self._run(self._sql.clear, {})
         rejected += self._told(forbidden, block)
         rejected.sort(key=lambda row: row.line)
         return Applied(Counters(created, updated, matched - updated, len(rejected)), rejected, outcomes)
+
+    def needs_stage(self, checked: Checked) -> bool:
+        """Whether a block will go through the stage, as far as is known now."""
+        return checked.frame.height > 0 and not self._may_be_new(checked)
 
     def _may_be_new(self, checked: Checked) -> bool:
         """Whether all rows of a block are perhaps new profiles: as long as all that came before were."""
@@ -112,7 +120,7 @@ class Applier:
 
     async def _stage(self, checked: Checked) -> None:
         async with self._db.cursor() as cursor, cursor.copy(self._sql.copy.encode()) as copy:
-            await copy.write(checked.csv())
+            await copy.write(checked.csv)
 
     def _told(self, forbidden: list[tuple[int, str, int]], block: Block) -> list[Rejected]:
         if not forbidden:

@@ -1,8 +1,10 @@
 """A block of rows becomes typed columns for the database; rows with mistakes are set apart, with all of them."""
 
 from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
@@ -17,7 +19,8 @@ from tabellion.features.tables import BadValue, Table
 LINE, ROUND = "line", "round"
 
 
-class Checked(NamedTuple):
+@dataclass(frozen=True)
+class Checked:
     """The good rows of a block, `frame`: `line`, `round`, and the columns of the plan as COPY reads them.
 
     Rows of one round have no value of a unique attribute in common, so that they can be applied all at once; rounds follow
@@ -30,8 +33,9 @@ class Checked(NamedTuple):
     complete: bool
     rejected: list[Rejected]
 
+    @cached_property
     def csv(self) -> bytes:
-        """The frame for COPY."""
+        """The frame for COPY; made once, so that it can be made before it is needed."""
         text = BytesIO()
         self.frame.write_csv(text, include_header=False)
         return text.getvalue()

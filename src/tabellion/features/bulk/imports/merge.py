@@ -28,13 +28,23 @@ class MergeSql:
     """The statements for one table, plan and order. Parameters: `now`, `source`, `user`, `round`.
 
     `listened`: the types of events that somebody listens to; they are told of as single calls tell of them.
+    `returns_old`: the database's UPDATE can return what it has replaced (PostgreSQL 18), which spares reading it before.
     """
 
-    def __init__(self, table: Table, plan: Plan, order: Order, listened: frozenset[str] = outbox.NOBODY) -> None:
+    def __init__(
+        self,
+        table: Table,
+        plan: Plan,
+        order: Order,
+        listened: frozenset[str] = outbox.NOBODY,
+        *,
+        returns_old: bool = False,
+    ) -> None:
         self._told = of_write(table, [column.name for column in plan.columns], (), listened)
         self._table = table
         self._plan = plan
         self._order = order
+        self._returns_old = returns_old
         self.relation = f"{table.schema}.{table.relation}"
         self._choices = [c for c in plan.columns if isinstance(c.target, Subscription)]
 
@@ -56,33 +66,40 @@ class MergeSql:
 
     @cached_property
     def match(self) -> str:
-        """Find the profiles of a round's rows, and what forbids a row: a code, and the place of its column in the plan."""
+        """Find the profiles of a round's rows, and what forbids a row: a code, and the place of its column in the plan.
+
+        One look-up per row as a rule: where the profile that the first key leads to has the row's other unique values, too,
+        they need none of their own.
+        """
         columns = self._plan.columns
-        unique = self._plan.unique
-        ids = [f"u{columns.index(c):d}" for c in unique]
-        key = self._plan.key
-        lookups = "".join(
-            f", ({self._lookup(c, locks=not key or key == (c,))}) AS {name}" for c, name in zip(unique, ids, strict=True)
+        unique, key = self._plan.unique, self._plan.key
+        first = key or unique[:1]
+        others = [c for c in unique if first != (c,)]
+        ids = {c.name: f"u{columns.index(c):d}" for c in others}
+        lookups = "".join(f", {self._other(c, locks=not key)} AS {ids[c.name]}" for c in others)
+        seen = "".join(f", t.{c.name}" for c in others)
+        source = f"{STAGE} s"
+        if first:
+            source += f" LEFT JOIN LATERAL ({self._lookup(*first, also=seen, locks=True)}) x ON true"
+        found = "x.id AS first" if first else "NULL::bigint AS first"
+        target, taken = (
+            "first",
+            [
+                (f"{ids[c.name]} IS DISTINCT FROM first AND {ids[c.name]} IS NOT NULL", TAKEN, columns.index(c))
+                for c in others
+            ],
         )
-        if key:
-            own = f"u{columns.index(key[0]):d}" if len(key) == 1 else "k"
-            if len(key) > 1:
-                lookups += f", ({self._lookup(*key, locks=True)}) AS k"
-            target = own
-            others = [name for name in ids if name != own]
-            taken = [(f"{name} IS DISTINCT FROM {own} AND {name} IS NOT NULL", TAKEN, int(name[1:])) for name in others]
-        else:
-            target = f"coalesce({', '.join(ids)})" if ids else "NULL::bigint"
-            taken = (
-                [(f"least({', '.join(ids)}) <> greatest({', '.join(ids)})", AMBIGUOUS, NO_COLUMN)] if len(ids) > 1 else []
-            )
+        if not key and others:
+            all_ids = ", ".join(["first", *ids.values()])
+            target = f"coalesce({all_ids})"
+            taken = [(f"least({all_ids}) <> greatest({all_ids})", AMBIGUOUS, NO_COLUMN)]
         tests = [*taken, *self._forbidden(target), *self._dangling()]
         code = "".join(f" WHEN {test} THEN '{code}'" for test, code, _ in tests)
         which = "".join(f" WHEN {test} THEN {place:d}" for test, _, place in tests)
         codes = f"CASE{code} END, CASE{which} END" if tests else "NULL::text, NULL::integer"
         return (
             f"INSERT INTO {FOUND} (line, id, code, which) SELECT line, {target}, {codes} "
-            f"FROM (SELECT s.*{lookups} FROM {STAGE} s WHERE s.round = %(round)s OFFSET 0) r"
+            f"FROM (SELECT s.*, {found}{lookups} FROM {source} WHERE s.round = %(round)s OFFSET 0) r"
         )
 
     def _forbidden(self, target: str) -> list[tuple[str, str, int]]:
@@ -115,15 +132,15 @@ class MergeSql:
                 tests.append((test, DANGLING, place))
         return tests
 
-    def _lookup(self, *key: Column, locks: bool) -> str:
+    def _other(self, column: Column, *, locks: bool) -> str:
+        """The id that another unique attribute leads to."""
+        return f"CASE WHEN {_same(column, 'x')} THEN x.id ELSE ({self._lookup(column, locks=locks)}) END"
+
+    def _lookup(self, *key: Column, also: str = "", locks: bool) -> str:
         """The id that a key leads to; `locks`: others are kept from changing the row, so that it stays as compared."""
-        tests: list[str] = []
-        for column in key:
-            attribute, mine, theirs = column.attribute, f"s.{column.name}", f"t.{column.name}"
-            folded = attribute is not None and is_email(attribute)
-            tests.append(f"lower({theirs}) = lower({mine})" if folded else f"{theirs} = {mine}")
+        tests = " AND ".join(_same(column, "t") for column in key)
         lock = " FOR NO KEY UPDATE" if locks else ""
-        return f"SELECT t.id FROM {self.relation} t WHERE {' AND '.join(tests)}{lock}"
+        return f"SELECT t.id{also} FROM {self.relation} t WHERE {tests}{lock}"
 
     defer = (
         f"WITH again AS (DELETE FROM {FOUND} f USING ("
@@ -133,7 +150,11 @@ class MergeSql:
         "WHERE line IN (SELECT line FROM again) OR (round > %(round)s AND EXISTS (SELECT FROM again))"
     )
     forbidden = f"SELECT line, code, which FROM {FOUND} WHERE code IS NOT NULL ORDER BY line"
-    matched = f"SELECT count(*) FROM {FOUND} WHERE code IS NULL AND id IS NOT NULL"
+    # How many rows, how many of them are forbidden, how many have a profile, how many profiles.
+    tally = (
+        "SELECT count(*), count(code), count(id) FILTER (WHERE code IS NULL), "
+        f"count(DISTINCT id) FILTER (WHERE code IS NULL) FROM {FOUND}"
+    )
     matches = f"SELECT line, id FROM {FOUND} WHERE code IS NULL AND id IS NOT NULL"
     clear = f"DELETE FROM {FOUND}"
 
@@ -148,13 +169,14 @@ class MergeSql:
                 new = f"{self._differs(column)}"
                 origins = zip(choice_columns(column.target.number)[1:], _ORIGIN, strict=True)
                 sets += [f"{name} = CASE WHEN {new} THEN {value} ELSE t.{name} END" for name, value in origins]
+        kept = self._kept() if self._choices and self._returns_old else ""
         parts = [
-            *self._replaced(),
             (
                 f"changed AS (UPDATE {self.relation} t SET {', '.join(sets)} "
                 f"FROM {FOUND} f JOIN {STAGE} s ON s.line = f.line WHERE t.id = f.id AND f.code IS NULL AND ({differs}) "
-                f"RETURNING s.line, t.id{self._told.returned('t.')})"
+                f"RETURNING s.line, t.id{kept}{self._told.returned('t.')})"
             ),
+            *self._replaced(),
         ]
         if not self._told.event:
             return f"WITH {', '.join(parts)} {self._answer('changed')}"
@@ -229,12 +251,31 @@ class MergeSql:
         """Whether an empty cell makes null; a choice once made is not unmade by it."""
         return self._order.empty_cells == EmptyCells.CLEAR and column not in self._choices
 
+    def _kept(self) -> str:
+        """What RETURNING keeps of the choices: `n1` is the row's, `os1`, `os1_at`... are the replaced one's."""
+        kept = ""
+        for choice in self._choices:
+            number = choice.target.number
+            kept += f", s.{choice.name} AS n{number:d}"
+            kept += "".join(f", old.{name} AS o{name}" for name in choice_columns(number))
+        return kept
+
     def _replaced(self) -> list[str]:
+        """Keep the choices that others replace."""
         if not self._choices:
             return []
+        if self._returns_old:
+            returned = [(c.target.number, f"r.n{c.target.number:d}", "r.o") for c in self._choices]
+            return [f"replaced AS ({keep_replaced(self._table, 'changed r', 'r.id', returned)})"]
         found = f"{FOUND} f JOIN {STAGE} s ON s.line = f.line JOIN {self.relation} t ON t.id = f.id AND f.code IS NULL"
         choices = [(c.target.number, f"s.{c.name}", "t.") for c in self._choices]
         return [f"replaced AS ({keep_replaced(self._table, found, 't.id', choices)})"]
+
+
+def _same(column: Column, theirs: str) -> str:
+    """Whether a row has the value of the staged one, as the unique index compares them."""
+    attribute, mine, other = column.attribute, f"s.{column.name}", f"{theirs}.{column.name}"
+    return f"lower({other}) = lower({mine})" if attribute is not None and is_email(attribute) else f"{other} = {mine}"
 
 
 def _is_flag(column: Column) -> bool:

@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 # Others may write the same profiles: a block that met them is done again.
 _TRIES = 5
 _MET_OTHERS = (errors.UniqueViolation, errors.DeadlockDetected, errors.LockNotAvailable, errors.SerializationFailure)
+# The version of PostgreSQL from which UPDATE returns what was there before.
+_RETURNS_OLD = 180000
 SETTINGS = {
     "TimeZone": "UTC",
     # A block is minutes away from these; what hangs is let go.
@@ -129,7 +131,8 @@ class _Attempt:
         self._checker = Checker(table, self._plan, job.order)
         interests = await outbox.interests(self._db, job.licence_id, self._catalogue_version)
         listened = interests.get((table.kind.subject, str(table.id)), outbox.NOBODY)
-        sql = MergeSql(table, self._plan, job.order, listened)
+        returns_old = self._db.info.server_version >= _RETURNS_OLD
+        sql = MergeSql(table, self._plan, job.order, listened, returns_old=returns_old)
         self._applier = Applier(self._db, table, self._plan, sql, source=job.order.source)
         await self._applier.prepare()
 
@@ -139,7 +142,12 @@ class _Attempt:
 
         def read() -> _Ready | None:
             block = next(blocks, None)
-            return None if block is None else _Ready(block, self._checker.check(block))
+            if block is None:
+                return None
+            checked = self._checker.check(block)
+            if self._applier.needs_stage(checked):
+                _ = checked.csv
+            return _Ready(block, checked)
 
         ready = await asyncio.to_thread(read)
         while ready is not None:
