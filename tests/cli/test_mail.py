@@ -61,3 +61,8 @@ def test_suppressed_addresses(told: Told, refused: Refused, harbour: str) -> Non
     assert len(told("suppression", "list", harbour)) == 1
     assert "nothing keeps" in refused("suppression", "remove", harbour, "ann@example.com")
     assert "no e-mail address" in refused("suppression", "add", harbour, "nobody")
+
+
+def test_events_are_judged_again(told: Told, refused: Refused, harbour: str) -> None:
+    assert told("tracking", "judge", harbour, "--campaign", "1") == {"mails": 0, "changed": 0}
+    assert "no licence" in refused("tracking", "judge", "nobody")

@@ -326,20 +326,43 @@ def sent(tenant: Tenant, database: psycopg.Connection[Any]) -> EmailMessage:
 
 
 def test_what_readers_do_is_reported(tenant: Tenant, sent: EmailMessage) -> None:
-    click, _, picture = hrefs(sent)
+    click, _, trap, picture = hrefs(sent)
     browser = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/131.0"}
     assert httpx.get(local(tenant, picture), headers=browser).headers["content-type"] == "image/gif"
     for agent in (browser, browser, {"User-Agent": "Barracuda Link Scanner"}):
         followed = httpx.get(local(tenant, click), headers=agent)
         assert (followed.status_code, followed.headers["location"]) == (302, "https://www.example.com/spring?a=1&b=2")
+    # Machines, by what they ask for and how.
+    for method, address in (("HEAD", click), ("HEAD", picture), ("GET", trap)):
+        machine = {"User-Agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/126.0.0.0 Safari/537.36"}
+        assert httpx.request(method, local(tenant, address), headers=machine).status_code in {200, 302}
     report = tenant.json("GET", f"{MAIL}/SpringOffer/report").json()
     counted = ("opens", "uniqueOpens", "clicks", "uniqueClicks", "unsubscribes")
     assert [report[name] for name in counted] == [1, 1, 2, 1, 0]
     path = "/v4/entity/hotels/table/Guests/profile/emailAddress=ann@example.com/interaction"
     for address in (path, f"{MAIL}/SpringOffer/profile/emailAddress=ann@example.com/interaction"):
         (interaction,) = tenant.json("GET", address).json()["interactions"]
-        assert [event["type"] for event in interaction["events"]][:2] == ["OPEN", "CLICK"]
+        # What scanners did is not the profile's doing.
+        assert [event["type"] for event in interaction["events"]] == ["OPEN", "CLICK", "CLICK"]
         assert interaction["events"][1]["url"] == "https://www.example.com/spring?a=1&b=2"
+
+
+def test_links_carry_what_goal_tracking_says(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    refused = tenant.json(
+        "POST", MAIL, {"name": "x", "targetTable": "Guests", "supportedLanguages": ["EN"], "goalTracking": "a=%0a"}
+    )
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "goalTracking")
+    number = tenant.campaign(goalTracking="spring 27", **{"from": "news@example.com"})
+    html = '<a href="https://www.example.com/ü?q=a b#top">Look</a> <a href="{{ unsubscribeUrl }}">x</a>'
+    tenant.call("PUT", f"{MAIL}/{number}/content/body", content=html.encode(), headers={"Content-Type": "text/html"})
+    tenant.json("POST", f"{MAIL}/{number}/launch")
+    until(lambda: state(tenant, number) == "FINISHED")
+    ((_, mail),) = outbox(tenant, database)
+    click, page = hrefs(mail)[:2]
+    assert httpx.get(local(tenant, click)).headers["location"] == (
+        "https://www.example.com/%C3%BC?q=a%20b&utm_source=example.com&utm_medium=email&utm_campaign=spring%2027#top"
+    )
+    assert "utm" not in page
 
 
 def test_looking_at_the_unsubscribe_page_changes_nothing_and_its_button_does(tenant: Tenant, sent: EmailMessage) -> None:
@@ -385,7 +408,7 @@ def test_a_mail_can_be_looked_at_online(tenant: Tenant, database: psycopg.Connec
 
 
 def test_altered_addresses_lead_nowhere(tenant: Tenant, sent: EmailMessage) -> None:
-    click, page, picture = (local(tenant, address) for address in hrefs(sent))
+    click, page, trap, picture = (local(tenant, address) for address in hrefs(sent))
     token, sealed = click.rsplit("/", 2)[1:]
     base = str(tenant.client.base_url).rstrip("/") + "/t"
     other = page.rsplit("/", 1)[1]
@@ -412,6 +435,7 @@ def test_altered_addresses_lead_nowhere(tenant: Tenant, sent: EmailMessage) -> N
     assert httpx.post(f"{base}/u/{token}").status_code == 404
     report = tenant.json("GET", f"{MAIL}/SpringOffer/report").json()
     assert [report[name] for name in ("opens", "clicks", "unsubscribes")] == [0, 0, 0]
+    assert trap
     assert picture
 
 

@@ -1,4 +1,4 @@
-"""`relay`, `sender` and `suppression`: where mails leave, who they come from, and who gets none."""
+"""`relay`, `sender`, `suppression`, `tracking`: where mails leave, who they come from, who gets none, who read them."""
 
 import sys
 from typing import Annotated
@@ -7,6 +7,7 @@ import typer
 
 from tabellion.cli.admin import Name
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, on_database, show
+from tabellion.features import tracking as readers
 from tabellion.features.delivery import admin
 from tabellion.kit.clock import utc_now
 from tabellion.platform.mail import Relay
@@ -14,6 +15,7 @@ from tabellion.platform.mail import Relay
 relay = typer.Typer(no_args_is_help=True, help="Relays: the mail servers that take a licence's mails. None: the outbox.")
 sender = typer.Typer(no_args_is_help=True, help="Senders: who the mails of an entity come from, and their signature.")
 suppression = typer.Typer(no_args_is_help=True, help="Addresses that get no mails: bounced, complained, unsubscribed.")
+tracking = typer.Typer(no_args_is_help=True, help="What readers of mails did, told from what machines did.")
 
 Entity = Annotated[str, typer.Argument(metavar="ENTITY", help="Name of the entity.")]
 
@@ -129,3 +131,16 @@ def unsuppress(
 def _sender(found: admin.SenderRow) -> dict[str, str]:
     shown = {"entity": found.entity, "name": found.name, "address": found.address, "bounceDomain": found.bounce_domain}
     return shown | {"dnsName": found.record_name, "dnsTxt": found.record}
+
+
+@tracking.command("judge")
+def judge(
+    name: Name,
+    campaign: Annotated[int | None, typer.Option(help="Of this campaign only: its id.")] = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge again who was behind opens and clicks, by the rules and lists of this version; reports change with it."""
+    found = on_database(data_dir, database_url, lambda db: readers.admin.judge_again(db, name, campaign))
+    show(found._asdict(), as_json=as_json)

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
-from tabellion.features import campaigns
+from tabellion.features import campaigns, delivery
 from tabellion.features.bulk import etls, exports
 from tabellion.features.licences import Authentication, Credential, Unauthorized
 from tabellion.features.licences.endpoints import TOKEN_CALL
@@ -125,6 +125,7 @@ def create_app(settings: Settings | None = None) -> App:
     files.use_spool(settings.spool_dir)
     for feature in (etls, exports):
         outbox.subjects.register(feature.SUBJECT, feature.find_subject)
+    outbox.subjects.register(delivery.SUBJECT, campaigns.find_subject)
     campaigns.use_public_url(settings.public_url or f"http://{settings.host}:{settings.port}")
     resources, cages = Resources(settings), Cages(1)
     trusted = frozenset(settings.trusted_proxies)

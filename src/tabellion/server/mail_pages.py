@@ -7,11 +7,11 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
 
-from litestar import Request, Response
+from litestar import HttpMethod, Request, Response
 from litestar.handlers import HTTPRouteHandler
 
 from tabellion.features import tracking
-from tabellion.features.delivery import view
+from tabellion.features.delivery import for_header, view
 from tabellion.features.tracking import Page
 from tabellion.platform.templates import Cages
 
@@ -32,65 +32,94 @@ _MAIL_POLICY = (
     "default-src 'none'; img-src *; style-src 'unsafe-inline'; font-src *"
 )
 _MAX_TOKEN, _MAX_SEALED = 200, 8000
+# Machines ask by HEAD, too; it says of whom the event is.
+_LOOKS = [HttpMethod.GET, HttpMethod.HEAD]
 
 
 def handlers(connection: Connection, cages: Cages, clock: Callable[[], datetime]) -> list[HTTPRouteHandler]:
     """The routes."""
+    pages = _Pages(connection, cages, clock)
+    return [
+        HTTPRouteHandler("/t/o/{token:str}", http_method=_LOOKS, name="mail-opened")(pages.opened),
+        HTTPRouteHandler("/t/c/{token:str}/{sealed:str}", http_method=_LOOKS, name="mail-clicked")(pages.clicked),
+        HTTPRouteHandler("/t/x/{token:str}", http_method=_LOOKS, name="mail-trapped")(pages.trapped),
+        HTTPRouteHandler("/t/v/{token:str}", http_method=_LOOKS, name="mail-online")(pages.online),
+        HTTPRouteHandler("/t/u/{token:str}", http_method=_LOOKS, name="mail-ask")(pages.ask),
+        HTTPRouteHandler("/t/u/{token:str}", http_method="POST", name="mail-unsubscribe", status_code=200)(
+            pages.unsubscribe
+        ),
+    ]
 
-    async def opened(request: AnyRequest, token: str) -> Response[bytes]:
+
+class _Pages:
+    def __init__(self, connection: Connection, cages: Cages, clock: Callable[[], datetime]) -> None:
+        self._connection, self._cages, self._clock = connection, cages, clock
+
+    async def opened(self, request: AnyRequest, token: str) -> Response[bytes]:
         """The picture in a mail. It is given in any case: what cannot be noted is nobody's trouble who reads a mail."""
         text = token.removesuffix(".gif")
         if len(text) <= _MAX_TOKEN:
             try:
-                async with connection() as db:
-                    await tracking.opened(db, text, request.headers.get("user-agent", ""), clock())
+                async with self._connection() as db:
+                    await tracking.opened(db, text, _asked(request), self._clock())
             except Exception as error:  # noqa: BLE001 - the reader gets the picture all the same
                 _log.warning("an opening was not noted: %s", type(error).__name__)
         return Response(_PIXEL, media_type="image/gif", headers=_HEADERS)
 
-    async def clicked(request: AnyRequest, token: str, sealed: str) -> Response[bytes]:
+    async def clicked(self, request: AnyRequest, token: str, sealed: str) -> Response[bytes]:
         """A link in a mail: on to where its author wanted, and nowhere else."""
         url = tracking.target_of(token, sealed) if len(token) <= _MAX_TOKEN and len(sealed) <= _MAX_SEALED else None
-        if url is None or not url.isprintable() or " " in url:
+        if url is None:
             return _not_found()
         try:
-            async with connection() as db:
-                await tracking.clicked(db, token, url, request.headers.get("user-agent", ""), clock())
+            async with self._connection() as db:
+                await tracking.clicked(db, token, url, _asked(request), self._clock())
         except Exception as error:  # noqa: BLE001 - the reader gets where they wanted all the same
             _log.warning("a click was not noted: %s", type(error).__name__)
-        return Response(b"", status_code=302, headers=_HEADERS | {"Location": url})
+        return Response(b"", status_code=302, headers=_HEADERS | {"Location": for_header(url)})
 
-    async def online(request: AnyRequest, token: str) -> Response[bytes]:
+    async def trapped(self, request: AnyRequest, token: str) -> Response[bytes]:
+        """The link that people do not see. Whatever comes of it, the answer is the same."""
+        if len(token) <= _MAX_TOKEN:
+            try:
+                async with self._connection() as db:
+                    await tracking.trapped(db, token, _asked(request), self._clock())
+            except Exception as error:  # noqa: BLE001 - nobody waits for more
+                _log.warning("a scanner was not noted: %s", type(error).__name__)
+        return _plain("Nothing to see", "This page is empty.", 200)
+
+    async def online(self, request: AnyRequest, token: str) -> Response[bytes]:
         """The mail as a page; what its author wrote gets no origin and runs nothing."""
-        async with connection() as db:
-            found = await view(db, cages, token, clock()) if len(token) <= _MAX_TOKEN else None
+        async with self._connection() as db:
+            found = await view(db, self._cages, token, self._clock()) if len(token) <= _MAX_TOKEN else None
         headers = _HEADERS | {"Content-Security-Policy": _MAIL_POLICY}
         return _not_found() if found is None else Response(found.encode(), media_type="text/html", headers=headers)
 
-    async def ask(request: AnyRequest, token: str) -> Response[bytes]:
+    async def ask(self, request: AnyRequest, token: str) -> Response[bytes]:
         """The unsubscribe page. Looking at it changes nothing: machines look at every link."""
-        async with connection() as db:
+        async with self._connection() as db:
             page = await tracking.unsubscribe_page(db, token) if len(token) <= _MAX_TOKEN else None
         return _not_found() if page is None else _page(page)
 
-    async def unsubscribe(request: AnyRequest, token: str) -> Response[bytes]:
+    async def unsubscribe(self, request: AnyRequest, token: str) -> Response[bytes]:
         """The button of the page, and of mail programs (RFC 8058: a POST without cookies)."""
-        async with connection() as db:
-            page = await tracking.unsubscribe(db, token, clock()) if len(token) <= _MAX_TOKEN else None
+        async with self._connection() as db:
+            page = await tracking.unsubscribe(db, token, self._clock()) if len(token) <= _MAX_TOKEN else None
         return _not_found() if page is None else _page(page)
 
-    return [
-        HTTPRouteHandler("/t/o/{token:str}", http_method="GET", name="mail-opened")(opened),
-        HTTPRouteHandler("/t/c/{token:str}/{sealed:str}", http_method="GET", name="mail-clicked")(clicked),
-        HTTPRouteHandler("/t/v/{token:str}", http_method="GET", name="mail-online")(online),
-        HTTPRouteHandler("/t/u/{token:str}", http_method="GET", name="mail-ask")(ask),
-        HTTPRouteHandler("/t/u/{token:str}", http_method="POST", name="mail-unsubscribe", status_code=200)(unsubscribe),
-    ]
+
+def _asked(request: AnyRequest) -> tracking.Asked:
+    return tracking.Asked(request.method, request.headers.get("user-agent", ""))
 
 
 def _not_found() -> Response[bytes]:
-    text = b"<!doctype html><meta charset=utf-8><title>404</title><p>There is nothing here. The address may be incomplete."
-    return Response(text, status_code=404, media_type="text/html", headers=_HEADERS | {"Content-Security-Policy": _POLICY})
+    return _plain("404", "There is nothing here. The address may be incomplete.", 404)
+
+
+def _plain(title: str, text: str, status: int) -> Response[bytes]:
+    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><p>{text}</html>'
+    headers = _HEADERS | {"Content-Security-Policy": _POLICY}
+    return Response(page.encode(), status_code=status, media_type="text/html", headers=headers)
 
 
 def _page(page: Page) -> Response[bytes]:

@@ -2,6 +2,6 @@
 
 from tabellion.features.campaigns.content import use_cages, use_public_url
 from tabellion.features.campaigns.control import ended, gather
-from tabellion.features.campaigns.service import hosted_image
+from tabellion.features.campaigns.service import find_subject, hosted_image
 
-__all__ = ["ended", "gather", "hosted_image", "use_cages", "use_public_url"]
+__all__ = ["ended", "find_subject", "gather", "hosted_image", "use_cages", "use_public_url"]

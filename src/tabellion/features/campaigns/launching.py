@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tabellion.features.campaigns import content
+from tabellion.features.campaigns import content, goals
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.model import Campaign, Kind
 from tabellion.features.delivery import Document, Message, Parameter, Policy, identity_of
@@ -12,7 +12,11 @@ from tabellion.kit.problem import FieldError
 from tabellion.platform.mail import address_of
 from tabellion.platform.templates import Vocabulary, new_mark
 
-_PIXEL = '<img src="{{ openUrl }}" width="1" height="1" alt="" style="display:block;border:0">'
+# A link that people do not see and machines follow; a picture that tells of openings.
+_PIXEL = (
+    '<a href="{{ trapUrl }}" style="display:none" aria-hidden="true" tabindex="-1"></a>'
+    '<img src="{{ openUrl }}" width="1" height="1" alt="" style="display:block;border:0">'
+)
 
 
 class Identity(NamedTuple):
@@ -81,6 +85,7 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
         triggered=campaign.kind is not Kind.MASS and not test,
         test=test,
         tracking=content.public_url(),
+        goals=_goals(campaign, sender.address),
     )
 
 
@@ -96,6 +101,15 @@ async def sender_of(db: Database, campaign: Campaign) -> Identity:
     host = urlsplit(content.public_url()).hostname or "localhost"
     fallback = known.address if known else f"no-reply@{host if '.' in host else 'localhost.localdomain'}"
     return Identity(name.strip().strip('"') or (known.name if known else ""), address.strip() or fallback)
+
+
+def _goals(campaign: Campaign, sender_address: str) -> goals.Parameters:
+    """What the links carry. What an earlier version took and cannot be read has no effect, as before."""
+    said = campaign.settings.goal_tracking
+    try:
+        return goals.complete(goals.read(None if said is None else str(said)), sender_address)
+    except goals.BadGoals:
+        return ()
 
 
 async def _message(subject: str, html: str, language: str, mark: str, faults: list[FieldError]) -> Message:

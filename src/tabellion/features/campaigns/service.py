@@ -6,6 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 from psycopg import errors
 
+from tabellion.features import delivery
 from tabellion.features.audiences import Target, condition_of, count_target
 from tabellion.features.campaigns import store
 from tabellion.features.campaigns.content import mistakes, names_of, refers_to
@@ -42,6 +43,17 @@ async def get(call: Incoming, *, lock: bool = False) -> Campaign:
         if found is not None:
             return found
     raise CampaignUnknown(f"the entity '{entity.name}' has no campaign '{reference[:100]}'")
+
+
+async def find_subject(call: Incoming, reference: str) -> str | None:
+    """The subject that a webhook is to listen to: a campaign by its id or name, or `*`, all campaigns of the entity."""
+    entity = _entity(call)
+    if reference in {"*", delivery.all_of(entity.id)}:
+        return delivery.all_of(entity.id)
+    if not reference.isprintable():
+        return None
+    found = await store.find(call.db, call.caller.licence_id, entity.id, reference)
+    return None if found is None else str(found.id)
 
 
 async def search(call: Incoming, wanted: store.Search) -> list[Campaign]:

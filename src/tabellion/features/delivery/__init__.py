@@ -1,7 +1,9 @@
 """The sending of mails: from planned recipients to what the relay said, exactly once and after any crash."""
 
 from tabellion.features.delivery import admin
+from tabellion.features.delivery.addresses import for_header
 from tabellion.features.delivery.model import Document, Message, Parameter, Policy, Recipient, Sending, language_of
+from tabellion.features.delivery.news import SUBJECT, MailNews, all_of, tell
 from tabellion.features.delivery.sender import Pace, Sender
 from tabellion.features.delivery.service import (
     Interaction,
@@ -29,10 +31,12 @@ from tabellion.features.delivery.transport import Ways
 from tabellion.features.delivery.viewing import view
 
 __all__ = [
+    "SUBJECT",
     "Document",
     "Interaction",
     "KeptMail",
     "MailEvent",
+    "MailNews",
     "Message",
     "Pace",
     "Parameter",
@@ -45,7 +49,9 @@ __all__ = [
     "WantedInteractions",
     "Ways",
     "admin",
+    "all_of",
     "events_of",
+    "for_header",
     "gather",
     "identity_of",
     "in_schema",
@@ -66,6 +72,7 @@ __all__ = [
     "stop",
     "suppress",
     "tally",
+    "tell",
     "unseal_address",
     "view",
 ]

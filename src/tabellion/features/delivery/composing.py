@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from tabellion.features.delivery import tokens
+from tabellion.features.delivery.addresses import with_parameters
 from tabellion.features.delivery.model import Claimed, Message, Sending
 from tabellion.features.delivery.tokens import Token, Use
 from tabellion.platform.mail import Attachment, Mail, Signer, Unsendable, address_of, compose
 from tabellion.platform.templates import Cages, Failed, Part, PartKind, Template, fill_links
 
-UNSUBSCRIBE, ONLINE, OPEN = "unsubscribeUrl", "onlineUrl", "openUrl"
+UNSUBSCRIBE, ONLINE, OPEN, TRAP = "unsubscribeUrl", "onlineUrl", "openUrl", "trapUrl"
 _TRACKED = ("http://", "https://")
 _NONE: Mapping[int, tuple[Attachment, ...]] = {}
 
@@ -74,6 +75,7 @@ class Composer:
             UNSUBSCRIBE: self._address(Use.UNSUBSCRIBE, claimed),
             ONLINE: self._address(Use.ONLINE, claimed),
             OPEN: f"{self._address(Use.OPEN, claimed)}.gif",
+            TRAP: self._address(Use.TRAP, claimed),
         }
 
     def _address(self, use: Use, claimed: Claimed, link: int = 0) -> str:
@@ -92,7 +94,8 @@ class Composer:
         def tracked(index: int, address: str) -> str:
             if not address.startswith(_TRACKED) or address.startswith(f"{document.tracking}/t/"):
                 return address
-            sealed = tokens.seal_address(sending.licence_id, claimed.id, address)
+            leading = with_parameters(address, document.goals)
+            sealed = tokens.seal_address(sending.licence_id, claimed.id, leading)
             return f"{self._address(Use.CLICK, claimed, index)}/{sealed}"
 
         line = subject.decode().strip()

@@ -62,7 +62,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
     `messages` by language in lower case; `languages` are those that are sent to, the first of them for whom no language is
     recorded. `uses`: names that the messages take, by root. `subscription`: the column number of the one that must still be
-    held when the mail leaves. `reply_to` may be empty.
+    held when the mail leaves. `reply_to` may be empty. `goals`: parameters that tracked links carry to where they lead.
     """
 
     entity_id: int
@@ -84,6 +84,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     triggered: bool = False
     test: bool = False
     tracking: str = ""
+    goals: tuple[tuple[str, str], ...] = ()
 
 
 class Sending(msgspec.Struct, frozen=True):

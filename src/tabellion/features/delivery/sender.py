@@ -19,7 +19,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from tabellion.features.customdata import custom_tables
-from tabellion.features.delivery import store
+from tabellion.features.delivery import news, store
 from tabellion.features.delivery.composing import Composer, Hopeless, Ready
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.model import Claimed, Ending, Policy, Sending, State, next_attempt
@@ -241,6 +241,8 @@ class Batch:
         self._endings: list[Ending] = []
         self._written = asyncio.Event()
         self._wanted = asyncio.Event()
+        self._listeners: dict[str, list[str]] = {}
+        self._asked_at = 0.0
 
     async def run(self) -> None:
         """Send what is due."""
@@ -333,7 +335,8 @@ class Batch:
         async with sender.database() as db, db.transaction():
             begun = await store.keep_in_outbox(db, sending, table.relation, self._worker, kept, now)
             endings = [Ending(m.claimed, State.ACCEPTED, reply="kept in the outbox") for m in mails if m.claimed.id in begun]
-            await store.end(db, sending, self._worker, endings, now)
+            told = await store.end(db, sending, self._worker, endings, now)
+            await self._tell_of(db, endings, told, now)
             left = [mail.claimed for mail in mails if mail.claimed.id not in begun]
             if left:
                 await store.release(db, sending.licence_id, self._worker, left, now)
@@ -430,11 +433,31 @@ class Batch:
         sending, now = self._sending, self._sender.clock()
         async with self._sender.database() as db, db.transaction():
             told = await store.end(db, sending, self._worker, endings, now)
+            await self._tell_of(db, endings, told, now)
             gone = [ending.claimed.address for ending in endings if ending.suppress and ending.claimed.id in told]
             if gone:
                 await store.suppress(db, sending.licence_id, gone, "HARD_BOUNCE", now)
             for due_at in {ending.due_at for ending in endings if ending.due_at is not None}:
                 await store.look_at(db, sending.id, due_at, due_at + timedelta(minutes=10))
+
+    async def _tell_of(self, db: Database, endings: list[Ending], told: set[int], now: datetime) -> None:
+        """News of mails that left, or were refused, for whoever listens; asked for once a second."""
+        if monotonic() >= self._asked_at:
+            for kind in (news.SENT, news.HARD_BOUNCE, news.SOFT_BOUNCE):
+                self._listeners[kind] = await news.listeners(db, self._sending.licence_id, kind)
+            self._asked_at = monotonic() + 1.0
+        for kind, subjects in self._listeners.items():
+            found = [e for e in endings if e.claimed.id in told and _kind(e) == kind] if subjects else []
+            if found:
+                said = [news.MailNews(e.claimed.id, detail=None if kind == news.SENT else e.reply) for e in found]
+                await news.tell_subjects(db, self._sending.licence_id, subjects, kind, said, now)
+
+
+def _kind(ending: Ending) -> str | None:
+    """What is told of an ending."""
+    if ending.state is State.REJECTED:
+        return news.SOFT_BOUNCE if ending.reason == "expired" else news.HARD_BOUNCE
+    return news.SENT if ending.state is State.ACCEPTED else None
 
 
 async def _put(

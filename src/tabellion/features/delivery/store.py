@@ -496,8 +496,11 @@ ORDER BY r.id DESC LIMIT %(most)s
 
 
 async def events_of(db: Database, licence_id: int, recipients: Sequence[int]) -> dict[int, list[MailEvent]]:
-    """The events of mails, oldest first."""
-    query = "SELECT recipient_id, type, moment, url FROM {l}.mail_event WHERE recipient_id = ANY (%s) ORDER BY id"
+    """The events of mails, oldest first, without those of scanners."""
+    query = (
+        "SELECT recipient_id, type, moment, url FROM {l}.mail_event "
+        "WHERE recipient_id = ANY (%s) AND actor IS DISTINCT FROM 'scanner' ORDER BY id"
+    )
     found: dict[int, list[MailEvent]] = {}
     for row in await (await db.execute(in_schema(licence_id, query), (list(recipients),))).fetchall():
         found.setdefault(row[0], []).append(MailEvent(*row[1:]))

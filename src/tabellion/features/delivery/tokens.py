@@ -26,6 +26,8 @@ class Use(StrEnum):
     CLICK = "c"
     UNSUBSCRIBE = "u"
     ONLINE = "v"
+    # The link that people do not see.
+    TRAP = "x"
     BOUNCE = "b"
 
 

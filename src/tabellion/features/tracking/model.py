@@ -1,15 +1,6 @@
-"""Who reads a mail, as far as it can be told; and what the unsubscribe page says. Pure."""
+"""What the unsubscribe page says. Pure."""
 
-import re
 from typing import NamedTuple
-
-# Programs that fetch what is in a mail before, or instead of, a person.
-_SCANNERS = re.compile(
-    r"bot\b|crawl|spider|scan|preview|fetch|monitor|headless|python-|curl/|wget/|java/|go-http|okhttp|libwww|barracuda|"
-    r"proofpoint|mimecast|safelinks|symantec|fireeye|trend ?micro",
-    re.IGNORECASE,
-)
-_PROXIES = re.compile(r"GoogleImageProxy|YahooMailProxy|ggpht\.com|Mail ?Privacy", re.IGNORECASE)
 
 
 class Page(NamedTuple):
@@ -68,13 +59,6 @@ _WORDS = {
         "Non riceverà più queste e-mail su {address}.",
     ),
 }
-
-
-def actor_of(user_agent: str) -> str:
-    """`human`, `proxy` (fetches pictures for a person, now or in advance) or `scanner`."""
-    if _PROXIES.search(user_agent):
-        return "proxy"
-    return "scanner" if not user_agent or _SCANNERS.search(user_agent) else "human"
 
 
 def page_in(language: str, address: str, *, done: bool) -> Page:

@@ -1,22 +1,31 @@
 """Use cases of what readers of mails do. Whoever has the mail has its token: that is all the authority there is."""
 
 from datetime import datetime
+from typing import NamedTuple
 
-from tabellion.features.delivery import Use, read_token, suppress, unseal_address
+from tabellion.features.delivery import MailNews, Use, read_token, suppress, tell, unseal_address
 from tabellion.features.profiles import record_choice
 from tabellion.features.tables import profile_tables
-from tabellion.features.tracking import store
-from tabellion.features.tracking.model import Page, actor_of, page_in
-from tabellion.features.tracking.store import Database, Reader
+from tabellion.features.tracking import actors, store
+from tabellion.features.tracking.model import Page, page_in
+from tabellion.features.tracking.store import Database, Happening, Reader
 
 _SOURCE = "unsubscribe page"
 
 
-async def opened(db: Database, text: str, user_agent: str, now: datetime) -> None:
+class Asked(NamedTuple):
+    """How something was asked for: the method, and the program as it names itself."""
+
+    method: str
+    agent: str
+
+
+async def opened(db: Database, text: str, asked: Asked, now: datetime) -> None:
     """A mail's picture was fetched."""
     found = await _reader(db, text, Use.OPEN)
     if found is not None and not found[1].test:
-        await store.add(db, found[0], found[1], "OPEN", now, url=None, actor=actor_of(user_agent))
+        async with db.transaction():
+            await _note(db, *found, _happening(actors.OPEN, asked, now))
 
 
 def target_of(text: str, sealed: str) -> str | None:
@@ -27,11 +36,34 @@ def target_of(text: str, sealed: str) -> str | None:
     return unseal_address(token.licence_id, token.recipient_id, sealed)
 
 
-async def clicked(db: Database, text: str, url: str, user_agent: str, now: datetime) -> None:
+async def clicked(db: Database, text: str, url: str, asked: Asked, now: datetime) -> None:
     """A link was followed."""
-    found = await _reader(db, text, Use.CLICK)
-    if found is not None and not found[1].test:
-        await store.add(db, found[0], found[1], "CLICK", now, url=url, actor=actor_of(user_agent))
+    found, token = await _reader(db, text, Use.CLICK), read_token(text)
+    if found is None or token is None or found[1].test:
+        return
+    async with db.transaction():
+        await store.lock(db, found[0], found[1].id)
+        await _note(db, *found, _happening(actors.CLICK, asked, now)._replace(url=url, link=token.link))
+
+
+async def trapped(db: Database, text: str, asked: Asked, now: datetime) -> None:
+    """The link that people do not see was followed."""
+    found = await _reader(db, text, Use.TRAP)
+    if found is None or found[1].test:
+        return
+    async with db.transaction():
+        await store.lock(db, found[0], found[1].id)
+        await _note(db, *found, _happening(actors.CLICK, Asked(actors.TRAP, asked.agent), now))
+
+
+async def judge_again(db: Database, licence_id: int, reader_id: int, delivered_at: datetime | None) -> int:
+    """Judge whose the events of one mail are, with the rules and lists of today; how many are somebody else's now."""
+    events, before = await store.raw_events(db, licence_id, reader_id)
+    after = actors.actors_of(events, delivered_at)
+    changed = [(event.id, new) for event, old, new in zip(events, before, after, strict=True) if old != new]
+    if changed:
+        await store.judge(db, licence_id, changed)
+    return len(changed)
 
 
 async def unsubscribe_page(db: Database, text: str) -> Page | None:
@@ -54,10 +86,18 @@ async def unsubscribe(db: Database, text: str, now: datetime) -> Page | None:
         return None
     licence_id, reader = found
     async with db.transaction():
-        if not reader.test and not await store.has(db, licence_id, reader.id, "UNSUBSCRIBE"):
-            await store.add(db, licence_id, reader, "UNSUBSCRIBE", now, url=None, actor="human")
-            await _take_out(db, licence_id, reader, now)
+        if not reader.test:
+            await store.lock(db, licence_id, reader.id)
+            if not await store.has(db, licence_id, reader.id, "UNSUBSCRIBE"):
+                await note_unsubscribe(db, licence_id, reader, now)
+                await _take_out(db, licence_id, reader, now)
     return page_in(reader.language, reader.address, done=True)
+
+
+async def note_unsubscribe(db: Database, licence_id: int, reader: Reader, now: datetime) -> None:
+    """Note that a reader has unsubscribed, and tell whoever listens."""
+    await store.add(db, licence_id, reader, Happening("UNSUBSCRIBE", now, actors.HUMAN, method="POST"))
+    await tell(db, licence_id, "UNSUBSCRIBE", [MailNews(reader.id)], now)
 
 
 async def _take_out(db: Database, licence_id: int, reader: Reader, now: datetime) -> None:
@@ -70,6 +110,25 @@ async def _take_out(db: Database, licence_id: int, reader: Reader, now: datetime
         await suppress(db, licence_id, [reader.address], "UNSUBSCRIBE", now)
         return
     await record_choice(db, table, reader.profile_id, subscription, subscribed=False, source=_SOURCE, now=now)
+
+
+async def _note(db: Database, licence_id: int, reader: Reader, happening: Happening) -> None:
+    """Note it, judge a mail's events again when a link was followed, and tell whoever listens of what people did."""
+    actor = await store.add(db, licence_id, reader, happening)
+    if actor is None:
+        return
+    if happening.type == actors.CLICK and await judge_again(db, licence_id, reader.id, reader.delivered_at):
+        # One of a burst: nobody is told of it. Of those before it they were told when they looked like a person's.
+        return
+    if actor != actors.SCANNER:
+        news = MailNews(reader.id, url=happening.url, actor=actor)
+        await tell(db, licence_id, happening.type, [news], happening.moment)
+
+
+def _happening(kind: str, asked: Asked, now: datetime) -> Happening:
+    agent = "".join(c for c in asked.agent if c.isprintable())[: actors.MAX_AGENT]
+    actor = actors.actor_of(kind, asked.method, agent)
+    return Happening(kind, now, actor, method=asked.method, agent=agent, device=actors.device_of(agent))
 
 
 async def _reader(db: Database, text: str, use: Use) -> tuple[int, Reader] | None:

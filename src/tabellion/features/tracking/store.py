@@ -1,15 +1,19 @@
 """The SQL of what readers do."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
 
 from tabellion.features.delivery import in_schema, licence_exists
+from tabellion.features.tracking.actors import Raw
 
 Database = AsyncConnection[tuple[Any, ...]]
 # Of one mail: a picture that is fetched for ever fills no disk.
 _MOST_EVENTS = 200
+_NEAR_TRAP = timedelta(seconds=60)
+_LOCK = 7_255_002
 
 
 class Reader(NamedTuple):
@@ -22,7 +26,21 @@ class Reader(NamedTuple):
     address: str
     language: str
     test: bool
+    delivered_at: datetime | None
     subscription: int | None
+
+
+class Happening(NamedTuple):
+    """What a reader did, or a machine in their place; as `mail_event` keeps it."""
+
+    type: str
+    moment: datetime
+    actor: str
+    method: str = "GET"
+    url: str | None = None
+    link: int | None = None
+    agent: str | None = None
+    device: str | None = None
 
 
 async def reader(db: Database, licence_id: int, recipient_id: int) -> Reader | None:
@@ -30,7 +48,7 @@ async def reader(db: Database, licence_id: int, recipient_id: int) -> Reader | N
     if not await licence_exists(db, licence_id):
         return None
     query = """
-SELECT r.id, r.campaign_id, r.table_id, r.profile_id, coalesce(r.address, ''), r.language, r.test,
+SELECT r.id, r.campaign_id, r.table_id, r.profile_id, coalesce(r.address, ''), r.language, r.test, r.ended_at,
        (s.document ->> 'subscription')::int
 FROM {l}.recipient r JOIN tabellion.sending s ON s.id = r.sending_id WHERE r.id = %s
 """
@@ -38,20 +56,63 @@ FROM {l}.recipient r JOIN tabellion.sending s ON s.id = r.sending_id WHERE r.id 
     return None if row is None else Reader(*row)
 
 
-async def add(
-    db: Database, licence_id: int, reader: Reader, kind: str, moment: datetime, *, url: str | None, actor: str
-) -> None:
-    """Note what a reader did."""
+async def lock(db: Database, licence_id: int, recipient_id: int) -> None:
+    """Have what comes of one mail judged one after the other, until the transaction ends."""
+    await db.execute("SELECT pg_advisory_xact_lock(%s, hashint8(%s))", (_LOCK, licence_id * 1_000_003 + recipient_id))
+
+
+async def add(db: Database, licence_id: int, reader: Reader, happening: Happening) -> str | None:
+    """Note what a reader did; of whom it is, or None when it is too much of it.
+
+    A program that has just followed the link that people do not see stays a scanner.
+    """
     query = """
-INSERT INTO {l}.mail_event (recipient_id, campaign_id, type, moment, url, actor)
-SELECT %(id)s, %(campaign)s, %(kind)s, %(moment)s, %(url)s, %(actor)s
+INSERT INTO {l}.mail_event (recipient_id, campaign_id, type, moment, actor, method, url, link, agent, device)
+SELECT %(id)s, %(campaign)s, %(type)s, %(moment)s, CASE WHEN EXISTS (
+        SELECT FROM {l}.mail_event e WHERE e.recipient_id = %(id)s AND e.method = 'TRAP' AND e.agent = %(agent)s
+        AND e.moment >= %(near)s) THEN 'scanner' ELSE %(actor)s END,
+    %(method)s, %(url)s, %(link)s, %(agent)s, %(device)s
 WHERE (SELECT count(*) FROM {l}.mail_event WHERE recipient_id = %(id)s) < %(most)s
+RETURNING actor
 """
-    values = {
-        "id": reader.id, "campaign": reader.campaign_id, "kind": kind, "moment": moment, "url": url, "actor": actor,
-        "most": _MOST_EVENTS,
+    values = happening._asdict() | {
+        "id": reader.id, "campaign": reader.campaign_id, "most": _MOST_EVENTS, "near": happening.moment - _NEAR_TRAP,
     }  # fmt: skip
-    await db.execute(in_schema(licence_id, query), values)
+    row = await (await db.execute(in_schema(licence_id, query), values)).fetchone()
+    return None if row is None else row[0]
+
+
+async def raw_events(db: Database, licence_id: int, recipient_id: int) -> tuple[list[Raw], list[str]]:
+    """What machines and people did with one mail, as far as programs were noted; and whose it was taken for."""
+    query = """
+SELECT id, type, moment, method, coalesce(agent, ''), link, actor FROM {l}.mail_event
+WHERE recipient_id = %s AND method IS NOT NULL ORDER BY id
+"""
+    rows = await (await db.execute(in_schema(licence_id, query), (recipient_id,))).fetchall()
+    return [Raw(*row[:6]) for row in rows], [row[6] for row in rows]
+
+
+async def judge(db: Database, licence_id: int, changed: Sequence[tuple[int, str]]) -> None:
+    """Write down of whom events are after all."""
+    query = (
+        "UPDATE {l}.mail_event e SET actor = n.actor FROM unnest(%s::bigint[], %s::text[]) n (id, actor) WHERE e.id = n.id"
+    )
+    await db.execute(in_schema(licence_id, query), ([id_ for id_, _ in changed], [actor for _, actor in changed]))
+
+
+async def recipients_with_events(
+    db: Database, licence_id: int, after: int, most: int, campaign_id: int | None
+) -> list[tuple[int, datetime | None]]:
+    """Mails of which something raw is noted, by id from one on, with the moment of their delivery."""
+    query = """
+SELECT r.id, r.ended_at FROM {l}.recipient r WHERE r.id = ANY (ARRAY(
+    SELECT DISTINCT e.recipient_id FROM {l}.mail_event e
+    WHERE e.recipient_id > %(after)s AND e.method IS NOT NULL
+      AND (%(campaign)s::bigint IS NULL OR e.campaign_id = %(campaign)s)
+    ORDER BY e.recipient_id LIMIT %(most)s)) ORDER BY r.id
+"""
+    values = {"after": after, "most": most, "campaign": campaign_id}
+    return [(row[0], row[1]) for row in await (await db.execute(in_schema(licence_id, query), values)).fetchall()]
 
 
 async def has(db: Database, licence_id: int, recipient_id: int, kind: str) -> bool:

@@ -7,10 +7,11 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["PROFILE_TABLE", "CUSTOM_TABLE", "ETL", "EXPORT", "CUSTOM_ACTION"]
+Kind = Literal["PROFILE_TABLE", "CUSTOM_TABLE", "ETL", "EXPORT", "CUSTOM_ACTION", "EMAIL_CAMPAIGN"]
 EventType = Literal[
-    "CREATE", "UPDATE", "DELETE", "UPDATED_SUBSCRIPTION", "UPDATED_SEGMENT", "STARTED", "FINISHED", "TRIGGER"
-]
+    "CREATE", "UPDATE", "DELETE", "UPDATED_SUBSCRIPTION", "UPDATED_SEGMENT", "STARTED", "FINISHED", "TRIGGER",
+    "SENT", "OPEN", "CLICK", "UNSUBSCRIBE", "SOFT_BOUNCE", "HARD_BOUNCE", "COMPLAINT",
+]  # fmt: skip
 PushType = Literal["ONE_BY_ONE", "BULK"]
 
 EVENT_TYPES: dict[str, tuple[str, ...]] = {
@@ -19,6 +20,7 @@ EVENT_TYPES: dict[str, tuple[str, ...]] = {
     "ETL": ("STARTED", "FINISHED"),
     "EXPORT": ("STARTED", "FINISHED"),
     "CUSTOM_ACTION": ("TRIGGER",),
+    "EMAIL_CAMPAIGN": ("SENT", "OPEN", "CLICK", "UNSUBSCRIBE", "SOFT_BOUNCE", "HARD_BOUNCE", "COMPLAINT"),
 }
 TABLES = frozenset({"PROFILE_TABLE", "CUSTOM_TABLE"})
 DEFAULT_BLOCK_SIZE = 100

@@ -14,7 +14,7 @@ from tabellion.platform import outbox
 from tabellion.platform.http.call import Incoming
 
 PROFILE_TABLE, CUSTOM_TABLE, CUSTOM_ACTION = "PROFILE_TABLE", "CUSTOM_TABLE", "CUSTOM_ACTION"
-_MISSING = {"ETL": "etl.unknown", "EXPORT": "export.unknown"}
+_MISSING = {"ETL": "etl.unknown", "EXPORT": "export.unknown", "EMAIL_CAMPAIGN": "campaign.unknown"}
 
 
 class Fields(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ async def _table(call: Incoming, kind: str, reference: str) -> Table:
     return await find(call, call.path["e"], reference)
 
 
-_WORDS = {"ETL": "ETL", "EXPORT": "export"}
+_WORDS = {"ETL": "ETL", "EXPORT": "export", "EMAIL_CAMPAIGN": "campaign"}
 
 
 def event_type_fault(kind: str, event_type: str) -> FieldError | None:

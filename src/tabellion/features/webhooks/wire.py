@@ -23,7 +23,12 @@ from tabellion.features.webhooks.subjects import Subject, event_type_fault
 from tabellion.kit.problem import FieldError, Invalid, invalid
 
 Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
-ElementId = Annotated[str, Meta(extra={"coerce": "text"}, description="id or name of the table, ETL, export or action")]
+ElementId = Annotated[
+    str,
+    Meta(
+        extra={"coerce": "text"}, description="id or name of the table, ETL, export, action or campaign; `*`: all campaigns"
+    ),
+]
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,2000}", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -211,7 +216,7 @@ def webhook_out(s: Subscription) -> WebhookOut:
     return WebhookOut(
         s.id,
         s.subject_kind,
-        s.subject_id,
+        "*" if s.subject_id.startswith("*") else s.subject_id,
         s.event_type,
         fields,
         s.target_url,

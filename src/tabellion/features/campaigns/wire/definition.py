@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
 from tabellion.features.audiences import Keys, Target
+from tabellion.features.campaigns import goals
 from tabellion.features.campaigns.model import Campaign, Content, Kind, Personalisation, Settings, State
 from tabellion.features.campaigns.store import Search
 from tabellion.features.tables import LANGUAGES, BadValue, parse_moment, render_moment
@@ -304,6 +305,10 @@ def _settings_faults(settings: Settings) -> list[FieldError]:
         faults.append(FieldError("replyTo", "attribute.value", "'replyTo' expects an e-mail address"))
     if settings.encoding.upper() not in _ENCODINGS:
         faults.append(FieldError("encoding", "member.type", f"'encoding' expects one of {', '.join(_ENCODINGS)}"))
+    try:
+        goals.read(settings.goal_tracking)
+    except goals.BadGoals as error:
+        faults.append(FieldError("goalTracking", _INVALID, f"'goalTracking' {error}"))
     languages = [language.upper() for language in settings.supported_languages]
     if not languages:
         faults.append(FieldError("supportedLanguages", _MANDATORY, "'supportedLanguages' names at least one language"))

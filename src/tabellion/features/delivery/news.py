@@ -1,0 +1,66 @@
+"""News of mails for whoever listens to a campaign, or to all campaigns of an entity; in the transaction of the event."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from tabellion.features.delivery.store import Database, in_schema
+from tabellion.platform import outbox
+
+SUBJECT = "EMAIL_CAMPAIGN"
+SENT, HARD_BOUNCE, SOFT_BOUNCE = "SENT", "HARD_BOUNCE", "SOFT_BOUNCE"
+
+
+class MailNews(NamedTuple):
+    """What came of one mail. `detail`: what a mail server said. `actor`: who it was, of openings and clicks."""
+
+    recipient_id: int
+    url: str | None = None
+    detail: str | None = None
+    actor: str | None = None
+
+
+def all_of(entity_id: int) -> str:
+    """The subject of those who listen to every campaign of an entity."""
+    return f"*{entity_id:d}"
+
+
+async def listeners(db: Database, licence_id: int, event_type: str) -> list[str]:
+    """The subjects of which somebody wants to hear this."""
+    known = await outbox.interests_now(db, licence_id)
+    return [subject for (kind, subject), types in known.items() if kind == SUBJECT and event_type in types]
+
+
+async def tell(db: Database, licence_id: int, event_type: str, news: Sequence[MailNews], now: datetime) -> None:
+    """Tell of mails, in the caller's transaction, where somebody listens; of tests nobody is told.
+
+    Whoever writes into `mail_event` what people are told of calls this as well.
+    """
+    if news and (subjects := await listeners(db, licence_id, event_type)):
+        await tell_subjects(db, licence_id, subjects, event_type, news, now)
+
+
+async def tell_subjects(
+    db: Database, licence_id: int, subjects: Sequence[str], event_type: str, news: Sequence[MailNews], now: datetime
+) -> None:
+    """The same, of subjects that are known already."""
+    query = f"""
+INSERT INTO tabellion.outbox_event ({outbox.COLUMNS})
+SELECT c.licence_id, '{SUBJECT}', s.subject, %(type)s, NULL, jsonb_strip_nulls(jsonb_build_object(
+    'eventType', %(type)s::text, 'campaign.id', c.id, 'campaign.name', c.name, 'interactionId', r.id,
+    'tableId', r.table_id, 'profileId', r.profile_id, 'emailAddress', r.address, 'moment', %(shown)s::text,
+    'url', n.url, 'detail', n.detail, 'actor', n.actor,
+    '_links', jsonb_build_object('campaign', jsonb_build_object(
+        'href', '/email-campaigns/v4/entity/' || e.name || '/mail/' || c.id)))), %(now)s
+FROM unnest(%(ids)s::bigint[], %(urls)s::text[], %(details)s::text[], %(actors)s::text[]) n (id, url, detail, actor)
+JOIN {{l}}.recipient r ON r.id = n.id AND NOT r.test
+JOIN tabellion.campaign c ON c.id = r.campaign_id JOIN tabellion.entity e ON e.id = c.entity_id
+CROSS JOIN LATERAL (VALUES (c.id::text), ('*' || c.entity_id)) s (subject)
+WHERE s.subject = ANY (%(subjects)s)
+"""  # noqa: S608 - words of our own
+    values = {
+        "type": event_type, "shown": f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z", "now": now,
+        "subjects": list(subjects), "ids": [each.recipient_id for each in news], "urls": [each.url for each in news],
+        "details": [each.detail for each in news], "actors": [each.actor for each in news],
+    }  # fmt: skip
+    await db.execute(in_schema(licence_id, query), values)
