@@ -27,7 +27,7 @@ ROWS = int(os.environ.get("TABELLION_ROWS", "60000"))
 KILLS = int(os.environ.get("TABELLION_KILLS", "2"))
 DATABASE_KILLS = int(os.environ.get("TABELLION_DATABASE_KILLS", "1"))
 SEED = int(os.environ.get("TABELLION_SEED", "20261123"))
-RESUMED_WITHIN_S = 30.0
+RESUMED_WITHIN_S = 15.0
 
 
 class Client:

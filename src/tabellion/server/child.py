@@ -13,6 +13,8 @@ from tabellion.settings import Settings
 # Calls in flight may wait up to 25 s for the licence's pace.
 STOP_WITHIN_S = 30.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
+# Whoever was killed from outside did not fail by itself, and what it was at waits.
+_LONGEST_PAUSE_AFTER_KILL_S = 1.0
 # A child that has lived this long was not killed by its own start.
 _SETTLED_AFTER_S = 20.0
 
@@ -43,8 +45,9 @@ class Child:
             self._process = None
             if now_s - self._started_s > _SETTLED_AFTER_S:
                 self._pause_s = _FIRST_PAUSE_S
-            self._not_before_s = now_s + self._pause_s
-            say(f"the {self.verb} process ended with status {status}; it is started again in {self._pause_s:g} s")
+            pause_s = min(self._pause_s, _LONGEST_PAUSE_AFTER_KILL_S) if status < 0 else self._pause_s
+            self._not_before_s = now_s + pause_s
+            say(f"the {self.verb} process ended with status {status}; it is started again in {pause_s:g} s")
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
         if now_s >= self._not_before_s:
             self._start()

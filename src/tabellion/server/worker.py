@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import psycopg
 from procrastinate import App
+from procrastinate.worker import Worker
 
 from tabellion.features import campaigns
 from tabellion.features.bulk import tasks as bulk
@@ -22,7 +23,7 @@ from tabellion.features.webhooks import Dispatcher, purge_dead
 from tabellion.kit.clock import utc_now
 from tabellion.platform import audit, files
 from tabellion.platform.egress import Client
-from tabellion.platform.jobs import app, rescue_stalled
+from tabellion.platform.jobs import HEARTBEAT_S, SILENT_AFTER_S, Lifeline, app
 from tabellion.platform.telemetry import configure_logs
 from tabellion.platform.templates import Cages
 from tabellion.server.child import STOP_WITHIN_S
@@ -36,8 +37,8 @@ _CAGES = 2
 _FAILED_JOBS_KEPT_H = 30 * 24
 # What a worker needs after its last job to leave in order.
 _FOR_CLOSING_S = 5
-# A worker shows every other second that it lives; its jobs are on their way again within 15 s of its death.
-_HEARTBEAT_S, _DEAD_AFTER_S, _RESCUE_EVERY_S = 2, 8, 3
+# Jobs are taken as soon as they are there; those of a dead worker, and those that are tried again, are looked for so often.
+_POLL_S = 1
 
 
 def register(jobs: App, settings: Settings) -> None:
@@ -76,19 +77,6 @@ def register(jobs: App, settings: Settings) -> None:
         feature.register(jobs, settings.database_url, settings.spool_dir)
 
 
-async def _rescue(jobs: App) -> None:
-    """Soon after a worker has died, its jobs go on elsewhere; they are safe to run again."""
-    while True:
-        await asyncio.sleep(_RESCUE_EVERY_S)
-        try:
-            rescued = await rescue_stalled(jobs, after_s=_DEAD_AFTER_S)
-        except Exception as error:  # noqa: BLE001 - the database may be away; the next turn comes soon
-            _log.warning("dead workers could not be looked for: %s", type(error).__name__)
-        else:
-            if rescued:
-                _log.warning("%d jobs of dead workers go back to the queue", rescued)
-
-
 def run_worker(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT; a running job is finished first."""
     configure_logs(settings.log_level)
@@ -106,18 +94,21 @@ async def _work(settings: Settings) -> None:
         ways = Ways(bounce_domain=settings.bounce_domain)
         sender = Sender(settings.database_url, cages, utc_now, gather=campaigns.gather, ended=campaigns.ended, ways=ways)
         mails = asyncio.create_task(sender.run(stop))
-        rescue = asyncio.create_task(_rescue(jobs))
+        worker = Worker(
+            jobs,
+            concurrency=_JOBS_AT_ONCE,
+            listen_notify=True,
+            fetch_job_polling_interval=_POLL_S,
+            # Failed jobs stay to be looked at; of those that worked nobody asks any more.
+            delete_jobs="successful",
+            update_heartbeat_interval=HEARTBEAT_S,
+            stalled_worker_timeout=SILENT_AFTER_S,
+            shutdown_graceful_timeout=STOP_WITHIN_S - _FOR_CLOSING_S,
+        )
+        lifeline = asyncio.create_task(Lifeline(settings.database_url, jobs, worker).run())
         try:
-            await jobs.run_worker_async(
-                concurrency=_JOBS_AT_ONCE,
-                listen_notify=True,
-                # Failed jobs stay to be looked at; of those that worked nobody asks any more.
-                delete_jobs="successful",
-                update_heartbeat_interval=_HEARTBEAT_S,
-                stalled_worker_timeout=_DEAD_AFTER_S,
-                shutdown_graceful_timeout=STOP_WITHIN_S - _FOR_CLOSING_S,
-            )
+            await worker.run()
         finally:
-            rescue.cancel()
+            lifeline.cancel()
             stop.set()
             await asyncio.gather(deliveries, mails)

@@ -1,13 +1,15 @@
 """Jobs: their schema and its upgrades; deferring in the caller's transaction; rescue after the death of a worker."""
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 
 import psycopg
 import pytest
 from procrastinate import App
 
-from tabellion.platform.jobs import JobsMissing, app, defer, install, jobs_url, require_installed, rescue_stalled
+from tabellion.platform.jobs import JobsMissing, app, defer, install, jobs_url, lifeline, require_installed, rescue
 
 _STEPS = sorted(file.name for file in (files("procrastinate.sql") / "migrations").iterdir() if file.name.endswith(".sql"))
 
@@ -111,10 +113,40 @@ async def test_jobs_of_a_dead_worker_go_back_to_the_queue(database_url: str) -> 
         async with jobs.open_async():
             await run_all(jobs)
             assert ran == []
-            assert await rescue_stalled(jobs) == 1
-            assert await rescue_stalled(jobs) == 0
+            assert await rescue(db, jobs) == 1
+            assert await rescue(db, jobs) == 0
             await run_all(jobs)
         assert ran == [7]
+
+
+async def test_a_worker_that_holds_its_lock_is_slow_not_dead(database_url: str) -> None:
+    jobs = app(database_url)
+    async with (
+        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as db,
+        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as life,
+        jobs.open_async(),
+    ):
+        job = await defer(db, "test.once", number=8)
+        cursor = await db.execute(
+            "INSERT INTO jobs.procrastinate_workers (last_heartbeat) VALUES (now() - interval '5 s') RETURNING id"
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        await db.execute("UPDATE jobs.procrastinate_jobs SET status = 'doing', worker_id = %s WHERE id = %s", (row[0], job))
+        await life.execute("SELECT pg_advisory_lock(%s, %s::int)", (lifeline.LOCK, row[0]))
+        assert await rescue(db, jobs) == 0
+        assert await rescue(db, jobs, silent_after_s=4) == 1, "stopped for too long"
+        await db.execute("UPDATE jobs.procrastinate_jobs SET status = 'doing', worker_id = %s WHERE id = %s", (row[0], job))
+        await life.close()
+        await until(lambda: rescue(db, jobs))
+
+
+async def until(rescued: Callable[[], Awaitable[int]]) -> None:
+    """The database notices within moments that a connection has ended."""
+    deadline = time.monotonic() + 5
+    while not await rescued():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
 
 
 def test_installers_at_the_same_time_do_not_disturb_each_other(empty_database_url: str) -> None:

@@ -39,11 +39,3 @@ async def defer(
     if row is None:
         raise RuntimeError("the database did not give the job's id")
     return int(row[0][0])
-
-
-async def rescue_stalled(jobs: App, *, after_s: float = 30) -> int:
-    """Give jobs of workers that have not shown for this long that they live back to the queue; returns how many."""
-    stalled = list(await jobs.job_manager.get_stalled_jobs(seconds_since_heartbeat=after_s))
-    for job in stalled:
-        await jobs.job_manager.retry_job(job)
-    return len(stalled)
