@@ -170,3 +170,25 @@ CAMPAIGNS_V4 = [
         check=lambda a: a == {"interactions": []}, xpath="/interactions",
     ),
 ]  # fmt: skip
+
+_MAILS5 = "/v5/entities/hotels/mails/{mail}"
+_LIMITS = {"contactPressure": {"mails": 3, "days": 7}, "domains": [{"domain": "*", "mailsPerMinute": 600}]}
+_HOURS = {"windows": [{"days": ["MON"], "from": "08:00", "to": "20:00"}], "timeZone": "RECIPIENT"}
+CAMPAIGNS_V5 = [
+    Case(
+        "delivery limits", "GET", _CATEGORY, "/v5/delivery-limits", 200,
+        check=lambda a: a == {"contactPressure": None, "domains": [], "senders": [], "heldDomains": []},
+    ),
+    Case(
+        "set delivery limits", "PUT", _CATEGORY, "/v5/delivery-limits", 200, _LIMITS,
+        check=lambda a: a["contactPressure"] == {"mails": 3, "days": 7} and a["domains"][0]["connections"] is None,
+    ),
+    Case(
+        "delivery settings", "GET", _CATEGORY, _MAILS5 + "/delivery-settings", 200,
+        check=lambda a: a == {"mailsPerMinute": None, "sendingHours": None},
+    ),
+    Case(
+        "set delivery settings", "PUT", _CATEGORY, _MAILS5 + "/delivery-settings", 200, {"sendingHours": _HOURS},
+        check=lambda a: a["sendingHours"] == _HOURS | {"attribute": None},
+    ),
+]  # fmt: skip

@@ -45,16 +45,20 @@ def sending(url: str, *, pace: Pace = FAST, clock: Callable[[], Any] = utc_now) 
 
 
 class Sink:
-    """Keeps every mail that it answered with 250. `refuse` says per recipient what to answer instead."""
+    """Keeps every mail that it answered with 250. `refuse` says per recipient what to answer instead; `refused` counts that,
+    by domain.
+    """
 
     def __init__(self) -> None:
         self.mails: list[Envelope] = []
         self.refuse: dict[str, str] = {}
         self.refuse_data: dict[str, str] = {}
+        self.refused: Counter[str] = Counter()
         self.port = free_port()
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         if address in self.refuse:
+            self.refused[address.rpartition("@")[2]] += 1
             return self.refuse[address]
         envelope.rcpt_tos.append(address)
         return "250 OK"

@@ -142,6 +142,7 @@ class Tenant:
                 "webhook_subscription",
                 "custom_action",
                 "campaign",
+                "delivery_limits",
             }
             for catalogue in sorted(catalogues.difference(but)):
                 query = f"SELECT t::text FROM tabellion.{catalogue} t WHERE licence_id = %s ORDER BY 1"

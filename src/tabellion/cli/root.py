@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tabellion import __version__
-from tabellion.cli import admin, analyst, bulk, demo, doctor, mail
+from tabellion.cli import admin, analyst, bulk, demo, doctor, mail, pacing
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
 from tabellion.cli.news import teller
 from tabellion.platform.http import json_codec, openapi
@@ -29,6 +29,7 @@ app.add_typer(mail.relay, name="relay")
 app.add_typer(mail.sender, name="sender")
 app.add_typer(mail.suppression, name="suppression")
 app.add_typer(mail.tracking, name="tracking")
+app.add_typer(pacing.pacing, name="pacing")
 app.command("import")(bulk.import_file)
 app.command("export")(bulk.export_table)
 app.add_typer(bulk.jobs, name="jobs")

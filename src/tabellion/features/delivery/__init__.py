@@ -1,7 +1,10 @@
 """The sending of mails: from planned recipients to what the relay said, exactly once and after any crash."""
 
-from tabellion.features.delivery import admin
+from tabellion.features.delivery import admin, pacing_admin
 from tabellion.features.delivery.addresses import for_header
+from tabellion.features.delivery.hours import Hours, Window
+from tabellion.features.delivery.limits import Contact, Delivery, DomainLimit, Limits, SenderLimit
+from tabellion.features.delivery.limits_store import HeldDomain
 from tabellion.features.delivery.model import Document, Message, Parameter, Policy, Recipient, Sending, language_of
 from tabellion.features.delivery.news import SUBJECT, MailNews, all_of, tell
 from tabellion.features.delivery.sender import Pace, Sender
@@ -32,9 +35,15 @@ from tabellion.features.delivery.viewing import view
 
 __all__ = [
     "SUBJECT",
+    "Contact",
+    "Delivery",
     "Document",
+    "DomainLimit",
+    "HeldDomain",
+    "Hours",
     "Interaction",
     "KeptMail",
+    "Limits",
     "MailEvent",
     "MailNews",
     "Message",
@@ -44,10 +53,12 @@ __all__ = [
     "Recipient",
     "Sender",
     "SenderIdentity",
+    "SenderLimit",
     "Sending",
     "Use",
     "WantedInteractions",
     "Ways",
+    "Window",
     "admin",
     "all_of",
     "events_of",
@@ -61,6 +72,7 @@ __all__ = [
     "kept_mails",
     "language_of",
     "licence_exists",
+    "pacing_admin",
     "pause",
     "plan",
     "read_return_path",

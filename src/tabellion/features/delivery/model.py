@@ -118,9 +118,14 @@ class Claimed(msgspec.Struct, frozen=True):
     attempt: int
     parameters: dict[str, Any] | None
 
+    @property
+    def domain(self) -> str:
+        """Of the address, in lower case."""
+        return self.address.rpartition("@")[2].lower()
+
 
 class Ending(msgspec.Struct, frozen=True):
-    """What came of an attempt. `suppress`: nobody lives at the address."""
+    """What came of an attempt. `suppress`: nobody lives at the address. `hold`: the domain wants no mails for now."""
 
     claimed: Claimed
     state: State
@@ -128,6 +133,7 @@ class Ending(msgspec.Struct, frozen=True):
     reply: str | None = None
     due_at: datetime | None = None
     suppress: bool = False
+    hold: bool = False
 
 
 # After the nth attempt: how long until the next one. Relays keep what they accepted themselves; this is for those that

@@ -19,10 +19,12 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from tabellion.features.customdata import custom_tables
-from tabellion.features.delivery import news, store
+from tabellion.features.delivery import claiming, limits_store, news, store
 from tabellion.features.delivery.composing import Composer, Hopeless, Ready
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.model import Claimed, Ending, Policy, Sending, State, next_attempt
+from tabellion.features.delivery.pacing import Pacing
+from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.store import Database
 from tabellion.features.delivery.transport import Way, Ways, signer_of
 from tabellion.features.tables import ProfileTable, profile_tables
@@ -79,11 +81,13 @@ class Sender:
         self.cages, self.clock, self.gather, self.ended = cages, clock, gather, ended
         self.pace = pace or Pace()
         self.ways = ways or Ways()
+        self.pacing, self.patience = Pacing(), Patience()
         self.worker = 0
         self.stopping = False
         self._pool: AsyncConnectionPool[Database] | None = None
         self._working: dict[int, asyncio.Task[None]] = {}
         self._quiet: dict[int, float] = {}
+        self._pausing = 0
         self._licences: set[tuple[int, int]] = set()
 
     async def run(self, stop: asyncio.Event, *, closing_s: float = 8.0) -> None:
@@ -143,7 +147,7 @@ class Sender:
                 await store.forget_worker(db, worker)
 
     def _begin(self, sending_id: int) -> None:
-        if sending_id in self._working or len(self._working) >= self.pace.sendings:
+        if sending_id in self._working or len(self._working) - self._pausing >= self.pace.sendings:
             return
         if self._quiet.get(sending_id, 0.0) > monotonic():
             return
@@ -225,6 +229,19 @@ class Sender:
         async with self._pool.connection() as db:
             yield db
 
+    def rest(self, sending_id: int, seconds: float) -> None:
+        """Do not look at a sending for a while."""
+        if seconds:
+            self._quiet[sending_id] = monotonic() + seconds
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for a sending's next mail, and let others have the place."""
+        self._pausing += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._pausing -= 1
+
     async def works_for(self, db: Database, worker: int, licence_id: int) -> None:
         """Remember where the worker may hold recipients, before it does."""
         if (worker, licence_id) not in self._licences:
@@ -243,6 +260,7 @@ class Batch:
         self._wanted = asyncio.Event()
         self._listeners: dict[str, list[str]] = {}
         self._asked_at = 0.0
+        self._wait_s = 0.0
 
     async def run(self) -> None:
         """Send what is due."""
@@ -281,17 +299,28 @@ class Batch:
         return next((table for table in tables if table.id == self._sending.document.table_id), None)
 
     async def _next(self, table: ProfileTable, composer: Composer) -> list[Ready] | None:
-        """The mails of the next recipients that are due; None: there are no more. Those without hope are written down."""
+        """The mails of the next recipients that may leave, as soon as there are some; None: there are no more."""
+        mails = await self._made(table, composer)
+        if self._wait_s:
+            await self._sender.wait(self._wait_s)
+            self._wait_s = 0.0
+        return mails
+
+    async def _made(self, table: ProfileTable, composer: Composer) -> list[Ready] | None:
+        """The mails of the next recipients that may leave now. Those without hope are written down."""
         sender, sending = self._sender, self._sending
         if sender.stopping:
             return None
         async with sender.database() as db:
             now = sender.clock()
             if not self._held:
-                claimed, some = await store.claim(db, sending, table.relation, self._worker, sender.pace.batch, now)
-                if not claimed:
-                    return [] if some else None
-                self._held = await self._portions(db, claimed)
+                rules = await sender.pacing.of(db, sending, table, now)
+                taken = await claiming.take(db, sending, table.relation, self._worker, sender.pace.batch, now, rules)
+                if not taken.claimed:
+                    self._wait_s = taken.wait_s
+                    sender.rest(sending.id, taken.rest_s)
+                    return [] if taken.some or taken.wait_s else None
+                self._held = await self._portions(db, taken.claimed)
             claimed = self._held.pop(0)
             try:
                 fresh = await self._table(db) or table
@@ -388,7 +417,14 @@ class Batch:
         if monotonic() - begun_at > _STALE_S:
             self._tell(Ending(claimed, State.PLANNED, due_at=now))
             return
+        patience, licence_id, domain = self._sender.patience, self._sending.licence_id, claimed.domain
+        if rest_s := patience.rest_s(licence_id, domain):
+            # To the second, so that many of them are one look.
+            due_at = now.replace(microsecond=0) + timedelta(seconds=int(rest_s) + 1)
+            self._tell(Ending(claimed, State.PLANNED, due_at=due_at))
+            return
         reply = await way.post().deliver(mail.sender, mail.recipient, mail.raw)
+        hold = patience.hears(licence_id, domain, reply)
         now = self._sender.clock()
         match reply.fate:
             case Fate.ACCEPTED:
@@ -404,7 +440,7 @@ class Batch:
             case Fate.DEFERRED:
                 due_at = next_attempt(claimed.attempt, now)
                 state = State.DEFERRED if due_at else State.REJECTED
-                self._tell(Ending(claimed, state, "deferred" if due_at else "expired", reply.text, due_at))
+                self._tell(Ending(claimed, state, "deferred" if due_at else "expired", reply.text, due_at, hold=hold))
 
     def _tell(self, ending: Ending) -> None:
         self._endings.append(ending)
@@ -437,6 +473,9 @@ class Batch:
             gone = [ending.claimed.address for ending in endings if ending.suppress and ending.claimed.id in told]
             if gone:
                 await store.suppress(db, sending.licence_id, gone, "HARD_BOUNCE", now)
+            if held := [(ending.claimed.domain, ending.reply or "") for ending in endings if ending.hold]:
+                await limits_store.hold_domains(db, sending.licence_id, held, now)
+                self._sender.pacing.forget(sending.id)
             for due_at in {ending.due_at for ending in endings if ending.due_at is not None}:
                 await store.look_at(db, sending.id, due_at, due_at + timedelta(minutes=10))
 

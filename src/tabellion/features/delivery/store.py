@@ -88,12 +88,24 @@ async def due(db: Database, now: datetime) -> list[tuple[int, int]]:
 
 
 async def forget_due(db: Database, now: datetime) -> None:
-    """Delete what need not be looked at any more."""
-    await db.execute(
-        "DELETE FROM tabellion.mail_due d USING tabellion.sending s WHERE s.id = d.sending_id "
-        "AND (d.until_at <= %s OR s.state = 'ENDED')",
-        (now,),
-    )
+    """Delete what need not be looked at any more; of sendings with planned mails the next look is when they are due."""
+    async with db.transaction():
+        cursor = await db.execute(
+            "DELETE FROM tabellion.mail_due d USING tabellion.sending s WHERE s.id = d.sending_id "
+            "AND (d.until_at <= %s OR s.state = 'ENDED') RETURNING s.id, s.licence_id, s.state",
+            (now,),
+        )
+        for sending_id, licence_id, state in set(await cursor.fetchall()):
+            if state != "RUNNING":
+                continue
+            query = (
+                "SELECT due_at FROM {l}.recipient WHERE sending_id = %s AND state IN ('PLANNED', 'DEFERRED') "
+                "AND due_at < 'infinity' ORDER BY due_at LIMIT 1"
+            )
+            row = await (await db.execute(in_schema(licence_id, query), (sending_id,))).fetchone()
+            if row is not None:
+                from_at = max(row[0], now)
+                await look_at(db, sending_id, from_at, from_at + timedelta(minutes=10))
 
 
 async def find(db: Database, sending_id: int) -> Sending | None:
@@ -178,7 +190,7 @@ _STILL = """
     LEFT JOIN {l}.suppression s ON s.address = lower(r.address)"""
 
 
-def _still(document: Document, table: str) -> dict[str, str]:
+def still(document: Document, table: str) -> dict[str, str]:
     """Parts of a statement: why a recipient `r` gets nothing after all; null: all is well."""
     number = document.subscription
     choice = "" if number is None else f"WHEN t.s{number:d} IS NOT TRUE THEN 'unsubscribed'"
@@ -207,7 +219,7 @@ FROM looked WHERE r.id = looked.id
 RETURNING r.id, r.profile_id, r.address, r.language, r.attempt, r.parameters, r.state
 """
     values = {"sending": sending.id, "now": now, "most": most, "worker": worker}
-    cursor = await db.execute(in_schema(sending.licence_id, query, **_still(sending.document, table)), values, prepare=True)
+    cursor = await db.execute(in_schema(sending.licence_id, query, **still(sending.document, table)), values, prepare=True)
     rows = await cursor.fetchall()
     claimed = [Claimed(*row[:6]) for row in rows if row[6] == "CLAIMED"]
     return sorted(claimed, key=lambda each: each.id), bool(rows)
@@ -228,7 +240,7 @@ WHERE r.id = h.id AND looked.id = h.id AND looked.reason IS NULL AND r.attempt =
 RETURNING r.id
 """
     values = _held(held) | {"worker": worker, "sending": sending.id}
-    cursor = await db.execute(in_schema(sending.licence_id, query, **_still(sending.document, table)), values, prepare=True)
+    cursor = await db.execute(in_schema(sending.licence_id, query, **still(sending.document, table)), values, prepare=True)
     return {row[0] for row in await cursor.fetchall()}
 
 

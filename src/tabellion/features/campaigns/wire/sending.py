@@ -130,6 +130,7 @@ class Excluded(msgspec.Struct, rename="camel"):
     deleted: int
     cancelled: int
     failed: int
+    pressure: int
 
 
 class Report(msgspec.Struct, rename="camel"):
@@ -224,6 +225,7 @@ def report(
         deleted=of("EXCLUDED", "deleted"),
         cancelled=of("EXCLUDED", "cancelled"),
         failed=of("FAILED"),
+        pressure=of("EXCLUDED", "pressure"),
     )
     rejected, expired = of("REJECTED"), of("REJECTED", "expired")
     sent = of("ACCEPTED") + rejected

@@ -1,0 +1,207 @@
+"""Claiming under rules: as `store.claim`, and who may not get a mail now is put off or left out by the same statement.
+
+Claims of a licence with rules go one after the other: each takes a lock first, in the same round trip, so that what it
+counts is what is there, whatever other workers do. Paces are kept as GCRA: a key's `free_at` is when what has left is paid
+for; mails may be ahead of it by one mail and a second's worth. Mails that a domain has no room for get moments of their
+own, one after the other, so that each is looked at about once more and nothing behind them waits.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from tabellion.features.delivery import store
+from tabellion.features.delivery.model import Claimed, Sending
+from tabellion.features.delivery.pacing import Rules
+from tabellion.features.delivery.store import Database, in_schema
+
+# Advisory locks of licences' claims: (this, licence).
+_CLAIM_LOCK = 7_255_002
+# A process stays with a sending whose next mail is due within this; it looks again whether sending hours were changed.
+_STAY = timedelta(seconds=5)
+_CLOSED_S = 5.0
+_SECOND = timedelta(seconds=1)
+_DOMAIN = "lower(substring(d.address FROM '[^@]*$'))"
+# Per key: how many may leave now.
+_ROOM = "floor((k.every_s + 1 - extract(epoch FROM greatest(k.free_at, %(now)s) - %(now)s)) / k.every_s + 0.000001)"
+_CLAIM = """
+WITH rates AS MATERIALIZED (
+    SELECT k.key, k.every_s, coalesce(m.free_at, %(now)s) AS free_at
+    FROM unnest(%(keys)s::text[], %(everies)s::float8[]) AS k (key, every_s) LEFT JOIN {l}.mail_rate m ON m.key = k.key
+), due AS MATERIALIZED (
+    SELECT d.id, d.table_id, d.profile_id, d.due_at, {domain} AS domain FROM {l}.recipient d
+    WHERE d.sending_id = %(sending)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at <= %(now)s
+      AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING'
+    ORDER BY d.due_at, d.id
+    LIMIT (SELECT CASE WHEN %(exempt)s THEN %(most)s ELSE greatest(least(%(most)s, min({room})), 0) END::bigint FROM rates k)
+    FOR UPDATE SKIP LOCKED
+), looked AS ({still} WHERE r.id = ANY (ARRAY(SELECT id FROM due))
+), closed AS ({closed}
+), pressed AS ({pressed}
+), placed AS (
+    SELECT p.id, p.domain, row_number() OVER (PARTITION BY p.domain ORDER BY p.due_at, p.id) AS place
+    FROM pressed p WHERE p.reason IS NULL AND p.opens_at IS NULL
+), domains AS MATERIALIZED ({domains}
+), verdict AS MATERIALIZED (
+    SELECT p.id, p.domain, p.reason,
+        CASE WHEN p.reason IS NOT NULL THEN 'EXCLUDED' WHEN p.opens_at IS NOT NULL OR l.place > o.room THEN 'LATER'
+             ELSE 'CLAIMED' END AS fate,
+        coalesce(p.opens_at, o.next_at + (l.place - o.room) * o.step_s * interval '1 s') AS due_at
+    FROM pressed p LEFT JOIN placed l ON l.id = p.id LEFT JOIN domains o ON o.domain = p.domain
+), charged AS (
+    INSERT INTO {l}.mail_rate AS m (key, free_at)
+    SELECT k.key, greatest(k.free_at, %(now)s) + n.claimed * k.every_s * interval '1 s'
+    FROM rates k, (SELECT count(*) AS claimed FROM verdict WHERE fate = 'CLAIMED') n WHERE n.claimed > 0
+    UNION ALL
+    SELECT 'domain:' || o.domain, greatest(o.free_at, %(now)s) + n.claimed * o.every_s * interval '1 s'
+    FROM domains o JOIN (SELECT domain, count(*) AS claimed FROM verdict WHERE fate = 'CLAIMED' GROUP BY domain) n
+      ON n.domain = o.domain WHERE o.every_s IS NOT NULL
+    UNION ALL
+    SELECT {queue} || o.domain, max(v.due_at) FROM domains o JOIN verdict v ON v.domain = o.domain
+    JOIN pressed p ON p.id = v.id WHERE v.fate = 'LATER' AND p.opens_at IS NULL GROUP BY o.domain
+    ON CONFLICT (key) DO UPDATE SET free_at = EXCLUDED.free_at
+)
+UPDATE {l}.recipient r SET
+    state = CASE WHEN v.fate = 'LATER' THEN r.state ELSE v.fate END,
+    reason = CASE WHEN v.fate = 'LATER' THEN r.reason ELSE v.reason END,
+    due_at = CASE WHEN v.fate = 'LATER' THEN v.due_at END,
+    attempt = r.attempt + CASE WHEN v.fate = 'CLAIMED' THEN 1 ELSE 0 END,
+    worker = CASE WHEN v.fate = 'LATER' THEN r.worker ELSE %(worker)s END,
+    ended_at = CASE WHEN v.fate = 'EXCLUDED' THEN %(now)s::timestamptz END
+FROM verdict v WHERE r.id = v.id
+RETURNING r.id, r.profile_id, r.address, r.language, r.attempt, r.parameters, r.state
+"""
+_NEVER_CLOSED = "SELECT d.id, NULL::timestamptz AS opens_at FROM due d"
+# Who is not where the column says that they may get mails now.
+_CLOSED = """
+    SELECT d.id, CASE WHEN z.name IS NOT NULL THEN z.opens_at WHEN lower(t.{zone}::text) = ANY (%(open)s) THEN NULL
+                      ELSE %(otherwise)s::timestamptz END AS opens_at
+    FROM due d LEFT JOIN {l}.{table} t ON t.id = d.profile_id
+    LEFT JOIN unnest(%(zones)s::text[], %(openings)s::timestamptz[]) AS z (name, opens_at)
+        ON z.name = lower(t.{zone}::text)"""
+_UNPRESSED = """
+    SELECT d.id, d.due_at, d.domain, c.opens_at, k.reason
+    FROM due d JOIN looked k ON k.id = d.id JOIN closed c ON c.id = d.id"""
+# Who has had enough lately; what is on its way counts, and what the same statement claims before.
+_PRESSED = """
+    SELECT d.id, d.due_at, d.domain, c.opens_at,
+        CASE WHEN k.reason IS NOT NULL THEN k.reason
+             WHEN c.opens_at IS NULL AND d.profile_id IS NOT NULL AND g.got + row_number() OVER (
+                 PARTITION BY d.table_id, d.profile_id, k.reason IS NULL AND c.opens_at IS NULL ORDER BY d.id
+             ) > %(mails)s THEN 'pressure' END AS reason
+    FROM due d JOIN looked k ON k.id = d.id JOIN closed c ON c.id = d.id CROSS JOIN LATERAL (
+        SELECT count(*) AS got FROM {l}.recipient o JOIN tabellion.campaign m ON m.id = o.campaign_id
+        WHERE o.table_id = d.table_id AND o.profile_id = d.profile_id AND NOT o.test AND m.kind <> 'TRANSACTIONAL'
+          AND (o.ended_at >= %(since)s AND o.state IN ('ACCEPTED', 'UNCERTAIN')
+               OR o.ended_at IS NULL AND o.state IN ('CLAIMED', 'SENDING', 'DEFERRED') AND o.id NOT IN (SELECT id FROM due))
+    ) g"""
+_NO_DOMAINS = """
+    SELECT NULL::text AS domain, NULL::float8 AS every_s, NULL::float8 AS step_s, NULL::timestamptz AS free_at,
+           NULL::timestamptz AS next_at, NULL::float8 AS room WHERE false"""
+# How much room there is for each domain; transactional mails wait only where a domain said "later".
+_DOMAINS = """
+    SELECT g.domain, g.every_s, g.step_s, g.free_at, g.room,
+        greatest(%(now)s, g.until_at, q.free_at, g.free_at + g.room * g.every_s * interval '1 s') AS next_at
+    FROM (
+        SELECT k.*, h.until_at,
+            CASE WHEN h.until_at > %(now)s THEN 0 WHEN %(exempt)s THEN %(most)s
+                 ELSE greatest(least({room}, k.connections - coalesce(f.flying, 0), %(most)s), 0) END::float8 AS room
+        FROM (
+            SELECT p.domain, coalesce(m.free_at, %(now)s) AS free_at,
+                CASE WHEN x.domain IS NULL THEN %(every_s)s::float8 ELSE x.every_s END AS every_s,
+                CASE WHEN x.domain IS NULL THEN %(step_s)s::float8 ELSE x.step_s END AS step_s,
+                CASE WHEN x.domain IS NULL THEN %(connections)s::float8 ELSE x.connections END AS connections
+            FROM (SELECT DISTINCT domain FROM placed) p
+            LEFT JOIN unnest(%(names)s::text[], %(everies_of)s::float8[], %(steps)s::float8[], %(most_of)s::float8[])
+                AS x (domain, every_s, step_s, connections) ON x.domain = p.domain
+            LEFT JOIN {l}.mail_rate m ON m.key = 'domain:' || p.domain
+        ) k LEFT JOIN {l}.domain_hold h ON h.domain = k.domain
+        LEFT JOIN (
+            SELECT {domain} AS domain, count(*) AS flying FROM {l}.recipient d WHERE d.state IN ('CLAIMED', 'SENDING')
+            GROUP BY 1
+        ) f ON f.domain = k.domain
+    ) g LEFT JOIN {l}.mail_rate q ON q.key = {queue} || g.domain"""
+
+
+class Taken(NamedTuple):
+    """Who was claimed; `some`: there were some, perhaps put off. `wait_s`: there may be more then; `rest_s`: not before."""
+
+    claimed: list[Claimed]
+    some: bool
+    wait_s: float = 0.0
+    rest_s: float = 0.0
+
+
+async def take(  # noqa: PLR0917 - one statement
+    db: Database, sending: Sending, table: str, worker: int, most: int, now: datetime, rules: Rules
+) -> Taken:
+    """Claim recipients as the rules want it, or as there are none."""
+    if rules.opens_at is not None:
+        return Taken([], some=False, rest_s=min(_CLOSED_S, (rules.opens_at - now) / _SECOND))
+    if rules.plain:
+        return Taken(*await store.claim(db, sending, table, worker, most, now))
+    claimed, some = await claim(db, sending, table, worker, most, now, rules)
+    if some:
+        return Taken(claimed, some)
+    due_at = await next_due(db, sending)
+    if due_at is None or due_at >= now + _STAY:
+        return Taken([], some=False)
+    return Taken([], some=False, wait_s=min(max((due_at - now) / _SECOND, rules.soonest_s), 1.0))
+
+
+async def next_due(db: Database, sending: Sending) -> datetime | None:
+    """When the next mail of a sending is due; None: none will be, or it has been paused or changed."""
+    query = """
+SELECT d.due_at FROM {l}.recipient d
+WHERE d.sending_id = %(id)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at < 'infinity'
+  AND (SELECT state = 'RUNNING' AND version = %(version)s FROM tabellion.sending WHERE id = %(id)s)
+ORDER BY d.due_at LIMIT 1
+"""
+    values = {"id": sending.id, "version": sending.version}
+    row = await (await db.execute(in_schema(sending.licence_id, query), values, prepare=True)).fetchone()
+    return None if row is None else row[0]
+
+
+async def claim(  # noqa: PLR0917 - one statement
+    db: Database, sending: Sending, table: str, worker: int, most: int, now: datetime, rules: Rules
+) -> tuple[list[Claimed], bool]:
+    """Take recipients that are due and whom the rules let have their mails; whether there were any, also to be put off."""
+    parts = {
+        "closed": _CLOSED if rules.zones else _NEVER_CLOSED,
+        "pressed": _PRESSED if rules.contact else _UNPRESSED,
+        "domains": _DOMAINS if rules.domains else _NO_DOMAINS,
+        "room": _ROOM,
+        "domain": _DOMAIN,
+        "zone": rules.zones.column if rules.zones else "",
+        "queue": f"'queue:{sending.id:d}:'",
+        **store.still(sending.document, table),
+    }
+    values = _values(sending, worker, most, now, rules)
+    async with db.pipeline(), db.transaction():
+        await db.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_CLAIM_LOCK, sending.licence_id))
+        cursor = await db.execute(in_schema(sending.licence_id, _CLAIM, **parts), values, prepare=True)
+    rows = await cursor.fetchall()
+    claimed = [Claimed(*row[:6]) for row in rows if row[6] == "CLAIMED"]
+    return sorted(claimed, key=lambda each: each.id), bool(rows)
+
+
+def _values(sending: Sending, worker: int, most: int, now: datetime, rules: Rules) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "sending": sending.id, "worker": worker, "most": most, "now": now, "exempt": rules.exempt,
+        "keys": [key for key, _ in rules.rates], "everies": [every_s for _, every_s in rules.rates],
+    }  # fmt: skip
+    if rules.contact is not None:
+        values |= {"mails": rules.contact.mails, "since": rules.since}
+    if rules.zones is not None:
+        closed = rules.zones.closed
+        values |= {
+            "zones": list(closed), "openings": list(closed.values()), "open": sorted(rules.zones.open),
+            "otherwise": rules.zones.otherwise,
+        }  # fmt: skip
+    if rules.domains:
+        usual, named = rules.any_domain, [each for each in rules.domains if each != rules.any_domain]
+        values |= {
+            "every_s": usual.every_s, "step_s": usual.step_s, "connections": usual.connections,
+            "names": [each.domain for each in named], "everies_of": [each.every_s for each in named],
+            "steps": [each.step_s for each in named], "most_of": [each.connections for each in named],
+        }  # fmt: skip
+    return values

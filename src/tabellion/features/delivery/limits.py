@@ -1,0 +1,80 @@
+"""How many mails may leave: what a licence says for all its campaigns, and what a campaign says for itself. Pure."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from tabellion.features.delivery.hours import Hours
+
+ANY_DOMAIN = "*"
+_MINUTE_S, _HOUR_S = 60.0, 3600.0
+# What a connection to a domain is expected to hand over in a second: the pace at which mails to it are put off.
+_MAILS_PER_CONNECTION_S = 5.0
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """At most so many mails to a profile in so many days, today included; transactional ones aside."""
+
+    mails: int
+    days: int
+
+
+class DomainLimit(msgspec.Struct, frozen=True):
+    """What a domain takes; `*` is every domain that is not named. `connections`: mails on their way at a time."""
+
+    domain: str
+    per_minute: int | None = None
+    connections: int | None = None
+
+    @property
+    def every_s(self) -> float | None:
+        """The pause between two mails; None: none."""
+        return None if self.per_minute is None else _MINUTE_S / self.per_minute
+
+    @property
+    def step_s(self) -> float:
+        """How far apart mails are put off that have to wait for the domain."""
+        by_connections = 0.0 if self.connections is None else 1 / (_MAILS_PER_CONNECTION_S * self.connections)
+        return max(self.every_s or 0.0, by_connections, 0.01)
+
+
+class SenderLimit(msgspec.Struct, frozen=True):
+    """What an entity sends in an hour."""
+
+    entity_id: int
+    per_hour: int
+
+    @property
+    def every_s(self) -> float:
+        """The pause between two mails."""
+        return _HOUR_S / self.per_hour
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The limits of a licence."""
+
+    contact: Contact | None = None
+    domains: tuple[DomainLimit, ...] = ()
+    senders: tuple[SenderLimit, ...] = ()
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """What a campaign says about when and how fast its mails leave."""
+
+    per_minute: int | None = None
+    hours: Hours | None = None
+
+    @property
+    def every_s(self) -> float | None:
+        """The pause between two mails; None: none."""
+        return None if self.per_minute is None else _MINUTE_S / self.per_minute
+
+
+def counted_since(contact: Contact, zone: ZoneInfo, now: datetime) -> datetime:
+    """From when on mails count: the beginning of a day in the licence's time zone.
+
+    Whole days, so that a mail a day at nine is not held by the one that left a second later yesterday.
+    """
+    first = (now.astimezone(zone) - timedelta(days=contact.days - 1)).date()
+    return datetime(first.year, first.month, first.day, tzinfo=zone)

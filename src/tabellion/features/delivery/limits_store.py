@@ -1,0 +1,136 @@
+"""The SQL of limits: what licences and campaigns say about the pace of their mails, and domains that said "later"."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from tabellion.features.delivery.limits import Delivery, Limits
+from tabellion.features.delivery.model import Sending
+from tabellion.features.delivery.store import Database, in_schema
+
+
+class Said(NamedTuple):
+    """What was said about a sending; `held`: some domain does not want mails now."""
+
+    limits: Limits
+    delivery: Delivery
+    held: bool
+
+
+NOTHING = Said(Limits(), Delivery(), held=False)
+
+
+async def said_of(db: Database, sending: Sending, now: datetime) -> Said:
+    """What counts for a sending."""
+    query = """
+SELECT (SELECT document FROM tabellion.delivery_limits WHERE licence_id = %(licence)s),
+       (SELECT document FROM tabellion.campaign_delivery WHERE campaign_id = %(campaign)s),
+       EXISTS (SELECT 1 FROM {l}.domain_hold WHERE until_at > %(now)s)
+"""
+    values = {"licence": sending.licence_id, "campaign": sending.campaign_id, "now": now}
+    row = await (await db.execute(in_schema(sending.licence_id, query), values)).fetchone()
+    assert row is not None  # noqa: S101 - a SELECT without FROM answers one row
+    limits, delivery, held = row
+    return Said(msgspec.convert(limits or {}, Limits), msgspec.convert(delivery or {}, Delivery), held)
+
+
+async def limits_of(db: Database, licence_id: int) -> tuple[Limits, int]:
+    """The limits of a licence, and their version; 0: nothing was ever said."""
+    query = "SELECT document, version FROM tabellion.delivery_limits WHERE licence_id = %s"
+    row = await (await db.execute(query, (licence_id,))).fetchone()
+    return (Limits(), 0) if row is None else (msgspec.convert(row[0], Limits), row[1])
+
+
+async def lock_limits(db: Database, licence_id: int) -> None:
+    """Keep others from changing the limits of a licence, for the transaction."""
+    await db.execute("SELECT 1 FROM tabellion.licence WHERE id = %s FOR NO KEY UPDATE", (licence_id,))
+
+
+async def set_limits(db: Database, licence_id: int, limits: Limits, now: datetime) -> int:
+    """Say the limits of a licence; their version."""
+    query = """
+INSERT INTO tabellion.delivery_limits AS d (licence_id, document, updated_at) VALUES (%s, %s, %s)
+ON CONFLICT (licence_id) DO UPDATE
+SET document = EXCLUDED.document, updated_at = EXCLUDED.updated_at, version = d.version + 1
+RETURNING version
+"""
+    cursor = await db.execute(query, (licence_id, Jsonb(msgspec.to_builtins(limits)), now))
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
+    return row[0]
+
+
+async def delivery_of(db: Database, campaign_id: int) -> Delivery:
+    """What a campaign says about the pace of its mails."""
+    query = "SELECT document FROM tabellion.campaign_delivery WHERE campaign_id = %s"
+    row = await (await db.execute(query, (campaign_id,))).fetchone()
+    return Delivery() if row is None else msgspec.convert(row[0], Delivery)
+
+
+async def set_delivery(db: Database, campaign_id: int, delivery: Delivery, now: datetime) -> None:
+    """Say something else about the pace of a campaign's mails."""
+    query = """
+INSERT INTO tabellion.campaign_delivery (campaign_id, document, updated_at) VALUES (%s, %s, %s)
+ON CONFLICT (campaign_id) DO UPDATE SET document = EXCLUDED.document, updated_at = EXCLUDED.updated_at
+"""
+    await db.execute(query, (campaign_id, Jsonb(msgspec.to_builtins(delivery)), now))
+
+
+async def call_up(db: Database, licence_id: int, sendings: Sequence[int] | None, now: datetime) -> int:
+    """Have mails that were put off looked at again now, for what they waited for may not count any more; how many.
+
+    `sendings` None: of the whole licence. Mails that wait for another attempt keep their time.
+    """
+    await db.execute(
+        in_schema(
+            licence_id, "DELETE FROM {l}.mail_rate WHERE key LIKE 'queue:%%' AND (%(all)s OR key LIKE ANY (%(keys)s))"
+        ),
+        {"all": sendings is None, "keys": [f"queue:{number:d}:%" for number in sendings or ()]},
+    )
+    query = """
+UPDATE {l}.recipient SET due_at = %(now)s
+WHERE state = 'PLANNED' AND due_at > %(now)s AND due_at < 'infinity' AND (%(all)s OR sending_id = ANY (%(sendings)s))
+"""
+    values = {"now": now, "all": sendings is None, "sendings": list(sendings or ())}
+    return (await db.execute(in_schema(licence_id, query), values)).rowcount
+
+
+class HeldDomain(NamedTuple):
+    """A domain that said "later"."""
+
+    domain: str
+    until: datetime
+    reply: str
+
+
+async def held_domains(db: Database, licence_id: int, now: datetime) -> list[HeldDomain]:
+    """The domains that get nothing at a moment."""
+    query = (
+        "SELECT domain, until_at, coalesce(reply, '') FROM {l}.domain_hold WHERE until_at > %s ORDER BY domain LIMIT 1000"
+    )
+    return [HeldDomain(*row) for row in await (await db.execute(in_schema(licence_id, query), (now,))).fetchall()]
+
+
+async def hold_domains(db: Database, licence_id: int, said: Sequence[tuple[str, str]], now: datetime) -> None:
+    """Leave domains in peace that said "later" (with their words): a minute, and each time twice as long, up to an hour.
+
+    A domain that has been let alone for as long again begins anew with a minute.
+    """
+    query = """
+INSERT INTO {l}.domain_hold AS h (domain, until_at, pause_s, reply)
+SELECT s.domain, %(now)s::timestamptz + interval '60 s', 60, s.reply
+FROM unnest(%(domains)s::text[], %(replies)s::text[]) AS s (domain, reply) ORDER BY s.domain
+ON CONFLICT (domain) DO UPDATE SET
+    pause_s = CASE WHEN h.until_at > %(now)s THEN h.pause_s
+        WHEN h.until_at + h.pause_s * interval '1 s' > %(now)s THEN least(h.pause_s * 2, 3600) ELSE 60 END,
+    until_at = CASE WHEN h.until_at > %(now)s THEN h.until_at
+        WHEN h.until_at + h.pause_s * interval '1 s' > %(now)s
+        THEN %(now)s::timestamptz + least(h.pause_s * 2, 3600) * interval '1 s' ELSE EXCLUDED.until_at END,
+    reply = EXCLUDED.reply
+"""
+    by_domain = dict(said)
+    values = {"domains": list(by_domain), "replies": list(by_domain.values()), "now": now}
+    await db.execute(in_schema(licence_id, query), values)

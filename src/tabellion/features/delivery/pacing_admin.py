@@ -1,0 +1,97 @@
+"""What is said about the pace of mails: by callers and operators, for a licence or a campaign."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from tabellion.features import licences
+from tabellion.features.delivery import limits_store
+from tabellion.features.delivery.limits import Contact, Delivery, DomainLimit, Limits, SenderLimit
+from tabellion.features.delivery.limits_store import HeldDomain
+from tabellion.features.delivery.store import Database, of_campaign
+from tabellion.features.licences import AdminError
+from tabellion.platform import audit
+
+limits_of = limits_store.limits_of
+held_domains = limits_store.held_domains
+delivery_of = limits_store.delivery_of
+
+
+async def change_limits(
+    db: Database, licence_id: int, change: Callable[[Limits, int], Limits], now: datetime
+) -> tuple[Limits, int]:
+    """Change a licence's limits, from what they are and their version; in a transaction of the caller's.
+
+    Mails that wait because of the old ones are looked at again.
+    """
+    await limits_store.lock_limits(db, licence_id)
+    before, version = await limits_store.limits_of(db, licence_id)
+    after = change(before, version)
+    version = await limits_store.set_limits(db, licence_id, after, now)
+    if after.domains != before.domains:
+        await limits_store.call_up(db, licence_id, None, now)
+    return after, version
+
+
+async def set_delivery(db: Database, licence_id: int, campaign_id: int, delivery: Delivery, now: datetime) -> None:
+    """Say when and how fast a campaign's mails leave; counts at once, also for those that were put off."""
+    before = await limits_store.delivery_of(db, campaign_id)
+    await limits_store.set_delivery(db, campaign_id, delivery, now)
+    sending = await of_campaign(db, campaign_id)
+    if sending is not None and delivery != before:
+        await limits_store.call_up(db, licence_id, [sending.id], now)
+
+
+async def show(db: Database, licence_name: str, now: datetime) -> tuple[Limits, list[HeldDomain], dict[int, str]]:
+    """A licence's limits, the domains that are held, and the names of its entities by id. Raises `AdminError`."""
+    found = await licences.get_licence(db, licence_name)
+    limits, _ = await limits_store.limits_of(db, found.id)
+    names = {entity.id: entity.name for entity in await licences.list_entities(db, licence_name)}
+    return limits, await limits_store.held_domains(db, found.id, now), names
+
+
+async def set_contact(db: Database, licence_name: str, contact: Contact | None, now: datetime) -> None:
+    """Limit how many mails a profile gets. Raises `AdminError`."""
+    if contact is not None and not (contact.mails > 0 and 0 < contact.days <= 366):  # noqa: PLR2004 - days of a year
+        raise AdminError("mails are 1 or more, days 1 to 366")
+    await _change(db, licence_name, "pacing contact", lambda before: replace(before, contact=contact), now)
+
+
+async def set_domain(db: Database, licence_name: str, limit: DomainLimit, now: datetime, *, remove: bool) -> None:
+    """Limit what a domain gets, or let it be. Raises `AdminError`."""
+    if any(number is not None and number < 1 for number in (limit.per_minute, limit.connections)):
+        raise AdminError("limits are 1 or more")
+    if not limit.domain or not limit.domain.isprintable() or any(c in limit.domain for c in " @"):
+        raise AdminError(f"'{limit.domain[:100]}' is no domain")
+
+    def change(before: Limits) -> Limits:
+        others = tuple(each for each in before.domains if each.domain != limit.domain)
+        if remove and len(others) == len(before.domains):
+            raise AdminError(f"the domain '{limit.domain}' has no limit")
+        return replace(before, domains=others if remove else (*others, limit))
+
+    await _change(db, licence_name, "pacing domain", change, now)
+
+
+async def set_sender(db: Database, licence_name: str, entity_name: str, per_hour: int | None, now: datetime) -> None:
+    """Limit what an entity sends in an hour. Raises `AdminError`."""
+    if per_hour is not None and per_hour < 1:
+        raise AdminError("mails per hour are 1 or more")
+    entities = {each.name.lower(): each.id for each in await licences.list_entities(db, licence_name)}
+    number = entities.get(entity_name.lower())
+    if number is None:
+        raise AdminError(f"the licence '{licence_name}' has no entity '{entity_name}'")
+
+    def change(before: Limits) -> Limits:
+        others = tuple(each for each in before.senders if each.entity_id != number)
+        return replace(before, senders=others if per_hour is None else (*others, SenderLimit(number, per_hour)))
+
+    await _change(db, licence_name, "pacing sender", change, now)
+
+
+async def _change(db: Database, licence_name: str, action: str, change: Callable[[Limits], Limits], now: datetime) -> None:
+    found = await licences.get_licence(db, licence_name)
+    async with db.transaction():
+        await change_limits(db, found.id, lambda before, _: change(before), now)
+        await audit.record_admin(db, found.id, action, f"delivery-limits/{found.id}", now)

@@ -1,0 +1,38 @@
+"""`pacing`."""
+
+from collections.abc import Callable
+from typing import Any
+
+Told = Callable[..., Any]
+Refused = Callable[..., str]
+Verb = Callable[..., Any]
+
+
+def test_limits_are_set_shown_and_taken_away(told: Told, refused: Refused, verb: Verb) -> None:
+    told("licence", "create", "harbour")
+    told("entity", "create", "harbour", "hotels")
+    assert told("pacing", "show", "harbour") == {"contactPressure": None, "domains": [], "senders": [], "heldDomains": []}
+    told("pacing", "contact", "harbour", "--mails", "3", "--days", "7")
+    told("pacing", "domain", "harbour", "*", "--per-minute", "600")
+    told("pacing", "domain", "harbour", "Example.com", "--per-minute", "60", "--connections", "2")
+    shown = told("pacing", "sender", "harbour", "Hotels", "--per-hour", "5000")
+    assert shown == {
+        "contactPressure": {"mails": 3, "days": 7},
+        "domains": [
+            {"domain": "*", "mailsPerMinute": 600, "connections": None},
+            {"domain": "example.com", "mailsPerMinute": 60, "connections": 2},
+        ],
+        "senders": [{"entity": "hotels", "mailsPerHour": 5000}],
+        "heldDomains": [],
+    }
+    assert "3 mails in 7 days" in verb("pacing", "show", "harbour").stdout
+    told("pacing", "domain", "harbour", "example.com", "--off")
+    told("pacing", "sender", "harbour", "hotels")
+    left = told("pacing", "contact", "harbour", "--off")
+    assert (left["contactPressure"], left["senders"], len(left["domains"])) == (None, [], 1)
+    assert "no limit" in refused("pacing", "domain", "harbour", "example.com", "--off")
+    assert "--off" in refused("pacing", "contact", "harbour", "--mails", "3")
+    assert "days 1 to 366" in refused("pacing", "contact", "harbour", "--mails", "0", "--days", "7")
+    assert "1 or more" in refused("pacing", "domain", "harbour", "*", "--per-minute", "0")
+    assert "no domain" in refused("pacing", "domain", "harbour", "ann@example.com", "--per-minute", "1")
+    assert "no entity" in refused("pacing", "sender", "harbour", "spas", "--per-hour", "1")

@@ -1,0 +1,85 @@
+"""Sending hours: on the licence's clocks and on the recipients', across changes of the clocks."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tabellion.features.delivery import Delivery, Hours, Limits, Window, limits_store
+from tabellion.features.delivery.hours import DAYS, openings, opens_at
+from tabellion.features.delivery.pacing import rules_of
+from tests.features.delivery.conftest import Post
+
+WORKING = Hours((Window(("MON", "TUE", "WED", "THU", "FRI"), 8 * 60, 20 * 60),))
+BRUSSELS = ZoneInfo("Europe/Brussels")
+
+
+@pytest.mark.parametrize(
+    ("now", "opens"),
+    [
+        ("2027-03-02T09:00", None),
+        ("2027-03-02T06:59", "2027-03-02T07:00"),
+        ("2027-03-02T18:59", None),
+        ("2027-03-02T19:00", "2027-03-03T07:00"),
+        # Friday evening; summer time begins on the Sunday.
+        ("2027-03-26T19:00", "2027-03-29T06:00"),
+        ("2027-10-29T18:00", "2027-11-01T07:00"),
+    ],
+)
+def test_hours_are_those_of_the_zone(now: str, opens: str | None) -> None:
+    wanted = None if opens is None else datetime.fromisoformat(opens).replace(tzinfo=UTC)
+    assert opens_at(WORKING, BRUSSELS, datetime.fromisoformat(now).replace(tzinfo=UTC)) == wanted
+
+
+@given(
+    moment=st.datetimes(datetime(2026, 1, 1), datetime(2028, 12, 31)),
+    zone=st.sampled_from(["Europe/Brussels", "America/New_York", "Asia/Kathmandu", "Pacific/Auckland", "Africa/Casablanca"]),
+    days=st.sets(st.sampled_from(DAYS), min_size=1),
+    begin=st.integers(4 * 60, 1000),
+    length=st.integers(1, 400),
+)
+def test_hours_that_are_closed_open_later_and_are_open_then(moment, zone, days, begin, length) -> None:
+    hours = Hours((Window(tuple(days), begin, begin + length),))
+    now = moment.replace(tzinfo=UTC)
+    opens = opens_at(hours, ZoneInfo(zone), now)
+    if opens is not None:
+        assert opens > now
+        assert (opens - now).days <= 7
+        assert opens_at(hours, ZoneInfo(zone), opens) is None
+
+
+def test_countries_have_a_zone_where_it_is_clear() -> None:
+    known = openings(WORKING, datetime(2027, 3, 2, 6, 30, tzinfo=UTC))
+    assert known["be"] == known["europe/brussels"] == datetime(2027, 3, 2, 7, 0, tzinfo=UTC)
+    assert known["de"] == known["es"] == known["be"]
+    assert known["jp"] is None
+    # Half of it has begun to work.
+    assert "us" not in openings(WORKING, datetime(2027, 3, 2, 14, 30, tzinfo=UTC))
+
+
+async def test_mails_wait_for_the_hours_of_their_recipients(post: Post) -> None:
+    for zone in ("Europe/Brussels", "Asia/Tokyo", "JP", "", "nowhere"):
+        await post.guests([f"{zone.replace('/', '-') or 'none'}@example.com"], cardNumber=zone)
+    hours = Hours(WORKING.windows, "RECIPIENT", "cardNumber")
+    sending = await post.sending(time_zone="America/New_York")
+    now = datetime(2027, 3, 2, 9, 0, tzinfo=UTC)
+    claimed = await post.claim(sending, Limits(), Delivery(hours=hours), now=now)
+    assert {each.address for each in claimed} == {"Europe-Brussels@example.com", "Asia-Tokyo@example.com", "JP@example.com"}
+    # The others go by the licence's clocks: it is four in the morning there.
+    rows = await (
+        await post.db.execute(f"SELECT DISTINCT due_at FROM l{post.licence_id}.recipient WHERE state = 'PLANNED'".encode())
+    ).fetchall()
+    assert rows == [(datetime(2027, 3, 2, 13, 0, tzinfo=UTC),)]
+    assert len(await post.claim(sending, Limits(), Delivery(hours=hours), now=rows[0][0])) == 2
+
+
+async def test_outside_the_hours_of_the_licence_nothing_is_claimed_at_all(post: Post) -> None:
+    sending = await post.sending(time_zone="Europe/Brussels")
+    said = limits_store.Said(Limits(), Delivery(hours=WORKING), held=False)
+    assert rules_of(sending, said, post.table, datetime(2027, 3, 2, 9, 0, tzinfo=UTC)).plain
+    closed = rules_of(sending, said, post.table, datetime(2027, 3, 2, 22, 0, tzinfo=UTC))
+    assert closed.opens_at == datetime(2027, 3, 3, 7, 0, tzinfo=UTC)
+    urgent = await post.sending("TRANSACTIONAL", time_zone="Europe/Brussels")
+    assert rules_of(urgent, said, post.table, datetime(2027, 3, 2, 22, 0, tzinfo=UTC)).opens_at is None

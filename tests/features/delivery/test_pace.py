@@ -1,0 +1,147 @@
+"""Paces of campaigns, senders and domains: exact over several workers, and nothing waits behind a domain that is full."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from tabellion.features.delivery import Delivery, DomainLimit, Limits, SenderLimit, limits_store
+from tests.features.delivery.conftest import Post, after
+
+NONE = Limits()
+
+
+def most_within(moments: list[float], window_s: float) -> int:
+    """The most of these moments that are in any stretch of time."""
+    moments = sorted(moments)
+    return max(sum(begin <= each < begin + window_s for each in moments[i:]) for i, begin in enumerate(moments))
+
+
+async def test_a_campaign_keeps_its_pace_over_several_workers(post: Post) -> None:
+    await post.guests(f"g{i}@example.com" for i in range(900))
+    sending, pace = await post.sending(), Delivery(per_minute=600)
+    left: list[float] = []
+    async with AsyncExitStack() as stack:
+        workers = [await stack.enter_async_context(post.bench.connection()) for _ in range(4)]
+        for tick in range(0, 620, 3):
+            now_s = tick / 10
+            claims = [post.claim(sending, NONE, pace, now=after(now_s), db=worker) for worker in workers]
+            for claimed in await asyncio.gather(*claims):
+                left += [now_s] * len(claimed)
+    assert most_within(left, 60) <= 600 + 10 + 1
+    assert most_within(left, 1) <= 10 + 10 + 1
+    assert len(left) >= 600
+
+
+async def test_slow_paces_lose_nothing_between_looks(post: Post) -> None:
+    await post.guests(f"g{i}@example.com" for i in range(100))
+    sending, pace = await post.sending(), Delivery(per_minute=30)
+    left = [t / 10 for t in range(0, 1200, 3) for _ in await post.claim(sending, NONE, pace, now=after(t / 10))]
+    assert 59 <= len(left) <= 61
+    assert most_within(left, 60) <= 31
+
+
+async def test_a_sender_has_one_pace_for_all_its_campaigns_and_transactional_mails_do_not_wait(post: Post) -> None:
+    await post.guests(f"g{i}@example.com" for i in range(50))
+    limits = Limits(senders=(SenderLimit(post.entity_id, 3600),))
+    one, two, urgent = await post.sending(), await post.sending(), await post.sending("TRANSACTIONAL")
+    assert len(await post.claim(one, limits)) == 2
+    assert await post.claim(two, limits) == []
+    for i in range(5):
+        await post.trigger(urgent, f"g{i}@example.com", after(0))
+    assert len(await post.claim(urgent, limits)) == 5
+    # They have used up what the others would have had.
+    assert await post.claim(two, limits, now=after(5)) == []
+    assert len(await post.claim(two, limits, now=after(6.5))) == 1
+
+
+async def test_a_full_domain_holds_nobody_else_and_its_mails_come_at_its_pace(post: Post) -> None:
+    await post.guests([*(f"g{i}@slow.example" for i in range(400)), *(f"g{i}@fast{i}.example" for i in range(20))])
+    limits = Limits(domains=(DomainLimit("slow.example", per_minute=120),))
+    sending = await post.sending()
+    first: list[str] = []
+    for _ in range(4):
+        first += [each.address for each in await post.claim(sending, limits)]
+    assert sum("fast" in address for address in first) == 20
+    assert len(first) == 20 + 3
+    left: list[float] = []
+    looks = 0
+    for tick in range(1, 150):
+        claimed = await post.claim(sending, limits, now=after(tick))
+        left += [float(tick)] * len(claimed)
+        looks += len(claimed)
+    assert most_within(left, 60) <= 120 + 2 + 1
+    assert len(left) >= 2 * 140
+    row = await (
+        await post.db.execute(f"SELECT free_at FROM l{post.licence_id}.mail_rate WHERE key LIKE 'queue:%'".encode())
+    ).fetchone()
+    # Put off once, at the domain's pace: the last one is due when its turn comes, not much later.
+    assert row is not None
+    assert after(180) < row[0] < after(240)
+
+
+async def test_every_domain_has_the_usual_limit_but_those_that_have_their_own(post: Post) -> None:
+    await post.guests([f"g{i}@{domain}.example" for i in range(10) for domain in ("a", "B", "big")])
+    limits = Limits(domains=(DomainLimit("*", per_minute=60), DomainLimit("big.example")))
+    claimed = await post.claim(await post.sending(), limits)
+    domains = [each.address.rpartition("@")[2].lower() for each in claimed]
+    assert {domain: domains.count(domain) for domain in domains} == {"a.example": 2, "b.example": 2, "big.example": 10}
+
+
+async def test_at_most_so_many_mails_to_a_domain_are_on_their_way(post: Post) -> None:
+    await post.guests(f"g{i}@example.com" for i in range(60))
+    limits = Limits(domains=(DomainLimit("*", connections=3),))
+    one, two = await post.sending(), await post.sending()
+    async with AsyncExitStack() as stack:
+        workers = [await stack.enter_async_context(post.bench.connection()) for _ in range(4)]
+        both = [(one, workers[0]), (two, workers[1]), (one, workers[2]), (two, workers[3])]
+        claimed = await asyncio.gather(*(post.claim(sending, limits, db=db, most=5) for sending, db in both))
+    assert sum(map(len, claimed)) == 3
+    assert await post.claim(one, limits, now=after(30)) == []
+    for (sending, _), mails in zip(both, claimed, strict=True):
+        await post.accept(sending, mails, after(30))
+    assert len(await post.claim(one, limits, now=after(60))) == 3
+
+
+async def test_a_domain_that_says_later_is_left_alone_longer_each_time(post: Post) -> None:
+    await post.guests([*(f"g{i}@busy.example" for i in range(5)), "ann@example.com"])
+    held_until: list[float] = []
+    now_s = 0.0
+    for _ in range(8):
+        await limits_store.hold_domains(post.db, post.licence_id, [("busy.example", "421 4.7.0 later")], after(now_s))
+        await limits_store.hold_domains(post.db, post.licence_id, [("busy.example", "421 4.7.0 later")], after(now_s + 1))
+        (held,) = await limits_store.held_domains(post.db, post.licence_id, after(now_s))
+        held_until.append((held.until - after(now_s)).total_seconds())
+        now_s += held_until[-1] + 1
+    assert held_until == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+    await limits_store.hold_domains(post.db, post.licence_id, [("busy.example", "421")], after(now_s + 7300))
+    (held,) = await limits_store.held_domains(post.db, post.licence_id, after(now_s + 7300))
+    assert (held.until - after(now_s + 7300)).total_seconds() == 60
+
+    sending, urgent = await post.sending(), await post.sending("TRANSACTIONAL")
+    now = after(now_s + 7310)
+    assert [each.address for each in await post.claim(sending, NONE, now=now, held=True)] == ["ann@example.com"]
+    await post.trigger(urgent, "g1@busy.example", now)
+    assert await post.claim(urgent, NONE, now=now, held=True) == []
+    assert len(await post.claim(sending, NONE, now=after(now_s + 7361), held=True)) == 5
+
+
+async def test_mails_that_were_put_off_come_at_once_when_the_limit_is_gone(post: Post) -> None:
+    await post.guests(f"g{i}@example.com" for i in range(50))
+    sending = await post.sending()
+    assert len(await post.claim(sending, Limits(domains=(DomainLimit("*", per_minute=1),)))) == 1
+    assert (await post.plain_claim(sending))[0] == []
+    assert await limits_store.call_up(post.db, post.licence_id, None, after(0)) == 49
+    assert len((await post.plain_claim(sending))[0]) == 49
+
+
+async def test_triggered_mails_that_wait_are_looked_at_again_when_they_are_due(post: Post) -> None:
+    await post.guests(["ann@example.com"])
+    sending = await post.sending("CONTINUOUS")
+    await post.trigger(sending, "ann@example.com", after(0))
+    (claimed,) = (await post.plain_claim(sending))[0]
+    await post.defer(sending, [claimed], after(8 * 3600))
+    assert sending.id in await post.due(after(60))
+    assert sending.id not in await post.due(after(120))
+    assert sending.id not in await post.due(after(8 * 3600 - 1))
+    # No worker was there when they became due: they are looked at as soon as there is one.
+    assert sending.id in await post.due(after(9 * 3600))
+    assert sending.id in await post.due(after(9 * 3600 + 1))

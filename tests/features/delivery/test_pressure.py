@@ -1,0 +1,85 @@
+"""Contact pressure: at most so many mails to a profile in so many days, whatever runs at the same time."""
+
+import asyncio
+from collections import Counter
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+
+from tabellion.features.delivery import Contact, Limits
+from tests.features.delivery.conftest import START, Post
+
+TWICE_A_WEEK = Limits(contact=Contact(2, 7))
+
+
+async def test_who_has_had_enough_gets_nothing_and_the_report_knows_why(post: Post) -> None:
+    await post.guests(f"g{i}@example.com" for i in range(5))
+    for _ in range(2):
+        sending = await post.sending()
+        claimed = await post.claim(sending, TWICE_A_WEEK)
+        assert len(claimed) == 5
+        await post.accept(sending, claimed, START)
+    third = await post.sending()
+    assert await post.claim(third, TWICE_A_WEEK) == []
+    assert await post.fates(third) == {("EXCLUDED", "pressure"): 5}
+    # A week begins with its day: the mails of a Tuesday count until the end of Monday.
+    later = await post.sending()
+    assert await post.claim(later, TWICE_A_WEEK, now=datetime(2027, 3, 8, 23, 59, tzinfo=UTC), most=2) == []
+    assert len(await post.claim(later, TWICE_A_WEEK, now=datetime(2027, 3, 9, 0, 0, tzinfo=UTC))) == 3
+
+
+async def test_days_are_those_of_the_licence(post: Post) -> None:
+    await post.guests(["ann@example.com"])
+    once_a_day = Limits(contact=Contact(1, 1))
+    first = await post.sending()
+    late = datetime(2027, 3, 2, 22, 30, tzinfo=UTC)
+    await post.accept(first, await post.claim(first, once_a_day, now=late), late)
+    second = await post.sending(time_zone="Europe/Brussels")
+    assert len(await post.claim(second, once_a_day, now=late + timedelta(minutes=31))) == 1
+
+
+async def test_transactional_mails_are_neither_held_nor_counted(post: Post) -> None:
+    await post.guests(["ann@example.com"])
+    once = Limits(contact=Contact(1, 30), domains=())
+    transactional = await post.sending("TRANSACTIONAL")
+    continuous = await post.sending("CONTINUOUS")
+    for _ in range(3):
+        await post.trigger(transactional, "ann@example.com", START)
+        await post.trigger(continuous, "ann@example.com", START)
+    # No rule is left for them at all: they are claimed as ever.
+    plain, _ = await post.plain_claim(transactional)
+    assert len(plain) == 3
+    await post.accept(transactional, plain, START)
+    assert len(await post.claim(continuous, once)) == 1
+    assert await post.fates(continuous) == {("CLAIMED", None): 1, ("EXCLUDED", "pressure"): 2}
+
+
+async def test_what_never_arrived_does_not_count_and_what_is_tried_again_counts_once(post: Post) -> None:
+    await post.guests(["ann@example.com", "bob@example.com"])
+    once = Limits(contact=Contact(1, 7))
+    first = await post.sending()
+    ann, bob = await post.claim(first, once)
+    await post.refuse(first, [ann])
+    await post.defer(first, [bob], START)
+    second = await post.sending()
+    assert [each.address for each in await post.claim(second, once)] == ["ann@example.com"]
+    assert await post.fates(second) == {("CLAIMED", None): 1, ("EXCLUDED", "pressure"): 1}
+    assert [each.address for each in await post.claim(first, once)] == ["bob@example.com"]
+
+
+async def test_campaigns_that_run_at_the_same_time_do_not_pass_together(post: Post) -> None:
+    await post.guests(f"g{i}@example.com" for i in range(300))
+    sendings = [await post.sending() for _ in range(5)]
+    async with AsyncExitStack() as stack:
+        connections = [await stack.enter_async_context(post.bench.connection()) for _ in sendings]
+
+        async def work(n: int) -> Counter[int | None]:
+            got: Counter[int | None] = Counter()
+            for _ in range(12):
+                claimed = await post.claim(sendings[n], TWICE_A_WEEK, most=37, db=connections[n])
+                got.update(each.profile_id for each in claimed)
+                await post.accept(sendings[n], claimed, START, connections[n])
+            return got
+
+        got = sum(await asyncio.gather(*(work(n) for n in range(5))), Counter())
+    assert set(got.values()) == {2}
+    assert len(got) == 300
