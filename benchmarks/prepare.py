@@ -63,7 +63,7 @@ def licence(database_url: str, name: str) -> str:
 
 
 def table(database_url: str, api_url: str, name: str, key: str, profiles: int) -> Prepared:
-    """The table `Contacts` of a licence, with this many profiles."""
+    """The table `Contacts` of a licence, with this many profiles, half of them in Belgium."""
     call(f"{api_url}/v5/entities/shop/profile-tables", key, TABLE)
     with psycopg.connect(database_url, autocommit=True) as db:
         row: Any = db.execute(
@@ -73,7 +73,8 @@ def table(database_url: str, api_url: str, name: str, key: str, profiles: int) -
         relation = f"l{row[0]:d}.p{row[1]:d}"
         db.execute(
             f"INSERT INTO {relation} (created_at, updated_at, a1, a2, a3, a4, a5) "
-            "SELECT now(), now(), 'user' || i || '@example.com', 'Ann', 'Vos' || i, '1984-05-12', 'BE' "
+            "SELECT now(), now(), 'user' || i || '@example.com', 'Ann', 'Vos' || i, '1984-05-12', "
+            "CASE WHEN i % 2 = 0 THEN 'BE' ELSE 'FR' END "
             f"FROM generate_series(1, {profiles:d}) i"
         )
         db.execute(f"VACUUM ANALYZE {relation}")
@@ -86,6 +87,16 @@ def call(url: str, key: str, body: Any = None) -> Any:
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=60) as answer:
         return json.load(answer)
+
+
+def put(url: str, key: str, content: bytes, kind: str) -> None:
+    """One PUT with an API key."""
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": kind}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, content, headers, method="PUT"), timeout=60):
+            pass
+    except urllib.error.HTTPError as error:
+        raise RuntimeError(f"{url}: {error.read().decode()[:1000]}") from None
 
 
 @contextmanager

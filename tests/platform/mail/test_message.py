@@ -9,10 +9,12 @@ from typing import Any
 
 import dkim
 import pytest
+from dkim.canonicalization import Relaxed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tabellion.platform.mail import Attachment, Mail, Signer, Unsendable, address_of, compose, new_key, public_record
+from tabellion.platform.mail.dkim import relaxed_body
 
 NAMES = ["From", "To", "Subject", "Date", "Message-ID", "Reply-To", "List-Unsubscribe", "MIME-Version", "Content-Type"]
 UNSUBSCRIBE = f"<https://news.example.com/t/u/{'x' * 60}>"
@@ -144,3 +146,32 @@ def test_signatures_are_verified_by_another_library(kind: str, subject: str, tex
         assert not dkim.verify(b"From: other@example.com\r\n" + signed, dnsfunc=dns)
     head = signed.partition(b"\r\n\r\n")[0].replace(b"\r\n ", b" ")
     assert b"list-unsubscribe:list-unsubscribe-post" in re.search(rb"h=([^;]*)", head)[1]
+
+
+@settings(max_examples=500, deadline=None)
+@given(pieces=st.lists(st.sampled_from([b" ", b"\t", b"\r\n", b"a", b".", b"=20", b"word", b"  \t "]), max_size=30))
+def test_bodies_are_made_canonical_as_another_library_does(pieces: list[bytes]) -> None:
+    body = b"".join(pieces)
+    if body and not body.endswith(b"\r\n"):
+        body += b"\r\n"
+    assert relaxed_body(body) == Relaxed.canonicalize_body(body)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Dear Ann,\nspring is here.", "7bit"),
+        ("x" * 890, "7bit"),
+        ("x" * 901, "quoted-printable"),
+        (f"{'x' * 800}\n{'x' * 901}\n{'x' * 800}", "quoted-printable"),
+        ("caf\u00e9 for you", "quoted-printable"),
+        ("\u4f60" * 50, "base64"),
+        ("Dear Ann,\nFrom now on", "quoted-printable"),
+        ("Dear Ann,\n--=_312e322e33406578616d706c652e636f6da\nContent-Type: text/html\n\n<p>x", "quoted-printable"),
+    ],
+)
+def test_texts_travel_as_they_are_where_they_can(text: str, encoding: str) -> None:
+    read = parsed(compose(mail(text=text.encode())))
+    plain, _ = read.iter_parts()
+    assert plain["Content-Transfer-Encoding"] == encoding
+    assert plain.get_content().replace("\r\n", "\n") == text + "\n"

@@ -1,15 +1,20 @@
 """Handing over to relays: every answer and every break has one fate."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
 from tabellion.platform.mail import Fate, Post, Relay
+from tabellion.platform.mail.exchange import stuffed
 
 Script = Callable[[str], str | None]
 RAW = b"From: a@example.com\r\nSubject: x\r\n\r\n.line\r\n"
+
+
+PIPELINING = "250-here\r\n250-SIZE 1000000\r\n250 PIPELINING"
 
 
 @asynccontextmanager
@@ -61,18 +66,30 @@ def answering(**changes: str | None) -> Script:
         ({"DATA": "554 no"}, Fate.REJECTED, False),
         ({"DOT": "451 later"}, Fate.DEFERRED, False),
         ({"DOT": "552 too large"}, Fate.REJECTED, False),
+        ({"DOT": "350 what else"}, Fate.UNCERTAIN, False),
+        ({"DOT": "queued"}, Fate.UNCERTAIN, False),
+        ({"MAIL": "what"}, Fate.DEFERRED, False),
+        ({"RCPT": "251 moved"}, Fate.ACCEPTED, False),
+        ({"DOT": "250-queued\r\n250 as 7"}, Fate.ACCEPTED, False),
+        ({"RCPT": "550-5.1.1 no such user\r\n550 5.1.1 here"}, Fate.REJECTED, True),
         ({"MAIL": None}, Fate.DEFERRED, False),
         ({"RCPT": None}, Fate.DEFERRED, False),
         ({"DOT": None}, Fate.UNCERTAIN, False),
         ({"EHLO": None, "HELO": None}, Fate.DEFERRED, False),
     ],
 )
-async def test_what_a_server_does_has_one_fate(changes: dict[str, str | None], fate: Fate, no_mailbox: bool) -> None:
-    async with server(answering(**changes)) as (port, heard), Post(Relay(host="127.0.0.1", port=port), timeout_s=5) as post:
+@pytest.mark.parametrize("ehlo", ["250 here", PIPELINING])
+async def test_what_a_server_does_has_one_fate(
+    ehlo: str, changes: dict[str, str | None], fate: Fate, no_mailbox: bool
+) -> None:
+    async with (
+        server(answering(**{"EHLO": ehlo} | changes)) as (port, heard),
+        Post(Relay(host="127.0.0.1", port=port), timeout_s=5) as post,
+    ):
         reply = await post.deliver("a@example.com", "b@example.com", RAW)
         assert (reply.fate, reply.no_mailbox) == (fate, no_mailbox), reply
         if fate is Fate.ACCEPTED:
-            assert reply.text == "250 queued"
+            assert reply.text.startswith("250 queued")
             assert "..line\r\n" in heard
             # The next one goes over the same connection.
             await post.deliver("a@example.com", "c@example.com", RAW)
@@ -96,3 +113,88 @@ async def test_nobody_there() -> None:
         reply = await post.deliver("a@example.com", "b@example.com", RAW)
     assert reply.fate is Fate.DEFERRED
     assert "127.0.0.1:1" in reply.text
+
+
+async def test_a_mail_for_nobody_is_empty_and_the_connection_goes_on() -> None:
+    """Some servers ask for the mail though they have refused its only recipient, as commands came in one piece."""
+    refusing = {"b@example.com"}
+    answers = answering(EHLO=PIPELINING)
+    heard: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        in_data = False
+        while line := (await reader.readline()).decode():
+            heard.append(line)
+            if in_data and line != ".\r\n":
+                continue
+            refused = line.startswith("RCPT") and any(address in line for address in refusing)
+            answer = "250 queued" if in_data else "550 no" if refused else answers(line.split(":")[0].split()[0])
+            in_data = str(answer).startswith("354")
+            writer.write(f"{answer}\r\n".encode())
+
+    async with (
+        await asyncio.start_server(serve, "127.0.0.1", 0) as made,
+        Post(Relay(host="127.0.0.1", port=made.sockets[0].getsockname()[1]), timeout_s=5) as post,
+    ):
+        assert (await post.deliver("a@example.com", "b@example.com", RAW)).fate is Fate.REJECTED
+        assert "Subject: x\r\n" not in heard
+        assert (await post.deliver("a@example.com", "c@example.com", RAW)).fate is Fate.ACCEPTED
+        assert sum(line.startswith("EHLO") for line in heard) == 1
+
+
+async def test_what_a_server_says_unasked_ends_the_connection_before_the_next_mail() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers = answering()
+        writer.write(b"220 ready\r\n")
+        while line := (await reader.readline()).decode():
+            in_data = line.startswith("DATA")
+            writer.write(f"{answers(line.split(':')[0].split()[0])}\r\n".encode())
+            if in_data:
+                while await reader.readline() != b".\r\n":
+                    pass
+                writer.write(b"250 queued\r\n421 4.4.2 you were silent for too long\r\n")
+
+    async with (
+        await asyncio.start_server(serve, "127.0.0.1", 0) as made,
+        Post(Relay(host="127.0.0.1", port=made.sockets[0].getsockname()[1]), timeout_s=5) as post,
+    ):
+        for _ in range(3):
+            assert (await post.deliver("a@example.com", "b@example.com", RAW)).text == "250 queued"
+
+
+async def test_addresses_bring_no_command_along() -> None:
+    async with server(answering(EHLO=PIPELINING)) as (port, heard), Post(Relay(host="127.0.0.1", port=port)) as post:
+        for address in ("b@example.com>\r\nRCPT TO:<c@example.com", "b@example.com c", "b@example.com\0", "<b@example.com>"):
+            for sender, recipient in ((address, "b@example.com"), ("a@example.com", address)):
+                with pytest.raises(ValueError, match="address"):
+                    await post.deliver(sender, recipient, RAW)
+        assert not any(line.startswith(("MAIL", "RCPT")) for line in heard)
+
+
+SMUGGLED = (
+    b"\r\n.\r\n",
+    b"\n.\n",
+    b"\n.\r\n",
+    b"\r\n.\n",
+    b"\r.\r",
+    b"\r.\r\n",
+    b"\r\n.\r",
+    b"\n.\r",
+    b"\r\n\0.\r\n",
+    b"\r\n..\r\n",
+)
+
+
+@pytest.mark.parametrize("end", SMUGGLED)
+@pytest.mark.parametrize("tail", [b"", b"MAIL FROM:<x@example.com>\r\nRCPT TO:<y@example.com>\r\nDATA\r\nx"])
+def test_no_line_of_a_mail_is_its_end_whatever_ends_lines(end: bytes, tail: bytes) -> None:
+    wire = stuffed(b".first" + end + tail + end)
+    assert wire.count(b"\n") == wire.count(b"\r") == wire.count(b"\r\n")
+    lines = wire.split(b"\r\n")
+    assert lines.index(b".") == len(lines) - 2
+    assert lines[0] == b"..first"
+    # Nothing is lost: what a server takes off again is what was meant, with one kind of line ends.
+    read = b"\r\n".join(line.removeprefix(b".") for line in lines[:-2]) + b"\r\n"
+    wanted = re.sub(rb"\r\n|\r|\n", b"\r\n", b".first" + end + tail + end)
+    assert read == (wanted if wanted.endswith(b"\r\n") else wanted + b"\r\n")

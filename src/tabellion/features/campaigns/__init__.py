@@ -1,7 +1,7 @@
 """E-mail campaigns: what they are, what they say, whom they are for, and what became of them."""
 
 from tabellion.features.campaigns.content import use_cages, use_public_url
-from tabellion.features.campaigns.control import ended, gather, hold
+from tabellion.features.campaigns.control import ended, gather
 from tabellion.features.campaigns.service import find_subject, hosted_image
 
-__all__ = ["ended", "find_subject", "gather", "hold", "hosted_image", "use_cages", "use_public_url"]
+__all__ = ["ended", "find_subject", "gather", "hosted_image", "use_cages", "use_public_url"]

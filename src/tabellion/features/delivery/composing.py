@@ -1,5 +1,6 @@
 """From a recipient to the bytes of a mail: rendered in a cage, links put in, signed."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -57,6 +58,8 @@ class Composer:
             given = [{**context, **self._addresses(each)} for each, context in pairs]
             outcomes = await self._cages.render(self._templates[language], given, now=now)
             for (each, _), outcome in zip(pairs, outcomes, strict=True):
+                # A mail takes a millisecond of this process: those that are on their way go on in between.
+                await asyncio.sleep(0)
                 if isinstance(outcome, Failed):
                     made.append(Hopeless(each, f"{outcome.part}: {outcome.message}"[:300]))
                     continue

@@ -5,6 +5,7 @@ PLANNED --claim--> CLAIMED --commit before the first byte--> SENDING --> ACCEPTE
    ^                  |                                         |
    +--released--------+                                         +--> DEFERRED --claim, when it is due--> CLAIMED
 PLANNED, DEFERRED --claim--> EXCLUDED (suppressed, unsubscribed, gone)      CLAIMED --> FAILED (cannot be written)
+CLAIMED --> REJECTED | DEFERRED (the relay refused before it asked for the mail)
 ```
 
 What a worker held when it died: CLAIMED is PLANNED again; SENDING may have reached the relay and is UNCERTAIN, or with

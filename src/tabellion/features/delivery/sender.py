@@ -1,14 +1,13 @@
 """Sends for as long as it runs: a task in every worker process. The protocol is in `model`.
 
 A sending is worked on by any number of processes at once. Each claims batches, has them rendered, and hands mails over as
-connections come free: before the first byte of a mail its state is committed, for as many mails at a time as there are
-connections; what came of them is written down together, at most 50 ms later. So what a crash leaves in doubt are the mails
-that were on a connection at that moment, and those of the last 50 ms.
+connections come free (`handing`); what came of them is written down together, at most 50 ms later. So what a crash leaves in
+doubt are the mails that were being written or waited for an answer at that moment, and those of the last 50 ms.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import chain
@@ -22,21 +21,19 @@ from tabellion.features.customdata import custom_tables
 from tabellion.features.delivery import claiming, limits_store, news, store
 from tabellion.features.delivery.composing import Composer, Hopeless, Ready
 from tabellion.features.delivery.contexts import contexts_of
-from tabellion.features.delivery.model import Claimed, Ending, Policy, Sending, State, next_attempt
+from tabellion.features.delivery.handing import Handing, Orders
+from tabellion.features.delivery.model import Claimed, Ending, Sending, State
 from tabellion.features.delivery.pacing import Pacing
 from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.store import Database
-from tabellion.features.delivery.transport import Way, Ways, signer_of
+from tabellion.features.delivery.transport import Ways, signer_of
 from tabellion.features.tables import ProfileTable, profile_tables
 from tabellion.platform.database.pool import LOCK_TIMEOUT, STATEMENT_TIMEOUT, with_settings
-from tabellion.platform.mail import Fate
 from tabellion.platform.templates import Cages
 
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE_S = 5.0
 _CONNECTIONS = 6
-# A mail that was about to leave for longer than this (the process was stopped) does not leave: others may have given it up.
-_STALE_S = 20.0
 # Of the attachments of mails that are made together: one mail has up to 10 MB of them.
 _MOST_ATTACHED_BYTES = 16 * 1024 * 1024
 
@@ -55,7 +52,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     silent: timedelta = timedelta(seconds=6)
     lost: timedelta = timedelta(seconds=60)
     write_every_s: float = 0.05
-    write_at: int = 20
+    write_at: int = 200
     sendings: int = 8
 
 
@@ -280,19 +277,20 @@ class Batch:
             while (mails := await self._next(table, composer)) is not None:
                 await self._to_outbox(table, mails)
             return
-        ready: asyncio.Queue[list[Ready] | None] = asyncio.Queue(1)
         writing = asyncio.create_task(self._write_down())
-        handing = asyncio.create_task(self._hand_over(table, way, ready))
+        handing = Handing(way, self._orders(table))
         try:
-            while not handing.done() and (mails := await self._next(table, composer)) is not None:
-                await _put(ready, mails, handing)
-            await _put(ready, None, handing)
-            await handing
+            while not handing.halted and (mails := await self._next(table, composer)) is not None:
+                await handing.put(mails)
         finally:
-            handing.cancel()
-            self._wanted.set()
-            self._written.set()
-            await writing
+            # What has begun is waited for, and its outcomes are written down, whatever has happened: the next round takes
+            # for granted that nothing of this one is on its way.
+            try:
+                await handing.end()
+            finally:
+                self._wanted.set()
+                self._written.set()
+                await writing
 
     async def _table(self, db: Database) -> ProfileTable | None:
         tables = await profile_tables.load(db, self._sending.licence_id)
@@ -370,77 +368,25 @@ class Batch:
             if left:
                 await store.release(db, sending.licence_id, self._worker, left, now)
 
-    async def _hand_over(self, table: ProfileTable, way: Way, ready: "asyncio.Queue[list[Ready] | None]") -> None:
-        """Keep all connections busy. When the sending stops, what has not begun is given back."""
-        waiting: list[Ready] = []
-        running: set[asyncio.Task[None]] = set()
-        over = False
-        try:
-            while not over or waiting or running:
-                if not waiting and not over:
-                    batch = await ready.get()
-                    if batch is None:
-                        over = True
-                    elif batch:
-                        waiting = batch
-                free = way.slots - len(running)
-                if waiting and free > 0:
-                    chunk, waiting = waiting[:free], waiting[free:]
-                    if self._sender.stopping:
-                        await self._give_back([*chunk, *waiting])
-                        waiting = []
-                        continue
-                    async with self._sender.database() as db:
-                        held = [mail.claimed for mail in chunk]
-                        begun = await store.begin(db, self._sending, table.relation, self._worker, held)
-                    begun_at = monotonic()
-                    if len(begun) < len(chunk):
-                        await self._give_back([mail for mail in chunk if mail.claimed.id not in begun])
-                    running |= {
-                        asyncio.create_task(self._deliver(way, mail, begun_at)) for mail in chunk if mail.claimed.id in begun
-                    }
-                if running and (waiting or over):
-                    _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                running = {task for task in running if not task.done()}
-        finally:
-            if running:
-                await asyncio.wait(running)
+    def _orders(self, table: ProfileTable) -> Orders:
+        sender, sending = self._sender, self._sending
 
-    async def _give_back(self, mails: list[Ready]) -> None:
-        async with self._sender.database() as db:
-            held = [mail.claimed for mail in mails]
-            await store.release(db, self._sending.licence_id, self._worker, held, self._sender.clock())
+        async def begin(held: Sequence[Claimed]) -> set[int] | None:
+            async with sender.database() as db:
+                begun = await store.begin(db, sending, table.relation, self._worker, held)
+                if begun:
+                    return begun
+                fresh = await store.find(db, sending.id)
+                return begun if fresh is not None and fresh.state == "RUNNING" else None
 
-    async def _deliver(self, way: Way, mail: Ready, begun_at: float) -> None:
-        claimed = mail.claimed
-        now = self._sender.clock()
-        if monotonic() - begun_at > _STALE_S:
-            self._tell(Ending(claimed, State.PLANNED, due_at=now))
-            return
-        patience, licence_id, domain = self._sender.patience, self._sending.licence_id, claimed.domain
-        if rest_s := patience.rest_s(licence_id, domain):
-            # To the second, so that many of them are one look.
-            due_at = now.replace(microsecond=0) + timedelta(seconds=int(rest_s) + 1)
-            self._tell(Ending(claimed, State.PLANNED, due_at=due_at))
-            return
-        reply = await way.post().deliver(mail.sender, mail.recipient, mail.raw)
-        hold = patience.hears(licence_id, domain, reply)
-        now = self._sender.clock()
-        match reply.fate:
-            case Fate.ACCEPTED:
-                self._tell(Ending(claimed, State.ACCEPTED, reply=reply.text))
-            case Fate.REJECTED:
-                self._tell(Ending(claimed, State.REJECTED, "refused", reply.text, suppress=reply.no_mailbox))
-            case Fate.UNCERTAIN if self._sending.document.policy is Policy.RESEND:
-                self._tell(
-                    Ending(claimed, State.DEFERRED, "uncertain", reply.text, next_attempt(claimed.attempt, now) or now)
-                )
-            case Fate.UNCERTAIN:
-                self._tell(Ending(claimed, State.UNCERTAIN, "uncertain", reply.text))
-            case Fate.DEFERRED:
-                due_at = next_attempt(claimed.attempt, now)
-                state = State.DEFERRED if due_at else State.REJECTED
-                self._tell(Ending(claimed, state, "deferred" if due_at else "expired", reply.text, due_at, hold=hold))
+        async def give_back(held: Sequence[Claimed]) -> None:
+            async with sender.database() as db:
+                await store.release(db, sending.licence_id, self._worker, held, sender.clock())
+
+        return Orders(
+            begin, give_back, self._tell, lambda: sender.stopping, sender.clock, sending.document.policy,
+            sender.patience, sending.licence_id,
+        )  # fmt: skip
 
     def _tell(self, ending: Ending) -> None:
         self._endings.append(ending)
@@ -497,13 +443,3 @@ def _kind(ending: Ending) -> str | None:
     if ending.state is State.REJECTED:
         return news.SOFT_BOUNCE if ending.reason == "expired" else news.HARD_BOUNCE
     return news.SENT if ending.state is State.ACCEPTED else None
-
-
-async def _put(
-    queue: "asyncio.Queue[list[Ready] | None]", mails: list[Ready] | None, consumer: "asyncio.Task[None]"
-) -> None:
-    """Put into the queue, unless nobody reads it any more."""
-    putting = asyncio.ensure_future(queue.put(mails))
-    await asyncio.wait({putting, consumer}, return_when=asyncio.FIRST_COMPLETED)
-    if not putting.done():
-        putting.cancel()

@@ -284,7 +284,8 @@ UPDATE {l}.recipient r SET state = e.state, reason = e.reason, reply = e.reply, 
 FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(states)s::text[], %(reasons)s::text[], %(replies)s::text[],
             %(dues)s::timestamptz[]) AS e (id, attempt, state, reason, reply, due_at)
 WHERE r.id = e.id AND r.attempt = e.attempt AND r.worker = %(worker)s
-  AND (r.state = 'SENDING' OR r.state = 'UNCERTAIN' OR r.state = 'CLAIMED' AND e.state = 'FAILED')
+  AND (r.state IN ('SENDING', 'UNCERTAIN')
+       OR r.state = 'CLAIMED' AND e.state IN ('FAILED', 'DEFERRED', 'REJECTED', 'PLANNED'))
 RETURNING r.id
 """
     if sending.document.transactional:
@@ -677,12 +678,9 @@ async def suppressed(db: Database, licence_id: int, most: int) -> list[Suppresse
 
 
 async def unsuppress(db: Database, licence_id: int, address: str) -> bool:
-    """Let an address get mails again, and forget its soft bounces; False: nothing kept it from them."""
-    query = (
-        "WITH forgotten AS (DELETE FROM {l}.soft_bounce WHERE address = lower(%(address)s)) "
-        "DELETE FROM {l}.suppression WHERE address = lower(%(address)s)"
-    )
-    return (await db.execute(in_schema(licence_id, query), {"address": address})).rowcount == 1
+    """Let an address get mails again; False: nothing kept it from them."""
+    query = "DELETE FROM {l}.suppression WHERE address = lower(%s)"
+    return (await db.execute(in_schema(licence_id, query), (address,))).rowcount == 1
 
 
 def _held(held: Sequence[Claimed]) -> dict[str, Any]:

@@ -89,14 +89,14 @@ def _opened(raw: bytes) -> Token | None:
 
 def seal_address(licence_id: int, recipient_id: int, address: str) -> str:
     """The target of a link that is known in one mail only, unreadable and unchangeable, for a path."""
-    sealed = secrets.seal(address, f"link {licence_id:d} {recipient_id:d}")
-    return base64.urlsafe_b64encode(base64.b64decode(sealed)).decode().rstrip("=")
+    sealed = secrets.seal_raw(address, f"link {licence_id:d} {recipient_id:d}")
+    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
 
 def unseal_address(licence_id: int, recipient_id: int, text: str) -> str | None:
     """The target of such a link; None: nobody here sealed it."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        return secrets.unseal(base64.b64encode(raw).decode(), f"link {licence_id:d} {recipient_id:d}")
+        return secrets.unseal_raw(raw, f"link {licence_id:d} {recipient_id:d}")
     except (binascii.Error, ValueError, secrets.SecretUnreadable):
         return None

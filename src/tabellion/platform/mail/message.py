@@ -118,10 +118,13 @@ def _text(kind: str, raw: bytes, charset: str) -> bytes:
                 raw = text.encode(charset)
             except UnicodeEncodeError:
                 charset = "utf-8"
-    raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b"\r" in raw:
+        raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if not raw.endswith(b"\n"):
         raw += b"\n"
     head = f"Content-Type: text/{kind}; charset={charset.lower()}\r\nContent-Transfer-Encoding: "
+    if _is_plain(raw):
+        return (head + "7bit\r\n\r\n").encode() + raw.replace(b"\n", b"\r\n")
     beyond = len(raw) - len(raw.translate(None, delete=_BEYOND))
     if beyond > len(raw) * _MANY:
         return (head + "base64\r\n\r\n").encode() + _base64(raw.replace(b"\n", b"\r\n"))
@@ -129,6 +132,23 @@ def _text(kind: str, raw: bytes, charset: str) -> bytes:
 
 
 _BEYOND = bytes(range(0x80, 0x100))
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Whether a text needs no encoding on its way: ASCII in lines that nobody folds.
+
+    And none of them may be taken for a boundary between parts, or be one that mailboxes escape.
+    """
+    if not raw.isascii() or b"\0" in raw or b"From " in raw or b"--=_" in raw:
+        return False
+    start = 0
+    # From line end to line end in steps as long as a line may be.
+    while len(raw) - start > _MAX_LINE:
+        end = raw.rfind(b"\n", start, start + _MAX_LINE)
+        if end < 0:
+            return False
+        start = end + 1
+    return True
 
 
 def _attached(attachment: Attachment) -> bytes:

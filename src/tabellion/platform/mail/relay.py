@@ -9,15 +9,17 @@ import re
 import ssl
 import time
 from enum import StrEnum
-from typing import Self
+from typing import Self, cast
 
 import aiosmtplib
 import msgspec
 
+from tabellion.platform.mail.exchange import Broken, Exchange, MayLeave, Outcome
+
 _IDLE_S, _TIMEOUT_S = 20.0, 60.0
 _MAILS_PER_CONNECTION = 500
 _CLOSING_CHANNEL = 421
-_PERMANENT = 500
+_TRANSIENT, _PERMANENT = 400, 500
 _ENHANCED = re.compile(r"\s*(\d\.\d{1,3}\.\d{1,3})\b")
 # What says that there is no such mailbox (RFC 3463), or only the basic codes for it.
 _NO_MAILBOX = re.compile(r"5\.1\.[0-36]|5\.1\.10|5\.2\.1")
@@ -43,6 +45,8 @@ class Fate(StrEnum):
     DEFERRED = "DEFERRED"
     REJECTED = "REJECTED"
     UNCERTAIN = "UNCERTAIN"
+    # The caller did not let it leave.
+    WITHHELD = "WITHHELD"
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -67,36 +71,41 @@ class Post:
 
     async def __aexit__(self, *_: object) -> None:
         while self._free:
-            self._free.pop().client.close()
+            self._free.pop().close()
 
-    async def deliver(self, sender: str, recipient: str, raw: bytes) -> Reply:
-        """Hand one mail over. Raises nothing of the relay's: a failure is a fate."""
+    async def deliver(self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None = None) -> Reply:
+        """Hand one mail over. Raises nothing of the relay's: a failure is a fate.
+
+        `may_leave` is asked when the relay waits for the mail; what it raises is raised.
+        """
         async with self._slots:
             line = self._kept()
             try:
                 if line is None:
-                    line = _Line(await self._connect())
+                    line = await self._connect()
             except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
                 return Reply(Fate.DEFERRED, f"no connection to {self.relay.host}:{self.relay.port}: {_said(error)}")
-            reply = await line.deliver(sender, recipient, raw)
-            if line.usable:
-                self._free.append(line)
-            else:
-                line.client.close()
-            return reply
+            try:
+                return await line.deliver(sender, recipient, raw, may_leave)
+            finally:
+                if line.usable:
+                    self._free.append(line)
+                else:
+                    line.close()
 
     def _kept(self) -> "_Line | None":
         while self._free:
             line = self._free.pop()
-            if line.client.is_connected and time.monotonic() - line.used_at < _IDLE_S:
+            if line.exchange.idle and time.monotonic() - line.used_at < _IDLE_S:
                 return line
-            line.client.close()
+            line.close()
         return None
 
-    async def _connect(self) -> aiosmtplib.SMTP:
+    async def _connect(self) -> "_Line":
+        """Greeting, TLS and login are aiosmtplib's; what follows is `exchange`'s."""
         relay = self.relay
-        context = ssl.create_default_context()
-        if not relay.verify:
+        context = ssl.create_default_context() if relay.security != "NONE" else None
+        if context is not None and not relay.verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         client = aiosmtplib.SMTP(
             hostname=relay.host,
@@ -106,59 +115,77 @@ class Post:
             username=relay.user or None,
             password=relay.password or None,
             timeout=self._timeout_s,
-            tls_context=context if relay.security != "NONE" else None,
+            tls_context=context,
         )
-        await client.connect()
-        return client
+        try:
+            await client.connect()
+            if client.is_ehlo_or_helo_needed:
+                await _greet(client)
+            return _line(client, self._timeout_s)
+        except BaseException:
+            client.close()
+            raise
+
+
+async def _greet(client: aiosmtplib.SMTP) -> None:
+    try:
+        await client.ehlo()
+    except aiosmtplib.SMTPHeloError:
+        await client.helo()
 
 
 class _Line:
     """One connection. `usable`: another mail may go over it."""
 
-    def __init__(self, client: aiosmtplib.SMTP) -> None:
-        self.client = client
+    def __init__(self, client: aiosmtplib.SMTP, exchange: Exchange) -> None:
+        self.client, self.exchange = client, exchange
         self.usable = True
         self.used_at = time.monotonic()
         self._mails = 0
 
-    async def deliver(self, sender: str, recipient: str, raw: bytes) -> Reply:
-        client, begun = self.client, False
+    def close(self) -> None:
+        """Take leave, where the relay still listens, and close."""
+        self.exchange.leave()
+        self.client.close()
+
+    async def deliver(self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None) -> Reply:
+        exchange, self.usable = self.exchange, False
         try:
-            await client.mail(sender)
-            await client.rcpt(recipient)
-            begun = True
-            answer = await client.data(raw)
-        except aiosmtplib.SMTPResponseException as error:
-            reply = _refused(error)
-            await self._reset(error.code)
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            self.usable = False
-            return Reply(Fate.UNCERTAIN if begun else Fate.DEFERRED, f"the connection broke: {_said(error)}")
-        else:
-            reply = Reply(Fate.ACCEPTED, f"{answer.code} {_one_line(answer.message)}")
-        self._mails += 1
-        self.used_at = time.monotonic()
-        self.usable = self.usable and self._mails < _MAILS_PER_CONNECTION
+            outcome = await exchange.hand_over(sender, recipient, raw, may_leave)
+        except Broken as error:
+            return Reply(Fate.UNCERTAIN if exchange.begun else Fate.DEFERRED, f"the connection broke: {_said(error)}")
+        if outcome is None:
+            return Reply(Fate.WITHHELD, "withheld")
+        reply = _reply(outcome)
+        if reply.fate is Fate.UNCERTAIN or outcome.answer.code == _CLOSING_CHANNEL:
+            return reply
+        if outcome.accepted or await exchange.reset():
+            self._mails += 1
+            self.used_at = time.monotonic()
+            self.usable = self._mails < _MAILS_PER_CONNECTION
         return reply
 
-    async def _reset(self, code: int) -> None:
-        if code == _CLOSING_CHANNEL:
-            self.usable = False
-            return
-        try:
-            await self.client.rset()
-        except (aiosmtplib.SMTPException, OSError, TimeoutError):
-            self.usable = False
+
+def _line(client: aiosmtplib.SMTP, timeout_s: float) -> _Line:
+    if client.transport is None:
+        raise aiosmtplib.SMTPServerDisconnected("the relay hung up")
+    transport = cast("asyncio.Transport", client.transport)
+    return _Line(client, Exchange(transport, pipelining=client.supports_extension("pipelining"), timeout_s=timeout_s))
 
 
-def _refused(error: aiosmtplib.SMTPResponseException) -> Reply:
-    text = f"{error.code} {_one_line(error.message)}"
-    if error.code < _PERMANENT:
+def _reply(outcome: Outcome) -> Reply:
+    answer = outcome.answer
+    text = _one_line(f"{answer.code} {answer.text}")
+    if outcome.accepted:
+        return Reply(Fate.ACCEPTED, text)
+    if answer.code >= _PERMANENT:
+        enhanced = _ENHANCED.match(answer.text)
+        known = _NO_MAILBOX.fullmatch(enhanced[1]) is not None if enhanced else answer.code in _NO_MAILBOX_CODES
+        return Reply(Fate.REJECTED, text, outcome.at == "RCPT" and known)
+    if answer.code >= _TRANSIENT or outcome.at != ".":
         return Reply(Fate.DEFERRED, text)
-    enhanced = _ENHANCED.match(error.message)
-    of_recipient = isinstance(error, aiosmtplib.SMTPRecipientRefused)
-    known = _NO_MAILBOX.fullmatch(enhanced[1]) is not None if enhanced else error.code in _NO_MAILBOX_CODES
-    return Reply(Fate.REJECTED, text, of_recipient and known)
+    # After the end of a mail there is no such answer: nobody knows what it means.
+    return Reply(Fate.UNCERTAIN, text)
 
 
 def _said(error: Exception) -> str:

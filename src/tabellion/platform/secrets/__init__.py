@@ -33,13 +33,22 @@ def use_key(text: str, data_dir: Path) -> None:
 
 def seal(secret: str, purpose: str) -> str:
     """The secret in a form that may be stored."""
+    return base64.b64encode(seal_raw(secret, purpose)).decode()
+
+
+def seal_raw(secret: str, purpose: str) -> bytes:
+    """The same as octets."""
     nonce = os.urandom(_NONCE_BYTES)
-    return base64.b64encode(nonce + _key().encrypt(nonce, secret.encode(), purpose.encode())).decode()
+    return nonce + _key().encrypt(nonce, secret.encode(), purpose.encode())
 
 
 def unseal(sealed: str, purpose: str) -> str:
     """The secret. Raises `SecretUnreadable`."""
-    raw = base64.b64decode(sealed)
+    return unseal_raw(base64.b64decode(sealed), purpose)
+
+
+def unseal_raw(raw: bytes, purpose: str) -> str:
+    """The secret of octets. Raises `SecretUnreadable`."""
     try:
         return _key().decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], purpose.encode()).decode()
     except InvalidTag:

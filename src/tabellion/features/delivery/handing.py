@@ -1,0 +1,146 @@
+"""Mails on their way out, as many at a time as there are connections.
+
+A relay is first asked whether it takes the mail (sender, recipient, DATA). Only then is it committed that the mail leaves,
+together with all others whose relays have said yes meanwhile, and then its first octet is written. So what a crash leaves in
+doubt are mails that were being written or whose last answer was awaited, and none that waited for its turn.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from time import monotonic
+
+import msgspec
+
+from tabellion.features.delivery.composing import Ready
+from tabellion.features.delivery.model import Claimed, Ending, Policy, State, next_attempt
+from tabellion.features.delivery.patience import Patience
+from tabellion.features.delivery.transport import Way
+from tabellion.platform.mail import Fate, Reply
+
+_log = logging.getLogger(__name__)
+# Mails that are ready while all connections are busy.
+_AHEAD = 200
+# A mail that was about to leave for longer than this (the process was stopped) does not leave: others may have given it up.
+_STALE_S = 20.0
+
+
+class Orders(msgspec.Struct, frozen=True):
+    """What handing over needs from others.
+
+    `begin` commits that mails leave and answers the ids of those that may (None: the sending is held); `give_back` has the
+    others looked at afresh; `tell` hears what came of each; `stopping` says that nothing more is to begin.
+    """
+
+    begin: Callable[[Sequence[Claimed]], Awaitable[set[int] | None]]
+    give_back: Callable[[Sequence[Claimed]], Awaitable[None]]
+    tell: Callable[[Ending], None]
+    stopping: Callable[[], bool]
+    clock: Callable[[], datetime]
+    policy: Policy
+    patience: Patience
+    licence_id: int
+
+
+class Handing:
+    """Mails are `put`; `end` waits for those that have begun and gives back the others. `halted`: no more are wanted."""
+
+    def __init__(self, way: Way, orders: Orders) -> None:
+        self._way, self._orders = way, orders
+        self._ready: asyncio.Queue[Ready | None] = asyncio.Queue(_AHEAD)
+        self._asking: list[tuple[Claimed, asyncio.Future[bool]]] = []
+        self._committing: asyncio.Task[None] | None = None
+        self._left: list[Claimed] = []
+        self._error: BaseException | None = None
+        self.halted = False
+        self._slots = [asyncio.create_task(self._slot()) for _ in range(way.slots)]
+
+    async def put(self, mails: Sequence[Ready]) -> None:
+        """Have mails handed over; waits while enough of them wait."""
+        for mail in mails:
+            await self._ready.put(mail)
+
+    async def end(self) -> None:
+        """Wait for what has begun. Raises what kept the others from it."""
+        for _ in self._slots:
+            await self._ready.put(None)
+        await asyncio.wait(self._slots)
+        if self._left:
+            await self._orders.give_back(self._left)
+        if self._error is not None:
+            raise self._error
+
+    async def _slot(self) -> None:
+        """One connection's worth of work. A failure ends the sending's work, but not before all know of their mails."""
+        while (mail := await self._ready.get()) is not None:
+            if self.halted or self._orders.stopping():
+                self._left.append(mail.claimed)
+                continue
+            try:
+                await self._deliver(mail)
+            except Exception as error:  # noqa: BLE001 - `end` raises it
+                self._error = self._error or error
+                self.halted = True
+
+    async def _deliver(self, mail: Ready) -> None:
+        orders, claimed = self._orders, mail.claimed
+        if rest_s := orders.patience.rest_s(orders.licence_id, claimed.domain):
+            # To the second, so that many of them are one look.
+            due_at = orders.clock().replace(microsecond=0) + timedelta(seconds=int(rest_s) + 1)
+            orders.tell(Ending(claimed, State.PLANNED, due_at=due_at))
+            return
+        post = self._way.post()
+        reply = await post.deliver(mail.sender, mail.recipient, mail.raw, lambda: self._may_leave(claimed))
+        if reply.fate is not Fate.WITHHELD:
+            hold = orders.patience.hears(orders.licence_id, claimed.domain, reply)
+            orders.tell(self._ending(claimed, reply, hold=hold))
+
+    async def _may_leave(self, claimed: Claimed) -> bool:
+        """Commit that a mail leaves, together with those that come while another commit is under way."""
+        asked_at = monotonic()
+        if self.halted:
+            self._left.append(claimed)
+            return False
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._asking.append((claimed, future))
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit())
+        if not await future:
+            self._left.append(claimed)
+            return False
+        if monotonic() - asked_at > _STALE_S:
+            self._orders.tell(Ending(claimed, State.PLANNED, due_at=self._orders.clock()))
+            return False
+        return True
+
+    async def _commit(self) -> None:
+        while self._asking:
+            asking, self._asking = self._asking, []
+            try:
+                begun = await self._orders.begin([claimed for claimed, _ in asking])
+            except BaseException as error:  # noqa: BLE001 - each of them hears of it
+                for _, future in asking:
+                    future.set_exception(error if isinstance(error, Exception) else RuntimeError("interrupted"))
+            else:
+                self.halted = self.halted or begun is None
+                for claimed, future in asking:
+                    future.set_result(begun is not None and claimed.id in begun)
+        self._committing = None
+
+    def _ending(self, claimed: Claimed, reply: Reply, *, hold: bool) -> Ending:
+        now = self._orders.clock()
+        match reply.fate:
+            case Fate.ACCEPTED:
+                return Ending(claimed, State.ACCEPTED, reply=reply.text)
+            case Fate.REJECTED:
+                return Ending(claimed, State.REJECTED, "refused", reply.text, suppress=reply.no_mailbox)
+            case Fate.UNCERTAIN if self._orders.policy is Policy.RESEND:
+                due_at = next_attempt(claimed.attempt, now) or now
+                return Ending(claimed, State.DEFERRED, "uncertain", reply.text, due_at)
+            case Fate.UNCERTAIN:
+                return Ending(claimed, State.UNCERTAIN, "uncertain", reply.text)
+            case _:
+                due_at = next_attempt(claimed.attempt, now)
+                state = State.DEFERRED if due_at else State.REJECTED
+                return Ending(claimed, state, "deferred" if due_at else "expired", reply.text, due_at, hold=hold)
