@@ -9,6 +9,7 @@ from lxml import etree
 
 from tests.support.campaign_cases import CAMPAIGNS_V4, CAMPAIGNS_V5
 from tests.support.cases import Case
+from tests.support.content_cases import CONTENTS_V5
 from tests.support.custom_cases import CUSTOM_V4, CUSTOM_V5
 from tests.support.tenant import Tenant
 
@@ -478,7 +479,7 @@ V5 = [
 
 
 V4 += CUSTOM_V4 + CAMPAIGNS_V4
-V5 += CUSTOM_V5 + CAMPAIGNS_V5
+V5 += CUSTOM_V5 + CAMPAIGNS_V5 + CONTENTS_V5
 
 
 @pytest.mark.parametrize("family", V4_FAMILIES)

@@ -72,6 +72,7 @@ _PLACES = {
     "id": "1",
     "day": "2027-03-01",
     "c": "SpringOffer",
+    "language": "default",
 }
 
 

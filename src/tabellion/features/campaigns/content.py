@@ -1,10 +1,11 @@
 """What contents may say: the names of a campaign, checks of its templates, addresses of its images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from tabellion.features.campaigns.model import Personalisation
+from tabellion.features.campaigns.model import Part, Personalisation
 from tabellion.features.customdata import CustomTable
 from tabellion.features.tables import PROFILE_TABLES, Attribute, ProfileTable
 from tabellion.kit.problem import FieldError
@@ -16,13 +17,16 @@ from tabellion.platform.templates import (
     Kind,
     Link,
     Mistake,
+    Outcome,
     Report,
     Shape,
+    Template,
     Values,
     Vocabulary,
     mark_links,
     vocabulary,
 )
+from tabellion.platform.templates import Prepared as Made
 
 UNSUBSCRIBE, ONLINE = "unsubscribeUrl", "onlineUrl"
 MAX_SUBJECT = 500
@@ -103,16 +107,42 @@ class Prepared(NamedTuple):
     errors: list[Mistake]
 
 
-async def prepared(html: str, mark: str, pixel: str) -> Prepared:
-    """HTML with inlined styles, marked links and a picture that tells of its opening; and its text. Raises `Unavailable`."""
+async def mjml_mistakes(source: str, place: str) -> list[FieldError]:
+    """All that is wrong with MJML, with line and column. Raises `Unavailable`."""
+    made = await made_of(Part(mjml=source))
+    return [FieldError(place, e.code, f"line {e.line}, column {e.column}: {e.message}") for e in made.errors]
+
+
+async def made_of(part: Part) -> Made:
+    """HTML with inlined styles and preheader, and text, of what an author wrote. Raises `Unavailable`."""
+    given = Content(part.html or "", part.mjml or "", part.text or "", part.preheader or "")
     try:
-        made = await _cages().prepare(Content(html))
+        return await _cages().prepare(given)
     except CageUnavailable as error:
         raise Unavailable(f"contents cannot be prepared at the moment: {error}") from None
-    marked = mark_links(made.html, mark, _leads_away)
+
+
+async def rendered(template: Template, context: Mapping[str, Any], now: datetime) -> Outcome:
+    """One mail. Raises `Unavailable`."""
+    try:
+        (outcome,) = await _cages().render(template, [context], now=now)
+    except CageUnavailable as error:
+        raise Unavailable(f"contents cannot be rendered at the moment: {error}") from None
+    return outcome
+
+
+async def prepared(part: Part, mark: str, pixel: str) -> Prepared:
+    """HTML with inlined styles, marked links and a picture that tells of its opening; and its text. Raises `Unavailable`."""
+    made = await made_of(part)
+    marked = mark_links(made.html, mark, leads_away)
     end = marked.lower().rfind("</body>")
     at = end if end >= 0 else len(marked)
     return Prepared(f"{marked[:at]}{pixel}{marked[at:]}", made.text, made.errors)
+
+
+def sample_addresses() -> dict[str, str]:
+    """What stands for the addresses of one recipient in a mail that nobody gets."""
+    return {UNSUBSCRIBE: f"{_tools.public_url}/t/u/preview", ONLINE: f"{_tools.public_url}/t/v/preview"}
 
 
 def public_url() -> str:
@@ -126,7 +156,7 @@ def _cages() -> Cages:
     return _tools.cages
 
 
-def _leads_away(link: Link) -> bool:
+def leads_away(link: Link) -> bool:
     """Whether a link is counted: not those to our own pages, nor what is no page at all."""
     return link.scheme in {"http", "https"} or (link.dynamic and not link.scheme and not _own(link.href))
 

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from tabellion.features.campaigns import content, goals
 from tabellion.features.campaigns.errors import CampaignIncomplete
-from tabellion.features.campaigns.model import Campaign, Kind
+from tabellion.features.campaigns.model import Campaign, Kind, Part
 from tabellion.features.delivery import Document, Message, Parameter, Policy, identity_of
 from tabellion.features.tables import Database, ProfileTable
 from tabellion.kit.problem import FieldError
@@ -41,14 +41,14 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
     mark = mark or new_mark()
     for language in wanted:
         part = campaign.content.part(language)
-        for what, source in (("subject", part.subject), ("body", part.html)):
-            if source is None:
+        for what, is_there in (("subject", part.subject is not None), ("body", part.has_body)):
+            if not is_there:
                 message = f"there is no {what} for {language.upper()}, and no default"
                 faults.append(FieldError(f"content.{what}", "content.unknown", message))
-        if part.subject is None or part.html is None:
+        if part.subject is None or not part.has_body:
             continue
-        messages[language] = await _message(part.subject, part.html, language, mark, faults)
-        for source in (part.subject, part.html):
+        messages[language] = await _message(part.subject, part, language, mark, faults)
+        for _, source in part.sources:
             for root, members in (await content.checked(source, names)).uses.items():
                 uses.setdefault(root, set()).update(members)
     if campaign.kind is Kind.MASS and campaign.target is None and not test:
@@ -112,8 +112,8 @@ def _goals(campaign: Campaign, sender_address: str) -> goals.Parameters:
         return ()
 
 
-async def _message(subject: str, html: str, language: str, mark: str, faults: list[FieldError]) -> Message:
-    prepared = await content.prepared(html, mark, _PIXEL)
+async def _message(subject: str, part: Part, language: str, mark: str, faults: list[FieldError]) -> Message:
+    prepared = await content.prepared(part, mark, _PIXEL)
     faults += [
         FieldError("content.body", each.code, f"{language.upper()}: line {each.line}, column {each.column}: {each.message}")
         for each in prepared.errors

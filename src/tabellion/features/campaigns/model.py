@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tabellion.features.audiences import Target
 
@@ -99,11 +100,25 @@ class Personalisation(msgspec.Struct, frozen=True, rename="camel"):
     default_value: str | None = None
 
 
-class Part(msgspec.Struct, frozen=True):
-    """The content of one language, as far as it is there."""
+class Part(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The content of one language, as far as it is there. The body is HTML or MJML; without a text, one is made of it."""
 
     subject: str | None = None
     html: str | None = None
+    mjml: str | None = None
+    text: str | None = None
+    preheader: str | None = None
+
+    @property
+    def has_body(self) -> bool:
+        """Whether there is HTML, or MJML to make it of."""
+        return self.html is not None or self.mjml is not None
+
+    @property
+    def sources(self) -> list[tuple[str, str]]:
+        """What there is, by name."""
+        found = (("subject", self.subject), ("preheader", self.preheader), ("body", self.html), ("mjml", self.mjml))
+        return [(name, source) for name, source in (*found, ("text", self.text)) if source is not None]
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -113,12 +128,18 @@ class Content(msgspec.Struct, frozen=True):
     personalisations: tuple[Personalisation, ...] = ()
 
     def part(self, language: str | None) -> Part:
-        """The content of a language: its own, or else the default."""
+        """The content of a language: its own subject and body, or else the default's.
+
+        Text and preheader belong to the body: those of the default are not put beside a body in another language.
+        """
         own = self.parts.get((language or "").lower(), Part())
         default = self.parts.get("", Part())
-        return Part(
-            own.subject if own.subject is not None else default.subject, own.html if own.html is not None else default.html
-        )
+        subject = own.subject if own.subject is not None else default.subject
+        if own.has_body:
+            return replace(own, subject=subject)
+        text = own.text if own.text is not None else default.text
+        preheader = own.preheader if own.preheader is not None else default.preheader
+        return Part(subject, default.html, default.mjml, text, preheader)
 
 
 class Campaign(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from psycopg import errors
 from tabellion.features import delivery
 from tabellion.features.audiences import Target, condition_of, count_target
 from tabellion.features.campaigns import store
-from tabellion.features.campaigns.content import mistakes, names_of, refers_to
+from tabellion.features.campaigns.content import made_of, mistakes, mjml_mistakes, names_of, refers_to
 from tabellion.features.campaigns.errors import CampaignNameUsed, CampaignState, CampaignUnknown, ContentUnknown
 from tabellion.features.campaigns.model import (
     Campaign,
@@ -120,7 +120,39 @@ async def set_html(call: Incoming, language: str, read: Callable[[Campaign], Awa
         if faults := await mistakes(found.html, await names_in(call, before), "body"):
             raise Invalid(faults)
         await store.replace_images(call.db, before.id, language, found.images)
-        return _with_part(before, language, lambda part: replace(part, html=found.html))
+        return _with_part(before, language, lambda part: replace(part, html=found.html, mjml=None))
+
+    return await _changed(call, work, content=True)
+
+
+async def set_part(call: Incoming, language: str, changed: Callable[[Part], Part]) -> Campaign:
+    """Change the whole content of a language; images that its HTML names stay. Raises as `set_subject` does."""
+
+    async def work(before: Campaign) -> Campaign:
+        after = _with_part(before, language, changed)
+        own = after.content.parts[language]
+        names = await names_in(call, before)
+        faults: list[FieldError] = []
+        for place, source in own.sources:
+            faults += await mistakes(source, names, "html" if place == "body" else place)
+        if own.mjml is not None and not faults:
+            faults = await mjml_mistakes(own.mjml, "mjml")
+        if faults:
+            raise Invalid(faults)
+        return after
+
+    return await _changed(call, work, content=True)
+
+
+async def delete_part(call: Incoming, language: str) -> Campaign:
+    """Take the content of a language away, its images too. Raises `CampaignUnknown`, `CampaignState`, `ContentUnknown`."""
+
+    async def work(before: Campaign) -> Campaign:
+        if language not in before.content.parts:
+            raise missing_content("content of its own", language)
+        await store.replace_images(call.db, before.id, language, [])
+        parts = {name: part for name, part in before.content.parts.items() if name != language}
+        return replace(before, content=Content(parts, before.content.personalisations))
 
     return await _changed(call, work, content=True)
 
@@ -134,10 +166,9 @@ async def set_personalisations(call: Incoming, keys: tuple[Personalisation, ...]
         faults: list[FieldError] = []
         for language, part in before.content.parts.items():
             where = f" of language {language.upper()}" if language else ""
-            for place, source in (("subject", part.subject), ("body", part.html)):
-                if source is not None:
-                    found = await mistakes(source, names, place)
-                    faults += [replace(fault, message=f"{place}{where}: {fault.message}") for fault in found]
+            for place, source in part.sources:
+                found = await mistakes(source, names, place)
+                faults += [replace(fault, message=f"{place}{where}: {fault.message}") for fault in found]
         if faults:
             raise Invalid(faults)
         return after
@@ -166,6 +197,12 @@ async def estimate(call: Incoming, campaign: Campaign) -> int | None:
 def part_of(campaign: Campaign, language: str) -> Part:
     """The content that a language has, its own or the default."""
     return campaign.content.part(language)
+
+
+async def html_of(campaign: Campaign, language: str) -> str | None:
+    """The HTML of a language, as it was written or made of MJML. Raises `Unavailable`."""
+    part = campaign.content.part(language)
+    return part.html if part.mjml is None else (await made_of(Part(mjml=part.mjml))).html
 
 
 def read_language(call: Incoming, campaign: Campaign) -> str:

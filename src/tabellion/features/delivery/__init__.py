@@ -2,10 +2,11 @@
 
 from tabellion.features.delivery import admin, pacing_admin
 from tabellion.features.delivery.addresses import for_header
+from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.hours import Hours, Window
 from tabellion.features.delivery.limits import Contact, Delivery, DomainLimit, Limits, SenderLimit
 from tabellion.features.delivery.limits_store import HeldDomain
-from tabellion.features.delivery.model import Document, Message, Parameter, Policy, Recipient, Sending, language_of
+from tabellion.features.delivery.model import Claimed, Document, Message, Parameter, Policy, Recipient, Sending, language_of
 from tabellion.features.delivery.news import SUBJECT, MailNews, all_of, tell
 from tabellion.features.delivery.sender import Pace, Sender
 from tabellion.features.delivery.service import (
@@ -35,6 +36,7 @@ from tabellion.features.delivery.viewing import view
 
 __all__ = [
     "SUBJECT",
+    "Claimed",
     "Contact",
     "Delivery",
     "Document",
@@ -61,6 +63,7 @@ __all__ = [
     "Window",
     "admin",
     "all_of",
+    "contexts_of",
     "events_of",
     "for_header",
     "gather",

@@ -1,6 +1,13 @@
 """The e-mail campaign calls."""
 
-from tabellion.features.campaigns.endpoints import attachments, definition, pacing, sending
+from tabellion.features.campaigns.endpoints import attachments, contents, definition, pacing, preview, sending
 
-CALLS = (*definition.CALLS, *sending.CALLS, *attachments.CALLS, *pacing.CALLS)
+CALLS = (
+    *definition.CALLS,
+    *sending.CALLS,
+    *attachments.CALLS,
+    *contents.CALLS,
+    *preview.CALLS,
+    *pacing.CALLS,
+)
 """All calls of the feature."""

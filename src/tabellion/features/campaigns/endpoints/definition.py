@@ -3,9 +3,10 @@
 from typing import Any
 
 from tabellion.features.campaigns import archive, service
-from tabellion.features.campaigns.content import MAX_SUBJECT, image_address
+from tabellion.features.campaigns.content import image_address
 from tabellion.features.campaigns.model import Campaign
 from tabellion.features.campaigns.wire import definition as wire
+from tabellion.features.campaigns.wire.contents import read_line
 from tabellion.features.licences import resolve_entity
 from tabellion.features.tables import ENTITY
 from tabellion.features.tables.filters import row_limit
@@ -69,7 +70,7 @@ async def get_subject(call: Incoming) -> Answer:
 
 async def put_subject(call: Incoming) -> Answer:
     """Set a subject."""
-    subject = _subject(call)
+    subject = read_line("subject", _subject(call))
     language = service.read_language(call, await service.get(call))
     return _written(await service.set_subject(call, language, subject))
 
@@ -78,7 +79,7 @@ async def get_body(call: Incoming) -> Answer:
     """Read the HTML."""
     found = await service.get(call)
     language = service.read_language(call, found)
-    html = service.part_of(found, language).html
+    html = await service.html_of(found, language)
     if html is None:
         raise service.missing_content("body", language)
     encoding = found.settings.encoding
@@ -147,11 +148,6 @@ def _subject(call: Incoming) -> str:
             text = call.raw_body.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise Malformed(f"the subject is not in UTF-8: byte {error.start}") from None
-    text = text.strip()
-    if not 1 <= len(text) <= MAX_SUBJECT:
-        raise invalid("subject", "structure.invalid", f"the subject has 1 to {MAX_SUBJECT} characters")
-    if any(ord(c) < ord(" ") or ord(c) == 0x7F or c in "\x85\u2028\u2029" for c in text):  # noqa: PLR2004 - DEL
-        raise invalid("subject", "text.invalid", "the subject is one line without control characters")
     return text
 
 

@@ -1,0 +1,110 @@
+"""A mail as somebody would get it, without sending it: rendered in a cage, counted nowhere."""
+
+from typing import Any, NamedTuple
+
+from tabellion.features.campaigns import content, service
+from tabellion.features.campaigns.control import find_recipient
+from tabellion.features.campaigns.errors import CampaignIncomplete
+from tabellion.features.campaigns.launching import sender_of
+from tabellion.features.campaigns.model import Campaign
+from tabellion.features.customdata import custom_tables
+from tabellion.features.delivery import Claimed, Document, Parameter, contexts_of
+from tabellion.kit.problem import FieldError, Invalid
+from tabellion.platform.http.call import Incoming
+from tabellion.platform.templates import Failed, Part, PartKind, Template, fill_links, mark_links, new_mark
+
+_PLACES = {"subject": "subject", "preheader": "preheader", "html": "body", "text": "text"}
+
+
+class ShownLink(NamedTuple):
+    """A link as it stands in the mail; `tracked`: it leads through the server in the mail that is sent."""
+
+    url: str
+    text: str
+    tracked: bool
+
+
+class Preview(NamedTuple):
+    """The mail."""
+
+    campaign: Campaign
+    language: str
+    sender: str
+    subject: str
+    preheader: str | None
+    html: str
+    text: str
+    text_is_own: bool
+    links: list[ShownLink]
+
+
+async def preview(call: Incoming, campaign: Campaign, language: str, profile: str | None, given: dict[str, Any]) -> Preview:
+    """The mail that a profile (None: nobody) would get now, with the values of parameters.
+
+    Raises `CampaignIncomplete`, `ProfileUnknown`, `Invalid`, `Unavailable`.
+    """
+    table = await service.table_of(call, campaign)
+    row = None if profile is None else await find_recipient(call, table, profile)
+    language = language or campaign.settings.supported_languages[0].lower()
+    part = campaign.content.part(language)
+    missing = [
+        FieldError(f"content.{what}", "content.unknown", f"there is no {what} for {language.upper()}, and no default")
+        for what, is_there in (("subject", part.subject is not None), ("body", part.has_body))
+        if not is_there
+    ]
+    if missing or part.subject is None:
+        raise CampaignIncomplete(missing)
+    made = await content.made_of(part)
+    if made.errors:
+        raise Invalid(
+            [
+                FieldError("mjml", each.code, f"line {each.line}, column {each.column}: {each.message}")
+                for each in made.errors
+            ]
+        )
+    mark = new_mark()
+    names = await service.names_in(call, campaign)
+    uses: dict[str, set[str]] = {}
+    for _, source in part.sources:
+        for root, members in (await content.checked(source, names)).uses.items():
+            uses.setdefault(root, set()).update(members)
+    time_zone = str(call.caller.time_zone)
+    sender = await sender_of(call.db, campaign)
+    document = Document(
+        entity_id=campaign.entity_id, table_id=table.id, campaign_name=campaign.name, sender_name=sender.name,
+        sender_address=sender.address, reply_to="", charset="utf-8", time_zone=time_zone, languages=(language,), messages={},
+        uses={root: sorted(members) for root, members in uses.items()}, mark=mark,
+        parameters=tuple(Parameter(each.key, each.default_value) for each in campaign.content.personalisations),
+    )  # fmt: skip
+    claimed = Claimed(0, None if row is None else row.id, "", language, 1, given)
+    linked = [custom for custom in await custom_tables.of_caller(call) if content.refers_to(custom, table)]
+    (context,) = await contexts_of(call.db, document, table, linked, [claimed])
+    template = Template(
+        (
+            Part("subject", PartKind.LINE, part.subject),
+            Part("preheader", PartKind.LINE, part.preheader or ""),
+            Part("html", PartKind.HTML, mark_links(made.html, mark, lambda _: True)),
+            Part("text", PartKind.TEXT, made.text),
+        ),
+        language,
+        time_zone,
+    )
+    outcome = await content.rendered(template, context | content.sample_addresses(), call.now)
+    if isinstance(outcome, Failed):
+        where = f"line {outcome.line}, column {outcome.column}: " if outcome.line else ""
+        message = f"{where}the mail cannot be written for this profile: {outcome.message}"
+        raise Invalid([FieldError(_PLACES.get(outcome.part, "content"), "template.failed", message)])
+    subject, preheader, html, text = outcome.parts
+    links: list[ShownLink] = []
+
+    def noted(index: int, address: str) -> str:
+        links.append(ShownLink(address, made.links[index].text, content.leads_away(made.links[index])))
+        return address
+
+    html = fill_links(html, mark, noted)
+    line = subject.decode().strip()
+    shown = f"{sender.name} <{sender.address}>" if sender.name else sender.address
+    return Preview(
+        campaign, language, shown, line, preheader.decode().strip() if part.preheader is not None else None,
+        html.decode(), text.decode(), made.text_is_own, links,
+    )  # fmt: skip

@@ -1,0 +1,195 @@
+"""Contents as JSON, and how a mail looks for somebody: what is stored, what is refused, what is sent in the end."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tabellion.platform import secrets
+from tests.contract.conftest import TRANSFERS
+from tests.contract.test_campaigns import GIF, packed, upload
+from tests.contract.test_sending import outbox, until
+from tests.support.mailing import sending
+from tests.support.tenant import Tenant
+
+MAIL = "/v4/entity/hotels/mail"
+MAILS = "/v5/entities/hotels/mails"
+MJML = (
+    "<mjml><mj-head><mj-style inline='inline'>.big { color: red }</mj-style></mj-head><mj-body><mj-section><mj-column>"
+    "<mj-text css-class='big'>Dag {{ profile.lastName }}</mj-text>"
+    "<mj-button href='https://www.example.com/{{ stayRef }}'>Look</mj-button></mj-column></mj-section></mj-body></mjml>"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def worker(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A sender beside the API."""
+    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
+    with sending(worker_database_url):
+        yield
+
+
+@pytest.fixture
+def database(worker_database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(worker_database_url, autocommit=True) as db:
+        yield db
+
+
+@pytest.fixture
+def number(tenant: Tenant) -> int:
+    """A campaign in two languages with one parameter and no content."""
+    body = {"name": "Spring", "targetTable": "Guests", "supportedLanguages": ["NL", "fr"], "sendingMode": "TRANSACTIONAL"}
+    made: int = tenant.json("POST", MAIL, body).json()["campaignId"]
+    keys = {"personalisations": [{"key": "stayRef"}]}
+    assert tenant.json("PUT", f"{MAIL}/{made}/content/personalisation", keys).status_code == 200
+    return made
+
+
+def put(tenant: Tenant, number: int, language: str, body: Any, method: str = "PUT") -> httpx.Response:
+    return tenant.json(method, f"{MAILS}/{number}/contents/{language}", body)
+
+
+def test_a_mail_is_made_of_mjml_text_and_preheader(tenant: Tenant, number: int, database: psycopg.Connection[Any]) -> None:
+    content = {
+        "subject": "Dag",
+        "preheader": "Kom, {{ profile.lastName }} & co",
+        "mjml": MJML,
+        "text": "Dag {{ stayRef }}\n",
+    }
+    assert put(tenant, number, "nl", content).json() == {"language": "NL", "html": None, **content}
+    html = "<html><head><style>p { color: blue }</style></head><body><p>Salut {{ stayRef }}</p></body></html>"
+    assert put(tenant, number, "FR", {"subject": "Salut", "html": html}).status_code == 200
+    listed = tenant.json("GET", f"{MAILS}/{number}/contents").json()["contents"]
+    assert [(c["language"], c["body"], c["hasText"], c["complete"]) for c in listed] == [
+        ("default", None, False, False), ("NL", "MJML", True, True), ("fr", "HTML", False, True),
+    ]  # fmt: skip
+    # What reads HTML gets HTML.
+    assert "<!doctype html>" in tenant.json("GET", f"{MAIL}/{number}/content/body?language=NL").text.lower()
+
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").json()["state"] == "ACTIVE"
+    one = f"{MAIL}/{number}/profile/emailAddress=ann@example.com"
+    assert tenant.json("POST", one, [{"key": "stayRef", "values": ["ST-1"]}]).status_code == 200
+    ((_, mail),) = until(lambda: outbox(tenant, database))
+    sent = mail.get_body(("html",)).get_content()
+    assert "Dag Vos" in sent
+    assert re.search(r'style="[^"]*color: ?red', sent)
+    assert sent.index("Kom, Vos &amp; co") < sent.index("Dag Vos")
+    assert "<mj-" not in sent
+    assert mail.get_body(("plain",)).get_content().strip() == "Dag ST-1"
+
+
+def test_text_and_preheader_belong_to_the_body_that_they_were_written_for(tenant: Tenant, number: int) -> None:
+    default = {"subject": "Hello", "preheader": "Come", "html": "<p>Hello</p>", "text": "Hello there"}
+    assert put(tenant, number, "default", default).status_code == 200
+    assert put(tenant, number, "NL", {"html": "<p>Dag</p>"}).status_code == 200
+
+    def seen(language: str) -> tuple[str, str | None, str, str, bool]:
+        made = tenant.json("POST", f"{MAILS}/{number}/preview", {"language": language}).json()
+        return made["subject"], made["preheader"], made["html"][-12:], made["text"].strip(), made["textIsOwn"]
+
+    assert seen("FR") == ("Hello", "Come", "<p>Hello</p>", "Hello there", True)
+    assert seen("NL") == ("Hello", None, "<p>Dag</p>", "Dag", False)
+    assert put(tenant, number, "NL", {"text": "Dag!", "html": None}, "PATCH").json()["html"] is None
+    assert seen("NL") == ("Hello", "Come", "<p>Hello</p>", "Dag!", True)
+    assert tenant.json("DELETE", f"{MAILS}/{number}/contents/NL").status_code == 204
+    assert seen("NL") == seen("FR")
+    assert tenant.json("DELETE", f"{MAILS}/{number}/contents/NL").json()["code"] == "content.unknown"
+
+
+def test_put_sets_all_and_patch_what_is_sent(tenant: Tenant, number: int) -> None:
+    assert put(tenant, number, "default", {"subject": "a", "preheader": "b", "html": "<p>x</p>"}).status_code == 200
+    patched = put(tenant, number, "default", {"mjml": MJML}, "PATCH").json()
+    assert (patched["subject"], patched["preheader"], patched["html"], patched["mjml"]) == ("a", "b", None, MJML)
+    bare = put(tenant, number, "default", {"subject": "c"}).json()
+    assert bare == {"language": "default", "subject": "c", "preheader": None, "html": None, "mjml": None, "text": None}
+
+
+def test_a_zip_takes_the_place_of_mjml_and_leaves_text_and_images_are_kept_by_json(tenant: Tenant, number: int) -> None:
+    assert put(tenant, number, "default", {"subject": "a", "mjml": MJML, "text": "Own"}).status_code == 200
+    zipped = packed({"a.html": '<p>x</p><img src="a.gif">', "a.gif": GIF})
+    assert upload(tenant, f"{MAIL}/{number}", zipped).status_code == 200
+    content = tenant.json("GET", f"{MAILS}/{number}/contents/default").json()
+    assert (content["mjml"], content["text"]) == (None, "Own")
+    image = re.search(r"/i/[^\"]+", content["html"])
+    assert image is not None
+    assert put(tenant, number, "default", {"html": content["html"] + "<p>y</p>"}, "PATCH").status_code == 200
+    assert tenant.client.get(image[0]).content == GIF
+    assert tenant.json("DELETE", f"{MAILS}/{number}/contents/default").status_code == 204
+    assert tenant.client.get(image[0]).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "places"),
+    [
+        ({"html": "<p>{{ profile.lastNme }}</p>", "text": "{{ nothing }}"}, ["html", "text"]),
+        ({"preheader": "{{ ghost }}"}, ["preheader"]),
+        ({"preheader": "a\r\nBcc: x@example.com"}, ["preheader"]),
+        ({"subject": "", "html": " "}, ["subject", "html"]),
+        ({"html": "<p>x</p>", "mjml": MJML}, ["mjml"]),
+        ({"mjml": "<mjml><mj-body><mj-txt>x</mj-txt></mj-body></mjml>"}, ["mjml"]),
+        ({"mjml": "<mjml><mj-body>"}, ["mjml"]),
+        ({"mjml": "{{ ghost }}"}, ["mjml"]),
+        ({"text": "{% for x in profile %}"}, ["text"]),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_with_its_place(tenant: Tenant, number: int, body: Any, places: list[str]) -> None:
+    before = tenant.state()
+    refused = put(tenant, number, "default", body)
+    assert refused.status_code == 400, refused.text
+    assert list(dict.fromkeys(error["field"] for error in refused.json()["errors"])) == places
+    assert tenant.state() == before
+
+
+def test_contents_change_only_where_the_campaign_may(tenant: Tenant, number: int) -> None:
+    assert put(tenant, number, "DE", {"subject": "a"}).json()["errors"][0]["field"] == "language"
+    assert put(tenant, number, "default", {"subject": "a", "html": "<p>x</p>"}).status_code == 200
+    stale = tenant.json("GET", f"{MAILS}/{number}/contents").headers["ETag"]
+    assert put(tenant, number, "default", {"subject": "b"}, "PATCH").status_code == 200
+    late = tenant.json("PATCH", f"{MAILS}/{number}/contents/default", {"subject": "c"}, If_Match=stale)
+    assert late.status_code == 412
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").json()["state"] == "ACTIVE"
+    for method in ("PUT", "PATCH"):
+        assert put(tenant, number, "default", {"subject": "d"}, method).json()["code"] == "campaign.state"
+    assert tenant.json("DELETE", f"{MAILS}/{number}/contents/default").json()["code"] == "campaign.state"
+
+
+def test_a_preview_shows_the_mail_and_leaves_no_trace(tenant: Tenant, number: int) -> None:
+    html = (
+        '<body><p>Dear {{ profile.lastName | default: "guest" }} {{ stayRef }}</p>'
+        '<a href="https://www.example.com/{{ stayRef }}?a=1&amp;b=2">Look</a> <a href="{{ unsubscribeUrl }}">Stop</a>'
+        '<a href="mailto:x@example.com">Write</a></body>'
+    )
+    assert put(tenant, number, "default", {"subject": "{{ profile.lastName }}!", "html": html}).status_code == 200
+    before = tenant.state()
+    body = {"profile": "emailAddress=ann@example.com", "parameters": [{"key": "stayRef", "values": ["ST-1"]}]}
+    made = tenant.json("POST", f"{MAILS}/{number}/preview", body)
+    assert made.status_code == 200, made.text
+    mail = made.json()
+    assert (mail["subject"], mail["language"], mail["textIsOwn"]) == ("Vos!", "NL", False)
+    assert "Dear Vos ST-1" in mail["html"]
+    assert "Dear Vos ST-1" in mail["text"]
+    assert mail["bytes"] == len(mail["html"].encode())
+    assert [(link["url"], link["text"], link["tracked"]) for link in mail["links"]][::2] == [
+        ("https://www.example.com/ST-1?a=1&b=2", "Look", True), ("mailto:x@example.com", "Write", False),
+    ]  # fmt: skip
+    assert mail["links"][1]["url"].endswith("/t/u/preview")
+    assert not re.search("lk[0-9a-f]{24}", mail["html"] + mail["text"])
+    nobody = tenant.json("POST", f"{MAILS}/{number}/preview").json()
+    assert (nobody["subject"], "Dear guest" in nobody["html"]) == ("!", True)
+    assert tenant.state() == before
+
+
+def test_a_preview_says_what_is_wrong(tenant: Tenant, number: int) -> None:
+    path = f"{MAILS}/{number}/preview"
+    missing = tenant.json("POST", path)
+    assert (missing.status_code, missing.json()["code"]) == (409, "campaign.incomplete")
+    assert [error["field"] for error in missing.json()["errors"]] == ["content.subject", "content.body"]
+    endless = "{% for a in (1..100000) %}{% for b in (1..100000) %}x{% endfor %}{% endfor %}"
+    assert put(tenant, number, "default", {"subject": "a", "html": endless}).status_code == 200
+    failed = tenant.json("POST", path)
+    assert (failed.status_code, failed.json()["code"]) == (400, "template.failed")
+    assert tenant.json("POST", path, {"profile": "emailAddress=nobody@example.com"}).status_code == 404
+    assert tenant.json("POST", path, {"language": "DE"}).status_code == 400

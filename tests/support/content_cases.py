@@ -1,0 +1,37 @@
+"""The v5 calls about contents, preview, checklist and audiences of e-mail campaigns, as the table-driven tests send them."""
+
+from tests.support.cases import Case
+from tests.support.tenant import SUBJECT
+
+_CATEGORY = "email-campaigns"
+_MAILS = "/v5/entities/hotels/mails/{mail}"
+
+CONTENTS_V5 = [
+    Case(
+        "list contents", "GET", _CATEGORY, _MAILS + "/contents", 200,
+        check=lambda a: [(c["language"], c["body"], c["complete"]) for c in a["contents"]] == [
+            ("default", "HTML", True), ("EN", None, True),
+        ],
+    ),
+    Case(
+        "get content", "GET", _CATEGORY, _MAILS + "/contents/default", 200,
+        check=lambda a: a["subject"] == SUBJECT and a["mjml"] is a["text"] is a["preheader"] is None,
+    ),
+    Case(
+        "put content", "PUT", _CATEGORY, _MAILS + "/contents/en", 200, {"subject": "Hello", "html": "<p>x</p>"},
+        check=lambda a: a["language"] == "EN" and a["html"] == "<p>x</p>",
+    ),
+    Case(
+        "patch content", "PATCH", _CATEGORY, _MAILS + "/contents/default", 200, {"preheader": "Look"},
+        check=lambda a: a["preheader"] == "Look" and a["subject"] == SUBJECT,
+    ),
+    Case("delete content", "DELETE", _CATEGORY, _MAILS + "/contents/default", 204),
+    Case(
+        "get content that is not there", "GET", _CATEGORY, _MAILS + "/contents/EN", 404,
+        check=lambda a: a["code"] == "content.unknown",
+    ),
+    Case(
+        "preview", "POST", _CATEGORY, _MAILS + "/preview", 200, {"profile": "emailAddress=ann@example.com"},
+        check=lambda a: a["subject"] == "Spring is here, Vos" and "Dear Vos," in a["html"] and len(a["links"]) == 2,
+    ),
+]  # fmt: skip
