@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from tabellion.kit.domain import is_domain
+from tabellion.kit.nameserver import server_of
 
 PREFIX = "TABELLION_"
 
@@ -48,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     transfers_folder: Path | None = None
     secret_key: str = ""
     bounce_domain: str = ""
+    dns_servers: tuple[str, ...] = ()
 
     @property
     def spool_dir(self) -> Path:
@@ -76,6 +78,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise SettingsError(f"{PREFIX}{name.upper()}: {getattr(self, name)} is not between {low} and {high}")
         if self.log_level not in _LEVELS:
             raise SettingsError(f"{PREFIX}LOG_LEVEL: '{self.log_level}' is not one of {', '.join(_LEVELS)}")
+        for text in self.dns_servers:
+            try:
+                server_of(text)
+            except ValueError as error:
+                raise SettingsError(f"{PREFIX}DNS_SERVERS: '{text}' is no address of a name server: {error}") from None
         if self.database_url and not self.database_url.startswith(("postgresql://", "postgres://")):
             raise SettingsError(f"{PREFIX}DATABASE_URL: a URL such as postgresql://user@host/database is expected")
         if self.bounce_domain and not is_domain(self.bounce_domain):
@@ -127,6 +134,10 @@ HELP: dict[str, tuple[str, str]] = {
         "domain that mails come back to, such as bounces.example.com; empty: the senders' addresses",
         "domain",
     ),
+    "dns_servers": (
+        "name servers for the checklist of campaigns, such as 127.0.0.1:5353, separated by commas; empty: the system's",
+        "addresses",
+    ),
 }
 # In `//user:password@host`; an unescaped @ belongs to the password, as the driver reads it.
 _PASSWORD_OF_USER = re.compile(r"(://[^/:@?]*:)[^/?]*@")
@@ -134,6 +145,7 @@ _PASSWORD_PARAMETER = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _SWITCHES = frozenset({"webhooks_allow_http", "webhooks_allow_private", "transfers_allow_http", "transfers_allow_private"})
 _FOLDERS = frozenset({"data_dir", "transfers_folder"})
+_LISTS = frozenset({"trusted_proxies", "dns_servers"})
 _NUMBERS = frozenset({"port", "workers", "connections", "max_body_bytes", "audit_retention_days"})
 
 
@@ -155,7 +167,7 @@ def _parse(field: str, text: str) -> Any:
         return _FLAGS[text.lower()]
     if field in _FOLDERS:
         return Path(text)
-    if field == "trusted_proxies":
+    if field in _LISTS:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     return text.lower() if field == "log_level" else text
 

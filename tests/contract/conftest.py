@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from tests.support.api import Api, running_api
+from tests.support.names import NameServer, name_server
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
 from tests.support.twins import Twins
@@ -21,10 +22,21 @@ TRANSFERS = {
 
 
 @pytest.fixture(scope="session")
-def api(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+def names() -> Iterator[NameServer]:
+    """The name server that the API asks about senders and links; it knows what tests tell it."""
+    with name_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def api(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory, names: NameServer) -> Iterator[Api]:
     """API processes on the worker's database."""
     folder: Path = tmp_path_factory.mktemp("api")
-    with running_api(worker_database_url, folder, settings=TRANSFERS | {"TABELLION_TRANSFERS_FOLDER": str(folder)}) as api:
+    settings = TRANSFERS | {
+        "TABELLION_TRANSFERS_FOLDER": str(folder),
+        "TABELLION_DNS_SERVERS": f"127.0.0.1:{names.port}",
+    }
+    with running_api(worker_database_url, folder, settings=settings) as api:
         yield api
 
 

@@ -31,6 +31,11 @@ CONTENTS_V5 = [
         check=lambda a: a["code"] == "content.unknown",
     ),
     Case(
+        "checklist", "GET", _CATEGORY, _MAILS + "/checklist", 200,
+        check=lambda a: a["launchable"] is True and "link.unreachable" in [i["code"] for i in a["items"]]
+        and (a["addresses"], a["addressesLookedAt"]) == (1, 1),
+    ),
+    Case(
         "preview", "POST", _CATEGORY, _MAILS + "/preview", 200, {"profile": "emailAddress=ann@example.com"},
         check=lambda a: a["subject"] == "Spring is here, Vos" and "Dear Vos," in a["html"] and len(a["links"]) == 2,
     ),

@@ -19,6 +19,8 @@ from tabellion.kit.problem import Problem
 from tabellion.platform import files, outbox
 from tabellion.platform.database.errors import Unavailable, unavailable
 from tabellion.platform.database.pool import Pool, open_pool
+from tabellion.platform.dns import Names
+from tabellion.platform.egress import Client, Policy
 from tabellion.platform.http.call import Call
 from tabellion.platform.http.docs.site import Site
 from tabellion.platform.http.exchange import Exchange
@@ -35,6 +37,8 @@ from tabellion.server.targets import allow_targets
 from tabellion.settings import Settings
 
 _FORWARDED = "x-forwarded-for"
+# How long the checklist waits for a page.
+_LINK_WITHIN_S = 6.0
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -128,6 +132,10 @@ def create_app(settings: Settings | None = None) -> App:
     outbox.subjects.register(delivery.SUBJECT, campaigns.find_subject)
     campaigns.use_public_url(settings.public_url or f"http://{settings.host}:{settings.port}")
     resources, cages = Resources(settings), Cages(1)
+    names = Names(settings.dns_servers)
+    # Links of mails may begin with http://; whether they may lead into the server's own network is said for webhooks.
+    links = Policy(allow_http=True, allow_private=settings.webhooks_allow_private)
+    client = Client(links, resolver=names.addresses if settings.dns_servers else None, answer_within_s=_LINK_WITHIN_S)
     trusted = frozenset(settings.trusted_proxies)
     pipeline = Pipeline(resources, resources, clock=utc_now, max_body_bytes=settings.max_body_bytes, translate=translate)
     handlers = [
@@ -141,9 +149,12 @@ def create_app(settings: Settings | None = None) -> App:
     async def start(_: object) -> None:
         await resources.open()
         campaigns.use_cages(cages)
+        campaigns.use_network(campaigns.Network(client, names, settings.bounce_domain))
 
     async def stop(_: object) -> None:
         campaigns.use_cages(None)
+        campaigns.use_network(None)
+        await client.__aexit__()
         await cages.__aexit__(None, None, None)
         await resources.close()
         flush()

@@ -79,7 +79,8 @@ def test_a_mail_without_unsubscribe_link_cannot_be_launched() -> None:
         (Severity.ERROR, "html.unsubscribe"),
         (Severity.WARNING, "text.unsubscribe"),
     ]
-    assert findings[0].message == "the HTML part has no unsubscribe link; add {{ unsubscribeUrl }}"
+    assert findings[0].advice == "add {{ unsubscribeUrl }}"
+    assert checklist("Hi", prepare(Content(html=html)), unsubscribe=None) == []
 
 
 def test_parts_that_are_missing_and_mails_of_images() -> None:

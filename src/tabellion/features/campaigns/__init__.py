@@ -1,7 +1,8 @@
 """E-mail campaigns: what they are, what they say, whom they are for, and what became of them."""
 
+from tabellion.features.campaigns.checks import Network, use_network
 from tabellion.features.campaigns.content import use_cages, use_public_url
 from tabellion.features.campaigns.control import ended, gather
 from tabellion.features.campaigns.service import find_subject, hosted_image
 
-__all__ = ["ended", "find_subject", "gather", "hosted_image", "use_cages", "use_public_url"]
+__all__ = ["Network", "ended", "find_subject", "gather", "hosted_image", "use_cages", "use_network", "use_public_url"]

@@ -7,9 +7,11 @@ from typing import NamedTuple
 from tabellion.features.delivery import store
 from tabellion.features.delivery.model import Document, Recipient, Sending
 from tabellion.features.delivery.store import Database, Interaction, MailEvent, WantedInteractions
+from tabellion.features.delivery.transport import signs_for
 from tabellion.features.tables import ProfileTable, is_email
 from tabellion.features.tables.filters import Condition
-from tabellion.platform.mail import Attachment
+from tabellion.platform import secrets
+from tabellion.platform.mail import Attachment, public_record
 
 sending_of = store.of_campaign
 interactions = store.interactions
@@ -94,6 +96,27 @@ async def identity_of(db: Database, entity_id: int) -> SenderIdentity | None:
     """Who sends for an entity, if somebody was named."""
     row = await store.sender_of(db, entity_id)
     return None if row is None else SenderIdentity(row[0], row[1])
+
+
+class SenderFacts(NamedTuple):
+    """What receivers will see of a sender: the domain of its own that bounces go to, the key of its signatures (both may be
+    empty), and whether mails leave at all.
+    """
+
+    bounce_domain: str
+    dkim_name: str
+    dkim_record: str
+    has_relay: bool
+
+
+async def sender_facts(db: Database, licence_id: int, entity_id: int, address: str) -> SenderFacts:
+    """What receivers will see of mails of an entity from an address."""
+    row = await store.sender_of(db, entity_id)
+    name = record = ""
+    if row is not None and row[4] and signs_for(row[2], address):
+        name, record = f"{row[3]}._domainkey.{row[2]}", public_record(secrets.unseal(row[4], f"dkim {entity_id:d}"))
+    back = await store.bounce_domain_of(db, entity_id)
+    return SenderFacts(back, name, record, bool(await store.relays(db, licence_id)))
 
 
 async def tally(

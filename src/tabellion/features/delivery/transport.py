@@ -69,7 +69,12 @@ async def signer_of(db: Database, entity_id: int, sender_address: str) -> Signer
     if row is None or not row[4]:
         return None
     domain, selector, key = row[2], row[3], row[4]
-    of_sender = sender_address.rpartition("@")[2].lower()
-    if of_sender != domain and not of_sender.endswith(f".{domain}"):
+    if not signs_for(domain, sender_address):
         return None
     return Signer(domain, selector, secrets.unseal(key, f"dkim {entity_id:d}"))
+
+
+def signs_for(domain: str, sender_address: str) -> bool:
+    """Whether the key of a domain is one for mails from an address: of the domain, or below it."""
+    of_sender = sender_address.rpartition("@")[2].lower()
+    return of_sender == domain or of_sender.endswith(f".{domain}")

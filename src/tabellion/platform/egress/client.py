@@ -94,10 +94,17 @@ class Client:
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Send a body and wait for the answer, 20 s at most (5 s to connect). Raises `Undelivered`."""
+        return await self._call("POST", url, {"Content-Length": str(len(body)), **headers}, body)
+
+    async def look(self, url: str, headers: Mapping[str, str], *, method: str = "HEAD") -> Reply:
+        """Ask for a page (HEAD or GET), as `post` does. Raises `Undelivered`."""
+        return await self._call(method, url, headers, b"")
+
+    async def _call(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         try:
             target = parse_target(url, self._policy)
             async with asyncio.timeout(self._answer_within_s):
-                return await self._post(target, headers, body)
+                return await self._sent(method, target, headers, body)
         except TargetRefused as error:
             raise Undelivered(f"the target {error}", refused=True) from None
         except (TimeoutError, httpcore.TimeoutException) as error:
@@ -106,19 +113,19 @@ class Client:
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ssl.SSLError) as error:
             raise Undelivered(_reason(error)) from None
 
-    async def _post(self, target: Target, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def _sent(self, method: str, target: Target, headers: Mapping[str, str], body: bytes) -> Reply:
         url = httpcore.URL(
             scheme=target.scheme.encode(),
             host=target.host.encode(),
             port=target.port,
             target=target.resource.encode(),
         )
-        sent = [(b"Host", target.authority.encode()), (b"Content-Length", str(len(body)).encode())]
+        sent = [(b"Host", target.authority.encode())]
         sent += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         extensions = {"timeout": {"connect": self._connect_within_s}}
         async with (
             self._connections.to(url) as connection,
-            connection.stream("POST", url, headers=sent, content=body, extensions=extensions) as response,
+            connection.stream(method, url, headers=sent, content=body, extensions=extensions) as response,
         ):
             await _read(response)
             received = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}

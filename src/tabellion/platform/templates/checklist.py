@@ -35,51 +35,62 @@ class Severity(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing to look at; the message says what to do."""
+    """One thing to look at: what it is, and what to do."""
 
     severity: Severity
     code: str
     message: str
+    advice: str
 
 
-def checklist(subject: str, prepared: Prepared, *, unsubscribe: Iterable[str]) -> list[Finding]:
-    """The findings, errors first. `unsubscribe` are the names that print the address of the unsubscribe page."""
-    names = frozenset(unsubscribe)
-    found = [*_subject(subject), *_unsubscribe(prepared, names), *_texts(prepared), *_links(prepared), *_images(prepared)]
+def checklist(subject: str, prepared: Prepared, *, unsubscribe: Iterable[str] | None) -> list[Finding]:
+    """The findings, errors first. `unsubscribe` are the names that print the address of the unsubscribe page; None: the
+    mail needs none.
+    """
+    leaving = [] if unsubscribe is None else _unsubscribe(prepared, frozenset(unsubscribe))
+    found = [*_subject(subject), *leaving, *_texts(prepared), *_links(prepared), *_images(prepared)]
     return sorted(found, key=lambda finding: finding.severity)
 
 
-def _error(code: str, message: str) -> Finding:
-    return Finding(Severity.ERROR, code, message)
+def _error(code: str, message: str, advice: str) -> Finding:
+    return Finding(Severity.ERROR, code, message, advice)
 
 
-def _warning(code: str, message: str) -> Finding:
-    return Finding(Severity.WARNING, code, message)
+def _warning(code: str, message: str, advice: str) -> Finding:
+    return Finding(Severity.WARNING, code, message, advice)
 
 
 def _subject(subject: str) -> Iterator[Finding]:
     said = _LIQUID.sub("", subject)
     if not subject.strip():
-        yield _error("subject.empty", "the subject is empty; write one")
+        yield _error("subject.empty", "the subject is empty", "write one")
     elif len(said) > MAX_SUBJECT:
-        yield _error("subject.tooLong", f"the subject has {len(said)} characters; {MAX_SUBJECT} is the most")
+        yield _error("subject.tooLong", f"the subject has {len(said)} characters", f"{MAX_SUBJECT} is the most")
     elif len(said) > LONG_SUBJECT:
-        yield _warning("subject.long", f"the subject has {len(said)} characters; mail programs show about {LONG_SUBJECT}")
+        yield _warning(
+            "subject.long", f"the subject has {len(said)} characters", f"mail programs show about {LONG_SUBJECT}; shorten it"
+        )
     letters = [each for each in said if each.isalpha()]
     if len(letters) >= _MANY_CAPITALS and all(each.isupper() for each in letters):
-        yield _warning("subject.capitals", "the subject is all in capitals; filters and people take that for shouting")
+        yield _warning(
+            "subject.capitals",
+            "the subject is all in capitals",
+            "write it as a sentence: filters and people take capitals for shouting",
+        )
     if re.search(r"[!?]{2,}|[$€£]{2,}", said):
-        yield _warning("subject.shouting", "the subject repeats ! or ? or currency signs; one is enough")
+        yield _warning("subject.shouting", "the subject repeats ! or ? or currency signs", "one is enough")
     if re.match(r"\s*(?:re|fwd?)\s*:", said, re.IGNORECASE):
-        yield _warning("subject.reply", "the subject looks like an answer (Re:, Fwd:), and the mail is none")
+        yield _warning(
+            "subject.reply", "the subject looks like an answer (Re:, Fwd:), and the mail is none", "take that away"
+        )
 
 
 def _unsubscribe(prepared: Prepared, names: frozenset[str]) -> Iterator[Finding]:
     example = f"{{{{ {min(names) if names else 'unsubscribeUrl'} }}}}"
     if prepared.html.strip() and not _prints(prepared.html, names):
-        yield _error("html.unsubscribe", f"the HTML part has no unsubscribe link; add {example}")
+        yield _error("html.unsubscribe", "the HTML part has no unsubscribe link", f"add {example}")
     if prepared.text.strip() and not _prints(prepared.text, names):
-        yield _warning("text.unsubscribe", f"the text part has no unsubscribe link; add {example}")
+        yield _warning("text.unsubscribe", "the text part has no unsubscribe link", f"add {example}")
 
 
 def _prints(source: str, names: frozenset[str]) -> bool:
@@ -90,19 +101,27 @@ def _prints(source: str, names: frozenset[str]) -> bool:
 
 def _texts(prepared: Prepared) -> Iterator[Finding]:
     if not prepared.html.strip():
-        yield _error("html.missing", "there is no HTML part")
+        yield _error("html.missing", "there is no HTML part", "write one")
         return
     if not prepared.text.strip():
-        yield _error("text.missing", "there is no text part, and none could be made of the HTML")
+        yield _error(
+            "text.missing", "there is no text part, and none could be made of the HTML", "write one: filters want it"
+        )
     if prepared.bytes > MAX_HTML_BYTES:
         size = round(prepared.bytes / 1000)
-        yield _warning("html.large", f"the HTML has {size} kB; above {MAX_HTML_BYTES // 1000} kB mail programs cut it off")
+        yield _warning(
+            "html.large",
+            f"the HTML has {size} kB",
+            f"above {MAX_HTML_BYTES // 1000} kB mail programs cut it off; shorten it",
+        )
     for name in sorted({found[1].lower() for found in _FORBIDDEN.finditer(prepared.html)}):
-        yield _warning("html.element", f"mail programs refuse or remove <{name}>; take it out")
+        yield _warning("html.element", f"mail programs refuse or remove <{name}>", "take it out")
     words = len(_LIQUID.sub("x", prepared.text).split())
     if prepared.images and words < _FEW_WORDS:
         yield _warning(
-            "html.imagesOnly", "the mail is nearly all images; filters want words, and so do people who block images"
+            "html.imagesOnly",
+            "the mail is nearly all images",
+            "add words: filters want them, and people who block images too",
         )
 
 
@@ -111,26 +130,30 @@ def _links(prepared: Prepared) -> Iterator[Finding]:
         where = f"link {link.index + 1} ({link.text[:40] or link.href[:60] or 'without text'})"
         fixed = _LIQUID.sub("", link.href)
         if not link.href:
-            yield _error("link.empty", f"{where} has no address")
+            yield _error("link.empty", f"{where} has no address", "give it one, or take it out")
         elif link.scheme not in _SCHEMES and not (link.dynamic and not link.scheme) and not link.href.startswith("#"):
             yield _error(
-                "link.scheme", f"{where} goes to {link.href[:80]!r}; begin it with https://, http://, mailto: or tel:"
+                "link.scheme", f"{where} goes to {link.href[:80]!r}", "begin it with https://, http://, mailto: or tel:"
             )
         elif _SHORTENERS.search(fixed):
             yield _warning(
-                "link.shortener", f"{where} goes through a link shortener, as spam does; write the address itself"
+                "link.shortener", f"{where} goes through a link shortener, as spam does", "write the address itself"
             )
         elif _NUMERIC_HOST.match(fixed):
-            yield _warning("link.numeric", f"{where} goes to a numeric address, as spam does; use a name")
+            yield _warning("link.numeric", f"{where} goes to a numeric address, as spam does", "use a name")
         elif link.scheme == "http":
-            yield _warning("link.insecure", f"{where} begins with http://; use https://")
+            yield _warning("link.insecure", f"{where} begins with http://", "use https://")
         yield from _misleading(link.text, fixed, where)
 
 
 def _misleading(text: str, href: str, where: str) -> Iterator[Finding]:
     shown, real = _ADDRESS.fullmatch(text.split("/", 3)[0] if "//" not in text else text), _ADDRESS.match(href)
     if shown and real and not _same_site(shown[1], real[1]):
-        yield _warning("link.misleading", f"{where} shows one address and goes to another, as phishing does")
+        yield _warning(
+            "link.misleading",
+            f"{where} shows one address and goes to another, as phishing does",
+            "show the address that it goes to, or words",
+        )
 
 
 def _same_site(one: str, other: str) -> bool:
@@ -142,10 +165,11 @@ def _images(prepared: Prepared) -> Iterator[Finding]:
     if without:
         yield _warning(
             "image.alt",
-            f'{len(without)} images have no alt text, such as {without[0][:80]!r}; describe them, or write alt=""',
+            f"{len(without)} images have no alt text, such as {without[0][:80]!r}",
+            'describe them, or write alt=""',
         )
     for image in prepared.images:
         if not image.source.strip():
-            yield _error("image.empty", "an image has no source")
+            yield _error("image.empty", "an image has no source", "give it one, or take it out")
         elif not image.dynamic and not _WEB.match(image.source):
-            yield _error("image.source", f"the image {image.source[:80]!r} is not on the web; upload it with the mail")
+            yield _error("image.source", f"the image {image.source[:80]!r} is not on the web", "upload it with the mail")

@@ -1,6 +1,6 @@
 """The e-mail campaign calls."""
 
-from tabellion.features.campaigns.endpoints import attachments, contents, definition, pacing, preview, sending
+from tabellion.features.campaigns.endpoints import attachments, checklist, contents, definition, pacing, preview, sending
 
 CALLS = (
     *definition.CALLS,
@@ -8,6 +8,7 @@ CALLS = (
     *attachments.CALLS,
     *contents.CALLS,
     *preview.CALLS,
+    *checklist.CALLS,
     *pacing.CALLS,
 )
 """All calls of the feature."""

@@ -1,0 +1,74 @@
+"""Look-ups of names: text records and addresses, from the name servers that the operator named or those of the system."""
+
+import asyncio
+from collections.abc import Sequence
+
+import dns.asyncresolver
+import dns.exception
+import dns.nameserver
+import dns.resolver
+
+from tabellion.kit.nameserver import server_of
+
+WITHIN_S = 4.0
+
+
+class NameUnknown(Exception):
+    """There is no such name."""
+
+
+class LookUpFailed(Exception):
+    """Nobody answered in time, or nobody could say."""
+
+
+class Names:
+    """Looks names up. `servers` are addresses, with a port if need be (`127.0.0.1:5353`); none: the system's."""
+
+    def __init__(self, servers: Sequence[str] = (), *, within_s: float = WITHIN_S) -> None:
+        self._servers = [server_of(text) for text in servers]
+        self._within_s = within_s
+
+    async def texts(self, name: str) -> list[str]:
+        """The text records of a name; none: the name has none. Raises `NameUnknown`, `LookUpFailed`."""
+        answer = await self._ask(name, "TXT")
+        return [b"".join(record.strings).decode(errors="replace") for record in answer or ()]
+
+    async def exists(self, name: str) -> bool:
+        """Whether there is such a name. Raises `LookUpFailed`."""
+        try:
+            await self._ask(name, "SOA")
+        except NameUnknown:
+            return False
+        return True
+
+    async def addresses(self, host: str, port: int) -> Sequence[str]:
+        """The addresses of a host, as `platform.egress` wants them. Raises OSError when there are none."""
+        del port
+        found: list[str] = []
+        for answer in await asyncio.gather(self._ask(host, "A"), self._ask(host, "AAAA"), return_exceptions=True):
+            if isinstance(answer, BaseException):
+                continue
+            found += [record.address for record in answer or ()]
+        if not found:
+            raise OSError(f"{host} has no address")
+        return found
+
+    async def _ask(self, name: str, kind: str) -> dns.resolver.Answer | None:
+        try:
+            resolver = self._resolver()
+            return await resolver.resolve(name.rstrip(".") + ".", kind, lifetime=self._within_s)
+        except dns.resolver.NXDOMAIN:
+            raise NameUnknown(f"there is no name {name}") from None
+        except dns.resolver.NoAnswer:
+            return None
+        except (dns.exception.DNSException, OSError, UnicodeError) as error:
+            raise LookUpFailed(f"{name} could not be looked up ({type(error).__name__})") from None
+
+    def _resolver(self) -> dns.asyncresolver.Resolver:
+        resolver = dns.asyncresolver.Resolver(configure=not self._servers)
+        if self._servers:
+            resolver.nameservers = [dns.nameserver.Do53Nameserver(address, port) for address, port in self._servers]
+        return resolver
+
+
+__all__ = ["LookUpFailed", "NameUnknown", "Names"]

@@ -1,0 +1,121 @@
+"""The checklist before a launch, as it is answered: with a name server and pages that are really asked."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from tabellion.platform import secrets
+from tabellion.platform.mail import new_key, public_record
+from tests.contract.conftest import TRANSFERS
+from tests.support.names import NameServer
+from tests.support.tenant import Tenant
+
+MAIL, MAILS = "/v4/entity/hotels/mail", "/v5/entities/hotels/mails"
+WORDS = "<p>" + "Many good words about our hotel by the sea and its garden. " * 3 + "</p>"
+LEAVE = '<a href="{{ unsubscribeUrl }}">Leave</a>'
+
+
+def checklist(tenant: Tenant, number: int) -> dict[str, Any]:
+    answer = tenant.json("GET", f"{MAILS}/{number}/checklist")
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert all(item["message"] and item["advice"] for item in found["items"])
+    order = ["BLOCKING", "ERROR", "WARNING"]
+    severities = [item["severity"] for item in found["items"]]
+    assert severities == sorted(severities, key=order.index)
+    return found
+
+
+def codes(found: dict[str, Any], severity: str = "") -> list[str]:
+    return [item["code"] for item in found["items"] if not severity or item["severity"] == severity]
+
+
+@pytest.fixture
+def signed(tenant: Tenant, worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The domain of a sender with a key and a relay, and the record that belongs to the key."""
+    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
+    domain = f"{tenant.licence.lower()}.example"
+    pem = new_key("ed25519")[0]
+    with psycopg.connect(worker_database_url, autocommit=True) as db:
+        row = db.execute(
+            "SELECT e.id, l.id FROM tabellion.entity e JOIN tabellion.licence l ON l.id = e.licence_id "
+            "WHERE l.name = %s AND e.name = 'hotels'",
+            (tenant.licence,),
+        ).fetchone()
+        assert row is not None
+        db.execute(
+            "INSERT INTO tabellion.sender (entity_id, name, address, dkim_domain, dkim_selector, dkim_key) "
+            "VALUES (%s, 'Harbour', %s, %s, 's1', %s)",
+            (row[0], f"news@{domain}", domain, secrets.seal(pem, f"dkim {row[0]:d}")),
+        )
+        db.execute(
+            "INSERT INTO tabellion.relay (licence_id, host, port, security) VALUES (%s, '127.0.0.1', 9, 'NONE')", (row[1],)
+        )
+    return domain, public_record(pem)
+
+
+def test_what_is_missing_blocks_as_a_launch_would(tenant: Tenant) -> None:
+    body = {"name": "Empty", "targetTable": "Guests", "supportedLanguages": ["NL", "FR"]}
+    number = tenant.json("POST", MAIL, body).json()["campaignId"]
+    assert tenant.call("PUT", f"{MAIL}/{number}/content/subject?language=FR", content="Bonjour").status_code == 200
+    found = checklist(tenant, number)
+    refused = tenant.json("POST", f"{MAIL}/{number}/launch").json()
+    assert found["launchable"] is False
+    assert codes(found, "BLOCKING") == [error["code"] for error in refused["errors"]]
+    assert (found["addresses"], found["addressesLookedAt"]) == (0, 0)
+
+
+def test_a_sender_that_is_set_up_has_no_findings_and_one_that_is_not_has(
+    tenant: Tenant, signed: tuple[str, str], names: NameServer
+) -> None:
+    domain, record = signed
+    number = tenant.campaign()
+    html = f"<body>{WORDS}{LEAVE}</body>"
+    put = tenant.json("PATCH", f"{MAILS}/{number}/contents/default", {"html": html})
+    assert put.status_code == 200, put.text
+    good = {
+        (domain, "TXT"): ["v=spf1 ip4:192.0.2.1 -all"],
+        (f"s1._domainkey.{domain}", "TXT"): [record],
+        (f"_dmarc.{domain}", "TXT"): ["v=DMARC1; p=reject"],
+    }
+    names.records.update(good)
+    # The tests' server is reached at a loopback address only.
+    assert codes(checklist(tenant, number)) == ["server.publicUrl"]
+    names.records[f"s1._domainkey.{domain}", "TXT"] = ["v=DMARC1; p=none"]
+    del names.records[f"_dmarc.{domain}", "TXT"]
+    found = checklist(tenant, number)
+    assert codes(found) == ["dkim.mismatch", "server.publicUrl", "dmarc.missing"]
+    assert found["launchable"] is True
+    for name in good:
+        names.records.pop(name, None)
+    assert "sender.domain" in codes(checklist(tenant, number), "ERROR")
+
+
+def test_links_and_contents_are_looked_at_by_language(tenant: Tenant, names: NameServer) -> None:
+    number = tenant.campaign(supportedLanguages=["NL", "FR"])
+    names.records["inside.example", "A"] = ["10.0.0.1"]
+    links = ["http://inside.example/x", "https://nowhere.example/", "https://{{ profile.lastName }}.example/"]
+    html = "".join(f'<a href="{url}">x</a>' for url in links)
+    content = {"subject": "A LOUD SUBJECT!!", "html": f"<body>{WORDS}{html}</body>"}
+    assert tenant.json("PUT", f"{MAILS}/{number}/contents/FR", content).status_code == 200
+    dutch = {"subject": "Dag", "html": f"<body>{WORDS}{LEAVE}<p>{'x' * 100_000}</p></body>"}
+    assert tenant.json("PUT", f"{MAILS}/{number}/contents/NL", dutch).status_code == 200
+    found = checklist(tenant, number)
+    by_language = {item["code"]: item["languages"] for item in found["items"] if item["languages"]}
+    assert by_language == {
+        "html.unsubscribe": ["FR"], "text.unsubscribe": ["FR"], "subject.capitals": ["FR"], "subject.shouting": ["FR"],
+        "link.insecure": ["FR"], "html.large": ["NL"],
+    }  # fmt: skip
+    messages = {item["code"]: item["message"] for item in found["items"]}
+    assert "inside.example" in messages["link.private"]
+    assert "nowhere.example" in messages["link.unreachable"]
+    assert (found["addresses"], found["addressesLookedAt"]) == (2, 2)
+    # A warning keeps nobody from launching.
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+
+
+def test_transactional_mails_need_no_unsubscribe_link(tenant: Tenant) -> None:
+    number = tenant.campaign("Booked", "TRANSACTIONAL")
+    assert tenant.json("PATCH", f"{MAILS}/{number}/contents/default", {"html": WORDS}).status_code == 200
+    assert not [code for code in codes(checklist(tenant, number)) if "unsubscribe" in code]
