@@ -50,6 +50,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: str = ""
     bounce_domain: str = ""
     dns_servers: tuple[str, ...] = ()
+    intake_host: str = "127.0.0.1"
+    intake_port: int = 0
+    soft_bounces: int = 5
+    soft_bounce_days: int = 30
 
     @property
     def spool_dir(self) -> Path:
@@ -73,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Raise `SettingsError` for values that make no sense."""
         ranges = {"port": (1, 65535), "workers": (1, 64), "connections": (1, 200), "audit_retention_days": (1, 36_500)}
         ranges["max_body_bytes"] = (1024, 64 * 1024 * 1024)
+        ranges |= {"intake_port": (0, 65535), "soft_bounces": (1, 1000), "soft_bounce_days": (1, 365)}
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) <= high:
                 raise SettingsError(f"{PREFIX}{name.upper()}: {getattr(self, name)} is not between {low} and {high}")
@@ -138,6 +143,10 @@ HELP: dict[str, tuple[str, str]] = {
         "name servers for the checklist of campaigns, such as 127.0.0.1:5353, separated by commas; empty: the system's",
         "addresses",
     ),
+    "intake_host": ("address to listen on for bounces and complaints (SMTP)", "address"),
+    "intake_port": ("port to listen on for bounces and complaints (SMTP); 0: none are taken", "port"),
+    "soft_bounces": ("after this many soft bounces an address gets no more mails", "bounces"),
+    "soft_bounce_days": ("within how many days they have to come", "days"),
 }
 # In `//user:password@host`; an unescaped @ belongs to the password, as the driver reads it.
 _PASSWORD_OF_USER = re.compile(r"(://[^/:@?]*:)[^/?]*@")
@@ -146,7 +155,10 @@ _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no"
 _SWITCHES = frozenset({"webhooks_allow_http", "webhooks_allow_private", "transfers_allow_http", "transfers_allow_private"})
 _FOLDERS = frozenset({"data_dir", "transfers_folder"})
 _LISTS = frozenset({"trusted_proxies", "dns_servers"})
-_NUMBERS = frozenset({"port", "workers", "connections", "max_body_bytes", "audit_retention_days"})
+_NUMBERS = frozenset({
+    "port", "workers", "connections", "max_body_bytes", "audit_retention_days", "intake_port", "soft_bounces",
+    "soft_bounce_days",
+})  # fmt: skip
 
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:

@@ -1,18 +1,23 @@
 """A sender in this process, and an SMTP server that keeps a journal of what it accepted."""
 
 import asyncio
+import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tabellion.features import campaigns
+from tabellion.features.bounces import Intake, Rules
 from tabellion.features.delivery import Pace, Sender
 from tabellion.kit.clock import utc_now
+from tabellion.platform.database.pool import open_pool
 from tabellion.platform.templates import Cages
 from tests.support.api import free_port
 
@@ -85,3 +90,42 @@ def smtp_sink() -> Iterator[Sink]:
         yield sink
     finally:
         controller.stop()
+
+
+@contextmanager
+def taking_bounces(url: str, *, rules: Rules | None = None, clock: Callable[[], Any] = utc_now) -> Iterator[int]:
+    """The door for bounces, as `tabellion intake` opens it; its port."""
+    port = free_port()
+    ready: list[Any] = []
+    started = threading.Event()
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        pool = await open_pool(url, min_size=1, max_size=4, lock_timeout=timedelta(seconds=1))
+        ready.extend([asyncio.get_running_loop(), stop])
+        running = asyncio.create_task(Intake(pool, clock, rules or Rules()).run("127.0.0.1", port, stop))
+        started.set()
+        await running
+        await pool.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(work()))
+    thread.start()
+    assert started.wait(30)
+    deadline = time.monotonic() + 30
+    while not _listens(port):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    try:
+        yield port
+    finally:
+        ready[0].call_soon_threadsafe(ready[1].set)
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True

@@ -14,8 +14,10 @@ from tabellion.server.api import run_api
 from tabellion.server.calls import CALLS
 from tabellion.server.database import migrate as migrate_schema
 from tabellion.server.database import open_database, prepare_database
+from tabellion.server.intake import run_intake
 from tabellion.server.supervisor import serve as serve_everything
 from tabellion.server.worker import run_worker
+from tabellion.settings import SettingsError
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="Tabellion: a marketing-data and campaign server."
@@ -79,6 +81,17 @@ def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     with clear_errors(), ExitStack() as stack:
         settings, _ = prepare_database(settings_of(data_dir, database_url), stack)
         run_worker(settings)
+
+
+@app.command()
+def intake(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """Take bounces and complaints only (TABELLION_INTAKE_PORT), on a database whose schema is current."""
+    with clear_errors(), ExitStack() as stack:
+        settings = settings_of(data_dir, database_url)
+        if not settings.intake_port:
+            raise SettingsError("TABELLION_INTAKE_PORT says where bounces are taken; it is not set")
+        settings, _ = prepare_database(settings, stack)
+        run_intake(settings)
 
 
 @app.command()

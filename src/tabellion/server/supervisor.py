@@ -32,7 +32,8 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
     with _stop_signals() as stopping, ExitStack() as stack:
         settings, embedded = prepare_database(settings, stack, migrating=migrating)
         database = None if embedded is None else _Database(embedded, say)
-        children = [Child("api", settings), Child("worker", settings)]
+        verbs = ["api", "worker", *(["intake"] if settings.intake_port else [])]
+        children = [Child(verb, settings) for verb in verbs]
         stack.callback(stop_all, children)
         announced = False
         while not stopping() and not (until is not None and until()):

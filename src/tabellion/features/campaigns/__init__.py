@@ -2,7 +2,17 @@
 
 from tabellion.features.campaigns.checks import Network, use_network
 from tabellion.features.campaigns.content import use_cages, use_public_url
-from tabellion.features.campaigns.control import ended, gather
+from tabellion.features.campaigns.control import ended, gather, hold
 from tabellion.features.campaigns.service import find_subject, hosted_image
 
-__all__ = ["Network", "ended", "find_subject", "gather", "hosted_image", "use_cages", "use_network", "use_public_url"]
+__all__ = [
+    "Network",
+    "ended",
+    "find_subject",
+    "gather",
+    "hold",
+    "hosted_image",
+    "use_cages",
+    "use_network",
+    "use_public_url",
+]

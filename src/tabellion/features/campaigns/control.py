@@ -202,6 +202,20 @@ async def ended(db: Database, sending: Sending, now: datetime) -> None:
         await store.set_state(db, service.replaced(campaign, state=state, ended_at=now), now)
 
 
+async def hold(db: Database, campaign_id: int, why: str, now: datetime) -> bool:
+    """Hold a mass campaign that goes on, without anybody having asked; in a transaction. False: it does not go on."""
+    campaign = await store.by_id(db, campaign_id, lock=True)
+    if campaign is None or campaign.kind is not Kind.MASS:
+        return False
+    state, sending = after(campaign.kind, campaign.state, Event.PAUSE), await delivery.sending_of(db, campaign_id)
+    if state is None or sending is None:
+        return False
+    await delivery.pause(db, sending, now)
+    await store.set_state(db, service.replaced(campaign, state=state), now)
+    await audit.record_server(db, campaign.licence_id, f"campaign pause: {why}", f"campaign/{campaign.id}", now)
+    return True
+
+
 async def _is_meant(call: Incoming, campaign: Campaign, table: ProfileTable, profile_id: int) -> bool:
     """Whether a continuous campaign's target, if it has one, means the profile; transactional mails go to everybody."""
     if campaign.target is None or campaign.kind is Kind.TRANSACTIONAL:

@@ -678,9 +678,12 @@ async def suppressed(db: Database, licence_id: int, most: int) -> list[Suppresse
 
 
 async def unsuppress(db: Database, licence_id: int, address: str) -> bool:
-    """Let an address get mails again; False: nothing kept it from them."""
-    query = "DELETE FROM {l}.suppression WHERE address = lower(%s)"
-    return (await db.execute(in_schema(licence_id, query), (address,))).rowcount == 1
+    """Let an address get mails again, and forget its soft bounces; False: nothing kept it from them."""
+    query = (
+        "WITH forgotten AS (DELETE FROM {l}.soft_bounce WHERE address = lower(%(address)s)) "
+        "DELETE FROM {l}.suppression WHERE address = lower(%(address)s)"
+    )
+    return (await db.execute(in_schema(licence_id, query), {"address": address})).rowcount == 1
 
 
 def _held(held: Sequence[Claimed]) -> dict[str, Any]:

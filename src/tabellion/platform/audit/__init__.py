@@ -51,6 +51,11 @@ async def record_admin(db: AsyncConnection[Any], licence_id: int, action: str, o
     await db.execute(_INSERT, (now, licence_id, None, "cli", action, "", object_))
 
 
+async def record_server(db: AsyncConnection[Any], licence_id: int, action: str, object_: str, now: datetime) -> None:
+    """Write one row for a change that the server made by itself; `action` says what and why."""
+    await db.execute(_INSERT, (now, licence_id, None, "server", action, "", object_))
+
+
 async def purge(db: AsyncConnection[Any], before: datetime) -> int:
     """Delete the rows older than a moment (the retention is the operator's setting); returns their number."""
     cursor = await db.execute("DELETE FROM tabellion.audit WHERE at < %s", (before,))

@@ -1,0 +1,70 @@
+"""Enhanced status codes (RFC 3463, the registry of RFC 5248, and what large receivers made of them)."""
+
+import re
+from typing import NamedTuple
+
+from tabellion.features.bounces.model import Kind
+
+# `550 5.1.1`, `550-5.1.1`, `#5.1.1`, `(5.1.1)`, `5.1.1 <...>`; not the middle of an address such as 10.5.1.1.
+ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]{0,12}\d)")
+# A reply code where one can stand: at the beginning, after a sign, or after `said:`, `error`, `code`, `status`.
+BASIC = re.compile(
+    r"(?:^|[\n:;<>()\[\]'\"#,-]|\b(?:said|error|code|status|returned|response|reply|with|"
+    r"diagnostic))\s{0,3}([45]\d\d)(?=[\s\-.:;,)\]#]|$)",
+)
+
+# By the two last numbers of a permanent failure. What is not here depends on the words, or is soft.
+_PERMANENT: dict[tuple[int, int], Kind] = {
+    (1, 7): Kind.BLOCK,  # the sender's address
+    (1, 8): Kind.BLOCK,
+    (2, 1): Kind.HARD,  # switched off
+    (2, 2): Kind.SOFT,  # full
+    (2, 3): Kind.SOFT,
+    (2, 4): Kind.SOFT,
+    (3, 4): Kind.SOFT,  # too large
+    (4, 4): Kind.HARD,  # no such domain, or none that takes mails
+    (4, 310): Kind.HARD,
+    (5, 6): Kind.SOFT,
+    (7, 13): Kind.HARD,  # switched off
+    (7, 17): Kind.HARD,  # the mailbox, or the domain, has another owner
+    (7, 18): Kind.HARD,
+}
+_ADDRESS, _CONTENT, _POLICY = 1, 6, 7
+
+
+class Code(NamedTuple):
+    """A code's parts."""
+
+    klass: int
+    subject: int
+    detail: int
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it says no more than its class does."""
+        return (self.subject, self.detail) == (0, 0)
+
+
+def code_of(text: str) -> Code | None:
+    """The first enhanced status code in a text that says something, else the first at all."""
+    first = None
+    for found in ENHANCED.finditer(text):
+        code = Code(*(int(part) for part in found[1].split(".")))
+        if code.klass == 2:  # noqa: PLR2004 - success
+            continue
+        if not code.says_nothing:
+            return code
+        first = first or code
+    return first
+
+
+def kind_of(code: Code) -> Kind | None:
+    """What a code means by itself; None: the words have to say."""
+    if code.klass == 4:  # noqa: PLR2004 - transient
+        return Kind.BLOCK if code.subject == _POLICY else Kind.SOFT
+    known = _PERMANENT.get((code.subject, code.detail))
+    if known is not None:
+        return known
+    if code.subject == _ADDRESS:
+        return Kind.HARD
+    return Kind.BLOCK if code.subject in {_CONTENT, _POLICY} else None

@@ -1,0 +1,144 @@
+"""Use cases of what comes back: note it, and see to it that addresses that are gone, full or angry get nothing more."""
+
+import asyncio
+import logging
+import re
+from datetime import datetime
+from typing import NamedTuple
+
+from tabellion.features import campaigns
+from tabellion.features.bounces import store
+from tabellion.features.bounces.model import EVENTS, Finding, Kind, Rules, too_many_complaints
+from tabellion.features.bounces.reading import read
+from tabellion.features.bounces.store import Database, Mail
+from tabellion.features.delivery import MailNews, licence_exists, read_return_path, read_token, tell
+from tabellion.features.profiles import record_choice
+from tabellion.features.tables import profile_tables
+
+_log = logging.getLogger(__name__)
+# What may have a bounce or a complaint: it has left, or nobody knows whether it has.
+_LEFT = frozenset({"ACCEPTED", "SENDING", "UNCERTAIN"})
+_TOKENS = re.compile(rb"/t/[a-z]/([A-Za-z0-9_-]{39})(?![A-Za-z0-9_-])|\b(b-[a-z2-7]{47}@)", re.IGNORECASE)
+_MOST_TOKENS = 50
+
+
+class Desk(NamedTuple):
+    """Where and when something is noted, and by which rules."""
+
+    db: Database
+    rules: Rules
+    now: datetime
+
+
+async def came_back(desk: Desk, address: str, raw: bytes, envelope_sender: str | None) -> Finding | None:
+    """A mail came to a return path. What it means; None: nobody here wrote the address."""
+    token = read_return_path(address)
+    if token is None:
+        return None
+    finding = await asyncio.to_thread(read, raw, envelope_sender)
+    await note(desk, token.licence_id, token.recipient_id, finding)
+    return finding
+
+
+async def was_reported(desk: Desk, raw: bytes) -> Finding | None:
+    """A mail came to the address for complaints. None: it is none.
+
+    Whose mail it is about is told by the seals of the mail's own links: whatever else stands in it, anybody can write.
+    """
+    finding = await asyncio.to_thread(read, raw)
+    if finding.kind is not Kind.COMPLAINT:
+        return None
+    tokens = {read_return_path(bounce.decode()) if bounce else read_token(link.decode()) for link, bounce in _tokens(raw)}
+    mails = {(token.licence_id, token.recipient_id) for token in tokens if token is not None}
+    if len(mails) != 1:
+        _log.warning("a complaint about a mail that cannot be told: it holds the seals of %d mails", len(mails))
+        return finding
+    ((licence_id, recipient_id),) = mails
+    await note(desk, licence_id, recipient_id, finding)
+    return finding
+
+
+async def note(desk: Desk, licence_id: int, recipient_id: int, finding: Finding) -> Mail | None:
+    """Note what was found about a mail, once, and what follows from it, together. None: the mail is no more."""
+    db, now = desk.db, desk.now
+    if finding.kind not in EVENTS or not await licence_exists(db, licence_id):
+        return None
+    async with db.transaction():
+        mail = await store.mail(db, licence_id, recipient_id)
+        if mail is None:
+            return None
+        new = await _note_event(db, licence_id, mail, finding, now)
+        if mail.address:
+            await _follow(desk, licence_id, mail.address, f"mail {mail.id:d}", finding)
+        if finding.kind is Kind.COMPLAINT and new:
+            await _end_subscription(db, licence_id, mail, now)
+    if finding.kind is Kind.COMPLAINT and new:
+        await _hold(db, licence_id, mail.campaign_id, now)
+    return mail
+
+
+async def note_address(desk: Desk, licence_id: int, address: str, finding: Finding, moment: datetime) -> None:
+    """Note what was found about an address, where it is not known about which mail."""
+    async with desk.db.transaction():
+        await _follow(desk, licence_id, address, f"at {moment.isoformat()}", finding)
+
+
+async def _note_event(db: Database, licence_id: int, mail: Mail, finding: Finding, now: datetime) -> bool:
+    if mail.test or mail.state not in _LEFT:
+        return False
+    await store.has_left(db, licence_id, mail.id)
+    detail = " ".join(part for part in (finding.kind.value if finding.kind is Kind.BLOCK else "", finding.status) if part)
+    detail = f"{detail}: {finding.text}" if detail else finding.text
+    kind = EVENTS[finding.kind]
+    if finding.kind is Kind.COMPLAINT:
+        new = await store.note_complaint(db, licence_id, mail, detail, now)
+    else:
+        new = await store.note_bounce(db, licence_id, mail, kind, detail, now)
+    if new:
+        await tell(db, licence_id, kind, [MailNews(mail.id, detail=detail)], now)
+    return new
+
+
+async def _follow(desk: Desk, licence_id: int, address: str, mark: str, finding: Finding) -> None:
+    """What a finding means for an address. A block is about the sender; the address is not to suffer for it."""
+    db, rules, now = desk
+    if finding.kind in {Kind.HARD, Kind.COMPLAINT}:
+        await store.suppress(db, licence_id, address, EVENTS[finding.kind], finding.text, now)
+    elif finding.kind is Kind.SOFT:
+        count = await store.count_soft(db, licence_id, address, mark, now, now - rules.within)
+        if count >= rules.soft_bounces:
+            detail = f"{count} soft bounces within {rules.within.days} days, the last: {finding.text}"
+            await store.suppress(db, licence_id, address, EVENTS[finding.kind], detail, now)
+
+
+async def _end_subscription(db: Database, licence_id: int, mail: Mail, now: datetime) -> None:
+    """Whoever calls it spam does not want it: the subscription that the mail was sent for ends."""
+    if mail.profile_id is None or mail.subscription is None:
+        return
+    tables = await profile_tables.load(db, licence_id)
+    table = next((table for table in tables if table.id == mail.table_id), None)
+    subscription = None
+    if table is not None:
+        subscription = next((s for s in table.subscriptions if s.number == mail.subscription), None)
+    if table is not None and subscription is not None:
+        await record_choice(db, table, mail.profile_id, subscription, subscribed=False, source="complaint", now=now)
+
+
+async def _hold(db: Database, licence_id: int, campaign_id: int, now: datetime) -> None:
+    """Hold a mass campaign when too many readers call it spam. Once: whoever lets it go on after that means it."""
+    complaints = await store.complaints(db, licence_id, campaign_id)
+    if not too_many_complaints(complaints, 0):
+        return
+    accepted = await store.accepted(db, licence_id, campaign_id)
+    if not too_many_complaints(complaints, accepted):
+        return
+    async with db.transaction():
+        if await campaigns.hold(db, campaign_id, "complaints", now):
+            await store.mark_held(db, campaign_id, now)
+            _log.warning("campaign %d is held: %d complaints about %d mails", campaign_id, complaints, accepted)
+
+
+def _tokens(raw: bytes) -> list[tuple[bytes, bytes]]:
+    """What looks like seals in a mail, also where lines were broken for the way."""
+    whole = raw.replace(b"=\r\n", b"").replace(b"=\n", b"").replace(b"=3D", b"=")
+    return _TOKENS.findall(whole)[:_MOST_TOKENS]

@@ -1,0 +1,113 @@
+"""The SQL of bounces and complaints. A statement touches one licence's schema; the moment is always a parameter."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from psycopg import AsyncConnection
+
+from tabellion.features.delivery import in_schema
+
+Database = AsyncConnection[tuple[Any, ...]]
+_LOCK = 7_255_003
+
+
+class Mail(NamedTuple):
+    """The mail that something is said about. `subscription`: the number of the one that it was sent for."""
+
+    id: int
+    sending_id: int
+    campaign_id: int
+    test: bool
+    state: str
+    table_id: int
+    profile_id: int | None
+    address: str
+    subscription: int | None
+
+
+async def mail(db: Database, licence_id: int, recipient_id: int) -> Mail | None:
+    """A mail; None: it is no more."""
+    query = """
+SELECT r.id, r.sending_id, r.campaign_id, r.test, r.state, r.table_id, r.profile_id, coalesce(r.address, ''),
+       (s.document ->> 'subscription')::int
+FROM {l}.recipient r JOIN tabellion.sending s ON s.id = r.sending_id WHERE r.id = %s
+"""
+    row = await (await db.execute(in_schema(licence_id, query), (recipient_id,))).fetchone()
+    return None if row is None else Mail(*row)
+
+
+async def has_left(db: Database, licence_id: int, recipient_id: int) -> None:
+    """A mail of which nobody knew whether it had left has left: it came back."""
+    query = "UPDATE {l}.recipient SET state = 'ACCEPTED', reason = NULL WHERE id = %s AND state = 'UNCERTAIN'"
+    await db.execute(in_schema(licence_id, query), (recipient_id,))
+
+
+async def note_bounce(db: Database, licence_id: int, mail: Mail, kind: str, detail: str, now: datetime) -> bool:
+    """Note that a mail bounced; False: that is known. A hard bounce takes the place of a soft one."""
+    query = """
+INSERT INTO {l}.mail_event AS e (recipient_id, campaign_id, type, moment, detail) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (recipient_id) WHERE type IN ('SOFT_BOUNCE', 'HARD_BOUNCE')
+DO UPDATE SET type = EXCLUDED.type, moment = EXCLUDED.moment, detail = EXCLUDED.detail
+WHERE e.type = 'SOFT_BOUNCE' AND EXCLUDED.type = 'HARD_BOUNCE'
+"""
+    values = (mail.id, mail.campaign_id, kind, now, detail)
+    return (await db.execute(in_schema(licence_id, query), values)).rowcount == 1
+
+
+async def note_complaint(db: Database, licence_id: int, mail: Mail, detail: str, now: datetime) -> bool:
+    """Note a complaint about a mail; False: that is known."""
+    query = """
+INSERT INTO {l}.mail_event (recipient_id, campaign_id, type, moment, detail) VALUES (%s, %s, 'COMPLAINT', %s, %s)
+ON CONFLICT (recipient_id) WHERE type = 'COMPLAINT' DO NOTHING
+"""
+    values = (mail.id, mail.campaign_id, now, detail)
+    return (await db.execute(in_schema(licence_id, query), values)).rowcount == 1
+
+
+async def count_soft(db: Database, licence_id: int, address: str, mark: str, moment: datetime, since: datetime) -> int:
+    """Count a soft bounce of an address; how many different ones there are since a moment. Older ones are forgotten."""
+    # One after the other, so that the last of them sees all.
+    await db.execute("SELECT pg_advisory_xact_lock(%s, hashtext(lower(%s)))", (_LOCK, address))
+    query = """
+INSERT INTO {l}.soft_bounce (address, mark, moment) VALUES (lower(%s), %s, %s)
+ON CONFLICT (address, mark) DO NOTHING
+"""
+    await db.execute(in_schema(licence_id, query), (address, mark, moment))
+    query = "DELETE FROM {l}.soft_bounce WHERE address = lower(%s) AND moment < %s"
+    await db.execute(in_schema(licence_id, query), (address, since))
+    query = "SELECT count(*) FROM {l}.soft_bounce WHERE address = lower(%s)"
+    row = await (await db.execute(in_schema(licence_id, query), (address,))).fetchone()
+    return row[0] if row else 0
+
+
+async def suppress(db: Database, licence_id: int, address: str, reason: str, detail: str, now: datetime) -> None:
+    """See to it that an address gets nothing more; what kept it from its mails before stays as the reason."""
+    query = """
+INSERT INTO {l}.suppression (address, reason, since, detail) VALUES (lower(%s), %s, %s, %s)
+ON CONFLICT (address) DO NOTHING
+"""
+    await db.execute(in_schema(licence_id, query), (address, reason, now, detail or None))
+
+
+async def complaints(db: Database, licence_id: int, campaign_id: int) -> int:
+    """How many complaints about a campaign that goes on and was not held for them before; 0 for others."""
+    query = """
+SELECT (SELECT count(*) FROM {l}.mail_event WHERE campaign_id = %(campaign)s AND type = 'COMPLAINT')
+FROM tabellion.sending
+WHERE campaign_id = %(campaign)s AND NOT test AND state = 'RUNNING' AND complaints_at IS NULL
+"""
+    row = await (await db.execute(in_schema(licence_id, query), {"campaign": campaign_id})).fetchone()
+    return row[0] if row else 0
+
+
+async def accepted(db: Database, licence_id: int, campaign_id: int) -> int:
+    """How many mails of a campaign were accepted, tests aside."""
+    query = "SELECT count(*) FROM {l}.recipient WHERE campaign_id = %s AND NOT test AND state = 'ACCEPTED'"
+    row = await (await db.execute(in_schema(licence_id, query), (campaign_id,))).fetchone()
+    return row[0] if row else 0
+
+
+async def mark_held(db: Database, campaign_id: int, now: datetime) -> None:
+    """Remember that a campaign was held because of complaints."""
+    query = "UPDATE tabellion.sending SET complaints_at = %s WHERE campaign_id = %s AND NOT test"
+    await db.execute(query, (now, campaign_id))

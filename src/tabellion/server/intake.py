@@ -1,0 +1,46 @@
+"""The process that takes bounces and complaints in; apart from the others, since strangers talk to it."""
+
+import asyncio
+import logging
+import signal
+import socket
+from datetime import timedelta
+
+from tabellion.features.bounces import Intake, Rules
+from tabellion.kit.clock import utc_now
+from tabellion.platform import secrets
+from tabellion.platform.database.pool import open_pool
+from tabellion.platform.telemetry import configure_logs
+from tabellion.server.api import PortInUse
+from tabellion.settings import Settings
+
+_log = logging.getLogger(__name__)
+_CONNECTIONS = 4
+
+
+def rules_of(settings: Settings) -> Rules:
+    """When soft bounces are too many."""
+    return Rules(settings.soft_bounces, timedelta(days=settings.soft_bounce_days))
+
+
+def run_intake(settings: Settings) -> None:
+    """Take bounces and complaints until SIGTERM or SIGINT. Raises `PortInUse`."""
+    configure_logs(settings.log_level)
+    secrets.use_key(settings.secret_key, settings.data_dir)
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    pool = await open_pool(settings.database_url, min_size=1, max_size=_CONNECTIONS, application_name="tabellion intake")
+    try:
+        intake = Intake(pool, utc_now, rules_of(settings), settings.bounce_domain or socket.gethostname())
+        _log.info("bounces are taken at %s:%d", settings.intake_host, settings.intake_port)
+        await intake.run(settings.intake_host, settings.intake_port, stop)
+    except OSError as error:
+        where = f"{settings.intake_host}:{settings.intake_port}"
+        raise PortInUse(f"{where} cannot be listened on for bounces ({error.strerror})") from None
+    finally:
+        await pool.close()

@@ -1,0 +1,287 @@
+"""Bounces and complaints, from the SMTP conversation to the report and to what follows."""
+
+import smtplib
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from tabellion.features.bounces import Rules
+from tabellion.platform import secrets
+from tests.contract.conftest import TRANSFERS
+from tests.contract.test_sending import MAIL, PROFILES, database, sink, state, until
+from tests.support.bounce_corpus import BODY, ORIGINAL, Head, _plain, complaint, exim, gmail, postfix
+from tests.support.bounce_replies import Said
+from tests.support.mailing import Sink, sending, taking_bounces
+from tests.support.tenant import Tenant
+
+__all__ = ["database", "sink"]
+HARD = Said("postfix", "HARD", "5.1.1", "550 5.1.1 <{to}>: Recipient address rejected: User unknown")
+FULL = Said("gmail", "SOFT", "5.2.2", "552 5.2.2 The recipient's inbox is out of storage space. Mailbox full")
+SPAM = Said("gmail", "BLOCK", "5.7.1", "550 5.7.1 This message is likely unsolicited mail and has been blocked")
+RULES = Rules(soft_bounces=2, within=timedelta(days=10))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def worker(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
+    with sending(worker_database_url):
+        yield
+
+
+@pytest.fixture(scope="module")
+def door(worker_database_url: str) -> Iterator[int]:
+    """The port that bounces come in by."""
+    with taking_bounces(worker_database_url, rules=RULES) as port:
+        yield port
+
+
+@contextmanager
+def talking(port: int) -> Iterator[smtplib.SMTP]:
+    with smtplib.SMTP("127.0.0.1", port, timeout=30) as smtp:
+        smtp.ehlo("mx.example.net")
+        yield smtp
+
+
+def hand_in(port: int, to: str, raw: bytes) -> tuple[int, bytes]:
+    """Hand a bounce in, as a mail server does; what is answered."""
+    with talking(port) as smtp:
+        smtp.mail("")
+        code, text = smtp.rcpt(to)
+        return (code, text) if code != 250 else smtp.data(raw)
+
+
+@pytest.fixture
+def backs(tenant: Tenant, database: psycopg.Connection[Any], sink: Sink) -> dict[str, str]:
+    """A campaign that went to six guests for a subscription: where the mail of each comes back to."""
+    database.execute(
+        "INSERT INTO tabellion.sender (entity_id, name, address, bounce_domain) SELECT e.id, 'H', 'news@example.com', "
+        "'bounces.example.com' FROM tabellion.entity e JOIN tabellion.licence l ON l.id = e.licence_id WHERE l.name = %s",
+        (tenant.licence,),
+    )
+    for i in range(6):
+        body = {
+            "key": {"emailAddress": f"G{i}@example.com"}, "attributes": {"lastName": "G"}, "subscriptions": {"Newsletter": True}
+        }  # fmt: skip
+        assert tenant.json("PUT", PROFILES, body).status_code == 201
+    return send(tenant, sink, "SpringOffer")
+
+
+def send(tenant: Tenant, sink: Sink, name: str) -> dict[str, str]:
+    number = tenant.campaign(name)
+    assert tenant.json("PUT", f"{MAIL}/{number}/target", {"subscription": "Newsletter"}).status_code == 200
+    sink.mails.clear()
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    until(lambda: state(tenant, number) == "FINISHED")
+    return {mail.rcpt_tos[0].lower(): mail.mail_from for mail in sink.mails}
+
+
+def counts(tenant: Tenant, name: str = "SpringOffer") -> tuple[int, ...]:
+    report = tenant.json("GET", f"{MAIL}/{name}/report").json()
+    assert report["targeted"] == sum(report["excluded"].values()) + report["sent"] + report["uncertain"]
+    return tuple(report[each] for each in ("sent", "delivered", "softBounces", "hardBounces", "complaints"))
+
+
+def suppressed(tenant: Tenant, database: psycopg.Connection[Any]) -> dict[str, str]:
+    found = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
+    assert found is not None
+    return dict(database.execute(f"SELECT address, reason FROM l{found[0]}.suppression").fetchall())
+
+
+def test_bounces_and_complaints_are_noted_once_and_have_their_consequences(
+    tenant: Tenant, database: psycopg.Connection[Any], sink: Sink, door: int, backs: dict[str, str]
+) -> None:
+    assert counts(tenant) == (6, 6, 0, 0, 0)
+    said = {"g0": postfix(HARD), "g1": gmail(FULL), "g2": exim(SPAM), "g3": complaint()}
+    for _ in range(2):  # Whoever was not answered in time sends it again.
+        for who, raw in said.items():
+            assert hand_in(door, backs[f"{who}@example.com"].upper(), raw)[0] == 250
+    # An absence, and a warning that it takes longer, say nothing about the address.
+    away = _plain(Head("G <g4@example.com>", "Automatische Antwort: Urlaub"), "Ich bin nicht im Büro.")
+    assert hand_in(door, backs["g4@example.com"], away)[0] == 250
+    assert counts(tenant) == (6, 3, 2, 1, 1)
+    assert suppressed(tenant, database) == {"g0@example.com": "HARD_BOUNCE", "g3@example.com": "COMPLAINT"}
+    outcomes, events = {}, {}
+    for i in range(6):
+        path = f"/v4/entity/hotels/table/Guests/profile/emailAddress=g{i}@example.com"
+        (interaction,) = tenant.json("GET", f"{path}/interaction").json()["interactions"]
+        outcomes[i], events[i] = interaction["outcome"], [event["type"] for event in interaction.get("events", [])]
+    assert outcomes == {0: "HARD_BOUNCE", 1: "SOFT_BOUNCE", 2: "SOFT_BOUNCE", 3: "DELIVERED", 4: "DELIVERED", 5: "DELIVERED"}
+    assert events == {0: ["HARD_BOUNCE"], 1: ["SOFT_BOUNCE"], 2: ["SOFT_BOUNCE"], 3: ["COMPLAINT"], 4: [], 5: []}
+    # Who called it spam has left the subscription, too; the others have not.
+    held = [
+        tenant.json("GET", f"{PROFILES}/emailAddress=g{i}@example.com").json()["subscriptions"]["Newsletter"]
+        for i in range(6)
+    ]
+    assert held == [True, True, True, False, True, True]
+
+    again = send(tenant, sink, "Second")
+    assert set(again) == {f"g{i}@example.com" for i in (1, 2, 4, 5)}
+    # A second soft bounce is one too many here; that the receiver blocks us is not the address's fault.
+    assert hand_in(door, again["g1@example.com"], postfix(FULL))[0] == 250
+    assert hand_in(door, again["g2@example.com"], exim(SPAM))[0] == 250
+    assert counts(tenant, "Second") == (4, 2, 2, 0, 0)
+    assert suppressed(tenant, database)["g1@example.com"] == "SOFT_BOUNCE"
+    assert "g2@example.com" not in suppressed(tenant, database)
+    assert set(send(tenant, sink, "Third")) == {f"g{i}@example.com" for i in (2, 4, 5)}
+
+
+def test_a_hard_bounce_takes_the_place_of_a_soft_one_and_not_the_reverse(
+    tenant: Tenant, door: int, backs: dict[str, str]
+) -> None:
+    for raw, expected in ((postfix(FULL), (1, 0)), (postfix(HARD), (0, 1)), (postfix(FULL), (0, 1))):
+        assert hand_in(door, backs["g5@example.com"], raw)[0] == 250
+        assert counts(tenant)[2:4] == expected
+
+
+def test_only_what_is_for_this_server_is_taken(
+    tenant: Tenant, door: int, backs: dict[str, str], database: psycopg.Connection[Any]
+) -> None:
+    before = tenant.state()
+    good = backs["g0@example.com"]
+    forged = [
+        "ann@example.com",
+        "postmaster@bounces.example.com",
+        "b-@bounces.example.com",
+        good[:10] + "a" * 39 + good[49:],
+    ]
+    forged += [good[:i] + ("a" if good[i] != "a" else "b") + good[i + 1 :] for i in range(2, 48)]
+    with talking(door) as smtp:
+        smtp.mail("")
+        assert {smtp.rcpt(address)[0] for address in forged} == {550}
+        assert smtp.docmd("DATA")[0] == 503
+    assert hand_in(door, "abuse@bounces.example.com", b"Subject: hello\r\n\r\nAre you there?\r\n")[0] == 550
+    # A complaint that names nobody's mail, or several people's, is taken note of, and nothing else.
+    assert hand_in(door, "fbl@bounces.example.com", complaint())[0] == 250
+    two = ORIGINAL + f"X-Also: <{good}>\r\nX-And: <{backs['g1@example.com']}>\r\n\r\n"
+    assert hand_in(door, "fbl@bounces.example.com", complaint(original=two))[0] == 250
+    assert tenant.state() == before
+
+
+def test_complaints_to_the_common_address_are_told_by_the_seals_of_the_mail(
+    tenant: Tenant, database: psycopg.Connection[Any], sink: Sink, door: int, backs: dict[str, str]
+) -> None:
+    mails = {mail.rcpt_tos[0].lower(): mail.content for mail in sink.mails}
+    inner = mails["g2@example.com"].decode().replace("G2@example.com", "redacted")
+    assert hand_in(door, "FBL@bounces.example.com", complaint(original=inner))[0] == 250
+    assert suppressed(tenant, database) == {"g2@example.com": "COMPLAINT"}
+    head = f"Return-Path: <{backs['g4@example.com']}>\r\n{ORIGINAL.split(chr(10), 1)[1]}\r\n{BODY}"
+    assert hand_in(door, "abuse@bounces.example.com", complaint("fraud", original=head))[0] == 250
+    assert set(suppressed(tenant, database)) == {"g2@example.com", "g4@example.com"}
+    assert counts(tenant) == (6, 6, 0, 0, 2)
+
+
+def test_a_campaign_that_too_many_call_spam_is_held_once(
+    tenant: Tenant, database: psycopg.Connection[Any], sink: Sink, door: int, backs: dict[str, str]
+) -> None:
+    sink.refuse = {"ann@example.com": "451 4.3.0 later"}  # so that it goes on
+    number = tenant.campaign("Angry")
+    sink.mails.clear()
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    until(lambda: len(sink.mails) == 6)
+    until(lambda: counts_pending(tenant, number) == 1)
+    angry = [mail.mail_from for mail in sink.mails]
+    for address in angry[:4]:
+        assert hand_in(door, address, complaint())[0] == 250
+    assert state(tenant, number) == "IN_PROGRESS"
+    assert hand_in(door, angry[4], complaint())[0] == 250
+    assert state(tenant, number) == "PAUSED"
+    assert tenant.json("POST", f"{MAIL}/{number}/resume").status_code == 200
+    assert hand_in(door, angry[5], complaint())[0] == 250
+    assert state(tenant, number) == "IN_PROGRESS"
+    (row,) = database.execute(
+        "SELECT actor, route FROM tabellion.audit WHERE object = %s AND actor = 'server'", (f"campaign/{number}",)
+    )
+    assert row == ("server", "campaign pause: complaints")
+
+
+def counts_pending(tenant: Tenant, number: int) -> int:
+    report = tenant.json("GET", f"{MAIL}/{number}/report").json()
+    return report["pending"] if report["sent"] == 6 else -1
+
+
+def test_a_mail_that_nobody_knew_about_has_left_when_it_comes_back(
+    tenant: Tenant, database: psycopg.Connection[Any], door: int, backs: dict[str, str]
+) -> None:
+    found = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
+    assert found is not None
+    database.execute(f"UPDATE l{found[0]}.recipient SET state = 'UNCERTAIN' WHERE lower(address) = 'g0@example.com'")
+    assert counts(tenant) == (5, 5, 0, 0, 0)
+    assert hand_in(door, backs["g0@example.com"], postfix(HARD))[0] == 250
+    assert counts(tenant) == (6, 5, 0, 1, 0)
+
+
+def test_tests_bounce_into_no_report(
+    tenant: Tenant, database: psycopg.Connection[Any], sink: Sink, door: int, backs: dict[str, str]
+) -> None:
+    sink.mails.clear()
+    assert tenant.json("POST", f"{MAIL}/SpringOffer/test", {"recipients": ["me@example.com"]}).status_code == 200
+    until(lambda: sink.mails)
+    assert hand_in(door, sink.mails[0].mail_from, postfix(HARD))[0] == 250
+    assert counts(tenant) == (6, 6, 0, 0, 0)
+    assert suppressed(tenant, database) == {"me@example.com": "HARD_BOUNCE"}
+
+
+def test_hostile_peers_get_nothing_and_keep_nobody_out(tenant: Tenant, door: int, backs: dict[str, str]) -> None:
+    good = backs["g0@example.com"]
+    with talking(door) as smtp:
+        assert smtp.docmd("MAIL", "FROM:<> SIZE=99999999")[0] == 552
+        smtp.mail("")
+        assert [smtp.rcpt(good)[0] for _ in range(12)] == [250] * 10 + [452] * 2
+        smtp.rset()
+        smtp.mail("")
+        smtp.rcpt(good)
+        code, _ = smtp.data(b"Subject: x\r\n\r\n" + (b"x" * 1000 + b"\r\n") * 6000)
+        assert code == 552
+        smtp.mail("")
+        smtp.rcpt(good)
+        assert smtp.data(postfix(FULL))[0] == 250
+    # A line without an end is not kept for ever.
+    with socket.create_connection(("127.0.0.1", door), timeout=30) as peer:
+        for line in (b"EHLO x\r\n", b"MAIL FROM:<>\r\n", f"RCPT TO:<{good}>\r\n".encode(), b"DATA\r\n"):
+            peer.sendall(line)
+        assert not swallows(peer, 40 * 1024 * 1024)
+    idle = [socket.create_connection(("127.0.0.1", door), timeout=10) for _ in range(14)]
+    try:
+        first = [connection.recv(100)[:3] for connection in idle]
+        assert first == [b"220"] * 10 + [b"421"] * 4
+    finally:
+        for connection in idle:
+            connection.close()
+    until(lambda: hand_in_quietly(door, good) == 250)
+    assert counts(tenant)[2:4] == (1, 0)
+
+
+def swallows(peer: socket.socket, octets: int) -> bool:
+    """Whether a peer may send so much."""
+    try:
+        for _ in range(octets // 65_536):
+            peer.sendall(b"x" * 65_536)
+    except OSError:
+        return False
+    return True
+
+
+def hand_in_quietly(door: int, to: str) -> int:
+    try:
+        return hand_in(door, to, postfix(FULL))[0]
+    except smtplib.SMTPException:
+        return 0
+
+
+def test_a_bounce_is_not_taken_before_it_is_noted(
+    tenant: Tenant, worker_database_url: str, database: psycopg.Connection[Any], door: int, backs: dict[str, str]
+) -> None:
+    found = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
+    assert found is not None
+    with psycopg.connect(worker_database_url) as blocking:
+        blocking.execute(f"LOCK TABLE l{found[0]}.mail_event IN EXCLUSIVE MODE")
+        # Until the lock's time is over it cannot be noted; it has to come again.
+        assert hand_in(door, backs["g0@example.com"], postfix(HARD))[0] == 451
+    assert counts(tenant)[3] == 0
+    assert hand_in(door, backs["g0@example.com"], postfix(HARD))[0] == 250
+    assert counts(tenant)[3] == 1
