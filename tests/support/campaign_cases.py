@@ -192,3 +192,14 @@ CAMPAIGNS_V5 = [
         check=lambda a: a["sendingHours"] == _HOURS | {"attribute": None},
     ),
 ]  # fmt: skip
+
+_VARIANTS = [{"name": "A"}, {"name": "B", "contents": [{"subject": "Only until Sunday, {{ firstName }}"}]}]
+CAMPAIGNS_V5 += [
+    Case(
+        "set A/B test", "PUT", _CATEGORY, _MAILS5 + "/ab-test", 200, {"share": 20, "variants": _VARIANTS},
+        check=lambda a: a["state"] == "IN_DEFINITION" and a["criterion"] == "OPENS" and a["winner"] is None,
+    ),
+    Case("no A/B test", "GET", _CATEGORY, _MAILS5 + "/ab-test", 404, check=lambda a: a["code"] == "abTest.unknown"),
+    Case("delete no A/B test", "DELETE", _CATEGORY, _MAILS5 + "/ab-test", 404),
+    Case("choose without a test", "POST", _CATEGORY, _MAILS5 + "/ab-test/winner", 404, {"variant": "B"}),
+]  # fmt: skip

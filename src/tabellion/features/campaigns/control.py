@@ -10,7 +10,7 @@ from tabellion.features.audiences import condition_of
 from tabellion.features.campaigns import service, store
 from tabellion.features.campaigns.errors import CampaignKind
 from tabellion.features.campaigns.launching import document_of
-from tabellion.features.campaigns.model import Campaign, Event, Kind, State, after
+from tabellion.features.campaigns.model import ABTestPlan, Campaign, Event, Kind, State, after
 from tabellion.features.delivery import Recipient, Sending, WantedInteractions, language_of
 from tabellion.features.profiles import Profile, count_rows, read_row
 from tabellion.features.tables import Database, ProfileTable, is_email, profile_tables
@@ -98,9 +98,12 @@ async def cancel(call: Incoming) -> Campaign:
 
 
 async def test(
-    call: Incoming, addresses: list[str], profile: str | None, language: str, parameters: dict[str, Any]
-) -> tuple[Campaign, int]:
+    call: Incoming, addresses: list[str], profile: str | None, language: str, parameters: dict[str, Any],
+    variant: str | None,
+) -> tuple[Campaign, int]:  # fmt: skip
     """Send the campaign of the path, as it is now, to some addresses; how many mails that is.
+
+    `variant`: the one of its A/B test.
 
     Raises `CampaignUnknown`, `CampaignIncomplete`, `ProfileUnknown`, `Invalid`.
     """
@@ -117,7 +120,7 @@ async def test(
     languages = (language,) if language else (campaign.settings.supported_languages[0].lower(),)
     document = await document_of(
         call.db, campaign, table, await service.names_in(call, campaign), str(call.caller.time_zone),
-        languages=languages, test=True,
+        languages=languages, test=True, ab_test=None if variant is None else await _only(call, campaign, variant),
     )  # fmt: skip
     async with call.db.transaction():
         number = await delivery.start(call.db, campaign.licence_id, campaign.id, document, call.now, call.now)
@@ -233,9 +236,19 @@ async def _profile(call: Incoming, table: ProfileTable, reference: str) -> Profi
     return profile
 
 
+async def _only(call: Incoming, campaign: Campaign, name: str) -> ABTestPlan:
+    """The campaign's A/B test with one of its variants alone."""
+    plan = await store.ab_test(call.db, campaign.id)
+    found = next((each for each in plan.variants if each.name.lower() == name.lower()), None) if plan else None
+    if plan is None or found is None:
+        raise invalid("variant", "structure.invalid", f"the campaign has no A/B test with a variant '{name[:100]}'")
+    return service.replaced(plan, variants=(found,))
+
+
 async def _document(call: Incoming, campaign: Campaign, mark: str | None = None) -> delivery.Document:
     table, names = await service.table_of(call, campaign), await service.names_in(call, campaign)
-    return await document_of(call.db, campaign, table, names, str(call.caller.time_zone), mark)
+    plan = await store.ab_test(call.db, campaign.id) if campaign.kind is Kind.MASS else None
+    return await document_of(call.db, campaign, table, names, str(call.caller.time_zone), mark, ab_test=plan)
 
 
 async def _sending(db: Database, campaign: Campaign) -> Sending:

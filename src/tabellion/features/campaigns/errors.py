@@ -17,6 +17,13 @@ class ContentUnknown(Problem):
     code = "content.unknown"
 
 
+class ABTestUnknown(Problem):
+    """The campaign has no A/B test."""
+
+    status = 404
+    code = "abTest.unknown"
+
+
 class CampaignNameUsed(Problem):
     """The entity has a campaign of this name already (names may not differ by case only). Choose another one."""
 

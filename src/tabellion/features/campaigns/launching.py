@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from tabellion.features.campaigns import content, goals
 from tabellion.features.campaigns.errors import CampaignIncomplete
-from tabellion.features.campaigns.model import Campaign, Kind, Part
+from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, Part
 from tabellion.features.delivery import Document, Message, Parameter, Policy, identity_of
 from tabellion.features.tables import Database, ProfileTable
 from tabellion.kit.problem import FieldError
@@ -28,9 +28,11 @@ class Identity(NamedTuple):
 
 async def document_of(  # noqa: PLR0913 - what a launch knows
     db: Database, campaign: Campaign, table: ProfileTable, names: Vocabulary, time_zone: str, mark: str | None = None,
-    *, languages: tuple[str, ...] | None = None, test: bool = False,
+    *, languages: tuple[str, ...] | None = None, test: bool = False, ab_test: ABTestPlan | None = None,
 ) -> Document:  # fmt: skip
     """What is sent. `mark`: that of an earlier document, so that nothing changes where nothing was changed.
+
+    A test mail takes its contents from the one variant that `ab_test` has then.
 
     Raises `CampaignIncomplete` with all that is missing, `Unavailable`.
     """
@@ -39,15 +41,14 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
     messages: dict[str, Message] = {}
     uses: dict[str, set[str]] = {}
     mark = mark or new_mark()
-    for language in wanted:
-        part = campaign.content.part(language)
+    for language, key, part in _parts(campaign, wanted, ab_test, test=test):
         for what, is_there in (("subject", part.subject is not None), ("body", part.has_body)):
             if not is_there:
                 message = f"there is no {what} for {language.upper()}, and no default"
                 faults.append(FieldError(f"content.{what}", "content.unknown", message))
         if part.subject is None or not part.has_body:
             continue
-        messages[language] = await _message(part.subject, part, language, mark, faults)
+        messages[key] = await _message(part.subject, part, language, mark, faults)
         for _, source in part.sources:
             for root, members in (await content.checked(source, names)).uses.items():
                 uses.setdefault(root, set()).update(members)
@@ -86,7 +87,23 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
         test=test,
         tracking=content.public_url(),
         goals=_goals(campaign, sender.address),
+        ab_test=None if ab_test is None or test else ab_test.frozen(),
     )
+
+
+def _parts(
+    campaign: Campaign, languages: tuple[str, ...], ab_test: ABTestPlan | None, *, test: bool
+) -> list[tuple[str, str, Part]]:
+    """Language, name of the message and sources of all that has to be prepared."""
+    own = {language: campaign.content.part(language) for language in languages}
+    variants = () if ab_test is None else ab_test.variants
+    if test and variants:
+        return [(language, language, variants[0].part(language, part)) for language, part in own.items()]
+    found = [(language, language, part) for language, part in own.items()]
+    for number, variant in enumerate(variants, 1):
+        made = {language: variant.part(language, part) for language, part in own.items()}
+        found += [(language, f"{language}/{number}", part) for language, part in made.items() if part != own[language]]
+    return found
 
 
 async def sender_of(db: Database, campaign: Campaign) -> Identity:

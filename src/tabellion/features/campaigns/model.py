@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tabellion.features.audiences import Target
+from tabellion.features.delivery import ABTest, Criterion
 
 
 class Kind(StrEnum):
@@ -119,6 +120,35 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
         """What there is, by name."""
         found = (("subject", self.subject), ("preheader", self.preheader), ("body", self.html), ("mjml", self.mjml))
         return [(name, source) for name, source in (*found, ("text", self.text)) if source is not None]
+
+
+class Variant(msgspec.Struct, frozen=True):
+    """A content of an A/B test: what differs from the campaign's, by language in lower case; empty: all languages."""
+
+    name: str
+    parts: dict[str, Part] = {}
+
+    def part(self, language: str, own: Part) -> Part:
+        """The content of a language, over the campaign's own. A body of its own gets a text of its own."""
+        mine, every = self.parts.get(language, Part()), self.parts.get("", Part())
+        subject = next((s for s in (mine.subject, every.subject) if s is not None), own.subject)
+        html = next((s for s in (mine.html, every.html) if s is not None), None)
+        if html is None:
+            return replace(own, subject=subject)
+        return Part(subject, html, preheader=own.preheader)
+
+
+class ABTestPlan(msgspec.Struct, frozen=True):
+    """An A/B test as it was said."""
+
+    share: int
+    criterion: Criterion
+    decide_after_min: int
+    variants: tuple[Variant, ...]
+
+    def frozen(self) -> ABTest:
+        """What the sending keeps of it, beside the messages."""
+        return ABTest(self.share, tuple(each.name for each in self.variants), self.criterion, self.decide_after_min)
 
 
 class Content(msgspec.Struct, frozen=True):

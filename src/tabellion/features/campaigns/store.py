@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from tabellion.features.audiences import Target
-from tabellion.features.campaigns.model import Campaign, Content, Kind, Settings, State
+from tabellion.features.campaigns.model import ABTestPlan, Campaign, Content, Kind, Settings, State
 
 Database = AsyncConnection[tuple[Any, ...]]
 _COLUMNS: LiteralString = (
@@ -103,6 +103,21 @@ async def update(db: Database, changed: Campaign, now: datetime) -> None:
 async def delete(db: Database, campaign_id: int) -> None:
     """Delete a campaign with its images."""
     await db.execute("DELETE FROM tabellion.campaign WHERE id = %s", (campaign_id,))
+
+
+async def ab_test(db: Database, campaign_id: int) -> ABTestPlan | None:
+    """The A/B test of a campaign, if it has one."""
+    query = "SELECT document FROM tabellion.campaign_ab_test WHERE campaign_id = %s"
+    row = await (await db.execute(query, (campaign_id,))).fetchone()
+    return None if row is None else msgspec.convert(row[0], ABTestPlan)
+
+
+async def set_ab_test(db: Database, campaign_id: int, plan: ABTestPlan | None, now: datetime) -> None:
+    """Put an A/B test in the place of the one before; None: no test."""
+    await db.execute("DELETE FROM tabellion.campaign_ab_test WHERE campaign_id = %s", (campaign_id,))
+    if plan is not None:
+        query = "INSERT INTO tabellion.campaign_ab_test (campaign_id, document, updated_at) VALUES (%s, %s, %s)"
+        await db.execute(query, (campaign_id, _json(plan), now))
 
 
 async def replace_images(db: Database, campaign_id: int, language: str, images: Sequence[Image]) -> None:

@@ -1,12 +1,23 @@
 """The sending of mails: from planned recipients to what the relay said, exactly once and after any crash."""
 
-from tabellion.features.delivery import admin, pacing_admin
+from tabellion.features.delivery import ab_tests, admin, pacing_admin
 from tabellion.features.delivery.addresses import for_header
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.hours import Hours, Window
 from tabellion.features.delivery.limits import Contact, Delivery, DomainLimit, Limits, SenderLimit
 from tabellion.features.delivery.limits_store import HeldDomain
-from tabellion.features.delivery.model import Claimed, Document, Message, Parameter, Policy, Recipient, Sending, language_of
+from tabellion.features.delivery.model import (
+    ABTest,
+    Claimed,
+    Criterion,
+    Document,
+    Message,
+    Parameter,
+    Policy,
+    Recipient,
+    Sending,
+    language_of,
+)
 from tabellion.features.delivery.news import SUBJECT, MailNews, all_of, tell
 from tabellion.features.delivery.sender import Pace, Sender
 from tabellion.features.delivery.service import (
@@ -37,8 +48,10 @@ from tabellion.features.delivery.viewing import view
 
 __all__ = [
     "SUBJECT",
+    "ABTest",
     "Claimed",
     "Contact",
+    "Criterion",
     "Delivery",
     "Document",
     "DomainLimit",
@@ -62,6 +75,7 @@ __all__ = [
     "WantedInteractions",
     "Ways",
     "Window",
+    "ab_tests",
     "admin",
     "all_of",
     "contexts_of",

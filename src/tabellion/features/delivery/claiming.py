@@ -68,7 +68,8 @@ UPDATE {l}.recipient r SET
     worker = CASE WHEN v.fate = 'LATER' THEN r.worker ELSE %(worker)s END,
     ended_at = CASE WHEN v.fate = 'EXCLUDED' THEN %(now)s::timestamptz END
 FROM verdict v WHERE r.id = v.id
-RETURNING r.id, r.profile_id, r.address, r.language, r.attempt, r.parameters, r.state
+RETURNING r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant, r.language), r.attempt, r.parameters,
+    r.state
 """
 _NEVER_CLOSED = "SELECT d.id, NULL::timestamptz AS opens_at FROM due d"
 # Who is not where the column says that they may get mails now.

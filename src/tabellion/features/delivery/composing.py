@@ -42,7 +42,7 @@ class Composer:
         self._bounce_domain = bounce_domain
         document = sending.document
         self._templates = {
-            language: _template(message, language, document.time_zone) for language, message in document.messages.items()
+            key: _template(message, key.partition("/")[0], document.time_zone) for key, message in document.messages.items()
         }
 
     async def mails(
@@ -71,7 +71,10 @@ class Composer:
 
     def _language(self, claimed: Claimed) -> str:
         messages = self._sending.document.messages
-        return claimed.language if claimed.language in messages else next(iter(messages))
+        for key in (claimed.language, claimed.language.partition("/")[0]):
+            if key in messages:
+                return key
+        return next(iter(messages))
 
     def _addresses(self, claimed: Claimed) -> dict[str, str]:
         return {

@@ -43,6 +43,26 @@ class Policy(StrEnum):
     RESEND = "RESEND"
 
 
+class Criterion(StrEnum):
+    """What chooses the winner of an A/B test."""
+
+    OPENS = "OPENS"
+    CLICKS = "CLICKS"
+    MANUAL = "MANUAL"
+
+
+class ABTest(msgspec.Struct, frozen=True):
+    """Contents that a part of the audience gets (`share` in percent), and how the one for the others is chosen.
+
+    `variants` are names; the messages of the nth are `language/n`, where they differ from those of the language.
+    """
+
+    share: int
+    variants: tuple[str, ...]
+    criterion: Criterion
+    decide_after_min: int = 0
+
+
 class Message(msgspec.Struct, frozen=True):
     """What is rendered for the recipients of one language; addresses of links carry marks."""
 
@@ -86,6 +106,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     test: bool = False
     tracking: str = ""
     goals: tuple[tuple[str, str], ...] = ()
+    ab_test: ABTest | None = None
 
 
 class Sending(msgspec.Struct, frozen=True):
@@ -110,7 +131,7 @@ class Recipient(msgspec.Struct, frozen=True):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """A recipient that a worker holds."""
+    """A recipient that a worker holds. `language` names the message: `nl`, or `nl/2` for a variant of an A/B test."""
 
     id: int
     profile_id: int | None

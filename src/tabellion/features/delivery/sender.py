@@ -18,7 +18,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from tabellion.features.customdata import custom_tables
-from tabellion.features.delivery import claiming, limits_store, news, store
+from tabellion.features.delivery import ab_tests, claiming, limits_store, news, store
 from tabellion.features.delivery.composing import Composer, Hopeless, Ready
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.handing import Handing, Orders
@@ -167,6 +167,9 @@ class Sender:
                 if sending.document.transactional:
                     async with self.database() as db:
                         await store.forget_attachments(db, sending)
+                if sending.document.ab_test is not None:
+                    async with self.database() as db:
+                        self.rest(sending_id, 1.0 if await ab_tests.waits(db, sending, self.clock()) else 0.0)
                 await self._end(sending)
         except Exception:  # noqa: BLE001 - whatever it is, others wait for their mails
             _log.exception("the sending %d was interrupted", sending_id)

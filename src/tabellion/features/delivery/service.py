@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from tabellion.features.delivery import store
+from tabellion.features.delivery import ab_store, store
 from tabellion.features.delivery.model import Document, Recipient, Sending
 from tabellion.features.delivery.store import Database, Interaction, MailEvent, WantedInteractions
 from tabellion.features.delivery.transport import signs_for
@@ -84,7 +84,10 @@ async def gather(
     """Freeze the audience of a sending: one row for each profile, also for those who get nothing; how many."""
     email = next(attribute for attribute in table.attributes if is_email(attribute)).column
     language = next((a.column for a in table.attributes if a.type == _MOTHER_LANGUAGE), None)
-    return await store.freeze(db, sending, table, email, language, audience, most, now)
+    count = await store.freeze(db, sending, table, email, language, audience, most, now)
+    if sending.document.ab_test is not None:
+        await ab_store.split(db, sending, sending.document.ab_test, now)
+    return count
 
 
 async def is_suppressed(db: Database, licence_id: int, address: str) -> bool:

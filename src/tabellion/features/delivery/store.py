@@ -134,6 +134,8 @@ async def freeze(  # noqa: PLR0913, PLR0917 - one statement
     `email` and `language` are columns of the table.
     """
     languages = list(sending.document.languages)
+    # With an A/B test everybody waits at first.
+    due_at = now if sending.document.ab_test is None else "infinity"
     spoken = f"lower(coalesce(t.{language}, ''))" if language else "''"
     query = """
 INSERT INTO {l}.recipient (sending_id, campaign_id, test, table_id, profile_id, address, language, state, reason, due_at,
@@ -151,7 +153,7 @@ FROM (
 ) a
 """
     values = (
-        sending.id, sending.campaign_id, table.id, now, now, now, languages[0], languages, *audience.params, most,
+        sending.id, sending.campaign_id, table.id, due_at, now, now, languages[0], languages, *audience.params, most,
     )  # fmt: skip
     parts = {"audience": audience.sql, "spoken": spoken, "email": email, "table": table.relation}
     return (await db.execute(in_schema(sending.licence_id, query, **parts), values)).rowcount
@@ -216,7 +218,8 @@ UPDATE {l}.recipient r SET
     attempt = r.attempt + CASE WHEN looked.reason IS NULL THEN 1 ELSE 0 END, worker = %(worker)s,
     ended_at = CASE WHEN looked.reason IS NOT NULL THEN %(now)s::timestamptz END
 FROM looked WHERE r.id = looked.id
-RETURNING r.id, r.profile_id, r.address, r.language, r.attempt, r.parameters, r.state
+RETURNING r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant, r.language), r.attempt, r.parameters,
+    r.state
 """
     values = {"sending": sending.id, "now": now, "most": most, "worker": worker}
     cursor = await db.execute(in_schema(sending.licence_id, query, **still(sending.document, table)), values, prepare=True)
@@ -366,8 +369,8 @@ async def licence_exists(db: Database, licence_id: int) -> bool:
 async def recipient(db: Database, licence_id: int, number: int) -> tuple[int, Claimed] | None:
     """The sending that a mail belongs to, and its recipient."""
     query = (
-        "SELECT sending_id, id, profile_id, coalesce(address, ''), language, attempt, parameters "
-        "FROM {l}.recipient WHERE id = %s"
+        "SELECT sending_id, id, profile_id, coalesce(address, ''), coalesce(language || '/' || variant, language), attempt, "
+        "parameters FROM {l}.recipient WHERE id = %s"
     )
     row = await (await db.execute(in_schema(licence_id, query), (number,))).fetchone()
     return None if row is None else (row[0], Claimed(*row[1:]))

@@ -1,6 +1,15 @@
 """The e-mail campaign calls."""
 
-from tabellion.features.campaigns.endpoints import attachments, checklist, contents, definition, pacing, preview, sending
+from tabellion.features.campaigns.endpoints import (
+    ab_tests,
+    attachments,
+    checklist,
+    contents,
+    definition,
+    pacing,
+    preview,
+    sending,
+)
 
 CALLS = (
     *definition.CALLS,
@@ -10,5 +19,6 @@ CALLS = (
     *preview.CALLS,
     *checklist.CALLS,
     *pacing.CALLS,
+    *ab_tests.CALLS,
 )
 """All calls of the feature."""

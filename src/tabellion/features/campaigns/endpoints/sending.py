@@ -28,7 +28,7 @@ async def test(call: Incoming) -> Answer:
     language = service.known_language(campaign, body.language or "")
     # What is missing prints nothing: it is a test.
     parameters = wire.read_parameters(body.parameters, campaign.content.personalisations, [])
-    campaign, sent = await control.test(call, body.recipients, body.profile, language, parameters)
+    campaign, sent = await control.test(call, body.recipients, body.profile, language, parameters, body.variant)
     return Answer(200, wire.TestOut(campaign.id, sent))
 
 

@@ -47,6 +47,7 @@ class TestIn(msgspec.Struct):
     profile: Text | None = None
     language: Text | None = None
     parameters: list[ParameterIn] = []
+    variant: Annotated[Text | None, Meta(description="name of a variant of the A/B test")] = None
 
 
 class TestOut(msgspec.Struct, rename="camel"):

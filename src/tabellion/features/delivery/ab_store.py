@@ -1,0 +1,98 @@
+"""The SQL of A/B tests: who gets which content, what came of each, and the winner."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from tabellion.features.delivery.model import ABTest, Sending
+from tabellion.features.delivery.store import Database, in_schema
+
+
+class Decision(NamedTuple):
+    """How far a test is. `decide_at` None: its mails have not all left; `winner`: number of a variant, from 1."""
+
+    decide_at: datetime | None
+    winner: int | None
+    decided_at: datetime | None
+
+
+class Result(NamedTuple):
+    """What came of a variant: recipients, mails that left, and of how many of them readers opened, clicked, unsubscribed."""
+
+    variant: int
+    targeted: int
+    sent: int
+    opened: int
+    clicked: int
+    unsubscribed: int
+
+
+async def decision(db: Database, campaign_id: int) -> Decision:
+    """How far the test of a campaign is."""
+    query = "SELECT decide_at, winner, decided_at FROM tabellion.campaign_ab_test WHERE campaign_id = %s"
+    row = await (await db.execute(query, (campaign_id,))).fetchone()
+    return Decision(None, None, None) if row is None else Decision(*row)
+
+
+async def split(db: Database, sending: Sending, test: ABTest, now: datetime) -> None:
+    """Give a part of those who are planned a variant each, in equal parts and no order; the others wait for the winner."""
+    query = """
+WITH picked AS (
+    SELECT id, row_number() OVER (ORDER BY hashint8extended(id, %(seed)s), id) AS place, count(*) OVER () AS everybody
+    FROM {l}.recipient WHERE sending_id = %(sending)s AND state = 'PLANNED'
+)
+UPDATE {l}.recipient r SET variant = (p.place - 1) %% %(variants)s + 1, due_at = %(now)s
+FROM picked p WHERE r.id = p.id AND p.place <= greatest(ceil(p.everybody * %(share)s / 100.0), %(variants)s)
+"""
+    values = {
+        "sending": sending.id, "seed": sending.id, "variants": len(test.variants), "share": test.share, "now": now,
+    }  # fmt: skip
+    await db.execute(in_schema(sending.licence_id, query), values)
+
+
+async def is_testing(db: Database, sending: Sending) -> bool:
+    """Whether mails of the test have still to leave. Those that relays put off are not waited for."""
+    query = """
+SELECT EXISTS (SELECT 1 FROM {l}.recipient WHERE sending_id = %(id)s AND state = 'PLANNED' AND due_at < 'infinity')
+    OR EXISTS (SELECT 1 FROM {l}.recipient WHERE sending_id = %(id)s AND state IN ('CLAIMED', 'SENDING'))
+"""
+    row = await (await db.execute(in_schema(sending.licence_id, query), {"id": sending.id})).fetchone()
+    return bool(row and row[0])
+
+
+async def set_decide_at(db: Database, campaign_id: int, moment: datetime) -> None:
+    """Say when the winner is chosen, unless that was said."""
+    query = "UPDATE tabellion.campaign_ab_test SET decide_at = %s WHERE campaign_id = %s AND decide_at IS NULL"
+    await db.execute(query, (moment, campaign_id))
+
+
+async def set_winner(db: Database, campaign_id: int, variant: int) -> bool:
+    """Choose the winner; False: there is one already."""
+    query = "UPDATE tabellion.campaign_ab_test SET winner = %s WHERE campaign_id = %s AND winner IS NULL"
+    return (await db.execute(query, (variant, campaign_id))).rowcount == 1
+
+
+async def spread(db: Database, sending: Sending, variant: int, now: datetime) -> None:
+    """Let all who waited have the winner."""
+    query = """
+UPDATE {l}.recipient SET variant = %s, due_at = %s
+WHERE sending_id = %s AND variant IS NULL AND state = 'PLANNED' AND due_at = 'infinity'
+"""
+    await db.execute(in_schema(sending.licence_id, query), (variant, now, sending.id))
+    query = "UPDATE tabellion.campaign_ab_test SET decided_at = %s WHERE campaign_id = %s"
+    await db.execute(query, (now, sending.campaign_id))
+
+
+async def results(db: Database, licence_id: int, campaign_id: int) -> list[Result]:
+    """What came of each variant, by number. What scanners did is left out."""
+    query = """
+SELECT r.variant, count(*), count(*) FILTER (WHERE r.state IN ('ACCEPTED', 'REJECTED')),
+       count(*) FILTER (WHERE e.opened), count(*) FILTER (WHERE e.clicked), count(*) FILTER (WHERE e.unsubscribed)
+FROM {l}.recipient r LEFT JOIN (
+    SELECT recipient_id, bool_or(type = 'OPEN') AS opened, bool_or(type = 'CLICK') AS clicked,
+           bool_or(type = 'UNSUBSCRIBE') AS unsubscribed
+    FROM {l}.mail_event WHERE campaign_id = %(id)s AND actor IS DISTINCT FROM 'scanner' GROUP BY recipient_id
+) e ON e.recipient_id = r.id
+WHERE r.campaign_id = %(id)s AND NOT r.test AND r.variant IS NOT NULL GROUP BY r.variant ORDER BY r.variant
+"""
+    rows = await (await db.execute(in_schema(licence_id, query), {"id": campaign_id})).fetchall()
+    return [Result(*row) for row in rows]
