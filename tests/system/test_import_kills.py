@@ -27,7 +27,8 @@ ROWS = int(os.environ.get("TABELLION_ROWS", "60000"))
 KILLS = int(os.environ.get("TABELLION_KILLS", "2"))
 DATABASE_KILLS = int(os.environ.get("TABELLION_DATABASE_KILLS", "1"))
 SEED = int(os.environ.get("TABELLION_SEED", "20261123"))
-RESUMED_WITHIN_S = 15.0
+# What is promised; a machine that is busy with other things may need longer.
+RESUMED_WITHIN_S = float(os.environ.get("TABELLION_RESUMED_WITHIN_S", "15"))
 
 
 class Client:
@@ -60,6 +61,7 @@ def test_every_row_is_in_once_or_in_the_error_file_once(tmp_path: Path) -> None:
             files += 1
             count, slow = _import_under_fire(server, f"harbour{files}", (content, model), deaths[done:], chance)
             done, slowest = done + count, max(slowest, slow)
+            print(f"file {files}: {done} kills, at most {slowest:.1f} s", flush=True)
     print(f"{files} files of {ROWS} rows, {done} kills, at most {slowest:.1f} s until rows were read again")
 
 

@@ -74,8 +74,10 @@ def register(jobs: App, settings: Settings) -> None:
             nb_hours=_FAILED_JOBS_KEPT_H, include_failed=True, include_cancelled=True, include_aborted=True
         )
 
-    for feature in (imports, etls, exports, bulk, customdata):
+    for feature in (imports, exports, bulk, customdata):
         feature.register(jobs, settings.database_url, settings.spool_dir)
+    public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
+    etls.register(jobs, settings.database_url, settings.spool_dir, public_url)
 
 
 def run_worker(settings: Settings) -> None:

@@ -19,6 +19,7 @@ from tabellion.features.delivery.model import (
     language_of,
 )
 from tabellion.features.delivery.news import SUBJECT, MailNews, all_of, tell
+from tabellion.features.delivery.notices import Notice, send_notice
 from tabellion.features.delivery.sender import Pace, Sender
 from tabellion.features.delivery.service import (
     Interaction,
@@ -63,6 +64,7 @@ __all__ = [
     "MailEvent",
     "MailNews",
     "Message",
+    "Notice",
     "Pace",
     "Parameter",
     "Policy",
@@ -97,6 +99,7 @@ __all__ = [
     "read_token",
     "reschedule",
     "resume",
+    "send_notice",
     "sender_facts",
     "sending_of",
     "start",

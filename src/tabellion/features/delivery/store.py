@@ -376,6 +376,15 @@ async def recipient(db: Database, licence_id: int, number: int) -> tuple[int, Cl
     return None if row is None else (row[0], Claimed(*row[1:]))
 
 
+async def keep_notice(db: Database, licence_id: int, mail: tuple[str, str, str, bytes], now: datetime) -> None:
+    """Put a mail (sender, recipient, subject, content) that belongs to no campaign into the outbox."""
+    query = (
+        "INSERT INTO {l}.outbox_mail (recipient_id, moment, sender, recipient, subject, content) "
+        "VALUES (0, %s, %s, %s, %s, %s)"
+    )
+    await db.execute(in_schema(licence_id, query), (now, *mail))
+
+
 class KeptMail(NamedTuple):
     """A mail in the outbox, without its content."""
 

@@ -83,7 +83,7 @@ class File(msgspec.Struct, rename="camel"):
 
 
 class Report(msgspec.Struct, rename="camel"):
-    """Who is to be told. Kept, and not sent by this release."""
+    """Who gets a mail when an execution has ended: always, or when not all is well."""
 
     recipients: list[str]
     when: Literal["ON_ERROR", "ALWAYS"] = "ON_ERROR"

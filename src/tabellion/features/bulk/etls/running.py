@@ -18,6 +18,7 @@ from tabellion.features.bulk.etls.links import etl_link, execution_link
 from tabellion.features.bulk.etls.looking import PUT_AWAY
 from tabellion.features.bulk.etls.model import FINISHED, STARTED, SUBJECT, Execution, Part
 from tabellion.features.bulk.etls.opening import Opened, open_files
+from tabellion.features.bulk.etls.reporting import order_reports
 from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import SETTINGS, Run, Status, jobs_store, reports
 from tabellion.features.customdata import custom_tables_of_licence
@@ -153,6 +154,7 @@ class Executor:
             ended = await store.execution(db, job.id)
             if ended is not None:
                 await self._tell(db, ended, FINISHED)
+                await order_reports(db, ended)
             if job.location_id is not None and status != Status.FAILED:
                 await jobs.defer(db, PUT_AWAY, execution_id=job.id)
 

@@ -243,6 +243,13 @@ async def catalogue_version(db: Database, licence_id: int) -> int:
     return 0 if row is None else row[0]
 
 
+async def time_zone(db: Database, licence_id: int) -> str:
+    """The licence's time zone."""
+    cursor = await db.execute("SELECT time_zone FROM tabellion.licence WHERE id = %s", (licence_id,))
+    row = await cursor.fetchone()
+    return "UTC" if row is None else row[0]
+
+
 async def entity_name(db: Database, entity_id: int) -> str:
     """The name of an entity, for links; empty when it is gone."""
     row = await (await db.execute("SELECT name FROM tabellion.entity WHERE id = %s", (entity_id,))).fetchone()

@@ -7,7 +7,7 @@ from procrastinate import App, BaseRetryStrategy
 from procrastinate.jobs import Job
 from procrastinate.retry import RetryDecision
 
-from tabellion.features.bulk.etls import looking, service
+from tabellion.features.bulk.etls import looking, reporting, service
 from tabellion.features.bulk.etls.running import Executor
 from tabellion.features.bulk.fenced import Again
 from tabellion.kit.clock import utc_now
@@ -25,8 +25,8 @@ class Slowly(BaseRetryStrategy):
         return RetryDecision(retry_in={"seconds": min(30 * 2**job.attempts, 3600)})
 
 
-def register(jobs: App, url: str, spool: Path) -> None:
-    """Register the run of an execution, and the looks into locations."""
+def register(jobs: App, url: str, spool: Path, public_url: str) -> None:
+    """Register the run of an execution, its reports, and the looks into locations. `public_url`: what mails lead to."""
     run = Executor(url, spool, utc_now)
 
     @jobs.task(name=service.TASK, retry=Again(), pass_context=False)
@@ -42,6 +42,11 @@ def register(jobs: App, url: str, spool: Path) -> None:
     async def put_away(execution_id: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
             await looking.put_files_away(db, execution_id)
+
+    @jobs.task(name=reporting.REPORT, retry=Slowly(), pass_context=False)
+    async def report(execution_id: int, recipient: str) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+            await reporting.send_report(db, execution_id, recipient, public_url, utc_now())
 
     @jobs.periodic(cron="* * * * *")
     @jobs.task(name="etls.due", queueing_lock="etls.due", pass_context=False)

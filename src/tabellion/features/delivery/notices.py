@@ -1,0 +1,62 @@
+"""Mails of the server's own to people who run things: one at a time, in plain words, beside the campaigns."""
+
+import html
+from datetime import datetime
+from typing import NamedTuple
+
+from tabellion.features.delivery import store
+from tabellion.features.delivery.service import SenderIdentity, identity_of
+from tabellion.features.delivery.store import Database
+from tabellion.features.delivery.transport import Ways, signer_of
+from tabellion.platform.mail import Fate, Mail, Reply, Unsendable, address_of, compose
+
+
+class Notice(NamedTuple):
+    """What is told to whom. `key` is the same for each try, so that receivers notice a mail that comes twice."""
+
+    licence_id: int
+    entity_id: int
+    recipient: str
+    subject: str
+    text: str
+    key: str
+
+
+async def send_notice(db: Database, notice: Notice, host: str, now: datetime) -> Reply:
+    """Hand it to a relay of the licence, or keep it in the outbox where there is none.
+
+    The entity's sender signs it; where nobody was named, it comes from `host`.
+    """
+    fallback = f"no-reply@{host if '.' in host else 'localhost.localdomain'}"
+    sender = await identity_of(db, notice.entity_id) or SenderIdentity("", fallback)
+    recipient = address_of(notice.recipient)
+    if recipient is None:
+        return Reply(Fate.REJECTED, "the address has a form that mail servers do not take")
+    try:
+        raw = compose(
+            Mail(
+                sender=sender.address,
+                sender_name=sender.name,
+                recipient=recipient,
+                subject=notice.subject,
+                text=notice.text.encode(),
+                html=f"<!doctype html><title></title><pre>{html.escape(notice.text)}</pre>".encode(),
+                date=now,
+                message_id=f"{notice.key}@{sender.address.rpartition('@')[2]}",
+                # Nobody's absence note answers it (RFC 3834).
+                extra=(("Auto-Submitted", "auto-generated"),),
+            )
+        )
+    except Unsendable as error:
+        return Reply(Fate.REJECTED, str(error))
+    signer = await signer_of(db, notice.entity_id, sender.address)
+    raw = signer.sign(raw) if signer else raw
+    ways = Ways()
+    try:
+        way = await ways.of(db, notice.licence_id)
+        if way.posts:
+            return await way.post().deliver(sender.address, recipient, raw)
+    finally:
+        await ways.close()
+    await store.keep_notice(db, notice.licence_id, (sender.address, recipient, notice.subject, raw), now)
+    return Reply(Fate.ACCEPTED, "kept in the outbox")
