@@ -1,6 +1,7 @@
 """`relay`, `sender` and `suppression`."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,3 +67,29 @@ def test_suppressed_addresses(told: Told, refused: Refused, harbour: str) -> Non
 def test_events_are_judged_again(told: Told, refused: Refused, harbour: str) -> None:
     assert told("tracking", "judge", harbour, "--campaign", "1") == {"mails": 0, "changed": 0}
     assert "no licence" in refused("tracking", "judge", "nobody")
+
+
+def test_suppression_lists_go_in_and_out_as_files(
+    told: Told, refused: Refused, verb: Callable[..., Any], harbour: str, tmp_path: Path
+) -> None:
+    given = '\ufeffE-Mail;Reason;Since;Detail\r\nAnn@Example.com;complaint;2027-03-01T09:00:00Z;"=1+1; Zoë"\r\nbob@example.com;;;\r\n'
+    file = tmp_path / "list.csv"
+    file.write_bytes(given.replace("2027", "2026").encode())
+    assert told("suppression", "import", harbour, str(file)) == {"added": 2, "known": 0}
+    assert told("suppression", "import", harbour, "-", stdin='["carl@example.com", {"address": "ann@example.com"}]') == {
+        "added": 1,
+        "known": 1,
+    }
+    out = tmp_path / "out.csv"
+    assert verb("suppression", "export", harbour, str(out)).exit_code == 0
+    header, ann, *others = out.read_text().splitlines()
+    assert header == "address,reason,since,detail"
+    assert ann == "ann@example.com,MANUAL,2026-03-01T09:00:00.000Z,'=1+1; Zoë"
+    assert [line.split(",")[:2] for line in others] == [["bob@example.com", "MANUAL"], ["carl@example.com", "MANUAL"]]
+    # What went out can come in again.
+    assert told("suppression", "import", harbour, str(out)) == {"added": 0, "known": 3}
+    for wrong, why in (("address\nnobody\n", "no e-mail address"), ("name\nx\n", "address"), ("[1", "JSON"), ("{}", "list")):
+        assert why in refused("suppression", "import", harbour, "-", stdin=wrong)
+    assert "nothing.csv" in refused("suppression", "import", harbour, str(tmp_path / "nothing.csv"))
+    assert "no licence" in refused("suppression", "export", "nobody", str(tmp_path / "none.csv"))
+    assert not (tmp_path / "none.csv").exists()

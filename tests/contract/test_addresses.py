@@ -7,6 +7,7 @@ import httpx
 import pytest
 from lxml import etree
 
+from tests.support.bounce_cases import BOUNCES_V5
 from tests.support.campaign_cases import CAMPAIGNS_V4, CAMPAIGNS_V5
 from tests.support.cases import Case
 from tests.support.content_cases import CONTENTS_V5
@@ -479,7 +480,7 @@ V5 = [
 
 
 V4 += CUSTOM_V4 + CAMPAIGNS_V4
-V5 += CUSTOM_V5 + CAMPAIGNS_V5 + CONTENTS_V5
+V5 += CUSTOM_V5 + BOUNCES_V5 + CAMPAIGNS_V5 + CONTENTS_V5
 
 
 @pytest.mark.parametrize("family", V4_FAMILIES)
@@ -545,6 +546,9 @@ def _path(case: Case, tenant: Tenant) -> str:
     if "{action}" in path:
         made = tenant.json("POST", "/v5/entities/hotels/custom-actions", {"name": "call-back"})
         path = path.replace("{action}", made.json()["id"])
+    if "{suppressed}" in path:
+        assert tenant.json("PUT", "/v5/suppressions/ann@example.com", {"reason": "COMPLAINT"}).status_code == 200
+        path = path.replace("{suppressed}", "ANN@example.com")
     if "{mail}" in path:
         path = path.replace("{mail}", str(tenant.campaign()))
     for place in ("{active}", "{paused}"):

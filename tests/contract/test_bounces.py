@@ -285,3 +285,105 @@ def test_a_bounce_is_not_taken_before_it_is_noted(
     assert counts(tenant)[3] == 0
     assert hand_in(door, backs["g0@example.com"], postfix(HARD))[0] == 250
     assert counts(tenant)[3] == 1
+
+
+def tell(tenant: Tenant, *bounces: dict[str, Any]) -> list[Any]:
+    answer = tenant.json("POST", "/v5/bounces", {"bounces": list(bounces)})
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert (found["accepted"], found["rejected"]) == (
+        sum("code" not in each for each in found["bounces"]),
+        sum("code" in each for each in found["bounces"]),
+    )
+    return [each.get("code") or each["takenFor"] for each in found["bounces"]]
+
+
+def test_providers_tell_of_bounces_and_what_they_tell_twice_counts_once(
+    tenant: Tenant, database: psycopg.Connection[Any], sink: Sink, backs: dict[str, str], other_tenant: Tenant
+) -> None:
+    found = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
+    assert found is not None
+    rows = database.execute(f"SELECT lower(address), id, sending_id FROM l{found[0]}.recipient").fetchall()
+    ids = {row[0]: row[1] for row in rows}
+    message = {mail.rcpt_tos[0].lower(): message_id(mail.content) for mail in sink.mails}
+    for _ in range(2):
+        assert tell(
+            tenant,
+            {"type": "HARD_BOUNCE", "interactionId": ids["g0@example.com"], "address": "G0@example.com", "moment": "2026-11-01T10:00:00Z"},
+            {"type": "complaint", "messageId": message["g1@example.com"], "reason": "abuse"},
+            {"type": "BOUNCE", "interactionId": str(ids["g2@example.com"]), "status": "5.2.2", "reason": "552 mailbox full"},
+            {"type": "BOUNCE", "interactionId": str(ids["g3@example.com"]), "reason": "550 5.7.1 blocked as spam"},
+            {"type": "SOFT_BOUNCE", "interactionId": ids["g4@example.com"], "address": "other@example.com"},
+            {"type": "SOFT_BOUNCE", "address": "somebody@example.com", "moment": "2026-11-01T10:00:00Z"},
+            {"type": "SOFT_BOUNCE"},
+            {"type": "SOFT_BOUNCE", "messageId": "<1.2@example.com>"},
+            {"type": "SOFT_BOUNCE", "address": "a@example.com", "moment": "yesterday"},
+            {"type": "SOFT_BOUNCE", "address": "a@example.com\r\nBcc: x@example.com"},
+        ) == [
+            "HARD_BOUNCE", "COMPLAINT", "SOFT_BOUNCE", "BLOCK", "attribute.value", "SOFT_BOUNCE", "member.mandatory",
+            "interaction.unknown", "attribute.type", "attribute.value",
+        ]  # fmt: skip
+    assert counts(tenant) == (6, 3, 2, 1, 1)
+    assert suppressed(tenant, database) == {"g0@example.com": "HARD_BOUNCE", "g1@example.com": "COMPLAINT"}
+    path = "/v4/entity/hotels/table/Guests/profile/emailAddress=g0@example.com/interaction"
+    (interaction,) = tenant.json("GET", path).json()["interactions"]
+    assert interaction["events"] == [{"type": "HARD_BOUNCE", "moment": "2026-11-01T10:00:00.000Z"}]
+    # Another licence names its own mails only.
+    assert tell(other_tenant, {"type": "HARD_BOUNCE", "messageId": message["g5@example.com"]}) == ["interaction.unknown"]
+    assert counts(tenant) == (6, 3, 2, 1, 1)
+    assert tenant.json("POST", "/v5/bounces", {"bounces": [{"type": "x"}] * 1001}).status_code == 400
+
+
+def message_id(content: bytes) -> str:
+    return next(
+        line.split(b": ", 1)[1].decode() for line in content.splitlines() if line.lower().startswith(b"message-id: ")
+    )
+
+
+def test_the_list_is_paged_filtered_and_goes_out_and_in_as_csv(tenant: Tenant) -> None:
+    rows = "address,reason,since\n" + "".join(
+        f"p{i:03}@{'a' if i % 3 else 'b'}.example,,2026-0{i % 9 + 1}-01\n" for i in range(250)
+    )
+    added = tenant.call("POST", "/v5/suppressions", content=rows, headers={"Content-Type": "text/csv; charset=utf-8"})
+    assert added.json() == {"added": 250, "known": 0}
+    assert tenant.json("PUT", "/v5/suppressions/p001@a.example", {"reason": "COMPLAINT"}).status_code == 200
+
+    def all_of(query: str) -> list[str]:
+        found: list[str] = []
+        cursor = ""
+        while True:
+            answer = tenant.json("GET", f"/v5/suppressions?{query}&cursor={cursor}")
+            assert answer.status_code == 200, answer.text
+            found += [each["address"] for each in answer.json()["suppressions"]]
+            cursor = answer.json()["nextCursor"]
+            if cursor is None:
+                return found
+
+    everybody = sorted(f"p{i:03}@{'a' if i % 3 else 'b'}.example" for i in range(250))
+    assert all_of("limit=37") == everybody
+    assert all_of("limit=37&domain=B.example") == [each for each in everybody if each.endswith("@b.example")]
+    assert all_of("reason=complaint") == ["p001@a.example"]
+    assert len(all_of("from=2026-03-01&to=2026-05-01")) == 56
+    cursor = tenant.json("GET", "/v5/suppressions?limit=5").json()["nextCursor"]
+    assert tenant.json("GET", f"/v5/suppressions?domain=a.example&cursor={cursor}").json()["code"] == "cursor.invalid"
+    exported = tenant.call("GET", "/v5/suppression-export")
+    assert exported.headers["content-type"].startswith("text/csv")
+    assert len(exported.text.splitlines()) == 251
+    assert tenant.call(
+        "POST", "/v5/suppressions", content=exported.content, headers={"Content-Type": "text/csv"}
+    ).json() == {"added": 0, "known": 250}
+    for wrong in ("", "[]", "x"):
+        answer = tenant.call("POST", "/v5/suppressions", content=wrong, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400, answer.text
+    assert tenant.call("POST", "/v5/suppressions", content="\xff", headers={"Content-Type": "text/plain"}).status_code == 415
+    assert tenant.json("GET", "/v5/suppressions/a%00b").status_code == 404
+    assert tenant.json("DELETE", "/v5/suppressions/a%00b").status_code == 404
+
+
+def test_whoever_is_put_on_the_list_gets_nothing_that_has_not_left(
+    tenant: Tenant, sink: Sink, backs: dict[str, str]
+) -> None:
+    assert tenant.json("PUT", "/v5/suppressions/G3@example.com").status_code == 200
+    assert "g3@example.com" not in send(tenant, sink, "Second")
+    assert tenant.json("DELETE", "/v5/suppressions/g3@EXAMPLE.com").status_code == 204
+    assert "g3@example.com" in send(tenant, sink, "Third")

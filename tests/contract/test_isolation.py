@@ -38,6 +38,7 @@ def test_foreign_ids_do_not_exist(call, accept, tenant: Tenant, victim: Tenant) 
     import_ = victim.client.post("/v4/entity/hotels/table/Guests/import", files=file, headers=bearer).json()["id"]
     campaign = victim.campaign(SECRET)
     others = {"c": campaign, "w": hook, "id": action, "day": "2027-03-01", "i": import_, "language": "default"}
+    others["a"] = "ann@example.com"
     before = victim.state()
     example = json.dumps(call.body_example) if call.body_example is not None else ""
 

@@ -73,6 +73,7 @@ _PLACES = {
     "day": "2027-03-01",
     "c": "SpringOffer",
     "language": "default",
+    "a": "ann@example.com",
 }
 
 

@@ -1,14 +1,18 @@
 """`relay`, `sender`, `suppression`, `tracking`: where mails leave, who they come from, who gets none, who read them."""
 
 import sys
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tabellion.cli.admin import Name
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, on_database, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, on_database, show
+from tabellion.features import bounces
 from tabellion.features import tracking as readers
 from tabellion.features.delivery import admin
+from tabellion.features.licences.store import Database
 from tabellion.kit.clock import utc_now
 from tabellion.platform.mail import Relay
 
@@ -113,6 +117,42 @@ def suppress(
     wanted = [line.strip() for line in sys.stdin if line.strip()] if addresses == ["-"] else addresses
     count = on_database(data_dir, database_url, lambda db: admin.suppress(db, name, wanted, utc_now()))
     show({"suppressed": count}, as_json=as_json)
+
+
+@suppression.command("import")
+def import_suppressed(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="CSV (address, reason, since, detail) or JSON; - is standard input.")],
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have all addresses of a file get no mails any more, or none of them when something is wrong."""
+    with clear_errors():
+        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    added, known = on_database(data_dir, database_url, lambda db: bounces.admin.import_list(db, name, raw, utc_now()))
+    show({"added": added, "known": known}, as_json=as_json)
+
+
+@suppression.command("export")
+def export_suppressed(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="Where to write CSV; - is standard output.")] = Path("-"),
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Write the addresses that get no mails as CSV."""
+
+    async def write(db: Database) -> None:
+        pieces = bounces.admin.export_list(db, name)
+        first = await anext(pieces)
+        with nullcontext(sys.stdout.buffer) if str(file) == "-" else file.open("wb") as out:
+            out.write(first)
+            async for piece in pieces:
+                out.write(piece)
+            out.flush()
+
+    on_database(data_dir, database_url, write)
 
 
 @suppression.command("remove")

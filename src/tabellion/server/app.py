@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
-from tabellion.features import campaigns, delivery
+from tabellion.features import bounces, campaigns, delivery
 from tabellion.features.bulk import etls, exports
 from tabellion.features.licences import Authentication, Credential, Unauthorized
 from tabellion.features.licences.endpoints import TOKEN_CALL
@@ -131,6 +131,7 @@ def create_app(settings: Settings | None = None) -> App:
         outbox.subjects.register(feature.SUBJECT, feature.find_subject)
     outbox.subjects.register(delivery.SUBJECT, campaigns.find_subject)
     campaigns.use_public_url(settings.public_url or f"http://{settings.host}:{settings.port}")
+    bounces.use_rules(bounces.Rules.of(settings.soft_bounces, settings.soft_bounce_days))
     resources, cages = Resources(settings), Cages(1)
     names = Names(settings.dns_servers)
     # Links of mails may begin with http://; whether they may lead into the server's own network is said for webhooks.

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import signal
 import socket
-from datetime import timedelta
 
 from tabellion.features.bounces import Intake, Rules
 from tabellion.kit.clock import utc_now
@@ -16,11 +15,6 @@ from tabellion.settings import Settings
 
 _log = logging.getLogger(__name__)
 _CONNECTIONS = 4
-
-
-def rules_of(settings: Settings) -> Rules:
-    """When soft bounces are too many."""
-    return Rules(settings.soft_bounces, timedelta(days=settings.soft_bounce_days))
 
 
 def run_intake(settings: Settings) -> None:
@@ -36,7 +30,8 @@ async def _run(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     pool = await open_pool(settings.database_url, min_size=1, max_size=_CONNECTIONS, application_name="tabellion intake")
     try:
-        intake = Intake(pool, utc_now, rules_of(settings), settings.bounce_domain or socket.gethostname())
+        rules = Rules.of(settings.soft_bounces, settings.soft_bounce_days)
+        intake = Intake(pool, utc_now, rules, settings.bounce_domain or socket.gethostname())
         _log.info("bounces are taken at %s:%d", settings.intake_host, settings.intake_port)
         await intake.run(settings.intake_host, settings.intake_port, stop)
     except OSError as error:

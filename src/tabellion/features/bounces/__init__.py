@@ -1,6 +1,8 @@
 """Mails that come back, complaints, and the addresses that get nothing more."""
 
+from tabellion.features.bounces import admin
 from tabellion.features.bounces.intake import Intake
 from tabellion.features.bounces.model import Rules
+from tabellion.features.bounces.reporting import use_rules
 
-__all__ = ["Intake", "Rules"]
+__all__ = ["Intake", "Rules", "admin", "use_rules"]

@@ -1,6 +1,6 @@
 """What mails that come back mean, and what follows from it. Pure."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -55,6 +55,34 @@ class Rules(NamedTuple):
 
     soft_bounces: int = 5
     within: timedelta = timedelta(days=30)
+
+    @classmethod
+    def of(cls, soft_bounces: int, days: int) -> "Rules":
+        """The rules of a server's settings."""
+        return cls(soft_bounces, timedelta(days=days))
+
+
+class Suppression(NamedTuple):
+    """An address that gets nothing more, in lower case, and why."""
+
+    address: str
+    reason: str
+    since: datetime
+    detail: str | None = None
+
+
+# Why an address gets nothing more.
+REASONS = ("HARD_BOUNCE", "SOFT_BOUNCE", "COMPLAINT", "UNSUBSCRIBE", "MANUAL")
+
+
+class Wanted(NamedTuple):
+    """Which suppressions a list is to hold; None: whatever it is. `after`: those behind an address."""
+
+    reason: str | None = None
+    domain: str | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    after: str = ""
 
 
 # A mass campaign is held when more than 3 of 1,000 readers call it spam, and at least so many did: less is chance.

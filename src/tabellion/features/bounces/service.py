@@ -23,11 +23,17 @@ _MOST_TOKENS = 50
 
 
 class Desk(NamedTuple):
-    """Where and when something is noted, and by which rules."""
+    """Where and when something is noted, and by which rules. `moment`: when it happened, if that is known."""
 
     db: Database
     rules: Rules
     now: datetime
+    moment: datetime | None = None
+
+    @property
+    def at(self) -> datetime:
+        """When it happened, as far as is known."""
+        return self.moment or self.now
 
 
 async def came_back(desk: Desk, address: str, raw: bytes, envelope_sender: str | None) -> Finding | None:
@@ -67,7 +73,7 @@ async def note(desk: Desk, licence_id: int, recipient_id: int, finding: Finding)
         mail = await store.mail(db, licence_id, recipient_id)
         if mail is None:
             return None
-        new = await _note_event(db, licence_id, mail, finding, now)
+        new = await _note_event(desk, licence_id, mail, finding)
         if mail.address:
             await _follow(desk, licence_id, mail.address, f"mail {mail.id:d}", finding)
         if finding.kind is Kind.COMPLAINT and new:
@@ -77,13 +83,14 @@ async def note(desk: Desk, licence_id: int, recipient_id: int, finding: Finding)
     return mail
 
 
-async def note_address(desk: Desk, licence_id: int, address: str, finding: Finding, moment: datetime) -> None:
+async def note_address(desk: Desk, licence_id: int, address: str, finding: Finding) -> None:
     """Note what was found about an address, where it is not known about which mail."""
     async with desk.db.transaction():
-        await _follow(desk, licence_id, address, f"at {moment.isoformat()}", finding)
+        await _follow(desk, licence_id, address, f"at {desk.at.isoformat()}", finding)
 
 
-async def _note_event(db: Database, licence_id: int, mail: Mail, finding: Finding, now: datetime) -> bool:
+async def _note_event(desk: Desk, licence_id: int, mail: Mail, finding: Finding) -> bool:
+    db = desk.db
     if mail.test or mail.state not in _LEFT:
         return False
     await store.has_left(db, licence_id, mail.id)
@@ -91,24 +98,24 @@ async def _note_event(db: Database, licence_id: int, mail: Mail, finding: Findin
     detail = f"{detail}: {finding.text}" if detail else finding.text
     kind = EVENTS[finding.kind]
     if finding.kind is Kind.COMPLAINT:
-        new = await store.note_complaint(db, licence_id, mail, detail, now)
+        new = await store.note_complaint(db, licence_id, mail, detail, desk.at)
     else:
-        new = await store.note_bounce(db, licence_id, mail, kind, detail, now)
+        new = await store.note_bounce(db, licence_id, mail, kind, detail, desk.at)
     if new:
-        await tell(db, licence_id, kind, [MailNews(mail.id, detail=detail)], now)
+        await tell(db, licence_id, kind, [MailNews(mail.id, detail=detail)], desk.now)
     return new
 
 
 async def _follow(desk: Desk, licence_id: int, address: str, mark: str, finding: Finding) -> None:
     """What a finding means for an address. A block is about the sender; the address is not to suffer for it."""
-    db, rules, now = desk
+    db, rules, at = desk.db, desk.rules, desk.at
     if finding.kind in {Kind.HARD, Kind.COMPLAINT}:
-        await store.suppress(db, licence_id, address, EVENTS[finding.kind], finding.text, now)
+        await store.suppress(db, licence_id, address, EVENTS[finding.kind], finding.text, at)
     elif finding.kind is Kind.SOFT:
-        count = await store.count_soft(db, licence_id, address, mark, now, now - rules.within)
+        count = await store.count_soft(db, licence_id, address, mark, at, desk.now - rules.within)
         if count >= rules.soft_bounces:
             detail = f"{count} soft bounces within {rules.within.days} days, the last: {finding.text}"
-            await store.suppress(db, licence_id, address, EVENTS[finding.kind], detail, now)
+            await store.suppress(db, licence_id, address, EVENTS[finding.kind], detail, at)
 
 
 async def _end_subscription(db: Database, licence_id: int, mail: Mail, now: datetime) -> None:

@@ -1,10 +1,12 @@
 """The SQL of bounces and complaints. A statement touches one licence's schema; the moment is always a parameter."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
 
+from tabellion.features.bounces.model import Suppression, Wanted
 from tabellion.features.delivery import in_schema
 
 Database = AsyncConnection[tuple[Any, ...]]
@@ -111,3 +113,43 @@ async def mark_held(db: Database, campaign_id: int, now: datetime) -> None:
     """Remember that a campaign was held because of complaints."""
     query = "UPDATE tabellion.sending SET complaints_at = %s WHERE campaign_id = %s AND NOT test"
     await db.execute(query, (now, campaign_id))
+
+
+# --- the suppression list -------------------------------------------------------------------------------------------
+
+
+async def listed(db: Database, licence_id: int, wanted: Wanted, most: int) -> list[Suppression]:
+    """Suppressions by address."""
+    query = """
+SELECT address, reason, since, detail FROM {l}.suppression
+WHERE address > %(after)s AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+  AND (%(domain)s::text IS NULL OR right(address, length(%(domain)s) + 1) = '@' || %(domain)s)
+  AND (%(from)s::timestamptz IS NULL OR since >= %(from)s) AND (%(to)s::timestamptz IS NULL OR since < %(to)s)
+ORDER BY address LIMIT %(most)s
+"""
+    values = {
+        "after": wanted.after, "reason": wanted.reason, "domain": wanted.domain, "from": wanted.from_at, "to": wanted.to_at,
+        "most": most,
+    }  # fmt: skip
+    rows = await (await db.execute(in_schema(licence_id, query), values)).fetchall()
+    return [Suppression(*row) for row in rows]
+
+
+async def find(db: Database, licence_id: int, address: str) -> Suppression | None:
+    """What keeps an address from its mails."""
+    query = "SELECT address, reason, since, detail FROM {l}.suppression WHERE address = lower(%s)"
+    row = await (await db.execute(in_schema(licence_id, query), (address,))).fetchone()
+    return None if row is None else Suppression(*row)
+
+
+async def put(db: Database, licence_id: int, rows: Sequence[Suppression]) -> int:
+    """Enter suppressions, or change what is said of them; how many are new. The earliest moment stays."""
+    query = """
+INSERT INTO {l}.suppression AS s (address, reason, since, detail)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[])
+ON CONFLICT (address) DO UPDATE SET reason = EXCLUDED.reason, detail = coalesce(EXCLUDED.detail, s.detail),
+    since = least(s.since, EXCLUDED.since)
+RETURNING xmax = 0
+"""
+    columns = ([r.address for r in rows], [r.reason for r in rows], [r.since for r in rows], [r.detail for r in rows])
+    return sum(row[0] for row in await (await db.execute(in_schema(licence_id, query), columns)).fetchall())

@@ -41,7 +41,15 @@ from tabellion.features.delivery.service import (
     stop,
     tally,
 )
-from tabellion.features.delivery.store import KeptMail, in_schema, kept_mail, kept_mails, licence_exists, suppress
+from tabellion.features.delivery.store import (
+    KeptMail,
+    in_schema,
+    kept_mail,
+    kept_mails,
+    licence_exists,
+    suppress,
+    unsuppress,
+)
 from tabellion.features.delivery.tokens import Use, read_return_path, unseal_address
 from tabellion.features.delivery.tokens import read as read_token
 from tabellion.features.delivery.transport import Ways
@@ -108,5 +116,6 @@ __all__ = [
     "tally",
     "tell",
     "unseal_address",
+    "unsuppress",
     "view",
 ]

@@ -1,0 +1,50 @@
+"""What an operator does with whole suppression lists."""
+
+import json
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from typing import Any
+
+from tabellion.features import licences
+from tabellion.features.bounces import store, suppression, table
+from tabellion.features.bounces.model import Wanted
+from tabellion.features.bounces.store import Database
+from tabellion.features.licences import AdminError
+from tabellion.platform import audit
+
+_AT_ONCE = 10_000
+
+
+async def import_list(db: Database, licence_name: str, raw: bytes, now: datetime) -> tuple[int, int]:
+    """Enter the addresses of a file (CSV, or a JSON list), all or none; how many are new, and how many were known.
+
+    Raises `AdminError`, `Malformed`, `Invalid`.
+    """
+    found = await licences.get_licence(db, licence_name)
+    rows = table.read_all(_rows(raw), UTC, now)
+    new = 0
+    async with db.transaction():
+        for begin in range(0, len(rows), _AT_ONCE):
+            new += await store.put(db, found.id, rows[begin : begin + _AT_ONCE])
+        await audit.record_admin(db, found.id, "suppression import", f"suppression ({len(rows)})", now)
+    return new, len(rows) - new
+
+
+async def export_list(db: Database, licence_name: str) -> AsyncGenerator[bytes]:
+    """The list of a licence as CSV, piece by piece. Raises `AdminError`."""
+    found = await licences.get_licence(db, licence_name)
+    async for piece in suppression.as_csv(db, found.id, Wanted()):
+        yield piece
+
+
+def _rows(raw: bytes) -> list[dict[str, Any]]:
+    if not raw.lstrip().startswith((b"[", b"{")):
+        return table.read_csv(raw)
+    try:
+        document = json.loads(raw)
+    except ValueError as error:
+        raise AdminError(f"the file begins like JSON and is none: {error}") from None
+    rows = document.get("suppressions") if isinstance(document, dict) else document
+    if not isinstance(rows, list):
+        raise AdminError("a list of addresses is expected, or of objects with 'address'")
+    return [row if isinstance(row, dict) else {"address": row} for row in rows]
