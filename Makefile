@@ -45,7 +45,7 @@ lock:  ## resolve the dependencies anew into requirements/
 clean:  ## remove what the targets above made, but not the demo's data
 	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test bench bench-large limits hostile dirty-files chaos-import bench-bulk bench-send bench-templates chaos-api chaos-send chaos-webhooks test-postgres-16 check lint format types arch setup setup-tests lock clean
+.PHONY: help demo test bench bench-large limits hostile hostile-mail dirty-files chaos-import bench-bulk bench-send bench-templates chaos-api chaos-send chaos-webhooks test-postgres-16 check lint format types arch setup setup-tests lock clean
 
 bench: setup  ## one-by-one calls as ratios against baselines in the same run (needs wrk; 30 minutes)
 	@sh tools/bootstrap.sh bench
@@ -71,6 +71,9 @@ limits: setup  ## the limits on a server of two processes, three minutes of 50 c
 hostile: setup  ## 20,000 hostile requests, and 3,000 that schemathesis makes up: no 5xx, and no refused one changes anything
 	@TABELLION_HOSTILE=20000 TABELLION_HOSTILE_SEED=$${SEED:-2} TABELLION_SCHEMA_EXAMPLES=30 \
 		$(RUN) pytest -q -s tests/contract/test_hostile.py tests/contract/test_schema.py
+
+hostile-mail: setup  ## 20,000 hostile values of mail headers: no header that was not meant, for two parsers
+	@TABELLION_HEADERS=20000 $(RUN) pytest -q -s tests/platform/mail/test_hostile_headers.py
 
 dirty-files: setup  ## 10,000 generated files with mistakes, imported and compared with a model
 	@TABELLION_DIRTY_FILES=10000 $(RUN) pytest -q -n 2 tests/contract/test_import_model.py
