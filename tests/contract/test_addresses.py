@@ -549,6 +549,10 @@ def _path(case: Case, tenant: Tenant) -> str:
     if "{suppressed}" in path:
         assert tenant.json("PUT", "/v5/suppressions/ann@example.com", {"reason": "COMPLAINT"}).status_code == 200
         path = path.replace("{suppressed}", "ANN@example.com")
+    if "{audience}" in path:
+        body = {"name": "Regulars", "targetTable": "Guests", "subscription": "Newsletter"}
+        made = tenant.json("POST", "/v5/entities/hotels/audiences", body)
+        path = path.replace("{audience}", str(made.json()["id"]))
     if "{mail}" in path:
         path = path.replace("{mail}", str(tenant.campaign()))
     for place in ("{active}", "{paused}"):

@@ -37,8 +37,11 @@ def test_foreign_ids_do_not_exist(call, accept, tenant: Tenant, victim: Tenant) 
     bearer = {"Authorization": f"Bearer {victim.api_key}"}
     import_ = victim.client.post("/v4/entity/hotels/table/Guests/import", files=file, headers=bearer).json()["id"]
     campaign = victim.campaign(SECRET)
+    saved = {"name": SECRET, "targetTable": "Guests", "filter": "points > 1"}
+    audience = victim.json("POST", "/v5/entities/hotels/audiences", saved).json()["id"]
     others = {"c": campaign, "w": hook, "id": action, "day": "2027-03-01", "i": import_, "language": "default"}
     others["a"] = "ann@example.com"
+    others["audience"] = audience
     before = victim.state()
     example = json.dumps(call.body_example) if call.body_example is not None else ""
 
@@ -50,7 +53,7 @@ def test_foreign_ids_do_not_exist(call, accept, tenant: Tenant, victim: Tenant) 
             answer = tenant.call(call.method, path + query, content=example, headers=headers)
             if SECRET not in reference:
                 assert SECRET.encode() not in answer.content
-            foreign = any(placeholder in call.path for placeholder in ("{t}", "{w}", "{id}", "{i}", "{c}"))
+            foreign = any(placeholder in call.path for placeholder in ("{t}", "{w}", "{id}", "{i}", "{c}", "{audience}"))
             if foreign and entity in {"hotels", "-", "HOTELS"} and answer.status_code not in {406, 415}:
                 assert answer.status_code in {400, 404}, answer.text
 

@@ -4,6 +4,7 @@ from tests.support.cases import Case
 from tests.support.tenant import SUBJECT
 
 _CATEGORY = "email-campaigns"
+_AUDIENCES = "/v5/entities/hotels/audiences"
 _MAILS = "/v5/entities/hotels/mails/{mail}"
 
 CONTENTS_V5 = [
@@ -38,5 +39,31 @@ CONTENTS_V5 = [
     Case(
         "preview", "POST", _CATEGORY, _MAILS + "/preview", 200, {"profile": "emailAddress=ann@example.com"},
         check=lambda a: a["subject"] == "Spring is here, Vos" and "Dear Vos," in a["html"] and len(a["links"]) == 2,
+    ),
+    Case(
+        "sample of a target", "GET", _CATEGORY, _MAILS + "/target/sample?limit=5", 200,
+        check=lambda a: a["estimatedCount"] == 1 and a["profiles"][0]["attributes"]["lastName"] == "Vos",
+    ),
+    Case(
+        "save audience", "POST", _CATEGORY, _AUDIENCES, 201, {"name": "Regulars", "targetTable": "guests", "filter": "points > 1"},
+        check=lambda a: a["name"] == "Regulars" and a["targetTable"] == "Guests" and a["keys"] is None,
+    ),
+    Case("list audiences", "GET", _CATEGORY, _AUDIENCES, 200, check=lambda a: a == {"audiences": []}),
+    Case(
+        "get audience", "GET", _CATEGORY, _AUDIENCES + "/{audience}", 200,
+        check=lambda a: a["subscription"] == "Newsletter" and a["segmentations"] == [],
+    ),
+    Case(
+        "change audience", "PATCH", _CATEGORY, _AUDIENCES + "/{audience}", 200, {"subscription": None, "filter": "points = 1"},
+        check=lambda a: a["subscription"] is None and a["filter"] == "points = 1",
+    ),
+    Case(
+        "sample of an audience", "GET", _CATEGORY, _AUDIENCES + "/{audience}/sample", 200,
+        check=lambda a: a == {"estimatedCount": 0, "profiles": []},
+    ),
+    Case("delete audience", "DELETE", _CATEGORY, _AUDIENCES + "/{audience}", 204),
+    Case(
+        "get audience unknown", "GET", _CATEGORY, _AUDIENCES + "/nobody", 404,
+        check=lambda a: a["code"] == "audience.unknown",
     ),
 ]  # fmt: skip

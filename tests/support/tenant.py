@@ -74,6 +74,7 @@ _PLACES = {
     "c": "SpringOffer",
     "language": "default",
     "a": "ann@example.com",
+    "audience": "Regulars",
 }
 
 
@@ -144,6 +145,7 @@ class Tenant:
                 "webhook_subscription",
                 "custom_action",
                 "campaign",
+                "audience",
                 "delivery_limits",
             }
             for catalogue in sorted(catalogues.difference(but)):

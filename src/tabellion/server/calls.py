@@ -1,6 +1,7 @@
 """Every call of the webservices: the features' lists, in the order of the documentation."""
 
 from tabellion.features.actions import endpoints as actions
+from tabellion.features.audiences import endpoints as audiences
 from tabellion.features.bounces import endpoints as bounces
 from tabellion.features.bulk.etls import endpoints as etls
 from tabellion.features.bulk.exports import endpoints as exports
@@ -25,6 +26,7 @@ CALLS = (
     *transfers.CALLS,
     *campaigns.CALLS,
     *bounces.CALLS,
+    *audiences.CALLS,
     *actions.CALLS,
     *webhooks.CALLS,
     *usage.CALLS,

@@ -1,6 +1,26 @@
-"""Whom a campaign is for: a target, checked against a table and turned into a condition on its rows."""
+"""Whom a campaign is for: a target, checked against a table and turned into a condition on its rows; saved audiences."""
 
-from tabellion.features.audiences.model import MAX_KEYS, Keys, Target
-from tabellion.features.audiences.service import condition_of, count_target
+from tabellion.features.audiences.conditions import condition_of
+from tabellion.features.audiences.model import MAX_KEYS, Audience, Keys, Segment, Target
+from tabellion.features.audiences.service import Sample, audiences_of, count_target, note_use, resolve, sample_target
+from tabellion.features.audiences.wire import MAX_SAMPLE, ProfileSample, SegmentDocument, read_sample_size, sample_out
 
-__all__ = ["MAX_KEYS", "Keys", "Target", "condition_of", "count_target"]
+__all__ = [
+    "MAX_KEYS",
+    "MAX_SAMPLE",
+    "Audience",
+    "Keys",
+    "ProfileSample",
+    "Sample",
+    "Segment",
+    "SegmentDocument",
+    "Target",
+    "audiences_of",
+    "condition_of",
+    "count_target",
+    "note_use",
+    "read_sample_size",
+    "resolve",
+    "sample_out",
+    "sample_target",
+]

@@ -1,96 +1,231 @@
-"""From a target to a condition on the rows of its table."""
+"""Use cases of targets and saved audiences: count, look at a few, define, change, fill with keys, delete."""
 
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from tabellion.features.audiences.model import MAX_KEYS, Keys, Target
-from tabellion.features.profiles import count_rows
-from tabellion.features.tables import Attribute, BadValue, Database, ProfileTable, column_cast, is_email, parse_value
-from tabellion.features.tables.filters import ALWAYS, Condition, FilterFault, compile_filter
-from tabellion.kit.problem import FieldError, Invalid
+from msgspec.structs import replace
+from psycopg import errors
+
+from tabellion.features.audiences import store
+from tabellion.features.audiences.conditions import canonical_key, condition_of, condition_of_audience, key_attribute
+from tabellion.features.audiences.errors import AudienceInUse, AudienceUnknown
+from tabellion.features.audiences.model import Audience, Target
+from tabellion.features.licences import resolve_entity
+from tabellion.features.profiles import Profile, count_rows, search_rows
+from tabellion.features.tables import BadValue, Database, NameUsed, ProfileTable, named, profile_tables
+from tabellion.features.tables.filters import Condition
+from tabellion.kit.problem import FieldError, Invalid, invalid
+from tabellion.platform import audit
+from tabellion.platform.http.call import Incoming
+from tabellion.platform.http.caller import EntityRef
+from tabellion.platform.http.etag import require_match
+
+MAX_LISTED, MAX_IMPORTED = 1000, 1_000_000
+# Campaigns in these states have read their audience for the last time.
+ENDED = ("FINISHED", "CANCELLED", "STOPPED")
+_MOST_FAULTS = 100
+# The same for every call, and spread over the whole table.
+_SPREAD = "hashint8(t.id), t.id"
 
 
-def condition_of(table: ProfileTable, target: Target, zone: Any, now: datetime) -> Condition:
-    """The condition on the table's rows (alias `t`), without `max_profiles`. Raises `Invalid` with all that is wrong."""
-    faults: list[FieldError] = []
-    parts = [
-        _subscribed(table, target, faults),
-        _filtered(table, "filter", target.filter, zone, now, faults),
-        _negated(_filtered(table, "exclude", target.exclude, zone, now, faults)),
-        _listed(table, target.keys, zone, faults),
-    ]
-    if target.max_profiles is not None and target.max_profiles < 1:
-        faults.append(FieldError("maxProfiles", "structure.invalid", "'maxProfiles' expects a number from 1, or null"))
-    if faults:
-        raise Invalid(faults)
-    said = [part for part in parts if part != ALWAYS]
-    if not said:
-        return ALWAYS
-    return Condition(" AND ".join(f"({part.sql})" for part in said), tuple(p for part in said for p in part.params))
+class Sample(NamedTuple):
+    """How many profiles are meant, and some of them."""
+
+    meant: int
+    profiles: list[Profile]
+
+
+async def audiences_of(db: Database, licence_id: int, target: Target | None, *, keep: bool = False) -> dict[int, Audience]:
+    """The saved audiences that a target names; `keep`: they stay until the end of the transaction."""
+    return {} if target is None else await store.by_ids(db, licence_id, target.names_audiences, keep=keep)
 
 
 async def count_target(db: Database, table: ProfileTable, target: Target, zone: Any, now: datetime) -> int:
     """How many profiles a target means at the moment. Raises `Invalid`."""
-    count = await count_rows(db, table, condition_of(table, target, zone, now))
+    condition = condition_of(table, target, zone, now, await audiences_of(db, table.licence_id, target))
+    count = await count_rows(db, table, condition)
     return count if target.max_profiles is None else min(count, target.max_profiles)
 
 
-def _subscribed(table: ProfileTable, target: Target, faults: list[FieldError]) -> Condition:
-    if target.subscription is None:
-        return ALWAYS
-    subscription = table.subscriptions_by_name.get(target.subscription.lower())
-    if subscription is None:
-        message = f"the table '{table.name}' has no subscription '{target.subscription[:100]}'"
-        faults.append(FieldError("subscription", "subscription.unknown", message))
-        return ALWAYS
-    return Condition(f"t.{subscription.column} IS TRUE")
+async def sample_target(db: Database, table: ProfileTable, target: Target, zone: Any, now: datetime, most: int) -> Sample:
+    """How many profiles a target means at the moment, and some of them. Raises `Invalid`."""
+    condition = condition_of(table, target, zone, now, await audiences_of(db, table.licence_id, target))
+    found = await _sample(db, table, condition, most)
+    # With a limit the lowest ids are meant; a sample is of all who could be.
+    return found if target.max_profiles is None else Sample(min(found.meant, target.max_profiles), found.profiles)
 
 
-def _filtered(
-    table: ProfileTable, place: str, text: str | None, zone: Any, now: datetime, faults: list[FieldError]
-) -> Condition:
-    if not text:
-        return ALWAYS
+async def note_use(db: Database, campaign_id: int, target: Target) -> None:
+    """Remember which audiences a campaign aims at."""
+    await store.used_by(db, campaign_id, target.names_audiences)
+
+
+async def resolve(call: Incoming, references: Sequence[tuple[str, str]]) -> tuple[int, ...]:
+    """The ids of audiences of the entity of the path; of each the place in the body and its id or name. Raises `Invalid`."""
+    entity = _entity(call)
+    found: list[int] = []
+    faults: list[FieldError] = []
+    for place, reference in references:
+        audience = await _find(call.db, call.caller.licence_id, entity, reference)
+        if audience is None:
+            message = f"the entity '{entity.name}' has no audience '{reference[:100]}'"
+            faults.append(FieldError(place, "audience.unknown", message))
+        else:
+            found.append(audience.id)
+    if faults:
+        raise Invalid(faults)
+    return tuple(dict.fromkeys(found))
+
+
+async def get(call: Incoming, *, lock: bool = False) -> Audience:
+    """The audience of the path. Raises `AudienceUnknown`."""
+    entity, reference = _entity(call), call.path["audience"]
+    found = await _find(call.db, call.caller.licence_id, entity, reference, lock=lock)
+    if found is None:
+        raise AudienceUnknown(f"the entity '{entity.name}' has no audience '{reference[:100]}'")
+    return found
+
+
+async def search(call: Incoming) -> list[Audience]:
+    """The audiences of the entity of the path, by name."""
+    return await store.search(call.db, call.caller.licence_id, _entity(call).id, MAX_LISTED)
+
+
+async def create(call: Incoming, new: Audience, owner: str | None, table_name: str, keys: Sequence[str] | None) -> Audience:
+    """Save an audience for a table of an entity (None: that of the path). Raises `Invalid`, `NameUsed`."""
+    entity = _entity(call)
+    of_table = entity if owner is None else resolve_entity(call.caller, owner)
+    table = named(await profile_tables.of_caller(call), of_table, table_name)
+    if table is None:
+        message = f"the entity '{of_table.name}' has no profile table '{table_name[:100]}'"
+        raise invalid("targetTable", "table.unknown", message)
+    new = replace(new, licence_id=call.caller.licence_id, entity_id=entity.id, table_id=table.id)
+    kept = None if keys is None else _canonical(table, new.attribute, keys, call, "keys.values")
+    new = replace(new, keys=None if kept is None else len(set(kept)))
+    condition_of_audience(table, new, call.caller.time_zone, call.now)
     try:
-        return compile_filter(table, text, zone, now)
-    except FilterFault as error:
-        faults += [FieldError(place, fault.code, fault.message) for fault in error.errors] or [
-            FieldError(place, error.code, error.message)
-        ]
-    return ALWAYS
+        async with call.db.transaction():
+            number = await store.insert(call.db, new)
+            if number is None:
+                raise NameUsed(f"the entity '{entity.name}' has an audience '{new.name}' already")
+            if kept is not None:
+                await store.replace_keys(call.db, new.licence_id, number, kept)
+            await audit.record(call.db, call, f"audience/{number}")
+    except errors.ForeignKeyViolation:
+        raise invalid("targetTable", "table.unknown", f"the table '{table.name}' has just been deleted") from None
+    return replace(new, id=number)
 
 
-def _negated(condition: Condition) -> Condition:
-    """Everybody for whom it does not hold; where it is unknown, it does not."""
-    return condition if condition == ALWAYS else Condition(f"({condition.sql}) IS NOT TRUE", condition.params)
+async def change(call: Incoming, changed: Callable[[Audience], Audience], keys: Sequence[str] | None) -> Audience:
+    """Change the audience of the path. Raises `AudienceUnknown`, `Invalid`, `NameUsed`, `EtagMismatch`."""
+    name = ""
+    try:
+        async with call.db.transaction():
+            before = await get(call, lock=True)
+            require_match(call.headers.get("if-match"), etag(before))
+            table = await table_of(call, before)
+            after = changed(before)
+            name = after.name
+            if keys is not None:
+                kept = _canonical(table, after.attribute, keys, call, "keys.values")
+                after = replace(after, keys=await store.replace_keys(call.db, before.licence_id, before.id, kept))
+            elif after.keys is None and before.keys is not None:
+                await store.replace_keys(call.db, before.licence_id, before.id, ())
+            condition_of_audience(table, after, call.caller.time_zone, call.now)
+            await store.update(call.db, after, call.now)
+            await audit.record(call.db, call, f"audience/{after.id}")
+    except errors.UniqueViolation:
+        raise NameUsed(f"the entity has an audience '{name}' already") from None
+    return replace(after, version=after.version + 1, updated_at=call.now)
 
 
-def _listed(table: ProfileTable, keys: Keys | None, zone: Any, faults: list[FieldError]) -> Condition:
-    if keys is None:
-        return ALWAYS
-    if not 1 <= len(keys.values) <= MAX_KEYS:
-        faults.append(FieldError("keys.values", "structure.invalid", f"'values' expects 1 to {MAX_KEYS:,} keys"))
-        return ALWAYS
-    if keys.attribute is None:
-        ids = [int(v) for v in keys.values if v.isascii() and v.isdigit() and len(v) < 19]  # noqa: PLR2004 - digits of a bigint
-        if len(ids) != len(keys.values):
-            faults.append(FieldError("keys.values", "attribute.type", "ids of profiles are numbers"))
-        return Condition("t.id = ANY (%s::bigint[])", (ids,))
-    attribute = table.attributes_by_name.get(keys.attribute.lower())
-    if attribute is None or not attribute.unique:
-        message = f"'{keys.attribute[:100]}' is no unique attribute of the table"
-        faults.append(FieldError("keys.attribute", "attribute.unknown", message))
-        return ALWAYS
-    return _by_values(attribute, keys.values, zone, faults)
+async def import_keys(call: Incoming, attribute: str | None, lines: Iterable[str]) -> Audience:
+    """Put the keys of a file in the place of those before. Raises `AudienceUnknown`, `Invalid`, `EtagMismatch`."""
+    async with call.db.transaction():
+        before = await get(call, lock=True)
+        require_match(call.headers.get("if-match"), etag(before))
+        table = await table_of(call, before)
+        texts = list(lines)
+        if attribute is not None and texts and texts[0].lower() == attribute.lower():
+            texts = texts[1:]
+        if len(texts) > MAX_IMPORTED:
+            raise invalid(
+                "inputFile", "structure.invalid", f"the file has {len(texts):,} keys; {MAX_IMPORTED:,} is the most"
+            )
+        kept = await asyncio.to_thread(_canonical, table, attribute, texts, call, "line")
+        count = await store.replace_keys(call.db, before.licence_id, before.id, kept)
+        after = replace(before, attribute=attribute, keys=count)
+        await store.update(call.db, after, call.now)
+        await audit.record(call.db, call, f"audience/{after.id}")
+    return after
 
 
-def _by_values(attribute: Attribute, texts: tuple[str, ...], zone: Any, faults: list[FieldError]) -> Condition:
-    values: list[Any] = []
-    for place, text in enumerate(texts):
+async def delete(call: Incoming) -> None:
+    """Delete the audience of the path. Raises `AudienceUnknown`, `AudienceInUse`, `EtagMismatch`."""
+    async with call.db.transaction():
+        found = await get(call, lock=True)
+        require_match(call.headers.get("if-match"), etag(found))
+        if users := await store.users(call.db, found.id, ENDED):
+            raise AudienceInUse(f"these campaigns aim at the audience '{found.name}': {', '.join(users)}")
+        await store.delete(call.db, found)
+        await audit.record(call.db, call, f"audience/{found.id}")
+
+
+async def sample(call: Incoming, audience: Audience, table: ProfileTable, most: int) -> Sample:
+    """How many profiles an audience means at the moment, and some of them. Raises `Invalid`."""
+    condition = condition_of_audience(table, audience, call.caller.time_zone, call.now)
+    return await _sample(call.db, table, condition, most)
+
+
+async def table_of(call: Incoming, audience: Audience) -> ProfileTable:
+    """The table of an audience; it cannot be deleted as long as there is one."""
+    tables = await profile_tables.of_caller(call)
+    found = next((table for table in tables if table.id == audience.table_id), None)
+    if found is None:
+        found = next(t for t in await profile_tables.of_caller(call, fresh=True) if t.id == audience.table_id)
+    return found
+
+
+async def tables_by_id(call: Incoming) -> Mapping[int, ProfileTable]:
+    """The tables of the licence."""
+    return {table.id: table for table in await profile_tables.of_caller(call)}
+
+
+def etag(audience: Audience) -> str:
+    """The strong tag of an audience."""
+    return f"a{audience.id:x}-{audience.version:x}"
+
+
+async def _sample(db: Database, table: ProfileTable, condition: Condition, most: int) -> Sample:
+    count = await count_rows(db, table, condition)
+    return Sample(count, await search_rows(db, table, condition, _SPREAD, most) if most else [])
+
+
+def _canonical(
+    table: ProfileTable, attribute_name: str | None, texts: Sequence[str], call: Incoming, place: str
+) -> list[str]:
+    attribute = key_attribute(table, attribute_name, "attribute" if place == "line" else "keys.attribute")
+    found: list[str] = []
+    faults: list[FieldError] = []
+    for i, text in enumerate(texts):
         try:
-            values.append(parse_value(attribute, text, zone))
+            found.append(canonical_key(attribute, text, call.caller.time_zone))
         except BadValue as error:
-            faults.append(FieldError(f"keys.values[{place}]", error.code, f"'{attribute.name}' {error}"))
-    if is_email(attribute):
-        return Condition(f"lower(t.{attribute.column}) = ANY (%s::text[])", ([value.lower() for value in values],))
-    return Condition(f"t.{attribute.column} = ANY (%s::{column_cast(attribute)}[])", (values,))
+            where = f"line {i + 1}" if place == "line" else f"{place}[{i}]"
+            faults.append(FieldError(where, error.code, f"'{text[:100]}' {error}"))
+            if len(faults) >= _MOST_FAULTS:
+                break
+    if faults:
+        raise Invalid(faults)
+    return found
+
+
+async def _find(db: Database, licence_id: int, entity: EntityRef, reference: str, *, lock: bool = False) -> Audience | None:
+    # Names are printable, and what is not (U+0000) the database does not read.
+    return await store.find(db, licence_id, entity.id, reference, lock=lock) if reference.isprintable() else None
+
+
+def _entity(call: Incoming) -> EntityRef:
+    return resolve_entity(call.caller, call.path["e"])

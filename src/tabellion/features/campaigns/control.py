@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tabellion.features import delivery
-from tabellion.features.audiences import condition_of
+from tabellion.features.audiences import audiences_of, condition_of
 from tabellion.features.campaigns import service, store
 from tabellion.features.campaigns.errors import CampaignKind
 from tabellion.features.campaigns.launching import document_of
@@ -192,7 +192,8 @@ async def gather(db: Database, sending: Sending, now: datetime) -> None:
         return
     tables = await profile_tables.load(db, campaign.licence_id)
     table = next(table for table in tables if table.id == sending.document.table_id)
-    audience = condition_of(table, campaign.target, ZoneInfo(sending.document.time_zone), now)
+    audiences = await audiences_of(db, campaign.licence_id, campaign.target)
+    audience = condition_of(table, campaign.target, ZoneInfo(sending.document.time_zone), now, audiences)
     await delivery.gather(db, sending, table, audience, campaign.target.max_profiles, now)
     if campaign.state is State.SCHEDULED:
         await store.set_state(db, service.replaced(campaign, state=State.IN_PROGRESS, started_at=now), now)
@@ -223,7 +224,8 @@ async def _is_meant(call: Incoming, campaign: Campaign, table: ProfileTable, pro
     """Whether a continuous campaign's target, if it has one, means the profile; transactional mails go to everybody."""
     if campaign.target is None or campaign.kind is Kind.TRANSACTIONAL:
         return True
-    audience = condition_of(table, campaign.target, call.caller.time_zone, call.now)
+    audiences = await audiences_of(call.db, campaign.licence_id, campaign.target)
+    audience = condition_of(table, campaign.target, call.caller.time_zone, call.now, audiences)
     own = Condition(f"(t.id = %s) AND ({audience.sql})", (profile_id, *audience.params))
     return await count_rows(call.db, table, own) > 0
 

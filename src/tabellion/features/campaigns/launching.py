@@ -3,6 +3,7 @@
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from tabellion.features.audiences import audiences_of
 from tabellion.features.campaigns import content, goals
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, Part
@@ -60,10 +61,9 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
         faults.append(FieldError("from", "attribute.value", message))
     if faults:
         raise CampaignIncomplete(faults)
-    target = campaign.target
     subscription = None
-    if target is not None and target.subscription is not None and campaign.kind is not Kind.TRANSACTIONAL and not test:
-        found = table.subscriptions_by_name.get(target.subscription.lower())
+    if campaign.kind is not Kind.TRANSACTIONAL and not test and (name := await _subscription(db, campaign)) is not None:
+        found = table.subscriptions_by_name.get(name.lower())
         subscription = None if found is None else found.number
     transactional = campaign.kind is Kind.TRANSACTIONAL
     return Document(
@@ -104,6 +104,15 @@ def _parts(
         made = {language: variant.part(language, part) for language, part in own.items()}
         found += [(language, f"{language}/{number}", part) for language, part in made.items() if part != own[language]]
     return found
+
+
+async def _subscription(db: Database, campaign: Campaign) -> str | None:
+    """What readers must have subscribed to, and end by unsubscribing: the target's, or that of the audience it names."""
+    target = campaign.target
+    if target is None or target.subscription is not None or target.audience is None:
+        return None if target is None else target.subscription
+    audience = (await audiences_of(db, campaign.licence_id, target)).get(target.audience)
+    return None if audience is None else audience.definition.subscription
 
 
 async def sender_of(db: Database, campaign: Campaign) -> Identity:

@@ -7,10 +7,16 @@ from msgspec.structs import replace
 from psycopg import errors
 
 from tabellion.features import delivery
-from tabellion.features.audiences import Target, condition_of, count_target
+from tabellion.features.audiences import Sample, Target, audiences_of, condition_of, count_target, note_use, sample_target
 from tabellion.features.campaigns import store
 from tabellion.features.campaigns.content import made_of, mistakes, mjml_mistakes, names_of, refers_to
-from tabellion.features.campaigns.errors import CampaignNameUsed, CampaignState, CampaignUnknown, ContentUnknown
+from tabellion.features.campaigns.errors import (
+    CampaignIncomplete,
+    CampaignNameUsed,
+    CampaignState,
+    CampaignUnknown,
+    ContentUnknown,
+)
 from tabellion.features.campaigns.model import (
     Campaign,
     Content,
@@ -84,7 +90,8 @@ async def change(call: Incoming, changed: Callable[[Campaign], Campaign]) -> Cam
         after = await _aimed(call, changed(before))
         if after.table_id != before.table_id and before.target is not None:
             # What the target names is looked for in the new table.
-            condition_of(await table_of(call, after), before.target, call.caller.time_zone, call.now)
+            audiences = await audiences_of(call.db, before.licence_id, before.target)
+            condition_of(await table_of(call, after), before.target, call.caller.time_zone, call.now, audiences)
         return after
 
     return await _changed(call, work)
@@ -180,7 +187,9 @@ async def set_target(call: Incoming, target: Target) -> Campaign:
     """Aim the campaign of the path. Raises `CampaignUnknown`, `CampaignState`, `Invalid`."""
 
     async def work(before: Campaign) -> Campaign:
-        condition_of(await table_of(call, before), target, call.caller.time_zone, call.now)
+        audiences = await audiences_of(call.db, before.licence_id, target, keep=True)
+        condition_of(await table_of(call, before), target, call.caller.time_zone, call.now, audiences)
+        await note_use(call.db, before.id, target)
         return replace(before, target=target)
 
     return await _changed(call, work)
@@ -192,6 +201,14 @@ async def estimate(call: Incoming, campaign: Campaign) -> int | None:
         return None
     table = await table_of(call, campaign)
     return await count_target(call.db, table, campaign.target, call.caller.time_zone, call.now)
+
+
+async def sample(call: Incoming, campaign: Campaign, most: int) -> tuple[ProfileTable, Sample]:
+    """How many profiles the target means now, and some of them. Raises `CampaignIncomplete` without a target."""
+    if campaign.target is None:
+        raise CampaignIncomplete([FieldError("target", "member.mandatory", "there is no target yet")])
+    table = await table_of(call, campaign)
+    return table, await sample_target(call.db, table, campaign.target, call.caller.time_zone, call.now, most)
 
 
 def part_of(campaign: Campaign, language: str) -> Part:

@@ -12,7 +12,7 @@ from tabellion.features.profiles.store import count as count_rows
 from tabellion.features.profiles.store import find as find_rows
 from tabellion.features.profiles.store import read as read_row
 from tabellion.features.profiles.store import search as search_rows
-from tabellion.features.profiles.wire import ProfileIn, read_profile
+from tabellion.features.profiles.wire import Profile5Out, ProfileIn, profile5_out, read_profile
 from tabellion.features.profiles.writing import delete as delete_row
 from tabellion.features.profiles.writing import etag as row_etag
 from tabellion.features.profiles.writing import page as row_page
@@ -23,6 +23,7 @@ from tabellion.features.profiles.writing import write as write_row
 __all__ = [
     "Item",
     "Profile",
+    "Profile5Out",
     "ProfileIn",
     "Reader",
     "Row",
@@ -35,6 +36,7 @@ __all__ = [
     "membership",
     "of_delete",
     "of_write",
+    "profile5_out",
     "read_profile",
     "read_row",
     "record_choice",

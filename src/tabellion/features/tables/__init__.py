@@ -4,7 +4,7 @@ Profile tables are whole here. Custom tables, a feature of their own, share the 
 `Structures`.
 """
 
-from tabellion.features.tables.errors import TableInUse, TableUnknown
+from tabellion.features.tables.errors import NameUsed, TableInUse, TableUnknown
 from tabellion.features.tables.model import (
     ORIGIN,
     PROFILE_TABLES,
@@ -57,6 +57,7 @@ __all__ = [
     "Columns",
     "Database",
     "Kind",
+    "NameUsed",
     "Plan",
     "ProfileTable",
     "Restriction",

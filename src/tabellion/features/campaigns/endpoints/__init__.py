@@ -9,6 +9,7 @@ from tabellion.features.campaigns.endpoints import (
     pacing,
     preview,
     sending,
+    targets,
 )
 
 CALLS = (
@@ -20,5 +21,6 @@ CALLS = (
     *checklist.CALLS,
     *pacing.CALLS,
     *ab_tests.CALLS,
+    *targets.CALLS,
 )
 """All calls of the feature."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tabellion.features.audiences import audiences_of, resolve
 from tabellion.features.campaigns import archive, service
 from tabellion.features.campaigns.content import image_address
 from tabellion.features.campaigns.model import Campaign
@@ -117,12 +118,16 @@ async def put_personalisation(call: Incoming) -> Answer:
 async def get_target(call: Incoming) -> Answer:
     """Read whom a campaign is for."""
     found = await service.get(call)
-    return Answer(200, wire.target_out(found.target, await service.estimate(call, found)))
+    names = await audiences_of(call.db, found.licence_id, found.target)
+    return Answer(200, wire.target_out(found.target, await service.estimate(call, found), names))
 
 
 async def put_target(call: Incoming) -> Answer:
     """Say whom a campaign is for."""
-    return _written(await service.set_target(call, wire.read_target(call.body)))
+    body: wire.TargetIn = call.body
+    audience = None if body.audience is None else (await resolve(call, [("audience", body.audience)]))[0]
+    excluded = await resolve(call, [(f"excludeAudiences[{i}]", each) for i, each in enumerate(body.exclude_audiences)])
+    return _written(await service.set_target(call, wire.read_target(body, audience, excluded)))
 
 
 def _written(campaign: Campaign) -> Answer:
@@ -187,6 +192,9 @@ _TARGET: dict[str, Any] = {
     "exclude": None,
     "keys": None,
     "maxProfiles": None,
+    "segmentations": [{"name": "Loyalty", "category": "Gold"}],
+    "audience": "Belgians",
+    "excludeAudiences": [],
 }
 _KEYS: dict[str, Any] = {"personalisations": [{"key": "stayRef", "mandatory": True, "defaultValue": None}]}
 _WRITE: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """The documents of the e-mail campaign calls of v4 (contract, section 19)."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, LiteralString
 
@@ -8,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
-from tabellion.features.audiences import Keys, Target
+from tabellion.features.audiences import Audience, Keys, Segment, SegmentDocument, Target
 from tabellion.features.campaigns import goals
 from tabellion.features.campaigns.model import Campaign, Content, Kind, Personalisation, Settings, State
 from tabellion.features.campaigns.store import Search
@@ -18,7 +19,7 @@ from tabellion.kit.problem import FieldError, Invalid, invalid
 Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
 Text = Annotated[str, Meta(extra={"coerce": "text"})]
 _INVALID, _MANDATORY = "structure.invalid", "member.mandatory"
-_MAX_NAME, _MAX_ADDRESS, _MAX_KEYS = 100, 320, 200
+_MAX_NAME, _MAX_ADDRESS, _MAX_KEYS, _MAX_SEGMENTS = 100, 320, 200, 50
 _ENCODINGS = ("UTF-8", "ISO-8859-1", "ISO-8859-15")
 _ADDRESS = re.compile(r"[^\s@<>,;\"()]+@[^\s@<>,;\"()]+\.[^\s@<>,;\"()]+")
 _TYPES = {Kind.MASS: "MASS_SENDING", Kind.CONTINUOUS: "CONTINUOUS", Kind.TRANSACTIONAL: "TRANSACTIONAL"}
@@ -143,13 +144,19 @@ class KeysDocument(msgspec.Struct, rename="camel"):
 
 
 class TargetIn(msgspec.Struct, rename="camel"):
-    """Whom the campaign is for: profiles for whom all holds that is said. `exclude` is a filter, too."""
+    """Whom the campaign is for: profiles for whom all holds that is said. `exclude` is a filter, too.
+
+    `audience` and `excludeAudiences` are saved audiences, by id or name.
+    """
 
     subscription: str | None = None
     filter: str | None = None
     exclude: str | None = None
     keys: KeysDocument | None = None
     max_profiles: int | None = None
+    segmentations: list[SegmentDocument] = []
+    audience: Text | None = None
+    exclude_audiences: list[Text] = []
 
 
 class TargetOut(TargetIn, rename="camel", kw_only=True):
@@ -268,14 +275,17 @@ def personalisations_out(campaign: Campaign) -> Personalisations:
     return Personalisations([PersonalisationDocument(p.key, p.mandatory, p.default_value) for p in listed])
 
 
-def read_target(body: TargetIn) -> Target:
-    """The target; what it names is looked for later."""
+def read_target(body: TargetIn, audience: int | None, excluded: tuple[int, ...]) -> Target:
+    """The target, with the ids of the audiences that it names; what else it names is looked for later. Raises `Invalid`."""
+    if len(body.segmentations) > _MAX_SEGMENTS or len(excluded) > _MAX_SEGMENTS:
+        raise invalid("segmentations", _INVALID, f"a target names at most {_MAX_SEGMENTS} segmentations and audiences")
     keys = None if body.keys is None else Keys(tuple(body.keys.values), body.keys.attribute)
-    return Target(body.subscription, body.filter, keys, body.exclude, body.max_profiles)
+    segments = tuple(Segment(each.name, each.category) for each in body.segmentations)
+    return Target(body.subscription, body.filter, keys, body.exclude, body.max_profiles, segments, audience, excluded)
 
 
-def target_out(target: Target | None, estimated: int | None) -> TargetOut:
-    """The target as it is answered."""
+def target_out(target: Target | None, estimated: int | None, names: Mapping[int, Audience]) -> TargetOut:
+    """The target as it is answered; `names` are the audiences that it names, as far as they are still there."""
     target = target or Target()
     keys = None if target.keys is None else KeysDocument(list(target.keys.values), target.keys.attribute)
     return TargetOut(
@@ -284,8 +294,15 @@ def target_out(target: Target | None, estimated: int | None) -> TargetOut:
         exclude=target.exclude,
         keys=keys,
         max_profiles=target.max_profiles,
+        segmentations=[SegmentDocument(each.name, each.category) for each in target.segmentations],
+        audience=None if target.audience is None else _shown(target.audience, names),
+        exclude_audiences=[_shown(number, names) for number in target.exclude_audiences],
         estimated_count=estimated,
     )
+
+
+def _shown(number: int, names: Mapping[int, Audience]) -> str:
+    return names[number].name if number in names else str(number)
 
 
 def _name_faults(name: str) -> list[FieldError]:

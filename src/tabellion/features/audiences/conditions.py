@@ -1,0 +1,208 @@
+"""From a target to a condition on the rows of its table."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from tabellion.features.audiences import store
+from tabellion.features.audiences.model import MAX_KEYS, Audience, Keys, Segment, Target
+from tabellion.features.tables import Attribute, BadValue, ProfileTable, column_cast, is_email, parse_value
+from tabellion.features.tables.filters import ALWAYS, Condition, FilterFault, compile_filter
+from tabellion.kit.problem import FieldError, Invalid
+
+_NEVER = Condition("false")
+
+
+def condition_of(
+    table: ProfileTable, target: Target, zone: Any, now: datetime, audiences: Mapping[int, Audience] | None = None
+) -> Condition:
+    """The condition on the table's rows (alias `t`), without `max_profiles`. `audiences`: those that the target names.
+
+    Raises `Invalid` with all that is wrong.
+    """
+    faults: list[FieldError] = []
+    condition = _condition(table, target, zone, now, faults, audiences or {})
+    if target.max_profiles is not None and target.max_profiles < 1:
+        faults.append(FieldError("maxProfiles", "structure.invalid", "'maxProfiles' expects a number from 1, or null"))
+    if faults:
+        raise Invalid(faults)
+    return condition
+
+
+def condition_of_audience(table: ProfileTable, audience: Audience, zone: Any, now: datetime) -> Condition:
+    """Whom a saved audience means. Raises `Invalid`."""
+    faults: list[FieldError] = []
+    condition = _saved(table, audience, zone, now, faults, "")
+    if faults:
+        raise Invalid(faults)
+    return condition
+
+
+def canonical_key(attribute: Attribute | None, text: str, zone: Any) -> str:
+    """A key as it is kept. Raises `BadValue`."""
+    if attribute is None:
+        if not (text.isascii() and text.isdigit() and len(text) < 19):  # noqa: PLR2004 - digits of a bigint
+            raise BadValue("ids of profiles are numbers", "attribute.type")
+        return str(int(text))
+    value = parse_value(attribute, text, zone)
+    if value is None:
+        raise BadValue("is empty", "attribute.value")
+    kept = value.isoformat() if isinstance(value, datetime) else str(value)
+    return kept.lower() if is_email(attribute) else kept
+
+
+def key_attribute(table: ProfileTable, name: str | None, place: str) -> Attribute | None:
+    """The unique attribute that keys are values of; None: they are ids. Raises `Invalid`."""
+    if name is None:
+        return None
+    attribute = table.attributes_by_name.get(name.lower())
+    if attribute is None or not attribute.unique:
+        message = f"'{name[:100]}' is no unique attribute of the table"
+        raise Invalid([FieldError(place, "attribute.unknown", message)])
+    return attribute
+
+
+def _condition(  # noqa: PLR0917 - all that is said
+    table: ProfileTable, target: Target, zone: Any, now: datetime, faults: list[FieldError],
+    audiences: Mapping[int, Audience], prefix: str = "",
+) -> Condition:  # fmt: skip
+    parts = [
+        _subscribed(table, target, faults, prefix),
+        *(
+            _segmented(table, segment, faults, f"{prefix}segmentations[{i}]")
+            for i, segment in enumerate(target.segmentations)
+        ),
+        _filtered(table, f"{prefix}filter", target.filter, zone, now, faults),
+        _negated(_filtered(table, f"{prefix}exclude", target.exclude, zone, now, faults)),
+        _listed(table, target.keys, zone, faults),
+    ]
+    if target.audience is not None:
+        parts.append(_named(table, target.audience, zone, now, faults, audiences, "audience"))
+    for i, number in enumerate(target.exclude_audiences):
+        place = f"excludeAudiences[{i}]"
+        parts.append(_negated(_named(table, number, zone, now, faults, audiences, place)))
+    return _all(parts)
+
+
+def _all(parts: list[Condition]) -> Condition:
+    said = [part for part in parts if part != ALWAYS]
+    if not said:
+        return ALWAYS
+    return Condition(" AND ".join(f"({part.sql})" for part in said), tuple(p for part in said for p in part.params))
+
+
+def _named(  # noqa: PLR0917 - one part of a condition
+    table: ProfileTable, number: int, zone: Any, now: datetime, faults: list[FieldError],
+    audiences: Mapping[int, Audience], place: str,
+) -> Condition:  # fmt: skip
+    audience = audiences.get(number)
+    if audience is None:
+        faults.append(FieldError(place, "audience.unknown", "the audience was deleted"))
+        return _NEVER
+    if audience.table_id != table.id:
+        message = f"the audience '{audience.name}' is for another table than '{table.name}'"
+        faults.append(FieldError(place, "structure.invalid", message))
+        return _NEVER
+    return _saved(table, audience, zone, now, faults, f"{place}.")
+
+
+def _saved(
+    table: ProfileTable, audience: Audience, zone: Any, now: datetime, faults: list[FieldError], prefix: str
+) -> Condition:
+    own = _condition(table, audience.definition, zone, now, faults, {}, prefix)
+    return own if audience.keys is None else _all([own, _kept(table, audience, faults, prefix)])
+
+
+def _kept(table: ProfileTable, audience: Audience, faults: list[FieldError], prefix: str) -> Condition:
+    """The profiles of a list that is kept; the keys stay in the database."""
+    try:
+        attribute = key_attribute(table, audience.attribute, f"{prefix}keys.attribute")
+    except Invalid as error:
+        faults += error.errors
+        return _NEVER
+    column, cast = "t.id", "bigint"
+    if attribute is not None:
+        column = f"lower(t.{attribute.column})" if is_email(attribute) else f"t.{attribute.column}"
+        cast = "text" if is_email(attribute) else column_cast(attribute)
+    keys = f"SELECT k.key::{cast} FROM {store.keys_of(table.licence_id)} k WHERE k.audience_id = %s"  # noqa: S608 - numbers
+    return Condition(f"{column} IN ({keys})", (audience.id,))
+
+
+def _subscribed(table: ProfileTable, target: Target, faults: list[FieldError], prefix: str) -> Condition:
+    if target.subscription is None:
+        return ALWAYS
+    subscription = table.subscriptions_by_name.get(target.subscription.lower())
+    if subscription is None:
+        message = f"the table '{table.name}' has no subscription '{target.subscription[:100]}'"
+        faults.append(FieldError(f"{prefix}subscription", "subscription.unknown", message))
+        return ALWAYS
+    return Condition(f"t.{subscription.column} IS TRUE")
+
+
+def _segmented(table: ProfileTable, segment: Segment, faults: list[FieldError], place: str) -> Condition:
+    found = table.segmentations_by_name.get(segment.name.lower())
+    if found is None:
+        message = f"the table '{table.name}' has no segmentation '{segment.name[:100]}'"
+        faults.append(FieldError(f"{place}.name", "segmentation.unknown", message))
+        return ALWAYS
+    if found.type == "SIMPLE":
+        return Condition(f"t.{found.column} IS TRUE")
+    if segment.category is None:
+        return Condition(f"t.{found.column} IS NOT NULL")
+    number = next((c.number for c in found.categories if c.name.lower() == segment.category.lower()), None)
+    if number is None:
+        known = ", ".join(category.name for category in found.categories)
+        message = f"the categories of '{found.name}' are {known}"
+        faults.append(FieldError(f"{place}.category", "segmentation.category", message))
+        return ALWAYS
+    return Condition(f"t.{found.column} = %s", (number,))
+
+
+def _filtered(
+    table: ProfileTable, place: str, text: str | None, zone: Any, now: datetime, faults: list[FieldError]
+) -> Condition:
+    if not text:
+        return ALWAYS
+    try:
+        return compile_filter(table, text, zone, now)
+    except FilterFault as error:
+        faults += [FieldError(place, fault.code, fault.message) for fault in error.errors] or [
+            FieldError(place, error.code, error.message)
+        ]
+    return ALWAYS
+
+
+def _negated(condition: Condition) -> Condition:
+    """Everybody for whom it does not hold; where it is unknown, it does not."""
+    return condition if condition == ALWAYS else Condition(f"({condition.sql}) IS NOT TRUE", condition.params)
+
+
+def _listed(table: ProfileTable, keys: Keys | None, zone: Any, faults: list[FieldError]) -> Condition:
+    if keys is None:
+        return ALWAYS
+    if not 1 <= len(keys.values) <= MAX_KEYS:
+        faults.append(FieldError("keys.values", "structure.invalid", f"'values' expects 1 to {MAX_KEYS:,} keys"))
+        return ALWAYS
+    if keys.attribute is None:
+        ids = [int(v) for v in keys.values if v.isascii() and v.isdigit() and len(v) < 19]  # noqa: PLR2004 - digits of a bigint
+        if len(ids) != len(keys.values):
+            faults.append(FieldError("keys.values", "attribute.type", "ids of profiles are numbers"))
+        return Condition("t.id = ANY (%s::bigint[])", (ids,))
+    attribute = table.attributes_by_name.get(keys.attribute.lower())
+    if attribute is None or not attribute.unique:
+        message = f"'{keys.attribute[:100]}' is no unique attribute of the table"
+        faults.append(FieldError("keys.attribute", "attribute.unknown", message))
+        return ALWAYS
+    return _by_values(attribute, keys.values, zone, faults)
+
+
+def _by_values(attribute: Attribute, texts: tuple[str, ...], zone: Any, faults: list[FieldError]) -> Condition:
+    values: list[Any] = []
+    for place, text in enumerate(texts):
+        try:
+            values.append(parse_value(attribute, text, zone))
+        except BadValue as error:
+            faults.append(FieldError(f"keys.values[{place}]", error.code, f"'{attribute.name}' {error}"))
+    if is_email(attribute):
+        return Condition(f"lower(t.{attribute.column}) = ANY (%s::text[])", ([value.lower() for value in values],))
+    return Condition(f"t.{attribute.column} = ANY (%s::{column_cast(attribute)}[])", (values,))

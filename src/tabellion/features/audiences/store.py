@@ -1,0 +1,123 @@
+"""The SQL of saved audiences and their keys."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, LiteralString
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from tabellion.features.audiences.model import Audience, Target
+
+Database = AsyncConnection[tuple[Any, ...]]
+_SELECT: LiteralString = (
+    "SELECT id, licence_id, entity_id, table_id, name, definition, attribute, keys, version, created_at, updated_at "
+    "FROM tabellion.audience WHERE licence_id = %s "
+)
+
+
+def keys_of(licence_id: int) -> str:
+    """The table of keys of a licence, for conditions."""
+    return f"l{licence_id:d}.audience_key"
+
+
+async def find(db: Database, licence_id: int, entity_id: int, reference: str, *, lock: bool = False) -> Audience | None:
+    """An audience of an entity by its id, or else by its name; `lock` keeps its row for the transaction."""
+    end: LiteralString = " FOR UPDATE" if lock else ""
+    if reference.isascii() and reference.isdigit() and len(reference) < 19:  # noqa: PLR2004 - digits of a bigint
+        cursor = await db.execute(_SELECT + "AND entity_id = %s AND id = %s" + end, (licence_id, entity_id, int(reference)))
+        if (row := await cursor.fetchone()) is not None:
+            return _audience(row)
+    query = _SELECT + "AND entity_id = %s AND lower(name) = lower(%s)" + end
+    row = await (await db.execute(query, (licence_id, entity_id, reference))).fetchone()
+    return None if row is None else _audience(row)
+
+
+async def by_ids(db: Database, licence_id: int, ids: Sequence[int], *, keep: bool = False) -> dict[int, Audience]:
+    """Audiences by their ids; `keep`: nobody deletes them in this transaction."""
+    if not ids:
+        return {}
+    end: LiteralString = " FOR SHARE" if keep else ""
+    cursor = await db.execute(_SELECT + "AND id = ANY (%s)" + end, (licence_id, list(ids)))
+    return {row[0]: _audience(row) for row in await cursor.fetchall()}
+
+
+async def search(db: Database, licence_id: int, entity_id: int, most: int) -> list[Audience]:
+    """Audiences of an entity, by name."""
+    cursor = await db.execute(_SELECT + "AND entity_id = %s ORDER BY lower(name) LIMIT %s", (licence_id, entity_id, most))
+    return [_audience(row) for row in await cursor.fetchall()]
+
+
+async def insert(db: Database, new: Audience) -> int | None:
+    """Enter an audience; its id, or None when the name is used. Raises ForeignKeyViolation when the table is gone."""
+    cursor = await db.execute(
+        "INSERT INTO tabellion.audience (licence_id, entity_id, table_id, name, definition, attribute, keys, created_at, "
+        "updated_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) "
+        "ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
+        (
+            new.licence_id, new.entity_id, new.table_id, new.name, _json(new.definition), new.attribute, new.keys,
+            new.created_at, new.updated_at,
+        ),
+    )  # fmt: skip
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def update(db: Database, changed: Audience, now: datetime) -> None:
+    """Write an audience back. Raises UniqueViolation when the name is used."""
+    await db.execute(
+        "UPDATE tabellion.audience SET name = %s, definition = %s, attribute = %s, keys = %s, "
+        "version = version + 1, updated_at = %s WHERE id = %s",
+        (
+            changed.name, _json(changed.definition), changed.attribute, changed.keys, now, changed.id,
+        ),
+    )  # fmt: skip
+
+
+async def delete(db: Database, audience: Audience) -> None:
+    """Delete an audience with its keys."""
+    await replace_keys(db, audience.licence_id, audience.id, ())
+    await db.execute("DELETE FROM tabellion.audience WHERE id = %s", (audience.id,))
+
+
+async def users(db: Database, audience_id: int, ended: Sequence[str]) -> list[str]:
+    """Names of the campaigns that aim at an audience, without those in a state of `ended`."""
+    cursor = await db.execute(
+        "SELECT c.name FROM tabellion.campaign_audience u JOIN tabellion.campaign c ON c.id = u.campaign_id "
+        "WHERE u.audience_id = %s AND c.state <> ALL (%s) ORDER BY c.id LIMIT 10",
+        (audience_id, list(ended)),
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def used_by(db: Database, campaign_id: int, audiences: Sequence[int]) -> None:
+    """Note the audiences that a campaign aims at, in the place of those before."""
+    query = "DELETE FROM tabellion.campaign_audience WHERE campaign_id = %s AND audience_id <> ALL (%s)"
+    await db.execute(query, (campaign_id, list(audiences)))
+    await db.execute(
+        "INSERT INTO tabellion.campaign_audience (campaign_id, audience_id) SELECT %s, unnest(%s::bigint[]) "
+        "ON CONFLICT DO NOTHING",
+        (campaign_id, list(audiences)),
+    )
+
+
+async def replace_keys(db: Database, licence_id: int, audience_id: int, keys: Iterable[str]) -> int:
+    """Put keys in the place of those before; how many different ones there are."""
+    table = keys_of(licence_id)
+    await db.execute(f"DELETE FROM {table} WHERE audience_id = %s".encode(), (audience_id,))  # noqa: S608 - a number
+    wanted = dict.fromkeys(keys)
+    if wanted:
+        async with db.cursor() as cursor, cursor.copy(f"COPY {table} (audience_id, key) FROM STDIN".encode()) as copy:
+            for key in wanted:
+                await copy.write_row((audience_id, key))
+    return len(wanted)
+
+
+def _audience(row: tuple[Any, ...]) -> Audience:
+    values: list[Any] = [*row[:5], msgspec.convert(row[5], Target), *row[6:]]
+    return Audience(*values)
+
+
+def _json(document: msgspec.Struct) -> Jsonb:
+    return Jsonb(msgspec.to_builtins(document))
