@@ -28,6 +28,7 @@ _PATCHED = {(3, 11): 15, (3, 12): 13, (3, 13): 12, (3, 14): 3}
 # Of an API process: the gate's connection. Of the job worker: its pool, its listener, a job's own ones, the webhooks' one.
 _BESIDE_THE_POOL = 1
 _CONNECTIONS_OF_WORKER = 8
+_CONNECTIONS_OF_INTAKE = 4
 _DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 _QUESTIONS = """
 SELECT clock_timestamp(), has_database_privilege(current_database(), 'CREATE'),
@@ -149,6 +150,8 @@ def _server(url: str, settings: Settings) -> Iterator[Finding]:
         advice = "GRANT CREATE ON DATABASE ... TO this user: each licence has a schema of its own"
         yield Finding("permissions", "problem", "this user may not create schemas", advice)
     wanted = settings.workers * (settings.connections + _BESIDE_THE_POOL) + _CONNECTIONS_OF_WORKER
+    if settings.intake_port:
+        wanted += _CONNECTIONS_OF_INTAKE
     if wanted > places:
         advice = "raise max_connections, or lower TABELLION_WORKERS or TABELLION_CONNECTIONS"
         yield Finding("connections", "warning", f"{wanted} wanted, the database has {places}", advice)

@@ -12,7 +12,7 @@ import uvloop
 from procrastinate import App
 from procrastinate.worker import Worker
 
-from tabellion.features import campaigns
+from tabellion.features import bounces, campaigns
 from tabellion.features.bulk import tasks as bulk
 from tabellion.features.bulk.etls import tasks as etls
 from tabellion.features.bulk.exports import tasks as exports
@@ -66,6 +66,14 @@ def register(jobs: App, settings: Settings) -> None:
         async with await psycopg.AsyncConnection.connect(settings.database_url, autocommit=True) as db:
             rows = await purge_dead(db, utc_now())
         _log.info("deleted %d dead deliveries of webhooks", rows)
+
+    @jobs.periodic(cron="37 3 * * *")
+    @jobs.task(name="bounces.purge", queueing_lock="bounces.purge", pass_context=False)
+    async def purge_bounces(timestamp: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+        rules = bounces.Rules.of(settings.soft_bounces, settings.soft_bounce_days)
+        async with await psycopg.AsyncConnection.connect(settings.database_url, autocommit=True) as db:
+            rows = await bounces.purge(db, rules, utc_now())
+        _log.info("forgot %d soft bounces that were too old to count", rows)
 
     @jobs.periodic(cron="47 3 * * *")
     @jobs.task(name="jobs.purge", queueing_lock="jobs.purge", pass_context=False)

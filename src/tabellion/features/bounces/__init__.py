@@ -4,5 +4,6 @@ from tabellion.features.bounces import admin
 from tabellion.features.bounces.intake import Intake
 from tabellion.features.bounces.model import Rules
 from tabellion.features.bounces.reporting import use_rules
+from tabellion.features.bounces.service import purge
 
-__all__ = ["Intake", "Rules", "admin", "use_rules"]
+__all__ = ["Intake", "Rules", "admin", "purge", "use_rules"]

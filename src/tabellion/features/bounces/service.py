@@ -89,6 +89,11 @@ async def note_address(desk: Desk, licence_id: int, address: str, finding: Findi
         await _follow(desk, licence_id, address, f"at {desk.at.isoformat()}", finding)
 
 
+async def purge(db: Database, rules: Rules, now: datetime) -> int:
+    """Forget soft bounces that are too old to count; how many. A licence that is deleted meanwhile has none."""
+    return await store.forget_soft(db, now - rules.within)
+
+
 async def _note_event(desk: Desk, licence_id: int, mail: Mail, finding: Finding) -> bool:
     db = desk.db
     if mail.test or mail.state not in _LEFT:

@@ -1,10 +1,12 @@
 """The SQL of bounces and complaints. A statement touches one licence's schema; the moment is always a parameter."""
 
 from collections.abc import Sequence
+from contextlib import suppress as suppress_error
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
+from psycopg.errors import UndefinedTable
 
 from tabellion.features.bounces.model import Suppression, Wanted
 from tabellion.features.delivery import in_schema
@@ -80,6 +82,16 @@ ON CONFLICT (address, mark) DO NOTHING
     query = "SELECT count(*) FROM {l}.soft_bounce WHERE address = lower(%s)"
     row = await (await db.execute(in_schema(licence_id, query), (address,))).fetchone()
     return row[0] if row else 0
+
+
+async def forget_soft(db: Database, before: datetime) -> int:
+    """Delete soft bounces that count no more, of all licences; how many."""
+    forgotten = 0
+    for row in await (await db.execute("SELECT id FROM tabellion.licence ORDER BY id")).fetchall():
+        query = "DELETE FROM {l}.soft_bounce WHERE moment < %s"
+        with suppress_error(UndefinedTable):  # deleted meanwhile
+            forgotten += (await db.execute(in_schema(row[0], query), (before,))).rowcount
+    return forgotten
 
 
 async def suppress(db: Database, licence_id: int, address: str, reason: str, detail: str, now: datetime) -> None:
