@@ -122,6 +122,9 @@ def test_lists_find_by_name_type_and_date(tenant: Tenant, mail: str) -> None:
         ("text/plain", "12", "12"),
         ("application/json", '{"subject": "Zoë"}', "Zoë"),
         ("application/json", '"Zoë"', "Zoë"),
+        ("application/json", "12", "12"),
+        ("application/json", "Lente bij ons", "Lente bij ons"),
+        ("application/json", "{{ profile.lastName }}, lente", "{{ profile.lastName }}, lente"),
         ("application/xml", "<mailSubject><subject>Zo\xeb &amp; co</subject></mailSubject>", "Zoë & co"),
         ("application/octet-stream", "\ufeffHello", "Hello"),
     ],
@@ -132,6 +135,13 @@ def test_a_subject_is_taken_as_it_is_whatever_it_is_called(
     put = tenant.call("PUT", f"{mail}/content/subject", content=body.encode(), headers={"Content-Type": kind})
     assert put.status_code == 200, put.text
     assert tenant.json("GET", f"{mail}/content/subject").json() == {"subject": subject}
+
+
+@pytest.mark.parametrize("body", ['{"subject": 1', '{"sbject": "x"}', '{"subject": "a\\u0000"}'])
+def test_json_that_is_no_subject_is_refused(tenant: Tenant, mail: str, body: str) -> None:
+    put = tenant.call("PUT", f"{mail}/content/subject", content=body, headers={"Content-Type": "application/json"})
+    assert put.status_code == 400, put.text
+    assert tenant.json("GET", f"{mail}/content/subject").status_code == 404
 
 
 @pytest.mark.parametrize("body", ["", " ", "a\r\nBcc: x@example.com", "a\0b", "a\x1bb", "a" * 501, "a\u2028b"])

@@ -81,6 +81,23 @@ def test_a_mail_is_made_of_mjml_text_and_preheader(tenant: Tenant, number: int, 
     assert mail.get_body(("plain",)).get_content().strip() == "Dag ST-1"
 
 
+def test_a_mail_is_written_in_the_campaigns_encoding(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    number = tenant.campaign("Latin", "TRANSACTIONAL", encoding="iso-8859-1")
+    content = {"subject": "Un café à 5 €", "html": "<p>Un café à 5 €, 你好</p>", "text": "Un café"}
+    assert put(tenant, number, "default", content).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/profile/emailAddress=ann@example.com").status_code == 200
+    ((_, mail),) = until(lambda: outbox(tenant, database))
+    parts = {part.get_content_type(): part for part in mail.iter_parts()}
+    assert {name: part.get_content_charset() for name, part in parts.items()} == {
+        "text/plain": "iso-8859-1", "text/html": "iso-8859-1",
+    }  # fmt: skip
+    assert parts["text/plain"].get_payload(decode=True).strip() == b"Un caf\xe9"
+    # What the encoding lacks, HTML has names for, and headers have encodings of their own.
+    assert b"Un caf\xe9 \xe0 5 &#8364;, &#20320;&#22909;" in parts["text/html"].get_payload(decode=True)
+    assert mail["Subject"] == "Un café à 5 €"
+
+
 def test_text_and_preheader_belong_to_the_body_that_they_were_written_for(tenant: Tenant, number: int) -> None:
     default = {"subject": "Hello", "preheader": "Come", "html": "<p>Hello</p>", "text": "Hello there"}
     assert put(tenant, number, "default", default).status_code == 200

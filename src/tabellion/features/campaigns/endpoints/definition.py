@@ -142,7 +142,7 @@ def _subject(call: Incoming) -> str:
     """The subject of the body: as it is, whatever it is called, unless it is JSON or XML."""
     content_type = call.headers.get("content-type")
     media_type = (content_type or "").partition(";")[0].strip().lower()
-    if media_type == "application/json":
+    if media_type == "application/json" and _is_json(call.raw_body):
         document = json_codec.decode(call.raw_body)
         text = document if isinstance(document, str) else _read(document, from_xml=False)
     elif media_type in {"application/xml", "text/xml"}:
@@ -154,6 +154,12 @@ def _subject(call: Incoming) -> str:
         except UnicodeDecodeError as error:
             raise Malformed(f"the subject is not in UTF-8: byte {error.start}") from None
     return text
+
+
+def _is_json(raw: bytes) -> bool:
+    """Whether a body that is called JSON is an object or a string: `12`, and `{{ firstName }}, hello`, are subjects."""
+    start = raw.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return start.startswith(b'"') or (start.startswith(b"{") and not start.startswith((b"{{", b"{%")))
 
 
 def _read(document: object, *, from_xml: bool) -> str:
