@@ -169,6 +169,27 @@ def test_the_calls_of_the_guide_to_custom_tables_work_as_written(tenant: Tenant)
 
 
 @pytest.mark.system
+def test_the_guides_to_first_campaign_and_transactional_mail_run_as_written(tmp_path: Path) -> None:
+    """Their commands, one guide after the other on one server, in a folder of their own."""
+    blocks: list[str] = []
+    for page in ("first-campaign", "transactional-mail"):
+        found = re.findall(r"```sh\n(.*?)```", (ROOT / f"docs/guide/{page}.md").read_text(), re.DOTALL)
+        assert len(found) >= 6
+        blocks += found
+    script = "set -eu\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + "\n".join(blocks)
+    script = script.replace("kill %1", "kill $!").replace("8090", "8792")
+    (tmp_path / ".venv").symlink_to(Path(__import__("sys").prefix))
+    run = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    for expected in (
+        '"estimatedCount":2', '"subject":"Le printemps est là, Paul"', '"sent":1}', '"launchable":true', '"relay.missing"',
+        '"targeted":2', '"delivered":2', "Le printemps est là, Paul\n", '"state":"ACTIVE"', '"interactionId"',
+        "Your stay ST-00017\nYour stay ST-00018\nYour stay ST-00019\n",
+    ):  # fmt: skip
+        assert expected in run.stdout, run.stdout
+
+
+@pytest.mark.system
 def test_the_quick_start_runs_as_written(tmp_path: Path) -> None:
     """Its commands, in their order, in a copy of the project's folder; another port, and no installation."""
     text = (ROOT / "docs/guide/quickstart.md").read_text()
