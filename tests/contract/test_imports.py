@@ -10,6 +10,7 @@ import pytest
 
 import tabellion
 from tabellion.features import licences as use
+from tabellion.features.bulk.imports import running
 from tabellion.kit.clock import utc_now
 from tests.support.api import Api
 from tests.support.imports import TABLE, Imports, zipped
@@ -192,6 +193,59 @@ def test_cancelled_is_cancelled(imports: Imports, tenant: Tenant) -> None:
     assert tenant.json("DELETE", f"/v4/entity/hotels/import/{job_id}").json()["code"] == "job.state"
 
 
+def two_blocks(last: str = "") -> str:
+    """A file whose first row is wrong, of more rows than are applied at a time; `last` is its last line."""
+    rows = "".join(f"p{n}@example.com,{'x' * 60}\n" for n in range(25_000))
+    return f"emailAddress,lastName\nno address,Bob\n{rows}{last}"
+
+
+def test_an_import_that_fails_on_the_way_tells_the_rows_rejected_so_far_and_can_be_retried(
+    imports: Imports, tmp_path: Path
+) -> None:
+    job_id = imports.send(zipped(two_blocks('eve@example.com,"open\n'))).json()["id"]
+    imports.run(job_id)
+
+    result = imports.result(job_id)
+    assert (result["status"], result["errors"][0]["code"]) == ("FAILED", "import.quote")
+    assert result["rowsRead"] == result["rowsCreated"] + 1 > 1
+    assert [(row["lineNumber"], row["errorCode"]) for row in imports.errors(job_id)] == [("2", "attribute.value")]
+    # Of the inflated file nothing is left: it can be large.
+    with psycopg.connect(imports.url) as db:
+        found = db.execute("SELECT folder FROM tabellion.import_job WHERE id = %s", (job_id,)).fetchone()
+    assert found is not None
+    assert sorted(path.name for path in (imports.spool / found[0]).iterdir()) == ["errors.zip", "input"]
+
+    where = {"TABELLION_DATABASE_URL": imports.url, "TABELLION_DATA_DIR": str(imports.spool.parent)}
+    again = run("jobs", "retry", str(job_id), cwd=tmp_path, **where)
+    assert again.returncode == 1
+    assert imports.result(job_id) | {"endedAt": ""} == result | {"endedAt": ""}
+
+
+def test_an_import_that_is_cancelled_on_the_way_tells_the_rows_rejected_so_far(
+    imports: Imports, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    job_id = imports.send(zipped(two_blocks())).json()["id"]
+    write = running._Attempt._write
+
+    async def write_and_cancel(attempt: Any, *block: Any) -> None:
+        await write(attempt, *block)
+        tenant.json("DELETE", f"/v4/entity/hotels/import/{job_id}")
+
+    monkeypatch.setattr(running._Attempt, "_write", write_and_cancel)
+    imports.run(job_id)
+
+    result = imports.result(job_id)
+    assert result["status"] == "CANCELLED"
+    assert 1 < result["rowsRead"] < 25_001
+    assert [row["lineNumber"] for row in imports.errors(job_id)] == ["2"]
+
+    where = {"TABELLION_DATABASE_URL": imports.url, "TABELLION_DATA_DIR": str(imports.spool.parent)}
+    run("jobs", "retry", str(job_id), cwd=tmp_path, **where)
+    result = imports.result(job_id)
+    assert (result["status"], result["rowsRead"], result["rowsCreated"]) == ("DONE_WITH_ERRORS", 25_001, 25_000)
+    assert [row["lineNumber"] for row in imports.errors(job_id)] == ["2"]
+
+
 def test_a_later_row_of_the_same_key_wins(imports: Imports, tenant: Tenant) -> None:
     rows = "".join(f"bob@example.com,Bob{n}\nBOB@example.com,Rob{n}\n" for n in range(5))
     result = imports.do(zipped(f"emailAddress,lastName\n{rows}"), {"generateResultFile": True})
@@ -331,7 +385,7 @@ def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tm
     done = run_json("import", "good.csv", *options, cwd=tmp_path, **where)
     failed = run("import", "bad.csv", *options, "--mode", "UPDATE_ONLY", cwd=tmp_path, **where)
     listed = run_json("jobs", "list", "--licence", tenant.licence, cwd=tmp_path, **where)
-    again = run("jobs", "resume", str(done["id"]), cwd=tmp_path, **where)
+    again = run("jobs", "retry", str(done["id"]), cwd=tmp_path, **where)
     nothing = run("import", "good.csv", "--licence", tenant.licence, "--table", "Nope", cwd=tmp_path, **where)
 
     assert (done["status"], done["rowsCreated"]) == ("DONE", 2)
@@ -340,7 +394,9 @@ def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tm
     assert "DONE_WITH_ERRORS" in failed.stdout
     assert [(job["status"], job["rowsInError"]) for job in listed] == [("DONE_WITH_ERRORS", 1), ("DONE", 0)]
     assert run_json("jobs", "show", str(done["id"]), cwd=tmp_path, **where)["rowsRead"] == 2
-    assert again.stderr == f"tabellion: there is no import {done['id']} that has not ended\n"
+    assert again.stderr == (
+        f"tabellion: the import {done['id']} is DONE: there is nothing left to do, or it belongs to an ETL\n"
+    )
     assert nothing.stderr == "tabellion: the licence has no table 'Nope'\n"
 
 
@@ -348,8 +404,9 @@ def test_the_command_line_goes_on_with_what_was_stopped(imports: Imports, tenant
     where = {"TABELLION_DATABASE_URL": imports.url, "TABELLION_DATA_DIR": str(imports.spool.parent)}
     job_id = imports.send(GOOD.encode()).json()["id"]
 
-    assert run_json("jobs", "resume", str(job_id), cwd=tmp_path, **where)["rowsCreated"] == 2
+    assert run_json("jobs", "retry", str(job_id), cwd=tmp_path, **where)["rowsCreated"] == 2
 
     other = imports.send(GOOD.encode()).json()["id"]
     assert run("jobs", "cancel", str(other), cwd=tmp_path, **where).returncode == 0
     assert imports.result(other)["status"] == "CANCELLED"
+    assert run_json("jobs", "retry", str(other), cwd=tmp_path, **where)["rowsUnchanged"] == 2

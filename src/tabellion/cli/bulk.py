@@ -57,7 +57,7 @@ def import_file(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import a file into a table, here and now; `jobs resume` goes on with it if it was stopped.
+    """Import a file into a table, here and now; `jobs retry` goes on with it if it was stopped.
 
     It counts against no limit of the licence.
     """
@@ -170,14 +170,16 @@ def cancel_job(job_id: JobId, data_dir: DataDir = None, database_url: DatabaseUr
     console.print(f"import {job_id} is cancelled")
 
 
-@jobs.command("resume")
-def resume_job(job_id: JobId, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Go on, here and now, with an import that was stopped."""
+@jobs.command("retry")
+def retry_job(job_id: JobId, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """Go on, here and now, with an import that was stopped, failed or cancelled; rows that are in are not read again."""
 
     async def enter(db: Database) -> int:
         job = await jobs_store.find(db, job_id)
-        if job is None or job.has_ended:
-            fail(f"there is no import {job_id} that has not ended")
+        if job is None:
+            fail(f"there is no import {job_id}")
+        if job.has_ended and not await jobs_store.reopen(db, job_id):
+            fail(f"the import {job_id} is {job.status}: there is nothing left to do, or it belongs to an ETL")
         return job_id
 
     _work(data_dir, database_url, enter, as_json=as_json)

@@ -20,18 +20,23 @@ def rows_file(folder: Path) -> Path:
     (import.fileUnreadable, import.noCsv, import.severalCsv).
     """
     source, rows = folder / INPUT, folder / _ROWS
+    partial = rows.with_suffix(".part")
     if rows.exists():
         return rows
     try:
         kind = kind_of(source)
         if kind is Kind.PLAIN:
             return source
-        partial = rows.with_suffix(".part")
-        with partial.open("wb") as target:
-            _unpack(source, kind, target)
-            target.flush()
-            os.fsync(target.fileno())
-        _refuse_nested(partial)
+        try:
+            with partial.open("wb") as target:
+                _unpack(source, kind, target)
+                target.flush()
+                os.fsync(target.fileno())
+            _refuse_nested(partial)
+        except BaseException:
+            # It may be what has filled the disk.
+            partial.unlink(missing_ok=True)
+            raise
     except ArchiveError as error:
         raise JobError("import.fileUnreadable", str(error)) from None
     except FileNotFoundError:

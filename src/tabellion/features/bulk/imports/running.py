@@ -108,12 +108,21 @@ class _Attempt:
                     file, encoding=order.encoding, separator=order.separator, quote=order.quote, escape=order.escape
                 )
             )
-            await self._prepare(reader.headers)
-            if not await store.running(self._db, job, path.stat().st_size):
-                raise Stopped
-            await asyncio.to_thread(reader.skip_to, job.line, job.reached)
-            await self._blocks(reader)
+            try:
+                await self._read(reader, path.stat().st_size)
+            except (JobError, Stopped):
+                await self._leave(reader.headers)
+                raise
         await self._finish(reader.headers)
+
+    async def _read(self, reader: Reader, size: int) -> None:
+        """All the rows, or those that are left."""
+        job = self._job
+        await self._prepare(reader.headers)
+        if not await store.running(self._db, job, size):
+            raise Stopped
+        await asyncio.to_thread(reader.skip_to, job.line, job.reached)
+        await self._blocks(reader)
 
     async def _prepare(self, headers: tuple[str, ...]) -> None:
         job = self._job
@@ -203,6 +212,13 @@ class _Attempt:
         if job.order.result_file:
             part = await asyncio.to_thread(reports.result_part, job.order, block, applied)
             await store.add_part(self._db, job.id, reports.RESULT, block.end, part)
+
+    async def _leave(self, headers: tuple[str, ...]) -> None:
+        """What is in stays in, so the rows rejected on the way are told as well; not when another worker has the job."""
+        now = await store.find(self._db, self._job.id)
+        if now is not None and now.attempt == self._job.attempt:
+            await reports.write(self._db, self._job, self._folder, headers)
+            await asyncio.to_thread(opening.forget_rows, self._folder)
 
     async def _finish(self, headers: tuple[str, ...]) -> None:
         """Make the files, then say that the job is done."""

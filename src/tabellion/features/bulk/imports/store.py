@@ -130,6 +130,16 @@ async def end(db: Database, job_id: int, status: Status, now: datetime, errors: 
     return cursor.rowcount == 1
 
 
+async def reopen(db: Database, job_id: int) -> bool:
+    """Let a job that failed or was cancelled go on where it was; False when it is in another state."""
+    cursor = await db.execute(
+        "UPDATE tabellion.import_job SET status = 'QUEUED', errors = '[]', ended_at = NULL "
+        "WHERE id = %s AND status IN ('FAILED', 'CANCELLED') AND execution_id IS NULL",
+        (job_id,),
+    )
+    return cursor.rowcount == 1
+
+
 async def add_part(db: Database, job_id: int, kind: str, line: int, content: bytes) -> None:
     """Keep rows of the error file or the result file until the job ends."""
     await db.execute("INSERT INTO tabellion.import_part VALUES (%s, %s, %s, %s)", (job_id, kind, line, content))
