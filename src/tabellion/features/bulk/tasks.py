@@ -44,10 +44,18 @@ async def purge(db: Database, spool: Path, now: datetime) -> int:
 
 
 def _sweep(spool: Path, known: set[str], before: float) -> int:
-    old = [path for path in spool.iterdir() if path.name not in known and path.stat().st_mtime < before]
+    old = [path for path in spool.iterdir() if path.name not in known and _changed_at(path) < before]
     for path in old:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
     return len(old)
+
+
+def _changed_at(path: Path) -> float:
+    """What has gone meanwhile (an upload that was accepted or refused) is not old."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")

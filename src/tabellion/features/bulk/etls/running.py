@@ -20,7 +20,7 @@ from tabellion.features.bulk.etls.model import FINISHED, STARTED, SUBJECT, Execu
 from tabellion.features.bulk.etls.opening import Opened, open_files
 from tabellion.features.bulk.etls.reporting import order_reports
 from tabellion.features.bulk.fenced import JobError, Stopped
-from tabellion.features.bulk.imports import SETTINGS, Run, Status, jobs_store, reports
+from tabellion.features.bulk.imports import INPUT, SETTINGS, Run, Status, jobs_store, reports
 from tabellion.features.customdata import custom_tables_of_licence
 from tabellion.features.tables import Table, TableUnknown, tables_of_licence
 from tabellion.features.transfers import keep_host_key, open_location
@@ -60,6 +60,14 @@ class Executor:
         return taken
 
     async def work(self, db: store.Database, job: Execution) -> None:
+        """Bring it to its end. Raises `JobError`, `Stopped`."""
+        try:
+            await self._load(db, job)
+        except Stopped:
+            await self._forget_inputs(db, job)
+            raise
+
+    async def _load(self, db: store.Database, job: Execution) -> None:
         """Open the files, unless an earlier attempt has, and load them in order; a file that fails is the last one."""
         if not job.parts:
             await self._open(db, job)
@@ -157,6 +165,13 @@ class Executor:
                 await order_reports(db, ended)
             if job.location_id is not None and status != Status.FAILED:
                 await jobs.defer(db, PUT_AWAY, execution_id=job.id)
+        await self._forget_inputs(db, job)
+
+    async def _forget_inputs(self, db: store.Database, job: Execution) -> None:
+        """Give the room of what was taken out of archives back, once it has ended; what was sent stays."""
+        found = await store.execution(db, job.id)
+        for part in found.parts if found is not None and found.has_ended else ():
+            await asyncio.to_thread((self._spool / part.folder / INPUT).unlink, missing_ok=True)
 
     async def _tell(self, db: store.Database, job: Execution, event_type: str) -> None:
         """News for whoever listens to the ETL (contract, section 23.3)."""

@@ -1,0 +1,112 @@
+"""What bulk calls leave in the spool, and when it goes: files of imports after 30 days, of exports after 5, orphans after one."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tabellion.features.bulk.tasks import purge
+from tabellion.kit.clock import utc_now
+from tests.support.api import Api
+from tests.support.etls import EXECUTIONS, Etls, one_file, packed
+from tests.support.exports import EXECUTIONS as EXPORTS
+from tests.support.exports import Exports
+from tests.support.imports import Imports
+from tests.support.tenant import Tenant
+
+GUESTS = "emailAddress,lastName\nbob@example.com,Bob\n"
+
+
+@pytest.fixture
+def spool(api: Api) -> Path:
+    return Path(api.log).parent / "data" / "spool"
+
+
+@pytest.fixture
+def database(worker_database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(worker_database_url, autocommit=True) as db:
+        yield db
+
+
+def purged(url: str, spool: Path, *, days: float) -> None:
+    """What a worker does at night, so many days from now; other tests' files are as old."""
+
+    async def work() -> None:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+            await purge(db, spool, utc_now() + timedelta(days=days))
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work()).result()
+
+
+def test_files_stay_for_their_time_and_go_after_it(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    imports = Imports(tenant, worker_database_url, spool)
+    job_id = imports.do(GUESTS)["id"]
+    etls = Etls(tenant, worker_database_url, spool)
+    execution = etls.do({"guests.zip": packed(guests=GUESTS)}, one_file())["id"]
+    exports = Exports(tenant, worker_database_url, spool)
+    export, _ = exports.do()
+
+    def folders() -> list[bool]:
+        """Whether the import's, the execution's and the export's are there."""
+        return [path.exists() for path in places]
+
+    queries = {"import_job": job_id, "etl_execution": execution, "export_execution": export["id"]}
+    places = []
+    for table, number in queries.items():
+        row = database.execute(f"SELECT folder FROM tabellion.{table} WHERE id = %s", (number,)).fetchone()
+        assert row is not None
+        places.append(spool / row[0])
+    # What was taken out of the archive went at the end of the execution.
+    assert sorted(path.name for path in (places[1] / "0").iterdir()) == ["errors.zip"]
+
+    purged(worker_database_url, spool, days=4.9)
+    assert folders() == [True, True, True]
+    purged(worker_database_url, spool, days=5.1)
+    assert folders() == [True, True, False]
+    assert tenant.json("GET", f"{EXPORTS}/{export['id']}/file").json()["code"] == "file.unknown"
+    assert exports.read(export["id"])["status"] == "DONE"
+    purged(worker_database_url, spool, days=29.9)
+    assert folders() == [True, True, False]
+    assert imports.errors(job_id) == []
+    purged(worker_database_url, spool, days=30.1)
+    assert folders() == [False, False, False]
+    assert tenant.json("GET", f"/v4/entity/hotels/import/{job_id}/result").status_code == 404
+    assert tenant.json("GET", f"{EXECUTIONS}/{execution}").status_code == 404
+    assert tenant.json("GET", f"{EXPORTS}/{export['id']}").status_code == 404
+
+
+def test_what_no_job_knows_goes_after_a_day_and_what_waits_stays(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    waiting = Imports(tenant, worker_database_url, spool).send(GUESTS.encode()).json()["id"]
+    row = database.execute("SELECT folder FROM tabellion.import_job WHERE id = %s", (waiting,)).fetchone()
+    assert row is not None
+    old, young = spool / "upload-of-nobody", spool / "upload-of-now"
+    for path in (old, young):
+        path.write_bytes(b"x")
+    folder = spool / "import-of-nobody"
+    folder.mkdir()
+    (folder / "input").write_bytes(b"x")
+    two_days_ago = utc_now().timestamp() - 2 * 24 * 3600
+    for path in (old, folder, spool / row[0]):
+        os.utime(path, (two_days_ago, two_days_ago))
+    # It goes while others look.
+    (spool / "gone").symlink_to(spool / "nowhere")
+
+    purged(worker_database_url, spool, days=0)
+
+    (spool / "gone").unlink()
+    assert not old.exists()
+    assert not folder.exists()
+    assert young.exists()
+    assert (spool / row[0]).exists()
+    young.unlink()
