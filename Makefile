@@ -45,7 +45,7 @@ lock:  ## resolve the dependencies anew into requirements/
 clean:  ## remove what the targets above made, but not the demo's data
 	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test bench bench-large limits hostile hostile-mail dirty-files chaos-import bench-bulk bench-send bench-templates chaos-api chaos-send chaos-webhooks test-postgres-16 check lint format types arch setup setup-tests lock clean
+.PHONY: help demo test bench bench-large limits hostile hostile-mail dirty-files chaos-import bench-bulk bench-send bench-templates chaos-api chaos-send chaos-unsubscribe chaos-webhooks test-postgres-16 check lint format types arch setup setup-tests lock clean
 
 bench: setup  ## one-by-one calls as ratios against baselines in the same run (needs wrk; 30 minutes)
 	@sh tools/bootstrap.sh bench
@@ -84,7 +84,10 @@ chaos-import: setup  ## kill -9 of worker (200 times), database (50) and API und
 chaos-api: setup  ## kill -9 of server processes under write load, 50 times
 	@TABELLION_KILLS=50 $(RUN) pytest -q tests/system/test_kill.py
 
-chaos-send: setup  ## kill -9 of the processes that send a campaign of 100,000 mails, 200 times, twice (an hour)
+chaos-unsubscribe: setup  ## 10,000 people unsubscribe while their campaign of 20,000 mails is sent
+	@TABELLION_LEAVING=10000 $(RUN) pytest -q -s tests/system/test_unsubscribing.py
+
+chaos-send: setup  ## kill -9 under a campaign of 100,000 mails: senders 200 times in the gap, 200 outside, database 20; twice (2 hours)
 	@TABELLION_RECIPIENTS=100000 TABELLION_KILLS=200 $(RUN) pytest -q -s tests/system/test_send_kills.py
 
 chaos-webhooks: setup  ## 10,000 events to targets that fail, hang and break off; kill -9 of the dispatcher, 100 times
