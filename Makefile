@@ -45,7 +45,7 @@ lock:  ## resolve the dependencies anew into requirements/
 clean:  ## remove what the targets above made, but not the demo's data
 	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test bench bench-large limits hostile hostile-mail dirty-files chaos-import bench-bulk bench-send bench-templates chaos-api chaos-send chaos-unsubscribe chaos-webhooks test-postgres-16 check lint format types arch setup setup-tests lock clean
+.PHONY: help demo test bench bench-large limits hostile hostile-mail dirty-files chaos-import bench-bulk bench-send bench-templates bench-report chaos-api chaos-send chaos-unsubscribe chaos-webhooks test-postgres-16 check lint format types arch setup setup-tests lock clean
 
 bench: setup  ## one-by-one calls as ratios against baselines in the same run (needs wrk; 30 minutes)
 	@sh tools/bootstrap.sh bench
@@ -61,6 +61,9 @@ bench-templates: setup  ## mails rendered in caged processes, as ratios against 
 bench-send: setup  ## a campaign to Postfix's smtp-sink, against a bare loop; an audience of 1,000,000; memory (15 minutes)
 	@sh tools/debian.sh smtp-sink
 	@for part in mails audience memory; do .venv/bin/python benchmarks/send.py $$part --write docs/benchmarks.md || exit 1; done
+
+bench-report: setup-tests  ## the report of a campaign to 1,000,000, compared with counting one by one (2 minutes)
+	@TABELLION_REPORT_RECIPIENTS=1000000 $(RUN) pytest -q -s tests/features/tracking/test_report_figures.py
 
 bench-large: setup  ## 5,000,000 rows: the worker's memory, the calls of another licence meanwhile (5 minutes)
 	@.venv/bin/python benchmarks/large.py

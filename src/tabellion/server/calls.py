@@ -11,6 +11,7 @@ from tabellion.features.customdata import endpoints as customdata
 from tabellion.features.licences import endpoints as licences
 from tabellion.features.profiles import endpoints as profiles
 from tabellion.features.tables import endpoints as tables
+from tabellion.features.tracking import endpoints as tracking
 from tabellion.features.transfers import endpoints as transfers
 from tabellion.features.usage import endpoints as usage
 from tabellion.features.webhooks import endpoints as webhooks
@@ -27,6 +28,7 @@ CALLS = (
     *campaigns.CALLS,
     *bounces.CALLS,
     *audiences.CALLS,
+    *tracking.CALLS,
     *actions.CALLS,
     *webhooks.CALLS,
     *usage.CALLS,

@@ -82,7 +82,12 @@ class Pipeline:
             exchange.error_code = error.code
             if fmt is None:
                 fmt = negotiation.error_format(exchange.headers.get("accept"), call.version)
-            return render.problem(error, exchange, fmt, v1=call.version == "v1")
+            rendered = render.problem(error, exchange, fmt, v1=call.version == "v1")
+            if error.status == 401 and call.download.startswith("text/html"):  # noqa: PLR2004 - unauthorized
+                # A page for people: browsers ask for a password only when Basic is the one way that is offered.
+                rendered = render.merged(rendered, {})
+                rendered.headers["WWW-Authenticate"] = 'Basic realm="tabellion", charset="UTF-8"'
+            return rendered
 
     @staticmethod
     def _check_right(call: Call, admission: Admission) -> None:

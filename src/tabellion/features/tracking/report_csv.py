@@ -1,0 +1,56 @@
+"""A report as one table, for spreadsheets: a row for each part, and the same columns for all of them. Pure."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from tabellion.features.tracking.wire import ReportOut
+
+COLUMNS = (
+    "part", "name", "detail", "sent", "delivered", "softBounces", "hardBounces", "opens", "uniqueOpens", "clicks",
+    "uniqueClicks", "unsubscribes", "complaints", "count",
+)  # fmt: skip
+# Cells that begin like this are formulas to a spreadsheet.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def table(report: ReportOut) -> bytes:
+    """The table, UTF-8 with the mark that spreadsheets look for."""
+    target = io.StringIO(newline="")
+    writer = csv.writer(target)
+    writer.writerow(COLUMNS)
+    for row in _rows(report):
+        writer.writerow([_cell(row.get(column, "")) for column in COLUMNS])
+    return b"\xef\xbb\xbf" + target.getvalue().encode()
+
+
+def _rows(report: ReportOut) -> Iterator[dict[str, Any]]:
+    yield {"part": "total", "name": report.campaign_name, "detail": report.state} | _figures(report.totals)
+    yield {"part": "targeted", "name": "all", "count": report.targeted}
+    for name, count in report.excluded.items():
+        yield {"part": "excluded", "name": name, "count": count}
+    for name, count in (("pending", report.pending), ("uncertain", report.uncertain)):
+        yield {"part": name, "name": "all", "count": count}
+    for bounce in report.bounces:
+        yield {"part": "bounce", "name": bounce.kind, "detail": bounce.status or bounce.reported, "count": bounce.count}
+    for link in report.links:
+        yield {"part": "link", "name": link.address, "detail": link.language or ""} | _figures(link)
+    for part, found, name in (
+        ("language", report.languages, "language"),
+        ("domain", report.domains, "domain"),
+        ("device", report.devices, "device"),
+        ("actor", report.actors, "actor"),
+        (report.timeline.bucket, report.timeline.points, "start"),
+    ):
+        for each in found:
+            yield {"part": part, "name": getattr(each, name)} | _figures(each)
+
+
+def _figures(struct: Any) -> dict[str, Any]:
+    names = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
+    return {encoded: getattr(struct, field) for field, encoded in names if encoded in COLUMNS}
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -1,0 +1,133 @@
+"""The documents of reports (v5)."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from tabellion.features.campaigns import Campaign
+from tabellion.features.tables import render_moment
+from tabellion.features.tracking.reporting import Bounce, Doings, Figures, LinkFigures, Point, Rates, Report, rates
+
+
+class LanguageFigures(Figures, frozen=True, kw_only=True, rename="camel"):
+    """Figures of the mails in a language."""
+
+    language: str
+
+
+class DomainFigures(Figures, frozen=True, kw_only=True, rename="camel"):
+    """Figures of the mails to the addresses of a domain; `*` stands for all that are not listed."""
+
+    domain: str
+
+
+class DeviceFigures(Doings, frozen=True, kw_only=True, rename="camel"):
+    """What people did on a kind of device: desktop, mobile, tablet, unknown."""
+
+    device: str
+
+
+class ActorFigures(Doings, frozen=True, kw_only=True, rename="camel"):
+    """What people (human), picture proxies (proxy) and machines (scanner) did; the last ones count nowhere else."""
+
+    actor: str
+
+
+class TimePoint(msgspec.Struct, frozen=True, rename="camel"):
+    """What happened in the hour or day that begins at `start`. `unique...`: mails of which it was the first time."""
+
+    start: str
+    sent: int
+    soft_bounces: int
+    hard_bounces: int
+    opens: int
+    unique_opens: int
+    clicks: int
+    unique_clicks: int
+    unsubscribes: int
+    complaints: int
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """What happened when, by `hour` or `day` of the licence's time zone; where nothing did, there is no point."""
+
+    bucket: str
+    points: list[TimePoint]
+
+
+class ReportOut(msgspec.Struct, rename="camel"):
+    """What became of a campaign. `targeted` is the sum of `excluded`, `totals.sent`, `uncertain` and `pending`."""
+
+    campaign_id: int
+    campaign_name: str
+    display_name: str
+    sending_mode: str
+    state: str
+    started_at: str | None
+    ended_at: str | None
+    time_zone: str
+    made_at: str
+    targeted: int
+    excluded: dict[str, int]
+    pending: int
+    uncertain: int
+    totals: Figures
+    rates: Rates
+    bounces: list[Bounce]
+    links: list[LinkFigures]
+    languages: list[LanguageFigures]
+    domains: list[DomainFigures]
+    devices: list[DeviceFigures]
+    actors: list[ActorFigures]
+    timeline: Timeline
+
+
+def report_out(campaign: Campaign, report: Report, zone: ZoneInfo, now: datetime) -> ReportOut:
+    """The report as it is answered."""
+    summary = report.summary
+    return ReportOut(
+        campaign_id=campaign.id,
+        campaign_name=campaign.name,
+        display_name=campaign.settings.display_name,
+        sending_mode=campaign.kind.value,
+        state=campaign.state.value,
+        started_at=_moment(campaign.started_at),
+        ended_at=_moment(campaign.ended_at),
+        time_zone=str(zone),
+        made_at=render_moment(now),
+        targeted=summary.targeted,
+        excluded=dict(summary.excluded),
+        pending=summary.pending,
+        uncertain=summary.uncertain,
+        totals=summary.totals,
+        rates=rates(summary.totals),
+        bounces=list(report.bounces),
+        links=list(report.links),
+        languages=[LanguageFigures(*_all(f), language=name) for name, f in _sent_first(summary.languages)],
+        domains=[DomainFigures(*_all(f), domain=name) for name, f in summary.domains.items()],
+        devices=[DeviceFigures(*_all(d), device=name) for name, d in _busy_first(report.devices)],
+        actors=[ActorFigures(*_all(d), actor=name) for name, d in _busy_first(report.actors)],
+        timeline=Timeline(report.bucket, [_point(point, zone) for point in report.points]),
+    )
+
+
+def _point(point: Point, zone: ZoneInfo) -> TimePoint:
+    return TimePoint(point.start.astimezone(zone).isoformat(), *_all(point)[1:])
+
+
+def _sent_first(parts: Mapping[str, Figures]) -> Iterable[tuple[str, Figures]]:
+    return sorted(((name, f) for name, f in parts.items() if f.sent), key=lambda each: (-each[1].sent, each[0]))
+
+
+def _busy_first(parts: Mapping[str, Doings]) -> Iterable[tuple[str, Doings]]:
+    return sorted(parts.items(), key=lambda each: (-each[1].opens - each[1].clicks, each[0]))
+
+
+def _all(struct: msgspec.Struct) -> tuple[int, ...]:
+    return msgspec.structs.astuple(struct)
+
+
+def _moment(value: datetime | None) -> str | None:
+    return None if value is None else render_moment(value)
