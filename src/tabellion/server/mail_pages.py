@@ -1,19 +1,21 @@
 """`/t/...`: what mails lead to. For readers, without credentials; the token in the address is the authority."""
 
-import html
 import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qs
 
 from litestar import HttpMethod, Request, Response
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.handlers import HTTPRouteHandler
 
 from tabellion.features import tracking
 from tabellion.features.delivery import for_header, view
-from tabellion.features.tracking import Page
+from tabellion.features.tracking import Choice
 from tabellion.platform.templates import Cages
+from tabellion.server import reader_pages
 
 _log = logging.getLogger(__name__)
 Connection = Callable[[], AbstractAsyncContextManager[Any]]
@@ -26,12 +28,12 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex, nofollow",
 }
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 _MAIL_POLICY = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; "
     "default-src 'none'; img-src *; style-src 'unsafe-inline'; font-src *"
 )
 _MAX_TOKEN, _MAX_SEALED = 200, 8000
+_MAX_FORM_BYTES, _MAX_FIELDS = 32_768, 1000
 # Machines ask by HEAD, too; it says of whom the event is.
 _LOOKS = [HttpMethod.GET, HttpMethod.HEAD]
 
@@ -48,6 +50,14 @@ def handlers(connection: Connection, cages: Cages, clock: Callable[[], datetime]
         HTTPRouteHandler("/t/u/{token:str}", http_method="POST", name="mail-unsubscribe", status_code=200)(
             pages.unsubscribe
         ),
+        HTTPRouteHandler("/t/p/{token:str}", http_method=_LOOKS, name="mail-preferences")(pages.preferences),
+        HTTPRouteHandler(
+            "/t/p/{token:str}",
+            http_method="POST",
+            name="mail-choose",
+            status_code=200,
+            request_max_body_size=_MAX_FORM_BYTES,
+        )(pages.choose),
     ]
 
 
@@ -99,17 +109,51 @@ class _Pages:
         """The unsubscribe page. Looking at it changes nothing: machines look at every link."""
         async with self._connection() as db:
             page = await tracking.unsubscribe_page(db, token) if len(token) <= _MAX_TOKEN else None
-        return _not_found() if page is None else _page(page)
+        return _not_found() if page is None else _reader_page(reader_pages.unsubscribe(page))
 
     async def unsubscribe(self, request: AnyRequest, token: str) -> Response[bytes]:
         """The button of the page, and of mail programs (RFC 8058: a POST without cookies)."""
         async with self._connection() as db:
             page = await tracking.unsubscribe(db, token, self._clock()) if len(token) <= _MAX_TOKEN else None
-        return _not_found() if page is None else _page(page)
+        return _not_found() if page is None else _reader_page(reader_pages.unsubscribe(page))
+
+    async def preferences(self, request: AnyRequest, token: str) -> Response[bytes]:
+        """The page on which readers choose what they get. Looking at it changes nothing."""
+        async with self._connection() as db:
+            page = await tracking.preferences_page(db, token) if len(token) <= _MAX_TOKEN else None
+        return _not_found() if page is None else _reader_page(reader_pages.preferences(page))
+
+    async def choose(self, request: AnyRequest, token: str) -> Response[bytes]:
+        """What a reader has chosen."""
+        try:
+            choice = _choice(await request.body())
+        except RequestEntityTooLarge:
+            return _plain("413", "This is more than the page sends.", 413)
+        if choice is None:
+            return _plain("400", "This is not what the page sends.", 400)
+        async with self._connection() as db:
+            page = await tracking.choose(db, token, choice, self._clock()) if len(token) <= _MAX_TOKEN else None
+        return _not_found() if page is None else _reader_page(reader_pages.preferences(page))
 
 
 def _asked(request: AnyRequest) -> tracking.Asked:
     return tracking.Asked(request.method, request.headers.get("user-agent", ""))
+
+
+def _choice(body: bytes) -> Choice | None:
+    """What the form says; None: it is no form of ours."""
+    try:
+        form = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+        shown, wanted = (frozenset(int(each) for each in form.get(name, [])) for name in ("shown", "want"))
+    except ValueError:
+        return None
+    return Choice(shown, wanted, stop="stop" in form)
+
+
+def _reader_page(text: str) -> Response[bytes]:
+    return Response(
+        text.encode(), media_type="text/html", headers=_HEADERS | {"Content-Security-Policy": reader_pages.POLICY}
+    )
 
 
 def _not_found() -> Response[bytes]:
@@ -118,26 +162,5 @@ def _not_found() -> Response[bytes]:
 
 def _plain(title: str, text: str, status: int) -> Response[bytes]:
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><p>{text}</html>'
-    headers = _HEADERS | {"Content-Security-Policy": _POLICY}
+    headers = _HEADERS | {"Content-Security-Policy": reader_pages.POLICY}
     return Response(page.encode(), status_code=status, media_type="text/html", headers=headers)
-
-
-def _page(page: Page) -> Response[bytes]:
-    """The page, without scripts, pictures or anything from elsewhere."""
-    title, button = html.escape(page.title), html.escape(page.button)
-    form = f'<form method="post"><button>{button}</button></form>'
-    content = f"<p>{html.escape(page.thanks)}</p>" if page.done else f"<p>{html.escape(page.question)}</p>{form}"
-    text = (
-        f'<!doctype html><html lang="{page.language}"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title><style>{_STYLE}</style>'
-        f"</head><body><main><h1>{title}</h1>{content}</main></body></html>"
-    )
-    return Response(text.encode(), media_type="text/html", headers=_HEADERS | {"Content-Security-Policy": _POLICY})
-
-
-_STYLE = (
-    "body{font:1rem/1.5 system-ui,sans-serif;color:#222;background:#f4f4f2;margin:0}"
-    "main{max-width:32rem;margin:12vh auto;background:#fff;padding:2rem;border-radius:.5rem;overflow-wrap:anywhere}"
-    "h1{font-size:1.3rem;margin-top:0}button{font:inherit;padding:.6rem 1.2rem;border:0;border-radius:.3rem;"
-    "background:#1d4f91;color:#fff;cursor:pointer}button:focus{outline:3px solid #f0b429}"
-)

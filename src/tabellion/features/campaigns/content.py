@@ -28,7 +28,7 @@ from tabellion.platform.templates import (
 )
 from tabellion.platform.templates import Prepared as Made
 
-UNSUBSCRIBE, ONLINE = "unsubscribeUrl", "onlineUrl"
+UNSUBSCRIBE, ONLINE, PREFERENCES = "unsubscribeUrl", "onlineUrl", "preferencesUrl"
 MAX_SUBJECT = 500
 _KINDS = {
     "INTEGER": Kind.NUMBER,
@@ -74,7 +74,7 @@ def names_of(table: ProfileTable, linked: Iterable[CustomTable], personalisation
         parameters={each.key: Kind.ANY for each in personalisations},
         subscriptions=[subscription.name for subscription in table.subscriptions],
         segmentations={g.name: Kind.BOOLEAN if g.type == "SIMPLE" else Kind.TEXT for g in table.segmentations},
-        others={UNSUBSCRIBE: Kind.TEXT, ONLINE: Kind.TEXT},
+        others={UNSUBSCRIBE: Kind.TEXT, ONLINE: Kind.TEXT, PREFERENCES: Kind.TEXT},
     )
 
 
@@ -162,7 +162,7 @@ def leads_away(link: Link) -> bool:
 
 
 def _own(href: str) -> bool:
-    return any(name in href for name in (UNSUBSCRIBE, ONLINE))
+    return any(name in href for name in (UNSUBSCRIBE, ONLINE, PREFERENCES))
 
 
 def _attributes(attributes: Iterable[Attribute]) -> dict[str, Shape]:

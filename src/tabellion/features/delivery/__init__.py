@@ -50,8 +50,9 @@ from tabellion.features.delivery.store import (
     suppress,
     unsuppress,
 )
-from tabellion.features.delivery.tokens import Use, read_return_path, unseal_address
+from tabellion.features.delivery.tokens import Token, Use, read_return_path, unseal_address
 from tabellion.features.delivery.tokens import read as read_token
+from tabellion.features.delivery.tokens import write as write_token
 from tabellion.features.delivery.transport import Ways
 from tabellion.features.delivery.viewing import view
 
@@ -81,6 +82,7 @@ __all__ = [
     "SenderIdentity",
     "SenderLimit",
     "Sending",
+    "Token",
     "Use",
     "WantedInteractions",
     "Ways",
@@ -118,4 +120,5 @@ __all__ = [
     "unseal_address",
     "unsuppress",
     "view",
+    "write_token",
 ]

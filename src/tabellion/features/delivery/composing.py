@@ -13,6 +13,7 @@ from tabellion.platform.mail import Attachment, Mail, Signer, Unsendable, addres
 from tabellion.platform.templates import Cages, Failed, Part, PartKind, Template, fill_links
 
 UNSUBSCRIBE, ONLINE, OPEN, TRAP = "unsubscribeUrl", "onlineUrl", "openUrl", "trapUrl"
+PREFERENCES = "preferencesUrl"
 _TRACKED = ("http://", "https://")
 _NONE: Mapping[int, tuple[Attachment, ...]] = {}
 
@@ -80,6 +81,7 @@ class Composer:
         return {
             UNSUBSCRIBE: self._address(Use.UNSUBSCRIBE, claimed),
             ONLINE: self._address(Use.ONLINE, claimed),
+            PREFERENCES: self._address(Use.PREFERENCES, claimed),
             OPEN: f"{self._address(Use.OPEN, claimed)}.gif",
             TRAP: self._address(Use.TRAP, claimed),
         }

@@ -28,6 +28,7 @@ class Use(StrEnum):
     ONLINE = "v"
     # The link that people do not see.
     TRAP = "x"
+    PREFERENCES = "p"
     BOUNCE = "b"
 
 
@@ -97,6 +98,9 @@ def unseal_address(licence_id: int, recipient_id: int, text: str) -> str | None:
     """The target of such a link; None: nobody here sealed it."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        if base64.urlsafe_b64encode(raw).decode().rstrip("=") != text:
+            # One text for each address, as of tokens.
+            return None
         return secrets.unseal_raw(raw, f"link {licence_id:d} {recipient_id:d}")
     except (binascii.Error, ValueError, secrets.SecretUnreadable):
         return None

@@ -1,15 +1,22 @@
-"""What readers of mails do: open, click, unsubscribe; told from what machines do."""
+"""What readers of mails do: open, click, unsubscribe, choose; told from what machines do. And the reports on it."""
 
 from tabellion.features.tracking import admin
-from tabellion.features.tracking.model import Page
-from tabellion.features.tracking.service import (
-    Asked,
-    clicked,
-    opened,
-    target_of,
-    trapped,
-    unsubscribe,
-    unsubscribe_page,
-)
+from tabellion.features.tracking.model import Choice, Page, Preferences
+from tabellion.features.tracking.preferences import choose, preferences_page, unsubscribe, unsubscribe_page
+from tabellion.features.tracking.service import Asked, clicked, opened, target_of, trapped
 
-__all__ = ["Asked", "Page", "admin", "clicked", "opened", "target_of", "trapped", "unsubscribe", "unsubscribe_page"]
+__all__ = [
+    "Asked",
+    "Choice",
+    "Page",
+    "Preferences",
+    "admin",
+    "choose",
+    "clicked",
+    "opened",
+    "preferences_page",
+    "target_of",
+    "trapped",
+    "unsubscribe",
+    "unsubscribe_page",
+]

@@ -1,69 +1,40 @@
-"""What the unsubscribe page says. Pure."""
+"""What the pages for readers show. Pure."""
 
 from typing import NamedTuple
 
+from tabellion.features.tracking.words import Words
+
 
 class Page(NamedTuple):
-    """The unsubscribe page of a recipient. `done`: they have unsubscribed."""
+    """The unsubscribe page. `done`: they get no more of these mails. `preferences`: the token of the other page, if any."""
 
     language: str
-    title: str
-    question: str
-    button: str
-    thanks: str
+    words: Words
     done: bool
+    preferences: str | None
 
 
-class _Words(NamedTuple):
-    title: str
-    question: str
-    button: str
-    thanks: str
+class Option(NamedTuple):
+    """A subscription that a reader may take or leave."""
+
+    number: int
+    name: str
+    subscribed: bool
 
 
-_WORDS = {
-    "en": _Words(
-        "Unsubscribe",
-        "Do you want to get no more of these mails at {address}?",
-        "Unsubscribe",
-        "You get no more of these mails at {address}.",
-    ),
-    "nl": _Words(
-        "Uitschrijven",
-        "Wilt u deze mails op {address} niet meer ontvangen?",
-        "Uitschrijven",
-        "U ontvangt deze mails op {address} niet meer.",
-    ),
-    "fr": _Words(
-        "Se désabonner",
-        "Ne voulez-vous plus recevoir ces e-mails à {address} ?",
-        "Se désabonner",
-        "Vous ne recevrez plus ces e-mails à {address}.",
-    ),
-    "de": _Words(
-        "Abmelden",
-        "Möchten Sie diese E-Mails an {address} nicht mehr bekommen?",
-        "Abmelden",
-        "Sie bekommen diese E-Mails an {address} nicht mehr.",
-    ),
-    "es": _Words(
-        "Darse de baja",
-        "¿No quiere recibir más estos correos en {address}?",
-        "Darse de baja",
-        "Ya no recibirá estos correos en {address}.",
-    ),
-    "it": _Words(
-        "Annulla iscrizione",
-        "Non vuole più ricevere queste e-mail su {address}?",
-        "Annulla iscrizione",
-        "Non riceverà più queste e-mail su {address}.",
-    ),
-}
+class Preferences(NamedTuple):
+    """The preference page. `saved`: something was just said. `stopped`: the address gets nothing at the moment."""
+
+    language: str
+    words: Words
+    options: tuple[Option, ...]
+    saved: bool
+    stopped: bool
 
 
-def page_in(language: str, address: str, *, done: bool) -> Page:
-    """The page in a language, or else in English."""
-    code = language.lower() if language.lower() in _WORDS else "en"
-    words = _WORDS[code]
-    question, thanks = words.question.replace("{address}", address), words.thanks.replace("{address}", address)
-    return Page(code, words.title, question, words.button, thanks, done)
+class Choice(NamedTuple):
+    """What a reader says: of the subscriptions that they were shown, those that they want; or no mails at all."""
+
+    shown: frozenset[int] = frozenset()
+    wanted: frozenset[int] = frozenset()
+    stop: bool = False

@@ -3,14 +3,9 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from tabellion.features.delivery import MailNews, Use, read_token, suppress, tell, unseal_address
-from tabellion.features.profiles import record_choice
-from tabellion.features.tables import profile_tables
+from tabellion.features.delivery import MailNews, Use, read_token, tell, unseal_address
 from tabellion.features.tracking import actors, store
-from tabellion.features.tracking.model import Page, page_in
 from tabellion.features.tracking.store import Database, Happening, Reader
-
-_SOURCE = "unsubscribe page"
 
 
 class Asked(NamedTuple):
@@ -20,9 +15,18 @@ class Asked(NamedTuple):
     agent: str
 
 
+async def find_reader(db: Database, text: str, use: Use) -> tuple[int, Reader] | None:
+    """The licence and the recipient that a token is of, when it is one of ours and for this use."""
+    token = read_token(text)
+    if token is None or token.use is not use:
+        return None
+    reader = await store.reader(db, token.licence_id, token.recipient_id)
+    return None if reader is None else (token.licence_id, reader)
+
+
 async def opened(db: Database, text: str, asked: Asked, now: datetime) -> None:
     """A mail's picture was fetched."""
-    found = await _reader(db, text, Use.OPEN)
+    found = await find_reader(db, text, Use.OPEN)
     if found is not None and not found[1].test:
         async with db.transaction():
             await _note(db, *found, _happening(actors.OPEN, asked, now))
@@ -38,7 +42,7 @@ def target_of(text: str, sealed: str) -> str | None:
 
 async def clicked(db: Database, text: str, url: str, asked: Asked, now: datetime) -> None:
     """A link was followed."""
-    found, token = await _reader(db, text, Use.CLICK), read_token(text)
+    found, token = await find_reader(db, text, Use.CLICK), read_token(text)
     if found is None or token is None or found[1].test:
         return
     async with db.transaction():
@@ -48,7 +52,7 @@ async def clicked(db: Database, text: str, url: str, asked: Asked, now: datetime
 
 async def trapped(db: Database, text: str, asked: Asked, now: datetime) -> None:
     """The link that people do not see was followed."""
-    found = await _reader(db, text, Use.TRAP)
+    found = await find_reader(db, text, Use.TRAP)
     if found is None or found[1].test:
         return
     async with db.transaction():
@@ -66,50 +70,10 @@ async def judge_again(db: Database, licence_id: int, reader_id: int, delivered_a
     return len(changed)
 
 
-async def unsubscribe_page(db: Database, text: str) -> Page | None:
-    """The page that asks; nothing happens by looking at it, as machines do. None: we did not write the address."""
-    found = await _reader(db, text, Use.UNSUBSCRIBE)
-    if found is None:
-        return None
-    licence_id, reader = found
-    done = await store.has(db, licence_id, reader.id, "UNSUBSCRIBE")
-    return page_in(reader.language, reader.address, done=done)
-
-
-async def unsubscribe(db: Database, text: str, now: datetime) -> Page | None:
-    """Take a reader out of what the mail was sent for: its subscription, or else all mails of the licence.
-
-    In one transaction with the event; repeated, it changes nothing. A test changes nothing at all.
-    """
-    found = await _reader(db, text, Use.UNSUBSCRIBE)
-    if found is None:
-        return None
-    licence_id, reader = found
-    async with db.transaction():
-        if not reader.test:
-            await store.lock(db, licence_id, reader.id)
-            if not await store.has(db, licence_id, reader.id, "UNSUBSCRIBE"):
-                await note_unsubscribe(db, licence_id, reader, now)
-                await _take_out(db, licence_id, reader, now)
-    return page_in(reader.language, reader.address, done=True)
-
-
 async def note_unsubscribe(db: Database, licence_id: int, reader: Reader, now: datetime) -> None:
     """Note that a reader has unsubscribed, and tell whoever listens."""
     await store.add(db, licence_id, reader, Happening("UNSUBSCRIBE", now, actors.HUMAN, method="POST"))
     await tell(db, licence_id, "UNSUBSCRIBE", [MailNews(reader.id)], now)
-
-
-async def _take_out(db: Database, licence_id: int, reader: Reader, now: datetime) -> None:
-    tables = await profile_tables.load(db, licence_id)
-    table = next((table for table in tables if table.id == reader.table_id), None)
-    subscription = None
-    if table is not None:
-        subscription = next((s for s in table.subscriptions if s.number == reader.subscription), None)
-    if table is None or subscription is None or reader.profile_id is None:
-        await suppress(db, licence_id, [reader.address], "UNSUBSCRIBE", now)
-        return
-    await record_choice(db, table, reader.profile_id, subscription, subscribed=False, source=_SOURCE, now=now)
 
 
 async def _note(db: Database, licence_id: int, reader: Reader, happening: Happening) -> None:
@@ -129,11 +93,3 @@ def _happening(kind: str, asked: Asked, now: datetime) -> Happening:
     agent = "".join(c for c in asked.agent if c.isprintable())[: actors.MAX_AGENT]
     actor = actors.actor_of(kind, asked.method, agent)
     return Happening(kind, now, actor, method=asked.method, agent=agent, device=actors.device_of(agent))
-
-
-async def _reader(db: Database, text: str, use: Use) -> tuple[int, Reader] | None:
-    token = read_token(text)
-    if token is None or token.use is not use:
-        return None
-    reader = await store.reader(db, token.licence_id, token.recipient_id)
-    return None if reader is None else (token.licence_id, reader)

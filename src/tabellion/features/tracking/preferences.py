@@ -1,0 +1,168 @@
+"""Use cases of the pages for readers: unsubscribe, and choose among subscriptions. Looking at a page changes nothing.
+
+Shown are the subscriptions for which the reader's profile has a recorded choice, and the one that the mail was sent for:
+what else a table has is none of a reader's business before somebody has offered it to them.
+"""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from tabellion.features.delivery import Token, Use, is_suppressed, suppress, write_token
+from tabellion.features.profiles import record_choice, search_rows
+from tabellion.features.tables import ProfileTable, Subscription, profile_tables
+from tabellion.features.tables.filters import Condition
+from tabellion.features.tracking import store
+from tabellion.features.tracking.model import Choice, Option, Page, Preferences
+from tabellion.features.tracking.service import find_reader, note_unsubscribe
+from tabellion.features.tracking.store import Database, Reader
+from tabellion.features.tracking.words import words_in
+
+_UNSUBSCRIBED, _CHOSEN = "unsubscribe page", "preference page"
+
+
+class _Standing(NamedTuple):
+    """What a reader has chosen: every subscription of the table with the recorded choice. No `table`: they are gone."""
+
+    table: ProfileTable | None
+    choices: tuple[tuple[Subscription, bool | None], ...]
+
+
+async def unsubscribe_page(db: Database, text: str) -> Page | None:
+    """The page that asks; nothing happens by looking at it, as machines do. None: we did not write the address."""
+    found = await find_reader(db, text, Use.UNSUBSCRIBE)
+    if found is None:
+        return None
+    licence_id, reader = found
+    done = not reader.test and await _is_out(db, licence_id, reader, await _standing(db, licence_id, reader))
+    return _page(licence_id, reader, done=done)
+
+
+async def unsubscribe(db: Database, text: str, now: datetime) -> Page | None:
+    """Take a reader out of what the mail was sent for: its subscription, or else all mails of the licence.
+
+    In one transaction with the event; repeated, it changes nothing. A test changes nothing at all.
+    """
+    found = await find_reader(db, text, Use.UNSUBSCRIBE)
+    if found is None:
+        return None
+    licence_id, reader = found
+    if not reader.test:
+        async with db.transaction():
+            await store.lock(db, licence_id, reader.id)
+            standing = await _standing(db, licence_id, reader)
+            if not await _is_out(db, licence_id, reader, standing):
+                own = _own(reader, standing)
+                if own is None:
+                    await suppress(db, licence_id, [reader.address], "UNSUBSCRIBE", now)
+                else:
+                    await _record(db, reader, standing, own[0], _UNSUBSCRIBED, now, subscribed=False)
+            await _note_once(db, licence_id, reader, now)
+    return _page(licence_id, reader, done=True)
+
+
+async def preferences_page(db: Database, text: str) -> Preferences | None:
+    """What a reader may choose. None: we did not write the address."""
+    found = await find_reader(db, text, Use.PREFERENCES)
+    return None if found is None else await _shown(db, *found, saved=False)
+
+
+async def choose(db: Database, text: str, choice: Choice, now: datetime) -> Preferences | None:
+    """Do what a reader says, in one transaction; a test changes nothing.
+
+    Only what they were shown can change. Who takes a subscription after having stopped all mails gets mails again; who is
+    kept from them for another reason (bounces, complaints) does not.
+    """
+    found = await find_reader(db, text, Use.PREFERENCES)
+    if found is None:
+        return None
+    licence_id, reader = found
+    if not reader.test:
+        async with db.transaction():
+            await store.lock(db, licence_id, reader.id)
+            standing = await _standing(db, licence_id, reader)
+            if choice.stop:
+                await _stop(db, licence_id, reader, standing, now)
+            else:
+                await _change(db, licence_id, reader, standing, choice, now)
+    return await _shown(db, licence_id, reader, saved=True)
+
+
+async def _stop(db: Database, licence_id: int, reader: Reader, standing: _Standing, now: datetime) -> None:
+    for subscription, subscribed in standing.choices:
+        if subscribed:
+            await _record(db, reader, standing, subscription, _CHOSEN, now, subscribed=False)
+    await suppress(db, licence_id, [reader.address], "UNSUBSCRIBE", now)
+    await _note_once(db, licence_id, reader, now)
+
+
+async def _change(db: Database, licence_id: int, reader: Reader, standing: _Standing, choice: Choice, now: datetime) -> None:
+    for subscription, before in standing.choices:
+        wanted = subscription.number in choice.wanted
+        if not _offered(reader, subscription, before) or subscription.number not in choice.shown or wanted == bool(before):
+            continue
+        await _record(db, reader, standing, subscription, _CHOSEN, now, subscribed=wanted)
+        if wanted:
+            await store.lift(db, licence_id, reader.address)
+        elif subscription.number == reader.subscription:
+            await _note_once(db, licence_id, reader, now)
+
+
+async def _record(
+    db: Database, reader: Reader, standing: _Standing, subscription: Subscription, source: str, now: datetime,
+    *, subscribed: bool,
+) -> None:  # fmt: skip
+    if standing.table is not None and reader.profile_id is not None:
+        await record_choice(
+            db, standing.table, reader.profile_id, subscription, subscribed=subscribed, source=source, now=now
+        )
+
+
+async def _note_once(db: Database, licence_id: int, reader: Reader, now: datetime) -> None:
+    """The event of a mail that made somebody unsubscribe, once."""
+    if not await store.has(db, licence_id, reader.id, "UNSUBSCRIBE"):
+        await note_unsubscribe(db, licence_id, reader, now)
+
+
+async def _shown(db: Database, licence_id: int, reader: Reader, *, saved: bool) -> Preferences:
+    standing = await _standing(db, licence_id, reader)
+    options = tuple(
+        Option(subscription.number, subscription.display_name or subscription.name, bool(subscribed))
+        for subscription, subscribed in standing.choices
+        if _offered(reader, subscription, subscribed)
+    )
+    code, words = words_in(reader.language, reader.address)
+    stopped = await is_suppressed(db, licence_id, reader.address)
+    return Preferences(code, words, options, saved, stopped)
+
+
+async def _standing(db: Database, licence_id: int, reader: Reader) -> _Standing:
+    tables = await profile_tables.load(db, licence_id)
+    table = next((table for table in tables if table.id == reader.table_id), None)
+    if table is None or reader.profile_id is None:
+        return _Standing(None, ())
+    rows: Any = await search_rows(db, table, Condition("t.id = %s", (reader.profile_id,)), "t.id", 1)
+    if not rows:
+        return _Standing(None, ())
+    chosen = [choice.subscribed for choice in rows[0].choices]
+    return _Standing(table, tuple(zip(table.subscriptions, chosen, strict=True)))
+
+
+async def _is_out(db: Database, licence_id: int, reader: Reader, standing: _Standing) -> bool:
+    """Whether a reader gets no more of these mails."""
+    own = _own(reader, standing)
+    return await is_suppressed(db, licence_id, reader.address) if own is None else own[1] is not True
+
+
+def _own(reader: Reader, standing: _Standing) -> tuple[Subscription, bool | None] | None:
+    """The subscription that the mail was sent for, if it is there still."""
+    return next((each for each in standing.choices if each[0].number == reader.subscription), None)
+
+
+def _offered(reader: Reader, subscription: Subscription, subscribed: bool | None) -> bool:  # noqa: FBT001 - a recorded choice
+    return subscribed is not None or subscription.number == reader.subscription
+
+
+def _page(licence_id: int, reader: Reader, *, done: bool) -> Page:
+    code, words = words_in(reader.language, reader.address)
+    other = None if reader.profile_id is None else write_token(Token(Use.PREFERENCES, licence_id, reader.id))
+    return Page(code, words, done, other)

@@ -1,0 +1,55 @@
+"""The pages for readers of mails: unsubscribe, and choose. Without scripts, pictures or anything from elsewhere."""
+
+import base64
+import hashlib
+from html import escape
+from pathlib import Path
+
+from tabellion.features.tracking import Page, Preferences
+
+_STYLE = Path(__file__).with_name("reader_pages.css").read_text().replace("\n", "")
+_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+
+def unsubscribe(page: Page) -> str:
+    """The page that asks, or says that it is done."""
+    words = page.words
+    if page.done:
+        content = f'<p role="status">{escape(words.thanks)}</p>'
+    else:
+        content = f'<p>{escape(words.question)}</p><form method="post"><button>{escape(words.button)}</button></form>'
+    if page.preferences is not None:
+        content += f'<p><a href="/t/p/{escape(page.preferences)}">{escape(words.preferences)}</a></p>'
+    return _page(page.language, words.title, content)
+
+
+def preferences(page: Preferences) -> str:
+    """The page on which a reader chooses. A box that is shown and not ticked says no; one that is not shown says nothing."""
+    words = page.words
+    said = f'<p class="said" role="status">{escape(words.saved)}</p>' if page.saved else ""
+    if page.stopped:
+        said += f"<p>{escape(words.stopped)}</p>"
+    boxes = "".join(
+        f'<label><input type="checkbox" name="want" value="{option.number:d}"{" checked" if option.subscribed else ""}>'
+        f'{escape(option.name)}</label><input type="hidden" name="shown" value="{option.number:d}">'
+        for option in page.options
+    )
+    form = (
+        f'<form method="post"><fieldset><legend>{escape(words.intro)}</legend>{boxes}</fieldset>'
+        f"<button>{escape(words.save)}</button></form>"
+    )
+    stop = (
+        f'<form class="stop" method="post"><p>{escape(words.stop)}</p><input type="hidden" name="stop" value="1">'
+        f'<button class="quiet">{escape(words.stop_all)}</button></form>'
+    )
+    middle = form if page.options else f"<p>{escape(words.none)}</p>"
+    return _page(page.language, words.preferences, f"{said}{middle}{'' if page.stopped else stop}")
+
+
+def _page(language: str, title: str, content: str) -> str:
+    return (
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(title)}</title>'
+        f"<style>{_STYLE}</style></head><body><main><h1>{escape(title)}</h1>{content}</main></body></html>"
+    )

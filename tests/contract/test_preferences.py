@@ -1,0 +1,208 @@
+"""The pages on which readers unsubscribe and choose: what they show, what they change, and what they look like."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from email.message import EmailMessage
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tabellion.features.tracking.words import LANGUAGES
+from tabellion.platform import secrets
+from tests.contract.conftest import TRANSFERS
+from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state, until
+from tests.support.mailing import sending
+from tests.support.tenant import Tenant
+
+ANN = f"{PROFILES}/emailAddress=ann@example.com"
+HTML = '<p>Dear {{ profile.lastName }}</p><a href="{{ preferencesUrl }}">preferences</a> <a href="{{ unsubscribeUrl }}">stop</a>'
+
+
+@pytest.fixture(scope="module", autouse=True)
+def worker(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A sender beside the API."""
+    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
+    with sending(worker_database_url):
+        yield
+
+
+@pytest.fixture
+def database(worker_database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(worker_database_url, autocommit=True) as db:
+        yield db
+
+
+def mail_to_ann(tenant: Tenant, database: psycopg.Connection[Any], name: str = "SpringOffer", **target: Any) -> EmailMessage:
+    number = tenant.campaign(name)
+    one = f"{MAIL}/{number}"
+    put = tenant.call("PUT", f"{one}/content/body", content=HTML, headers={"Content-Type": "text/html"})
+    assert put.status_code == 200, put.text
+    assert tenant.json("PUT", f"{one}/target", target).status_code == 200
+    before = len(outbox(tenant, database))
+    tenant.json("POST", f"{one}/launch")
+    until(lambda: state(tenant, number) == "FINISHED")
+    mails = outbox(tenant, database)
+    assert len(mails) == before + 1
+    return mails[-1][1]
+
+
+@pytest.fixture
+def mail(tenant: Tenant, database: psycopg.Connection[Any]) -> EmailMessage:
+    """A mail to Ann for the newsletter; nobody has asked her about the weekly offers."""
+    assert tenant.json("PATCH", ANN, {"subscriptions": {"Newsletter": True}}).status_code == 200
+    return mail_to_ann(tenant, database, subscription="Newsletter")
+
+
+def boxes(text: str) -> dict[str, tuple[str, bool]]:
+    """Name, value and tick of each box."""
+    found = re.findall(r'name="want" value="(\d+)"( checked)?>([^<]+)<', text)
+    return {name: (value, bool(ticked)) for value, ticked, name in found}
+
+
+def choices(tenant: Tenant) -> dict[str, Any]:
+    return tenant.json("GET", ANN).json()["subscriptions"]
+
+
+def test_readers_choose_among_what_they_were_asked_about(tenant: Tenant, mail: EmailMessage) -> None:
+    address = local(tenant, hrefs(mail)[0])
+    before = tenant.state(but=("audit",))
+    page = httpx.get(address)
+    assert page.status_code == 200
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert list(boxes(page.text)) == ["Newsletter"]
+    number, ticked = boxes(page.text)["Newsletter"]
+    assert ticked
+    for method in ("GET", "HEAD", "GET"):
+        assert httpx.request(method, address).status_code == 200
+    assert tenant.state(but=("audit",)) == before
+
+    # What was not shown cannot be chosen: neither by a number that is not on the page, nor without saying what was shown.
+    offers = {"shown": [number, "2", "99"], "want": [number, "2", "99"]}
+    assert "Your choice is saved." in httpx.post(address, data=offers).text
+    assert httpx.post(address, data={}).status_code == 200
+    assert choices(tenant)["Newsletter"] is True
+    assert choices(tenant)["Weekly offers"] is not True
+
+    said = httpx.post(address, data={"shown": number})
+    assert boxes(said.text)["Newsletter"] == (number, False)
+    assert choices(tenant)["Newsletter"] is False
+    assert tenant.json("GET", f"{MAIL}/SpringOffer/report").json()["unsubscribes"] == 1
+    assert "You get no more of these mails" in httpx.get(local(tenant, hrefs(mail)[1])).text
+    assert boxes(httpx.post(address, data={"shown": number, "want": number}).text)["Newsletter"][1]
+    assert "Do you want to get no more" in httpx.get(local(tenant, hrefs(mail)[1])).text
+    consents = tenant.json("GET", f"{ANN}/consents").json()["consents"]
+    assert [(each["subscribe"], each["source"]) for each in consents[:2]] == [
+        (True, "preference page"),
+        (False, "preference page"),
+    ]
+    # Who unsubscribes anew from the same mail is unsubscribed anew, and counted once.
+    assert httpx.post(local(tenant, hrefs(mail)[1])).status_code == 200
+    assert choices(tenant)["Newsletter"] is False
+    assert tenant.json("GET", f"{MAIL}/SpringOffer/report").json()["unsubscribes"] == 1
+
+
+def test_all_mails_can_be_stopped_and_wanted_again(
+    tenant: Tenant, mail: EmailMessage, database: psycopg.Connection[Any]
+) -> None:
+    tenant.json("PATCH", ANN, {"subscriptions": {"Weekly offers": True}})
+    address = local(tenant, hrefs(mail)[0])
+    found = boxes(httpx.get(address).text)
+    assert list(found) == ["Newsletter", "Weekly offers"]
+    stopped = httpx.post(address, data={"stop": "1"}).text
+    assert "You get no mails at ann@example.com at the moment." in stopped
+    assert not any(ticked for _, ticked in boxes(stopped).values())
+    assert set(choices(tenant).values()) == {False}
+    row = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
+    assert row is not None
+    suppression = f"SELECT reason FROM l{row[0]}.suppression"
+    assert database.execute(suppression).fetchall() == [("UNSUBSCRIBE",)]
+    number = found["Newsletter"][0]
+    wanted = httpx.post(address, data={"shown": number, "want": number}).text
+    assert "at the moment" not in wanted
+    assert database.execute(suppression).fetchall() == []
+    assert choices(tenant) == {"Newsletter": True, "Weekly offers": False}
+    # Who complained stays out, whatever is ticked.
+    database.execute(f"INSERT INTO l{row[0]}.suppression VALUES ('ann@example.com', 'COMPLAINT', now())")
+    httpx.post(address, data={"shown": number})
+    assert "at the moment" in httpx.post(address, data={"shown": number, "want": number}).text
+    assert database.execute(suppression).fetchall() == [("COMPLAINT",)]
+
+
+def test_what_the_page_does_not_send_changes_nothing(tenant: Tenant, mail: EmailMessage) -> None:
+    address = local(tenant, hrefs(mail)[0])
+    before = tenant.state()
+    for body, status in (
+        (b"shown=one", 400), (b"shown=1&want=\xff", 400), (b"&".join([b"shown=1"] * 2000), 400), (b"x" * 40_000, 413),
+        (b"shown=%ef%bc%91", 200), (b"\x00", 200), (b"shown=" + b"9" * 5000, 400),
+    ):  # fmt: skip
+        answer = httpx.post(address, content=body, headers={"Content-Type": "application/x-www-form-urlencoded"})
+        assert answer.status_code == status, (body[:30], answer.status_code)
+    assert httpx.post(address[:-1] + ("A" if address[-1] != "A" else "B"), data={"stop": "1"}).status_code == 404
+    assert tenant.state() == before
+
+
+def test_a_profile_that_is_gone_can_still_stop_all_mails(
+    tenant: Tenant, mail: EmailMessage, database: psycopg.Connection[Any]
+) -> None:
+    address = local(tenant, hrefs(mail)[0])
+    assert tenant.json("DELETE", ANN).status_code == 204
+    page = httpx.get(address)
+    assert "There is nothing to choose here." in page.text
+    assert "at the moment" in httpx.post(address, data={"stop": "1"}).text
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium") or "/usr/bin/chromium",
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.mark.browser
+@pytest.mark.xdist_group("browser")
+def test_the_pages_work_in_a_browser_in_every_language(
+    tenant: Tenant, mail: EmailMessage, database: psycopg.Connection[Any], browser: Browser, tmp_path: Any
+) -> None:
+    from tests.contract.test_pages import _shoot
+
+    tenant.json("PATCH", ANN, {"subscriptions": {"Weekly offers": False}})
+    (licence,) = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone() or (0,)
+    choose, stop = (local(tenant, href) for href in hrefs(mail)[:2])
+    faults: list[str] = []
+    asked: list[str] = []
+    for width, scheme in ((1000, "light"), (360, "dark")):
+        page = browser.new_page(viewport={"width": width, "height": 780}, color_scheme=scheme)  # type: ignore[arg-type]
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda message: faults.append(message.text))
+        page.on("request", lambda request: asked.append(request.url))
+        for language in LANGUAGES:
+            database.execute(f"UPDATE l{licence}.recipient SET language = %s", (language,))
+            for address in (choose, stop):
+                page.goto(address)
+                assert page.locator("html").get_attribute("lang") == language
+                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+                assert page.locator("main").evaluate("e => getComputedStyle(e).borderTopStyle") in {"solid", "none"}
+        database.execute(f"UPDATE l{licence}.recipient SET language = 'en'")
+        page.goto(stop)
+        _shoot(page, f"unsubscribe-{scheme}", tmp_path)
+        page.get_by_role("link", name="Your preferences").click()
+        page.get_by_label("Weekly offers").set_checked(scheme == "light")
+        page.get_by_role("button", name="Save").click()
+        assert page.get_by_role("status").inner_text() == "Your choice is saved."
+        assert page.get_by_label("Weekly offers").is_checked() == (scheme == "light")
+        assert choices(tenant)["Weekly offers"] is (scheme == "light")
+        _shoot(page, f"preferences-{scheme}", tmp_path)
+        page.close()
+    base = str(tenant.client.base_url).rstrip("/")
+    assert [url for url in asked if not url.startswith(f"{base}/t/") and not url.endswith("/favicon.ico")] == []
+    assert [fault for fault in faults if "favicon" not in fault] == []
