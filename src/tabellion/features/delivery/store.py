@@ -467,7 +467,7 @@ class Interaction(NamedTuple):
 
 
 class WantedInteractions(NamedTuple):
-    """Whose mails a list is to hold; None: whatever it is."""
+    """Whose mails a list is to hold; None: whatever it is. With an id and a name, campaigns that fit one of them."""
 
     table_id: int
     profile_id: int
@@ -475,6 +475,7 @@ class WantedInteractions(NamedTuple):
     from_at: datetime | None
     to_at: datetime | None
     most: int
+    campaign_name: str | None = None
 
 
 class MailEvent(NamedTuple):
@@ -508,13 +509,15 @@ async def interactions(db: Database, licence_id: int, wanted: WantedInteractions
 SELECT r.id, r.campaign_id, c.name, r.state, r.reason, r.planned_at, r.ended_at
 FROM {l}.recipient r JOIN tabellion.campaign c ON c.id = r.campaign_id
 WHERE r.table_id = %(table)s AND r.profile_id = %(profile)s AND NOT r.test
-  AND (%(campaign)s::bigint IS NULL OR r.campaign_id = %(campaign)s)
-  AND (%(from)s::timestamptz IS NULL OR r.planned_at >= %(from)s) AND (%(to)s::timestamptz IS NULL OR r.planned_at < %(to)s)
-ORDER BY r.id DESC LIMIT %(most)s
+  AND (%(campaign)s::bigint IS NULL AND %(name)s::text IS NULL OR r.campaign_id = %(campaign)s
+       OR lower(c.name) = lower(%(name)s))
+  AND (%(from)s::timestamptz IS NULL OR coalesce(r.ended_at, r.planned_at) >= %(from)s)
+  AND (%(to)s::timestamptz IS NULL OR coalesce(r.ended_at, r.planned_at) < %(to)s)
+ORDER BY coalesce(r.ended_at, r.planned_at) DESC, r.id DESC LIMIT %(most)s
 """
     values = {
         "table": wanted.table_id, "profile": wanted.profile_id, "campaign": wanted.campaign_id, "from": wanted.from_at,
-        "to": wanted.to_at, "most": wanted.most,
+        "to": wanted.to_at, "most": wanted.most, "name": wanted.campaign_name,
     }  # fmt: skip
     rows = await (await db.execute(in_schema(licence_id, query), values)).fetchall()
     return [Interaction(*row) for row in rows]

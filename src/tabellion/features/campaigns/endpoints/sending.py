@@ -115,18 +115,17 @@ async def interactions_of_campaign(call: Incoming) -> Answer:
 async def interactions(call: Incoming) -> Answer:
     """What a profile received and did."""
     table = await find_table(call, call.path["e"], call.path["t"])
-    reference = call.query.first("campaign")
-    if reference is not None and not reference.isascii():
-        raise invalid("campaign", "parameter.invalid", "'campaign' expects the id of a campaign")
-    number = None
-    if reference:
-        if not reference.isdigit() or len(reference) > 18:  # noqa: PLR2004 - digits of a bigint
-            raise invalid("campaign", "parameter.invalid", "'campaign' expects the id of a campaign")
-        number = int(reference)
-    return await _interactions(call, table, number)
+    reference = call.query.first("campaign") or None
+    if reference is not None and not reference.isprintable():
+        raise invalid("campaign", "parameter.invalid", "'campaign' expects the id or the name of a campaign")
+    digits = reference is not None and reference.isascii() and reference.isdigit()
+    number = int(reference) if reference and digits and len(reference) < 19 else None  # noqa: PLR2004 - digits of a bigint
+    return await _interactions(call, table, number, reference)
 
 
-async def _interactions(call: Incoming, table: ProfileTable, campaign_id: int | None) -> Answer:
+async def _interactions(
+    call: Incoming, table: ProfileTable, campaign_id: int | None, campaign_name: str | None = None
+) -> Answer:
     limit = row_limit(call.query.first("number"), "number")
     profile = await control.find_recipient(call, table, call.path["p"])
     channel = (call.query.first("channel") or "EMAIL").upper()
@@ -140,7 +139,7 @@ async def _interactions(call: Incoming, table: ProfileTable, campaign_id: int | 
             raise invalid(name, error.code, f"'{name}' {error}") from None
     if channel != "EMAIL":
         return Answer(200, wire.InteractionsOut([]))
-    wanted = WantedInteractions(table.id, profile.id, campaign_id, moments[0], moments[1], limit)
+    wanted = WantedInteractions(table.id, profile.id, campaign_id, moments[0], moments[1], limit, campaign_name)
     return Answer(200, wire.interactions_out(*await control.interactions(call, wanted)))
 
 
@@ -240,8 +239,8 @@ _INTERACTIONS: dict[str, Any] = {
 }
 _INTERACTION_FILTERS = (
     Parameter("channel", "EMAIL, SMS or PUSH", "EMAIL"),
-    Parameter("from", "not before this moment", "2027-03-01"),
-    Parameter("to", "before this moment", "2027-04-01"),
+    Parameter("from", "sent not before this moment", "2027-03-01"),
+    Parameter("to", "sent before this moment", "2027-04-01"),
     Parameter("number", "most rows to answer: default 100, at most 1000", "10", schema={"type": "integer"}),
 )
 _COMMON: dict[str, Any] = {"category": CATEGORY, "module": MODULE}
@@ -426,7 +425,7 @@ CALLS = (
             ENTITY,
             TABLE,
             _PROFILE,
-            Parameter("campaign", "of this campaign only: its id", "4711"),
+            Parameter("campaign", "of this campaign only: its id or name", "4711"),
             *_INTERACTION_FILTERS,
         ),
         statuses={200: "The mails, newest first."},

@@ -258,7 +258,8 @@ def interactions_out(found: Sequence[Interaction], events: Mapping[int, Sequence
 
 
 def _interaction(found: Interaction, events: Sequence[MailEvent]) -> InteractionOut:
-    outcome = "SOFT_BOUNCE" if found.reason == "expired" else _OUTCOMES.get(found.state, "HARD_BOUNCE")
+    expired = found.state == "REJECTED" and found.reason == "expired"
+    outcome = "SOFT_BOUNCE" if expired else _OUTCOMES.get(found.state, "HARD_BOUNCE")
     for kind in ("SOFT_BOUNCE", "HARD_BOUNCE"):
         if any(event.type == kind for event in events):
             outcome = kind
