@@ -83,6 +83,7 @@ def test_a_report_tells_people_proxies_and_scanners_apart(reported: Tenant) -> N
     assert found["links"] == [
         {
             "language": "en",
+            "variant": None,
             "link": 0,
             "address": "https://a.example/{{ profile.lastName }}?x=1",
             "clicks": 3,

@@ -24,9 +24,7 @@ STATES = [
     (("ACCEPTED", None), 93), (("REJECTED", "refused"), 2), (("REJECTED", "expired"), 1), (("EXCLUDED", "unsubscribed"), 1),
     (("EXCLUDED", "noAddress"), 1), (("FAILED", "html: no"), 1), (("UNCERTAIN", "uncertain"), 1), (("PLANNED", None), 1),
 ]  # fmt: skip
-RECIPIENT = (
-    "id, sending_id, campaign_id, test, table_id, profile_id, address, language, state, reason, reply, planned_at, ended_at"
-)
+RECIPIENT = "id, sending_id, campaign_id, test, table_id, profile_id, address, language, state, reason, reply, planned_at, ended_at, variant"
 EVENT = "recipient_id, campaign_id, type, moment, url, detail, actor, agent, method, link, device"
 
 
@@ -46,7 +44,22 @@ class Model:
             ended = START + timedelta(seconds=rng.randrange(30 * 3600)) if state != "PLANNED" else None
             reply = "550 5.1.1 nobody" if reason == "refused" else None
             self.recipients.append(
-                (i, 1, campaign, test, 1, i, address, rng.choice(["nl", "fr"]), state, reason, reply, START, ended)
+                (
+                    i,
+                    1,
+                    campaign,
+                    test,
+                    1,
+                    i,
+                    address,
+                    rng.choice(["nl", "fr"]),
+                    state,
+                    reason,
+                    reply,
+                    START,
+                    ended,
+                    rng.choice([None, 1, 2]),
+                )
             )
             if state == "ACCEPTED" and ended is not None and not test:
                 self._events(rng, i, campaign, ended)
@@ -143,6 +156,7 @@ async def test_figures_are_those_of_counting_one_by_one(database_url: str, scope
         Counter("failed" if row[8] == "FAILED" else row[9] for row in mine if row[8] in {"EXCLUDED", "FAILED"})
     )
     assert summary.languages == {name: model.figures(lambda row, name=name: row[7] == name) for name in ("nl", "fr")}
+    assert summary.variants == {number: model.figures(lambda row, number=number: row[13] == number) for number in (1, 2)}
     sizes = Counter(row[6].rpartition("@")[2].lower() for row in mine if row[8] in {"ACCEPTED", "REJECTED"})
     assert len(summary.domains) == min(len(sizes), 51)
     for name, figures in list(summary.domains.items())[:3]:
@@ -152,9 +166,9 @@ async def test_figures_are_those_of_counting_one_by_one(database_url: str, scope
     events = [event for event in model.events if event[1] == 7]
     counted = [event for event in events if event[6] != "scanner"]
     clicks = [event for event in counted if event[2] == "CLICK"]
-    languages = {row[0]: row[7] for row in mine}
-    assert {(each.language, each.link): each.clicks for each in links} == dict(
-        Counter((languages[event[0]], event[9]) for event in clicks)
+    languages = {row[0]: (row[7], row[13]) for row in mine}
+    assert {(each.language, each.variant, each.link): each.clicks for each in links} == dict(
+        Counter((*languages[event[0]], event[9]) for event in clicks)
     )
     assert sum(each.unique_clicks for each in links) == len({(event[0], event[9]) for event in clicks})
     assert {name: doings.opens for name, doings in actors.items()} == dict(

@@ -81,10 +81,14 @@ _EXAMPLE: dict[str, Any] = {
     },
     "bounces": [{"class": "HARD", "reported": "RELAY", "status": "5.1.1", "count": 3}],
     "links": [
-        {"language": "nl", "link": 0, "address": "https://www.example.com/spring", "clicks": 130, "uniqueClicks": 95}
+        {
+            "language": "nl", "variant": None, "link": 0, "address": "https://www.example.com/spring", "clicks": 130,
+            "uniqueClicks": 95,
+        },
     ],
     "languages": [{**_FIGURES, "language": "nl"}],
     "domains": [{**_FIGURES, "domain": "example.com"}],
+    "variants": [],
     "devices": [{**_DOINGS, "device": "mobile"}],
     "actors": [{**_DOINGS, "actor": "human"}],
     "timeline": {"bucket": "hour", "points": [{"start": "2027-03-02T10:00:00+01:00", **_FIGURES}]},

@@ -39,6 +39,7 @@ def _rows(report: ReportOut) -> Iterator[dict[str, Any]]:
     for part, found, name in (
         ("language", report.languages, "language"),
         ("domain", report.domains, "domain"),
+        ("variant", report.variants, "variant"),
         ("device", report.devices, "device"),
         ("actor", report.actors, "actor"),
         (report.timeline.bucket, report.timeline.points, "start"),

@@ -54,6 +54,7 @@ def page(out: ReportOut, report: Report, zone: ZoneInfo) -> bytes:
         _section("Links", _links(out)),
         _section("Languages", _table("Language", [(each.language.upper(), each) for each in out.languages], _FIGURES)),
         _section("Domains", _table("Domain", domains, _FIGURES)),
+        _section("Variants", _table("Variant", [(str(each.variant), each) for each in out.variants], _FIGURES)),
         _section("Devices of people", _table("Device", [(each.device, each) for each in out.devices], _DOINGS)),
         _section("People and machines", _table("Who", [(each.actor, each) for each in out.actors], _DOINGS) + _NOTE),
         _section("Bounces", _counts("Class", bounces)),

@@ -55,7 +55,7 @@ WITH did AS (
         bool_or(e.type = 'UNSUBSCRIBE') AS left_us, bool_or(e.type = 'COMPLAINT') AS complained
     FROM {events} AND {counted} GROUP BY 1
 ), mine AS (
-    SELECT r.state, r.reason, r.language,
+    SELECT r.state, r.reason, r.language, r.variant,
         coalesce(nullif(lower(split_part(r.address, '@', 2) COLLATE "C"), ''), '-') AS domain,
         r.state IN ('ACCEPTED', 'REJECTED') AS sent,
         (r.state = 'REJECTED' AND r.reason IS DISTINCT FROM 'expired') OR (r.state <> 'REJECTED' AND d.hard IS TRUE) AS hard,
@@ -65,24 +65,24 @@ WITH did AS (
     FROM {l}.recipient r LEFT JOIN did d ON d.id = r.id WHERE {mine}
 ), counted AS (
     -- By all of them at once, which several processes can share; what follows is little.
-    SELECT state, reason, language, domain, count(*) AS n,
+    SELECT state, reason, language, domain, variant, count(*) AS n,
         count(*) FILTER (WHERE sent) AS sent, count(*) FILTER (WHERE sent AND NOT hard AND NOT soft) AS delivered,
         count(*) FILTER (WHERE soft) AS soft, count(*) FILTER (WHERE hard) AS hard,
         coalesce(sum(opens), 0) AS opens, count(*) FILTER (WHERE opens > 0) AS unique_opens,
         coalesce(sum(clicks), 0) AS clicks, count(*) FILTER (WHERE clicks > 0) AS unique_clicks,
         count(*) FILTER (WHERE left_us) AS left_us, count(*) FILTER (WHERE complained) AS complained
-    FROM mine GROUP BY 1, 2, 3, 4
+    FROM mine GROUP BY 1, 2, 3, 4, 5
 ), grouped AS (
-    SELECT GROUPING(state, language, domain) AS by, state, reason, language, domain, sum(n) AS n,
+    SELECT GROUPING(state, language, domain, variant) AS by, state, reason, language, domain, variant, sum(n) AS n,
         sum(sent) AS sent, sum(delivered), sum(soft), sum(hard), sum(opens), sum(unique_opens), sum(clicks),
         sum(unique_clicks), sum(left_us), sum(complained)
-    FROM counted GROUP BY GROUPING SETS ((), (state, reason), (language), (domain))
+    FROM counted GROUP BY GROUPING SETS ((), (state, reason), (language), (domain), (variant))
 )
 SELECT * FROM (SELECT g.*, row_number() OVER (PARTITION BY by ORDER BY sent DESC, domain) AS place FROM grouped g) g
 WHERE by <> {by_domain} OR place <= {most} ORDER BY by, place
 """
 # What GROUPING says of each set.
-_BY_ALL, _BY_STATE, _BY_LANGUAGE, _BY_DOMAIN = 7, 3, 5, 6
+_BY_STATE, _BY_LANGUAGE, _BY_DOMAIN, _BY_VARIANT = 7, 11, 13, 14
 
 
 async def summary(db: Database, scope: Scope) -> Summary:
@@ -92,8 +92,9 @@ async def summary(db: Database, scope: Scope) -> Summary:
     states: dict[tuple[str, str | None], int] = {}
     languages: dict[str, Figures] = {}
     domains: dict[str, Figures] = {}
+    variants: dict[int, Figures] = {}
     totals, targeted = Figures(), 0
-    for by, state, reason, language, domain, count, *rest in rows:
+    for by, state, reason, language, domain, variant, count, *rest in rows:
         figures = Figures(*(int(each or 0) for each in rest[:10]))
         if by == _BY_STATE:
             states[state, reason] = int(count)
@@ -101,6 +102,8 @@ async def summary(db: Database, scope: Scope) -> Summary:
             languages[language] = figures
         elif by == _BY_DOMAIN:
             domains[domain] = figures
+        elif by == _BY_VARIANT:
+            variants |= {} if variant is None else {variant: figures}
         else:
             totals, targeted = figures, int(count or 0)
     rest_of = totals.without(list(domains.values()))
@@ -119,6 +122,7 @@ async def summary(db: Database, scope: Scope) -> Summary:
         totals=totals,
         languages=languages,
         domains={name: f for name, f in domains.items() if f.sent},
+        variants=dict(sorted(variants.items())),
     )
 
 
@@ -140,12 +144,12 @@ GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT {most}
 async def links(db: Database, scope: Scope) -> list[LinkFigures]:
     """Links that people followed, the most followed first; an address of each, which may be that of one mail alone."""
     query = """
-SELECT CASE WHEN link IS NOT NULL THEN language END, link, min(url), sum(n)::bigint, count(*) FROM (
-    SELECT r.language, e.link, e.recipient_id, min(e.url) AS url, count(*) AS n
+SELECT CASE WHEN link IS NOT NULL THEN language END, variant, link, min(url), sum(n)::bigint, count(*) FROM (
+    SELECT r.language, r.variant, e.link, e.recipient_id, min(e.url) AS url, count(*) AS n
     FROM {l}.mail_event e JOIN {l}.recipient r ON r.id = e.recipient_id
     WHERE e.campaign_id = %(campaign)s AND e.type = 'CLICK' AND {counted} AND e.url IS NOT NULL AND {mine}
-    GROUP BY r.language, e.link, e.recipient_id, CASE WHEN e.link IS NULL THEN e.url END
-) c GROUP BY 1, 2, CASE WHEN link IS NULL THEN url END ORDER BY 5 DESC, 4 DESC, 1, 2 LIMIT {most}
+    GROUP BY r.language, r.variant, e.link, e.recipient_id, CASE WHEN e.link IS NULL THEN e.url END
+) c GROUP BY 1, 2, 3, CASE WHEN link IS NULL THEN url END ORDER BY 6 DESC, 5 DESC, 1, 2, 3 LIMIT {most}
 """
     rows = await (await db.execute(scope.sql(query, most=str(_MOST_LINKS)), _values(scope))).fetchall()
     return [LinkFigures(*row) for row in rows]

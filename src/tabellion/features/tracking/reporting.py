@@ -50,9 +50,13 @@ class Bounce(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class LinkFigures(msgspec.Struct, frozen=True, rename="camel"):
-    """A link of the contents of a language, counted from 0, as its author wrote it; or an address that was followed."""
+    """A link of the contents of a language, counted from 0, as its author wrote it; or an address that was followed.
+
+    `variant`: of an A/B test.
+    """
 
     language: str | None
+    variant: int | None
     link: int | None
     address: str
     clicks: int
@@ -84,6 +88,7 @@ class Summary(msgspec.Struct, frozen=True):
     totals: Figures
     languages: Mapping[str, Figures]
     domains: Mapping[str, Figures]
+    variants: Mapping[int, Figures]
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -52,15 +52,18 @@ def _bucket(campaign: Campaign, from_at: datetime | None, to_at: datetime | None
 
 def _as_written(links: Sequence[LinkFigures], document: Document) -> list[LinkFigures]:
     """Links with the addresses of the contents, which may hold names of data where mails hold the data."""
-    written: dict[tuple[str | None, int | None], str] = {}
+    written: dict[tuple[str, int | None], str] = {}
     mark = re.escape(document.mark)
     for language, message in document.messages.items():
         for found in re.finditer(f"{mark}([0-9]+):(.*?){mark}", message.html, re.DOTALL):
             written[language, int(found[1])] = html.unescape(found[2]).strip()
-    only = next(iter(document.messages), None)
-    return [
-        replace(each, address=written.get((each.language, each.link), written.get((only, each.link), each.address)))
-        if each.link is not None
-        else each
-        for each in links
-    ]
+    # A mail in a language, or a variant, that has no message of its own got another one.
+    only = next(iter(document.messages), "")
+
+    def address(each: LinkFigures) -> str:
+        for key in (f"{each.language}/{each.variant}", each.language or "", only):
+            if key in document.messages:
+                return written.get((key, each.link), each.address)
+        return each.address
+
+    return [replace(each, address=address(each)) if each.link is not None else each for each in links]

@@ -23,6 +23,12 @@ class DomainFigures(Figures, frozen=True, kw_only=True, rename="camel"):
     domain: str
 
 
+class VariantFigures(Figures, frozen=True, kw_only=True, rename="camel"):
+    """Figures of the mails with a variant of an A/B test, counted from 1."""
+
+    variant: int
+
+
 class DeviceFigures(Doings, frozen=True, kw_only=True, rename="camel"):
     """What people did on a kind of device: desktop, mobile, tablet, unknown."""
 
@@ -79,6 +85,7 @@ class ReportOut(msgspec.Struct, rename="camel"):
     links: list[LinkFigures]
     languages: list[LanguageFigures]
     domains: list[DomainFigures]
+    variants: list[VariantFigures]
     devices: list[DeviceFigures]
     actors: list[ActorFigures]
     timeline: Timeline
@@ -107,6 +114,7 @@ def report_out(campaign: Campaign, report: Report, zone: ZoneInfo, now: datetime
         links=list(report.links),
         languages=[LanguageFigures(*_all(f), language=name) for name, f in _sent_first(summary.languages)],
         domains=[DomainFigures(*_all(f), domain=name) for name, f in summary.domains.items()],
+        variants=[VariantFigures(*_all(f), variant=number) for number, f in summary.variants.items()],
         devices=[DeviceFigures(*_all(d), device=name) for name, d in _busy_first(report.devices)],
         actors=[ActorFigures(*_all(d), actor=name) for name, d in _busy_first(report.actors)],
         timeline=Timeline(report.bucket, [_point(point, zone) for point in report.points]),

@@ -156,8 +156,10 @@ def _compile(type_: inspect.Type) -> Read:  # noqa: C901, PLR0912 - one branch a
             return _bool
         case inspect.IntType():
             return _int
-        case inspect.DecimalType() | inspect.FloatType():
+        case inspect.DecimalType():
             return _decimal
+        case inspect.FloatType():
+            return _float
         case inspect.LiteralType(values=values):
             return _literal(tuple(str(value) for value in values))
         case inspect.NoneType():
@@ -285,6 +287,14 @@ def _decimal(value: Any, path: Path, context: _Context) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         context.wrong(path, "a number")
     return value
+
+
+def _float(value: Any, path: Path, context: _Context) -> Any:
+    """A number that need not be exact, such as a share."""
+    if isinstance(value, float):
+        return value
+    number = _decimal(value, path, context)
+    return float(number) if isinstance(number, int | Decimal) else number
 
 
 def _whole(value: Any) -> int | None:

@@ -172,8 +172,8 @@ class InteractionOut(msgspec.Struct, rename="camel", omit_defaults=True):
     campaign_name: str
     sent_at: str
     outcome: str
+    events: list[Event]
     reason: str | None = None
-    events: list[Event] = msgspec.field(default_factory=list)
 
 
 class InteractionsOut(msgspec.Struct):
