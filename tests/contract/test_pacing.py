@@ -12,6 +12,7 @@ from tabellion.kit.clock import utc_now
 from tabellion.platform import secrets
 from tests.contract.conftest import TRANSFERS
 from tests.contract.test_sending import MAIL, guests, outbox, state, until
+from tests.support.api import free_port
 from tests.support.mailing import Sink, sending, smtp_sink
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
@@ -203,3 +204,24 @@ def test_limits_are_changed_by_who_has_read_them_and_senders_of_other_entities_s
         "hotels": 50,
         "spas": 200,
     }
+
+
+def test_mails_wait_for_a_relay_that_is_down_and_all_leave_when_it_is_back(
+    tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    guests(tenant, 20)
+    port = free_port()
+    database.execute(
+        "INSERT INTO tabellion.relay (licence_id, host, port, security) SELECT id, '127.0.0.1', %s, 'NONE' "
+        "FROM tabellion.licence WHERE name = %s",
+        (port, tenant.licence),
+    )
+    number = tenant.campaign()
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    (licence,) = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone() or (0,)
+    query = f"SELECT count(*) FROM l{licence}.recipient WHERE attempt > 0"
+    until(lambda: (database.execute(query).fetchone() or (0,))[0] == 21)
+    with smtp_sink(port) as sink:
+        until(lambda: state(tenant, number) == "FINISHED")
+        assert set(sink.recipients().values()) == {1}
+    assert report(tenant, number)["sent"] == 21

@@ -81,9 +81,10 @@ class Sink:
 
 
 @contextmanager
-def smtp_sink() -> Iterator[Sink]:
+def smtp_sink(port: int = 0) -> Iterator[Sink]:
     """An SMTP server on loopback."""
     sink = Sink()
+    sink.port = port or sink.port
     controller = Controller(sink, hostname="127.0.0.1", port=sink.port)
     controller.start()
     try:

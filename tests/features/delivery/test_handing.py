@@ -9,7 +9,7 @@ from tabellion.features.delivery.composing import Ready
 from tabellion.features.delivery.handing import Handing, Orders
 from tabellion.features.delivery.model import Claimed, Ending, Policy, State
 from tabellion.features.delivery.patience import Patience
-from tabellion.features.delivery.transport import Way
+from tabellion.features.delivery.transport import Exit, Way
 from tabellion.kit.clock import utc_now
 from tabellion.platform.mail import Fate, Post, Relay, Reply
 from tests.support.mailing import Sink, smtp_sink
@@ -53,7 +53,7 @@ class Office:
 
     async def hand(self, sink: Sink, given: list[Ready]) -> Handing:
         async with Post(Relay(host="127.0.0.1", port=sink.port, connections=CONNECTIONS)) as post:
-            handing = Handing(Way([(1, post)]), self.orders())
+            handing = Handing(Way([(1, Exit(post))]), self.orders())
             await handing.put(given)
             await handing.end()
         return handing

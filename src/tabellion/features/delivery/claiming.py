@@ -36,28 +36,17 @@ WITH rates AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 ), looked AS ({still} WHERE r.id = ANY (ARRAY(SELECT id FROM due))
 ), closed AS ({closed}
-), pressed AS ({pressed}
-), placed AS (
-    SELECT p.id, p.domain, row_number() OVER (PARTITION BY p.domain ORDER BY p.due_at, p.id) AS place
-    FROM pressed p WHERE p.reason IS NULL AND p.opens_at IS NULL
-), domains AS MATERIALIZED ({domains}
-), verdict AS MATERIALIZED (
-    SELECT p.id, p.domain, p.reason,
-        CASE WHEN p.reason IS NOT NULL THEN 'EXCLUDED' WHEN p.opens_at IS NOT NULL OR l.place > o.room THEN 'LATER'
-             ELSE 'CLAIMED' END AS fate,
-        coalesce(p.opens_at, o.next_at + (l.place - o.room) * o.step_s * interval '1 s') AS due_at
-    FROM pressed p LEFT JOIN placed l ON l.id = p.id LEFT JOIN domains o ON o.domain = p.domain
+), pressed AS MATERIALIZED ({pressed}
+), verdict AS MATERIALIZED ({verdict}
 ), charged AS (
     INSERT INTO {l}.mail_rate AS m (key, free_at)
     SELECT k.key, greatest(k.free_at, %(now)s) + n.claimed * k.every_s * interval '1 s'
     FROM rates k, (SELECT count(*) AS claimed FROM verdict WHERE fate = 'CLAIMED') n WHERE n.claimed > 0
     UNION ALL
-    SELECT 'domain:' || o.domain, greatest(o.free_at, %(now)s) + n.claimed * o.every_s * interval '1 s'
-    FROM domains o JOIN (SELECT domain, count(*) AS claimed FROM verdict WHERE fate = 'CLAIMED' GROUP BY domain) n
-      ON n.domain = o.domain WHERE o.every_s IS NOT NULL
+    SELECT 'domain:' || v.domain, greatest(v.free_at, %(now)s) + count(*) * v.every_s * interval '1 s'
+    FROM verdict v WHERE v.fate = 'CLAIMED' AND v.every_s IS NOT NULL GROUP BY v.domain, v.free_at, v.every_s
     UNION ALL
-    SELECT {queue} || o.domain, max(v.due_at) FROM domains o JOIN verdict v ON v.domain = o.domain
-    JOIN pressed p ON p.id = v.id WHERE v.fate = 'LATER' AND p.opens_at IS NULL GROUP BY o.domain
+    SELECT {queue} || v.domain, max(v.due_at) FROM verdict v WHERE v.fate = 'LATER' AND v.queues GROUP BY v.domain
     ON CONFLICT (key) DO UPDATE SET free_at = EXCLUDED.free_at
 )
 UPDATE {l}.recipient r SET
@@ -95,32 +84,43 @@ _PRESSED = """
           AND (o.ended_at >= %(since)s AND o.state IN ('ACCEPTED', 'UNCERTAIN')
                OR o.ended_at IS NULL AND o.state IN ('CLAIMED', 'SENDING', 'DEFERRED') AND o.id NOT IN (SELECT id FROM due))
     ) g"""
-_NO_DOMAINS = """
-    SELECT NULL::text AS domain, NULL::float8 AS every_s, NULL::float8 AS step_s, NULL::timestamptz AS free_at,
-           NULL::timestamptz AS next_at, NULL::float8 AS room WHERE false"""
-# How much room there is for each domain; transactional mails wait only where a domain said "later".
-_DOMAINS = """
-    SELECT g.domain, g.every_s, g.step_s, g.free_at, g.room,
-        greatest(%(now)s, g.until_at, q.free_at, g.free_at + g.room * g.every_s * interval '1 s') AS next_at
+_UNDOMAINED = """
+    SELECT p.id, p.domain, p.reason, NULL::timestamptz AS free_at, NULL::float8 AS every_s, false AS queues,
+        CASE WHEN p.reason IS NOT NULL THEN 'EXCLUDED' WHEN p.opens_at IS NOT NULL THEN 'LATER' ELSE 'CLAIMED' END AS fate,
+        p.opens_at AS due_at
+    FROM pressed p"""
+# How much room there is for each domain, and who has a place in it; transactional mails wait only where a domain said
+# "later". What is looked up is looked up for each mail: joining groups of domains takes longer.
+_DOMAINED = """
+    SELECT g.id, g.domain, g.reason, g.free_at, g.every_s, g.opens_at IS NULL AS queues,
+        CASE WHEN g.reason IS NOT NULL THEN 'EXCLUDED' WHEN g.opens_at IS NOT NULL OR g.place > g.room THEN 'LATER'
+             ELSE 'CLAIMED' END AS fate,
+        coalesce(g.opens_at, greatest(%(now)s, g.until_at, g.queue_at, g.free_at + g.room * g.every_s * interval '1 s')
+                             + (g.place - g.room) * g.step_s * interval '1 s') AS due_at
     FROM (
-        SELECT k.*, h.until_at,
-            CASE WHEN h.until_at > %(now)s THEN 0 WHEN %(exempt)s THEN %(most)s
-                 ELSE greatest(least({room}, k.connections - coalesce(f.flying, 0), %(most)s), 0) END::float8 AS room
+        SELECT k.*, CASE WHEN k.until_at > %(now)s THEN 0 WHEN %(exempt)s THEN %(most)s
+                         ELSE greatest(least({room}, k.connections - k.flying, %(most)s), 0) END::float8 AS room
         FROM (
-            SELECT p.domain, coalesce(m.free_at, %(now)s) AS free_at,
+            SELECT p.*, coalesce(m.free_at, %(now)s) AS free_at, q.free_at AS queue_at, h.until_at,
+                coalesce(f.flying, 0) AS flying,
                 CASE WHEN x.domain IS NULL THEN %(every_s)s::float8 ELSE x.every_s END AS every_s,
                 CASE WHEN x.domain IS NULL THEN %(step_s)s::float8 ELSE x.step_s END AS step_s,
-                CASE WHEN x.domain IS NULL THEN %(connections)s::float8 ELSE x.connections END AS connections
-            FROM (SELECT DISTINCT domain FROM placed) p
+                CASE WHEN x.domain IS NULL THEN %(connections)s::float8 ELSE x.connections END AS connections,
+                row_number() OVER (
+                    PARTITION BY p.domain, p.reason IS NULL AND p.opens_at IS NULL ORDER BY p.due_at, p.id
+                ) AS place
+            FROM pressed p
             LEFT JOIN unnest(%(names)s::text[], %(everies_of)s::float8[], %(steps)s::float8[], %(most_of)s::float8[])
                 AS x (domain, every_s, step_s, connections) ON x.domain = p.domain
             LEFT JOIN {l}.mail_rate m ON m.key = 'domain:' || p.domain
-        ) k LEFT JOIN {l}.domain_hold h ON h.domain = k.domain
-        LEFT JOIN (
-            SELECT {domain} AS domain, count(*) AS flying FROM {l}.recipient d WHERE d.state IN ('CLAIMED', 'SENDING')
-            GROUP BY 1
-        ) f ON f.domain = k.domain
-    ) g LEFT JOIN {l}.mail_rate q ON q.key = {queue} || g.domain"""
+            LEFT JOIN {l}.mail_rate q ON q.key = {queue} || p.domain
+            LEFT JOIN {l}.domain_hold h ON h.domain = p.domain
+            LEFT JOIN (
+                SELECT {domain} AS domain, count(*) AS flying FROM {l}.recipient d
+                WHERE %(counted)s AND d.state IN ('CLAIMED', 'SENDING') GROUP BY 1
+            ) f ON f.domain = p.domain
+        ) k
+    ) g"""
 
 
 class Taken(NamedTuple):
@@ -169,7 +169,7 @@ async def claim(  # noqa: PLR0917 - one statement
     parts = {
         "closed": _CLOSED if rules.zones else _NEVER_CLOSED,
         "pressed": _PRESSED if rules.contact else _UNPRESSED,
-        "domains": _DOMAINS if rules.domains else _NO_DOMAINS,
+        "verdict": _DOMAINED if rules.domains else _UNDOMAINED,
         "room": _ROOM,
         "domain": _DOMAIN,
         "zone": rules.zones.column if rules.zones else "",
@@ -201,6 +201,7 @@ def _values(sending: Sending, worker: int, most: int, now: datetime, rules: Rule
     if rules.domains:
         usual, named = rules.any_domain, [each for each in rules.domains if each != rules.any_domain]
         values |= {
+            "counted": any(each.connections is not None for each in rules.domains),
             "every_s": usual.every_s, "step_s": usual.step_s, "connections": usual.connections,
             "names": [each.domain for each in named], "everies_of": [each.every_s for each in named],
             "steps": [each.step_s for each in named], "most_of": [each.connections for each in named],

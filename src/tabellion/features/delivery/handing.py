@@ -90,8 +90,12 @@ class Handing:
             due_at = orders.clock().replace(microsecond=0) + timedelta(seconds=int(rest_s) + 1)
             orders.tell(Ending(claimed, State.PLANNED, due_at=due_at))
             return
-        post = self._way.post()
-        reply = await post.deliver(mail.sender, mail.recipient, mail.raw, lambda: self._may_leave(claimed))
+        reply = await self._way.deliver(mail.sender, mail.recipient, mail.raw, lambda: self._may_leave(claimed))
+        if not reply.reached:
+            # It is no fault of the mail's: it waits with the others until a relay can be reached.
+            self._left.append(claimed)
+            self.halted = self.halted or self._way.is_blocked
+            return
         if reply.fate is not Fate.WITHHELD:
             hold = orders.patience.hears(orders.licence_id, claimed.domain, reply)
             orders.tell(self._ending(claimed, reply, hold=hold))

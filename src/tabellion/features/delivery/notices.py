@@ -55,7 +55,7 @@ async def send_notice(db: Database, notice: Notice, host: str, now: datetime) ->
     try:
         way = await ways.of(db, notice.licence_id)
         if way.posts:
-            return await way.post().deliver(sender.address, recipient, raw)
+            return await way.deliver(sender.address, recipient, raw)
     finally:
         await ways.close()
     await store.keep_notice(db, notice.licence_id, (sender.address, recipient, notice.subject, raw), now)

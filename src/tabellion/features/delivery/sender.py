@@ -26,7 +26,7 @@ from tabellion.features.delivery.model import Claimed, Ending, Sending, State
 from tabellion.features.delivery.pacing import Pacing
 from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.store import Database
-from tabellion.features.delivery.transport import Ways, signer_of
+from tabellion.features.delivery.transport import Way, Ways, signer_of
 from tabellion.features.tables import ProfileTable, profile_tables
 from tabellion.platform.database.pool import LOCK_TIMEOUT, STATEMENT_TIMEOUT, with_settings
 from tabellion.platform.templates import Cages
@@ -261,6 +261,7 @@ class Batch:
         self._listeners: dict[str, list[str]] = {}
         self._asked_at = 0.0
         self._wait_s = 0.0
+        self._way = Way(())
 
     async def run(self) -> None:
         """Send what is due."""
@@ -269,12 +270,15 @@ class Batch:
             table = await self._table(db)
             if table is None:
                 return
-            way = await sender.ways.of(db, sending.licence_id)
+            way = self._way = await sender.ways.of(db, sending.licence_id)
             signer = await signer_of(db, sending.document.entity_id, sending.document.sender_address)
             bounce_domain = await sender.ways.bounce_domain_of(db, sending.document.entity_id)
             await sender.works_for(db, self._worker, sending.licence_id)
             # What an earlier round of this process left when the database went away; none of it is on its way.
             await store.take_up(db, sending, self._worker, sender.clock())
+        if way.is_blocked and not await way.opens():
+            sender.rest(sending.id, min(max(way.rest_s, 0.1), _LONGEST_PAUSE_S))
+            return
         composer = Composer(sending, sender.cages, signer, bounce_domain)
         if not way.posts:
             while (mails := await self._next(table, composer)) is not None:
@@ -310,7 +314,7 @@ class Batch:
     async def _made(self, table: ProfileTable, composer: Composer) -> list[Ready] | None:
         """The mails of the next recipients that may leave now. Those without hope are written down."""
         sender, sending = self._sender, self._sending
-        if sender.stopping:
+        if sender.stopping or self._way.is_blocked:
             return None
         async with sender.database() as db:
             now = sender.clock()

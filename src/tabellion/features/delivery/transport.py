@@ -1,34 +1,121 @@
 """Where the mails of a licence leave: its relays by their weights, or the outbox when it has none."""
 
+import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from time import monotonic
 
 from tabellion.features.delivery import store
 from tabellion.features.delivery.store import Database
 from tabellion.platform import secrets
-from tabellion.platform.mail import Post, Relay, Signer
+from tabellion.platform.mail import Fate, MayLeave, Post, Relay, Reply, Signer
 
 # How soon a change of relays is seen.
 _KNOWN_FOR_S = 5.0
+# How long a relay is left alone that cannot be reached, and at most after many times.
+_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
+_log = logging.getLogger(__name__)
+
+
+class Exit:
+    """A relay, and whether it is worth trying: one that could not be reached is left alone for a while."""
+
+    def __init__(self, post: Post) -> None:
+        self.post = post
+        self._pause_s = self._until = 0.0
+        self._trying = False
+
+    @property
+    def failing(self) -> bool:
+        """Whether it could not be reached the last time."""
+        return self._pause_s > 0
+
+    @property
+    def rest_s(self) -> float:
+        """For how long it is not to be tried; 0: it may be. A failing one is tried by one at a time."""
+        if not self.failing:
+            return 0.0
+        return max(self._until - monotonic(), 0.1 if self._trying else 0.0)
+
+    async def deliver(self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None) -> Reply:
+        """Hand one mail over, and learn from it."""
+        with self._trial():
+            reply = await self.post.deliver(sender, recipient, raw, may_leave)
+            self._learn(None if reply.reached else reply.text)
+        return reply
+
+    async def reach(self) -> bool:
+        """Whether there is a connection, or can be one."""
+        with self._trial():
+            wrong = await self.post.reach()
+            self._learn(wrong)
+        return wrong is None
+
+    @contextmanager
+    def _trial(self) -> Generator[None]:
+        mine = self.failing and not self._trying
+        self._trying = self._trying or mine
+        try:
+            yield
+        finally:
+            self._trying = self._trying and not mine
+
+    def _learn(self, wrong: str | None) -> None:
+        if wrong is None:
+            self._pause_s = 0.0
+        elif not self.failing or monotonic() >= self._until:
+            # Mails that were on their way together have failed together: that is once.
+            self._pause_s = min(self._pause_s * 2 or _PAUSE_S, _LONGEST_PAUSE_S)
+            self._until = monotonic() + self._pause_s
+            _log.warning("%s; the relay is left alone for %.0f s", wrong, self._pause_s)
 
 
 class Way:
-    """The relays of a licence; `posts` empty: the outbox."""
+    """The relays of a licence by weight; none: the outbox."""
 
-    def __init__(self, posts: list[tuple[int, Post]]) -> None:
-        self.posts = [post for _, post in posts]
-        self._weights = [weight for weight, _ in posts]
+    def __init__(self, exits: Sequence[tuple[int, Exit]]) -> None:
+        self._exits = exits
         self._chance = random.Random()  # noqa: S311 - spreads mails, hides nothing
+
+    @property
+    def posts(self) -> bool:
+        """Whether there are relays at all."""
+        return bool(self._exits)
 
     @property
     def slots(self) -> int:
         """How many mails can be on their way at a time."""
-        return sum(post.relay.connections for post in self.posts)
+        return sum(each.post.relay.connections for _, each in self._exits)
 
-    def post(self) -> Post:
-        """The relay for the next mail."""
-        return self._chance.choices(self.posts, self._weights)[0] if len(self.posts) > 1 else self.posts[0]
+    @property
+    def is_blocked(self) -> bool:
+        """Whether no relay could be reached the last time."""
+        return bool(self._exits) and all(each.failing for _, each in self._exits)
+
+    @property
+    def rest_s(self) -> float:
+        """For how long no relay is worth trying."""
+        return min((each.rest_s for _, each in self._exits), default=0.0)
+
+    async def opens(self) -> bool:
+        """Whether a relay can be reached, tried without a mail."""
+        for _, each in self._exits:
+            if not each.failing or (not each.rest_s and await each.reach()):
+                return True
+        return False
+
+    async def deliver(self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None = None) -> Reply:
+        """Hand one mail over to a relay, chosen by weight; to another one when that cannot be reached."""
+        left = [(weight, each) for weight, each in self._exits if not each.rest_s]
+        reply = Reply(Fate.DEFERRED, "no relay can be reached", reached=False)
+        while left:
+            (chosen,) = self._chance.choices(left, [weight for weight, _ in left]) if len(left) > 1 else left
+            reply = await chosen[1].deliver(sender, recipient, raw, may_leave)
+            if reply.reached:
+                break
+            left = [(weight, each) for weight, each in left if each is not chosen[1] and not each.rest_s]
+        return reply
 
 
 class Ways:
@@ -36,7 +123,7 @@ class Ways:
 
     def __init__(self, post: Callable[[Relay], Post] = Post, *, bounce_domain: str = "") -> None:
         self._post, self._bounce_domain = post, bounce_domain
-        self._posts: dict[Relay, Post] = {}
+        self._exits: dict[Relay, Exit] = {}
         self._known: dict[int, tuple[float, Way]] = {}
 
     async def of(self, db: Database, licence_id: int) -> Way:
@@ -44,11 +131,13 @@ class Ways:
         read_at, way = self._known.get(licence_id, (0.0, Way([])))
         if licence_id in self._known and monotonic() - read_at < _KNOWN_FOR_S:
             return way
-        found: list[tuple[int, Post]] = []
+        found: list[tuple[int, Exit]] = []
         for id_, host, port, security, login, sealed, weight, connections in await store.relays(db, licence_id):
             password = secrets.unseal(sealed, f"relay {id_:d}") if sealed else ""
             relay = Relay(host=host, port=port, security=security, user=login, password=password, connections=connections)
-            found.append((weight, self._posts.setdefault(relay, self._post(relay))))
+            if relay not in self._exits:
+                self._exits[relay] = Exit(self._post(relay))
+            found.append((weight, self._exits[relay]))
         way = Way(found)
         self._known[licence_id] = (monotonic(), way)
         return way
@@ -59,8 +148,8 @@ class Ways:
 
     async def close(self) -> None:
         """Close all connections."""
-        for post in self._posts.values():
-            await post.__aexit__()
+        for each in self._exits.values():
+            await each.post.__aexit__()
 
 
 async def signer_of(db: Database, entity_id: int, sender_address: str) -> Signer | None:

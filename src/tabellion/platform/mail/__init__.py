@@ -1,6 +1,7 @@
 """Mails as bytes, their signatures, and the way to a relay."""
 
 from tabellion.platform.mail.dkim import Signer, new_key, public_record
+from tabellion.platform.mail.exchange import MayLeave
 from tabellion.platform.mail.message import Attachment, Mail, Unsendable, address_of, compose, one_line
 from tabellion.platform.mail.relay import Fate, Post, Relay, Reply
 
@@ -8,6 +9,7 @@ __all__ = [
     "Attachment",
     "Fate",
     "Mail",
+    "MayLeave",
     "Post",
     "Relay",
     "Reply",

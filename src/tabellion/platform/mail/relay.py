@@ -50,11 +50,15 @@ class Fate(StrEnum):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The fate of one mail and what the relay said. `no_mailbox`: it said that nobody lives at the address."""
+    """The fate of one mail and what the relay said. `no_mailbox`: it said that nobody lives at the address.
+
+    `reached` false: there was no connection, so that nothing of the mail has left.
+    """
 
     fate: Fate
     text: str
     no_mailbox: bool = False
+    reached: bool = True
 
 
 class Post:
@@ -84,7 +88,8 @@ class Post:
                 if line is None:
                     line = await self._connect()
             except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-                return Reply(Fate.DEFERRED, f"no connection to {self.relay.host}:{self.relay.port}: {_said(error)}")
+                text = f"no connection to {self.relay.host}:{self.relay.port}: {_said(error)}"
+                return Reply(Fate.DEFERRED, text, reached=False)
             try:
                 return await line.deliver(sender, recipient, raw, may_leave)
             finally:
@@ -92,6 +97,15 @@ class Post:
                     self._free.append(line)
                 else:
                     line.close()
+
+    async def reach(self) -> str | None:
+        """Open a connection and keep it, unless one is kept; what is wrong when that is not possible."""
+        async with self._slots:
+            try:
+                self._free.append(self._kept() or await self._connect())
+            except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+                return f"no connection to {self.relay.host}:{self.relay.port}: {_said(error)}"
+            return None
 
     def _kept(self) -> "_Line | None":
         while self._free:

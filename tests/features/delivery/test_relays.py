@@ -1,0 +1,68 @@
+"""Several relays: weights, and those that cannot be reached; real SMTP servers."""
+
+import asyncio
+from contextlib import ExitStack
+
+from tabellion.features.delivery.transport import Exit, Way
+from tabellion.platform.mail import Fate, Post, Relay, Reply
+from tests.support.api import free_port
+from tests.support.mailing import smtp_sink
+
+RAW = b"From: a@example.com\r\nSubject: x\r\n\r\nHello\r\n"
+
+
+def exit_to(port: int) -> Exit:
+    return Exit(Post(Relay(host="127.0.0.1", port=port, connections=5)))
+
+
+async def hand_over(way: Way, count: int) -> list[Reply]:
+    slots = asyncio.Semaphore(10)
+
+    async def one(n: int) -> Reply:
+        async with slots:
+            return await way.deliver("a@example.com", f"g{n}@example.com", RAW)
+
+    return await asyncio.gather(*(one(n) for n in range(count)))
+
+
+async def test_mails_are_spread_by_weight() -> None:
+    with ExitStack() as stack:
+        small, large = stack.enter_context(smtp_sink()), stack.enter_context(smtp_sink())
+        way = Way([(1, exit_to(small.port)), (4, exit_to(large.port))])
+        replies = await hand_over(way, 500)
+    assert {reply.fate for reply in replies} == {Fate.ACCEPTED}
+    assert len(small.mails) + len(large.mails) == 500
+    # Four standard deviations around 100.
+    assert 64 <= len(small.mails) <= 136
+
+
+async def test_what_one_relay_cannot_take_goes_to_the_others_and_it_is_tried_again_later() -> None:
+    dead = exit_to(free_port())
+    with smtp_sink() as alive:
+        way = Way([(100, dead), (1, exit_to(alive.port))])
+        replies = await hand_over(way, 100)
+        assert {reply.fate for reply in replies} == {Fate.ACCEPTED}
+        assert len(alive.mails) == 100
+        assert dead.failing
+        assert 0 < dead.rest_s <= 1
+        assert not way.is_blocked
+
+
+async def test_when_no_relay_can_be_reached_nothing_is_tried_until_one_can() -> None:
+    port = free_port()
+    one, two = exit_to(port), exit_to(port)
+    way = Way([(1, one), (1, two)])
+    replies = await hand_over(way, 20)
+    assert all(reply.fate is Fate.DEFERRED and not reply.reached for reply in replies)
+    assert way.is_blocked
+    assert not await way.opens()
+    await asyncio.sleep(max(one.rest_s, two.rest_s))
+    assert not await way.opens()
+    # Twice as long as before.
+    assert min(one.rest_s, two.rest_s) > 1
+    with smtp_sink(port) as sink:
+        await asyncio.sleep(max(one.rest_s, two.rest_s))
+        assert await way.opens()
+        replies = await hand_over(way, 20)
+    assert {reply.fate for reply in replies} == {Fate.ACCEPTED}
+    assert len(sink.mails) == 20
