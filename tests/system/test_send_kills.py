@@ -12,6 +12,7 @@ the journal of the SMTP server and the rows of the database, nothing else.
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ import pytest
 from tabellion.platform import jobs
 from tabellion.platform.database.migrate import migrate
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from tests.support.api import running_api
+from tests.support.api import descendants, running_api
 from tests.support.gap_sink import GapSink, owner
 from tests.support.tenants import Tenants
 
@@ -118,7 +119,8 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._server = EmbeddedPostgres(folder)
+        # Processes die here, and not the machine: what was written to the kernel stays.
+        self._server = EmbeddedPostgres(folder, settings={"fsync": "off"})
         self.url = self._server.start()
         migrate(self.url)
         jobs.install(self.url)
@@ -151,7 +153,11 @@ class Database:
                 time.sleep(0.1)
 
     def stop(self) -> None:
+        """The end, also of what lies where a link in the folder leads."""
         self._server.stop()
+        for place in self._folder.iterdir():
+            if place.is_symlink():
+                shutil.rmtree(place.resolve().parent, ignore_errors=True)
 
 
 @pytest.fixture
@@ -174,7 +180,8 @@ def test_nobody_gets_a_mail_twice_and_everybody_is_accounted_for(mode: str, data
             _fill(database, licence, sink)
             number = tenant.campaign(mode=mode)
             assert tenant.json("POST", f"/v4/entity/hotels/mail/{number}/launch").status_code == 200
-            api.process.kill()
+            for pid in [*descendants(api.process.pid), api.process.pid]:
+                os.kill(pid, signal.SIGKILL)
             if mode == "TRANSACTIONAL":
                 _trigger_all(database, licence, number)
             started = time.monotonic()
