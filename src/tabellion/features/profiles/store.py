@@ -14,6 +14,7 @@ from tabellion.features.profiles.sql import Shape, sql_of
 from tabellion.features.tables import Attribute, Table
 from tabellion.features.tables.filters import Condition
 from tabellion.kit.problem import invalid
+from tabellion.platform.database.connection import fetch
 
 Database = AsyncConnection[tuple[Any, ...]]
 
@@ -145,9 +146,9 @@ async def _run(
     *,
     keyed: bool = True,
 ) -> list[tuple[Any, ...]]:
-    execute = _execute if keyed else _explore
+    execute = fetch if keyed else _explore
     try:
-        if db.info.transaction_status == TransactionStatus.INTRANS:
+        if db.pgconn.transaction_status == TransactionStatus.INTRANS:
             # Inside a transaction (Idempotency-Key) a violation must not spoil the rest: the caller may try again.
             async with db.transaction():
                 return await execute(db, statement, parameters)
@@ -178,10 +179,4 @@ async def _explore(db: Database, statement: bytes, parameters: Mapping[str, Any]
     """
     cursor = AsyncClientCursor(db)
     await cursor.execute(statement, parameters)
-    return await cursor.fetchall()
-
-
-async def _execute(db: Database, statement: bytes, parameters: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
-    cursor = db.cursor(binary=True)
-    await cursor.execute(statement, parameters, prepare=True)
     return await cursor.fetchall()

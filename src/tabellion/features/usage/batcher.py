@@ -9,12 +9,13 @@ import contextlib
 import logging
 from collections import Counter
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psycopg
 
 from tabellion.features.usage import store
 from tabellion.features.usage.model import Verdict
+from tabellion.platform.database.connection import Connection
 from tabellion.platform.database.errors import Unavailable
 from tabellion.platform.database.pool import with_settings
 
@@ -57,7 +58,7 @@ class Batcher:
         self._held: Counter[int] = Counter()
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._database: psycopg.AsyncConnection[Any] | None = None
+        self._database: Connection | None = None
         self._process = 0
         self._turn = asyncio.Lock()
         self.connected = False
@@ -185,7 +186,7 @@ class Batcher:
         if self._database is not None:
             with contextlib.suppress(psycopg.Error):
                 await self._database.close()
-        self._database = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+        self._database = await Connection.connect(self._conninfo, autocommit=True)
         # A new identity; the old one's lease runs out by itself. What is still held is stated anew.
         self._process = await store.register(self._database, LEASE, list((+self._held).elements()))
         self.connected = True

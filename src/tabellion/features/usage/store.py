@@ -7,12 +7,13 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from tabellion.features.usage.model import Counters, Verdict
+from tabellion.platform.database.connection import fetch
 
 Database = AsyncConnection[tuple[Any, ...]]
 
 _GATE = (
-    "SELECT * FROM tabellion.gate(%s::int, %s::int[], %s::int[], %s::text[], %s::bytea[], %s::int[], %s::int[], %s::int[], "
-    "%s::interval, %s::timestamptz)"
+    b"SELECT * FROM tabellion.gate(%s::int, %s::int[], %s::int[], %s::text[], %s::bytea[], %s::int[], %s::int[], %s::int[], "
+    b"%s::interval, %s::timestamptz)"
 )
 _REGISTER = """
 WITH process AS (
@@ -52,9 +53,8 @@ async def ask(
     `freed`: slots that became free, by licence. Requests of one credential should follow each other.
     """
     columns = [list(column) for column in zip(*requests, strict=True)] if requests else [[] for _ in range(5)]
-    cursor = db.cursor(binary=True)
-    await cursor.execute(_GATE, (process, list(freed), list(freed.values()), *columns, grace, None), prepare=True)
-    return [Verdict(*row) for row in await cursor.fetchall()]
+    rows = await fetch(db, _GATE, (process, list(freed), list(freed.values()), *columns, grace, None))
+    return [Verdict(*row) for row in rows]
 
 
 async def register(db: Database, lease: timedelta, held: Sequence[int]) -> int:

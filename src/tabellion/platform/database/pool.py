@@ -7,111 +7,212 @@ LISTEN and session-level advisory locks need a direct connection.
 """
 
 import asyncio
-import select
-from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections import deque
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
-from itertools import cycle
 from time import monotonic
-from typing import Any
+from types import TracebackType
 
-from psycopg import AsyncConnection, OperationalError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from tabellion.platform.database.connection import Connection
 
 STATEMENT_TIMEOUT = timedelta(seconds=30)
 LOCK_TIMEOUT = timedelta(seconds=5)
 IDLE_IN_TRANSACTION_TIMEOUT = timedelta(seconds=60)
 # A queue longer than this could not be served within the wait; better to say so at once.
 _MAX_WAITING = 2000
-# Statements of user-defined tables differ per table; a prepared read costs the server some 26 KB, a write 190 KB.
-_PREPARED_PER_CONNECTION = 400
 # Some times what planning a write costs; whoever runs longer than that does not hold others up.
 _FAVOURITE_WITHIN_S = 0.01
+# The driver's pool looks after its connections when they come back: so they do, now and then.
+_KEPT_S = 300.0
+
+# None: look again, a place has become vacant.
+_Waiter = asyncio.Future[Connection | None]
 
 
-class Connection(AsyncConnection[tuple[Any, ...]]):
-    """A connection with a place in its pool."""
+class Pool:
+    """Connections of the driver's pool, kept at numbered places and lent from there without waiting for anything.
 
-    place: int = 0
-
-
-class Pool(AsyncConnectionPool[Connection]):
-    """A pool that knows its connections: which are still open, and which has met a licence's statements before.
-
-    Connections closed by the server, as after its restart, are noticed before a caller does; the pool's own `check` would
-    wait a second or more for each of them, and cost a round trip at each use.
+    The driver's pool makes connections, and makes new ones where they are lost; to take one out of it and put it back costs
+    more than the look-up that it is for. Connections closed by the server, as after its restart, are noticed when that
+    happens and not lent any more.
 
     Statements of user-defined tables differ per licence, and to plan one costs more than to run it. A connection keeps a
     bounded number of them, so each licence has its favourite connection: a thousand licences share the room of all
     connections, instead of driving each other's statements out of each.
     """
 
-    _places: int
-    _users: list[int]
-    _wanted: defaultdict[int, deque[asyncio.Future[None]]]
-
-    def spread(self, places: int) -> None:
-        """Expect this many connections, at places counted from 0."""
+    def __init__(self, source: AsyncConnectionPool[Connection], places: int) -> None:
+        self._source = source
         self._places = places
-        self._users = [0] * places
-        self._wanted = defaultdict(deque)
+        # By place: who is there and idle; whom it serves (0: nobody in particular, None: nobody, or there is no connection).
+        self._idle: list[Connection | None] = [None] * places
+        self._users: list[int | None] = [None] * places
+        self._vacant = list(range(places - 1, -1, -1))
+        self._queue: deque[_Waiter] = deque()
+        self._wanted: list[deque[_Waiter]] = [deque() for _ in range(places)]
+        self._closed = False
 
-    @asynccontextmanager
-    async def of(self, licence_id: int) -> AsyncGenerator[Connection]:
-        """An open connection, given back at the end: the licence's favourite, or one of its neighbours.
+    async def open(self) -> None:
+        """Connect to all places. Raises `psycopg_pool.PoolTimeout`."""
+        await self._source.open(wait=True, timeout=self._source.timeout)
+        for connection in [await self.getconn() for _ in range(self._source.min_size)]:
+            await self.putconn(connection)
+
+    async def close(self) -> None:
+        """Close all connections; those that are lent, when they come back."""
+        self._closed = True
+        for place, connection in enumerate(self._idle):
+            if connection is not None:
+                self._idle[place] = None
+                await self._source.putconn(connection)
+        await self._source.close()
+
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
+        """An open connection, given back at the end."""
+        return _Loan(self, 0)
+
+    def of(self, licence_id: int) -> AbstractAsyncContextManager[Connection]:
+        """The same for work on one licence's tables: its favourite, or one of its neighbours.
 
         While another licence has the favourite, it is waited for; to wait for oneself would be to go one by one.
         """
-        favourite = licence_id % self._places
-        if self._users[favourite] not in {0, licence_id}:
-            await self._wait_for(favourite)
-        self._bring_forward(favourite)
-        async with self.connection() as connection:
-            place = connection.place
-            self._users[place] = licence_id
-            try:
-                yield connection
-            finally:
-                self._users[place] = 0
+        return _Loan(self, licence_id)
 
-    def _bring_forward(self, favourite: int) -> None:
-        """See to it that the idle connection that comes first after a place is the next one to be given out."""
-        idle = self._pool
-        if len(idle) > 1:
-            best = min(idle, key=lambda connection: (connection.place - favourite) % self._places)
-            if best is not idle[0]:
-                idle.remove(best)
-                idle.appendleft(best)
+    async def getconn(self, licence_id: int = 0, *, timeout: float | None = None) -> Connection:  # noqa: ASYNC109 - as theirs
+        """A connection that was open a moment ago; give it back with `putconn`, or rather use `of`.
 
-    async def _wait_for(self, place: int) -> None:
-        given_back: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._wanted[place].append(given_back)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(given_back, _FAVOURITE_WITHIN_S)
-
-    async def putconn(self, conn: Connection) -> None:
-        """Take a connection back, and wake the first of those who wait for it."""
-        await super().putconn(conn)
-        wanted = self._wanted[conn.place]
-        while wanted:
-            given_back = wanted.popleft()
-            if not given_back.done():
-                given_back.set_result(None)
-                return
-
-    async def getconn(self, timeout: float | None = None) -> Connection:  # noqa: ASYNC109 - theirs
-        """A connection that was open a moment ago; give it back with `putconn`. `connection()` does both.
-
-        Raises `psycopg_pool.PoolTimeout` after `timeout` seconds (default: the pool's).
+        Raises `psycopg_pool.PoolTimeout` after `timeout` seconds (default: the pool's), and `TooManyRequests`.
         """
-        deadline = monotonic() + (self.timeout if timeout is None else timeout)
+        if self._closed:
+            raise PoolClosed("the pool is closed")
+        deadline = monotonic() + (self._source.timeout if timeout is None else timeout)
+        favourite = licence_id % self._places
+        if licence_id and self._idle[favourite] is None and self._users[favourite] not in {None, licence_id}:
+            within = min(_FAVOURITE_WITHIN_S, deadline - monotonic())
+            with suppress(PoolTimeout):
+                connection = await self._wait(self._wanted[favourite], within)
+                if connection is not None:
+                    return self._lend(connection, licence_id)
         while True:
-            connection = await super().getconn(deadline - monotonic())
-            if _is_open(connection):
+            connection = self._nearest(favourite)
+            if connection is None and self._vacant:
+                connection = await self._settle(deadline - monotonic())
+            if connection is None:
+                if len(self._queue) >= _MAX_WAITING:
+                    raise TooManyRequests(f"{len(self._queue)} callers wait for a connection")
+                connection = await self._wait(self._queue, deadline - monotonic())
+            if connection is None:
+                continue
+            if not connection.closed:
+                return self._lend(connection, licence_id)
+            await self._dismiss(connection)
+
+    def _nearest(self, favourite: int) -> Connection | None:
+        """The idle connection that comes first after a place."""
+        idle = self._idle
+        for place in (*range(favourite, self._places), *range(favourite)):
+            connection = idle[place]
+            if connection is not None:
+                idle[place] = None
                 return connection
-            await self.putconn(connection)  # discards it and begins to make a new one
+        return None
+
+    def _lend(self, connection: Connection, licence_id: int) -> Connection:
+        self._users[connection.place] = licence_id
+        return connection
+
+    async def _settle(self, timeout: float) -> Connection:  # noqa: ASYNC109 - as theirs
+        """A connection for a vacant place."""
+        place = self._vacant.pop()
+        try:
+            connection = await self._source.getconn(max(timeout, 0.0))
+        except BaseException:
+            self._vacant.append(place)
+            raise
+        connection.place = place
+        connection.settled_at = monotonic()
+        return connection
+
+    async def _dismiss(self, connection: Connection) -> None:
+        """Give a connection back to the driver's pool, which closes it or makes it ready; its place is vacant."""
+        self._users[connection.place] = None
+        self._vacant.append(connection.place)
+        try:
+            await self._source.putconn(connection)
+        finally:
+            _serve(self._queue, None)
+
+    async def _wait(self, queue: deque[_Waiter], timeout: float) -> Connection | None:  # noqa: ASYNC109 - as theirs
+        """The next connection that is given back; None: there is a vacant place. Raises `PoolTimeout`."""
+        loop = asyncio.get_running_loop()
+        waiter: _Waiter = loop.create_future()
+        queue.append(waiter)
+        timer = loop.call_later(timeout, _expire, waiter)
+        try:
+            return await waiter
+        except BaseException:
+            # The caller has gone, perhaps after it was served.
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                given = waiter.result()
+                if given is not None:
+                    self._pass_on(given)
+                else:
+                    _serve(self._queue, None)
+            raise
+        finally:
+            timer.cancel()
+
+    async def putconn(self, connection: Connection) -> None:
+        """Give a connection back."""
+        if connection.closed or not connection.idle or self._closed or monotonic() - connection.settled_at > _KEPT_S:
+            await self._dismiss(connection)
+        else:
+            self._pass_on(connection)
+
+    def _pass_on(self, connection: Connection) -> None:
+        """Lend a connection to whoever waits for it, or for any; else it is idle, and watched."""
+        if _serve(self._wanted[connection.place], connection) or _serve(self._queue, connection):
+            return
+        self._users[connection.place] = None
+        self._idle[connection.place] = connection
+        connection.watch()
+
+
+class _Loan(AbstractAsyncContextManager[Connection]):
+    """A connection of the pool for a while."""
+
+    __slots__ = ("_connection", "_licence_id", "_pool")
+
+    def __init__(self, pool: Pool, licence_id: int) -> None:
+        self._pool, self._licence_id = pool, licence_id
+
+    async def __aenter__(self) -> Connection:
+        self._connection = await self._pool.getconn(self._licence_id)
+        return self._connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._pool.putconn(self._connection)
+
+
+def _serve(queue: deque[_Waiter], connection: Connection | None) -> bool:
+    """Answer the first who still waits; whether there is one."""
+    while queue:
+        waiter = queue.popleft()
+        if not waiter.done():
+            waiter.set_result(connection)
+            return True
+    return False
+
+
+def _expire(waiter: _Waiter) -> None:
+    if not waiter.done():
+        waiter.set_exception(PoolTimeout("no connection became free in time"))
 
 
 async def open_pool(
@@ -141,14 +242,13 @@ async def open_pool(
         },
         application_name=application_name,
     )
-    pool = Pool(
+    source = AsyncConnectionPool(
         conninfo,
         connection_class=Connection,
         kwargs={"autocommit": True},
         min_size=min_size,
         max_size=max_size,
         name=application_name,
-        configure=_Configuration(max_size),
         timeout=wait_s,
         max_waiting=_MAX_WAITING,
         max_lifetime=3600,
@@ -156,9 +256,9 @@ async def open_pool(
         reconnect_timeout=30,
         open=False,
     )
-    pool.spread(max_size)
+    pool = Pool(source, max_size)
     try:
-        await pool.open(wait=True, timeout=wait_s)
+        await pool.open()
     except BaseException:
         await pool.close()
         raise
@@ -172,32 +272,6 @@ def with_settings(url: str, settings: Mapping[str, str], *, application_name: st
     return make_conninfo(
         url, options=" ".join([given, *ours]).strip(), application_name=application_name, connect_timeout=10
     )
-
-
-class _Configuration:
-    """Gives each new connection its place: the next one in turn; what matters is that places are spread evenly."""
-
-    def __init__(self, places: int) -> None:
-        self._next = cycle(range(places))
-
-    async def __call__(self, connection: Connection) -> None:
-        connection.place = next(self._next)
-        connection.prepared_max = _PREPARED_PER_CONNECTION
-
-
-def _is_open(connection: AsyncConnection[Any]) -> bool:
-    """Whether the server has left the connection open; no round trip.
-
-    Nothing is expected on an idle connection, so what can be read is mostly the server's farewell.
-    """
-    try:
-        poll = select.poll()
-        poll.register(connection.pgconn.socket, select.POLLIN)
-        while poll.poll(0):
-            connection.pgconn.consume_input()
-    except OperationalError:
-        return False
-    return True
 
 
 def _milliseconds(duration: timedelta) -> str:

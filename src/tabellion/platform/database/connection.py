@@ -1,0 +1,204 @@
+"""Connections that run prepared statements with as little around them as can be.
+
+A cursor of the driver takes a new look at its statement, its parameters and its result with each execution, and watches
+the socket anew for each answer; for a look-up by key that costs more than the rest (docs/adr/0015-short-ways.md). `fetch`
+uses the driver's own parts (libpq, adaptation of values, errors) and remembers what stays the same. Everything else goes
+through cursors, as with any connection of the driver.
+"""
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from psycopg import AsyncConnection, OperationalError, errors
+from psycopg.abc import PQGen
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.pq import ExecStatus, Format, TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
+
+Row = tuple[Any, ...]
+Parameters = Mapping[str, Any] | Sequence[Any]
+
+# Statements of user-defined tables differ per table; a prepared read costs the server some 26 KB, a write 190 KB.
+_PREPARED = 400
+_PLACEHOLDER = re.compile(rb"%(?:\((\w+)\))?s|%%")
+_DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+_FLUSH_AGAIN_S = 0.001
+# The server knows the statement no more, or its result has changed its shape: it has to be prepared anew.
+_FORGOTTEN = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
+
+
+class _Text(NamedTuple):
+    """A statement as the server reads it; `names` of its parameters in their order, None where they have none."""
+
+    query: bytes
+    names: tuple[str, ...] | None
+    formats: tuple[PyFormat, ...]
+
+
+class Connection(AsyncConnection[Row]):
+    """A connection with a place in its pool (since `settled_at`, a monotonic moment), and with `fetch`."""
+
+    place: int = 0
+    settled_at: float = 0.0
+
+    def __init__(self, pgconn: PGconn, *args: Any, **kwargs: Any) -> None:
+        super().__init__(pgconn, *args, **kwargs)
+        self._transformer = Transformer(self)
+        self._prepared_names: OrderedDict[tuple[bytes, tuple[int, ...]], bytes] = OrderedDict()
+        self._names_given = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._socket = -1
+        self._waiting: asyncio.Future[None] | None = None
+        self._results: list[PGresult] = []
+
+    async def fetch(self, statement: bytes, parameters: Parameters) -> list[Row]:
+        """All rows of a prepared statement with placeholders `%(name)s`, or `%s`. Raises as cursors do."""
+        text = _read(statement)
+        values: Any = parameters
+        if text.names is not None and isinstance(parameters, Mapping):
+            values = [parameters[name] for name in text.names]
+        transformer = self._transformer
+        dumped = transformer.dump_sequence(values, text.formats)
+        key = (statement, transformer.types or ())
+        formats = transformer.formats
+        name = self._prepared_names.get(key)
+        if name is None:
+            name = await self._prepare(key, text.query)
+        else:
+            self._prepared_names.move_to_end(key)
+        self.watch()
+        self.pgconn.send_query_prepared(name, dumped, param_formats=formats, result_format=Format.BINARY)
+        try:
+            result = await self._result()
+        except _FORGOTTEN:
+            self._prepared_names.pop(key, None)
+            raise
+        transformer.set_pgresult(result)
+        return transformer.load_rows(0, result.ntuples, tuple)
+
+    async def _prepare(self, key: tuple[bytes, tuple[int, ...]], query: bytes) -> bytes:
+        if len(self._prepared_names) >= _PREPARED:
+            _, oldest = self._prepared_names.popitem(last=False)
+            self.watch()
+            self.pgconn.send_query_params(b"DEALLOCATE " + oldest, None)
+            await self._result()
+        self._names_given += 1
+        name = b"t%d" % self._names_given
+        self.watch()
+        self.pgconn.send_prepare(name, query, param_types=key[1])
+        await self._result()
+        self._prepared_names[key] = name
+        return name
+
+    async def _result(self) -> PGresult:
+        """The result of what was sent. Who does not wait for it leaves a closed connection behind. Raises its error."""
+        assert self._loop is not None  # noqa: S101 - `watch` was called
+        assert self._waiting is None  # noqa: S101 - a connection serves one caller at a time
+        waiting = self._waiting = self._loop.create_future()
+        try:
+            while self.pgconn.flush():  # noqa: ASYNC110 - the loop watches for what is read, and this is rare
+                # More than the socket takes at once; what is in its way is read meanwhile.
+                await asyncio.sleep(_FLUSH_AGAIN_S)
+            await waiting
+        except BaseException:
+            self._waiting = None
+            self._unwatch()
+            self.pgconn.finish()
+            raise
+        results, self._results = self._results, []
+        for result in results:
+            # A statement has one result; an error of its commit comes after it.
+            if result.status not in _DONE:
+                raise errors.error_from_result(result, encoding=self.info.encoding)
+        return results[0]
+
+    def watch(self) -> None:
+        """Have the event loop tell when the server says something: an answer, or that it goes away."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._socket = self.pgconn.socket
+            self._loop.add_reader(self._socket, self._readable)
+
+    def _unwatch(self) -> None:
+        if self._loop is not None:
+            # By its number: a connection that is lost has closed its socket already.
+            self._loop.remove_reader(self._socket)
+            self._loop = None
+
+    def _readable(self) -> None:
+        pgconn, waiting = self.pgconn, self._waiting
+        try:
+            pgconn.consume_input()
+            if waiting is None:
+                return
+            while not pgconn.is_busy():
+                result = pgconn.get_result()
+                if result is None:
+                    break
+                self._results.append(result)
+            else:
+                return
+        except OperationalError as error:
+            self._waiting = None
+            self._results = []
+            self._unwatch()
+            pgconn.finish()
+            if waiting is not None and not waiting.done():
+                waiting.set_exception(error)
+            return
+        self._waiting = None
+        if not waiting.done():
+            waiting.set_result(None)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way: no statement and no transaction."""
+        return self.pgconn.transaction_status == TransactionStatus.IDLE
+
+    # The driver watches the socket in its own way while one of its cursors waits.
+
+    async def wait(self, gen: PQGen[Any], *args: Any, **kwargs: Any) -> Any:
+        """See `AsyncConnection.wait`."""
+        self._unwatch()
+        return await super().wait(gen, *args, **kwargs)
+
+    async def close(self) -> None:
+        """See `AsyncConnection.close`."""
+        self._unwatch()
+        await super().close()
+
+
+async def fetch(db: AsyncConnection[Row], statement: bytes, parameters: Parameters) -> list[Row]:
+    """The same over whatever connection there is."""
+    if isinstance(db, Connection):
+        return await db.fetch(statement, parameters)
+    cursor = db.cursor(binary=True)
+    await cursor.execute(statement, parameters, prepare=True)
+    return await cursor.fetchall()
+
+
+@lru_cache(maxsize=20_000)
+def _read(statement: bytes) -> _Text:
+    names: list[str] = []
+    unnamed = 0
+
+    def numbered(found: re.Match[bytes]) -> bytes:
+        nonlocal unnamed
+        if found[0] == b"%%":
+            return b"%"
+        if found[1] is None:
+            unnamed += 1
+            return b"$%d" % unnamed
+        name = found[1].decode()
+        if name not in names:
+            names.append(name)
+        return b"$%d" % (names.index(name) + 1)
+
+    query = _PLACEHOLDER.sub(numbered, statement)
+    if names and unnamed:
+        raise ValueError("named and unnamed placeholders in one statement")
+    return _Text(query, tuple(names) if names else None, (PyFormat.AUTO,) * (len(names) or unnamed))

@@ -1,0 +1,129 @@
+"""Statements by the short way: the same results and errors as cursors give, and a connection that is as good afterwards."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from tabellion.platform.database import connection
+from tabellion.platform.database.connection import Connection
+from tabellion.platform.database.pool import Pool
+
+
+@pytest.fixture
+async def db(pool: Pool) -> AsyncIterator[Connection]:
+    async with pool.connection() as found:
+        yield found
+
+
+async def test_values_come_back_as_they_went(db: Connection) -> None:
+    values = {
+        "text": "Zoë 'x' %s", "number": Decimal("3.50"), "day": date(2027, 3, 1), "moment": datetime(2027, 3, 1, 8, tzinfo=UTC),
+        "flag": True, "many": ["a", None, "b"], "ids": [1, 2**40], "nothing": None, "raw": b"\x00\xff",
+    }  # fmt: skip
+    casts = {
+        "text": "text", "number": "numeric", "day": "date", "moment": "timestamptz", "flag": "boolean", "many": "text[]",
+        "ids": "bigint[]", "nothing": "integer", "raw": "bytea",
+    }  # fmt: skip
+    statement = "SELECT " + ", ".join(f"%({name})s::{cast}" for name, cast in casts.items()) + ", 7 %% 4, %(text)s::text"
+
+    rows = await db.fetch(statement.encode(), values)
+
+    assert rows == [(*values.values(), 3, "Zoë 'x' %s")]
+
+
+async def test_unnamed_placeholders_are_taken_in_their_order(db: Connection) -> None:
+    assert await db.fetch(b"SELECT %s::int, %s::text", (1, "two")) == [(1, "two")]
+
+
+async def test_values_of_other_types_are_prepared_apart(db: Connection) -> None:
+    for value in (1, 2**40, None, 1):
+        assert await db.fetch(b"SELECT %(v)s::bigint", {"v": value}) == [(value,)]
+
+
+async def test_an_error_is_the_drivers_and_the_connection_goes_on(db: Connection) -> None:
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        await db.fetch(b"SELECT 1 / %s::int", (0,))
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        await db.fetch(b"SELECT * FROM nowhere", ())
+
+    assert await db.fetch(b"SELECT 1 / %s::int", (1,)) == [(1,)]
+
+
+async def test_an_error_of_the_commit_is_told(db: Connection) -> None:
+    await db.execute("CREATE TEMP TABLE parent (id int PRIMARY KEY)")
+    await db.execute("CREATE TEMP TABLE child (id int REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        await db.fetch(b"INSERT INTO child VALUES (%s::int) RETURNING id", (1,))
+
+    assert await db.fetch(b"SELECT count(*) FROM child", ()) == [(0,)]
+
+
+async def test_a_statement_larger_than_a_socket_takes(db: Connection) -> None:
+    text = "x" * 20_000_000
+    assert await db.fetch(b"SELECT %s::text, length(%s::text)", (text, text)) == [(text, len(text))]
+
+
+async def test_it_takes_turns_with_cursors_and_transactions(db: Connection) -> None:
+    for number in range(3):
+        async with db.transaction():
+            assert await db.fetch(b"SELECT %s::int", (number,)) == [(number,)]
+            assert await (await db.execute("SELECT %s::int", (number,))).fetchone() == (number,)
+            assert not db.idle
+        assert db.idle
+
+
+async def test_what_was_used_longest_ago_is_forgotten(db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_PREPARED", 3)
+    for number in (1, 2, 3, 1, 4, 1, 2):
+        assert await db.fetch(f"SELECT {number} + %s::int".encode(), (1,)) == [(number + 1,)]
+
+    kept = await db.fetch(b"SELECT statement FROM pg_prepared_statements ORDER BY prepare_time", ())
+    assert [row[0] for row in kept[:-1]] == ["SELECT 1 + $1::int", "SELECT 2 + $1::int"]
+
+
+async def test_a_statement_whose_table_has_changed_is_prepared_anew(db: Connection) -> None:
+    await db.execute("CREATE TEMP TABLE changing (value text)")
+    await db.execute("INSERT INTO changing VALUES ('7')")
+    assert await db.fetch(b"SELECT value FROM changing", ()) == [("7",)]
+    await db.execute("ALTER TABLE changing ALTER value TYPE int USING value::int")
+
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        await db.fetch(b"SELECT value FROM changing", ())
+
+    assert await db.fetch(b"SELECT value FROM changing", ()) == [(7,)]
+
+
+async def test_who_does_not_wait_leaves_no_answer_for_the_next(pool: Pool) -> None:
+    """A caller that went away: its connection is closed, and the pool has another one."""
+    async with pool.connection() as db:
+        waiting = asyncio.create_task(db.fetch(b"SELECT 1 FROM pg_sleep(60)", ()))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert db.closed
+    for _ in range(4):
+        async with pool.connection() as db:
+            assert await db.fetch(b"SELECT 2", ()) == [(2,)]
+
+
+async def test_a_server_that_goes_away_meanwhile_is_told(pool: Pool, database_url: str) -> None:
+    async with pool.connection() as db:
+        waiting = asyncio.create_task(db.fetch(b"SELECT 1 FROM pg_sleep(60)", ()))
+        pid = db.info.backend_pid
+        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as killer:
+            await killer.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        with pytest.raises(psycopg.OperationalError):
+            await waiting
+    async with pool.connection() as db:
+        assert await db.fetch(b"SELECT 2", ()) == [(2,)]
+
+
+async def test_named_and_unnamed_placeholders_do_not_mix(db: Connection) -> None:
+    with pytest.raises(ValueError, match="placeholders"):
+        await db.fetch(b"SELECT %s::int, %(x)s::int", (1,))
