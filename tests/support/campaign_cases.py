@@ -193,7 +193,7 @@ CAMPAIGNS_V5 = [
     ),
 ]  # fmt: skip
 
-_VARIANTS = [{"name": "A"}, {"name": "B", "contents": [{"subject": "Only until Sunday, {{ firstName }}"}]}]
+_VARIANTS = [{"name": "A"}, {"name": "B", "contents": [{"subject": "Only until Sunday, {{ lastName }}"}]}]
 CAMPAIGNS_V5 += [
     Case(
         "set A/B test", "PUT", _CATEGORY, _MAILS5 + "/ab-test", 200, {"share": 20, "variants": _VARIANTS},
