@@ -98,6 +98,27 @@ async def test_a_statement_whose_table_has_changed_is_prepared_anew(db: Connecti
     assert await db.fetch(b"SELECT value FROM changing", ()) == [(7,)]
 
 
+async def test_changes_of_tables_by_cursors_leave_what_is_prepared(db: Connection) -> None:
+    await db.execute("CREATE TEMP TABLE other (value text)", prepare=True)
+    assert await db.fetch(b"SELECT %s::int", (1,)) == [(1,)]
+    for change in ("ALTER TABLE other ADD b int", "DROP TABLE other"):
+        await db.execute(change)
+        async with db.transaction():
+            assert await db.fetch(b"SELECT %s::int", (1,)) == [(1,)]
+
+
+async def test_what_the_server_has_forgotten_is_prepared_again(db: Connection) -> None:
+    assert await db.fetch(b"SELECT %s::int", (1,)) == [(1,)]
+    await db.execute("DEALLOCATE ALL")
+    assert await db.fetch(b"SELECT %s::int", (1,)) == [(1,)]
+    await db.execute("DEALLOCATE ALL")
+    async with db.transaction():
+        with pytest.raises(psycopg.errors.InvalidSqlStatementName):
+            await db.fetch(b"SELECT %s::int", (1,))
+        raise psycopg.Rollback
+    assert await db.fetch(b"SELECT %s::int", (1,)) == [(1,)]
+
+
 async def test_who_does_not_wait_leaves_no_answer_for_the_next(pool: Pool) -> None:
     """A caller that went away: its connection is closed, and the pool has another one."""
     async with pool.connection() as db:

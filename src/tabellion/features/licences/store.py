@@ -9,6 +9,7 @@ from psycopg import AsyncConnection, sql
 from psycopg.types.json import Jsonb
 
 from tabellion.features.licences.model import ApiUser, Entity, Licence, LicenceLimits, PasswordUser
+from tabellion.platform.database.connection import fetch
 
 Database = AsyncConnection[tuple[Any, ...]]
 _LIMITS = LicenceLimits.__struct_fields__
@@ -20,7 +21,7 @@ SELECT u.id, u.login, u.rights,
 FROM tabellion.api_user u LEFT JOIN tabellion.entity d ON d.id = u.default_entity_id
 WHERE u.licence_id = %s ORDER BY lower(u.login)
 """
-_CALLER = """
+_CALLER = b"""
 SELECT l.name, l.time_zone, u.login, u.rights, u.entity_ids, u.default_entity_id,
     (SELECT coalesce(json_agg(json_build_array(e.id, e.name, e.comment) ORDER BY lower(e.name)), '[]'::json)
      FROM tabellion.entity e WHERE e.licence_id = l.id), l.max_bulk_file_bytes
@@ -158,8 +159,8 @@ async def delete_user(db: Database, licence_id: int, login: str) -> int | None:
 
 async def caller(db: Database, user_id: int) -> tuple[Any, ...] | None:
     """What a `Caller` is made of, in one statement."""
-    cursor = await db.execute(_CALLER, (user_id,), prepare=True)
-    return await cursor.fetchone()
+    rows = await fetch(db, _CALLER, (user_id,))
+    return rows[0] if rows else None
 
 
 async def password_user(db: Database, licence_name: str, login: str) -> PasswordUser | None:

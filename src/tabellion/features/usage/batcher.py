@@ -186,7 +186,7 @@ class Batcher:
         if self._database is not None:
             with contextlib.suppress(psycopg.Error):
                 await self._database.close()
-        self._database = await Connection.connect(self._conninfo, autocommit=True)
+        self._database = await Connection.connect(self._conninfo)
         # A new identity; the old one's lease runs out by itself. What is still held is stated anew.
         self._process = await store.register(self._database, LEASE, list((+self._held).elements()))
         self.connected = True

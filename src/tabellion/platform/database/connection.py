@@ -11,10 +11,10 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from psycopg import AsyncConnection, OperationalError, errors
-from psycopg.abc import PQGen
+from psycopg.abc import Buffer, PQGen
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
@@ -27,8 +27,8 @@ _PREPARED = 400
 _PLACEHOLDER = re.compile(rb"%(?:\((\w+)\))?s|%%")
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 _FLUSH_AGAIN_S = 0.001
-# The server knows the statement no more, or its result has changed its shape: it has to be prepared anew.
-_FORGOTTEN = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
+# A statement, and the types of the values that it was prepared for.
+_Key = tuple[bytes, tuple[int, ...]]
 
 
 class _Text(NamedTuple):
@@ -48,7 +48,7 @@ class Connection(AsyncConnection[Row]):
     def __init__(self, pgconn: PGconn, *args: Any, **kwargs: Any) -> None:
         super().__init__(pgconn, *args, **kwargs)
         self._transformer = Transformer(self)
-        self._prepared_names: OrderedDict[tuple[bytes, tuple[int, ...]], bytes] = OrderedDict()
+        self._prepared_names: OrderedDict[_Key, bytes] = OrderedDict()
         self._names_given = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._socket = -1
@@ -64,27 +64,39 @@ class Connection(AsyncConnection[Row]):
         transformer = self._transformer
         dumped = transformer.dump_sequence(values, text.formats)
         key = (statement, transformer.types or ())
-        formats = transformer.formats
-        name = self._prepared_names.get(key)
-        if name is None:
-            name = await self._prepare(key, text.query)
-        else:
-            self._prepared_names.move_to_end(key)
-        self.watch()
-        self.pgconn.send_query_prepared(name, dumped, param_formats=formats, result_format=Format.BINARY)
-        try:
-            result = await self._result()
-        except _FORGOTTEN:
-            self._prepared_names.pop(key, None)
-            raise
+        result = await self._run(key, text.query, dumped, transformer.formats)
         transformer.set_pgresult(result)
         return transformer.load_rows(0, result.ntuples, tuple)
 
-    async def _prepare(self, key: tuple[bytes, tuple[int, ...]], query: bytes) -> bytes:
+    async def _run(
+        self, key: _Key, query: bytes, values: Sequence[Buffer | None], formats: Sequence[Format] | None
+    ) -> PGresult:
+        name = self._prepared_names.get(key)
+        known = name is not None
+        if name is None:
+            name = await self._prepare(key, query)
+        else:
+            self._prepared_names.move_to_end(key)
+        self.watch()
+        self.pgconn.send_query_prepared(name, values, param_formats=formats, result_format=Format.BINARY)
+        try:
+            return await self._result()
+        except errors.FeatureNotSupported:
+            # Its result has another shape since its table was changed.
+            self._prepared_names.pop(key, None)
+            raise
+        except errors.InvalidSqlStatementName:
+            # A pooler between us and the server, or somebody's DISCARD ALL: nothing was run.
+            self._prepared_names.clear()
+            if not known or not self.idle:
+                raise
+        return await self._run(key, query, values, formats)
+
+    async def _prepare(self, key: _Key, query: bytes) -> bytes:
         if len(self._prepared_names) >= _PREPARED:
             _, oldest = self._prepared_names.popitem(last=False)
             self.watch()
-            self.pgconn.send_query_params(b"DEALLOCATE " + oldest, None)
+            self.pgconn.send_close_prepared(oldest)
             await self._result()
         self._names_given += 1
         name = b"t%d" % self._names_given
@@ -158,6 +170,15 @@ class Connection(AsyncConnection[Row]):
     def idle(self) -> bool:
         """Whether nothing is under way: no statement and no transaction."""
         return self.pgconn.transaction_status == TransactionStatus.IDLE
+
+    @classmethod
+    async def connect(cls, conninfo: str = "", **options: Any) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride] - by name
+        """See `AsyncConnection.connect`; in autocommit mode.
+
+        The driver prepares nothing by itself: if it does, it forgets all that is prepared after each change of a table.
+        """
+        options.update(autocommit=True, prepare_threshold=None)
+        return await super().connect(conninfo, **options)
 
     # The driver watches the socket in its own way while one of its cursors waits.
 

@@ -245,7 +245,6 @@ async def open_pool(
     source = AsyncConnectionPool(
         conninfo,
         connection_class=Connection,
-        kwargs={"autocommit": True},
         min_size=min_size,
         max_size=max_size,
         name=application_name,
