@@ -83,6 +83,7 @@ class Sender:
         self.stopping = False
         self._pool: AsyncConnectionPool[Database] | None = None
         self._working: dict[int, asyncio.Task[None]] = {}
+        self._turns: dict[int, float] = {}
         self._quiet: dict[int, float] = {}
         self._pausing = 0
         self._licences: set[tuple[int, int]] = set()
@@ -130,7 +131,10 @@ class Sender:
                 await self._recover(life, now)
                 await store.forget_due(life, now)
                 beaten_at = monotonic()
-            for sending_id, _ in await store.due(life, self.clock()):
+            due = [sending_id for sending_id, _ in await store.due(life, self.clock())]
+            # Whoever had its turn longest ago comes first: some are worth a look all the time and seldom have work.
+            self._turns = {sending_id: self._turns.get(sending_id, 0.0) for sending_id in due}
+            for sending_id in sorted(due, key=self._turns.__getitem__):
                 self._begin(sending_id)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self.pace.look_every_s)
@@ -148,6 +152,7 @@ class Sender:
             return
         if self._quiet.get(sending_id, 0.0) > monotonic():
             return
+        self._turns[sending_id] = monotonic()
         task = asyncio.create_task(self._work(sending_id))
         self._working[sending_id] = task
         task.add_done_callback(lambda _: self._working.pop(sending_id, None))
