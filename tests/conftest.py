@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import uvloop
 from hypothesis import settings
 
 from tabellion.platform.database.pool import Pool, open_pool, with_settings
@@ -26,6 +27,11 @@ def pytest_configure() -> None:
 
 def pytest_unconfigure() -> None:
     _run_directory.remove()
+
+
+def pytest_asyncio_loop_factories() -> dict[str, object]:
+    """Tests run on the event loop that the servers run on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 """Statements by the short way: the same results and errors as cursors give, and a connection that is as good afterwards."""
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -143,6 +145,27 @@ async def test_a_server_that_goes_away_meanwhile_is_told(pool: Pool, database_ur
             await waiting
     async with pool.connection() as db:
         assert await db.fetch(b"SELECT 2", ()) == [(2,)]
+
+
+@pytest.mark.parametrize("way", ["of sending", "of reading", "of a cursor"])
+async def test_a_lost_connection_does_not_touch_the_socket_of_the_next(database_url: str, way: str) -> None:
+    """The driver closes a socket that is lost, and the next connection gets its number."""
+    lost = await Connection.connect(database_url)
+    if way != "of a cursor":
+        assert await lost.fetch(b"SELECT 1", ()) == [(1,)]
+    number = lost.pgconn.socket
+    with socket.socket(fileno=os.dup(number)) as wire:
+        wire.shutdown(socket.SHUT_RDWR)  # as when the server is killed, and the event loop has not heard of it yet
+    statement = b"SELECT 1 --" + b"x" * 40_000 if way == "of sending" else b"SELECT 1"  # much is sent at once
+    with pytest.raises(psycopg.OperationalError):
+        await (lost.execute(statement) if way == "of a cursor" else lost.fetch(statement, ()))
+    async with asyncio.timeout(5), await Connection.connect(database_url) as following:
+        assert following.pgconn.socket == number
+        assert await following.fetch(b"SELECT 2", ()) == [(2,)]
+        with pytest.raises(psycopg.OperationalError):
+            await lost.fetch(b"SELECT 1", ())
+        await lost.close()
+        assert await following.fetch(b"SELECT 3", ()) == [(3,)]
 
 
 async def test_named_and_unnamed_placeholders_do_not_mix(db: Connection) -> None:

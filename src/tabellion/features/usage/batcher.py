@@ -124,7 +124,7 @@ class Batcher:
                 async with self._turn:
                     await self._put(batch, released)
                 pause = _FIRST_PAUSE_S
-            except (psycopg.Error, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was: a gate that nobody asks any more stops every call
                 self._refuse(batch, error)
                 await self._reconnect(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
@@ -177,15 +177,14 @@ class Batcher:
             try:
                 async with self._turn:
                     await self._connect()
-            except (psycopg.Error, OSError):
+            except Exception:  # noqa: BLE001 - as above
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
             else:
                 return
 
     async def _connect(self) -> None:
         if self._database is not None:
-            with contextlib.suppress(psycopg.Error):
-                await self._database.close()
+            await self._database.close()
         self._database = await Connection.connect(self._conninfo)
         # A new identity; the old one's lease runs out by itself. What is still held is stated anew.
         self._process = await store.register(self._database, LEASE, list((+self._held).elements()))
@@ -201,7 +200,7 @@ class Batcher:
                 async with self._turn:
                     if not await store.heartbeat(database, self._process, LEASE):
                         await self._connect()
-            except (psycopg.Error, OSError):
+            except Exception:  # noqa: BLE001 - as above
                 # The connection is broken: the run loop notices with the next question, and reconnects.
                 await database.close()
                 self._wake.set()

@@ -9,8 +9,8 @@ through cursors, as with any connection of the driver.
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, Self
 
 from psycopg import AsyncConnection, OperationalError, errors
@@ -77,10 +77,9 @@ class Connection(AsyncConnection[Row]):
             name = await self._prepare(key, query)
         else:
             self._prepared_names.move_to_end(key)
-        self.watch()
-        self.pgconn.send_query_prepared(name, values, param_formats=formats, result_format=Format.BINARY)
+        send = partial(self.pgconn.send_query_prepared, name, values, formats, Format.BINARY)
         try:
-            return await self._result()
+            return await self._result(send)
         except errors.FeatureNotSupported:
             # Its result has another shape since its table was changed.
             self._prepared_names.pop(key, None)
@@ -95,23 +94,20 @@ class Connection(AsyncConnection[Row]):
     async def _prepare(self, key: _Key, query: bytes) -> bytes:
         if len(self._prepared_names) >= _PREPARED:
             _, oldest = self._prepared_names.popitem(last=False)
-            self.watch()
-            self.pgconn.send_close_prepared(oldest)
-            await self._result()
+            await self._result(partial(self.pgconn.send_close_prepared, oldest))
         self._names_given += 1
         name = b"t%d" % self._names_given
-        self.watch()
-        self.pgconn.send_prepare(name, query, param_types=key[1])
-        await self._result()
+        await self._result(partial(self.pgconn.send_prepare, name, query, key[1]))
         self._prepared_names[key] = name
         return name
 
-    async def _result(self) -> PGresult:
-        """The result of what was sent. Who does not wait for it leaves a closed connection behind. Raises its error."""
-        assert self._loop is not None  # noqa: S101 - `watch` was called
+    async def _result(self, send: Callable[[], None]) -> PGresult:
+        """The result of what is sent. Who does not wait for it leaves a closed connection behind. Raises its error."""
         assert self._waiting is None  # noqa: S101 - a connection serves one caller at a time
-        waiting = self._waiting = self._loop.create_future()
+        self.watch()
+        waiting = self._waiting = asyncio.get_running_loop().create_future()
         try:
+            send()
             while self.pgconn.flush():  # noqa: ASYNC110 - the loop watches for what is read, and this is rare
                 # More than the socket takes at once; what is in its way is read meanwhile.
                 await asyncio.sleep(_FLUSH_AGAIN_S)
@@ -131,8 +127,9 @@ class Connection(AsyncConnection[Row]):
     def watch(self) -> None:
         """Have the event loop tell when the server says something: an answer, or that it goes away."""
         if self._loop is None:
-            self._loop = asyncio.get_running_loop()
+            # Nothing is remembered of a socket that is lost: its number may belong to another connection by now.
             self._socket = self.pgconn.socket
+            self._loop = asyncio.get_running_loop()
             self._loop.add_reader(self._socket, self._readable)
 
     def _unwatch(self) -> None:
