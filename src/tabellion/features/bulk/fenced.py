@@ -1,7 +1,8 @@
 """Jobs that survive their workers: one at a time, taken up again after a crash, ended once.
 
 The connection that works holds the job's advisory lock: when a worker dies, its server process ends, and another one takes
-the job up where it was. A worker that was believed dead writes nothing more: the job counts its attempts.
+the job up where it was. A worker that was believed dead writes nothing more: the job counts its attempts. A job that
+takes its worker or the database along with it, each time at the same place, is given up.
 """
 
 import logging
@@ -16,8 +17,9 @@ from tabellion.kit.problem import FieldError
 
 _log = logging.getLogger(__name__)
 Database = psycopg.AsyncConnection[tuple[Any, ...]]
-# A database or a disk that is away comes back; an error of our own does not go away by itself.
+# A database or a disk that is away comes back; an error of our own does not go away by itself, nor does what kills.
 _GIVE_UP_AFTER = 5
+_TELL = "tell its operator the number of the {}, {}"
 
 
 class JobError(Exception):
@@ -42,6 +44,11 @@ class Numbered(Protocol):
     @property
     def attempt(self) -> int:
         """How often it was taken up."""
+        ...
+
+    @property
+    def progress(self) -> int:
+        """A number that grows with what is done for good; another attempt goes on from there."""
         ...
 
 
@@ -91,6 +98,7 @@ async def run(conninfo: str, kind: Kind[J], number: int) -> None:
             # The server ends a connection's session some moments after the connection; until then the next attempt,
             # which may come at once, would find the job taken.
             with suppress(psycopg.Error):
+                await db.execute("DELETE FROM tabellion.bulk_start WHERE (lock, number) = (%s, %s)", (kind.lock, number))
                 await db.execute("SELECT pg_advisory_unlock(%s, %s::int)", (kind.lock, number % 2**31))
 
 
@@ -99,6 +107,7 @@ async def _attempt(db: Database, kind: Kind[J], number: int) -> None:
     if job is None:
         return
     try:
+        await _start(db, kind, number, job.progress)
         await kind.work(db, job)
     except JobError as error:
         await kind.fail(db, job, FieldError("", error.code, str(error)))
@@ -110,5 +119,24 @@ async def _attempt(db: Database, kind: Kind[J], number: int) -> None:
         if job.attempt < _GIVE_UP_AFTER:
             raise
         _log.exception("%s %d failed %d times", kind.word, number, job.attempt)
-        why = f"an error of the server; tell its operator the number of the {kind.word}, {number}"
+        why = f"an error of the server; {_TELL.format(kind.word, number)}"
         await kind.fail(db, job, FieldError("", "internal", why))
+
+
+async def _start(db: Database, kind: Kind[J], number: int, progress: int) -> None:
+    """Count how often in a row the job was taken up since it came further, or was left in an orderly way.
+
+    Raises `JobError` when that is too often.
+    """
+    async with db.transaction():
+        # What is to outlive a crash of the database is waited for.
+        await db.execute("SET LOCAL synchronous_commit = on")
+        cursor = await db.execute(
+            "INSERT INTO tabellion.bulk_start AS known VALUES (%s, %s, 1, %s) ON CONFLICT (lock, number) DO UPDATE SET "
+            "starts = CASE WHEN known.progress = excluded.progress THEN known.starts + 1 ELSE 1 END, "
+            "progress = excluded.progress RETURNING starts",
+            (kind.lock, number, progress),
+        )
+        row = await cursor.fetchone()
+    if row is not None and row[0] > _GIVE_UP_AFTER:
+        raise JobError("internal", f"the server died {_GIVE_UP_AFTER} times over it; {_TELL.format(kind.word, number)}")

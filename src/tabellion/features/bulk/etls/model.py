@@ -114,6 +114,11 @@ class Execution(msgspec.Struct, frozen=True):
         return total
 
     @property
+    def progress(self) -> int:
+        """Files that are opened, and rows that are done: it grows with each block."""
+        return len(self.parts) + self.counters.read
+
+    @property
     def percent(self) -> int:
         """How far it is; 100 only at the end."""
         if self.status in {Status.DONE, Status.DONE_WITH_ERRORS}:

@@ -59,6 +59,11 @@ class Execution(msgspec.Struct, frozen=True):
         return self.status in ENDED
 
     @property
+    def progress(self) -> int:
+        """None: each attempt writes the file anew."""
+        return 0
+
+    @property
     def percent(self) -> int:
         """How far it is, as far as that can be known; 100 only at the end."""
         if self.status == Status.DONE:

@@ -158,6 +158,11 @@ class Job(msgspec.Struct, frozen=True):
         return self.status in ENDED
 
     @property
+    def progress(self) -> int:
+        """Lines of the file that are applied."""
+        return self.line
+
+    @property
     def with_errors(self) -> bool:
         """False only when every row is in: integrations move their synchronisation date forward then."""
         return self.status != Status.DONE
