@@ -14,6 +14,7 @@ import tabellion
 from tabellion.server.app import translate
 from tests.support.api import Api
 from tests.support.etls import BASE, ETLS, EXECUTIONS, Etls, one_file, packed
+from tests.support.serving import run, run_json
 from tests.support.tenant import Tenant
 
 GUESTS = "emailAddress,lastName,points\nbob@example.com,Bob,7\ncat@example.com,Cat,8\n"
@@ -296,6 +297,22 @@ def test_cancelling_before_and_after_the_end(etls: Etls, tenant: Tenant) -> None
     etls.run(number)
     done = etls.read(number)
     assert (done["status"], done["executionStatus"], done["rowsRead"]) == ("CANCELLED", "FAILED", 0)
+
+
+def test_the_command_line_looks_after_executions(etls: Etls, tenant: Tenant, tmp_path: Path) -> None:
+    where = {"TABELLION_DATABASE_URL": etls.url, "TABELLION_DATA_DIR": str(etls.spool.parent)}
+    done, waiting = (etls.send(EXECUTIONS, {"a.csv": GUESTS}, one_file()).json()["id"] for _ in range(2))
+    etls.run(done)
+
+    cancelled = run("jobs", "cancel", waiting, "--kind", "etl", cwd=tmp_path, **where)
+    listed = run_json("jobs", "list", "--licence", tenant.licence, cwd=tmp_path, **where)
+    shown = run_json("jobs", "show", done, "--kind", "etl", cwd=tmp_path, **where)
+    retried = run("jobs", "retry", waiting, "--kind", "etl", cwd=tmp_path, **where)
+
+    assert (cancelled.returncode, etls.read(waiting)["status"]) == (0, "CANCELLED")
+    assert [(job["kind"], job["status"]) for job in listed] == [("import", "DONE"), ("etl", "CANCELLED"), ("etl", "DONE")]
+    assert (shown["rowsRead"], shown["imports"]) == (listed[0]["rowsRead"], [listed[0]["id"]])
+    assert "have it executed again" in retried.stderr
 
 
 def test_imports_and_executions_do_not_mix(etls: Etls, tenant: Tenant, worker_database_url: str) -> None:

@@ -399,3 +399,26 @@ def test_the_command_line_exports_and_tells(exports: Exports, tenant: Tenant, tm
     assert json.loads((tmp_path / "b.jsonl").read_text())["attributes"]["stayRef"] == "ST-00001"
     assert (wrong.returncode, (tmp_path / "c.csv").exists()) == (1, False)
     assert "filter: " in wrong.stderr
+
+
+def test_the_command_line_looks_after_exports(exports: Exports, tenant: Tenant, tmp_path: Path) -> None:
+    where = {"TABELLION_DATABASE_URL": exports.url, "TABELLION_DATA_DIR": str(exports.spool.parent)}
+    number = tenant.json("POST", EXECUTIONS, {"tableId": "Guests"}).json()["id"]
+
+    def jobs(*arguments: str) -> Any:
+        return run_json("jobs", *arguments, "--kind", "export", cwd=tmp_path, **where)
+
+    (listed,) = jobs("list", "--licence", tenant.licence)
+    cancelled = run("jobs", "cancel", number, "--kind", "export", cwd=tmp_path, **where)
+    status = exports.read(number)["status"]
+    done = jobs("retry", number)
+    again = run("jobs", "retry", number, "--kind", "export", cwd=tmp_path, **where)
+    unknown = run("jobs", "cancel", number, cwd=tmp_path, **where)
+
+    assert (listed["kind"], str(listed["id"]), listed["status"]) == ("export", number, "QUEUED")
+    assert (cancelled.returncode, status) == (0, "CANCELLED")
+    assert (done["status"], done["rowsRead"]) == ("DONE", 1)
+    assert exports.file(number)
+    assert jobs("show", number) == done
+    assert again.stderr == f"tabellion: the export {number} is DONE: there is nothing left to do\n"
+    assert unknown.stderr == f"tabellion: there is no import {number} that has not ended\n"

@@ -1,4 +1,4 @@
-"""`import` and `jobs`: files into tables without the API, and a look at what runs."""
+"""`import` and `export`: files into tables and tables into files, without the API."""
 
 import asyncio
 import shutil
@@ -14,7 +14,7 @@ import typer
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, fail, on_database, settings_of, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, fail, settings_of, show
 from tabellion.features.bulk.exports import FILE as EXPORT_FILE
 from tabellion.features.bulk.exports import Definition as ExportDefinition
 from tabellion.features.bulk.exports import Execution as ExportExecution
@@ -30,8 +30,6 @@ from tabellion.platform import audit, files
 from tabellion.server.database import prepare_database
 from tabellion.settings import Settings
 
-jobs = typer.Typer(no_args_is_help=True, help="Imports: what waits, runs and has ended.")
-JobId = Annotated[int, typer.Argument(help="Number of the import.")]
 _POLL_S = 0.3
 T = TypeVar("T")
 
@@ -78,7 +76,7 @@ def import_file(
             await audit.record_admin(db, owner.id, "import", f"import/{job_id}", utc_now())
         return job_id
 
-    _work(data_dir, database_url, enter, as_json=as_json)
+    run_import(data_dir, database_url, enter, as_json=as_json)
 
 
 def export_table(
@@ -117,75 +115,13 @@ def export_table(
         await audit.record_admin(db, owner.id, "export", f"export-execution/{number}", utc_now())
         return number
 
-    async def look(db: Database, number: int) -> tuple[ExportExecution, int, int] | None:
-        found = await exports_store.execution(db, number)
-        return None if found is None else (found, found.percent, found.rows_exported)
-
-    with _ready(data_dir, database_url) as settings:
-        run = Exporter(settings.database_url, settings.spool_dir, utc_now)
-        done = asyncio.run(_follow(settings.database_url, "export", enter, run, look, hidden=as_json))
-        if done.status != Status.DONE:
-            why = "; ".join(f"{error.code}: {error.message}" for error in done.errors)
-            fail(why or f"the export ended as {done.status}")
-        shutil.move(files.spool() / done.folder / EXPORT_FILE, out)
-        whole = {"file": str(out), "rows": done.rows_exported, "bytes": done.bytes, "sha256": done.sha256}
-        show(whole, as_json=as_json)
+    done = run_export(data_dir, database_url, enter, hidden=as_json)
+    shutil.move(files.spool() / done.folder / EXPORT_FILE, out)
+    written = {"file": str(out), "rows": done.rows_exported, "bytes": done.bytes, "sha256": done.sha256}
+    show(written, as_json=as_json)
 
 
-@jobs.command("list")
-def list_jobs(
-    licence: Annotated[str | None, typer.Option(help="Of one licence.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=10_000)] = 20,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the latest imports."""
-
-    async def work(db: Database) -> list[Job]:
-        owner = None if licence is None else (await get_licence(db, licence)).id
-        return await jobs_store.listed(db, owner, limit)
-
-    show([_brief(job) for job in on_database(data_dir, database_url, work)], as_json=as_json, title="imports")
-
-
-@jobs.command("show")
-def show_job(job_id: JobId, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Show an import."""
-    job = on_database(data_dir, database_url, lambda db: jobs_store.find(db, job_id))
-    if job is None:
-        fail(f"there is no import {job_id}")
-    show(_whole(job), as_json=as_json)
-
-
-@jobs.command("cancel")
-def cancel_job(job_id: JobId, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
-    """End an import; rows already written stay."""
-
-    async def work(db: Database) -> bool:
-        return await jobs_store.end(db, job_id, Status.CANCELLED, utc_now())
-
-    if not on_database(data_dir, database_url, work):
-        fail(f"there is no import {job_id} that has not ended")
-    console.print(f"import {job_id} is cancelled")
-
-
-@jobs.command("retry")
-def retry_job(job_id: JobId, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Go on, here and now, with an import that was stopped, failed or cancelled; rows that are in are not read again."""
-
-    async def enter(db: Database) -> int:
-        job = await jobs_store.find(db, job_id)
-        if job is None:
-            fail(f"there is no import {job_id}")
-        if job.has_ended and not await jobs_store.reopen(db, job_id):
-            fail(f"the import {job_id} is {job.status}: there is nothing left to do, or it belongs to an ETL")
-        return job_id
-
-    _work(data_dir, database_url, enter, as_json=as_json)
-
-
-def _work(data_dir: Path | None, database_url: str | None, enter: Any, *, as_json: bool) -> None:
+def run_import(data_dir: Path | None, database_url: str | None, enter: Any, *, as_json: bool) -> None:
     """Run an import in this process and show how far it is."""
 
     async def look(db: Database, job_id: int) -> tuple[Job, int, int] | None:
@@ -195,9 +131,43 @@ def _work(data_dir: Path | None, database_url: str | None, enter: Any, *, as_jso
     with _ready(data_dir, database_url) as settings:
         run = Run(settings.database_url, settings.spool_dir, utc_now)
         job = asyncio.run(_follow(settings.database_url, "import", enter, run, look, hidden=as_json))
-        show(_whole(job), as_json=as_json)
+        show(whole(job), as_json=as_json)
         if job.status != Status.DONE:
             raise typer.Exit(1)
+
+
+def run_export(data_dir: Path | None, database_url: str | None, enter: Any, *, hidden: bool) -> ExportExecution:
+    """Run an export in this process and show how far it is, unless `hidden`; ends the program when it fails."""
+
+    async def look(db: Database, number: int) -> tuple[ExportExecution, int, int] | None:
+        found = await exports_store.execution(db, number)
+        return None if found is None else (found, found.percent, found.rows_exported)
+
+    with _ready(data_dir, database_url) as settings:
+        run = Exporter(settings.database_url, settings.spool_dir, utc_now)
+        done = asyncio.run(_follow(settings.database_url, "export", enter, run, look, hidden=hidden))
+        if done.status != Status.DONE:
+            why = "; ".join(f"{error.code}: {error.message}" for error in done.errors)
+            fail(why or f"the export ended as {done.status}")
+        return done
+
+
+def whole(job: Job) -> dict[str, Any]:
+    """An import as it is shown."""
+    counters = job.counters
+    return {
+        "id": job.id,
+        "status": job.status,
+        "percent": job.percent,
+        "rowsRead": counters.read,
+        "rowsInError": counters.in_error,
+        "createdAt": job.created_at.isoformat(),
+        "rowsCreated": counters.created,
+        "rowsUpdated": counters.updated,
+        "rowsUnchanged": counters.unchanged,
+        "errors": [f"{error.code}: {error.message}" for error in job.errors],
+        "files": job.folder,
+    }
 
 
 @contextmanager
@@ -248,19 +218,3 @@ async def _find_table(db: Database, licence_id: int, name: str) -> Table:
     if len(named) > 1:
         fail(f"{len(named)} tables of the licence are called '{name}'; name it by its id")
     return named[0]
-
-
-def _brief(job: Job) -> dict[str, Any]:
-    return {"id": job.id, "status": job.status, "percent": job.percent, "rowsRead": job.counters.read,
-            "rowsInError": job.counters.in_error, "createdAt": job.created_at.isoformat()}  # fmt: skip
-
-
-def _whole(job: Job) -> dict[str, Any]:
-    counters = job.counters
-    return _brief(job) | {
-        "rowsCreated": counters.created,
-        "rowsUpdated": counters.updated,
-        "rowsUnchanged": counters.unchanged,
-        "errors": [f"{error.code}: {error.message}" for error in job.errors],
-        "files": job.folder,
-    }

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tabellion import __version__
-from tabellion.cli import admin, analyst, bulk, demo, doctor, mail, pacing
+from tabellion.cli import admin, analyst, bulk, demo, doctor, jobs, mail, pacing
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
 from tabellion.cli.news import teller
 from tabellion.platform.http import json_codec, openapi
@@ -34,7 +34,7 @@ app.add_typer(mail.tracking, name="tracking")
 app.add_typer(pacing.pacing, name="pacing")
 app.command("import")(bulk.import_file)
 app.command("export")(bulk.export_table)
-app.add_typer(bulk.jobs, name="jobs")
+app.add_typer(jobs.app, name="jobs")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 

@@ -96,6 +96,14 @@ async def execution(db: Database, number: int) -> Execution | None:
     return None if row is None else (await _with_parts(db, [row]))[0]
 
 
+async def latest(db: Database, licence_id: int | None, limit: int) -> list[Execution]:
+    """Executions of a licence, or of all, the latest first."""
+    cursor = await db.execute(
+        _EXECUTION + "WHERE licence_id = coalesce(%s::int, licence_id) ORDER BY id DESC LIMIT %s", (licence_id, limit)
+    )
+    return await _with_parts(db, await cursor.fetchall())
+
+
 async def executions(
     db: Database, licence_id: int, entity_id: int, *, etl_id: int | None, status: str | None, before: int | None, limit: int
 ) -> list[Execution]:

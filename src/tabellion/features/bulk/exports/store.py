@@ -131,6 +131,14 @@ async def execution(db: Database, number: int) -> Execution | None:
     return None if row is None else _execution(row)
 
 
+async def latest(db: Database, licence_id: int | None, limit: int) -> list[Execution]:
+    """Executions of a licence, or of all, the latest first."""
+    cursor = await db.execute(
+        _EXECUTION + "WHERE licence_id = coalesce(%s::int, licence_id) ORDER BY id DESC LIMIT %s", (licence_id, limit)
+    )
+    return [_execution(row) for row in await cursor.fetchall()]
+
+
 async def executions(
     db: Database, owner: Owner, *, export_id: int | None, status: str | None, before: int | None, limit: int
 ) -> list[Execution]:
@@ -185,6 +193,16 @@ async def end(db: Database, number: int, status: Status, now: datetime, why: Seq
         "UPDATE tabellion.export_execution SET status = %s, ended_at = %s::timestamptz, errors = %s "
         "WHERE id = %s AND status <> ALL (%s)",
         (status, now, Jsonb(msgspec.to_builtins(tuple(why))), number, list(ENDED)),
+    )
+    return cursor.rowcount == 1
+
+
+async def reopen(db: Database, number: int) -> bool:
+    """Let an execution that failed or was cancelled write its file anew; False when it is in another state."""
+    cursor = await db.execute(
+        "UPDATE tabellion.export_execution SET status = 'QUEUED', errors = '[]', ended_at = NULL "
+        "WHERE id = %s AND status IN ('FAILED', 'CANCELLED')",
+        (number,),
     )
     return cursor.rowcount == 1
 
