@@ -17,6 +17,7 @@ import uvloop
 from tabellion.platform.templates import (
     Cages,
     CageUnavailable,
+    Content,
     Failed,
     Kind,
     Limits,
@@ -31,6 +32,8 @@ from tabellion.platform.templates import (
 from tabellion.platform.templates.wire import Done, frame
 from tests.platform.templates.bombs import BOMBS
 from tests.platform.templates.escapes import ESCAPES
+from tests.support.api import descendants
+from tests.support.processes import wait_until
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
@@ -140,6 +143,18 @@ async def test_a_recipient_that_takes_too_much_memory_fails_alone() -> None:
     assert (first, last) == (Rendered((b"Hi Ann",)), Rendered((b"Hi Cleo",)))
     assert isinstance(bomb, Failed)
     assert bomb.reason is Reason.MEMORY
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+async def test_a_process_that_dies_between_two_questions_costs_no_answer(noticed: bool) -> None:
+    async with Cages(1) as cages:
+        for _ in range(3):
+            assert (await cages.prepare(Content(html="<p>x</p>"))).errors == []
+            (pid,) = cages.pids
+            os.kill(pid, signal.SIGKILL)
+            if noticed:
+                await asyncio.to_thread(wait_until, lambda pid=pid: pid not in descendants(os.getpid()))
+        assert (await cages.prepare(Content(html="<p>x</p>"))).errors == []
 
 
 async def test_a_process_that_is_killed_from_outside_costs_no_mail() -> None:

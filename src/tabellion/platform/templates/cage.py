@@ -93,6 +93,8 @@ class Cage:
 
     async def ask(self, request: Request) -> None:
         """Send a request."""
+        if self._requests.is_closing():
+            return  # the process has ended meanwhile, and the answer says why
         self._requests.write(frame(encode_request(request)))
         with contextlib.suppress(ConnectionError):  # the answer says why
             await self._requests.drain()

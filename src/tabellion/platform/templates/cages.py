@@ -20,7 +20,7 @@ MAX_CONTEXT_BYTES: Final = 1 << 20
 # Of the contexts in one message: enough to keep a process busy, little beside its memory.
 _MESSAGE_BYTES: Final = 1 << 20
 _MESSAGE_RECIPIENTS: Final = 200
-# A recipient at which a process ended so may be innocent: another process decides.
+# Whoever a process served when it ended so may be innocent: another process decides.
 _TRIED_AGAIN: Final = frozenset({Reason.DIED, Reason.MEMORY})
 _encode_context = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -73,12 +73,14 @@ class Cages:
         answer = await self._answer(Prepare(content))
         return answer.prepared if isinstance(answer, Finished) else Prepared(errors=[_too_much(answer)])
 
-    async def _answer(self, request: Request) -> Answer:
+    async def _answer(self, request: Request, *, again: bool = True) -> Answer:
         try:
             async with self._cage() as cage:
                 await cage.ask(request)
                 answer = await cage.answer()
         except CageBroken as broken:
+            if again and broken.reason in _TRIED_AGAIN:
+                return await self._answer(request, again=False)
             return Failed(broken.reason, broken.message)
         return answer
 
