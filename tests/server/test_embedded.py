@@ -12,6 +12,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Self
@@ -162,6 +163,28 @@ def test_data_survive_stop_and_start(data_dir: Path) -> None:
 
     with embedded_in(data_dir) as embedded:
         assert execute(embedded.url, "SELECT n FROM kept") == [(42,)]
+
+
+def test_only_who_may_begin_makes_a_cluster(directory: Path) -> None:
+    data_dir, other = directory / "typo", directory / "other"
+    other.mkdir()
+    (other / "notes.txt").write_text("of somebody")
+    for folder in (data_dir, other):
+        with pytest.raises(EmbeddedPostgresError, match=f"no installation in {folder}.*tabellion serve --data-dir {folder}"):
+            EmbeddedPostgres(folder, existing=True).start()
+    assert not data_dir.exists()
+    assert [path.name for path in other.iterdir()] == ["notes.txt"]
+
+
+def test_a_cluster_that_is_just_being_made_is_waited_for(data_dir: Path) -> None:
+    beginning = embedded_in(data_dir)
+    with ThreadPoolExecutor(1) as pool:
+        begun = pool.submit(beginning.start)
+        wait_until((data_dir / "postgres.start").exists)
+        with EmbeddedPostgres(data_dir, existing=True) as waiting:
+            assert execute(waiting.url, "SELECT 1") == [(1,)]
+        begun.result()
+    beginning.stop()
 
 
 def test_settings_are_durable_local_and_the_same_everywhere(data_dir: Path) -> None:

@@ -40,6 +40,15 @@ def test_a_second_server_on_the_port_is_refused_before_it_makes_anything(server:
     assert not (tmp_path / "other").exists()
 
 
+def test_a_second_server_on_the_data_directory_is_refused_and_hears_of_the_first(server: Serving, tmp_path: Path) -> None:
+    for port in (server.port, free_port()):
+        refused = run("serve", "--port", str(port), "--data-dir", str(server.data_dir), cwd=tmp_path)
+        assert refused.returncode == 1
+        assert f"a server runs on the data directory {server.data_dir} already" in refused.stderr
+        assert f"(process {server.process.pid}, {server.url})" in refused.stderr
+    assert server.is_ready()
+
+
 @pytest.mark.parametrize("verb", ["tabellion api", "tabellion worker"])
 def test_a_killed_child_is_started_again(server: Serving, verb: str) -> None:
     before = set(server.children(verb))

@@ -21,6 +21,7 @@ from tabellion.platform import secrets
 from tabellion.platform.database.migrate import MigrationError
 from tabellion.platform.jobs import JobsMissing
 from tabellion.server.api import PortInUse
+from tabellion.server.claim import AlreadyServed
 from tabellion.server.database import prepare_database
 from tabellion.server.embedded import EmbeddedPostgresError
 from tabellion.settings import Settings, SettingsError
@@ -32,7 +33,16 @@ DatabaseUrl = Annotated[
     typer.Option("--database-url", help="An own PostgreSQL instead of the embedded one (TABELLION_DATABASE_URL)."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_EXPECTED = (AdminError, Problem, SettingsError, MigrationError, JobsMissing, EmbeddedPostgresError, PortInUse)
+_EXPECTED = (
+    AdminError,
+    Problem,
+    SettingsError,
+    MigrationError,
+    JobsMissing,
+    EmbeddedPostgresError,
+    PortInUse,
+    AlreadyServed,
+)
 # Wide enough for every table where there is no terminal that says how wide it is.
 _WIDTH_OF_FILES = 120
 console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
@@ -94,7 +104,7 @@ def _prepared(data_dir: Path | None, database_url: str | None) -> Generator[tupl
     with clear_errors(), ExitStack() as stack:
         settings, embedded = prepare_database(settings_of(data_dir, database_url), stack)
         url = settings.database_url
-        secrets.use_key(settings.secret_key, settings.data_dir)
+        secrets.use_key(settings.secret_key, settings.data_dir, at_once=False)
         yield url, embedded.url_of("postgres") if embedded else url
 
 

@@ -10,7 +10,7 @@ from tabellion.cli import admin, analyst, bulk, demo, doctor, jobs, mail, pacing
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
 from tabellion.cli.news import teller
 from tabellion.platform.http import json_codec, openapi
-from tabellion.server.api import run_api
+from tabellion.server.api import check_port, run_api
 from tabellion.server.calls import CALLS
 from tabellion.server.database import migrate as migrate_schema
 from tabellion.server.database import open_database, prepare_database
@@ -71,6 +71,7 @@ def api(
     """Run API processes only, on a database whose schema is current."""
     with clear_errors(), ExitStack() as stack:
         settings = settings_of(data_dir, database_url, host=host, port=port, workers=workers)
+        check_port(settings)
         settings, _ = prepare_database(settings, stack)
         run_api(settings)
 

@@ -10,15 +10,17 @@ from tabellion.server.embedded import EmbeddedPostgres
 from tabellion.settings import Settings
 
 
-def open_database(settings: Settings, stack: ExitStack) -> tuple[Settings, EmbeddedPostgres | None]:
+def open_database(
+    settings: Settings, stack: ExitStack, *, beginning: bool = False
+) -> tuple[Settings, EmbeddedPostgres | None]:
     """Start or adopt the embedded database unless an own one is set; the settings with the URL.
 
+    Only when `beginning` is one made where there is none: a mistyped data directory must not look like an empty server.
     Raises `EmbeddedPostgresError`.
     """
     if settings.database_url:
         return settings, None
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    embedded = stack.enter_context(EmbeddedPostgres(settings.data_dir))
+    embedded = stack.enter_context(EmbeddedPostgres(settings.data_dir, existing=not beginning))
     return msgspec.structs.replace(settings, database_url=embedded.url), embedded
 
 
@@ -28,14 +30,14 @@ def migrate(url: str) -> list[str]:
 
 
 def prepare_database(
-    settings: Settings, stack: ExitStack, *, migrating: bool = False
+    settings: Settings, stack: ExitStack, *, migrating: bool = False, beginning: bool = False
 ) -> tuple[Settings, EmbeddedPostgres | None]:
     """A database that can be worked with; the settings with its URL.
 
-    The embedded one is brought up to date without asking; an own one only when `migrating`.
+    The embedded one is brought up to date without asking, and made when `beginning`; an own one only when `migrating`.
     Raises `EmbeddedPostgresError`, `MigrationError`, `JobsMissing`.
     """
-    settings, embedded = open_database(settings, stack)
+    settings, embedded = open_database(settings, stack, beginning=beginning)
     if migrating or embedded is not None:
         migrate(settings.database_url)
     else:

@@ -21,6 +21,7 @@ from psycopg import sql
 
 from tabellion.server.postgres import place, postmaster, programs, sizing
 from tabellion.server.postgres.errors import EmbeddedPostgresError
+from tabellion.server.postgres.locks import open_lock
 
 __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]
 
@@ -30,6 +31,7 @@ _log = logging.getLogger(__name__)
 _NAME = "tabellion"
 _SUPERUSER = "postgres"
 _SETTINGS_FILE = "tabellion.conf"
+_START, _USERS = "postgres.start", "postgres.users"
 _KEPT_LOGS = 5
 
 
@@ -37,11 +39,19 @@ class EmbeddedPostgres:
     """PostgreSQL from the installed programs, in `data_dir`/postgres.
 
     `version` counts for a new cluster only; an existing one keeps its own. `settings` override those that are sized to
-    the machine, at the start of the server (not when a running one is adopted).
+    the machine, at the start of the server (not when a running one is adopted). `existing`: no new cluster is made.
     """
 
-    def __init__(self, data_dir: Path, *, version: int = 18, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        version: int = 18,
+        settings: Mapping[str, str] | None = None,
+        existing: bool = False,
+    ) -> None:
         self._data_dir = data_dir.absolute()
+        self._existing = existing
         self._version = version
         self._settings = dict(settings or {})
         self._users: int | None = None
@@ -52,10 +62,15 @@ class EmbeddedPostgres:
 
         Takes about a second the first time. Raises `EmbeddedPostgresError`.
         """
+        # Whoever is making it holds the start lock by now: then it is waited for.
+        if self._existing and not place.is_made(self._data_dir) and not (self._data_dir / _START).exists():
+            raise _missing(self._data_dir)
         place.make_data_dir(self._data_dir)
         with self._start_lock():
+            if self._existing and not place.is_made(self._data_dir):
+                raise _missing(self._data_dir)
             if self._users is None:
-                users = self._open_lock("postgres.users")
+                users = open_lock(self._data_dir / _USERS)
                 fcntl.flock(users, fcntl.LOCK_SH)
                 self._users = users
             try:
@@ -106,7 +121,7 @@ class EmbeddedPostgres:
         self.stop()
 
     def _stop_unless_used(self) -> None:
-        users = self._open_lock("postgres.users")
+        users = open_lock(self._data_dir / _USERS)
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -147,28 +162,24 @@ class EmbeddedPostgres:
 
     @contextmanager
     def _start_lock(self) -> Generator[None]:
-        lock = self._open_lock("postgres.start")
+        lock = open_lock(self._data_dir / _START)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
             os.close(lock)
 
-    def _open_lock(self, name: str) -> int:
-        # flock and not lockf: the lock belongs to this opening of the file, so two users in one process work as well.
-        path = self._data_dir / name
-        try:
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            if os.geteuid() == 0:  # whose data directory it is, must be able to lock it later
-                os.fchown(lock, self._data_dir.stat().st_uid, -1)
-        except OSError as error:
-            raise EmbeddedPostgresError(f"{path} cannot be opened: {error.strerror}") from error
-        return lock
-
     def _leave(self) -> None:
         if self._users is not None:
             os.close(self._users)
             self._users = None
+
+
+def _missing(data_dir: Path) -> EmbeddedPostgresError:
+    return EmbeddedPostgresError(
+        f"there is no installation in {data_dir}: name its folder with --data-dir (TABELLION_DATA_DIR), or its own "
+        f"PostgreSQL with TABELLION_DATABASE_URL; a new one is begun by: tabellion serve --data-dir {data_dir}"
+    )
 
 
 def _create_cluster(initdb: Path, where: place.Place) -> None:

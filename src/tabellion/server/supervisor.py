@@ -11,6 +11,7 @@ import psycopg
 
 from tabellion.server.api import check_port
 from tabellion.server.child import Child, stop_all
+from tabellion.server.claim import claimed, refuse_second
 from tabellion.server.database import prepare_database
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.settings import Settings
@@ -26,11 +27,17 @@ Say = Callable[[str], None]
 def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Callable[[], bool] | None = None) -> None:
     """Run everything until SIGTERM or SIGINT, or until `until` is true.
 
-    Raises `PortInUse` before anything is started, `EmbeddedPostgresError`, `MigrationError`, `JobsMissing`.
+    Raises `AlreadyServed` and `PortInUse` before anything is started, `EmbeddedPostgresError`, `MigrationError`,
+    `JobsMissing`.
     """
+    if not settings.database_url:
+        refuse_second(settings.data_dir)
     check_port(settings)
     with _stop_signals() as stopping, ExitStack() as stack:
-        settings, embedded = prepare_database(settings, stack, migrating=migrating)
+        if not settings.database_url:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(claimed(settings.data_dir, address(settings)))
+        settings, embedded = prepare_database(settings, stack, migrating=migrating, beginning=True)
         database = None if embedded is None else _Database(embedded, say)
         verbs = ["api", "worker", *(["intake"] if settings.intake_port else [])]
         children = [Child(verb, settings) for verb in verbs]

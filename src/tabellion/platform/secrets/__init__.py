@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE_BYTES, _KEY_BYTES = 12, 32
 _FILE = "secret.key"
+_source: list[tuple[str, Path]] = []
 _keys: list[AESGCM] = []
 _mac_keys: list[bytes] = []
 
@@ -23,12 +24,16 @@ class SecretUnreadable(Exception):
     """The secret was sealed with another key, or for another purpose."""
 
 
-def use_key(text: str, data_dir: Path) -> None:
-    """Say which key this process seals with: `text`, or the one in the data directory, made when there is none."""
-    raw = hashlib.sha256(text.encode()).digest() if text else _kept(data_dir / _FILE)
-    _keys[:] = [AESGCM(raw)]
-    # Another key for another purpose, from the same secret.
-    _mac_keys[:] = [hmac.digest(raw, b"mac", "sha256")]
+def use_key(text: str, data_dir: Path, *, at_once: bool = True) -> None:
+    """Say which key this process seals with: `text`, or the one in the data directory, made when there is none.
+
+    Unless `at_once`, it is read, or made, when it is first needed: who only looks leaves no key behind.
+    """
+    _source[:] = [(text, data_dir)]
+    _keys.clear()
+    _mac_keys.clear()
+    if at_once:
+        _load()
 
 
 def seal(secret: str, purpose: str) -> str:
@@ -58,7 +63,7 @@ def unseal_raw(raw: bytes, purpose: str) -> str:
 def mac(data: bytes, purpose: str) -> bytes:
     """A seal of 32 bytes on data that travel openly; the same for the same data."""
     if not _mac_keys:
-        raise RuntimeError("use_key() was not called")
+        _load()
     return hmac.digest(_mac_keys[0], purpose.encode() + b"\0" + data, "sha256")
 
 
@@ -69,8 +74,18 @@ def same(one: bytes, other: bytes) -> bool:
 
 def _key() -> AESGCM:
     if not _keys:
-        raise RuntimeError("use_key() was not called")
+        _load()
     return _keys[0]
+
+
+def _load() -> None:
+    if not _source:
+        raise RuntimeError("use_key() was not called")
+    ((text, data_dir),) = _source
+    raw = hashlib.sha256(text.encode()).digest() if text else _kept(data_dir / _FILE)
+    _keys[:] = [AESGCM(raw)]
+    # Another key for another purpose, from the same secret.
+    _mac_keys[:] = [hmac.digest(raw, b"mac", "sha256")]
 
 
 def _kept(path: Path) -> bytes:

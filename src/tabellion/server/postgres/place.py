@@ -43,6 +43,12 @@ def make_data_dir(data_dir: Path) -> None:
         data_dir.mkdir(mode=0o700, exist_ok=True)
 
 
+def is_made(data_dir: Path) -> bool:
+    """Whether the data directory has a cluster, or had one: a link to one that is gone."""
+    link = data_dir / "postgres"
+    return link.is_symlink() or link.exists()
+
+
 def find_place(data_dir: Path) -> Place:
     """Decide where the data directory's cluster is or shall be; call it under the start lock.
 
