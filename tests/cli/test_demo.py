@@ -57,9 +57,14 @@ def test_the_demo_runs_once_and_again_over_its_own_data(tmp_path: Path) -> None:
             "what became of it",
         ):
             assert title in demo.stdout
-        assert f"http://127.0.0.1:{port}/docs" in demo.stdout
-        assert "/v4/entity/shop/table/Contacts/profile/1\n" in demo.stdout
         assert "tat_" in demo.stdout
+        # What can be looked at is told after what starts the server again, for it has been stopped by then.
+        walked, stopped = demo.stdout.split("stopping: calls in flight are finished")
+        assert "/docs/checker" not in walked
+        again, then = stopped.split(f" serve --data-dir demo-data --port {port}\n")
+        assert "The server has been stopped" in again
+        assert f"http://127.0.0.1:{port}/docs" in then
+        assert "/v4/entity/shop/table/Contacts/profile/1\n" in then
     (listed,) = run_json("table", "list", "demo", cwd=tmp_path, TABELLION_DATA_DIR="demo-data")
     assert (listed["name"], listed["entity"], listed["attributes"]) == ("Contacts", "shop", 13)
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import http.client
+import shlex
+import sys
 import threading
 import time
 from pathlib import Path
@@ -20,6 +22,7 @@ from tabellion.cli.walk_mail import walk_mail
 from tabellion.features import licences as use
 from tabellion.kit.clock import utc_now
 from tabellion.server.api import check_port
+from tabellion.server.claim import refuse_second
 from tabellion.server.embedded import EmbeddedPostgres
 from tabellion.server.supervisor import address, serve
 
@@ -72,6 +75,7 @@ def demo(
 ) -> None:
     """Start a server with invented people, walk through the calls, and stay up."""
     outcome: list[str] = []
+    made: list[use.Credentials] = []
     done = threading.Event()
     with clear_errors():
         settings = settings_of(data_dir, None, host=host, port=port)
@@ -81,11 +85,15 @@ def demo(
         )
         base = address(settings)
         # Before the walk begins, which would else talk to somebody else's server.
+        refuse_second(settings.data_dir)
         check_port(settings)
 
         def show() -> None:
             try:
-                _show(base, settings.data_dir)
+                made.append(_show(base, settings.data_dir))
+                if not once:
+                    console.rule("ready")
+                    _point_to(base, made[0])
             except Exception as error:  # noqa: BLE001 - the edge of the thread: told, and turned into the exit status
                 outcome.append(f"{type(error).__name__}: {error}")
                 console.print(f"the walk stopped: {error}", style="red", markup=False)
@@ -99,9 +107,17 @@ def demo(
         serve(settings, lambda message: console.print(message, style="dim"), until=finished)
     if outcome:
         fail(f"the demo's walk failed: {outcome[0]}")
+    if once and made:
+        console.rule("stopped")
+        console.print("The server has been stopped; its data are kept. To start it again, and then to go on:\n")
+        options = {"--data-dir": data_dir, "--host": host, "--port": port}
+        given = " ".join(f"{name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None)
+        print(f"{_program()} serve {given}\n")  # noqa: T201 - to be copied as it stands
+        _point_to(base, made[0])
 
 
-def _show(base: str, data_dir: Path) -> None:
+def _show(base: str, data_dir: Path) -> use.Credentials:
+    """Fill the server and walk through the calls; whose key it was done with."""
     _wait(base)
     with EmbeddedPostgres(data_dir) as database:
         url = database.url
@@ -115,13 +131,24 @@ def _show(base: str, data_dir: Path) -> None:
     walk_bulk(client)
     walk_mail(client)
     asyncio.run(_limit(url, "classic"))
-    example = f"{base}{V4}/profile/1"
-    console.rule("ready")
+    return user
+
+
+def _point_to(base: str, user: use.Credentials) -> None:
+    """What to look at, once the server runs."""
     console.print(f"documentation  {base}/docs\nJSON checker   {base}/docs/checker\n")
     outbox = f"{base}/outbox   name {LICENCE}/{user.login}, password {user.password}"
     console.print(f"mails sent     {outbox}\n", markup=False, highlight=False, soft_wrap=True)
     console.print("try it:")
-    print(f"curl -H 'Authorization: Bearer {user.api_key}' {example}", flush=True)  # noqa: T201 - to be copied as it stands
+    example = f"curl -H 'Authorization: Bearer {user.api_key}' {base}{V4}/profile/1"
+    print(example, flush=True)  # noqa: T201 - to be copied as it stands
+
+
+def _program() -> str:
+    """How this program is called from here."""
+    program = Path(sys.executable).with_name("tabellion")
+    near = program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program
+    return shlex.quote(str(near)) if program.is_file() else "tabellion"
 
 
 def _wait(base: str) -> None:
