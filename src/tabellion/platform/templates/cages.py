@@ -12,7 +12,7 @@ from tabellion.platform.templates.cage import Cage, CageBroken, Limits
 from tabellion.platform.templates.check import Mistake, Report
 from tabellion.platform.templates.dialect import zone
 from tabellion.platform.templates.prepare import Content, Prepared
-from tabellion.platform.templates.template import Failed, Outcome, Reason, Rendered, Template
+from tabellion.platform.templates.template import Failed, Outcome, Reason, Template
 from tabellion.platform.templates.vocabulary import NOW, TODAY, Vocabulary
 from tabellion.platform.templates.wire import Answer, Check, Checked, Finished, Prepare, Render, Request
 
@@ -98,7 +98,7 @@ class Cages:
                     held = True
                     await cage.ask(Render(template.key, list(contexts[len(outcomes) :])))
                     while len(outcomes) < len(contexts):
-                        outcomes.append(_outcome(await cage.answer()))
+                        outcomes.append(await cage.outcome(template))
             except CageBroken as broken:
                 if broken.reason in _TRIED_AGAIN and suspect != len(outcomes):
                     suspect = len(outcomes)
@@ -131,15 +131,6 @@ class Cages:
 def _too_much(answer: Answer) -> Mistake:
     message = answer.message if isinstance(answer, Failed) else "the process spoke out of turn"
     return Mistake(1, 1, "template.tooLarge", f"this cannot be read: {message}; make it smaller or simpler")
-
-
-def _outcome(answer: object) -> Outcome:
-    """A recipient's answer. After memory ran out, the process is as good as gone: raises `CageBroken`."""
-    if isinstance(answer, Failed) and answer.reason is Reason.MEMORY:
-        raise CageBroken(answer.reason, answer.message)
-    if isinstance(answer, Rendered | Failed):
-        return answer
-    raise CageBroken(Reason.DIED, "the rendering process spoke out of turn")
 
 
 def _encoded(context: Mapping[str, object]) -> bytes | Failed:

@@ -4,7 +4,7 @@ Values are what JSON can say, and nothing else is ever reached: a name is looked
 attribute. The caps here give good errors early; what they do not foresee is stopped by the cage around the process.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from io import StringIO
 from typing import TextIO, cast
@@ -14,6 +14,7 @@ from babel import Locale, UnknownLocaleError
 from liquid import BoundTemplate, Environment, Markup, RenderContext, Token, TokenStream, escape
 from liquid.ast import Node
 from liquid.builtin import content, illegal, output
+from liquid.builtin.expressions import FilteredExpression, Path
 from liquid.builtin.tags import assign_tag, capture_tag, case_tag, for_tag, if_tag, unless_tag
 from liquid.exceptions import (
     LiquidError,
@@ -23,6 +24,7 @@ from liquid.exceptions import (
     OutputStreamLimitError,
     UndefinedError,
 )
+from liquid.expression import Expression
 from liquid.mode import Mode
 from liquid.parser import get_parser
 from liquid.undefined import UNDEFINED
@@ -37,6 +39,10 @@ MAX_SOURCE = 1_000_000
 MAX_OUTPUT = 2_000_000
 MAX_ITERATIONS = 10_000
 MAX_NESTING = 20
+# Shorter stretches of a source travel faster than their numbers are worth.
+_MIN_LITERAL = 8
+# So many pieces of an output become one, or a mail of single characters would take up the memory of a large one.
+_MAX_PIECES = 20_000
 # Tags that open a block, and those that may divide it.
 BLOCKS: Mapping[str, frozenset[str]] = {
     "if": frozenset({"elsif", "else"}),
@@ -61,11 +67,12 @@ _PLACES = {"first": 0, "last": -1}
 
 
 class Output(StringIO):
-    """What is printed, up to the cap (in characters)."""
+    """What is printed, piece by piece, up to the cap (in characters)."""
 
     def __init__(self, limit: int) -> None:
         super().__init__()
         self._left = limit
+        self.pieces: list[str] = []
 
     @property
     def left(self) -> int:
@@ -74,10 +81,18 @@ class Output(StringIO):
 
     def write(self, s: str, /) -> int:
         """Print. Raises OutputStreamLimitError."""
-        self._left -= len(s)
+        length, pieces = len(s), self.pieces
+        self._left -= length
         if self._left < 0:
             raise OutputStreamLimitError(f"the output is longer than {MAX_OUTPUT:,} characters", token=None)
-        return super().write(s)
+        pieces.append(s)
+        if len(pieces) >= _MAX_PIECES:
+            pieces[:] = ["".join(pieces)]
+        return length
+
+    def getvalue(self) -> str:
+        """All of it."""
+        return "".join(self.pieces)
 
 
 class _Scope(ReadOnlyChainMap):
@@ -164,15 +179,36 @@ def _member(value: object, step: object, token: Token | None) -> object:
 class _OutputNode(output.OutputNode):
     """`{{ ... }}`."""
 
+    __slots__ = ("_name_token", "_steps")
+
+    def __init__(self, token: Token, expression: Expression) -> None:
+        super().__init__(token, expression)
+        name = _plain_name(expression)
+        self._steps: list[object] | None = None if name is None else list(name.path)
+        self._name_token = None if name is None else name.token
+
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
         try:
-            value = self.expression.evaluate(context)
+            steps = self._steps
+            value = self.expression.evaluate(context) if steps is None else context.get(steps, token=self._name_token)
+            # What has nothing to be escaped, which most names and numbers have not.
+            if type(value) is int or (type(value) is str and value.isalnum()):
+                return buffer.write(str(value))
             if context.autoescape:
                 return buffer.write(value if isinstance(value, Markup) else escape(text(value)))
             return buffer.write(text(value))
         except LiquidError as error:
             error.token = error.token or self.token
             raise
+
+
+def _plain_name(expression: Expression) -> Path | None:
+    """An expression that is nothing but a name; most are, and the library takes long to find that out each time."""
+    if isinstance(expression, FilteredExpression) and not expression.filters:
+        expression = expression.left
+    if isinstance(expression, Path) and not any(isinstance(step, Path) for step in expression.path):
+        return expression
+    return None
 
 
 class _OutputTag(output.Output):
@@ -225,7 +261,10 @@ _ENVIRONMENTS: Mapping[PartKind, Dialect] = {kind: Dialect(autoescape=kind is Pa
 
 
 class Compiled(BoundTemplate):
-    """A part that is ready to be rendered, with the languages and time zones that it needs."""
+    """A part that is ready to be rendered, with the languages and time zones that it needs.
+
+    `literals` are the stretches of the source that are printed as they stand, if at all: the same for all recipients.
+    """
 
     def __init__(self, spans: list[Span], source: str, kind: PartKind, language: str, time_zone: str) -> None:
         """Raises LiquidError, and `SettingUnknown` for a language or a time zone that is none."""
@@ -237,13 +276,28 @@ class Compiled(BoundTemplate):
         named = literals(self.nodes, Context(self, globals={}))
         self.locales = {name: locale(name) for name in named.languages}
         self.zones = {name: zone(name) for name in named.time_zones}
+        texts = [] if self._line else [text for text in _texts(self.nodes, Context(self, globals={})) if _is_long(text)]
+        self.literals = tuple(text.encode() for text in texts)
+        # By the very object, which the parse tree keeps: what it prints itself is recognised without being compared.
+        self._numbers = {id(text): number for number, text in enumerate(texts)}
 
     def printed(self, names: Mapping[str, object]) -> str:
         """The part for one recipient. Raises LiquidError with a place where it can."""
+        found = self._run(names).getvalue()
+        return " ".join(found.split()) if self._line else found
+
+    def pieces(self, names: Mapping[str, object]) -> list[int | bytes]:
+        """The same in pieces: a number stands for a literal."""
+        if self._line:
+            return [self.printed(names).encode()]
+        number = self._numbers.get
+        return [piece.encode() if (found := number(id(piece))) is None else found for piece in self._run(names).pieces]
+
+    def _run(self, names: Mapping[str, object]) -> Output:
         context, buffer = Context(self, globals=names), Output(MAX_OUTPUT)
         for node in self.nodes:
             try:
-                node.render(context, buffer)
+                node.render_to_output(context, buffer)
             except LiquidInterrupt as interrupt:
                 raise LiquidSyntaxError(f"{interrupt} outside a loop", token=node.token) from None
             except LiquidError as error:
@@ -251,8 +305,19 @@ class Compiled(BoundTemplate):
                 raise
             except RecursionError:
                 raise LiquidSyntaxError("an expression is nested too deeply", token=node.token) from None
-        found = buffer.getvalue()
-        return " ".join(found.split()) if self._line else found
+        return buffer
+
+
+def _texts(nodes: Iterable[Node], context: RenderContext) -> Iterator[str]:
+    """What is printed as it stands, of nodes and what they hold."""
+    for node in nodes:
+        if isinstance(node, content.ContentNode):
+            yield node.text
+        yield from _texts(node.children(context), context)
+
+
+def _is_long(text_: str) -> bool:
+    return len(text_) >= _MIN_LITERAL
 
 
 class SettingUnknown(ValueError):

@@ -46,7 +46,7 @@ class Reason(StrEnum):
     DIED = "died"
 
 
-class Rendered(msgspec.Struct, frozen=True, tag="rendered", gc=False):
+class Rendered(msgspec.Struct, frozen=True, gc=False):
     """The parts of one mail in UTF-8, in the template's order."""
 
     parts: tuple[bytes, ...]

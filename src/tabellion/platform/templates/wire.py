@@ -6,7 +6,7 @@ import msgspec
 
 from tabellion.platform.templates.check import Report
 from tabellion.platform.templates.prepare import Content, Prepared
-from tabellion.platform.templates.template import Failed, Rendered, Template
+from tabellion.platform.templates.template import Failed, Template
 from tabellion.platform.templates.vocabulary import Vocabulary
 
 LENGTH: Final = 4
@@ -15,14 +15,14 @@ MAX_HELD: Final = 16
 
 
 class Load(msgspec.Struct, frozen=True, tag="load"):
-    """Compile a template and hold it. Answered by `Done` or `Failed`."""
+    """Compile a template and hold it. Answered by `Loaded` or `Failed`."""
 
     template: Template
     forget_others: bool
 
 
 class Render(msgspec.Struct, frozen=True, tag="render"):
-    """Render a held template for many recipients, each a JSON document. Answered by as many `Rendered` or `Failed`."""
+    """Render a held template for many recipients, each a JSON document. Answered by as many `Printed` or `Failed`."""
 
     key: bytes
     contexts: list[bytes]
@@ -42,7 +42,19 @@ class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
-    """It is as was asked; also what a cage says first."""
+    """What a cage says first."""
+
+
+class Loaded(msgspec.Struct, frozen=True, tag="loaded"):
+    """A template is held. `literals`, by part: what of it is printed as it stands, and travels only here."""
+
+    literals: tuple[tuple[bytes, ...], ...]
+
+
+class Printed(msgspec.Struct, frozen=True, tag="printed", gc=False):
+    """The parts of one mail in UTF-8, in pieces. A number stands for a literal of the part."""
+
+    parts: list[list[int | bytes]]
 
 
 class Checked(msgspec.Struct, frozen=True, tag="checked"):
@@ -58,7 +70,7 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
 
 
 Request = Load | Render | Check | Prepare
-Answer = Rendered | Failed | Done | Checked | Finished
+Answer = Printed | Failed | Done | Loaded | Checked | Finished
 
 encode_request = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode

@@ -16,10 +16,10 @@ from liquid.exceptions import LiquidError, LoopIterationLimitError, OutputStream
 
 from tabellion.platform.templates import limits
 from tabellion.platform.templates.check import check
-from tabellion.platform.templates.dialect import MAX_OUTPUT, Compiled, PartKind, SettingUnknown
+from tabellion.platform.templates.dialect import Compiled, PartKind, SettingUnknown
 from tabellion.platform.templates.lexer import place, scan
 from tabellion.platform.templates.prepare import prepare
-from tabellion.platform.templates.template import Failed, Part, Reason, Rendered, Template
+from tabellion.platform.templates.template import Failed, Part, Reason, Template
 from tabellion.platform.templates.vocabulary import resolve
 from tabellion.platform.templates.wire import (
     LENGTH,
@@ -29,7 +29,9 @@ from tabellion.platform.templates.wire import (
     Done,
     Finished,
     Load,
+    Loaded,
     Prepare,
+    Printed,
     Render,
     Request,
     decode_request,
@@ -102,21 +104,19 @@ class Worker:
             except (LiquidError, SettingUnknown, MemoryError) as error:
                 return _failure(error, part)
         self._held[template.key] = tuple(compiled)
-        return Done()
+        return Loaded(tuple(each.literals for _, each in compiled))
 
 
 def _rendered(parts: tuple[tuple[Part, Compiled], ...], context: bytes) -> Answer:
-    printed: list[bytes] = []
+    printed: list[list[int | bytes]] = []
     part = parts[0][0] if parts else None
     try:
         names = resolve(_decode_context(context))
         for part, compiled in parts:  # noqa: B007 - tells where it failed
-            printed.append(compiled.printed(names).encode())
+            printed.append(compiled.pieces(names))
     except Exception as error:  # noqa: BLE001 - whatever a template brings about ends this recipient's mail only
         return _failure(error, part)
-    if sum(map(len, printed)) > MAX_OUTPUT:
-        return Failed(Reason.OUTPUT, f"the mail is longer than {MAX_OUTPUT:,} bytes")
-    return Rendered(tuple(printed))
+    return Printed(printed)
 
 
 def _made(make: Callable[[], Answer]) -> Answer:
