@@ -9,6 +9,8 @@ _AS_IT_IS = "".join(chr(code) for code in range(0x21, 0x7F))
 
 def with_parameters(address: str, parameters: Sequence[tuple[str, str]]) -> str:
     """An address with parameters behind its own; one that it has already stays. The fragment stays at the end."""
+    if not parameters:
+        return address
     whole, mark, fragment = address.partition("#")
     path, _, query = whole.partition("?")
     own = {unquote_plus(pair.partition("=")[0]).lower() for pair in query.replace(";", "&").split("&")}

@@ -14,6 +14,11 @@ from tabellion.platform.templates import Cages, Failed, Part, PartKind, Template
 
 UNSUBSCRIBE, ONLINE, OPEN, TRAP = "unsubscribeUrl", "onlineUrl", "openUrl", "trapUrl"
 PREFERENCES = "preferencesUrl"
+# What a message names these addresses by, and what comes behind them.
+_NAMED = {
+    UNSUBSCRIBE: (Use.UNSUBSCRIBE, ""), ONLINE: (Use.ONLINE, ""), PREFERENCES: (Use.PREFERENCES, ""),
+    OPEN: (Use.OPEN, ".gif"), TRAP: (Use.TRAP, ""),
+}  # fmt: skip
 _TRACKED = ("http://", "https://")
 _NONE: Mapping[int, tuple[Attachment, ...]] = {}
 
@@ -42,6 +47,11 @@ class Composer:
         self._sending, self._cages, self._signer = sending, cages, signer
         self._bounce_domain = bounce_domain
         document = sending.document
+        self._domain = document.sender_address.rpartition("@")[2]
+        sources = [source for each in document.messages.values() for source in (each.subject, each.html, each.text)]
+        self._named = {
+            name: each for name, each in _NAMED.items() if name in document.uses or any(name in source for source in sources)
+        }
         self._templates = {
             key: _template(message, key.partition("/")[0], document.time_zone) for key, message in document.messages.items()
         }
@@ -78,13 +88,7 @@ class Composer:
         return next(iter(messages))
 
     def _addresses(self, claimed: Claimed) -> dict[str, str]:
-        return {
-            UNSUBSCRIBE: self._address(Use.UNSUBSCRIBE, claimed),
-            ONLINE: self._address(Use.ONLINE, claimed),
-            PREFERENCES: self._address(Use.PREFERENCES, claimed),
-            OPEN: f"{self._address(Use.OPEN, claimed)}.gif",
-            TRAP: self._address(Use.TRAP, claimed),
-        }
+        return {name: f"{self._address(use, claimed)}{ending}" for name, (use, ending) in self._named.items()}
 
     def _address(self, use: Use, claimed: Claimed, link: int = 0) -> str:
         token = tokens.write(Token(use, self._sending.licence_id, claimed.id, link))
@@ -120,7 +124,7 @@ class Composer:
             charset=document.charset,
             date=now,
             # The same for each attempt, so that receivers notice a mail that comes twice.
-            message_id=f"{sending.licence_id:d}.{sending.id:d}.{claimed.id:d}@{document.sender_address.rpartition('@')[2]}",
+            message_id=f"{sending.licence_id:d}.{sending.id:d}.{claimed.id:d}@{self._domain}",
             extra=self._extra(claimed),
             attachments=attachments,
         )
@@ -132,11 +136,10 @@ class Composer:
 
     def _extra(self, claimed: Claimed) -> tuple[tuple[str, str], ...]:
         sending = self._sending
-        domain = sending.document.sender_address.rpartition("@")[2]
         headers = [("Feedback-ID", f"{sending.campaign_id:d}:{sending.licence_id:d}:tabellion")]
         if not sending.document.transactional:
             headers += [
-                ("List-Id", f"<{sending.campaign_id:d}.{sending.licence_id:d}.{domain}>"),
+                ("List-Id", f"<{sending.campaign_id:d}.{sending.licence_id:d}.{self._domain}>"),
                 ("List-Unsubscribe", f"<{self._address(Use.UNSUBSCRIBE, claimed)}>"),
                 ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
             ]

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
+from tabellion.platform.mail.octets import Lines, finder
+
 _BLANKS = re.compile(rb"[ \t]+")
 _FOLDS = re.compile(rb"\r\n(?=[ \t])")
 # In this order; the unsubscribe headers must be signed (RFC 8058, section 4).
@@ -20,6 +22,9 @@ _SIGNED = (
     "list-unsubscribe", "list-unsubscribe-post", "feedback-id",
 )  # fmt: skip
 _RSA_BITS = 2048
+_PADDING, _HASH = padding.PKCS1v15(), hashes.SHA256()
+# Blanks that are not signed: those after another one, and those at the end of a line.
+_unsigned = finder(rb" [ \r]")
 
 
 def new_key(kind: str = "rsa") -> tuple[str, str]:
@@ -49,7 +54,7 @@ class Signer:
         self._algorithm = "ed25519-sha256" if isinstance(self._key, Ed25519PrivateKey) else "rsa-sha256"
         self._domain, self._selector = domain, selector
 
-    def sign(self, raw: bytes) -> bytes:
+    def sign(self, raw: bytes) -> Lines:
         """The mail with the signature in front of it. `raw` has CRLF line ends."""
         head, _, body = raw.partition(b"\r\n\r\n")
         headers: dict[str, list[bytes]] = {}
@@ -67,25 +72,29 @@ class Signer:
         signed += b"dkim-signature:" + _BLANKS.sub(b" ", _FOLDS.sub(b"", value.encode())).strip()
         digest = self._sign(signed)
         folded = "\r\n ".join(digest[i : i + 72] for i in range(0, len(digest), 72))
-        return f"DKIM-Signature: {value}{folded}\r\n".encode() + raw
+        return Lines(f"DKIM-Signature: {value}{folded}\r\n".encode() + raw)
 
     def _sign(self, data: bytes) -> str:
         if isinstance(self._key, Ed25519PrivateKey):
             made = self._key.sign(hashlib.sha256(data).digest())
         else:
-            made = self._key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+            made = self._key.sign(data, _PADDING, _HASH)
         return base64.b64encode(made).decode()
 
 
 def relaxed_body(body: bytes) -> bytes:
     """Blanks in a row are one, at the ends of lines none, and no empty lines at the end.
 
-    Searched and replaced word by word: expressions take longer for this than the signature does.
+    Most bodies have nothing to be left out, and are only looked through. Replaced word by word: expressions take longer for
+    this than the signature does.
     """
-    body = body.replace(b"\t", b" ")
-    while b"  " in body:
-        body = body.replace(b"  ", b" ")
-    body = body.replace(b" \r\n", b"\r\n").removesuffix(b" ").rstrip(b"\r\n")
+    if b"\t" in body:
+        body = body.replace(b"\t", b" ")
+    if _unsigned(body):
+        while b"  " in body:
+            body = body.replace(b"  ", b" ")
+        body = body.replace(b" \r\n", b"\r\n")
+    body = body.removesuffix(b" ").rstrip(b"\r\n")
     return body + b"\r\n" if body else b""
 
 

@@ -11,9 +11,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from tabellion.platform.mail.octets import Lines, finder
+
 _MAX_REPLY_BYTES = 64 * 1024
 _LINE_ENDS = re.compile(rb"\r\n|\r|\n")
 _INJECTION = re.compile(r"[\x00-\x20\x7f<>]")
+# Where a line begins with a dot, which would end the mail.
+_dotted = finder(rb"\r\n\.")
 _OK = range(200, 300)
 _GO_ON = 354
 
@@ -183,10 +187,12 @@ class Exchange(asyncio.Protocol):
 
 def stuffed(raw: bytes) -> bytes:
     """A mail as it goes over the wire: lines end with CRLF whatever ended them, and none of them is the end of the mail."""
-    if not raw.count(b"\n") == raw.count(b"\r") == raw.count(b"\r\n"):
+    if not isinstance(raw, Lines) and not raw.count(b"\n") == raw.count(b"\r") == raw.count(b"\r\n"):
         raw = _LINE_ENDS.sub(b"\r\n", raw)
     if not raw.endswith(b"\r\n"):
         raw += b"\r\n"
     if raw.startswith(b"."):
         raw = b"." + raw
-    return raw.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+    if _dotted(raw):
+        raw = raw.replace(b"\r\n.", b"\r\n..")
+    return raw + b".\r\n"

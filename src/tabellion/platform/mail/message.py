@@ -15,6 +15,8 @@ from functools import lru_cache
 
 import msgspec
 
+from tabellion.platform.mail.octets import Lines, finder
+
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _DOT_ATOM = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
@@ -26,6 +28,8 @@ _LINE, _WORD_BYTES = 78, 42
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:; ?[\w-]+=(?:[\w.+-]+|\"[\w .+-]*\"))*", re.ASCII)
 # From this share of octets that quoted-printable would triple, base64 is shorter.
 _MANY = 1 / 6
+# What mailboxes escape, and what a boundary between parts begins with.
+_from, _boundary = finder(b"From "), finder(b"--=_")
 
 
 class Unsendable(ValueError):
@@ -77,14 +81,14 @@ def address_of(text: str) -> str | None:
     return address if len(address) <= _MAX_ADDRESS and _DOT_ATOM.fullmatch(address) else None
 
 
-def compose(mail: Mail) -> bytes:
+def compose(mail: Mail) -> Lines:
     """The mail's bytes. Raises `Unsendable`."""
     boundary = f"=_{binascii.hexlify(mail.message_id.encode())[:48].decode()}"
     headers = [
         _sender(mail.sender_name, mail.sender),
         f"To: {_plain(mail.recipient)}\r\n",
         _unstructured("Subject", mail.subject),
-        f"Date: {format_datetime(mail.date)}\r\n",
+        _date(mail.date),
         f"Message-ID: <{mail.message_id}>\r\n",
         *([f"Reply-To: {_plain(mail.reply_to)}\r\n"] if mail.reply_to else []),
         *(_given(name, value) for name, value in mail.extra),
@@ -94,7 +98,7 @@ def compose(mail: Mail) -> bytes:
     if mail.attachments:
         parts = [content, *(_attached(each) for each in mail.attachments)]
         content = _multipart("mixed", f"{boundary}m", parts)
-    return "".join(headers).encode() + content
+    return Lines("".join(headers).encode() + content)
 
 
 def _alternative(mail: Mail, boundary: str) -> bytes:
@@ -141,7 +145,7 @@ def _is_plain(raw: bytes) -> bool:
 
     And none of them may be taken for a boundary between parts, or be one that mailboxes escape.
     """
-    if not raw.isascii() or b"\0" in raw or b"From " in raw or b"--=_" in raw:
+    if not raw.isascii() or b"\0" in raw or _from(raw) or _boundary(raw):
         return False
     start = 0
     # From line end to line end in steps as long as a line may be.
@@ -178,6 +182,11 @@ def _plain(address: str) -> str:
     if len(address) > _MAX_ADDRESS or not _DOT_ATOM.fullmatch(address):
         raise Unsendable(f"'{address[:100]}' is no address that a mail can go to")
     return address
+
+
+@lru_cache(8)
+def _date(moment: datetime) -> str:
+    return f"Date: {format_datetime(moment)}\r\n"
 
 
 @lru_cache(256)
@@ -234,6 +243,8 @@ def _given(name: str, value: str) -> str:
     """A header as it is, folded where it has blanks."""
     if not _NAME.fullmatch(name) or not value.isascii() or not one_line(value):
         raise Unsendable(f"the header {name[:50]} cannot be written")
+    if len(name) + len(value) < _LINE - 4:
+        return f"{name}: {value}\r\n"
     lines, line = [], f"{name}:"
     for word in value.split(" "):
         if len(line) + len(word) >= 76 and line != f"{name}:":  # noqa: PLR2004 - one line of RFC 5322

@@ -8,10 +8,13 @@ import base64
 import hashlib
 import hmac
 import os
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 _NONCE_BYTES, _KEY_BYTES = 12, 32
 _FILE = "secret.key"
@@ -32,6 +35,7 @@ def use_key(text: str, data_dir: Path, *, at_once: bool = True) -> None:
     _source[:] = [(text, data_dir)]
     _keys.clear()
     _mac_keys.clear()
+    _begun.cache_clear()
     if at_once:
         _load()
 
@@ -62,14 +66,24 @@ def unseal_raw(raw: bytes, purpose: str) -> str:
 
 def mac(data: bytes, purpose: str) -> bytes:
     """A seal of 32 bytes on data that travel openly; the same for the same data."""
-    if not _mac_keys:
-        _load()
-    return hmac.digest(_mac_keys[0], purpose.encode() + b"\0" + data, "sha256")
+    # A mail has some twenty of them: going on from what is the same for all takes a quarter of beginning each anew.
+    going = _begun(purpose).copy()
+    going.update(data)
+    return going.finalize()
 
 
 def same(one: bytes, other: bytes) -> bool:
     """Whether two seals are equal, in a time that does not tell where they differ."""
     return hmac.compare_digest(one, other)
+
+
+@lru_cache(16)
+def _begun(purpose: str) -> HMAC:
+    if not _mac_keys:
+        _load()
+    begun = HMAC(_mac_keys[0], SHA256())
+    begun.update(purpose.encode() + b"\0")
+    return begun
 
 
 def _key() -> AESGCM:
