@@ -241,6 +241,27 @@ def test_a_test_goes_to_the_addresses_that_were_named_and_into_no_report(
     assert tenant.json("DELETE", f"{MAIL}/{number}").status_code == 204
 
 
+def test_a_test_goes_to_profiles_with_their_own_data(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    number = tenant.campaign()
+    guests(tenant, 2)
+    where = f"{MAIL}/{number}/test"
+    body = {"recipients": ["me@example.com"], "profiles": ["emailAddress=ann@example.com", "emailAddress=g1@example.com"]}
+    assert tenant.json("POST", where, body).json() == {"campaignId": number, "sent": 3}
+    mails = until(lambda: len(found := outbox(tenant, database)) == 3 and found)
+    assert {address: mail["Subject"] for address, mail in mails}["ann@example.com"] == "[TEST] Spring is here, Vos"
+    assert sorted(address for address, _ in mails) == ["ann@example.com", "g1@example.com", "me@example.com"]
+    assert tenant.json("GET", f"{MAIL}/{number}/report").json()["targeted"] == 0
+
+    assert tenant.json("POST", where, {"profiles": ["emailAddress=ghost@example.com"]}).json()["code"] == "profile.unknown"
+    assert tenant.json("POST", where, {}).json()["errors"][0]["field"] == "recipients"
+    assert tenant.json("POST", where, {"profiles": ["1"] * 11}).json()["errors"][0]["field"] == "recipients"
+    licence = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
+    assert licence is not None
+    database.execute(f"INSERT INTO l{licence[0]}.suppression VALUES ('g1@example.com', 'MANUAL', now())")
+    refused = tenant.json("POST", where, {"profiles": ["emailAddress=g1@example.com"]}).json()
+    assert [(error["field"], "suppressed" in error["message"]) for error in refused["errors"]] == [("profiles[0]", True)]
+
+
 def test_what_is_missing_for_a_launch_is_told_at_once(tenant: Tenant) -> None:
     body = {"name": "Empty", "targetTable": "Guests", "supportedLanguages": ["NL", "FR"]}
     number = tenant.json("POST", MAIL, body).json()["campaignId"]

@@ -97,38 +97,66 @@ async def cancel(call: Incoming) -> Campaign:
     return await _moved(call, work)
 
 
-async def test(
-    call: Incoming, addresses: list[str], profile: str | None, language: str, parameters: dict[str, Any],
-    variant: str | None,
-) -> tuple[Campaign, int]:  # fmt: skip
-    """Send the campaign of the path, as it is now, to some addresses; how many mails that is.
+class Test(NamedTuple):
+    """What a test is sent to. `profile`: whose data stand in the mails to `addresses`; None: nobody's.
 
-    `variant`: the one of its A/B test.
+    `profiles` get it at their own addresses, with their own data; `language` "": each in their own. `variant`: the one of
+    the A/B test.
+    """
+
+    addresses: list[str]
+    profile: str | None
+    profiles: list[str]
+    language: str
+    parameters: dict[str, Any]
+    variant: str | None
+
+
+async def test(call: Incoming, order: Test) -> tuple[Campaign, int]:
+    """Send the campaign of the path, as it is now, to some addresses and profiles; how many mails that is.
 
     Raises `CampaignUnknown`, `CampaignIncomplete`, `ProfileUnknown`, `Invalid`.
     """
     campaign = await service.get(call)
-    faults = [
-        FieldError(f"recipients[{i}]", "attribute.value", f"'{address[:100]}' is no e-mail address")
-        for i, address in enumerate(addresses)
-        if address_of(address) is None
-    ]
-    if faults:
-        raise Invalid(faults)
     table = await service.table_of(call, campaign)
-    profile_id = None if profile is None else (await _profile(call, table, profile)).id
-    languages = (language,) if language else (campaign.settings.supported_languages[0].lower(),)
+    recipients = await _test_recipients(call, campaign, table, order)
     document = await document_of(
         call.db, campaign, table, await service.names_in(call, campaign), str(call.caller.time_zone),
-        languages=languages, test=True, ab_test=None if variant is None else await _only(call, campaign, variant),
+        languages=tuple(dict.fromkeys(each.language for each in recipients)), test=True,
+        ab_test=None if order.variant is None else await _only(call, campaign, order.variant),
     )  # fmt: skip
     async with call.db.transaction():
         number = await delivery.start(call.db, campaign.licence_id, campaign.id, document, call.now, call.now)
         sending = Sending(number, campaign.licence_id, campaign.id, "RUNNING", 1, document)
-        for address in addresses:
-            await delivery.plan(call.db, sending, Recipient(profile_id, address, languages[0], parameters), call.now)
+        for recipient in recipients:
+            await delivery.plan(call.db, sending, recipient, call.now)
         await audit.record(call.db, call, f"campaign/{campaign.id}")
-    return campaign, len(addresses)
+    return campaign, len(recipients)
+
+
+async def _test_recipients(call: Incoming, campaign: Campaign, table: ProfileTable, order: Test) -> list[Recipient]:
+    known = tuple(language.lower() for language in campaign.settings.supported_languages)
+    faults = [
+        FieldError(f"recipients[{i}]", "attribute.value", f"'{address[:100]}' is no e-mail address")
+        for i, address in enumerate(order.addresses)
+        if address_of(address) is None
+    ]
+    shown = None if order.profile is None else (await _profile(call, table, order.profile)).id
+    language = order.language or known[0]
+    recipients = [Recipient(shown, address, language, order.parameters) for address in order.addresses]
+    for i, reference in enumerate(order.profiles):
+        profile = await _profile(call, table, reference)
+        address, recorded = _reached_at(table, profile)
+        if not address:
+            faults.append(FieldError(f"profiles[{i}]", "attribute.value", f"the profile {profile.id} has no e-mail address"))
+        elif await delivery.is_suppressed(call.db, campaign.licence_id, address):
+            faults.append(FieldError(f"profiles[{i}]", "attribute.value", f"nothing is sent to {address}: it is suppressed"))
+        else:
+            language = order.language or language_of(recorded, known) or known[0]
+            recipients.append(Recipient(profile.id, address, language, order.parameters))
+    if faults:
+        raise Invalid(faults)
+    return recipients
 
 
 async def triggered(call: Incoming, *, transactional: bool = False) -> tuple[Campaign, ProfileTable, Sending]:
@@ -148,9 +176,7 @@ async def trigger(
 ) -> Triggered:  # fmt: skip
     """Plan a mail to a profile. One that must not get it is told apart by its interaction's outcome."""
     campaign, table, sending = ready
-    values = dict(zip((a.number for a in table.attributes), profile.values, strict=True))
-    address = next((values[a.number] for a in table.attributes if is_email(a)), None)
-    recorded = next((values[a.number] for a in table.attributes if a.type == _MOTHER_LANGUAGE), None)
+    address, recorded = _reached_at(table, profile)
     languages = sending.document.languages
     excluded = None
     if not address:
@@ -236,6 +262,13 @@ async def _profile(call: Incoming, table: ProfileTable, reference: str) -> Profi
     if profile is None:
         raise service.profile_unknown(table, reference)
     return profile
+
+
+def _reached_at(table: ProfileTable, profile: Profile) -> tuple[str | None, str | None]:
+    """The e-mail address and the mother language of a profile, as far as they are known."""
+    values = dict(zip((a.number for a in table.attributes), profile.values, strict=True))
+    address = next((values[a.number] for a in table.attributes if is_email(a)), None)
+    return address, next((values[a.number] for a in table.attributes if a.type == _MOTHER_LANGUAGE), None)
 
 
 async def _only(call: Incoming, campaign: Campaign, name: str) -> ABTestPlan:

@@ -20,15 +20,17 @@ _MAX_TESTS, _MAX_CONTACTS = 10, 1000
 
 
 async def test(call: Incoming) -> Answer:
-    """Send a campaign to a few addresses, to see what it looks like."""
+    """Send a campaign to a few addresses and profiles, to see what it looks like."""
     body: wire.TestIn = call.body
     campaign = await service.get(call)
-    if not 1 <= len(body.recipients) <= _MAX_TESTS:
-        raise invalid("recipients", "structure.invalid", f"'recipients' expects 1 to {_MAX_TESTS} addresses")
+    if not 1 <= len(body.recipients) + len(body.profiles) <= _MAX_TESTS:
+        message = f"'recipients' expects 1 to {_MAX_TESTS} addresses, together with the profiles of 'profiles'"
+        raise invalid("recipients", "structure.invalid", message)
     language = service.known_language(campaign, body.language or "")
     # What is missing prints nothing: it is a test.
     parameters = wire.read_parameters(body.parameters, campaign.content.personalisations, [])
-    campaign, sent = await control.test(call, body.recipients, body.profile, language, parameters, body.variant)
+    order = control.Test(body.recipients, body.profile, body.profiles, language, parameters, body.variant)
+    campaign, sent = await control.test(call, order)
     return Answer(200, wire.TestOut(campaign.id, sent))
 
 
@@ -272,7 +274,8 @@ CALLS = (
         summary="Send a test",
         description=(
             "To at most 10 addresses, with `[TEST]` before the subject, whatever the state. `profile` says whose data stand "
-            "in it; without, they are empty. Tests appear in no report."
+            "in the mails to `recipients`; without, they are empty. Each of `profiles` gets it at its own address, in its "
+            "language, with its data. Tests appear in no report."
         ),
         handler=test,
         parameters=(ENTITY, CAMPAIGN),

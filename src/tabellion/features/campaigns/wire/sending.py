@@ -43,10 +43,13 @@ class Parameters(msgspec.Struct):
 class TestIn(msgspec.Struct):
     """Who gets a test, and whose data stand in it."""
 
-    recipients: list[Text]
+    recipients: list[Text] = []
     profile: Text | None = None
     language: Text | None = None
     parameters: list[ParameterIn] = []
+    profiles: Annotated[
+        list[Text], Meta(description="profiles that get it at their own address, in their language, with their data")
+    ] = []
     variant: Annotated[Text | None, Meta(description="name of a variant of the A/B test")] = None
 
 
