@@ -527,6 +527,15 @@ def test_v5_refuses_xml(case: Case, tenant: Tenant) -> None:
     assert tenant.state() == before
 
 
+@pytest.mark.parametrize("case", [c for c in V5 if c.method == "PATCH"], ids=lambda case: case.name)
+def test_a_partial_change_may_be_called_a_merge_patch(case: Case, tenant: Tenant) -> None:
+    headers = {"Content-Type": "application/merge-patch+json; charset=utf-8"}
+
+    got = tenant.call("PATCH", _path(case, tenant), content=json.dumps(case.body), headers=headers)
+
+    assert got.status_code == case.status, got.text
+
+
 @pytest.mark.parametrize("ending", ["/", "//", "%20", "/%20/", "?", "?&", "?&&x=1&"])
 @pytest.mark.parametrize("case", [c for c in V4 if "?" not in c.path], ids=lambda case: case.name)
 def test_dangling_ends_are_ignored_in_place(case: Case, ending: str, tenant: Tenant) -> None:

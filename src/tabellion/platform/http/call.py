@@ -137,6 +137,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return "v1" if "/v1/" in self.path else "v5"
 
     @property
+    def json_types(self) -> tuple[str, ...]:
+        """Other names that the body's JSON may go by: a partial change is a merge patch (RFC 7396)."""
+        return ("application/merge-patch+json",) if self.method == "PATCH" else ()
+
+    @property
     def writes(self) -> bool:
         """Whether the call needs read-write rights (every method but GET)."""
         return self.method != "GET"

@@ -160,7 +160,7 @@ def _header(name: str, description: str) -> dict[str, Any]:
 def _content(call: Call, type_: type[msgspec.Struct], root: str, example: Any) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{type_.__name__}"}
     content: dict[str, Any] = {_JSON: {"schema": schema, "example": example}}
-    for other in call.body_types if type_ is call.body else ():
+    for other in (*call.body_types, *call.json_types) if type_ is call.body else ():
         plain = {"schema": {"type": "string"}, "example": next(iter(example.values()))}
         content[other] = plain if other.startswith("text/") else {"schema": schema, "example": example}
     if root:

@@ -186,7 +186,7 @@ def _agree_on_format(call: Call, exchange: Exchange) -> Format:
         return negotiation.error_format(accept, call.version)
     fmt = negotiation.answer_format(accept, call.version)
     if exchange.has_body and call.body is not None and not call.raw:
-        negotiation.request_format(headers.get("content-type"), has_body=True, version=call.version)
+        negotiation.request_format(headers.get("content-type"), has_body=True, version=call.version, also=call.json_types)
     return fmt
 
 
@@ -207,7 +207,7 @@ def _decode(call: Call, exchange: Exchange, raw: bytes) -> tuple[Any, list[str]]
     if call.body_optional and not raw.strip():
         return None, []
     content_type = exchange.headers.get("content-type")
-    form = negotiation.request_format(content_type, has_body=bool(raw), version=call.version)
+    form = negotiation.request_format(content_type, has_body=bool(raw), version=call.version, also=call.json_types)
     document: object
     if form != "xml":
         document = json_codec.decode(raw)

@@ -229,7 +229,6 @@ CALLS = (
         conflicts=("attribute.notUnique",),
         etag=True,
         body=wire.RecordAttributesIn,
-        body_types=("application/merge-patch+json",),
         body_example={"attributes": {"state": "PAID"}},
         answer=wire.BusinessKey,
         answer_example=examples.KEY,

@@ -153,7 +153,6 @@ CALLS = (
         conflicts=("attribute.notUnique",),
         etag=True,
         body=wire.ProfilePatchIn,
-        body_types=("application/merge-patch+json",),
         body_example=examples.PROFILE5_PATCH,
         answer=wire.ProfileId,
         answer_example=examples.PROFILE_ID,
