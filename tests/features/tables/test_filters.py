@@ -42,11 +42,11 @@ TABLE = ProfileTable(
     ),
 )
 
-NAMES = [None, "", "Vos", "vos", "De Vos", "50%_off", 'a"b']
+NAMES = [None, "", "Vos", "vos", "De Vos", "50%_off", 'a"b', "Éric ÅSTRÖM", "éric åström", "Strauß"]
 ROWS: list[dict[str, Any]] = [
     {
         "id": i + 1,
-        "a1": f"user{i}@Example.com",
+        "a1": f"{'ÉRIC' if i == 4 else 'user'}{i}@Example.com",
         "a2": name,
         "a3": points,
         "a4": flag,
@@ -100,6 +100,9 @@ MEANINGS = [
     ("lastName is not null", lambda r: r["a2"] is not None),
     ('lastName contains "VOS"', lambda r: r["a2"] is not None and "vos" in r["a2"].lower()),
     ('lastName startsWith "de "', lambda r: r["a2"] is not None and r["a2"].lower().startswith("de ")),
+    ('lastName contains "ÅstR"', lambda r: r["a2"] is not None and "åstr" in r["a2"].lower()),
+    ('lastName startsWith "é"', lambda r: r["a2"] is not None and r["a2"].lower().startswith("é")),
+    ('lastName contains "AUß"', lambda r: r["a2"] == "Strauß"),
     ('lastName contains "%_"', lambda r: r["a2"] is not None and "%_" in r["a2"]),
     ("lastName = 'a\"b'", lambda r: r["a2"] == 'a"b'),
     ("points > 0", lambda r: r["a3"] is not None and r["a3"] > 0),
@@ -122,6 +125,8 @@ MEANINGS = [
     ('segmentations.Loyalty = "gold"', lambda r: r["g9"] == 11),
     ('not segmentations.Loyalty = "Gold"', lambda r: r["g9"] != 11),
     ('emailAddress = "USER3@example.COM"', lambda r: r["id"] == 4),
+    ('emailAddress in ("USER3@example.COM", "ÉRIC4@example.com")', lambda r: r["id"] in {4, 5}),
+    ('emailAddress not in ("USER3@example.COM", "ÉRIC4@example.com")', lambda r: r["id"] not in {4, 5}),
     ("points = 5 and member = true or born is null", lambda r: (r["a3"] == 5 and r["a4"] is True) or r["a5"] is None),
     ("points = 5 AND (member = true OR born is null)", lambda r: r["a3"] == 5 and (r["a4"] is True or r["a5"] is None)),
     ("not not points = 5", lambda r: r["a3"] == 5),

@@ -200,19 +200,32 @@ def is_in(target: Target, values: Sequence[Any], *, negated: bool) -> Condition:
         test = f"NOT ({column} && {parameter}) AND cardinality({column}) > 0" if negated else f"{column} && {parameter}"
         return Condition(f"coalesce({test}, false)", (list(values),))
     if target.attribute is not None and is_email(target.attribute):
-        column, values = f"lower({column})", [str(value).lower() for value in values]
+        # Both sides are folded by the database, which knows the capitals of ASCII only.
+        column, parameter = f"lower({column})", f'ARRAY(SELECT lower(v COLLATE "C") FROM unnest({parameter}) AS v)'  # noqa: S608 - casts
     test = f"{column} <> ALL ({parameter})" if negated else f"{column} = ANY ({parameter})"
     return Condition(f"coalesce({test}, false)", (list(values),))
 
 
 def like(target: Target, text: str, *, at_start: bool) -> Condition:
     """`contains` and `startsWith`, whatever the case."""
+    upper, lower = _accented_pairs(text)
+    text = text.translate(str.maketrans(upper, lower))
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     pattern = f"{escaped}%" if at_start else f"%{escaped}%"
+    value = "v" if target.is_many else target.expression
+    params: tuple[Any, ...] = (pattern,)
+    if upper:
+        value, params = f"translate({value}, %s::text, %s::text)", (upper, lower, pattern)
     if target.is_many:
-        inner = f"EXISTS (SELECT FROM unnest({target.expression}) AS v WHERE v ILIKE %s::text)"
-        return Condition(inner, (pattern,))
-    return Condition(f"coalesce({target.expression} ILIKE %s::text, false)", (pattern,))
+        return Condition(f"EXISTS (SELECT FROM unnest({target.expression}) AS v WHERE {value} ILIKE %s::text)", params)
+    return Condition(f"coalesce({value} ILIKE %s::text, false)", params)
+
+
+def _accented_pairs(text: str) -> tuple[str, str]:
+    """The letters of a text beyond ASCII, capitals and small ones: ILIKE folds ASCII only, as columns are in byte order."""
+    letters = {(other, c.lower()) for c in text if not c.isascii() for other in (c, c.upper()) if other != c.lower()}
+    pairs = sorted(pair for pair in letters if len(pair[0]) == len(pair[1]) == 1)
+    return "".join(pair[0] for pair in pairs), "".join(pair[1] for pair in pairs)
 
 
 def is_null(target: Target, *, negated: bool) -> Condition:
