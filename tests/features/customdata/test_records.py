@@ -196,12 +196,14 @@ async def test_lists_search_sort_and_number(stays: Bench) -> None:
     assert await keys() == ["S0", "S1", "S2"]
     assert await keys(searchField="state", searchValue="OPEN") == ["S0", "S2"]
     assert await keys(searchField="id", searchValue=str(FIRST_ID + 1)) == ["S1"]
+    assert await keys(searchField="", searchValue="") == ["S0", "S1", "S2"]
     assert await keys(searchField="voucher", searchValue="") == ["S0", "S1", "S2"]
     assert await keys(sortedField="price") == ["S2", "S1", "S0"]
     assert await keys(sortedField="state", ascending="false", number="2") == ["S1", "S0"]
     assert await keys(ascending="false") == ["S2", "S1", "S0"]
     for query, code in (
         ({"searchField": "state"}, "parameter.invalid"),
+        ({"searchField": "", "searchValue": "x"}, "parameter.invalid"),
         ({"searchValue": "x"}, "parameter.invalid"),
         ({"searchField": "x", "searchValue": "x"}, "attribute.unknown"),
         ({"searchField": "price", "searchValue": "x"}, "attribute.type"),

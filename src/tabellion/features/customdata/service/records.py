@@ -64,7 +64,9 @@ async def get(call: Incoming, table: CustomTable) -> Row:
 async def search(call: Incoming, table: CustomTable) -> Sequence[Row]:
     """Records by the v4 query parameters (contract, section 14). Raises `Invalid`, `FilterFault`."""
     query, zone = call.query, call.caller.time_zone
-    field, value = query.first("searchField"), query.first("searchValue")
+    field, value = query.first("searchField") or None, query.first("searchValue")
+    if field is None and value == "":
+        value = None  # a search form that was left empty
     if (field is None) != (value is None):
         given, missing = ("searchField", "searchValue") if value is None else ("searchValue", "searchField")
         raise invalid(missing, "parameter.invalid", f"'{given}' needs '{missing}'")
