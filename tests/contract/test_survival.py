@@ -12,6 +12,7 @@ from tests.support.tenant import Tenant
 
 _TABLE = "/v4/entity/hotels/table/Guests"
 _ANN = _TABLE + "/profile/emailAddress=ann@example.com"
+_ANN5 = "/v5/entities/hotels/profile-tables/Guests/profiles/emailAddress=ann@example.com"
 
 
 def _post(tenant: Tenant, body, **headers: str) -> httpx.Response:
@@ -94,6 +95,31 @@ def test_flags_are_read_as_integrations_write_them(tenant: Tenant) -> None:
         }
         assert _post(tenant, body).status_code == 200
     assert tenant.json("GET", _ANN + "/subscription").json()["subscriptions"][0]["subscribe"] is True
+
+
+def test_an_empty_flag_is_no_choice(tenant: Tenant) -> None:
+    tenant.json("POST", _ANN + "/subscription/Newsletter")
+    empty = (
+        "<profile><subscriptions><subscription><name>Newsletter</name><subscribe/></subscription></subscriptions></profile>"
+    )
+    answers = [
+        tenant.json("PUT", _ANN, {"subscriptions": [{"name": "Newsletter", "subscribe": ""}]}),
+        tenant.call("PUT", _ANN, content=empty, headers={"Content-Type": "application/xml"}),
+        tenant.json("PATCH", _ANN5, {"subscriptions": {"Newsletter": ""}}),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200], [answer.text for answer in answers]
+    assert tenant.json("GET", _ANN + "/subscription").json()["subscriptions"][0]["subscribe"] is True
+
+
+def test_a_category_may_be_sent_as_a_number(tenant: Tenant) -> None:
+    floors = {"name": "Floor", "type": "EXCLUSIVE", "categories": ["1", "2"]}
+    change = {"operations": [{"operation": "addSegmentation", "segmentation": floors}]}
+    assert tenant.json("POST", "/v5/entities/hotels/profile-tables/Guests/change-requests", change).status_code == 200
+
+    assert tenant.json("PATCH", _ANN5, {"segmentations": {"Floor": 2}}).status_code == 200
+    assert tenant.json("GET", _ANN5).json()["segmentations"]["Floor"] == "2"
+    refused = tenant.json("PATCH", _ANN5, {"segmentations": {"Floor": True}})
+    assert (refused.status_code, refused.json()["code"]) == (400, "segmentation.category")
 
 
 def test_what_was_read_can_be_written_back(tenant: Tenant) -> None:

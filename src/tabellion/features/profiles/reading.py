@@ -1,5 +1,6 @@
 """From a body to a `Change`: names are looked up, values parsed, and every error is reported, in document order."""
 
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from tabellion.features.profiles.model import Change, Collection
@@ -67,12 +68,12 @@ class Reader:
         self.values[attribute.number] = (attribute, value)
 
     def subscription(self, item: Item) -> None:
-        """Take one choice. Null records nothing: it is what a read answers where no choice is recorded."""
+        """Take one choice. Null records nothing: it is what a read answers where no choice is recorded. Empty is null."""
         subscription = self._table.subscriptions_by_name.get(item.name.lower())
         if subscription is None:
             self.refuse(item.path, "subscription.unknown", f"the table has no subscription '{item.name}'")
             return
-        if item.value is None:
+        if item.value is None or item.value == "":
             return
         try:
             self.choices[subscription.number] = (subscription, parse_flag(item.value))
@@ -145,7 +146,8 @@ def membership(segmentation: Segmentation, belongs: Any, category: Any) -> Any:
     if belongs is False:
         return None
     names = {c.name.lower(): c.number for c in segmentation.categories}
-    number = names.get(category.lower()) if isinstance(category, str) else None
+    is_text = isinstance(category, str | int | Decimal) and not isinstance(category, bool)
+    number = names.get(str(category).lower()) if is_text else None
     if number is None:
         known = ", ".join(c.name for c in segmentation.categories)
         raise BadValue(f"expects one of its categories: {known}", "segmentation.category")

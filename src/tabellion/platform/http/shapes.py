@@ -220,7 +220,7 @@ def _literal(values: tuple[str, ...]) -> Read:
 
 def _flag(*, nullable: bool) -> Read:
     def read_flag(value: Any, path: Path, context: _Context) -> Any:
-        if value is None and nullable:
+        if nullable and (value is None or value == ""):
             return None
         if isinstance(value, bool):
             return value
