@@ -88,6 +88,20 @@ def test_an_import_by_parameters(imports: Imports, tenant: Tenant) -> None:
     assert eve["attributes"]["lastName"] == 'E; "quoted"\nname'
 
 
+def test_flags_may_be_letters_in_a_file(imports: Imports, tenant: Tenant) -> None:
+    header = "emailAddress,lastName,member,subscriptions#Newsletter,segmentations#Vip\n"
+    result = imports.do(header + "bob@example.com,Bob,Y,n, y \ncat@example.com,Cat,N,Y,N\ndan@example.com,Dan,yes,J,1\n")
+
+    assert (result["rowsCreated"], result["rowsInError"]) == (2, 1)
+    (row,) = imports.errors(result["id"])
+    assert (row["lineNumber"], row["errorCode"], row["errorColumn"]) == ("4", "attribute.type", "member")
+    bob, cat = (profile(tenant, f"emailAddress={name}@example.com") for name in ("bob", "cat"))
+    flags = [(p["attributes"]["member"], p["subscriptions"]["Newsletter"], p["segmentations"]["Vip"]) for p in (bob, cat)]
+    assert flags == [(True, False, True), (False, True, False)]
+    single = tenant.json("PATCH", "/v5/entities/hotels/profile-tables/Guests/profiles/1", {"attributes": {"member": "Y"}})
+    assert single.status_code == 400
+
+
 def test_the_result_file_tells_of_every_row(imports: Imports) -> None:
     imports.do(zipped(GOOD))
     changed = GOOD.replace("Bob", "Robert") + "dan@example.com,Dan,1999-99-99,1\nfay@example.com,Fay,,\n"

@@ -20,6 +20,8 @@ from tabellion.features.tables import (
 
 _SUBSCRIPTIONS, _SEGMENTATIONS = "subscriptions#", "segmentations#"
 _VALUES_SEPARATOR = "|"
+# In files only: what other systems write for true and false into cells.
+_LETTERS = {"y": "true", "n": "false"}
 
 
 class Column(NamedTuple):
@@ -111,13 +113,13 @@ def _column(table: Table, index: int | None, header: str, name: str, zone: Any) 
         subscription = table.subscriptions_by_name.get(lower.removeprefix(_SUBSCRIPTIONS))
         if subscription is not None:
             subject = f"subscription '{subscription.name}'"
-            return Column(index, header, subscription.column, "boolean", subject, parse_flag, subscription)
+            return Column(index, header, subscription.column, "boolean", subject, _flag, subscription)
     elif lower.startswith(_SEGMENTATIONS):
         segmentation = table.segmentations_by_name.get(lower.removeprefix(_SEGMENTATIONS))
         if segmentation is not None:
             simple = segmentation.type == "SIMPLE"
             cast = "boolean" if simple else "integer"
-            parse = parse_flag if simple else _category(segmentation)
+            parse = _flag if simple else _category(segmentation)
             return Column(
                 index, header, segmentation.column, cast, f"segmentation '{segmentation.name}'", parse, segmentation
             )
@@ -131,14 +133,26 @@ def _column(table: Table, index: int | None, header: str, name: str, zone: Any) 
 
 
 def _value(attribute: Attribute, zone: Any) -> Callable[[str], Any]:
+    is_flag = attribute.value_type == "BOOLEAN"
+
     def parse(text: str) -> Any:
-        value = text.split(_VALUES_SEPARATOR) if attribute.multi_valued else text
+        texts = text.split(_VALUES_SEPARATOR) if attribute.multi_valued else [text]
+        texts = [_spelled_out(part) for part in texts] if is_flag else texts
+        value = texts if attribute.multi_valued else texts[0]
         parsed = parse_value(attribute, value, zone)
         if parsed is None and attribute.mandatory:
             raise BadValue("is mandatory: it cannot be null", "attribute.mandatory")
         return parsed
 
     return parse
+
+
+def _flag(text: str) -> bool:
+    return parse_flag(_spelled_out(text))
+
+
+def _spelled_out(flag: str) -> str:
+    return _LETTERS.get(flag.strip().lower(), flag)
 
 
 def _category(segmentation: Segmentation) -> Callable[[str], Any]:
