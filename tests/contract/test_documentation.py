@@ -120,6 +120,18 @@ def test_pages_are_served_without_credentials(path: str, tenant: Tenant) -> None
     assert tenant.client.get(path).status_code == 200
 
 
+def test_the_bare_address_leads_to_the_documentation(tenant: Tenant) -> None:
+    browser = tenant.client.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (browser.status_code, browser.headers["location"]) == (302, "/docs")
+    program = tenant.client.get("/", headers={"Accept": "*/*"})
+    assert (program.status_code, program.headers["vary"]) == (200, "Accept")
+    pointer = program.json()
+    assert (pointer["name"], pointer["version"]) == ("Tabellion", tabellion.__version__)
+    for place in ("documentation", "openapi"):
+        assert tenant.client.get(pointer[place]).status_code == 200
+    assert tenant.client.post("/").status_code == 405
+
+
 @pytest.mark.parametrize(
     "path", ["/docs/guide/..%2f..%2fREADME", "/docs/static/..%2f..%2fsite.py", "/docs/static/page.html", "/docs/guide/none"]
 )

@@ -39,7 +39,7 @@ def guides_folder() -> Path:
 
 
 class Site:
-    """Everything under `/docs`, `/openapi.json` and `/problems`."""
+    """Everything under `/docs`, `/openapi.json` and `/problems`, and the way there from `/`."""
 
     def __init__(self, calls: Sequence[Call]) -> None:
         self._calls = {call.id: call for call in calls}
@@ -50,6 +50,7 @@ class Site:
     def handlers(self) -> list[HTTPRouteHandler]:
         """The routes of the site."""
         get = [
+            ("/", self.root),
             ("/docs", self.swagger),
             ("/openapi.json", self.openapi),
             ("/docs/checker", self.checker_page),
@@ -62,6 +63,14 @@ class Site:
         ]
         routes = [HTTPRouteHandler(path, http_method="GET", name=path)(handler) for path, handler in get]
         return [*routes, HTTPRouteHandler("/docs/check", http_method="POST", name="check")(self.check)]
+
+    async def root(self, request: AnyRequest) -> Response[bytes]:
+        """Where people who try the bare address go on."""
+        headers = {"Vary": "Accept"}
+        if "text/html" in request.headers.get("accept", ""):
+            return Response(b"", status_code=302, headers=headers | {"Location": "/docs"})
+        pointer = {"name": "Tabellion", "version": __version__, "documentation": "/docs", "openapi": "/openapi.json"}
+        return Response(json_codec.encode(pointer), media_type="application/json", headers=headers)
 
     async def openapi(self, request: AnyRequest) -> Response[bytes]:
         """The OpenAPI document."""
