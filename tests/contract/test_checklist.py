@@ -92,6 +92,25 @@ def test_a_sender_that_is_set_up_has_no_findings_and_one_that_is_not_has(
     assert "sender.domain" in codes(checklist(tenant, number), "ERROR")
 
 
+def test_a_made_up_sender_is_told_of_before_names_are_looked_up(
+    tenant: Tenant, names: NameServer, worker_database_url: str
+) -> None:
+    number = tenant.campaign()
+    names.asked.clear()
+    found = checklist(tenant, number)
+    assert [item for item in codes(found, "WARNING") if item.startswith("sender")] == ["sender.local"]
+    (message,) = [item["message"] for item in found["items"] if item["code"] == "sender.local"]
+    assert "no-reply@127.0.0.1" in message
+    assert not [name for name, _ in names.asked if "127.0.0.1" in name]
+    with psycopg.connect(worker_database_url, autocommit=True) as db:
+        db.execute(
+            "INSERT INTO tabellion.relay (licence_id, host, port, security) "
+            "SELECT id, '127.0.0.1', 9, 'NONE' FROM tabellion.licence WHERE name = %s",
+            (tenant.licence,),
+        )
+    assert "sender.local" in codes(checklist(tenant, number), "ERROR")
+
+
 def test_links_and_contents_are_looked_at_by_language(tenant: Tenant, names: NameServer) -> None:
     number = tenant.campaign(supportedLanguages=["NL", "FR"])
     names.records["inside.example", "A"] = ["10.0.0.1"]

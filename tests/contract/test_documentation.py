@@ -195,10 +195,12 @@ def test_the_guides_to_first_campaign_and_transactional_mail_run_as_written(tmp_
     assert run.returncode == 0, run.stdout + run.stderr
     for expected in (
         '"estimatedCount":2', '"subject":"Le printemps est là, Paul"', '"sent":1}', '"launchable":true', '"relay.missing"',
-        '"targeted":2', '"delivered":2', "Le printemps est là, Paul\n", '"state":"ACTIVE"', '"interactionId"',
+        '"sender.local"', '"server.publicUrl"', '"targeted":2', '"delivered":2', "Le printemps est là, Paul\n", '"state":"ACTIVE"', '"interactionId"',
         "Your stay ST-00017\nYour stay ST-00018\nYour stay ST-00019\n",
     ):  # fmt: skip
         assert expected in run.stdout, run.stdout
+    # Nothing that is said to keep mails from arriving goes without a word in the guide.
+    assert '"ERROR"' not in run.stdout, run.stdout
 
 
 @pytest.mark.system

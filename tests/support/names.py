@@ -1,4 +1,7 @@
-"""A name server on loopback: it answers what tests tell it, says that other names do not exist, or is silent."""
+"""A name server on loopback: it answers what tests tell it, says that other names do not exist, or is silent.
+
+Unless it is `closed`, it knows the root, as all do that know public names.
+"""
 
 import socket
 import threading
@@ -20,6 +23,7 @@ class NameServer:
         self.port = port
         self.records: dict[tuple[str, str], list[str]] = {}
         self.silent: set[str] = set()
+        self.closed = False
         self.asked: list[tuple[str, str]] = []
 
     def answer(self, raw: bytes) -> bytes | None:
@@ -36,7 +40,9 @@ class NameServer:
         if found:
             texts = [_quoted(text) if kind == "TXT" else text for text in found]
             response.answer.append(dns.rrset.from_text(question.name, 60, dns.rdataclass.IN, kind, *texts))
-        elif not any(known == name or known.endswith(f".{name}") for known, _ in self.records):
+        elif (name != "." or self.closed) and not any(
+            known == name or known.endswith(f".{name}") for known, _ in self.records
+        ):
             response.set_rcode(dns.rcode.NXDOMAIN)
         return response.to_wire()
 

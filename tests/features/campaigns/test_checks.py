@@ -80,6 +80,16 @@ def test_a_name_server_that_is_silent_is_told_of_and_not_waited_for(server: Name
     assert took_s < 5
 
 
+def test_a_name_server_of_a_closed_network_says_nothing_about_a_domain(server: NameServer) -> None:
+    sender = Sender("a@nowhere.example", "nowhere.example")
+    assert about(server, sender, {}) == [("error", "sender.domain")]
+    server.closed = True
+    try:
+        assert about(server, sender, {}) == [("warning", "sender.unchecked")]
+    finally:
+        server.closed = False
+
+
 def test_addresses_come_from_the_name_server(server: NameServer) -> None:
     server.records = {("www.example.com", "A"): ["192.0.2.7"], ("www.example.com", "AAAA"): ["2001:db8::7"]}
     names = Names([f"127.0.0.1:{server.port}"])

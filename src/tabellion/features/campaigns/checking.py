@@ -19,6 +19,7 @@ from tabellion.platform.templates import Prepared, checklist
 from tabellion.platform.templates import Severity as Warn
 
 _WEB = ("https://", "http://")
+_LOCAL = frozenset({"internal", "local", "localdomain", "localhost"})
 
 
 class Severity(StrEnum):
@@ -113,8 +114,21 @@ async def _sender(call: Incoming, campaign: Campaign, items: list[Item]) -> Send
         items.append(Item(Severity.WARNING, "relay.missing", message, "name a relay, with tabellion relay add"))
     if address is None:
         return None
-    returns_to = facts.bounce_domain or network().bounce_domain or address.rpartition("@")[2].lower()
+    domain = address.rpartition("@")[2].lower()
+    if _is_local(domain):
+        # Nothing has left while there is no relay, and whoever tries things out need not set up a sender first.
+        severity = Severity.ERROR if facts.has_relay else Severity.WARNING
+        message = f"mails come from {address}, and nobody outside of this network knows {domain}"
+        items.append(Item(severity, "sender.local", message, "set the entity's sender, with tabellion sender set"))
+        return None
+    returns_to = facts.bounce_domain or network().bounce_domain or domain
     return Sender(address, returns_to, facts.dkim_name, facts.dkim_record)
+
+
+def _is_local(domain: str) -> bool:
+    """Whether a domain, by its name, is no public one: an address of the server, or of a network of its own."""
+    last = domain.rpartition(".")[2]
+    return "." not in domain or last.isdigit() or last in _LOCAL
 
 
 def _of_server() -> list[Item]:

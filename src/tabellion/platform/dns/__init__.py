@@ -34,10 +34,11 @@ class Names:
         return [b"".join(record.strings).decode(errors="replace") for record in answer or ()]
 
     async def exists(self, name: str) -> bool:
-        """Whether there is such a name. Raises `LookUpFailed`."""
+        """Whether there is such a name. Raises `LookUpFailed`, also where nobody was asked who knows public names."""
         try:
             await self._ask(name, "SOA")
         except NameUnknown:
+            await self._require_public()
             return False
         return True
 
@@ -52,6 +53,13 @@ class Names:
         if not found:
             raise OSError(f"{host} has no address")
         return found
+
+    async def _require_public(self) -> None:
+        """The name servers of closed networks say of every name outside that it does not exist, the root included."""
+        try:
+            await self._ask(".", "NS")
+        except NameUnknown:
+            raise LookUpFailed("the name server that was asked knows no names outside of its own network") from None
 
     async def _ask(self, name: str, kind: str) -> dns.resolver.Answer | None:
         try:
