@@ -1,6 +1,7 @@
 """The documentation is a contract: what it names exists, what exists is named, and its commands run as written."""
 
 import re
+import socket
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -178,6 +179,21 @@ def test_the_calls_of_the_guide_to_custom_tables_work_as_written(tenant: Tenant)
     found = [a.json() for a in answers if a.content]
     assert found[5]["records"][0]["attributes"]["state"] == "PAID"
     assert [r["properties"][3]["value"] for r in found[7]["records"]] == ["ST-00018"]
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("page", ["quickstart", "first-campaign"])
+def test_the_guides_do_not_wait_for_a_server_that_has_ended(page: str, tmp_path: Path) -> None:
+    """What they begin with, while somebody else has the port."""
+    (block, *_) = re.findall(r"```sh\n(.*?)```", (ROOT / f"docs/guide/{page}.md").read_text(), re.DOTALL)
+    script = block[: block.index("\ndone\n") + len("\ndone\n")].replace("make setup\n", "")
+    (tmp_path / ".venv").symlink_to(Path(__import__("sys").prefix))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        script = script.replace("8090", str(taken.getsockname()[1]))
+        run = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert "cannot be listened on" in run.stdout
+    assert "choose another with --port" in run.stdout
 
 
 @pytest.mark.system
