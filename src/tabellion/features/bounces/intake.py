@@ -1,7 +1,8 @@
 """The door that bounces and complaints come in by: an SMTP server that takes nothing else.
 
-It takes mails to return paths that this server has sealed, and to `abuse` and `fbl`. A mail is answered with 250 when what
-it means is committed; whoever does not hear that sends it again, which changes nothing.
+It takes mails to return paths that this server has sealed, and feedback reports to `abuse` and `fbl`, whatever their domain:
+which ones reach it is said elsewhere. A mail is answered with 250 when what it means is committed; whoever does not hear
+that sends it again, which changes nothing.
 """
 
 import asyncio
