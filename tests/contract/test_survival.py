@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import threading
+from typing import Any
 
 import httpx
 import pytest
@@ -177,9 +178,9 @@ def test_all_the_errors_of_a_document_are_told_at_once(tenant: Tenant) -> None:
     assert found == [
         ("attributes", "attribute.mandatory"),
         ("attributes[1].value", "attribute.type"),
-        ("attributes[2].value", "attribute.unknown"),
+        ("attributes[2].name", "attribute.unknown"),
         ("attributes[3].value", "attribute.value"),
-        ("subscriptions[0].subscribe", "subscription.unknown"),
+        ("subscriptions[0].name", "subscription.unknown"),
         ("segmentations[0]", "segmentation.category"),
     ]
     assert answer.json()["code"] == "attribute.mandatory"
@@ -330,6 +331,27 @@ def test_unknown_members_are_named_in_a_header(tenant: Tenant) -> None:
     answer = tenant.json("PUT", _ANN, {"attributes": [{"name": "points", "value": 3, "extra": 1}], "more": {}})
     assert answer.status_code == 200
     assert answer.headers["X-Ignored-Members"] == "attributes[0].extra, more"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code", "hint"),
+    [
+        (_TABLE + "/profile", {"atributes": [{"name": "lastName", "value": "Vos"}]}, "attribute.mandatory", "atributes"),
+        ("/v5/entities/hotels/profile-tables", {"nam": "Stays", "attributes": []}, "member.mandatory", "nam"),
+        (_TABLE + "/profile", [], "attribute.mandatory", "empty list"),
+        ("/v5/entities/hotels/profile-tables", [], "member.mandatory", "empty list"),
+    ],
+)
+def test_a_refusal_tells_what_was_misspelt_or_of_the_wrong_form(
+    tenant: Tenant, path: str, body: Any, code: str, hint: str
+) -> None:
+    answer = tenant.json("POST", path, body)
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert hint in answer.json()["message"].rpartition(" (")[2]
+    detail = tenant.json("POST", path, body, Accept="application/problem+json").json()["detail"]
+    assert detail == answer.json()["message"]
+    # A list with something in it is no object.
+    assert tenant.json("POST", path, [body]).json()["errors"][0]["message"] == "the document expects an object"
 
 
 def test_the_reason_phrase_is_the_standard_one(tenant: Tenant) -> None:

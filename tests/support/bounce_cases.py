@@ -36,6 +36,6 @@ BOUNCES_V5 = [
     Case(
         "tell of bounces", "POST", _CATEGORY, "/v5/bounces", 200,
         {"bounces": [{"type": "hard_bounce", "address": "ann@example.com"}, {"type": "HARD_BOUNCE", "interactionId": 1}, {"type": "x"}]},
-        check=lambda a: (a["accepted"], a["rejected"], [b.get("code") for b in a["bounces"]]) == (1, 2, [None, "interaction.unknown", "structure.invalid"]),
+        check=lambda a: (a["accepted"], a["rejected"], [b.get("code") for b in a["bounces"]]) == (1, 2, [None, "interaction.unknown", "member.type"]),
     ),
 ]  # fmt: skip

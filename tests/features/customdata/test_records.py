@@ -168,7 +168,7 @@ async def test_all_the_errors_of_a_record_are_told(stays: Bench) -> None:
     assert [(e.field, e.code) for e in errors.errors] == [
         ("properties[0].value", "attribute.type"),
         ("properties[1].value", "attribute.value"),
-        ("properties[2].value", "attribute.unknown"),
+        ("properties[2].name", "attribute.unknown"),
         ("properties[3].value", "attribute.mandatory"),
         ("properties[4].value", "attribute.type"),
     ]

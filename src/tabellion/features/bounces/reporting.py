@@ -74,7 +74,7 @@ async def _mail(call: Incoming, number: int) -> Mail:
 def _finding(told: Told) -> Finding:
     kind = told.type.strip().upper()
     if kind not in _KINDS:
-        raise invalid("type", "structure.invalid", f"'type' expects {', '.join(_KINDS)}")
+        raise invalid("type", "member.type", f"'type' expects {', '.join(_KINDS)}")
     reason = one_line(told.reason)
     if (known := _KINDS[kind]) is not None:
         return Finding(known, one_line(told.status, 20), reason)

@@ -89,7 +89,7 @@ def _read(row: dict[str, Any], zone: Any, now: datetime) -> Suppression:
         raise _Wrong("address", "attribute.value", f"'{one_line(text, 100)}' is no e-mail address")
     reason = str(row.get("reason") or "MANUAL").strip().upper()
     if reason not in REASONS:
-        raise _Wrong("reason", "structure.invalid", f"'reason' expects {', '.join(REASONS)}")
+        raise _Wrong("reason", "member.type", f"'reason' expects {', '.join(REASONS)}")
     try:
         since = parse_moment(row.get("since"), zone) or now
     except BadValue as error:

@@ -20,11 +20,12 @@ MAX_SOURCE_LENGTH = 255
 
 
 class Item(NamedTuple):
-    """A named value of the body and where it stands."""
+    """A named value of the body and where it stands; `named_at` is where its name does, if that is elsewhere."""
 
     path: str
     name: str
     value: Any
+    named_at: str = ""
 
 
 class Reader:
@@ -51,10 +52,10 @@ class Reader:
             return
         attribute = self._table.attributes_by_name.get(name)
         if attribute is None:
-            self.refuse(item.path, "attribute.unknown", f"the table has no attribute '{item.name}'")
+            self.refuse(item.named_at or item.path, "attribute.unknown", f"the table has no attribute '{item.name}'")
             return
         if attribute.number in self._named:
-            self.refuse(item.path, "attribute.duplicate", f"attribute '{attribute.name}' stands here twice")
+            self.refuse(item.named_at or item.path, "attribute.duplicate", f"attribute '{attribute.name}' stands here twice")
             return
         self._named.add(attribute.number)
         try:
@@ -71,7 +72,7 @@ class Reader:
         """Take one choice. Null records nothing: it is what a read answers where no choice is recorded. Empty is null."""
         subscription = self._table.subscriptions_by_name.get(item.name.lower())
         if subscription is None:
-            self.refuse(item.path, "subscription.unknown", f"the table has no subscription '{item.name}'")
+            self.refuse(item.named_at or item.path, "subscription.unknown", f"the table has no subscription '{item.name}'")
             return
         if item.value is None or item.value == "":
             return
@@ -80,11 +81,11 @@ class Reader:
         except BadValue as error:
             self.refuse(item.path, error.code, f"subscription '{subscription.name}' {error}")
 
-    def segmentation(self, path: str, name: str, *, belongs: Any, category: Any) -> None:
-        """Take one membership; see `membership`."""
+    def segmentation(self, path: str, name: str, *, belongs: Any, category: Any, named_at: str = "") -> None:
+        """Take one membership; see `membership`, and `Item` for `named_at`."""
         segmentation = self._table.segmentations_by_name.get(name.lower())
         if segmentation is None:
-            self.refuse(path, "segmentation.unknown", f"the table has no segmentation '{name}'")
+            self.refuse(named_at or path, "segmentation.unknown", f"the table has no segmentation '{name}'")
             return
         try:
             self.memberships[segmentation.number] = (segmentation, membership(segmentation, belongs, category))

@@ -201,15 +201,18 @@ def read_profile(reader: Reader, body: ProfileIn | None) -> Reader:
     for i, a in enumerate(body.attributes):
         value = a.value if a.values is UNSET else a.values
         part = "value" if a.values is UNSET else "values"
-        reader.attribute(Item(f"attributes[{i}].{part}", a.name, None if value is UNSET else value))
+        value = None if value is UNSET else value
+        reader.attribute(Item(f"attributes[{i}].{part}", a.name, value, f"attributes[{i}].name"))
     for i, s in enumerate(body.subscriptions):
-        reader.subscription(Item(f"subscriptions[{i}].subscribe", s.name, s.subscribe))
+        reader.subscription(Item(f"subscriptions[{i}].subscribe", s.name, s.subscribe, f"subscriptions[{i}].name"))
     for i, g in enumerate(body.segmentations):
+        place = f"segmentations[{i}]"
         inner = g if g.segmentation is UNSET else g.segmentation
         if isinstance(inner.name, UnsetType):
-            reader.refuse(f"segmentations[{i}].name", "member.mandatory", "'name' is missing")
+            reader.refuse(f"{place}.name", "member.mandatory", "'name' is missing")
             continue
-        reader.segmentation(f"segmentations[{i}]", inner.name, belongs=g.belongs, category=inner.category)
+        named_at = f"{place}.name" if inner is g else f"{place}.segmentation.name"
+        reader.segmentation(place, inner.name, belongs=g.belongs, category=inner.category, named_at=named_at)
     return reader
 
 

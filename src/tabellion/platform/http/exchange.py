@@ -42,7 +42,10 @@ class Admission(Protocol):
 
 
 class Exchange(msgspec.Struct):
-    """One request and its answer; the front makes it, the pipeline fills it in, the log reads it."""
+    """One request and its answer; the front makes it, the pipeline fills it in, the log reads it.
+
+    `hint`: what may be the cause of a refusal of the body's content, though it is no error by itself.
+    """
 
     request_id: str
     method: str
@@ -57,6 +60,7 @@ class Exchange(msgspec.Struct):
     error_code: str = ""
     error: BaseException | None = None
     body_read: bool = False
+    hint: str = ""
     answer_headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
     @property

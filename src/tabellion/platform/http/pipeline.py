@@ -1,6 +1,6 @@
 """The life of a call: admit, check rights and formats, read the body, run the handler, render (design, section 4)."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -112,8 +112,13 @@ class Pipeline:
         else:
             upload = await _form(call, exchange, admission.caller.max_file_bytes, body)
             raw = upload.fingerprint
-        document, ignored = _decode(call, exchange, raw)
-        incoming = Incoming(
+        try:
+            document, ignored = _decode(call, exchange, raw)
+        except shapes.Unreadable as error:
+            _tell_of(error.ignored, exchange)
+            raise
+        _tell_of(ignored, exchange)
+        return Incoming(
             call=call,
             caller=admission.caller,
             path=path,
@@ -128,9 +133,6 @@ class Pipeline:
             raw_body=raw,
             upload=upload,
         )
-        if ignored:
-            exchange.answer_headers["X-Ignored-Members"] = _header_list(ignored)
-        return incoming
 
     async def _execute(self, incoming: Incoming, exchange: Exchange, fmt: Format) -> Rendered:
         call = incoming.call
@@ -217,6 +219,8 @@ def _decode(call: Call, exchange: Exchange, raw: bytes) -> tuple[Any, list[str]]
         document = xml_codec.decode(raw, call.body, call.body_root, negotiation.charset(content_type))
     if call.body_optional and document in _NOTHING:
         return None, []
+    if document == []:
+        exchange.hint = "the body is an empty list, which was taken for an empty object"
     return shapes.reader(call.body).read(document, from_xml=form == "xml")
 
 
@@ -236,7 +240,14 @@ def _not_modified(exchange: Exchange, etag: str) -> bool:
     return known is not None and (etag in known or "*" in known)
 
 
-def _header_list(names: list[str]) -> str:
+def _tell_of(ignored: Sequence[str], exchange: Exchange) -> None:
+    """Tell of members that the call does not know: a misspelt one is why another one is missing."""
+    if ignored:
+        names = exchange.answer_headers["X-Ignored-Members"] = _header_list(ignored)
+        exchange.hint = f"ignored, for this call has no such members: {names}"
+
+
+def _header_list(names: Sequence[str]) -> str:
     """Member paths as a header value; what a header cannot carry is escaped as in JSON, and the list stays short."""
     shown = ", ".join(msgspec.json.encode(name).decode().strip('"') for name in names[:20])
     safe = "".join(c if " " <= c <= "~" else "?" for c in shown)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tabellion.kit.problem import FieldError, Problem
+from tabellion.kit.problem import FieldError, Invalid, Problem
 from tabellion.platform.http import json_codec, xml_codec
 from tabellion.platform.http.call import Answer, Call
 from tabellion.platform.http.exchange import Exchange, Rendered
@@ -75,7 +75,7 @@ def problem(error: Problem, exchange: Exchange, fmt: Format | None, *, v1: bool 
     if fmt is not None and fmt.is_problem:
         headers["Content-Type"] = _PROBLEM_JSON
         return Rendered(error.status, headers, json_codec.encode(_problem_document(error, exchange)))
-    document = ErrorDocument(error.status, error.code, error.message, error.errors, exchange.request_id)
+    document = ErrorDocument(error.status, error.code, _message(error, exchange), error.errors, exchange.request_id)
     if fmt is not None and fmt.is_xml:
         headers["Content-Type"] = fmt.content_type
         headers.update(XML_DEPRECATION)
@@ -90,13 +90,17 @@ class V1Errors(msgspec.Struct):
     errors: list[str]
 
 
+def _message(error: Problem, exchange: Exchange) -> str:
+    return f"{error.message} ({exchange.hint})" if exchange.hint and isinstance(error, Invalid) else error.message
+
+
 def _problem_document(error: Problem, exchange: Exchange) -> ProblemDocument:
     policies: Any = getattr(error, "violated_policies", ())
     return ProblemDocument(
         type=f"/problems/{error.code}",
         title=HTTPStatus(error.status).phrase,
         status=error.status,
-        detail=error.message,
+        detail=_message(error, exchange),
         instance=exchange.family + exchange.path,
         code=error.code,
         errors=error.errors,

@@ -42,8 +42,9 @@ class _Context:
         self.ignored: list[str] = []
 
     def wrong(self, path: Path, expected: str) -> None:
-        name = text_of(path) or "the document"
-        self.errors.append(FieldError(text_of(path), "member.type", f"'{name}' expects {expected}"))
+        place = text_of(path)
+        name = f"'{place}'" if place else "the document"
+        self.errors.append(FieldError(place, "member.type", f"{name} expects {expected}"))
 
 
 Read = Callable[[Any, Path, _Context], Any]

@@ -92,7 +92,7 @@ def read_record(table: CustomTable, zone: Any, body: RecordIn | None) -> Reader:
     reader = Reader(table, zone, "properties")
     for i, item in enumerate(body.properties if body else ()):
         value = None if item.value is UNSET else item.value
-        reader.attribute(Item(f"properties[{i}].value", item.name, value))
+        reader.attribute(Item(f"properties[{i}].value", item.name, value, f"properties[{i}].name"))
     return reader
 
 
