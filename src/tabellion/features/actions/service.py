@@ -8,10 +8,9 @@ from tabellion.features.actions import store
 from tabellion.features.actions.errors import ActionNameUsed, ActionUnknown
 from tabellion.features.actions.model import CustomAction, changed
 from tabellion.features.licences import resolve_entity
+from tabellion.kit.digits import INTEGER, number_of
 from tabellion.platform import audit
 from tabellion.platform.http.call import Incoming
-
-_MAX_DIGITS = 9
 
 
 async def list_actions(call: Incoming) -> list[CustomAction]:
@@ -23,7 +22,7 @@ async def list_actions(call: Incoming) -> list[CustomAction]:
 async def find_action(call: Incoming, entity: str, reference: str) -> CustomAction | None:
     """The action of an id or a name; None when there is none."""
     found = resolve_entity(call.caller, entity)
-    number = _number(reference)
+    number = number_of(reference, INTEGER)
     if number is not None:
         action = await store.by_id(call.db, call.caller.licence_id, found.id, number)
         if action is not None:
@@ -34,7 +33,7 @@ async def find_action(call: Incoming, entity: str, reference: str) -> CustomActi
 async def get(call: Incoming, *, lock: bool = False) -> CustomAction:
     """The action of the path. Raises `ActionUnknown`."""
     entity = resolve_entity(call.caller, call.path["e"])
-    number = _number(call.path["id"])
+    number = number_of(call.path["id"], INTEGER)
     found = None if number is None else await store.by_id(call.db, call.caller.licence_id, entity.id, number, lock=lock)
     if found is None:
         raise _unknown(call)
@@ -70,15 +69,11 @@ async def change(call: Incoming, changes: dict[str, Any]) -> CustomAction:
 async def delete(call: Incoming) -> None:
     """Delete the action of the path. Raises `ActionUnknown`."""
     entity = resolve_entity(call.caller, call.path["e"])
-    number = _number(call.path["id"])
+    number = number_of(call.path["id"], INTEGER)
     async with call.db.transaction():
         if number is None or not await store.delete(call.db, call.caller.licence_id, entity.id, number):
             raise _unknown(call)
         await audit.record(call.db, call, f"custom-action/{number}")
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 def _unknown(call: Incoming) -> ActionUnknown:

@@ -8,6 +8,7 @@ from tabellion.features.audiences import store
 from tabellion.features.audiences.model import MAX_KEYS, Audience, Keys, Segment, Target
 from tabellion.features.tables import Attribute, BadValue, ProfileTable, column_cast, is_email, parse_value
 from tabellion.features.tables.filters import ALWAYS, Condition, FilterFault, compile_filter
+from tabellion.kit.digits import number_of
 from tabellion.kit.problem import FieldError, Invalid
 
 _NEVER = Condition("false")
@@ -41,9 +42,9 @@ def condition_of_audience(table: ProfileTable, audience: Audience, zone: Any, no
 def canonical_key(attribute: Attribute | None, text: str, zone: Any) -> str:
     """A key as it is kept. Raises `BadValue`."""
     if attribute is None:
-        if not (text.isascii() and text.isdigit() and len(text) < 19):  # noqa: PLR2004 - digits of a bigint
+        if (number := number_of(text)) is None:
             raise BadValue("ids of profiles are numbers", "attribute.type")
-        return str(int(text))
+        return str(number)
     value = parse_value(attribute, text, zone)
     if value is None:
         raise BadValue("is empty", "attribute.value")
@@ -184,7 +185,7 @@ def _listed(table: ProfileTable, keys: Keys | None, zone: Any, faults: list[Fiel
         faults.append(FieldError("keys.values", "structure.invalid", f"'values' expects 1 to {MAX_KEYS:,} keys"))
         return ALWAYS
     if keys.attribute is None:
-        ids = [int(v) for v in keys.values if v.isascii() and v.isdigit() and len(v) < 19]  # noqa: PLR2004 - digits of a bigint
+        ids = [number for each in keys.values if (number := number_of(each)) is not None]
         if len(ids) != len(keys.values):
             faults.append(FieldError("keys.values", "attribute.type", "ids of profiles are numbers"))
         return Condition("t.id = ANY (%s::bigint[])", (ids,))

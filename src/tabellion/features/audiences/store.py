@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from tabellion.features.audiences.model import Audience, Target
+from tabellion.kit.digits import number_of
 
 Database = AsyncConnection[tuple[Any, ...]]
 _SELECT: LiteralString = (
@@ -25,8 +26,8 @@ def keys_of(licence_id: int) -> str:
 async def find(db: Database, licence_id: int, entity_id: int, reference: str, *, lock: bool = False) -> Audience | None:
     """An audience of an entity by its id, or else by its name; `lock` keeps its row for the transaction."""
     end: LiteralString = " FOR UPDATE" if lock else ""
-    if reference.isascii() and reference.isdigit() and len(reference) < 19:  # noqa: PLR2004 - digits of a bigint
-        cursor = await db.execute(_SELECT + "AND entity_id = %s AND id = %s" + end, (licence_id, entity_id, int(reference)))
+    if (number := number_of(reference)) is not None:
+        cursor = await db.execute(_SELECT + "AND entity_id = %s AND id = %s" + end, (licence_id, entity_id, number))
         if (row := await cursor.fetchone()) is not None:
             return _audience(row)
     query = _SELECT + "AND entity_id = %s AND lower(name) = lower(%s)" + end

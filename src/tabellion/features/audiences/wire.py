@@ -12,6 +12,7 @@ from tabellion.features.audiences.model import MAX_KEYS, Audience, Segment, Targ
 from tabellion.features.audiences.service import Sample
 from tabellion.features.profiles import Profile5Out, profile5_out
 from tabellion.features.tables import ProfileTable, render_moment
+from tabellion.kit.digits import number_of
 from tabellion.kit.problem import FieldError, Invalid, invalid
 
 Text = Annotated[str, Meta(extra={"coerce": "text"})]
@@ -175,9 +176,9 @@ def read_sample_size(text: str | None) -> int:
     """How many profiles of a sample are answered. Raises `Invalid`."""
     if not text:
         return _DEFAULT_SAMPLE
-    if not (text.isascii() and text.isdigit() and len(text) < 9):  # noqa: PLR2004 - a number
+    if (number := number_of(text)) is None:
         raise invalid("limit", "parameter.invalid", f"'limit' expects a number from 0 to {MAX_SAMPLE}")
-    return min(int(text), MAX_SAMPLE)
+    return min(number, MAX_SAMPLE)
 
 
 def _segments(given: list[SegmentDocument], faults: list[FieldError]) -> tuple[Segment, ...]:

@@ -9,6 +9,7 @@ from tabellion.features.bounces.errors import InteractionUnknown
 from tabellion.features.bounces.model import Finding, Kind, Rules, one_line
 from tabellion.features.bounces.reading import read_reply
 from tabellion.features.bounces.store import Mail
+from tabellion.kit.digits import number_of
 from tabellion.kit.problem import invalid
 from tabellion.platform import audit
 from tabellion.platform.http.call import Incoming
@@ -85,9 +86,9 @@ def _finding(told: Told) -> Finding:
 def _number(told: Told, licence_id: int) -> int | None:
     """The interaction that is meant; None: none is named."""
     if told.interaction is not None:
-        if not (told.interaction.isascii() and told.interaction.isdigit()) or len(told.interaction) > 18:  # noqa: PLR2004 - bigint
+        if (number := number_of(told.interaction)) is None:
             raise InteractionUnknown("an interaction's id is a number")
-        return int(told.interaction)
+        return number
     if told.message is None:
         return None
     found = _MESSAGE_ID.fullmatch(told.message.strip())

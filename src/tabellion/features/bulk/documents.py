@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from tabellion.features.bulk.imports import Status
+from tabellion.kit.digits import BIGINT, INTEGER, number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem
 
 _DEFAULT_LIMIT, _MAX_LIMIT = 100, 1000
@@ -47,13 +48,13 @@ def read_page(first: Any, owner: str) -> Page:
         text: str | None = first(name)
         if text is None:
             return None
-        if text.isascii() and text.isdigit() and len(text) < 19 and low <= int(text) <= high:  # noqa: PLR2004 - digits of a bigint
-            return int(text)
+        if (found := number_of(text, high)) is not None and found >= low:
+            return found
         faults.append(FieldError(name, code, f"'{name}' expects a whole number from {low} to {high}"))
         return None
 
-    owner_id = number(owner, 1, 2**31 - 1, "member.type")
-    before = number("cursor", 1, 2**63 - 1, "cursor.invalid")
+    owner_id = number(owner, 1, INTEGER, "member.type")
+    before = number("cursor", 1, BIGINT, "cursor.invalid")
     limit = number("limit", 1, _MAX_LIMIT, "member.type") or _DEFAULT_LIMIT
     status: str | None = first("status")
     if status is not None and status not in _STATUSES:

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from tabellion.features.audiences import Target
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Content, Kind, Settings, State
+from tabellion.kit.digits import number_of
 
 Database = AsyncConnection[tuple[Any, ...]]
 _COLUMNS: LiteralString = (
@@ -39,8 +40,8 @@ class Search(NamedTuple):
 async def find(db: Database, licence_id: int, entity_id: int, reference: str, *, lock: bool = False) -> Campaign | None:
     """A campaign by its id, or else by its name; `lock` keeps its row for the transaction."""
     end: LiteralString = " FOR UPDATE" if lock else ""
-    if reference.isascii() and reference.isdigit() and len(reference) < 19:  # noqa: PLR2004 - digits of a bigint
-        cursor = await db.execute(_SELECT + "AND id = %s" + end, (licence_id, entity_id, int(reference)))
+    if (number := number_of(reference)) is not None:
+        cursor = await db.execute(_SELECT + "AND id = %s" + end, (licence_id, entity_id, number))
         if (row := await cursor.fetchone()) is not None:
             return _campaign(row)
     cursor = await db.execute(_SELECT + "AND lower(name) = lower(%s)" + end, (licence_id, entity_id, reference))

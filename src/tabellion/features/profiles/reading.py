@@ -14,6 +14,7 @@ from tabellion.features.tables import (
     parse_moment,
     parse_value,
 )
+from tabellion.kit.digits import BIGINT, number_of
 from tabellion.kit.problem import FieldError, Invalid
 
 MAX_SOURCE_LENGTH = 255
@@ -156,6 +157,6 @@ def membership(segmentation: Segmentation, belongs: Any, category: Any) -> Any:
 
 
 def _as_id(value: Any) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value) if len(value) < 19 else None  # noqa: PLR2004 - digits of a bigint
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63 else None
+    if isinstance(value, str):
+        value = number_of(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= BIGINT else None

@@ -13,13 +13,13 @@ from tabellion.features.licences import resolve_entity
 from tabellion.features.transfers import store
 from tabellion.features.transfers.errors import LocationUnknown, ServerUnknown, TransferInUse, TransferNameUsed
 from tabellion.features.transfers.model import FileServer, Location, Step
+from tabellion.kit.digits import INTEGER, number_of
 from tabellion.kit.problem import invalid
 from tabellion.platform import audit
 from tabellion.platform.egress import Policy
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.transfer import Opening, Server, TransferError, open_folder
 
-_MAX_DIGITS = 9
 _TEST_S = 60
 _TEST_FILE = "tabellion-test.txt"
 _STEPS: tuple[str, ...] = ("CONNECT", "LOGIN", "LIST")
@@ -53,7 +53,7 @@ async def list_servers(call: Incoming) -> list[FileServer]:
 
 async def get_server(call: Incoming, *, lock: bool = False) -> FileServer:
     """The server of the path. Raises `ServerUnknown`."""
-    number = _number(call.path["id"])
+    number = number_of(call.path["id"], INTEGER)
     found = None if number is None else await store.server(call.db, _owner(call), number, lock=lock)
     if found is None:
         raise ServerUnknown(f"the entity '{call.path['e']}' has no server '{call.path['id'][:30]}'")
@@ -92,7 +92,7 @@ async def list_locations(call: Incoming) -> list[Location]:
 
 async def get_location(call: Incoming, *, lock: bool = False) -> Location:
     """The location of the path. Raises `LocationUnknown`."""
-    number = _number(call.path["id"])
+    number = number_of(call.path["id"], INTEGER)
     found = None if number is None else await store.location(call.db, _owner(call), number, lock=lock)
     if found is None:
         raise LocationUnknown(f"the entity '{call.path['e']}' has no location '{call.path['id'][:30]}'")
@@ -128,7 +128,7 @@ async def delete_location(call: Incoming) -> None:
 
 async def find_location(call: Incoming, reference: str) -> Location | None:
     """The location of the entity of the path by its id; None: there is none."""
-    number = _number(reference)
+    number = number_of(reference, INTEGER)
     return None if number is None else await store.location(call.db, _owner(call), number)
 
 
@@ -236,10 +236,6 @@ async def _deleted(call: Incoming, subject: str, delete: Callable[[], Awaitable[
 
 def _owner(call: Incoming) -> store.Owner:
     return store.Owner(call.caller.licence_id, resolve_entity(call.caller, call.path["e"]).id)
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 def _name_used(call: Incoming, kind: str, name: str) -> TransferNameUsed:

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
 from tabellion.features.transfers.model import FileServer, Location, Secrets, Step, name_fault, path_fault
+from tabellion.kit.digits import INTEGER, number_of
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.egress import Policy, TargetRefused, parse_host
 from tabellion.platform.transfer import PORTS
@@ -275,8 +276,9 @@ def _location(location: Location, server: str) -> Location:
             faults.append(FieldError("moveTo", _INVALID, f"'moveTo' {fault}"))
         elif location.move_to.rstrip("/") == location.path.rstrip("/"):
             faults.append(FieldError("moveTo", _INVALID, "'moveTo' is the folder itself"))
-    if not (server.isascii() and server.isdigit() and len(server) < 10):  # noqa: PLR2004 - digits of an integer
+    number = number_of(server, INTEGER)
+    if number is None:
         faults.append(FieldError("serverId", "server.unknown", f"there is no server '{server[:30]}'"))
-    if faults:
+    if faults or number is None:
         raise Invalid(faults)
-    return replace(location, server_id=int(server))
+    return replace(location, server_id=number)

@@ -6,6 +6,7 @@ from tabellion.features.tables import ENTITY, TABLE
 from tabellion.features.webhooks import examples, service, signing, subjects, wire
 from tabellion.features.webhooks.model import Subscription
 from tabellion.features.webhooks.subjects import Subject
+from tabellion.kit.digits import number_of
 from tabellion.kit.problem import invalid
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
 
@@ -104,8 +105,8 @@ def _number(call: Incoming, name: str, default: int, low: int, high: int) -> int
     text = call.query.first(name)
     if text is None or not text.strip():
         return default
-    if text.isascii() and text.isdigit() and len(text) <= len(str(high)) and low <= int(text) <= high:
-        return int(text)
+    if (found := number_of(text, high)) is not None and found >= low:
+        return found
     raise invalid(name, "parameter.invalid", f"'{name}' expects a whole number from {low} to {high}")
 
 

@@ -19,6 +19,7 @@ from tabellion.features.webhooks.model import (
     Subscription,
 )
 from tabellion.features.webhooks.store import Database
+from tabellion.kit.digits import INTEGER, number_of
 from tabellion.kit.problem import invalid
 from tabellion.platform import audit, egress, outbox
 from tabellion.platform.http.call import Incoming
@@ -27,7 +28,6 @@ from tabellion.platform.http.etag import require_match
 _log = logging.getLogger(__name__)
 MAX_FAILURES = 1000
 _LOOK_UP_WITHIN_S = 2.0
-_MAX_DIGITS = 9
 BY_CALL = "switched off by a call"
 GONE = "the target answered 410 (gone)"
 FAILED = "the target has failed for 5 days"
@@ -44,8 +44,8 @@ async def get(call: Incoming, *, lock: bool = False) -> Subscription:
     entity = resolve_entity(call.caller, call.path["e"])
     text = call.path["w"]
     found = None
-    if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
-        found = await store.find(call.db, call.caller.licence_id, entity.id, int(text), lock=lock)
+    if (number := number_of(text, INTEGER)) is not None:
+        found = await store.find(call.db, call.caller.licence_id, entity.id, number, lock=lock)
     if found is None:
         raise WebhookUnknown(f"the entity '{call.path['e']}' has no webhook subscription '{text}'")
     return found

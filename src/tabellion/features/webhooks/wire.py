@@ -20,6 +20,7 @@ from tabellion.features.webhooks.model import (
     Subscription,
 )
 from tabellion.features.webhooks.subjects import Subject, event_type_fault
+from tabellion.kit.digits import number_of
 from tabellion.kit.problem import FieldError, Invalid, invalid
 
 Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
@@ -32,7 +33,6 @@ ElementId = Annotated[
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,2000}", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_MAX_DIGITS = 18
 
 
 class TableWebhookIn(msgspec.Struct, rename="camel"):
@@ -265,10 +265,10 @@ def read_replay(body: ReplayIn) -> tuple[int | None, date | None]:
         raise invalid("", "member.mandatory", "send either 'eventId' or 'day'")
     if not isinstance(body.day, UnsetType):
         return None, read_day(body.day, "day")
-    text = str(body.event_id)
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+    number = number_of(str(body.event_id))
+    if number is None:
         raise invalid("eventId", "member.type", "'eventId' expects the number of an event")
-    return int(text), None
+    return number, None
 
 
 def _names(names: list[str] | None) -> tuple[str, ...] | None:

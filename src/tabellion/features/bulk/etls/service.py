@@ -22,6 +22,7 @@ from tabellion.features.licences import resolve_entity
 from tabellion.features.tables import Table, find_table
 from tabellion.features.transfers import find_location
 from tabellion.features.usage import count_bulk_call
+from tabellion.kit.digits import INTEGER, number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
 from tabellion.platform import audit, files, jobs
 from tabellion.platform.files import UploadedFile
@@ -29,7 +30,6 @@ from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.caller import EntityRef
 
 KEPT = timedelta(days=30)
-_MAX_DIGITS = 9
 
 
 async def list_etls(call: Incoming) -> list[Etl]:
@@ -39,7 +39,7 @@ async def list_etls(call: Incoming) -> list[Etl]:
 
 async def get(call: Incoming, *, lock: bool = False) -> Etl:
     """The ETL of the path. Raises `EtlUnknown`."""
-    number = _number(call.path["i"])
+    number = number_of(call.path["i"], INTEGER)
     found = None
     if number is not None:
         found = await store.find(call.db, call.caller.licence_id, _entity(call).id, number, lock=lock)
@@ -51,7 +51,7 @@ async def get(call: Incoming, *, lock: bool = False) -> Etl:
 async def find_subject(call: Incoming, reference: str) -> str | None:
     """The id of the ETL that a webhook is to listen to, by its id or its name; None when there is none."""
     owner = _entity(call)
-    number = _number(reference)
+    number = number_of(reference, INTEGER)
     found = None if number is None else await store.find(call.db, call.caller.licence_id, owner.id, number)
     found = found or await store.find_named(call.db, call.caller.licence_id, owner.id, reference)
     return None if found is None else str(found.id)
@@ -153,8 +153,8 @@ async def execution(call: Incoming) -> Execution:
     """The execution of the path. Raises `ExecutionUnknown`."""
     entity = _entity(call)
     text = call.path["i"]
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004 - digits of a bigint
-    found = await store.execution(call.db, number)
+    number = number_of(text)
+    found = None if number is None else await store.execution(call.db, number)
     if found is None or found.licence_id != call.caller.licence_id or found.entity_id != entity.id:
         raise ExecutionUnknown(f"the entity '{entity.name}' has no execution '{text[:30]}'")
     return found
@@ -228,10 +228,6 @@ def _finder(call: Incoming) -> Callable[[str, str], Any]:
 
 def _entity(call: Incoming) -> EntityRef:
     return resolve_entity(call.caller, call.path["e"])
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 def _name_used(entity: EntityRef, name: str) -> EtlNameUsed:

@@ -18,13 +18,13 @@ from tabellion.features.customdata import find_custom_table
 from tabellion.features.licences import resolve_entity
 from tabellion.features.tables import Table, find_table
 from tabellion.features.transfers import find_location
+from tabellion.kit.digits import INTEGER, number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
 from tabellion.kit.schedule import Schedule
 from tabellion.platform import audit, files, jobs
 from tabellion.platform.http.call import Incoming
 
 TASK = "exports.run"
-_MAX_DIGITS = 9
 
 
 async def list_exports(call: Incoming) -> list[Export]:
@@ -34,7 +34,7 @@ async def list_exports(call: Incoming) -> list[Export]:
 
 async def get(call: Incoming, *, lock: bool = False) -> Export:
     """The export of the path. Raises `ExportUnknown`."""
-    number = _number(call.path["i"])
+    number = number_of(call.path["i"], INTEGER)
     found = None if number is None else await store.find(call.db, _owner(call), number, lock=lock)
     if found is None:
         raise ExportUnknown(f"the entity '{call.path['e']}' has no export '{call.path['i'][:30]}'")
@@ -43,7 +43,7 @@ async def get(call: Incoming, *, lock: bool = False) -> Export:
 
 async def find_subject(call: Incoming, reference: str) -> str | None:
     """The id of the export that a webhook is to listen to, by its id or its name; None when there is none."""
-    owner, number = _owner(call), _number(reference)
+    owner, number = _owner(call), number_of(reference, INTEGER)
     found = None if number is None else await store.find(call.db, owner, number)
     found = found or await store.find_named(call.db, owner, reference)
     return None if found is None else str(found.id)
@@ -139,8 +139,8 @@ async def enter_export(
 async def execution(call: Incoming) -> Execution:
     """The execution of the path. Raises `ExecutionUnknown`."""
     owner, text = _owner(call), call.path["i"]
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004 - digits of a bigint
-    found = await store.execution(call.db, number)
+    number = number_of(text)
+    found = None if number is None else await store.execution(call.db, number)
     if found is None or (found.licence_id, found.entity_id) != owner:
         raise ExecutionUnknown(f"the entity '{call.path['e']}' has no execution '{text[:30]}'")
     return found
@@ -229,10 +229,6 @@ async def _check(call: Incoming, definition: Definition) -> None:
 
 def _owner(call: Incoming) -> store.Owner:
     return store.Owner(call.caller.licence_id, resolve_entity(call.caller, call.path["e"]).id)
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 def _name_used(call: Incoming, name: str) -> ExportNameUsed:

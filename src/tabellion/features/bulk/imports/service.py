@@ -14,6 +14,7 @@ from tabellion.features.customdata import find_custom_table
 from tabellion.features.licences import resolve_entity
 from tabellion.features.tables import Table, find_table
 from tabellion.features.usage import count_bulk_call
+from tabellion.kit.digits import number_of
 from tabellion.kit.problem import Problem
 from tabellion.platform import audit, files, jobs
 from tabellion.platform.http.call import Incoming
@@ -50,8 +51,8 @@ async def get(call: Incoming) -> Job:
     """The job of the path. Raises `ImportUnknown`."""
     entity = resolve_entity(call.caller, call.path["e"])
     text = call.path["i"]
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004 - digits of a bigint
-    job = await store.find(call.db, number, call.caller.licence_id)
+    number = number_of(text)
+    job = None if number is None else await store.find(call.db, number, call.caller.licence_id)
     if job is None or job.entity_id != entity.id:
         raise ImportUnknown(f"the entity '{entity.name}' has no import '{text[:30]}'")
     return job

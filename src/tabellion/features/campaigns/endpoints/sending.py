@@ -11,6 +11,7 @@ from tabellion.features.delivery import WantedInteractions
 from tabellion.features.profiles import Profile, ProfileIn, Reader, read_profile, save_profile
 from tabellion.features.tables import ENTITY, TABLE, BadValue, ProfileTable, find_table, parse_moment
 from tabellion.features.tables.filters import row_limit
+from tabellion.kit.digits import number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
 from tabellion.platform.http import json_codec, negotiation, shapes, xml_codec
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
@@ -120,9 +121,7 @@ async def interactions(call: Incoming) -> Answer:
     reference = call.query.first("campaign") or None
     if reference is not None and not reference.isprintable():
         raise invalid("campaign", "parameter.invalid", "'campaign' expects the id or the name of a campaign")
-    digits = reference is not None and reference.isascii() and reference.isdigit()
-    number = int(reference) if reference and digits and len(reference) < 19 else None  # noqa: PLR2004 - digits of a bigint
-    return await _interactions(call, table, number, reference)
+    return await _interactions(call, table, None if reference is None else number_of(reference), reference)
 
 
 async def _interactions(

@@ -31,11 +31,11 @@ from tabellion.features.tables.filters import (
     equality,
     order_by,
     own_value,
-    parse_id,
     reference_by_name,
     row_limit,
     row_unknown,
 )
+from tabellion.kit.digits import number_of
 from tabellion.kit.problem import Invalid, Problem, invalid
 from tabellion.platform.http.call import Incoming
 
@@ -140,7 +140,7 @@ async def put_by_body_key(call: Incoming, table: CustomTable, reader: Reader, ke
     """
     names = {name.lower() for name in key}
     if names == {table.kind.id_name}:
-        id_ = parse_id(str(next(iter(key.values()))))
+        id_ = number_of(str(next(iter(key.values()))))
         references = [] if id_ is None else [Reference(None, id_)]
         return _found(await _change(call, table, reader, references), call, table)
     matches = [_match(call, table, name, raw) for name, raw in key.items()]
@@ -211,7 +211,7 @@ def _references(call: Incoming, table: CustomTable) -> list[Reference]:
     if separator and (name.lower() == table.kind.id_name or name.lower() in table.attributes_by_name):
         found = [reference_by_name(table, name, value, zone)]
     else:
-        key, id_ = table.business_key, parse_id(segment)
+        key, id_ = table.business_key, number_of(segment)
         own = None if key is None else own_value(key, segment, zone)
         found = [None if key is None or own is None else Reference(key, own)]
         # Ids begin far above what callers use for keys.

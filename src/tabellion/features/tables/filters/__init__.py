@@ -3,7 +3,7 @@
 from tabellion.features.tables.filters.compile import ALWAYS, Condition
 from tabellion.features.tables.filters.errors import FilterFault, ProfileUnknown, RecordUnknown, row_unknown
 from tabellion.features.tables.filters.listing import CursorInvalid, Listing, compile_filter, order_by
-from tabellion.features.tables.filters.reference import Reference, own_value, parse_id, parse_reference, reference_by_name
+from tabellion.features.tables.filters.reference import Reference, own_value, parse_reference, reference_by_name
 from tabellion.features.tables.filters.v4 import compile_v4_search, equality, row_limit
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "equality",
     "order_by",
     "own_value",
-    "parse_id",
     "parse_reference",
     "reference_by_name",
     "row_limit",

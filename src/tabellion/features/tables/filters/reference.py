@@ -6,10 +6,8 @@ from tabellion.features.tables.filters.errors import row_unknown
 from tabellion.features.tables.model import Attribute, Table
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.registry import parse_single
+from tabellion.kit.digits import number_of
 from tabellion.kit.problem import invalid
-
-_MAX_ID = 2**63 - 1
-_ID_DIGITS = 19
 
 
 class Reference(NamedTuple):
@@ -37,7 +35,7 @@ def parse_reference(table: Table, segment: str, zone: Any) -> Reference:
 def reference_by_name(table: Table, name: str, value: str, zone: Any) -> Reference | None:
     """What `name=value` refers to; None where nothing can match it. Raises `Invalid` (key.notUnique)."""
     if name.lower() == table.kind.id_name.lower():
-        id_ = parse_id(value)
+        id_ = number_of(value)
         return None if id_ is None else Reference(None, id_)
     attribute = table.attributes_by_name.get(name.lower())
     if attribute is None:
@@ -58,10 +56,3 @@ def own_value(attribute: Attribute, text: str, zone: Any) -> Any:
         return parse_single(attribute, text, zone)
     except BadValue:
         return None
-
-
-def parse_id(text: str) -> int | None:
-    """A technical id; None where the text is none."""
-    if not (text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS and int(text) <= _MAX_ID):
-        return None
-    return int(text)
