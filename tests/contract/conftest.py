@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
+from playwright.sync_api import Browser
 
+from tabellion.platform import secrets
 from tests.support.api import Api, running_api
+from tests.support.browser import chromium
+from tests.support.mailing import Sink, sending, smtp_sink
 from tests.support.names import NameServer, name_server
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
@@ -63,6 +68,40 @@ def tenant(tenants: Tenants, client: httpx.Client) -> Tenant:
 def other_tenant(tenants: Tenants, client: httpx.Client) -> Tenant:
     """Another licence, with the same names in it."""
     return tenants.create(client, unlimited=False)
+
+
+@pytest.fixture
+def database(worker_database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """The server's database, for what no call shows or does."""
+    with psycopg.connect(worker_database_url, autocommit=True) as db:
+        yield db
+
+
+@pytest.fixture(scope="module")
+def worker(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A sender beside the API. Modules whose mails are to leave say so: `pytestmark = pytest.mark.usefixtures("worker")`."""
+    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
+    with sending(worker_database_url):
+        yield
+
+
+@pytest.fixture
+def sink(tenant: Tenant, database: psycopg.Connection[Any]) -> Iterator[Sink]:
+    """The licence's relay."""
+    with smtp_sink() as sink:
+        database.execute(
+            "INSERT INTO tabellion.relay (licence_id, host, port, security) SELECT id, '127.0.0.1', %s, 'NONE' "
+            "FROM tabellion.licence WHERE name = %s",
+            (sink.port, tenant.licence),
+        )
+        yield sink
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for the pages that people see."""
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -28,12 +28,6 @@ def worker(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -
         yield
 
 
-@pytest.fixture
-def database(worker_database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(worker_database_url, autocommit=True) as db:
-        yield db
-
-
 def place(number: int) -> str:
     return f"/v5/entities/hotels/mails/{number}/ab-test"
 

@@ -2,7 +2,6 @@
 
 import email
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
@@ -13,12 +12,12 @@ import psycopg
 import pytest
 
 from tabellion.features.campaigns.endpoints.attachments import MAX_BYTES, media_type_of, name_of
-from tabellion.platform import secrets
 from tabellion.platform.mail import Attachment, Mail, compose
-from tests.contract.conftest import TRANSFERS
 from tests.contract.test_sending import outbox, until
-from tests.support.mailing import Sink, sending, smtp_sink
+from tests.support.mailing import Sink, smtp_sink
 from tests.support.tenant import Tenant
+
+pytestmark = pytest.mark.usefixtures("worker")
 
 MAIL = "/v4/entity/hotels/mail"
 BOB = {"attributes": [{"name": "emailAddress", "value": "bob@example.com"}, {"name": "lastName", "value": "Bos"}]}
@@ -27,20 +26,6 @@ BOB_XML = (
     "<attribute><name>lastName</name><value>Bos</value></attribute></attributes></profile></contact>"
 )
 PDF = b"%PDF-1.7\r\n\x00\xff\r\n.\r\n..\r\n"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def worker(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A sender beside the API."""
-    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
-    with sending(worker_database_url):
-        yield
-
-
-@pytest.fixture
-def database(worker_database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(worker_database_url, autocommit=True) as db:
-        yield db
 
 
 @pytest.fixture

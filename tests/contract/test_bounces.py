@@ -11,26 +11,18 @@ import psycopg
 import pytest
 
 from tabellion.features.bounces import Rules
-from tabellion.platform import secrets
-from tests.contract.conftest import TRANSFERS
-from tests.contract.test_sending import MAIL, PROFILES, database, sink, state, until
+from tests.contract.test_sending import MAIL, PROFILES, state, until
 from tests.support.bounce_corpus import BODY, ORIGINAL, Head, _plain, complaint, exim, gmail, postfix
 from tests.support.bounce_replies import Said
-from tests.support.mailing import Sink, sending, taking_bounces
+from tests.support.mailing import Sink, taking_bounces
 from tests.support.tenant import Tenant
 
-__all__ = ["database", "sink"]
+pytestmark = pytest.mark.usefixtures("worker")
+
 HARD = Said("postfix", "HARD", "5.1.1", "550 5.1.1 <{to}>: Recipient address rejected: User unknown")
 FULL = Said("gmail", "SOFT", "5.2.2", "552 5.2.2 The recipient's inbox is out of storage space. Mailbox full")
 SPAM = Said("gmail", "BLOCK", "5.7.1", "550 5.7.1 This message is likely unsolicited mail and has been blocked")
 RULES = Rules(soft_bounces=2, within=timedelta(days=10))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def worker(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
-    with sending(worker_database_url):
-        yield
 
 
 @pytest.fixture(scope="module")

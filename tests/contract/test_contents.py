@@ -1,19 +1,17 @@
 """Contents as JSON, and how a mail looks for somebody: what is stored, what is refused, what is sent in the end."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
-from tabellion.platform import secrets
-from tests.contract.conftest import TRANSFERS
 from tests.contract.test_campaigns import GIF, packed, upload
 from tests.contract.test_sending import outbox, until
-from tests.support.mailing import sending
 from tests.support.tenant import Tenant
+
+pytestmark = pytest.mark.usefixtures("worker")
 
 MAIL = "/v4/entity/hotels/mail"
 MAILS = "/v5/entities/hotels/mails"
@@ -22,20 +20,6 @@ MJML = (
     "<mj-text css-class='big'>Dag {{ profile.lastName }}</mj-text>"
     "<mj-button href='https://www.example.com/{{ stayRef }}'>Look</mj-button></mj-column></mj-section></mj-body></mjml>"
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def worker(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A sender beside the API."""
-    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
-    with sending(worker_database_url):
-        yield
-
-
-@pytest.fixture
-def database(worker_database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(worker_database_url, autocommit=True) as db:
-        yield db
 
 
 @pytest.fixture

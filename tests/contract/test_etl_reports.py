@@ -2,7 +2,6 @@
 
 import asyncio
 import email
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email import policy
 from email.message import EmailMessage
@@ -16,7 +15,7 @@ from tabellion.features.bulk.etls.reporting import REPORT, NotTaken, send_report
 from tabellion.kit.clock import utc_now
 from tests.support.api import Api
 from tests.support.etls import ETLS, EXECUTIONS, Etls, one_file
-from tests.support.mailing import Sink, smtp_sink
+from tests.support.mailing import Sink
 from tests.support.tenant import Tenant
 
 GOOD = "emailAddress,lastName\nbob@example.com,Bob\n"
@@ -26,24 +25,6 @@ BAD = GOOD + "no address,Eve\n"
 @pytest.fixture
 def etls(tenant: Tenant, worker_database_url: str, api: Api) -> Etls:
     return Etls(tenant, worker_database_url, Path(api.log).parent / "data" / "spool")
-
-
-@pytest.fixture
-def database(worker_database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(worker_database_url, autocommit=True) as db:
-        yield db
-
-
-@pytest.fixture
-def sink(tenant: Tenant, database: psycopg.Connection[Any]) -> Iterator[Sink]:
-    """The licence's relay."""
-    with smtp_sink() as sink:
-        database.execute(
-            "INSERT INTO tabellion.relay (licence_id, host, port, security) SELECT id, '127.0.0.1', %s, 'NONE' "
-            "FROM tabellion.licence WHERE name = %s",
-            (sink.port, tenant.licence),
-        )
-        yield sink
 
 
 def reported(*recipients: str, when: str = "ON_ERROR") -> dict[str, Any]:

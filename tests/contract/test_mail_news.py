@@ -1,45 +1,19 @@
 """Webhooks to what comes of mails: told in the transaction of the event, to those who listen, and of people only."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
-from tabellion.platform import secrets
-from tests.contract.conftest import TRANSFERS
 from tests.contract.test_sending import MAIL, hrefs, local, outbox, state, until
-from tests.support.mailing import Sink, sending, smtp_sink
+from tests.support.mailing import Sink
 from tests.support.tenant import Tenant
+
+pytestmark = pytest.mark.usefixtures("worker")
 
 HOOKS = "/v4/entity/hotels/webhookSubscription"
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def worker(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A sender beside the API."""
-    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
-    with sending(worker_database_url):
-        yield
-
-
-@pytest.fixture
-def database(worker_database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(worker_database_url, autocommit=True) as db:
-        yield db
-
-
-@pytest.fixture
-def sink(tenant: Tenant, database: psycopg.Connection[Any]) -> Iterator[Sink]:
-    with smtp_sink() as sink:
-        database.execute(
-            "INSERT INTO tabellion.relay (licence_id, host, port, security) SELECT id, '127.0.0.1', %s, 'NONE' "
-            "FROM tabellion.licence WHERE name = %s",
-            (sink.port, tenant.licence),
-        )
-        yield sink
 
 
 def subscribe(tenant: Tenant, event_type: str, campaign: str) -> dict[str, Any]:

@@ -30,24 +30,6 @@ def worker(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -
         yield
 
 
-@pytest.fixture
-def database(worker_database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(worker_database_url, autocommit=True) as db:
-        yield db
-
-
-@pytest.fixture
-def sink(tenant: Tenant, database: psycopg.Connection[Any]) -> Iterator[Sink]:
-    """The licence's relay."""
-    with smtp_sink() as sink:
-        database.execute(
-            "INSERT INTO tabellion.relay (licence_id, host, port, security) SELECT id, '127.0.0.1', %s, 'NONE' "
-            "FROM tabellion.licence WHERE name = %s",
-            (sink.port, tenant.licence),
-        )
-        yield sink
-
-
 def settings(number: int) -> str:
     return f"/v5/entities/hotels/mails/{number}/delivery-settings"
 

@@ -1,42 +1,19 @@
 """The documentation site in a real browser: the formats of a v4 call, a call made from the page, the checker's marks."""
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.support.browser import shoot
 from tests.support.tenant import Tenant
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-SHOTS = Path(os.environ.get("TABELLION_SCREENSHOTS", ""))
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        arguments = [
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-        ]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        yield page
-        browser.close()
-
-
-def _shoot(page: Page, name: str, folder: Path) -> None:
-    target = (SHOTS if SHOTS.name else folder) / f"{name}.png"
-    page.screenshot(path=target, full_page=False)
-    assert target.stat().st_size > 10_000
+def page(browser: Browser) -> Page:
+    return browser.new_page(viewport={"width": 1280, "height": 1000})
 
 
 def test_a_v4_call_shows_both_formats_and_is_executed(page: Page, tenant: Tenant, tmp_path: Path) -> None:
@@ -56,7 +33,7 @@ def test_a_v4_call_shows_both_formats_and_is_executed(page: Page, tenant: Tenant
     operation.locator(".opblock-summary-control").click()
     formats = operation.locator(".response", has_text="200").get_by_label("Media type").first
     expect(formats.locator("option")).to_have_text(["application/json", "application/xml"])
-    _shoot(page, "v4-call", tmp_path)
+    shoot(page, "v4-call", tmp_path)
 
     operation.locator("tr[data-param-name='e'] input").fill("hotels")
     operation.locator("tr[data-param-name='t'] input").fill("Guests")
@@ -65,7 +42,7 @@ def test_a_v4_call_shows_both_formats_and_is_executed(page: Page, tenant: Tenant
     answer = operation.locator(".live-responses-table .response").first
     expect(answer).to_contain_text('"profileId"', timeout=15_000)
     expect(answer).to_contain_text("Vos")
-    _shoot(page, "v4-answer", tmp_path)
+    shoot(page, "v4-answer", tmp_path)
     assert faults == []
 
 
@@ -77,7 +54,7 @@ def test_the_checker_marks_a_missing_comma_at_its_line(page: Page, tenant: Tenan
     expect(page.locator("#verdict h2")).to_have_text("The syntax is wrong in line 3, column 25")
     expect(page.locator("#verdict")).to_contain_text("a comma")
     expect(page.locator("#lines li.wrong")).to_have_text("3")
-    _shoot(page, "checker", tmp_path)
+    shoot(page, "checker", tmp_path)
 
 
 def test_the_checker_names_missing_unknown_and_ill_typed_members(page: Page, tenant: Tenant) -> None:

@@ -1,6 +1,5 @@
 """A campaign through a real mail server: Debian's Postfix takes it, delivers it, and sends back what it cannot deliver."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import dkim
@@ -9,21 +8,14 @@ import pytest
 
 from tabellion.platform import secrets
 from tabellion.platform.mail import new_key, public_record
-from tests.contract.conftest import TRANSFERS
-from tests.contract.test_sending import MAIL, database, guests, until
-from tests.support.mailing import sending, taking_bounces
+from tests.contract.test_sending import MAIL, guests, until
+from tests.support.mailing import taking_bounces
 from tests.support.postfix import running_postfix
 from tests.support.tenant import Tenant
 
-__all__ = ["database"]
+pytestmark = pytest.mark.usefixtures("worker")
+
 BACK = "bounces.example.com"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def worker(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
-    with sending(worker_database_url):
-        yield
 
 
 @pytest.mark.parametrize("back", [BACK, ""])

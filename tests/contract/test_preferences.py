@@ -1,39 +1,23 @@
 """The pages on which readers unsubscribe and choose: what they show, what they change, and what they look like."""
 
 import re
-import shutil
-from collections.abc import Iterator
 from email.message import EmailMessage
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from tabellion.features.tracking.words import LANGUAGES
-from tabellion.platform import secrets
-from tests.contract.conftest import TRANSFERS
 from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state, until
-from tests.support.mailing import sending
+from tests.support.browser import shoot
 from tests.support.tenant import Tenant
+
+pytestmark = pytest.mark.usefixtures("worker")
 
 ANN = f"{PROFILES}/emailAddress=ann@example.com"
 HTML = '<p>Dear {{ profile.lastName }}</p><a href="{{ preferencesUrl }}">preferences</a> <a href="{{ unsubscribeUrl }}">stop</a>'
-
-
-@pytest.fixture(scope="module", autouse=True)
-def worker(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A sender beside the API."""
-    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
-    with sending(worker_database_url):
-        yield
-
-
-@pytest.fixture
-def database(worker_database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(worker_database_url, autocommit=True) as db:
-        yield db
 
 
 def mail_to_ann(tenant: Tenant, database: psycopg.Connection[Any], name: str = "SpringOffer", **target: Any) -> EmailMessage:
@@ -157,24 +141,11 @@ def test_a_profile_that_is_gone_can_still_stop_all_mails(
     assert "at the moment" in httpx.post(address, data={"stop": "1"}).text
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium") or "/usr/bin/chromium",
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.mark.browser
 @pytest.mark.xdist_group("browser")
 def test_the_pages_work_in_a_browser_in_every_language(
     tenant: Tenant, mail: EmailMessage, database: psycopg.Connection[Any], browser: Browser, tmp_path: Any
 ) -> None:
-    from tests.contract.test_pages import _shoot
-
     tenant.json("PATCH", ANN, {"subscriptions": {"Weekly offers": False}})
     (licence,) = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone() or (0,)
     choose, stop = (local(tenant, href) for href in hrefs(mail)[:2])
@@ -194,14 +165,14 @@ def test_the_pages_work_in_a_browser_in_every_language(
                 assert page.locator("main").evaluate("e => getComputedStyle(e).borderTopStyle") in {"solid", "none"}
         database.execute(f"UPDATE l{licence}.recipient SET language = 'en'")
         page.goto(stop)
-        _shoot(page, f"unsubscribe-{scheme}", tmp_path)
+        shoot(page, f"unsubscribe-{scheme}", tmp_path)
         page.get_by_role("link", name="Your preferences").click()
         page.get_by_label("Weekly offers").set_checked(scheme == "light")
         page.get_by_role("button", name="Save").click()
         assert page.get_by_role("status").inner_text() == "Your choice is saved."
         assert page.get_by_label("Weekly offers").is_checked() == (scheme == "light")
         assert choices(tenant)["Weekly offers"] is (scheme == "light")
-        _shoot(page, f"preferences-{scheme}", tmp_path)
+        shoot(page, f"preferences-{scheme}", tmp_path)
         page.close()
     base = str(tenant.client.base_url).rstrip("/")
     assert [url for url in asked if not url.startswith(f"{base}/t/") and not url.endswith("/favicon.ico")] == []

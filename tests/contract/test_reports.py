@@ -2,41 +2,25 @@
 
 import csv
 import io
-import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 from lxml import etree
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from tabellion.platform import secrets
-from tests.contract.conftest import TRANSFERS
 from tests.contract.test_sending import MAIL, guests, hrefs, local, outbox, state, until
-from tests.support.mailing import sending
+from tests.support.browser import shoot
 from tests.support.tenant import Tenant
+
+pytestmark = pytest.mark.usefixtures("worker")
 
 REPORT = "/v5/entities/hotels/mails/SpringOffer/report"
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0"}
 PHONE = {"User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"}
 GMAIL = {"User-Agent": "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"}
 ROBOT = {"User-Agent": "Barracuda Link Scanner"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def worker(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A sender beside the API."""
-    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
-    with sending(worker_database_url):
-        yield
-
-
-@pytest.fixture
-def database(worker_database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(worker_database_url, autocommit=True) as db:
-        yield db
 
 
 @pytest.fixture
@@ -133,25 +117,12 @@ def test_the_drawing_is_a_file_in_itself(reported: Tenant) -> None:
     assert b"http" not in answer.content.replace(b"http://www.w3.org/2000/svg", b"")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium") or "/usr/bin/chromium",
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.mark.browser
 @pytest.mark.xdist_group("browser")
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_the_page_opens_in_a_browser_without_a_fault(
     reported: Tenant, database: psycopg.Connection[Any], browser: Browser, tmp_path: Any, width: int, scheme: Any
 ) -> None:
-    from tests.contract.test_pages import _shoot
-
     (licence,) = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (reported.licence,)).fetchone() or (0,)
     # As over two days.
     database.execute(f"UPDATE l{licence}.mail_event SET moment = moment + (id * 7 % 41) * interval '1 hour'")
@@ -175,5 +146,5 @@ def test_the_page_opens_in_a_browser_without_a_fault(
     assert page.locator("dl div", has_text="Opened").locator("dd").inner_text().startswith("3")
     assert [each for each in asked if "/report/page" not in each and "favicon" not in each] == []
     assert [fault for fault in faults if "favicon" not in fault] == []
-    _shoot(page, f"report-{scheme}", tmp_path)
+    shoot(page, f"report-{scheme}", tmp_path)
     page.close()

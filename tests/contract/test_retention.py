@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -26,12 +25,6 @@ GUESTS = "emailAddress,lastName\nbob@example.com,Bob\n"
 @pytest.fixture
 def spool(api: Api) -> Path:
     return Path(api.log).parent / "data" / "spool"
-
-
-@pytest.fixture
-def database(worker_database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(worker_database_url, autocommit=True) as db:
-        yield db
 
 
 def purged(url: str, spool: Path, *, days: float) -> None:

@@ -5,7 +5,7 @@ import html
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email import policy
 from email.message import EmailMessage
 from typing import Any
@@ -15,39 +15,13 @@ import psycopg
 import pytest
 
 from tabellion.features.delivery.tokens import read_return_path
-from tabellion.platform import secrets
-from tests.contract.conftest import TRANSFERS
-from tests.support.mailing import Sink, sending, smtp_sink
+from tests.support.mailing import Sink
 from tests.support.tenant import Tenant
+
+pytestmark = pytest.mark.usefixtures("worker")
 
 MAIL = "/v4/entity/hotels/mail"
 PROFILES = "/v5/entities/hotels/profile-tables/Guests/profiles"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def worker(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A sender beside the API."""
-    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
-    with sending(worker_database_url):
-        yield
-
-
-@pytest.fixture
-def database(worker_database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(worker_database_url, autocommit=True) as db:
-        yield db
-
-
-@pytest.fixture
-def sink(tenant: Tenant, database: psycopg.Connection[Any]) -> Iterator[Sink]:
-    """The licence's relay."""
-    with smtp_sink() as sink:
-        database.execute(
-            "INSERT INTO tabellion.relay (licence_id, host, port, security) SELECT id, '127.0.0.1', %s, 'NONE' "
-            "FROM tabellion.licence WHERE name = %s",
-            (sink.port, tenant.licence),
-        )
-        yield sink
 
 
 def until(condition: Callable[[], Any], within_s: float = 20) -> Any:
