@@ -338,6 +338,12 @@ def test_unknown_members_are_named_in_a_header(tenant: Tenant) -> None:
     [
         (_TABLE + "/profile", {"atributes": [{"name": "lastName", "value": "Vos"}]}, "attribute.mandatory", "atributes"),
         ("/v5/entities/hotels/profile-tables", {"nam": "Stays", "attributes": []}, "member.mandatory", "nam"),
+        (
+            "/v5/suppressions",
+            {"suppressions": [{"adress": "ann@example.com"}]},
+            "member.mandatory",
+            "suppressions[0].adress",
+        ),
         (_TABLE + "/profile", [], "attribute.mandatory", "empty list"),
         ("/v5/entities/hotels/profile-tables", [], "member.mandatory", "empty list"),
     ],
@@ -348,8 +354,8 @@ def test_a_refusal_tells_what_was_misspelt_or_of_the_wrong_form(
     answer = tenant.json("POST", path, body)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
     assert hint in answer.json()["message"].rpartition(" (")[2]
-    detail = tenant.json("POST", path, body, Accept="application/problem+json").json()["detail"]
-    assert detail == answer.json()["message"]
+    headers = {"Accept": "application/problem+json", "Idempotency-Key": "a-key-of-this-test"}
+    assert tenant.json("POST", path, body, **headers).json()["detail"] == answer.json()["message"]
     # A list with something in it is no object.
     assert tenant.json("POST", path, [body]).json()["errors"][0]["message"] == "the document expects an object"
 

@@ -77,6 +77,7 @@ class Pipeline:
                     incoming.upload.discard()
         except Exception as failure:  # noqa: BLE001 - whatever happened, the caller gets an answer in its format
             error = self._translate(failure)
+            _tell_of(getattr(error, "ignored", ()), exchange)
             if error.status == 500:  # noqa: PLR2004 - our own fault
                 exchange.error = failure
             exchange.error_code = error.code
@@ -112,11 +113,7 @@ class Pipeline:
         else:
             upload = await _form(call, exchange, admission.caller.max_file_bytes, body)
             raw = upload.fingerprint
-        try:
-            document, ignored = _decode(call, exchange, raw)
-        except shapes.Unreadable as error:
-            _tell_of(error.ignored, exchange)
-            raise
+        document, ignored = _decode(call, exchange, raw)
         _tell_of(ignored, exchange)
         return Incoming(
             call=call,
@@ -148,6 +145,7 @@ class Pipeline:
 
         def refuse(error: Problem) -> Rendered:
             exchange.error_code = error.code
+            _tell_of(getattr(error, "ignored", ()), exchange)
             return render.problem(error, exchange, fmt, v1=call.version == "v1")
 
         if key is not None:
