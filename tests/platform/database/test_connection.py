@@ -1,14 +1,19 @@
 """Statements by the short way: the same results and errors as cursors give, and a connection that is as good afterwards."""
 
 import asyncio
+import contextlib
 import os
+import select
 import socket
+import tempfile
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabellion.platform.database import connection
 from tabellion.platform.database.connection import Connection
@@ -166,6 +171,58 @@ async def test_a_lost_connection_does_not_touch_the_socket_of_the_next(database_
             await lost.fetch(b"SELECT 1", ())
         await lost.close()
         assert await following.fetch(b"SELECT 3", ()) == [(3,)]
+
+
+@pytest.mark.parametrize("last_words", [b"", b"N\0\0\0\x10SWARNING\0Mx\0\0"], ids=["silent", "with last words"])
+async def test_a_server_that_dies_over_a_statement_it_has_not_read_is_told(database_url: str, last_words: bytes) -> None:
+    """The socket then has an error, which libuv tells once; what was said before it may be all that is read then."""
+    async with _between(database_url) as (url, wire), await Connection.connect(url) as db:
+        assert await db.fetch(b"SELECT 1", ()) == [(1,)]
+        wire.deaf.set()
+        waiting = asyncio.create_task(db.fetch(b"SELECT 1", ()))
+        await wire.unread()
+        wire.client.sendall(last_words)
+        wire.client.close()
+        async with asyncio.timeout(5):
+            with pytest.raises(psycopg.OperationalError):
+                await waiting
+
+
+class _Wire(threading.Thread):
+    """Carries octets between a client and the server, until it is `deaf` to the client."""
+
+    def __init__(self, listening: socket.socket, server: str) -> None:
+        super().__init__(daemon=True)
+        self._listening, self._server = listening, server
+        self.deaf = threading.Event()
+        self.client: socket.socket
+
+    def run(self) -> None:
+        self.client, _ = self._listening.accept()
+        with socket.socket(socket.AF_UNIX) as server:
+            server.connect(self._server)
+            while not self.deaf.is_set():
+                ready, _, _ = select.select([self.client, server], [], [], 0.01)
+                for source in ready if not self.deaf.is_set() else ():
+                    octets = source.recv(65536)
+                    (server if source is self.client else self.client).sendall(octets)
+
+    async def unread(self) -> None:
+        """Until the client has said something that will not be read."""
+        await asyncio.to_thread(self.join)
+        await asyncio.to_thread(select.select, [self.client], [], [], 5)
+
+
+@contextlib.asynccontextmanager
+async def _between(database_url: str) -> AsyncIterator[tuple[str, _Wire]]:
+    """A URL of the database that leads through a wire which can be cut."""
+    known = conninfo_to_dict(database_url)
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"{folder}/.s.PGSQL.5432")
+        listening.listen()
+        wire = _Wire(listening, f"{known['host']}/.s.PGSQL.5432")
+        wire.start()
+        yield make_conninfo(database_url, host=folder), wire
 
 
 async def test_named_and_unnamed_placeholders_do_not_mix(db: Connection) -> None:

@@ -142,14 +142,10 @@ class Connection(AsyncConnection[Row]):
         pgconn, waiting = self.pgconn, self._waiting
         try:
             pgconn.consume_input()
-            if waiting is None:
-                return
-            while not pgconn.is_busy():
-                result = pgconn.get_result()
-                if result is None:
-                    break
-                self._results.append(result)
-            else:
+            if waiting is None or not self._is_whole():
+                # libuv tells once that a socket has an error, and does not watch it any more: so it begins anew.
+                self._unwatch()
+                self.watch()
                 return
         except OperationalError as error:
             self._waiting = None
@@ -162,6 +158,15 @@ class Connection(AsyncConnection[Row]):
         self._waiting = None
         if not waiting.done():
             waiting.set_result(None)
+
+    def _is_whole(self) -> bool:
+        """Whether the results of a statement are all there, as far as they have come."""
+        while not self.pgconn.is_busy():
+            result = self.pgconn.get_result()
+            if result is None:
+                return True
+            self._results.append(result)
+        return False
 
     @property
     def idle(self) -> bool:
