@@ -36,6 +36,9 @@ setup: .venv/.ready  ## install everything into this folder (.venv, .tools)
 .venv/.ready: requirements/dev.txt pyproject.toml tools/bootstrap.sh
 	@sh tools/bootstrap.sh
 
+install:  ## what a server needs and nothing else, into this folder (.venv, .tools)
+	@sh tools/bootstrap.sh run
+
 setup-tests: setup
 	@sh tools/debian.sh
 
@@ -45,7 +48,7 @@ lock:  ## resolve the dependencies anew into requirements/
 clean:  ## remove what the targets above made, but not the demo's data
 	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test bench bench-large limits hostile hostile-mail dirty-files chaos-import bench-bulk bench-send bench-templates bench-report chaos-api chaos-send chaos-unsubscribe chaos-webhooks test-postgres-16 check lint format types arch setup setup-tests lock clean
+.PHONY: help demo test bench bench-large limits hostile hostile-mail dirty-files chaos-import bench-bulk bench-send bench-templates bench-report chaos-api chaos-send chaos-unsubscribe chaos-webhooks test-postgres-16 check lint format types arch setup install setup-tests lock clean
 
 bench: setup  ## one-by-one calls as ratios against baselines in the same run (needs wrk; 30 minutes)
 	@sh tools/bootstrap.sh bench

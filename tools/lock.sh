@@ -7,6 +7,6 @@ compile() {
   "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
     --custom-compile-command "make lock" "$@"
 }
-compile pyproject.toml --output-file requirements/run.txt
+compile pyproject.toml --group build --output-file requirements/run.txt
 compile pyproject.toml --group dev --output-file requirements/dev.txt
 compile pyproject.toml --group dev --group bench --output-file requirements/bench.txt
