@@ -1,21 +1,11 @@
 """Custom actions: made, read, changed and deleted; what cannot be is refused."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tabellion.kit.problem import Invalid, Problem
-from tests.support.structure import Bench, connect
-
-
-@pytest.fixture
-async def bench(worker_database_url: str) -> AsyncIterator[Bench]:
-    """A licence of its own."""
-    async with await connect(worker_database_url) as db:
-        bench = Bench(worker_database_url, db)
-        await bench.make_licence()
-        yield bench
+from tests.support.structure import Bench
 
 
 async def make(bench: Bench, **members: Any) -> str:

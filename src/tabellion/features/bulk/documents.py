@@ -9,6 +9,7 @@ from tabellion.kit.digits import BIGINT, INTEGER, number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem
 
 _DEFAULT_LIMIT, _MAX_LIMIT = 100, 1000
+_MAX_NAME = 100
 _STATUSES = tuple(status.value for status in Status)
 
 
@@ -38,6 +39,14 @@ class Page(msgspec.Struct, frozen=True):
     status: Status | None
     before: int | None
     limit: int
+
+
+def name_faults(name: str) -> list[FieldError]:
+    """What is wrong with the name of an ETL or an export."""
+    if 1 <= len(name) <= _MAX_NAME and name.isprintable() and name == name.strip():
+        return []
+    rule = f"'name' expects 1 to {_MAX_NAME} printable characters without blanks at its ends"
+    return [FieldError("name", "structure.invalid", rule)]
 
 
 def read_page(first: Any, owner: str) -> Page:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tabellion.features.bulk.documents import Link
+from tabellion.features.bulk.documents import Link, name_faults
 from tabellion.features.bulk.etls.definition import Definition, File, Flag, Report
 from tabellion.features.bulk.etls.links import etl_link, execution_link
 from tabellion.features.bulk.etls.model import Etl, Execution
@@ -14,8 +14,6 @@ from tabellion.features.tables import render_moment
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.kit.schedule import Schedule
 from tabellion.platform.http import json_codec, shapes
-
-_MAX_NAME = 100
 
 
 class Source(msgspec.Struct, rename="camel"):
@@ -195,10 +193,7 @@ def execution_out(execution: Execution, entity: str) -> ExecutionOut:
 def _etl(number: int, document: dict[str, Any]) -> Etl:
     definition = {name: value for name, value in document.items() if name not in {"name", "isActive"}}
     name: str = document["name"]
-    faults: list[FieldError] = []
-    if not 1 <= len(name) <= _MAX_NAME or not name.isprintable() or name != name.strip():
-        rule = f"'name' expects 1 to {_MAX_NAME} printable characters without blanks at its ends"
-        faults.append(FieldError("name", "structure.invalid", rule))
+    faults = name_faults(name)
     faults += _source_faults(definition)
     if faults:
         raise Invalid(faults)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tabellion.features.bulk.documents import Link
+from tabellion.features.bulk.documents import Link, name_faults
 from tabellion.features.bulk.exports.definition import Definition, Flag, Format
 from tabellion.features.bulk.exports.links import execution_link, export_link
 from tabellion.features.bulk.exports.model import KEPT, Execution, Export, file_name
@@ -14,7 +14,6 @@ from tabellion.features.tables import render_moment
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.kit.schedule import Schedule
 
-_MAX_NAME = 100
 _MEDIA = {"ZIP": "application/zip", "GZIP": "application/gzip"}
 
 
@@ -157,10 +156,7 @@ def file_headers(execution: Execution) -> dict[str, str]:
 def _export(number: int, document: dict[str, Any]) -> Export:
     definition = {name: value for name, value in document.items() if name not in {"name", "isActive"}}
     name: str = document["name"]
-    faults: list[FieldError] = []
-    if not 1 <= len(name) <= _MAX_NAME or not name.isprintable() or name != name.strip():
-        rule = f"'name' expects 1 to {_MAX_NAME} printable characters without blanks at its ends"
-        faults.append(FieldError("name", "structure.invalid", rule))
+    faults = name_faults(name)
     if definition["compression"] not in {"NONE", "ZIP", "GZIP"}:
         faults.append(FieldError("compression", "member.type", "'compression' expects one of NONE, ZIP, GZIP"))
     if definition.get("fileName") is not None:
