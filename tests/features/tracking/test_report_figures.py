@@ -21,7 +21,7 @@ MANY = int(os.environ.get("TABELLION_REPORT_RECIPIENTS", "3000"))
 START = datetime(2026, 10, 24, 16, 0, tzinfo=UTC)
 ZONE = "Europe/Brussels"
 STATES = [
-    (("ACCEPTED", None), 93), (("REJECTED", "refused"), 2), (("REJECTED", "expired"), 1), (("EXCLUDED", "unsubscribed"), 1),
+    (("ACCEPTED", None), 93), (("REJECTED", "refused"), 2), (("REJECTED", "expired"), 1), (("REJECTED", "declined"), 1), (("EXCLUDED", "unsubscribed"), 1),
     (("EXCLUDED", "noAddress"), 1), (("FAILED", "html: no"), 1), (("UNCERTAIN", "uncertain"), 1), (("PLANNED", None), 1),
 ]  # fmt: skip
 RECIPIENT = "id, sending_id, campaign_id, test, table_id, profile_id, address, language, state, reason, reply, planned_at, ended_at, variant"
@@ -98,7 +98,7 @@ class Model:
             if row[2] != 7 or row[3] or state not in {"ACCEPTED", "REJECTED"} or not wanted(row):
                 continue
             mine = did[row[0]]
-            soft = reason == "expired" or (mine["SOFT_BOUNCE"] > 0 and not mine["HARD_BOUNCE"])
+            soft = reason in {"expired", "declined"} or (mine["SOFT_BOUNCE"] > 0 and not mine["HARD_BOUNCE"])
             hard = reason == "refused" or mine["HARD_BOUNCE"] > 0
             total.update(
                 sent=1, delivered=not soft and not hard, soft=soft, hard=hard, opens=mine["OPEN"], uo=mine["OPEN"] > 0,

@@ -7,6 +7,7 @@ from tabellion.features.delivery.hours import Hours, Window
 from tabellion.features.delivery.limits import Contact, Delivery, DomainLimit, Limits, SenderLimit
 from tabellion.features.delivery.limits_store import HeldDomain
 from tabellion.features.delivery.model import (
+    SOFT_REASONS,
     ABTest,
     Claimed,
     Criterion,
@@ -57,6 +58,7 @@ from tabellion.features.delivery.transport import Ways
 from tabellion.features.delivery.viewing import view
 
 __all__ = [
+    "SOFT_REASONS",
     "SUBJECT",
     "ABTest",
     "Claimed",

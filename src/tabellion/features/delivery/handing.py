@@ -138,7 +138,8 @@ class Handing:
             case Fate.ACCEPTED:
                 return Ending(claimed, State.ACCEPTED, reply=reply.text)
             case Fate.REJECTED:
-                return Ending(claimed, State.REJECTED, "refused", reply.text, suppress=reply.no_mailbox)
+                reason = "refused" if reply.no_mailbox else "declined"
+                return Ending(claimed, State.REJECTED, reason, reply.text, suppress=reply.no_mailbox)
             case Fate.UNCERTAIN if self._orders.policy is Policy.RESEND:
                 due_at = next_attempt(claimed.attempt, now) or now
                 return Ending(claimed, State.DEFERRED, "uncertain", reply.text, due_at)

@@ -158,6 +158,10 @@ class Ending(msgspec.Struct, frozen=True):
     hold: bool = False
 
 
+# Why a mail was rejected, where that says nothing about the address: tried for too long, or declined for what it is, for who
+# sends it, or for now (a full mailbox). A soft bounce; any other rejection is a hard one.
+SOFT_REASONS = ("expired", "declined")
+
 # After the nth attempt: how long until the next one. Relays keep what they accepted themselves; this is for those that
 # cannot be reached or say "later".
 _PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 120, 240, 480, 480))

@@ -22,7 +22,7 @@ from tabellion.features.delivery import ab_tests, claiming, limits_store, news, 
 from tabellion.features.delivery.composing import Composer, Hopeless, Ready
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.handing import Handing, Orders
-from tabellion.features.delivery.model import Claimed, Ending, Sending, State
+from tabellion.features.delivery.model import SOFT_REASONS, Claimed, Ending, Sending, State
 from tabellion.features.delivery.pacing import Pacing
 from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.store import Database
@@ -453,5 +453,5 @@ class Batch:
 def _kind(ending: Ending) -> str | None:
     """What is told of an ending."""
     if ending.state is State.REJECTED:
-        return news.SOFT_BOUNCE if ending.reason == "expired" else news.HARD_BOUNCE
+        return news.SOFT_BOUNCE if ending.reason in SOFT_REASONS else news.HARD_BOUNCE
     return news.SENT if ending.state is State.ACCEPTED else None

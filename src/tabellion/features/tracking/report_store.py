@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tabellion.features.delivery import in_schema
+from tabellion.features.delivery import SOFT_REASONS, in_schema
 from tabellion.features.tracking.reporting import Bounce, Doings, Figures, LinkFigures, Point, Summary
 from tabellion.features.tracking.store import Database
 
@@ -20,6 +20,7 @@ _EVENTS_OF_SPAN = f"""{{l}}.mail_event e JOIN {{l}}.recipient r ON r.id = e.reci
 _COUNTED = "e.actor IS DISTINCT FROM 'scanner'"
 # Moments are put together by quarters of an hour first, which all time zones have in common: that is quick.
 _QUARTER = "date_bin('15 minutes', {of}, 'epoch'::timestamptz)"
+_SOFT = "coalesce(r.reason IN ('{}'), false)".format("', '".join(SOFT_REASONS))
 
 
 class Scope(NamedTuple):
@@ -32,10 +33,10 @@ class Scope(NamedTuple):
 
     def sql(self, query: str, **parts: str) -> bytes:
         """A statement about these mails: `{mine}` are recipients `r`, `{events}` events `e` up to the WHERE, `{counted}`
-        those that are not of scanners.
+        those that are not of scanners, `{soft}` of what was rejected what says nothing about the address.
         """
         whole = self.from_at is None and self.to_at is None
-        known = {"mine": _MINE, "events": _ALL_EVENTS if whole else _EVENTS_OF_SPAN, "counted": _COUNTED}
+        known = {"mine": _MINE, "events": _ALL_EVENTS if whole else _EVENTS_OF_SPAN, "counted": _COUNTED, "soft": _SOFT}
         return in_schema(self.licence_id, query, **known, **parts)
 
 
@@ -58,9 +59,8 @@ WITH did AS (
     SELECT r.state, r.reason, r.language, r.variant,
         coalesce(nullif(lower(split_part(r.address, '@', 2) COLLATE "C"), ''), '-') AS domain,
         r.state IN ('ACCEPTED', 'REJECTED') AS sent,
-        (r.state = 'REJECTED' AND r.reason IS DISTINCT FROM 'expired') OR (r.state <> 'REJECTED' AND d.hard IS TRUE) AS hard,
-        (r.state = 'REJECTED' AND r.reason = 'expired')
-            OR (r.state <> 'REJECTED' AND d.soft IS TRUE AND d.hard IS NOT TRUE) AS soft,
+        CASE WHEN r.state = 'REJECTED' THEN NOT {soft} ELSE d.hard IS TRUE END AS hard,
+        CASE WHEN r.state = 'REJECTED' THEN {soft} ELSE d.soft IS TRUE AND d.hard IS NOT TRUE END AS soft,
         d.opens, d.clicks, d.left_us, d.complained
     FROM {l}.recipient r LEFT JOIN did d ON d.id = r.id WHERE {mine}
 ), counted AS (
@@ -130,7 +130,7 @@ async def bounces(db: Database, scope: Scope) -> list[Bounce]:
     """Bounces by class, by who reported them, and by the status of the mail system."""
     query = """
 SELECT class, reported, status, count(*) FROM (
-    SELECT CASE WHEN r.reason = 'expired' THEN 'SOFT' ELSE 'HARD' END AS class, 'RELAY' AS reported, r.reply AS said
+    SELECT CASE WHEN {soft} THEN 'SOFT' ELSE 'HARD' END AS class, 'RELAY' AS reported, r.reply AS said
     FROM {l}.recipient r WHERE {mine} AND r.state = 'REJECTED'
     UNION ALL
     SELECT left(e.type, 4), 'MAIL', e.detail FROM {events} AND e.type IN ('HARD_BOUNCE', 'SOFT_BOUNCE')
@@ -174,7 +174,7 @@ FROM (
 
 _TIMELINE = """
 SELECT date_trunc(%(bucket)s, quarter, %(zone)s) AS start, kind, sum(n)::bigint FROM (
-    SELECT {ended} AS quarter, CASE WHEN r.state = 'ACCEPTED' THEN 'sent' WHEN r.reason = 'expired' THEN 'expired'
+    SELECT {ended} AS quarter, CASE WHEN r.state = 'ACCEPTED' THEN 'sent' WHEN {soft} THEN 'declined'
         ELSE 'refused' END AS kind, count(*) AS n
     FROM {l}.recipient r WHERE {mine} AND r.state IN ('ACCEPTED', 'REJECTED') GROUP BY 1, 2
     UNION ALL
@@ -200,9 +200,9 @@ async def points(db: Database, scope: Scope, bucket: str, zone: str) -> list[Poi
     found: dict[datetime, Counter[str]] = {}
     for start, kind, count in rows:
         point = found.setdefault(start, Counter())
-        if kind in {"expired", "refused"}:
+        if kind in {"declined", "refused"}:
             point["sent"] += count
-            kind = "soft_bounces" if kind == "expired" else "hard_bounces"  # noqa: PLW2901 - what a relay refused
+            kind = "soft_bounces" if kind == "declined" else "hard_bounces"  # noqa: PLW2901 - what a relay refused
         point[kind] += count
     return [Point(start, **counts) for start, counts in found.items()]
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from tabellion.features.campaigns.model import Campaign, Personalisation
-from tabellion.features.delivery import Interaction, MailEvent
+from tabellion.features.delivery import SOFT_REASONS, Interaction, MailEvent
 from tabellion.features.profiles import ProfileIn
 from tabellion.features.tables import render_moment
 from tabellion.kit.problem import FieldError
@@ -231,10 +231,10 @@ def report(
         failed=of("FAILED"),
         pressure=of("EXCLUDED", "pressure"),
     )
-    rejected, expired = of("REJECTED"), of("REJECTED", "expired")
+    rejected, declined = of("REJECTED"), sum(of("REJECTED", reason) for reason in SOFT_REASONS)
     sent = of("ACCEPTED") + rejected
-    hard = rejected - expired + count("HARD_BOUNCE", unique=True)
-    soft = expired + count("SOFT_BOUNCE", unique=True)
+    hard = rejected - declined + count("HARD_BOUNCE", unique=True)
+    soft = declined + count("SOFT_BOUNCE", unique=True)
     return Report(
         campaign_id=campaign.id,
         state=campaign.state.value,
@@ -261,8 +261,8 @@ def interactions_out(found: Sequence[Interaction], events: Mapping[int, Sequence
 
 
 def _interaction(found: Interaction, events: Sequence[MailEvent]) -> InteractionOut:
-    expired = found.state == "REJECTED" and found.reason == "expired"
-    outcome = "SOFT_BOUNCE" if expired else _OUTCOMES.get(found.state, "HARD_BOUNCE")
+    declined = found.state == "REJECTED" and found.reason in SOFT_REASONS
+    outcome = "SOFT_BOUNCE" if declined else _OUTCOMES.get(found.state, "HARD_BOUNCE")
     for kind in ("SOFT_BOUNCE", "HARD_BOUNCE"):
         if any(event.type == kind for event in events):
             outcome = kind
