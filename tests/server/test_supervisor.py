@@ -32,6 +32,10 @@ def test_what_it_tells(server: Serving) -> None:
     assert str(server.data_dir) in server.log.read_text()
 
 
+def test_others_cannot_look_into_its_data_directory(server: Serving) -> None:
+    assert server.data_dir.stat().st_mode & 0o067 == 0  # the group of the database's user may pass through
+
+
 def test_a_second_server_on_the_port_is_refused_before_it_makes_anything(server: Serving, tmp_path: Path) -> None:
     refused = run("serve", "--port", str(server.port), "--data-dir", "other", cwd=tmp_path)
     assert refused.returncode == 1

@@ -14,6 +14,7 @@ from tabellion.server.child import Child, stop_all
 from tabellion.server.claim import claimed, refuse_second
 from tabellion.server.database import prepare_database
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from tabellion.server.postgres.place import make_data_dir
 from tabellion.settings import Settings
 
 _CHECK_EVERY_S = 0.1
@@ -35,7 +36,7 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
     check_port(settings)
     with _stop_signals() as stopping, ExitStack() as stack:
         if not settings.database_url:
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            make_data_dir(settings.data_dir)
             stack.enter_context(claimed(settings.data_dir, address(settings)))
         settings, embedded = prepare_database(settings, stack, migrating=migrating, beginning=True)
         database = None if embedded is None else _Database(embedded, say)

@@ -104,7 +104,7 @@ def _load() -> None:
 
 def _kept(path: Path) -> bytes:
     """The key of the file; several processes may be the first at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         partial = path.with_name(f"{_FILE}.{os.getpid()}")
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
