@@ -102,6 +102,17 @@ def test_flags_may_be_letters_in_a_file(imports: Imports, tenant: Tenant) -> Non
     assert single.status_code == 400
 
 
+def test_choices_of_a_file_come_from_an_import(imports: Imports, tenant: Tenant) -> None:
+    created = "bob@example.com,Bob,1\n"
+    for rows in (created, "ann@example.com,Vos,0\n" + created):
+        assert imports.do("emailAddress,lastName,subscriptions#Newsletter\n" + rows)["status"] == "DONE"
+
+    for name, subscribed in (("ann", False), ("bob", True)):
+        path = f"/v4/entity/hotels/table/Guests/profile/emailAddress={name}@example.com/subscription"
+        newsletter = tenant.json("GET", path).json()["subscriptions"][0]
+        assert (newsletter["subscribe"], newsletter["source"]) == (subscribed, "import")
+
+
 def test_the_result_file_tells_of_every_row(imports: Imports) -> None:
     imports.do(zipped(GOOD))
     changed = GOOD.replace("Bob", "Robert") + "dan@example.com,Dan,1999-99-99,1\nfay@example.com,Fay,,\n"

@@ -81,9 +81,9 @@ def test_readers_choose_among_what_they_were_asked_about(tenant: Tenant, mail: E
     assert boxes(httpx.post(address, data={"shown": number, "want": number}).text)["Newsletter"][1]
     assert "Do you want to get no more" in httpx.get(local(tenant, hrefs(mail)[1])).text
     consents = tenant.json("GET", f"{ANN}/consents").json()["consents"]
-    assert [(each["subscribe"], each["source"]) for each in consents[:2]] == [
-        (True, "preference page"),
-        (False, "preference page"),
+    assert [(each["subscribe"], each["source"], each["way"]) for each in consents[:2]] == [
+        (True, "mail", "preference page"),
+        (False, "mail", "preference page"),
     ]
     # Who unsubscribes anew from the same mail is unsubscribed anew, and counted once.
     assert httpx.post(local(tenant, hrefs(mail)[1])).status_code == 200

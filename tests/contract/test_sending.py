@@ -380,7 +380,7 @@ def test_looking_at_the_unsubscribe_page_changes_nothing_and_its_button_does(ten
     assert tenant.json("GET", profile).json()["subscriptions"]["Newsletter"] is False
     assert tenant.json("GET", f"{MAIL}/SpringOffer/report").json()["unsubscribes"] == 1
     consents = tenant.json("GET", f"{profile}/consents").json()["consents"]
-    assert (consents[0]["subscribe"], consents[0]["source"]) == (False, "unsubscribe page")
+    assert [consents[0][name] for name in ("subscribe", "source", "way")] == [False, "mail", "unsubscribe page"]
 
 
 def test_without_a_subscription_the_address_gets_nothing_more(tenant: Tenant, database: psycopg.Connection[Any]) -> None:

@@ -7,7 +7,8 @@ import msgspec
 
 from tabellion.features.tables import Attribute, Segmentation, Subscription
 
-DEFAULT_SOURCE = "api"
+# Where choices come from, unless `dataCollectionInformation` says it; imports have a word of their own.
+DEFAULT_SOURCE, MAIL_SOURCE = "api", "mail"
 
 
 class Choice(msgspec.Struct, frozen=True):

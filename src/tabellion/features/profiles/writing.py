@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from tabellion.features.profiles import store
 from tabellion.features.profiles.errors import AttributeAmbiguous, AttributeNotUnique, RowExists, RowInUse
-from tabellion.features.profiles.model import Change, Profile, Row, Written
+from tabellion.features.profiles.model import MAIL_SOURCE, Change, Collection, Profile, Row, Written
 from tabellion.features.profiles.reading import Reader
 from tabellion.features.profiles.sql import Shape
 from tabellion.features.tables import Attribute, BadValue, Subscription, Table, parse_value, render_value
@@ -244,10 +244,10 @@ async def record_choice(
     subscription: Subscription,
     *,
     subscribed: bool,
-    source: str,
+    way: str,
     now: datetime,
 ) -> None:
-    """Record a profile's own choice, made on a page and not by a call; one that is gone has none.
+    """Record a profile's own choice, which it made by `way` of a mail and not by a call; one that is gone has none.
 
     Raises `StaleDefinition` when the table has changed since it was read.
     """
@@ -255,12 +255,12 @@ async def record_choice(
         (), by_id=True, values=(), initial=(), choices=(subscription.number,), memberships=(),
         may_create=False, may_update=True, expected=False, together=False,
     )  # fmt: skip
-    parameters = audit.values_of_nobody(source) | {
+    parameters = audit.values_of_nobody(way) | {
         "now": now,
         "expected": None,
         "id": row_id,
-        "source": source,
-        "details": None,
+        "source": MAIL_SOURCE,
+        "details": Collection(MAIL_SOURCE, way).details,
         f"c{subscription.number}": subscribed,
     }
     known = await outbox.interests_now(db, table.licence_id)

@@ -108,13 +108,11 @@ async def _change(db: Database, licence_id: int, reader: Reader, standing: _Stan
 
 
 async def _record(
-    db: Database, reader: Reader, standing: _Standing, subscription: Subscription, source: str, now: datetime,
+    db: Database, reader: Reader, standing: _Standing, subscription: Subscription, way: str, now: datetime,
     *, subscribed: bool,
 ) -> None:  # fmt: skip
     if standing.table is not None and reader.profile_id is not None:
-        await record_choice(
-            db, standing.table, reader.profile_id, subscription, subscribed=subscribed, source=source, now=now
-        )
+        await record_choice(db, standing.table, reader.profile_id, subscription, subscribed=subscribed, way=way, now=now)
 
 
 async def _note_once(db: Database, licence_id: int, reader: Reader, now: datetime) -> None:

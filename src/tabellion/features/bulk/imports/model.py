@@ -78,7 +78,7 @@ class Order(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     mapping: tuple[Mapping, ...] | None = None
     key_column: str | None = None
     empty_cells: EmptyCells = EmptyCells.KEEP
-    source: str = "IMPORT"
+    source: str = "import"
     result_file: bool = False
 
 
