@@ -286,8 +286,15 @@ def test_executions_are_listed_page_by_page(etls: Etls, tenant: Tenant) -> None:
     assert listed(f"?limit=2&cursor={cursor}") == ([one], None)
     assert listed(f"?etlId={number}") == ([two], None)
     assert listed("?status=QUEUED") == ([three], None)
+    assert listed("?limit=5000&status=&etlId=&cursor=") == ([three, two, one], None)
     wrong = tenant.json("GET", f"{EXECUTIONS}?limit=0&status=LOST&cursor=x&etlId=y").json()
     assert [e["field"] for e in wrong["errors"]] == ["etlId", "cursor", "limit", "status"]
+    assert [e["code"] for e in wrong["errors"]] == [
+        "parameter.invalid",
+        "cursor.invalid",
+        "parameter.invalid",
+        "parameter.invalid",
+    ]
 
 
 def test_cancelling_before_and_after_the_end(etls: Etls, tenant: Tenant) -> None:

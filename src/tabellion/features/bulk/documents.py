@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 
 from tabellion.features.bulk.imports import Status
+from tabellion.features.tables.filters import row_limit
 from tabellion.kit.digits import BIGINT, INTEGER, number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem
 
-_DEFAULT_LIMIT, _MAX_LIMIT = 100, 1000
 _MAX_NAME = 100
 _STATUSES = tuple(status.value for status in Status)
 
@@ -50,24 +50,31 @@ def name_faults(name: str) -> list[FieldError]:
 
 
 def read_page(first: Any, owner: str) -> Page:
-    """From the query; `first(name)` is a parameter's value or None, `owner` the parameter of what ran. Raises `Invalid`."""
+    """From the query; `first(name)` is a parameter's value or None, `owner` the parameter of what ran. Empty is absent.
+
+    Raises `Invalid`.
+    """
     faults: list[FieldError] = []
 
-    def number(name: str, low: int, high: int, code: str) -> int | None:
+    def number(name: str, high: int, code: str) -> int | None:
         text: str | None = first(name)
-        if text is None:
+        if not text:
             return None
-        if (found := number_of(text, high)) is not None and found >= low:
+        if found := number_of(text, high):
             return found
-        faults.append(FieldError(name, code, f"'{name}' expects a whole number from {low} to {high}"))
+        faults.append(FieldError(name, code, f"'{name}' expects a whole number from 1 to {high}"))
         return None
 
-    owner_id = number(owner, 1, INTEGER, "member.type")
-    before = number("cursor", 1, BIGINT, "cursor.invalid")
-    limit = number("limit", 1, _MAX_LIMIT, "member.type") or _DEFAULT_LIMIT
-    status: str | None = first("status")
+    owner_id = number(owner, INTEGER, "parameter.invalid")
+    before = number("cursor", BIGINT, "cursor.invalid")
+    limit = 0
+    try:
+        limit = row_limit(first("limit"), "limit")
+    except Invalid as error:
+        faults += error.errors
+    status: str | None = first("status") or None
     if status is not None and status not in _STATUSES:
-        faults.append(FieldError("status", "member.type", f"'status' expects one of {', '.join(_STATUSES)}"))
+        faults.append(FieldError("status", "parameter.invalid", f"'status' expects one of {', '.join(_STATUSES)}"))
     if faults:
         raise Invalid(faults)
     return Page(owner_id, None if status is None else Status(status), before, limit)

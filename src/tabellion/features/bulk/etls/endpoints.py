@@ -21,7 +21,7 @@ _FILE, _DEFINITION = "file", "definition"
 _PAGE = (
     Parameter("etlId", "only executions of this ETL"),
     Parameter("status", "only executions in this state"),
-    Parameter("limit", "at most so many, 100 by default", "100"),
+    Parameter("limit", "at most so many: 100 by default, more than 1000 is lowered", "100"),
     Parameter("cursor", "`nextCursor` of the page before"),
 )
 

@@ -16,7 +16,7 @@ _I, _X = Parameter("i", "id of the export", "3"), Parameter("i", "id of the exec
 _PAGE = (
     Parameter("exportId", "only executions of this export"),
     Parameter("status", "only executions in this state"),
-    Parameter("limit", "at most so many, 100 by default", "100"),
+    Parameter("limit", "at most so many: 100 by default, more than 1000 is lowered", "100"),
     Parameter("cursor", "`nextCursor` of the page before"),
 )
 
