@@ -144,6 +144,18 @@ def test_json_that_is_no_subject_is_refused(tenant: Tenant, mail: str, body: str
     assert tenant.json("GET", f"{mail}/content/subject").status_code == 404
 
 
+def test_texts_for_headers_hold_what_people_type_and_no_controls(tenant: Tenant, mail: str) -> None:
+    typed = "Offre\u00a0: 20\u00a0% \U0001f469\u200d\U0001f467"
+    assert tenant.json("PUT", mail, {"from": typed, "displayName": typed}).status_code == 200
+    assert tenant.json("PUT", f"{mail}/content/subject", {"subject": typed}).status_code == 200
+    read = tenant.json("GET", mail).json()
+    assert read["from"] == read["displayName"] == typed
+
+    for member in ("from", "displayName"):
+        assert faults(tenant.json("PUT", mail, {member: "a\r\nBcc: x@example.com"})) == [(member, "text.control")]
+    assert faults(tenant.json("PUT", f"{mail}/content/subject", {"subject": "a\tb"})) == [("subject", "text.control")]
+
+
 @pytest.mark.parametrize("body", ["", " ", "a\r\nBcc: x@example.com", "a\0b", "a\x1bb", "a" * 501, "a\u2028b"])
 def test_a_subject_is_one_line(tenant: Tenant, mail: str, body: str) -> None:
     assert tenant.call("PUT", f"{mail}/content/subject", content=body.encode()).status_code == 400

@@ -11,6 +11,7 @@ from tabellion.features.campaigns.content import MAX_SUBJECT
 from tabellion.features.campaigns.model import Campaign, Part
 from tabellion.features.campaigns.wire.sending import ParameterIn
 from tabellion.kit.problem import FieldError, Invalid, invalid
+from tabellion.platform.mail import one_line
 
 Text = Annotated[str, Meta(extra={"coerce": "text"})]
 DEFAULT = "default"
@@ -106,8 +107,8 @@ def read_line(place: str, text: str) -> str:
     text = text.strip()
     if not 1 <= len(text) <= MAX_SUBJECT:
         raise invalid(place, _INVALID, f"the {place} has 1 to {MAX_SUBJECT} characters")
-    if any(ord(c) < ord(" ") or ord(c) == 0x7F or c in "\x85\u2028\u2029" for c in text):  # noqa: PLR2004 - DEL
-        raise invalid(place, "text.invalid", f"the {place} is one line without control characters")
+    if not one_line(text):
+        raise invalid(place, "text.control", f"the {place} is one line without control characters")
     return text
 
 

@@ -15,6 +15,7 @@ from tabellion.features.campaigns.model import Campaign, Content, Kind, Personal
 from tabellion.features.campaigns.store import Search
 from tabellion.features.tables import LANGUAGES, BadValue, parse_moment, render_moment
 from tabellion.kit.problem import FieldError, Invalid, invalid
+from tabellion.platform.mail import one_line
 
 Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
 Text = Annotated[str, Meta(extra={"coerce": "text"})]
@@ -315,8 +316,10 @@ def _name_faults(name: str) -> list[FieldError]:
 def _settings_faults(settings: Settings) -> list[FieldError]:
     faults: list[FieldError] = []
     for member, text in (("displayName", settings.display_name), ("from", settings.sender)):
-        if text is not None and (len(text) > _MAX_ADDRESS or not text.isprintable()):
-            faults.append(FieldError(member, _INVALID, f"'{member}' expects one line of at most {_MAX_ADDRESS} characters"))
+        if text is not None and len(text) > _MAX_ADDRESS:
+            faults.append(FieldError(member, _INVALID, f"'{member}' expects at most {_MAX_ADDRESS} characters"))
+        elif text is not None and not one_line(text):
+            faults.append(FieldError(member, "text.control", f"'{member}' is one line without control characters"))
     reply_to = settings.reply_to
     if reply_to and (len(reply_to) > _MAX_ADDRESS or not _ADDRESS.fullmatch(reply_to) or not reply_to.isprintable()):
         faults.append(FieldError("replyTo", "attribute.value", "'replyTo' expects an e-mail address"))
