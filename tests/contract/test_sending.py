@@ -201,7 +201,13 @@ def test_many_triggers_in_one_call_are_accepted_one_by_one(tenant: Tenant, datab
     assert (answer["accepted"], answer["rejected"]) == (2, 3)
     assert [each.get("code") for each in answer["contacts"]][1] == "profile.unknown"
     until(lambda: len(outbox(tenant, database)) == 2)
-    assert tenant.json("POST", f"{MAIL}/{number}/contact", {"contacts": []}).json()["accepted"] == 0
+    for nobody in ({"contacts": []}, []):
+        assert tenant.json("POST", f"{MAIL}/{number}/contact", nobody).json() == {
+            "accepted": 0,
+            "rejected": 0,
+            "contacts": [],
+        }
+    assert tenant.json("POST", f"{MAIL}/{number}/contact", {"contact": []}).json()["code"] == "member.mandatory"
 
 
 def test_a_test_goes_to_the_addresses_that_were_named_and_into_no_report(

@@ -103,7 +103,7 @@ CAMPAIGNS_V4 = [
     Case(
         "test mail", "POST", _CATEGORY, _ONE + "/test", 200, {"recipients": ["me@example.com"]},
         "<mailTest><recipients><recipient>me@example.com</recipient></recipients></mailTest>",
-        check=lambda a: a["sent"] == 1, xpath="/mailTest/sent[.='1']",
+        check=lambda a: a["sent"] == 1, xpath="/mail/sent[.='1']",
     ),
     Case(
         "launch mail", "POST", _CATEGORY, _ONE + "/launch", 200, check=lambda a: a["state"] == "IN_PROGRESS",

@@ -88,7 +88,7 @@ async def contact(call: Incoming) -> Answer:
 
 async def contacts(call: Incoming) -> Answer:
     """Send a triggered campaign to many profiles; each is accepted or rejected by itself."""
-    body: wire.ContactsIn = call.body
+    body: wire.ContactsIn = wire.ContactsIn([]) if call.body is None else call.body
     if len(body.contacts) > _MAX_CONTACTS:
         raise invalid("contacts", "structure.invalid", f"'contacts' expects at most {_MAX_CONTACTS} contacts")
     ready = await control.triggered(call)
@@ -284,7 +284,7 @@ CALLS = (
         body_root="mailTest",
         body_example={"recipients": ["me@example.com"], "profile": "emailAddress=ann@example.com", "parameters": []},
         answer=wire.TestOut,
-        answer_root="mailTest",
+        answer_root="mail",
         answer_example=_ID | {"sent": 1},
         **_COMMON,
     ),
@@ -381,13 +381,14 @@ CALLS = (
         summary="Send a triggered campaign to many profiles",
         description=(
             "Up to 1000; each is accepted or rejected by itself. `profile` is an id, `attribute=value`, or an object as in "
-            "`POST /profile`: then the profile is created or updated."
+            "`POST /profile`: then the profile is created or updated. Without a body, or with `[]`, there are none."
         ),
         handler=contacts,
         parameters=(ENTITY, CAMPAIGN),
         statuses={200: "What came of each."},
         conflicts=("campaign.state", "campaign.kind"),
         body=wire.ContactsIn,
+        body_optional=True,
         body_root="contacts",
         body_example={"contacts": [{"profile": "emailAddress=ann@example.com", "parameters": [_KEY]}, {"profile": "1042"}]},
         answer=wire.ContactsOut,
