@@ -301,9 +301,12 @@ def test_the_quota_counts_what_is_accepted(imports: Imports) -> None:
     limited(imports, bulk_per_day=2)
     assert imports.send(GOOD.encode(), None, mode="NONE").status_code == 400
 
-    answers = [imports.send(GOOD.encode()).status_code for _ in range(3)]
+    answers = [imports.send(GOOD.encode()) for _ in range(3)]
 
-    assert answers == [201, 201, 429]
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
+    answers.append(imports.tenant.json("GET", "/v5/entities/hotels/etls"))
+    assert {answer.headers["RateLimit-Policy"].rpartition(", ")[2] for answer in answers} == {'"bulkday";q=2;w=86400'}
+    assert "bulkday" not in imports.tenant.json("GET", TABLE).headers["RateLimit-Policy"]
 
 
 def test_another_licence_does_not_see_it(imports: Imports, other_tenant: Tenant) -> None:

@@ -35,10 +35,13 @@ class Limits(msgspec.Struct, frozen=True, dict=True):
             "X-RateLimit-Reset": str(self.reset_s),
         }
 
-    @property
-    def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        """The same in bytes, names in lower case."""
-        return [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+    def raw_headers(self, *, bulk: bool) -> list[tuple[bytes, bytes]]:
+        """The same in bytes, names in lower case; on calls of imports with the bulk calls per day among the policies."""
+        headers = self.headers
+        if bulk and self.bulk_per_day is not None:
+            own = f'"bulkday";q={self.bulk_per_day};w=86400'
+            headers["RateLimit-Policy"] = f"{headers['RateLimit-Policy']}, {own}" if headers else own
+        return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 @lru_cache(1024)

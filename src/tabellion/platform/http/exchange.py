@@ -17,9 +17,8 @@ class Limits(Protocol):
         """RateLimit-Policy, RateLimit and the X-RateLimit trio (contract, section 6)."""
         ...
 
-    @property
-    def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        """The same in bytes, names in lower case."""
+    def raw_headers(self, *, bulk: bool) -> list[tuple[bytes, bytes]]:
+        """The same in bytes, names in lower case; with `bulk` the bulk calls per day are among them."""
         ...
 
 
@@ -55,6 +54,7 @@ class Exchange(msgspec.Struct):
     headers: dict[str, str]
     query: bytes
     call_id: str = ""
+    is_bulk: bool = False
     admission: Any = None
     status: int = 0
     error_code: str = ""

@@ -152,7 +152,7 @@ class _Outgoing:
             if exchange.answer_headers:
                 headers.extend(_raw(exchange.answer_headers))
             if exchange.admission is not None:
-                headers.extend(exchange.admission.limits.raw_headers)
+                headers.extend(exchange.admission.limits.raw_headers(bulk=exchange.is_bulk))
             if not exchange.body_read and exchange.has_body and not await self._rest_of_body():
                 headers.append((b"connection", b"close"))
         elif self._without_body:

@@ -64,6 +64,7 @@ class Pipeline:
     async def run(self, call: Call, exchange: Exchange, segments: dict[str, str], body: Body) -> Rendered:
         """Answer one call; every `Problem` becomes an answer in the agreed format."""
         exchange.call_id = call.id
+        exchange.is_bulk = call.category == "mass-imports"
         fmt: Format | None = None
         try:
             admission = exchange.admission = await self._gate.admit(exchange, call)
