@@ -77,6 +77,15 @@ def test_an_audience_means_what_it_says(guests: Tenant, definition: Any, found: 
         assert meant(guests, f"{MAILS}/{campaign}/target/sample") == found
 
 
+def test_an_audience_with_a_misspelt_condition_is_not_everybody(guests: Tenant) -> None:
+    body = {"name": "Few", "targetTable": "Guests", "fliter": "points = 1"}
+    refused = guests.json("POST", AUDIENCES, body).json()
+    assert [(error["field"], error["code"]) for error in refused["errors"]] == [("fliter", "structure.invalid")]
+    assert "the whole table" in refused["errors"][0]["message"]
+    made = guests.json("POST", AUDIENCES, {"name": "All", "targetTable": "Guests", "id": 7})
+    assert made.status_code == 201
+
+
 def test_targets_take_audiences_and_leave_others_out(guests: Tenant) -> None:
     save(guests, "Regulars", filter="points >= 1")
     number = save(guests, "Gold", segmentations=[{"name": "Loyalty", "category": "Gold"}])

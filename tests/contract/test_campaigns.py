@@ -260,6 +260,12 @@ def test_a_target_is_checked_and_counted(tenant: Tenant, mail: str) -> None:
     assert count({"subscription": "Newsletter"}) == 0
     keys = {"attribute": "emailAddress", "values": ["G1@example.com", "nobody@example.com"]}
     assert count({"keys": keys}) == 1
+    # What was read may be written back; what is misspelt is not everybody.
+    assert count({}) == 6
+    everybody = tenant.json("GET", f"{mail}/target").json()
+    assert tenant.json("PUT", f"{mail}/target", everybody).status_code == 200
+    for misspelt in ({"subscripton": "Newsletter"}, {"Filter": "points > 3", "subscription": None}):
+        assert faults(tenant.json("PUT", f"{mail}/target", misspelt)) == [(next(iter(misspelt)), "structure.invalid")]
     before = tenant.state()
     wrong = {"subscription": "Ghosts", "filter": "pints = 1", "exclude": "(", "maxProfiles": 0, "keys": {"values": ["x"]}}
     refused = {place for place, _ in faults(tenant.json("PUT", f"{mail}/target", wrong))}

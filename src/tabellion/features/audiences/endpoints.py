@@ -27,6 +27,8 @@ async def search(call: Incoming) -> Answer:
 async def create(call: Incoming) -> Answer:
     """Save an audience."""
     body: wire.AudienceIn = call.body
+    if body == wire.AudienceIn(body.name, body.target_table, body.entity_of_target):
+        call.refuse_ignored(wire.AudienceOut, "the audience is the whole table")
     keys = None if body.keys is None else body.keys.values
     made = await service.create(call, wire.read_new(body, call.now), body.entity_of_target, body.target_table, keys)
     return Answer(201, await _out(call, made), location=f"/v5/entities/{call.path['e']}/audiences/{made.id}")

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 from psycopg import AsyncConnection
 
+from tabellion.kit.problem import invalid
 from tabellion.platform.http.caller import Caller
 from tabellion.platform.http.query import Query
 
@@ -72,6 +73,7 @@ class Incoming(msgspec.Struct):
     `now` is the moment of admission, aware, UTC. `limits` is what the gate said about the licence's usage.
     `raw_body` is what was sent, for the few calls that read it themselves; of a form its fingerprint. `upload` is the form
     (`platform.files.Upload`) of a call that takes one; its files are deleted after the call, unless they were moved away.
+    `ignored`: members of the body that the call does not know.
     """
 
     call: "Call"
@@ -87,6 +89,18 @@ class Incoming(msgspec.Struct):
     limits: Any = None
     raw_body: bytes = b""
     upload: Any = None
+    ignored: Sequence[str] = ()
+
+    def refuse_ignored(self, answered: type[msgspec.Struct], otherwise: str) -> None:
+        """For a body that says nothing but with what was ignored, which may be misspelt. Raises `Invalid`.
+
+        `answered`: members of such documents may be sent back. `otherwise`: what a body that says nothing means.
+        """
+        known = {field.encode_name for field in msgspec.structs.fields(answered)}
+        for name in self.ignored:
+            if name in known:
+                continue
+            raise invalid(name, "structure.invalid", f"the call knows no member '{name[:100]}', and without it {otherwise}")
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

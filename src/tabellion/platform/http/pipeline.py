@@ -130,6 +130,7 @@ class Pipeline:
             limits=admission.limits,
             raw_body=raw,
             upload=upload,
+            ignored=ignored,
         )
 
     async def _execute(self, incoming: Incoming, exchange: Exchange, fmt: Format) -> Rendered:

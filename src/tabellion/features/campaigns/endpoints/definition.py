@@ -125,6 +125,8 @@ async def get_target(call: Incoming) -> Answer:
 async def put_target(call: Incoming) -> Answer:
     """Say whom a campaign is for."""
     body: wire.TargetIn = call.body
+    if body == wire.TargetIn():
+        call.refuse_ignored(wire.TargetOut, "the target is the whole table")
     audience = None if body.audience is None else (await resolve(call, [("audience", body.audience)]))[0]
     excluded = await resolve(call, [(f"excludeAudiences[{i}]", each) for i, each in enumerate(body.exclude_audiences)])
     return _written(await service.set_target(call, wire.read_target(body, audience, excluded)))
