@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import chain
 from time import monotonic
+from weakref import WeakKeyDictionary
 
 import msgspec
 import psycopg
@@ -34,6 +35,8 @@ from tabellion.platform.templates import Cages
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE_S = 5.0
 _CONNECTIONS = 6
+# A connection that was well so short a while ago is lent as it is: each commit takes one, and to ask it is a round trip.
+_WELL_FOR_S = 1.0
 # Of the attachments of mails that are made together: one mail has up to 10 MB of them.
 _MOST_ATTACHED_BYTES = 16 * 1024 * 1024
 
@@ -92,7 +95,7 @@ class Sender:
         """Send until `stop`; mails on their way then get `closing_s` seconds."""
         pool = AsyncConnectionPool[Database](
             self._conninfo, min_size=1, max_size=_CONNECTIONS, open=False, kwargs={"autocommit": True},
-            check=AsyncConnectionPool.check_connection,
+            check=_Doctor().check,
         )  # fmt: skip
         self._pool = pool
         pause_s = 0.1
@@ -252,6 +255,19 @@ class Sender:
         if (worker, licence_id) not in self._licences:
             await store.works_for(db, worker, licence_id)
             self._licences.add((worker, licence_id))
+
+
+class _Doctor:
+    """Looks whether connections of a pool are well, once in a while."""
+
+    def __init__(self) -> None:
+        self._well_at: WeakKeyDictionary[Database, float] = WeakKeyDictionary()
+
+    async def check(self, db: Database) -> None:
+        """Raises what is wrong with a connection."""
+        if monotonic() - self._well_at.get(db, 0.0) >= _WELL_FOR_S:
+            await AsyncConnectionPool.check_connection(db)
+            self._well_at[db] = monotonic()
 
 
 class Batch:
