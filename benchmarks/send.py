@@ -35,7 +35,7 @@ from tabellion.platform.database.migrate import migrate
 from tabellion.server.embedded import EmbeddedPostgres
 
 _KEY = {"TABELLION_SECRET_KEY": "of the benchmark"}
-_CONNECTIONS = 16
+_CONNECTIONS = 64
 _SAMPLES = 500
 _SETTLED_WITHIN_S = 600
 

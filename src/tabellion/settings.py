@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 8080
     workers: int = 1
+    job_workers: int = 1
     connections: int = 8
     max_body_bytes: int = 2 * 1024 * 1024
     trusted_proxies: tuple[str, ...] = ()
@@ -76,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def check(self) -> None:
         """Raise `SettingsError` for values that make no sense."""
         ranges = {"port": (1, 65535), "workers": (1, 64), "connections": (1, 200), "audit_retention_days": (1, 36_500)}
+        ranges["job_workers"] = (1, 64)
         ranges["max_body_bytes"] = (1024, 64 * 1024 * 1024)
         ranges |= {"intake_port": (0, 65535), "soft_bounces": (1, 1000), "soft_bounce_days": (1, 365)}
         for name, (low, high) in ranges.items():
@@ -117,6 +119,7 @@ HELP: dict[str, tuple[str, str]] = {
     "host": ("address to listen on; 0.0.0.0 is every address of the machine", "address"),
     "port": ("port to listen on", "port"),
     "workers": ("API processes", "processes"),
+    "job_workers": ("processes that send mails, deliver webhooks and run jobs", "processes"),
     "connections": ("database connections of each API process, beside the gate's one", "connections"),
     "max_body_bytes": ("largest body of a call that is no upload", "bytes"),
     "trusted_proxies": ("addresses of proxies whose X-Forwarded-For is believed, separated by commas", "addresses"),
@@ -156,7 +159,7 @@ _SWITCHES = frozenset({"webhooks_allow_http", "webhooks_allow_private", "transfe
 _FOLDERS = frozenset({"data_dir", "transfers_folder"})
 _LISTS = frozenset({"trusted_proxies", "dns_servers"})
 _NUMBERS = frozenset({
-    "port", "workers", "connections", "max_body_bytes", "audit_retention_days", "intake_port", "soft_bounces",
+    "port", "workers", "job_workers", "connections", "max_body_bytes", "audit_retention_days", "intake_port", "soft_bounces",
     "soft_bounce_days",
 })  # fmt: skip
 

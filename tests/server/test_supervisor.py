@@ -22,7 +22,7 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    with Serving(tmp_path_factory.mktemp("serve"), "--workers", "2") as serving:
+    with Serving(tmp_path_factory.mktemp("serve"), "--workers", "2", TABELLION_JOB_WORKERS="2") as serving:
         yield serving
 
 
@@ -51,6 +51,10 @@ def test_a_second_server_on_the_data_directory_is_refused_and_hears_of_the_first
         assert f"a server runs on the data directory {server.data_dir} already" in refused.stderr
         assert f"(process {server.process.pid}, {server.url})" in refused.stderr
     assert server.is_ready()
+
+
+def test_there_are_as_many_job_workers_as_were_asked_for(server: Serving) -> None:
+    wait_until(lambda: len(server.children("tabellion worker")) == 2)
 
 
 @pytest.mark.parametrize("verb", ["tabellion api", "tabellion worker"])

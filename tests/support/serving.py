@@ -44,7 +44,7 @@ def run_json(*arguments: str, cwd: Path, **settings: str) -> Any:
 class Serving:
     """A running server in `folder`/data."""
 
-    def __init__(self, folder: Path, *options: str, port: int | None = None) -> None:
+    def __init__(self, folder: Path, *options: str, port: int | None = None, **settings: str) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
         self.port = port or free_port()
@@ -53,7 +53,7 @@ class Serving:
         command = [*TABELLION, "serve", "--port", str(self.port), "--data-dir", str(self.data_dir), *options]
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                command, cwd=folder, env=clean_environment(), stdout=output, stderr=subprocess.STDOUT
+                command, cwd=folder, env=clean_environment(**settings), stdout=output, stderr=subprocess.STDOUT
             )
         try:
             wait_until_ready(self.url, self.process, self.log)

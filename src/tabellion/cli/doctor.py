@@ -149,7 +149,8 @@ def _server(url: str, settings: Settings) -> Iterator[Finding]:
     if not may_create:
         advice = "GRANT CREATE ON DATABASE ... TO this user: each licence has a schema of its own"
         yield Finding("permissions", "problem", "this user may not create schemas", advice)
-    wanted = settings.workers * (settings.connections + _BESIDE_THE_POOL) + _CONNECTIONS_OF_WORKER
+    wanted = settings.workers * (settings.connections + _BESIDE_THE_POOL)
+    wanted += settings.job_workers * _CONNECTIONS_OF_WORKER
     if settings.intake_port:
         wanted += _CONNECTIONS_OF_INTAKE
     if wanted > places:

@@ -40,7 +40,7 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
             stack.enter_context(claimed(settings.data_dir, address(settings)))
         settings, embedded = prepare_database(settings, stack, migrating=migrating, beginning=True)
         database = None if embedded is None else _Database(embedded, say)
-        verbs = ["api", "worker", *(["intake"] if settings.intake_port else [])]
+        verbs = ["api", *["worker"] * settings.job_workers, *(["intake"] if settings.intake_port else [])]
         children = [Child(verb, settings) for verb in verbs]
         stack.callback(stop_all, children)
         announced = False
