@@ -112,6 +112,15 @@ def test_an_empty_flag_is_no_choice(tenant: Tenant) -> None:
     assert tenant.json("GET", _ANN + "/subscription").json()["subscriptions"][0]["subscribe"] is True
 
 
+def test_null_for_a_list_is_no_list(tenant: Tenant) -> None:
+    tenant.json("POST", _ANN + "/subscription/Newsletter")
+    body = {"attributes": [{"name": "lastName", "value": "Null"}], "subscriptions": None, "segmentations": None}
+    assert tenant.json("PUT", _ANN, body).status_code == 200
+    assert tenant.json("GET", _ANN + "/subscription").json()["subscriptions"][0]["subscribe"] is True
+    # In a merge patch null takes away, which cannot be done with all of them at once.
+    assert tenant.json("PATCH", _ANN5, {"subscriptions": None}).status_code == 400
+
+
 def test_a_category_may_be_sent_as_a_number(tenant: Tenant) -> None:
     floors = {"name": "Floor", "type": "EXCLUSIVE", "categories": ["1", "2"]}
     change = {"operations": [{"operation": "addSegmentation", "segmentation": floors}]}

@@ -21,6 +21,7 @@ Path = tuple[Any, ...]
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _MAX_DIGITS = 40
+_LISTS = (inspect.ListType, inspect.VarTupleType)
 # Larger numbers are written with their exponent, lest a few characters become a million.
 _MAX_SHOWN_DIGITS = 255
 
@@ -105,7 +106,7 @@ def _struct(info: inspect.Type) -> Read:
     fields: dict[str, tuple[str, Read]] = {}
     required: list[tuple[str, str, tuple[str, ...]]] = []
     for field in info.fields:
-        read = _compile(field.type)
+        read = _member(field)
         names = (field.encode_name, *([alias] if (alias := extras(field.type).get("alias")) else []))
         for name in names:
             fields[name] = (field.name, read)
@@ -167,6 +168,20 @@ def _compile(type_: inspect.Type) -> Read:  # noqa: C901, PLR0912 - one branch a
             return _null
         case _:
             raise TypeError(f"no reader for {inner}")
+
+
+def _member(field: inspect.Field) -> Read:
+    read = _compile(field.type)
+    if field.required or not isinstance(plain(field.type), _LISTS):
+        return read
+
+    # Clients that write all their members say null of a list that they have nothing for.
+    def read_list(value: Any, path: Path, context: _Context) -> Any:
+        if value is not None:
+            return read(value, path, context)
+        return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+
+    return read_list
 
 
 def _nullable(type_: inspect.Type) -> bool:
