@@ -9,7 +9,17 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tabellion.features import delivery
-from tabellion.features.delivery import Delivery, Document, Limits, Recipient, Sending, claiming, limits_store, store
+from tabellion.features.delivery import (
+    Delivery,
+    Document,
+    Limits,
+    Recipient,
+    Sending,
+    claiming,
+    limits_store,
+    recipient_store,
+    store,
+)
 from tabellion.features.delivery.model import Claimed, Ending, State
 from tabellion.features.delivery.pacing import rules_of
 from tabellion.features.tables import ProfileTable, profile_tables
@@ -85,13 +95,13 @@ class Post:
         self, sending: Sending, claimed: Sequence[Claimed], now: datetime, db: Connection | None = None
     ) -> None:
         """Relays have taken mails."""
-        await store.begin(db or self.db, sending, self.table.relation, 1, claimed)
-        told = await store.end(db or self.db, sending, 1, [Ending(each, State.ACCEPTED) for each in claimed], now)
+        await recipient_store.begin(db or self.db, sending, self.table.relation, 1, claimed)
+        told = await recipient_store.end(db or self.db, sending, 1, [Ending(each, State.ACCEPTED) for each in claimed], now)
         assert len(told) == len(claimed)
 
     async def plain_claim(self, sending: Sending, now: datetime = START) -> tuple[list[Claimed], bool]:
         """Claim where there are no rules."""
-        return await store.claim(self.db, sending, self.table.relation, 1, 200, now)
+        return await recipient_store.claim(self.db, sending, self.table.relation, 1, 200, now)
 
     async def due(self, now: datetime) -> set[int]:
         """Which sendings are looked at, after the old looks were forgotten."""
@@ -100,14 +110,14 @@ class Post:
 
     async def refuse(self, sending: Sending, claimed: Sequence[Claimed]) -> None:
         """Relays have refused mails."""
-        await store.begin(self.db, sending, self.table.relation, 1, claimed)
-        await store.end(self.db, sending, 1, [Ending(each, State.REJECTED, "refused") for each in claimed], START)
+        await recipient_store.begin(self.db, sending, self.table.relation, 1, claimed)
+        await recipient_store.end(self.db, sending, 1, [Ending(each, State.REJECTED, "refused") for each in claimed], START)
 
     async def defer(self, sending: Sending, claimed: Sequence[Claimed], due_at: datetime) -> None:
         """Relays have said "later"."""
-        await store.begin(self.db, sending, self.table.relation, 1, claimed)
+        await recipient_store.begin(self.db, sending, self.table.relation, 1, claimed)
         endings = [Ending(each, State.DEFERRED, "deferred", due_at=due_at) for each in claimed]
-        await store.end(self.db, sending, 1, endings, START)
+        await recipient_store.end(self.db, sending, 1, endings, START)
 
     async def fates(self, sending: Sending) -> Counter[tuple[str, str | None]]:
         """How many recipients by state and reason."""

@@ -21,6 +21,7 @@ from tabellion.features.delivery.model import (
 )
 from tabellion.features.delivery.news import SUBJECT, MailNews, all_of, tell
 from tabellion.features.delivery.notices import Notice, send_notice
+from tabellion.features.delivery.outbox_store import KeptMail, kept_mail, kept_mails
 from tabellion.features.delivery.sender import Pace, Sender
 from tabellion.features.delivery.service import (
     Interaction,
@@ -42,15 +43,8 @@ from tabellion.features.delivery.service import (
     stop,
     tally,
 )
-from tabellion.features.delivery.store import (
-    KeptMail,
-    in_schema,
-    kept_mail,
-    kept_mails,
-    licence_exists,
-    suppress,
-    unsuppress,
-)
+from tabellion.features.delivery.store import in_schema, licence_exists
+from tabellion.features.delivery.suppression_store import suppress, unsuppress
 from tabellion.features.delivery.tokens import Token, Use, read_return_path, unseal_address
 from tabellion.features.delivery.tokens import read as read_token
 from tabellion.features.delivery.tokens import write as write_token

@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tabellion.features import licences
-from tabellion.features.delivery import store
-from tabellion.features.delivery.store import Database, Suppressed
+from tabellion.features.delivery import relay_store, suppression_store
+from tabellion.features.delivery.store import Database
+from tabellion.features.delivery.suppression_store import Suppressed
 from tabellion.features.licences import AdminError
 from tabellion.kit.domain import is_domain
 from tabellion.platform import audit, secrets
@@ -54,9 +55,9 @@ async def add_relay(db: Database, licence_name: str, relay: Relay, weight: int, 
         raise AdminError("the host is a name or an address")
     found = await licences.get_licence(db, licence_name)
     async with db.transaction():
-        number = await store.insert_relay(db, found.id, relay, weight)
+        number = await relay_store.insert_relay(db, found.id, relay, weight)
         if relay.password:
-            await store.set_relay_password(db, number, secrets.seal(relay.password, f"relay {number:d}"))
+            await relay_store.set_relay_password(db, number, secrets.seal(relay.password, f"relay {number:d}"))
         await audit.record_admin(db, found.id, "relay add", f"relay/{number}", now)
     return await list_relays(db, licence_name)
 
@@ -64,14 +65,14 @@ async def add_relay(db: Database, licence_name: str, relay: Relay, weight: int, 
 async def list_relays(db: Database, licence_name: str) -> list[RelayRow]:
     """The relays of a licence."""
     found = await licences.get_licence(db, licence_name)
-    return [RelayRow(*row[:5], *row[6:]) for row in await store.relays(db, found.id)]
+    return [RelayRow(*row[:5], *row[6:]) for row in await relay_store.relays(db, found.id)]
 
 
 async def remove_relay(db: Database, licence_name: str, number: int, now: datetime) -> None:
     """Take a relay away; with the last one, mails go to the outbox. Raises `AdminError`."""
     found = await licences.get_licence(db, licence_name)
     async with db.transaction():
-        if not await store.delete_relay(db, found.id, number):
+        if not await relay_store.delete_relay(db, found.id, number):
             raise AdminError(f"the licence '{found.name}' has no relay {number}")
         await audit.record_admin(db, found.id, "relay remove", f"relay/{number}", now)
 
@@ -98,12 +99,12 @@ async def set_sender(  # noqa: PLR0913, PLR0917 - what a sender is
     domain = address.rpartition("@")[2].lower()
     dkim = ("", "", "")
     if selector:
-        known = await store.sender_of(db, entity.id)
+        known = await relay_store.sender_of(db, entity.id)
         same = known is not None and known[2:4] == (domain, selector) and known[4]
         sealed = known[4] if same and known else secrets.seal(new_key(kind)[0], f"dkim {entity.id:d}")
         dkim = (domain, selector, sealed)
     async with db.transaction():
-        await store.set_sender(db, entity.id, name, address, dkim, bounce_domain.lower())
+        await relay_store.set_sender(db, entity.id, name, address, dkim, bounce_domain.lower())
         await audit.record_admin(db, found.id, "sender set", f"entity/{entity.id}", now)
     return await show_sender(db, licence_name, entity_name)
 
@@ -111,19 +112,19 @@ async def set_sender(  # noqa: PLR0913, PLR0917 - what a sender is
 async def show_sender(db: Database, licence_name: str, entity_name: str) -> SenderRow:
     """Who sends for an entity. Raises `AdminError`."""
     _, entity = await _entity(db, licence_name, entity_name)
-    row = await store.sender_of(db, entity.id)
+    row = await relay_store.sender_of(db, entity.id)
     if row is None:
         raise AdminError(f"nobody was named for the entity '{entity.name}'; name somebody with sender set")
     name, address, domain, selector, sealed = row
     record = public_record(secrets.unseal(sealed, f"dkim {entity.id:d}")) if sealed else ""
-    back = await store.bounce_domain_of(db, entity.id)
+    back = await relay_store.bounce_domain_of(db, entity.id)
     return SenderRow(entity.name, name, address, f"{selector}._domainkey.{domain}" if sealed else "", record, back)
 
 
 async def list_suppressed(db: Database, licence_name: str) -> list[Suppressed]:
     """Addresses that get nothing more, the latest first, up to 10,000."""
     found = await licences.get_licence(db, licence_name)
-    return await store.suppressed(db, found.id, _MAX_SHOWN)
+    return await suppression_store.suppressed(db, found.id, _MAX_SHOWN)
 
 
 async def suppress(db: Database, licence_name: str, addresses: list[str], now: datetime) -> int:
@@ -132,14 +133,14 @@ async def suppress(db: Database, licence_name: str, addresses: list[str], now: d
     if wrong:
         raise AdminError(f"'{wrong[0][:100]}' is no e-mail address; nothing was changed")
     found = await licences.get_licence(db, licence_name)
-    await store.suppress(db, found.id, addresses, "MANUAL", now)
+    await suppression_store.suppress(db, found.id, addresses, "MANUAL", now)
     return len(addresses)
 
 
 async def unsuppress(db: Database, licence_name: str, address: str) -> None:
     """Let an address get mails again. Raises `AdminError`."""
     found = await licences.get_licence(db, licence_name)
-    if not await store.unsuppress(db, found.id, address):
+    if not await suppression_store.unsuppress(db, found.id, address):
         raise AdminError(f"nothing keeps '{address[:100]}' from its mails")
 
 

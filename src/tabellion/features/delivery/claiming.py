@@ -1,4 +1,4 @@
-"""Claiming under rules: as `store.claim`, and who may not get a mail now is put off or left out by the same statement.
+"""Claiming under rules: as `recipient_store.claim`; who may not get a mail now is put off or left out by the same statement.
 
 Claims of a licence with rules go one after the other: each takes a lock first, in the same round trip, so that what it
 counts is what is there, whatever other workers do. Paces are kept as GCRA: a key's `free_at` is when what has left is paid
@@ -9,7 +9,7 @@ own, one after the other, so that each is looked at about once more and nothing 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from tabellion.features.delivery import store
+from tabellion.features.delivery import recipient_store
 from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.pacing import Rules
 from tabellion.features.delivery.store import Database, in_schema
@@ -139,7 +139,7 @@ async def take(  # noqa: PLR0917 - one statement
     if rules.opens_at is not None:
         return Taken([], some=False, rest_s=min(_CLOSED_S, (rules.opens_at - now) / _SECOND))
     if rules.plain:
-        return Taken(*await store.claim(db, sending, table, worker, most, now))
+        return Taken(*await recipient_store.claim(db, sending, table, worker, most, now))
     claimed, some = await claim(db, sending, table, worker, most, now, rules)
     if some:
         return Taken(claimed, some)
@@ -174,7 +174,7 @@ async def claim(  # noqa: PLR0917 - one statement
         "domain": _DOMAIN,
         "zone": rules.zones.column if rules.zones else "",
         "queue": f"'queue:{sending.id:d}:'",
-        **store.still(sending.document, table),
+        **recipient_store.still(sending.document, table),
     }
     values = _values(sending, worker, most, now, rules)
     async with db.pipeline(), db.transaction():

@@ -4,7 +4,7 @@ import html
 from datetime import datetime
 from typing import NamedTuple
 
-from tabellion.features.delivery import store
+from tabellion.features.delivery import outbox_store
 from tabellion.features.delivery.service import SenderIdentity, identity_of
 from tabellion.features.delivery.store import Database
 from tabellion.features.delivery.transport import Ways, signer_of
@@ -58,5 +58,5 @@ async def send_notice(db: Database, notice: Notice, host: str, now: datetime) ->
             return await way.deliver(sender.address, recipient, raw)
     finally:
         await ways.close()
-    await store.keep_notice(db, notice.licence_id, (sender.address, recipient, notice.subject, raw), now)
+    await outbox_store.keep_notice(db, notice.licence_id, (sender.address, recipient, notice.subject, raw), now)
     return Reply(Fate.ACCEPTED, "kept in the outbox")

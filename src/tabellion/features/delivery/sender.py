@@ -19,7 +19,17 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from tabellion.features.customdata import custom_tables
-from tabellion.features.delivery import ab_tests, claiming, limits_store, news, store
+from tabellion.features.delivery import (
+    ab_tests,
+    claiming,
+    limits_store,
+    news,
+    outbox_store,
+    recipient_store,
+    store,
+    suppression_store,
+    worker_store,
+)
 from tabellion.features.delivery.composing import Composer, Hopeless, Ready
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.handing import Handing, Orders
@@ -118,19 +128,19 @@ class Sender:
         """Take up the worker's life, or begin another one when it was given up."""
         now = self.clock()
         if self.worker:
-            await store.hold(life, self.worker)
-            if await store.beat(life, self.worker, now):
+            await worker_store.hold(life, self.worker)
+            if await worker_store.beat(life, self.worker, now):
                 return
-        self.worker = await store.enter_worker(life, now)
+        self.worker = await worker_store.enter_worker(life, now)
 
     async def _live(self, life: Database, stop: asyncio.Event) -> None:
         beaten_at = 0.0
         while not stop.is_set():
             if monotonic() - beaten_at >= self.pace.beat_every_s:
                 now = self.clock()
-                if not await store.beat(life, self.worker, now):
+                if not await worker_store.beat(life, self.worker, now):
                     _log.warning("this worker was silent for so long that others have given it up; beginning anew")
-                    self.worker = await store.enter_worker(life, now)
+                    self.worker = await worker_store.enter_worker(life, now)
                 await self._recover(life, now)
                 await store.forget_due(life, now)
                 beaten_at = monotonic()
@@ -143,12 +153,12 @@ class Sender:
                 await asyncio.wait_for(stop.wait(), self.pace.look_every_s)
 
     async def _recover(self, db: Database, now: datetime) -> None:
-        for worker in await store.dead_workers(db, self.worker, now, self.pace.silent, self.pace.lost):
+        for worker in await worker_store.dead_workers(db, self.worker, now, self.pace.silent, self.pace.lost):
             async with db.transaction():
-                for licence_id in await store.licences_of(db, worker):
-                    again, uncertain = await store.recover(db, licence_id, worker, now)
+                for licence_id in await worker_store.licences_of(db, worker):
+                    again, uncertain = await worker_store.recover(db, licence_id, worker, now)
                     _log.warning("a worker is gone: %d mails go back, %d are uncertain", again, uncertain)
-                await store.forget_worker(db, worker)
+                await worker_store.forget_worker(db, worker)
 
     def _begin(self, sending_id: int) -> None:
         if sending_id in self._working or len(self._working) - self._pausing >= self.pace.sendings:
@@ -174,7 +184,7 @@ class Sender:
                 await Batch(self, sending, self.worker).run()
                 if sending.document.transactional:
                     async with self.database() as db:
-                        await store.forget_attachments(db, sending)
+                        await recipient_store.forget_attachments(db, sending)
                 if sending.document.ab_test is not None:
                     async with self.database() as db:
                         self.rest(sending_id, 1.0 if await ab_tests.waits(db, sending, self.clock()) else 0.0)
@@ -198,8 +208,8 @@ class Sender:
         async with self.database() as db, db.transaction():
             if await store.lock(db, sending) is not None:
                 await db.execute("SET LOCAL statement_timeout = '1h'")
-                await store.take_back(db, sending, now)
-                await store.forget_attachments(db, sending)
+                await recipient_store.take_back(db, sending, now)
+                await recipient_store.forget_attachments(db, sending)
         await self._end(sending)
 
     async def _end(self, sending: Sending) -> None:
@@ -209,7 +219,7 @@ class Sender:
             if locked is None or locked.state not in {"RUNNING", "CLOSING"}:
                 return
             endless = locked.document.triggered and locked.state == "RUNNING"
-            if endless or await store.is_open(db, locked):
+            if endless or await recipient_store.is_open(db, locked):
                 return
             now = self.clock()
             await store.set_state(db, sending.id, "ENDED", now)
@@ -226,9 +236,9 @@ class Sender:
             with suppress(Exception):
                 # Nothing is held any more, or what is held is to be recovered by others at once.
                 async with self.database() as db:
-                    for licence_id in await store.licences_of(db, self.worker):
-                        await store.recover(db, licence_id, self.worker, self.clock())
-                    await store.forget_worker(db, self.worker)
+                    for licence_id in await worker_store.licences_of(db, self.worker):
+                        await worker_store.recover(db, licence_id, self.worker, self.clock())
+                    await worker_store.forget_worker(db, self.worker)
 
     @asynccontextmanager
     async def database(self) -> AsyncGenerator[Database]:
@@ -253,7 +263,7 @@ class Sender:
     async def works_for(self, db: Database, worker: int, licence_id: int) -> None:
         """Remember where the worker may hold recipients, before it does."""
         if (worker, licence_id) not in self._licences:
-            await store.works_for(db, worker, licence_id)
+            await worker_store.works_for(db, worker, licence_id)
             self._licences.add((worker, licence_id))
 
 
@@ -296,7 +306,7 @@ class Batch:
             bounce_domain = await sender.ways.bounce_domain_of(db, sending.document.entity_id)
             await sender.works_for(db, self._worker, sending.licence_id)
             # What an earlier round of this process left when the database went away; none of it is on its way.
-            await store.take_up(db, sending, self._worker, sender.clock())
+            await recipient_store.take_up(db, sending, self._worker, sender.clock())
         if way.is_blocked and not await way.opens():
             sender.rest(sending.id, min(max(way.rest_s, 0.1), _LONGEST_PAUSE_S))
             return
@@ -354,22 +364,22 @@ class Batch:
                 contexts = await contexts_of(db, sending.document, fresh, linked, claimed)
                 files = {}
                 if sending.document.transactional:
-                    files = await store.attachments(db, sending.licence_id, [each.id for each in claimed])
+                    files = await recipient_store.attachments(db, sending.licence_id, [each.id for each in claimed])
                 mails = await composer.mails(claimed, contexts, now, files)
             except BaseException:
                 claimed, self._held = [*claimed, *chain.from_iterable(self._held)], []
-                await store.release(db, sending.licence_id, self._worker, claimed, sender.clock())
+                await recipient_store.release(db, sending.licence_id, self._worker, claimed, sender.clock())
                 raise
             hopeless = [Ending(mail.claimed, State.FAILED, mail.reason) for mail in mails if isinstance(mail, Hopeless)]
             if hopeless:
-                await store.end(db, sending, self._worker, hopeless, sender.clock())
+                await recipient_store.end(db, sending, self._worker, hopeless, sender.clock())
         return [mail for mail in mails if isinstance(mail, Ready)]
 
     async def _portions(self, db: Database, claimed: list[Claimed]) -> list[list[Claimed]]:
         """The claimed in portions whose files fit into memory together."""
         if not self._sending.document.transactional:
             return [claimed]
-        sizes = await store.attached_bytes(db, self._sending.licence_id, [each.id for each in claimed])
+        sizes = await recipient_store.attached_bytes(db, self._sending.licence_id, [each.id for each in claimed])
         portions: list[list[Claimed]] = [[]]
         total = 0
         for each in claimed:
@@ -388,20 +398,20 @@ class Batch:
         now = sender.clock()
         kept = [(mail.claimed, mail.sender, mail.subject, mail.raw) for mail in mails]
         async with sender.database() as db, db.transaction():
-            begun = await store.keep_in_outbox(db, sending, table.relation, self._worker, kept, now)
+            begun = await outbox_store.keep_in_outbox(db, sending, table.relation, self._worker, kept, now)
             endings = [Ending(m.claimed, State.ACCEPTED, reply="kept in the outbox") for m in mails if m.claimed.id in begun]
-            told = await store.end(db, sending, self._worker, endings, now)
+            told = await recipient_store.end(db, sending, self._worker, endings, now)
             await self._tell_of(db, endings, told, now)
             left = [mail.claimed for mail in mails if mail.claimed.id not in begun]
             if left:
-                await store.release(db, sending.licence_id, self._worker, left, now)
+                await recipient_store.release(db, sending.licence_id, self._worker, left, now)
 
     def _orders(self, table: ProfileTable) -> Orders:
         sender, sending = self._sender, self._sending
 
         async def begin(held: Sequence[Claimed]) -> set[int] | None:
             async with sender.database() as db:
-                begun = await store.begin(db, sending, table.relation, self._worker, held)
+                begun = await recipient_store.begin(db, sending, table.relation, self._worker, held)
                 if begun:
                     return begun
                 fresh = await store.find(db, sending.id)
@@ -409,7 +419,7 @@ class Batch:
 
         async def give_back(held: Sequence[Claimed]) -> None:
             async with sender.database() as db:
-                await store.release(db, sending.licence_id, self._worker, held, sender.clock())
+                await recipient_store.release(db, sending.licence_id, self._worker, held, sender.clock())
 
         return Orders(
             begin, give_back, self._tell, lambda: sender.stopping, sender.clock, sending.document.policy,
@@ -442,11 +452,11 @@ class Batch:
     async def _write(self, endings: list[Ending]) -> None:
         sending, now = self._sending, self._sender.clock()
         async with self._sender.database() as db, db.transaction():
-            told = await store.end(db, sending, self._worker, endings, now)
+            told = await recipient_store.end(db, sending, self._worker, endings, now)
             await self._tell_of(db, endings, told, now)
             gone = [ending.claimed.address for ending in endings if ending.suppress and ending.claimed.id in told]
             if gone:
-                await store.suppress(db, sending.licence_id, gone, "HARD_BOUNCE", now)
+                await suppression_store.suppress(db, sending.licence_id, gone, "HARD_BOUNCE", now)
             if held := [(ending.claimed.domain, ending.reply or "") for ending in endings if ending.hold]:
                 await limits_store.hold_domains(db, sending.licence_id, held, now)
                 self._sender.pacing.forget(sending.id)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from tabellion.features.delivery import ab_store, store
+from tabellion.features.delivery import ab_store, outcome_store, recipient_store, relay_store, store, suppression_store
 from tabellion.features.delivery.model import Document, Recipient, Sending
-from tabellion.features.delivery.store import Database, Interaction, MailEvent, WantedInteractions
+from tabellion.features.delivery.outcome_store import Interaction, MailEvent, WantedInteractions
+from tabellion.features.delivery.store import Database
 from tabellion.features.delivery.transport import signs_for
 from tabellion.features.tables import ProfileTable, is_email
 from tabellion.features.tables.filters import Condition
@@ -14,8 +15,8 @@ from tabellion.platform import secrets
 from tabellion.platform.mail import Attachment, public_record
 
 sending_of = store.of_campaign
-interactions = store.interactions
-events_of = store.events_of
+interactions = outcome_store.interactions
+events_of = outcome_store.events_of
 # Workers look for a triggered mail this long after the trigger; a call's transaction is over much sooner.
 _LOOK_FOR = timedelta(seconds=90)
 _LOOK_STEP_S = 10
@@ -53,7 +54,7 @@ async def resume(db: Database, sending: Sending, document: Document, now: dateti
     """Go on, with the document as it is now."""
     if document != sending.document:
         await store.replace_document(db, sending.id, document)
-    await store.set_state(db, sending.id, "RUNNING" if await store.is_gathered(db, sending) else "GATHERING", now)
+    await store.set_state(db, sending.id, "RUNNING" if await recipient_store.is_gathered(db, sending) else "GATHERING", now)
     await store.look_at(db, sending.id, now, now + _LOOK_FOR)
 
 
@@ -67,9 +68,9 @@ async def plan(
     db: Database, sending: Sending, recipient: Recipient, now: datetime, attachments: Sequence[Attachment] = ()
 ) -> int:
     """Enter one recipient; the interaction's id. In the caller's transaction. Only transactional mails take attachments."""
-    number = await store.plan(db, sending, recipient, now)
+    number = await recipient_store.plan(db, sending, recipient, now)
     if attachments and recipient.excluded is None:
-        await store.attach(db, sending.licence_id, number, attachments)
+        await recipient_store.attach(db, sending.licence_id, number, attachments)
     if recipient.excluded is None and sending.document.triggered:
         # The same row for all triggers of ten seconds, so that callers hardly ever wait for each other.
         step = now.timestamp() // _LOOK_STEP_S * _LOOK_STEP_S
@@ -84,7 +85,7 @@ async def gather(
     """Freeze the audience of a sending: one row for each profile, also for those who get nothing; how many."""
     email = next(attribute for attribute in table.attributes if is_email(attribute)).column
     language = next((a.column for a in table.attributes if a.type == _MOTHER_LANGUAGE), None)
-    count = await store.freeze(db, sending, table, email, language, audience, most, now)
+    count = await recipient_store.freeze(db, sending, table, email, language, audience, most, now)
     if sending.document.ab_test is not None:
         await ab_store.split(db, sending, sending.document.ab_test, now)
     return count
@@ -92,12 +93,12 @@ async def gather(
 
 async def is_suppressed(db: Database, licence_id: int, address: str) -> bool:
     """Whether an address gets nothing more."""
-    return await store.is_suppressed(db, licence_id, address)
+    return await suppression_store.is_suppressed(db, licence_id, address)
 
 
 async def identity_of(db: Database, entity_id: int) -> SenderIdentity | None:
     """Who sends for an entity, if somebody was named."""
-    row = await store.sender_of(db, entity_id)
+    row = await relay_store.sender_of(db, entity_id)
     return None if row is None else SenderIdentity(row[0], row[1])
 
 
@@ -114,19 +115,20 @@ class SenderFacts(NamedTuple):
 
 async def sender_facts(db: Database, licence_id: int, entity_id: int, address: str) -> SenderFacts:
     """What receivers will see of mails of an entity from an address."""
-    row = await store.sender_of(db, entity_id)
+    row = await relay_store.sender_of(db, entity_id)
     name = record = ""
     if row is not None and row[4] and signs_for(row[2], address):
         name, record = f"{row[3]}._domainkey.{row[2]}", public_record(secrets.unseal(row[4], f"dkim {entity_id:d}"))
-    back = await store.bounce_domain_of(db, entity_id)
-    return SenderFacts(back, name, record, bool(await store.relays(db, licence_id)))
+    back = await relay_store.bounce_domain_of(db, entity_id)
+    return SenderFacts(back, name, record, bool(await relay_store.relays(db, licence_id)))
 
 
 async def tally(
     db: Database, licence_id: int, campaign_id: int
 ) -> tuple[dict[tuple[str, str | None], int], dict[str, tuple[int, int]]]:
     """How many recipients there are by state and reason; and of events, by type, how many and of how many recipients."""
-    return await store.tally(db, licence_id, campaign_id), await store.tally_events(db, licence_id, campaign_id)
+    recipients = await outcome_store.tally(db, licence_id, campaign_id)
+    return recipients, await outcome_store.tally_events(db, licence_id, campaign_id)
 
 
 __all__ = ["Interaction", "MailEvent", "SenderIdentity", "WantedInteractions"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 
-from tabellion.features.delivery import store
+from tabellion.features.delivery import relay_store
 from tabellion.features.delivery.store import Database
 from tabellion.platform import secrets
 from tabellion.platform.mail import Fate, MayLeave, Post, Relay, Reply, Signer
@@ -132,7 +132,7 @@ class Ways:
         if licence_id in self._known and monotonic() - read_at < _KNOWN_FOR_S:
             return way
         found: list[tuple[int, Exit]] = []
-        for id_, host, port, security, login, sealed, weight, connections in await store.relays(db, licence_id):
+        for id_, host, port, security, login, sealed, weight, connections in await relay_store.relays(db, licence_id):
             password = secrets.unseal(sealed, f"relay {id_:d}") if sealed else ""
             relay = Relay(host=host, port=port, security=security, user=login, password=password, connections=connections)
             if relay not in self._exits:
@@ -144,7 +144,7 @@ class Ways:
 
     async def bounce_domain_of(self, db: Database, entity_id: int) -> str:
         """The domain that an entity's mails come back to; empty: to the sender's address."""
-        return await store.bounce_domain_of(db, entity_id) or self._bounce_domain
+        return await relay_store.bounce_domain_of(db, entity_id) or self._bounce_domain
 
     async def close(self) -> None:
         """Close all connections."""
@@ -154,7 +154,7 @@ class Ways:
 
 async def signer_of(db: Database, entity_id: int, sender_address: str) -> Signer | None:
     """Who signs for an entity's mails; None: nobody, or a key for another domain than the address's."""
-    row = await store.sender_of(db, entity_id)
+    row = await relay_store.sender_of(db, entity_id)
     if row is None or not row[4]:
         return None
     domain, selector, key = row[2], row[3], row[4]

@@ -5,7 +5,7 @@ from datetime import datetime
 from email import policy
 
 from tabellion.features.customdata import custom_tables
-from tabellion.features.delivery import store, tokens
+from tabellion.features.delivery import recipient_store, store, tokens
 from tabellion.features.delivery.composing import Composer, Ready
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.store import Database
@@ -22,7 +22,7 @@ async def view(db: Database, cages: Cages, text: str, now: datetime) -> str | No
     token = tokens.read(text)
     if token is None or token.use is not Use.ONLINE or not await store.licence_exists(db, token.licence_id):
         return None
-    found = await store.recipient(db, token.licence_id, token.recipient_id)
+    found = await recipient_store.recipient(db, token.licence_id, token.recipient_id)
     sending = None if found is None else await store.find(db, found[0])
     if found is None or sending is None:
         return None

@@ -1,0 +1,88 @@
+"""The SQL of what came of mails, for reports and interactions."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from tabellion.features.delivery.store import Database, in_schema
+
+
+class Interaction(NamedTuple):
+    """One mail to one profile, as it stands."""
+
+    id: int
+    campaign_id: int
+    campaign_name: str
+    state: str
+    reason: str | None
+    planned_at: datetime
+    ended_at: datetime | None
+
+
+class WantedInteractions(NamedTuple):
+    """Whose mails a list is to hold; None: whatever it is. With an id and a name, campaigns that fit one of them."""
+
+    table_id: int
+    profile_id: int
+    campaign_id: int | None
+    from_at: datetime | None
+    to_at: datetime | None
+    most: int
+    campaign_name: str | None = None
+
+
+class MailEvent(NamedTuple):
+    """What came of a mail after it had left."""
+
+    type: str
+    moment: datetime
+    url: str | None
+
+
+async def tally(db: Database, licence_id: int, campaign_id: int) -> dict[tuple[str, str | None], int]:
+    """How many recipients by state and reason, tests aside."""
+    query = "SELECT state, reason, count(*) FROM {l}.recipient WHERE campaign_id = %s AND NOT test GROUP BY 1, 2"
+    rows = await (await db.execute(in_schema(licence_id, query), (campaign_id,))).fetchall()
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+async def tally_events(db: Database, licence_id: int, campaign_id: int) -> dict[str, tuple[int, int]]:
+    """How many events by type, and of how many recipients."""
+    query = (
+        "SELECT type, count(*), count(DISTINCT recipient_id) FROM {l}.mail_event "
+        "WHERE campaign_id = %s AND actor IS DISTINCT FROM 'scanner' GROUP BY type"
+    )
+    rows = await (await db.execute(in_schema(licence_id, query), (campaign_id,))).fetchall()
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+async def interactions(db: Database, licence_id: int, wanted: WantedInteractions) -> list[Interaction]:
+    """The mails of a profile, newest first, tests aside."""
+    query = """
+SELECT r.id, r.campaign_id, c.name, r.state, r.reason, r.planned_at, r.ended_at
+FROM {l}.recipient r JOIN tabellion.campaign c ON c.id = r.campaign_id
+WHERE r.table_id = %(table)s AND r.profile_id = %(profile)s AND NOT r.test
+  AND (%(campaign)s::bigint IS NULL AND %(name)s::text IS NULL OR r.campaign_id = %(campaign)s
+       OR lower(c.name) = lower(%(name)s))
+  AND (%(from)s::timestamptz IS NULL OR coalesce(r.ended_at, r.planned_at) >= %(from)s)
+  AND (%(to)s::timestamptz IS NULL OR coalesce(r.ended_at, r.planned_at) < %(to)s)
+ORDER BY coalesce(r.ended_at, r.planned_at) DESC, r.id DESC LIMIT %(most)s
+"""
+    values = {
+        "table": wanted.table_id, "profile": wanted.profile_id, "campaign": wanted.campaign_id, "from": wanted.from_at,
+        "to": wanted.to_at, "most": wanted.most, "name": wanted.campaign_name,
+    }  # fmt: skip
+    rows = await (await db.execute(in_schema(licence_id, query), values)).fetchall()
+    return [Interaction(*row) for row in rows]
+
+
+async def events_of(db: Database, licence_id: int, recipients: Sequence[int]) -> dict[int, list[MailEvent]]:
+    """The events of mails, oldest first, without those of scanners."""
+    query = (
+        "SELECT recipient_id, type, moment, url FROM {l}.mail_event "
+        "WHERE recipient_id = ANY (%s) AND actor IS DISTINCT FROM 'scanner' ORDER BY id"
+    )
+    found: dict[int, list[MailEvent]] = {}
+    for row in await (await db.execute(in_schema(licence_id, query), (list(recipients),))).fetchall():
+        found.setdefault(row[0], []).append(MailEvent(*row[1:]))
+    return found

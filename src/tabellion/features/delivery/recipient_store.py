@@ -1,0 +1,268 @@
+"""The SQL of recipients: who gets a mail, how it leaves, and what came of the attempt (docs/adr/0011-sending.md)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from tabellion.features.delivery.model import Claimed, Document, Ending, Recipient, Sending
+from tabellion.features.delivery.store import Database, in_schema
+from tabellion.features.tables import ProfileTable
+from tabellion.features.tables.filters import Condition
+from tabellion.platform.mail import Attachment
+
+
+async def freeze(  # noqa: PLR0913, PLR0917 - one statement
+    db: Database, sending: Sending, table: ProfileTable, email: str, language: str | None, audience: Condition,
+    most: int | None, now: datetime,
+) -> int:  # fmt: skip
+    """Enter everybody whom the audience means, once, with why some of them get nothing; how many.
+
+    `email` and `language` are columns of the table.
+    """
+    languages = list(sending.document.languages)
+    # With an A/B test everybody waits at first.
+    due_at = now if sending.document.ab_test is None else "infinity"
+    spoken = f"lower(coalesce(t.{language}, ''))" if language else "''"
+    query = """
+INSERT INTO {l}.recipient (sending_id, campaign_id, test, table_id, profile_id, address, language, state, reason, due_at,
+                           planned_at, ended_at, once)
+SELECT %s, %s, false, %s, a.id, a.address, a.language,
+       CASE WHEN a.reason IS NULL THEN 'PLANNED' ELSE 'EXCLUDED' END, a.reason,
+       CASE WHEN a.reason IS NULL THEN %s::timestamptz END, %s, CASE WHEN a.reason IS NOT NULL THEN %s::timestamptz END, true
+FROM (
+    SELECT t.id, t.{email} AS address, CASE WHEN {spoken} = '' THEN %s ELSE {spoken} END AS language,
+           CASE WHEN coalesce(t.{email}, '') = '' THEN 'noAddress'
+                WHEN {spoken} <> '' AND {spoken} <> ALL (%s) THEN 'language'
+                WHEN EXISTS (SELECT 1 FROM {l}.suppression s WHERE s.address = lower(t.{email})) THEN 'suppressed'
+           END AS reason
+    FROM {l}.{table} t WHERE {audience} ORDER BY t.id LIMIT %s
+) a
+"""
+    values = (
+        sending.id, sending.campaign_id, table.id, due_at, now, now, languages[0], languages, *audience.params, most,
+    )  # fmt: skip
+    parts = {"audience": audience.sql, "spoken": spoken, "email": email, "table": table.relation}
+    return (await db.execute(in_schema(sending.licence_id, query, **parts), values)).rowcount
+
+
+async def plan(db: Database, sending: Sending, recipient: Recipient, now: datetime) -> int:
+    """Enter one recipient of a trigger or a test; with a reason, as one who gets nothing. Its id."""
+    query = """
+INSERT INTO {l}.recipient (sending_id, campaign_id, test, table_id, profile_id, address, language, state, reason, due_at,
+                           planned_at, ended_at, parameters)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+"""
+    out = recipient.excluded is not None
+    values = (
+        sending.id, sending.campaign_id, sending.document.test, sending.document.table_id, recipient.profile_id,
+        recipient.address, recipient.language, "EXCLUDED" if out else "PLANNED", recipient.excluded, None if out else now,
+        now, now if out else None, None if recipient.parameters is None else Jsonb(recipient.parameters),
+    )  # fmt: skip
+    row = await (await db.execute(in_schema(sending.licence_id, query), values)).fetchone()
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
+    return row[0]
+
+
+async def attach(db: Database, licence_id: int, recipient_id: int, files: Sequence[Attachment]) -> None:
+    """Keep the files of a mail."""
+    query = "INSERT INTO {l}.mail_attachment (recipient_id, position, name, media_type, content) VALUES (%s, %s, %s, %s, %s)"
+    rows = [(recipient_id, i, each.name, each.media_type, each.content) for i, each in enumerate(files)]
+    async with db.cursor() as cursor:
+        await cursor.executemany(in_schema(licence_id, query), rows)
+
+
+_STILL = """
+    SELECT r.id, CASE WHEN r.profile_id IS NOT NULL AND t.id IS NULL THEN 'deleted' {choice}
+        WHEN s.address IS NOT NULL THEN 'suppressed' END AS reason
+    FROM {l}.recipient r LEFT JOIN {l}.{table} t ON t.id = r.profile_id
+    LEFT JOIN {l}.suppression s ON s.address = lower(r.address)"""
+
+
+def still(document: Document, table: str) -> dict[str, str]:
+    """Parts of a statement: why a recipient `r` gets nothing after all; null: all is well."""
+    number = document.subscription
+    choice = "" if number is None else f"WHEN t.s{number:d} IS NOT TRUE THEN 'unsubscribed'"
+    return {"still": _STILL, "choice": choice, "table": table}
+
+
+async def claim(
+    db: Database, sending: Sending, table: str, worker: int, most: int, now: datetime
+) -> tuple[list[Claimed], bool]:
+    """Take recipients that are due; whether there were any.
+
+    Those who must not get the mail any more are set aside by the same statement.
+    """
+    query = """
+WITH due AS MATERIALIZED (
+    SELECT d.id FROM {l}.recipient d
+    WHERE d.sending_id = %(sending)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at <= %(now)s
+      AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING'
+    ORDER BY d.due_at, d.id LIMIT %(most)s FOR UPDATE SKIP LOCKED
+), looked AS ({still} WHERE r.id = ANY (ARRAY(SELECT id FROM due)))
+UPDATE {l}.recipient r SET
+    state = CASE WHEN looked.reason IS NULL THEN 'CLAIMED' ELSE 'EXCLUDED' END, reason = looked.reason, due_at = NULL,
+    attempt = r.attempt + CASE WHEN looked.reason IS NULL THEN 1 ELSE 0 END, worker = %(worker)s,
+    ended_at = CASE WHEN looked.reason IS NOT NULL THEN %(now)s::timestamptz END
+FROM looked WHERE r.id = looked.id
+RETURNING r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant, r.language), r.attempt, r.parameters,
+    r.state
+"""
+    values = {"sending": sending.id, "now": now, "most": most, "worker": worker}
+    cursor = await db.execute(in_schema(sending.licence_id, query, **still(sending.document, table)), values, prepare=True)
+    rows = await cursor.fetchall()
+    claimed = [Claimed(*row[:6]) for row in rows if row[6] == "CLAIMED"]
+    return sorted(claimed, key=lambda each: each.id), bool(rows)
+
+
+async def begin(db: Database, sending: Sending, table: str, worker: int, held: Sequence[Claimed]) -> set[int]:
+    """Commit that mails are about to leave; the ids of those that may.
+
+    Not those that another worker has taken meanwhile, nor those whose sending was paused, nor people who have just
+    unsubscribed.
+    """
+    query = """
+WITH looked AS ({still} WHERE r.id = ANY (%(ids)s))
+UPDATE {l}.recipient r SET state = 'SENDING'
+FROM looked, unnest(%(ids)s::bigint[], %(attempts)s::smallint[]) AS h (id, attempt)
+WHERE r.id = h.id AND looked.id = h.id AND looked.reason IS NULL AND r.attempt = h.attempt AND r.worker = %(worker)s
+  AND r.state = 'CLAIMED' AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING'
+RETURNING r.id
+"""
+    values = _held(held) | {"worker": worker, "sending": sending.id}
+    cursor = await db.execute(in_schema(sending.licence_id, query, **still(sending.document, table)), values, prepare=True)
+    return {row[0] for row in await cursor.fetchall()}
+
+
+async def release(db: Database, licence_id: int, worker: int, held: Sequence[Claimed], now: datetime) -> None:
+    """Give back what was claimed and not begun; the next claim looks at it afresh."""
+    query = """
+UPDATE {l}.recipient r SET state = 'PLANNED', due_at = %(now)s, worker = NULL
+FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[]) AS h (id, attempt)
+WHERE r.id = h.id AND r.attempt = h.attempt AND r.worker = %(worker)s AND r.state = 'CLAIMED'
+"""
+    await db.execute(in_schema(licence_id, query), _held(held) | {"worker": worker, "now": now})
+
+
+async def take_up(db: Database, sending: Sending, worker: int, now: datetime) -> None:
+    """Plan again what this worker holds of a sending, when it knows that none of it has begun."""
+    query = """
+UPDATE {l}.recipient SET state = 'PLANNED', due_at = %(now)s, worker = NULL
+WHERE worker = %(worker)s AND sending_id = %(sending)s AND state IN ('CLAIMED', 'SENDING')
+"""
+    values = {"worker": worker, "sending": sending.id, "now": now}
+    await db.execute(in_schema(sending.licence_id, query), values)
+
+
+_WITH_FILES = """
+WITH told AS ({end}, r.state), gone AS (
+    DELETE FROM {l}.mail_attachment a USING told
+    WHERE a.recipient_id = told.id AND told.state NOT IN ('DEFERRED', 'PLANNED')
+) SELECT id FROM told
+"""
+
+
+async def end(db: Database, sending: Sending, worker: int, endings: Sequence[Ending], now: datetime) -> set[int]:
+    """Write down what came of attempts; the ids of those that were still this worker's to tell of.
+
+    A worker that was thought dead may come back with what it knows: that its mail was accepted is better than that
+    nobody knows.
+    """
+    query = """
+UPDATE {l}.recipient r SET state = e.state, reason = e.reason, reply = e.reply, due_at = e.due_at,
+    ended_at = CASE WHEN e.state IN ('DEFERRED', 'PLANNED') THEN NULL ELSE %(now)s::timestamptz END
+FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(states)s::text[], %(reasons)s::text[], %(replies)s::text[],
+            %(dues)s::timestamptz[]) AS e (id, attempt, state, reason, reply, due_at)
+WHERE r.id = e.id AND r.attempt = e.attempt AND r.worker = %(worker)s
+  AND (r.state IN ('SENDING', 'UNCERTAIN')
+       OR r.state = 'CLAIMED' AND e.state IN ('FAILED', 'DEFERRED', 'REJECTED', 'PLANNED'))
+RETURNING r.id
+"""
+    if sending.document.transactional:
+        # What went with mails is of no use any more when their fate is known.
+        query = _WITH_FILES.replace("{end}", query.rstrip())
+    values = _held([ending.claimed for ending in endings]) | {
+        "states": [ending.state.value for ending in endings],
+        "reasons": [ending.reason for ending in endings],
+        "replies": [ending.reply for ending in endings],
+        "dues": [ending.due_at for ending in endings],
+        "worker": worker,
+        "now": now,
+    }
+    cursor = await db.execute(in_schema(sending.licence_id, query), values, prepare=True)
+    return {row[0] for row in await cursor.fetchall()}
+
+
+async def attached_bytes(db: Database, licence_id: int, recipients: Sequence[int]) -> dict[int, int]:
+    """How large the files of mails are together, by recipient; only those with files."""
+    query = (
+        "SELECT recipient_id, sum(octet_length(content)) FROM {l}.mail_attachment WHERE recipient_id = ANY (%s) GROUP BY 1"
+    )
+    rows = await (await db.execute(in_schema(licence_id, query), (list(recipients),))).fetchall()
+    return {row[0]: int(row[1]) for row in rows}
+
+
+async def attachments(db: Database, licence_id: int, recipients: Sequence[int]) -> dict[int, tuple[Attachment, ...]]:
+    """The files of mails, by recipient."""
+    query = (
+        "SELECT recipient_id, name, media_type, content FROM {l}.mail_attachment "
+        "WHERE recipient_id = ANY (%s) ORDER BY recipient_id, position"
+    )
+    found: dict[int, tuple[Attachment, ...]] = {}
+    for number, name, media_type, content in await (
+        await db.execute(in_schema(licence_id, query), (list(recipients),))
+    ).fetchall():
+        found[number] = (*found.get(number, ()), Attachment(name, media_type, bytes(content)))
+    return found
+
+
+async def forget_attachments(db: Database, sending: Sending) -> None:
+    """Delete the files of mails whose fate is known, however it came about."""
+    query = (
+        "DELETE FROM {l}.mail_attachment a USING {l}.recipient r WHERE r.id = a.recipient_id AND r.sending_id = %s "
+        "AND r.state NOT IN ('PLANNED', 'DEFERRED', 'CLAIMED', 'SENDING')"
+    )
+    await db.execute(in_schema(sending.licence_id, query), (sending.id,))
+
+
+async def recipient(db: Database, licence_id: int, number: int) -> tuple[int, Claimed] | None:
+    """The sending that a mail belongs to, and its recipient."""
+    query = (
+        "SELECT sending_id, id, profile_id, coalesce(address, ''), coalesce(language || '/' || variant, language), attempt, "
+        "parameters FROM {l}.recipient WHERE id = %s"
+    )
+    row = await (await db.execute(in_schema(licence_id, query), (number,))).fetchone()
+    return None if row is None else (row[0], Claimed(*row[1:]))
+
+
+async def is_open(db: Database, sending: Sending) -> bool:
+    """Whether somebody's fate is still to come."""
+    query = (
+        "SELECT EXISTS (SELECT 1 FROM {l}.recipient WHERE sending_id = %(id)s AND state IN ('PLANNED', 'DEFERRED')) "
+        "OR EXISTS (SELECT 1 FROM {l}.recipient WHERE sending_id = %(id)s AND state IN ('CLAIMED', 'SENDING'))"
+    )
+    row = await (await db.execute(in_schema(sending.licence_id, query), {"id": sending.id})).fetchone()
+    return bool(row and row[0])
+
+
+async def take_back(db: Database, sending: Sending, now: datetime) -> None:
+    """Of a cancelled sending: nobody who was planned gets it."""
+    query = (
+        "UPDATE {l}.recipient SET state = 'EXCLUDED', reason = 'cancelled', due_at = NULL, ended_at = %s "
+        "WHERE sending_id = %s AND state IN ('PLANNED', 'DEFERRED')"
+    )
+    await db.execute(in_schema(sending.licence_id, query), (now, sending.id))
+
+
+async def is_gathered(db: Database, sending: Sending) -> bool:
+    """Whether the audience is frozen; a triggered sending has none."""
+    if sending.document.triggered:
+        return True
+    query = "SELECT EXISTS (SELECT 1 FROM {l}.recipient WHERE sending_id = %s AND once)"
+    row = await (await db.execute(in_schema(sending.licence_id, query), (sending.id,))).fetchone()
+    return bool(row and row[0])
+
+
+def _held(held: Sequence[Claimed]) -> dict[str, Any]:
+    return {"ids": [each.id for each in held], "attempts": [each.attempt for each in held]}

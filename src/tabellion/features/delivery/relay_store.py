@@ -1,0 +1,67 @@
+"""The SQL of relays, and of the senders that mails are from."""
+
+from typing import Any
+
+from tabellion.features.delivery.store import Database
+from tabellion.platform.mail import Relay
+
+
+async def relays(db: Database, licence_id: int) -> list[tuple[Any, ...]]:
+    """Id, host, port, security, login, sealed password, weight, connections."""
+    query = (
+        "SELECT id, host, port, security, login, password, weight, connections FROM tabellion.relay "
+        "WHERE licence_id = %s ORDER BY id"
+    )
+    return await (await db.execute(query, (licence_id,))).fetchall()
+
+
+async def sender_of(db: Database, entity_id: int) -> tuple[Any, ...] | None:
+    """Name, address, DKIM domain, selector and sealed key."""
+    query = "SELECT name, address, dkim_domain, dkim_selector, dkim_key FROM tabellion.sender WHERE entity_id = %s"
+    return await (await db.execute(query, (entity_id,))).fetchone()
+
+
+async def bounce_domain_of(db: Database, entity_id: int) -> str:
+    """The domain of the return paths of an entity's mails; empty: it has none of its own."""
+    query = "SELECT bounce_domain FROM tabellion.sender WHERE entity_id = %s"
+    row = await (await db.execute(query, (entity_id,))).fetchone()
+    return row[0] if row else ""
+
+
+async def insert_relay(db: Database, licence_id: int, relay: Relay, weight: int) -> int:
+    """Enter a relay without its password, or change the one of this host and port; its id."""
+    query = """
+INSERT INTO tabellion.relay (licence_id, host, port, security, login, weight, connections)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (licence_id, host, port) DO UPDATE SET security = EXCLUDED.security, login = EXCLUDED.login,
+    weight = EXCLUDED.weight, connections = EXCLUDED.connections, password = ''
+RETURNING id
+"""
+    values = (licence_id, relay.host, relay.port, relay.security, relay.user, weight, relay.connections)
+    row = await (await db.execute(query, values)).fetchone()
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
+    return row[0]
+
+
+async def set_relay_password(db: Database, relay_id: int, sealed: str) -> None:
+    """Keep a relay's password."""
+    await db.execute("UPDATE tabellion.relay SET password = %s WHERE id = %s", (sealed, relay_id))
+
+
+async def delete_relay(db: Database, licence_id: int, relay_id: int) -> bool:
+    """Delete a relay; False: there is none."""
+    query = "DELETE FROM tabellion.relay WHERE licence_id = %s AND id = %s"
+    return (await db.execute(query, (licence_id, relay_id))).rowcount == 1
+
+
+async def set_sender(
+    db: Database, entity_id: int, name: str, address: str, dkim: tuple[str, str, str], bounce_domain: str
+) -> None:
+    """Say who sends for an entity; `dkim` is domain, selector and sealed key."""
+    query = """
+INSERT INTO tabellion.sender (entity_id, name, address, dkim_domain, dkim_selector, dkim_key, bounce_domain)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (entity_id) DO UPDATE SET name = EXCLUDED.name, address = EXCLUDED.address, dkim_domain = EXCLUDED.dkim_domain,
+    dkim_selector = EXCLUDED.dkim_selector, dkim_key = EXCLUDED.dkim_key, bounce_domain = EXCLUDED.bounce_domain
+"""
+    await db.execute(query, (entity_id, name, address, *dkim, bounce_domain))

@@ -1,0 +1,83 @@
+"""The SQL of workers that send: which live, and what becomes of the mails of those that do not."""
+
+from datetime import datetime, timedelta
+
+from tabellion.features.delivery.store import Database, in_schema, look_at
+
+# Advisory locks of workers: (this, worker).
+WORKER_LOCK = 7_255_001
+
+
+async def enter_worker(db: Database, now: datetime) -> int:
+    """Enter a process that sends, on the connection that stands for its life."""
+    cursor = await db.execute("INSERT INTO tabellion.mail_worker (seen_at) VALUES (%s) RETURNING id", (now,))
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
+    await hold(db, row[0])
+    return row[0]
+
+
+async def hold(db: Database, worker: int) -> None:
+    """Hold the worker's lock for as long as this connection lives."""
+    await db.execute("SELECT pg_advisory_lock(%s, %s)", (WORKER_LOCK, worker))
+
+
+async def beat(db: Database, worker: int, now: datetime) -> bool:
+    """Say that the worker lives; False: others have given it up."""
+    cursor = await db.execute("UPDATE tabellion.mail_worker SET seen_at = %s WHERE id = %s", (now, worker))
+    return cursor.rowcount == 1
+
+
+async def works_for(db: Database, worker: int, licence_id: int) -> None:
+    """Remember that the worker is about to hold recipients of a licence."""
+    query = "INSERT INTO tabellion.mail_worker_licence (worker_id, licence_id) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+    await db.execute(query, (worker, licence_id))
+
+
+async def dead_workers(db: Database, own: int, now: datetime, silent: timedelta, lost: timedelta) -> list[int]:
+    """Workers whose connection is gone and who have been silent for a while, or silent for very long.
+
+    The locks that this takes are given back at once; who is back before the decision keeps its recipients.
+    """
+    query = "SELECT id, seen_at FROM tabellion.mail_worker WHERE id <> %s AND seen_at < %s"
+    found: list[int] = []
+    for worker, seen_at in await (await db.execute(query, (own, now - silent))).fetchall():
+        row = await (await db.execute("SELECT pg_try_advisory_lock(%s, %s)", (WORKER_LOCK, worker))).fetchone()
+        if row and row[0]:
+            await db.execute("SELECT pg_advisory_unlock(%s, %s)", (WORKER_LOCK, worker))
+            found.append(worker)
+        elif seen_at < now - lost:
+            found.append(worker)
+    return found
+
+
+async def licences_of(db: Database, worker: int) -> list[int]:
+    """Where a worker may hold recipients."""
+    query = "SELECT licence_id FROM tabellion.mail_worker_licence WHERE worker_id = %s"
+    return [row[0] for row in await (await db.execute(query, (worker,))).fetchall()]
+
+
+async def recover(db: Database, licence_id: int, worker: int, now: datetime) -> tuple[int, int]:
+    """Of a dead worker: what it had claimed is planned again, what it was sending is uncertain.
+
+    Unless the policy says that it is sent again. Answers how many of the one and of the other.
+    """
+    query = """
+UPDATE {l}.recipient r SET
+    state = CASE WHEN r.state = 'CLAIMED' OR s.document ->> 'policy' = 'RESEND' THEN 'PLANNED' ELSE 'UNCERTAIN' END,
+    reason = CASE WHEN r.state = 'SENDING' THEN 'the worker died while the mail was on its way' END,
+    due_at = CASE WHEN r.state = 'CLAIMED' OR s.document ->> 'policy' = 'RESEND' THEN %(now)s::timestamptz END,
+    ended_at = CASE WHEN r.state = 'SENDING' AND s.document ->> 'policy' <> 'RESEND' THEN %(now)s::timestamptz END
+FROM tabellion.sending s WHERE s.id = r.sending_id AND r.worker = %(worker)s AND r.state IN ('CLAIMED', 'SENDING')
+RETURNING r.sending_id, r.state
+"""
+    rows = await (await db.execute(in_schema(licence_id, query), {"worker": worker, "now": now})).fetchall()
+    for sending_id in {row[0] for row in rows}:
+        await look_at(db, sending_id, now, now + timedelta(minutes=10))
+    uncertain = sum(row[1] == "UNCERTAIN" for row in rows)
+    return len(rows) - uncertain, uncertain
+
+
+async def forget_worker(db: Database, worker: int) -> None:
+    """Delete a worker who holds nothing any more."""
+    await db.execute("DELETE FROM tabellion.mail_worker WHERE id = %s", (worker,))
