@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any, Literal
 
-import asyncssh
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
@@ -11,7 +10,7 @@ from tabellion.features.transfers.model import FileServer, Location, Secrets, St
 from tabellion.kit.digits import INTEGER, number_of
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.egress import Policy, TargetRefused, parse_host
-from tabellion.platform.transfer import PORTS
+from tabellion.platform.transfer import PORTS, is_private_key, is_public_key
 
 _INVALID, _MANDATORY = "structure.invalid", "member.mandatory"
 _KEPT = ("protocol", "host", "port", "user", "hostKey", "certificate", "region", "secure")
@@ -247,17 +246,11 @@ def _text_faults(document: dict[str, Any]) -> list[FieldError]:
 
 def _key_faults(document: dict[str, Any]) -> list[FieldError]:
     faults: list[FieldError] = []
-    if document["hostKey"] is not None:
-        try:
-            asyncssh.import_public_key(document["hostKey"])
-        except (asyncssh.KeyImportError, ValueError):
-            faults.append(_fault("hostKey", "expects an OpenSSH public key such as 'ssh-ed25519 AAAA...'"))
-    if document["privateKey"] is not None:
-        try:
-            asyncssh.import_private_key(document["privateKey"], document["password"] or None)
-        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError):
-            message = "expects a private key in OpenSSH's or PEM form, and 'password' what opens it"
-            faults.append(_fault("privateKey", message))
+    if document["hostKey"] is not None and not is_public_key(document["hostKey"]):
+        faults.append(_fault("hostKey", "expects an OpenSSH public key such as 'ssh-ed25519 AAAA...'"))
+    key = document["privateKey"]
+    if key is not None and not is_private_key(key, document["password"]):
+        faults.append(_fault("privateKey", "expects a private key in OpenSSH's or PEM form, and 'password' what opens it"))
     return faults
 
 

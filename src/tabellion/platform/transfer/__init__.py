@@ -1,7 +1,9 @@
 """Folders on other machines that files are read from and written to."""
 
+import importlib
+from typing import Any
+
 from tabellion.platform.egress import Policy
-from tabellion.platform.transfer import ftp, local, s3, sftp
 from tabellion.platform.transfer.model import (
     PORTS,
     PROTOCOLS,
@@ -25,17 +27,30 @@ __all__ = [
     "Server",
     "TransferError",
     "is_plain_name",
+    "is_private_key",
+    "is_public_key",
     "open_folder",
 ]
 
 
+# asyncssh and minio take 35 MB, which processes that open no such folder do without.
+_MODULES: dict[ProtocolName, str] = {"SFTP": "sftp", "FTP": "ftp", "FTPS": "ftp", "S3": "s3", "FOLDER": "local"}
+
+
 def open_folder(server: Server, path: str, policy: Policy) -> Opening:
     """Connect, and open a folder for as long as the block lasts. Raises `TransferError`."""
-    open_ = {
-        "SFTP": sftp.open_folder,
-        "FTP": ftp.open_folder,
-        "FTPS": ftp.open_folder,
-        "S3": s3.open_folder,
-        "FOLDER": local.open_folder,
-    }[server.protocol]
-    return open_(server, path, policy)
+    return _module(server.protocol).open_folder(server, path, policy)
+
+
+def is_public_key(text: str) -> bool:
+    """Whether a text is a public key of SSH, in OpenSSH's form."""
+    return _module("SFTP").is_public_key(text)
+
+
+def is_private_key(text: str, password: str | None) -> bool:
+    """Whether a text is a private key of SSH, in OpenSSH's or PEM form, that the password opens."""
+    return _module("SFTP").is_private_key(text, password)
+
+
+def _module(protocol: ProtocolName) -> Any:
+    return importlib.import_module(f"{__name__}.{_MODULES[protocol]}")

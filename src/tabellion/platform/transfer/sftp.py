@@ -132,6 +132,24 @@ class _SftpFolder:
             return
 
 
+def is_public_key(text: str) -> bool:
+    """Whether a text is a public key in OpenSSH's form."""
+    try:
+        asyncssh.import_public_key(text)
+    except (asyncssh.KeyImportError, ValueError):
+        return False
+    return True
+
+
+def is_private_key(text: str, password: str | None) -> bool:
+    """Whether a text is a private key in OpenSSH's or PEM form that the password opens."""
+    try:
+        asyncssh.import_private_key(text, password or None)
+    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError):
+        return False
+    return True
+
+
 def _known(server: Server) -> Any:
     if server.host_key is None:
         return None
