@@ -37,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8080
     workers: int = 1
     job_workers: int = 1
-    connections: int = 8
+    connections: int = 24
     max_body_bytes: int = 2 * 1024 * 1024
     trusted_proxies: tuple[str, ...] = ()
     log_level: str = "info"

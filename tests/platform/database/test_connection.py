@@ -15,7 +15,6 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tabellion.platform.database import connection
 from tabellion.platform.database.connection import Connection
 from tabellion.platform.database.pool import Pool
 
@@ -84,8 +83,8 @@ async def test_it_takes_turns_with_cursors_and_transactions(db: Connection) -> N
         assert db.idle
 
 
-async def test_what_was_used_longest_ago_is_forgotten(db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_PREPARED", 3)
+async def test_what_was_used_longest_ago_is_forgotten(db: Connection) -> None:
+    db.most_prepared = 3
     for number in (1, 2, 3, 1, 4, 1, 2):
         assert await db.fetch(f"SELECT {number} + %s::int".encode(), (1,)) == [(number + 1,)]
 

@@ -22,8 +22,6 @@ from psycopg.pq.abc import PGconn, PGresult
 Row = tuple[Any, ...]
 Parameters = Mapping[str, Any] | Sequence[Any]
 
-# Statements of user-defined tables differ per table; a prepared read costs the server some 26 KB, a write 190 KB.
-_PREPARED = 400
 _PLACEHOLDER = re.compile(rb"%(?:\((\w+)\))?s|%%")
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 _FLUSH_AGAIN_S = 0.001
@@ -40,10 +38,14 @@ class _Text(NamedTuple):
 
 
 class Connection(AsyncConnection[Row]):
-    """A connection with a place in its pool (since `settled_at`, a monotonic moment), and with `fetch`."""
+    """A connection with a place in its pool (since `settled_at`, a monotonic moment), and with `fetch`.
+
+    It keeps up to `most_prepared` statements.
+    """
 
     place: int = 0
     settled_at: float = 0.0
+    most_prepared: int = 400
 
     def __init__(self, pgconn: PGconn, *args: Any, **kwargs: Any) -> None:
         super().__init__(pgconn, *args, **kwargs)
@@ -92,7 +94,7 @@ class Connection(AsyncConnection[Row]):
         return await self._run(key, query, values, formats)
 
     async def _prepare(self, key: _Key, query: bytes) -> bytes:
-        if len(self._prepared_names) >= _PREPARED:
+        if len(self._prepared_names) >= self.most_prepared:
             _, oldest = self._prepared_names.popitem(last=False)
             await self._result(partial(self.pgconn.send_close_prepared, oldest))
         self._names_given += 1
