@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -34,7 +33,6 @@ class PocketBase:
         self._token = ""
 
     def __enter__(self) -> Self:
-        shutil.rmtree(self._data, ignore_errors=True)  # of an earlier measurement
         data = ["--dir", str(self._data)]
         subprocess.run(
             [self._program, "superuser", "upsert", "bench@example.com", "benchbench", *data], check=True, capture_output=True
