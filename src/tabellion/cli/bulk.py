@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, fail, settings_of, show
+from tabellion.features.bulk.etls import Execution as EtlExecution
 from tabellion.features.bulk.exports import FILE as EXPORT_FILE
 from tabellion.features.bulk.exports import Definition as ExportDefinition
 from tabellion.features.bulk.exports import Execution as ExportExecution
@@ -155,16 +156,24 @@ def run_export(data_dir: Path | None, database_url: str | None, enter: Any, *, h
 def whole(job: Job) -> dict[str, Any]:
     """An import as it is shown."""
     counters = job.counters
+    return shown(
+        job,
+        rowsRead=counters.read,
+        rowsInError=counters.in_error,
+        rowsCreated=counters.created,
+        rowsUpdated=counters.updated,
+        rowsUnchanged=counters.unchanged,
+    )
+
+
+def shown(job: Job | EtlExecution | ExportExecution, **own: Any) -> dict[str, Any]:
+    """A job as it is shown: what all kinds have, and what a kind has of its own."""
     return {
         "id": job.id,
         "status": job.status,
         "percent": job.percent,
-        "rowsRead": counters.read,
-        "rowsInError": counters.in_error,
         "createdAt": job.created_at.isoformat(),
-        "rowsCreated": counters.created,
-        "rowsUpdated": counters.updated,
-        "rowsUnchanged": counters.unchanged,
+        **own,
         "errors": [f"{error.code}: {error.message}" for error in job.errors],
         "files": job.folder,
     }

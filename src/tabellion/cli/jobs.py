@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from tabellion.cli.bulk import run_export, run_import, whole
+from tabellion.cli.bulk import run_export, run_import, shown, whole
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, console, fail, on_database, show
 from tabellion.features.bulk.etls import Execution as EtlExecution
 from tabellion.features.bulk.etls import etls_store
@@ -43,32 +43,12 @@ class _Jobs(NamedTuple):
 
 def _whole_etl(job: EtlExecution) -> dict[str, Any]:
     counters = job.counters
-    return {
-        "id": job.id,
-        "status": job.status,
-        "percent": job.percent,
-        "rowsRead": counters.read,
-        "rowsInError": counters.in_error,
-        "createdAt": job.created_at.isoformat(),
-        "errors": [f"{error.code}: {error.message}" for error in job.errors],
-        "imports": [part.job_id for part in job.parts],
-        "files": job.folder,
-    }
+    imports = [part.job_id for part in job.parts]
+    return shown(job, rowsRead=counters.read, rowsInError=counters.in_error, imports=imports)
 
 
 def _whole_export(job: ExportExecution) -> dict[str, Any]:
-    return {
-        "id": job.id,
-        "status": job.status,
-        "percent": job.percent,
-        "rowsRead": job.rows_exported,
-        "rowsInError": 0,
-        "createdAt": job.created_at.isoformat(),
-        "errors": [f"{error.code}: {error.message}" for error in job.errors],
-        "bytes": job.bytes,
-        "sha256": job.sha256,
-        "files": job.folder,
-    }
+    return shown(job, rowsRead=job.rows_exported, rowsInError=0, bytes=job.bytes, sha256=job.sha256)
 
 
 _KINDS: dict[Kind, _Jobs] = {
