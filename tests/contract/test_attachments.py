@@ -15,7 +15,7 @@ from tabellion.features.campaigns.endpoints.attachments import MAX_BYTES, media_
 from tabellion.platform.mail import Attachment, Mail, compose
 from tests.contract.test_sending import outbox, until
 from tests.support.mailing import Sink, smtp_sink
-from tests.support.tenant import Tenant
+from tests.support.tenant import Tenant, schema_of
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -47,9 +47,8 @@ def post(tenant: Tenant, number: int, files: list[tuple[str, Any]], contact: Any
 
 def kept(tenant: Tenant, database: psycopg.Connection[Any]) -> int:
     """How many files wait for their mails."""
-    row = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
-    assert row is not None
-    found = database.execute(f"SELECT count(*) FROM l{row[0]}.mail_attachment").fetchone()
+    schema = schema_of(tenant, database)
+    found = database.execute(f"SELECT count(*) FROM {schema}.mail_attachment").fetchone()
     assert found is not None
     return found[0]
 
@@ -89,7 +88,7 @@ def test_files_are_kept_until_the_relay_has_taken_the_mail(
         until(lambda: recipient(tenant, database, where)[0] == "DEFERRED")
         assert kept(tenant, database) == 1
         sink.refuse.clear()
-        schema = licence_schema(tenant, database)
+        schema = schema_of(tenant, database)
         database.execute(f"UPDATE {schema}.recipient SET due_at = now() {where}")
         database.execute("UPDATE tabellion.mail_due SET from_at = now() WHERE until_at <> 'infinity'")
         until(lambda: recipient(tenant, database, where)[0] == "ACCEPTED")
@@ -121,15 +120,9 @@ def relay(tenant: Tenant, database: psycopg.Connection[Any], sink: Sink) -> None
     )
 
 
-def licence_schema(tenant: Tenant, database: psycopg.Connection[Any]) -> str:
-    row = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
-    assert row is not None
-    return f"l{row[0]}"
-
-
 def recipient(tenant: Tenant, database: psycopg.Connection[Any], where: str) -> tuple[str, str | None]:
     """State and reason."""
-    schema = licence_schema(tenant, database)
+    schema = schema_of(tenant, database)
     row = database.execute(f"SELECT state, reason FROM {schema}.recipient {where}").fetchone()
     assert row is not None
     return row[0], row[1]

@@ -15,7 +15,7 @@ from tests.contract.test_sending import MAIL, PROFILES, state, until
 from tests.support.bounce_corpus import BODY, ORIGINAL, Head, _plain, complaint, exim, gmail, postfix
 from tests.support.bounce_replies import Said
 from tests.support.mailing import Sink, taking_bounces
-from tests.support.tenant import Tenant
+from tests.support.tenant import Tenant, schema_of
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -79,9 +79,8 @@ def counts(tenant: Tenant, name: str = "SpringOffer") -> tuple[int, ...]:
 
 
 def suppressed(tenant: Tenant, database: psycopg.Connection[Any]) -> dict[str, str]:
-    found = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
-    assert found is not None
-    return dict(database.execute(f"SELECT address, reason FROM l{found[0]}.suppression").fetchall())
+    schema = schema_of(tenant, database)
+    return dict(database.execute(f"SELECT address, reason FROM {schema}.suppression").fetchall())
 
 
 def test_bounces_and_complaints_are_noted_once_and_have_their_consequences(
@@ -200,9 +199,8 @@ def counts_pending(tenant: Tenant, number: int) -> int:
 def test_a_mail_that_nobody_knew_about_has_left_when_it_comes_back(
     tenant: Tenant, database: psycopg.Connection[Any], door: int, backs: dict[str, str]
 ) -> None:
-    found = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
-    assert found is not None
-    database.execute(f"UPDATE l{found[0]}.recipient SET state = 'UNCERTAIN' WHERE lower(address) = 'g0@example.com'")
+    schema = schema_of(tenant, database)
+    database.execute(f"UPDATE {schema}.recipient SET state = 'UNCERTAIN' WHERE lower(address) = 'g0@example.com'")
     assert counts(tenant) == (5, 5, 0, 0, 0)
     assert hand_in(door, backs["g0@example.com"], postfix(HARD))[0] == 250
     assert counts(tenant) == (6, 5, 0, 1, 0)
@@ -270,10 +268,9 @@ def hand_in_quietly(door: int, to: str) -> int:
 def test_a_bounce_is_not_taken_before_it_is_noted(
     tenant: Tenant, worker_database_url: str, database: psycopg.Connection[Any], door: int, backs: dict[str, str]
 ) -> None:
-    found = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
-    assert found is not None
+    schema = schema_of(tenant, database)
     with psycopg.connect(worker_database_url) as blocking:
-        blocking.execute(f"LOCK TABLE l{found[0]}.mail_event IN EXCLUSIVE MODE")
+        blocking.execute(f"LOCK TABLE {schema}.mail_event IN EXCLUSIVE MODE")
         # Until the lock's time is over it cannot be noted; it has to come again.
         assert hand_in(door, backs["g0@example.com"], postfix(HARD))[0] == 451
     assert counts(tenant)[3] == 0
@@ -295,9 +292,8 @@ def tell(tenant: Tenant, *bounces: dict[str, Any]) -> list[Any]:
 def test_providers_tell_of_bounces_and_what_they_tell_twice_counts_once(
     tenant: Tenant, database: psycopg.Connection[Any], sink: Sink, backs: dict[str, str], other_tenant: Tenant
 ) -> None:
-    found = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
-    assert found is not None
-    rows = database.execute(f"SELECT lower(address), id, sending_id FROM l{found[0]}.recipient").fetchall()
+    schema = schema_of(tenant, database)
+    rows = database.execute(f"SELECT lower(address), id, sending_id FROM {schema}.recipient").fetchall()
     ids = {row[0]: row[1] for row in rows}
     message = {mail.rcpt_tos[0].lower(): message_id(mail.content) for mail in sink.mails}
     for _ in range(2):

@@ -16,7 +16,7 @@ from tabellion.kit.clock import utc_now
 from tests.support.api import Api
 from tests.support.etls import ETLS, EXECUTIONS, Etls, one_file
 from tests.support.mailing import Sink
-from tests.support.tenant import Tenant
+from tests.support.tenant import Tenant, schema_of
 
 GOOD = "emailAddress,lastName\nbob@example.com,Bob\n"
 BAD = GOOD + "no address,Eve\n"
@@ -91,9 +91,8 @@ def test_a_failed_execution_of_a_kept_etl_says_why_and_is_kept_in_the_outbox_whe
 
     work(etls, failed["id"], "ops@example.com")
 
-    found = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
-    assert found is not None
-    ((recipient, raw),) = database.execute(f"SELECT recipient, content FROM l{found[0]}.outbox_mail").fetchall()
+    schema = schema_of(tenant, database)
+    ((recipient, raw),) = database.execute(f"SELECT recipient, content FROM {schema}.outbox_mail").fetchall()
     assert recipient == "ops@example.com"
     mail = read(bytes(raw))
     assert mail["subject"] == f"ETL '{name}': FAILED (0 rows)"

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from tabellion.features.tracking.words import LANGUAGES
 from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state, until
 from tests.support.browser import shoot
-from tests.support.tenant import Tenant
+from tests.support.tenant import Tenant, schema_of
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -102,9 +102,8 @@ def test_all_mails_can_be_stopped_and_wanted_again(
     assert "You get no mails at ann@example.com at the moment." in stopped
     assert not any(ticked for _, ticked in boxes(stopped).values())
     assert set(choices(tenant).values()) == {False}
-    row = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
-    assert row is not None
-    suppression = f"SELECT reason FROM l{row[0]}.suppression"
+    schema = schema_of(tenant, database)
+    suppression = f"SELECT reason FROM {schema}.suppression"
     assert database.execute(suppression).fetchall() == [("UNSUBSCRIBE",)]
     number = found["Newsletter"][0]
     wanted = httpx.post(address, data={"shown": number, "want": number}).text
@@ -112,7 +111,7 @@ def test_all_mails_can_be_stopped_and_wanted_again(
     assert database.execute(suppression).fetchall() == []
     assert choices(tenant) == {"Newsletter": True, "Weekly offers": False}
     # Who complained stays out, whatever is ticked.
-    database.execute(f"INSERT INTO l{row[0]}.suppression VALUES ('ann@example.com', 'COMPLAINT', now())")
+    database.execute(f"INSERT INTO {schema}.suppression VALUES ('ann@example.com', 'COMPLAINT', now())")
     httpx.post(address, data={"shown": number})
     assert "at the moment" in httpx.post(address, data={"shown": number, "want": number}).text
     assert database.execute(suppression).fetchall() == [("COMPLAINT",)]

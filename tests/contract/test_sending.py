@@ -16,7 +16,7 @@ import pytest
 
 from tabellion.features.delivery.tokens import read_return_path
 from tests.support.mailing import Sink
-from tests.support.tenant import Tenant
+from tests.support.tenant import Tenant, schema_of
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -39,9 +39,8 @@ def state(tenant: Tenant, number: int) -> str:
 
 def outbox(tenant: Tenant, database: psycopg.Connection[Any]) -> list[tuple[str, EmailMessage]]:
     """Recipient and mail of all that is in the licence's outbox."""
-    found = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
-    assert found is not None
-    rows = database.execute(f"SELECT recipient, content FROM l{found[0]}.outbox_mail ORDER BY id")
+    schema = schema_of(tenant, database)
+    rows = database.execute(f"SELECT recipient, content FROM {schema}.outbox_mail ORDER BY id")
     return [(row[0], email.message_from_bytes(row[1], policy=policy.default)) for row in rows]
 
 
@@ -53,9 +52,8 @@ def guests(tenant: Tenant, count: int, **attributes: Any) -> None:
 
 def test_a_campaign_goes_to_its_audience_and_its_report_adds_up(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
     guests(tenant, 5)
-    licence = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
-    assert licence is not None
-    database.execute(f"INSERT INTO l{licence[0]}.suppression VALUES ('g4@example.com', 'COMPLAINT', now())")
+    schema = schema_of(tenant, database)
+    database.execute(f"INSERT INTO {schema}.suppression VALUES ('g4@example.com', 'COMPLAINT', now())")
     number = tenant.campaign()
     launched = tenant.json("POST", f"{MAIL}/{number}/launch")
     assert launched.status_code == 200, launched.text
@@ -242,9 +240,8 @@ def test_a_test_goes_to_profiles_with_their_own_data(tenant: Tenant, database: p
     assert tenant.json("POST", where, {"profiles": ["emailAddress=ghost@example.com"]}).json()["code"] == "profile.unknown"
     assert tenant.json("POST", where, {}).json()["errors"][0]["field"] == "recipients"
     assert tenant.json("POST", where, {"profiles": ["1"] * 11}).json()["errors"][0]["field"] == "recipients"
-    licence = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
-    assert licence is not None
-    database.execute(f"INSERT INTO l{licence[0]}.suppression VALUES ('g1@example.com', 'MANUAL', now())")
+    schema = schema_of(tenant, database)
+    database.execute(f"INSERT INTO {schema}.suppression VALUES ('g1@example.com', 'MANUAL', now())")
     refused = tenant.json("POST", where, {"profiles": ["emailAddress=g1@example.com"]}).json()
     assert [(error["field"], "suppressed" in error["message"]) for error in refused["errors"]] == [("profiles[0]", True)]
 

@@ -153,3 +153,10 @@ class Tenant:
                 for row in db.execute(query, found):
                     digest.update(row[0].encode())
             return digest.hexdigest()
+
+
+def schema_of(tenant: Tenant, database: psycopg.Connection[Any]) -> str:
+    """The schema that the licence's tables are in."""
+    found = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
+    assert found is not None
+    return f"l{found[0]}"

@@ -7,7 +7,7 @@ import httpx
 import psycopg
 
 from tests.support.formats import PLAIN, Style, as_json, as_xml, read_json, read_xml
-from tests.support.tenant import Tenant
+from tests.support.tenant import Tenant, schema_of
 
 JSON, XML = "application/json", "application/xml"
 ENTITY = "/v4/entity/hotels"
@@ -99,9 +99,7 @@ class Twins:
             made = tenant.json("POST", "/v5/entities/hotels/profile-tables", {**STRUCTURE, "name": name})
             assert made.status_code == 201, made.text
             ids.append(int(made.json()["id"]))
-        found = database.execute("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,)).fetchone()
-        assert found is not None
-        self._schema = f"l{found[0]}"
+        self._schema = schema_of(tenant, database)
         self._ids = ids
         self._known: list[int] = []
         self._restore = self._make_known()
