@@ -6,8 +6,9 @@ The suite has few recipients and kills; `make chaos-send` (TABELLION_RECIPIENTS=
 * inside: a sender one of whose mails has ended and is not answered; the server then has taken it, or has not;
 * database: the postmaster. API: once, after the launch.
 
-Meanwhile several senders are at work, and one is stopped in the middle and comes back when others have given it up. The checker sees
-the journal of the SMTP server and the rows of the database, nothing else.
+Meanwhile several senders are at work, and one is stopped in the middle and comes back when others have given it up. The server takes
+its time, so that mails last as long as there are deaths to come; a paced campaign is held back by its own limits instead. The checker
+sees the journal of the SMTP server and the rows of the database, nothing else.
 """
 
 import os
@@ -31,6 +32,7 @@ from tabellion.platform.database.migrate import migrate
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tests.support.api import descendants, running_api
 from tests.support.gap_sink import GapSink, owner
+from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
 
 pytestmark = pytest.mark.system
@@ -41,6 +43,9 @@ SEED = int(os.environ.get("TABELLION_SEED", "20261124"))
 ROOT = Path(__file__).parents[2]
 KEY = {"TABELLION_SECRET_KEY": "of the tests"}
 PROCESSES, CONNECTIONS = 3, 8
+# How long a death takes, with the pause before it and what comes of it.
+A_DEATH_S = 1.0
+DEATHS = 2 * KILLS + DATABASE_KILLS
 
 
 class Senders:
@@ -168,8 +173,9 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("mode", ["MASS", "TRANSACTIONAL"])
-def test_nobody_gets_a_mail_twice_and_everybody_is_accounted_for(mode: str, database: Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["MASS", "PACED", "TRANSACTIONAL"])
+def test_nobody_gets_a_mail_twice_and_everybody_is_accounted_for(kind: str, database: Database, tmp_path: Path) -> None:
+    mode = "TRANSACTIONAL" if kind == "TRANSACTIONAL" else "MASS"
     chance = random.Random(SEED)
     deaths = ["outside"] * KILLS + ["inside"] * KILLS + ["database"] * DATABASE_KILLS
     chance.shuffle(deaths)
@@ -179,6 +185,8 @@ def test_nobody_gets_a_mail_twice_and_everybody_is_accounted_for(mode: str, data
         with GapSink() as sink:
             _fill(database, licence, sink)
             number = tenant.campaign(mode=mode)
+            if kind == "PACED":
+                _pace(tenant, number)
             assert tenant.json("POST", f"/v4/entity/hotels/mail/{number}/launch").status_code == 200
             for pid in [*descendants(api.process.pid), api.process.pid]:
                 os.kill(pid, signal.SIGKILL)
@@ -186,21 +194,25 @@ def test_nobody_gets_a_mail_twice_and_everybody_is_accounted_for(mode: str, data
                 _trigger_all(database, licence, number)
             started = time.monotonic()
             with senders(database.url, chance) as running:
-                done = _under_fire(running, sink, database, deaths, chance)
+                done = _under_fire(running, sink, database, deaths, chance, paced=kind == "PACED")
+                sink.answer_after_s = 0.0
                 running.go_on()
                 _wait_until_settled(database, licence, number)
                 seconds = time.monotonic() - started
                 # Who comes back late has its say.
                 time.sleep(1)
         _check(sink, _fates(database, licence, number), done, at_most_once=mode == "MASS")
-    print(f"{mode}: {RECIPIENTS:,} recipients, {dict(done)} kills, {seconds:.0f} s, seed {SEED}")
+    print(f"{kind}: {RECIPIENTS:,} recipients, {dict(done)} kills, {seconds:.0f} s, seed {SEED}")
 
 
 def _under_fire(
-    running: Senders, sink: GapSink, database: Database, deaths: list[str], chance: random.Random
+    running: Senders, sink: GapSink, database: Database, deaths: list[str], chance: random.Random, *, paced: bool
 ) -> Counter[str]:
     done: Counter[str] = Counter()
     for count, death in enumerate(deaths):
+        if not paced:
+            left = max(RECIPIENTS - len(sink.journal), 1)
+            sink.answer_after_s = min(PROCESSES * CONNECTIONS * A_DEATH_S * (len(deaths) - count) / left, 1.0)
         time.sleep(chance.uniform(0.1, 0.6))
         match death:
             case "outside":
@@ -228,6 +240,16 @@ def _fill(database: Database, licence: int, sink: GapSink) -> None:
         "INSERT INTO tabellion.relay (licence_id, host, port, security, connections) VALUES (%s, '127.0.0.1', %s, 'NONE', %s)",
         (licence, sink.port, CONNECTIONS),
     )
+
+
+def _pace(tenant: Tenant, number: int) -> None:
+    """As many mails a minute as last for all deaths, and not too many to one domain at a time."""
+    paced = {"mailsPerMinute": max(60, int(60 * RECIPIENTS / (A_DEATH_S * DEATHS)))}
+    answer = tenant.json("PUT", f"/v5/entities/hotels/mails/{number}/delivery-settings", paced)
+    assert answer.status_code == 200, answer.text
+    limits = {"domains": [{"domain": "example.com", "connections": PROCESSES * CONNECTIONS - 4}]}
+    answer = tenant.json("PUT", "/v5/delivery-limits", limits)
+    assert answer.status_code == 200, answer.text
 
 
 def _trigger_all(database: Database, licence: int, number: int) -> None:
@@ -284,6 +306,7 @@ def _check(sink: GapSink, fates: dict[str, str], done: Counter[str], *, at_most_
     # What was being written or answered when a process died, and what it had not written down in the last 50 ms.
     doubtful = len(uncertain) if at_most_once else len(twice)
     assert doubtful <= (kills + PROCESSES + 1) * (CONNECTIONS + 50), states
+    assert done["none"] <= 1 + DEATHS // 8, f"the mails did not last for the deaths: {done}"
     print(
         f"fates: {dict(states)}; {len(twice)} got it twice; of the uncertain {len(uncertain) - len(held_back)} have arrived, "
         f"{len(held_back)} have not ({len(set(held_back) - sink.held)} of them in no gap: committed, not yet written)"

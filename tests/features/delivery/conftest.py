@@ -19,6 +19,7 @@ from tabellion.features.delivery import (
     limits_store,
     recipient_store,
     store,
+    worker_store,
 )
 from tabellion.features.delivery.model import Claimed, Ending, State
 from tabellion.features.delivery.pacing import rules_of
@@ -37,7 +38,8 @@ DOCUMENT: dict[str, Any] = {
 class Post:
     """A licence that sends to its guests."""
 
-    def __init__(self, bench: Bench, table: ProfileTable, entity_id: int) -> None:
+    def __init__(self, bench: Bench, table: ProfileTable, entity_id: int, worker: int) -> None:
+        self.worker = worker
         self.bench, self.db, self.table, self.entity_id = bench, bench.db, table, entity_id
         self.licence_id = bench.licence_id
         self._count = 0
@@ -88,20 +90,23 @@ class Post:
         """Claim under what a licence and a campaign say."""
         rules = rules_of(sending, limits_store.Said(limits, own or Delivery(), held), self.table, now)
         assert not rules.plain
-        claimed, _ = await claiming.claim(db or self.db, sending, self.table.relation, 1, most, now, rules)
+        claimed, _ = await claiming.claim(db or self.db, sending, self.table.relation, self.worker, most, now, rules)
         return claimed
 
     async def accept(
         self, sending: Sending, claimed: Sequence[Claimed], now: datetime, db: Connection | None = None
     ) -> None:
         """Relays have taken mails."""
-        await recipient_store.begin(db or self.db, sending, self.table.relation, 1, claimed)
-        told = await recipient_store.end(db or self.db, sending, 1, [Ending(each, State.ACCEPTED) for each in claimed], now)
+        await recipient_store.begin(db or self.db, sending, self.table.relation, self.worker, claimed)
+        endings = [Ending(each, State.ACCEPTED) for each in claimed]
+        told = await recipient_store.end(db or self.db, sending, self.worker, endings, now)
         assert len(told) == len(claimed)
 
-    async def plain_claim(self, sending: Sending, now: datetime = START) -> tuple[list[Claimed], bool]:
+    async def plain_claim(
+        self, sending: Sending, now: datetime = START, db: Connection | None = None
+    ) -> tuple[list[Claimed], bool]:
         """Claim where there are no rules."""
-        return await recipient_store.claim(self.db, sending, self.table.relation, 1, 200, now)
+        return await recipient_store.claim(db or self.db, sending, self.table.relation, self.worker, 200, now)
 
     async def due(self, now: datetime) -> set[int]:
         """Which sendings are looked at, after the old looks were forgotten."""
@@ -110,14 +115,15 @@ class Post:
 
     async def refuse(self, sending: Sending, claimed: Sequence[Claimed]) -> None:
         """Relays have refused mails."""
-        await recipient_store.begin(self.db, sending, self.table.relation, 1, claimed)
-        await recipient_store.end(self.db, sending, 1, [Ending(each, State.REJECTED, "refused") for each in claimed], START)
+        await recipient_store.begin(self.db, sending, self.table.relation, self.worker, claimed)
+        endings = [Ending(each, State.REJECTED, "refused") for each in claimed]
+        await recipient_store.end(self.db, sending, self.worker, endings, START)
 
     async def defer(self, sending: Sending, claimed: Sequence[Claimed], due_at: datetime) -> None:
         """Relays have said "later"."""
-        await recipient_store.begin(self.db, sending, self.table.relation, 1, claimed)
+        await recipient_store.begin(self.db, sending, self.table.relation, self.worker, claimed)
         endings = [Ending(each, State.DEFERRED, "deferred", due_at=due_at) for each in claimed]
-        await recipient_store.end(self.db, sending, 1, endings, START)
+        await recipient_store.end(self.db, sending, self.worker, endings, START)
 
     async def fates(self, sending: Sending) -> Counter[tuple[str, str | None]]:
         """How many recipients by state and reason."""
@@ -137,7 +143,10 @@ async def post(worker_database_url: str) -> AsyncIterator[Post]:
         (entity_id,) = await (
             await db.execute("SELECT id FROM tabellion.entity WHERE licence_id = %s LIMIT 1", (bench.licence_id,))
         ).fetchone() or (0,)
-        yield Post(bench, table, entity_id)
+        worker = await worker_store.enter_worker(db, START)
+        await worker_store.works_for(db, worker, bench.licence_id)
+        yield Post(bench, table, entity_id, worker)
+        await worker_store.give_up(db, worker, START)
         await db.execute("DELETE FROM tabellion.licence WHERE id = %s", (bench.licence_id,))
         await db.execute(f"DROP SCHEMA l{bench.licence_id} CASCADE".encode())
 

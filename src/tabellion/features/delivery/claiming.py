@@ -13,6 +13,7 @@ from tabellion.features.delivery import recipient_store
 from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.pacing import Rules
 from tabellion.features.delivery.store import Database, in_schema
+from tabellion.features.delivery.worker_store import ENTERED
 
 # Advisory locks of licences' claims: (this, licence).
 _CLAIM_LOCK = 7_255_002
@@ -30,7 +31,7 @@ WITH rates AS MATERIALIZED (
 ), due AS MATERIALIZED (
     SELECT d.id, d.table_id, d.profile_id, d.due_at, {domain} AS domain FROM {l}.recipient d
     WHERE d.sending_id = %(sending)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at <= %(now)s
-      AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING'
+      AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' AND {entered}
     ORDER BY d.due_at, d.id
     LIMIT (SELECT CASE WHEN %(exempt)s THEN %(most)s ELSE greatest(least(%(most)s, min({room})), 0) END::bigint FROM rates k)
     FOR UPDATE SKIP LOCKED
@@ -171,6 +172,7 @@ async def claim(  # noqa: PLR0917 - one statement
         "pressed": _PRESSED if rules.contact else _UNPRESSED,
         "verdict": _DOMAINED if rules.domains else _UNDOMAINED,
         "room": _ROOM,
+        "entered": ENTERED,
         "domain": _DOMAIN,
         "zone": rules.zones.column if rules.zones else "",
         "queue": f"'queue:{sending.id:d}:'",

@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 
 from tabellion.features.delivery.model import Claimed, Document, Ending, Recipient, Sending
 from tabellion.features.delivery.store import Database, in_schema
+from tabellion.features.delivery.worker_store import ENTERED
 from tabellion.features.tables import ProfileTable
 from tabellion.features.tables.filters import Condition
 from tabellion.platform.mail import Attachment
@@ -90,7 +91,7 @@ def still(document: Document, table: str) -> dict[str, str]:
 async def claim(
     db: Database, sending: Sending, table: str, worker: int, most: int, now: datetime
 ) -> tuple[list[Claimed], bool]:
-    """Take recipients that are due; whether there were any.
+    """Take recipients that are due; whether there were any. A worker that has been given up gets none.
 
     Those who must not get the mail any more are set aside by the same statement.
     """
@@ -98,7 +99,7 @@ async def claim(
 WITH due AS MATERIALIZED (
     SELECT d.id FROM {l}.recipient d
     WHERE d.sending_id = %(sending)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at <= %(now)s
-      AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING'
+      AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' AND {entered}
     ORDER BY d.due_at, d.id LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ), looked AS ({still} WHERE r.id = ANY (ARRAY(SELECT id FROM due)))
 UPDATE {l}.recipient r SET
@@ -110,7 +111,8 @@ RETURNING r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant
     r.state
 """
     values = {"sending": sending.id, "now": now, "most": most, "worker": worker}
-    cursor = await db.execute(in_schema(sending.licence_id, query, **still(sending.document, table)), values, prepare=True)
+    parts = {"entered": ENTERED, **still(sending.document, table)}
+    cursor = await db.execute(in_schema(sending.licence_id, query, **parts), values, prepare=True)
     rows = await cursor.fetchall()
     claimed = [Claimed(*row[:6]) for row in rows if row[6] == "CLAIMED"]
     return sorted(claimed, key=lambda each: each.id), bool(rows)

@@ -154,11 +154,8 @@ class Sender:
 
     async def _recover(self, db: Database, now: datetime) -> None:
         for worker in await worker_store.dead_workers(db, self.worker, now, self.pace.silent, self.pace.lost):
-            async with db.transaction():
-                for licence_id in await worker_store.licences_of(db, worker):
-                    again, uncertain = await worker_store.recover(db, licence_id, worker, now)
-                    _log.warning("a worker is gone: %d mails go back, %d are uncertain", again, uncertain)
-                await worker_store.forget_worker(db, worker)
+            again, uncertain = await worker_store.give_up(db, worker, now)
+            _log.warning("a worker is gone: %d mails go back, %d are uncertain", again, uncertain)
 
     def _begin(self, sending_id: int) -> None:
         if sending_id in self._working or len(self._working) - self._pausing >= self.pace.sendings:
@@ -236,9 +233,7 @@ class Sender:
             with suppress(Exception):
                 # Nothing is held any more, or what is held is to be recovered by others at once.
                 async with self.database() as db:
-                    for licence_id in await worker_store.licences_of(db, self.worker):
-                        await worker_store.recover(db, licence_id, self.worker, self.clock())
-                    await worker_store.forget_worker(db, self.worker)
+                    await worker_store.give_up(db, self.worker, self.clock())
 
     @asynccontextmanager
     async def database(self) -> AsyncGenerator[Database]:
@@ -345,7 +340,7 @@ class Batch:
     async def _made(self, table: ProfileTable, composer: Composer) -> list[Ready] | None:
         """The mails of the next recipients that may leave now. Those without hope are written down."""
         sender, sending = self._sender, self._sending
-        if sender.stopping or self._way.is_blocked:
+        if sender.stopping or self._way.is_blocked or self._worker != sender.worker:
             return None
         async with sender.database() as db:
             now = sender.clock()

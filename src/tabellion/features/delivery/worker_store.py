@@ -1,4 +1,8 @@
-"""The SQL of workers that send: which live, and what becomes of the mails of those that do not."""
+"""The SQL of workers that send: which live, and what becomes of the mails of those that do not.
+
+Recipients are held by workers that are entered here, and by no others: a claim holds the row of its worker, and giving a
+worker up takes that away before it looks at what there is to be recovered.
+"""
 
 from datetime import datetime, timedelta
 
@@ -6,6 +10,8 @@ from tabellion.features.delivery.store import Database, in_schema, look_at
 
 # Advisory locks of workers: (this, worker).
 WORKER_LOCK = 7_255_001
+# In a statement that claims: whether the worker has not been given up, and is not while the statement runs.
+ENTERED = "EXISTS (SELECT 1 FROM tabellion.mail_worker WHERE id = %(worker)s FOR KEY SHARE)"
 
 
 async def enter_worker(db: Database, now: datetime) -> int:
@@ -51,13 +57,22 @@ async def dead_workers(db: Database, own: int, now: datetime, silent: timedelta,
     return found
 
 
-async def licences_of(db: Database, worker: int) -> list[int]:
-    """Where a worker may hold recipients."""
-    query = "SELECT licence_id FROM tabellion.mail_worker_licence WHERE worker_id = %s"
-    return [row[0] for row in await (await db.execute(query, (worker,))).fetchall()]
+async def give_up(db: Database, worker: int, now: datetime) -> tuple[int, int]:
+    """Have others do what a worker holds, and forget it. How many mails go back, and how many are uncertain."""
+    again = uncertain = 0
+    async with db.transaction():
+        query = "SELECT id FROM tabellion.mail_worker WHERE id = %s FOR UPDATE"
+        if await (await db.execute(query, (worker,))).fetchone() is None:
+            return again, uncertain
+        query = "SELECT licence_id FROM tabellion.mail_worker_licence WHERE worker_id = %s"
+        for (licence_id,) in await (await db.execute(query, (worker,))).fetchall():
+            found = await _recover(db, licence_id, worker, now)
+            again, uncertain = again + found[0], uncertain + found[1]
+        await db.execute("DELETE FROM tabellion.mail_worker WHERE id = %s", (worker,))
+    return again, uncertain
 
 
-async def recover(db: Database, licence_id: int, worker: int, now: datetime) -> tuple[int, int]:
+async def _recover(db: Database, licence_id: int, worker: int, now: datetime) -> tuple[int, int]:
     """Of a dead worker: what it had claimed is planned again, what it was sending is uncertain.
 
     Unless the policy says that it is sent again. Answers how many of the one and of the other.
@@ -76,8 +91,3 @@ RETURNING r.sending_id, r.state
         await look_at(db, sending_id, now, now + timedelta(minutes=10))
     uncertain = sum(row[1] == "UNCERTAIN" for row in rows)
     return len(rows) - uncertain, uncertain
-
-
-async def forget_worker(db: Database, worker: int) -> None:
-    """Delete a worker who holds nothing any more."""
-    await db.execute("DELETE FROM tabellion.mail_worker WHERE id = %s", (worker,))

@@ -1,0 +1,40 @@
+"""A worker that others have given up: whatever it still does, nobody's mail is held by it for ever."""
+
+import asyncio
+
+from tabellion.features.delivery import Delivery, Limits, worker_store
+from tests.features.delivery.conftest import START, Post
+from tests.support.structure import connect
+
+_PACED = Delivery(per_minute=6000)
+_WAITS = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+
+
+async def test_it_claims_nothing_any_more(post: Post) -> None:
+    await post.guests(["ann@example.com"])
+    sending = await post.sending()
+    await worker_store.give_up(post.db, post.worker, START)
+    assert await post.plain_claim(sending) == ([], False)
+    assert await post.claim(sending, Limits(), _PACED) == []
+    assert await post.fates(sending) == {("PLANNED", None): 1}
+
+
+async def test_what_it_was_just_claiming_is_planned_again(post: Post, worker_database_url: str) -> None:
+    await post.guests(["ann@example.com", "bob@example.com"])
+    sending = await post.sending()
+    async with await connect(worker_database_url) as late, await connect(worker_database_url) as other:
+        async with late.transaction():
+            claimed, _ = await post.plain_claim(sending, db=late)
+            giving_up = asyncio.create_task(worker_store.give_up(other, post.worker, START))
+            async with asyncio.timeout(10):
+                while not await _waits(post, other.info.backend_pid):
+                    assert not giving_up.done(), "it was given up over its head"
+                    await asyncio.sleep(0.01)
+        assert await giving_up == (2, 0)
+    assert len(claimed) == 2
+    assert await post.fates(sending) == {("PLANNED", None): 2}
+
+
+async def _waits(post: Post, pid: int) -> bool:
+    row = await (await post.db.execute(_WAITS, (pid,))).fetchone()
+    return bool(row and row[0])
