@@ -2,6 +2,7 @@
 
 import csv
 import io
+import struct
 from typing import Any
 
 import httpx
@@ -103,7 +104,7 @@ def test_what_a_report_cannot_be_asked_for_is_refused(tenant: Tenant) -> None:
     for query, field in (("bucket=week", "bucket"), ("from=soon", "from"), ("to=1", "to")):
         refused = tenant.json("GET", f"{REPORT}?{query}")
         assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, field)
-    for end in ("", "/csv", "/page", "/chart"):
+    for end in ("", "/csv", "/page", "/chart", "/png"):
         assert tenant.json("GET", f"{REPORT.replace('SpringOffer', 'Nothing')}{end}").json()["code"] == "campaign.unknown"
         # One that was never launched has a report, too.
         assert tenant.call("GET", f"{REPORT}{end}").status_code == 200
@@ -115,6 +116,15 @@ def test_the_drawing_is_a_file_in_itself(reported: Tenant) -> None:
     root = etree.fromstring(answer.content)
     assert root.get("aria-label") == "Spring <offer> & more"
     assert b"http" not in answer.content.replace(b"http://www.w3.org/2000/svg", b"")
+
+
+def test_the_picture_is_the_drawing(reported: Tenant) -> None:
+    answer = reported.call("GET", f"{REPORT}/png")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    root = etree.fromstring(reported.call("GET", f"{REPORT}/chart").content)
+    assert answer.content.startswith(b"\x89PNG\r\n")
+    width, height = struct.unpack(">II", answer.content[16:24])
+    assert (width, height) == (2 * int(root.get("width") or 0), 2 * int(root.get("height") or 0))
 
 
 @pytest.mark.browser

@@ -1,6 +1,7 @@
 """Charts as SVG, drawn by hand: a funnel and a line over time. Without scripts, fonts or anything from elsewhere. Pure."""
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from html import escape
@@ -15,7 +16,19 @@ _BAR, _GAP = 30, 14
 _PLOT_HEIGHT, _PLOT_LEFT, _PLOT_RIGHT, _PLOT_TOP, _PLOT_BOTTOM = 220, 60, 16, 34, 34
 _MOST_FILLED, _TICKS = 1000, 7
 # Colours that can be told apart with every kind of sight, on white and on black; lines differ by their dashes, too.
-STYLE = Path(__file__).with_name("charts.css").read_text().replace("\n", "")
+_RULES = Path(__file__).with_name("charts.css").read_text().splitlines()
+STYLE = "".join(_RULES)
+
+
+def _plain(rules: Sequence[str]) -> str:
+    """The rules for what knows neither variables nor dark screens; the first one says what variables stand for."""
+    known = dict(pair.split(":") for pair in rules[0].partition("{")[2].rstrip("}").split(";"))
+    shown = "".join(rule for rule in rules[1:] if not rule.startswith("@media"))
+    return re.sub(r"var\((--[a-z]+)\)", lambda found: known[found[1]], shown)
+
+
+# The same in colours on white.
+PLAIN_STYLE = _plain(_RULES)
 
 
 def funnel(steps: Sequence[tuple[str, int]], whole: int, of: str) -> tuple[str, int]:
@@ -85,7 +98,7 @@ def drawing(content: str, height: int, label: str) -> str:
     return f'<svg class="c" role="img" aria-label="{escape(label)}" viewBox="0 0 {WIDTH} {height}">{content}</svg>'
 
 
-def document(title: str, parts: Sequence[tuple[str, str, int]]) -> str:
+def document(title: str, parts: Sequence[tuple[str, str, int]], style: str = STYLE) -> str:
     """A file of its own: headed drawings (heading, content, height) below each other."""
     margin, top = 30, 60
     content = [f'<text class="b" x="0" y="6" font-size="20">{escape(title)}</text>']
@@ -96,7 +109,7 @@ def document(title: str, parts: Sequence[tuple[str, str, int]]) -> str:
     height, width = top + margin, WIDTH + 2 * margin
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="c" role="img" aria-label="{escape(title)}" '
-        f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"><style>{STYLE}</style>'
+        f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"><style>{style}</style>'
         f'<rect class="p" width="{width}" height="{height}"/><g transform="translate({margin} {margin})">{"".join(content)}'
         "</g></svg>"
     )

@@ -1,12 +1,13 @@
-"""The report calls (v5): figures as JSON and CSV, as a page and as a drawing."""
+"""The report calls (v5): figures as JSON and CSV, as a page, a drawing and a picture."""
 
 from collections.abc import Callable
 from typing import Any
 
 from tabellion.features.tables import ENTITY, BadValue, parse_moment
-from tabellion.features.tracking import report_csv, report_page, reports, wire
+from tabellion.features.tracking import charts, report_csv, report_page, reports, wire
 from tabellion.features.tracking.reporting import Report
 from tabellion.kit.problem import invalid
+from tabellion.platform import pictures
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
 
 _PATH = "/v5/entities/{e}/mails/{c}/report"
@@ -35,6 +36,13 @@ async def chart(call: Incoming) -> Answer:
     out, report = await _report(call)
     drawn = report_page.chart(out, report, call.caller.time_zone)
     return _file(drawn, f"report-{out.campaign_id}.svg", report_page.CHART_HEADERS)
+
+
+async def picture(call: Incoming) -> Answer:
+    """The charts of the report as a picture."""
+    out, report = await _report(call)
+    drawn = report_page.chart(out, report, call.caller.time_zone, charts.PLAIN_STYLE)
+    return _file(await pictures.png(drawn), f"report-{out.campaign_id}.png", report_page.HEADERS)
 
 
 async def _report(call: Incoming) -> tuple[wire.ReportOut, Report]:
@@ -145,4 +153,12 @@ CALLS = (
         download="text/html;charset=UTF-8",
     ),
     _call("reportChart", "/chart", "Read the charts of the report", "An SVG file.", chart, download="image/svg+xml"),
+    _call(
+        "reportPicture",
+        "/png",
+        "Read the charts of the report as a picture",
+        "A PNG file, 1880 pixels wide, for mails, chats and slides.",
+        picture,
+        download="image/png",
+    ),
 )

@@ -69,11 +69,11 @@ def page(out: ReportOut, report: Report, zone: ZoneInfo) -> bytes:
     return text.encode()
 
 
-def chart(out: ReportOut, report: Report, zone: ZoneInfo) -> bytes:
+def chart(out: ReportOut, report: Report, zone: ZoneInfo, style: str = charts.STYLE) -> bytes:
     """The charts as an SVG file."""
     funnel, timeline = _drawings(out, report, zone)
     parts = [("Way of the mails", *funnel), (f"Over time, by {out.timeline.bucket}", *timeline)]
-    return charts.document(out.display_name, parts).encode()
+    return charts.document(out.display_name, parts, style).encode()
 
 
 def _drawings(out: ReportOut, report: Report, zone: ZoneInfo) -> tuple[tuple[str, int], tuple[str, int]]:
