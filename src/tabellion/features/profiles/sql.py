@@ -9,7 +9,7 @@ puts the news of it into the outbox where somebody listens (`news.py`), all or n
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tabellion.features.profiles import news
+from tabellion.features.profiles import news, short
 from tabellion.features.profiles.choices import choice_columns, history, keep_replaced
 from tabellion.features.tables import Attribute, ProfileTable, Table, column_cast, is_email
 from tabellion.platform import audit
@@ -39,6 +39,17 @@ class Shape(NamedTuple):
     expected: bool
     together: bool = False
 
+    @property
+    def is_plain_change(self) -> bool:
+        """Whether a row that exists is looked up in one way, and changed without choices and conditions."""
+        return (
+            len(self.matches) + self.by_id == 1
+            and bool(self.values or self.memberships)
+            and not self.choices
+            and self.may_update
+            and not self.expected
+        )
+
 
 class TableSql:
     """Statements for one version of one table."""
@@ -64,6 +75,7 @@ class TableSql:
         self.select = f"SELECT {', '.join(columns)} FROM {self.relation} t WHERE "
         self.count = f"SELECT count(*) FROM {self.relation} t WHERE "
         self._writes: dict[tuple[Shape, frozenset[str]], bytes] = {}
+        self._shorts: dict[tuple[Shape, frozenset[str]], bytes | None] = {}
         self._reads: dict[int, bytes] = {}
         self._deletes: dict[tuple[int, bool, bool], bytes] = {}
 
@@ -83,6 +95,13 @@ class TableSql:
         if kind not in self._writes:
             self._writes[kind] = self._compose_write(shape, listened).encode()
         return self._writes[kind]
+
+    def short(self, shape: Shape, listened: frozenset[str] = NOBODY) -> bytes | None:
+        """The statement of `short.change_known` for a write; None for one that wants more than that."""
+        kind = (shape, listened)
+        if kind not in self._shorts:
+            self._shorts[kind] = self._compose_short(shape, listened)
+        return self._shorts[kind]
 
     def delete(self, attribute: Attribute | None, *, expected: bool, listened: frozenset[str] = NOBODY) -> bytes:
         """Delete one profile (parameter `key`) with its consent history; `expected` as in `Shape`, `listened` as in `write`.
@@ -130,9 +149,7 @@ SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM
         the id if changed, the id if created.
         """
         matches = [self._attributes[number] for number in shape.matches]
-        new = {f"a{n:d}": f"%(v{n:d})s::{column_cast(self._attributes[n])}" for n in shape.values}
-        new |= {f"s{n:d}": f"%(c{n:d})s::boolean" for n in shape.choices}
-        new |= {f"g{n:d}": f"%(m{n:d})s::{self._membership_cast(n)}" for n in shape.memberships}
+        new = self._new(shape)
         changed = " OR ".join(f"old.{column} IS DISTINCT FROM {value}" for column, value in new.items()) or "false"
         # Strictly later than before, so that an ETag never names two states.
         sets = ["updated_at = greatest(%(now)s::timestamptz, old.updated_at + interval '1 microsecond')"]
@@ -150,7 +167,7 @@ SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM
         values = "".join(f", {value}" for value in inserted.values())
         origins = [column for number in shape.choices for column in choice_columns(number, "t.")[1:]]
         kept = "".join(f", {column}" for column in (*(f"t.{name}" for name in new), *origins))
-        told = news.of_write(self._table, tuple(new), tuple(f"a{n:d}" for n in shape.initial), listened)
+        told = self._told(shape, listened)
         may_create, may_update = ("true" if may else "false" for may in (shape.may_create, shape.may_update))
         return f"""
 WITH {self._guard},
@@ -173,6 +190,21 @@ written AS (SELECT id FROM changed UNION ALL SELECT id FROM created),
 {told.event}{self._replaced(shape)}{self._audit("written")}
 SELECT EXISTS (SELECT FROM guard), target.matches, target.id, (SELECT updated_at FROM old),
     (SELECT id FROM changed), (SELECT id FROM created) FROM target"""
+
+    def _compose_short(self, shape: Shape, listened: frozenset[str]) -> bytes | None:
+        if not shape.is_plain_change or self._told(shape, listened).event:
+            return None
+        key = self._equals(None, "id") if shape.by_id else self._equals(self._attributes[shape.matches[0]], "k0")
+        return short.change_known(self._table, key, self._new(shape), self._audit("changed")).encode()
+
+    def _told(self, shape: Shape, listened: frozenset[str]) -> news.Told:
+        return news.of_write(self._table, tuple(self._new(shape)), tuple(f"a{n:d}" for n in shape.initial), listened)
+
+    def _new(self, shape: Shape) -> dict[str, str]:
+        """The columns that a write sets in any row, with their values."""
+        new = {f"a{n:d}": f"%(v{n:d})s::{column_cast(self._attributes[n])}" for n in shape.values}
+        new |= {f"s{n:d}": f"%(c{n:d})s::boolean" for n in shape.choices}
+        return new | {f"g{n:d}": f"%(m{n:d})s::{self._membership_cast(n)}" for n in shape.memberships}
 
     def _replaced(self, shape: Shape) -> str:
         if not shape.choices or not shape.may_update:

@@ -9,7 +9,7 @@ import msgspec
 from psycopg import AsyncClientCursor, AsyncConnection, errors
 from psycopg.pq import TransactionStatus
 
-from tabellion.features.profiles.model import Choice, Consent, Details, Profile
+from tabellion.features.profiles.model import Choice, Consent, Details, Profile, Written
 from tabellion.features.profiles.sql import Shape, sql_of
 from tabellion.features.tables import Attribute, Table
 from tabellion.features.tables.filters import Condition
@@ -107,6 +107,22 @@ async def write(
     """Run a write, which tells of itself where somebody listens. Raises `Taken` and `StaleDefinition`."""
     rows = await _run(db, table, sql_of(table).write(shape, listened), parameters)
     return WriteRow(*rows[0])
+
+
+async def change_known(
+    db: Database, table: Table, shape: Shape, parameters: Mapping[str, Any], *, listened: frozenset[str]
+) -> Written | None:
+    """Take the short way of a write, where it has one.
+
+    None: nothing is changed and nothing is known, ask `write`. Raises as that does.
+    """
+    statement = sql_of(table).short(shape, listened)
+    if statement is None:
+        return None
+    for found, changed, differs in await _run(db, table, statement, parameters):
+        if changed is not None or not differs:
+            return Written(found, "UNCHANGED" if changed is None else "UPDATED")
+    return None
 
 
 async def delete(

@@ -105,38 +105,48 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
     parameters |= {f"c{s.number}": value for s, value in change.choices}
     parameters |= {f"m{g.number}": value for g, value in change.memberships}
     listened = await _listened(call, table)
-    row_noun = table.kind.row
     taken: str | None = None
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         try:
+            if attempt == 0 and if_match is None:
+                known = await store.change_known(call.db, table, shape, parameters, listened=listened)
+                if known is not None:
+                    return known
             row = await store.write(call.db, table, shape, parameters, listened=listened)
         except store.Taken as error:
             taken = f"this value of '{error.attribute.name}'" if error.attribute else "these values of the key"
             continue
         except store.Dangling as error:
             raise _dangling(table, change, error) from None
-        if not row.current:
-            raise store.StaleDefinition
-        if row.matches > 1:
-            raise AttributeAmbiguous("the unique attributes belong to different profiles")
-        if row.created_id is not None:
-            return Written(row.created_id, "CREATED")
-        if row.matched_id is None:
-            require_match(if_match, None)
-            return None
-        if row.updated_at is None:
+        if row.current and row.matches == 1 and row.updated_at is None:
             # Deleted between our look and our lock: look again.
             continue
-        if if_match is not None and not _expected(if_match, table, row.updated_at):
-            require_match(if_match, None)
-        if not may_update:
-            known = f"{table.kind.id_name} {row.matched_id}"
-            raise RowExists(f"the {row_noun} exists already ({known}) and the call may not update it", row_noun)
-        return Written(row.matched_id, "UNCHANGED" if row.changed_id is None else "UPDATED")
+        return _written(row, table, if_match, may_update=may_update)
+    row_noun = table.kind.row
     if taken is not None:
         message = f"another {row_noun} owns {taken}"
         raise AttributeNotUnique(message, errors=[FieldError(change.section, "attribute.notUnique", message)])
     raise Unavailable(f"too many calls change this {row_noun} at once; repeat in a moment")
+
+
+def _written(row: store.WriteRow, table: Table, if_match: str | None, *, may_update: bool) -> Written | None:
+    """What a write has done, by the row of its statement. Raises what `write` does."""
+    if not row.current:
+        raise store.StaleDefinition
+    if row.matches > 1:
+        raise AttributeAmbiguous("the unique attributes belong to different profiles")
+    if row.created_id is not None:
+        return Written(row.created_id, "CREATED")
+    if row.matched_id is None or row.updated_at is None:
+        require_match(if_match, None)
+        return None
+    if if_match is not None and not _expected(if_match, table, row.updated_at):
+        require_match(if_match, None)
+    if not may_update:
+        noun = table.kind.row
+        known = f"{table.kind.id_name} {row.matched_id}"
+        raise RowExists(f"the {noun} exists already ({known}) and the call may not update it", noun)
+    return Written(row.matched_id, "UNCHANGED" if row.changed_id is None else "UPDATED")
 
 
 async def upsert(
