@@ -125,7 +125,7 @@ def against_pocketbase(bench: Bench, workers: int) -> Rows:
         for mode, title in (("get", "get by unique attribute"), ("save", "create (PocketBase), create or update (ours)")):
             mine = bench.target("tabellion", ours.url, mode, [prepared.key], profiles)
             result = bench.versus(mine, other.target(mode, mails, bench.folder))
-            rows.append((f"{title}, {_processes(workers)}, against PocketBase", result, "0.70"))
+            rows.append((f"{title}, {_processes(workers)}, against PocketBase", result, "0.70 with what serves best"))
             say(f"{rows[-1][0]}: {result.ratio:.2f}")
     return rows
 
@@ -186,7 +186,8 @@ def main() -> None:
                 for workers in (1, 2):
                     rows += against_bare(bench, size, workers)
             rows += by_size(bench)
-            rows += against_pocketbase(bench, 1)
+            for workers in (1, 2):
+                rows += against_pocketbase(bench, workers)
             rows += against_pgbench(bench, 1)
     text = table(rows)
     print(text)

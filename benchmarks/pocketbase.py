@@ -2,9 +2,11 @@
 
 import http.client
 import json
+import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +35,10 @@ class PocketBase:
         self._token = ""
 
     def __enter__(self) -> Self:
-        data = ["--dir", str(self._data)]
+        """Start it without any data. Raises `urllib.error.URLError`."""
+        shutil.rmtree(self._data, ignore_errors=True)
+        # It writes down how its collections were made, by default beside its data, and makes them again at the next start.
+        data = ["--dir", str(self._data), "--migrationsDir", str(self._data / "migrations")]
         subprocess.run(
             [self._program, "superuser", "upsert", "bench@example.com", "benchbench", *data], check=True, capture_output=True
         )
@@ -42,20 +47,29 @@ class PocketBase:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                self._login()
-                break
-            except OSError:
-                time.sleep(0.2)
-        indexes = [f"CREATE UNIQUE INDEX idx_{name} ON contacts ({name})" for name in self._unique]
-        self._post("/api/collections", {"name": "contacts", "type": "base", "fields": self._fields, "indexes": indexes})
+        try:
+            self._prepare()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait(20)
+
+    def _prepare(self) -> None:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self._login()
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+        indexes = [f"CREATE UNIQUE INDEX idx_{name} ON contacts ({name})" for name in self._unique]
+        self._post("/api/collections", {"name": "contacts", "type": "base", "fields": self._fields, "indexes": indexes})
 
     def fill(self, count: int) -> int:
         """Records to be read."""
@@ -108,5 +122,9 @@ class PocketBase:
     def _post(self, path: str, body: Any, method: str = "POST") -> Any:
         headers = {"Content-Type": "application/json", "Authorization": self._token}
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers, method=method)
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            error.add_note(f"PocketBase answered: {error.read(1000).decode(errors='replace')}")
+            raise
