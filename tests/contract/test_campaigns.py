@@ -287,3 +287,10 @@ def test_contents_may_be_as_they_are_elsewhere(tenant: Tenant) -> None:
     number = tenant.campaign()
     assert tenant.json("GET", f"{MAIL}/{number}/content/subject").json() == {"subject": SUBJECT}
     assert tenant.json("GET", f"{MAIL}/{number}/content/body").text == HTML
+
+
+def test_a_name_is_one_whatever_the_case_of_its_accents(tenant: Tenant) -> None:
+    made = tenant.json("POST", MAIL, NEW | {"name": "ÉTÉ à Łódź"}).json()
+    assert tenant.json("POST", MAIL, NEW | {"name": "été À łódź"}).json()["code"] == "campaign.nameUsed"
+    found = tenant.call("GET", f"{MAIL}/%C3%A9t%C3%A9%20%C3%80%20%C5%82%C3%B3d%C5%BA")
+    assert found.json()["campaignId"] == made["campaignId"]

@@ -18,7 +18,7 @@ _SELECT = (
 
 async def listed(db: Database, licence_id: int, entity_id: int) -> list[CustomAction]:
     """The actions of an entity, by name."""
-    cursor = await db.execute(_SELECT + "ORDER BY lower(name)", (licence_id, entity_id))
+    cursor = await db.execute(_SELECT + "ORDER BY tabellion.folded(name)", (licence_id, entity_id))
     return [_action(row) for row in await cursor.fetchall()]
 
 
@@ -31,7 +31,8 @@ async def by_id(db: Database, licence_id: int, entity_id: int, action_id: int, *
 
 async def by_name(db: Database, licence_id: int, entity_id: int, name: str) -> CustomAction | None:
     """One action by its name, whatever the case."""
-    row = await (await db.execute(_SELECT + "AND lower(name) = lower(%s)", (licence_id, entity_id, name))).fetchone()
+    query = _SELECT + "AND tabellion.folded(name) = tabellion.folded(%s)"
+    row = await (await db.execute(query, (licence_id, entity_id, name))).fetchone()
     return None if row is None else _action(row)
 
 
@@ -40,7 +41,7 @@ async def insert(db: Database, licence_id: int, entity_id: int, action: CustomAc
     cursor = await db.execute(
         "INSERT INTO tabellion.custom_action (licence_id, entity_id, name, display_name, description, target_url, "
         "is_active, parameters, created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) "
-        "ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
+        "ON CONFLICT (entity_id, tabellion.folded(name)) DO NOTHING RETURNING id",
         (licence_id, entity_id, *_values(action), now),
     )
     row = await cursor.fetchone()

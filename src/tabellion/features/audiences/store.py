@@ -30,7 +30,7 @@ async def find(db: Database, licence_id: int, entity_id: int, reference: str, *,
         cursor = await db.execute(_SELECT + "AND entity_id = %s AND id = %s" + end, (licence_id, entity_id, number))
         if (row := await cursor.fetchone()) is not None:
             return _audience(row)
-    query = _SELECT + "AND entity_id = %s AND lower(name) = lower(%s)" + end
+    query = _SELECT + "AND entity_id = %s AND tabellion.folded(name) = tabellion.folded(%s)" + end
     row = await (await db.execute(query, (licence_id, entity_id, reference))).fetchone()
     return None if row is None else _audience(row)
 
@@ -46,7 +46,8 @@ async def by_ids(db: Database, licence_id: int, ids: Sequence[int], *, keep: boo
 
 async def search(db: Database, licence_id: int, entity_id: int, most: int) -> list[Audience]:
     """Audiences of an entity, by name."""
-    cursor = await db.execute(_SELECT + "AND entity_id = %s ORDER BY lower(name) LIMIT %s", (licence_id, entity_id, most))
+    query = _SELECT + "AND entity_id = %s ORDER BY tabellion.folded(name) LIMIT %s"
+    cursor = await db.execute(query, (licence_id, entity_id, most))
     return [_audience(row) for row in await cursor.fetchall()]
 
 
@@ -55,7 +56,7 @@ async def insert(db: Database, new: Audience) -> int | None:
     cursor = await db.execute(
         "INSERT INTO tabellion.audience (licence_id, entity_id, table_id, name, definition, attribute, keys, created_at, "
         "updated_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) "
-        "ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
+        "ON CONFLICT (entity_id, tabellion.folded(name)) DO NOTHING RETURNING id",
         (
             new.licence_id, new.entity_id, new.table_id, new.name, _json(new.definition), new.attribute, new.keys,
             new.created_at, new.updated_at,

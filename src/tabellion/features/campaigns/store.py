@@ -44,7 +44,8 @@ async def find(db: Database, licence_id: int, entity_id: int, reference: str, *,
         cursor = await db.execute(_SELECT + "AND id = %s" + end, (licence_id, entity_id, number))
         if (row := await cursor.fetchone()) is not None:
             return _campaign(row)
-    cursor = await db.execute(_SELECT + "AND lower(name) = lower(%s)" + end, (licence_id, entity_id, reference))
+    query = _SELECT + "AND tabellion.folded(name) = tabellion.folded(%s)" + end
+    cursor = await db.execute(query, (licence_id, entity_id, reference))
     row = await cursor.fetchone()
     return None if row is None else _campaign(row)
 
@@ -67,7 +68,8 @@ async def set_state(db: Database, campaign: Campaign, now: datetime) -> None:
 
 async def search(db: Database, licence_id: int, entity_id: int, wanted: Search) -> list[Campaign]:
     """Campaigns, by id."""
-    query: LiteralString = _SELECT + "AND (%s::text IS NULL OR lower(name) = lower(%s::text)) AND kind = ANY (%s)"
+    named = "(%s::text IS NULL OR tabellion.folded(name) = tabellion.folded(%s::text))"
+    query: LiteralString = f"{_SELECT}AND {named} AND kind = ANY (%s)"
     values: list[Any] = [licence_id, entity_id, wanted.name, wanted.name, [kind.value for kind in wanted.kinds]]
     for column, operator, moment in wanted.moments:
         query += " AND " + column + " " + operator + " %s"
@@ -81,7 +83,8 @@ async def insert(db: Database, new: Campaign) -> int | None:
     cursor = await db.execute(
         "INSERT INTO tabellion.campaign "
         "(licence_id, entity_id, table_id, name, kind, settings, content, created_at, updated_at) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) "
+        "ON CONFLICT (entity_id, tabellion.folded(name)) DO NOTHING RETURNING id",
         (
             new.licence_id, new.entity_id, new.table_id, new.name, new.kind.value, _json(new.settings), _json(new.content),
             new.created_at, new.updated_at,

@@ -63,7 +63,7 @@ SELECT r.id, r.campaign_id, c.name, r.state, r.reason, r.planned_at, r.ended_at
 FROM {l}.recipient r JOIN tabellion.campaign c ON c.id = r.campaign_id
 WHERE r.table_id = %(table)s AND r.profile_id = %(profile)s AND NOT r.test
   AND (%(campaign)s::bigint IS NULL AND %(name)s::text IS NULL OR r.campaign_id = %(campaign)s
-       OR lower(c.name) = lower(%(name)s))
+       OR tabellion.folded(c.name) = tabellion.folded(%(name)s))
   AND (%(from)s::timestamptz IS NULL OR coalesce(r.ended_at, r.planned_at) >= %(from)s)
   AND (%(to)s::timestamptz IS NULL OR coalesce(r.ended_at, r.planned_at) < %(to)s)
 ORDER BY coalesce(r.ended_at, r.planned_at) DESC, r.id DESC LIMIT %(most)s

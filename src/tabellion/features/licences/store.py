@@ -23,7 +23,7 @@ WHERE u.licence_id = %s ORDER BY lower(u.login)
 """
 _CALLER = b"""
 SELECT l.name, l.time_zone, u.login, u.rights, u.entity_ids, u.default_entity_id,
-    (SELECT coalesce(json_agg(json_build_array(e.id, e.name, e.comment) ORDER BY lower(e.name)), '[]'::json)
+    (SELECT coalesce(json_agg(json_build_array(e.id, e.name, e.comment) ORDER BY tabellion.folded(e.name)), '[]'::json)
      FROM tabellion.entity e WHERE e.licence_id = l.id), l.max_bulk_file_bytes
 FROM tabellion.api_user u JOIN tabellion.licence l ON l.id = u.licence_id WHERE u.id = %s
 """
@@ -95,7 +95,7 @@ async def bump(db: Database, licence_id: int) -> None:
 
 async def entities(db: Database, licence_id: int) -> list[Entity]:
     """The entities of a licence, by name."""
-    query = "SELECT id, name, comment FROM tabellion.entity WHERE licence_id = %s ORDER BY lower(name)"
+    query = "SELECT id, name, comment FROM tabellion.entity WHERE licence_id = %s ORDER BY tabellion.folded(name)"
     cursor = await db.execute(query, (licence_id,))
     return [Entity(*row) for row in await cursor.fetchall()]
 

@@ -27,7 +27,7 @@ class Owner(NamedTuple):
 
 async def servers(db: Database, owner: Owner) -> list[FileServer]:
     """The servers of an entity, by name."""
-    cursor = await db.execute(_SERVER + "AND entity_id = %s ORDER BY lower(name)", owner)
+    cursor = await db.execute(_SERVER + "AND entity_id = %s ORDER BY tabellion.folded(name)", owner)
     return [_server(row) for row in await cursor.fetchall()]
 
 
@@ -42,7 +42,7 @@ async def insert_server(db: Database, owner: Owner, new: FileServer, now: dateti
     """Enter a server; None when the name is used."""
     cursor = await db.execute(
         "INSERT INTO tabellion.transfer_server (licence_id, entity_id, name, definition, secrets, created_at) "
-        "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
+        "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, tabellion.folded(name)) DO NOTHING RETURNING id",
         (*owner, new.name, Jsonb(new.definition), _sealed(new.secrets, owner.licence_id), now),
     )
     row = await cursor.fetchone()
@@ -74,7 +74,7 @@ async def delete_server(db: Database, owner: Owner, number: int) -> bool:
 
 async def locations(db: Database, owner: Owner) -> list[Location]:
     """The locations of an entity, by name."""
-    cursor = await db.execute(_LOCATION + "ORDER BY lower(name)", owner)
+    cursor = await db.execute(_LOCATION + "ORDER BY tabellion.folded(name)", owner)
     return [Location(*row) for row in await cursor.fetchall()]
 
 
@@ -90,7 +90,7 @@ async def insert_location(db: Database, owner: Owner, new: Location, now: dateti
     cursor = await db.execute(
         "INSERT INTO tabellion.transfer_location "
         "(licence_id, entity_id, name, server_id, path, after_read, move_to, created_at) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, tabellion.folded(name)) DO NOTHING RETURNING id",
         (*owner, new.name, new.server_id, new.path, new.after_read, new.move_to, now),
     )
     row = await cursor.fetchone()

@@ -33,7 +33,7 @@ _faults = tuple[FieldError, ...]
 
 async def listed(db: Database, licence_id: int, entity_id: int) -> list[Etl]:
     """The ETLs of an entity, by name."""
-    cursor = await db.execute(_ETL + "ORDER BY lower(name)", (licence_id, entity_id))
+    cursor = await db.execute(_ETL + "ORDER BY tabellion.folded(name)", (licence_id, entity_id))
     return [Etl(*row) for row in await cursor.fetchall()]
 
 
@@ -46,7 +46,8 @@ async def find(db: Database, licence_id: int, entity_id: int, etl_id: int, *, lo
 
 async def find_named(db: Database, licence_id: int, entity_id: int, name: str) -> Etl | None:
     """One ETL by its name, whatever the case."""
-    row = await (await db.execute(_ETL + "AND lower(name) = lower(%s)", (licence_id, entity_id, name))).fetchone()
+    query = _ETL + "AND tabellion.folded(name) = tabellion.folded(%s)"
+    row = await (await db.execute(query, (licence_id, entity_id, name))).fetchone()
     return None if row is None else Etl(*row)
 
 
@@ -55,7 +56,7 @@ async def insert(db: Database, licence_id: int, entity_id: int, etl: Etl, now: d
     cursor = await db.execute(
         "INSERT INTO tabellion.etl "
         "(licence_id, entity_id, name, is_active, definition, location_id, next_run_at, created_at) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, tabellion.folded(name)) DO NOTHING RETURNING id",
         (licence_id, entity_id, *_values(etl), now),
     )
     row = await cursor.fetchone()

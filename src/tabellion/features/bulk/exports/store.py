@@ -42,7 +42,7 @@ class Due(NamedTuple):
 
 async def listed(db: Database, owner: Owner) -> list[Export]:
     """The exports of an entity, by name."""
-    cursor = await db.execute(_EXPORT + "ORDER BY lower(name)", owner)
+    cursor = await db.execute(_EXPORT + "ORDER BY tabellion.folded(name)", owner)
     return [Export(*row) for row in await cursor.fetchall()]
 
 
@@ -55,7 +55,7 @@ async def find(db: Database, owner: Owner, number: int, *, lock: bool = False) -
 
 async def find_named(db: Database, owner: Owner, name: str) -> Export | None:
     """One export by its name, whatever the case."""
-    row = await (await db.execute(_EXPORT + "AND lower(name) = lower(%s)", (*owner, name))).fetchone()
+    row = await (await db.execute(_EXPORT + "AND tabellion.folded(name) = tabellion.folded(%s)", (*owner, name))).fetchone()
     return None if row is None else Export(*row)
 
 
@@ -64,7 +64,7 @@ async def insert(db: Database, owner: Owner, export: Export, now: datetime) -> i
     cursor = await db.execute(
         "INSERT INTO tabellion.export "
         "(licence_id, entity_id, name, is_active, definition, location_id, next_run_at, created_at) "
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, lower(name)) DO NOTHING RETURNING id",
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, tabellion.folded(name)) DO NOTHING RETURNING id",
         (*owner, *_values(export), now),
     )
     row = await cursor.fetchone()
