@@ -45,6 +45,8 @@ KEY = {"TABELLION_SECRET_KEY": "of the tests"}
 PROCESSES, CONNECTIONS = 3, 8
 # How long a death takes, with the pause before it and what comes of it.
 A_DEATH_S = 1.0
+# A process that is stopped between being asked for a mail and writing it goes on, and is tried again.
+TRIES = 5
 DEATHS = 2 * KILLS + DATABASE_KILLS
 
 
@@ -216,7 +218,7 @@ def _under_fire(
         time.sleep(chance.uniform(0.1, 0.6))
         match death:
             case "outside":
-                done[death if running.kill_outside(sink) else "none"] += 1
+                done[death if any(running.kill_outside(sink) for _ in range(TRIES)) else "none"] += 1
             case "inside":
                 done[death if running.kill_inside(sink) else "none"] += 1
             case _:
@@ -243,12 +245,11 @@ def _fill(database: Database, licence: int, sink: GapSink) -> None:
 
 
 def _pace(tenant: Tenant, number: int) -> None:
-    """As many mails a minute as last for all deaths, and not too many to one domain at a time."""
+    """As many mails a minute as last for all deaths, and one for each person: deaths are not to count as mails."""
     paced = {"mailsPerMinute": max(60, int(60 * RECIPIENTS / (A_DEATH_S * DEATHS)))}
     answer = tenant.json("PUT", f"/v5/entities/hotels/mails/{number}/delivery-settings", paced)
     assert answer.status_code == 200, answer.text
-    limits = {"domains": [{"domain": "example.com", "connections": PROCESSES * CONNECTIONS - 4}]}
-    answer = tenant.json("PUT", "/v5/delivery-limits", limits)
+    answer = tenant.json("PUT", "/v5/delivery-limits", {"contactPressure": {"mails": 1, "days": 1}})
     assert answer.status_code == 200, answer.text
 
 
