@@ -42,7 +42,7 @@ def test_xml_is_indented() -> None:
 @pytest.mark.system
 def test_the_demo_runs_once_and_again_over_its_own_data(tmp_path: Path) -> None:
     port = str(free_port())
-    for _ in range(2):
+    for first in (True, False):
         demo = run("demo", "--once", "--port", port, cwd=tmp_path)
         assert demo.returncode == 0, demo.stdout[-2000:] + demo.stderr
         assert "1,000 invented people, one call each" in demo.stdout
@@ -58,6 +58,9 @@ def test_the_demo_runs_once_and_again_over_its_own_data(tmp_path: Path) -> None:
         ):
             assert title in demo.stdout
         assert "tat_" in demo.stdout
+        # The campaign of last week is there already the second time.
+        assert ("a campaign of last week to 600 of them, opened and clicked" in demo.stdout) is first
+        assert "/mails/Winter%20sale/report/page" in demo.stdout
         # What can be looked at is told after what starts the server again, for it has been stopped by then.
         walked, stopped = demo.stdout.split("stopping: calls in flight are finished")
         assert "/docs/checker" not in walked

@@ -8,13 +8,14 @@ import threading
 import time
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 import psycopg
 import typer
 
 from tabellion.cli.common import clear_errors, console, fail, settings_of
+from tabellion.cli.past_campaign import NAME, past_campaign
 from tabellion.cli.people import people
 from tabellion.cli.walk import ENTITY, LICENCE, V4, V5, Client, WalkFailed, walk
 from tabellion.cli.walk_bulk import walk_bulk
@@ -129,7 +130,9 @@ def _show(base: str, data_dir: Path) -> use.Credentials:
     # A day has twelve bulk calls; the demo may be run more often.
     asyncio.run(_limit(url, "unlimited"))
     walk_bulk(client)
-    walk_mail(client)
+    with EmbeddedPostgres(data_dir) as database:
+        past_campaign(Client(base, user.api_key), database.url)
+    walk_mail(Client(base, user.api_key))
     asyncio.run(_limit(url, "classic"))
     return user
 
@@ -139,6 +142,8 @@ def _point_to(base: str, user: use.Credentials) -> None:
     console.print(f"documentation  {base}/docs\nJSON checker   {base}/docs/checker\n")
     outbox = f"{base}/outbox   name {LICENCE}/{user.login}, password {user.password}"
     console.print(f"mails sent     {outbox}\n", markup=False, highlight=False, soft_wrap=True)
+    report = f"{base}/email-campaigns/v5/entities/{ENTITY}/mails/{quote(NAME)}/report/page   with the same"
+    console.print(f"a report       {report}\n", markup=False, highlight=False, soft_wrap=True)
     console.print("try it:")
     example = f"curl -H 'Authorization: Bearer {user.api_key}' {base}{V4}/profile/1"
     print(example, flush=True)  # noqa: T201 - to be copied as it stands

@@ -8,7 +8,7 @@ from typing import Any
 from tabellion.cli.common import console
 from tabellion.cli.walk import ENTITY, Client, Walk, WalkFailed
 
-_MAIL = f"/email-campaigns/v4/entity/{ENTITY}/mail"
+MAIL = f"/email-campaigns/v4/entity/{ENTITY}/mail"
 _HTML = """<html><body>
 <h1>Spring is here, {{ profile.lastName }}</h1>
 <p>You have made {{ profile.orders | default: "no" }} orders.</p>
@@ -29,8 +29,8 @@ def walk_mail(client: Client) -> None:
         "targetTable": "Contacts",
         "supportedLanguages": ["EN", "NL", "FR", "DE"],
     }
-    step("define an e-mail campaign", "POST", _MAIL, new, expect=201)
-    one = f"{_MAIL}/{step.answer['campaignId']}"
+    step("define an e-mail campaign", "POST", MAIL, new, expect=201)
+    one = f"{MAIL}/{step.answer['campaignId']}"
     subject = {"subject": "Spring is here, {{ profile.lastName }}"}
     step("its subject", "PUT", f"{one}/content/subject", subject, expect=200)
     console.rule("its content", align="left")
@@ -44,7 +44,7 @@ def walk_mail(client: Client) -> None:
     test = {"recipients": ["me@shop.example"], "profile": "1"}
     step("send a test", "POST", f"{one}/test", test, expect=200)
     step("launch it", "POST", f"{one}/launch", expect=200, holds=lambda a: a["state"] == "IN_PROGRESS")
-    _until_finished(client, one)
+    until_finished(client, one)
     step("what became of it", "GET", f"{one}/report", expect=200, holds=_adds_up)
 
 
@@ -53,7 +53,8 @@ def _adds_up(report: Any) -> bool:
     return report["state"] == "FINISHED" and report["targeted"] == accounted == _MOST and report["sent"] > _MOST // 2
 
 
-def _until_finished(client: Client, path: str) -> None:
+def until_finished(client: Client, path: str) -> None:
+    """Wait for a campaign's end. Raises `WalkFailed`."""
     deadline = time.monotonic() + _WAIT_S
     while True:
         _, _, text = client.call("GET", path)

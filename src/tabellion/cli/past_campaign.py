@@ -1,0 +1,174 @@
+"""The demo's campaign of last week: really sent to the outbox, and read by invented readers; only its moments are put back.
+
+So the demo's report has something to show: openings over days, links, devices, bounces, people who left.
+"""
+
+import email
+import email.policy
+import html
+import http.client
+import json
+import random
+import re
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, LiteralString, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import psycopg
+from psycopg import sql
+
+from tabellion.cli.common import console
+from tabellion.cli.walk import LICENCE, Client, WalkFailed
+from tabellion.cli.walk_mail import MAIL, until_finished
+
+NAME = "Winter sale"
+_SEED = 20_270_302
+_AGO = timedelta(days=4)
+_HTML = """<html><body>
+<h1>Winter sale, {{ profile.firstName | default: "dear customer" }}</h1>
+<p>Three days, a third off: <a href="https://www.example.com/coats">coats</a>,
+<a href="https://www.example.com/boots">boots</a> and <a href="https://www.example.com/books">books for the evenings</a>.</p>
+<p><a href="{{ unsubscribeUrl }}">No more of these mails</a></p>
+</body></html>
+"""
+_MOST = 600
+_OPENED, _CLICKED = 0.46, 0.24
+# How many were told of later, by type; and how many left.
+_REPORTED = (("HARD_BOUNCE", "5.1.1", 6), ("SOFT_BOUNCE", "4.2.2", 5), ("COMPLAINT", None, 1))
+_LEFT = 4
+_PROGRAMS = {
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 19_3 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148": 9,
+    "Mozilla/5.0 (Linux; Android 16) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36": 6,
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36": 7,
+    "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)": 5,
+}
+_PROXY = "GoogleImageProxy"
+
+
+_PUT_BACK: tuple[LiteralString, ...] = (
+    """
+UPDATE tabellion.campaign SET created_at = created_at - %(ago)s, updated_at = updated_at - %(ago)s,
+    started_at = started_at - %(ago)s, ended_at = ended_at - %(ago)s WHERE id = %(campaign)s""",
+    """
+UPDATE {s}.outbox_mail m SET moment = m.moment - %(ago)s FROM {s}.recipient r
+WHERE r.id = m.recipient_id AND r.campaign_id = %(campaign)s""",
+    """
+UPDATE {s}.recipient SET planned_at = planned_at - %(ago)s, ended_at = ended_at - %(ago)s
+WHERE campaign_id = %(campaign)s""",
+    """
+UPDATE {s}.mail_event e SET moment = r.ended_at + coalesce(
+    CASE e.type WHEN 'OPEN' THEN d.opened ELSE d.clicked END, interval '20 minutes')
+FROM {s}.recipient r LEFT JOIN unnest(%(ids)s::bigint[], %(opened)s::interval[], %(clicked)s::interval[])
+    AS d (id, opened, clicked) ON d.id = r.id
+WHERE r.id = e.recipient_id AND e.campaign_id = %(campaign)s""",
+)
+
+
+class _Mail(NamedTuple):
+    """One mail of the outbox: its recipient, and the paths of what it holds."""
+
+    recipient: int
+    address: str
+    picture: str
+    links: list[str]
+    leave: str
+
+
+def past_campaign(client: Client, url: str) -> None:
+    """Make the campaign, unless it is there. Raises `WalkFailed`."""
+    if client.call("GET", f"{MAIL}/{quote(NAME)}")[0] == http.client.OK:
+        return
+    new = {
+        "name": NAME,
+        "from": "The demo's shop <news@shop.example>",
+        "targetTable": "Contacts",
+        "supportedLanguages": ["EN", "NL", "FR", "DE"],
+    }
+    one = f"{MAIL}/{_ok(client, 'POST', MAIL, new)['campaignId']}"
+    _ok(client, "PUT", f"{one}/content/subject", {"subject": "Winter sale: a third off, until Sunday"})
+    _ok(client, "PUT", f"{one}/content/body", _HTML, Content_Type="text/html")
+    _ok(client, "PUT", f"{one}/target", {"subscription": "Newsletter", "maxProfiles": _MOST})
+    started = time.monotonic()
+    number = _ok(client, "POST", f"{one}/launch")["campaignId"]
+    until_finished(client, one)
+    with psycopg.connect(url, autocommit=True) as db:
+        (licence,) = db.execute("SELECT id FROM tabellion.licence WHERE name = %s", (LICENCE,)).fetchone() or (0,)
+        schema = sql.Identifier(f"l{licence:d}")
+        mails = list(_mails(db, schema, number))
+        delays = _read(client, mails)
+        _put_back(db, schema, number, delays)
+    console.print(
+        f"a campaign of last week to {len(mails):,} of them, opened and clicked, in {time.monotonic() - started:.1f} s"
+    )
+
+
+def _mails(db: psycopg.Connection[Any], schema: sql.Identifier, number: int) -> Iterator[_Mail]:
+    query = "SELECT r.id, r.address, m.content FROM {s}.outbox_mail m JOIN {s}.recipient r ON r.id = m.recipient_id "
+    rows = db.execute(sql.SQL(query + "WHERE r.campaign_id = %s ORDER BY r.id").format(s=schema), (number,))
+    for recipient, address, content in rows:
+        body = email.message_from_bytes(content, policy=email.policy.default).get_body(("html",))
+        found = re.findall(r'(?:href|src)="[^"]*(/t/[^"]*)"', body.get_content() if body else "")
+        paths = {use: [html.unescape(each) for each in found if each.startswith(f"/t/{use}/")] for use in "ocu"}
+        yield _Mail(recipient, address, paths["o"][0], paths["c"], paths["u"][0])
+
+
+def _read(client: Client, mails: list[_Mail]) -> dict[int, tuple[timedelta, timedelta]]:
+    """Have people open, click, leave and complain; how long after the delivery each opened, and clicked."""
+    chance = random.Random(_SEED)  # noqa: S311 - invents people's habits
+    told = [(kind, status) for kind, status, count in _REPORTED for _ in range(count)]
+    events: list[dict[str, Any]] = [
+        {"type": kind, "address": mail.address, "interactionId": mail.recipient, "status": status}
+        for (kind, status), mail in zip(told, chance.sample(mails, len(told)), strict=True)
+    ]
+    bounced = {event["interactionId"] for event in events if event["type"] != "COMPLAINT"}
+    delays: dict[int, tuple[timedelta, timedelta]] = {}
+    programs, weights = list(_PROGRAMS), list(_PROGRAMS.values())
+    for mail in mails:
+        if mail.recipient in bounced or chance.random() > _OPENED:
+            continue
+        (program,) = chance.choices(programs, weights)
+        # Most in the first hours, some days later; links a while after.
+        opened = timedelta(hours=min(chance.expovariate(1 / 9), 88))
+        delays[mail.recipient] = opened, opened + timedelta(seconds=chance.uniform(12, 240))
+        _visit(client, "GET", mail.picture, program)
+        if chance.random() < _CLICKED and _PROXY not in program:
+            (path,) = chance.choices(mail.links, [5, 3, 2])
+            _visit(client, "GET", path, program)
+    for mail in chance.sample([mail for mail in mails if mail.recipient in delays], _LEFT):
+        _visit(client, "POST", mail.leave, programs[0])
+    # The server has closed the other connection meanwhile.
+    _ok(Client(client.base, client.key), "POST", "/v5/bounces", {"bounces": events})
+    return delays
+
+
+def _put_back(
+    db: psycopg.Connection[Any], schema: sql.Identifier, number: int, delays: dict[int, tuple[timedelta, timedelta]]
+) -> None:
+    """Let all of it have been some days ago, and what people did spread over the days since."""
+    values = {
+        "campaign": number, "ago": _AGO, "ids": list(delays), "opened": [each[0] for each in delays.values()],
+        "clicked": [each[1] for each in delays.values()],
+    }  # fmt: skip
+    with db.transaction():
+        for query in _PUT_BACK:
+            db.execute(sql.SQL(query).format(s=schema), values)
+
+
+def _visit(client: Client, method: str, path: str, program: str) -> None:
+    """As a reader's program does; without credentials."""
+    where = urlsplit(client.base)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)
+    body = "List-Unsubscribe=One-Click" if method == "POST" else None
+    connection.request(method, path, body, {"User-Agent": program, "Content-Type": "application/x-www-form-urlencoded"})
+    connection.getresponse().read()
+    connection.close()
+
+
+def _ok(client: Client, method: str, path: str, body: Any = None, **headers: str) -> Any:
+    """The answer's document. Raises `WalkFailed`."""
+    status, _, text = client.call(method, path, body, **headers)
+    if status >= 300:  # noqa: PLR2004 - what is no success
+        raise WalkFailed(f"the campaign of last week: {method} {path}: {status} {text[:300]}")
+    return json.loads(text) if text else None
