@@ -26,7 +26,7 @@ async def test_campaigns_that_wait_for_triggers_do_not_keep_a_mass_campaign_wait
     mass = await post.sending(messages=MESSAGES)
     stop, over = asyncio.Event(), asyncio.Event()
 
-    async def gather(db: Database, sending: Sending, now: datetime) -> None:
+    async def gather(db: Database, sending: Sending, now: datetime) -> bool:
         raise AssertionError("its audience is frozen")
 
     async def ended(db: Database, sending: Sending, now: datetime) -> None:

@@ -2,8 +2,8 @@
 
 from tabellion.features.campaigns.checks import Network, use_network
 from tabellion.features.campaigns.content import use_cages, use_public_url
-from tabellion.features.campaigns.control import ended, gather, hold
 from tabellion.features.campaigns.model import Campaign
+from tabellion.features.campaigns.progress import ended, gather, hold
 from tabellion.features.campaigns.service import find_subject, hosted_image
 from tabellion.features.campaigns.service import get as get_campaign
 

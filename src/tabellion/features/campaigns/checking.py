@@ -95,7 +95,8 @@ async def _blocking(call: Incoming, campaign: Campaign) -> list[Item]:
     """What a launch would be refused for."""
     table = await service.table_of(call, campaign)
     try:
-        await document_of(call.db, campaign, table, await service.names_in(call, campaign), str(call.caller.time_zone))
+        names = await service.names_in(call, campaign)
+        await document_of(call.db, campaign, table, names, call.caller.time_zone, call.now)
     except CampaignIncomplete as error:
         return [
             Item(Severity.BLOCKING, fault.code, f"{fault.field}: {fault.message}", "a launch is refused until this is done")

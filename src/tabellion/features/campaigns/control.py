@@ -1,19 +1,18 @@
-"""Use cases of campaigns from the launch on: test, launch, hold, stop; triggers; what became of it."""
+"""Use cases of campaigns from the launch on: test, launch, pause, stop; triggers; what became of it."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from tabellion.features import delivery
-from tabellion.features.audiences import audiences_of, condition_of
 from tabellion.features.campaigns import service, store
-from tabellion.features.campaigns.errors import CampaignKind
+from tabellion.features.campaigns.errors import CampaignIncomplete, CampaignKind
+from tabellion.features.campaigns.fitting import audience_of, document_faults, target_faults, zone_of
 from tabellion.features.campaigns.launching import document_of
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Event, Kind, State, after
 from tabellion.features.delivery import Recipient, Sending, WantedInteractions, language_of
 from tabellion.features.profiles import Profile, count_rows, read_row
-from tabellion.features.tables import Database, ProfileTable, is_email, profile_tables
+from tabellion.features.tables import Database, ProfileTable, is_email
 from tabellion.features.tables.filters import Condition, parse_reference
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit
@@ -80,6 +79,8 @@ async def resume(call: Incoming) -> Campaign:
         document = sending.document
         if before.kind is not Kind.MASS:
             document = await _document(call, before, document.mark)
+        else:
+            await _check_fits(call, before, sending)
         await delivery.resume(call.db, sending, document, call.now)
         return service.replaced(before, state=state)
 
@@ -121,7 +122,7 @@ async def test(call: Incoming, order: Test) -> tuple[Campaign, int]:
     table = await service.table_of(call, campaign)
     recipients = await _test_recipients(call, campaign, table, order)
     document = await document_of(
-        call.db, campaign, table, await service.names_in(call, campaign), str(call.caller.time_zone),
+        call.db, campaign, table, await service.names_in(call, campaign), call.caller.time_zone, call.now,
         languages=tuple(dict.fromkeys(each.language for each in recipients)), test=True,
         ab_test=None if order.variant is None else await _only(call, campaign, order.variant),
     )  # fmt: skip
@@ -211,47 +212,14 @@ async def interactions(call: Incoming, wanted: WantedInteractions) -> Any:
     return found, events
 
 
-async def gather(db: Database, sending: Sending, now: datetime) -> None:
-    """Freeze the audience of a mass campaign, which thereby begins; called by a worker in a transaction."""
-    campaign = await store.by_id(db, sending.campaign_id, lock=True)
-    if campaign is None or campaign.target is None:
-        return
-    tables = await profile_tables.load(db, campaign.licence_id)
-    table = next(table for table in tables if table.id == sending.document.table_id)
-    audiences = await audiences_of(db, campaign.licence_id, campaign.target)
-    audience = condition_of(table, campaign.target, ZoneInfo(sending.document.time_zone), now, audiences)
-    await delivery.gather(db, sending, table, audience, campaign.target.max_profiles, now)
-    if campaign.state is State.SCHEDULED:
-        await store.set_state(db, service.replaced(campaign, state=State.IN_PROGRESS, started_at=now), now)
-
-
-async def ended(db: Database, sending: Sending, now: datetime) -> None:
-    """Everybody's fate is known; called by a worker in a transaction. A cancelled campaign stays that."""
-    campaign = await store.by_id(db, sending.campaign_id, lock=True)
-    if campaign is not None and (state := after(campaign.kind, campaign.state, Event.HANDLED)) is not None:
-        await store.set_state(db, service.replaced(campaign, state=state, ended_at=now), now)
-
-
-async def hold(db: Database, campaign_id: int, why: str, now: datetime) -> bool:
-    """Hold a mass campaign that goes on, without anybody having asked; in a transaction. False: it does not go on."""
-    campaign = await store.by_id(db, campaign_id, lock=True)
-    if campaign is None or campaign.kind is not Kind.MASS:
-        return False
-    state, sending = after(campaign.kind, campaign.state, Event.PAUSE), await delivery.sending_of(db, campaign_id)
-    if state is None or sending is None:
-        return False
-    await delivery.pause(db, sending, now)
-    await store.set_state(db, service.replaced(campaign, state=state), now)
-    await audit.record_server(db, campaign.licence_id, f"campaign pause: {why}", f"campaign/{campaign.id}", now)
-    return True
-
-
 async def _is_meant(call: Incoming, campaign: Campaign, table: ProfileTable, profile_id: int) -> bool:
-    """Whether a continuous campaign's target, if it has one, means the profile; transactional mails go to everybody."""
+    """Whether a continuous campaign's target, if it has one, means the profile; transactional mails go to everybody.
+
+    Raises `CampaignIncomplete` where the table has not what it names.
+    """
     if campaign.target is None or campaign.kind is Kind.TRANSACTIONAL:
         return True
-    audiences = await audiences_of(call.db, campaign.licence_id, campaign.target)
-    audience = condition_of(table, campaign.target, call.caller.time_zone, call.now, audiences)
+    audience = await audience_of(call.db, campaign, table, call.caller.time_zone, call.now)
     own = Condition(f"(t.id = %s) AND ({audience.sql})", (profile_id, *audience.params))
     return await count_rows(call.db, table, own) > 0
 
@@ -280,10 +248,21 @@ async def _only(call: Incoming, campaign: Campaign, name: str) -> ABTestPlan:
     return service.replaced(plan, variants=(found,))
 
 
+async def _check_fits(call: Incoming, campaign: Campaign, sending: Sending) -> None:
+    """That what a mass campaign was launched with can go on. Raises `CampaignIncomplete`."""
+    table = await service.kept_table_of(call, campaign)
+    faults = document_faults(sending.document, table)
+    if not await delivery.is_gathered(call.db, sending):
+        faults += await target_faults(call.db, campaign, table, zone_of(sending.document), call.now)
+    if faults:
+        raise CampaignIncomplete(faults)
+
+
 async def _document(call: Incoming, campaign: Campaign, mark: str | None = None) -> delivery.Document:
-    table, names = await service.table_of(call, campaign), await service.names_in(call, campaign)
+    table = await service.kept_table_of(call, campaign)
+    names = await service.names_in(call, campaign, table)
     plan = await store.ab_test(call.db, campaign.id) if campaign.kind is Kind.MASS else None
-    return await document_of(call.db, campaign, table, names, str(call.caller.time_zone), mark, ab_test=plan)
+    return await document_of(call.db, campaign, table, names, call.caller.time_zone, call.now, mark=mark, ab_test=plan)
 
 
 async def _sending(db: Database, campaign: Campaign) -> Sending:

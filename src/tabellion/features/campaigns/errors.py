@@ -39,7 +39,10 @@ class CampaignState(Problem):
 
 
 class CampaignIncomplete(Problem):
-    """Something is missing for a launch: every language needs a subject and a body, a mass campaign a target."""
+    """Something is missing for a launch: every language needs a subject and a body, a mass campaign a target.
+
+    Or the target or a content names what was removed from the table since.
+    """
 
     status = 409
     code = "campaign.incomplete"

@@ -1,17 +1,20 @@
 """From a campaign to what is sent: contents prepared, links marked, the sender found; or all that is missing for that."""
 
+from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from tabellion.features.audiences import audiences_of
 from tabellion.features.campaigns import content, goals
 from tabellion.features.campaigns.errors import CampaignIncomplete
+from tabellion.features.campaigns.fitting import address_faults, target_faults
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, Part
 from tabellion.features.delivery import Document, Message, Parameter, Policy, identity_of
 from tabellion.features.tables import Database, ProfileTable
 from tabellion.kit.problem import FieldError
 from tabellion.platform.mail import address_of
-from tabellion.platform.templates import Vocabulary, new_mark
+from tabellion.platform.templates import Mistake, Report, Vocabulary, new_mark
 
 # A link that people do not see and machines follow; a picture that tells of openings.
 _PIXEL = (
@@ -28,8 +31,9 @@ class Identity(NamedTuple):
 
 
 async def document_of(  # noqa: PLR0913 - what a launch knows
-    db: Database, campaign: Campaign, table: ProfileTable, names: Vocabulary, time_zone: str, mark: str | None = None,
-    *, languages: tuple[str, ...] | None = None, test: bool = False, ab_test: ABTestPlan | None = None,
+    db: Database, campaign: Campaign, table: ProfileTable, names: Vocabulary, zone: ZoneInfo, now: datetime,
+    *, mark: str | None = None, languages: tuple[str, ...] | None = None, test: bool = False,
+    ab_test: ABTestPlan | None = None,
 ) -> Document:  # fmt: skip
     """What is sent. `mark`: that of an earlier document, so that nothing changes where nothing was changed.
 
@@ -50,11 +54,16 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
         if part.subject is None or not part.has_body:
             continue
         messages[key] = await _message(part.subject, part, language, mark, faults)
-        for _, source in part.sources:
-            for root, members in (await content.checked(source, names)).uses.items():
+        for place, source in part.sources:
+            report = await content.checked(source, names)
+            # It was right when it was written; what it names may have been removed since.
+            faults += _mistakes(report, language, "subject" if place == "subject" else "body")
+            for root, members in report.uses.items():
                 uses.setdefault(root, set()).update(members)
     if campaign.kind is Kind.MASS and campaign.target is None and not test:
         faults.append(FieldError("target", "member.mandatory", "a mass campaign needs a target"))
+    if not test:
+        faults += [*address_faults(table), *await target_faults(db, campaign, table, zone, now)]
     sender = await sender_of(db, campaign)
     if address_of(sender.address) is None:
         message = f"mails cannot come from '{sender.address[:100]}'; set 'from', or the sender of the entity"
@@ -74,7 +83,7 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
         sender_address=sender.address,
         reply_to=campaign.settings.reply_to or "",
         charset=campaign.settings.encoding.lower(),
-        time_zone=time_zone,
+        time_zone=str(zone),
         languages=wanted,
         messages=messages,
         uses={root: sorted(members) for root, members in uses.items()},
@@ -140,11 +149,17 @@ def _goals(campaign: Campaign, sender_address: str) -> goals.Parameters:
 
 async def _message(subject: str, part: Part, language: str, mark: str, faults: list[FieldError]) -> Message:
     prepared = await content.prepared(part, mark, _PIXEL)
-    faults += [
-        FieldError("content.body", each.code, f"{language.upper()}: line {each.line}, column {each.column}: {each.message}")
-        for each in prepared.errors
-    ]
+    faults += [_mistake(each, language, "body") for each in prepared.errors]
     return Message(subject, prepared.html, prepared.text)
+
+
+def _mistakes(report: Report, language: str, what: str) -> list[FieldError]:
+    return [_mistake(each, language, what) for each in report.mistakes]
+
+
+def _mistake(mistake: Mistake, language: str, what: str) -> FieldError:
+    message = f"{language.upper()}: line {mistake.line}, column {mistake.column}: {mistake.message}"
+    return FieldError(f"content.{what}", mistake.code, message)
 
 
 __all__ = ["Identity", "document_of", "sender_of"]

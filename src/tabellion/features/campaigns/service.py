@@ -256,7 +256,15 @@ async def table_of(call: Incoming, campaign: Campaign) -> ProfileTable:
     tables = await profile_tables.of_caller(call)
     found = next((table for table in tables if table.id == campaign.table_id), None)
     if found is None:
-        raise invalid("targetTable", "table.unknown", f"the table '{campaign.settings.target_table}' was deleted")
+        raise _table_deleted(campaign)
+    return found
+
+
+async def kept_table_of(call: Incoming, campaign: Campaign) -> ProfileTable:
+    """The same as it is now; it stays so until the end of the transaction. Raises `Invalid` when it is gone."""
+    found = None if campaign.table_id is None else await profile_tables.keep(call.db, campaign.table_id)
+    if found is None:
+        raise _table_deleted(campaign)
     return found
 
 
@@ -291,9 +299,9 @@ async def _aimed(call: Incoming, campaign: Campaign) -> Campaign:
     return replace(campaign, table_id=table.id)
 
 
-async def names_in(call: Incoming, campaign: Campaign) -> Vocabulary:
-    """What the contents of a campaign may name."""
-    table = await table_of(call, campaign)
+async def names_in(call: Incoming, campaign: Campaign, table: ProfileTable | None = None) -> Vocabulary:
+    """What the contents of a campaign may name; `table`: its table, where that is at hand."""
+    table = table or await table_of(call, campaign)
     linked = [custom for custom in await custom_tables.of_caller(call) if refers_to(custom, table)]
     return names_of(table, linked, campaign.content.personalisations)
 
@@ -307,6 +315,10 @@ def _with_part(campaign: Campaign, language: str, change: Callable[[Part], Part]
 def wrong_state(campaign: Campaign, what: str) -> CampaignState:
     """The refusal of what the state does not allow."""
     return CampaignState(f"the campaign '{campaign.name}' is {campaign.state.value} and cannot {what}")
+
+
+def _table_deleted(campaign: Campaign) -> Invalid:
+    return invalid("targetTable", "table.unknown", f"the table '{campaign.settings.target_table}' was deleted")
 
 
 def _table_gone(name: str) -> Invalid:

@@ -69,13 +69,13 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     sendings: int = 8
 
 
-Audience = Callable[[Database, Sending, datetime], Awaitable[None]]
+Audience = Callable[[Database, Sending, datetime], Awaitable[bool]]
 Ended = Callable[[Database, Sending, datetime], Awaitable[None]]
 
 
 class Sender:
-    """`clock` gives aware UTC moments. `gather(db, sending, now)` enters the recipients of a sending, `ended(db, sending,
-    now)` hears that one has ended; both in the transaction that changes its state.
+    """`clock` gives aware UTC moments. `gather(db, sending, now)` enters the recipients of a sending (False: it was held
+    instead), `ended(db, sending, now)` hears that one has ended; both in the transaction that changes its state.
     """
 
     def __init__(
@@ -197,8 +197,8 @@ class Sender:
             if locked is not None and locked.state == "GATHERING":
                 # A large audience takes its time; nobody waits for it.
                 await db.execute("SET LOCAL statement_timeout = '1h'")
-                await self.gather(db, locked, now)
-                await store.set_state(db, sending.id, "RUNNING", now)
+                if await self.gather(db, locked, now):
+                    await store.set_state(db, sending.id, "RUNNING", now)
 
     async def _take_back(self, sending: Sending) -> None:
         now = self.clock()

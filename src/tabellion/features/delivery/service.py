@@ -17,6 +17,7 @@ from tabellion.platform.mail import Attachment, public_record
 sending_of = store.of_campaign
 interactions = outcome_store.interactions
 events_of = outcome_store.events_of
+is_gathered = recipient_store.is_gathered
 # Workers look for a triggered mail this long after the trigger; a call's transaction is over much sooner.
 _LOOK_FOR = timedelta(seconds=90)
 _LOOK_STEP_S = 10
@@ -54,7 +55,7 @@ async def resume(db: Database, sending: Sending, document: Document, now: dateti
     """Go on, with the document as it is now."""
     if document != sending.document:
         await store.replace_document(db, sending.id, document)
-    await store.set_state(db, sending.id, "RUNNING" if await recipient_store.is_gathered(db, sending) else "GATHERING", now)
+    await store.set_state(db, sending.id, "RUNNING" if await is_gathered(db, sending) else "GATHERING", now)
     await store.look_at(db, sending.id, now, now + _LOOK_FOR)
 
 

@@ -67,6 +67,10 @@ class Structures(Generic[T, D, P]):
         """The same as they are now, past the cache."""
         return await self._catalogue.load(db, licence_id)
 
+    async def keep(self, db: store.Database, table_id: int) -> T | None:
+        """A table as it is now, which nobody changes before the transaction ends; None when it is gone."""
+        return await self._catalogue.keep(db, table_id)
+
     async def find(self, call: Incoming, entity: str, reference: str, *, fresh: bool = False) -> T:
         """The table that `{e}` and `{t}` name. Raises `EntityUnknown`, `EntityForbidden`, `TableUnknown`."""
         owner = resolve_entity(call.caller, entity)

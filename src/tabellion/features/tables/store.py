@@ -50,6 +50,12 @@ class Catalogue(Generic[T, D]):
         row = await (await db.execute(query.format(self._name), (table_id,))).fetchone()
         return None if row is None else self._table(row)
 
+    async def keep(self, db: Database, table_id: int) -> T | None:
+        """The same, locked against changes and deletion only."""
+        query = sql.SQL("SELECT id, licence_id, entity_id, name, version, definition::text FROM {} WHERE id = %s FOR SHARE")
+        row = await (await db.execute(query.format(self._name), (table_id,))).fetchone()
+        return None if row is None else self._table(row)
+
     async def insert(
         self, db: Database, licence_id: int, entity_id: int, name: str, definition: D, now: datetime
     ) -> T | None:

@@ -247,7 +247,9 @@ _INTERACTION_FILTERS = (
 _COMMON: dict[str, Any] = {"category": CATEGORY, "module": MODULE}
 
 
-def _control(action: str, summary: str, description: str, handler: Callable[[Incoming], Awaitable[Answer]]) -> Call:
+def _control(
+    action: str, summary: str, description: str, handler: Callable[[Incoming], Awaitable[Answer]], *conflicts: str
+) -> Call:  # fmt: skip
     return Call(
         id=f"campaigns.v4.{action}",
         method="POST",
@@ -257,7 +259,7 @@ def _control(action: str, summary: str, description: str, handler: Callable[[Inc
         handler=handler,
         parameters=(ENTITY, CAMPAIGN),
         statuses={200: "The state now."},
-        conflicts=("campaign.state",),
+        conflicts=("campaign.state", *conflicts),
         answer=wire.StateOut,
         answer_root="mail",
         answer_example=_ID | {"state": "PAUSED" if action == "pause" else "IN_PROGRESS"},
@@ -316,6 +318,7 @@ CALLS = (
         "Let a campaign go on",
         "Where it stopped: nobody gets a mail twice. Triggered campaigns go on with the contents as they are now.",
         resume,
+        "campaign.incomplete",
     ),
     _control("cancel", "Stop a campaign for good", "Who has not got a mail yet gets none.", cancel),
     Call(
@@ -345,7 +348,7 @@ CALLS = (
         handler=trigger,
         parameters=(ENTITY, CAMPAIGN, _PROFILE),
         statuses={200: "The mail is on its way, or the interaction tells why not."},
-        conflicts=("campaign.state", "campaign.kind"),
+        conflicts=("campaign.state", "campaign.kind", "campaign.incomplete"),
         body=wire.Parameters,
         body_root="parameters",
         body_optional=True,
@@ -386,7 +389,7 @@ CALLS = (
         handler=contacts,
         parameters=(ENTITY, CAMPAIGN),
         statuses={200: "What came of each."},
-        conflicts=("campaign.state", "campaign.kind"),
+        conflicts=("campaign.state", "campaign.kind", "campaign.incomplete"),
         body=wire.ContactsIn,
         body_optional=True,
         body_root="contacts",

@@ -1,0 +1,69 @@
+"""What happens to campaigns by themselves: they begin, end, and are held."""
+
+import logging
+from datetime import datetime
+
+from tabellion.features import delivery
+from tabellion.features.campaigns import service, store
+from tabellion.features.campaigns.errors import CampaignIncomplete
+from tabellion.features.campaigns.fitting import audience_of, zone_of
+from tabellion.features.campaigns.model import Campaign, Event, Kind, State, after
+from tabellion.features.delivery import Sending
+from tabellion.features.tables import Database, profile_tables
+from tabellion.platform import audit
+
+_log = logging.getLogger(__name__)
+
+
+async def gather(db: Database, sending: Sending, now: datetime) -> bool:
+    """Freeze the audience of a mass campaign, which thereby begins; called by a worker in a transaction.
+
+    False: it cannot begin, because its table has not any more what it names; it is held, and somebody has to look at it.
+    """
+    campaign = await store.by_id(db, sending.campaign_id, lock=True)
+    if campaign is None or campaign.target is None:
+        return True
+    tables = await profile_tables.load(db, campaign.licence_id)
+    table = next(table for table in tables if table.id == sending.document.table_id)
+    begun = campaign
+    if campaign.state is State.SCHEDULED:
+        begun = service.replaced(campaign, state=State.IN_PROGRESS, started_at=now)
+    try:
+        audience = await audience_of(db, campaign, table, zone_of(sending.document), now, sending.document)
+    except CampaignIncomplete as error:
+        _log.warning(
+            "the campaign %d '%s' is paused and has sent nothing: it does not fit the table '%s' any more: %s",
+            campaign.id, campaign.name, table.name, "; ".join(f"{each.field}: {each.message}" for each in error.errors),
+        )  # fmt: skip
+        await _hold(db, begun, sending, "does not fit its table", now)
+        return False
+    await delivery.gather(db, sending, table, audience, campaign.target.max_profiles, now)
+    if begun is not campaign:
+        await store.set_state(db, begun, now)
+    return True
+
+
+async def ended(db: Database, sending: Sending, now: datetime) -> None:
+    """Everybody's fate is known; called by a worker in a transaction. A cancelled campaign stays that."""
+    campaign = await store.by_id(db, sending.campaign_id, lock=True)
+    if campaign is not None and (state := after(campaign.kind, campaign.state, Event.HANDLED)) is not None:
+        await store.set_state(db, service.replaced(campaign, state=state, ended_at=now), now)
+
+
+async def hold(db: Database, campaign_id: int, why: str, now: datetime) -> bool:
+    """Hold a mass campaign that goes on, without anybody having asked; in a transaction. False: it does not go on."""
+    campaign = await store.by_id(db, campaign_id, lock=True)
+    if campaign is None or campaign.kind is not Kind.MASS:
+        return False
+    sending = await delivery.sending_of(db, campaign_id)
+    return sending is not None and await _hold(db, campaign, sending, why, now)
+
+
+async def _hold(db: Database, campaign: Campaign, sending: Sending, why: str, now: datetime) -> bool:
+    state = after(campaign.kind, campaign.state, Event.PAUSE)
+    if state is None:
+        return False
+    await delivery.pause(db, sending, now)
+    await store.set_state(db, service.replaced(campaign, state=state), now)
+    await audit.record_server(db, campaign.licence_id, f"campaign pause: {why}", f"campaign/{campaign.id}", now)
+    return True

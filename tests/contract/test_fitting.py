@@ -1,0 +1,131 @@
+"""Campaigns whose table changes under them: what they name cannot go while they are on their way, and nothing hangs."""
+
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.contract.test_checklist import checklist
+from tests.contract.test_sending import MAIL, outbox, state, until
+from tests.support.tenant import Tenant
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+GUESTS = "/v5/entities/hotels/profile-tables/Guests/change-requests"
+LATER = {"scheduledAt": "2090-03-05T07:00:00Z"}
+
+
+def change(tenant: Tenant, **operation: Any) -> httpx.Response:
+    return tenant.json("POST", GUESTS, {"operations": [operation]})
+
+
+def aimed(tenant: Tenant, target: dict[str, Any], mode: str = "MASS") -> int:
+    number = tenant.campaign(mode=mode)
+    assert tenant.json("PUT", f"{MAIL}/{number}/target", target).status_code == 200
+    return number
+
+
+def begin_now(database: psycopg.Connection[Any], number: int) -> None:
+    """Let the moment of a scheduled campaign come."""
+    database.execute(
+        "UPDATE tabellion.mail_due d SET from_at = now() FROM tabellion.sending s "
+        "WHERE s.id = d.sending_id AND s.campaign_id = %s",
+        (number,),
+    )
+
+
+@pytest.mark.parametrize("mode", ["MASS", "CONTINUOUS"])
+def test_a_target_that_its_table_does_not_know_any_more_keeps_from_being_launched(tenant: Tenant, mode: str) -> None:
+    number = aimed(tenant, {"filter": "points > 3"}, mode)
+    assert checklist(tenant, number)["launchable"]
+    assert change(tenant, operation="removeAttribute", name="points").status_code == 200
+    found = checklist(tenant, number)
+    assert not found["launchable"]
+    before = tenant.state()
+    refused = tenant.json("POST", f"{MAIL}/{number}/launch")
+    assert (refused.status_code, refused.json()["code"]) == (409, "campaign.incomplete")
+    (error,) = refused.json()["errors"]
+    assert (error["field"], error["code"]) == ("target.filter", "attribute.unknown")
+    assert "points" in error["message"]
+    assert tenant.state() == before
+    assert f"target.filter: {error['message']}" in [item["message"] for item in found["items"]]
+    assert tenant.json("PUT", f"{MAIL}/{number}/target", {}).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+
+
+def test_contents_that_name_what_was_removed_keep_from_being_launched(tenant: Tenant) -> None:
+    number = tenant.campaign()
+    subject = {"subject": "{{ profile.points }} points"}
+    assert tenant.json("PUT", f"{MAIL}/{number}/content/subject", subject).status_code == 200
+    assert change(tenant, operation="removeAttribute", name="points").status_code == 200
+    refused = tenant.json("POST", f"{MAIL}/{number}/launch")
+    assert (refused.status_code, refused.json()["code"]) == (409, "campaign.incomplete")
+    assert [error["field"] for error in refused.json()["errors"]] == ["content.subject"]
+    assert "points" in refused.json()["message"]
+    assert not checklist(tenant, number)["launchable"]
+
+
+def forget(tenant: Tenant, database: psycopg.Connection[Any], attribute: str) -> None:
+    """Take an attribute out of the structure past the calls, as an earlier version did while campaigns were launched."""
+    database.execute(
+        "UPDATE tabellion.profile_table SET definition = jsonb_set(definition, '{attributes}', (SELECT jsonb_agg(a) FROM "
+        "jsonb_array_elements(definition->'attributes') a WHERE a->>'name' <> %s)) WHERE licence_id = "
+        "(SELECT id FROM tabellion.licence WHERE name = %s)",
+        (attribute, tenant.licence),
+    )
+    database.execute(
+        "UPDATE tabellion.licence SET catalogue_version = catalogue_version + 1 WHERE name = %s", (tenant.licence,)
+    )
+
+
+def test_a_scheduled_campaign_that_cannot_begin_is_held_and_says_why(
+    tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    assert (
+        change(tenant, operation="addAttribute", attribute={"type": "ADDRESS_COUNTRY", "name": "addressCountry"}).status_code
+        == 200
+    )
+    number = aimed(tenant, {"exclude": 'addressCountry = "BE"'})
+    assert tenant.json("POST", f"{MAIL}/{number}/launch", LATER).status_code == 200
+    forget(tenant, database, "addressCountry")
+    begin_now(database, number)
+    until(lambda: state(tenant, number) == "PAUSED")
+    reason = [item["message"] for item in checklist(tenant, number)["items"] if item["severity"] == "BLOCKING"]
+    assert len(reason) == 1
+    assert reason[0].startswith("target.exclude: ")
+    refused = tenant.json("POST", f"{MAIL}/{number}/resume")
+    assert (refused.status_code, refused.json()["code"]) == (409, "campaign.incomplete")
+    assert "addressCountry" in refused.json()["message"]
+    rows = database.execute(
+        "SELECT route FROM tabellion.audit WHERE object = %s AND actor = 'server'", (f"campaign/{number}",)
+    ).fetchall()
+    # Once, and not every second.
+    assert rows == [("campaign pause: does not fit its table",)]
+    assert outbox(tenant, database) == []
+    attribute = {"type": "ADDRESS_COUNTRY", "name": "addressCountry"}
+    assert change(tenant, operation="addAttribute", attribute=attribute).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/resume").json()["state"] == "IN_PROGRESS"
+    until(lambda: state(tenant, number) == "FINISHED")
+    assert [address for address, _ in outbox(tenant, database)] == ["ann@example.com"]
+
+
+def test_contents_that_cannot_be_filled_any_more_are_not_sent(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    number = tenant.campaign()
+    assert tenant.json("PUT", f"{MAIL}/{number}/content/subject", {"subject": "{{ points }}!"}).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/launch", LATER).status_code == 200
+    forget(tenant, database, "points")
+    begin_now(database, number)
+    until(lambda: state(tenant, number) == "PAUSED")
+    refused = tenant.json("POST", f"{MAIL}/{number}/resume")
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (409, "content")
+    assert tenant.json("POST", f"{MAIL}/{number}/cancel").json()["state"] == "CANCELLED"
+
+
+def test_a_trigger_says_that_the_target_does_not_fit(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    number = aimed(tenant, {"filter": "points > 3"}, "CONTINUOUS")
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").json()["state"] == "ACTIVE"
+    forget(tenant, database, "points")
+    refused = tenant.json("POST", f"{MAIL}/{number}/profile/emailAddress=ann@example.com", [])
+    assert (refused.status_code, refused.json()["code"]) == (409, "campaign.incomplete")
+    assert refused.json()["errors"][0]["field"] == "target.filter"
