@@ -126,15 +126,15 @@ def show(value: Any, *, as_json: bool, title: str = "") -> None:
         table = Table(title=title or None, title_justify="left")
         for number, name in enumerate(rows[0]):
             # The first column names the thing, and is what people copy.
-            table.add_column(name, no_wrap=number == 0)
+            table.add_column(name, no_wrap=number == 0, overflow="fold")
         for row in rows:
             table.add_row(*(_text(cell) for cell in row.values()))
         console.print(table)
         return
-    table = Table(show_header=False, box=None)
+    width = max(map(len, rows[0]))
     for name, cell in rows[0].items():
-        table.add_row(name, _text(cell))
-    console.print(table)
+        # As long as it is: keys and records for DNS are copied from here.
+        console.print(f"{name:<{width}}   {_text(cell)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _text(cell: Any) -> str:
