@@ -63,7 +63,7 @@ bench-templates: setup  ## mails rendered in caged processes, as ratios against 
 
 bench-send: setup  ## a campaign to Postfix's smtp-sink, against a bare loop; an audience of 1,000,000; memory (15 minutes)
 	@sh tools/debian.sh smtp-sink
-	@for part in mails audience memory; do .venv/bin/python benchmarks/send.py $$part --write docs/benchmarks.md || exit 1; done
+	@for part in mails audience memory trigger; do .venv/bin/python benchmarks/send.py $$part --write docs/benchmarks.md || exit 1; done
 
 bench-report: setup-tests  ## the report of a campaign to 1,000,000, compared with counting one by one (2 minutes)
 	@TABELLION_REPORT_RECIPIENTS=1000000 $(RUN) pytest -q -s tests/features/tracking/test_report_figures.py

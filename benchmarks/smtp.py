@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import queue
 import re
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -47,6 +49,40 @@ def sink() -> Iterator[int]:
     finally:
         process.terminate()
         process.wait()
+
+
+@contextmanager
+def journal() -> Iterator[tuple[int, dict[str, float]]]:
+    """A server that notes when it has answered each recipient's mail, by `time.perf_counter`; its port."""
+    taken: dict[str, float] = {}
+    ready: queue.Queue[int] = queue.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        recipient = ""
+        while line := await reader.readline():
+            match line[:4].upper():
+                case b"RCPT":
+                    recipient = line.decode().partition("<")[2].partition(">")[0]
+                    writer.write(b"250 ok\r\n")
+                case b"DATA":
+                    writer.write(b"354 go on\r\n")
+                    await reader.readuntil(b"\r\n.\r\n")
+                    writer.write(b"250 taken\r\n")
+                    taken[recipient] = time.perf_counter()
+                case b"EHLO":
+                    writer.write(b"250-here\r\n250 PIPELINING\r\n")
+                case _:
+                    writer.write(b"250 ok\r\n")
+        writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 24)
+        ready.put(server.sockets[0].getsockname()[1])
+        await asyncio.Event().wait()
+
+    threading.Thread(target=lambda: asyncio.run(run()), daemon=True).start()
+    yield ready.get(timeout=_READY_WITHIN_S), taken
 
 
 def stuffed(raw: bytes) -> bytes:
