@@ -192,6 +192,16 @@ def test_images_of_a_zip_are_hosted_where_the_html_looks_for_them(tenant: Tenant
     assert httpx.get(f"{str(tenant.client.base_url).rstrip('/')}/i/{first.split('/i/')[1]}").status_code == 404
 
 
+def test_images_for_several_screens_are_hosted_too(tenant: Tenant, mail: str) -> None:
+    html = "<img src='a.gif' srcset='a.gif 1x, images/b.gif 2x, none.gif 3x'><p>a.gif, images/b.gif</p>"
+    assert upload(tenant, mail, packed({"m.html": html, "a.gif": GIF, "images/b.gif": GIF})).status_code == 200
+    got = tenant.json("GET", f"{mail}/content/body").text
+    one, two, three = got.split("srcset='")[1].split("'")[0].split(", ")
+    assert (one.endswith("/a.gif 1x"), two.endswith("/b.gif 2x"), three) == (True, True, "none.gif 3x")
+    assert one.split()[0] == got.split("src='")[1].split("'")[0]
+    assert "<p>a.gif, images/b.gif</p>" in got
+
+
 def test_html_is_read_and_given_in_its_encoding(tenant: Tenant, mail: str) -> None:
     assert tenant.json("PUT", mail, {"encoding": "iso-8859-15"}).status_code == 200
     raw = "<p>caf\xe9 \u20ac</p>".encode("iso-8859-15")

@@ -23,6 +23,10 @@ _CODECS = {"utf8": "utf-8-sig", "utf-8": "utf-8-sig", "iso-8859-1": "latin-1", "
 _IMAGES = ((b"GIF8", "image/gif"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
 _REFERENCE = re.compile(r"""(?<=["'(])\s*([^"'()<>\s][^"'()<>]*?)\s*(?=["')])""")
 
+# Several of them in one attribute, each with the width or density that it is for.
+_SEVERAL = re.compile(r"""(?i)\bsrcset\s*=\s*(?:"[^"]*"|'[^']*')""")
+_EACH = re.compile(r"""([^\s,"'=]+)""")
+
 
 class Html(NamedTuple):
     """The HTML with hosted addresses, and the images behind them."""
@@ -85,6 +89,7 @@ def _from_zip(path: Path, charset: str, address: Callable[[str, str], str]) -> H
         return address(image.token, posixpath.basename(key))
 
     rewritten = _REFERENCE.sub(hosted, html)
+    rewritten = _SEVERAL.sub(lambda several: _EACH.sub(hosted, several[0]), rewritten)
     return Html(rewritten, list(used.values()))
 
 
