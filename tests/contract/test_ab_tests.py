@@ -104,6 +104,17 @@ def test_a_test_that_is_cancelled_leaves_nobody_waiting(tenant: Tenant, database
     assert tenant.json("POST", f"{MAIL}/{number}/cancel").json()["state"] == "CANCELLED"
     report = until(lambda: (r := tenant.json("GET", f"{MAIL}/{number}/report").json())["pending"] == 0 and r)
     assert (report["sent"], report["excluded"]["cancelled"]) == (4, 6)
+    assert tenant.json("GET", place(number)).json()["state"] == "UNDECIDED"
+
+
+def test_a_test_of_nobody_ends_with_its_campaign(tenant: Tenant) -> None:
+    number = tenant.campaign()
+    assert tenant.json("PUT", f"{MAIL}/{number}/target", {"filter": "points = 77"}).status_code == 200
+    assert tenant.json("PUT", place(number), TEST).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    until(lambda: state(tenant, number) == "FINISHED")
+    read = tenant.json("GET", place(number)).json()
+    assert (read["state"], read["decideAt"], read["winner"], read["results"]) == ("UNDECIDED", None, None, [])
 
 
 def test_a_variant_is_seen_as_a_test_mail_and_online(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
@@ -124,6 +135,7 @@ def test_a_variant_is_seen_as_a_test_mail_and_online(tenant: Tenant, database: p
         ({"share": 0}, "share"),
         ({"share": 101}, "share"),
         ({"decideAfterMinutes": -1}, "decideAfterMinutes"),
+        ({"decideAfterMinute": 60}, "decideAfterMinute"),
         ({"variants": VARIANTS[:1]}, "variants"),
         ({"variants": [{"name": "A"}, {"name": "a", "contents": VARIANTS[1]["contents"]}]}, "variants[1].name"),
         ({"variants": [{"name": "A"}, {"name": "B"}]}, "variants[1].contents"),

@@ -6,7 +6,7 @@ from tabellion.features import delivery
 from tabellion.features.campaigns import service, store
 from tabellion.features.campaigns.content import MAX_SUBJECT, mistakes
 from tabellion.features.campaigns.errors import ABTestUnknown, CampaignKind
-from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, State, may_change
+from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, State, is_over, may_change
 from tabellion.features.delivery import ab_tests
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit
@@ -14,12 +14,13 @@ from tabellion.platform.http.call import Incoming
 
 
 class Found(NamedTuple):
-    """A test, how far it is, and what came of it. `launched`: its campaign has been."""
+    """A test, how far it is, and what came of it. `launched`: its campaign has been; `over`: that has ended."""
 
     plan: ABTestPlan
     decision: ab_tests.Decision
     results: list[ab_tests.Result]
     launched: bool
+    over: bool = False
 
 
 async def get(call: Incoming) -> Found:
@@ -74,7 +75,7 @@ async def _found(call: Incoming, campaign: Campaign) -> Found:
     decision = await ab_tests.decision_of(call.db, campaign.id)
     results = await ab_tests.results_of(call.db, campaign.licence_id, campaign.id)
     launched = await delivery.sending_of(call.db, campaign.id) is not None
-    return Found(plan, decision, results, launched)
+    return Found(plan, decision, results, launched, is_over(campaign.state))
 
 
 async def _plan(call: Incoming, campaign: Campaign) -> ABTestPlan:

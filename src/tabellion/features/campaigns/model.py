@@ -70,6 +70,11 @@ def after(kind: Kind, state: State, event: Event) -> State | None:
     return (_MASS if kind is Kind.MASS else _TRIGGERED).get((state, event))
 
 
+def is_over(state: State) -> bool:
+    """Whether nothing of a campaign will leave any more."""
+    return state in {State.FINISHED, State.CANCELLED, State.STOPPED}
+
+
 def may_change(state: State) -> bool:
     """Whether settings and target may be changed, and the campaign deleted."""
     return state is State.IN_DEFINITION

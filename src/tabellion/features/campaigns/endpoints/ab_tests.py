@@ -18,6 +18,7 @@ async def get(call: Incoming) -> Answer:
 
 async def put(call: Incoming) -> Answer:
     """Set an A/B test."""
+    call.refuse_ignored(wire.ABTestOut, "the test is another one")
     campaign = await service.get(call)
     return _answer(await ab_tests.put(call, campaign, wire.read(call.body, campaign)))
 
@@ -34,7 +35,7 @@ async def choose(call: Incoming) -> Answer:
 
 
 def _answer(found: ab_tests.Found) -> Answer:
-    return Answer(200, wire.out(found.plan, found.decision, found.results, launched=found.launched))
+    return Answer(200, wire.out(found.plan, found.decision, found.results, launched=found.launched, over=found.over))
 
 
 _IN: dict[str, Any] = {

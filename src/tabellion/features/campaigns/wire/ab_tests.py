@@ -54,9 +54,12 @@ class ResultDoc(msgspec.Struct):
 
 
 class ABTestOut(ABTestIn, rename="camel", kw_only=True):
-    """A test and how far it is. `decideAt` null: not known yet, or MANUAL."""
+    """A test and how far it is. `decideAt` null: not known yet, or MANUAL.
 
-    state: Literal["IN_DEFINITION", "TESTING", "DECIDED"]
+    UNDECIDED: the campaign has ended, and nobody was left to get a winner, or it was cancelled before there was one.
+    """
+
+    state: Literal["IN_DEFINITION", "TESTING", "DECIDED", "UNDECIDED"]
     decide_at: str | None
     winner: str | None
     results: list[ResultDoc]
@@ -89,9 +92,12 @@ def read(given: ABTestIn, campaign: Campaign) -> ABTestPlan:
     return ABTestPlan(given.share, Criterion(given.criterion), given.decide_after_minutes, tuple(variants))
 
 
-def out(plan: ABTestPlan, decision: ab_tests.Decision, results: Sequence[ab_tests.Result], *, launched: bool) -> ABTestOut:
-    """A test as it is answered."""
+def out(
+    plan: ABTestPlan, decision: ab_tests.Decision, results: Sequence[ab_tests.Result], *, launched: bool, over: bool
+) -> ABTestOut:
+    """A test as it is answered. `over`: its campaign has ended."""
     names = [each.name for each in plan.variants]
+    undecided = over and decision.winner is None
     return ABTestOut(
         share=plan.share,
         variants=[
@@ -102,11 +108,17 @@ def out(plan: ABTestPlan, decision: ab_tests.Decision, results: Sequence[ab_test
         ],
         criterion=plan.criterion.value,
         decide_after_minutes=plan.decide_after_min,
-        state="DECIDED" if decision.winner is not None else "TESTING" if launched else "IN_DEFINITION",
-        decide_at=_moment(decision.decide_at),
+        state="UNDECIDED" if undecided else _state(decision, launched=launched),
+        decide_at=None if undecided else _moment(decision.decide_at),
         winner=None if decision.winner is None else names[decision.winner - 1],
         results=[ResultDoc(names[each.variant - 1], *each[1:]) for each in results if each.variant <= len(names)],
     )
+
+
+def _state(decision: ab_tests.Decision, *, launched: bool) -> Literal["IN_DEFINITION", "TESTING", "DECIDED"]:
+    if decision.winner is not None:
+        return "DECIDED"
+    return "TESTING" if launched else "IN_DEFINITION"
 
 
 def _variant(given: VariantDoc, place: str, campaign: Campaign, faults: list[FieldError]) -> Variant:
