@@ -266,7 +266,13 @@ def test_a_scheduled_campaign_waits_and_may_be_cancelled(tenant: Tenant, databas
     for moment in ("2090-03-05T07:00:00Z", "2091-03-05T07:00:00Z"):
         answer = tenant.json("POST", f"{MAIL}/{number}/launch", {"scheduledAt": moment})
         assert answer.json() == {"campaignId": number, "state": "SCHEDULED"}
+    # Without a moment it would begin now.
+    for body in (None, {}, {"scheduledAt": None}):
+        refused = tenant.json("POST", f"{MAIL}/{number}/launch", body)
+        assert (refused.status_code, refused.json()["code"]) == (409, "campaign.state")
+        assert "2091-03-05T07:00:00.000Z" in refused.json()["message"]
     assert tenant.json("GET", f"{MAIL}/{number}").json()["scheduledAt"] == "2091-03-05T07:00:00.000Z"
+    assert outbox(tenant, database) == []
     for action, status in (("pause", 409), ("resume", 409), ("cancel", 200), ("cancel", 409), ("launch", 409)):
         answer = tenant.json("POST", f"{MAIL}/{number}/{action}")
         assert answer.status_code == status, answer.text
@@ -284,6 +290,34 @@ def test_a_scheduled_campaign_begins_when_its_moment_comes(tenant: Tenant, datab
     )
     until(lambda: state(tenant, number) == "FINISHED")
     assert [address for address, _ in outbox(tenant, database)] == ["ann@example.com"]
+
+
+def test_a_scheduled_campaign_given_a_moment_that_has_passed_begins(tenant: Tenant) -> None:
+    number = tenant.campaign()
+    for moment in ("2090-03-05T07:00:00Z", "2020-03-05T07:00:00Z"):
+        assert tenant.json("POST", f"{MAIL}/{number}/launch", {"scheduledAt": moment}).status_code == 200
+    until(lambda: state(tenant, number) == "FINISHED")
+
+
+@pytest.mark.parametrize("body", [{"sheduledAt": "2090-03-05T07:00:00Z"}, {"scheduledAt": None, "scheduled": "2090-03-05"}])
+def test_a_misspelt_moment_does_not_launch_at_once(tenant: Tenant, body: dict[str, Any]) -> None:
+    number = tenant.campaign()
+    before = tenant.state()
+    refused = tenant.json("POST", f"{MAIL}/{number}/launch", body)
+    assert (refused.status_code, refused.json()["code"]) == (400, "structure.invalid")
+    assert refused.json()["errors"][0]["field"] in {"sheduledAt", "scheduled"}
+    assert "begins at once" in refused.json()["message"]
+    xml = "<mailLaunch><sheduledAt>2090-03-05T07:00:00Z</sheduledAt></mailLaunch>"
+    sent = {"Content-Type": "application/xml"}
+    assert tenant.call("POST", f"{MAIL}/{number}/launch", content=xml, headers=sent).status_code == 400
+    assert tenant.state() == before
+    # What the campaign answers may be written back, and what stands beside a moment is ignored.
+    beside = {"scheduledAt": "2090-03-05T07:00:00Z", "comment": "in spring"}
+    assert tenant.json("POST", f"{MAIL}/{number}/launch", beside).json()["state"] == "SCHEDULED"
+    assert tenant.json("POST", f"{MAIL}/{number}/cancel").status_code == 200
+    other = tenant.campaign("Other")
+    answered = {"campaignId": other, "state": "IN_DEFINITION"}
+    assert tenant.json("POST", f"{MAIL}/{other}/launch", answered).json()["state"] == "IN_PROGRESS"
 
 
 def test_languages_choose_content_and_leave_others_out(tenant: Tenant, database: psycopg.Connection[Any]) -> None:

@@ -12,7 +12,7 @@ from tabellion.features.campaigns.launching import document_of
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Event, Kind, State, after
 from tabellion.features.delivery import Recipient, Sending, WantedInteractions, language_of
 from tabellion.features.profiles import Profile, count_rows, read_row
-from tabellion.features.tables import Database, ProfileTable, is_email
+from tabellion.features.tables import Database, ProfileTable, is_email, render_moment
 from tabellion.features.tables.filters import Condition, parse_reference
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit
@@ -30,7 +30,7 @@ class Triggered(NamedTuple):
 
 
 async def launch(call: Incoming, at: datetime | None) -> Campaign:
-    """Launch the campaign of the path, now or (mass only) at a moment; a scheduled one at another moment.
+    """Launch the campaign of the path, now or (mass only) at a moment; a scheduled one at another moment only.
 
     Raises `CampaignUnknown`, `CampaignState`, `CampaignIncomplete`, `Invalid`.
     """
@@ -39,6 +39,13 @@ async def launch(call: Incoming, at: datetime | None) -> Campaign:
         if at is not None and before.kind is not Kind.MASS:
             raise invalid(
                 "scheduledAt", "structure.invalid", "only mass campaigns are scheduled; the others wait for triggers"
+            )
+        if at is None and before.state is State.SCHEDULED and before.scheduled_at is not None:
+            # A call that is repeated, or a second pair of hands, is not to send years too early.
+            raise service.wrong_state(
+                before,
+                f"be launched without a moment: it is to begin at {render_moment(before.scheduled_at)}. "
+                "Send another moment as 'scheduledAt' (one that has passed: it begins now), or cancel it",
             )
         later = at is not None and at > call.now
         state = _after(before, Event.SCHEDULE if later or before.state is State.SCHEDULED else Event.LAUNCH)

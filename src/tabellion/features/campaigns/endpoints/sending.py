@@ -7,6 +7,7 @@ from tabellion.features.campaigns import control, service
 from tabellion.features.campaigns.endpoints.definition import CAMPAIGN, CATEGORY, MODULE, ONE
 from tabellion.features.campaigns.model import Campaign
 from tabellion.features.campaigns.wire import sending as wire
+from tabellion.features.campaigns.wire.definition import MailOut
 from tabellion.features.delivery import WantedInteractions
 from tabellion.features.profiles import Profile, ProfileIn, Reader, read_profile, save_profile
 from tabellion.features.tables import ENTITY, TABLE, BadValue, ProfileTable, find_table, parse_moment
@@ -37,6 +38,8 @@ async def test(call: Incoming) -> Answer:
 
 async def launch(call: Incoming) -> Answer:
     """Launch a campaign, now or at a moment."""
+    if call.body == wire.LaunchIn():
+        call.refuse_ignored(MailOut, "the campaign begins at once")
     text = None if call.body is None else call.body.scheduled_at
     try:
         at = parse_moment(text, call.caller.time_zone)
@@ -297,7 +300,8 @@ CALLS = (
         summary="Launch a campaign",
         description=(
             "Every supported language needs a subject and a body, a mass campaign a target. With `scheduledAt` (mass only) "
-            "it begins at that moment, and until then another moment can be set. Triggered campaigns become ACTIVE."
+            "it begins at that moment, and until then another moment can be set; one "
+            "that has passed means now. Triggered campaigns become ACTIVE."
         ),
         handler=launch,
         parameters=(ENTITY, CAMPAIGN),
