@@ -132,6 +132,8 @@ def test_a_domain_that_says_later_holds_its_own_mails_only(tenant: Tenant, sink:
         ({"domains": [{"domain": "*", "connections": 0}]}, "domains[0].connections"),
         ({"senders": [{"entity": "ghosts", "mailsPerHour": 5}]}, "senders[0].entity"),
         ({"senders": [{"entity": "hotels", "mailsPerHour": 0}]}, "senders[0].mailsPerHour"),
+        ({"contactPresure": {"mails": 3, "days": 7}, "domains": [{"domain": "*"}]}, "contactPresure"),
+        ({"domains": [{"domain": "*", "mailsPerMinut": 60}]}, "domains[0].mailsPerMinut"),
     ],
 )
 def test_limits_that_cannot_be_are_refused_with_their_place(tenant: Tenant, body: Any, field: str) -> None:
@@ -152,7 +154,10 @@ def test_limits_that_cannot_be_are_refused_with_their_place(tenant: Tenant, body
         ({"sendingHours": {"windows": [{"days": ["MON"], "from": "8h", "to": "09:00"}]}}, "sendingHours.windows[0].from"),
         ({"sendingHours": {"windows": [{"days": ["MON"], "from": "08:00", "to": "24:01"}]}}, "sendingHours.windows[0].to"),
         ({"sendingHours": {"windows": NOW, "attribute": "ghost"}}, "sendingHours.attribute"),
+        ({"sendingHours": {"windows": NOW, "attribute": "points"}}, "sendingHours.attribute"),
         ({"sendingHours": {"windows": NOW, "timeZone": "MARS"}}, "sendingHours.timeZone"),
+        ({"sendingHours": {"windows": NOW, "timezone": "RECIPIENT"}}, "sendingHours.timezone"),
+        ({"mailPerMinute": 10, "sendingHours": {"windows": NOW}}, "mailPerMinute"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_with_their_place(tenant: Tenant, body: Any, field: str) -> None:
@@ -162,6 +167,17 @@ def test_settings_that_cannot_be_are_refused_with_their_place(tenant: Tenant, bo
     assert answer.status_code == 400, answer.text
     assert [error["field"] for error in answer.json()["errors"]] == [field]
     assert tenant.state() == before
+
+
+def test_limits_and_settings_may_be_written_back_as_they_were_read(tenant: Tenant) -> None:
+    body = {"contactPressure": {"mails": 3, "days": 7}, "domains": [{"domain": "*", "connections": 4}]}
+    assert tenant.json("PUT", LIMITS, body).status_code == 200
+    read = tenant.json("GET", LIMITS).json()
+    assert tenant.json("PUT", LIMITS, read).json() == read
+    number = tenant.campaign()
+    assert tenant.json("PUT", settings(number), {"sendingHours": {"windows": NOW}}).status_code == 200
+    chosen = tenant.json("GET", settings(number)).json()
+    assert tenant.json("PUT", settings(number), chosen).json() == chosen
 
 
 def test_transactional_campaigns_have_no_hours(tenant: Tenant) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from tabellion.features.campaigns import service
 from tabellion.features.campaigns.endpoints.definition import CAMPAIGN, CATEGORY, MODULE
-from tabellion.features.campaigns.model import Kind, State
+from tabellion.features.campaigns.model import Kind, is_over
 from tabellion.features.campaigns.wire import pacing as wire
 from tabellion.features.delivery import Limits, pacing_admin
 from tabellion.features.tables import ENTITY
@@ -14,7 +14,6 @@ from tabellion.platform.http.etag import require_match
 
 _LIMITS = "/v5/delivery-limits"
 _SETTINGS = "/v5/entities/{e}/mails/{c}/delivery-settings"
-_OVER = frozenset({State.FINISHED, State.CANCELLED, State.STOPPED})
 
 
 async def get_limits(call: Incoming) -> Answer:
@@ -25,6 +24,7 @@ async def get_limits(call: Incoming) -> Answer:
 
 async def put_limits(call: Incoming) -> Answer:
     """Set the delivery limits."""
+    call.refuse_ignored(wire.LimitsOut, "that has no limit any more")
     own = {entity.name.lower(): entity.id for entity in call.caller.entities}
     wanted = wire.read_limits(call.body, own)
 
@@ -48,9 +48,10 @@ async def get_settings(call: Incoming) -> Answer:
 
 async def put_settings(call: Incoming) -> Answer:
     """Set the delivery settings of a campaign."""
+    call.refuse_ignored(wire.DeliverySettings, "mails leave as if nothing had been said of it")
     async with call.db.transaction():
         campaign = await service.get(call, lock=True)
-        if campaign.state in _OVER:
+        if is_over(campaign.state):
             raise service.wrong_state(campaign, "be changed")
         table = await service.table_of(call, campaign)
         delivery = wire.read_delivery(call.body, table, transactional=campaign.kind is Kind.TRANSACTIONAL)

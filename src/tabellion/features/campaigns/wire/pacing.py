@@ -199,6 +199,9 @@ def _hours(given: SendingHours, table: ProfileTable, faults: list[FieldError]) -
         if attribute is None or attribute.multi_valued:
             message = f"the table '{table.name}' has no attribute '{name[:100]}' with one value"
             faults.append(FieldError("sendingHours.attribute", "attribute.unknown", message))
+        elif attribute.value_type != "STRING":
+            message = f"'{attribute.name}' is {attribute.value_type}; a time zone or a country is text"
+            faults.append(FieldError("sendingHours.attribute", "attribute.type", message))
     return Hours(tuple(windows), given.time_zone, name)
 
 
