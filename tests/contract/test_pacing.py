@@ -82,6 +82,58 @@ def test_a_campaign_keeps_its_pace_and_goes_on_faster_when_it_is_told_to(
     assert (late.status_code, late.json()["code"]) == (409, "campaign.state")
 
 
+def closed_now() -> dict[str, Any]:
+    """Sending hours that nobody's clock has reached, and not for a day."""
+    day = DAYS[(utc_now() + timedelta(days=3)).weekday()]
+    return {"windows": [{"days": [day], "from": "10:00", "to": "11:30"}], "timeZone": "RECIPIENT", "attribute": "lastName"}
+
+
+@pytest.mark.parametrize("kind", ["domain", "hours", "campaign", "sender"])
+def test_mails_that_wait_for_a_slow_pace_leave_as_soon_as_it_is_changed(tenant: Tenant, kind: str) -> None:
+    guests(tenant, 8)
+    number = tenant.campaign()
+    path, slow, fast = {
+        "domain": (
+            LIMITS,
+            {"domains": [{"domain": "example.com", "mailsPerMinute": 1}]},
+            {"domains": [{"domain": "example.com", "mailsPerMinute": 60000}]},
+        ),
+        "hours": (settings(number), {"sendingHours": closed_now()}, {"sendingHours": None}),
+        "campaign": (settings(number), {"mailsPerMinute": 1}, {"mailsPerMinute": 60000}),
+        "sender": (
+            LIMITS,
+            {"senders": [{"entity": "hotels", "mailsPerHour": 6}]},
+            {"senders": [{"entity": "hotels", "mailsPerHour": 20000}]},
+        ),
+    }[kind]
+    assert tenant.json("PUT", path, slow).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    first = 0 if kind == "hours" else 1
+    until(lambda: (report(tenant, number)["pending"], report(tenant, number)["sent"]) == (9 - first, first))
+    # The others have been looked at, and the senders know the slow pace.
+    time.sleep(0.3)
+    assert tenant.json("PUT", path, fast).status_code == 200
+    until(lambda: state(tenant, number) == "FINISHED", within_s=8)
+    assert report(tenant, number)["sent"] == 9
+
+
+def test_a_slower_pace_counts_at_once(tenant: Tenant) -> None:
+    guests(tenant, 100)
+    number = tenant.campaign()
+    assert tenant.json("PUT", settings(number), {"mailsPerMinute": 600}).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    until(lambda: report(tenant, number)["sent"] >= 15)
+    assert tenant.json("PUT", LIMITS, {"domains": [{"domain": "*", "mailsPerMinute": 1}]}).status_code == 200
+    sent = report(tenant, number)["sent"]
+    time.sleep(1.5)
+    # What had been claimed, one mail, and a second's worth; at the old pace it would be 15.
+    assert report(tenant, number)["sent"] <= sent + 4
+    assert tenant.json("PUT", LIMITS, {}).status_code == 200
+    assert tenant.json("PUT", settings(number), {}).status_code == 200
+    until(lambda: state(tenant, number) == "FINISHED", within_s=8)
+    assert report(tenant, number)["sent"] == 101
+
+
 def test_mails_wait_for_their_hours_and_can_be_cancelled_meanwhile(
     tenant: Tenant, database: psycopg.Connection[Any]
 ) -> None:

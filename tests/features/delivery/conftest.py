@@ -29,6 +29,7 @@ from tests.support.structure import Bench, Connection, connect
 
 # A Tuesday.
 START = datetime(2027, 3, 2, 9, 0, tzinfo=UTC)
+NEVER_CHANGED = limits_store.Versions()
 DOCUMENT: dict[str, Any] = {
     "campaign_name": "c", "sender_name": "", "sender_address": "news@example.com", "reply_to": "", "charset": "utf-8",
     "time_zone": "UTC", "languages": ("en",), "messages": {}, "uses": {}, "mark": "m",
@@ -85,10 +86,10 @@ class Post:
 
     async def claim(
         self, sending: Sending, limits: Limits, own: Delivery | None = None, *, now: datetime = START, most: int = 200,
-        db: Connection | None = None, held: bool = False,
+        db: Connection | None = None, held: bool = False, versions: limits_store.Versions = NEVER_CHANGED,
     ) -> list[Claimed]:  # fmt: skip
-        """Claim under what a licence and a campaign say."""
-        rules = rules_of(sending, limits_store.Said(limits, own or Delivery(), held), self.table, now)
+        """Claim under what a licence and a campaign say, as those versions of it."""
+        rules = rules_of(sending, limits_store.Said(limits, own or Delivery(), held, versions), self.table, now)
         assert not rules.plain
         claimed, _ = await claiming.claim(db or self.db, sending, self.table.relation, self.worker, most, now, rules)
         return claimed
@@ -103,10 +104,11 @@ class Post:
         assert len(told) == len(claimed)
 
     async def plain_claim(
-        self, sending: Sending, now: datetime = START, db: Connection | None = None
-    ) -> tuple[list[Claimed], bool]:
+        self, sending: Sending, now: datetime = START, db: Connection | None = None,
+        versions: limits_store.Versions | None = None,
+    ) -> tuple[list[Claimed], bool]:  # fmt: skip
         """Claim where there are no rules."""
-        return await recipient_store.claim(db or self.db, sending, self.table.relation, self.worker, 200, now)
+        return await recipient_store.claim(db or self.db, sending, self.table.relation, self.worker, 200, now, versions)
 
     async def due(self, now: datetime) -> set[int]:
         """Which sendings are looked at, after the old looks were forgotten."""

@@ -124,15 +124,6 @@ async def test_a_domain_that_says_later_is_left_alone_longer_each_time(post: Pos
     assert len(await post.claim(sending, NONE, now=after(now_s + 7361), held=True)) == 5
 
 
-async def test_mails_that_were_put_off_come_at_once_when_the_limit_is_gone(post: Post) -> None:
-    await post.guests(f"g{i}@example.com" for i in range(50))
-    sending = await post.sending()
-    assert len(await post.claim(sending, Limits(domains=(DomainLimit("*", per_minute=1),)))) == 1
-    assert (await post.plain_claim(sending))[0] == []
-    assert await limits_store.call_up(post.db, post.licence_id, None, after(0)) == 49
-    assert len((await post.plain_claim(sending))[0]) == 49
-
-
 async def test_triggered_mails_that_wait_are_looked_at_again_when_they_are_due(post: Post) -> None:
     await post.guests(["ann@example.com"])
     sending = await post.sending("CONTINUOUS")

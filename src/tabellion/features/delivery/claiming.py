@@ -9,17 +9,16 @@ own, one after the other, so that each is looked at about once more and nothing 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from tabellion.features.delivery import recipient_store
+from tabellion.features.delivery import limits_store, recipient_store
 from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.pacing import Rules
 from tabellion.features.delivery.store import Database, in_schema
 from tabellion.features.delivery.worker_store import ENTERED
 
-# Advisory locks of licences' claims: (this, licence).
-_CLAIM_LOCK = 7_255_002
-# A process stays with a sending whose next mail is due within this; it looks again whether sending hours were changed.
+# A process stays with a sending whose next mail is due within the one; it looks again after the other whether sending hours
+# were changed.
 _STAY = timedelta(seconds=5)
-_CLOSED_S = 5.0
+_CLOSED_S = 2.0
 _SECOND = timedelta(seconds=1)
 _DOMAIN = "lower(substring(d.address FROM '[^@]*$'))"
 # Per key: how many may leave now.
@@ -31,7 +30,7 @@ WITH rates AS MATERIALIZED (
 ), due AS MATERIALIZED (
     SELECT d.id, d.table_id, d.profile_id, d.due_at, {domain} AS domain FROM {l}.recipient d
     WHERE d.sending_id = %(sending)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at <= %(now)s
-      AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' AND {entered}
+      AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' AND {entered} AND {current}
     ORDER BY d.due_at, d.id
     LIMIT (SELECT CASE WHEN %(exempt)s THEN %(most)s ELSE greatest(least(%(most)s, min({room})), 0) END::bigint FROM rates k)
     FOR UPDATE SKIP LOCKED
@@ -55,7 +54,7 @@ UPDATE {l}.recipient r SET
     reason = CASE WHEN v.fate = 'LATER' THEN r.reason ELSE v.reason END,
     due_at = CASE WHEN v.fate = 'LATER' THEN v.due_at END,
     attempt = r.attempt + CASE WHEN v.fate = 'CLAIMED' THEN 1 ELSE 0 END,
-    worker = CASE WHEN v.fate = 'LATER' THEN r.worker ELSE %(worker)s END,
+    worker = CASE WHEN v.fate <> 'LATER' THEN %(worker)s END,
     ended_at = CASE WHEN v.fate = 'EXCLUDED' THEN %(now)s::timestamptz END
 FROM verdict v WHERE r.id = v.id
 RETURNING r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant, r.language), r.attempt, r.parameters,
@@ -125,12 +124,16 @@ _DOMAINED = """
 
 
 class Taken(NamedTuple):
-    """Who was claimed; `some`: there were some, perhaps put off. `wait_s`: there may be more then; `rest_s`: not before."""
+    """Who was claimed; `some`: there were some, perhaps put off. `wait_s`: there may be more then; `rest_s`: not before.
+
+    `stale`: none, for the rules have been changed.
+    """
 
     claimed: list[Claimed]
     some: bool
     wait_s: float = 0.0
     rest_s: float = 0.0
+    stale: bool = False
 
 
 async def take(  # noqa: PLR0917 - one statement
@@ -140,10 +143,12 @@ async def take(  # noqa: PLR0917 - one statement
     if rules.opens_at is not None:
         return Taken([], some=False, rest_s=min(_CLOSED_S, (rules.opens_at - now) / _SECOND))
     if rules.plain:
-        return Taken(*await recipient_store.claim(db, sending, table, worker, most, now))
+        return Taken(*await recipient_store.claim(db, sending, table, worker, most, now, rules.versions))
     claimed, some = await claim(db, sending, table, worker, most, now, rules)
     if some:
         return Taken(claimed, some)
+    if rules.versions is not None and not await limits_store.is_current(db, sending, rules.versions):
+        return Taken([], some=False, stale=True)
     due_at = await next_due(db, sending)
     if due_at is None or due_at >= now + _STAY:
         return Taken([], some=False)
@@ -173,6 +178,7 @@ async def claim(  # noqa: PLR0917 - one statement
         "verdict": _DOMAINED if rules.domains else _UNDOMAINED,
         "room": _ROOM,
         "entered": ENTERED,
+        "current": "true" if rules.versions is None else limits_store.CURRENT,
         "domain": _DOMAIN,
         "zone": rules.zones.column if rules.zones else "",
         "queue": f"'queue:{sending.id:d}:'",
@@ -180,7 +186,7 @@ async def claim(  # noqa: PLR0917 - one statement
     }
     values = _values(sending, worker, most, now, rules)
     async with db.pipeline(), db.transaction():
-        await db.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_CLAIM_LOCK, sending.licence_id))
+        await limits_store.hold_claims(db, sending.licence_id)
         cursor = await db.execute(in_schema(sending.licence_id, _CLAIM, **parts), values, prepare=True)
     rows = await cursor.fetchall()
     claimed = [Claimed(*row[:6]) for row in rows if row[6] == "CLAIMED"]
@@ -192,6 +198,8 @@ def _values(sending: Sending, worker: int, most: int, now: datetime, rules: Rule
         "sending": sending.id, "worker": worker, "most": most, "now": now, "exempt": rules.exempt,
         "keys": [key for key, _ in rules.rates], "everies": [every_s for _, every_s in rules.rates],
     }  # fmt: skip
+    if rules.versions is not None:
+        values |= limits_store.fence(sending, rules.versions)
     if rules.contact is not None:
         values |= {"mails": rules.contact.mails, "since": rules.since}
     if rules.zones is not None:

@@ -1,5 +1,6 @@
 """How many mails may leave: what a licence says for all its campaigns, and what a campaign says for itself. Pure."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -57,6 +58,24 @@ class Limits(msgspec.Struct, frozen=True):
     contact: Contact | None = None
     domains: tuple[DomainLimit, ...] = ()
     senders: tuple[SenderLimit, ...] = ()
+
+
+def pauses(limits: Limits) -> Callable[[str], float | None]:
+    """The pause between two mails of what is let go at a pace (`sender:7`, `domain:example.com`); None: none."""
+    known = {f"sender:{each.entity_id:d}": each.every_s for each in limits.senders}
+    known |= {f"domain:{each.domain}": each.every_s for each in limits.domains}
+    usual = known.get(f"domain:{ANY_DOMAIN}")
+    return lambda key: known.get(key, usual if key.startswith("domain:") else None)
+
+
+def carried_over(free_at: datetime, before_s: float | None, after_s: float | None, now: datetime) -> datetime:
+    """When a pace that was changed will have been paid for: a faster one counts for what has left, too.
+
+    A slower one does not: what has left was allowed to.
+    """
+    if before_s is None or after_s is None:
+        return now
+    return now + (free_at - now) * min(after_s / before_s, 1.0)
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """The SQL of limits: what licences and campaigns say about the pace of their mails, and domains that said "later"."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -11,6 +11,21 @@ from tabellion.features.delivery.limits import Delivery, Limits
 from tabellion.features.delivery.model import Sending
 from tabellion.features.delivery.store import Database, in_schema
 
+# Advisory locks of licences' claims under rules: (this, licence).
+_CLAIM_LOCK = 7_255_002
+# In a statement that claims: whether the rules it goes by are still those that count.
+CURRENT = """(
+    coalesce((SELECT version FROM tabellion.delivery_limits WHERE licence_id = %(licence)s), 0) = %(limits_version)s
+    AND coalesce((SELECT version FROM tabellion.campaign_delivery WHERE campaign_id = %(campaign)s), 0) = %(own_version)s
+)"""
+
+
+class Versions(NamedTuple):
+    """Which limits of the licence, and which settings of the campaign; 0: nothing was ever said."""
+
+    limits: int = 0
+    delivery: int = 0
+
 
 class Said(NamedTuple):
     """What was said about a sending; `held`: some domain does not want mails now."""
@@ -18,9 +33,12 @@ class Said(NamedTuple):
     limits: Limits
     delivery: Delivery
     held: bool
+    versions: Versions = Versions()
 
-
-NOTHING = Said(Limits(), Delivery(), held=False)
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing limits it."""
+        return (self.limits, self.delivery, self.held) == (Limits(), Delivery(), False)
 
 
 async def said_of(db: Database, sending: Sending, now: datetime) -> Said:
@@ -28,13 +46,37 @@ async def said_of(db: Database, sending: Sending, now: datetime) -> Said:
     query = """
 SELECT (SELECT document FROM tabellion.delivery_limits WHERE licence_id = %(licence)s),
        (SELECT document FROM tabellion.campaign_delivery WHERE campaign_id = %(campaign)s),
-       EXISTS (SELECT 1 FROM {l}.domain_hold WHERE until_at > %(now)s)
+       EXISTS (SELECT 1 FROM {l}.domain_hold WHERE until_at > %(now)s),
+       coalesce((SELECT version FROM tabellion.delivery_limits WHERE licence_id = %(licence)s), 0),
+       coalesce((SELECT version FROM tabellion.campaign_delivery WHERE campaign_id = %(campaign)s), 0)
 """
     values = {"licence": sending.licence_id, "campaign": sending.campaign_id, "now": now}
     row = await (await db.execute(in_schema(sending.licence_id, query), values)).fetchone()
     assert row is not None  # noqa: S101 - a SELECT without FROM answers one row
-    limits, delivery, held = row
-    return Said(msgspec.convert(limits or {}, Limits), msgspec.convert(delivery or {}, Delivery), held)
+    limits, delivery, held, *versions = row
+    return Said(msgspec.convert(limits or {}, Limits), msgspec.convert(delivery or {}, Delivery), held, Versions(*versions))
+
+
+def fence(sending: Sending, versions: Versions) -> dict[str, int]:
+    """The values that `CURRENT` takes."""
+    return {
+        "licence": sending.licence_id, "campaign": sending.campaign_id,
+        "limits_version": versions.limits, "own_version": versions.delivery,
+    }  # fmt: skip
+
+
+async def is_current(db: Database, sending: Sending, versions: Versions) -> bool:
+    """Whether the rules of a sending are still those."""
+    row = await (await db.execute(f"SELECT {CURRENT}", fence(sending, versions))).fetchone()
+    return bool(row and row[0])
+
+
+async def hold_claims(db: Database, licence_id: int) -> None:
+    """Have claims of a licence under rules go one after the other, until the transaction ends.
+
+    Whoever changes rules takes this before: so no claim under the old ones ends after the change.
+    """
+    await db.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_CLAIM_LOCK, licence_id))
 
 
 async def limits_of(db: Database, licence_id: int) -> tuple[Limits, int]:
@@ -73,29 +115,26 @@ async def delivery_of(db: Database, campaign_id: int) -> Delivery:
 async def set_delivery(db: Database, campaign_id: int, delivery: Delivery, now: datetime) -> None:
     """Say something else about the pace of a campaign's mails."""
     query = """
-INSERT INTO tabellion.campaign_delivery (campaign_id, document, updated_at) VALUES (%s, %s, %s)
-ON CONFLICT (campaign_id) DO UPDATE SET document = EXCLUDED.document, updated_at = EXCLUDED.updated_at
+INSERT INTO tabellion.campaign_delivery AS d (campaign_id, document, updated_at) VALUES (%s, %s, %s)
+ON CONFLICT (campaign_id) DO UPDATE
+SET document = EXCLUDED.document, updated_at = EXCLUDED.updated_at, version = d.version + 1
 """
     await db.execute(query, (campaign_id, Jsonb(msgspec.to_builtins(delivery)), now))
 
 
-async def call_up(db: Database, licence_id: int, sendings: Sequence[int] | None, now: datetime) -> int:
-    """Have mails that were put off looked at again now, for what they waited for may not count any more; how many.
+async def debts(db: Database, licence_id: int, now: datetime) -> dict[str, datetime]:
+    """When paces will have been paid for that have not been yet, by key. Needs `hold_claims`."""
+    query = "SELECT key, free_at FROM {l}.mail_rate WHERE free_at > %s AND key NOT LIKE 'queue:%%'"
+    return dict(await (await db.execute(in_schema(licence_id, query), (now,))).fetchall())
 
-    `sendings` None: of the whole licence. Mails that wait for another attempt keep their time.
-    """
-    await db.execute(
-        in_schema(
-            licence_id, "DELETE FROM {l}.mail_rate WHERE key LIKE 'queue:%%' AND (%(all)s OR key LIKE ANY (%(keys)s))"
-        ),
-        {"all": sendings is None, "keys": [f"queue:{number:d}:%" for number in sendings or ()]},
-    )
+
+async def set_debts(db: Database, licence_id: int, free_at: Mapping[str, datetime]) -> None:
+    """Say when paces will have been paid for. Needs `hold_claims`."""
     query = """
-UPDATE {l}.recipient SET due_at = %(now)s
-WHERE state = 'PLANNED' AND due_at > %(now)s AND due_at < 'infinity' AND (%(all)s OR sending_id = ANY (%(sendings)s))
+UPDATE {l}.mail_rate m SET free_at = n.free_at FROM unnest(%s::text[], %s::timestamptz[]) AS n (key, free_at)
+WHERE m.key = n.key
 """
-    values = {"now": now, "all": sendings is None, "sendings": list(sendings or ())}
-    return (await db.execute(in_schema(licence_id, query), values)).rowcount
+    await db.execute(in_schema(licence_id, query), (list(free_at), list(free_at.values())))
 
 
 class HeldDomain(NamedTuple):

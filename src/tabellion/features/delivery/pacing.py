@@ -34,7 +34,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What a claim has to look at.
 
     `rates`: key and pause in seconds of what is let go at a pace. `exempt`: paces are charged, and nothing waits for them.
-    `opens_at`: nothing may leave before. `domains` empty: no domain has a limit.
+    `opens_at`: nothing may leave before. `domains` empty: no domain has a limit. `versions`: of what was said; once that is
+    another, nothing is claimed. None: nothing counts, whatever is said.
     """
 
     contact: Contact | None = None
@@ -44,6 +45,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     zones: Zones | None = None
     opens_at: datetime | None = None
     exempt: bool = False
+    versions: limits_store.Versions | None = None
 
     @property
     def plain(self) -> bool:
@@ -78,7 +80,7 @@ class Pacing:
         if said is None or monotonic() - read_at >= _KNOWN_FOR_S:
             said = await limits_store.said_of(db, sending, now)
             self._known[sending.id] = (monotonic(), said)
-        return PLAIN if said == limits_store.NOTHING else rules_of(sending, said, table, now)
+        return Rules(versions=said.versions) if said.nothing else rules_of(sending, said, table, now)
 
     def forget(self, sending_id: int) -> None:
         """Read the rules of a sending anew before they are asked for again."""
@@ -87,7 +89,7 @@ class Pacing:
 
 def rules_of(sending: Sending, said: limits_store.Said, table: ProfileTable, now: datetime) -> Rules:
     """The rules at a moment, from what was said."""
-    limits, own, held = said
+    limits, own, held, versions = said
     document = sending.document
     zone = ZoneInfo(document.time_zone)
     contact = None if document.transactional else limits.contact
@@ -110,6 +112,7 @@ def rules_of(sending: Sending, said: limits_store.Said, table: ProfileTable, now
         zones=zones,
         opens_at=closed_until,
         exempt=document.transactional,
+        versions=versions,
     )
 
 

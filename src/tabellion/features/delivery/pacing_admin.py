@@ -6,12 +6,23 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from tabellion.features import licences
-from tabellion.features.delivery import limits_store
-from tabellion.features.delivery.limits import Contact, Delivery, DomainLimit, Limits, SenderLimit
+from tabellion.features.delivery import limits_store, recall_store
+from tabellion.features.delivery.limits import (
+    Contact,
+    Delivery,
+    DomainLimit,
+    Limits,
+    SenderLimit,
+    carried_over,
+    pauses,
+)
 from tabellion.features.delivery.limits_store import HeldDomain
 from tabellion.features.delivery.store import Database, of_campaign
 from tabellion.features.licences import AdminError
 from tabellion.platform import audit
+
+# By key, the pause between two mails.
+_Pauses = Callable[[str], float | None]
 
 limits_of = limits_store.limits_of
 held_domains = limits_store.held_domains
@@ -23,24 +34,42 @@ async def change_limits(
 ) -> tuple[Limits, int]:
     """Change a licence's limits, from what they are and their version; in a transaction of the caller's.
 
-    Mails that wait because of the old ones are looked at again.
+    No mail is claimed or put off by the old ones any more; those that wait because of them are looked at again.
     """
     await limits_store.lock_limits(db, licence_id)
     before, version = await limits_store.limits_of(db, licence_id)
     after = change(before, version)
+    await limits_store.hold_claims(db, licence_id)
     version = await limits_store.set_limits(db, licence_id, after, now)
+    await _carry_over(db, licence_id, pauses(before), pauses(after), now)
     if after.domains != before.domains:
-        await limits_store.call_up(db, licence_id, None, now)
+        await recall_store.ask(db, licence_id, None, now)
     return after, version
 
 
 async def set_delivery(db: Database, licence_id: int, campaign_id: int, delivery: Delivery, now: datetime) -> None:
-    """Say when and how fast a campaign's mails leave; counts at once, also for those that were put off."""
+    """Say when and how fast a campaign's mails leave; counts at once, also for those that were put off.
+
+    In a transaction of the caller's, who holds the campaign's row.
+    """
     before = await limits_store.delivery_of(db, campaign_id)
+    await limits_store.hold_claims(db, licence_id)
     await limits_store.set_delivery(db, campaign_id, delivery, now)
+    key = f"campaign:{campaign_id:d}"
+    await _carry_over(db, licence_id, {key: before.every_s}.get, {key: delivery.every_s}.get, now)
     sending = await of_campaign(db, campaign_id)
-    if sending is not None and delivery != before:
-        await limits_store.call_up(db, licence_id, [sending.id], now)
+    if sending is not None and delivery.hours != before.hours:
+        await recall_store.ask(db, licence_id, [sending.id], now)
+
+
+async def _carry_over(db: Database, licence_id: int, before: _Pauses, after: _Pauses, now: datetime) -> None:
+    """Have what has left paid for at the paces that count now."""
+    free_at = {
+        key: carried_over(moment, before(key), after(key), now)
+        for key, moment in (await limits_store.debts(db, licence_id, now)).items()
+        if before(key) != after(key)
+    }
+    await limits_store.set_debts(db, licence_id, free_at)
 
 
 async def show(db: Database, licence_name: str, now: datetime) -> tuple[Limits, list[HeldDomain], dict[int, str]]:

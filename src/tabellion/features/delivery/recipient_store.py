@@ -6,6 +6,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from tabellion.features.delivery.limits_store import CURRENT, Versions, fence
 from tabellion.features.delivery.model import Claimed, Document, Ending, Recipient, Sending
 from tabellion.features.delivery.store import Database, in_schema
 from tabellion.features.delivery.worker_store import ENTERED
@@ -88,18 +89,19 @@ def still(document: Document, table: str) -> dict[str, str]:
     return {"still": _STILL, "choice": choice, "table": table}
 
 
-async def claim(
-    db: Database, sending: Sending, table: str, worker: int, most: int, now: datetime
+async def claim(  # noqa: PLR0917 - one statement
+    db: Database, sending: Sending, table: str, worker: int, most: int, now: datetime, versions: Versions | None = None
 ) -> tuple[list[Claimed], bool]:
     """Take recipients that are due; whether there were any. A worker that has been given up gets none.
 
-    Those who must not get the mail any more are set aside by the same statement.
+    With `versions` of rules that do not count any more, nobody either. Those who must not get the mail any more are set
+    aside by the same statement.
     """
     query = """
 WITH due AS MATERIALIZED (
     SELECT d.id FROM {l}.recipient d
     WHERE d.sending_id = %(sending)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at <= %(now)s
-      AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' AND {entered}
+      AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' AND {entered} AND {current}
     ORDER BY d.due_at, d.id LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ), looked AS ({still} WHERE r.id = ANY (ARRAY(SELECT id FROM due)))
 UPDATE {l}.recipient r SET
@@ -111,7 +113,10 @@ RETURNING r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant
     r.state
 """
     values = {"sending": sending.id, "now": now, "most": most, "worker": worker}
-    parts = {"entered": ENTERED, **still(sending.document, table)}
+    parts = {"entered": ENTERED, "current": "true", **still(sending.document, table)}
+    if versions is not None:
+        parts["current"] = CURRENT
+        values |= fence(sending, versions)
     cursor = await db.execute(in_schema(sending.licence_id, query, **parts), values, prepare=True)
     rows = await cursor.fetchall()
     claimed = [Claimed(*row[:6]) for row in rows if row[6] == "CLAIMED"]

@@ -25,6 +25,7 @@ from tabellion.features.delivery import (
     limits_store,
     news,
     outbox_store,
+    recall_store,
     recipient_store,
     store,
     suppression_store,
@@ -100,6 +101,7 @@ class Sender:
         self._quiet: dict[int, float] = {}
         self._pausing = 0
         self._licences: set[tuple[int, int]] = set()
+        self._recalling: asyncio.Task[None] | None = None
 
     async def run(self, stop: asyncio.Event, *, closing_s: float = 8.0) -> None:
         """Send until `stop`; mails on their way then get `closing_s` seconds."""
@@ -143,6 +145,8 @@ class Sender:
                     self.worker = await worker_store.enter_worker(life, now)
                 await self._recover(life, now)
                 await store.forget_due(life, now)
+                if self._recalling is None or self._recalling.done():
+                    self._recalling = asyncio.create_task(self._recall())
                 beaten_at = monotonic()
             due = [sending_id for sending_id, _ in await store.due(life, self.clock())]
             # Whoever had its turn longest ago comes first: some are worth a look all the time and seldom have work.
@@ -156,6 +160,15 @@ class Sender:
         for worker in await worker_store.dead_workers(db, self.worker, now, self.pace.silent, self.pace.lost):
             again, uncertain = await worker_store.give_up(db, worker, now)
             _log.warning("a worker is gone: %d mails go back, %d are uncertain", again, uncertain)
+
+    async def _recall(self) -> None:
+        """Have mails looked at again that were put off under limits that were changed; millions take a while."""
+        try:
+            async with self.database() as db:
+                while await recall_store.carry_out(db, self.clock()) is not None:
+                    pass
+        except Exception:  # noqa: BLE001 - it is tried again with the next beat
+            _log.exception("mails that were put off could not be looked at again")
 
     def _begin(self, sending_id: int) -> None:
         if sending_id in self._working or len(self._working) - self._pausing >= self.pace.sendings:
@@ -227,7 +240,7 @@ class Sender:
         self.stopping = True
         if self._working:
             await asyncio.wait(list(self._working.values()), timeout=closing_s)
-        for task in list(self._working.values()):
+        for task in [*self._working.values(), *([self._recalling] if self._recalling else [])]:
             task.cancel()
         if self.worker and self._pool is not None:
             with suppress(Exception):
@@ -347,6 +360,9 @@ class Batch:
             if not self._held:
                 rules = await sender.pacing.of(db, sending, table, now)
                 taken = await claiming.take(db, sending, table.relation, self._worker, sender.pace.batch, now, rules)
+                if taken.stale:
+                    sender.pacing.forget(sending.id)
+                    return []
                 if not taken.claimed:
                     self._wait_s = taken.wait_s
                     sender.rest(sending.id, taken.rest_s)
