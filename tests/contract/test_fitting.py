@@ -6,7 +6,9 @@ import httpx
 import psycopg
 import pytest
 
+from tabellion.kit.clock import utc_now
 from tests.contract.test_checklist import checklist
+from tests.contract.test_pacing import DAYS
 from tests.contract.test_sending import MAIL, outbox, state, until
 from tests.support.tenant import Tenant
 
@@ -129,3 +131,65 @@ def test_a_trigger_says_that_the_target_does_not_fit(tenant: Tenant, database: p
     refused = tenant.json("POST", f"{MAIL}/{number}/profile/emailAddress=ann@example.com", [])
     assert (refused.status_code, refused.json()["code"]) == (409, "campaign.incomplete")
     assert refused.json()["errors"][0]["field"] == "target.filter"
+
+
+def test_what_a_launched_campaign_needs_is_not_taken_away(tenant: Tenant, other_tenant: Tenant) -> None:
+    number = aimed(tenant, {"filter": "points > 3", "subscription": "Newsletter", "segmentations": [{"name": "Vip"}]})
+    subject = {"subject": "{{ profile.member }} {{ segmentations.Loyalty }}"}
+    assert tenant.json("PUT", f"{MAIL}/{number}/content/subject", subject).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/launch", LATER).status_code == 200
+    for kind, name in (
+        ("Attribute", "points"), ("Attribute", "member"), ("Attribute", "emailAddress"), ("Subscription", "Newsletter"),
+        ("Segmentation", "Vip"), ("Segmentation", "Loyalty"),
+    ):  # fmt: skip
+        before = tenant.state()
+        refused = change(tenant, operation=f"remove{kind}", name=name)
+        assert (refused.status_code, refused.json()["code"]) == (409, "table.inUse"), name
+        assert "the campaign 'SpringOffer' is SCHEDULED" in refused.json()["message"]
+        assert tenant.state() == before
+    # What it does not need may go, here and elsewhere.
+    assert change(tenant, operation="removeAttribute", name="spent").status_code == 200
+    assert change(other_tenant, operation="removeAttribute", name="points").status_code == 200
+    assert change(tenant, operation="rename", name="People").status_code == 200
+    people = GUESTS.replace("Guests", "People")
+    assert tenant.json("POST", f"{MAIL}/{number}/cancel").status_code == 200
+    gone = tenant.json("POST", people, {"operations": [{"operation": "removeAttribute", "name": "points"}]})
+    assert gone.status_code == 200
+
+
+def test_a_campaign_that_has_lost_something_keeps_nobody_from_other_changes(
+    tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    number = aimed(tenant, {"filter": "points > 3", "exclude": "spent > 1"})
+    assert tenant.json("POST", f"{MAIL}/{number}/launch", LATER).status_code == 200
+    forget(tenant, database, "points")
+    assert change(tenant, operation="removeAttribute", name="member").status_code == 200
+    refused = change(tenant, operation="removeAttribute", name="spent")
+    assert (refused.status_code, refused.json()["code"]) == (409, "table.inUse")
+
+
+def test_contents_of_an_active_campaign_let_go_of_an_attribute(tenant: Tenant) -> None:
+    number = tenant.campaign(mode="TRANSACTIONAL")
+    one = f"{MAIL}/{number}"
+    assert tenant.json("PUT", f"{one}/content/subject", {"subject": "{{ points }} points"}).status_code == 200
+    assert tenant.json("POST", f"{one}/launch").json()["state"] == "ACTIVE"
+    assert change(tenant, operation="removeAttribute", name="points").json()["code"] == "table.inUse"
+    assert tenant.json("POST", f"{one}/pause").status_code == 200
+    assert tenant.json("PUT", f"{one}/content/subject", {"subject": "Points"}).status_code == 200
+    assert tenant.json("POST", f"{one}/resume").json()["state"] == "ACTIVE"
+    assert change(tenant, operation="removeAttribute", name="points").status_code == 200
+
+
+def test_a_campaign_whose_audience_is_written_down_needs_its_target_no_more(
+    tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    number = aimed(tenant, {"exclude": "points > 3"})
+    day = DAYS[(utc_now().weekday() + 3) % 7]
+    closed = {"windows": [{"days": [day], "from": "00:00", "to": "00:01"}]}
+    place = f"/v5/entities/hotels/mails/{number}/delivery-settings"
+    assert tenant.json("PUT", place, {"sendingHours": closed, "mailsPerMinute": 1}).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    until(lambda: tenant.json("GET", f"{MAIL}/{number}/report").json()["pending"] == 1)
+    assert change(tenant, operation="removeAttribute", name="points").status_code == 200
+    assert change(tenant, operation="removeAttribute", name="lastName").json()["code"] == "table.inUse"
+    assert tenant.json("POST", f"{MAIL}/{number}/cancel").json()["state"] == "CANCELLED"

@@ -12,6 +12,7 @@ from tabellion.features.bulk import etls, exports
 from tabellion.features.licences import Authentication, Credential, Unauthorized
 from tabellion.features.licences.endpoints import TOKEN_CALL
 from tabellion.features.licences.service import TOKEN_GRACE
+from tabellion.features.tables import profile_tables
 from tabellion.features.usage import Admission, Batcher, Gate
 from tabellion.kit.clock import utc_now
 from tabellion.kit.ids import request_id
@@ -130,6 +131,7 @@ def create_app(settings: Settings | None = None) -> App:
     for feature in (etls, exports):
         outbox.subjects.register(feature.SUBJECT, feature.find_subject)
     outbox.subjects.register(delivery.SUBJECT, campaigns.find_subject)
+    profile_tables.use_guard(campaigns.check_change)
     campaigns.use_public_url(settings.public_url or f"http://{settings.host}:{settings.port}")
     bounces.use_rules(bounces.Rules.of(settings.soft_bounces, settings.soft_bounce_days))
     resources, cages = Resources(settings), Cages(1)

@@ -141,7 +141,8 @@ CALLS = (
         summary="Change the structure of a profile table",
         description=(
             "Operations run in order, all or none: addAttribute, updateAttribute, removeAttribute, addSubscription, "
-            "removeSubscription, addSegmentation, updateSegmentation, removeSegmentation, rename."
+            "removeSubscription, addSegmentation, updateSegmentation, removeSegmentation, rename. What a campaign that was "
+            "launched needs is not removed."
         ),
         handler=change,
         parameters=(ENTITY, TABLE),

@@ -25,7 +25,10 @@ class DataConflict(Problem):
 
 
 class TableInUse(Problem):
-    """A foreign key of another table, or a campaign, refers to this one. Remove what refers to it first."""
+    """A foreign key of another table, or a campaign, refers to this one, or needs what is taken away of it.
+
+    Remove what refers to it first.
+    """
 
     status = 409
     code = "table.inUse"

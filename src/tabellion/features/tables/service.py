@@ -48,6 +48,13 @@ class Structures(Generic[T, D, P]):
         self._plan = plan
         self._first = first
         self._cache: VersionedCache[tuple[str, int], tuple[T, ...]] = VersionedCache(_MAX_LICENCES_CACHED)
+        self._guard: Callable[[Incoming, T, T], Awaitable[None]] | None = None
+
+    def use_guard(self, guard: Callable[[Incoming, T, T], Awaitable[None]] | None) -> None:
+        """Say who is asked before a table changes, in the transaction that changes it: `guard(call, before, after)` raises
+        `TableInUse` where somebody needs what is taken away. None: nobody any more.
+        """
+        self._guard = guard
 
     async def of_caller(self, call: Incoming, *, fresh: bool = False) -> tuple[T, ...]:
         """The caller's tables, all entities; from the process's cache unless the catalogue has changed (or `fresh`)."""
@@ -129,6 +136,8 @@ class Structures(Generic[T, D, P]):
                     return table
                 changes: dict[str, Any] = {"definition": plan.definition}
                 new = replace(table, name=plan.name, version=table.version + 1, **changes)
+                if self._guard is not None:
+                    await self._guard(call, table, new)
                 seen_anew = new.name != table.name or views.columns_of(new) != views.columns_of(table)
                 if seen_anew:
                     await views.drop_view(call.db, table)
