@@ -50,12 +50,13 @@ def sending(url: str, *, pace: Pace = FAST, clock: Callable[[], Any] = utc_now) 
 
 
 class Sink:
-    """Keeps every mail that it answered with 250. `refuse` says per recipient what to answer instead; `refused` counts that,
-    by domain.
+    """Keeps every mail that it answered with 250, and in `offered` also those that it refused after it had read them. `refuse`
+    says per recipient what to answer instead; `refused` counts that, by domain.
     """
 
     def __init__(self) -> None:
         self.mails: list[Envelope] = []
+        self.offered: list[Envelope] = []
         self.refuse: dict[str, str] = {}
         self.refuse_data: dict[str, str] = {}
         self.refused: Counter[str] = Counter()
@@ -69,6 +70,7 @@ class Sink:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self.offered.append(envelope)
         for address in envelope.rcpt_tos:
             if address in self.refuse_data:
                 return self.refuse_data[address]
