@@ -58,10 +58,17 @@ def test_suppressed_addresses(told: Told, refused: Refused, harbour: str) -> Non
         ("ann@example.com", "MANUAL"),
         ("bob@example.com", "MANUAL"),
     ]
-    told("suppression", "remove", harbour, "ANN@example.com")
+    assert told("suppression", "remove", harbour, "ANN@example.com") == {"removed": "ANN@example.com", "unsubscribed": False}
     assert len(told("suppression", "list", harbour)) == 1
     assert "nothing keeps" in refused("suppression", "remove", harbour, "ann@example.com")
     assert "no e-mail address" in refused("suppression", "add", harbour, "nobody")
+    both = (
+        '[{"address": "ZOE@Exämple.com", "reason": "UNSUBSCRIBE"}, {"address": "zoe@exämple.com", "reason": "HARD_BOUNCE"}]'
+    )
+    assert told("suppression", "import", harbour, "-", stdin=both) == {"added": 1, "known": 0}
+    assert told("suppression", "remove", harbour, "zoe@exämple.com")["unsubscribed"] is True
+    latest = told("suppression", "list", harbour)[0]
+    assert (latest["address"], latest["reason"], latest["unsubscribed"]) == ("zoe@xn--exmple-cua.com", "UNSUBSCRIBE", "")
 
 
 def test_events_are_judged_again(told: Told, refused: Refused, harbour: str) -> None:
@@ -83,8 +90,8 @@ def test_suppression_lists_go_in_and_out_as_files(
     out = tmp_path / "out.csv"
     assert verb("suppression", "export", harbour, str(out)).exit_code == 0
     header, ann, *others = out.read_text().splitlines()
-    assert header == "address,reason,since,detail"
-    assert ann == "ann@example.com,MANUAL,2026-03-01T09:00:00.000Z,'=1+1; Zoë"
+    assert header == "address,reason,since,detail,unsubscribed"
+    assert ann == "ann@example.com,MANUAL,2026-03-01T09:00:00.000Z,'=1+1; Zoë,"
     assert [line.split(",")[:2] for line in others] == [["bob@example.com", "MANUAL"], ["carl@example.com", "MANUAL"]]
     # What went out can come in again.
     assert told("suppression", "import", harbour, str(out)) == {"added": 0, "known": 3}

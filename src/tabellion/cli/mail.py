@@ -101,7 +101,13 @@ def show_sender(
 def list_suppressed(name: Name, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """List the addresses that get no mails, the latest first."""
     found = on_database(data_dir, database_url, lambda db: admin.list_suppressed(db, name))
-    rows = [{"address": each.address, "reason": each.reason, "since": each.since.isoformat()} for each in found]
+    rows = [
+        {
+            "address": each.address, "reason": each.reason, "since": each.since.isoformat(),
+            "unsubscribed": "" if each.unsubscribed is None else each.unsubscribed.isoformat(),
+        }
+        for each in found
+    ]  # fmt: skip
     show(rows, as_json=as_json, title="suppression")
 
 
@@ -122,7 +128,9 @@ def suppress(
 @suppression.command("import")
 def import_suppressed(
     name: Name,
-    file: Annotated[Path, typer.Argument(help="CSV (address, reason, since, detail) or JSON; - is standard input.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV (address, reason, since, detail, unsubscribed) or JSON; - is standard input.")
+    ],
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
@@ -163,9 +171,9 @@ def unsuppress(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let an address get mails again."""
-    on_database(data_dir, database_url, lambda db: admin.unsuppress(db, name, address))
-    show({"removed": address}, as_json=as_json)
+    """Let an address get mails again. Where its owner unsubscribed as well, that stays, until it is removed in turn."""
+    unsubscribed = on_database(data_dir, database_url, lambda db: admin.unsuppress(db, name, address))
+    show({"removed": address, "unsubscribed": unsubscribed}, as_json=as_json)
 
 
 def _sender(found: admin.SenderRow) -> dict[str, str]:

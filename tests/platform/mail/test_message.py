@@ -13,7 +13,17 @@ from dkim.canonicalization import Relaxed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tabellion.platform.mail import Attachment, Mail, Signer, Unsendable, address_of, compose, new_key, public_record
+from tabellion.platform.mail import (
+    Attachment,
+    Mail,
+    Signer,
+    Unsendable,
+    address_of,
+    compose,
+    new_key,
+    normal_form,
+    public_record,
+)
 from tabellion.platform.mail.dkim import relaxed_body
 from tabellion.platform.mail.exchange import stuffed
 
@@ -126,6 +136,14 @@ def test_attachments() -> None:
 )
 def test_addresses(text: str, address: str | None) -> None:
     assert address_of(text) == address
+
+
+def test_addresses_are_compared_by_one_form() -> None:
+    forms = ("Ann@exämple.com", "ANN@EXÄMPLE.COM", "ann@Exämple.Com", "ann@xn--exmple-cua.com", " ann@XN--EXMPLE-CUA.com ")
+    assert {normal_form(form) for form in forms} == {"ann@xn--exmple-cua.com"}
+    # What mails cannot be sent to has one, too.
+    assert normal_form(" Jörg@Example.com") == "jörg@example.com"
+    assert normal_form("nobody@" + "ä" * 64 + ".com") == "nobody@" + "ä" * 64 + ".com"
 
 
 KEYS = {kind: new_key(kind)[0] for kind in ("rsa", "ed25519")}

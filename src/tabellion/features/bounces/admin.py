@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tabellion.features import licences
-from tabellion.features.bounces import store, suppression, table
+from tabellion.features.bounces import suppression, table
 from tabellion.features.bounces.model import Wanted
 from tabellion.features.bounces.store import Database
+from tabellion.features.delivery import suppression_store
 from tabellion.features.licences import AdminError
 from tabellion.platform import audit
 
@@ -25,7 +26,7 @@ async def import_list(db: Database, licence_name: str, raw: bytes, now: datetime
     new = 0
     async with db.transaction():
         for begin in range(0, len(rows), _AT_ONCE):
-            new += await store.put(db, found.id, rows[begin : begin + _AT_ONCE])
+            new += await suppression_store.put(db, found.id, rows[begin : begin + _AT_ONCE])
         await audit.record_admin(db, found.id, "suppression import", f"suppression ({len(rows)})", now)
     return new, len(rows) - new
 

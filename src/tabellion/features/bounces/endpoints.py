@@ -4,13 +4,15 @@ from datetime import datetime
 from typing import Any
 
 from tabellion.features.bounces import reporting, suppression, table, wire
-from tabellion.features.bounces.model import REASONS, Wanted
+from tabellion.features.bounces.model import Wanted
+from tabellion.features.delivery import REASONS
 from tabellion.features.tables import BadValue, parse_moment
 from tabellion.features.tables.filters import row_limit
 from tabellion.kit.domain import is_domain
 from tabellion.kit.problem import Invalid, Problem, invalid
 from tabellion.platform.http import json_codec, negotiation, shapes
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
+from tabellion.platform.mail import normal_form
 
 _CATEGORY, _MODULE = "email-campaigns", "campaigns"
 _LIST = "/v5/suppressions"
@@ -112,11 +114,11 @@ def _wanted(call: Incoming) -> Wanted:
     reason, domain = call.query.first("reason"), call.query.first("domain")
     if reason and reason.upper() not in REASONS:
         raise invalid("reason", "parameter.invalid", f"'reason' expects {', '.join(REASONS)}")
-    if domain and not is_domain(domain):
-        raise invalid("domain", "parameter.invalid", "'domain' expects a domain such as example.com")
-    return Wanted(
-        reason.upper() if reason else None, domain.lower() if domain else None, _moment(call, "from"), _moment(call, "to")
-    )
+    if domain:
+        domain = normal_form(f"x@{domain}").removeprefix("x@")
+        if not is_domain(domain):
+            raise invalid("domain", "parameter.invalid", "'domain' expects a domain such as example.com")
+    return Wanted(reason.upper() if reason else None, domain or None, _moment(call, "from"), _moment(call, "to"))
 
 
 def _moment(call: Incoming, name: str) -> datetime | None:
@@ -131,6 +133,7 @@ _OUT = {
     "reason": "HARD_BOUNCE",
     "since": "2027-03-02T09:00:07.000Z",
     "detail": "550 5.1.1 <ann@example.com>: Recipient address rejected: User unknown",
+    "unsubscribed": None,
 }
 _COMMON: dict[str, Any] = {"category": _CATEGORY, "module": _MODULE}
 
@@ -154,8 +157,9 @@ CALLS = (
         summary="Have many addresses get nothing more",
         description=(
             f"At most {_MOST_ROWS:,}, all or none. Those on the list already get the new reason and detail; the earlier "
-            "`since` stays. With `Content-Type: text/csv` the body is a CSV file with the columns `address`, `reason`, "
-            "`since`, `detail` (or addresses alone), such as the export answers."
+            "`since` stays. UNSUBSCRIBE takes the place of no other reason, and is not forgotten for one: it is noted in "
+            "`unsubscribed`. With `Content-Type: text/csv` the body is a CSV file with the columns `address`, `reason`, "
+            "`since`, `detail`, `unsubscribed` (or addresses alone), such as the export answers."
         ),
         handler=add,
         statuses={200: "How many were new, and how many were on the list."},
@@ -195,7 +199,10 @@ CALLS = (
         method="PUT",
         path=_ONE,
         summary="Have an address get nothing more",
-        description="Mails that have not left do not leave any more. `reason` is MANUAL when it is not said.",
+        description=(
+            "Mails that have not left do not leave any more. `reason` is MANUAL when it is not said. UNSUBSCRIBE keeps "
+            "transactional mails from nobody; where there is another reason, it stays, and `unsubscribed` says since when."
+        ),
         handler=put,
         parameters=(_ADDRESS,),
         statuses={200: "It is on the list."},
@@ -211,10 +218,13 @@ CALLS = (
         method="DELETE",
         path=_ONE,
         summary="Let an address get mails again",
-        description="Its soft bounces are forgotten, too.",
+        description=(
+            "The reason is taken away, and its soft bounces are forgotten. Where `unsubscribed` says that the owner of the "
+            "address wants no mails, that is the reason from then on; a second DELETE takes it away, too."
+        ),
         handler=delete,
         parameters=(_ADDRESS,),
-        statuses={204: "It is off the list."},
+        statuses={204: "The reason is gone."},
         **_COMMON,
     ),
     Call(

@@ -62,19 +62,6 @@ class Rules(NamedTuple):
         return cls(soft_bounces, timedelta(days=days))
 
 
-class Suppression(NamedTuple):
-    """An address that gets nothing more, in lower case, and why."""
-
-    address: str
-    reason: str
-    since: datetime
-    detail: str | None = None
-
-
-# Why an address gets nothing more.
-REASONS = ("HARD_BOUNCE", "SOFT_BOUNCE", "COMPLAINT", "UNSUBSCRIBE", "MANUAL")
-
-
 class Wanted(NamedTuple):
     """Which suppressions a list is to hold; None: whatever it is. `after`: those behind an address."""
 

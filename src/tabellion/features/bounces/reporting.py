@@ -13,7 +13,7 @@ from tabellion.kit.digits import number_of
 from tabellion.kit.problem import invalid
 from tabellion.platform import audit
 from tabellion.platform.http.call import Incoming
-from tabellion.platform.mail import address_of
+from tabellion.platform.mail import address_of, normal_form
 
 _MESSAGE_ID = re.compile(r"<?([0-9]{1,10})\.([0-9]{1,18})\.([0-9]{1,18})@[^\s<>@]{1,255}>?")
 _KINDS = {
@@ -54,7 +54,7 @@ async def take(call: Incoming, told: Told) -> tuple[int | None, Kind]:
         await service.note_address(desk, licence_id, told.address, finding)
         return None, finding.kind
     mail = await _mail(call, number)
-    if told.address is not None and told.address.strip().lower() != mail.address.lower():
+    if told.address is not None and normal_form(told.address) != normal_form(mail.address):
         raise invalid("address", "attribute.value", "the mail of that interaction went to another address")
     await service.note(desk, licence_id, mail.id, finding)
     return mail.id, finding.kind

@@ -11,7 +11,7 @@ from tabellion.features.bounces import store
 from tabellion.features.bounces.model import EVENTS, Finding, Kind, Rules, too_many_complaints
 from tabellion.features.bounces.reading import read
 from tabellion.features.bounces.store import Database, Mail
-from tabellion.features.delivery import MailNews, licence_exists, read_return_path, read_token, tell
+from tabellion.features.delivery import MailNews, licence_exists, read_return_path, read_token, suppress, tell
 from tabellion.features.profiles import record_choice
 from tabellion.features.tables import profile_tables
 
@@ -115,12 +115,12 @@ async def _follow(desk: Desk, licence_id: int, address: str, mark: str, finding:
     """What a finding means for an address. A block is about the sender; the address is not to suffer for it."""
     db, rules, at = desk.db, desk.rules, desk.at
     if finding.kind in {Kind.HARD, Kind.COMPLAINT}:
-        await store.suppress(db, licence_id, address, EVENTS[finding.kind], finding.text, at)
+        await suppress(db, licence_id, [address], EVENTS[finding.kind], at, finding.text or None)
     elif finding.kind is Kind.SOFT:
         count = await store.count_soft(db, licence_id, address, mark, at, desk.now - rules.within)
         if count >= rules.soft_bounces:
             detail = f"{count} soft bounces within {rules.within.days} days, the last: {finding.text}"
-            await store.suppress(db, licence_id, address, EVENTS[finding.kind], detail, at)
+            await suppress(db, licence_id, [address], EVENTS[finding.kind], at, detail)
 
 
 async def _end_subscription(db: Database, licence_id: int, mail: Mail, now: datetime) -> None:

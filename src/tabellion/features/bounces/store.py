@@ -1,6 +1,5 @@
 """The SQL of bounces and complaints. A statement touches one licence's schema; the moment is always a parameter."""
 
-from collections.abc import Sequence
 from contextlib import suppress as suppress_error
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -8,8 +7,9 @@ from typing import Any, NamedTuple
 from psycopg import AsyncConnection
 from psycopg.errors import UndefinedTable
 
-from tabellion.features.bounces.model import Suppression, Wanted
-from tabellion.features.delivery import in_schema
+from tabellion.features.bounces.model import Wanted
+from tabellion.features.delivery import Suppression, in_schema
+from tabellion.platform.mail import normal_form
 
 Database = AsyncConnection[tuple[Any, ...]]
 _LOCK = 7_255_003
@@ -70,16 +70,17 @@ ON CONFLICT (recipient_id) WHERE type = 'COMPLAINT' DO NOTHING
 
 async def count_soft(db: Database, licence_id: int, address: str, mark: str, moment: datetime, since: datetime) -> int:
     """Count a soft bounce of an address; how many different ones there are since a moment. Older ones are forgotten."""
+    address = normal_form(address)
     # One after the other, so that the last of them sees all.
-    await db.execute("SELECT pg_advisory_xact_lock(%s, hashtext(lower(%s)))", (_LOCK, address))
+    await db.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, address))
     query = """
-INSERT INTO {l}.soft_bounce (address, mark, moment) VALUES (lower(%s), %s, %s)
+INSERT INTO {l}.soft_bounce (address, mark, moment) VALUES (%s, %s, %s)
 ON CONFLICT (address, mark) DO NOTHING
 """
     await db.execute(in_schema(licence_id, query), (address, mark, moment))
-    query = "DELETE FROM {l}.soft_bounce WHERE address = lower(%s) AND moment < %s"
+    query = "DELETE FROM {l}.soft_bounce WHERE address = %s AND moment < %s"
     await db.execute(in_schema(licence_id, query), (address, since))
-    query = "SELECT count(*) FROM {l}.soft_bounce WHERE address = lower(%s)"
+    query = "SELECT count(*) FROM {l}.soft_bounce WHERE address = %s"
     row = await (await db.execute(in_schema(licence_id, query), (address,))).fetchone()
     return row[0] if row else 0
 
@@ -92,15 +93,6 @@ async def forget_soft(db: Database, before: datetime) -> int:
         with suppress_error(UndefinedTable):  # deleted meanwhile
             forgotten += (await db.execute(in_schema(row[0], query), (before,))).rowcount
     return forgotten
-
-
-async def suppress(db: Database, licence_id: int, address: str, reason: str, detail: str, now: datetime) -> None:
-    """See to it that an address gets nothing more; what kept it from its mails before stays as the reason."""
-    query = """
-INSERT INTO {l}.suppression (address, reason, since, detail) VALUES (lower(%s), %s, %s, %s)
-ON CONFLICT (address) DO NOTHING
-"""
-    await db.execute(in_schema(licence_id, query), (address, reason, now, detail or None))
 
 
 async def complaints(db: Database, licence_id: int, campaign_id: int) -> int:
@@ -131,10 +123,11 @@ async def mark_held(db: Database, campaign_id: int, now: datetime) -> None:
 
 
 async def listed(db: Database, licence_id: int, wanted: Wanted, most: int) -> list[Suppression]:
-    """Suppressions by address."""
+    """Suppressions by address; those for an unsubscription also where that is not the only reason."""
     query = """
-SELECT address, reason, since, detail FROM {l}.suppression
-WHERE address > %(after)s AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+SELECT address, reason, since, detail, unsubscribed FROM {l}.suppression
+WHERE address > %(after)s AND (%(reason)s::text IS NULL OR reason = %(reason)s
+                               OR %(reason)s = 'UNSUBSCRIBE' AND unsubscribed IS NOT NULL)
   AND (%(domain)s::text IS NULL OR right(address, length(%(domain)s) + 1) = '@' || %(domain)s)
   AND (%(from)s::timestamptz IS NULL OR since >= %(from)s) AND (%(to)s::timestamptz IS NULL OR since < %(to)s)
 ORDER BY address LIMIT %(most)s
@@ -145,23 +138,3 @@ ORDER BY address LIMIT %(most)s
     }  # fmt: skip
     rows = await (await db.execute(in_schema(licence_id, query), values)).fetchall()
     return [Suppression(*row) for row in rows]
-
-
-async def find(db: Database, licence_id: int, address: str) -> Suppression | None:
-    """What keeps an address from its mails."""
-    query = "SELECT address, reason, since, detail FROM {l}.suppression WHERE address = lower(%s)"
-    row = await (await db.execute(in_schema(licence_id, query), (address,))).fetchone()
-    return None if row is None else Suppression(*row)
-
-
-async def put(db: Database, licence_id: int, rows: Sequence[Suppression]) -> int:
-    """Enter suppressions, or change what is said of them; how many are new. The earliest moment stays."""
-    query = """
-INSERT INTO {l}.suppression AS s (address, reason, since, detail)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[])
-ON CONFLICT (address) DO UPDATE SET reason = EXCLUDED.reason, detail = coalesce(EXCLUDED.detail, s.detail),
-    since = least(s.since, EXCLUDED.since)
-RETURNING xmax = 0
-"""
-    columns = ([r.address for r in rows], [r.reason for r in rows], [r.since for r in rows], [r.detail for r in rows])
-    return sum(row[0] for row in await (await db.execute(in_schema(licence_id, query), columns)).fetchall())

@@ -10,9 +10,9 @@ import msgspec
 
 from tabellion.features.bounces import store, table
 from tabellion.features.bounces.errors import SuppressionUnknown
-from tabellion.features.bounces.model import Suppression, Wanted, one_line
+from tabellion.features.bounces.model import Wanted, one_line
 from tabellion.features.bounces.store import Database
-from tabellion.features.delivery import unsuppress
+from tabellion.features.delivery import Suppression, suppression_store, unsuppress
 from tabellion.features.tables.filters import CursorInvalid
 from tabellion.platform import audit
 from tabellion.platform.http.call import Incoming
@@ -32,7 +32,7 @@ async def page(call: Incoming, wanted: Wanted, cursor: str | None, limit: int) -
 
 async def get(call: Incoming) -> Suppression:
     """What keeps the address of the path from its mails. Raises `SuppressionUnknown`."""
-    found = await store.find(call.db, call.caller.licence_id, _address(call))
+    found = await suppression_store.find(call.db, call.caller.licence_id, _address(call))
     if found is None:
         raise _unknown(call)
     return found
@@ -41,16 +41,16 @@ async def get(call: Incoming) -> Suppression:
 async def add(call: Incoming, rows: Sequence[Suppression]) -> int:
     """Enter addresses, or change what is said of them, all or none; how many are new."""
     async with call.db.transaction():
-        new = await store.put(call.db, call.caller.licence_id, rows) if rows else 0
+        new = await suppression_store.put(call.db, call.caller.licence_id, rows) if rows else 0
         await audit.record(call.db, call, f"suppression ({len(rows)})")
     return new
 
 
 async def remove(call: Incoming) -> None:
-    """Let the address of the path get mails again. Raises `SuppressionUnknown`."""
+    """Take away what keeps the address of the path from its mails. Raises `SuppressionUnknown`."""
     address = _address(call)
     async with call.db.transaction():
-        if not await unsuppress(call.db, call.caller.licence_id, address):
+        if not (await unsuppress(call.db, call.caller.licence_id, address)).found:
             raise _unknown(call)
         await audit.record(call.db, call, "suppression (1)")
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tabellion.features.bounces.model import REASONS, Suppression, one_line
+from tabellion.features.bounces.model import one_line
+from tabellion.features.delivery import REASONS, UNSUBSCRIBE, Suppression, joined
 from tabellion.features.tables import BadValue, parse_moment, render_moment
 from tabellion.kit.problem import FieldError, Invalid, Malformed
-from tabellion.platform.mail import address_of
+from tabellion.platform.mail import address_of, normal_form
 
-COLUMNS = ("address", "reason", "since", "detail")
+COLUMNS = ("address", "reason", "since", "detail", "unsubscribed")
 # Other systems' names for the first column.
 _ADDRESS = {"address", "email", "e-mail", "emailaddress", "email_address", "recipient", "mail"}
 _MOST_FAULTS = 50
@@ -46,7 +47,10 @@ def read_csv(raw: bytes) -> list[dict[str, Any]]:
 
 
 def read_all(rows: Sequence[dict[str, Any]], zone: Any, now: datetime) -> list[Suppression]:
-    """Suppressions of documents with `address`, `reason`, `since`, `detail`; all that is wrong is told. Raises `Invalid`."""
+    """Suppressions of documents with the members of `COLUMNS`, one for each address; all that is wrong is told.
+
+    Raises `Invalid`.
+    """
     found: dict[str, Suppression] = {}
     faults: list[FieldError] = []
     for index, row in enumerate(rows):
@@ -57,7 +61,7 @@ def read_all(rows: Sequence[dict[str, Any]], zone: Any, now: datetime) -> list[S
             if len(faults) >= _MOST_FAULTS:
                 break
         else:
-            found[one.address] = one
+            found[one.address] = joined(found[one.address], one) if one.address in found else one
     if faults:
         raise Invalid(faults)
     return list(found.values())
@@ -73,7 +77,8 @@ def write_csv(rows: Iterable[Suppression], *, header: bool) -> bytes:
         detail = row.detail or ""
         if detail.startswith(_FORMULA):
             detail = f"'{detail}"
-        writer.writerow((row.address, row.reason, render_moment(row.since), detail))
+        unsubscribed = "" if row.unsubscribed is None else render_moment(row.unsubscribed)
+        writer.writerow((row.address, row.reason, render_moment(row.since), detail, unsubscribed))
     return out.getvalue().encode()
 
 
@@ -90,9 +95,16 @@ def _read(row: dict[str, Any], zone: Any, now: datetime) -> Suppression:
     reason = str(row.get("reason") or "MANUAL").strip().upper()
     if reason not in REASONS:
         raise _Wrong("reason", "member.type", f"'reason' expects {', '.join(REASONS)}")
-    try:
-        since = parse_moment(row.get("since"), zone) or now
-    except BadValue as error:
-        raise _Wrong("since", error.code, f"'since' {error}") from None
+    since = _moment(row, "since", zone, now) or now
+    # An unsubscription that is the reason itself has its moment already.
+    unsubscribed = None if reason == UNSUBSCRIBE else _moment(row, "unsubscribed", zone, now)
     detail = one_line(str(row.get("detail") or ""))
-    return Suppression(text.lower(), reason, min(since, now).astimezone(UTC), detail or None)
+    return Suppression(normal_form(text), reason, since.astimezone(UTC), detail or None, unsubscribed)
+
+
+def _moment(row: dict[str, Any], member: str, zone: Any, now: datetime) -> datetime | None:
+    try:
+        found = parse_moment(row.get(member), zone)
+    except BadValue as error:
+        raise _Wrong(member, error.code, f"'{member}' {error}") from None
+    return None if found is None else min(found, now).astimezone(UTC)

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from tabellion.features.bounces.model import Kind, Suppression
+from tabellion.features.bounces.model import Kind
 from tabellion.features.bounces.reporting import Told
+from tabellion.features.delivery import Suppression
 from tabellion.features.tables import BadValue, parse_moment, render_moment
 from tabellion.kit.problem import invalid
 
@@ -15,12 +16,16 @@ Text = Annotated[str, Meta(extra={"coerce": "text"})]
 
 
 class SuppressionIn(msgspec.Struct):
-    """An address that is to get nothing more. `reason` is MANUAL when it is not said, `since` now."""
+    """An address that is to get nothing more. `reason` is MANUAL when it is not said, `since` now.
+
+    `unsubscribed`: since when its owner wants no mails, where another reason goes before that.
+    """
 
     address: Text
     reason: Text | None = None
     since: Text | None = None
     detail: Text | None = None
+    unsubscribed: Text | None = None
 
 
 class SuppressionChange(msgspec.Struct):
@@ -38,12 +43,13 @@ class SuppressionsIn(msgspec.Struct):
 
 
 class SuppressionOut(msgspec.Struct):
-    """An address that gets nothing more."""
+    """An address that gets nothing more. `unsubscribed`: since when its owner wants no mails, beside the reason."""
 
     address: str
     reason: str
     since: str
     detail: str | None
+    unsubscribed: str | None
 
 
 class SuppressionsOut(msgspec.Struct, rename="camel"):
@@ -109,7 +115,8 @@ def rows_of(given: Sequence[SuppressionIn]) -> list[dict[str, Any]]:
 
 def suppression_out(found: Suppression) -> SuppressionOut:
     """A suppression as it is answered."""
-    return SuppressionOut(found.address, found.reason, render_moment(found.since), found.detail)
+    unsubscribed = None if found.unsubscribed is None else render_moment(found.unsubscribed)
+    return SuppressionOut(found.address, found.reason, render_moment(found.since), found.detail, unsubscribed)
 
 
 def told(given: BounceIn, zone: Any) -> Told:

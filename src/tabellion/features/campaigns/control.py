@@ -157,7 +157,7 @@ async def _test_recipients(call: Incoming, campaign: Campaign, table: ProfileTab
         address, recorded = _reached_at(table, profile)
         if not address:
             faults.append(FieldError(f"profiles[{i}]", "attribute.value", f"the profile {profile.id} has no e-mail address"))
-        elif await delivery.is_suppressed(call.db, campaign.licence_id, address):
+        elif await _is_suppressed(call, campaign, address):
             faults.append(FieldError(f"profiles[{i}]", "attribute.value", f"nothing is sent to {address}: it is suppressed"))
         else:
             language = order.language or language_of(recorded, known) or known[0]
@@ -189,7 +189,7 @@ async def trigger(
     excluded = None
     if not address:
         excluded = "noAddress"
-    elif await delivery.is_suppressed(call.db, campaign.licence_id, address):
+    elif await _is_suppressed(call, campaign, address):
         excluded = "suppressed"
     elif not await _is_meant(call, campaign, table, profile.id):
         excluded = "unsubscribed"
@@ -217,6 +217,11 @@ async def interactions(call: Incoming, wanted: WantedInteractions) -> Any:
     found = await delivery.interactions(call.db, call.caller.licence_id, wanted)
     events = await delivery.events_of(call.db, call.caller.licence_id, [each.id for each in found])
     return found, events
+
+
+async def _is_suppressed(call: Incoming, campaign: Campaign, address: str) -> bool:
+    transactional = campaign.kind is Kind.TRANSACTIONAL
+    return await delivery.is_suppressed(call.db, campaign.licence_id, address, transactional=transactional)
 
 
 async def _is_meant(call: Incoming, campaign: Campaign, table: ProfileTable, profile_id: int) -> bool:

@@ -1,6 +1,6 @@
 """The sending of mails: from planned recipients to what the relay said, exactly once and after any crash."""
 
-from tabellion.features.delivery import ab_tests, admin, pacing_admin
+from tabellion.features.delivery import ab_tests, admin, pacing_admin, suppression_store
 from tabellion.features.delivery.addresses import for_header
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.hours import Hours, Window
@@ -33,7 +33,6 @@ from tabellion.features.delivery.service import (
     identity_of,
     interactions,
     is_gathered,
-    is_suppressed,
     pause,
     plan,
     reschedule,
@@ -45,7 +44,8 @@ from tabellion.features.delivery.service import (
     tally,
 )
 from tabellion.features.delivery.store import in_schema, licence_exists
-from tabellion.features.delivery.suppression_store import suppress, unsuppress
+from tabellion.features.delivery.suppression import REASONS, UNSUBSCRIBE, Suppression, joined
+from tabellion.features.delivery.suppression_store import is_suppressed, subscribe_again, suppress, unsuppress
 from tabellion.features.delivery.tokens import Token, Use, read_return_path, unseal_address
 from tabellion.features.delivery.tokens import read as read_token
 from tabellion.features.delivery.tokens import write as write_token
@@ -53,8 +53,10 @@ from tabellion.features.delivery.transport import Ways
 from tabellion.features.delivery.viewing import view
 
 __all__ = [
+    "REASONS",
     "SOFT_REASONS",
     "SUBJECT",
+    "UNSUBSCRIBE",
     "ABTest",
     "Claimed",
     "Contact",
@@ -79,6 +81,7 @@ __all__ = [
     "SenderIdentity",
     "SenderLimit",
     "Sending",
+    "Suppression",
     "Token",
     "Use",
     "WantedInteractions",
@@ -96,6 +99,7 @@ __all__ = [
     "interactions",
     "is_gathered",
     "is_suppressed",
+    "joined",
     "kept_mail",
     "kept_mails",
     "language_of",
@@ -112,7 +116,9 @@ __all__ = [
     "sending_of",
     "start",
     "stop",
+    "subscribe_again",
     "suppress",
+    "suppression_store",
     "tally",
     "tell",
     "unseal_address",

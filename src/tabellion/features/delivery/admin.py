@@ -6,7 +6,7 @@ from typing import NamedTuple
 from tabellion.features import licences
 from tabellion.features.delivery import relay_store, suppression_store
 from tabellion.features.delivery.store import Database
-from tabellion.features.delivery.suppression_store import Suppressed
+from tabellion.features.delivery.suppression import Suppression
 from tabellion.features.licences import AdminError
 from tabellion.kit.domain import is_domain
 from tabellion.platform import audit, secrets
@@ -121,10 +121,10 @@ async def show_sender(db: Database, licence_name: str, entity_name: str) -> Send
     return SenderRow(entity.name, name, address, f"{selector}._domainkey.{domain}" if sealed else "", record, back)
 
 
-async def list_suppressed(db: Database, licence_name: str) -> list[Suppressed]:
+async def list_suppressed(db: Database, licence_name: str) -> list[Suppression]:
     """Addresses that get nothing more, the latest first, up to 10,000."""
     found = await licences.get_licence(db, licence_name)
-    return await suppression_store.suppressed(db, found.id, _MAX_SHOWN)
+    return await suppression_store.latest(db, found.id, _MAX_SHOWN)
 
 
 async def suppress(db: Database, licence_name: str, addresses: list[str], now: datetime) -> int:
@@ -137,11 +137,13 @@ async def suppress(db: Database, licence_name: str, addresses: list[str], now: d
     return len(addresses)
 
 
-async def unsuppress(db: Database, licence_name: str, address: str) -> None:
-    """Let an address get mails again. Raises `AdminError`."""
+async def unsuppress(db: Database, licence_name: str, address: str) -> bool:
+    """Let an address get mails again; whether its owner still wants none. Raises `AdminError`."""
     found = await licences.get_licence(db, licence_name)
-    if not await suppression_store.unsuppress(db, found.id, address):
+    lifted = await suppression_store.unsuppress(db, found.id, address)
+    if not lifted.found:
         raise AdminError(f"nothing keeps '{address[:100]}' from its mails")
+    return lifted.unsubscribed
 
 
 async def _entity(db: Database, licence_name: str, entity_name: str) -> tuple[licences.Licence, licences.Entity]:

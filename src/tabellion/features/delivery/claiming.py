@@ -9,7 +9,7 @@ own, one after the other, so that each is looked at about once more and nothing 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from tabellion.features.delivery import limits_store, recipient_store
+from tabellion.features.delivery import limits_store, recipient_store, suppression_store
 from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.pacing import Rules
 from tabellion.features.delivery.store import Database, in_schema
@@ -140,6 +140,13 @@ async def take(  # noqa: PLR0917 - one statement
     db: Database, sending: Sending, table: str, worker: int, most: int, now: datetime, rules: Rules
 ) -> Taken:
     """Claim recipients as the rules want it, or as there are none."""
+    taken = await _take(db, sending, table, worker, most, now, rules)
+    return taken._replace(claimed=await suppression_store.set_aside(db, sending, worker, taken.claimed, now))
+
+
+async def _take(  # noqa: PLR0917 - the same
+    db: Database, sending: Sending, table: str, worker: int, most: int, now: datetime, rules: Rules
+) -> Taken:
     if rules.opens_at is not None:
         return Taken([], some=False, rest_s=min(_CLOSED_S, (rules.opens_at - now) / _SECOND))
     if rules.plain:

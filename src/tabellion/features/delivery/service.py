@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from tabellion.features.delivery import ab_store, outcome_store, recipient_store, relay_store, store, suppression_store
+from tabellion.features.delivery import ab_store, outcome_store, recipient_store, relay_store, store
 from tabellion.features.delivery.model import Document, Recipient, Sending
 from tabellion.features.delivery.outcome_store import Interaction, MailEvent, WantedInteractions
 from tabellion.features.delivery.store import Database
@@ -90,11 +90,6 @@ async def gather(
     if sending.document.ab_test is not None:
         await ab_store.split(db, sending, sending.document.ab_test, now)
     return count
-
-
-async def is_suppressed(db: Database, licence_id: int, address: str) -> bool:
-    """Whether an address gets nothing more."""
-    return await suppression_store.is_suppressed(db, licence_id, address)
 
 
 async def identity_of(db: Database, entity_id: int) -> SenderIdentity | None:

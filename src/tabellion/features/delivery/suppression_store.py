@@ -1,47 +1,152 @@
-"""The SQL of addresses that get nothing more."""
+"""The SQL of addresses that get nothing more. They are entered and found by their normal form.
 
-from collections.abc import Iterable
+Statements that look at everybody of a sending compare with the address in lower case as it stands: the database cannot turn
+a domain into ASCII. Of the few addresses for which that is not enough, the program knows the normal form when it has
+claimed them (`keys`, `set_aside`, `UNLESS_BY_KEY`).
+"""
+
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.store import Database, in_schema
+from tabellion.features.delivery.suppression import UNSUBSCRIBE, Suppression
+from tabellion.platform.mail import normal_form
 
-
-async def suppress(db: Database, licence_id: int, addresses: Iterable[str], reason: str, now: datetime) -> None:
-    """See to it that addresses get nothing more."""
-    query = """
-INSERT INTO {l}.suppression (address, reason, since) SELECT DISTINCT lower(a), %s, %s::timestamptz FROM unnest(%s::text[]) a
-ON CONFLICT (address) DO NOTHING
+_SELECT = "SELECT address, reason, since, detail, unsubscribed FROM {l}.suppression "
+# What the row of `ON CONFLICT` has and what is new are both unsubscriptions, or neither is.
+_ALIKE = "(s.reason = 'UNSUBSCRIBE') = (EXCLUDED.reason = 'UNSUBSCRIBE')"
+_PUT = """
+INSERT INTO {l}.suppression AS s (address, reason, since, detail, unsubscribed)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::timestamptz[])
+ON CONFLICT (address) DO UPDATE SET
+    reason = CASE WHEN EXCLUDED.reason = 'UNSUBSCRIBE' THEN s.reason ELSE EXCLUDED.reason END,
+    since = CASE WHEN {alike} THEN least(s.since, EXCLUDED.since)
+                 WHEN EXCLUDED.reason = 'UNSUBSCRIBE' THEN s.since ELSE EXCLUDED.since END,
+    detail = CASE WHEN {alike} THEN coalesce(EXCLUDED.detail, s.detail)
+                  WHEN EXCLUDED.reason = 'UNSUBSCRIBE' THEN s.detail ELSE EXCLUDED.detail END,
+    unsubscribed = least(s.unsubscribed, EXCLUDED.unsubscribed,
+        CASE WHEN NOT ({alike}) THEN CASE WHEN s.reason = 'UNSUBSCRIBE' THEN s.since ELSE EXCLUDED.since END END)
+{only}
+RETURNING xmax = 0
 """
-    await db.execute(in_schema(licence_id, query), (reason, now, list(addresses)))
+# What is known already stays as it is; only the first unsubscription beside another reason is news, and the reverse.
+_ONLY_NEWS = "WHERE NOT ({alike}) AND (EXCLUDED.reason <> 'UNSUBSCRIBE' OR s.unsubscribed IS NULL)"
 
 
-async def is_suppressed(db: Database, licence_id: int, address: str) -> bool:
+# A part of conditions on a recipient `r`: who is suppressed in another form than their own is left out.
+UNLESS_BY_KEY = """AND r.id NOT IN (
+    SELECT k.id FROM unnest(%(ids)s::bigint[], %(keys)s::text[]) AS k (id, key)
+    JOIN {l}.suppression s ON s.address = k.key AND {holds})"""
+
+
+class Lifted(NamedTuple):
+    """What came of letting an address get mails again. `unsubscribed`: its owner still wants none."""
+
+    found: bool
+    unsubscribed: bool
+
+
+def holds(*, transactional: bool) -> str:
+    """A part of conditions: which suppressions `s` keep mails of a kind from an address. The one place that says so."""
+    return "s.reason <> 'UNSUBSCRIBE'" if transactional else "true"
+
+
+async def suppress(
+    db: Database, licence_id: int, addresses: Iterable[str], reason: str, now: datetime, detail: str | None = None
+) -> None:
+    """See to it that addresses get nothing more; a reason that was there before stays, but for an unsubscription."""
+    rows = [Suppression(address, reason, now, detail) for address in sorted(set(map(normal_form, addresses)))]
+    await _enter(db, licence_id, rows, _ONLY_NEWS)
+
+
+async def put(db: Database, licence_id: int, rows: Sequence[Suppression]) -> int:
+    """Enter suppressions, or change what is said of them (`suppression.joined`); how many are new."""
+    return await _enter(db, licence_id, rows, "")
+
+
+async def _enter(db: Database, licence_id: int, rows: Sequence[Suppression], only: str) -> int:
+    columns = [[row[i] for row in rows] for i in range(5)]
+    query = _PUT.replace("{only}", only).replace("{alike}", _ALIKE)
+    cursor = await db.execute(in_schema(licence_id, query), columns)
+    return sum(row[0] for row in await cursor.fetchall())
+
+
+async def is_suppressed(db: Database, licence_id: int, address: str, *, transactional: bool = False) -> bool:
     """Whether an address gets nothing more."""
-    query = "SELECT EXISTS (SELECT 1 FROM {l}.suppression WHERE address = lower(%s))"
-    row = await (await db.execute(in_schema(licence_id, query), (address,))).fetchone()
+    query = "SELECT EXISTS (SELECT 1 FROM {l}.suppression s WHERE s.address = ANY (%s) AND {holds})"
+    parts = {"holds": holds(transactional=transactional)}
+    row = await (await db.execute(in_schema(licence_id, query, **parts), (_spellings(address),))).fetchone()
     return bool(row and row[0])
 
 
-class Suppressed(NamedTuple):
-    """An address that gets nothing more, and why."""
+async def find(db: Database, licence_id: int, address: str) -> Suppression | None:
+    """What keeps an address from its mails."""
+    query = _SELECT + "WHERE address = ANY (%(them)s) ORDER BY address = %(normal)s DESC LIMIT 1"
+    values = {"them": _spellings(address), "normal": normal_form(address)}
+    row = await (await db.execute(in_schema(licence_id, query), values)).fetchone()
+    return None if row is None else Suppression(*row)
 
-    address: str
-    reason: str
-    since: datetime
 
-
-async def suppressed(db: Database, licence_id: int, most: int) -> list[Suppressed]:
+async def latest(db: Database, licence_id: int, most: int) -> list[Suppression]:
     """Addresses that get nothing more, the latest first."""
-    query = "SELECT address, reason, since FROM {l}.suppression ORDER BY since DESC, address LIMIT %s"
+    query = _SELECT + "ORDER BY since DESC, address LIMIT %s"
     rows = await (await db.execute(in_schema(licence_id, query), (most,))).fetchall()
-    return [Suppressed(*row) for row in rows]
+    return [Suppression(*row) for row in rows]
 
 
-async def unsuppress(db: Database, licence_id: int, address: str) -> bool:
-    """Let an address get mails again, and forget its soft bounces; False: nothing kept it from them."""
-    query = (
-        "WITH forgotten AS (DELETE FROM {l}.soft_bounce WHERE address = lower(%(address)s)) "
-        "DELETE FROM {l}.suppression WHERE address = lower(%(address)s)"
-    )
-    return (await db.execute(in_schema(licence_id, query), {"address": address})).rowcount == 1
+async def unsuppress(db: Database, licence_id: int, address: str) -> Lifted:
+    """Take away what keeps an address from its mails, and its soft bounces. An unsubscription beside it is left."""
+    query = """
+WITH forgotten AS (DELETE FROM {l}.soft_bounce WHERE address = ANY (%(them)s)),
+gone AS (DELETE FROM {l}.suppression WHERE address = ANY (%(them)s) AND unsubscribed IS NULL RETURNING 1),
+kept AS (UPDATE {l}.suppression SET reason = %(unsubscribe)s, since = unsubscribed, detail = NULL, unsubscribed = NULL
+         WHERE address = ANY (%(them)s) AND unsubscribed IS NOT NULL RETURNING 1)
+SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM kept)
+"""
+    values = {"them": _spellings(address), "unsubscribe": UNSUBSCRIBE}
+    row = await (await db.execute(in_schema(licence_id, query), values)).fetchone()
+    gone, kept = row or (0, 0)
+    return Lifted(bool(gone or kept), bool(kept))
+
+
+async def subscribe_again(db: Database, licence_id: int, address: str) -> None:
+    """Forget that the owner of an address wanted no mails; another reason stays."""
+    query = """
+WITH gone AS (DELETE FROM {l}.suppression WHERE address = ANY (%(them)s) AND reason = %(unsubscribe)s)
+UPDATE {l}.suppression SET unsubscribed = NULL WHERE address = ANY (%(them)s) AND reason <> %(unsubscribe)s
+"""
+    await db.execute(in_schema(licence_id, query), {"them": _spellings(address), "unsubscribe": UNSUBSCRIBE})
+
+
+def keys(held: Sequence[Claimed]) -> list[str | None]:
+    """The normal forms of addresses that the database cannot compare as they are; None for the others."""
+    return [None if each.address.isascii() else normal_form(each.address) for each in held]
+
+
+async def set_aside(db: Database, sending: Sending, worker: int, claimed: list[Claimed], now: datetime) -> list[Claimed]:
+    """Of what a claim has taken: leave out those who are suppressed in another form than their own; the others."""
+    beyond = [each for each in claimed if not each.address.isascii()]
+    if not beyond:
+        return claimed
+    query = """
+UPDATE {l}.recipient r SET state = 'EXCLUDED', reason = 'suppressed', attempt = r.attempt - 1, ended_at = %(now)s
+FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(keys)s::text[]) AS h (id, attempt, key)
+JOIN {l}.suppression s ON s.address = h.key AND {holds}
+WHERE r.id = h.id AND r.attempt = h.attempt AND r.worker = %(worker)s AND r.state = 'CLAIMED'
+RETURNING r.id
+"""
+    values = {
+        "ids": [each.id for each in beyond], "attempts": [each.attempt for each in beyond], "keys": keys(beyond),
+        "worker": worker, "now": now,
+    }  # fmt: skip
+    parts = {"holds": holds(transactional=sending.document.transactional)}
+    rows = await (await db.execute(in_schema(sending.licence_id, query, **parts), values)).fetchall()
+    left_out = {row[0] for row in rows}
+    return [each for each in claimed if each.id not in left_out]
+
+
+def _spellings(address: str) -> list[str]:
+    """How an address may stand on the list: in its normal form, or as it was written, as older entries are."""
+    return [normal_form(address), address.strip().lower()]

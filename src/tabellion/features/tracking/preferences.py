@@ -7,7 +7,7 @@ what else a table has is none of a reader's business before somebody has offered
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tabellion.features.delivery import Token, Use, is_suppressed, suppress, write_token
+from tabellion.features.delivery import Token, Use, is_suppressed, subscribe_again, suppress, write_token
 from tabellion.features.profiles import record_choice, search_rows
 from tabellion.features.tables import ProfileTable, Subscription, profile_tables
 from tabellion.features.tables.filters import Condition
@@ -50,12 +50,11 @@ async def unsubscribe(db: Database, text: str, now: datetime) -> Page | None:
         async with db.transaction():
             await store.lock(db, licence_id, reader.id)
             standing = await _standing(db, licence_id, reader)
-            if not await _is_out(db, licence_id, reader, standing):
-                own = _own(reader, standing)
-                if own is None:
-                    await suppress(db, licence_id, [reader.address], "UNSUBSCRIBE", now)
-                else:
-                    await _record(db, reader, standing, own[0], _UNSUBSCRIBED, now, subscribed=False)
+            own = _own(reader, standing)
+            if own is None:
+                await suppress(db, licence_id, [reader.address], "UNSUBSCRIBE", now)
+            elif own[1] is True:
+                await _record(db, reader, standing, own[0], _UNSUBSCRIBED, now, subscribed=False)
             await _note_once(db, licence_id, reader, now)
     return _page(licence_id, reader, done=True)
 
@@ -102,7 +101,7 @@ async def _change(db: Database, licence_id: int, reader: Reader, standing: _Stan
             continue
         await _record(db, reader, standing, subscription, _CHOSEN, now, subscribed=wanted)
         if wanted:
-            await store.lift(db, licence_id, reader.address)
+            await subscribe_again(db, licence_id, reader.address)
         elif subscription.number == reader.subscription:
             await _note_once(db, licence_id, reader, now)
 

@@ -115,12 +115,6 @@ SELECT r.id, r.ended_at FROM {l}.recipient r WHERE r.id = ANY (ARRAY(
     return [(row[0], row[1]) for row in await (await db.execute(in_schema(licence_id, query), values)).fetchall()]
 
 
-async def lift(db: Database, licence_id: int, address: str) -> None:
-    """Let an address get mails again that was kept from them by its owner, and by nothing else."""
-    query = "DELETE FROM {l}.suppression WHERE address = lower(%s) AND reason = 'UNSUBSCRIBE'"
-    await db.execute(in_schema(licence_id, query), (address,))
-
-
 async def has(db: Database, licence_id: int, recipient_id: int, kind: str) -> bool:
     """Whether a reader has done something already."""
     query = "SELECT EXISTS (SELECT 1 FROM {l}.mail_event WHERE recipient_id = %s AND type = %s)"

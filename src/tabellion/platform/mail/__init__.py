@@ -2,7 +2,7 @@
 
 from tabellion.platform.mail.dkim import Signer, new_key, public_record
 from tabellion.platform.mail.exchange import MayLeave
-from tabellion.platform.mail.message import Attachment, Mail, Unsendable, address_of, compose, one_line
+from tabellion.platform.mail.message import Attachment, Mail, Unsendable, address_of, compose, normal_form, one_line
 from tabellion.platform.mail.relay import Fate, Post, Relay, Reply
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "address_of",
     "compose",
     "new_key",
+    "normal_form",
     "one_line",
     "public_record",
 ]

@@ -81,6 +81,11 @@ def address_of(text: str) -> str | None:
     return address if len(address) <= _MAX_ADDRESS and _DOT_ATOM.fullmatch(address) else None
 
 
+def normal_form(text: str) -> str:
+    """What an address is compared by: lower case, the domain in ASCII; of what is no address, the text in lower case."""
+    return (address_of(text) or text.strip()).lower()
+
+
 def compose(mail: Mail) -> Lines:
     """The mail's bytes. Raises `Unsendable`."""
     boundary = f"=_{binascii.hexlify(mail.message_id.encode())[:48].decode()}"

@@ -1,0 +1,120 @@
+"""Who is left out between a claim and the first byte, and how reasons go together."""
+
+from datetime import datetime, timedelta
+from itertools import product
+
+import pytest
+
+from tabellion.features import delivery
+from tabellion.features.delivery import Delivery, Limits, Sending, claiming, limits_store, recipient_store, suppression_store
+from tabellion.features.delivery.limits import Contact
+from tabellion.features.delivery.model import Claimed
+from tabellion.features.delivery.pacing import rules_of
+from tabellion.features.delivery.suppression import REASONS, Suppression, joined
+from tests.features.delivery.conftest import START, Post
+
+SMALL, CAPITALS, ASCII = "a@exämple.com", "B@EXÄMPLE.com", "xn--exmple-cua.com"
+PLAIN = Limits()
+RULED = Limits(contact=Contact(mails=9, days=7))
+
+
+async def take(post: Post, sending: Sending, limits: Limits) -> tuple[list[str], bool]:
+    """Claim as a sender does; the addresses."""
+    rules = rules_of(sending, limits_store.Said(limits, Delivery(), held=False), post.table, START)
+    taken = await claiming.take(post.db, sending, post.table.relation, post.worker, 200, START, rules)
+    return sorted(each.address for each in taken.claimed), taken.some
+
+
+async def claimed(post: Post, sending: Sending) -> list[Claimed]:
+    found, _ = await post.plain_claim(sending)
+    return found
+
+
+async def begun(post: Post, sending: Sending, held: list[Claimed]) -> list[str]:
+    ids = await recipient_store.begin(post.db, sending, post.table.relation, post.worker, held)
+    return sorted(each.address for each in held if each.id in ids)
+
+
+async def suppress(post: Post, *addresses: str, reason: str = "HARD_BOUNCE") -> None:
+    await delivery.suppress(post.db, post.licence_id, addresses, reason, START)
+
+
+@pytest.mark.parametrize("limits", [PLAIN, RULED], ids=["plain", "ruled"])
+async def test_a_claim_leaves_out_who_is_suppressed_in_another_form(post: Post, limits: Limits) -> None:
+    await post.guests([SMALL, CAPITALS, f"c@{ASCII}", "d@example.com"])
+    sending = await post.sending()
+    await suppress(post, "A@EXÄMPLE.COM", f"b@{ASCII.upper()}")
+    assert await take(post, sending, limits) == ([f"c@{ASCII}", "d@example.com"], True)
+    assert await post.fates(sending) == {("CLAIMED", None): 2, ("EXCLUDED", "suppressed"): 2}
+    # Whoever is left out was not tried.
+    query = f"SELECT DISTINCT attempt FROM l{post.licence_id}.recipient WHERE state = 'EXCLUDED'".encode()
+    assert await (await post.db.execute(query)).fetchall() == [(0,)]
+    assert await take(post, sending, limits) == ([], False)
+
+
+async def test_that_all_of_a_claim_are_left_out_is_not_the_end(post: Post) -> None:
+    await post.guests([SMALL])
+    sending = await post.sending()
+    await suppress(post, SMALL)
+    assert await take(post, sending, PLAIN) == ([], True)
+
+
+async def test_who_is_suppressed_after_the_claim_gets_nothing(post: Post) -> None:
+    await post.guests([SMALL, CAPITALS, "c@example.com", "d@example.com"])
+    sending = await post.sending()
+    held = await claimed(post, sending)
+    await suppress(post, f"b@{ASCII}", "C@Example.com", reason="UNSUBSCRIBE")
+    assert await begun(post, sending, held) == [SMALL, "d@example.com"]
+
+
+async def test_transactional_mails_are_held_by_all_but_unsubscriptions(post: Post) -> None:
+    addresses = [SMALL, CAPITALS, "c@example.com", "d@example.com"]
+    await post.guests(addresses)
+    sending = await post.sending("TRANSACTIONAL")
+    for address in addresses:
+        await post.trigger(sending, address, START)
+    await suppress(post, *addresses, reason="UNSUBSCRIBE")
+    held = await claimed(post, sending)
+    assert await suppression_store.set_aside(post.db, sending, post.worker, held, START) == held
+    assert len(held) == 4
+    await suppress(post, SMALL, "c@example.com", reason="COMPLAINT")
+    assert await begun(post, sending, held) == [CAPITALS, "d@example.com"]
+    again = await post.sending("TRANSACTIONAL")
+    for address in addresses:
+        await post.trigger(again, address, START)
+    assert (await take(post, again, PLAIN))[0] == [CAPITALS, "d@example.com"]
+
+
+async def test_the_database_joins_reasons_as_the_program_does(post: Post) -> None:
+    def said(reason: str, day: int, detail: str | None, also: int | None) -> Suppression:
+        unsubscribed = None if also is None or reason == "UNSUBSCRIBE" else moment(also)
+        return Suppression("a@example.com", reason, moment(day), detail, unsubscribed)
+
+    def moment(day: int) -> datetime:
+        return START + timedelta(days=day)
+
+    reasons = ("HARD_BOUNCE", "COMPLAINT", "UNSUBSCRIBE")
+    befores = [said(*each) for each in product(reasons, (1, 3), ("old", None), (0, None))]
+    afters = [said(*each) for each in product(reasons, (2,), ("new", None), (-1, None))]
+    rows = [
+        (before._replace(address=f"n{i}@x.com"), after._replace(address=f"n{i}@x.com"))
+        for i, (before, after) in enumerate(product(befores, afters))
+    ]
+    assert await suppression_store.put(post.db, post.licence_id, [before for before, _ in rows]) == len(rows)
+    assert await suppression_store.put(post.db, post.licence_id, [after for _, after in rows]) == 0
+    found = {each.address: each for each in await suppression_store.latest(post.db, post.licence_id, 1000)}
+    assert found == {before.address: joined(before, after) for before, after in rows}
+
+
+@pytest.mark.parametrize("reason", REASONS)
+async def test_what_keeps_an_address_from_its_mails_stays_the_reason(reason: str, post: Post) -> None:
+    await delivery.suppress(post.db, post.licence_id, ["A@x.com"], reason, START, "first")
+    for other, hours in (("UNSUBSCRIBE", 1), ("COMPLAINT", 2), ("HARD_BOUNCE", 3), ("UNSUBSCRIBE", 4)):
+        now = START + timedelta(hours=hours)
+        await delivery.suppress(post.db, post.licence_id, ["a@X.com", "A@x.com"], other, now, other)
+    found = await suppression_store.find(post.db, post.licence_id, "a@x.com")
+    if reason == "UNSUBSCRIBE":
+        expected = Suppression("a@x.com", "COMPLAINT", START + timedelta(hours=2), "COMPLAINT", START)
+    else:
+        expected = Suppression("a@x.com", reason, START, "first", START + timedelta(hours=1))
+    assert found == expected
