@@ -32,6 +32,7 @@ def test_names_that_were_two_before_get_their_number(empty_database_url: str) ->
                 "INSERT INTO tabellion.entity (licence_id, name, created_at) VALUES (%s, %s, now())",
                 (*(licence or ()), name),
             )
-        migrate(empty_database_url)
+        # The later ones look for the schema of the licence, which was not made here.
+        migrate(empty_database_url, migrations=[each for each in load_migrations() if each.version <= 28])
         rows = db.execute("SELECT id, name FROM tabellion.entity ORDER BY id").fetchall()
     assert [row[1] for row in rows] == ["Été", f"ÉTÉ {rows[1][0]}", "Shop"]
