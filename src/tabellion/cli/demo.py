@@ -130,9 +130,8 @@ def _show(base: str, data_dir: Path) -> use.Credentials:
     # A day has twelve bulk calls; the demo may be run more often.
     asyncio.run(_limit(url, "unlimited"))
     walk_bulk(client)
-    with EmbeddedPostgres(data_dir) as database:
-        past_campaign(Client(base, user.api_key), database.url)
-    walk_mail(Client(base, user.api_key))
+    past_campaign(client, url)
+    walk_mail(client)
     asyncio.run(_limit(url, "classic"))
     return user
 
@@ -191,17 +190,11 @@ async def _limit(url: str, preset: str) -> None:
 
 
 def _fill(client: Client) -> None:
-    status, _, text = client.call("GET", f"/v5/entities/{ENTITY}/profile-tables")
-    if status != http.client.OK:
-        raise WalkFailed(f"the tables cannot be listed: {text}")
-    if "Contacts" not in text:
-        status, _, text = client.call("POST", f"/v5/entities/{ENTITY}/profile-tables", _TABLE)
-        if status != http.client.CREATED:
-            raise WalkFailed(f"the table cannot be made: {text}")
+    tables = f"/v5/entities/{ENTITY}/profile-tables"
+    if "Contacts" not in str(client.document("GET", tables)):
+        client.document("POST", tables, _TABLE)
     started = time.monotonic()
     for person in people(PEOPLE):
-        status, _, text = client.call("PUT", f"{V5}/profiles", person)
-        if status not in {http.client.OK, http.client.CREATED}:
-            raise WalkFailed(f"a profile cannot be made: {text}")
+        client.document("PUT", f"{V5}/profiles", person)
     took = time.monotonic() - started
     console.print(f"{PEOPLE:,} invented people, one call each, in {took:.1f} s ({PEOPLE / took:,.0f} a second)")

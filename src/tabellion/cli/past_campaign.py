@@ -7,7 +7,6 @@ import email
 import email.policy
 import html
 import http.client
-import json
 import random
 import re
 import time
@@ -20,7 +19,7 @@ import psycopg
 from psycopg import sql
 
 from tabellion.cli.common import console
-from tabellion.cli.walk import LICENCE, Client, WalkFailed
+from tabellion.cli.walk import LICENCE, Client
 from tabellion.cli.walk_mail import MAIL, until_finished
 
 NAME = "Winter sale"
@@ -45,8 +44,6 @@ _PROGRAMS = {
     "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)": 5,
 }
 _PROXY = "GoogleImageProxy"
-
-
 _PUT_BACK: tuple[LiteralString, ...] = (
     """
 UPDATE tabellion.campaign SET created_at = created_at - %(ago)s, updated_at = updated_at - %(ago)s,
@@ -86,12 +83,13 @@ def past_campaign(client: Client, url: str) -> None:
         "targetTable": "Contacts",
         "supportedLanguages": ["EN", "NL", "FR", "DE"],
     }
-    one = f"{MAIL}/{_ok(client, 'POST', MAIL, new)['campaignId']}"
-    _ok(client, "PUT", f"{one}/content/subject", {"subject": "Winter sale: a third off, until Sunday"})
-    _ok(client, "PUT", f"{one}/content/body", _HTML, Content_Type="text/html")
-    _ok(client, "PUT", f"{one}/target", {"subscription": "Newsletter", "maxProfiles": _MOST})
+    number = client.document("POST", MAIL, new)["campaignId"]
+    one = f"{MAIL}/{number}"
+    client.document("PUT", f"{one}/content/subject", {"subject": "Winter sale: a third off, until Sunday"})
+    client.document("PUT", f"{one}/content/body", _HTML, Content_Type="text/html")
+    client.document("PUT", f"{one}/target", {"subscription": "Newsletter", "maxProfiles": _MOST})
     started = time.monotonic()
-    number = _ok(client, "POST", f"{one}/launch")["campaignId"]
+    client.document("POST", f"{one}/launch")
     until_finished(client, one)
     with psycopg.connect(url, autocommit=True) as db:
         (licence,) = db.execute("SELECT id FROM tabellion.licence WHERE name = %s", (LICENCE,)).fetchone() or (0,)
@@ -138,8 +136,7 @@ def _read(client: Client, mails: list[_Mail]) -> dict[int, tuple[timedelta, time
             _visit(client, "GET", path, program)
     for mail in chance.sample([mail for mail in mails if mail.recipient in delays], _LEFT):
         _visit(client, "POST", mail.leave, programs[0])
-    # The server has closed the other connection meanwhile.
-    _ok(Client(client.base, client.key), "POST", "/v5/bounces", {"bounces": events})
+    client.document("POST", "/v5/bounces", {"bounces": events})
     return delays
 
 
@@ -164,11 +161,3 @@ def _visit(client: Client, method: str, path: str, program: str) -> None:
     connection.request(method, path, body, {"User-Agent": program, "Content-Type": "application/x-www-form-urlencoded"})
     connection.getresponse().read()
     connection.close()
-
-
-def _ok(client: Client, method: str, path: str, body: Any = None, **headers: str) -> Any:
-    """The answer's document. Raises `WalkFailed`."""
-    status, _, text = client.call(method, path, body, **headers)
-    if status >= 300:  # noqa: PLR2004 - what is no success
-        raise WalkFailed(f"the campaign of last week: {method} {path}: {status} {text[:300]}")
-    return json.loads(text) if text else None

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -16,6 +17,8 @@ V4 = f"/v4/entity/{ENTITY}/table/Contacts"
 V5 = f"/v5/entities/{ENTITY}/profile-tables/Contacts"
 _SHOWN_LINES = 36
 _LINE = 100
+# A connection that was not used for so long is not trusted any more.
+_IDLE_S = 2.0
 
 
 class WalkFailed(Exception):
@@ -31,6 +34,7 @@ class Client:
         self.token = key
         where = urlsplit(base)
         self._connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)
+        self._used_at = 0.0
 
     def call(self, method: str, path: str, body: Any = None, accept: str = "", **headers: str) -> tuple[int, Any, str]:
         """Status, headers and text of an answer."""
@@ -44,18 +48,32 @@ class Client:
         if body is not None:
             content = body if isinstance(body, str) else json.dumps(body)
             sent.setdefault("Content-Type", "application/json")
-        self._connection.request(method, path, content, sent)
-        answer = self._connection.getresponse()
+        answer = self._answer(method, path, content, sent)
         return answer.status, answer.headers, answer.read().decode()
+
+    def document(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """The document of an answer that says that all went well. Raises `WalkFailed`."""
+        status, _, text = self.call(method, path, body, **headers)
+        if not http.client.OK <= status < http.client.MULTIPLE_CHOICES:
+            raise WalkFailed(f"{method} {path}: {status} {text[:300]}")
+        return json.loads(text) if text else None
 
     def download(self, path: str) -> bytes:
         """A file. Raises `WalkFailed`."""
-        self._connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}"})
-        answer = self._connection.getresponse()
+        answer = self._answer("GET", path, None, {"Authorization": f"Bearer {self.token}"})
         content = answer.read()
         if answer.status != http.client.OK:
             raise WalkFailed(f"{path}: {answer.status} {content[:300]!r}")
         return content
+
+    def _answer(self, method: str, path: str, content: str | None, headers: dict[str, str]) -> http.client.HTTPResponse:
+        if time.monotonic() - self._used_at > _IDLE_S:
+            # The server may have closed it meanwhile; it is opened anew by the request.
+            self._connection.close()
+        self._connection.request(method, path, content, headers)
+        answer = self._connection.getresponse()
+        self._used_at = time.monotonic()
+        return answer
 
 
 class Walk:

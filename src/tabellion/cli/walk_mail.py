@@ -1,7 +1,5 @@
 """The part of the demo's walk that is about a campaign: defined, tested, launched to the outbox, reported on."""
 
-import http.client
-import json
 import time
 from typing import Any
 
@@ -35,9 +33,7 @@ def walk_mail(client: Client) -> None:
     step("its subject", "PUT", f"{one}/content/subject", subject, expect=200)
     console.rule("its content", align="left")
     console.print(_HTML, style="cyan", markup=False)
-    status, _, text = client.call("PUT", f"{one}/content/body", _HTML, Content_Type="text/html")
-    if status != http.client.OK:
-        raise WalkFailed(f"the content was refused: {text}")
+    client.document("PUT", f"{one}/content/body", _HTML, Content_Type="text/html")
     target = {"subscription": "Newsletter", "maxProfiles": _MOST}
     step("whom it is for", "PUT", f"{one}/target", target, expect=200)
     step("and how many that is", "GET", f"{one}/target", expect=200, holds=lambda a: a["estimatedCount"] == _MOST)
@@ -57,9 +53,9 @@ def until_finished(client: Client, path: str) -> None:
     """Wait for a campaign's end. Raises `WalkFailed`."""
     deadline = time.monotonic() + _WAIT_S
     while True:
-        _, _, text = client.call("GET", path)
-        if json.loads(text)["state"] == "FINISHED":
+        campaign = client.document("GET", path)
+        if campaign["state"] == "FINISHED":
             return
         if time.monotonic() > deadline:
-            raise WalkFailed(f"the campaign did not end within a minute: {text}")
+            raise WalkFailed(f"the campaign did not end within a minute: {campaign}")
         time.sleep(_LOOK_EVERY_S)
