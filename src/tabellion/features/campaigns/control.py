@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tabellion.features import delivery
 from tabellion.features.campaigns import service, store
 from tabellion.features.campaigns.errors import CampaignIncomplete, CampaignKind
-from tabellion.features.campaigns.fitting import audience_of, document_faults, target_faults, zone_of
+from tabellion.features.campaigns.fitting import audience_of, sending_faults
 from tabellion.features.campaigns.launching import document_of
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Event, Kind, State, after
 from tabellion.features.delivery import Recipient, Sending, WantedInteractions, language_of
@@ -263,10 +263,7 @@ async def _only(call: Incoming, campaign: Campaign, name: str) -> ABTestPlan:
 async def _check_fits(call: Incoming, campaign: Campaign, sending: Sending) -> None:
     """That what a mass campaign was launched with can go on. Raises `CampaignIncomplete`."""
     table = await service.kept_table_of(call, campaign)
-    faults = document_faults(sending.document, table)
-    if not await delivery.is_gathered(call.db, sending):
-        faults += await target_faults(call.db, campaign, table, zone_of(sending.document), call.now)
-    if faults:
+    if faults := await sending_faults(call.db, campaign, sending, table, call.now):
         raise CampaignIncomplete(faults)
 
 

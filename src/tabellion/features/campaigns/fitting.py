@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tabellion.features.audiences import audiences_of, condition_of
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.model import Campaign, Kind
-from tabellion.features.delivery import Document
+from tabellion.features.delivery import Document, Sending, is_gathered
 from tabellion.features.tables import PROFILE_TABLES, Database, ProfileTable, is_email
 from tabellion.features.tables.filters import ALWAYS, Condition
 from tabellion.kit.problem import FieldError, Invalid
@@ -42,6 +42,17 @@ async def target_faults(
     except CampaignIncomplete as error:
         return list(error.errors)
     return []
+
+
+async def sending_faults(
+    db: Database, campaign: Campaign, sending: Sending, table: ProfileTable, now: datetime
+) -> list[FieldError]:
+    """What a campaign that was launched needs, and the table has not."""
+    faults = document_faults(sending.document, table)
+    # Whom a mass campaign is for is written down when it begins, and its target not asked any more.
+    if campaign.kind is not Kind.MASS or not await is_gathered(db, sending):
+        faults += await target_faults(db, campaign, table, zone_of(sending.document), now)
+    return faults
 
 
 def address_faults(table: ProfileTable) -> list[FieldError]:

@@ -4,9 +4,8 @@ from collections import Counter
 
 from tabellion.features import delivery
 from tabellion.features.campaigns import store
-from tabellion.features.campaigns.fitting import document_faults, target_faults, zone_of
+from tabellion.features.campaigns.fitting import sending_faults
 from tabellion.features.campaigns.model import Campaign, Kind
-from tabellion.features.delivery import Sending
 from tabellion.features.tables import ProfileTable, TableInUse
 from tabellion.kit.problem import FieldError
 from tabellion.platform.http.call import Incoming
@@ -23,10 +22,11 @@ async def check_change(call: Incoming, before: ProfileTable, after: ProfileTable
         sending = await delivery.sending_of(call.db, campaign.id)
         if sending is None:
             continue
-        lost = await _faults(call, campaign, sending, after)
+        lost = await sending_faults(call.db, campaign, sending, after, call.now)
         if not lost:
             continue
-        missed = Counter((each.field, each.code) for each in await _faults(call, campaign, sending, before))
+        already = await sending_faults(call.db, campaign, sending, before, call.now)
+        missed = Counter((each.field, each.code) for each in already)
         if Counter((each.field, each.code) for each in lost) <= missed:
             continue
         name = f"the campaign '{campaign.name}'" if campaign.entity_id in known else "a campaign of another entity"
@@ -34,14 +34,6 @@ async def check_change(call: Incoming, before: ProfileTable, after: ProfileTable
         faults.append(FieldError("operations", TableInUse.code, message))
     if faults:
         raise TableInUse(faults[0].message, errors=faults)
-
-
-async def _faults(call: Incoming, campaign: Campaign, sending: Sending, table: ProfileTable) -> list[FieldError]:
-    faults = document_faults(sending.document, table)
-    # Whom a mass campaign is for is written down when it begins, and its target not asked any more.
-    if campaign.kind is not Kind.MASS or not await delivery.is_gathered(call.db, sending):
-        faults += await target_faults(call.db, campaign, table, zone_of(sending.document), call.now)
-    return faults
 
 
 def _way_out(campaign: Campaign) -> str:

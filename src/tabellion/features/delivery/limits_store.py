@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import LiteralString, NamedTuple
 
 import msgspec
 from psycopg.types.json import Jsonb
@@ -13,11 +13,10 @@ from tabellion.features.delivery.store import Database, in_schema
 
 # Advisory locks of licences' claims under rules: (this, licence).
 _CLAIM_LOCK = 7_255_002
+_LIMITS_VERSION = "coalesce((SELECT version FROM tabellion.delivery_limits WHERE licence_id = %(licence)s), 0)"
+_OWN_VERSION = "coalesce((SELECT version FROM tabellion.campaign_delivery WHERE campaign_id = %(campaign)s), 0)"
 # In a statement that claims: whether the rules it goes by are still those that count.
-CURRENT = """(
-    coalesce((SELECT version FROM tabellion.delivery_limits WHERE licence_id = %(licence)s), 0) = %(limits_version)s
-    AND coalesce((SELECT version FROM tabellion.campaign_delivery WHERE campaign_id = %(campaign)s), 0) = %(own_version)s
-)"""
+CURRENT: LiteralString = f"({_LIMITS_VERSION} = %(limits_version)s AND {_OWN_VERSION} = %(own_version)s)"
 
 
 class Versions(NamedTuple):
@@ -46,12 +45,11 @@ async def said_of(db: Database, sending: Sending, now: datetime) -> Said:
     query = """
 SELECT (SELECT document FROM tabellion.delivery_limits WHERE licence_id = %(licence)s),
        (SELECT document FROM tabellion.campaign_delivery WHERE campaign_id = %(campaign)s),
-       EXISTS (SELECT 1 FROM {l}.domain_hold WHERE until_at > %(now)s),
-       coalesce((SELECT version FROM tabellion.delivery_limits WHERE licence_id = %(licence)s), 0),
-       coalesce((SELECT version FROM tabellion.campaign_delivery WHERE campaign_id = %(campaign)s), 0)
+       EXISTS (SELECT 1 FROM {l}.domain_hold WHERE until_at > %(now)s), {limits_version}, {own_version}
 """
     values = {"licence": sending.licence_id, "campaign": sending.campaign_id, "now": now}
-    row = await (await db.execute(in_schema(sending.licence_id, query), values)).fetchone()
+    parts = {"limits_version": _LIMITS_VERSION, "own_version": _OWN_VERSION}
+    row = await (await db.execute(in_schema(sending.licence_id, query, **parts), values)).fetchone()
     assert row is not None  # noqa: S101 - a SELECT without FROM answers one row
     limits, delivery, held, *versions = row
     return Said(msgspec.convert(limits or {}, Limits), msgspec.convert(delivery or {}, Delivery), held, Versions(*versions))

@@ -4,12 +4,11 @@ The change asks for it in its own transaction; a sender carries it out, since th
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from tabellion.features.delivery.limits_store import hold_claims
-from tabellion.features.delivery.store import Database, in_schema, look_at
+from tabellion.features.delivery.store import Database, in_schema, look_for_a_while
 
-_LOOK_FOR = timedelta(minutes=10)
 # Mails whose recall is committed together: the first of millions leave at once.
 _AT_A_TIME = 20_000
 # A retry that the rules have put off has no worker any more.
@@ -59,7 +58,7 @@ ORDER BY r.id LIMIT 1 FOR UPDATE OF r SKIP LOCKED
         cursor = await db.execute(in_schema(licence_id, _RECALL, waits=_WAITS), values)
         found, count = await cursor.fetchone() or (0, 0)
         if count:
-            await look_at(db, sending_id, now, now + _LOOK_FOR)
+            await look_for_a_while(db, sending_id, now)
         if found < at_a_time:
             # They queue up anew from now on: behind places that were given up, their domain would stand idle.
             await hold_claims(db, licence_id)

@@ -472,7 +472,7 @@ class Batch:
                 await limits_store.hold_domains(db, sending.licence_id, held, now)
                 self._sender.pacing.forget(sending.id)
             for due_at in {ending.due_at for ending in endings if ending.due_at is not None}:
-                await store.look_at(db, sending.id, due_at, due_at + timedelta(minutes=10))
+                await store.look_for_a_while(db, sending.id, due_at)
 
     async def _tell_of(self, db: Database, endings: list[Ending], told: set[int], now: datetime) -> None:
         """News of mails that left, or were refused, for whoever listens; asked for once a second."""

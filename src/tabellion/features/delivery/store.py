@@ -53,6 +53,11 @@ async def replace_document(db: Database, sending_id: int, document: Document) ->
     await db.execute(query, (_json(document), sending_id))
 
 
+async def look_for_a_while(db: Database, sending_id: int, from_at: datetime) -> None:
+    """Have workers look at a sending from a moment on; whoever finds mails to be sent stays with it."""
+    await look_at(db, sending_id, from_at, from_at + timedelta(minutes=10))
+
+
 async def look_at(db: Database, sending_id: int, from_at: datetime, until_at: datetime | None) -> None:
     """Have workers look at a sending from one moment to another (None: until it has ended)."""
     await db.execute(
@@ -96,7 +101,7 @@ async def forget_due(db: Database, now: datetime) -> None:
             row = await (await db.execute(in_schema(licence_id, query), (sending_id,))).fetchone()
             if row is not None:
                 from_at = max(row[0], now)
-                await look_at(db, sending_id, from_at, from_at + timedelta(minutes=10))
+                await look_for_a_while(db, sending_id, from_at)
 
 
 async def find(db: Database, sending_id: int) -> Sending | None:

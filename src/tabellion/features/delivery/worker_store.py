@@ -6,7 +6,7 @@ worker up takes that away before it looks at what there is to be recovered.
 
 from datetime import datetime, timedelta
 
-from tabellion.features.delivery.store import Database, in_schema, look_at
+from tabellion.features.delivery.store import Database, in_schema, look_for_a_while
 
 # Advisory locks of workers: (this, worker).
 WORKER_LOCK = 7_255_001
@@ -88,6 +88,6 @@ RETURNING r.sending_id, r.state
 """
     rows = await (await db.execute(in_schema(licence_id, query), {"worker": worker, "now": now})).fetchall()
     for sending_id in {row[0] for row in rows}:
-        await look_at(db, sending_id, now, now + timedelta(minutes=10))
+        await look_for_a_while(db, sending_id, now)
     uncertain = sum(row[1] == "UNCERTAIN" for row in rows)
     return len(rows) - uncertain, uncertain

@@ -53,13 +53,16 @@ class ResultDoc(msgspec.Struct):
     unsubscribed: int
 
 
+_State = Literal["IN_DEFINITION", "TESTING", "DECIDED", "UNDECIDED"]
+
+
 class ABTestOut(ABTestIn, rename="camel", kw_only=True):
     """A test and how far it is. `decideAt` null: not known yet, or MANUAL.
 
     UNDECIDED: the campaign has ended, and nobody was left to get a winner, or it was cancelled before there was one.
     """
 
-    state: Literal["IN_DEFINITION", "TESTING", "DECIDED", "UNDECIDED"]
+    state: _State
     decide_at: str | None
     winner: str | None
     results: list[ResultDoc]
@@ -97,7 +100,7 @@ def out(
 ) -> ABTestOut:
     """A test as it is answered. `over`: its campaign has ended."""
     names = [each.name for each in plan.variants]
-    undecided = over and decision.winner is None
+    state = _state(decision, launched=launched, over=over)
     return ABTestOut(
         share=plan.share,
         variants=[
@@ -108,16 +111,18 @@ def out(
         ],
         criterion=plan.criterion.value,
         decide_after_minutes=plan.decide_after_min,
-        state="UNDECIDED" if undecided else _state(decision, launched=launched),
-        decide_at=None if undecided else _moment(decision.decide_at),
+        state=state,
+        decide_at=None if state == "UNDECIDED" else _moment(decision.decide_at),
         winner=None if decision.winner is None else names[decision.winner - 1],
         results=[ResultDoc(names[each.variant - 1], *each[1:]) for each in results if each.variant <= len(names)],
     )
 
 
-def _state(decision: ab_tests.Decision, *, launched: bool) -> Literal["IN_DEFINITION", "TESTING", "DECIDED"]:
+def _state(decision: ab_tests.Decision, *, launched: bool, over: bool) -> _State:
     if decision.winner is not None:
         return "DECIDED"
+    if over:
+        return "UNDECIDED"
     return "TESTING" if launched else "IN_DEFINITION"
 
 
