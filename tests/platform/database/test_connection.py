@@ -46,8 +46,32 @@ async def test_unnamed_placeholders_are_taken_in_their_order(db: Connection) -> 
 
 
 async def test_values_of_other_types_are_prepared_apart(db: Connection) -> None:
-    for value in (1, 2**40, None, 1):
-        assert await db.fetch(b"SELECT %(v)s::bigint", {"v": value}) == [(value,)]
+    for value in (1, "1", 1):
+        assert await db.fetch(b"SELECT %(v)s::bigint", {"v": value}) == [(1,)]
+
+
+async def test_integers_of_any_size_and_nulls_share_what_is_prepared(db: Connection) -> None:
+    values = [(1, 2), (None, 2**62), (40_000, None), (2**40, 3), (None, None), (-(2**63), 70_000)]
+
+    for pair in values:
+        assert await db.fetch(b"SELECT %s::bigint, %s::bigint", pair) == [pair]
+
+    cursor = await db.execute(
+        "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT $1::bigint, $2::bigint'"
+    )
+    assert await cursor.fetchone() == (1,)
+
+
+async def test_what_was_null_first_is_prepared_for_its_type_later(db: Connection) -> None:
+    statement = b"SELECT coalesce(%s::int, 7) + coalesce(%s::int, 0)"
+
+    rows = [await db.fetch(statement, pair) for pair in ((None, None), (1, None), (None, 1), (1, 1), (None, None))]
+
+    assert [row[0][0] for row in rows] == [7, 1, 8, 2, 7]
+    cursor = await db.execute(
+        "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT coalesce($1::int, 7)%'"
+    )
+    assert await cursor.fetchone() == (3,)
 
 
 async def test_an_error_is_the_drivers_and_the_connection_goes_on(db: Connection) -> None:

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple, Self
 
 from psycopg import AsyncConnection, OperationalError, errors
 from psycopg.abc import Buffer, PQGen
-from psycopg.adapt import PyFormat, Transformer
+from psycopg.adapt import AdaptersMap, PyFormat, Transformer
 from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
+from psycopg.types.numeric import Int8BinaryDumper
 
 Row = tuple[Any, ...]
 Parameters = Mapping[str, Any] | Sequence[Any]
@@ -37,6 +38,18 @@ class _Text(NamedTuple):
     formats: tuple[PyFormat, ...]
 
 
+class _Adaptation:
+    """How values are written, as drivers' objects see it: integers all in eight bytes.
+
+    By itself the driver writes an integer as short as it is, and a statement is prepared for each length of each value.
+    """
+
+    def __init__(self, connection: AsyncConnection[Any]) -> None:
+        self.connection = connection
+        self.adapters = AdaptersMap(connection.adapters)
+        self.adapters.register_dumper(int, Int8BinaryDumper)
+
+
 class Connection(AsyncConnection[Row]):
     """A connection with a place in its pool (since `settled_at`, a monotonic moment), and with `fetch`.
 
@@ -49,8 +62,10 @@ class Connection(AsyncConnection[Row]):
 
     def __init__(self, pgconn: PGconn, *args: Any, **kwargs: Any) -> None:
         super().__init__(pgconn, *args, **kwargs)
-        self._transformer = Transformer(self)
+        self._transformer = Transformer(_Adaptation(self))
         self._prepared_names: OrderedDict[_Key, bytes] = OrderedDict()
+        # The types of a statement's values when it was run last.
+        self._types: dict[bytes, tuple[int, ...]] = {}
         self._names_given = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._socket = -1
@@ -65,7 +80,14 @@ class Connection(AsyncConnection[Row]):
             values = [parameters[name] for name in text.names]
         transformer = self._transformer
         dumped = transformer.dump_sequence(values, text.formats)
-        key = (statement, transformer.types or ())
+        types = transformer.types or ()
+        known = self._types.get(statement)
+        if known != types:
+            if known is not None:
+                # A null is of the type that the value had the last time: 2 ** n statements for n values would be many.
+                types = tuple(map(_either, types, known))
+            self._types[statement] = types
+        key = (statement, types)
         result = await self._run(key, text.query, dumped, transformer.formats)
         transformer.set_pgresult(result)
         return transformer.load_rows(0, result.ntuples, tuple)
@@ -95,7 +117,8 @@ class Connection(AsyncConnection[Row]):
 
     async def _prepare(self, key: _Key, query: bytes) -> bytes:
         if len(self._prepared_names) >= self.most_prepared:
-            _, oldest = self._prepared_names.popitem(last=False)
+            (statement, _), oldest = self._prepared_names.popitem(last=False)
+            self._types.pop(statement, None)
             await self._result(partial(self.pgconn.send_close_prepared, oldest))
         self._names_given += 1
         name = b"t%d" % self._names_given
@@ -204,6 +227,10 @@ async def fetch(db: AsyncConnection[Row], statement: bytes, parameters: Paramete
     cursor = db.cursor(binary=True)
     await cursor.execute(statement, parameters, prepare=True)
     return await cursor.fetchall()
+
+
+def _either(one: int, other: int) -> int:
+    return one or other
 
 
 @lru_cache(maxsize=20_000)
