@@ -106,7 +106,8 @@ CALLS = (
         module=_MODULE,
         summary="Create a profile table",
         description=(
-            "`name` and `attributes` are mandatory. An EMAIL_ADDRESS is mandatory and unique unless said otherwise."
+            "`name` and `attributes` are mandatory. An EMAIL_ADDRESS is mandatory and unique unless said otherwise. "
+            "A structure can be sent as it was read: its id and its technical attributes are ignored."
         ),
         handler=create,
         parameters=(ENTITY,),

@@ -189,7 +189,7 @@ class Plan(Generic[D]):
         self._check_technical_name(f"{path}.name", name, "an attribute", _MAX_ATTRIBUTE_NAME)
         lower = name.lower()
         if lower in self.kind.technical_names or lower in RESERVED_NAMES:
-            self.refuse(f"{path}.name", f"'{name}' is a name of the server's own")
+            self.refuse(f"{path}.name", f"'{name}' is a name of the server's own: choose another one")
         if any(a.name.lower() == lower for a in self.definition.attributes):
             self.refuse(f"{path}.name", f"there is an attribute '{name}' already")
         checked = self._check_type(path, attribute)

@@ -1,5 +1,6 @@
 """The documents of the structure calls (contract, section 10)."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -103,6 +104,16 @@ class AttributeV5(msgspec.Struct, rename="camel"):
     value_restriction: Restriction | UnsetType = UNSET
 
 
+TECHNICAL = {
+    attribute.name: attribute
+    for attribute in (
+        AttributeV5("CUSTOM", "profileId", unique=True, mandatory=True, value_type="INTEGER", multi_valued=False),
+        AttributeV5("CUSTOM", "creationMoment", unique=False, mandatory=True, value_type="TIMESTAMP", multi_valued=False),
+        AttributeV5("CUSTOM", "updateMoment", unique=False, mandatory=True, value_type="TIMESTAMP", multi_valued=False),
+    )
+}
+
+
 class SubscriptionV5(msgspec.Struct, rename="camel"):
     """A subscription."""
 
@@ -160,6 +171,10 @@ class TableIn(msgspec.Struct, rename="camel"):
     display_options: Anything = None
     layout: Anything = None
 
+    def unused(self) -> Iterator[tuple[str, int]]:
+        """The technical attributes that a structure is read with: every table has them, whatever is said of them here."""
+        return (("attributes", index) for index, attribute in enumerate(self.attributes) if is_technical(attribute))
+
 
 class Changes(msgspec.Struct, rename="camel"):
     """What an operation changes."""
@@ -193,10 +208,25 @@ class ChangeRequest(msgspec.Struct):
     operations: list[Operation]
 
 
+def is_technical(attribute: NewAttribute) -> bool:
+    """Whether this is a technical attribute as it is read. One of that name that would be another one is not."""
+    technical = TECHNICAL.get(attribute.name)
+    return technical is not None and (
+        attribute.type == technical.type
+        and attribute.value_type == technical.value_type
+        and attribute.mandatory in {technical.mandatory, None}
+        and attribute.unique in {technical.unique, None}
+        and not attribute.multi_valued
+        and attribute.value_restriction is None
+        and attribute.default_value is None
+    )
+
+
 def fill_table(plan: ProfilePlan, body: TableIn) -> None:
     """Put the parts of a new table into the plan."""
     for index, attribute in enumerate(body.attributes):
-        plan.add_attribute(f"attributes[{index}]", to_attribute(attribute), is_new_table=True)
+        if not is_technical(attribute):
+            plan.add_attribute(f"attributes[{index}]", to_attribute(attribute), is_new_table=True)
     for index, subscription in enumerate(body.subscriptions):
         path = f"subscriptions[{index}]"
         plan.add_subscription(path, subscription.name, subscription.display_name, subscription.description)
@@ -316,11 +346,7 @@ def table_v4(table: ProfileTable) -> TableV4:
 def table_v5(table: ProfileTable) -> TableV5:
     """The v5 document of a structure: technical attributes first."""
     definition = table.definition
-    attributes = [
-        AttributeV5("CUSTOM", "profileId", unique=True, mandatory=True, value_type="INTEGER", multi_valued=False),
-        AttributeV5("CUSTOM", "creationMoment", unique=False, mandatory=True, value_type="TIMESTAMP", multi_valued=False),
-        AttributeV5("CUSTOM", "updateMoment", unique=False, mandatory=True, value_type="TIMESTAMP", multi_valued=False),
-    ]
+    attributes = list(TECHNICAL.values())
     for a in definition.attributes:
         custom = a.type == "CUSTOM"
         attributes.append(

@@ -3,10 +3,13 @@
 A reader is compiled once per struct type from `msgspec.inspect`. Extras in a field's `Meta(extra=...)`:
 `{"alias": "other"}` a second name of the member; `{"coerce": "flag"}` booleans as integrations write them;
 `{"coerce": "text"}` numbers and booleans taken as text; `{"json_only": True}` left out of XML answers.
+
+A struct that has a method `unused()` says by it which of its members, by their paths in it, are taken and have no effect: a
+document may be sent as it was read. They are listed with the unknown ones.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import cache
 from typing import Any, Generic, TypeVar
@@ -112,7 +115,7 @@ def _struct(info: inspect.Type) -> Read:
             fields[name] = (field.name, read)
         if field.required:
             required.append((field.name, field.encode_name, names))
-    build = info.cls
+    build = _builder(info.cls)
 
     def read_struct(value: Any, path: Path, context: _Context) -> Any:
         if isinstance(value, list) and not value:
@@ -131,9 +134,21 @@ def _struct(info: inspect.Type) -> Read:
             if attribute not in members:
                 place = text_of((*path, name))
                 context.errors.append(FieldError(place, "member.mandatory", f"'{place}' is missing"))
-        return None if context.errors else build(**members)
+        return None if context.errors else build(members, path, context)
 
     return read_struct
+
+
+def _builder(cls: type) -> Callable[[dict[str, Any], Path, _Context], Any]:
+    unused: Callable[[Any], Iterable[Path]] | None = getattr(cls, "unused", None)
+
+    def build(members: dict[str, Any], path: Path, context: _Context) -> Any:
+        made = cls(**members)
+        if unused is not None:
+            context.ignored += [text_of((*path, *place)) for place in unused(made)]
+        return made
+
+    return build
 
 
 def _compile(type_: inspect.Type) -> Read:  # noqa: C901, PLR0912 - one branch a kind of type
