@@ -35,7 +35,7 @@ def _codes() -> set[str]:
     for path in (ROOT / "src").rglob("*.py"):
         found |= set(
             re.findall(
-                r'"((?:attribute|subscription|segmentation|structure|member|text|key|parameter|auth|filter|template|mjml|html|subject|link|image)\.[a-zA-Z]+)"',
+                r'"((?:attribute|foreignKey|subscription|segmentation|structure|member|text|key|parameter|auth|filter|template|mjml|html|subject|link|image)\.[a-zA-Z]+)"',
                 path.read_text(),
             )
         )

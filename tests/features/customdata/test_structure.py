@@ -122,27 +122,27 @@ async def test_the_v4_document_lists_the_technical_fields_first(stays: Bench) ->
 @pytest.mark.parametrize(
     ("members", "faults"),
     [
-        ({"name": "x" * 65}, [("name", "structure.invalid")]),
-        ({"name": "a b"}, [("name", "structure.invalid")]),
-        ({"type": "OTHER"}, [("type", "structure.invalid")]),
+        ({"name": "x" * 65}, [("name", "structure.nameInvalid")]),
+        ({"name": "a b"}, [("name", "structure.nameInvalid")]),
+        ({"type": "OTHER"}, [("type", "member.type")]),
         ({"primaryKeyAttribute": "x"}, [("primaryKeyAttribute", "attribute.unknown")]),
-        ({"primaryKeyAttribute": "flag"}, [("attributes[1].unique", "structure.invalid"), ("primaryKeyAttribute", "attribute.unknown")]),
-        ({"primaryKeyAttribute": "text", "compositeKey": ["text", "when"]}, [("compositeKey", "structure.invalid")]),
-        ({"compositeKey": ["text"]}, [("compositeKey", "structure.invalid")]),
-        ({"compositeKey": ["text", "TEXT"]}, [("compositeKey", "structure.invalid")]),
+        ({"primaryKeyAttribute": "flag"}, [("attributes[1].unique", "structure.typeMismatch"), ("primaryKeyAttribute", "attribute.unknown")]),
+        ({"primaryKeyAttribute": "text", "compositeKey": ["text", "when"]}, [("compositeKey", "structure.key")]),
+        ({"compositeKey": ["text"]}, [("compositeKey", "structure.key")]),
+        ({"compositeKey": ["text", "TEXT"]}, [("compositeKey", "structure.key")]),
         ({"compositeKey": ["text", "x"]}, [("compositeKey[1]", "attribute.unknown")]),
-        ({"creationTimeAttribute": "text"}, [("creationTimeAttribute", "structure.invalid")]),
-        ({"valueAttribute": "text"}, [("valueAttribute", "structure.invalid")]),
-        ({"cleaningRule": {"attribute": "text", "olderThanDays": 0}}, [("cleaningRule.attribute", "structure.invalid"), ("cleaningRule.olderThanDays", "structure.invalid")]),
-        ({"eventsToTrigger": [{"name": "e", "triggerRules": [{"onOperation": "X", "onAnyAttribute": ["x"]}]}]}, [("eventsToTrigger[0].triggerRules[0].onOperation", "structure.invalid"), ("eventsToTrigger[0].triggerRules[0].onAnyAttribute[0]", "attribute.unknown")]),
+        ({"creationTimeAttribute": "text"}, [("creationTimeAttribute", "structure.typeMismatch")]),
+        ({"valueAttribute": "text"}, [("valueAttribute", "structure.typeMismatch")]),
+        ({"cleaningRule": {"attribute": "text", "olderThanDays": 0}}, [("cleaningRule.attribute", "structure.typeMismatch"), ("cleaningRule.olderThanDays", "structure.invalid")]),
+        ({"eventsToTrigger": [{"name": "e", "triggerRules": [{"onOperation": "X", "onAnyAttribute": ["x"]}]}]}, [("eventsToTrigger[0].triggerRules[0].onOperation", "member.type"), ("eventsToTrigger[0].triggerRules[0].onAnyAttribute[0]", "attribute.unknown")]),
         (
             {"eventsToTrigger": [_event("num", Decimal("1E+400000")), _event("when", "soon"), _event("flag", [1])]},
             [(f"eventsToTrigger[{i}].triggerRules[0].matchingConditions.stateAfterOperation[0].value", code)
              for i, code in enumerate(["attribute.value", "attribute.type", "attribute.type"])],
         ),
-        ({"attributes": [{"name": "id", "valueType": "LONG"}]}, [("attributes[0].name", "structure.invalid")]),
-        ({"attributes": [{"name": "x", "valueType": "TEXT", "indexed": True}]}, [("attributes[0].indexed", "structure.invalid")]),
-        ({"attributes": [{"name": "x", "valueType": "BLOB"}]}, [("attributes[0].valueType", "structure.invalid")]),
+        ({"attributes": [{"name": "id", "valueType": "LONG"}]}, [("attributes[0].name", "structure.nameReserved")]),
+        ({"attributes": [{"name": "x", "valueType": "TEXT", "indexed": True}]}, [("attributes[0].indexed", "structure.typeMismatch")]),
+        ({"attributes": [{"name": "x", "valueType": "BLOB"}]}, [("attributes[0].valueType", "structure.typeUnknown")]),
     ],
 )  # fmt: skip
 async def test_what_makes_no_sense_is_refused(members: dict[str, Any], faults: list[Any], bench: Bench) -> None:
@@ -186,9 +186,9 @@ async def test_operations_change_the_structure_and_keep_the_records(stays: Bench
 @pytest.mark.parametrize(
     ("operation", "status", "code"),
     [
-        ({"operation": "removeAttribute", "name": "stayRef"}, 400, "structure.invalid"),
-        ({"operation": "removeAttribute", "name": "price"}, 400, "structure.invalid"),
-        ({"operation": "removeAttribute", "name": "cardNumber"}, 400, "structure.invalid"),
+        ({"operation": "removeAttribute", "name": "stayRef"}, 400, "structure.inUse"),
+        ({"operation": "removeAttribute", "name": "price"}, 400, "structure.inUse"),
+        ({"operation": "removeAttribute", "name": "cardNumber"}, 400, "structure.inUse"),
         ({"operation": "removeAttribute", "name": "id"}, 400, "structure.fixed"),
         ({"operation": "removeAttribute", "name": "x"}, 400, "attribute.unknown"),
         ({"operation": "updateAttribute", "name": "stayRef", "changes": {"unique": False}}, 400, "structure.fixed"),
@@ -199,11 +199,11 @@ async def test_operations_change_the_structure_and_keep_the_records(stays: Bench
         ({"operation": "updateAttribute", "changes": {}}, 400, "member.mandatory"),
         ({"operation": "addAttribute"}, 400, "member.mandatory"),
         ({"operation": "addAttribute", "attribute": {"name": "n", "valueType": "LONG", "mandatory": True}}, 409, "structure.dataConflict"),
-        ({"operation": "removeForeignKey", "name": "x"}, 400, "structure.invalid"),
+        ({"operation": "removeForeignKey", "name": "x"}, 400, "foreignKey.unknown"),
         ({"operation": "setEventsToTrigger"}, 400, "member.mandatory"),
         ({"operation": "setCleaningRule"}, 400, "member.mandatory"),
-        ({"operation": "addSubscription"}, 400, "structure.invalid"),
-        ({"operation": "rename", "name": "1"}, 400, "structure.invalid"),
+        ({"operation": "addSubscription"}, 400, "member.type"),
+        ({"operation": "rename", "name": "1"}, 400, "structure.nameInvalid"),
     ],
 )  # fmt: skip
 async def test_a_refused_change_changes_nothing(operation: dict[str, Any], status: int, code: str, stays: Bench) -> None:
@@ -247,7 +247,7 @@ async def test_events_are_kept_as_they_are_and_hold_their_attributes(stays: Benc
     assert read["eventsToTrigger"] == events
     for name in ("state", "breakfast"):
         body = {"operations": [{"operation": "removeAttribute", "name": name}]}
-        assert await code_of(stays, "customStructure.v5.change", body, t="Stays") == (400, "structure.invalid")
+        assert await code_of(stays, "customStructure.v5.change", body, t="Stays") == (400, "structure.inUse")
     assert (await change(stays, {"operation": "setEventsToTrigger", "eventsToTrigger": []}))["eventsToTrigger"] == []
 
 

@@ -143,31 +143,28 @@ async def test_all_the_errors_of_a_new_table_come_at_once_with_their_places(benc
         )
 
     assert [(e.field, e.code) for e in refusal.value.errors] == [
-        (field, "structure.invalid")
-        for field in (
-            "name",
-            "attributes[0].name",
-            "attributes[2].name",
-            "attributes[2].valueType",
-            "attributes[3].type",
-            "attributes[4].name",
-            "attributes[5].unique",
-            "attributes[6].unique",
-            "attributes[7].valueRestriction.pattern",
-            "attributes[8].valueType",
-            "attributes[9].multiValued",
-            "attributes[10].valueType",
-            "attributes[11].defaultValue",
-            "subscriptions[1].name",
-            "subscriptions[2].name",
-            "subscriptions[3].name",
-            "segmentations[0].categories",
-            "segmentations[1].categories",
-            "segmentations[2].categories[1]",
-            "segmentations[2].categories[2]",
-            "segmentations[3].type",
-            "layout",
-        )
+        ("name", "structure.nameInvalid"),
+        ("attributes[0].name", "structure.nameInvalid"),
+        ("attributes[2].name", "structure.nameTaken"),
+        ("attributes[2].valueType", "structure.typeUnknown"),
+        ("attributes[3].type", "structure.typeUnknown"),
+        ("attributes[4].name", "structure.nameReserved"),
+        ("attributes[5].unique", "structure.typeMismatch"),
+        ("attributes[6].unique", "structure.typeMismatch"),
+        ("attributes[7].valueRestriction.pattern", "structure.restriction"),
+        ("attributes[8].valueType", "structure.typeMismatch"),
+        ("attributes[9].multiValued", "structure.typeMismatch"),
+        ("attributes[10].valueType", "structure.typeUnknown"),
+        ("attributes[11].defaultValue", "structure.defaultValue"),
+        ("subscriptions[1].name", "structure.nameTaken"),
+        ("subscriptions[2].name", "structure.nameInvalid"),
+        ("subscriptions[3].name", "structure.nameInvalid"),
+        ("segmentations[0].categories", "structure.categories"),
+        ("segmentations[1].categories", "structure.categories"),
+        ("segmentations[2].categories[1]", "structure.nameTaken"),
+        ("segmentations[2].categories[2]", "structure.nameInvalid"),
+        ("segmentations[3].type", "member.type"),
+        ("layout", "structure.tooLarge"),
     ]
     assert await bench.physical() == before
 
@@ -266,7 +263,7 @@ async def test_limits_are_kept(bench: Bench) -> None:
         "operations[2].segmentation",
         "operations[3].segmentation",
     ]
-    assert [e.field for e in refusal.errors] == fields
+    assert [(e.field, e.code) for e in refusal.errors] == [(field, "structure.tooMany") for field in fields]
 
 
 async def test_a_table_that_has_used_up_its_columns_says_so(bench: Bench) -> None:
@@ -280,5 +277,5 @@ async def test_a_table_that_has_used_up_its_columns_says_so(bench: Bench) -> Non
         bench, *({"operation": "removeAttribute", "name": n} for n in many), *(attribute(n) for n in many)
     )
 
-    assert (refusal.status, refusal.code) == (400, "structure.invalid")
+    assert (refusal.status, refusal.code) == (400, "structure.tooMany")
     assert "1,600" in refusal.message

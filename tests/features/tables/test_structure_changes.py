@@ -64,7 +64,7 @@ async def test_all_the_errors_of_a_change_request_come_at_once_and_nothing_is_ch
     )
 
     assert [(e.field, e.code) for e in refusal.errors] == [
-        ("operations[1].operation", "structure.invalid"),
+        ("operations[1].operation", "member.type"),
         ("operations[2].attribute", "member.mandatory"),
         ("operations[3].name", "attribute.unknown"),
         ("operations[4].changes.name", "structure.fixed"),
@@ -75,12 +75,13 @@ async def test_all_the_errors_of_a_change_request_come_at_once_and_nothing_is_ch
         ("operations[6].name", "structure.fixed"),
         ("operations[7].name", "subscription.unknown"),
         ("operations[8].name", "segmentation.unknown"),
-        ("operations[9].changes", "structure.invalid"),
+        ("operations[9].changes", "structure.categories"),
         ("operations[10].changes.removeCategories[0]", "segmentation.category"),
-        ("operations[10].changes.addCategories[0]", "structure.invalid"),
-        ("operations[11].attribute.name", "structure.invalid"),
+        ("operations[10].changes.addCategories[0]", "structure.nameTaken"),
+        ("operations[11].attribute.name", "structure.nameTaken"),
     ]
-    assert (await refused(guests)).errors[0].field == "operations"
+    nothing = (await refused(guests)).errors[0]
+    assert (nothing.field, nothing.code) == ("operations", "member.mandatory")
 
 
 CONFLICTS = [

@@ -75,7 +75,7 @@ async def test_of_two_who_want_the_same_name_one_gets_it(guests: Bench, operatio
     tables = ("Guests", "Staff") if operation["operation"] == "rename" else ("Guests", "Guests")
     outcomes = await asyncio.gather(*map(change, tables))
 
-    loser = "name.used" if operation["operation"] == "rename" else "structure.invalid"
+    loser = "name.used" if operation["operation"] == "rename" else "structure.nameTaken"
     assert sorted(outcomes) == sorted(["changed", loser])
 
 

@@ -39,14 +39,14 @@ class CustomPlan(Plan[CustomDefinition]):
     def present(self, type_: str, layout: Any, *, big_table: bool) -> None:
         """The table's type, and what is kept as it was sent."""
         if type_ not in TABLE_TYPES:
-            self.refuse("type", f"'type' is one of {', '.join(TABLE_TYPES)}")
+            self.refuse("type", "member.type", f"'type' is one of {', '.join(TABLE_TYPES)}")
         self.keep("layout", layout)
         self.definition = replace(self.definition, type=type_, big_table=big_table, layout=layout)
 
     def set_key(self, primary: str | None, composite: Sequence[str] | None) -> None:
         """Choose the key of a new table: one attribute, or several together, or the technical id. After the attributes."""
         if primary is not None and composite is not None:
-            self.refuse("compositeKey", "a table has a 'primaryKeyAttribute' or a 'compositeKey', not both")
+            self.refuse("compositeKey", "structure.key", "a table has a 'primaryKeyAttribute' or a 'compositeKey', not both")
         elif primary is not None:
             found = self._named("primaryKeyAttribute", primary)
             if found is not None:
@@ -62,12 +62,14 @@ class CustomPlan(Plan[CustomDefinition]):
         numbers = {attribute.number for attribute in attributes}
         if not MIN_KEY_ATTRIBUTES <= len(attributes) <= MAX_KEY_ATTRIBUTES or len(numbers) < len(attributes):
             self.refuse(
-                "compositeKey", f"a composite key has {MIN_KEY_ATTRIBUTES} to {MAX_KEY_ATTRIBUTES} different attributes"
+                "compositeKey",
+                "structure.key",
+                f"a composite key has {MIN_KEY_ATTRIBUTES} to {MAX_KEY_ATTRIBUTES} different attributes",
             )
             return
         for i, attribute in enumerate(attributes):
             if attribute.value_type == "TEXT":
-                self.refuse(f"compositeKey[{i}]", "an attribute of type TEXT cannot be part of a key")
+                self.refuse(f"compositeKey[{i}]", "structure.key", "an attribute of type TEXT cannot be part of a key")
         self.definition = replace(
             self.definition,
             composite_key=tuple(attribute.name for attribute in attributes),
@@ -85,7 +87,9 @@ class CustomPlan(Plan[CustomDefinition]):
             if found is None:
                 continue
             if found.value_type not in types:
-                self.refuse(member, f"'{member}' names an attribute of type {' or '.join(sorted(types))}")
+                self.refuse(
+                    member, "structure.typeMismatch", f"'{member}' names an attribute of type {' or '.join(sorted(types))}"
+                )
             role = {"creation_time_attribute" if member == "creationTimeAttribute" else "value_attribute": found.name}
             self.definition = replace(self.definition, **role)
 
@@ -93,20 +97,24 @@ class CustomPlan(Plan[CustomDefinition]):
         """Refer to a unique attribute (or the technical id) of `target`; None: there is no such table."""
         taken = self.definition.foreign_keys
         if not 1 <= len(name) <= _MAX_NAME or not name.isprintable() or name != name.strip():
-            self.refuse(f"{path}.name", f"the name of a foreign key has 1 to {_MAX_NAME} printable characters")
+            self.refuse(
+                f"{path}.name",
+                "structure.nameInvalid",
+                f"the name of a foreign key has 1 to {_MAX_NAME} printable characters",
+            )
         elif any(key.name.lower() == name.lower() for key in taken):
-            self.refuse(f"{path}.name", f"there is a foreign key '{name}' already")
+            self.refuse(f"{path}.name", "structure.nameTaken", f"there is a foreign key '{name}' already")
         if len(taken) >= MAX_FOREIGN_KEYS:
-            self.refuse(path, f"a table has at most {MAX_FOREIGN_KEYS} foreign keys")
+            self.refuse(path, "structure.tooMany", f"a table has at most {MAX_FOREIGN_KEYS} foreign keys")
         if action not in ON_DELETE:
-            self.refuse(f"{path}.onDelete", f"'onDelete' is one of {', '.join(ON_DELETE)}")
+            self.refuse(f"{path}.onDelete", "member.type", f"'onDelete' is one of {', '.join(ON_DELETE)}")
         own = self._named(f"{path}.attribute", attribute)
         if own is not None and any(key.number == own.number for key in taken):
-            self.refuse(f"{path}.attribute", f"'{own.name}' has a foreign key already")
+            self.refuse(f"{path}.attribute", "structure.foreignKey", f"'{own.name}' has a foreign key already")
         if own is not None and own.mandatory and action == "SET_NULL":
-            self.refuse(f"{path}.onDelete", f"'{own.name}' is mandatory and cannot be set to null")
+            self.refuse(f"{path}.onDelete", "structure.foreignKey", f"'{own.name}' is mandatory and cannot be set to null")
         if target is None:
-            self.refuse(f"{path}.reference.tableId", "there is no such table in this entity", "table.unknown")
+            self.refuse(f"{path}.reference.tableId", "table.unknown", "there is no such table in this entity")
             return
         column = self._target(path, own, target, other)
         if own is None or column is None:
@@ -125,25 +133,27 @@ class CustomPlan(Plan[CustomDefinition]):
         else:
             found = target.attributes_by_name.get(name.lower())
             if found is None:
-                self.refuse(place, f"the table '{target.name}' has no attribute '{name}'", "attribute.unknown")
+                self.refuse(place, "attribute.unknown", f"the table '{target.name}' has no attribute '{name}'")
                 return None
             name, column = found.name, found.column
             if not found.unique:
-                self.refuse(place, f"'{name}' is not unique: a foreign key refers to one {target.kind.row}", "key.notUnique")
+                self.refuse(place, "key.notUnique", f"'{name}' is not unique: a foreign key refers to one {target.kind.row}")
                 return None
             if is_email(found):
                 message = "an e-mail address is compared whatever its case and cannot be referred to; refer to"
-                self.refuse(place, f"{message} '{target.kind.id_name}' or another unique attribute")
+                self.refuse(place, "structure.foreignKey", f"{message} '{target.kind.id_name}' or another unique attribute")
                 return None
         theirs = "LONG" if found is None else found.value_type
         if own is not None and _FAMILY.get(own.value_type, own.value_type) != _FAMILY.get(theirs, theirs):
-            self.refuse(f"{path}.attribute", f"'{own.name}' is {own.value_type}, but '{name}' is {theirs}")
+            self.refuse(
+                f"{path}.attribute", "structure.foreignKey", f"'{own.name}' is {own.value_type}, but '{name}' is {theirs}"
+            )
             return None
         return name, column
 
     def remove_foreign_key(self, path: str, name: str) -> None:
         """Refer no more."""
-        found = self.find(self.definition.foreign_keys, name, f"{path}.name", "foreign key", "structure.invalid")
+        found = self.find(self.definition.foreign_keys, name, f"{path}.name", "foreign key", "foreignKey.unknown")
         if found is None:
             return
         kept = tuple(key for key in self.definition.foreign_keys if key is not found)
@@ -153,13 +163,17 @@ class CustomPlan(Plan[CustomDefinition]):
     def set_events(self, path: str, events: Sequence[EventToTrigger]) -> None:
         """Say which changes raise events."""
         if len(events) > MAX_EVENTS:
-            self.refuse(path, f"a table has at most {MAX_EVENTS} events")
+            self.refuse(path, "structure.tooMany", f"a table has at most {MAX_EVENTS} events")
         checked: list[EventToTrigger] = []
         for i, event in enumerate(events):
             if not 1 <= len(event.name) <= _MAX_NAME or not event.name.isprintable():
-                self.refuse(f"{path}[{i}].name", f"the name of an event has 1 to {_MAX_NAME} printable characters")
+                self.refuse(
+                    f"{path}[{i}].name",
+                    "structure.nameInvalid",
+                    f"the name of an event has 1 to {_MAX_NAME} printable characters",
+                )
             if any(event.name.lower() == other.name.lower() for other in checked):
-                self.refuse(f"{path}[{i}].name", f"there is an event '{event.name}' already")
+                self.refuse(f"{path}[{i}].name", "structure.nameTaken", f"there is an event '{event.name}' already")
             rules = tuple(self._rule(f"{path}[{i}].triggerRules[{j}]", rule) for j, rule in enumerate(event.trigger_rules))
             checked.append(EventToTrigger(event.name, rules))
         self.definition = replace(self.definition, events_to_trigger=tuple(checked))
@@ -167,7 +181,7 @@ class CustomPlan(Plan[CustomDefinition]):
 
     def _rule(self, path: str, rule: TriggerRule) -> TriggerRule:
         if rule.on_operation not in _OPERATIONS:
-            self.refuse(f"{path}.onOperation", f"'onOperation' is one of {', '.join(_OPERATIONS)}")
+            self.refuse(f"{path}.onOperation", "member.type", f"'onOperation' is one of {', '.join(_OPERATIONS)}")
         names = rule.on_any_attribute
         if names is not None:
             found = [self._named(f"{path}.onAnyAttribute[{i}]", name) for i, name in enumerate(names)]
@@ -186,7 +200,7 @@ class CustomPlan(Plan[CustomDefinition]):
         for i, condition in enumerate(conditions):
             found = self._named(f"{path}[{i}].attribute", condition.attribute)
             if condition.operator not in _OPERATORS:
-                self.refuse(f"{path}[{i}].operator", f"'operator' is one of {' '.join(_OPERATORS)}")
+                self.refuse(f"{path}[{i}].operator", "member.type", f"'operator' is one of {' '.join(_OPERATORS)}")
             if found is not None:
                 value = self._value(f"{path}[{i}].value", found, condition.value)
                 checked.append(replace(condition, attribute=found.name, value=value))
@@ -198,7 +212,7 @@ class CustomPlan(Plan[CustomDefinition]):
         try:
             parsed = type_.parse(value, self.zone)
         except BadValue as error:
-            self.refuse(path, f"'{attribute.name}' {error}", error.code)
+            self.refuse(path, error.code, f"'{attribute.name}' {error}")
             return None
         return None if parsed is None else type_.render(parsed)
 
@@ -207,9 +221,9 @@ class CustomPlan(Plan[CustomDefinition]):
         if rule is not None:
             found = self._named(f"{path}.attribute", rule.attribute, technical=True)
             if found is not None and found.value_type not in _TIMES:
-                self.refuse(f"{path}.attribute", "a cleaning rule goes by a DATE or a TIMESTAMP")
+                self.refuse(f"{path}.attribute", "structure.typeMismatch", "a cleaning rule goes by a DATE or a TIMESTAMP")
             if not 1 <= rule.older_than_days <= MAX_CLEANING_DAYS:
-                self.refuse(f"{path}.olderThanDays", f"'olderThanDays' is 1 to {MAX_CLEANING_DAYS:,}")
+                self.refuse(f"{path}.olderThanDays", "structure.invalid", f"'olderThanDays' is 1 to {MAX_CLEANING_DAYS:,}")
             if found is not None:
                 rule = replace(rule, attribute=found.name)
         self.definition = replace(self.definition, cleaning_rule=rule)
@@ -229,18 +243,20 @@ class CustomPlan(Plan[CustomDefinition]):
         is_key = (definition.primary_key_attribute or "").lower() == lower
         is_part = is_key or lower in {n.lower() for n in definition.composite_key or ()}
         if is_part and mandatory is False:
-            self.refuse(f"{path}.changes.mandatory", f"'{name}' is part of the key: it stays mandatory", "structure.fixed")
+            self.refuse(f"{path}.changes.mandatory", "structure.fixed", f"'{name}' is part of the key: it stays mandatory")
         if is_key and unique is False:
-            self.refuse(f"{path}.changes.unique", f"'{name}' is the key: it stays unique", "structure.fixed")
+            self.refuse(f"{path}.changes.unique", "structure.fixed", f"'{name}' is the key: it stays unique")
         if mandatory and any(k.attribute.lower() == lower and k.on_delete == "SET_NULL" for k in definition.foreign_keys):
-            self.refuse(f"{path}.changes.mandatory", f"the foreign key of '{name}' may set it to null")
+            self.refuse(
+                f"{path}.changes.mandatory", "structure.foreignKey", f"the foreign key of '{name}' may set it to null"
+            )
         super().update_attribute(path, name, mandatory=mandatory, unique=unique, restriction=restriction, indexed=indexed)
 
     def remove_attribute(self, path: str, name: str) -> None:
         """The same, but nothing else may name the attribute."""
         users = _users(self.definition, name.lower())
         if users:
-            self.refuse(f"{path}.name", f"'{name}' is named by {', '.join(users)}", "structure.invalid")
+            self.refuse(f"{path}.name", "structure.inUse", f"'{name}' is named by {', '.join(users)}: free it there first")
             return
         super().remove_attribute(path, name)
 

@@ -77,8 +77,8 @@ class Plan(Generic[D]):
     def _numbered(self, number: int) -> Attribute:
         return next(a for a in self.definition.attributes if a.number == number)
 
-    def refuse(self, path: str, message: str, code: str = "structure.invalid") -> None:
-        """Note an error."""
+    def refuse(self, path: str, code: str, message: str) -> None:
+        """Note an error. The codes are those of the reference; `structure.invalid` is for what none of the others says."""
         self.errors.append(FieldError(path, code, message))
 
     def rename(self, path: str, name: str) -> None:
@@ -89,9 +89,9 @@ class Plan(Generic[D]):
     def keep(self, member: str, document: Any) -> None:
         """Note an error when a document that is kept as sent is too much to keep."""
         if len(msgspec.json.encode(document)) > MAX_PRESENTATION_BYTES:
-            self.refuse(member, f"'{member}' takes at most {MAX_PRESENTATION_BYTES:,} bytes")
+            self.refuse(member, "structure.tooLarge", f"'{member}' takes at most {MAX_PRESENTATION_BYTES:,} bytes")
         elif _holds_vast_number(document):
-            self.refuse(member, f"'{member}' takes numbers up to 1E{_MAX_EXPONENT}")
+            self.refuse(member, "structure.tooLarge", f"'{member}' takes numbers up to 1E{_MAX_EXPONENT}")
 
     def add_attribute(self, path: str, attribute: Attribute, *, is_new_table: bool = False) -> None:
         """Add an attribute; its `number` is handed out here."""
@@ -101,19 +101,19 @@ class Plan(Generic[D]):
         attribute = replace(checked, number=self.next_number())
         attributes = (*self.definition.attributes, attribute)
         if len(attributes) > MAX_ATTRIBUTES:
-            self.refuse(path, f"a table has at most {MAX_ATTRIBUTES} attributes")
+            self.refuse(path, "structure.tooMany", f"a table has at most {MAX_ATTRIBUTES} attributes")
         self.definition = replace(self.definition, attributes=attributes)
         default = None
         if attribute.default_value is not None:
             try:
                 default = parse_value(attribute, attribute.default_value, self.zone)
             except BadValue as error:
-                self.refuse(f"{path}.defaultValue", f"'defaultValue' {error}")
+                self.refuse(f"{path}.defaultValue", "structure.defaultValue", f"'defaultValue' {error}")
                 return
         if attribute.mandatory and default is None and not is_new_table:
             self.steps.append(Step("rowsNeedDefault", f"{path}.defaultValue", attribute))
         if attribute.unique and default is not None:
-            self.refuse(f"{path}.defaultValue", "a unique attribute cannot have a default value")
+            self.refuse(f"{path}.defaultValue", "structure.defaultValue", "a unique attribute cannot have a default value")
         self.steps.append(Step("addColumn", path, attribute, default))
         if attribute.unique:
             self.steps.append(Step("addIndex", path, attribute))
@@ -172,7 +172,7 @@ class Plan(Generic[D]):
     def find_attribute(self, path: str, name: str) -> Attribute | None:
         """The attribute that an operation names; None, and an error, where there is none."""
         if name.lower() in self.kind.technical_names:
-            self.refuse(f"{path}.name", f"'{name}' is set by the server and never changes", "structure.fixed")
+            self.refuse(f"{path}.name", "structure.fixed", f"'{name}' is set by the server and never changes")
             return None
         return self.find(self.definition.attributes, name, f"{path}.name", "attribute", "attribute.unknown")
 
@@ -180,7 +180,7 @@ class Plan(Generic[D]):
         """The item of this name; None, and an error, where there is none."""
         found = next((item for item in items if item.name.lower() == name.lower()), None)
         if found is None:
-            self.refuse(path, f"there is no {kind} '{name}'", code)
+            self.refuse(path, code, f"there is no {kind} '{name}'")
         return found
 
     def _check_attribute(self, path: str, attribute: Attribute) -> Attribute | None:
@@ -189,44 +189,54 @@ class Plan(Generic[D]):
         self._check_technical_name(f"{path}.name", name, "an attribute", _MAX_ATTRIBUTE_NAME)
         lower = name.lower()
         if lower in self.kind.technical_names or lower in RESERVED_NAMES:
-            self.refuse(f"{path}.name", f"'{name}' is a name of the server's own: choose another one")
+            self.refuse(
+                f"{path}.name", "structure.nameReserved", f"'{name}' is a name of the server's own: choose another one"
+            )
         if any(a.name.lower() == lower for a in self.definition.attributes):
-            self.refuse(f"{path}.name", f"there is an attribute '{name}' already")
+            self.refuse(f"{path}.name", "structure.nameTaken", f"there is an attribute '{name}' already")
         checked = self._check_type(path, attribute)
         return checked if len(self.errors) == before else None
 
     def _check_type(self, path: str, attribute: Attribute) -> Attribute | None:
         predefined = PREDEFINED.get(attribute.type)
         if attribute.type != "CUSTOM" and predefined is None:
-            self.refuse(f"{path}.type", f"there is no attribute type '{attribute.type}'")
+            self.refuse(f"{path}.type", "structure.typeUnknown", f"there is no attribute type '{attribute.type}'")
             return None
         if attribute.value_type not in VALUE_TYPES:
-            self.refuse(f"{path}.valueType", f"'valueType' is one of {', '.join(VALUE_TYPES)}")
+            self.refuse(f"{path}.valueType", "structure.typeUnknown", f"'valueType' is one of {', '.join(VALUE_TYPES)}")
             return None
         if predefined is not None and attribute.value_type != predefined.value_type.name:
-            self.refuse(f"{path}.valueType", f"values of {attribute.type} are {predefined.value_type.name}")
+            self.refuse(
+                f"{path}.valueType", "structure.typeMismatch", f"values of {attribute.type} are {predefined.value_type.name}"
+            )
             return None
         if predefined is not None and attribute.multi_valued:
-            self.refuse(f"{path}.multiValued", f"{attribute.type} has one value")
+            self.refuse(f"{path}.multiValued", "structure.typeMismatch", f"{attribute.type} has one value")
         if attribute.type == EMAIL_ADDRESS and any(a.type == EMAIL_ADDRESS for a in self.definition.attributes):
-            self.refuse(f"{path}.type", "a table has one EMAIL_ADDRESS")
+            self.refuse(f"{path}.type", "structure.tooMany", "a table has one EMAIL_ADDRESS")
         return self._check_rules(path, attribute)
 
     def _check_rules(self, path: str, attribute: Attribute) -> Attribute | None:
         """The attribute with its restriction in canonical form; None when its rules make no sense."""
         before = len(self.errors)
         if attribute.unique and attribute.multi_valued:
-            self.refuse(f"{path}.unique", "a multi-valued attribute cannot be unique")
+            self.refuse(f"{path}.unique", "structure.typeMismatch", "a multi-valued attribute cannot be unique")
         if attribute.indexed and (attribute.multi_valued or attribute.value_type == "TEXT"):
-            self.refuse(f"{path}.indexed", "a text of type TEXT, or a multi-valued attribute, cannot be indexed")
+            self.refuse(
+                f"{path}.indexed",
+                "structure.typeMismatch",
+                "a text of type TEXT, or a multi-valued attribute, cannot be indexed",
+            )
         if attribute.unique and attribute.value_type in {"TEXT", "BOOLEAN"}:
-            self.refuse(f"{path}.unique", f"an attribute of type {attribute.value_type} cannot be unique")
+            self.refuse(
+                f"{path}.unique", "structure.typeMismatch", f"an attribute of type {attribute.value_type} cannot be unique"
+            )
         if attribute.restriction is not None:
             checked = canonical(attribute, attribute.restriction, self.zone)
             if isinstance(checked, list):
                 for fault in checked:
                     member = f".{fault.member}" if fault.member else ""
-                    self.refuse(f"{path}.valueRestriction{member}", fault.message)
+                    self.refuse(f"{path}.valueRestriction{member}", "structure.restriction", fault.message)
             else:
                 attribute = replace(attribute, restriction=checked)
         return attribute if len(self.errors) == before else None
@@ -235,7 +245,11 @@ class Plan(Generic[D]):
         """Note an error unless the name is a letter followed by letters, digits and `_`, and not too long."""
         if len(name) <= longest and _TECHNICAL_NAME.fullmatch(name):
             return True
-        self.refuse(path, f"the name of {kind} is a letter, then letters, digits and _, at most {longest} characters")
+        self.refuse(
+            path,
+            "structure.nameInvalid",
+            f"the name of {kind} is a letter, then letters, digits and _, at most {longest} characters",
+        )
         return False
 
 

@@ -38,7 +38,7 @@ class ProfilePlan(Plan[Definition]):
         subscription = Subscription(self.next_number(), name, display_name or name, description)
         subscriptions = (*self.definition.subscriptions, subscription)
         if len(subscriptions) > MAX_SUBSCRIPTIONS:
-            self.refuse(path, f"a table has at most {MAX_SUBSCRIPTIONS} subscriptions")
+            self.refuse(path, "structure.tooMany", f"a table has at most {MAX_SUBSCRIPTIONS} subscriptions")
         self.definition = replace(self.definition, subscriptions=subscriptions)
         self.steps.append(Step("addChoice", path, subscription))
 
@@ -56,10 +56,14 @@ class ProfilePlan(Plan[Definition]):
         if not self._check_name(path, name, self.definition.segmentations, "segmentation"):
             return
         if type_ not in {"SIMPLE", "EXCLUSIVE"}:
-            self.refuse(f"{path}.type", "'type' is SIMPLE or EXCLUSIVE")
+            self.refuse(f"{path}.type", "member.type", "'type' is SIMPLE or EXCLUSIVE")
             return
         if (type_ == "EXCLUSIVE") != bool(categories):
-            self.refuse(f"{path}.categories", "an EXCLUSIVE segmentation has categories, a SIMPLE one has none")
+            self.refuse(
+                f"{path}.categories",
+                "structure.categories",
+                "an EXCLUSIVE segmentation has categories, a SIMPLE one has none",
+            )
             return
         made: tuple[Category, ...] = ()
         for index, category in enumerate(categories):
@@ -69,7 +73,9 @@ class ProfilePlan(Plan[Definition]):
         segmentation = Segmentation(self.next_number(), name, exclusive, made)
         segmentations = (*self.definition.segmentations, segmentation)
         if len(segmentations) > MAX_SEGMENTATIONS or len(made) > MAX_CATEGORIES:
-            self.refuse(path, f"at most {MAX_SEGMENTATIONS} segmentations of {MAX_CATEGORIES} categories")
+            self.refuse(
+                path, "structure.tooMany", f"at most {MAX_SEGMENTATIONS} segmentations of {MAX_CATEGORIES} categories"
+            )
         self.definition = replace(self.definition, segmentations=segmentations)
         self.steps.append(Step("addMembership", path, segmentation))
 
@@ -82,7 +88,7 @@ class ProfilePlan(Plan[Definition]):
         if old is None:
             return
         if old.type == "SIMPLE":
-            self.refuse(f"{path}.changes", "a SIMPLE segmentation has no categories")
+            self.refuse(f"{path}.changes", "structure.categories", "a SIMPLE segmentation has no categories")
             return
         categories = list(old.categories)
         changes = f"{path}.changes"
@@ -96,7 +102,8 @@ class ProfilePlan(Plan[Definition]):
             if self._check_name(f"{changes}.addCategories[{index}]", category, categories, "category", member=""):
                 categories.append(Category(self.next_number(), category))
         if not 1 <= len(categories) <= MAX_CATEGORIES:
-            self.refuse(changes, f"an EXCLUSIVE segmentation has 1 to {MAX_CATEGORIES} categories")
+            code = "structure.tooMany" if categories else "structure.categories"
+            self.refuse(changes, code, f"an EXCLUSIVE segmentation has 1 to {MAX_CATEGORIES} categories")
         new = replace(old, categories=tuple(categories))
         changed = tuple(new if g.number == old.number else g for g in segmentations)
         self.definition = replace(self.definition, segmentations=changed)
@@ -132,10 +139,10 @@ class ProfilePlan(Plan[Definition]):
             or any(c in "#/;" for c in name)
         ):
             rule = f"1 to {_MAX_NAME} printable characters, without # / ; and without blanks at its ends"
-            self.refuse(path + member, f"the name of a {kind} has {rule}")
+            self.refuse(path + member, "structure.nameInvalid", f"the name of a {kind} has {rule}")
             return False
         if any(item.name.lower() == name.lower() for item in taken):
-            self.refuse(path + member, f"there is a {kind} '{name}' already")
+            self.refuse(path + member, "structure.nameTaken", f"there is a {kind} '{name}' already")
             return False
         return True
 

@@ -237,7 +237,7 @@ async def _short(work: Callable[[], Awaitable[Any]]) -> Any:
 
 def _too_wide() -> Problem:
     message = "the table has used up its 1,600 columns (removed ones count); make a new table"
-    return Invalid([FieldError("", "structure.invalid", message)])
+    return Invalid([FieldError("", "structure.tooMany", message)])
 
 
 def _finish(plan: Plan[Any]) -> None:

@@ -238,7 +238,7 @@ def fill_table(plan: ProfilePlan, body: TableIn) -> None:
 def fill_changes(plan: ProfilePlan, body: ChangeRequest) -> None:
     """Put the operations of a change request into the plan."""
     if not body.operations:
-        raise invalid("operations", "structure.invalid", "'operations' is empty")
+        raise invalid("operations", "member.mandatory", "'operations' is empty")
     for index, operation in enumerate(body.operations):
         _apply(plan, operation, f"operations[{index}]")
 
@@ -259,11 +259,11 @@ _NEEDS = {
 def _apply(plan: ProfilePlan, operation: Operation, path: str) -> None:
     needs = _NEEDS.get(operation.operation)
     if needs is None:
-        plan.refuse(f"{path}.operation", f"'operation' is one of {', '.join(_NEEDS)}")
+        plan.refuse(f"{path}.operation", "member.type", f"'operation' is one of {', '.join(_NEEDS)}")
         return
     missing = [member for member in needs if getattr(operation, member) is None]
     for member in missing:
-        plan.refuse(f"{path}.{member}", f"'{operation.operation}' needs '{member}'", "member.mandatory")
+        plan.refuse(f"{path}.{member}", "member.mandatory", f"'{operation.operation}' needs '{member}'")
     if not missing:
         _perform(plan, operation, path)
 
@@ -302,7 +302,7 @@ def _update_attribute(plan: ProfilePlan, path: str, name: str, changes: Changes)
     for member, value in fixed.items():
         if value is not UNSET:
             message = f"'{member}' of an attribute never changes: make a new attribute instead"
-            plan.refuse(f"{path}.changes.{member}", message, "structure.fixed")
+            plan.refuse(f"{path}.changes.{member}", "structure.fixed", message)
     restriction = changes.value_restriction
     model = restriction.to_model() if isinstance(restriction, Restriction) else restriction
     plan.update_attribute(path, name, mandatory=changes.mandatory, unique=changes.unique, restriction=model)

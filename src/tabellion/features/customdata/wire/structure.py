@@ -238,12 +238,12 @@ _ON_WIRE = {"foreign_key": "foreignKey", "events_to_trigger": "eventsToTrigger",
 def fill_changes(plan: CustomPlan, body: CustomChangeRequest, targets: Targets) -> None:
     """Put the operations of a change request into the plan."""
     if not body.operations:
-        raise invalid("operations", "structure.invalid", "'operations' is empty")
+        raise invalid("operations", "member.mandatory", "'operations' is empty")
     for index, operation in enumerate(body.operations):
         path = f"operations[{index}]"
         needed = _NEEDS.get(operation.operation)
         if needed is None:
-            plan.refuse(f"{path}.operation", f"'operation' is one of {', '.join(_NEEDS)}")
+            plan.refuse(f"{path}.operation", "member.type", f"'operation' is one of {', '.join(_NEEDS)}")
             continue
         value = getattr(operation, needed)
         missing = value is UNSET or (value is None and needed != "cleaning_rule")
@@ -251,7 +251,7 @@ def fill_changes(plan: CustomPlan, body: CustomChangeRequest, targets: Targets) 
         if operation.operation == "updateAttribute" and operation.name is None:
             missing, member = True, "name"
         if missing:
-            plan.refuse(f"{path}.{member}", f"'{operation.operation}' needs '{member}'", "member.mandatory")
+            plan.refuse(f"{path}.{member}", "member.mandatory", f"'{operation.operation}' needs '{member}'")
         else:
             _perform(plan, operation, path, targets)
 
@@ -281,7 +281,7 @@ def _update_attribute(plan: CustomPlan, path: str, name: str, changes: CustomCha
     for member, value in (("name", changes.name), ("valueType", changes.value_type)):
         if value is not UNSET:
             message = f"'{member}' of an attribute never changes: make a new attribute instead"
-            plan.refuse(f"{path}.changes.{member}", message, "structure.fixed")
+            plan.refuse(f"{path}.changes.{member}", "structure.fixed", message)
     restriction = changes.value_restriction
     plan.update_attribute(
         path,
@@ -312,7 +312,7 @@ def _attribute(body: NewCustomAttribute, key: str = "") -> Attribute:
 def _add_foreign_key(plan: CustomPlan, path: str, key: ForeignKeyDocument, targets: Targets) -> None:
     reference = key.reference
     if reference.table_type not in targets.by_type:
-        plan.refuse(f"{path}.reference.tableType", f"'tableType' is one of {', '.join(targets.by_type)}")
+        plan.refuse(f"{path}.reference.tableType", "member.type", f"'tableType' is one of {', '.join(targets.by_type)}")
         return
     target = targets.find(reference.table_type, reference.table_id)
     plan.add_foreign_key(path, key.name, key.attribute, target, reference.attribute, key.on_delete)
