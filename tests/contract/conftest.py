@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import psycopg
@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tabellion.platform import secrets
+from tabellion.platform.mail import new_key, public_record
 from tests.support.api import Api, running_api
 from tests.support.browser import chromium
 from tests.support.mailing import Sink, sending, smtp_sink
@@ -24,6 +25,13 @@ TRANSFERS = {
     "TABELLION_TRANSFERS_ALLOW_HTTP": "true",
     "TABELLION_SECRET_KEY": "of the tests",
 }
+
+
+class Signed(NamedTuple):
+    """The domain of a sender, and the records that receivers want of it."""
+
+    domain: str
+    records: dict[tuple[str, str], list[str]]
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +103,37 @@ def sink(tenant: Tenant, database: psycopg.Connection[Any]) -> Iterator[Sink]:
             (sink.port, tenant.licence),
         )
         yield sink
+
+
+@pytest.fixture
+def signed(tenant: Tenant, worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Signed:
+    """A sender with a key and a relay."""
+    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
+    domain = f"{tenant.licence.lower()}.example"
+    pem = new_key("ed25519")[0]
+    with psycopg.connect(worker_database_url, autocommit=True) as db:
+        row = db.execute(
+            "SELECT e.id, l.id FROM tabellion.entity e JOIN tabellion.licence l ON l.id = e.licence_id "
+            "WHERE l.name = %s AND e.name = 'hotels'",
+            (tenant.licence,),
+        ).fetchone()
+        assert row is not None
+        db.execute(
+            "INSERT INTO tabellion.sender (entity_id, name, address, dkim_domain, dkim_selector, dkim_key) "
+            "VALUES (%s, 'Harbour', %s, %s, 's1', %s)",
+            (row[0], f"news@{domain}", domain, secrets.seal(pem, f"dkim {row[0]:d}")),
+        )
+        db.execute(
+            "INSERT INTO tabellion.relay (licence_id, host, port, security) VALUES (%s, '127.0.0.1', 9, 'NONE')", (row[1],)
+        )
+    return Signed(
+        domain,
+        {
+            (domain, "TXT"): ["v=spf1 ip4:192.0.2.1 -all"],
+            (f"s1._domainkey.{domain}", "TXT"): [public_record(pem)],
+            (f"_dmarc.{domain}", "TXT"): ["v=DMARC1; p=reject"],
+        },
+    )
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,8 @@
 from typing import Any
 
 import psycopg
-import pytest
 
-from tabellion.platform import secrets
-from tabellion.platform.mail import new_key, public_record
-from tests.contract.conftest import TRANSFERS
+from tests.contract.conftest import Signed
 from tests.support.names import NameServer
 from tests.support.tenant import Tenant
 
@@ -31,30 +28,6 @@ def codes(found: dict[str, Any], severity: str = "") -> list[str]:
     return [item["code"] for item in found["items"] if not severity or item["severity"] == severity]
 
 
-@pytest.fixture
-def signed(tenant: Tenant, worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """The domain of a sender with a key and a relay, and the record that belongs to the key."""
-    secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
-    domain = f"{tenant.licence.lower()}.example"
-    pem = new_key("ed25519")[0]
-    with psycopg.connect(worker_database_url, autocommit=True) as db:
-        row = db.execute(
-            "SELECT e.id, l.id FROM tabellion.entity e JOIN tabellion.licence l ON l.id = e.licence_id "
-            "WHERE l.name = %s AND e.name = 'hotels'",
-            (tenant.licence,),
-        ).fetchone()
-        assert row is not None
-        db.execute(
-            "INSERT INTO tabellion.sender (entity_id, name, address, dkim_domain, dkim_selector, dkim_key) "
-            "VALUES (%s, 'Harbour', %s, %s, 's1', %s)",
-            (row[0], f"news@{domain}", domain, secrets.seal(pem, f"dkim {row[0]:d}")),
-        )
-        db.execute(
-            "INSERT INTO tabellion.relay (licence_id, host, port, security) VALUES (%s, '127.0.0.1', 9, 'NONE')", (row[1],)
-        )
-    return domain, public_record(pem)
-
-
 def test_what_is_missing_blocks_as_a_launch_would(tenant: Tenant) -> None:
     body = {"name": "Empty", "targetTable": "Guests", "supportedLanguages": ["NL", "FR"]}
     number = tenant.json("POST", MAIL, body).json()["campaignId"]
@@ -67,18 +40,13 @@ def test_what_is_missing_blocks_as_a_launch_would(tenant: Tenant) -> None:
 
 
 def test_a_sender_that_is_set_up_has_no_findings_and_one_that_is_not_has(
-    tenant: Tenant, signed: tuple[str, str], names: NameServer
+    tenant: Tenant, signed: Signed, names: NameServer
 ) -> None:
-    domain, record = signed
+    domain, good = signed
     number = tenant.campaign()
     html = f"<body>{WORDS}{LEAVE}</body>"
     put = tenant.json("PATCH", f"{MAILS}/{number}/contents/default", {"html": html})
     assert put.status_code == 200, put.text
-    good = {
-        (domain, "TXT"): ["v=spf1 ip4:192.0.2.1 -all"],
-        (f"s1._domainkey.{domain}", "TXT"): [record],
-        (f"_dmarc.{domain}", "TXT"): ["v=DMARC1; p=reject"],
-    }
     names.records.update(good)
     # The tests' server is reached at a loopback address only.
     assert codes(checklist(tenant, number)) == ["server.publicUrl"]

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tabellion.features.campaigns.checks import check_links, check_sender
+from tabellion.features.campaigns import senders
+from tabellion.features.campaigns.checks import Network, check_links, check_sender
 from tabellion.features.campaigns.checks.domains import Sender
 from tabellion.platform.dns import Names
 from tabellion.platform.egress import Client, Policy
@@ -78,6 +79,17 @@ def test_a_name_server_that_is_silent_is_told_of_and_not_waited_for(server: Name
     codes, took_s = asyncio.run(timed())
     assert codes == ["sender.unchecked"]
     assert took_s < 5
+
+
+def test_a_launch_waits_for_name_servers_no_longer_than_it_is_told(server: NameServer) -> None:
+    server.records, server.silent = dict(GOOD), {"hotels.example"}
+
+    async def work() -> list[str]:
+        async with Client(Policy()) as client:
+            around = Network(client, Names([f"127.0.0.1:{server.port}"], within_s=60))
+            return [finding.code for finding in await senders.asked(senders.Known(True, [], SIGNED), around, 0.2)]
+
+    assert asyncio.run(asyncio.wait_for(work(), 30)) == ["sender.unchecked"]
 
 
 def test_a_name_server_of_a_closed_network_says_nothing_about_a_domain(server: NameServer) -> None:

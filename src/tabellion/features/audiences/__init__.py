@@ -2,7 +2,15 @@
 
 from tabellion.features.audiences.conditions import condition_of
 from tabellion.features.audiences.model import MAX_KEYS, Audience, Keys, Segment, Target
-from tabellion.features.audiences.service import Sample, audiences_of, count_target, note_use, resolve, sample_target
+from tabellion.features.audiences.service import (
+    Sample,
+    audiences_of,
+    count_target,
+    is_over,
+    note_use,
+    resolve,
+    sample_target,
+)
 from tabellion.features.audiences.wire import MAX_SAMPLE, ProfileSample, SegmentDocument, read_sample_size, sample_out
 
 __all__ = [
@@ -18,6 +26,7 @@ __all__ = [
     "audiences_of",
     "condition_of",
     "count_target",
+    "is_over",
     "note_use",
     "read_sample_size",
     "resolve",

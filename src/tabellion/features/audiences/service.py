@@ -13,7 +13,7 @@ from tabellion.features.audiences.conditions import canonical_key, condition_of,
 from tabellion.features.audiences.errors import AudienceInUse, AudienceUnknown
 from tabellion.features.audiences.model import Audience, Target
 from tabellion.features.licences import resolve_entity
-from tabellion.features.profiles import Profile, count_rows, search_rows
+from tabellion.features.profiles import Profile, are_over, count_rows, search_rows
 from tabellion.features.tables import BadValue, Database, NameUsed, ProfileTable, named, profile_tables
 from tabellion.features.tables.filters import Condition
 from tabellion.kit.problem import FieldError, Invalid, invalid
@@ -47,6 +47,14 @@ async def count_target(db: Database, table: ProfileTable, target: Target, zone: 
     condition = condition_of(table, target, zone, now, await audiences_of(db, table.licence_id, target))
     count = await count_rows(db, table, condition)
     return count if target.max_profiles is None else min(count, target.max_profiles)
+
+
+async def is_over(db: Database, table: ProfileTable, target: Target, number: int, zone: Any, now: datetime) -> bool:
+    """Whether a target means more profiles than this at the moment. Raises `Invalid`."""
+    condition = condition_of(table, target, zone, now, await audiences_of(db, table.licence_id, target))
+    if target.max_profiles is not None and target.max_profiles <= number:
+        return False
+    return await are_over(db, table, condition, number)
 
 
 async def sample_target(db: Database, table: ProfileTable, target: Target, zone: Any, now: datetime, most: int) -> Sample:

@@ -6,20 +6,16 @@ from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tabellion.features import delivery
-from tabellion.features.campaigns import content, service
-from tabellion.features.campaigns.checks import Finding, check_links, check_sender, network
-from tabellion.features.campaigns.checks.domains import Sender
+from tabellion.features.campaigns import content, senders, service
+from tabellion.features.campaigns.checks import Finding, check_links, network
 from tabellion.features.campaigns.errors import CampaignIncomplete
-from tabellion.features.campaigns.launching import document_of, sender_of
+from tabellion.features.campaigns.launching import document_of
 from tabellion.features.campaigns.model import Campaign, Kind
 from tabellion.platform.http.call import Incoming
-from tabellion.platform.mail import address_of
 from tabellion.platform.templates import Prepared, checklist
 from tabellion.platform.templates import Severity as Warn
 
 _WEB = ("https://", "http://")
-_LOCAL = frozenset({"internal", "local", "localdomain", "localhost"})
 
 
 class Severity(StrEnum):
@@ -77,13 +73,16 @@ async def check(call: Incoming) -> Callable[[], Awaitable[Checklist]]:
         _item(finding, () if len(languages) == everywhere else tuple(languages)) for finding, languages in found.items()
     ]
     items += _of_server()
-    sender = await _sender(call, campaign, items)
     around = network()
+    known = await senders.known_of(call.db, campaign, around)
+    table = await service.table_of(call, campaign)
+    refused = known.has_relay and await senders.is_bulk(call.db, campaign, table, call.caller.time_zone, call.now)
 
     async def whole() -> Checklist:
         looked = await check_links(urls, around.client)
-        of_sender = [] if sender is None else await check_sender(sender, around.names)
-        every = [*items, *(_item(finding) for finding in (*looked.findings, *of_sender))]
+        of_sender = [*known.findings, *await senders.asked(known, around)]
+        every = [*items, *(_item(finding) for finding in looked.findings)]
+        every += [_refused(finding) if refused and senders.demanded(finding) else _item(finding) for finding in of_sender]
         order = list(Severity)
         every.sort(key=lambda item: order.index(item.severity))
         return Checklist(campaign, every, looked.addresses, looked.looked_at)
@@ -103,33 +102,6 @@ async def _blocking(call: Incoming, campaign: Campaign) -> list[Item]:
             for fault in error.errors
         ]
     return []
-
-
-async def _sender(call: Incoming, campaign: Campaign, items: list[Item]) -> Sender | None:
-    """Who is looked up; None where nobody would receive the mails, or there is no address to look for."""
-    identity = await sender_of(call.db, campaign)
-    address = address_of(identity.address)
-    facts = await delivery.sender_facts(call.db, campaign.licence_id, campaign.entity_id, identity.address)
-    if not facts.has_relay:
-        message = "the licence has no relay: mails stay in the outbox"
-        items.append(Item(Severity.WARNING, "relay.missing", message, "name a relay, with tabellion relay add"))
-    if address is None:
-        return None
-    domain = address.rpartition("@")[2].lower()
-    if _is_local(domain):
-        # Nothing has left while there is no relay, and whoever tries things out need not set up a sender first.
-        severity = Severity.ERROR if facts.has_relay else Severity.WARNING
-        message = f"mails come from {address}, and nobody outside of this network knows {domain}"
-        items.append(Item(severity, "sender.local", message, "set the entity's sender, with tabellion sender set"))
-        return None
-    returns_to = facts.bounce_domain or network().bounce_domain or domain
-    return Sender(address, returns_to, facts.dkim_name, facts.dkim_record)
-
-
-def _is_local(domain: str) -> bool:
-    """Whether a domain, by its name, is no public one: an address of the server, or of a network of its own."""
-    last = domain.rpartition(".")[2]
-    return "." not in domain or last.isdigit() or last in _LOCAL
 
 
 def _of_server() -> list[Item]:
@@ -156,3 +128,9 @@ def _addresses(made: Prepared) -> list[str]:
 
 def _item(finding: Finding, languages: tuple[str, ...] = ()) -> Item:
     return Item(Severity(finding.severity.value.upper()), finding.code, finding.message, finding.advice, languages)
+
+
+def _refused(finding: Finding) -> Item:
+    """What large mailbox providers demand, and a launch to many is refused for."""
+    advice = f"{finding.advice}; until then a launch to more than {senders.BULK_RECIPIENTS:,} is refused, unless it says"
+    return Item(Severity.BLOCKING, finding.code, finding.message, f"{advice} 'overrideSenderCheck'")

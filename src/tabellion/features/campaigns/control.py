@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from tabellion.features import delivery
-from tabellion.features.campaigns import service, store
+from tabellion.features.campaigns import senders, service, store
 from tabellion.features.campaigns.errors import CampaignIncomplete, CampaignKind
 from tabellion.features.campaigns.fitting import audience_of, sending_faults
 from tabellion.features.campaigns.launching import document_of
@@ -29,11 +29,14 @@ class Triggered(NamedTuple):
     interaction_id: int
 
 
-async def launch(call: Incoming, at: datetime | None) -> Campaign:
+async def launch(call: Incoming, at: datetime | None, override: str | None) -> tuple[Campaign, str | None]:
     """Launch the campaign of the path, now or (mass only) at a moment; a scheduled one at another moment only.
 
-    Raises `CampaignUnknown`, `CampaignState`, `CampaignIncomplete`, `Invalid`.
+    `override`: why it is launched although its sender fails the check for campaigns to many. With the campaign comes
+    what could not be looked at. Raises `CampaignUnknown`, `CampaignState`, `CampaignIncomplete`, `SenderRefused`, `Invalid`.
     """
+    # Others are asked for it, and nothing is locked meanwhile.
+    looked = await senders.look_before_launch(call)
 
     async def work(before: Campaign) -> Campaign:
         if at is not None and before.kind is not Kind.MASS:
@@ -51,6 +54,10 @@ async def launch(call: Incoming, at: datetime | None) -> Campaign:
         state = _after(before, Event.SCHEDULE if later or before.state is State.SCHEDULED else Event.LAUNCH)
         begins = at if later and at is not None else call.now
         document = await _document(call, before)
+        if before.version != looked.version:
+            raise service.wrong_state(before, "be launched: it was changed at the same moment. Launch it again")
+        if looked.refused and override is None:
+            raise senders.refusal(looked.refused)
         sending = await delivery.sending_of(call.db, before.id)
         if sending is None:
             await delivery.start(call.db, before.licence_id, before.id, document, begins, call.now)
@@ -60,7 +67,10 @@ async def launch(call: Incoming, at: datetime | None) -> Campaign:
         started = before.started_at if state is State.SCHEDULED else call.now
         return service.replaced(before, state=state, scheduled_at=scheduled, started_at=started)
 
-    return await _moved(call, work)
+    note = None
+    if looked.refused:
+        note = f"sender check overridden ({', '.join(finding.code for finding in looked.refused)}): {override}"
+    return await _moved(call, work, note), looked.notice
 
 
 async def pause(call: Incoming) -> Campaign:
@@ -281,12 +291,12 @@ async def _sending(db: Database, campaign: Campaign) -> Sending:
     return found
 
 
-async def _moved(call: Incoming, work: Callable[[Campaign], Awaitable[Campaign]]) -> Campaign:
-    """Do `work` with the campaign of the path locked, and keep its new state."""
+async def _moved(call: Incoming, work: Callable[[Campaign], Awaitable[Campaign]], note: str | None = None) -> Campaign:
+    """Do `work` with the campaign of the path locked, and keep its new state; `note` goes to the audit trail."""
     async with call.db.transaction():
         moved = await work(await service.get(call, lock=True))
         await store.set_state(call.db, moved, call.now)
-        await audit.record(call.db, call, f"campaign/{moved.id}")
+        await audit.record(call.db, call, f"campaign/{moved.id}", note)
     return moved
 
 

@@ -51,6 +51,16 @@ class CampaignIncomplete(Problem):
         super().__init__("; ".join(fault.message for fault in faults[:3]), errors=faults)
 
 
+class SenderRefused(Problem):
+    """Large mailbox providers would refuse a campaign to so many for what they find of its sender; `errors` says what.
+
+    Mend it, or launch with `overrideSenderCheck` and the reason, which the audit trail keeps.
+    """
+
+    status = 409
+    code = "campaign.senderCheck"
+
+
 class CampaignKind(Problem):
     """The call is for campaigns of another sending mode."""
 

@@ -8,6 +8,7 @@ from tabellion.features.profiles.model import Profile, Row, Written
 from tabellion.features.profiles.news import of_delete, of_write, unique_columns
 from tabellion.features.profiles.reading import Item, Reader, membership
 from tabellion.features.profiles.service import save as save_profile
+from tabellion.features.profiles.store import are_over
 from tabellion.features.profiles.store import count as count_rows
 from tabellion.features.profiles.store import find as find_rows
 from tabellion.features.profiles.store import read as read_row
@@ -28,6 +29,7 @@ __all__ = [
     "Reader",
     "Row",
     "Written",
+    "are_over",
     "choice_columns",
     "count_rows",
     "delete_row",

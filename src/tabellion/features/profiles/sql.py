@@ -74,6 +74,7 @@ class TableSql:
         ]
         self.select = f"SELECT {', '.join(columns)} FROM {self.relation} t WHERE "
         self.count = f"SELECT count(*) FROM {self.relation} t WHERE "
+        self.some = f"SELECT EXISTS (SELECT FROM {self.relation} t WHERE "
         self._writes: dict[tuple[Shape, frozenset[str]], bytes] = {}
         self._shorts: dict[tuple[Shape, frozenset[str]], bytes | None] = {}
         self._reads: dict[int, bytes] = {}

@@ -92,6 +92,13 @@ async def count(db: Database, table: Table, condition: Condition) -> int:
     return rows[0][0]
 
 
+async def are_over(db: Database, table: Table, condition: Condition, number: int) -> bool:
+    """Whether more profiles than this satisfy a compiled condition; stops counting there."""
+    some = f"{sql_of(table).some}{condition.sql} OFFSET %s)"
+    rows = await _run(db, table, some.encode(), [*condition.params, number], keyed=False)
+    return rows[0][0]
+
+
 async def find(db: Database, table: Table, matches: Sequence[tuple[Attribute, Any]], *, together: bool = False) -> list[int]:
     """The ids of the rows that own one of these unique values (`together`: all of them)."""
     if not matches:

@@ -11,8 +11,8 @@ from tabellion.platform.http.call import Incoming
 COLUMNS = "at, licence_id, user_id, actor, route, request_id, object"
 
 _INSERT = (
-    "INSERT INTO tabellion.audit (at, licence_id, user_id, actor, route, request_id, object) "
-    "VALUES (%s, %s, %s, %s, %s, %s, %s)"
+    "INSERT INTO tabellion.audit (at, licence_id, user_id, actor, route, request_id, object, note) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
 )
 
 
@@ -39,21 +39,24 @@ def values_of_nobody(actor: str) -> dict[str, Any]:
     return {"audit_user": None, "audit_actor": actor, "audit_route": actor, "audit_request": ""}
 
 
-async def record(db: AsyncConnection[Any], call: Incoming, object_: str) -> None:
-    """Write one row for a change made by an API call; `object_` is such as `profile-table/31`."""
+async def record(db: AsyncConnection[Any], call: Incoming, object_: str, note: str | None = None) -> None:
+    """Write one row for a change made by an API call; `object_` is such as `profile-table/31`.
+
+    `note`: what was overridden by it, and the reason that the caller gave.
+    """
     caller = call.caller
-    row = (call.now, caller.licence_id, caller.user_id, caller.login, call.call.id, call.request_id, object_)
+    row = (call.now, caller.licence_id, caller.user_id, caller.login, call.call.id, call.request_id, object_, note)
     await db.execute(_INSERT, row)
 
 
 async def record_admin(db: AsyncConnection[Any], licence_id: int, action: str, object_: str, now: datetime) -> None:
     """Write one row for a change made on the command line; `action` is the verb (`user create`)."""
-    await db.execute(_INSERT, (now, licence_id, None, "cli", action, "", object_))
+    await db.execute(_INSERT, (now, licence_id, None, "cli", action, "", object_, None))
 
 
 async def record_server(db: AsyncConnection[Any], licence_id: int, action: str, object_: str, now: datetime) -> None:
     """Write one row for a change that the server made by itself; `action` says what and why."""
-    await db.execute(_INSERT, (now, licence_id, None, "server", action, "", object_))
+    await db.execute(_INSERT, (now, licence_id, None, "server", action, "", object_, None))
 
 
 async def purge(db: AsyncConnection[Any], before: datetime) -> int:

@@ -2,6 +2,6 @@
 
 from tabellion.features.campaigns.checks.domains import check_sender
 from tabellion.features.campaigns.checks.links import check_links
-from tabellion.features.campaigns.checks.tools import Finding, Network, network, use_network
+from tabellion.features.campaigns.checks.tools import Finding, Network, error, network, use_network, warning
 
-__all__ = ["Finding", "Network", "check_links", "check_sender", "network", "use_network"]
+__all__ = ["Finding", "Network", "check_links", "check_sender", "error", "network", "use_network", "warning"]

@@ -18,7 +18,7 @@ from tabellion.platform.http import json_codec, negotiation, shapes, xml_codec
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
 
 _PROFILE = Parameter("p", "id of the profile, or `attribute=value` of a unique attribute", "emailAddress=ann@example.com")
-_MAX_TESTS, _MAX_CONTACTS = 10, 1000
+_MAX_TESTS, _MAX_CONTACTS, _MAX_REASON = 10, 1000, 500
 
 
 async def test(call: Incoming) -> Answer:
@@ -38,14 +38,19 @@ async def test(call: Incoming) -> Answer:
 
 async def launch(call: Incoming) -> Answer:
     """Launch a campaign, now or at a moment."""
-    if call.body == wire.LaunchIn():
+    body: wire.LaunchIn = call.body or wire.LaunchIn()
+    if body.scheduled_at is None:
         call.refuse_ignored(MailOut, "the campaign begins at once")
-    text = None if call.body is None else call.body.scheduled_at
+    override = None if body.override_sender_check is None else body.override_sender_check.strip()
+    if override is not None and not (1 <= len(override) <= _MAX_REASON and override.isprintable()):
+        message = f"'overrideSenderCheck' expects the reason, in one line of at most {_MAX_REASON} characters"
+        raise invalid("overrideSenderCheck", "structure.invalid", message)
     try:
-        at = parse_moment(text, call.caller.time_zone)
+        at = parse_moment(body.scheduled_at, call.caller.time_zone)
     except BadValue as error:
         raise invalid("scheduledAt", error.code, f"'scheduledAt' {error}") from None
-    return _state(await control.launch(call, at))
+    campaign, notice = await control.launch(call, at, override)
+    return Answer(200, wire.LaunchOut(campaign.id, campaign.state.value, notice))
 
 
 async def pause(call: Incoming) -> Answer:
@@ -301,17 +306,20 @@ CALLS = (
         description=(
             "Every supported language needs a subject and a body, a mass campaign a target. With `scheduledAt` (mass only) "
             "it begins at that moment, and until then another moment can be set; one "
-            "that has passed means now. Triggered campaigns become ACTIVE."
+            "that has passed means now. Triggered campaigns become ACTIVE. A mass campaign to more than 5,000 over a relay "
+            "is refused (409 `campaign.senderCheck`) while SPF, DKIM or DMARC of the sender's domain fail, unless "
+            "`overrideSenderCheck` gives the reason, which the audit trail keeps. When no name server answers it is "
+            "launched, and `notice` says so."
         ),
         handler=launch,
         parameters=(ENTITY, CAMPAIGN),
         statuses={200: "It was launched, or scheduled."},
-        conflicts=("campaign.state", "campaign.incomplete"),
+        conflicts=("campaign.state", "campaign.incomplete", "campaign.senderCheck"),
         body=wire.LaunchIn,
         body_root="mailLaunch",
         body_optional=True,
         body_example={"scheduledAt": "2027-03-05T07:00:00Z"},
-        answer=wire.StateOut,
+        answer=wire.LaunchOut,
         answer_root="mail",
         answer_example=_ID | {"state": "SCHEDULED"},
         **_COMMON,

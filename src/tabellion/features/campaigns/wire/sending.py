@@ -64,6 +64,10 @@ class LaunchIn(msgspec.Struct, rename="camel"):
     """When a mass campaign is to begin; null: now."""
 
     scheduled_at: Text | None = None
+    override_sender_check: Annotated[
+        str | None,
+        Meta(description="the reason to launch although the sender's domain fails the check for campaigns to many"),
+    ] = None
 
 
 class StateOut(msgspec.Struct, rename="camel"):
@@ -71,6 +75,14 @@ class StateOut(msgspec.Struct, rename="camel"):
 
     campaign_id: int
     state: str
+
+
+class LaunchOut(msgspec.Struct, rename="camel", omit_defaults=True):
+    """Where the campaign stands now. `notice`: what could not be looked at before."""
+
+    campaign_id: int
+    state: str
+    notice: str | None = None
 
 
 class ContactIn(msgspec.Struct):
