@@ -9,7 +9,8 @@ import psycopg
 import pytest
 from procrastinate import App
 
-from tabellion.platform.jobs import JobsMissing, app, defer, install, jobs_url, lifeline, require_installed, rescue
+from tabellion.platform.database.advisory import AdvisoryLock
+from tabellion.platform.jobs import JobsMissing, app, defer, install, jobs_url, require_installed, rescue
 
 _STEPS = sorted(file.name for file in (files("procrastinate.sql") / "migrations").iterdir() if file.name.endswith(".sql"))
 
@@ -133,7 +134,7 @@ async def test_a_worker_that_holds_its_lock_is_slow_not_dead(database_url: str) 
         row = await cursor.fetchone()
         assert row is not None
         await db.execute("UPDATE jobs.procrastinate_jobs SET status = 'doing', worker_id = %s WHERE id = %s", (row[0], job))
-        await life.execute("SELECT pg_advisory_lock(%s, %s::int)", (lifeline.LOCK, row[0]))
+        await life.execute("SELECT pg_advisory_lock(%s, %s::int)", (AdvisoryLock.JOB_WORKER, row[0]))
         assert await rescue(db, jobs) == 0
         assert await rescue(db, jobs, silent_after_s=4) == 1, "stopped for too long"
         await db.execute("UPDATE jobs.procrastinate_jobs SET status = 'doing', worker_id = %s WHERE id = %s", (row[0], job))

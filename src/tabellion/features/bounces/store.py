@@ -9,10 +9,10 @@ from psycopg.errors import UndefinedTable
 
 from tabellion.features.bounces.model import Wanted
 from tabellion.features.delivery import Suppression, in_schema
+from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.mail import normal_form
 
 Database = AsyncConnection[tuple[Any, ...]]
-_LOCK = 7_255_003
 
 
 class Mail(NamedTuple):
@@ -72,7 +72,7 @@ async def count_soft(db: Database, licence_id: int, address: str, mark: str, mom
     """Count a soft bounce of an address; how many different ones there are since a moment. Older ones are forgotten."""
     address = normal_form(address)
     # One after the other, so that the last of them sees all.
-    await db.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, address))
+    await db.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (AdvisoryLock.SOFT_BOUNCES, address))
     query = """
 INSERT INTO {l}.soft_bounce (address, mark, moment) VALUES (%s, %s, %s)
 ON CONFLICT (address, mark) DO NOTHING

@@ -59,7 +59,11 @@ class Kind(Protocol[J]):
     """What a kind of jobs has of its own. `word` names it; `lock` is its number among the advisory locks."""
 
     word: str
-    lock: int
+
+    @property
+    def lock(self) -> int:
+        """See `AdvisoryLock`."""
+        ...
 
     async def begin(self, db: Database, number: int) -> J | None:
         """Take the job up, for the first time or again; None when it has ended."""

@@ -10,9 +10,8 @@ from psycopg.types.json import Jsonb
 from tabellion.features.delivery.limits import Delivery, Limits
 from tabellion.features.delivery.model import Sending
 from tabellion.features.delivery.store import Database, in_schema
+from tabellion.platform.database.advisory import AdvisoryLock
 
-# Advisory locks of licences' claims under rules: (this, licence).
-_CLAIM_LOCK = 7_255_002
 _LIMITS_VERSION = "coalesce((SELECT version FROM tabellion.delivery_limits WHERE licence_id = %(licence)s), 0)"
 _OWN_VERSION = "coalesce((SELECT version FROM tabellion.campaign_delivery WHERE campaign_id = %(campaign)s), 0)"
 # In a statement that claims: whether the rules it goes by are still those that count.
@@ -74,7 +73,7 @@ async def hold_claims(db: Database, licence_id: int) -> None:
 
     Whoever changes rules takes this before: so no claim under the old ones ends after the change.
     """
-    await db.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_CLAIM_LOCK, licence_id))
+    await db.execute("SELECT pg_advisory_xact_lock(%s, %s)", (AdvisoryLock.MAIL_CLAIMS, licence_id))
 
 
 async def limits_of(db: Database, licence_id: int) -> tuple[Limits, int]:

@@ -7,9 +7,8 @@ worker up takes that away before it looks at what there is to be recovered.
 from datetime import datetime, timedelta
 
 from tabellion.features.delivery.store import Database, in_schema, look_for_a_while
+from tabellion.platform.database.advisory import AdvisoryLock
 
-# Advisory locks of workers: (this, worker).
-WORKER_LOCK = 7_255_001
 # In a statement that claims: whether the worker has not been given up, and is not while the statement runs.
 ENTERED = "EXISTS (SELECT 1 FROM tabellion.mail_worker WHERE id = %(worker)s FOR KEY SHARE)"
 
@@ -25,7 +24,7 @@ async def enter_worker(db: Database, now: datetime) -> int:
 
 async def hold(db: Database, worker: int) -> None:
     """Hold the worker's lock for as long as this connection lives."""
-    await db.execute("SELECT pg_advisory_lock(%s, %s)", (WORKER_LOCK, worker))
+    await db.execute("SELECT pg_advisory_lock(%s, %s)", (AdvisoryLock.MAIL_WORKER, worker))
 
 
 async def beat(db: Database, worker: int, now: datetime) -> bool:
@@ -48,9 +47,9 @@ async def dead_workers(db: Database, own: int, now: datetime, silent: timedelta,
     query = "SELECT id, seen_at FROM tabellion.mail_worker WHERE id <> %s AND seen_at < %s"
     found: list[int] = []
     for worker, seen_at in await (await db.execute(query, (own, now - silent))).fetchall():
-        row = await (await db.execute("SELECT pg_try_advisory_lock(%s, %s)", (WORKER_LOCK, worker))).fetchone()
+        row = await (await db.execute("SELECT pg_try_advisory_lock(%s, %s)", (AdvisoryLock.MAIL_WORKER, worker))).fetchone()
         if row and row[0]:
-            await db.execute("SELECT pg_advisory_unlock(%s, %s)", (WORKER_LOCK, worker))
+            await db.execute("SELECT pg_advisory_unlock(%s, %s)", (AdvisoryLock.MAIL_WORKER, worker))
             found.append(worker)
         elif seen_at < now - lost:
             found.append(worker)

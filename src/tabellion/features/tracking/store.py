@@ -8,12 +8,12 @@ from psycopg import AsyncConnection
 
 from tabellion.features.delivery import in_schema, licence_exists
 from tabellion.features.tracking.actors import Raw
+from tabellion.platform.database.advisory import AdvisoryLock
 
 Database = AsyncConnection[tuple[Any, ...]]
 # Of one mail: a picture that is fetched for ever fills no disk.
 _MOST_EVENTS = 200
 _NEAR_TRAP = timedelta(seconds=60)
-_LOCK = 7_255_002
 
 
 class Reader(NamedTuple):
@@ -58,7 +58,8 @@ FROM {l}.recipient r JOIN tabellion.sending s ON s.id = r.sending_id WHERE r.id 
 
 async def lock(db: Database, licence_id: int, recipient_id: int) -> None:
     """Have what comes of one mail judged one after the other, until the transaction ends."""
-    await db.execute("SELECT pg_advisory_xact_lock(%s, hashint8(%s))", (_LOCK, licence_id * 1_000_003 + recipient_id))
+    query = "SELECT pg_advisory_xact_lock(%s, hashint8(%s))"
+    await db.execute(query, (AdvisoryLock.READER, licence_id * 1_000_003 + recipient_id))
 
 
 async def add(db: Database, licence_id: int, reader: Reader, happening: Happening) -> str | None:

@@ -16,14 +16,14 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from tabellion.platform.database.advisory import AdvisoryLock
+
 LOCK_TIMEOUT = "4s"
 STATEMENT_TIMEOUT = "60s"
 # How long one migration run waits for another one, on another machine, to end.
 _WAIT_FOR_OTHERS = "10min"
 MIN_SERVER_VERSION = 160000
 
-# A number of our own, so that other programs' advisory locks do not meet ours ("tabellio" in ASCII).
-_ADVISORY_LOCK = 0x746162656C6C696F
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _HEADER = re.compile(r"--\s*(statement_timeout|lock_timeout):\s*(\d+\s*(?:ms|s|min|h))\b")
 
@@ -148,7 +148,7 @@ def _apply_next(db: Connection, known: Sequence[Migration]) -> Applied | None:
         # A lock of the transaction, not of the session, so that it also holds behind a connection pooler.
         _set_local(db, "statement_timeout", _WAIT_FOR_OTHERS)
         _set_local(db, "lock_timeout", "0")
-        db.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
+        db.execute("SELECT pg_advisory_xact_lock(%s)", (AdvisoryLock.MIGRATION,))
         # The state is read under the lock: another run may have applied the file while we waited.
         found = _compare(_applied(db), known)
         _refuse_foreign(found)

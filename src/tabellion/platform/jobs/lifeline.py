@@ -14,10 +14,10 @@ from procrastinate import App
 from procrastinate.worker import Worker
 from psycopg import AsyncConnection, OperationalError
 
+from tabellion.platform.database.advisory import AdvisoryLock
+
 _log = logging.getLogger(__name__)
 Database = AsyncConnection[tuple[Any, ...]]
-# "work" in ASCII.
-LOCK = 0x776F726B
 # A worker shows that it lives every other second, and takes its lock as soon as it has a number.
 HEARTBEAT_S, GONE_AFTER_S, SILENT_AFTER_S = 2.0, 3.0, 8.0
 _LOOK_EVERY_S = 1.0
@@ -59,7 +59,7 @@ class Lifeline:
     async def _turn(self, db: Database) -> None:
         number = self._worker.worker_id
         if number is not None and number != self._held:
-            await db.execute("SELECT pg_advisory_lock(%s, %s::int)", (LOCK, number))
+            await db.execute("SELECT pg_advisory_lock(%s, %s::int)", (AdvisoryLock.JOB_WORKER, number))
             self._held = number
         rescued = await rescue(db, self._jobs)
         if rescued:
@@ -73,7 +73,7 @@ async def rescue(
 
     Dead is who has shown nothing for `silent_after_s`, or for `gone_after_s` while nobody holds its lock.
     """
-    cursor = await db.execute(_DEAD, {"silent": silent_after_s, "gone": gone_after_s, "lock": LOCK})
+    cursor = await db.execute(_DEAD, {"silent": silent_after_s, "gone": gone_after_s, "lock": AdvisoryLock.JOB_WORKER})
     dead = [row[0] for row in await cursor.fetchall()]
     for number in dead:
         await jobs.job_manager.retry_job_by_id_async(number, retry_at=datetime.now(UTC))

@@ -6,9 +6,9 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tabellion.platform.database.advisory import AdvisoryLock
+
 SCHEMA = "jobs"
-# "jobs" in ASCII: one installer at a time.
-_ADVISORY_LOCK = 1785684595
 _LOCK_TIMEOUT, _STATEMENT_TIMEOUT = "10s", "60s"
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -32,7 +32,7 @@ def install(url: str) -> list[str]:
     with psycopg.connect(jobs_url(url), autocommit=True) as db, db.transaction():
         for name, value in (("lock_timeout", _LOCK_TIMEOUT), ("statement_timeout", _STATEMENT_TIMEOUT)):
             db.execute("SELECT set_config(%s, %s, true)", (name, value))
-        db.execute("SELECT pg_advisory_xact_lock(%s)", (_ADVISORY_LOCK,))
+        db.execute("SELECT pg_advisory_xact_lock(%s)", (AdvisoryLock.JOBS_SCHEMA,))
         known, applied = _steps(), _applied(db)
         missing = [step for step in known if step not in applied]
         if not missing:

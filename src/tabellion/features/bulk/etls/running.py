@@ -26,6 +26,7 @@ from tabellion.features.tables import Table, TableUnknown, tables_of_licence
 from tabellion.features.transfers import keep_host_key, open_location
 from tabellion.kit.problem import FieldError
 from tabellion.platform import jobs, outbox
+from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.pool import with_settings
 from tabellion.platform.transfer import TransferError
 
@@ -38,8 +39,7 @@ class Executor:
     """Runs executions. `clock` gives aware UTC moments; `spool` is the folder of all jobs' folders."""
 
     word = "execution"
-    # "etle" in ASCII.
-    lock = 0x65746C65
+    lock = AdvisoryLock.EXECUTION
 
     def __init__(self, url: str, spool: Path, clock: Callable[[], datetime]) -> None:
         self._conninfo = with_settings(url, SETTINGS, application_name="tabellion etl")

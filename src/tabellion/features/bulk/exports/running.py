@@ -30,6 +30,7 @@ from tabellion.features.tables.filters import FilterFault, compile_filter
 from tabellion.features.transfers import keep_host_key, open_location
 from tabellion.kit.problem import FieldError
 from tabellion.platform import outbox
+from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.pool import with_settings
 from tabellion.platform.transfer import TransferError
 
@@ -47,8 +48,7 @@ class Exporter:
     """Runs executions. `clock` gives aware UTC moments; `spool` is the folder of all jobs' folders."""
 
     word = "export"
-    # "expo" in ASCII.
-    lock = 0x6578706F
+    lock = AdvisoryLock.EXPORT
 
     def __init__(self, url: str, spool: Path, clock: Callable[[], datetime]) -> None:
         self._conninfo = with_settings(url, _SETTINGS, application_name="tabellion export")

@@ -27,6 +27,7 @@ from tabellion.features.customdata import CUSTOM_TABLES, custom_tables_of_licenc
 from tabellion.features.tables import Table, tables_of_licence
 from tabellion.kit.problem import FieldError
 from tabellion.platform import outbox
+from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.pool import with_settings
 
 _log = logging.getLogger(__name__)
@@ -56,8 +57,7 @@ class Run:
     """Runs imports. `clock` gives aware UTC moments; `spool` is the folder of all jobs' folders."""
 
     word = "import"
-    # "impo" in ASCII.
-    lock = 0x696D706F
+    lock = AdvisoryLock.IMPORT
 
     def __init__(self, url: str, spool: Path, clock: Callable[[], datetime]) -> None:
         self._conninfo = with_settings(url, SETTINGS, application_name="tabellion import")
