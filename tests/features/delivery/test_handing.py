@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from tabellion.features.delivery.composing import Ready
-from tabellion.features.delivery.handing import Handing, Orders
+from tabellion.features.delivery.handing import TOO_MANY, Handing, Orders
 from tabellion.features.delivery.model import Claimed, Ending, Policy, State
 from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.transport import Exit, Way
 from tabellion.kit.clock import utc_now
-from tabellion.platform.mail import Fate, Post, Relay, Reply
+from tabellion.platform.mail import Fate, MayLeave, Post, Relay, Reply
 from tests.support.mailing import Sink, smtp_sink
 
 CONNECTIONS = 8
@@ -35,6 +35,8 @@ class Office:
         self.asked: list[list[int]] = []
         self.endings: list[Ending] = []
         self.back: set[int] = set()
+        self.errors: list[Exception] = []
+        self.policy = Policy.HOLD
         self.stopping = False
         self.patience = Patience()
         self._begin = begin
@@ -48,11 +50,12 @@ class Office:
 
     def orders(self) -> Orders:
         return Orders(
-            self.begin, self.give_back, self.endings.append, lambda: self.stopping, utc_now, Policy.HOLD, self.patience, 1
+            self.begin, self.give_back, self.endings.append, self.errors.append, lambda: self.stopping, utc_now, self.policy,
+            self.patience, 1,
         )  # fmt: skip
 
-    async def hand(self, sink: Sink, given: list[Ready]) -> Handing:
-        async with Post(Relay(host="127.0.0.1", port=sink.port, connections=CONNECTIONS)) as post:
+    async def hand(self, sink: Sink, given: list[Ready], kind: type[Post] = Post) -> Handing:
+        async with kind(Relay(host="127.0.0.1", port=sink.port, connections=CONNECTIONS)) as post:
             handing = Handing(Way([(1, Exit(post))]), self.orders())
             await handing.put(given)
             await handing.end()
@@ -148,3 +151,48 @@ async def test_a_domain_that_wants_to_be_left_in_peace_is_not_even_asked() -> No
         assert not sink.recipients()
     assert not office.asked
     assert {(e.state, e.due_at is not None) for e in office.endings} == {(State.PLANNED, True)}
+
+
+class Stumbling(Post):
+    """A connection with a defect: one mail is too much for it before it may leave, another one afterwards."""
+
+    async def deliver(self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None = None) -> Reply:
+        if recipient == "g3@example.com":
+            raise KeyError(recipient)
+        if recipient == "g5@example.com":
+            assert may_leave
+            assert await may_leave()
+            raise KeyError(recipient)
+        return await super().deliver(sender, recipient, raw, may_leave)
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+async def test_an_error_of_our_own_is_one_mails_and_once_it_may_have_left_nobody_knows(policy: Policy) -> None:
+    office = Office(all_of)
+    office.policy = policy
+    with smtp_sink() as sink:
+        handing = await office.hand(sink, mails(40), Stumbling)
+        assert len(sink.recipients()) == 38
+    assert not handing.halted
+    assert [type(error) for error in office.errors] == [KeyError] * 2
+    by_id = {e.claimed.id: (e.state, e.reason, e.due_at is not None) for e in office.endings}
+    assert len(office.endings) == len(by_id) == 40
+    assert by_id.pop(3) == (State.DEFERRED, "an error of the server (KeyError)", True)
+    doubtful = State.UNCERTAIN if policy is Policy.HOLD else State.DEFERRED
+    assert by_id.pop(5) == (doubtful, "uncertain", policy is Policy.RESEND)
+    assert {state for state, _, _ in by_id.values()} == {State.ACCEPTED}
+
+
+class Broken(Post):
+    """A connection that every mail is too much for."""
+
+    async def deliver(self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None = None) -> Reply:
+        raise KeyError(recipient)
+
+
+async def test_an_error_that_all_mails_have_ends_the_work_and_the_others_are_looked_at_afresh() -> None:
+    office = Office(all_of)
+    with smtp_sink() as sink, pytest.raises(KeyError):
+        await office.hand(sink, mails(100), Broken)
+    assert len(office.endings) == TOO_MANY
+    assert {e.claimed.id for e in office.endings} | office.back == set(range(100))

@@ -14,7 +14,7 @@ from time import monotonic
 import msgspec
 
 from tabellion.features.delivery.composing import Ready
-from tabellion.features.delivery.model import Claimed, Ending, Policy, State, next_attempt
+from tabellion.features.delivery.model import Claimed, Ending, Policy, State, next_attempt, own_failure
 from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.transport import Way
 from tabellion.platform.mail import Fate, Reply
@@ -24,23 +24,31 @@ _log = logging.getLogger(__name__)
 _AHEAD = 200
 # A mail that was about to leave for longer than this (the process was stopped) does not leave: others may have given it up.
 _STALE_S = 20.0
+# So many errors of our own in a row are not the mails'.
+TOO_MANY = 20
 
 
 class Orders(msgspec.Struct, frozen=True):
     """What handing over needs from others.
 
     `begin` commits that mails leave and answers the ids of those that may (None: the sending is held); `give_back` has the
-    others looked at afresh; `tell` hears what came of each; `stopping` says that nothing more is to begin.
+    others looked at afresh; `tell` hears what came of each, `stumbled` of errors of our own; `stopping` says that nothing
+    more is to begin.
     """
 
     begin: Callable[[Sequence[Claimed]], Awaitable[set[int] | None]]
     give_back: Callable[[Sequence[Claimed]], Awaitable[None]]
     tell: Callable[[Ending], None]
+    stumbled: Callable[[Exception], object]
     stopping: Callable[[], bool]
     clock: Callable[[], datetime]
     policy: Policy
     patience: Patience
     licence_id: int
+
+
+class NotCommittedError(Exception):
+    """The database did not say that a mail may leave; `__cause__` is why."""
 
 
 class Handing:
@@ -53,6 +61,8 @@ class Handing:
         self._committing: asyncio.Task[None] | None = None
         self._left: list[Claimed] = []
         self._error: BaseException | None = None
+        self._leaving: set[int] = set()
+        self._stumbles = 0
         self.halted = False
         self._slots = [asyncio.create_task(self._slot()) for _ in range(way.slots)]
 
@@ -72,16 +82,34 @@ class Handing:
             raise self._error
 
     async def _slot(self) -> None:
-        """One connection's worth of work. A failure ends the sending's work, but not before all know of their mails."""
+        """One connection's worth of work. Without the database it ends, but not before all know of their mails."""
         while (mail := await self._ready.get()) is not None:
             if self.halted or self._orders.stopping():
                 self._left.append(mail.claimed)
                 continue
             try:
                 await self._deliver(mail)
-            except Exception as error:  # noqa: BLE001 - `end` raises it
-                self._error = self._error or error
+            except NotCommittedError as error:
+                self._error = self._error or error.__cause__
                 self.halted = True
+            except Exception as error:  # noqa: BLE001 - the others are not to wait for this one
+                self._stumble(mail.claimed, error)
+            finally:
+                self._leaving.discard(mail.claimed.id)
+
+    def _stumble(self, claimed: Claimed, error: Exception) -> None:
+        """An error of our own: it is this mail's, unless all have it. Once its octets may be written, nobody knows."""
+        orders = self._orders
+        orders.stumbled(error)
+        if claimed.id in self._leaving:
+            text = f"an error of the server ({type(error).__name__})"
+            orders.tell(self._ending(claimed, Reply(Fate.UNCERTAIN, text), hold=False))
+        else:
+            orders.tell(own_failure(claimed, error, orders.clock()))
+        self._stumbles += 1
+        if self._stumbles >= TOO_MANY:
+            self._error = self._error or error
+            self.halted = True
 
     async def _deliver(self, mail: Ready) -> None:
         orders, claimed = self._orders, mail.claimed
@@ -91,6 +119,7 @@ class Handing:
             orders.tell(Ending(claimed, State.PLANNED, due_at=due_at))
             return
         reply = await self._way.deliver(mail.sender, mail.recipient, mail.raw, lambda: self._may_leave(claimed))
+        self._stumbles = 0
         if not reply.reached:
             # It is no fault of the mail's: it waits with the others until a relay can be reached.
             self._left.append(claimed)
@@ -110,12 +139,17 @@ class Handing:
         self._asking.append((claimed, future))
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit())
-        if not await future:
+        try:
+            leaves = await future
+        except Exception as error:
+            raise NotCommittedError from error
+        if not leaves:
             self._left.append(claimed)
             return False
         if monotonic() - asked_at > _STALE_S:
             self._orders.tell(Ending(claimed, State.PLANNED, due_at=self._orders.clock()))
             return False
+        self._leaving.add(claimed.id)
         return True
 
     async def _commit(self) -> None:

@@ -6,6 +6,7 @@ PLANNED --claim--> CLAIMED --commit before the first byte--> SENDING --> ACCEPTE
    +--released--------+                                         +--> DEFERRED --claim, when it is due--> CLAIMED
 PLANNED, DEFERRED --claim--> EXCLUDED (suppressed, unsubscribed, gone)      CLAIMED --> FAILED (cannot be written)
 CLAIMED --> REJECTED | DEFERRED (the relay refused before it asked for the mail)
+CLAIMED --> DEFERRED (an error of the server's own; FAILED after the last attempt)
 ```
 
 What a worker held when it died: CLAIMED is PLANNED again; SENDING may have reached the relay and is UNCERTAIN, or with
@@ -170,6 +171,13 @@ _PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 120
 def next_attempt(attempt: int, now: datetime) -> datetime | None:
     """When a deferred mail is tried again; None: it was tried for a day, that is enough."""
     return now + _PAUSES[attempt - 1] if attempt <= len(_PAUSES) else None
+
+
+def own_failure(claimed: Claimed, error: BaseException, now: datetime) -> Ending:
+    """An error of the server's own at one mail: tried again as after a "later" of a relay, and failed in the end."""
+    due_at = next_attempt(claimed.attempt, now)
+    reason = f"an error of the server ({type(error).__name__})"
+    return Ending(claimed, State.DEFERRED if due_at else State.FAILED, reason, due_at=due_at)
 
 
 def language_of(recorded: str | None, languages: tuple[str, ...]) -> str | None:

@@ -22,21 +22,20 @@ from tabellion.features.customdata import custom_tables
 from tabellion.features.delivery import (
     ab_tests,
     claiming,
-    limits_store,
-    news,
     outbox_store,
     recall_store,
     recipient_store,
     store,
-    suppression_store,
     worker_store,
 )
 from tabellion.features.delivery.composing import Composer, Hopeless, Ready
 from tabellion.features.delivery.contexts import contexts_of
-from tabellion.features.delivery.handing import Handing, Orders
-from tabellion.features.delivery.model import SOFT_REASONS, Claimed, Ending, Sending, State
+from tabellion.features.delivery.handing import TOO_MANY, Handing, Orders
+from tabellion.features.delivery.ledger import Ledger
+from tabellion.features.delivery.model import Claimed, Ending, Sending, State, own_failure
 from tabellion.features.delivery.pacing import Pacing
 from tabellion.features.delivery.patience import Patience
+from tabellion.features.delivery.setbacks import Setbacks, passes
 from tabellion.features.delivery.store import Database
 from tabellion.features.delivery.transport import Way, Ways, signer_of
 from tabellion.features.tables import ProfileTable, profile_tables
@@ -45,6 +44,8 @@ from tabellion.platform.templates import Cages
 
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE_S = 5.0
+# A failure after so long is not the next one in a row.
+_WELL_AFTER_S = 60.0
 _CONNECTIONS = 6
 # A connection that was well so short a while ago is lent as it is: each commit takes one, and to ask it is a round trip.
 _WELL_FOR_S = 1.0
@@ -57,7 +58,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
     `look_every_s`: pause between looks at what is due. `batch`: recipients claimed at a time. `beat_every_s`: how often a
     worker shows that it lives; `silent`: after which one without connection is given up, `lost`: one with.
-    `write_every_s`, `write_at`: when outcomes are written down. `sendings`: worked on at a time.
+    `write_every_s`, `write_at`: when outcomes are written down. `sendings`: worked on at a time. `retry_s`: pause after a
+    failure; the more of them in a row, the longer.
     """
 
     look_every_s: float = 0.1
@@ -68,6 +70,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     write_every_s: float = 0.05
     write_at: int = 200
     sendings: int = 8
+    retry_s: float = 1.0
 
 
 Audience = Callable[[Database, Sending, datetime], Awaitable[bool]]
@@ -102,6 +105,12 @@ class Sender:
         self._pausing = 0
         self._licences: set[tuple[int, int]] = set()
         self._recalling: asyncio.Task[None] | None = None
+        retry_s = self.pace.retry_s
+        self._setbacks: dict[int, Setbacks] = {}
+        self._life = Setbacks("the sending of mails was interrupted", first_s=retry_s / 10, longest_s=_LONGEST_PAUSE_S)
+        self._recalls = Setbacks("mails that were put off could not be looked at again", first_s=retry_s)
+        self._recall_at = 0.0
+        self.stumbles = Setbacks("a mail could not be made or handed over")
 
     async def run(self, stop: asyncio.Event, *, closing_s: float = 8.0) -> None:
         """Send until `stop`; mails on their way then get `closing_s` seconds."""
@@ -110,19 +119,15 @@ class Sender:
             check=_Doctor().check,
         )  # fmt: skip
         self._pool = pool
-        pause_s = 0.1
         async with pool:
             while not stop.is_set():
                 try:
                     async with await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True) as life:
                         await self._enter(life)
-                        pause_s = 0.1
                         await self._live(life, stop)
                 except Exception as error:  # noqa: BLE001 - whatever it is, mails are to go on
-                    _log.warning("the sending of mails was interrupted (%s); going on in %.1f s", error, pause_s)
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(stop.wait(), pause_s)
-                    pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                        await asyncio.wait_for(stop.wait(), self._life.happened(error))
             await self._close(closing_s)
         await self.ways.close()
 
@@ -145,7 +150,7 @@ class Sender:
                     self.worker = await worker_store.enter_worker(life, now)
                 await self._recover(life, now)
                 await store.forget_due(life, now)
-                if self._recalling is None or self._recalling.done():
+                if (self._recalling is None or self._recalling.done()) and monotonic() >= self._recall_at:
                     self._recalling = asyncio.create_task(self._recall())
                 beaten_at = monotonic()
             due = [sending_id for sending_id, _ in await store.due(life, self.clock())]
@@ -153,6 +158,7 @@ class Sender:
             self._turns = {sending_id: self._turns.get(sending_id, 0.0) for sending_id in due}
             for sending_id in sorted(due, key=self._turns.__getitem__):
                 self._begin(sending_id)
+            self._life.over()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self.pace.look_every_s)
 
@@ -167,8 +173,9 @@ class Sender:
             async with self.database() as db:
                 while await recall_store.carry_out(db, self.clock()) is not None:
                     pass
-        except Exception:  # noqa: BLE001 - it is tried again with the next beat
-            _log.exception("mails that were put off could not be looked at again")
+            self._recalls.over()
+        except Exception as error:  # noqa: BLE001 - it is tried again
+            self._recall_at = monotonic() + self._recalls.happened(error)
 
     def _begin(self, sending_id: int) -> None:
         if sending_id in self._working or len(self._working) - self._pausing >= self.pace.sendings:
@@ -181,6 +188,7 @@ class Sender:
         task.add_done_callback(lambda _: self._working.pop(sending_id, None))
 
     async def _work(self, sending_id: int) -> None:
+        begun_at = monotonic()
         try:
             async with self.database() as db:
                 sending = await store.find(db, sending_id)
@@ -199,9 +207,13 @@ class Sender:
                     async with self.database() as db:
                         self.rest(sending_id, 1.0 if await ab_tests.waits(db, sending, self.clock()) else 0.0)
                 await self._end(sending)
-        except Exception:  # noqa: BLE001 - whatever it is, others wait for their mails
-            _log.exception("the sending %d was interrupted", sending_id)
-            self._quiet[sending_id] = monotonic() + 1.0
+            self._setbacks.pop(sending_id, None)
+        except Exception as error:  # noqa: BLE001 - whatever it is, others wait for their mails
+            if monotonic() - begun_at > _WELL_AFTER_S:
+                self._setbacks.pop(sending_id, None)
+            fresh = Setbacks(f"the sending {sending_id} was interrupted", first_s=self.pace.retry_s)
+            pause_s = self._setbacks.setdefault(sending_id, fresh).happened(error)
+            self._quiet[sending_id] = monotonic() + pause_s
 
     async def _gather(self, sending: Sending) -> None:
         now = self.clock()
@@ -294,13 +306,14 @@ class Batch:
     def __init__(self, sender: Sender, sending: Sending, worker: int) -> None:
         self._sender, self._sending, self._worker = sender, sending, worker
         self._held: list[list[Claimed]] = []
-        self._endings: list[Ending] = []
-        self._written = asyncio.Event()
-        self._wanted = asyncio.Event()
-        self._listeners: dict[str, list[str]] = {}
-        self._asked_at = 0.0
         self._wait_s = 0.0
         self._way = Way(())
+        self._stumbles = 0
+        pace = sender.pace
+        self._ledger = Ledger(
+            sender.database, sending, worker, sender.clock, every_s=pace.write_every_s, at=pace.write_at,
+            held=lambda: sender.pacing.forget(sending.id),
+        )  # fmt: skip
 
     async def run(self) -> None:
         """Send what is due."""
@@ -321,9 +334,9 @@ class Batch:
         composer = Composer(sending, sender.cages, signer, bounce_domain)
         if not way.posts:
             while (mails := await self._next(table, composer)) is not None:
-                await self._to_outbox(table, mails)
+                await self._keep(table, mails)
             return
-        writing = asyncio.create_task(self._write_down())
+        writing = asyncio.create_task(self._ledger.run())
         handing = Handing(way, self._orders(table))
         try:
             while not handing.halted and (mails := await self._next(table, composer)) is not None:
@@ -334,8 +347,7 @@ class Batch:
             try:
                 await handing.end()
             finally:
-                self._wanted.set()
-                self._written.set()
+                self._ledger.close()
                 await writing
 
     async def _table(self, db: Database) -> ProfileTable | None:
@@ -377,14 +389,39 @@ class Batch:
                 if sending.document.transactional:
                     files = await recipient_store.attachments(db, sending.licence_id, [each.id for each in claimed])
                 mails = await composer.mails(claimed, contexts, now, files)
-            except BaseException:
-                claimed, self._held = [*claimed, *chain.from_iterable(self._held)], []
-                await recipient_store.release(db, sending.licence_id, self._worker, claimed, sender.clock())
-                raise
+            except BaseException as error:
+                if not isinstance(error, Exception) or passes(error):
+                    await self._give_back(db, claimed)
+                    raise
+                if len(claimed) > 1:
+                    # Of one of them, perhaps: each for itself.
+                    self._held = [*([each] for each in claimed), *self._held]
+                else:
+                    await self._stumble(db, claimed[0], error)
+                return []
+            self._stumbles = 0
             hopeless = [Ending(mail.claimed, State.FAILED, mail.reason) for mail in mails if isinstance(mail, Hopeless)]
             if hopeless:
                 await recipient_store.end(db, sending, self._worker, hopeless, sender.clock())
         return [mail for mail in mails if isinstance(mail, Ready)]
+
+    async def _give_back(self, db: Database, claimed: Sequence[Claimed] = ()) -> None:
+        """Have all that is claimed and not yet made looked at afresh."""
+        left, self._held = [*claimed, *chain.from_iterable(self._held)], []
+        await recipient_store.release(db, self._sending.licence_id, self._worker, left, self._sender.clock())
+
+    async def _stumble(self, db: Database, claimed: Claimed, error: Exception) -> None:
+        """Write down an error of our own at one mail. Raises it when so many have one that it is not the mails'."""
+        sender, sending = self._sender, self._sending
+        sender.stumbles.happened(error)
+        ending = own_failure(claimed, error, sender.clock())
+        await recipient_store.end(db, sending, self._worker, [ending], sender.clock())
+        if ending.due_at is not None:
+            await store.look_for_a_while(db, sending.id, ending.due_at)
+        self._stumbles += 1
+        if self._stumbles >= TOO_MANY:
+            await self._give_back(db)
+            raise error
 
     async def _portions(self, db: Database, claimed: list[Claimed]) -> list[list[Claimed]]:
         """The claimed in portions whose files fit into memory together."""
@@ -401,6 +438,20 @@ class Batch:
             portions[-1].append(each)
         return portions
 
+    async def _keep(self, table: ProfileTable, mails: list[Ready]) -> None:
+        """Keep mails in the outbox; where that fails, each for itself."""
+        try:
+            await self._to_outbox(table, mails)
+        except Exception as error:
+            if passes(error):
+                raise
+            if len(mails) > 1:
+                for mail in mails:
+                    await self._keep(table, [mail])
+                return
+            async with self._sender.database() as db:
+                await self._stumble(db, mails[0].claimed, error)
+
     async def _to_outbox(self, table: ProfileTable, mails: list[Ready]) -> None:
         """Keep mails and say that they left, in one transaction: here nothing can be in doubt."""
         sender, sending = self._sender, self._sending
@@ -412,7 +463,7 @@ class Batch:
             begun = await outbox_store.keep_in_outbox(db, sending, table.relation, self._worker, kept, now)
             endings = [Ending(m.claimed, State.ACCEPTED, reply="kept in the outbox") for m in mails if m.claimed.id in begun]
             told = await recipient_store.end(db, sending, self._worker, endings, now)
-            await self._tell_of(db, endings, told, now)
+            await self._ledger.announce(db, endings, told, now)
             left = [mail.claimed for mail in mails if mail.claimed.id not in begun]
             if left:
                 await recipient_store.release(db, sending.licence_id, self._worker, left, now)
@@ -433,62 +484,6 @@ class Batch:
                 await recipient_store.release(db, sending.licence_id, self._worker, held, sender.clock())
 
         return Orders(
-            begin, give_back, self._tell, lambda: sender.stopping, sender.clock, sending.document.policy,
-            sender.patience, sending.licence_id,
+            begin, give_back, self._ledger.tell, sender.stumbles.happened, lambda: sender.stopping, sender.clock,
+            sending.document.policy, sender.patience, sending.licence_id,
         )  # fmt: skip
-
-    def _tell(self, ending: Ending) -> None:
-        self._endings.append(ending)
-        if len(self._endings) >= self._sender.pace.write_at:
-            self._wanted.set()
-
-    async def _write_down(self) -> None:
-        """Write down what came of mails, together, and again when the database was away."""
-        pace = self._sender.pace
-        while not self._written.is_set() or self._endings:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), pace.write_every_s)
-            self._wanted.clear()
-            endings = self._endings[:]
-            if not endings:
-                continue
-            try:
-                await self._write(endings)
-            except (psycopg.OperationalError, psycopg.errors.Error) as error:
-                _log.warning("what came of %d mails could not be written down yet: %s", len(endings), error)
-                await asyncio.sleep(0.2)
-                continue
-            del self._endings[: len(endings)]
-
-    async def _write(self, endings: list[Ending]) -> None:
-        sending, now = self._sending, self._sender.clock()
-        async with self._sender.database() as db, db.transaction():
-            told = await recipient_store.end(db, sending, self._worker, endings, now)
-            await self._tell_of(db, endings, told, now)
-            gone = [ending.claimed.address for ending in endings if ending.suppress and ending.claimed.id in told]
-            if gone:
-                await suppression_store.suppress(db, sending.licence_id, gone, "HARD_BOUNCE", now)
-            if held := [(ending.claimed.domain, ending.reply or "") for ending in endings if ending.hold]:
-                await limits_store.hold_domains(db, sending.licence_id, held, now)
-                self._sender.pacing.forget(sending.id)
-            for due_at in {ending.due_at for ending in endings if ending.due_at is not None}:
-                await store.look_for_a_while(db, sending.id, due_at)
-
-    async def _tell_of(self, db: Database, endings: list[Ending], told: set[int], now: datetime) -> None:
-        """News of mails that left, or were refused, for whoever listens; asked for once a second."""
-        if monotonic() >= self._asked_at:
-            for kind in (news.SENT, news.HARD_BOUNCE, news.SOFT_BOUNCE):
-                self._listeners[kind] = await news.listeners(db, self._sending.licence_id, kind)
-            self._asked_at = monotonic() + 1.0
-        for kind, subjects in self._listeners.items():
-            found = [e for e in endings if e.claimed.id in told and _kind(e) == kind] if subjects else []
-            if found:
-                said = [news.MailNews(e.claimed.id, detail=None if kind == news.SENT else e.reply) for e in found]
-                await news.tell_subjects(db, self._sending.licence_id, subjects, kind, said, now)
-
-
-def _kind(ending: Ending) -> str | None:
-    """What is told of an ending."""
-    if ending.state is State.REJECTED:
-        return news.SOFT_BOUNCE if ending.reason in SOFT_REASONS else news.HARD_BOUNCE
-    return news.SENT if ending.state is State.ACCEPTED else None

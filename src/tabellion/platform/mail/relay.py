@@ -23,6 +23,7 @@ _TRANSIENT, _PERMANENT = 400, 500
 _ENHANCED = re.compile(r"\s*(\d\.\d{1,3}\.\d{1,3})\b")
 # What says that there is no such mailbox (RFC 3463), or only the basic codes for it.
 _NO_MAILBOX = re.compile(r"5\.1\.[0-36]|5\.1\.10|5\.2\.1")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _NO_MAILBOX_CODES = frozenset({550, 551, 553})
 
 
@@ -207,4 +208,5 @@ def _said(error: Exception) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:300]
+    """What strangers say, for databases and terminals: neither of them takes all control characters."""
+    return " ".join(_CONTROL.sub("", text).split())[:300]
