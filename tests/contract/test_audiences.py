@@ -183,7 +183,7 @@ def test_a_hundred_thousand_keys_fit_into_a_target_and_more_into_an_audience(gue
     assert guests.json("GET", f"{MAIL}/{campaign}/target").json()["estimatedCount"] == 7
     too_many = {"values": [*keys["values"], "100001"]}
     assert faults(guests.json("PUT", f"{MAIL}/{campaign}/target", {"keys": too_many})) == [
-        ("keys.values", "structure.invalid")
+        ("keys.values", "structure.tooMany")
     ]
     save(guests, "Members")
     lines = "".join(f"somebody.with.a.long.name.{i}@example.com\n" for i in range(150_000)) + "g3@example.com\n"

@@ -210,7 +210,7 @@ def test_everything_wrong_with_a_definition_is_told_at_once(etls: Etls) -> None:
     [
         ({}, one_file(), "member.mandatory"),
         ({"a.csv": GUESTS}, None, "member.mandatory"),
-        ({"a.csv": GUESTS}, {"files": []}, "structure.invalid"),
+        ({"a.csv": GUESTS}, {"files": []}, "member.mandatory"),
         ({"a.csv": GUESTS}, {"files": "x"}, "member.type"),
         ({"a.csv": GUESTS}, [], "member.mandatory"),
         (
@@ -254,7 +254,7 @@ def test_a_stored_etl_is_kept_changed_run_and_deleted(etls: Etls, tenant: Tenant
     }  # fmt: skip
     refused = etls.send(f"{ETLS}/{number}/trigger-execution", {"guests.csv": GUESTS})
     assert (refused.status_code, refused.json()["code"]) == (409, "etl.inactive")
-    assert tenant.json("PATCH", f"{ETLS}/{number}", {"files": []}).json()["code"] == "structure.invalid"
+    assert tenant.json("PATCH", f"{ETLS}/{number}", {"files": []}).json()["code"] == "member.mandatory"
     replaced = tenant.json("PUT", f"{ETLS}/{number}", STORED | {"name": "weekly"})
     assert replaced.json() == stored | {"name": "weekly"}
 

@@ -232,7 +232,7 @@ def test_an_empty_table_and_no_match_still_have_a_header(exports: Exports) -> No
             [("attributes[0]", "attribute.unknown"), ("attributes[2]", "attribute.duplicate"), ("filter", "attribute.unknown"),
              ("format.separator", "member.type"), ("format.encoding", "import.encoding")],
         ),
-        ({"tableId": "Guests", "attributes": []}, [("attributes", "structure.invalid")]),
+        ({"tableId": "Guests", "attributes": []}, [("attributes", "member.mandatory")]),
         ({"tableId": "Guests", "format": {"separator": '"'}}, [("format.separator", "member.type")]),
         ({"tableId": "Guests", "compression": "RAR"}, [("compression", "member.type")]),
     ],

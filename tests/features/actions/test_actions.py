@@ -52,14 +52,14 @@ async def test_names_are_used_once_whatever_their_case(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("members", "code", "field"),
     [
-        ({"name": ""}, "structure.invalid", "name"),
-        ({"name": "a/b"}, "structure.invalid", "name"),
-        ({"name": "x" * 101}, "structure.invalid", "name"),
+        ({"name": ""}, "structure.nameInvalid", "name"),
+        ({"name": "a/b"}, "structure.nameInvalid", "name"),
+        ({"name": "x" * 101}, "structure.nameInvalid", "name"),
         ({"targetUrl": "https://10.0.0.1/"}, "webhook.target", "targetUrl"),
         ({"targetUrl": "http://8.8.8.8/"}, "webhook.target", "targetUrl"),
-        ({"parameters": [{"name": "a", "valueType": "MONEY"}]}, "structure.invalid", "parameters[0].valueType"),
-        ({"parameters": [{"name": "a"}, {"name": "A"}]}, "structure.invalid", "parameters[1].name"),
-        ({"parameters": [{"name": f"p{n}"} for n in range(101)]}, "structure.invalid", "parameters"),
+        ({"parameters": [{"name": "a", "valueType": "MONEY"}]}, "structure.typeUnknown", "parameters[0].valueType"),
+        ({"parameters": [{"name": "a"}, {"name": "A"}]}, "structure.nameTaken", "parameters[1].name"),
+        ({"parameters": [{"name": f"p{n}"} for n in range(101)]}, "structure.tooMany", "parameters"),
     ],
 )
 async def test_what_cannot_be_is_refused_with_its_place(

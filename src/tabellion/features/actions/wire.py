@@ -104,7 +104,7 @@ def action_out(action: CustomAction) -> ActionOut:
 def _checked(members: dict[str, Any]) -> dict[str, Any]:
     faults: list[FieldError] = []
     if "name" in members and (fault := name_fault(members["name"])):
-        faults.append(FieldError("name", "structure.invalid", f"'name' {fault}"))
+        faults.append(FieldError("name", "structure.nameInvalid", f"'name' {fault}"))
     if members.get("target_url"):
         try:
             egress.parse_target(members["target_url"], egress.policy())
@@ -120,15 +120,15 @@ def _checked(members: dict[str, Any]) -> dict[str, Any]:
 def _parameters(bodies: list[ParameterBody], faults: list[FieldError]) -> tuple[Parameter, ...]:
     seen: set[str] = set()
     if len(bodies) > MAX_PARAMETERS:
-        faults.append(FieldError("parameters", "structure.invalid", f"an action has at most {MAX_PARAMETERS} parameters"))
+        faults.append(FieldError("parameters", "structure.tooMany", f"an action has at most {MAX_PARAMETERS} parameters"))
     for i, body in enumerate(bodies):
         place = f"parameters[{i}]"
         if fault := name_fault(body.name):
-            faults.append(FieldError(f"{place}.name", "structure.invalid", f"'name' {fault}"))
+            faults.append(FieldError(f"{place}.name", "structure.nameInvalid", f"'name' {fault}"))
         if body.name.lower() in seen:
-            faults.append(FieldError(f"{place}.name", "structure.invalid", f"parameter '{body.name}' stands here twice"))
+            faults.append(FieldError(f"{place}.name", "structure.nameTaken", f"parameter '{body.name}' stands here twice"))
         seen.add(body.name.lower())
         if body.value_type not in VALUE_TYPES:
             message = f"'valueType' expects one of {', '.join(VALUE_TYPES)}"
-            faults.append(FieldError(f"{place}.valueType", "structure.invalid", message))
+            faults.append(FieldError(f"{place}.valueType", "structure.typeUnknown", message))
     return tuple(Parameter(b.name, b.value_type, b.mandatory) for b in bodies)

@@ -182,7 +182,8 @@ def _listed(table: ProfileTable, keys: Keys | None, zone: Any, faults: list[Fiel
     if keys is None:
         return ALWAYS
     if not 1 <= len(keys.values) <= MAX_KEYS:
-        faults.append(FieldError("keys.values", "structure.invalid", f"'values' expects 1 to {MAX_KEYS:,} keys"))
+        code = "structure.tooMany" if keys.values else "member.mandatory"
+        faults.append(FieldError("keys.values", code, f"'values' expects 1 to {MAX_KEYS:,} keys"))
         return ALWAYS
     if keys.attribute is None:
         ids = [number for each in keys.values if (number := number_of(each)) is not None]

@@ -160,7 +160,7 @@ async def import_keys(call: Incoming, attribute: str | None, lines: Iterable[str
             texts = texts[1:]
         if len(texts) > MAX_IMPORTED:
             raise invalid(
-                "inputFile", "structure.invalid", f"the file has {len(texts):,} keys; {MAX_IMPORTED:,} is the most"
+                "inputFile", "structure.tooMany", f"the file has {len(texts):,} keys; {MAX_IMPORTED:,} is the most"
             )
         kept = await asyncio.to_thread(_canonical, table, attribute, texts, call, "line")
         count = await store.replace_keys(call.db, before.licence_id, before.id, kept)

@@ -183,14 +183,16 @@ def read_sample_size(text: str | None) -> int:
 
 def _segments(given: list[SegmentDocument], faults: list[FieldError]) -> tuple[Segment, ...]:
     if len(given) > _MAX_SEGMENTS:
-        faults.append(FieldError("segmentations", _INVALID, f"'segmentations' names at most {_MAX_SEGMENTS}"))
+        faults.append(FieldError("segmentations", "structure.tooMany", f"'segmentations' names at most {_MAX_SEGMENTS}"))
     return tuple(Segment(each.name, each.category) for each in given[:_MAX_SEGMENTS])
 
 
 def _check_keys(keys: AudienceKeys | None, faults: list[FieldError]) -> None:
     if keys is not None and len(keys.values) > MAX_KEYS:
         faults.append(
-            FieldError("keys.values", _INVALID, f"'values' expects at most {MAX_KEYS:,} keys; send more as a file")
+            FieldError(
+                "keys.values", "structure.tooMany", f"'values' expects at most {MAX_KEYS:,} keys; send more as a file"
+            )
         )
 
 
@@ -199,4 +201,4 @@ def _name_faults(name: str) -> list[FieldError]:
     if good and not name.isdigit():
         return []
     rule = f"'name' expects 1 to {_MAX_NAME} printable characters, not digits alone, without # / ; and blanks at its ends"
-    return [FieldError("name", _INVALID, rule)]
+    return [FieldError("name", "structure.nameInvalid", rule)]

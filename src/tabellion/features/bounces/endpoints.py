@@ -82,7 +82,7 @@ async def bounces(call: Incoming) -> Answer:
     """Take what a provider tells; each is accepted or rejected by itself."""
     given: list[wire.BounceIn] = call.body.bounces
     if len(given) > _MOST_BOUNCES:
-        raise invalid("bounces", "structure.invalid", f"'bounces' expects at most {_MOST_BOUNCES}")
+        raise invalid("bounces", "structure.tooMany", f"'bounces' expects at most {_MOST_BOUNCES}")
     results: list[wire.BounceResult] = []
     for index, each in enumerate(given):
         try:
@@ -106,7 +106,7 @@ def _rows(call: Incoming) -> list[dict[str, Any]]:
         read: Any = shapes.reader(wire.SuppressionsIn).read(json_codec.decode(call.raw_body))[0]
         rows = wire.rows_of(read.suppressions)
     if len(rows) > _MOST_ROWS:
-        raise invalid("suppressions", "structure.invalid", f"at most {_MOST_ROWS:,} addresses at once")
+        raise invalid("suppressions", "structure.tooMany", f"at most {_MOST_ROWS:,} addresses at once")
     return rows
 
 

@@ -46,7 +46,7 @@ def name_faults(name: str) -> list[FieldError]:
     if 1 <= len(name) <= _MAX_NAME and name.isprintable() and name == name.strip():
         return []
     rule = f"'name' expects 1 to {_MAX_NAME} printable characters without blanks at its ends"
-    return [FieldError("name", "structure.invalid", rule)]
+    return [FieldError("name", "structure.nameInvalid", rule)]
 
 
 def read_page(first: Any, owner: str) -> Page:

@@ -191,7 +191,7 @@ def _server(number: int, document: dict[str, Any], policy: Policy) -> FileServer
         document["port"] = PORTS[protocol]
     faults: list[FieldError] = []
     if fault := name_fault(document["name"]):
-        faults.append(_fault("name", fault))
+        faults.append(_fault("name", fault, "structure.nameInvalid"))
     faults += _no_host_faults(document) if protocol == "FOLDER" else _host_faults(document, policy)
     faults += _text_faults(document)
     if not document["secure"] and not policy.allow_http:
@@ -257,7 +257,7 @@ def _key_faults(document: dict[str, Any]) -> list[FieldError]:
 def _location(location: Location, server: str) -> Location:
     faults: list[FieldError] = []
     if fault := name_fault(location.name):
-        faults.append(FieldError("name", _INVALID, f"'name' {fault}"))
+        faults.append(FieldError("name", "structure.nameInvalid", f"'name' {fault}"))
     if fault := path_fault(location.path):
         faults.append(FieldError("path", _INVALID, f"'path' {fault}"))
     if location.after_read == "MOVE" and location.move_to is None:

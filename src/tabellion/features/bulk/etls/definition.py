@@ -117,7 +117,8 @@ async def check(definition: Definition, find: Find, place: str = "") -> tuple[li
     faults: list[FieldError] = []
     targets: list[Target] = []
     if not 1 <= len(definition.files) <= MAX_FILES:
-        faults.append(FieldError(f"{place}files", _INVALID, f"a definition has 1 to {MAX_FILES} files"))
+        code = "structure.tooMany" if definition.files else _MANDATORY
+        faults.append(FieldError(f"{place}files", code, f"a definition has 1 to {MAX_FILES} files"))
     for number, file in enumerate(definition.files[:MAX_FILES]):
         here = f"{place}files[{number}]"
         faults += _pattern_faults(f"{here}.namePattern", file.name_pattern, wanted=len(definition.files) > 1)
@@ -213,7 +214,8 @@ def _mapping_faults(here: str, file: File, table: Table) -> list[FieldError]:
     if file.mapping is None:
         return faults
     if not 1 <= len(file.mapping) <= MAX_MAPPINGS:
-        return [FieldError(f"{here}.mapping", _INVALID, f"a mapping has 1 to {MAX_MAPPINGS} columns")]
+        code = "structure.tooMany" if file.mapping else _MANDATORY
+        return [FieldError(f"{here}.mapping", code, f"a mapping has 1 to {MAX_MAPPINGS} columns")]
     for number, column in enumerate(file.mapping):
         place = f"{here}.mapping[{number}]"
         faults += _target_faults(place, column, table)
@@ -221,7 +223,9 @@ def _mapping_faults(here: str, file: File, table: Table) -> list[FieldError]:
             message = "'column' is mandatory, unless a CONSTANT takes its place"
             faults.append(FieldError(f"{place}.column", _MANDATORY, message))
         if len(column.transformations) > MAX_STEPS:
-            faults.append(FieldError(f"{place}.transformations", _INVALID, f"there are at most {MAX_STEPS} transformations"))
+            faults.append(
+                FieldError(f"{place}.transformations", "structure.tooMany", f"there are at most {MAX_STEPS} transformations")
+            )
         for i, step in enumerate(column.transformations):
             faults += _step_faults(f"{place}.transformations[{i}]", step)
     return faults

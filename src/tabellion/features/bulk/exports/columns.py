@@ -62,9 +62,8 @@ def choose(table: Table, names: list[str] | None) -> tuple[Chosen, list[FieldErr
     faults: list[FieldError] = []
     chosen: dict[str, Column] = {}
     if not 1 <= len(names) <= _MAX_CHOSEN:
-        faults.append(
-            FieldError("attributes", "structure.invalid", f"1 to {_MAX_CHOSEN} attributes can be chosen; null: all")
-        )
+        code = "structure.tooMany" if names else "member.mandatory"
+        faults.append(FieldError("attributes", code, f"1 to {_MAX_CHOSEN} attributes can be chosen; null: all"))
     for number, name in enumerate(names[:_MAX_CHOSEN]):
         column = known.get(
             name.lower().replace("subscriptions#", "subscriptions.").replace("segmentations#", "segmentations.")

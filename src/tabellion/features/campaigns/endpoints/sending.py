@@ -25,9 +25,10 @@ async def test(call: Incoming) -> Answer:
     """Send a campaign to a few addresses and profiles, to see what it looks like."""
     body: wire.TestIn = call.body
     campaign = await service.get(call)
-    if not 1 <= len(body.recipients) + len(body.profiles) <= _MAX_TESTS:
+    wanted = len(body.recipients) + len(body.profiles)
+    if not 1 <= wanted <= _MAX_TESTS:
         message = f"'recipients' expects 1 to {_MAX_TESTS} addresses, together with the profiles of 'profiles'"
-        raise invalid("recipients", "structure.invalid", message)
+        raise invalid("recipients", "structure.tooMany" if wanted else "member.mandatory", message)
     language = service.known_language(campaign, body.language or "")
     # What is missing prints nothing: it is a test.
     parameters = wire.read_parameters(body.parameters, campaign.content.personalisations, [])
@@ -98,7 +99,7 @@ async def contacts(call: Incoming) -> Answer:
     """Send a triggered campaign to many profiles; each is accepted or rejected by itself."""
     body: wire.ContactsIn = wire.ContactsIn([]) if call.body is None else call.body
     if len(body.contacts) > _MAX_CONTACTS:
-        raise invalid("contacts", "structure.invalid", f"'contacts' expects at most {_MAX_CONTACTS} contacts")
+        raise invalid("contacts", "structure.tooMany", f"'contacts' expects at most {_MAX_CONTACTS} contacts")
     ready = await control.triggered(call)
     results: list[wire.ContactResult] = []
     async with call.db.transaction():

@@ -87,7 +87,7 @@ def read(given: ABTestIn, campaign: Campaign) -> ABTestPlan:
     variants = [_variant(each, f"variants[{i}]", campaign, faults) for i, each in enumerate(given.variants)]
     for i, each in enumerate(variants):
         if any(each.name.lower() == other.name.lower() for other in variants[:i]):
-            faults.append(FieldError(f"variants[{i}].name", _INVALID, f"the name '{each.name}' is there twice"))
+            faults.append(FieldError(f"variants[{i}].name", "structure.nameTaken", f"the name '{each.name}' is there twice"))
         elif any(each.parts == other.parts for other in variants[:i]):
             faults.append(FieldError(f"variants[{i}].contents", _INVALID, f"'{each.name}' says the same as another variant"))
     if faults:
@@ -129,7 +129,9 @@ def _state(decision: ab_tests.Decision, *, launched: bool, over: bool) -> _State
 def _variant(given: VariantDoc, place: str, campaign: Campaign, faults: list[FieldError]) -> Variant:
     name = given.name.strip()
     if not name or len(name) > _MAX_NAME or not name.isprintable():
-        faults.append(FieldError(f"{place}.name", _INVALID, f"'name' expects 1 to {_MAX_NAME} printable characters"))
+        faults.append(
+            FieldError(f"{place}.name", "structure.nameInvalid", f"'name' expects 1 to {_MAX_NAME} printable characters")
+        )
     known = {language.lower() for language in campaign.settings.supported_languages}
     parts: dict[str, Part] = {}
     for i, each in enumerate(given.contents):

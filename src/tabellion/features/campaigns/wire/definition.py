@@ -256,14 +256,14 @@ def read_personalisations(body: Personalisations) -> tuple[Personalisation, ...]
     faults: list[FieldError] = []
     seen: set[str] = set()
     if len(body.personalisations) > _MAX_KEYS:
-        faults.append(FieldError("personalisations", _INVALID, f"a campaign has at most {_MAX_KEYS} parameters"))
+        faults.append(FieldError("personalisations", "structure.tooMany", f"a campaign has at most {_MAX_KEYS} parameters"))
     for i, each in enumerate(body.personalisations):
         place = f"personalisations[{i}].key"
         if not 1 <= len(each.key) <= _MAX_NAME or not each.key.isprintable() or each.key != each.key.strip():
             rule = f"'key' expects 1 to {_MAX_NAME} printable characters without blanks at its ends"
-            faults.append(FieldError(place, _INVALID, rule))
+            faults.append(FieldError(place, "structure.nameInvalid", rule))
         if each.key in seen:
-            faults.append(FieldError(place, _INVALID, f"the key '{each.key}' stands here twice"))
+            faults.append(FieldError(place, "structure.nameTaken", f"the key '{each.key}' stands here twice"))
         seen.add(each.key)
     if faults:
         raise Invalid(faults)
@@ -279,7 +279,9 @@ def personalisations_out(campaign: Campaign) -> Personalisations:
 def read_target(body: TargetIn, audience: int | None, excluded: tuple[int, ...]) -> Target:
     """The target, with the ids of the audiences that it names; what else it names is looked for later. Raises `Invalid`."""
     if len(body.segmentations) > _MAX_SEGMENTS or len(excluded) > _MAX_SEGMENTS:
-        raise invalid("segmentations", _INVALID, f"a target names at most {_MAX_SEGMENTS} segmentations and audiences")
+        raise invalid(
+            "segmentations", "structure.tooMany", f"a target names at most {_MAX_SEGMENTS} segmentations and audiences"
+        )
     keys = None if body.keys is None else Keys(tuple(body.keys.values), body.keys.attribute)
     segments = tuple(Segment(each.name, each.category) for each in body.segmentations)
     return Target(body.subscription, body.filter, keys, body.exclude, body.max_profiles, segments, audience, excluded)
@@ -310,7 +312,7 @@ def _name_faults(name: str) -> list[FieldError]:
     if 1 <= len(name) <= _MAX_NAME and name.isprintable() and name == name.strip() and not set(name) & set("#/;"):
         return []
     rule = f"'name' expects 1 to {_MAX_NAME} printable characters without # / ; and blanks at its ends"
-    return [FieldError("name", _INVALID, rule)]
+    return [FieldError("name", "structure.nameInvalid", rule)]
 
 
 def _settings_faults(settings: Settings) -> list[FieldError]:

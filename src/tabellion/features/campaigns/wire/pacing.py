@@ -115,7 +115,7 @@ def read_limits(given: LimitsIn, entities: Mapping[str, int]) -> Limits:
         contact = Contact(said.mails, said.days)
     for name, rows in (("domains", given.domains), ("senders", given.senders)):
         if len(rows) > _MAX_LISTED:
-            faults.append(FieldError(name, _INVALID, f"'{name}' expects at most {_MAX_LISTED}"))
+            faults.append(FieldError(name, "structure.tooMany", f"'{name}' expects at most {_MAX_LISTED}"))
     limits = Limits(contact, tuple(_domains(given.domains, faults)), tuple(_senders(given.senders, entities, faults)))
     if faults:
         raise Invalid(faults)
