@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from tabellion.features import delivery
@@ -185,7 +186,9 @@ async def triggered(call: Incoming, *, transactional: bool = False) -> tuple[Cam
         raise CampaignKind(f"the campaign '{campaign.name}' is {campaign.kind.value}; this call is for {wanted} ones")
     if campaign.state is not State.ACTIVE:
         raise service.wrong_state(campaign, "be triggered: launch it, or let it go on")
-    return campaign, await service.table_of(call, campaign), await _sending(call.db, campaign)
+    sending = await _sending(call.db, campaign)
+    call.afterwards.append(partial(delivery.announce, sending_id=sending.id))
+    return campaign, await service.table_of(call, campaign), sending
 
 
 async def trigger(

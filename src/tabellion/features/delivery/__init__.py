@@ -43,7 +43,7 @@ from tabellion.features.delivery.service import (
     stop,
     tally,
 )
-from tabellion.features.delivery.store import in_schema, licence_exists
+from tabellion.features.delivery.store import announce, in_schema, licence_exists
 from tabellion.features.delivery.suppression import REASONS, UNSUBSCRIBE, Suppression, joined
 from tabellion.features.delivery.suppression_store import is_suppressed, subscribe_again, suppress, unsuppress
 from tabellion.features.delivery.tokens import Token, Use, read_return_path, unseal_address
@@ -90,6 +90,7 @@ __all__ = [
     "ab_tests",
     "admin",
     "all_of",
+    "announce",
     "contexts_of",
     "events_of",
     "for_header",

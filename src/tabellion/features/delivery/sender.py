@@ -43,6 +43,8 @@ from tabellion.platform.database.pool import LOCK_TIMEOUT, STATEMENT_TIMEOUT, wi
 from tabellion.platform.templates import Cages
 
 _log = logging.getLogger(__name__)
+# The longest time between two looks at the clock, and at whether to stop.
+_HEAR_FOR_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 # A failure after so long is not the next one in a row.
 _WELL_AFTER_S = 60.0
@@ -102,6 +104,7 @@ class Sender:
         self._working: dict[int, asyncio.Task[None]] = {}
         self._turns: dict[int, float] = {}
         self._quiet: dict[int, float] = {}
+        self._again: set[int] = set()
         self._pausing = 0
         self._licences: set[tuple[int, int]] = set()
         self._recalling: asyncio.Task[None] | None = None
@@ -141,7 +144,8 @@ class Sender:
         self.worker = await worker_store.enter_worker(life, now)
 
     async def _live(self, life: Database, stop: asyncio.Event) -> None:
-        beaten_at = 0.0
+        await store.listen(life)
+        beaten_at = looked_at = 0.0
         while not stop.is_set():
             if monotonic() - beaten_at >= self.pace.beat_every_s:
                 now = self.clock()
@@ -153,14 +157,20 @@ class Sender:
                 if (self._recalling is None or self._recalling.done()) and monotonic() >= self._recall_at:
                     self._recalling = asyncio.create_task(self._recall())
                 beaten_at = monotonic()
-            due = [sending_id for sending_id, _ in await store.due(life, self.clock())]
-            # Whoever had its turn longest ago comes first: some are worth a look all the time and seldom have work.
-            self._turns = {sending_id: self._turns.get(sending_id, 0.0) for sending_id in due}
-            for sending_id in sorted(due, key=self._turns.__getitem__):
-                self._begin(sending_id)
+            if monotonic() - looked_at >= self.pace.look_every_s:
+                await self._look(life)
+                looked_at = monotonic()
+            wait_s = min(looked_at + self.pace.look_every_s - monotonic(), _HEAR_FOR_S)
+            for sending_id in await store.announced(life, max(wait_s, 0.0)):
+                self._begin(sending_id, announced=True)
             self._life.over()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), self.pace.look_every_s)
+
+    async def _look(self, life: Database) -> None:
+        due = [sending_id for sending_id, _ in await store.due(life, self.clock())]
+        # Whoever had its turn longest ago comes first: some are worth a look all the time and seldom have work.
+        self._turns = {sending_id: self._turns.get(sending_id, 0.0) for sending_id in due}
+        for sending_id in sorted(due, key=self._turns.__getitem__):
+            self._begin(sending_id)
 
     async def _recover(self, db: Database, now: datetime) -> None:
         for worker in await worker_store.dead_workers(db, self.worker, now, self.pace.silent, self.pace.lost):
@@ -177,15 +187,26 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - it is tried again
             self._recall_at = monotonic() + self._recalls.happened(error)
 
-    def _begin(self, sending_id: int) -> None:
-        if sending_id in self._working or len(self._working) - self._pausing >= self.pace.sendings:
+    def _begin(self, sending_id: int, *, announced: bool = False) -> None:
+        if sending_id in self._working:
+            if announced:
+                # It may have made its last claim already.
+                self._again.add(sending_id)
+            return
+        if len(self._working) - self._pausing >= self.pace.sendings:
             return
         if self._quiet.get(sending_id, 0.0) > monotonic():
             return
         self._turns[sending_id] = monotonic()
         task = asyncio.create_task(self._work(sending_id))
         self._working[sending_id] = task
-        task.add_done_callback(lambda _: self._working.pop(sending_id, None))
+        task.add_done_callback(lambda _: self._done(sending_id))
+
+    def _done(self, sending_id: int) -> None:
+        self._working.pop(sending_id, None)
+        if sending_id in self._again and not self.stopping:
+            self._again.discard(sending_id)
+            self._begin(sending_id)
 
     async def _work(self, sending_id: int) -> None:
         begun_at = monotonic()

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from tabellion.features.delivery.model import Document, Sending
 
 Database = AsyncConnection[tuple[Any, ...]]
+_CHANNEL = "tabellion_mail"
 _SENDING = "SELECT id, licence_id, campaign_id, state, version, document FROM tabellion.sending "
 
 
@@ -65,6 +66,25 @@ async def look_at(db: Database, sending_id: int, from_at: datetime, until_at: da
         "VALUES (%s, %s, coalesce(%s, 'infinity'::timestamptz)) ON CONFLICT DO NOTHING",
         (sending_id, from_at, until_at),
     )
+
+
+async def announce(db: Database, sending_id: int) -> None:
+    """Tell the workers that a sending has mails, now; who does not hear it finds them with the next look.
+
+    In a transaction of its own, after that of the mails: a commit that notifies holds up others that do until it is on the
+    disk.
+    """
+    await db.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, str(sending_id)))
+
+
+async def listen(db: Database) -> None:
+    """Hear of what is announced, over this connection."""
+    await db.execute(f"LISTEN {_CHANNEL}")
+
+
+async def announced(db: Database, within_s: float) -> list[int]:
+    """The sendings that are announced next, as soon as there is one; none within so many seconds: nothing."""
+    return [int(told.payload) async for told in db.notifies(timeout=within_s, stop_after=1)]
 
 
 async def forget_looks(db: Database, sending_id: int) -> None:

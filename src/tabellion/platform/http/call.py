@@ -74,6 +74,8 @@ class Incoming(msgspec.Struct):
     `raw_body` is what was sent, for the few calls that read it themselves; of a form its fingerprint. `upload` is the form
     (`platform.files.Upload`) of a call that takes one; its files are deleted after the call, unless they were moved away.
     `ignored`: members of the body that the call does not know.
+    `afterwards`: what is to be done with the connection once the call's changes are committed, such as to tell others of
+    them; it does not run when the call fails, and the call does not fail with it.
     """
 
     call: "Call"
@@ -90,6 +92,7 @@ class Incoming(msgspec.Struct):
     raw_body: bytes = b""
     upload: Any = None
     ignored: Sequence[str] = ()
+    afterwards: list[Callable[[AsyncConnection[tuple[Any, ...]]], Awaitable[None]]] = []
 
     def refuse_ignored(self, answered: type[msgspec.Struct], otherwise: str) -> None:
         """For a body that says nothing but with what was ignored, which may be misspelt. Raises `Invalid`.

@@ -1,11 +1,13 @@
 """The life of a call: admit, check rights and formats, read the body, run the handler, render (design, section 4)."""
 
+import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
+import psycopg
 from psycopg import AsyncConnection
 
 from tabellion.kit.problem import Problem
@@ -18,6 +20,8 @@ from tabellion.platform.http.negotiation import Format
 from tabellion.platform.http.paths import decode_segment, split_matrix
 from tabellion.platform.http.problems import BodyTooLarge, RightMissing
 from tabellion.platform.http.query import Query
+
+_log = logging.getLogger(__name__)
 
 Body = AsyncGenerator[bytes]
 # Documents that say "nothing", as no body does: integrations send them where none is needed.
@@ -156,9 +160,22 @@ class Pipeline:
             incoming.db = db
             if key is not None:
                 route = f"{call.method} {exchange.path}"
-                return await idempotency.once(incoming, key, route, exchange.query, run, refuse)
+                once = await idempotency.once(incoming, key, route, exchange.query, run, refuse)
+                await _finish(incoming)
+                return once
             result = await call.handler(incoming)
+            if incoming.afterwards:
+                await _finish(incoming)
         return rendered(await _whole(result))
+
+
+async def _finish(incoming: Incoming) -> None:
+    """Do what is left once the changes are committed; they are there, whatever becomes of it."""
+    try:
+        for work in incoming.afterwards:
+            await work(incoming.db)
+    except psycopg.Error as error:
+        _log.warning("what comes after the call %s was not done: %s", incoming.call.id, type(error).__name__)
 
 
 async def _form(call: Call, exchange: Exchange, max_file_bytes: int, body: Body) -> files.Upload:
