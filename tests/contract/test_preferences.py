@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser
 
-from tabellion.features.tracking.words import LANGUAGES
+from tabellion.features.tracking.words import LANGUAGES, words_in
 from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state, until
 from tests.support.browser import shoot
 from tests.support.tenant import Tenant, schema_of
@@ -99,7 +99,8 @@ def test_all_mails_can_be_stopped_and_wanted_again(
     found = boxes(httpx.get(address).text)
     assert list(found) == ["Newsletter", "Weekly offers"]
     stopped = httpx.post(address, data={"stop": "1"}).text
-    assert "You get no mails at ann@example.com at the moment." in stopped
+    assert "<p>You get no newsletters or offers at ann@example.com at the moment.</p>" in stopped
+    assert "<p>Mails about your own orders, bookings or account, such as confirmations, still come.</p>" in stopped
     assert not any(ticked for _, ticked in boxes(stopped).values())
     assert set(choices(tenant).values()) == {False}
     schema = schema_of(tenant, database)
@@ -113,7 +114,9 @@ def test_all_mails_can_be_stopped_and_wanted_again(
     # Who complained stays out, whatever is ticked.
     database.execute(f"INSERT INTO {schema}.suppression VALUES ('ann@example.com', 'COMPLAINT', now())")
     httpx.post(address, data={"shown": number})
-    assert "at the moment" in httpx.post(address, data={"shown": number, "want": number}).text
+    blocked = httpx.post(address, data={"shown": number, "want": number}).text
+    assert "<p>No mails at all are sent to ann@example.com at the moment, not even confirmations." in blocked
+    assert "still come" not in blocked
     assert database.execute(suppression).fetchall() == [("COMPLAINT",)]
 
 
@@ -137,7 +140,33 @@ def test_a_profile_that_is_gone_can_still_stop_all_mails(
     assert tenant.json("DELETE", ANN).status_code == 204
     page = httpx.get(address)
     assert "There is nothing to choose here." in page.text
-    assert "at the moment" in httpx.post(address, data={"stop": "1"}).text
+    assert "You get no newsletters or offers" in httpx.post(address, data={"stop": "1"}).text
+
+
+def test_the_unsubscribe_page_says_what_it_ends(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    mail = mail_to_ann(tenant, database)
+    address = local(tenant, hrefs(mail)[1])
+    asked = httpx.get(address).text
+    assert "Do you want to get no more newsletters or offers at ann@example.com?" in asked
+    assert "such as confirmations, still come" in asked
+    for done in (httpx.post(address).text, httpx.get(address).text):
+        assert "You get no newsletters or offers at ann@example.com at the moment." in done
+        assert "such as confirmations, still come" in done
+    # What the page says is so: see test_suppression.py. After a complaint it is not.
+    database.execute(f"UPDATE {schema_of(tenant, database)}.suppression SET reason = 'COMPLAINT'")
+    assert "No mails at all are sent to ann@example.com" in httpx.get(address).text
+    assert "still come" not in httpx.get(address).text
+
+
+def test_every_language_says_everything() -> None:
+    for language in LANGUAGES:
+        code, words = words_in(language, "ann@example.com")
+        assert code == language
+        assert all(text and "{" not in text for text in words)
+        addressed = {name for name, text in words._asdict().items() if "ann@example.com" in text}
+        assert addressed == {"question", "question_all", "thanks", "intro", "stopped", "blocked"}, language
+    english = words_in("en", "")[1]
+    assert all(not set(words_in(language, "")[1]) & set(english) for language in LANGUAGES if language != "en")
 
 
 @pytest.mark.browser

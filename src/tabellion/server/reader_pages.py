@@ -5,7 +5,7 @@ import hashlib
 from html import escape
 from pathlib import Path
 
-from tabellion.features.tracking import Page, Preferences
+from tabellion.features.tracking import Page, Preferences, Words
 
 _STYLE = Path(__file__).with_name("reader_pages.css").read_text().replace("\n", "")
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -16,9 +16,12 @@ def unsubscribe(page: Page) -> str:
     """The page that asks, or says that it is done."""
     words = page.words
     if page.done:
-        content = f'<p role="status">{escape(words.thanks)}</p>'
+        done = _stopped(words, blocked=page.blocked) if page.everything else f"<p>{escape(words.thanks)}</p>"
+        content = f'<div role="status">{done}</div>'
     else:
-        content = f'<p>{escape(words.question)}</p><form method="post"><button>{escape(words.button)}</button></form>'
+        still = f"<p>{escape(words.still)}</p>" if page.everything else ""
+        question = words.question_all if page.everything else words.question
+        content = f'<p>{escape(question)}</p>{still}<form method="post"><button>{escape(words.button)}</button></form>'
     if page.preferences is not None:
         content += f'<p><a href="/t/p/{escape(page.preferences)}">{escape(words.preferences)}</a></p>'
     return _page(page.language, words.title, content)
@@ -29,7 +32,7 @@ def preferences(page: Preferences) -> str:
     words = page.words
     said = f'<p class="said" role="status">{escape(words.saved)}</p>' if page.saved else ""
     if page.stopped:
-        said += f"<p>{escape(words.stopped)}</p>"
+        said += _stopped(words, blocked=page.blocked)
     boxes = "".join(
         f'<label><input type="checkbox" name="want" value="{option.number:d}"{" checked" if option.subscribed else ""}>'
         f'{escape(option.name)}</label><input type="hidden" name="shown" value="{option.number:d}">'
@@ -40,11 +43,17 @@ def preferences(page: Preferences) -> str:
         f"<button>{escape(words.save)}</button></form>"
     )
     stop = (
-        f'<form class="stop" method="post"><p>{escape(words.stop)}</p><input type="hidden" name="stop" value="1">'
-        f'<button class="quiet">{escape(words.stop_all)}</button></form>'
+        f'<form class="stop" method="post"><p>{escape(words.stop)} {escape(words.still)}</p>'
+        f'<input type="hidden" name="stop" value="1"><button class="quiet">{escape(words.stop_all)}</button></form>'
     )
     middle = form if page.options else f"<p>{escape(words.none)}</p>"
     return _page(page.language, words.preferences, f"{said}{middle}{'' if page.stopped else stop}")
+
+
+def _stopped(words: Words, *, blocked: bool) -> str:
+    """What does not come any more, and what does."""
+    said = (words.blocked,) if blocked else (words.stopped, words.still)
+    return "".join(f"<p>{escape(text)}</p>" for text in said)
 
 
 def _page(language: str, title: str, content: str) -> str:

@@ -4,12 +4,14 @@ from tabellion.features.tracking import admin
 from tabellion.features.tracking.model import Choice, Page, Preferences
 from tabellion.features.tracking.preferences import choose, preferences_page, unsubscribe, unsubscribe_page
 from tabellion.features.tracking.service import Asked, clicked, opened, target_of, trapped
+from tabellion.features.tracking.words import Words
 
 __all__ = [
     "Asked",
     "Choice",
     "Page",
     "Preferences",
+    "Words",
     "admin",
     "choose",
     "clicked",

@@ -6,11 +6,16 @@ from tabellion.features.tracking.words import Words
 
 
 class Page(NamedTuple):
-    """The unsubscribe page. `done`: they get no more of these mails. `preferences`: the token of the other page, if any."""
+    """The unsubscribe page. `done`: they get no more of these mails. `preferences`: the token of the other page, if any.
+
+    `everything`: the mail was for no subscription, so that all but transactional mails end. `blocked`: not even those come.
+    """
 
     language: str
     words: Words
     done: bool
+    everything: bool
+    blocked: bool
     preferences: str | None
 
 
@@ -23,13 +28,16 @@ class Option(NamedTuple):
 
 
 class Preferences(NamedTuple):
-    """The preference page. `saved`: something was just said. `stopped`: the address gets nothing at the moment."""
+    """The preference page. `saved`: something was just said. `stopped`: the address gets nothing but transactional mails;
+    `blocked`: not even those.
+    """
 
     language: str
     words: Words
     options: tuple[Option, ...]
     saved: bool
     stopped: bool
+    blocked: bool
 
 
 class Choice(NamedTuple):

@@ -33,8 +33,9 @@ async def unsubscribe_page(db: Database, text: str) -> Page | None:
     if found is None:
         return None
     licence_id, reader = found
-    done = not reader.test and await _is_out(db, licence_id, reader, await _standing(db, licence_id, reader))
-    return _page(licence_id, reader, done=done)
+    standing = await _standing(db, licence_id, reader)
+    done = not reader.test and await _is_out(db, licence_id, reader, standing)
+    return await _page(db, licence_id, reader, standing, done=done)
 
 
 async def unsubscribe(db: Database, text: str, now: datetime) -> Page | None:
@@ -46,7 +47,9 @@ async def unsubscribe(db: Database, text: str, now: datetime) -> Page | None:
     if found is None:
         return None
     licence_id, reader = found
-    if not reader.test:
+    if reader.test:
+        standing = await _standing(db, licence_id, reader)
+    else:
         async with db.transaction():
             await store.lock(db, licence_id, reader.id)
             standing = await _standing(db, licence_id, reader)
@@ -56,7 +59,7 @@ async def unsubscribe(db: Database, text: str, now: datetime) -> Page | None:
             elif own[1] is True:
                 await _record(db, reader, standing, own[0], _UNSUBSCRIBED, now, subscribed=False)
             await _note_once(db, licence_id, reader, now)
-    return _page(licence_id, reader, done=True)
+    return await _page(db, licence_id, reader, standing, done=True)
 
 
 async def preferences_page(db: Database, text: str) -> Preferences | None:
@@ -129,7 +132,8 @@ async def _shown(db: Database, licence_id: int, reader: Reader, *, saved: bool) 
     )
     code, words = words_in(reader.language, reader.address)
     stopped = await is_suppressed(db, licence_id, reader.address)
-    return Preferences(code, words, options, saved, stopped)
+    blocked = stopped and await is_suppressed(db, licence_id, reader.address, transactional=True)
+    return Preferences(code, words, options, saved, stopped, blocked)
 
 
 async def _standing(db: Database, licence_id: int, reader: Reader) -> _Standing:
@@ -159,7 +163,9 @@ def _offered(reader: Reader, subscription: Subscription, subscribed: bool | None
     return subscribed is not None or subscription.number == reader.subscription
 
 
-def _page(licence_id: int, reader: Reader, *, done: bool) -> Page:
+async def _page(db: Database, licence_id: int, reader: Reader, standing: _Standing, *, done: bool) -> Page:
+    everything = _own(reader, standing) is None
+    blocked = done and everything and await is_suppressed(db, licence_id, reader.address, transactional=True)
     code, words = words_in(reader.language, reader.address)
     other = None if reader.profile_id is None else write_token(Token(Use.PREFERENCES, licence_id, reader.id))
-    return Page(code, words, done, other)
+    return Page(code, words, done, everything, blocked, other)
