@@ -140,7 +140,14 @@ async def test_put_by_the_key_of_the_body(stays: Bench) -> None:
     assert await key({"voucher": 1}, state="PAID") == 200
     assert await key({"id": FIRST_ID}, stayRef="B") == 200
     assert (await get(stays, "B"))["state"] == "PAID"
-    for wrong, code in (({}, "key.notUnique"), ({"price": 1}, "key.notUnique"), ({"x": 1}, "attribute.unknown")):
+    for wrong, code in (
+        ({}, "key.notUnique"),
+        ({"price": 1}, "key.notUnique"),
+        ({"x": 1}, "attribute.unknown"),
+        ({"id": None}, "attribute.type"),
+        ({"id": True}, "attribute.type"),
+        ({"id": "ST-00001"}, "attribute.type"),
+    ):
         body = {"key": wrong, "attributes": {"state": "OPEN"}}
         assert await code_of(stays, "records.v5.putByKey", body, t="Stays") == (400, code)
     body: Any = {"key": {"stayRef": "C"}, "attributes": {"stayRef": "D"}}

@@ -6,7 +6,7 @@ How rows are read, written, paged and told of is shared with the records of cust
 from tabellion.features.profiles.choices import choice_columns, keep_replaced
 from tabellion.features.profiles.model import Profile, Row, Written
 from tabellion.features.profiles.news import of_delete, of_write, unique_columns
-from tabellion.features.profiles.reading import Item, Reader, membership
+from tabellion.features.profiles.reading import Item, Reader, key_id, membership
 from tabellion.features.profiles.service import save as save_profile
 from tabellion.features.profiles.store import are_over
 from tabellion.features.profiles.store import count as count_rows
@@ -35,6 +35,7 @@ __all__ = [
     "delete_row",
     "find_rows",
     "keep_replaced",
+    "key_id",
     "membership",
     "of_delete",
     "of_write",

@@ -15,7 +15,7 @@ from tabellion.features.tables import (
     parse_value,
 )
 from tabellion.kit.digits import BIGINT, number_of
-from tabellion.kit.problem import FieldError, Invalid
+from tabellion.kit.problem import FieldError, Invalid, invalid
 
 MAX_SOURCE_LENGTH = 255
 
@@ -154,6 +154,16 @@ def membership(segmentation: Segmentation, belongs: Any, category: Any) -> Any:
         known = ", ".join(c.name for c in segmentation.categories)
         raise BadValue(f"expects one of its categories: {known}", "segmentation.category")
     return number
+
+
+def key_id(table: Table, name: str, value: Any) -> int:
+    """The technical id that a body's `key` names. Raises `Invalid`."""
+    found = _as_id(value)
+    if found is None:
+        raise invalid(
+            f"key.{name}", "attribute.type", f"the key '{table.kind.id_name}' expects the id of a {table.kind.row}"
+        )
+    return found
 
 
 def _as_id(value: Any) -> int | None:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from tabellion.features.profiles import store, writing
 from tabellion.features.profiles.errors import ProfileUnknown, SegmentationUnknown, SubscriptionUnknown
 from tabellion.features.profiles.model import Change, Choice, Collection, Consent, Profile, Written
-from tabellion.features.profiles.reading import Reader, membership
+from tabellion.features.profiles.reading import Reader, key_id, membership
 from tabellion.features.tables import (
     Attribute,
     BadValue,
@@ -94,10 +94,18 @@ async def put_by_key(call: Incoming, table: ProfileTable, reader: Reader, attrib
 
 
 async def put_by_body_key(call: Incoming, table: ProfileTable, reader: Reader, key: dict[str, Any]) -> Written:
-    """Create or update by the `key` of the body (contract, section 12): one unique attribute and its value.
+    """Create or update by the `key` of the body (contract, section 12): one unique attribute, or the id of a profile.
 
-    Raises `Invalid` (key.notUnique, key.mismatch), `AttributeNotUnique`.
+    Ids are given out here, so that one which nobody has creates no profile. Raises `Invalid` (key.notUnique, key.mismatch),
+    `AttributeNotUnique`, `ProfileUnknown`.
     """
+    if len(key) == 1 and (name := next(iter(key))).lower() == table.kind.id_name.lower():
+        number = key_id(table, name, key[name])
+        written = await writing.write(call, table, reader.change(), [], row_id=number)
+        if written is None:
+            rule = "a key that is a unique attribute creates one"
+            raise ProfileUnknown(f"the table '{table.name}' has no profile {number}; {rule}")
+        return written
     attribute, value = _key(call, table, key)
     own = reader.values.get(attribute.number)
     if (
@@ -112,13 +120,13 @@ async def put_by_body_key(call: Incoming, table: ProfileTable, reader: Reader, k
 
 def _key(call: Incoming, table: ProfileTable, key: dict[str, Any]) -> tuple[Attribute, Any]:
     if len(key) != 1:
-        raise invalid("key", "key.notUnique", "'key' names exactly one unique attribute")
+        raise invalid("key", "key.notUnique", f"'key' names exactly one of {_keys(table)}")
     name, raw = next(iter(key.items()))
     attribute = table.attributes_by_name.get(name.lower())
     if attribute is None:
         raise invalid(f"key.{name}", "attribute.unknown", f"the table has no attribute '{name}'")
     if not attribute.unique:
-        raise invalid(f"key.{name}", "key.notUnique", f"attribute '{attribute.name}' is not unique")
+        raise invalid(f"key.{name}", "key.notUnique", f"'{attribute.name}' is not unique; 'key' names one of {_keys(table)}")
     try:
         value = parse_value(attribute, raw, call.caller.time_zone)
     except BadValue as error:
@@ -126,6 +134,11 @@ def _key(call: Incoming, table: ProfileTable, key: dict[str, Any]) -> tuple[Attr
     if value is None:
         raise invalid(f"key.{name}", "attribute.mandatory", f"the key '{attribute.name}' cannot be null")
     return attribute, value
+
+
+def _keys(table: ProfileTable) -> str:
+    """What a profile may be recognised by."""
+    return ", ".join(f"'{name}'" for name in (*(a.name for a in table.unique_attributes), table.kind.id_name))
 
 
 def _same_key(attribute: Attribute, one: Any, other: Any) -> bool:

@@ -77,7 +77,7 @@ class CollectionBody(msgspec.Struct, rename="camel"):
 
 
 class ProfileKeyIn(msgspec.Struct, rename="camel"):
-    """The body of the v5 PUT; `key` names exactly one unique attribute."""
+    """The body of the v5 PUT; `key` names exactly one unique attribute, or the profile's id."""
 
     key: dict[str, Any]
     attributes: dict[str, Any] = {}

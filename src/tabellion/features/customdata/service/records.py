@@ -15,6 +15,7 @@ from tabellion.features.profiles import (
     count_rows,
     delete_row,
     find_rows,
+    key_id,
     read_row,
     row_page,
     search_rows,
@@ -140,9 +141,8 @@ async def put_by_body_key(call: Incoming, table: CustomTable, reader: Reader, ke
     """
     names = {name.lower() for name in key}
     if names == {table.kind.id_name}:
-        id_ = number_of(str(next(iter(key.values()))))
-        references = [] if id_ is None else [Reference(None, id_)]
-        return _found(await _change(call, table, reader, references), call, table)
+        ((name, value),) = key.items()
+        return _found(await _change(call, table, reader, [Reference(None, key_id(table, name, value))]), call, table)
     matches = [_match(call, table, name, raw) for name, raw in key.items()]
     alone = len(matches) == 1 and matches[0][0].unique
     if not alone and {a.number for a, _ in matches} != {a.number for a in table.key}:

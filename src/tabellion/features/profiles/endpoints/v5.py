@@ -95,8 +95,9 @@ CALLS = (
         module="profiles",
         summary="Create or update a profile by key",
         description=(
-            "`key` names exactly one unique attribute and alone identifies the profile. Attributes that are not sent "
-            "stay, null clears. A different value of the key's attribute in `attributes` changes the key on update."
+            "`key` names exactly one unique attribute, or `profileId`, and alone identifies the profile; an id that no "
+            "profile has is a 404. Attributes that are not sent stay, null clears. A different value of the key's attribute "
+            "in `attributes` changes the key on update."
         ),
         handler=put_profile,
         parameters=(ENTITY, TABLE),
