@@ -17,6 +17,7 @@ from tabellion.platform.http import json_codec, shapes, xml_codec
 from tabellion.server import app as _everything  # noqa: F401 - so that every error class is loaded
 from tabellion.server.calls import CALLS
 from tabellion.settings import HELP, Settings
+from tests.support.api import free_port
 from tests.support.tenant import Tenant
 
 ROOT = Path(tabellion.__file__).parents[2]
@@ -222,7 +223,7 @@ def test_the_guides_of_mails_run_as_written(tmp_path: Path) -> None:
     script = script.replace("kill %1", "kill $SERVER").replace(
         "serve >server.log 2>&1 &", "serve >server.log 2>&1 &\nSERVER=$!"
     )
-    script = re.sub("8080|8090", "8792", script)
+    script = re.sub("8080|8090", str(free_port()), script)
     run = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     sent, administered = run.stdout.split("======")
@@ -260,7 +261,7 @@ def test_the_quick_start_runs_as_written(tmp_path: Path) -> None:
     blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     assert len(blocks) >= 8
     script = "set -eu\n" + "\n".join(blocks)
-    script = script.replace("make setup\n", "").replace("kill %1", "kill $!").replace("8090", "8791")
+    script = script.replace("make setup\n", "").replace("kill %1", "kill $!").replace("8090", str(free_port()))
     (tmp_path / ".venv").symlink_to(Path(__import__("sys").prefix))
     run = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
