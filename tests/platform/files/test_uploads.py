@@ -49,6 +49,31 @@ def test_it_does_not_matter_how_the_form_is_cut(cuts: list[int], tmp_path_factor
 
 
 @pytest.mark.parametrize(
+    "header",
+    [
+        b"Content-Length: 7",
+        b"content-length: 0",
+        b"Content-Length : 6",
+        b"Content-Length: 8\r\nContent-Length: 9",
+        b"Content-Length: 99999999999999999999",
+        b"Content-Length: -1",
+        b"Content-Length: many",
+        b"Content-Length: 1\r\n 2",
+        b"Content-Transfer-Encoding: binary\r\nX-Other: \xc3\xa9",
+    ],
+)
+def test_what_a_part_says_of_its_length_is_ignored(header: bytes, tmp_path: Path) -> None:
+    """RFC 7578, section 4.8: a part has a disposition and a type; other headers in it are to be ignored."""
+    upload = take(tmp_path, FORM.replace(b"\r\n\r\n", b"\r\n" + header + b"\r\n\r\n"))
+
+    assert upload.fields == {"mode": "CREATEé"}
+    assert [(f.field, f.client_name, f.size) for f in upload.files] == [
+        ("inputFile", "../../etc/passwd", 14),
+        ("parameters", "", 2),
+    ]
+
+
+@pytest.mark.parametrize(
     ("body", "content_type", "error"),
     [
         (FORM, None, FormExpected),
