@@ -48,6 +48,39 @@ def test_the_host_header_plays_no_part(tenant: Tenant) -> None:
     assert tenant.call("GET", "/v4/entity", headers={"Host": "api3.actito.com"}).status_code == 200
 
 
+def _raw(tenant: Tenant, head: bytes) -> tuple[bytes, bytes]:
+    """The status line and the body of what is answered to a head as it stands."""
+    with socket.create_connection(("127.0.0.1", tenant.client.base_url.port), timeout=10) as raw:
+        raw.sendall(head + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while chunk := raw.recv(65536):
+            answer += chunk
+    first, _, body = answer.partition(b"\r\n\r\n")
+    return first.split(b"\r\n")[0], body
+
+
+def test_only_what_the_reference_names_must_be_encoded_in_an_address(tenant: Tenant) -> None:
+    printable = [bytes([code]) for code in range(0x20, 0x7F)]
+    unreadable = {"path": [], "query": []}
+    for text in [*printable, "é€日😀".encode(), b"\xff"]:
+        for where, target in (("path", b"/v5/a" + text + b"b"), ("query", b"/v5/x?a=" + text + b"b")):
+            status, body = _raw(tenant, b"GET " + target + b" HTTP/1.1")
+            if body:
+                assert (status, json.loads(body)["status"]) == (b"HTTP/1.1 404 Not Found", 404)
+            else:
+                assert status == b"HTTP/1.1 400 Bad Request"
+                unreadable[where].append(text)
+    # A `#` ends the address; what is behind it is not looked at.
+    assert unreadable == {"path": [b" ", b"<", b">", b"`", b"\xff"], "query": [b" ", b'"', b"<", b">", b"\xff"]}
+
+
+def test_an_address_and_headers_have_a_longest_length(tenant: Tenant) -> None:
+    assert _raw(tenant, b"GET /v5/" + b"a" * 65_500 + b" HTTP/1.1")[0] == b"HTTP/1.1 404 Not Found"
+    assert _raw(tenant, b"GET /v5/" + b"a" * 65_600 + b" HTTP/1.1") == (b"HTTP/1.1 414 URI Too Long", b"")
+    too_large = (b"HTTP/1.1 431 Request Header Fields Too Large", b"")
+    assert _raw(tenant, b"GET /v5/x HTTP/1.1" + b"\r\nX-A: 1" * 100) == too_large
+
+
 def test_http_1_0_is_answered_with_length_and_close(tenant: Tenant) -> None:
     with socket.create_connection(("127.0.0.1", tenant.client.base_url.port), timeout=10) as raw:
         raw.sendall(f"GET /v4/entity HTTP/1.0\r\nAuthorization: Bearer {tenant.api_key}\r\n\r\n".encode())
