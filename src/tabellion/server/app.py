@@ -9,6 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from tabellion.features import bounces, campaigns, delivery
 from tabellion.features.bulk import etls, exports
+from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import Authentication, Credential, Unauthorized
 from tabellion.features.licences.endpoints import TOKEN_CALL
 from tabellion.features.licences.service import TOKEN_GRACE
@@ -132,6 +133,7 @@ def create_app(settings: Settings | None = None) -> App:
         outbox.subjects.register(feature.SUBJECT, feature.find_subject)
     outbox.subjects.register(delivery.SUBJECT, campaigns.find_subject)
     profile_tables.use_guard(campaigns.check_change)
+    custom_tables.use_guard(campaigns.check_custom_change)
     campaigns.use_public_url(settings.public_url or f"http://{settings.host}:{settings.port}")
     bounces.use_rules(bounces.Rules.of(settings.soft_bounces, settings.soft_bounce_days))
     resources, cages = Resources(settings), Cages(1)

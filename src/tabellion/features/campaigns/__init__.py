@@ -2,7 +2,7 @@
 
 from tabellion.features.campaigns.checks import Network, use_network
 from tabellion.features.campaigns.content import use_cages, use_public_url
-from tabellion.features.campaigns.guarding import check_change
+from tabellion.features.campaigns.guarding import check_change, check_custom_change
 from tabellion.features.campaigns.model import Campaign
 from tabellion.features.campaigns.progress import ended, gather, hold
 from tabellion.features.campaigns.service import find_subject, hosted_image
@@ -12,6 +12,7 @@ __all__ = [
     "Campaign",
     "Network",
     "check_change",
+    "check_custom_change",
     "ended",
     "find_subject",
     "gather",

@@ -29,6 +29,8 @@ from tabellion.platform.templates import (
 from tabellion.platform.templates import Prepared as Made
 
 UNSUBSCRIBE, ONLINE, PREFERENCES = "unsubscribeUrl", "onlineUrl", "preferencesUrl"
+# What templates may name that is no custom table.
+ROOTS = frozenset(vocabulary({}, others={UNSUBSCRIBE: Kind.TEXT, ONLINE: Kind.TEXT, PREFERENCES: Kind.TEXT}).roots)
 MAX_SUBJECT = 500
 _KINDS = {
     "INTEGER": Kind.NUMBER,

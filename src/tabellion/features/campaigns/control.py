@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tabellion.features import delivery
 from tabellion.features.campaigns import senders, service, store
 from tabellion.features.campaigns.errors import CampaignIncomplete, CampaignKind
-from tabellion.features.campaigns.fitting import audience_of, sending_faults
+from tabellion.features.campaigns.fitting import audience_of, document_faults, linked_of, sending_faults
 from tabellion.features.campaigns.launching import document_of
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Event, Kind, State, after
 from tabellion.features.delivery import Recipient, Sending, WantedInteractions, language_of
@@ -276,7 +276,8 @@ async def _only(call: Incoming, campaign: Campaign, name: str) -> ABTestPlan:
 async def _check_fits(call: Incoming, campaign: Campaign, sending: Sending) -> None:
     """That what a mass campaign was launched with can go on. Raises `CampaignIncomplete`."""
     table = await service.kept_table_of(call, campaign)
-    if faults := await sending_faults(call.db, campaign, sending, table, call.now):
+    linked = await linked_of(call.db, campaign.licence_id, sending.document, keep=True)
+    if faults := await sending_faults(call.db, campaign, sending, table, linked, call.now):
         raise CampaignIncomplete(faults)
 
 
@@ -284,7 +285,11 @@ async def _document(call: Incoming, campaign: Campaign, mark: str | None = None)
     table = await service.kept_table_of(call, campaign)
     names = await service.names_in(call, campaign, table)
     plan = await store.ab_test(call.db, campaign.id) if campaign.kind is Kind.MASS else None
-    return await document_of(call.db, campaign, table, names, call.caller.time_zone, call.now, mark=mark, ab_test=plan)
+    document = await document_of(call.db, campaign, table, names, call.caller.time_zone, call.now, mark=mark, ab_test=plan)
+    # What contents name was there when the call began; now it stays.
+    if faults := document_faults(document, table, await linked_of(call.db, campaign.licence_id, document, keep=True)):
+        raise CampaignIncomplete(faults)
+    return document
 
 
 async def _sending(db: Database, campaign: Campaign) -> Sending:

@@ -1,13 +1,16 @@
 """Whether a campaign still fits its table: what its target and its contents name can be removed after they were written."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
 from tabellion.features.audiences import audiences_of, condition_of
+from tabellion.features.campaigns.content import ROOTS, refers_to
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.model import Campaign, Kind
+from tabellion.features.customdata import CustomTable, custom_tables
 from tabellion.features.delivery import Document, Sending, is_gathered
 from tabellion.features.tables import PROFILE_TABLES, Database, ProfileTable, is_email
 from tabellion.features.tables.filters import ALWAYS, Condition
@@ -19,7 +22,9 @@ async def audience_of(
 ) -> Condition:
     """Whom a campaign means. Raises `CampaignIncomplete` for what its target, or `document`, names and there is not."""
     assert campaign.target is not None  # noqa: S101 - whoever has no target is not asked for its audience
-    faults = [] if document is None else document_faults(document, table)
+    faults: list[FieldError] = []
+    if document is not None:
+        faults += document_faults(document, table, await linked_of(db, campaign.licence_id, document))
     audiences = await audiences_of(db, campaign.licence_id, campaign.target)
     found = ALWAYS
     try:
@@ -45,10 +50,10 @@ async def target_faults(
 
 
 async def sending_faults(
-    db: Database, campaign: Campaign, sending: Sending, table: ProfileTable, now: datetime
+    db: Database, campaign: Campaign, sending: Sending, table: ProfileTable, linked: Sequence[CustomTable], now: datetime
 ) -> list[FieldError]:
-    """What a campaign that was launched needs, and the table has not."""
-    faults = document_faults(sending.document, table)
+    """What a campaign that was launched needs, and neither the table nor its `linked` ones have."""
+    faults = document_faults(sending.document, table, linked)
     # Whom a mass campaign is for is written down when it begins, and its target not asked any more.
     if campaign.kind is not Kind.MASS or not await is_gathered(db, sending):
         faults += await target_faults(db, campaign, table, zone_of(sending.document), now)
@@ -63,8 +68,20 @@ def address_faults(table: ProfileTable) -> list[FieldError]:
     return [FieldError("targetTable", "structure.invalid", message)]
 
 
-def document_faults(document: Document, table: ProfileTable) -> list[FieldError]:
-    """What mails that are on their way need, and the table has not."""
+async def linked_of(db: Database, licence_id: int, document: Document, *, keep: bool = False) -> list[CustomTable]:
+    """The custom tables that contents may mean, as they are now; `keep`: they stay so until the end of the transaction."""
+    names = document.uses.keys() - ROOTS
+    if not names:
+        return []
+    found = [custom for custom in await custom_tables.load(db, licence_id) if custom.name in names]
+    if not keep:
+        return found
+    kept = [await custom_tables.keep(db, custom.id) for custom in found]
+    return [custom for custom in kept if custom is not None]
+
+
+def document_faults(document: Document, table: ProfileTable, linked: Sequence[CustomTable]) -> list[FieldError]:
+    """What mails that are on their way need, and neither the table nor its `linked` ones have."""
     faults = address_faults(table)
     if document.subscription is not None and all(each.number != document.subscription for each in table.subscriptions):
         message = f"the table '{table.name}' has the subscription of the target no more"
@@ -78,6 +95,19 @@ def document_faults(document: Document, table: ProfileTable) -> list[FieldError]
         for name in document.uses.get(root, ()):
             if name not in names:
                 message = f"the contents name '{root}.{name}', and the table '{table.name}' has no such thing"
+                faults.append(FieldError("content", "template.name", message))
+    # Names of custom tables can be anybody's, as those of attributes: the last one counts, as where mails are written.
+    by_name = {custom.name: custom for custom in linked if refers_to(custom, table)}
+    for root in sorted(document.uses.keys() - ROOTS):
+        custom = by_name.get(root)
+        if custom is None:
+            message = f"the contents name '{root}', and no custom table of that name refers to the table '{table.name}'"
+            faults.append(FieldError("content", "template.name", message))
+            continue
+        members = {attribute.name for attribute in custom.attributes}
+        for name in document.uses[root]:
+            if name not in members:
+                message = f"the contents name '{root}.{name}', and the table '{root}' has no such attribute"
                 faults.append(FieldError("content", "template.name", message))
     return faults
 

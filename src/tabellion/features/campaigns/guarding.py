@@ -1,37 +1,88 @@
-"""What launched campaigns need is not taken out of their table."""
+"""What launched campaigns need is not taken out of their table, nor out of the custom tables that their contents name."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from tabellion.features import delivery
 from tabellion.features.campaigns import store
-from tabellion.features.campaigns.fitting import sending_faults
+from tabellion.features.campaigns.fitting import document_faults, linked_of, sending_faults
 from tabellion.features.campaigns.model import Campaign, Kind
-from tabellion.features.tables import ProfileTable, TableInUse
+from tabellion.features.customdata import CustomTable, custom_tables
+from tabellion.features.tables import ProfileTable, TableInUse, profile_tables
 from tabellion.kit.problem import FieldError
 from tabellion.platform.http.call import Incoming
 
 
-async def check_change(call: Incoming, before: ProfileTable, after: ProfileTable) -> None:
+async def check_change(call: Incoming, before: ProfileTable, after: ProfileTable | None) -> None:
     """That a change of a table leaves launched campaigns what they need. Raises `TableInUse` with all who lose something.
 
-    A campaign that has lost something already keeps nobody from further changes.
+    A campaign that has lost something already keeps nobody from further changes. None: the table is deleted, from which
+    the database keeps it as long as there are campaigns for it.
     """
-    known = {entity.id for entity in call.caller.entities}
+    if after is None:
+        return
     faults: list[FieldError] = []
-    for campaign in await store.on_their_way(call.db, after.licence_id, after.id):
+    for campaign in await store.on_their_way(call.db, after.licence_id, [after.id]):
         sending = await delivery.sending_of(call.db, campaign.id)
         if sending is None:
             continue
-        lost = await sending_faults(call.db, campaign, sending, after, call.now)
-        if not lost:
+        linked = await linked_of(call.db, campaign.licence_id, sending.document)
+        lost = await sending_faults(call.db, campaign, sending, after, linked, call.now)
+        if lost:
+            already = await sending_faults(call.db, campaign, sending, before, linked, call.now)
+            faults += _needs(call, campaign, lost, already)
+    _refuse(faults)
+
+
+async def check_custom_change(call: Incoming, before: CustomTable, after: CustomTable | None) -> None:
+    """The same for a custom table, which contents name by its name; None: it is deleted."""
+    if not _takes_away(before, after):
+        return
+    relations = {key.relation for key in before.definition.foreign_keys}
+    tables = {
+        table.id: table for table in await profile_tables.load(call.db, before.licence_id) if table.relation in relations
+    }
+    if not tables:
+        return
+    now = await custom_tables.load(call.db, before.licence_id)
+    then = [after if custom.id == before.id else custom for custom in now]
+    left = [custom for custom in then if custom is not None]
+    faults: list[FieldError] = []
+    for campaign in await store.on_their_way(call.db, before.licence_id, list(tables)):
+        sending = await delivery.sending_of(call.db, campaign.id)
+        if sending is None or campaign.table_id is None:
             continue
-        already = await sending_faults(call.db, campaign, sending, before, call.now)
-        missed = Counter((each.field, each.code) for each in already)
-        if Counter((each.field, each.code) for each in lost) <= missed:
-            continue
-        name = f"the campaign '{campaign.name}'" if campaign.entity_id in known else "a campaign of another entity"
-        message = f"{name} is {campaign.state.value} and needs what is taken away: {lost[0].message}; {_way_out(campaign)}"
-        faults.append(FieldError("operations", TableInUse.code, message))
+        table = tables[campaign.table_id]
+        lost = document_faults(sending.document, table, left)
+        faults += _needs(call, campaign, lost, document_faults(sending.document, table, now))
+    _refuse(faults)
+
+
+def _takes_away(before: CustomTable, after: CustomTable | None) -> bool:
+    """Whether contents can miss something after a change."""
+    if after is None or after.name != before.name:
+        return True
+    columns = {attribute.number for attribute in after.attributes}
+    keys = {key.relation for key in after.definition.foreign_keys}
+    return any(attribute.number not in columns for attribute in before.attributes) or any(
+        key.relation not in keys for key in before.definition.foreign_keys
+    )
+
+
+def _needs(
+    call: Incoming, campaign: Campaign, lost: Sequence[FieldError], already: Sequence[FieldError]
+) -> list[FieldError]:
+    """That a campaign needs what is taken away, unless it has lost as much before."""
+    missed = Counter((each.field, each.code) for each in already)
+    if Counter((each.field, each.code) for each in lost) <= missed:
+        return []
+    known = {entity.id for entity in call.caller.entities}
+    name = f"the campaign '{campaign.name}'" if campaign.entity_id in known else "a campaign of another entity"
+    message = f"{name} is {campaign.state.value} and needs what is taken away: {lost[0].message}; {_way_out(campaign)}"
+    return [FieldError("operations", TableInUse.code, message)]
+
+
+def _refuse(faults: list[FieldError]) -> None:
     if faults:
         raise TableInUse(faults[0].message, errors=faults)
 

@@ -57,11 +57,11 @@ async def by_id(db: Database, campaign_id: int, *, lock: bool = False) -> Campai
     return None if row is None else _campaign(row)
 
 
-async def on_their_way(db: Database, licence_id: int, table_id: int) -> list[Campaign]:
-    """The campaigns of a table that were launched and have not ended, by id."""
+async def on_their_way(db: Database, licence_id: int, table_ids: Sequence[int]) -> list[Campaign]:
+    """The campaigns of tables that were launched and have not ended, by id."""
     states = [State.SCHEDULED, State.IN_PROGRESS, State.PAUSED, State.ACTIVE]
-    query: LiteralString = _COLUMNS + "WHERE licence_id = %s AND table_id = %s AND state = ANY (%s) ORDER BY id"
-    cursor = await db.execute(query, (licence_id, table_id, [state.value for state in states]))
+    query: LiteralString = _COLUMNS + "WHERE licence_id = %s AND table_id = ANY (%s) AND state = ANY (%s) ORDER BY id"
+    cursor = await db.execute(query, (licence_id, list(table_ids), [state.value for state in states]))
     return [_campaign(row) for row in await cursor.fetchall()]
 
 

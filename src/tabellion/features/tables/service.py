@@ -48,11 +48,11 @@ class Structures(Generic[T, D, P]):
         self._plan = plan
         self._first = first
         self._cache: VersionedCache[tuple[str, int], tuple[T, ...]] = VersionedCache(_MAX_LICENCES_CACHED)
-        self._guard: Callable[[Incoming, T, T], Awaitable[None]] | None = None
+        self._guard: Callable[[Incoming, T, T | None], Awaitable[None]] | None = None
 
-    def use_guard(self, guard: Callable[[Incoming, T, T], Awaitable[None]] | None) -> None:
+    def use_guard(self, guard: Callable[[Incoming, T, T | None], Awaitable[None]] | None) -> None:
         """Say who is asked before a table changes, in the transaction that changes it: `guard(call, before, after)` raises
-        `TableInUse` where somebody needs what is taken away. None: nobody any more.
+        `TableInUse` where somebody needs what is taken away; `after` None: the table is deleted. No guard: nobody any more.
         """
         self._guard = guard
 
@@ -164,6 +164,8 @@ class Structures(Generic[T, D, P]):
             async with call.db.transaction():
                 table = await self._locked(call, known)
                 require_match(call.headers.get("if-match"), structure_etag(table))
+                if self._guard is not None:
+                    await self._guard(call, table, None)
                 await views.drop_view(call.db, table)
                 await self._catalogue.delete(call.db, table)
                 await _record(call, table)
