@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import aiosmtplib
 from prepare import free_port
 
 _PATHS = "/usr/sbin:/usr/bin:/usr/local/sbin"
@@ -128,11 +129,35 @@ async def hand_over(port: int, mails: Sequence[bytes], count: int, connections: 
     return count / (time.perf_counter() - began)
 
 
+async def by_library(port: int, mails: Sequence[bytes], count: int, connections: int) -> float:
+    """The same for aiosmtplib, the library of most programs that send mails from an event loop."""
+    left = iter(range(count))
+
+    async def one() -> None:
+        async with aiosmtplib.SMTP(hostname="127.0.0.1", port=port, use_tls=False, start_tls=False) as client:
+            for number in left:
+                await client.sendmail("news@shop.example", f"user{number}@example.com", mails[number % len(mails)])
+
+    began = time.perf_counter()
+    await asyncio.gather(*(one() for _ in range(connections)))
+    return count / (time.perf_counter() - began)
+
+
 def main() -> None:
-    """Run as a process of its own: PORT FOLDER COUNT CONNECTIONS [pipelined]. Prints mails a second."""
-    port, folder, count, connections = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-    mails = [stuffed(path.read_bytes()) for path in sorted(folder.glob("*.eml"))]
-    print(asyncio.run(hand_over(port, mails, count, connections, pipelined="pipelined" in sys.argv)))
+    """Run as a process of its own: PORT FOLDER COUNT CONNECTIONS plain|pipelined|library. Prints mails a second."""
+    port, folder, count, connections, how = (
+        int(sys.argv[1]),
+        Path(sys.argv[2]),
+        int(sys.argv[3]),
+        int(sys.argv[4]),
+        sys.argv[5],
+    )
+    mails = [path.read_bytes() for path in sorted(folder.glob("*.eml"))]
+    if how == "library":
+        print(asyncio.run(by_library(port, mails, count, connections)))
+    else:
+        ready = [stuffed(mail) for mail in mails]
+        print(asyncio.run(hand_over(port, ready, count, connections, pipelined=how == "pipelined")))
 
 
 if __name__ == "__main__":
