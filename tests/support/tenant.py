@@ -89,7 +89,7 @@ class Tenant:
     """`state()` is a digest of everything that calls may change, for tests that nothing changed."""
 
     def __init__(self, client: httpx.Client, database_url: str, credentials: dict[str, str]) -> None:
-        self.client = client
+        self.client, self.credentials = client, credentials
         self.licence = credentials["licence"]
         self.login = credentials["login"]
         self.password = credentials["password"]

@@ -32,6 +32,7 @@ from tabellion.platform.database.migrate import migrate
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tests.support.api import descendants, running_api
 from tests.support.gap_sink import GapSink, owner
+from tests.support.report_watch import ReportWatch
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
 
@@ -196,23 +197,53 @@ def test_nobody_gets_a_mail_twice_and_everybody_is_accounted_for(kind: str, data
             if mode == "TRANSACTIONAL":
                 _trigger_all(database, licence, number)
             started = time.monotonic()
-            with senders(database.url, chance) as running:
-                done = _under_fire(running, sink, database, deaths, chance, paced=kind == "PACED")
+            with (
+                _watched(tenant, database, licence, number, sink, tmp_path) as watch,
+                senders(database.url, chance) as running,
+            ):
+                done = _under_fire(running, sink, database, watch, deaths, chance, paced=kind == "PACED")
                 sink.answer_after_s = 0.0
                 running.go_on()
-                _wait_until_settled(database, licence, number)
+                _wait_until_settled(database, licence, number, watch)
                 seconds = time.monotonic() - started
                 # Who comes back late has its say.
                 time.sleep(1)
         _check(sink, _fates(database, licence, number), done, at_most_once=mode == "MASS")
+    assert watch.unfinished >= max(5, DEATHS // 4), "the report was hardly looked at while mails were on their way"
+    print(
+        f"{kind}: {watch.reports} reports ({watch.unfinished} of them while mails were to come) and {watch.tables} looks at the rows "
+        f"added up; {watch.unavailable} times the database was away"
+    )
     print(f"{kind}: {RECIPIENTS:,} recipients, {dict(done)} kills, {seconds:.0f} s, seed {SEED}")
 
 
+@contextmanager
+def _watched(
+    tenant: Tenant, database: Database, licence: int, number: int, sink: GapSink, folder: Path
+) -> Generator[ReportWatch]:
+    """A new API, in the place of the one that was killed, and who reads the report there."""
+    (folder / "again").mkdir()
+    with running_api(database.url, folder / "again", settings=KEY) as api, api.client() as client:
+        reader = Tenant(client, database.url, tenant.credentials)
+        with ReportWatch(
+            reader, database.url, f"l{licence}", number, RECIPIENTS, lambda: sum(sink.journal.values())
+        ) as watch:
+            yield watch
+
+
 def _under_fire(
-    running: Senders, sink: GapSink, database: Database, deaths: list[str], chance: random.Random, *, paced: bool
+    running: Senders,
+    sink: GapSink,
+    database: Database,
+    watch: ReportWatch,
+    deaths: list[str],
+    chance: random.Random,
+    *,
+    paced: bool,
 ) -> Counter[str]:
     done: Counter[str] = Counter()
     for count, death in enumerate(deaths):
+        watch.check()
         if not paced:
             left = max(RECIPIENTS - len(sink.journal), 1)
             sink.answer_after_s = min(PROCESSES * CONNECTIONS * A_DEATH_S * (len(deaths) - count) / left, 1.0)
@@ -271,13 +302,14 @@ def _trigger_all(database: Database, licence: int, number: int) -> None:
     database.rows("INSERT INTO tabellion.mail_due VALUES (%s, now(), 'infinity')", (sending,))
 
 
-def _wait_until_settled(database: Database, licence: int, number: int) -> None:
+def _wait_until_settled(database: Database, licence: int, number: int, watch: ReportWatch) -> None:
     deadline = time.monotonic() + 60 + RECIPIENTS / 20
     query = (
         f"SELECT EXISTS (SELECT 1 FROM l{licence}.recipient WHERE campaign_id = %s AND state IN ('CLAIMED', 'SENDING', 'PLANNED')) "
         f"OR NOT EXISTS (SELECT 1 FROM l{licence}.recipient)"
     )
     while database.rows(query, (number,))[0][0]:
+        watch.check()
         assert time.monotonic() < deadline, "some mails never come to an end"
         time.sleep(0.2)
 
