@@ -90,7 +90,7 @@ chaos-import: setup  ## kill -9 of worker (200 times), database (50) and API und
 chaos-api: setup  ## kill -9 of server processes under write load, 50 times
 	@TABELLION_KILLS=50 $(RUN) pytest -q tests/system/test_kill.py
 
-chaos-unsubscribe: setup  ## 10,000 people unsubscribe while their campaign of 20,000 mails is sent
+chaos-unsubscribe: setup  ## 10,000 people unsubscribe while their campaign of 20,000 mails is sent: by calls, and by one click
 	@TABELLION_LEAVING=10000 $(RUN) pytest -q -s tests/system/test_unsubscribing.py
 
 chaos-send: setup  ## kill -9 under a campaign of 100,000 mails: senders 200 times in the gap, 200 outside, database 20; three times (50 minutes)
