@@ -112,7 +112,8 @@ async def _click(pages: dict[str, str], clicks: list[str]) -> tuple[dict[str, fl
     answered: dict[str, float] = {}
     took: list[float] = []
     slots = asyncio.Semaphore(AT_ONCE)
-    limits = httpx.Limits(max_connections=AT_ONCE)
+    # Everybody's mail program makes a connection of its own.
+    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=0)
     async with httpx.AsyncClient(limits=limits, timeout=60) as client:
 
         async def one(address: str) -> None:
