@@ -183,6 +183,16 @@ def test_a_preview_shows_the_mail_and_leaves_no_trace(tenant: Tenant, number: in
     assert tenant.state() == before
 
 
+def test_a_preview_has_every_address_that_mails_have(tenant: Tenant, number: int) -> None:
+    names = ("unsubscribeUrl", "onlineUrl", "preferencesUrl")
+    html = "".join(f'<a href="{{{{ {name} }}}}">{name}</a>' for name in names)
+    assert put(tenant, number, "default", {"subject": "a", "html": f"<body>{html}</body>"}).status_code == 200
+    made = tenant.json("POST", f"{MAILS}/{number}/preview", {"profile": "emailAddress=ann@example.com"})
+    assert made.status_code == 200, made.text
+    pages = [link["url"].rpartition("/t/")[2] for link in made.json()["links"]]
+    assert pages == ["u/preview", "v/preview", "p/preview"]
+
+
 def test_a_preview_says_what_is_wrong(tenant: Tenant, number: int) -> None:
     path = f"{MAILS}/{number}/preview"
     missing = tenant.json("POST", path)

@@ -29,8 +29,9 @@ from tabellion.platform.templates import (
 from tabellion.platform.templates import Prepared as Made
 
 UNSUBSCRIBE, ONLINE, PREFERENCES = "unsubscribeUrl", "onlineUrl", "preferencesUrl"
+_ADDRESSES = {UNSUBSCRIBE: "u", ONLINE: "v", PREFERENCES: "p"}
 # What templates may name that is no custom table.
-ROOTS = frozenset(vocabulary({}, others={UNSUBSCRIBE: Kind.TEXT, ONLINE: Kind.TEXT, PREFERENCES: Kind.TEXT}).roots)
+ROOTS = frozenset(vocabulary({}, others=dict.fromkeys(_ADDRESSES, Kind.TEXT)).roots)
 MAX_SUBJECT = 500
 _KINDS = {
     "INTEGER": Kind.NUMBER,
@@ -76,7 +77,7 @@ def names_of(table: ProfileTable, linked: Iterable[CustomTable], personalisation
         parameters={each.key: Kind.ANY for each in personalisations},
         subscriptions=[subscription.name for subscription in table.subscriptions],
         segmentations={g.name: Kind.BOOLEAN if g.type == "SIMPLE" else Kind.TEXT for g in table.segmentations},
-        others={UNSUBSCRIBE: Kind.TEXT, ONLINE: Kind.TEXT, PREFERENCES: Kind.TEXT},
+        others=dict.fromkeys(_ADDRESSES, Kind.TEXT),
     )
 
 
@@ -144,7 +145,7 @@ async def prepared(part: Part, mark: str, pixel: str) -> Prepared:
 
 def sample_addresses() -> dict[str, str]:
     """What stands for the addresses of one recipient in a mail that nobody gets."""
-    return {UNSUBSCRIBE: f"{_tools.public_url}/t/u/preview", ONLINE: f"{_tools.public_url}/t/v/preview"}
+    return {name: f"{_tools.public_url}/t/{page}/preview" for name, page in _ADDRESSES.items()}
 
 
 def public_url() -> str:
@@ -164,7 +165,7 @@ def leads_away(link: Link) -> bool:
 
 
 def _own(href: str) -> bool:
-    return any(name in href for name in (UNSUBSCRIBE, ONLINE, PREFERENCES))
+    return any(name in href for name in _ADDRESSES)
 
 
 def _attributes(attributes: Iterable[Attribute]) -> dict[str, Shape]:
