@@ -158,6 +158,25 @@ def test_the_unsubscribe_page_says_what_it_ends(tenant: Tenant, database: psycop
     assert "still come" not in httpx.get(address).text
 
 
+def test_who_has_left_by_a_mail_for_no_subscription_takes_what_they_tick_anew(
+    tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    subscribed = {"Newsletter": True, "Weekly offers": True}
+    assert tenant.json("PATCH", ANN, {"subscriptions": subscribed}).status_code == 200
+    mail = mail_to_ann(tenant, database)
+    choose, leave = (local(tenant, href) for href in hrefs(mail)[:2])
+    assert httpx.post(leave).status_code == 200
+    # Nothing comes, so nothing is ticked.
+    found = boxes(httpx.get(choose).text)
+    assert {name: ticked for name, (_, ticked) in found.items()} == dict.fromkeys(subscribed, False)
+    shown, newsletter = [value for value, _ in found.values()], found["Newsletter"][0]
+    said = httpx.post(choose, data={"shown": shown, "want": [newsletter]}).text
+    assert {name: ticked for name, (_, ticked) in boxes(said).items()} == {"Newsletter": True, "Weekly offers": False}
+    assert "You get no newsletters" not in said
+    assert choices(tenant) == {"Newsletter": True, "Weekly offers": False}
+    assert database.execute(f"SELECT FROM {schema_of(tenant, database)}.suppression").fetchall() == []
+
+
 def test_every_language_says_everything() -> None:
     for language in LANGUAGES:
         code, words = words_in(language, "ann@example.com")

@@ -7,7 +7,16 @@ what else a table has is none of a reader's business before somebody has offered
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tabellion.features.delivery import Token, Use, is_suppressed, subscribe_again, suppress, write_token
+from tabellion.features.delivery import (
+    UNSUBSCRIBE,
+    Token,
+    Use,
+    is_suppressed,
+    subscribe_again,
+    suppress,
+    suppression_store,
+    write_token,
+)
 from tabellion.features.profiles import record_choice, search_rows
 from tabellion.features.tables import ProfileTable, Subscription, profile_tables
 from tabellion.features.tables.filters import Condition
@@ -98,11 +107,16 @@ async def _stop(db: Database, licence_id: int, reader: Reader, standing: _Standi
 
 
 async def _change(db: Database, licence_id: int, reader: Reader, standing: _Standing, choice: Choice, now: datetime) -> None:
+    left = await _has_left(db, licence_id, reader)
     for subscription, before in standing.choices:
         wanted = subscription.number in choice.wanted
-        if not _offered(reader, subscription, before) or subscription.number not in choice.shown or wanted == bool(before):
+        if not _offered(reader, subscription, before) or subscription.number not in choice.shown:
             continue
-        await _record(db, reader, standing, subscription, _CHOSEN, now, subscribed=wanted)
+        # Who had left saw no box ticked: they take anew what they tick, and nothing else.
+        if wanted == bool(before) and not (wanted and left):
+            continue
+        if wanted != bool(before):
+            await _record(db, reader, standing, subscription, _CHOSEN, now, subscribed=wanted)
         if wanted:
             await subscribe_again(db, licence_id, reader.address)
         elif subscription.number == reader.subscription:
@@ -125,8 +139,9 @@ async def _note_once(db: Database, licence_id: int, reader: Reader, now: datetim
 
 async def _shown(db: Database, licence_id: int, reader: Reader, *, saved: bool) -> Preferences:
     standing = await _standing(db, licence_id, reader)
+    left = await _has_left(db, licence_id, reader)
     options = tuple(
-        Option(subscription.number, subscription.display_name or subscription.name, bool(subscribed))
+        Option(subscription.number, subscription.display_name or subscription.name, bool(subscribed) and not left)
         for subscription, subscribed in standing.choices
         if _offered(reader, subscription, subscribed)
     )
@@ -152,6 +167,12 @@ async def _is_out(db: Database, licence_id: int, reader: Reader, standing: _Stan
     """Whether a reader gets no more of these mails."""
     own = _own(reader, standing)
     return await is_suppressed(db, licence_id, reader.address) if own is None else own[1] is not True
+
+
+async def _has_left(db: Database, licence_id: int, reader: Reader) -> bool:
+    """Whether a reader has stopped all mails, whatever choices are recorded."""
+    found = await suppression_store.find(db, licence_id, reader.address)
+    return found is not None and (found.reason == UNSUBSCRIBE or found.unsubscribed is not None)
 
 
 def _own(reader: Reader, standing: _Standing) -> tuple[Subscription, bool | None] | None:
