@@ -7,6 +7,7 @@ import httpx
 import psycopg
 import pytest
 
+from tabellion.platform import secrets
 from tests.contract.conftest import Signed
 from tests.contract.test_checklist import checklist, codes
 from tests.support.names import NameServer
@@ -142,3 +143,13 @@ def test_few_tests_triggered_mails_and_the_outbox_are_not_refused(
     database.execute("DELETE FROM tabellion.relay WHERE licence_id = %s", (int(schema_of(many, database)[1:]),))
     assert launch(many, refused).status_code == 200
     assert "sender.domain" in codes(checklist(many, refused), "ERROR")
+
+
+def test_a_key_that_the_server_cannot_read_is_told(many: Tenant, good: Signed, database: psycopg.Connection[Any]) -> None:
+    sealed_elsewhere = secrets.seal("a key", "another server")
+    database.execute("UPDATE tabellion.sender SET dkim_key = %s WHERE dkim_domain = %s", (sealed_elsewhere, good.domain))
+    number = campaign(many)
+    assert "dkim.unreadable" in codes(checklist(many, number), "BLOCKING")
+    refused = launch(many, number)
+    assert (refused.status_code, refused.json()["code"]) == (409, "campaign.senderCheck")
+    assert "TABELLION_SECRET_KEY" in refused.text

@@ -24,6 +24,7 @@ BULK_RECIPIENTS = 5_000
 _LAUNCH_WAITS_S = 5.0
 _DEMANDED = frozenset({
     "sender.domain", "sender.local", "spf.missing", "spf.several", "dkim.missing", "dkim.unpublished", "dkim.mismatch",
+    "dkim.unreadable",
     "dmarc.missing", "dmarc.several", "dmarc.unaligned",
 })  # fmt: skip
 _LOCAL = frozenset({"internal", "local", "localdomain", "localhost"})
@@ -48,6 +49,10 @@ async def known_of(db: Database, campaign: Campaign, around: Network) -> Known:
     if not facts.has_relay:
         message = "the licence has no relay: mails stay in the outbox"
         findings.append(warning("relay.missing", message, "name a relay, with tabellion relay add"))
+    if facts.dkim_record is None:
+        message = "the key of the sender's signatures cannot be read, and no mail can leave: another server has sealed it"
+        advice = "give the server that one's TABELLION_SECRET_KEY or secret.key, or the sender a new key"
+        return Known(facts.has_relay, [*findings, error("dkim.unreadable", message, advice)], None)
     address = address_of(identity.address)
     if address is None:
         return Known(facts.has_relay, findings, None)

@@ -100,21 +100,25 @@ async def identity_of(db: Database, entity_id: int) -> SenderIdentity | None:
 
 class SenderFacts(NamedTuple):
     """What receivers will see of a sender: the domain of its own that bounces go to, the key of its signatures (both may be
-    empty), and whether mails leave at all.
+    empty), and whether mails leave at all. `dkim_record` None: the key was sealed by another server, and no mail leaves.
     """
 
     bounce_domain: str
     dkim_name: str
-    dkim_record: str
+    dkim_record: str | None
     has_relay: bool
 
 
 async def sender_facts(db: Database, licence_id: int, entity_id: int, address: str) -> SenderFacts:
     """What receivers will see of mails of an entity from an address."""
     row = await relay_store.sender_of(db, entity_id)
-    name = record = ""
+    name, record = "", ""
     if row is not None and row[4] and signs_for(row[2], address):
-        name, record = f"{row[3]}._domainkey.{row[2]}", public_record(secrets.unseal(row[4], f"dkim {entity_id:d}"))
+        name = f"{row[3]}._domainkey.{row[2]}"
+        try:
+            record = public_record(secrets.unseal(row[4], f"dkim {entity_id:d}"))
+        except secrets.SecretUnreadable:
+            record = None
     back = await relay_store.bounce_domain_of(db, entity_id)
     return SenderFacts(back, name, record, bool(await relay_store.relays(db, licence_id)))
 
