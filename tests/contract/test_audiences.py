@@ -80,7 +80,7 @@ def test_an_audience_means_what_it_says(guests: Tenant, definition: Any, found: 
 def test_an_audience_with_a_misspelt_condition_is_not_everybody(guests: Tenant) -> None:
     body = {"name": "Few", "targetTable": "Guests", "fliter": "points = 1"}
     refused = guests.json("POST", AUDIENCES, body).json()
-    assert [(error["field"], error["code"]) for error in refused["errors"]] == [("fliter", "structure.invalid")]
+    assert [(error["field"], error["code"]) for error in refused["errors"]] == [("fliter", "member.unknown")]
     assert "the whole table" in refused["errors"][0]["message"]
     made = guests.json("POST", AUDIENCES, {"name": "All", "targetTable": "Guests", "id": 7})
     assert made.status_code == 201

@@ -275,7 +275,7 @@ def test_a_target_is_checked_and_counted(tenant: Tenant, mail: str) -> None:
     everybody = tenant.json("GET", f"{mail}/target").json()
     assert tenant.json("PUT", f"{mail}/target", everybody).status_code == 200
     for misspelt in ({"subscripton": "Newsletter"}, {"Filter": "points > 3", "subscription": None}):
-        assert faults(tenant.json("PUT", f"{mail}/target", misspelt)) == [(next(iter(misspelt)), "structure.invalid")]
+        assert faults(tenant.json("PUT", f"{mail}/target", misspelt)) == [(next(iter(misspelt)), "member.unknown")]
     before = tenant.state()
     wrong = {"subscription": "Ghosts", "filter": "pints = 1", "exclude": "(", "maxProfiles": 0, "keys": {"values": ["x"]}}
     refused = {place for place, _ in faults(tenant.json("PUT", f"{mail}/target", wrong))}

@@ -304,7 +304,7 @@ def test_a_misspelt_moment_does_not_launch_at_once(tenant: Tenant, body: dict[st
     number = tenant.campaign()
     before = tenant.state()
     refused = tenant.json("POST", f"{MAIL}/{number}/launch", body)
-    assert (refused.status_code, refused.json()["code"]) == (400, "structure.invalid")
+    assert (refused.status_code, refused.json()["code"]) == (400, "member.unknown")
     assert refused.json()["errors"][0]["field"] in {"sheduledAt", "scheduled"}
     assert "begins at once" in refused.json()["message"]
     xml = "<mailLaunch><sheduledAt>2090-03-05T07:00:00Z</sheduledAt></mailLaunch>"

@@ -103,7 +103,7 @@ class Incoming(msgspec.Struct):
         for name in self.ignored:
             if name in known:
                 continue
-            raise invalid(name, "structure.invalid", f"the call knows no member '{name[:100]}', and without it {otherwise}")
+            raise invalid(name, "member.unknown", f"the call knows no member '{name[:100]}', and without it {otherwise}")
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,8 @@ _UPDATED = "The record was updated, or was already as asked."
 
 
 def _reader(call: Incoming, table: CustomTable) -> Reader:
+    if not call.body.attributes:
+        call.refuse_ignored(wire.Record5Out, "the record has nothing new")
     return wire.read_record5(table, call.caller.time_zone, call.body)
 
 

@@ -18,11 +18,17 @@ FILTER = (
 )
 
 
+def _reader(call: Incoming, table: ProfileTable) -> Reader:
+    if not (call.body.attributes or call.body.subscriptions or call.body.segmentations):
+        call.refuse_ignored(wire.Profile5Out, "the profile stays as it is")
+    return wire.read_profile5(Reader(table, call.caller.time_zone), call.body)
+
+
 async def put_profile(call: Incoming) -> Answer:
     """Create or update the profile that owns the key."""
 
     async def work(table: ProfileTable) -> Answer:
-        reader = wire.read_profile5(Reader(table, call.caller.time_zone), call.body)
+        reader = _reader(call, table)
         written = await service.put_by_body_key(call, table, reader, call.body.key)
         return _written(call, written)
 
@@ -49,11 +55,20 @@ async def list_profiles(call: Incoming) -> Answer:
     return await service.on_table(call, work)
 
 
+async def count_profiles(call: Incoming) -> Answer:
+    """How many profiles satisfy a filter."""
+
+    async def work(table: ProfileTable) -> Answer:
+        return Answer(200, wire.CountOut(await service.count_listed(call, table)))
+
+    return await service.on_table(call, work)
+
+
 async def patch_profile(call: Incoming) -> Answer:
     """Change a profile."""
 
     async def work(table: ProfileTable) -> Answer:
-        reader = wire.read_profile5(Reader(table, call.caller.time_zone), call.body)
+        reader = _reader(call, table)
         return _written(call, await service.patch(call, table, reader))
 
     return await service.on_table(call, work)
@@ -125,6 +140,20 @@ CALLS = (
         statuses={200: "A page of profiles."},
         answer=wire.Profiles5Out,
         answer_example={"profiles": [examples.PROFILE5_OUT], "nextCursor": None},
+    ),
+    Call(
+        id="profiles.v5.count",
+        method="GET",
+        path=_PATH + "/count",
+        category="profiles",
+        module="profiles",
+        summary="Count profiles",
+        description="Filter and equalities are those of the list.",
+        handler=count_profiles,
+        parameters=(ENTITY, TABLE, FILTER[0]),
+        statuses={200: "How many profiles satisfy the filter."},
+        answer=wire.CountOut,
+        answer_example={"count": 12},
     ),
     Call(
         id="profiles.v5.get",

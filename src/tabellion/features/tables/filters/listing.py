@@ -19,11 +19,11 @@ from tabellion.features.tables.filters.errors import FilterFault
 from tabellion.features.tables.filters.grammar import parse
 from tabellion.features.tables.filters.v4 import equality, row_limit
 from tabellion.features.tables.model import Table
-from tabellion.kit.problem import Problem
+from tabellion.kit.problem import Problem, invalid
 from tabellion.platform.http.query import Query
 
 MAX_SORT_KEYS = 8
-_OWN = frozenset({"filter", "sort", "limit", "cursor"})
+_OWN = ("filter", "sort", "limit", "cursor")
 _DIGEST_BYTES = 12
 
 
@@ -53,25 +53,41 @@ class Listing(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, table: Table, query: Query, zone: Any, now: datetime) -> "Listing":
         """Read the query parameters. Raises `FilterFault`, `CursorInvalid`, `Invalid`."""
-        text = query.first("filter") or ""
-        conditions = [compile_filter(table, text, zone, now)] if text.strip() else []
-        conditions += [equality(table, name, value, zone) for name, value in query.pairs if name not in _OWN]
-        sort = query.first("sort") or ""
-        keys = _keys(table, sort)
+        text, sort, limit, cursor = (_once(query, name) for name in _OWN)
         others = sorted((name, value) for name, value in query.pairs if name not in _OWN)
+        conditions = [compile_filter(table, text, zone, now)] if text.strip() else []
+        conditions += [_equality(table, name, value, zone) for name, value in query.pairs if name not in _OWN]
+        keys = _keys(table, sort)
         scope = msgspec.json.encode([table.licence_id, table.relation, text, sort, others])
         digest = hashlib.sha256(scope).digest()[:_DIGEST_BYTES]
-        cursor = query.first("cursor")
         if cursor:
             conditions.append(_after(keys, _read_cursor(cursor, keys, digest)))
-        return cls(
-            both(conditions) if conditions else ALWAYS, _order(keys), row_limit(query.first("limit"), "limit"), keys, digest
-        )
+        return cls(both(conditions) if conditions else ALWAYS, _order(keys), row_limit(limit, "limit"), keys, digest)
 
     def cursor_after(self, values: Sequence[Any], id_: int) -> str:
         """The cursor that goes on after a row with these sort values."""
         document = msgspec.json.encode([[_packed(value) for value in values], id_])
         return base64.urlsafe_b64encode(self.digest + document).rstrip(b"=").decode()
+
+
+def _once(query: Query, name: str) -> str:
+    """The value of a parameter of the list, empty where it is absent. Raises `Invalid` where two contradict each other.
+
+    To take one of them would answer other rows than were asked for, and the same page for ever to whoever adds each cursor
+    to the address of the page before.
+    """
+    values = list(dict.fromkeys(value for value in query.all(name) if value.strip()))
+    if len(values) > 1:
+        join = "; join conditions with 'and'" if name == "filter" else ""
+        raise invalid(name, "parameter.invalid", f"'{name}' stands in the query more than once{join}")
+    return values[0] if values else ""
+
+
+def _equality(table: Table, name: str, value: str, zone: Any) -> Condition:
+    if target_of(table, name) is None:
+        message = f"the table has no attribute '{name}', and a list no such parameter; it knows {', '.join(_OWN)}"
+        raise FilterFault(message, 0, "attribute.unknown", name)
+    return equality(table, name, value, zone)
 
 
 def compile_filter(table: Table, text: str, zone: Any, now: datetime) -> Condition:

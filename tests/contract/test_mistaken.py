@@ -1,0 +1,89 @@
+"""Mistakes that integrators make, and that would pass for something else: they are refused where they stand."""
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.support.tenant import Tenant
+
+PROFILES = "/v5/entities/hotels/profile-tables/Guests/profiles"
+RECORDS = "/v5/entities/hotels/custom-tables/Stays/records"
+ANN = PROFILES + "/emailAddress=ann@example.com"
+STAY = RECORDS + "/ST-00001"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "member"),
+    [
+        ("PATCH", ANN, {"lastName": "Maes"}, "lastName"),
+        ("PATCH", ANN, {"profileId": 7, "attribute": {"lastName": "Maes"}}, "attribute"),
+        ("PATCH", ANN, {"subscription": {"Newsletter": True}, "attributes": {}}, "subscription"),
+        ("PUT", PROFILES, {"key": {"emailAddress": "ann@example.com"}, "Attributes": {"lastName": "Maes"}}, "Attributes"),
+        ("PATCH", STAY, {"state": "PAID"}, "state"),
+        ("PUT", STAY, {"properties": [{"name": "state", "value": "PAID"}]}, "properties"),
+        ("PUT", RECORDS, {"key": {"stayRef": "ST-00001"}, "state": "PAID"}, "state"),
+        ("POST", RECORDS, {"stayRef": "ST-00002"}, "stayRef"),
+    ],
+)
+def test_a_body_of_misspelt_members_is_no_success(method: str, path: str, body: Any, member: str, tenant: Tenant) -> None:
+    before = tenant.state()
+    answer = tenant.json(method, path, body)
+    assert answer.status_code == 400
+    assert [(e["field"], e["code"]) for e in answer.json()["errors"]] == [(member, "member.unknown")]
+    assert tenant.state() == before
+
+
+def test_what_was_read_and_an_empty_body_change_nothing(tenant: Tenant) -> None:
+    for path, body in ((ANN, {}), (STAY, {}), (ANN, {"profileId": 7}), (STAY, {"id": 1, "businessKey": "x"})):
+        assert tenant.json("PATCH", path, body).status_code == 200
+    told = tenant.json("PATCH", ANN, {"attributes": {"lastName": "Maes"}, "extra": 1})
+    assert (told.status_code, told.headers["X-Ignored-Members"]) == (200, "extra")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'filter=lastName = "Vos"&filter=lastName = "Maes"',
+        "sort=lastName&sort=-lastName",
+        "limit=1&limit=2",
+        "cursor=abc&cursor=abd",
+    ],
+)
+@pytest.mark.parametrize("path", [PROFILES, PROFILES + "/count", RECORDS, RECORDS + "/count"])
+def test_a_parameter_of_a_list_stands_there_once(path: str, query: str, tenant: Tenant) -> None:
+    refused = tenant.call("GET", f"{path}?{quote(query, safe='=&')}")
+    name = query.partition("=")[0]
+    assert refused.status_code == 400
+    assert [(e["field"], e["code"]) for e in refused.json()["errors"]] == [(name, "parameter.invalid")]
+
+
+def test_a_parameter_that_stands_there_twice_alike_or_empty_is_one(tenant: Tenant) -> None:
+    nobody = quote('lastName = "Nobody"')
+    for query in (
+        f"filter={nobody}&filter={nobody}",
+        f"filter=&filter={nobody}",
+        f"limit=1&filter={nobody}&limit=1&sort=&sort=",
+    ):
+        answer = tenant.call("GET", f"{PROFILES}?{query}")
+        assert (answer.status_code, answer.json()["profiles"]) == (200, [])
+
+
+@pytest.mark.parametrize("name", ["pageSize", "offset", "Filter", "search"])
+def test_an_unknown_parameter_hears_which_ones_there_are(name: str, tenant: Tenant) -> None:
+    refused = tenant.call("GET", f"{PROFILES}?{name}=10")
+    assert (refused.status_code, refused.json()["code"]) == (400, "attribute.unknown")
+    assert "it knows filter, sort, limit, cursor" in refused.json()["message"]
+
+
+def test_profiles_are_counted_as_they_are_listed(tenant: Tenant) -> None:
+    for number in range(3):
+        body = {"key": {"emailAddress": f"g{number}@example.com"}, "attributes": {"lastName": "Maes", "points": number}}
+        assert tenant.json("PUT", PROFILES, body).status_code == 201
+    counts = {"": 4, "lastName=Maes": 3, "filter=points%20%3E%200": 2, "filter=points%20%3E%200&points=2": 1, "points=9": 0}
+    for query, expected in counts.items():
+        answer = tenant.call("GET", f"{PROFILES}/count?{query}")
+        assert (answer.status_code, answer.json()) == (200, {"count": expected})
+        assert len(tenant.call("GET", f"{PROFILES}?{query}").json()["profiles"]) == expected
+    assert tenant.call("GET", f"{PROFILES}/count?filter=pints%20%3E%200").json()["code"] == "attribute.unknown"
+    assert tenant.json("GET", f"{PROFILES}/count", Accept="application/xml").status_code == 406
