@@ -12,51 +12,16 @@ from time import monotonic
 import psycopg
 import pytest
 
-from tabellion.features.delivery import Pace, Sender, Sending, composing, recipient_store, store
+from tabellion.features.delivery import Sending, composing, recipient_store, store
 from tabellion.features.delivery.ledger import Ledger
-from tabellion.features.delivery.model import Ending, Message, State
-from tabellion.features.delivery.sender import Audience
+from tabellion.features.delivery.model import Ending, State
 from tabellion.features.delivery.setbacks import Setbacks
 from tabellion.features.delivery.store import Database
-from tabellion.platform import secrets
 from tabellion.platform.mail import Mail, compose
-from tabellion.platform.templates import Cages
 from tests.features.delivery.conftest import START, Post
+from tests.features.delivery.working import MESSAGES, at_work, relay_at
 from tests.support.mailing import smtp_sink
 from tests.support.structure import connect
-
-MESSAGES = {"en": Message("Hello", "<p>Hello</p>", "Hello")}
-PACE = Pace(look_every_s=0.01, retry_s=0.05)
-
-
-async def frozen(db: Database, sending: Sending, now: datetime) -> bool:
-    raise AssertionError("its audience is frozen")
-
-
-async def nothing(db: Database, sending: Sending, now: datetime) -> None:
-    pass
-
-
-@asynccontextmanager
-async def at_work(url: str, folder: Path, gather: Audience = frozen) -> AsyncGenerator[Sender]:
-    """A sender."""
-    secrets.use_key("of the tests", folder)
-    stop = asyncio.Event()
-    async with Cages(1) as cages:
-        sender = Sender(url, cages, lambda: START, gather=gather, ended=nothing, pace=PACE)
-        running = asyncio.create_task(sender.run(stop))
-        try:
-            yield sender
-        finally:
-            stop.set()
-            await running
-
-
-async def relay_at(post: Post, port: int) -> None:
-    await post.db.execute(
-        "INSERT INTO tabellion.relay (licence_id, host, port, security, connections) VALUES (%s, '127.0.0.1', %s, 'NONE', 4)",
-        (post.licence_id, port),
-    )
 
 
 async def fates(post: Post, sending: Sending, *, until: int) -> dict[str, tuple[str, str | None]]:

@@ -50,15 +50,15 @@ WITH rates AS MATERIALIZED (
     ON CONFLICT (key) DO UPDATE SET free_at = EXCLUDED.free_at
 )
 UPDATE {l}.recipient r SET
-    state = CASE WHEN v.fate = 'LATER' THEN r.state ELSE v.fate END,
-    reason = CASE WHEN v.fate = 'LATER' THEN r.reason ELSE v.reason END,
+    state = CASE v.fate WHEN 'LATER' THEN r.state WHEN 'EXCLUDED' THEN {out} ELSE v.fate END,
+    reason = CASE WHEN v.fate = 'LATER' THEN r.reason ELSE coalesce({doubt}, v.reason) END,
     due_at = CASE WHEN v.fate = 'LATER' THEN v.due_at END,
     attempt = r.attempt + CASE WHEN v.fate = 'CLAIMED' THEN 1 ELSE 0 END,
     worker = CASE WHEN v.fate <> 'LATER' THEN %(worker)s END,
     ended_at = CASE WHEN v.fate = 'EXCLUDED' THEN %(now)s::timestamptz END
 FROM verdict v WHERE r.id = v.id
 RETURNING r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant, r.language), r.attempt, r.parameters,
-    r.state
+    r.reason IS NOT NULL, r.state
 """
 _NEVER_CLOSED = "SELECT d.id, NULL::timestamptz AS opens_at FROM due d"
 # Who is not where the column says that they may get mails now.
@@ -189,6 +189,7 @@ async def claim(  # noqa: PLR0917 - one statement
         "domain": _DOMAIN,
         "zone": rules.zones.column if rules.zones else "",
         "queue": f"'queue:{sending.id:d}:'",
+        **recipient_store.doubt(),
         **recipient_store.still(sending.document, table),
     }
     values = _values(sending, worker, most, now, rules)
@@ -196,7 +197,7 @@ async def claim(  # noqa: PLR0917 - one statement
         await limits_store.hold_claims(db, sending.licence_id)
         cursor = await db.execute(in_schema(sending.licence_id, _CLAIM, **parts), values, prepare=True)
     rows = await cursor.fetchall()
-    claimed = [Claimed(*row[:6]) for row in rows if row[6] == "CLAIMED"]
+    claimed = [Claimed(*row[:7]) for row in rows if row[7] == "CLAIMED"]
     return sorted(claimed, key=lambda each: each.id), bool(rows)
 
 

@@ -14,7 +14,7 @@ from time import monotonic
 import msgspec
 
 from tabellion.features.delivery.composing import Ready
-from tabellion.features.delivery.model import Claimed, Ending, Policy, State, next_attempt, own_failure
+from tabellion.features.delivery.model import UNCERTAIN, Claimed, Ending, Policy, State, in_doubt, next_attempt, own_failure
 from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.transport import Way
 from tabellion.platform.mail import Fate, Reply
@@ -171,14 +171,18 @@ class Handing:
         match reply.fate:
             case Fate.ACCEPTED:
                 return Ending(claimed, State.ACCEPTED, reply=reply.text)
+            case Fate.REJECTED if claimed.doubtful and not reply.no_mailbox:
+                # This one is refused, for good; the earlier one may have arrived.
+                return Ending(claimed, State.UNCERTAIN, UNCERTAIN, reply.text)
             case Fate.REJECTED:
                 reason = "refused" if reply.no_mailbox else "declined"
                 return Ending(claimed, State.REJECTED, reason, reply.text, suppress=reply.no_mailbox)
             case Fate.UNCERTAIN if self._orders.policy is Policy.RESEND:
-                due_at = next_attempt(claimed.attempt, now) or now
-                return Ending(claimed, State.DEFERRED, "uncertain", reply.text, due_at)
+                return in_doubt(claimed, reply.text, now)
             case Fate.UNCERTAIN:
-                return Ending(claimed, State.UNCERTAIN, "uncertain", reply.text)
+                return Ending(claimed, State.UNCERTAIN, UNCERTAIN, reply.text)
+            case _ if claimed.doubtful:
+                return in_doubt(claimed, reply.text, now, hold=hold)
             case _:
                 due_at = next_attempt(claimed.attempt, now)
                 state = State.DEFERRED if due_at else State.REJECTED

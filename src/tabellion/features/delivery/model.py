@@ -132,7 +132,10 @@ class Recipient(msgspec.Struct, frozen=True):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """A recipient that a worker holds. `language` names the message: `nl`, or `nl/2` for a variant of an A/B test."""
+    """A recipient that a worker holds. `language` names the message: `nl`, or `nl/2` for a variant of an A/B test.
+
+    `doubtful`: nobody knows whether an earlier attempt has arrived.
+    """
 
     id: int
     profile_id: int | None
@@ -140,6 +143,7 @@ class Claimed(msgspec.Struct, frozen=True):
     language: str
     attempt: int
     parameters: dict[str, Any] | None
+    doubtful: bool = False
 
     @property
     def domain(self) -> str:
@@ -163,6 +167,11 @@ class Ending(msgspec.Struct, frozen=True):
 # sends it, or for now (a full mailbox). A soft bounce; any other rejection is a hard one.
 SOFT_REASONS = ("expired", "declined")
 
+# Why nobody knows whether a mail has left. With the policy RESEND they stay the reason until its fate is known: what comes
+# of a later attempt says nothing of an earlier one, but that it arrives, or that nobody lives there.
+UNCERTAIN, DIED = "uncertain", "the worker died while the mail was on its way"
+DOUBTS = (UNCERTAIN, DIED)
+
 # After the nth attempt: how long until the next one. Relays keep what they accepted themselves; this is for those that
 # cannot be reached or say "later".
 _PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 120, 240, 480, 480))
@@ -175,9 +184,17 @@ def next_attempt(attempt: int, now: datetime) -> datetime | None:
 
 def own_failure(claimed: Claimed, error: BaseException, now: datetime) -> Ending:
     """An error of the server's own at one mail: tried again as after a "later" of a relay, and failed in the end."""
+    reply = f"an error of the server ({type(error).__name__})"
+    if claimed.doubtful:
+        return in_doubt(claimed, reply, now)
     due_at = next_attempt(claimed.attempt, now)
-    reason = f"an error of the server ({type(error).__name__})"
-    return Ending(claimed, State.DEFERRED if due_at else State.FAILED, reason, due_at=due_at)
+    return Ending(claimed, State.DEFERRED if due_at else State.FAILED, reply, due_at=due_at)
+
+
+def in_doubt(claimed: Claimed, reply: str, now: datetime, *, hold: bool = False) -> Ending:
+    """With the policy RESEND, an attempt of which nobody knows, or one after such: tried again for a day, then let be."""
+    due_at = next_attempt(claimed.attempt, now)
+    return Ending(claimed, State.DEFERRED if due_at else State.UNCERTAIN, UNCERTAIN, reply, due_at, hold=hold)
 
 
 def language_of(recorded: str | None, languages: tuple[str, ...]) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from tabellion.features.delivery.limits_store import CURRENT, Versions, fence
-from tabellion.features.delivery.model import Claimed, Document, Ending, Recipient, Sending
+from tabellion.features.delivery.model import DOUBTS, Claimed, Document, Ending, Recipient, Sending
 from tabellion.features.delivery.store import Database, in_schema
 from tabellion.features.delivery.suppression_store import UNLESS_BY_KEY, holds, keys
 from tabellion.features.delivery.worker_store import ENTERED
@@ -94,6 +94,12 @@ def still(document: Document, table: str) -> dict[str, str]:
     return {"still": _STILL, "choice": choice, "table": table, "holds": holds(transactional=document.transactional)}
 
 
+def doubt() -> dict[str, str]:
+    """Parts of a statement: why nobody knows whether `r` got the mail before, if so; and what they are who get no more."""
+    found = "CASE WHEN r.reason IN ('{}') THEN r.reason END".format("', '".join(DOUBTS))
+    return {"doubt": found, "out": f"CASE WHEN {found} IS NULL THEN 'EXCLUDED' ELSE 'UNCERTAIN' END"}
+
+
 async def claim(  # noqa: PLR0917 - one statement
     db: Database, sending: Sending, table: str, worker: int, most: int, now: datetime, versions: Versions | None = None
 ) -> tuple[list[Claimed], bool]:
@@ -110,21 +116,22 @@ WITH due AS MATERIALIZED (
     ORDER BY d.due_at, d.id LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ), looked AS ({still} WHERE r.id = ANY (ARRAY(SELECT id FROM due)))
 UPDATE {l}.recipient r SET
-    state = CASE WHEN looked.reason IS NULL THEN 'CLAIMED' ELSE 'EXCLUDED' END, reason = looked.reason, due_at = NULL,
+    state = CASE WHEN looked.reason IS NULL THEN 'CLAIMED' ELSE {out} END, due_at = NULL,
+    reason = coalesce({doubt}, looked.reason),
     attempt = r.attempt + CASE WHEN looked.reason IS NULL THEN 1 ELSE 0 END, worker = %(worker)s,
     ended_at = CASE WHEN looked.reason IS NOT NULL THEN %(now)s::timestamptz END
 FROM looked WHERE r.id = looked.id
 RETURNING r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant, r.language), r.attempt, r.parameters,
-    r.state
+    r.reason IS NOT NULL, r.state
 """
     values = {"sending": sending.id, "now": now, "most": most, "worker": worker}
-    parts = {"entered": ENTERED, "current": "true", **still(sending.document, table)}
+    parts = {"entered": ENTERED, "current": "true", **doubt(), **still(sending.document, table)}
     if versions is not None:
         parts["current"] = CURRENT
         values |= fence(sending, versions)
     cursor = await db.execute(in_schema(sending.licence_id, query, **parts), values, prepare=True)
     rows = await cursor.fetchall()
-    claimed = [Claimed(*row[:6]) for row in rows if row[6] == "CLAIMED"]
+    claimed = [Claimed(*row[:7]) for row in rows if row[7] == "CLAIMED"]
     return sorted(claimed, key=lambda each: each.id), bool(rows)
 
 
@@ -191,7 +198,7 @@ FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(states)s::text[], %(r
             %(dues)s::timestamptz[]) AS e (id, attempt, state, reason, reply, due_at)
 WHERE r.id = e.id AND r.attempt = e.attempt AND r.worker = %(worker)s
   AND (r.state IN ('SENDING', 'UNCERTAIN')
-       OR r.state = 'CLAIMED' AND e.state IN ('FAILED', 'DEFERRED', 'REJECTED', 'PLANNED'))
+       OR r.state = 'CLAIMED' AND e.state IN ('FAILED', 'DEFERRED', 'REJECTED', 'PLANNED', 'UNCERTAIN'))
 RETURNING r.id
 """
     if sending.document.transactional:
@@ -264,10 +271,10 @@ async def is_open(db: Database, sending: Sending) -> bool:
 async def take_back(db: Database, sending: Sending, now: datetime) -> None:
     """Of a cancelled sending: nobody who was planned gets it."""
     query = (
-        "UPDATE {l}.recipient SET state = 'EXCLUDED', reason = 'cancelled', due_at = NULL, ended_at = %s "
+        "UPDATE {l}.recipient r SET state = {out}, reason = coalesce({doubt}, 'cancelled'), due_at = NULL, ended_at = %s "
         "WHERE sending_id = %s AND state IN ('PLANNED', 'DEFERRED')"
     )
-    await db.execute(in_schema(sending.licence_id, query), (now, sending.id))
+    await db.execute(in_schema(sending.licence_id, query, **doubt()), (now, sending.id))
 
 
 async def is_gathered(db: Database, sending: Sending) -> bool:

@@ -131,7 +131,8 @@ async def set_aside(db: Database, sending: Sending, worker: int, claimed: list[C
     if not beyond:
         return claimed
     query = """
-UPDATE {l}.recipient r SET state = 'EXCLUDED', reason = 'suppressed', attempt = r.attempt - 1, ended_at = %(now)s
+UPDATE {l}.recipient r SET state = CASE WHEN r.reason IS NULL THEN 'EXCLUDED' ELSE 'UNCERTAIN' END,
+    reason = coalesce(r.reason, 'suppressed'), attempt = r.attempt - 1, ended_at = %(now)s
 FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(keys)s::text[]) AS h (id, attempt, key)
 JOIN {l}.suppression s ON s.address = h.key AND {holds}
 WHERE r.id = h.id AND r.attempt = h.attempt AND r.worker = %(worker)s AND r.state = 'CLAIMED'

@@ -6,6 +6,7 @@ worker up takes that away before it looks at what there is to be recovered.
 
 from datetime import datetime, timedelta
 
+from tabellion.features.delivery.model import DIED
 from tabellion.features.delivery.store import Database, in_schema, look_for_a_while
 from tabellion.platform.database.advisory import AdvisoryLock
 
@@ -79,13 +80,13 @@ async def _recover(db: Database, licence_id: int, worker: int, now: datetime) ->
     query = """
 UPDATE {l}.recipient r SET
     state = CASE WHEN r.state = 'CLAIMED' OR s.document ->> 'policy' = 'RESEND' THEN 'PLANNED' ELSE 'UNCERTAIN' END,
-    reason = CASE WHEN r.state = 'SENDING' THEN 'the worker died while the mail was on its way' END,
+    reason = CASE WHEN r.state = 'SENDING' THEN '{died}' ELSE r.reason END,
     due_at = CASE WHEN r.state = 'CLAIMED' OR s.document ->> 'policy' = 'RESEND' THEN %(now)s::timestamptz END,
     ended_at = CASE WHEN r.state = 'SENDING' AND s.document ->> 'policy' <> 'RESEND' THEN %(now)s::timestamptz END
 FROM tabellion.sending s WHERE s.id = r.sending_id AND r.worker = %(worker)s AND r.state IN ('CLAIMED', 'SENDING')
 RETURNING r.sending_id, r.state
 """
-    rows = await (await db.execute(in_schema(licence_id, query), {"worker": worker, "now": now})).fetchall()
+    rows = await (await db.execute(in_schema(licence_id, query, died=DIED), {"worker": worker, "now": now})).fetchall()
     for sending_id in {row[0] for row in rows}:
         await look_for_a_while(db, sending_id, now)
     uncertain = sum(row[1] == "UNCERTAIN" for row in rows)
