@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.support.api import free_port
+from tests.support.wire import bare_line_end
 
 
 class GapSink:
@@ -20,6 +21,8 @@ class GapSink:
         self.port = free_port()
         self.journal: Counter[str] = Counter()
         self.held: set[str] = set()
+        # Lines with a bare CR or LF.
+        self.smuggling: list[bytes] = []
         # When each recipient's mail was taken over, by the monotonic clock; and how long a mail waits for its answer.
         self.at: dict[str, float] = {}
         self.answer_after_s = 0.0
@@ -38,11 +41,12 @@ class GapSink:
         assert started.wait(10)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+        assert kind is not None or not self.smuggling, self.smuggling[:3]
 
     def busy(self, pid: int) -> bool:
         """Whether a process is between the 354 and the answer of one of its mails."""
@@ -91,7 +95,8 @@ class GapSink:
                         writer.write(b"354 go on\r\n")
                         self._busy[port] += 1
                         while (piece := await reader.readline()) not in {b".\r\n", b""}:
-                            pass
+                            if piece.endswith(b"\n") and bare_line_end(piece) is not None:
+                                self.smuggling.append(piece)
                         if piece and await self._takes(port, recipient):
                             self.journal[recipient] += 1
                             self.at[recipient] = time.monotonic()

@@ -20,6 +20,7 @@ from tabellion.kit.clock import utc_now
 from tabellion.platform.database.pool import open_pool
 from tabellion.platform.templates import Cages
 from tests.support.api import free_port
+from tests.support.wire import bare_line_end
 
 FAST = Pace(look_every_s=0.02, beat_every_s=0.2)
 
@@ -51,7 +52,8 @@ def sending(url: str, *, pace: Pace = FAST, clock: Callable[[], Any] = utc_now) 
 
 class Sink:
     """Keeps every mail that it answered with 250, and in `offered` also those that it refused after it had read them. `refuse`
-    says per recipient what to answer instead; `refused` counts that, by domain.
+    says per recipient what to answer instead; `refused` counts that, by domain. A mail with a bare CR or LF is refused, and fails the
+    test at its end.
     """
 
     def __init__(self) -> None:
@@ -60,6 +62,7 @@ class Sink:
         self.refuse: dict[str, str] = {}
         self.refuse_data: dict[str, str] = {}
         self.refused: Counter[str] = Counter()
+        self.smuggling: list[str] = []
         self.port = free_port()
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
@@ -71,6 +74,10 @@ class Sink:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         self.offered.append(envelope)
+        raw = envelope.original_content or b""
+        if (place := bare_line_end(raw)) is not None:
+            self.smuggling.append(f"{envelope.rcpt_tos}: {raw[max(place - 40, 0) : place + 40]!r}")
+            return "550 5.6.0 a line ends with CR LF"
         for address in envelope.rcpt_tos:
             if address in self.refuse_data:
                 return self.refuse_data[address]
@@ -93,6 +100,7 @@ def smtp_sink(port: int = 0) -> Iterator[Sink]:
         yield sink
     finally:
         controller.stop()
+    assert not sink.smuggling, sink.smuggling[:3]
 
 
 @contextmanager
