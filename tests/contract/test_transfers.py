@@ -157,6 +157,19 @@ def test_secrets_are_neither_answered_nor_stored_in_clear(tenant: Tenant, worker
     assert "hush" not in row[0]
 
 
+def test_secrets_of_another_key_are_no_fault_of_the_call(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    """A database restored without its key: the operator is told what is missing."""
+    number = made(tenant, SERVERS, SFTP)
+    database.execute(
+        "UPDATE tabellion.transfer_server SET secrets = %s WHERE id = %s",
+        (secrets.seal("{}", "another purpose"), int(number)),
+    )
+    answer = tenant.json("GET", f"{SERVERS}/{number}")
+    assert (answer.status_code, answer.json()["code"]) == (503, "secret.unreadable")
+    assert "TABELLION_SECRET_KEY" in answer.json()["message"]
+    assert tenant.json("DELETE", f"{SERVERS}/{number}").status_code == 204
+
+
 def test_all_that_is_wrong_with_a_server_is_told_at_once(tenant: Tenant) -> None:
     wrong = {"name": "", "protocol": "SFTP", "host": "a b", "port": 0, "user": "", "hostKey": "x", "privateKey": "y"}
     refused = tenant.json("POST", SERVERS, wrong).json()

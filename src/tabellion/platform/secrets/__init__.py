@@ -10,11 +10,14 @@ import hmac
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
+
+from tabellion.kit.problem import Problem
 
 _NONCE_BYTES, _KEY_BYTES = 12, 32
 _FILE = "secret.key"
@@ -23,8 +26,11 @@ _keys: list[AESGCM] = []
 _mac_keys: list[bytes] = []
 
 
-class SecretUnreadable(Exception):
-    """The secret was sealed with another key, or for another purpose."""
+class SecretUnreadable(Problem):
+    """The secret was sealed with another key, or for another purpose: its operator has to give the server the right key."""
+
+    status: ClassVar[int] = 503
+    code: str = "secret.unreadable"
 
 
 def use_key(text: str, data_dir: Path, *, at_once: bool = True) -> None:
@@ -61,7 +67,10 @@ def unseal_raw(raw: bytes, purpose: str) -> str:
     try:
         return _key().decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], purpose.encode()).decode()
     except InvalidTag:
-        raise SecretUnreadable("the key that sealed it is not this server's (TABELLION_SECRET_KEY, secret.key)") from None
+        raise SecretUnreadable(
+            "a stored secret was sealed with another key than this server's; the operator has to restore that key "
+            "(TABELLION_SECRET_KEY, or the file secret.key), or to store the secret anew"
+        ) from None
 
 
 def mac(data: bytes, purpose: str) -> bytes:
