@@ -7,10 +7,9 @@ doubt are the mails that were being written or waited for an answer at that mome
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from itertools import chain
 from time import monotonic
 from weakref import WeakKeyDictionary
 
@@ -18,27 +17,20 @@ import msgspec
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from tabellion.features.customdata import custom_tables
 from tabellion.features.delivery import (
     ab_tests,
-    claiming,
-    outbox_store,
     recall_store,
     recipient_store,
     store,
     worker_store,
 )
-from tabellion.features.delivery.composing import Composer, Hopeless, Ready
-from tabellion.features.delivery.contexts import contexts_of
-from tabellion.features.delivery.handing import TOO_MANY, Handing, Orders
-from tabellion.features.delivery.ledger import Ledger
-from tabellion.features.delivery.model import Claimed, Ending, Sending, State, own_failure
+from tabellion.features.delivery.batch import Batch
+from tabellion.features.delivery.model import Sending
 from tabellion.features.delivery.pacing import Pacing
 from tabellion.features.delivery.patience import Patience
-from tabellion.features.delivery.setbacks import Setbacks, passes
+from tabellion.features.delivery.setbacks import Setbacks
 from tabellion.features.delivery.store import Database
-from tabellion.features.delivery.transport import Way, Ways, signer_of
-from tabellion.features.tables import ProfileTable, profile_tables
+from tabellion.features.delivery.transport import Ways
 from tabellion.platform.database.pool import LOCK_TIMEOUT, STATEMENT_TIMEOUT, with_settings
 from tabellion.platform.templates import Cages
 
@@ -51,8 +43,6 @@ _WELL_AFTER_S = 60.0
 _CONNECTIONS = 6
 # A connection that was well so short a while ago is lent as it is: each commit takes one, and to ask it is a round trip.
 _WELL_FOR_S = 1.0
-# Of the attachments of mails that are made together: one mail has up to 10 MB of them.
-_MOST_ATTACHED_BYTES = 16 * 1024 * 1024
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -319,192 +309,3 @@ class _Doctor:
         if monotonic() - self._well_at.get(db, 0.0) >= _WELL_FOR_S:
             await AsyncConnectionPool.check_connection(db)
             self._well_at[db] = monotonic()
-
-
-class Batch:
-    """The work of one process on one sending, from the first claim until nothing is due."""
-
-    def __init__(self, sender: Sender, sending: Sending, worker: int) -> None:
-        self._sender, self._sending, self._worker = sender, sending, worker
-        self._held: list[list[Claimed]] = []
-        self._wait_s = 0.0
-        self._way = Way(())
-        self._stumbles = 0
-        pace = sender.pace
-        self._ledger = Ledger(
-            sender.database, sending, worker, sender.clock, every_s=pace.write_every_s, at=pace.write_at,
-            held=lambda: sender.pacing.forget(sending.id),
-        )  # fmt: skip
-
-    async def run(self) -> None:
-        """Send what is due."""
-        sender, sending = self._sender, self._sending
-        async with sender.database() as db:
-            table = await self._table(db)
-            if table is None:
-                return
-            way = self._way = await sender.ways.of(db, sending.licence_id)
-            signer = await signer_of(db, sending.document.entity_id, sending.document.sender_address)
-            bounce_domain = await sender.ways.bounce_domain_of(db, sending.document.entity_id)
-            await sender.works_for(db, self._worker, sending.licence_id)
-            # What an earlier round of this process left when the database went away; none of it is on its way.
-            await recipient_store.take_up(db, sending, self._worker, sender.clock())
-        if way.is_blocked and not await way.opens():
-            sender.rest(sending.id, min(max(way.rest_s, 0.1), _LONGEST_PAUSE_S))
-            return
-        composer = Composer(sending, sender.cages, signer, bounce_domain)
-        if not way.posts:
-            while (mails := await self._next(table, composer)) is not None:
-                await self._keep(table, mails)
-            return
-        writing = asyncio.create_task(self._ledger.run())
-        handing = Handing(way, self._orders(table))
-        try:
-            while not handing.halted and (mails := await self._next(table, composer)) is not None:
-                await handing.put(mails)
-        finally:
-            # What has begun is waited for, and its outcomes are written down, whatever has happened: the next round takes
-            # for granted that nothing of this one is on its way.
-            try:
-                await handing.end()
-            finally:
-                self._ledger.close()
-                await writing
-
-    async def _table(self, db: Database) -> ProfileTable | None:
-        tables = await profile_tables.load(db, self._sending.licence_id)
-        return next((table for table in tables if table.id == self._sending.document.table_id), None)
-
-    async def _next(self, table: ProfileTable, composer: Composer) -> list[Ready] | None:
-        """The mails of the next recipients that may leave, as soon as there are some; None: there are no more."""
-        mails = await self._made(table, composer)
-        if self._wait_s:
-            await self._sender.wait(self._wait_s)
-            self._wait_s = 0.0
-        return mails
-
-    async def _made(self, table: ProfileTable, composer: Composer) -> list[Ready] | None:
-        """The mails of the next recipients that may leave now. Those without hope are written down."""
-        sender, sending = self._sender, self._sending
-        if sender.stopping or self._way.is_blocked or self._worker != sender.worker:
-            return None
-        async with sender.database() as db:
-            now = sender.clock()
-            if not self._held:
-                rules = await sender.pacing.of(db, sending, table, now)
-                taken = await claiming.take(db, sending, table.relation, self._worker, sender.pace.batch, now, rules)
-                if taken.stale:
-                    sender.pacing.forget(sending.id)
-                    return []
-                if not taken.claimed:
-                    self._wait_s = taken.wait_s
-                    sender.rest(sending.id, taken.rest_s)
-                    return [] if taken.some or taken.wait_s else None
-                self._held = await self._portions(db, taken.claimed)
-            claimed = self._held.pop(0)
-            try:
-                fresh = await self._table(db) or table
-                linked = await custom_tables.load(db, sending.licence_id) if sending.document.uses else ()
-                contexts = await contexts_of(db, sending.document, fresh, linked, claimed)
-                files = {}
-                if sending.document.transactional:
-                    files = await recipient_store.attachments(db, sending.licence_id, [each.id for each in claimed])
-                mails = await composer.mails(claimed, contexts, now, files)
-            except BaseException as error:
-                if not isinstance(error, Exception) or passes(error):
-                    await self._give_back(db, claimed)
-                    raise
-                if len(claimed) > 1:
-                    # Of one of them, perhaps: each for itself.
-                    self._held = [*([each] for each in claimed), *self._held]
-                else:
-                    await self._stumble(db, claimed[0], error)
-                return []
-            self._stumbles = 0
-            hopeless = [Ending(mail.claimed, State.FAILED, mail.reason) for mail in mails if isinstance(mail, Hopeless)]
-            if hopeless:
-                await recipient_store.end(db, sending, self._worker, hopeless, sender.clock())
-        return [mail for mail in mails if isinstance(mail, Ready)]
-
-    async def _give_back(self, db: Database, claimed: Sequence[Claimed] = ()) -> None:
-        """Have all that is claimed and not yet made looked at afresh."""
-        left, self._held = [*claimed, *chain.from_iterable(self._held)], []
-        await recipient_store.release(db, self._sending.licence_id, self._worker, left, self._sender.clock())
-
-    async def _stumble(self, db: Database, claimed: Claimed, error: Exception) -> None:
-        """Write down an error of our own at one mail. Raises it when so many have one that it is not the mails'."""
-        sender, sending = self._sender, self._sending
-        sender.stumbles.happened(error)
-        ending = own_failure(claimed, error, sender.clock())
-        await recipient_store.end(db, sending, self._worker, [ending], sender.clock())
-        if ending.due_at is not None:
-            await store.look_for_a_while(db, sending.id, ending.due_at)
-        self._stumbles += 1
-        if self._stumbles >= TOO_MANY:
-            await self._give_back(db)
-            raise error
-
-    async def _portions(self, db: Database, claimed: list[Claimed]) -> list[list[Claimed]]:
-        """The claimed in portions whose files fit into memory together."""
-        if not self._sending.document.transactional:
-            return [claimed]
-        sizes = await recipient_store.attached_bytes(db, self._sending.licence_id, [each.id for each in claimed])
-        portions: list[list[Claimed]] = [[]]
-        total = 0
-        for each in claimed:
-            total += sizes.get(each.id, 0)
-            if portions[-1] and total > _MOST_ATTACHED_BYTES:
-                portions.append([])
-                total = sizes.get(each.id, 0)
-            portions[-1].append(each)
-        return portions
-
-    async def _keep(self, table: ProfileTable, mails: list[Ready]) -> None:
-        """Keep mails in the outbox; where that fails, each for itself."""
-        try:
-            await self._to_outbox(table, mails)
-        except Exception as error:
-            if passes(error):
-                raise
-            if len(mails) > 1:
-                for mail in mails:
-                    await self._keep(table, [mail])
-                return
-            async with self._sender.database() as db:
-                await self._stumble(db, mails[0].claimed, error)
-
-    async def _to_outbox(self, table: ProfileTable, mails: list[Ready]) -> None:
-        """Keep mails and say that they left, in one transaction: here nothing can be in doubt."""
-        sender, sending = self._sender, self._sending
-        if not mails:
-            return
-        now = sender.clock()
-        kept = [(mail.claimed, mail.sender, mail.subject, mail.raw) for mail in mails]
-        async with sender.database() as db, db.transaction():
-            begun = await outbox_store.keep_in_outbox(db, sending, table.relation, self._worker, kept, now)
-            endings = [Ending(m.claimed, State.ACCEPTED, reply="kept in the outbox") for m in mails if m.claimed.id in begun]
-            told = await recipient_store.end(db, sending, self._worker, endings, now)
-            await self._ledger.announce(db, endings, told, now)
-            left = [mail.claimed for mail in mails if mail.claimed.id not in begun]
-            if left:
-                await recipient_store.release(db, sending.licence_id, self._worker, left, now)
-
-    def _orders(self, table: ProfileTable) -> Orders:
-        sender, sending = self._sender, self._sending
-
-        async def begin(held: Sequence[Claimed]) -> set[int] | None:
-            async with sender.database() as db:
-                begun = await recipient_store.begin(db, sending, table.relation, self._worker, held)
-                if begun:
-                    return begun
-                fresh = await store.find(db, sending.id)
-                return begun if fresh is not None and fresh.state == "RUNNING" else None
-
-        async def give_back(held: Sequence[Claimed]) -> None:
-            async with sender.database() as db:
-                await recipient_store.release(db, sending.licence_id, self._worker, held, sender.clock())
-
-        return Orders(
-            begin, give_back, self._ledger.tell, sender.stumbles.happened, lambda: sender.stopping, sender.clock,
-            sending.document.policy, sender.patience, sending.licence_id,
-        )  # fmt: skip
