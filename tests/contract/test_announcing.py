@@ -48,6 +48,21 @@ def test_many_at_once_are_all_heard(
         until(lambda: len(outbox(tenant, database)) == before + 60)
 
 
+def test_a_call_that_is_refused_announces_nothing(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    number = _active(tenant, "Invoice")
+    path = f"/v4/entity/hotels/transactionalmail/{number}/contact"
+    database.execute("LISTEN tabellion_mail")
+    nobody = {"profile": {"attributes": [{"name": "shoeSize", "value": "x"}]}}
+    for headers in ({}, {"Idempotency-Key": "refused"}):
+        assert tenant.json("POST", path, nobody, **headers).status_code == 400
+    _trigger(tenant, number, "ann", **{"Idempotency-Key": "taken"})
+    # Calls are answered after they have announced.
+    heard = [*database.notifies(timeout=10, stop_after=1), *database.notifies(timeout=0)]
+    database.execute("UNLISTEN tabellion_mail")
+    sending_of = database.execute("SELECT id::text FROM tabellion.sending WHERE campaign_id = %s", (number,)).fetchone()
+    assert [(told.payload,) for told in heard] == [sending_of]
+
+
 def _active(tenant: Tenant, name: str) -> int:
     number = tenant.campaign(name, "TRANSACTIONAL")
     assert tenant.json("POST", f"{MAIL}/{number}/launch").json()["state"] == "ACTIVE"

@@ -150,6 +150,7 @@ class Pipeline:
             return render.answer(call, result, fmt, exchange)
 
         def refuse(error: Problem) -> Rendered:
+            incoming.afterwards.clear()
             exchange.error_code = error.code
             _tell_of(getattr(error, "ignored", ()), exchange)
             return render.problem(error, exchange, fmt, v1=call.version == "v1")
@@ -160,12 +161,11 @@ class Pipeline:
             incoming.db = db
             if key is not None:
                 route = f"{call.method} {exchange.path}"
-                once = await idempotency.once(incoming, key, route, exchange.query, run, refuse)
+                kept = await idempotency.once(incoming, key, route, exchange.query, run, refuse)
                 await _finish(incoming)
-                return once
+                return kept
             result = await call.handler(incoming)
-            if incoming.afterwards:
-                await _finish(incoming)
+            await _finish(incoming)
         return rendered(await _whole(result))
 
 
