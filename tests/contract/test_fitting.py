@@ -1,6 +1,6 @@
 """Campaigns whose table changes under them: what they name cannot go while they are on their way, and nothing hangs."""
 
-from typing import Any
+from typing import Any, LiteralString
 
 import httpx
 import psycopg
@@ -68,10 +68,12 @@ def test_contents_that_name_what_was_removed_keep_from_being_launched(tenant: Te
     assert not checklist(tenant, number)["launchable"]
 
 
-def forget(tenant: Tenant, database: psycopg.Connection[Any], attribute: str) -> None:
+def forget(
+    tenant: Tenant, database: psycopg.Connection[Any], attribute: str, catalogue: LiteralString = "profile_table"
+) -> None:
     """Take an attribute out of the structure past the calls, as an earlier version did while campaigns were launched."""
     database.execute(
-        "UPDATE tabellion.profile_table SET definition = jsonb_set(definition, '{attributes}', (SELECT jsonb_agg(a) FROM "
+        f"UPDATE tabellion.{catalogue} SET definition = jsonb_set(definition, '{{attributes}}', (SELECT jsonb_agg(a) FROM "
         "jsonb_array_elements(definition->'attributes') a WHERE a->>'name' <> %s)) WHERE licence_id = "
         "(SELECT id FROM tabellion.licence WHERE name = %s)",
         (attribute, tenant.licence),

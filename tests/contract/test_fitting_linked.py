@@ -7,7 +7,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.contract.test_fitting import LATER, begin_now
+from tests.contract.test_fitting import LATER, begin_now, forget
 from tests.contract.test_sending import MAIL, outbox, state, until
 from tests.support.tenant import Tenant
 
@@ -49,19 +49,6 @@ def campaign(tenant: Tenant, mode: str = "MASS") -> int:
     number = tenant.campaign(mode=mode)
     assert tenant.json("PUT", f"{MAIL}/{number}/content/subject", {"subject": SUBJECT}).status_code == 200
     return number
-
-
-def forget(tenant: Tenant, database: psycopg.Connection[Any], attribute: str) -> None:
-    """Take an attribute out of the structure past the calls."""
-    database.execute(
-        "UPDATE tabellion.custom_table SET definition = jsonb_set(definition, '{attributes}', (SELECT jsonb_agg(a) FROM "
-        "jsonb_array_elements(definition->'attributes') a WHERE a->>'name' <> %s)) WHERE licence_id = "
-        "(SELECT id FROM tabellion.licence WHERE name = %s)",
-        (attribute, tenant.licence),
-    )
-    database.execute(
-        "UPDATE tabellion.licence SET catalogue_version = catalogue_version + 1 WHERE name = %s", (tenant.licence,)
-    )
 
 
 def test_what_a_launched_campaign_prints_of_records_is_not_taken_away(linked: Tenant) -> None:
@@ -111,7 +98,7 @@ def test_a_campaign_whose_records_have_lost_what_it_prints_is_held_until_it_is_b
 ) -> None:
     number = campaign(linked)
     assert linked.json("POST", f"{MAIL}/{number}/launch", LATER).status_code == 200
-    forget(linked, database, "price")
+    forget(linked, database, "price", "custom_table")
     begin_now(database, number)
     until(lambda: state(linked, number) == "PAUSED")
     refused = linked.json("POST", f"{MAIL}/{number}/resume")
@@ -133,7 +120,7 @@ def test_a_launch_waits_for_a_change_and_sees_it(linked: Tenant, database: psyco
     number = campaign(linked)
     with ThreadPoolExecutor(1) as other:
         with database.transaction():
-            forget(linked, database, "price")
+            forget(linked, database, "price", "custom_table")
             launched = other.submit(linked.json, "POST", f"{MAIL}/{number}/launch", LATER)
             waits = (
                 "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"

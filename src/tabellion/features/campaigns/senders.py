@@ -24,8 +24,7 @@ BULK_RECIPIENTS = 5_000
 _LAUNCH_WAITS_S = 5.0
 _DEMANDED = frozenset({
     "sender.domain", "sender.local", "spf.missing", "spf.several", "dkim.missing", "dkim.unpublished", "dkim.mismatch",
-    "dkim.unreadable",
-    "dmarc.missing", "dmarc.several", "dmarc.unaligned",
+    "dkim.unreadable", "dmarc.missing", "dmarc.several", "dmarc.unaligned",
 })  # fmt: skip
 _LOCAL = frozenset({"internal", "local", "localdomain", "localhost"})
 

@@ -20,10 +20,12 @@ from tabellion.features.delivery.store import Database
 from tabellion.features.delivery.transport import Way, signer_of
 from tabellion.features.tables import ProfileTable, profile_tables
 
+# A sender makes batches, and they use what it has: one of the two modules has to name the other only.
 if TYPE_CHECKING:
     from tabellion.features.delivery.sender import Sender
 
-_LONGEST_PAUSE_S = 5.0
+# How long a sending is left alone at most when no relay can be reached.
+_LONGEST_REST_S = 5.0
 # Of the attachments of mails that are made together: one mail has up to 10 MB of them.
 _MOST_ATTACHED_BYTES = 16 * 1024 * 1024
 
@@ -57,7 +59,7 @@ class Batch:
             # What an earlier round of this process left when the database went away; none of it is on its way.
             await recipient_store.take_up(db, sending, self._worker, sender.clock())
         if way.is_blocked and not await way.opens():
-            sender.rest(sending.id, min(max(way.rest_s, 0.1), _LONGEST_PAUSE_S))
+            sender.rest(sending.id, min(max(way.rest_s, 0.1), _LONGEST_REST_S))
             return
         composer = Composer(sending, sender.cages, signer, bounce_domain)
         if not way.posts:

@@ -57,8 +57,7 @@ UPDATE {l}.recipient r SET
     worker = CASE WHEN v.fate <> 'LATER' THEN %(worker)s END,
     ended_at = CASE WHEN v.fate = 'EXCLUDED' THEN %(now)s::timestamptz END
 FROM verdict v WHERE r.id = v.id
-RETURNING r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant, r.language), r.attempt, r.parameters,
-    r.reason IS NOT NULL, r.state
+RETURNING {claimed}
 """
 _NEVER_CLOSED = "SELECT d.id, NULL::timestamptz AS opens_at FROM due d"
 # Who is not where the column says that they may get mails now.
@@ -189,6 +188,7 @@ async def claim(  # noqa: PLR0917 - one statement
         "domain": _DOMAIN,
         "zone": rules.zones.column if rules.zones else "",
         "queue": f"'queue:{sending.id:d}:'",
+        "claimed": recipient_store.CLAIMED,
         **recipient_store.doubt(),
         **recipient_store.still(sending.document, table),
     }
@@ -196,9 +196,7 @@ async def claim(  # noqa: PLR0917 - one statement
     async with db.pipeline(), db.transaction():
         await limits_store.hold_claims(db, sending.licence_id)
         cursor = await db.execute(in_schema(sending.licence_id, _CLAIM, **parts), values, prepare=True)
-    rows = await cursor.fetchall()
-    claimed = [Claimed(*row[:7]) for row in rows if row[7] == "CLAIMED"]
-    return sorted(claimed, key=lambda each: each.id), bool(rows)
+    return recipient_store.taken(await cursor.fetchall())
 
 
 def _values(sending: Sending, worker: int, most: int, now: datetime, rules: Rules) -> dict[str, Any]:

@@ -14,7 +14,17 @@ from time import monotonic
 import msgspec
 
 from tabellion.features.delivery.composing import Ready
-from tabellion.features.delivery.model import UNCERTAIN, Claimed, Ending, Policy, State, in_doubt, next_attempt, own_failure
+from tabellion.features.delivery.model import (
+    UNCERTAIN,
+    Claimed,
+    Ending,
+    Policy,
+    State,
+    in_doubt,
+    next_attempt,
+    own_failure,
+    words_of,
+)
 from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.transport import Way
 from tabellion.platform.mail import Fate, Reply
@@ -102,8 +112,7 @@ class Handing:
         orders = self._orders
         orders.stumbled(error)
         if claimed.id in self._leaving:
-            text = f"an error of the server ({type(error).__name__})"
-            orders.tell(self._ending(claimed, Reply(Fate.UNCERTAIN, text), hold=False))
+            orders.tell(self._ending(claimed, Reply(Fate.UNCERTAIN, words_of(error)), hold=False))
         else:
             orders.tell(own_failure(claimed, error, orders.clock()))
         self._stumbles += 1

@@ -182,9 +182,14 @@ def next_attempt(attempt: int, now: datetime) -> datetime | None:
     return now + _PAUSES[attempt - 1] if attempt <= len(_PAUSES) else None
 
 
+def words_of(error: BaseException) -> str:
+    """An error of the server's own, for those who read what became of a mail."""
+    return f"an error of the server ({type(error).__name__})"
+
+
 def own_failure(claimed: Claimed, error: BaseException, now: datetime) -> Ending:
     """An error of the server's own at one mail: tried again as after a "later" of a relay, and failed in the end."""
-    reply = f"an error of the server ({type(error).__name__})"
+    reply = words_of(error)
     if claimed.doubtful:
         return in_doubt(claimed, reply, now)
     due_at = next_attempt(claimed.attempt, now)

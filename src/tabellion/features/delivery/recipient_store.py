@@ -100,6 +100,19 @@ def doubt() -> dict[str, str]:
     return {"doubt": found, "out": f"CASE WHEN {found} IS NULL THEN 'EXCLUDED' ELSE 'UNCERTAIN' END"}
 
 
+# What a claiming statement answers of each recipient `r`: see `taken`.
+CLAIMED = (
+    "r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant, r.language), r.attempt, r.parameters, "
+    "r.reason IS NOT NULL, r.state"
+)
+
+
+def taken(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Claimed], bool]:
+    """The claimed of such rows, by id; and whether there were any at all, also such as get nothing or are put off."""
+    claimed = [Claimed(*of_claimed) for *of_claimed, state in rows if state == "CLAIMED"]
+    return sorted(claimed, key=lambda each: each.id), bool(rows)
+
+
 async def claim(  # noqa: PLR0917 - one statement
     db: Database, sending: Sending, table: str, worker: int, most: int, now: datetime, versions: Versions | None = None
 ) -> tuple[list[Claimed], bool]:
@@ -121,18 +134,15 @@ UPDATE {l}.recipient r SET
     attempt = r.attempt + CASE WHEN looked.reason IS NULL THEN 1 ELSE 0 END, worker = %(worker)s,
     ended_at = CASE WHEN looked.reason IS NOT NULL THEN %(now)s::timestamptz END
 FROM looked WHERE r.id = looked.id
-RETURNING r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant, r.language), r.attempt, r.parameters,
-    r.reason IS NOT NULL, r.state
+RETURNING {claimed}
 """
     values = {"sending": sending.id, "now": now, "most": most, "worker": worker}
-    parts = {"entered": ENTERED, "current": "true", **doubt(), **still(sending.document, table)}
+    parts = {"entered": ENTERED, "current": "true", "claimed": CLAIMED, **doubt(), **still(sending.document, table)}
     if versions is not None:
         parts["current"] = CURRENT
         values |= fence(sending, versions)
     cursor = await db.execute(in_schema(sending.licence_id, query, **parts), values, prepare=True)
-    rows = await cursor.fetchall()
-    claimed = [Claimed(*row[:7]) for row in rows if row[7] == "CLAIMED"]
-    return sorted(claimed, key=lambda each: each.id), bool(rows)
+    return taken(await cursor.fetchall())
 
 
 async def begin(db: Database, sending: Sending, table: str, worker: int, held: Sequence[Claimed]) -> set[int]:

@@ -14,6 +14,7 @@ from tabellion.features.profiles.store import find as find_rows
 from tabellion.features.profiles.store import read as read_row
 from tabellion.features.profiles.store import search as search_rows
 from tabellion.features.profiles.wire import Profile5Out, ProfileIn, profile5_out, read_profile
+from tabellion.features.profiles.writing import count_listed as row_count
 from tabellion.features.profiles.writing import delete as delete_row
 from tabellion.features.profiles.writing import etag as row_etag
 from tabellion.features.profiles.writing import page as row_page
@@ -43,6 +44,7 @@ __all__ = [
     "read_profile",
     "read_row",
     "record_choice",
+    "row_count",
     "row_etag",
     "row_page",
     "save_profile",

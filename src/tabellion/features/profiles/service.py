@@ -17,12 +17,12 @@ from tabellion.features.tables import (
     is_email,
     parse_value,
 )
-from tabellion.features.tables.filters import Condition, Listing, Reference, parse_reference
+from tabellion.features.tables.filters import Condition, Reference, parse_reference
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform.http.call import Incoming
 
 T = TypeVar("T")
-etag, page = writing.etag, writing.page
+etag, page, count_listed = writing.etag, writing.page, writing.count_listed
 MAX_HISTORY = 1000
 
 
@@ -46,12 +46,6 @@ async def _get(call: Incoming, table: ProfileTable, reference: Reference) -> Pro
 async def search(call: Incoming, table: ProfileTable, condition: Condition, limit: int) -> list[Profile]:
     """Profiles that satisfy a condition, in ascending order of their ids."""
     return await store.search(call.db, table, condition, "t.id", limit)
-
-
-async def count_listed(call: Incoming, table: ProfileTable) -> int:
-    """How many profiles a v5 list would hold. Raises `FilterFault`, `Invalid`."""
-    condition = Listing.of(table, call.query, call.caller.time_zone, call.now).condition
-    return await store.count(call.db, table, condition)
 
 
 async def count(call: Incoming, table: ProfileTable, condition: Condition) -> int:

@@ -54,6 +54,12 @@ async def page(call: Incoming, table: Table) -> tuple[list[Profile], str | None]
     return rows, listing.cursor_after([_sort_value(table, last, key.name) for key in listing.keys], last.id)
 
 
+async def count_listed(call: Incoming, table: Table) -> int:
+    """How many rows a filtered list holds, whatever its pages."""
+    listing = Listing.of(table, call.query, call.caller.time_zone, call.now)
+    return await store.count(call.db, table, listing.condition)
+
+
 def _sort_value(table: Table, row: Row, name: str) -> Any:
     lower = name.lower()
     technical = {table.kind.id_name.lower(): row.id, "creationmoment": row.created_at, "updatemoment": row.updated_at}

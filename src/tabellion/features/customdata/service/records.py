@@ -12,11 +12,11 @@ from tabellion.features.profiles import (
     Reader,
     Row,
     Written,
-    count_rows,
     delete_row,
     find_rows,
     key_id,
     read_row,
+    row_count,
     row_page,
     search_rows,
     until_current,
@@ -26,8 +26,6 @@ from tabellion.features.profiles import (
 from tabellion.features.tables import Attribute, BadValue, attribute_type, parse_value
 from tabellion.features.tables.filters import (
     ALWAYS,
-    Condition,
-    Listing,
     Reference,
     equality,
     order_by,
@@ -94,8 +92,7 @@ async def page(call: Incoming, table: CustomTable) -> tuple[Sequence[Row], str |
 
 async def count(call: Incoming, table: CustomTable) -> int:
     """How many records a list would hold."""
-    condition: Condition = Listing.of(table, call.query, call.caller.time_zone, call.now).condition
-    return await count_rows(call.db, table, condition)
+    return await row_count(call, table)
 
 
 async def save(call: Incoming, table: CustomTable, reader: Reader, *, may_update: bool = True) -> Written:
