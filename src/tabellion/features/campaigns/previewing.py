@@ -3,10 +3,10 @@
 from typing import Any, NamedTuple
 
 from tabellion.features.campaigns import content, service
-from tabellion.features.campaigns.control import find_recipient
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.launching import sender_of
 from tabellion.features.campaigns.model import Campaign
+from tabellion.features.campaigns.recipients import profile_of
 from tabellion.features.customdata import custom_tables
 from tabellion.features.delivery import Claimed, Document, Parameter, contexts_of
 from tabellion.kit.problem import FieldError, Invalid
@@ -44,7 +44,7 @@ async def preview(call: Incoming, campaign: Campaign, language: str, profile: st
     Raises `CampaignIncomplete`, `ProfileUnknown`, `Invalid`, `Unavailable`.
     """
     table = await service.table_of(call, campaign)
-    row = None if profile is None else await find_recipient(call, table, profile)
+    row = None if profile is None else await profile_of(call, table, profile)
     language = language or campaign.settings.supported_languages[0].lower()
     part = campaign.content.part(language)
     missing = [

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tabellion.features.campaigns import control
+from tabellion.features.campaigns import triggering
 from tabellion.features.campaigns.endpoints.sending import CONTACT_ANSWER, CONTACT_EXAMPLE, parameters_of, saved
 from tabellion.features.campaigns.wire import sending as wire
 from tabellion.features.tables import ENTITY
@@ -32,11 +32,11 @@ async def contact(call: Incoming) -> Answer:
     upload: Upload = call.upload
     body = _contact(upload)
     attachments = await asyncio.to_thread(_attachments, [file for file in upload.files if file.field == _FILE])
-    ready = await control.triggered(call, transactional=True)
+    ready = await triggering.triggered(call, transactional=True)
     parameters = parameters_of(body.parameters, ready[0])
     async with call.db.transaction():
         profile = await saved(call, ready[1], body.profile)
-        done = await control.trigger(call, ready, profile, parameters, attachments)
+        done = await triggering.trigger(call, ready, profile, parameters, attachments)
     return Answer(200, wire.ContactOut(done.profile_id, done.interaction_id))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tabellion.features.campaigns import control, service
+from tabellion.features.campaigns import control, recipients, service, testing, triggering
 from tabellion.features.campaigns.endpoints.definition import CAMPAIGN, CATEGORY, MODULE, ONE
 from tabellion.features.campaigns.model import Campaign
 from tabellion.features.campaigns.wire import sending as wire
@@ -32,8 +32,8 @@ async def test(call: Incoming) -> Answer:
     language = service.known_language(campaign, body.language or "")
     # What is missing prints nothing: it is a test.
     parameters = wire.read_parameters(body.parameters, campaign.content.personalisations, [])
-    order = control.Test(body.recipients, body.profile, body.profiles, language, parameters, body.variant)
-    campaign, sent = await control.test(call, order)
+    order = testing.Test(body.recipients, body.profile, body.profiles, language, parameters, body.variant)
+    campaign, sent = await testing.test(call, order)
     return Answer(200, wire.TestOut(campaign.id, sent))
 
 
@@ -77,21 +77,21 @@ async def report(call: Incoming) -> Answer:
 async def trigger(call: Incoming) -> Answer:
     """Send a triggered campaign to one profile."""
     given = _trigger_body(call)
-    ready = await control.triggered(call)
+    ready = await triggering.triggered(call)
     parameters = parameters_of(given.parameters, ready[0])
-    profile = await control.find_recipient(call, ready[1], call.path["p"])
+    profile = await recipients.profile_of(call, ready[1], call.path["p"])
     async with call.db.transaction():
-        done = await control.trigger(call, ready, profile, parameters)
+        done = await triggering.trigger(call, ready, profile, parameters)
     return Answer(200, wire.InteractionId(done.interaction_id))
 
 
 async def contact(call: Incoming) -> Answer:
     """Create or update a profile, and send it a transactional mail."""
-    ready = await control.triggered(call, transactional=True)
+    ready = await triggering.triggered(call, transactional=True)
     parameters = parameters_of(call.body.parameters, ready[0])
     async with call.db.transaction():
         profile = await saved(call, ready[1], call.body.profile)
-        done = await control.trigger(call, ready, profile, parameters)
+        done = await triggering.trigger(call, ready, profile, parameters)
     return Answer(200, wire.ContactOut(done.profile_id, done.interaction_id))
 
 
@@ -100,7 +100,7 @@ async def contacts(call: Incoming) -> Answer:
     body: wire.ContactsIn = wire.ContactsIn([]) if call.body is None else call.body
     if len(body.contacts) > _MAX_CONTACTS:
         raise invalid("contacts", "structure.tooMany", f"'contacts' expects at most {_MAX_CONTACTS} contacts")
-    ready = await control.triggered(call)
+    ready = await triggering.triggered(call)
     results: list[wire.ContactResult] = []
     async with call.db.transaction():
         for index, each in enumerate(body.contacts):
@@ -108,7 +108,7 @@ async def contacts(call: Incoming) -> Answer:
                 parameters = parameters_of(each.parameters, ready[0])
                 async with call.db.transaction():
                     profile = await _found_or_saved(call, ready[1], each.profile)
-                    done = await control.trigger(call, ready, profile, parameters)
+                    done = await triggering.trigger(call, ready, profile, parameters)
             except Problem as error:
                 results.append(wire.ContactResult(index, code=_code(error), message=error.message))
             else:
@@ -137,7 +137,7 @@ async def _interactions(
     call: Incoming, table: ProfileTable, campaign_id: int | None, campaign_name: str | None = None
 ) -> Answer:
     limit = row_limit(call.query.first("number"), "number")
-    profile = await control.find_recipient(call, table, call.path["p"])
+    profile = await recipients.profile_of(call, table, call.path["p"])
     channel = (call.query.first("channel") or "EMAIL").upper()
     if channel not in {"EMAIL", "SMS", "PUSH"}:
         raise invalid("channel", "parameter.invalid", "'channel' expects EMAIL, SMS or PUSH")
@@ -190,7 +190,7 @@ def parameters_of(given: list[wire.ParameterIn], campaign: Campaign) -> dict[str
 
 async def _found_or_saved(call: Incoming, table: ProfileTable, given: Any) -> Profile:
     if isinstance(given, str | int) and not isinstance(given, bool):
-        return await control.find_recipient(call, table, str(given))
+        return await recipients.profile_of(call, table, str(given))
     body: Any = shapes.reader(ProfileIn).read(given, from_xml=_is_xml(call))[0]
     return await saved(call, table, body)
 
@@ -198,7 +198,7 @@ async def _found_or_saved(call: Incoming, table: ProfileTable, given: Any) -> Pr
 async def saved(call: Incoming, table: ProfileTable, body: ProfileIn) -> Profile:
     """The profile, created or updated. Raises `Invalid` and the refusals of saving profiles."""
     written = await save_profile(call, table, read_profile(Reader(table, call.caller.time_zone), body), may_update=True)
-    return await control.find_recipient(call, table, str(written.id))
+    return await recipients.profile_of(call, table, str(written.id))
 
 
 def _code(error: Problem) -> str:

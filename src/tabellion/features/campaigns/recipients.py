@@ -1,0 +1,33 @@
+"""Who gets one mail: a profile, where it is reached, and whether anything is sent there."""
+
+from tabellion.features import delivery
+from tabellion.features.campaigns import service
+from tabellion.features.campaigns.model import Campaign, Kind
+from tabellion.features.profiles import Profile, read_row
+from tabellion.features.tables import ProfileTable, is_email
+from tabellion.features.tables.filters import parse_reference
+from tabellion.platform.http.call import Incoming
+
+_MOTHER_LANGUAGE = "MOTHER_LANGUAGE"
+
+
+async def profile_of(call: Incoming, table: ProfileTable, reference: str) -> Profile:
+    """A profile by id or `attribute=value`. Raises `ProfileUnknown`, `Invalid`."""
+    found = parse_reference(table, reference, call.caller.time_zone)
+    profile = await read_row(call.db, table, found.attribute, found.value)
+    if profile is None:
+        raise service.profile_unknown(table, reference)
+    return profile
+
+
+def reached_at(table: ProfileTable, profile: Profile) -> tuple[str | None, str | None]:
+    """The e-mail address and the mother language of a profile, as far as they are known."""
+    values = dict(zip((a.number for a in table.attributes), profile.values, strict=True))
+    address = next((values[a.number] for a in table.attributes if is_email(a)), None)
+    return address, next((values[a.number] for a in table.attributes if a.type == _MOTHER_LANGUAGE), None)
+
+
+async def is_suppressed(call: Incoming, campaign: Campaign, address: str) -> bool:
+    """Whether the campaign must send nothing to an address."""
+    transactional = campaign.kind is Kind.TRANSACTIONAL
+    return await delivery.is_suppressed(call.db, campaign.licence_id, address, transactional=transactional)

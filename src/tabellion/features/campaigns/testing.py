@@ -1,0 +1,85 @@
+"""Test mails: a campaign as it is now, to some addresses and profiles, outside of all figures."""
+
+from typing import Any, NamedTuple
+
+from tabellion.features import delivery
+from tabellion.features.campaigns import recipients, service, store
+from tabellion.features.campaigns.launching import document_of
+from tabellion.features.campaigns.model import ABTestPlan, Campaign
+from tabellion.features.delivery import Recipient, Sending, language_of
+from tabellion.features.tables import ProfileTable
+from tabellion.kit.problem import FieldError, Invalid, invalid
+from tabellion.platform import audit
+from tabellion.platform.http.call import Incoming
+from tabellion.platform.mail import address_of
+
+
+class Test(NamedTuple):
+    """What a test is sent to. `profile`: whose data stand in the mails to `addresses`; None: nobody's.
+
+    `profiles` get it at their own addresses, with their own data; `language` "": each in their own. `variant`: the one of
+    the A/B test.
+    """
+
+    addresses: list[str]
+    profile: str | None
+    profiles: list[str]
+    language: str
+    parameters: dict[str, Any]
+    variant: str | None
+
+
+async def test(call: Incoming, order: Test) -> tuple[Campaign, int]:
+    """Send the campaign of the path, as it is now, to some addresses and profiles; how many mails that is.
+
+    Raises `CampaignUnknown`, `CampaignIncomplete`, `ProfileUnknown`, `Invalid`.
+    """
+    campaign = await service.get(call)
+    table = await service.table_of(call, campaign)
+    planned = await _test_recipients(call, campaign, table, order)
+    document = await document_of(
+        call.db, campaign, table, await service.names_in(call, campaign), call.caller.time_zone, call.now,
+        languages=tuple(dict.fromkeys(each.language for each in planned)), test=True,
+        ab_test=None if order.variant is None else await _only(call, campaign, order.variant),
+    )  # fmt: skip
+    async with call.db.transaction():
+        number = await delivery.start(call.db, campaign.licence_id, campaign.id, document, call.now, call.now)
+        sending = Sending(number, campaign.licence_id, campaign.id, "RUNNING", 1, document)
+        for recipient in planned:
+            await delivery.plan(call.db, sending, recipient, call.now)
+        await audit.record(call.db, call, f"campaign/{campaign.id}")
+    return campaign, len(planned)
+
+
+async def _test_recipients(call: Incoming, campaign: Campaign, table: ProfileTable, order: Test) -> list[Recipient]:
+    known = tuple(language.lower() for language in campaign.settings.supported_languages)
+    faults = [
+        FieldError(f"recipients[{i}]", "attribute.value", f"'{address[:100]}' is no e-mail address")
+        for i, address in enumerate(order.addresses)
+        if address_of(address) is None
+    ]
+    shown = None if order.profile is None else (await recipients.profile_of(call, table, order.profile)).id
+    language = order.language or known[0]
+    found = [Recipient(shown, address, language, order.parameters) for address in order.addresses]
+    for i, reference in enumerate(order.profiles):
+        profile = await recipients.profile_of(call, table, reference)
+        address, recorded = recipients.reached_at(table, profile)
+        if not address:
+            faults.append(FieldError(f"profiles[{i}]", "attribute.value", f"the profile {profile.id} has no e-mail address"))
+        elif await recipients.is_suppressed(call, campaign, address):
+            faults.append(FieldError(f"profiles[{i}]", "attribute.value", f"nothing is sent to {address}: it is suppressed"))
+        else:
+            language = order.language or language_of(recorded, known) or known[0]
+            found.append(Recipient(profile.id, address, language, order.parameters))
+    if faults:
+        raise Invalid(faults)
+    return found
+
+
+async def _only(call: Incoming, campaign: Campaign, name: str) -> ABTestPlan:
+    """The campaign's A/B test with one of its variants alone."""
+    plan = await store.ab_test(call.db, campaign.id)
+    found = next((each for each in plan.variants if each.name.lower() == name.lower()), None) if plan else None
+    if plan is None or found is None:
+        raise invalid("variant", "structure.invalid", f"the campaign has no A/B test with a variant '{name[:100]}'")
+    return service.replaced(plan, variants=(found,))

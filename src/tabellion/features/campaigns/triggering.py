@@ -1,0 +1,72 @@
+"""Triggers of continuous and transactional campaigns: one mail to one profile."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+from tabellion.features import delivery
+from tabellion.features.campaigns import recipients, service
+from tabellion.features.campaigns.control import sending_of
+from tabellion.features.campaigns.errors import CampaignKind
+from tabellion.features.campaigns.fitting import audience_of
+from tabellion.features.campaigns.model import Campaign, Kind, State
+from tabellion.features.delivery import Recipient, Sending, language_of
+from tabellion.features.profiles import Profile, count_rows
+from tabellion.features.tables import ProfileTable
+from tabellion.features.tables.filters import Condition
+from tabellion.platform import audit
+from tabellion.platform.http.call import Incoming
+from tabellion.platform.mail import Attachment
+
+
+class Triggered(NamedTuple):
+    """The profile that a mail was triggered for, and the interaction."""
+
+    profile_id: int
+    interaction_id: int
+
+
+async def triggered(call: Incoming, *, transactional: bool = False) -> tuple[Campaign, ProfileTable, Sending]:
+    """The campaign of the path, ready for triggers. Raises `CampaignUnknown`, `CampaignKind`, `CampaignState`."""
+    campaign = await service.get(call)
+    if campaign.kind is Kind.MASS or (transactional and campaign.kind is not Kind.TRANSACTIONAL):
+        wanted = "TRANSACTIONAL" if transactional else "CONTINUOUS or TRANSACTIONAL"
+        raise CampaignKind(f"the campaign '{campaign.name}' is {campaign.kind.value}; this call is for {wanted} ones")
+    if campaign.state is not State.ACTIVE:
+        raise service.wrong_state(campaign, "be triggered: launch it, or let it go on")
+    sending = await sending_of(call.db, campaign)
+    call.afterwards.append(partial(delivery.announce, sending_id=sending.id))
+    return campaign, await service.table_of(call, campaign), sending
+
+
+async def trigger(
+    call: Incoming, ready: tuple[Campaign, ProfileTable, Sending], profile: Profile, parameters: dict[str, Any],
+    attachments: tuple[Attachment, ...] = (),
+) -> Triggered:  # fmt: skip
+    """Plan a mail to a profile. One that must not get it is told apart by its interaction's outcome."""
+    campaign, table, sending = ready
+    address, recorded = recipients.reached_at(table, profile)
+    languages = sending.document.languages
+    excluded = None
+    if not address:
+        excluded = "noAddress"
+    elif await recipients.is_suppressed(call, campaign, address):
+        excluded = "suppressed"
+    elif not await _is_meant(call, campaign, table, profile.id):
+        excluded = "unsubscribed"
+    language = language_of(recorded, languages) or languages[0]
+    recipient = Recipient(profile.id, address, language, parameters, excluded)
+    number = await delivery.plan(call.db, sending, recipient, call.now, attachments)
+    await audit.record(call.db, call, f"interaction/{number}")
+    return Triggered(profile.id, number)
+
+
+async def _is_meant(call: Incoming, campaign: Campaign, table: ProfileTable, profile_id: int) -> bool:
+    """Whether a continuous campaign's target, if it has one, means the profile; transactional mails go to everybody.
+
+    Raises `CampaignIncomplete` where the table has not what it names.
+    """
+    if campaign.target is None or campaign.kind is Kind.TRANSACTIONAL:
+        return True
+    audience = await audience_of(call.db, campaign, table, call.caller.time_zone, call.now)
+    own = Condition(f"(t.id = %s) AND ({audience.sql})", (profile_id, *audience.params))
+    return await count_rows(call.db, table, own) > 0
