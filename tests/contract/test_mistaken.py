@@ -11,6 +11,12 @@ PROFILES = "/v5/entities/hotels/profile-tables/Guests/profiles"
 RECORDS = "/v5/entities/hotels/custom-tables/Stays/records"
 ANN = PROFILES + "/emailAddress=ann@example.com"
 STAY = RECORDS + "/ST-00001"
+GUESTS = "/v5/entities/hotels/profile-tables/Guests/change-requests"
+STAYS = "/v5/entities/hotels/custom-tables/Stays/change-requests"
+
+
+def _change(attribute: str, changes: dict[str, Any]) -> dict[str, Any]:
+    return {"operations": [{"operation": "updateAttribute", "name": attribute, "changes": changes}]}
 
 
 @pytest.mark.parametrize(
@@ -24,6 +30,8 @@ STAY = RECORDS + "/ST-00001"
         ("PUT", STAY, {"properties": [{"name": "state", "value": "PAID"}]}, "properties"),
         ("PUT", RECORDS, {"key": {"stayRef": "ST-00001"}, "state": "PAID"}, "state"),
         ("POST", RECORDS, {"stayRef": "ST-00002"}, "stayRef"),
+        ("POST", GUESTS, _change("cardNumber", {"mandatry": True}), "operations[0].changes.mandatry"),
+        ("POST", STAYS, _change("state", {"Indexed": True}), "operations[0].changes.Indexed"),
     ],
 )
 def test_a_body_of_misspelt_members_is_no_success(method: str, path: str, body: Any, member: str, tenant: Tenant) -> None:
@@ -37,6 +45,12 @@ def test_a_body_of_misspelt_members_is_no_success(method: str, path: str, body: 
 def test_what_was_read_and_an_empty_body_change_nothing(tenant: Tenant) -> None:
     for path, body in ((ANN, {}), (STAY, {}), (ANN, {"profileId": 7}), (STAY, {"id": 1, "businessKey": "x"})):
         assert tenant.json("PATCH", path, body).status_code == 200
+    for path, name, as_it_is in (
+        (GUESTS, "cardNumber", {"name": "cardNumber", "type": "CUSTOM", "valueType": "STRING", "multiValued": False}),
+        (STAYS, "state", {"name": "state", "valueType": "STRING"}),
+    ):
+        for changes in ({}, as_it_is):
+            assert tenant.json("POST", path, _change(name, changes)).status_code == 200
     told = tenant.json("PATCH", ANN, {"attributes": {"lastName": "Maes"}, "extra": 1})
     assert (told.status_code, told.headers["X-Ignored-Members"]) == (200, "extra")
 

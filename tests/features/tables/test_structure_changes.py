@@ -49,7 +49,7 @@ async def test_all_the_errors_of_a_change_request_come_at_once_and_nothing_is_ch
         {"operation": "explode"},
         {"operation": "addAttribute"},
         {"operation": "updateAttribute", "name": "nobody", "changes": {}},
-        update("cardNumber", type="CUSTOM", valueType="TEXT", name="card", multiValued=True),
+        update("cardNumber", type="EMAIL_ADDRESS", valueType="TEXT", name="card", multiValued=True),
         update("profileId", mandatory=False),
         {"operation": "removeAttribute", "name": "updateMoment"},
         {"operation": "removeSubscription", "name": "nothing"},

@@ -1,6 +1,6 @@
 """A structure change of a custom table: beside attributes its key, foreign keys, events and cleaning rule."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
@@ -237,6 +237,7 @@ class CustomPlan(Plan[CustomDefinition]):
         unique: bool | None,
         restriction: Any,
         indexed: bool | None = None,
+        fixed: Mapping[str, object],
     ) -> None:
         """The same, but for what the key and the foreign keys need."""
         definition, lower = self.definition, name.lower()
@@ -250,7 +251,9 @@ class CustomPlan(Plan[CustomDefinition]):
             self.refuse(
                 f"{path}.changes.mandatory", "structure.foreignKey", f"the foreign key of '{name}' may set it to null"
             )
-        super().update_attribute(path, name, mandatory=mandatory, unique=unique, restriction=restriction, indexed=indexed)
+        super().update_attribute(
+            path, name, mandatory=mandatory, unique=unique, restriction=restriction, indexed=indexed, fixed=fixed
+        )
 
     def remove_attribute(self, path: str, name: str) -> None:
         """The same, but nothing else may name the attribute."""

@@ -18,6 +18,7 @@ from tabellion.features.tables.model import (
     Test,
     UpdateRule,
 )
+from tabellion.features.tables.operations import AnyOperation, complete
 from tabellion.features.tables.parameters import ENTITY, TABLE
 from tabellion.features.tables.plan import Plan, Step
 from tabellion.features.tables.service import (
@@ -51,6 +52,7 @@ __all__ = [
     "PROFILE_TABLES",
     "TABLE",
     "VALUE_TYPES",
+    "AnyOperation",
     "Attribute",
     "BadValue",
     "Catalogue",
@@ -73,6 +75,7 @@ __all__ = [
     "alter",
     "attribute_type",
     "column_cast",
+    "complete",
     "count_of",
     "find_table",
     "is_email",

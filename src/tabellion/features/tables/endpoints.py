@@ -1,6 +1,6 @@
 """The structure calls: v4 reads, v5 reads, creates, changes and deletes (contract, section 10)."""
 
-from tabellion.features.tables import examples, service, wire
+from tabellion.features.tables import examples, filling, service, wire
 from tabellion.features.tables.parameters import ENTITY, TABLE
 from tabellion.platform.http.call import Answer, Call, Incoming
 
@@ -36,7 +36,7 @@ async def get_v5(call: Incoming) -> Answer:
 async def create(call: Incoming) -> Answer:
     """Make a table."""
     body: wire.TableIn = call.body
-    table = await service.profile_tables.create(call, lambda plan: wire.fill_table(plan, body), body.name)
+    table = await service.profile_tables.create(call, lambda plan: filling.fill_table(plan, body), body.name)
     location = f"/v5/entities/{call.path['e']}/profile-tables/{table.id}"
     return Answer(201, wire.TableId(str(table.id)), location=location)
 
@@ -44,7 +44,7 @@ async def create(call: Incoming) -> Answer:
 async def change(call: Incoming) -> Answer:
     """Change a table's structure."""
     body: wire.ChangeRequest = call.body
-    table = await service.profile_tables.change(call, lambda plan: wire.fill_changes(plan, body))
+    table = await service.profile_tables.change(call, lambda plan: filling.fill_changes(plan, body))
     return Answer(200, wire.table_v5(table), etag=service.structure_etag(table))
 
 

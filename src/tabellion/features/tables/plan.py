@@ -5,7 +5,7 @@ attributes and a name.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
 from decimal import Decimal
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
@@ -127,11 +127,20 @@ class Plan(Generic[D]):
         unique: bool | None,
         restriction: Any,
         indexed: bool | None = None,
+        fixed: Mapping[str, object],
     ) -> None:
-        """Change an attribute's rules; None leaves a flag, UNSET leaves the restriction."""
+        """Change an attribute's rules; None leaves a flag, UNSET leaves the restriction.
+
+        `fixed`: what never changes, by member, as it was sent (or UNSET); it may be said as it is.
+        """
         old = self.find_attribute(path, name)
         if old is None:
             return
+        as_it_is = {"name": old.name, "type": old.type, "valueType": old.value_type, "multiValued": old.multi_valued}
+        for member, value in fixed.items():
+            if value is not msgspec.UNSET and value != as_it_is[member]:
+                message = f"'{member}' of an attribute never changes: make a new attribute instead"
+                self.refuse(f"{path}.changes.{member}", "structure.fixed", message)
         new = replace(
             old,
             mandatory=old.mandatory if mandatory is None else mandatory,

@@ -6,11 +6,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tabellion.features.tables.model import Attribute, ProfileTable, ValueRestriction
-from tabellion.features.tables.profile_plan import ProfilePlan
-from tabellion.features.tables.types.predefined import EMAIL_ADDRESS, PREDEFINED
+from tabellion.features.tables.model import ProfileTable, ValueRestriction
+from tabellion.features.tables.operations import AnyOperation
 from tabellion.features.tables.types.registry import attribute_type
-from tabellion.kit.problem import invalid
 
 Anything = Annotated[Any, Meta(description="kept and returned unchanged")]
 
@@ -191,10 +189,9 @@ class Changes(msgspec.Struct, rename="camel"):
     multi_valued: Any = UNSET
 
 
-class Operation(msgspec.Struct):
+class Operation(AnyOperation):
     """One operation of a change request."""
 
-    operation: str
     name: str | None = None
     attribute: NewAttribute | None = None
     subscription: SubscriptionV5 | None = None
@@ -219,109 +216,6 @@ def is_technical(attribute: NewAttribute) -> bool:
         and not attribute.multi_valued
         and attribute.value_restriction is None
         and attribute.default_value is None
-    )
-
-
-def fill_table(plan: ProfilePlan, body: TableIn) -> None:
-    """Put the parts of a new table into the plan."""
-    for index, attribute in enumerate(body.attributes):
-        if not is_technical(attribute):
-            plan.add_attribute(f"attributes[{index}]", to_attribute(attribute), is_new_table=True)
-    for index, subscription in enumerate(body.subscriptions):
-        path = f"subscriptions[{index}]"
-        plan.add_subscription(path, subscription.name, subscription.display_name, subscription.description)
-    for index, segmentation in enumerate(body.segmentations):
-        plan.add_segmentation(f"segmentations[{index}]", segmentation.name, segmentation.type, segmentation.categories)
-    plan.present(body.display_options, body.layout)
-
-
-def fill_changes(plan: ProfilePlan, body: ChangeRequest) -> None:
-    """Put the operations of a change request into the plan."""
-    if not body.operations:
-        raise invalid("operations", "member.mandatory", "'operations' is empty")
-    for index, operation in enumerate(body.operations):
-        _apply(plan, operation, f"operations[{index}]")
-
-
-_NEEDS = {
-    "addAttribute": ("attribute",),
-    "updateAttribute": ("name", "changes"),
-    "removeAttribute": ("name",),
-    "addSubscription": ("subscription",),
-    "removeSubscription": ("name",),
-    "addSegmentation": ("segmentation",),
-    "updateSegmentation": ("name", "changes"),
-    "removeSegmentation": ("name",),
-    "rename": ("name",),
-}
-
-
-def _apply(plan: ProfilePlan, operation: Operation, path: str) -> None:
-    needs = _NEEDS.get(operation.operation)
-    if needs is None:
-        plan.refuse(f"{path}.operation", "member.type", f"'operation' is one of {', '.join(_NEEDS)}")
-        return
-    missing = [member for member in needs if getattr(operation, member) is None]
-    for member in missing:
-        plan.refuse(f"{path}.{member}", "member.mandatory", f"'{operation.operation}' needs '{member}'")
-    if not missing:
-        _perform(plan, operation, path)
-
-
-def _perform(plan: ProfilePlan, operation: Operation, path: str) -> None:
-    name, changes = operation.name or "", operation.changes or Changes()
-    match operation.operation, operation:
-        case "addAttribute", Operation(attribute=NewAttribute() as attribute):
-            plan.add_attribute(f"{path}.attribute", to_attribute(attribute))
-        case "updateAttribute", _:
-            _update_attribute(plan, path, name, changes)
-        case "removeAttribute", _:
-            plan.remove_attribute(path, name)
-        case "addSubscription", Operation(subscription=SubscriptionV5() as new):
-            plan.add_subscription(f"{path}.subscription", new.name, new.display_name, new.description)
-        case "removeSubscription", _:
-            plan.remove_subscription(path, name)
-        case "addSegmentation", Operation(segmentation=NewSegmentation() as new):
-            plan.add_segmentation(f"{path}.segmentation", new.name, new.type, new.categories)
-        case "updateSegmentation", _:
-            added, removed, renamed = changes.add_categories, changes.remove_categories, changes.rename_categories
-            plan.update_segmentation(path, name, add=added, remove=removed, rename=renamed)
-        case "removeSegmentation", _:
-            plan.remove_segmentation(path, name)
-        case _:
-            plan.rename(f"{path}.name", name)
-
-
-def _update_attribute(plan: ProfilePlan, path: str, name: str, changes: Changes) -> None:
-    fixed = {
-        "name": changes.name,
-        "type": changes.type,
-        "valueType": changes.value_type,
-        "multiValued": changes.multi_valued,
-    }
-    for member, value in fixed.items():
-        if value is not UNSET:
-            message = f"'{member}' of an attribute never changes: make a new attribute instead"
-            plan.refuse(f"{path}.changes.{member}", "structure.fixed", message)
-    restriction = changes.value_restriction
-    model = restriction.to_model() if isinstance(restriction, Restriction) else restriction
-    plan.update_attribute(path, name, mandatory=changes.mandatory, unique=changes.unique, restriction=model)
-
-
-def to_attribute(body: NewAttribute) -> Attribute:
-    """The model's form; the number is handed out by the plan. An e-mail address is mandatory and unique by default."""
-    predefined = PREDEFINED.get(body.type)
-    by_default = body.type == EMAIL_ADDRESS
-    return Attribute(
-        number=0,
-        name=body.name,
-        type=body.type,
-        value_type=body.value_type or (predefined.value_type.name if predefined else ""),
-        mandatory=by_default if body.mandatory is None else body.mandatory,
-        unique=by_default if body.unique is None else body.unique,
-        multi_valued=body.multi_valued,
-        restriction=body.value_restriction.to_model() if body.value_restriction else None,
-        default_value=body.default_value,
     )
 
 

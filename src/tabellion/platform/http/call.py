@@ -94,12 +94,12 @@ class Incoming(msgspec.Struct):
     ignored: Sequence[str] = ()
     afterwards: list[Callable[[AsyncConnection[tuple[Any, ...]]], Awaitable[None]]] = []
 
-    def refuse_ignored(self, answered: type[msgspec.Struct], otherwise: str) -> None:
+    def refuse_ignored(self, answered: type[msgspec.Struct] | None, otherwise: str) -> None:
         """For a body that says nothing but with what was ignored, which may be misspelt. Raises `Invalid`.
 
         `answered`: members of such documents may be sent back. `otherwise`: what a body that says nothing means.
         """
-        known = {field.encode_name for field in msgspec.structs.fields(answered)}
+        known = {field.encode_name for field in msgspec.structs.fields(answered)} if answered else set[str]()
         for name in self.ignored:
             if name in known:
                 continue

@@ -1,5 +1,6 @@
 """The structure calls of custom tables: v4 reads, v5 reads, creates, changes and deletes (contract, section 13)."""
 
+from tabellion.features.customdata import filling
 from tabellion.features.customdata.endpoints import examples
 from tabellion.features.customdata.parameters import CUSTOM_TABLE
 from tabellion.features.customdata.service.structure import custom_tables, targets
@@ -41,7 +42,7 @@ async def create(call: Incoming) -> Answer:
     """Make a table."""
     body: wire.CustomTableIn = call.body
     known = await targets(call)
-    table = await custom_tables.create(call, lambda plan: wire.fill_table(plan, body, known), body.name)
+    table = await custom_tables.create(call, lambda plan: filling.fill_table(plan, body, known), body.name)
     location = f"/v5/entities/{call.path['e']}/custom-tables/{table.public_id}"
     return Answer(201, wire.CustomTableId(table.public_id), location=location)
 
@@ -50,7 +51,7 @@ async def change(call: Incoming) -> Answer:
     """Change a table's structure."""
     body: wire.CustomChangeRequest = call.body
     known = await targets(call)
-    table = await custom_tables.change(call, lambda plan: wire.fill_changes(plan, body, known))
+    table = await custom_tables.change(call, lambda plan: filling.fill_changes(plan, body, known))
     return Answer(200, wire.table_v5(table), etag=structure_etag(table))
 
 

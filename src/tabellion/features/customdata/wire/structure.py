@@ -1,4 +1,4 @@
-"""The documents of the structure of custom tables, and the way from them to the model and back (contract, section 13)."""
+"""The documents of the structure of custom tables (contract, section 13)."""
 
 from typing import Annotated, Any
 
@@ -6,18 +6,11 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tabellion.features.customdata.model import (
-    CleaningRule,
     CustomTable,
     EventToTrigger,
     ForeignKey,
-    MatchingConditions,
-    StateCondition,
-    TriggerRule,
 )
-from tabellion.features.customdata.plan import CustomPlan
-from tabellion.features.customdata.service.structure import Targets
-from tabellion.features.tables import Attribute, Restriction, attribute_type
-from tabellion.kit.problem import invalid
+from tabellion.features.tables import AnyOperation, Restriction, attribute_type
 
 Anything = Annotated[Any, Meta(description="kept and returned unchanged")]
 
@@ -190,10 +183,9 @@ class CustomChanges(msgspec.Struct, rename="camel"):
     value_type: Any = UNSET
 
 
-class CustomOperation(msgspec.Struct, rename="camel"):
+class CustomOperation(AnyOperation, rename="camel"):
     """One operation of a change request."""
 
-    operation: str
     name: str | None = None
     attribute: NewCustomAttribute | None = None
     changes: CustomChanges | None = None
@@ -206,138 +198,6 @@ class CustomChangeRequest(msgspec.Struct):
     """Operations that run in order, all or none."""
 
     operations: list[CustomOperation]
-
-
-def fill_table(plan: CustomPlan, body: CustomTableIn, targets: Targets) -> None:
-    """Put the parts of a new table into the plan."""
-    plan.present(body.type or "LINKED_DATA", body.layout, big_table=bool(body.big_table))
-    key = (body.primary_key_attribute or "").lower()
-    for index, attribute in enumerate(body.attributes):
-        plan.add_attribute(f"attributes[{index}]", _attribute(attribute, key), is_new_table=True)
-    plan.set_key(body.primary_key_attribute, body.composite_key)
-    plan.set_roles(body.creation_time_attribute, body.value_attribute)
-    for index, foreign_key in enumerate(body.foreign_keys or ()):
-        _add_foreign_key(plan, f"foreignKeys[{index}]", foreign_key, targets)
-    plan.set_events("eventsToTrigger", [_event(event) for event in body.events_to_trigger or ()])
-    plan.set_cleaning("cleaningRule", _cleaning(body.cleaning_rule))
-
-
-_NEEDS = {
-    "addAttribute": "attribute",
-    "updateAttribute": "changes",
-    "removeAttribute": "name",
-    "addForeignKey": "foreign_key",
-    "removeForeignKey": "name",
-    "setEventsToTrigger": "events_to_trigger",
-    "setCleaningRule": "cleaning_rule",
-    "rename": "name",
-}
-_ON_WIRE = {"foreign_key": "foreignKey", "events_to_trigger": "eventsToTrigger", "cleaning_rule": "cleaningRule"}
-
-
-def fill_changes(plan: CustomPlan, body: CustomChangeRequest, targets: Targets) -> None:
-    """Put the operations of a change request into the plan."""
-    if not body.operations:
-        raise invalid("operations", "member.mandatory", "'operations' is empty")
-    for index, operation in enumerate(body.operations):
-        path = f"operations[{index}]"
-        needed = _NEEDS.get(operation.operation)
-        if needed is None:
-            plan.refuse(f"{path}.operation", "member.type", f"'operation' is one of {', '.join(_NEEDS)}")
-            continue
-        value = getattr(operation, needed)
-        missing = value is UNSET or (value is None and needed != "cleaning_rule")
-        member = _ON_WIRE.get(needed, needed)
-        if operation.operation == "updateAttribute" and operation.name is None:
-            missing, member = True, "name"
-        if missing:
-            plan.refuse(f"{path}.{member}", "member.mandatory", f"'{operation.operation}' needs '{member}'")
-        else:
-            _perform(plan, operation, path, targets)
-
-
-def _perform(plan: CustomPlan, operation: CustomOperation, path: str, targets: Targets) -> None:
-    name = operation.name or ""
-    match operation.operation, operation:
-        case "addAttribute", CustomOperation(attribute=NewCustomAttribute() as attribute):
-            plan.add_attribute(f"{path}.attribute", _attribute(attribute))
-        case "updateAttribute", CustomOperation(changes=CustomChanges() as changes):
-            _update_attribute(plan, path, name, changes)
-        case "removeAttribute", _:
-            plan.remove_attribute(path, name)
-        case "addForeignKey", CustomOperation(foreign_key=ForeignKeyDocument() as key):
-            _add_foreign_key(plan, f"{path}.foreignKey", key, targets)
-        case "removeForeignKey", _:
-            plan.remove_foreign_key(path, name)
-        case "setEventsToTrigger", CustomOperation(events_to_trigger=list() as events):
-            plan.set_events(f"{path}.eventsToTrigger", [_event(event) for event in events])
-        case "setCleaningRule", CustomOperation(cleaning_rule=None | CleaningDocument() as rule):
-            plan.set_cleaning(f"{path}.cleaningRule", _cleaning(rule))
-        case _:
-            plan.rename(f"{path}.name", name)
-
-
-def _update_attribute(plan: CustomPlan, path: str, name: str, changes: CustomChanges) -> None:
-    for member, value in (("name", changes.name), ("valueType", changes.value_type)):
-        if value is not UNSET:
-            message = f"'{member}' of an attribute never changes: make a new attribute instead"
-            plan.refuse(f"{path}.changes.{member}", "structure.fixed", message)
-    restriction = changes.value_restriction
-    plan.update_attribute(
-        path,
-        name,
-        mandatory=changes.mandatory,
-        unique=changes.unique,
-        indexed=changes.indexed,
-        restriction=restriction.to_model() if isinstance(restriction, Restriction) else restriction,
-    )
-
-
-def _attribute(body: NewCustomAttribute, key: str = "") -> Attribute:
-    """The model's form; the attribute of the key is mandatory, unique and indexed, whatever it says."""
-    is_key = body.name.lower() == key
-    return Attribute(
-        number=0,
-        name=body.name,
-        type="CUSTOM",
-        value_type=body.value_type,
-        mandatory=body.mandatory or is_key,
-        unique=body.unique or is_key,
-        indexed=body.indexed or is_key,
-        restriction=body.value_restriction.to_model() if body.value_restriction else None,
-        default_value=body.default_value,
-    )
-
-
-def _add_foreign_key(plan: CustomPlan, path: str, key: ForeignKeyDocument, targets: Targets) -> None:
-    reference = key.reference
-    if reference.table_type not in targets.by_type:
-        plan.refuse(f"{path}.reference.tableType", "member.type", f"'tableType' is one of {', '.join(targets.by_type)}")
-        return
-    target = targets.find(reference.table_type, reference.table_id)
-    plan.add_foreign_key(path, key.name, key.attribute, target, reference.attribute, key.on_delete)
-
-
-def _event(event: EventDocument) -> EventToTrigger:
-    return EventToTrigger(event.name, tuple(_rule(rule) for rule in event.trigger_rules))
-
-
-def _rule(rule: RuleDocument) -> TriggerRule:
-    names = None if rule.on_any_attribute is None else tuple(rule.on_any_attribute)
-    tests = rule.matching_conditions
-    conditions = None if tests is None else MatchingConditions(
-        tuple(_test(test) for test in tests.state_before_operation),
-        tuple(_test(test) for test in tests.state_after_operation),
-    )  # fmt: skip
-    return TriggerRule(rule.on_operation, names, conditions)
-
-
-def _test(test: StateTest) -> StateCondition:
-    return StateCondition(test.attribute, test.operator, test.value)
-
-
-def _cleaning(rule: CleaningDocument | None) -> CleaningRule | None:
-    return None if rule is None else CleaningRule(rule.attribute, rule.older_than_days)
 
 
 def table_v4(table: CustomTable) -> CustomTableV4:
