@@ -27,10 +27,10 @@ from tabellion.platform.templates import (
     fill_links,
     mark_links,
     new_mark,
-    prepare,
 )
 from tabellion.platform.templates.dialect import Compiled
 from tabellion.platform.templates.lexer import scan
+from tabellion.platform.templates.prepare import prepare
 from tabellion.platform.templates.vocabulary import resolve
 
 _MAIL_BYTES = 35_000

@@ -20,7 +20,7 @@ def verb(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Verb:
     runner = CliRunner()
 
     def run(*arguments: str, stdin: str = "") -> Result:
-        result = runner.invoke(app, list(arguments), input=stdin)
+        result = runner.invoke(app(), list(arguments), input=stdin)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result
 

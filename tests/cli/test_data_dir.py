@@ -27,7 +27,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 def run(*arguments: str) -> Result:
-    result = _runner.invoke(app, list(arguments))
+    result = _runner.invoke(app(), list(arguments))
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 

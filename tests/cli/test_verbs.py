@@ -24,9 +24,9 @@ def _verbs(group: Any, *path: str) -> list[tuple[str, ...]]:
     return [path, *(found for name, command in commands.items() for found in _verbs(command, *path, name))]
 
 
-@pytest.mark.parametrize("path", _verbs(typer.main.get_command(app)), ids=" ".join)
+@pytest.mark.parametrize("path", _verbs(typer.main.get_command(app())), ids=" ".join)
 def test_every_verb_has_help(path: tuple[str, ...]) -> None:
-    shown = _runner.invoke(app, [*path, "--help"], env={"COLUMNS": "200"})
+    shown = _runner.invoke(app(), [*path, "--help"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0
     assert "Usage:" in shown.stdout
     first = shown.stdout.split("Usage:")[1].splitlines()[2].strip()
@@ -34,7 +34,7 @@ def test_every_verb_has_help(path: tuple[str, ...]) -> None:
 
 
 def test_the_verbs_that_operators_were_promised() -> None:
-    verbs = {" ".join(path) for path in _verbs(typer.main.get_command(app))}
+    verbs = {" ".join(path) for path in _verbs(typer.main.get_command(app()))}
     assert verbs >= {
         "serve", "api", "worker", "migrate", "doctor", "demo", "openapi", "settings", "version",
         "licence create", "licence list", "licence show", "licence limits", "licence delete",
@@ -44,14 +44,14 @@ def test_the_verbs_that_operators_were_promised() -> None:
 
 
 def test_a_wrong_option_is_told_with_the_usage() -> None:
-    shown = _runner.invoke(app, ["licence", "create", "--colour", "red"])
+    shown = _runner.invoke(app(), ["licence", "create", "--colour", "red"])
     assert shown.exit_code == 2
     assert "No such option: --colour" in shown.stderr
 
 
 def test_version_and_settings() -> None:
-    assert json.loads(_runner.invoke(app, ["version", "--json"]).stdout) == {"version": __version__}
-    listed = json.loads(_runner.invoke(app, ["settings", "--json"], env={"TABELLION_PORT": "9000"}).stdout)
+    assert json.loads(_runner.invoke(app(), ["version", "--json"]).stdout) == {"version": __version__}
+    listed = json.loads(_runner.invoke(app(), ["settings", "--json"], env={"TABELLION_PORT": "9000"}).stdout)
     port = next(one for one in listed if one["variable"] == "TABELLION_PORT")
     assert port == {
         "variable": "TABELLION_PORT", "help": "port to listen on", "unit": "port", "default": 8080, "value": 9000,
@@ -59,27 +59,27 @@ def test_version_and_settings() -> None:
 
 
 def test_a_wrong_setting_is_told_in_one_line() -> None:
-    shown = _runner.invoke(app, ["settings"], env={"TABELLION_PORT": "abc"})
+    shown = _runner.invoke(app(), ["settings"], env={"TABELLION_PORT": "abc"})
     assert shown.exit_code == 1
     assert shown.stderr == "tabellion: TABELLION_PORT: 'abc' is not a whole number\n"
 
 
 def test_the_openapi_document_describes_every_call() -> None:
-    document = json.loads(_runner.invoke(app, ["openapi"]).stdout)
+    document = json.loads(_runner.invoke(app(), ["openapi"]).stdout)
     described = {operation["operationId"] for path in document["paths"].values() for operation in path.values()}
     assert len(described) >= len({call.id for call in CALLS})
 
 
 def test_migrate_says_what_it_did(empty_database_url: str) -> None:
     command = ["migrate", "--database-url", empty_database_url, "--json"]
-    first = json.loads(_runner.invoke(app, command).stdout)["applied"]
+    first = json.loads(_runner.invoke(app(), command).stdout)["applied"]
     assert first[0] == "0001_core"
     assert first[-1] == "jobs_schema"
-    assert json.loads(_runner.invoke(app, command).stdout) == {"applied": []}
+    assert json.loads(_runner.invoke(app(), command).stdout) == {"applied": []}
 
 
 def test_a_database_that_cannot_be_reached_is_told_in_one_line() -> None:
-    shown = _runner.invoke(app, ["licence", "list", "--database-url", "postgresql://x@127.0.0.1:1/x"])
+    shown = _runner.invoke(app(), ["licence", "list", "--database-url", "postgresql://x@127.0.0.1:1/x"])
     assert shown.exit_code == 1
     assert shown.stderr.startswith("tabellion: the database cannot be reached: ")
     assert shown.stderr.count("\n") == 1
@@ -87,7 +87,7 @@ def test_a_database_that_cannot_be_reached_is_told_in_one_line() -> None:
 
 def test_a_data_directory_that_cannot_be_one_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    shown = _runner.invoke(app, ["licence", "list", "--data-dir", str(tmp_path / "file")])
+    shown = _runner.invoke(app(), ["licence", "list", "--data-dir", str(tmp_path / "file")])
     assert shown.exit_code == 1
     assert shown.stderr.count("\n") == 1
     assert "file" in shown.stderr
@@ -108,14 +108,14 @@ def test_the_doctor_finds_nothing_wrong_with_a_good_database(verb: Callable[...,
 
 
 def test_the_doctor_says_how_to_mend_a_database_without_schema(empty_database_url: str) -> None:
-    result = _runner.invoke(app, ["doctor", "--json", "--database-url", empty_database_url])
+    result = _runner.invoke(app(), ["doctor", "--json", "--database-url", empty_database_url])
     assert result.exit_code == 1
     assert findings(result)["schema"]["advice"] == "run: tabellion migrate"
 
 
 def test_the_doctor_names_mistyped_variables_and_an_unreachable_database() -> None:
     command = ["doctor", "--json", "--database-url", "postgresql://x@127.0.0.1:1/x"]
-    result = _runner.invoke(app, command, env={"TABELLION_PROT": "9000"})
+    result = _runner.invoke(app(), command, env={"TABELLION_PROT": "9000"})
     assert result.exit_code == 1
     found = findings(result)
     mistyped = [(one["state"], one["found"]) for one in json.loads(result.stdout) if one["check"] == "environment"]
@@ -126,6 +126,6 @@ def test_the_doctor_names_mistyped_variables_and_an_unreachable_database() -> No
 
 def test_the_doctor_warns_when_the_database_has_too_few_connections(database_url: str) -> None:
     env = {"TABELLION_WORKERS": "64", "TABELLION_CONNECTIONS": "200"}
-    found = findings(_runner.invoke(app, ["doctor", "--json", "--database-url", database_url], env=env))
+    found = findings(_runner.invoke(app(), ["doctor", "--json", "--database-url", database_url], env=env))
     assert found["connections"]["state"] == "warning"
     assert found["connections"]["found"].startswith("12872 wanted")

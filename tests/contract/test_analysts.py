@@ -26,7 +26,7 @@ def verb(worker_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[
     monkeypatch.setenv("TABELLION_DATABASE_URL", worker_database_url)
 
     def run(*arguments: str) -> Any:
-        done = CliRunner().invoke(app, [*arguments, "--json"])
+        done = CliRunner().invoke(app(), [*arguments, "--json"])
         assert done.exit_code == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -158,7 +158,7 @@ def test_a_role_that_may_not_make_roles_is_told_what_helps(
     tenant: Tenant, worker_database_url: str, plain_role: str
 ) -> None:
     url = worker_database_url.replace("//tabellion@", f"//{plain_role}@")
-    done = CliRunner().invoke(app, ["licence", "analyst", tenant.licence, "--database-url", url])
+    done = CliRunner().invoke(app(), ["licence", "analyst", tenant.licence, "--database-url", url])
     assert done.exit_code == 1
     assert "ALTER ROLE" in done.stderr
     assert "CREATEROLE" in done.stderr
@@ -168,7 +168,7 @@ def test_the_embedded_database_gives_access_by_itself(tmp_path: Path, monkeypatc
     monkeypatch.setenv("TABELLION_DATA_DIR", str(tmp_path))
 
     def verb(*arguments: str) -> Any:
-        done = CliRunner().invoke(app, [*arguments, "--json"])
+        done = CliRunner().invoke(app(), [*arguments, "--json"])
         assert done.exit_code == 0, done.stderr
         return json.loads(done.stdout)
 

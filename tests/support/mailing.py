@@ -14,7 +14,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tabellion.features import campaigns
-from tabellion.features.bounces import Intake, Rules
+from tabellion.features.bounces import Rules
+from tabellion.features.bounces.intake import Intake
 from tabellion.features.delivery import Pace, Sender
 from tabellion.kit.clock import utc_now
 from tabellion.platform.database.pool import open_pool

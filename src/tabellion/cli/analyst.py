@@ -7,7 +7,7 @@ from urllib.parse import quote
 import psycopg
 import typer
 
-from tabellion.cli.admin import Name
+from tabellion.cli.admin import Name, licence
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, on_server, show
 from tabellion.features import licences as use
 from tabellion.features.customdata import custom_tables
@@ -17,6 +17,7 @@ from tabellion.kit import keys
 from tabellion.kit.clock import utc_now
 
 
+@licence.command("analyst")
 def give_access(
     name: Name,
     off: Annotated[bool, typer.Option("--off", help="Take the access away again, with the views.")] = False,

@@ -21,7 +21,8 @@ from tabellion.features.bulk.exports import Definition as ExportDefinition
 from tabellion.features.bulk.exports import Execution as ExportExecution
 from tabellion.features.bulk.exports import Exporter, enter_export, exports_store
 from tabellion.features.bulk.exports import Format as ExportFormat
-from tabellion.features.bulk.imports import INPUT, Job, Mode, Order, Run, Status, jobs_store, new_folder, spool_file
+from tabellion.features.bulk.imports import INPUT, Job, Mode, Order, Status, jobs_store, new_folder, spool_file
+from tabellion.features.bulk.imports.running import Run
 from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import get_licence
 from tabellion.features.licences.store import Database

@@ -20,10 +20,10 @@ from tabellion.kit.problem import Problem
 from tabellion.platform import secrets
 from tabellion.platform.database.migrate import MigrationError
 from tabellion.platform.jobs import JobsMissing
-from tabellion.server.api import PortInUse
 from tabellion.server.claim import AlreadyServed
 from tabellion.server.database import prepare_database
 from tabellion.server.embedded import EmbeddedPostgresError
+from tabellion.server.port import PortInUse
 from tabellion.settings import Settings, SettingsError
 
 T = TypeVar("T")

@@ -22,9 +22,9 @@ from tabellion.cli.walk_bulk import walk_bulk
 from tabellion.cli.walk_mail import walk_mail
 from tabellion.features import licences as use
 from tabellion.kit.clock import utc_now
-from tabellion.server.api import check_port
 from tabellion.server.claim import refuse_second
 from tabellion.server.embedded import EmbeddedPostgres
+from tabellion.server.port import check_port
 from tabellion.server.supervisor import address, serve
 
 PEOPLE = 1000

@@ -16,8 +16,8 @@ import typer
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
 from tabellion.platform import jobs
 from tabellion.platform.database.migrate import MIN_SERVER_VERSION, MigrationError, state
-from tabellion.server.api import PortInUse, check_port
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from tabellion.server.port import PortInUse, check_port
 from tabellion.settings import Settings, unknown_variables
 
 _GIGABYTE = 1024**3

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import socket
 from typing import Any
 
 from granian import Granian
@@ -11,25 +10,11 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from tabellion.platform.http.front import App
 from tabellion.platform.telemetry import configure_logs, http_server_logs, prepare_metrics
 from tabellion.server.death import die_with_parent
+from tabellion.server.port import check_port
 from tabellion.settings import Settings
 
 _BACKLOG = 1024
 _GC_THRESHOLDS = (20_000, 20, 50)
-
-
-class PortInUse(Exception):
-    """Somebody else listens on the address."""
-
-
-def check_port(settings: Settings) -> None:
-    """Raise `PortInUse` unless the address can be listened on."""
-    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            where = f"{settings.host}:{settings.port}"
-            raise PortInUse(f"{where} cannot be listened on ({error.strerror}); choose another with --port") from None
 
 
 def create_app() -> App:

@@ -5,12 +5,13 @@ import logging
 import signal
 import socket
 
-from tabellion.features.bounces import Intake, Rules
+from tabellion.features.bounces import Rules
+from tabellion.features.bounces.intake import Intake
 from tabellion.kit.clock import utc_now
 from tabellion.platform import secrets
 from tabellion.platform.database.pool import open_pool
 from tabellion.platform.telemetry import configure_logs
-from tabellion.server.api import PortInUse
+from tabellion.server.port import PortInUse
 from tabellion.settings import Settings
 
 _log = logging.getLogger(__name__)

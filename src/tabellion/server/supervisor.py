@@ -9,11 +9,11 @@ from types import FrameType
 
 import psycopg
 
-from tabellion.server.api import check_port
 from tabellion.server.child import Child, stop_all
 from tabellion.server.claim import claimed, refuse_second
 from tabellion.server.database import prepare_database
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from tabellion.server.port import check_port
 from tabellion.server.postgres.place import make_data_dir
 from tabellion.settings import Settings
 

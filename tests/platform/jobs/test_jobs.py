@@ -10,7 +10,9 @@ import pytest
 from procrastinate import App
 
 from tabellion.platform.database.advisory import AdvisoryLock
-from tabellion.platform.jobs import JobsMissing, app, defer, install, jobs_url, require_installed, rescue
+from tabellion.platform.jobs import JobsMissing, defer, install, jobs_url, require_installed
+from tabellion.platform.jobs.application import app
+from tabellion.platform.jobs.lifeline import rescue
 
 _STEPS = sorted(file.name for file in (files("procrastinate.sql") / "migrations").iterdir() if file.name.endswith(".sql"))
 

@@ -26,9 +26,9 @@ from tabellion.platform.templates import (
     Reason,
     Rendered,
     Template,
-    check,
     vocabulary,
 )
+from tabellion.platform.templates.check import check
 from tabellion.platform.templates.wire import Done, frame
 from tests.platform.templates.bombs import BOMBS
 from tests.platform.templates.escapes import ESCAPES

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from tabellion.platform.templates import Kind, Row, Rows, Values, check, vocabulary
+from tabellion.platform.templates import Kind, Row, Rows, Values, vocabulary
+from tabellion.platform.templates.check import check
 
 ALLOWED = vocabulary(
     {"firstName": Kind.TEXT, "birthDate": Kind.DATE, "interests": Values(), "age": Kind.NUMBER},

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tabellion.platform.templates import Content, Prepared, Severity, checklist, prepare
+from tabellion.platform.templates import Content, Prepared, Severity, checklist
+from tabellion.platform.templates.prepare import prepare
 
 FOOT = (
     "<p>"

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from tabellion.platform.templates import Cages, Kind, Part, PartKind, Rendered, Template, Values, check, vocabulary
+from tabellion.platform.templates import Cages, Kind, Part, PartKind, Rendered, Template, Values, vocabulary
+from tabellion.platform.templates.check import check
 from tabellion.platform.templates.dialect import TAGS
 from tabellion.platform.templates.filters import FILTERS
 

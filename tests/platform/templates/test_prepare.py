@@ -17,12 +17,12 @@ from tabellion.platform.templates import (
     fill_links,
     mark_links,
     new_mark,
-    prepare,
 )
 from tabellion.platform.templates.balance import unbalanced
 from tabellion.platform.templates.dialect import Compiled
 from tabellion.platform.templates.lexer import scan
 from tabellion.platform.templates.markup import document
+from tabellion.platform.templates.prepare import prepare
 from tabellion.platform.templates.shield import shield
 
 LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)

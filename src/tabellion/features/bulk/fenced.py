@@ -10,8 +10,6 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 import psycopg
-from procrastinate import BaseRetryStrategy
-from procrastinate.retry import RetryDecision
 
 from tabellion.kit.problem import FieldError
 
@@ -76,17 +74,6 @@ class Kind(Protocol[J]):
     async def fail(self, db: Database, job: J, why: FieldError) -> None:
         """End it in FAILED, for good."""
         ...
-
-
-class Again(BaseRetryStrategy):
-    """When a job that could not go on is tried again: soon, and for as long as it takes.
-
-    Errors of our own do not get so far more than a few times; see `run`.
-    """
-
-    def get_retry_decision(self, *, exception: BaseException, job: object) -> RetryDecision:
-        """A database or another worker is back in seconds; a full disk waits for somebody to make room."""
-        return RetryDecision(retry_in={"seconds": 30 if isinstance(exception, OSError) else 2})
 
 
 async def run(conninfo: str, kind: Kind[J], number: int) -> None:

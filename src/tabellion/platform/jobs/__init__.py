@@ -1,18 +1,9 @@
-"""Background jobs on PostgreSQL (Procrastinate), in a schema of their own; deferred inside the caller's transaction."""
+"""Background jobs on PostgreSQL (Procrastinate), in a schema of their own; deferred inside the caller's transaction.
 
-from tabellion.platform.jobs.lifeline import HEARTBEAT_S, SILENT_AFTER_S, Lifeline, rescue
-from tabellion.platform.jobs.queue import app, defer
+Whoever runs them takes `application` and `lifeline` too; the library is for them alone.
+"""
+
+from tabellion.platform.jobs.queue import defer
 from tabellion.platform.jobs.schema import JobsMissing, install, jobs_url, require_installed
 
-__all__ = [
-    "HEARTBEAT_S",
-    "SILENT_AFTER_S",
-    "JobsMissing",
-    "Lifeline",
-    "app",
-    "defer",
-    "install",
-    "jobs_url",
-    "require_installed",
-    "rescue",
-]
+__all__ = ["JobsMissing", "defer", "install", "jobs_url", "require_installed"]

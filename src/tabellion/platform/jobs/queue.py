@@ -1,19 +1,11 @@
-"""Putting jobs into the queue and back."""
+"""Putting jobs into the queue."""
 
 from typing import Any
 
-from procrastinate import App, PsycopgConnector
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from tabellion.platform.jobs.schema import jobs_url
-
 DEFAULT_QUEUE = "default"
-
-
-def app(url: str) -> App:
-    """The job application on a database; tasks are registered by the composition root."""
-    return App(connector=PsycopgConnector(conninfo=jobs_url(url), min_size=1, max_size=4))
 
 
 async def defer(

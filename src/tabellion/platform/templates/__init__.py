@@ -5,12 +5,10 @@ Everything that reads what customers wrote runs in a caged process; see `Cages`.
 
 from tabellion.platform.templates.cage import CageUnavailable, Limits
 from tabellion.platform.templates.cages import Cages
-from tabellion.platform.templates.check import Mistake, Report, check
 from tabellion.platform.templates.checklist import Finding, Severity, checklist
-from tabellion.platform.templates.dialect import PartKind, SettingUnknown
+from tabellion.platform.templates.documents import Content, Mistake, Prepared, Report
 from tabellion.platform.templates.links import Image, Link, fill_links, mark_links, new_mark
-from tabellion.platform.templates.prepare import Content, Prepared, prepare
-from tabellion.platform.templates.template import Failed, Outcome, Part, Reason, Rendered, Template
+from tabellion.platform.templates.template import Failed, Outcome, Part, PartKind, Reason, Rendered, SettingUnknown, Template
 from tabellion.platform.templates.vocabulary import Kind, Row, Rows, Shape, Values, Vocabulary, vocabulary
 
 __all__ = [
@@ -39,11 +37,9 @@ __all__ = [
     "Template",
     "Values",
     "Vocabulary",
-    "check",
     "checklist",
     "fill_links",
     "mark_links",
     "new_mark",
-    "prepare",
     "vocabulary",
 ]

@@ -9,13 +9,14 @@ from liquid.builtin.expressions import KeywordArgument, StringLiteral
 from liquid.builtin.expressions.filtered import Filter
 from liquid.exceptions import LiquidError
 
-from tabellion.platform.templates.dialect import SettingUnknown, locale, zone
+from tabellion.platform.templates.dialect import locale
 from tabellion.platform.templates.filters import FILTERS
 from tabellion.platform.templates.filters.dates import STYLES, formatted
 from tabellion.platform.templates.filters.numbers import is_currency
 from tabellion.platform.templates.lexer import Fault
 from tabellion.platform.templates.literals import LANGUAGE, TIME_ZONE
 from tabellion.platform.templates.suggestion import did_you_mean
+from tabellion.platform.templates.template import SettingUnknown, zone
 
 _SETTINGS: dict[str, Callable[[str], object]] = {LANGUAGE: locale, TIME_ZONE: zone}
 _EXAMPLE = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)

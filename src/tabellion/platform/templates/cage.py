@@ -9,8 +9,7 @@ from typing import Final, Self
 
 import msgspec
 
-from tabellion.platform.templates.dialect import MAX_OUTPUT
-from tabellion.platform.templates.template import Failed, Outcome, Reason, Rendered, Template
+from tabellion.platform.templates.template import MAX_OUTPUT, Failed, Outcome, Reason, Rendered, Template
 from tabellion.platform.templates.wire import (
     LENGTH,
     MAX_HELD,

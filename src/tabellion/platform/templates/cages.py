@@ -9,10 +9,8 @@ from typing import Final, Self
 import msgspec
 
 from tabellion.platform.templates.cage import Cage, CageBroken, Limits
-from tabellion.platform.templates.check import Mistake, Report
-from tabellion.platform.templates.dialect import zone
-from tabellion.platform.templates.prepare import Content, Prepared
-from tabellion.platform.templates.template import Failed, Outcome, Reason, Template
+from tabellion.platform.templates.documents import Content, Mistake, Prepared, Report
+from tabellion.platform.templates.template import Failed, Outcome, Reason, Template, zone
 from tabellion.platform.templates.vocabulary import NOW, TODAY, Vocabulary
 from tabellion.platform.templates.wire import Answer, Check, Checked, Finished, Prepare, Render, Request
 

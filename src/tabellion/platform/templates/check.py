@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import msgspec
 from liquid.ast import IllegalNode
 from liquid.builtin import illegal
 from liquid.exceptions import LiquidError
@@ -10,30 +9,11 @@ from liquid.stream import TokenStream
 from liquid.token import TOKEN_EXPRESSION, Token
 
 from tabellion.platform.templates.dialect import MAX_SOURCE, Dialect
+from tabellion.platform.templates.documents import Mistake, Report
 from tabellion.platform.templates.lexer import MAX_FAULTS, Fault, Span, SpanKind, place, scan
 from tabellion.platform.templates.names import Walk
 from tabellion.platform.templates.structure import structure
 from tabellion.platform.templates.vocabulary import Kind, Vocabulary
-
-
-class Mistake(msgspec.Struct, frozen=True, order=True):
-    """Something to mend. Line and column count from 1; the message says what to do."""
-
-    line: int
-    column: int
-    code: str
-    message: str
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What a check found.
-
-    `uses` holds each root that the source names, with the members that it takes of it: what the caller has to fetch. A
-    root without members is one value (`now`), or a list of which only the length counts.
-    """
-
-    mistakes: list[Mistake]
-    uses: dict[str, list[str]]
 
 
 def check(source: str, allowed: Vocabulary) -> Report:

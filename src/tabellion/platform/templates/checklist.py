@@ -6,8 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from tabellion.platform.templates.documents import Prepared
 from tabellion.platform.templates.lexer import SpanKind, scan
-from tabellion.platform.templates.prepare import Prepared
 
 # Gmail cuts longer mails off, and the unsubscribe link with the rest.
 MAX_HTML_BYTES = 100_000

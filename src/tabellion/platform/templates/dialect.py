@@ -5,10 +5,8 @@ attribute. The caps here give good errors early; what they do not foresee is sto
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from enum import StrEnum
 from io import StringIO
 from typing import TextIO, cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
 from liquid import BoundTemplate, Environment, Markup, RenderContext, Token, TokenStream, escape
@@ -32,11 +30,12 @@ from liquid.utils import ReadOnlyChainMap
 
 from tabellion.platform.templates.filters import FILTERS
 from tabellion.platform.templates.filters.values import text
-from tabellion.platform.templates.lexer import Span, liquid_tokens
+from tabellion.platform.templates.lexer import Span
 from tabellion.platform.templates.literals import literals
+from tabellion.platform.templates.template import MAX_OUTPUT, PartKind, SettingUnknown, zone
+from tabellion.platform.templates.tokens import liquid_tokens
 
 MAX_SOURCE = 1_000_000
-MAX_OUTPUT = 2_000_000
 MAX_ITERATIONS = 10_000
 MAX_NESTING = 20
 # Shorter stretches of a source travel faster than their numbers are worth.
@@ -52,15 +51,6 @@ BLOCKS: Mapping[str, frozenset[str]] = {
     "capture": frozenset(),
 }
 TAGS = frozenset({*BLOCKS, "assign", "break", "continue", "raw", "comment", "#"})
-
-
-class PartKind(StrEnum):
-    """How a part is printed."""
-
-    HTML = "html"
-    TEXT = "text"
-    # One line for a header: whatever breaks lines becomes a blank.
-    LINE = "line"
 
 
 _PLACES = {"first": 0, "last": -1}
@@ -320,10 +310,6 @@ def _is_long(text_: str) -> bool:
     return len(text_) >= _MIN_LITERAL
 
 
-class SettingUnknown(ValueError):
-    """A language or a time zone that does not exist; the message says which."""
-
-
 def locale(language: str) -> Locale:
     """The language's rules, such as of `nl`, `fr_BE` or `NL`. Raises `SettingUnknown`."""
     first, _, rest = language.replace("-", "_").partition("_")
@@ -334,11 +320,3 @@ def locale(language: str) -> Locale:
     except (UnknownLocaleError, ValueError):
         raise SettingUnknown(f"{language[:40]!r} is no language such as nl or fr_BE") from None
     return found
-
-
-def zone(name: str) -> ZoneInfo:
-    """A time zone by its IANA name. Raises `SettingUnknown`."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise SettingUnknown(f"{name[:60]!r} is no time zone such as Europe/Brussels") from None

@@ -5,7 +5,7 @@ import re
 import css_inline
 
 from tabellion.platform.templates.balance import unbalanced
-from tabellion.platform.templates.check import Mistake
+from tabellion.platform.templates.documents import Mistake
 from tabellion.platform.templates.lexer import place
 from tabellion.platform.templates.markup import Document, PieceKind, document
 from tabellion.platform.templates.shield import IGNORE, shield

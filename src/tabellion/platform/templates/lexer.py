@@ -6,12 +6,9 @@ serves the HTML pipeline, so that both agree on what is Liquid.
 
 import html
 import re
-from collections.abc import Iterator
 from enum import Enum
 
 import msgspec
-from liquid import Token
-from liquid.token import TOKEN_CONTENT, TOKEN_EXPRESSION, TOKEN_OUTPUT, TOKEN_TAG
 
 # Longer expressions are no personalisation; the expression scanner below needs time by the square of their length.
 MAX_EXPRESSION = 500
@@ -89,28 +86,6 @@ def scan(source: str) -> tuple[list[Span], list[Fault]]:
         position = text_start = span.end
     text(len(source))
     return spans, faults
-
-
-def liquid_tokens(spans: list[Span], source: str) -> Iterator[Token]:
-    """The spans as python-liquid's parser wants them."""
-    last = len(spans) - 1
-    for index, span in enumerate(spans):
-        if span.kind in {SpanKind.TEXT, SpanKind.RAW}:
-            text = span.inner
-            if span.kind is SpanKind.TEXT:
-                if index and spans[index - 1].trims_right:
-                    text = text.lstrip()
-                if index < last and spans[index + 1].trims_left:
-                    text = text.rstrip()
-            if text:
-                yield Token(TOKEN_CONTENT, text, span.start, source)
-        elif span.kind is SpanKind.OUTPUT:
-            yield Token(TOKEN_OUTPUT, source[span.start : span.end], span.start, source)
-            yield Token(TOKEN_EXPRESSION, span.inner, span.inner_start, source)
-        elif span.kind is SpanKind.TAG and span.name != "#":
-            yield Token(TOKEN_TAG, span.name, span.start, source)
-            if span.inner:
-                yield Token(TOKEN_EXPRESSION, span.inner, span.inner_start, source)
 
 
 def place(source: str, start: int) -> tuple[int, int]:

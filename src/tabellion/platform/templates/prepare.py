@@ -7,12 +7,11 @@ import html
 import re
 
 import mrml
-import msgspec
 
-from tabellion.platform.templates.check import Mistake
+from tabellion.platform.templates.documents import Content, Mistake, Prepared
 from tabellion.platform.templates.inline import inlined
 from tabellion.platform.templates.lexer import SpanKind, place, scan
-from tabellion.platform.templates.links import Image, Link, images, links
+from tabellion.platform.templates.links import images, links
 from tabellion.platform.templates.markup import document
 from tabellion.platform.templates.plaintext import plain_text
 from tabellion.platform.templates.shield import shield
@@ -34,31 +33,6 @@ _PREHEADER = (
 )
 # Keeps mail programs from showing the mail's first words after the preheader.
 _PADDING = "&#847;&zwnj;&nbsp;" * 60
-
-
-class Content(msgspec.Struct, frozen=True):
-    """What an author hands in: HTML or MJML, a text of their own or none (then it is made), a preheader or none."""
-
-    html: str = ""
-    mjml: str = ""
-    text: str = ""
-    preheader: str = ""
-
-
-class Prepared(msgspec.Struct, frozen=True):
-    """What is rendered, with Liquid in it. `bytes` is the size of the HTML in UTF-8; `text_is_own` that the author wrote it.
-
-    `notes` are no errors: something was left as it was, and why. A source that cannot be used has `errors` and nothing else.
-    """
-
-    html: str = ""
-    text: str = ""
-    text_is_own: bool = False
-    links: list[Link] = []
-    images: list[Image] = []
-    bytes: int = 0
-    notes: list[Mistake] = []
-    errors: list[Mistake] = []
 
 
 def prepare(content: Content) -> Prepared:

@@ -3,12 +3,22 @@
 import hashlib
 from enum import StrEnum
 from functools import cached_property
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from tabellion.platform.templates.dialect import PartKind
-
 _encode = msgspec.msgpack.Encoder().encode
+# Of a mail, in characters of a part and in bytes of all.
+MAX_OUTPUT = 2_000_000
+
+
+class PartKind(StrEnum):
+    """How a part is printed."""
+
+    HTML = "html"
+    TEXT = "text"
+    # One line for a header: whatever breaks lines becomes a blank.
+    LINE = "line"
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -63,3 +73,15 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", gc=False):
 
 
 Outcome = Rendered | Failed
+
+
+class SettingUnknown(ValueError):
+    """A language or a time zone that does not exist; the message says which."""
+
+
+def zone(name: str) -> ZoneInfo:
+    """A time zone by its IANA name. Raises `SettingUnknown`."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise SettingUnknown(f"{name[:60]!r} is no time zone such as Europe/Brussels") from None

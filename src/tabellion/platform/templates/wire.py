@@ -4,8 +4,7 @@ from typing import Final
 
 import msgspec
 
-from tabellion.platform.templates.check import Report
-from tabellion.platform.templates.prepare import Content, Prepared
+from tabellion.platform.templates.documents import Content, Prepared, Report
 from tabellion.platform.templates.template import Failed, Template
 from tabellion.platform.templates.vocabulary import Vocabulary
 

@@ -16,10 +16,10 @@ from liquid.exceptions import LiquidError, LoopIterationLimitError, OutputStream
 
 from tabellion.platform.templates import limits
 from tabellion.platform.templates.check import check
-from tabellion.platform.templates.dialect import Compiled, PartKind, SettingUnknown
+from tabellion.platform.templates.dialect import Compiled
 from tabellion.platform.templates.lexer import place, scan
 from tabellion.platform.templates.prepare import prepare
-from tabellion.platform.templates.template import Failed, Part, Reason, Template
+from tabellion.platform.templates.template import Failed, Part, PartKind, Reason, SettingUnknown, Template
 from tabellion.platform.templates.vocabulary import resolve
 from tabellion.platform.templates.wire import (
     LENGTH,

@@ -20,7 +20,8 @@ from tabellion.features.bulk.etls.model import FINISHED, STARTED, SUBJECT, Execu
 from tabellion.features.bulk.etls.opening import Opened, open_files
 from tabellion.features.bulk.etls.reporting import order_reports
 from tabellion.features.bulk.fenced import JobError, Stopped
-from tabellion.features.bulk.imports import INPUT, SETTINGS, Run, Status, jobs_store, reports
+from tabellion.features.bulk.imports import INPUT, Status, jobs_store, reports
+from tabellion.features.bulk.imports.running import SETTINGS, Run
 from tabellion.features.customdata import custom_tables_of_licence
 from tabellion.features.tables import Table, TableUnknown, tables_of_licence
 from tabellion.features.transfers import keep_host_key, open_location

@@ -9,7 +9,7 @@ from procrastinate.retry import RetryDecision
 
 from tabellion.features.bulk.etls import looking, reporting, service
 from tabellion.features.bulk.etls.running import Executor
-from tabellion.features.bulk.fenced import Again
+from tabellion.features.bulk.retrying import Again
 from tabellion.kit.clock import utc_now
 
 _GIVE_UP_AFTER = 20

@@ -8,7 +8,7 @@ from procrastinate import App
 
 from tabellion.features.bulk.exports import service
 from tabellion.features.bulk.exports.running import Exporter
-from tabellion.features.bulk.fenced import Again
+from tabellion.features.bulk.retrying import Again
 from tabellion.kit.clock import utc_now
 
 _log = logging.getLogger(__name__)

@@ -1,4 +1,7 @@
-"""Imports of files into tables: read, check, apply block by block."""
+"""Imports of files into tables: read, check, apply block by block.
+
+Whoever does the work takes `running` too.
+"""
 
 from tabellion.features.bulk.imports import reports
 from tabellion.features.bulk.imports import store as jobs_store
@@ -16,7 +19,6 @@ from tabellion.features.bulk.imports.model import (
     Transformation,
 )
 from tabellion.features.bulk.imports.opening import INPUT, csv_entries
-from tabellion.features.bulk.imports.running import SETTINGS, Run
 from tabellion.features.bulk.imports.service import keep as spool_file
 from tabellion.features.bulk.imports.service import new_folder
 from tabellion.features.bulk.imports.source import codec_of
@@ -25,7 +27,6 @@ from tabellion.features.bulk.imports.wire import format_faults
 __all__ = [
     "ENDED",
     "INPUT",
-    "SETTINGS",
     "Counters",
     "EmptyCells",
     "FileUnknown",
@@ -35,7 +36,6 @@ __all__ = [
     "Mode",
     "Operation",
     "Order",
-    "Run",
     "Status",
     "Transformation",
     "codec_of",

@@ -11,12 +11,16 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tabellion.features.bulk.imports import store
-from tabellion.features.bulk.imports.applying import Applied
 from tabellion.features.bulk.imports.model import Job, Order, Outcome, Rejected
-from tabellion.features.bulk.imports.rows import Block
 from tabellion.features.bulk.imports.source import codec_of
+
+# The library that reads and checks files takes 40 MB, which processes that hand reports out do without.
+if TYPE_CHECKING:
+    from tabellion.features.bulk.imports.applying import Applied
+    from tabellion.features.bulk.imports.rows import Block
 
 ERRORS, RESULT = "E", "R"
 NAMES = {ERRORS: "errors", RESULT: "result"}
@@ -43,7 +47,7 @@ def error_part(order: Order, rejected: Iterable[Rejected]) -> bytes:
     )
 
 
-def result_part(order: Order, block: Block, applied: Applied) -> bytes:
+def result_part(order: Order, block: "Block", applied: "Applied") -> bytes:
     """Every row of a block, and what became of it."""
     done = {line: (outcome.value, id_) for line, outcome, id_ in applied.outcomes}
     cells = dict(zip(block.lines.to_list(), block.cells.iter_rows(), strict=True)) | {

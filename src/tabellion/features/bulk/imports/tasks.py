@@ -4,9 +4,9 @@ from pathlib import Path
 
 from procrastinate import App
 
-from tabellion.features.bulk.fenced import Again
 from tabellion.features.bulk.imports import service
 from tabellion.features.bulk.imports.running import Run
+from tabellion.features.bulk.retrying import Again
 from tabellion.kit.clock import utc_now
 
 

@@ -1,0 +1,84 @@
+"""`serve`, `api`, `worker`, `intake`, `migrate`: the server as a whole and in parts.
+
+Each part is imported where it is run: a process carries what it does, and no more.
+"""
+
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+
+from tabellion import __version__
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
+from tabellion.cli.news import teller
+from tabellion.server.database import migrate as migrate_schema
+from tabellion.server.database import open_database, prepare_database
+from tabellion.server.port import check_port
+from tabellion.settings import SettingsError
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on (TABELLION_HOST).")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on (TABELLION_PORT).")]
+Workers = Annotated[int | None, typer.Option(help="API processes (TABELLION_WORKERS).")]
+
+
+def serve(
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    migrate: Annotated[bool, typer.Option(help="Bring the schema of an own database up to date first.")] = False,
+) -> None:
+    """Run the API and the job worker, with the embedded database unless an own one is set."""
+    with clear_errors():
+        from tabellion.server.supervisor import serve as serve_everything  # noqa: PLC0415 - see above
+
+        settings = settings_of(data_dir, database_url, host=host, port=port, workers=workers)
+        say = teller(settings.log_level)
+        say(f"Tabellion {__version__} starts; data in {settings.data_dir.absolute()}")
+        serve_everything(settings, say, migrating=migrate)
+
+
+def api(
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Run API processes only, on a database whose schema is current."""
+    with clear_errors(), ExitStack() as stack:
+        from tabellion.server.api import run_api  # noqa: PLC0415 - see above
+
+        settings = settings_of(data_dir, database_url, host=host, port=port, workers=workers)
+        check_port(settings)
+        settings, _ = prepare_database(settings, stack)
+        run_api(settings)
+
+
+def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """Run the job worker only, on a database whose schema is current."""
+    with clear_errors(), ExitStack() as stack:
+        from tabellion.server.worker import run_worker  # noqa: PLC0415 - see above
+
+        settings, _ = prepare_database(settings_of(data_dir, database_url), stack)
+        run_worker(settings)
+
+
+def intake(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """Take bounces and complaints only (TABELLION_INTAKE_PORT), on a database whose schema is current."""
+    with clear_errors(), ExitStack() as stack:
+        from tabellion.server.intake import run_intake  # noqa: PLC0415 - see above
+
+        settings = settings_of(data_dir, database_url)
+        if not settings.intake_port:
+            raise SettingsError("TABELLION_INTAKE_PORT says where bounces are taken; it is not set")
+        settings, _ = prepare_database(settings, stack)
+        run_intake(settings)
+
+
+def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """Bring the database's schema up to date."""
+    with clear_errors(), ExitStack() as stack:
+        settings, _ = open_database(settings_of(data_dir, database_url), stack)
+        show({"applied": migrate_schema(settings.database_url)}, as_json=as_json)

@@ -1,0 +1,10 @@
+"""The library's application, for those who run jobs."""
+
+from procrastinate import App, PsycopgConnector
+
+from tabellion.platform.jobs.schema import jobs_url
+
+
+def app(url: str) -> App:
+    """The job application on a database; tasks are registered by the composition root."""
+    return App(connector=PsycopgConnector(conninfo=jobs_url(url), min_size=1, max_size=4))

@@ -1,0 +1,36 @@
+"""A process carries what it does: large libraries are left to the processes that use them."""
+
+import subprocess
+import sys
+
+import pytest
+
+LIBRARIES = ("polars", "liquid", "babel", "procrastinate", "aiosmtpd", "asyncssh", "minio", "mrml", "granian", "lxml")
+
+
+@pytest.mark.parametrize(
+    ("taken", "carried"),
+    [
+        # The supervisor, and with it `serve`.
+        ("tabellion.server.supervisor", set()),
+        ("tabellion.cli.run", set()),
+        ("tabellion.cli.analyst", set()),
+        ("tabellion.server.app", {"lxml"}),
+        ("tabellion.server.worker", {"polars", "procrastinate", "lxml"}),
+    ],
+)
+def test_what_is_imported(taken: str, carried: set[str]) -> None:
+    program = f"import sys, {taken}; print(*(name for name in {LIBRARIES!r} if name in sys.modules))"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(run.stdout.split()) <= carried
+
+
+def test_a_verb_is_found_without_the_others() -> None:
+    program = (
+        "import sys; sys.argv = ['tabellion', 'version']\n"
+        "from tabellion.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print(*(name for name in sys.modules if name.startswith(('tabellion.cli.', 'tabellion.server.app'))))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(run.stdout.splitlines()[-1].split()) <= {f"tabellion.cli.{name}" for name in ("root", "common", "about")}
