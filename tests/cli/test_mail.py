@@ -27,6 +27,7 @@ def test_relays_are_added_changed_and_removed(told: Told, refused: Refused, harb
     assert (changed["id"], changed["weight"], changed["security"]) == (made["id"], 3, "TLS")
     assert "security" in refused("relay", "add", harbour, "smtp.example.com", "--security", "SSL")
     assert "port" in refused("relay", "add", harbour, "smtp.example.com", "--port", "70000")
+    assert "TLS" in refused("relay", "add", harbour, "smtp.example.com", "--security", "none", "--login", "harbour")
     assert "no relay 99" in refused("relay", "remove", harbour, "99")
     told("relay", "remove", harbour, str(made["id"]))
     assert told("relay", "list", harbour) == []

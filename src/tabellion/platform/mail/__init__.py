@@ -3,7 +3,8 @@
 from tabellion.platform.mail.dkim import Signer, new_key, public_record
 from tabellion.platform.mail.exchange import MayLeave
 from tabellion.platform.mail.message import Attachment, Mail, Unsendable, address_of, compose, normal_form, one_line
-from tabellion.platform.mail.relay import Fate, Post, Relay, Reply
+from tabellion.platform.mail.opening import Relay
+from tabellion.platform.mail.relay import Fate, Post, Reply
 
 __all__ = [
     "Attachment",

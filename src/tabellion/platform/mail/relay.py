@@ -6,7 +6,6 @@ answer, is certain.
 
 import asyncio
 import re
-import ssl
 import time
 from enum import StrEnum
 from typing import Self, cast
@@ -15,6 +14,7 @@ import aiosmtplib
 import msgspec
 
 from tabellion.platform.mail.exchange import Broken, Exchange, MayLeave, Outcome
+from tabellion.platform.mail.opening import Relay, UnreachableError, in_one_line, opened, said
 
 _IDLE_S, _TIMEOUT_S = 20.0, 60.0
 _MAILS_PER_CONNECTION = 500
@@ -23,20 +23,7 @@ _TRANSIENT, _PERMANENT = 400, 500
 _ENHANCED = re.compile(r"\s*(\d\.\d{1,3}\.\d{1,3})\b")
 # What says that there is no such mailbox (RFC 3463), or only the basic codes for it.
 _NO_MAILBOX = re.compile(r"5\.1\.[0-36]|5\.1\.10|5\.2\.1")
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _NO_MAILBOX_CODES = frozenset({550, 551, 553})
-
-
-class Relay(msgspec.Struct, frozen=True, kw_only=True):
-    """A server that takes mails. `security`: NONE, STARTTLS or TLS. `connections`: the most that a process keeps."""
-
-    host: str
-    port: int
-    security: str = "NONE"
-    user: str = ""
-    password: str = ""
-    connections: int = 10
-    verify: bool = True
 
 
 class Fate(StrEnum):
@@ -88,9 +75,8 @@ class Post:
             try:
                 if line is None:
                     line = await self._connect()
-            except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-                text = f"no connection to {self.relay.host}:{self.relay.port}: {_said(error)}"
-                return Reply(Fate.DEFERRED, text, reached=False)
+            except UnreachableError as error:
+                return Reply(Fate.DEFERRED, str(error), reached=False)
             try:
                 return await line.deliver(sender, recipient, raw, may_leave)
             finally:
@@ -104,8 +90,8 @@ class Post:
         async with self._slots:
             try:
                 self._free.append(self._kept() or await self._connect())
-            except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-                return f"no connection to {self.relay.host}:{self.relay.port}: {_said(error)}"
+            except UnreachableError as error:
+                return str(error)
             return None
 
     def _kept(self) -> "_Line | None":
@@ -117,36 +103,14 @@ class Post:
         return None
 
     async def _connect(self) -> "_Line":
-        """Greeting, TLS and login are aiosmtplib's; what follows is `exchange`'s."""
-        relay = self.relay
-        context = ssl.create_default_context() if relay.security != "NONE" else None
-        if context is not None and not relay.verify:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        client = aiosmtplib.SMTP(
-            hostname=relay.host,
-            port=relay.port,
-            use_tls=relay.security == "TLS",
-            start_tls=relay.security == "STARTTLS",
-            username=relay.user or None,
-            password=relay.password or None,
-            timeout=self._timeout_s,
-            tls_context=context,
+        """A new connection. Raises `UnreachableError`."""
+        client = await opened(self.relay, self._timeout_s)
+        if client.transport is None:
+            raise UnreachableError(f"no connection to {self.relay.host}:{self.relay.port}: the relay hung up")
+        pipelining = client.supports_extension("pipelining")
+        return _Line(
+            client, Exchange(cast("asyncio.Transport", client.transport), pipelining=pipelining, timeout_s=self._timeout_s)
         )
-        try:
-            await client.connect()
-            if client.is_ehlo_or_helo_needed:
-                await _greet(client)
-            return _line(client, self._timeout_s)
-        except BaseException:
-            client.close()
-            raise
-
-
-async def _greet(client: aiosmtplib.SMTP) -> None:
-    try:
-        await client.ehlo()
-    except aiosmtplib.SMTPHeloError:
-        await client.helo()
 
 
 class _Line:
@@ -168,7 +132,7 @@ class _Line:
         try:
             outcome = await exchange.hand_over(sender, recipient, raw, may_leave)
         except Broken as error:
-            return Reply(Fate.UNCERTAIN if exchange.begun else Fate.DEFERRED, f"the connection broke: {_said(error)}")
+            return Reply(Fate.UNCERTAIN if exchange.begun else Fate.DEFERRED, f"the connection broke: {said(error)}")
         if outcome is None:
             return Reply(Fate.WITHHELD, "withheld")
         reply = _reply(outcome)
@@ -181,16 +145,9 @@ class _Line:
         return reply
 
 
-def _line(client: aiosmtplib.SMTP, timeout_s: float) -> _Line:
-    if client.transport is None:
-        raise aiosmtplib.SMTPServerDisconnected("the relay hung up")
-    transport = cast("asyncio.Transport", client.transport)
-    return _Line(client, Exchange(transport, pipelining=client.supports_extension("pipelining"), timeout_s=timeout_s))
-
-
 def _reply(outcome: Outcome) -> Reply:
     answer = outcome.answer
-    text = _one_line(f"{answer.code} {answer.text}")
+    text = in_one_line(f"{answer.code} {answer.text}")
     if outcome.accepted:
         return Reply(Fate.ACCEPTED, text)
     if answer.code >= _PERMANENT:
@@ -201,12 +158,3 @@ def _reply(outcome: Outcome) -> Reply:
         return Reply(Fate.DEFERRED, text)
     # After the end of a mail there is no such answer: nobody knows what it means.
     return Reply(Fate.UNCERTAIN, text)
-
-
-def _said(error: Exception) -> str:
-    return _one_line(str(error) or type(error).__name__)
-
-
-def _one_line(text: str) -> str:
-    """What strangers say, for databases and terminals: neither of them takes all control characters."""
-    return " ".join(_CONTROL.sub("", text).split())[:300]
