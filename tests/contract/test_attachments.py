@@ -142,6 +142,23 @@ def test_large_files_to_many_go_out_one_after_the_other(
     assert kept(tenant, database) == 0
 
 
+def test_a_file_without_a_name_is_sent_and_a_form_in_which_none_was_chosen_sends_none(
+    tenant: Tenant, active: int, database: psycopg.Connection[Any]
+) -> None:
+    assert post(tenant, active, [("attachment", (None, PDF, "application/pdf"))]).status_code == 200
+    mails = until(lambda: len(found := outbox(tenant, database)) == 1 and found)
+    assert attached(mails[0][1]) == [("attachment-1", "application/pdf", PDF)]
+    nothing = (
+        b'--x\r\nContent-Disposition: form-data; name="contact"\r\n\r\n%s\r\n--x\r\n' % json.dumps({"profile": BOB}).encode()
+    )
+    nothing += b'Content-Disposition: form-data; name="attachment"; filename=""\r\n\r\n\r\n--x--\r\n'
+    path = f"/v4/entity/hotels/transactionalmail/{active}/contactWithAttachment"
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert tenant.call("POST", path, content=nothing, headers=form).status_code == 200
+    mails = until(lambda: len(found := outbox(tenant, database)) == 2 and found)
+    assert sorted(len(attached(mail)) for _, mail in mails) == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("files", "contact", "status", "code"),
     [

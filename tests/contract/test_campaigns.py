@@ -233,6 +233,20 @@ def test_what_is_no_content_is_refused(tenant: Tenant, mail: str, content: bytes
     assert tenant.state() == before
 
 
+def test_a_form_without_the_file_is_told_so_and_a_file_needs_no_name(tenant: Tenant, mail: str) -> None:
+    def sent(name: str, part: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {tenant.api_key}"}
+        return tenant.client.post(f"{mail}/content/body", files=[(name, part)], headers=headers)
+
+    before = tenant.state()
+    assert faults(sent("file", ("mail.zip", packed({"a.html": "a"})))) == [("inputFile", "member.mandatory")]
+    refused = tenant.call("POST", f"{mail}/content/body", content=b"<p>a</p>", headers={"Content-Type": "text/plain"})
+    assert (refused.status_code, "text/html as it is" in refused.json()["message"]) == (415, True)
+    assert tenant.state() == before
+    assert sent("inputFile", (None, packed({"a.html": "<p>nameless</p>"}))).status_code == 200
+    assert tenant.call("GET", f"{mail}/content/body").text == "<p>nameless</p>"
+
+
 def test_names_that_do_not_exist_are_told_with_their_place(tenant: Tenant, mail: str) -> None:
     html = "<p>\n  {{ profile.lastNme }} {{ stayRef }}</p>"
     answer = tenant.call("PUT", f"{mail}/content/body", content=html, headers={"Content-Type": "text/html"})

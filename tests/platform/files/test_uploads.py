@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tabellion.kit.problem import Malformed, Problem
-from tabellion.platform.files import FileTooLarge, FormExpected, Upload, receive
+from tabellion.platform.files import FileTooLarge, FormExpected, Rules, Upload, receive
 
 TYPE = "multipart/form-data; boundary=xyz"
 FORM = (
@@ -46,6 +46,14 @@ def test_it_does_not_matter_how_the_form_is_cut(cuts: list[int], tmp_path_factor
     assert upload.fingerprint == take(folder, FORM).fingerprint
     upload.discard()
     assert len(list(folder.iterdir())) == 2
+
+
+def test_a_part_under_the_name_of_the_file_is_one_though_it_has_no_file_name(tmp_path: Path) -> None:
+    part = b"--xyz\r\nContent-Disposition: form-data; name=%s\r\n\r\n%s\r\n"
+    form = part % (b"inputFile", b"PK\x03\xff") + part % (b"mode", b"CREATE") + b"--xyz--\r\n"
+    upload = asyncio.run(receive(pieces(form), TYPE, tmp_path, max_bytes=1000, version="v4", rules=Rules("inputFile")))
+    assert upload.fields == {"mode": "CREATE"}
+    assert [(f.field, f.client_name, f.path.read_bytes()) for f in upload.files] == [("inputFile", "", b"PK\x03\xff")]
 
 
 @pytest.mark.parametrize(

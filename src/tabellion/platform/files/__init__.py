@@ -2,7 +2,7 @@
 
 from tabellion.platform.files.archive import ArchiveError, Entry, Kind, contents, gunzip, inflate, kind_of
 from tabellion.platform.files.spool import spool, use_spool
-from tabellion.platform.files.uploads import MAX_FILES, FileTooLarge, FormExpected, Upload, UploadedFile, receive
+from tabellion.platform.files.uploads import MAX_FILES, FileTooLarge, FormExpected, Rules, Upload, UploadedFile, receive
 
 __all__ = [
     "MAX_FILES",
@@ -11,6 +11,7 @@ __all__ = [
     "FileTooLarge",
     "FormExpected",
     "Kind",
+    "Rules",
     "Upload",
     "UploadedFile",
     "contents",

@@ -79,11 +79,24 @@ class Upload:
             file.path.unlink(missing_ok=True)
 
 
+class Rules(NamedTuple):
+    """What a form is to be like. `file`: parts under this name are files though they say no file name, as some clients send
+    them. `named`: names of files matter. `too_large` replaces the refusal of a file over the limit.
+    """
+
+    file: str = ""
+    named: bool = False
+    too_large: Problem | None = None
+
+
+_USUAL = Rules()
+
+
 async def receive(
     body: AsyncIterator[bytes], content_type: str | None, folder: Path, *, max_bytes: int, version: str,
-    too_large: Problem | None = None, named: bool = False,
+    rules: Rules = _USUAL,
 ) -> Upload:  # fmt: skip
-    """Read a form to its end; no file may be over `max_bytes`. `too_large` replaces the refusal of such a one.
+    """Read a form to its end; no file may be over `max_bytes`.
 
     Raises `FormExpected`, `FileTooLarge`, `Malformed`; then, and when the client goes away, nothing is left in the folder.
     """
@@ -91,8 +104,8 @@ async def receive(
     boundary = options.get("boundary", "")
     if media_type != "multipart/form-data":
         raise FormExpected("this call reads multipart/form-data")
-    upload = Upload(named=named)
-    part = _Part(upload, folder, max_bytes, too_large or FileTooLarge(max_bytes, version))
+    upload = Upload(named=rules.named)
+    part = _Part(upload, folder, max_bytes, rules.too_large or FileTooLarge(max_bytes, version), rules.file)
     size = 0
     try:
         with _Parser(boundary, max_segment_count=_MAX_FIELDS + MAX_FILES) as parser:
@@ -130,7 +143,8 @@ class _Parser(PushMultipartParser):
 class _Part:
     """The part of the form that is being read."""
 
-    def __init__(self, upload: Upload, folder: Path, max_bytes: int, too_large: Problem) -> None:
+    def __init__(self, upload: Upload, folder: Path, max_bytes: int, too_large: Problem, file: str) -> None:
+        self._named_as_file = file
         self._upload = upload
         self._folder = folder
         self._max_bytes = max_bytes
@@ -148,12 +162,13 @@ class _Part:
             raise self._too_large
 
     def begin(self, segment: MultipartSegment) -> None:
-        """A part with a file name, or with a type that is no text, is a file."""
+        """A part with a file name, or under the name of the call's file, is a file."""
         self._segment = segment
         self._size = 0
-        if segment.filename is None and len(self._upload.fields) >= _MAX_FIELDS:
+        is_file = segment.filename is not None or (segment.name or "") == self._named_as_file != ""
+        if not is_file and len(self._upload.fields) >= _MAX_FIELDS:
             raise Malformed(f"the form has more than {_MAX_FIELDS} fields")
-        if segment.filename is not None:
+        if is_file:
             if len(self._upload.files) >= MAX_FILES:
                 raise Malformed(f"the form has more than {MAX_FILES} files")
             self._path = self._folder / f"upload-{secrets.token_hex(16)}"

@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from tabellion.kit.problem import Problem
 from tabellion.platform import files
 from tabellion.platform.http import idempotency, json_codec, negotiation, render, shapes, xml_codec
-from tabellion.platform.http.call import Answer, Call, Incoming
+from tabellion.platform.http.call import Answer, Call, Form, Incoming
 from tabellion.platform.http.etag import tags
 from tabellion.platform.http.exchange import Admission, Exchange, Rendered
 from tabellion.platform.http.negotiation import Format
@@ -179,12 +179,18 @@ async def _finish(incoming: Incoming) -> None:
 
 
 async def _form(call: Call, exchange: Exchange, max_file_bytes: int, body: Body) -> files.Upload:
-    total = call.form.total_bytes if call.form is not None else 0
+    form = call.form or Form("")
+    total = form.total_bytes
     too_large = BodyTooLarge(f"the files have more than {total:,} bytes together, the most for this call") if total else None
-    return await files.receive(
-        body, exchange.headers.get("content-type"), files.spool(), max_bytes=total or max_file_bytes, version=call.version,
-        too_large=too_large, named=bool(total),
-    )  # fmt: skip
+    try:
+        return await files.receive(
+            body, exchange.headers.get("content-type"), files.spool(), max_bytes=total or max_file_bytes,
+            version=call.version, rules=files.Rules(form.file, bool(total), too_large),
+        )  # fmt: skip
+    except files.FormExpected as error:
+        if form.raw_types:
+            raise files.FormExpected(f"{error.message}, or {' or '.join(form.raw_types)} as it is") from None
+        raise
 
 
 def _is_raw(call: Call, exchange: Exchange) -> bool:

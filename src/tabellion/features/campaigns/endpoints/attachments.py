@@ -31,7 +31,9 @@ async def contact(call: Incoming) -> Answer:
     """Create or update a profile, and send it a transactional mail with files."""
     upload: Upload = call.upload
     body = _contact(upload)
-    attachments = await asyncio.to_thread(_attachments, [file for file in upload.files if file.field == _FILE])
+    # A form in a browser in which no file was chosen sends one without name and content.
+    files = [file for file in upload.files if file.field == _FILE and (file.client_name or file.size)]
+    attachments = await asyncio.to_thread(_attachments, files)
     ready = await triggering.triggered(call, transactional=True)
     parameters = parameters_of(body.parameters, ready[0])
     async with call.db.transaction():
