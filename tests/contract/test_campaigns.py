@@ -125,6 +125,7 @@ def test_lists_find_by_name_type_and_date(tenant: Tenant, mail: str) -> None:
         ("application/json", "12", "12"),
         ("application/json", "Lente bij ons", "Lente bij ons"),
         ("application/json", "{{ profile.lastName }}, lente", "{{ profile.lastName }}, lente"),
+        ("application/json", '"Last minute" deals', '"Last minute" deals'),
         ("application/xml", "<mailSubject><subject>Zo\xeb &amp; co</subject></mailSubject>", "Zoë & co"),
         ("application/octet-stream", "\ufeffHello", "Hello"),
     ],
@@ -137,11 +138,16 @@ def test_a_subject_is_taken_as_it_is_whatever_it_is_called(
     assert tenant.json("GET", f"{mail}/content/subject").json() == {"subject": subject}
 
 
-@pytest.mark.parametrize("body", ['{"subject": 1', '{"sbject": "x"}', '{"subject": "a\\u0000"}'])
+@pytest.mark.parametrize("body", ['{"subject": 1', '"no end', '{"sbject": "x"}', '{"subject": "a\\u0000"}'])
 def test_json_that_is_no_subject_is_refused(tenant: Tenant, mail: str, body: str) -> None:
     put = tenant.call("PUT", f"{mail}/content/subject", content=body, headers={"Content-Type": "application/json"})
     assert put.status_code == 400, put.text
     assert tenant.json("GET", f"{mail}/content/subject").status_code == 404
+
+
+def test_what_a_subject_ignores_is_told(tenant: Tenant, mail: str) -> None:
+    put = tenant.json("PUT", f"{mail}/content/subject", {"subject": "Lente", "Subject": "x"})
+    assert (put.status_code, put.headers.get("X-Ignored-Members")) == (200, "Subject")
 
 
 def test_texts_for_headers_hold_what_people_type_and_no_controls(tenant: Tenant, mail: str) -> None:

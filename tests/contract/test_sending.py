@@ -179,6 +179,35 @@ def test_a_trigger_sends_one_mail_with_its_parameters(tenant: Tenant, database: 
     assert state(tenant, number) == "ACTIVE"
 
 
+def test_who_misspells_a_trigger_hears_what_was_not_understood(tenant: Tenant) -> None:
+    number = tenant.campaign("Booked", "TRANSACTIONAL")
+    one = f"{MAIL}/{number}"
+    keys = {"personalisations": [{"key": "stayRef", "mandatory": True}]}
+    assert tenant.json("PUT", f"{one}/content/personalisation", keys).status_code == 200
+    assert tenant.json("POST", f"{one}/launch").status_code == 200
+    trigger = f"{one}/profile/emailAddress=ann@example.com"
+    spelt = tenant.json("POST", trigger, [{"key": "stayRef", "value": "ST-1"}])
+    assert (spelt.status_code, spelt.headers.get("X-Ignored-Members")) == (400, "parameters[0].value")
+    assert "parameters[0].value" in spelt.json()["message"]
+    other = tenant.json("POST", trigger, [{"key": "STAYREF", "values": "ST-1"}]).json()
+    assert (other["code"], "'STAYREF'" in other["message"]) == ("member.mandatory", True)
+    assert tenant.call("POST", trigger, content="null").json()["code"] == "member.mandatory"
+    key = [{"key": "stayRef", "values": ["ST-1"]}]
+    told = tenant.json("POST", trigger, {"parameters": key, "language": "NL"}, Idempotency_Key="k1")
+    assert (told.status_code, told.headers.get("X-Ignored-Members")) == (200, "language")
+
+    contact = f"/v4/entity/hotels/transactionalmail/{number}/contact"
+    wrong = {"profile": {"attributes": [{"name": "emailAddress", "value": "nobody"}, {"name": "ghost", "value": 1}]}}
+    wrong["profile"]["attributes"].append({"name": "lastName", "value": "B"})
+    refused = tenant.json("POST", contact, wrong | {"parameters": key}).json()
+    assert [each["field"] for each in refused["errors"]] == ["profile.attributes[0].value", "profile.attributes[1].name"]
+    bob = {"attributes": [{"name": "emailAddress", "value": "bob@example.com"}, {"name": "lastName", "value": "B"}], "id": 7}
+    contacts = [{"profile": bob, "parameters": key}, {"profile": None, "parameters": key}]
+    many = tenant.json("POST", f"{one}/contact", {"contacts": contacts})
+    assert many.headers.get("X-Ignored-Members") == "contacts[0].profile.id"
+    assert "expects an id, attribute=value, or an object" in many.json()["contacts"][1]["message"]
+
+
 def test_many_triggers_in_one_call_are_accepted_one_by_one(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
     number = tenant.campaign("Booked", "CONTINUOUS")
     assert tenant.json("POST", f"{MAIL}/{number}/launch").json()["state"] == "ACTIVE"

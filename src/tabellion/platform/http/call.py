@@ -73,7 +73,7 @@ class Incoming(msgspec.Struct):
     `now` is the moment of admission, aware, UTC. `limits` is what the gate said about the licence's usage.
     `raw_body` is what was sent, for the few calls that read it themselves; of a form its fingerprint. `upload` is the form
     (`platform.files.Upload`) of a call that takes one; its files are deleted after the call, unless they were moved away.
-    `ignored`: members of the body that the call does not know.
+    `ignored`: members of the body that the call does not know; calls that read the body themselves add to it.
     `afterwards`: what is to be done with the connection once the call's changes are committed, such as to tell others of
     them; it does not run when the call fails, and the call does not fail with it.
     """

@@ -141,8 +141,15 @@ class Pipeline:
         call = incoming.call
         key = exchange.headers.get("idempotency-key") if call.writes else None
 
+        async def handled() -> Answer:
+            try:
+                return await call.handler(incoming)
+            finally:
+                # What calls that read the body themselves have found.
+                _tell_of(incoming.ignored, exchange)
+
         async def run() -> Rendered:
-            return rendered(await _whole(await call.handler(incoming)))
+            return rendered(await _whole(await handled()))
 
         def rendered(result: Answer) -> Rendered:
             if result.etag is not None and not call.writes and _not_modified(exchange, result.etag):
@@ -164,7 +171,7 @@ class Pipeline:
                 kept = await idempotency.once(incoming, key, route, exchange.query, run, refuse)
                 await _finish(incoming)
                 return kept
-            result = await call.handler(incoming)
+            result = await handled()
             await _finish(incoming)
         return rendered(await _whole(result))
 

@@ -30,7 +30,7 @@ _UNKNOWN_TYPE = "application/octet-stream"
 async def contact(call: Incoming) -> Answer:
     """Create or update a profile, and send it a transactional mail with files."""
     upload: Upload = call.upload
-    body = _contact(upload)
+    body, call.ignored = _contact(upload)
     # A form in a browser in which no file was chosen sends one without name and content.
     files = [file for file in upload.files if file.field == _FILE and (file.client_name or file.size)]
     attachments = await asyncio.to_thread(_attachments, files)
@@ -72,8 +72,8 @@ def _attachments(files: list[UploadedFile]) -> tuple[Attachment, ...]:
     return tuple(made)
 
 
-def _contact(upload: Upload) -> wire.ContactIn:
-    """The document of the form, JSON or XML, as a field or as a file."""
+def _contact(upload: Upload) -> tuple[wire.ContactIn, list[str]]:
+    """The document of the form, JSON or XML, as a field or as a file, and its members that the call does not know."""
     file = upload.file(_CONTACT)
     raw = upload.fields.get(_CONTACT, "").encode() if file is None else file.path.read_bytes()
     if not raw.strip():
@@ -82,8 +82,7 @@ def _contact(upload: Upload) -> wire.ContactIn:
         raise Malformed(f"the form has a file '{stray[0][:50]}'; attachments are called '{_FILE}'")
     from_xml = raw.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
     document: Any = xml_codec.decode(raw, wire.ContactIn, _CONTACT, None) if from_xml else json_codec.decode(raw)
-    read: Any = shapes.reader(wire.ContactIn).read(document, from_xml=from_xml)[0]
-    return read
+    return shapes.reader(wire.ContactIn).read(document, from_xml=from_xml)
 
 
 CALLS = (

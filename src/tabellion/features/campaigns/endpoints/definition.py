@@ -1,5 +1,6 @@
 """The e-mail campaign calls of v4 before a launch (contract, sections 19.1 to 19.3)."""
 
+import json
 from typing import Any
 
 from tabellion.features.audiences import audiences_of, resolve
@@ -144,12 +145,12 @@ def _subject(call: Incoming) -> str:
     """The subject of the body: as it is, whatever it is called, unless it is JSON or XML."""
     content_type = call.headers.get("content-type")
     media_type = (content_type or "").partition(";")[0].strip().lower()
-    if media_type == "application/json" and _is_json(call.raw_body):
-        document = json_codec.decode(call.raw_body)
-        text = document if isinstance(document, str) else _read(document, from_xml=False)
+    document: Any = _json(call.raw_body) if media_type == "application/json" else None
+    if document is not None:
+        text = document if isinstance(document, str) else _read(call, document, from_xml=False)
     elif media_type in {"application/xml", "text/xml"}:
         document = xml_codec.decode(call.raw_body, wire.Subject, "mailSubject", negotiation.charset(content_type))
-        text = _read(document, from_xml=True)
+        text = _read(call, document, from_xml=True)
     else:
         try:
             text = call.raw_body.decode("utf-8-sig")
@@ -158,14 +159,26 @@ def _subject(call: Incoming) -> str:
     return text
 
 
-def _is_json(raw: bytes) -> bool:
-    """Whether a body that is called JSON is an object or a string: `12`, and `{{ firstName }}, hello`, are subjects."""
-    start = raw.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return start.startswith(b'"') or (start.startswith(b"{") and not start.startswith((b"{{", b"{%")))
+def _json(raw: bytes) -> Any:
+    """The document of a body that is called JSON, if it is an object or a string; None: the body is the subject itself.
+
+    `12`, `{{ firstName }}, hello` and `"Spring" is here` are subjects; a document that is cut off is none.
+    """
+    start = raw.removeprefix(b"\xef\xbb\xbf").strip()
+    if start.startswith(b"{") and not start.startswith((b"{{", b"{%")):
+        return json_codec.decode(raw)
+    if not start.startswith(b'"'):
+        return None
+    try:
+        text = start.decode()
+        _, end = json.JSONDecoder().raw_decode(text)
+    except ValueError:
+        return json_codec.decode(raw)
+    return json_codec.decode(raw) if end == len(text) else None
 
 
-def _read(document: object, *, from_xml: bool) -> str:
-    read: Any = shapes.reader(wire.Subject).read(document, from_xml=from_xml)[0]
+def _read(call: Incoming, document: object, *, from_xml: bool) -> str:
+    read, call.ignored = shapes.reader(wire.Subject).read(document, from_xml=from_xml)
     return read.subject
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from tabellion.features.campaigns import control, recipients, service, testing, triggering
 from tabellion.features.campaigns.endpoints.definition import CAMPAIGN, CATEGORY, MODULE, ONE
 from tabellion.features.campaigns.model import Campaign
@@ -107,7 +109,7 @@ async def contacts(call: Incoming) -> Answer:
             try:
                 parameters = parameters_of(each.parameters, ready[0])
                 async with call.db.transaction():
-                    profile = await _found_or_saved(call, ready[1], each.profile)
+                    profile = await _found_or_saved(call, ready[1], each.profile, f"contacts[{index}].profile")
                     done = await triggering.trigger(call, ready, profile, parameters)
             except Problem as error:
                 results.append(wire.ContactResult(index, code=_code(error), message=error.message))
@@ -168,9 +170,10 @@ def _trigger_body(call: Incoming) -> wire.Parameters:
     else:
         negotiation.request_format(content_type, has_body=True, version="v4")
         document = json_codec.decode(call.raw_body)
-        if isinstance(document, list):
+        if document is None or isinstance(document, list):
             document = {"parameters": document}
-    read: Any = shapes.reader(wire.Parameters).read(document, from_xml=from_xml)[0]
+    read: Any
+    read, call.ignored = shapes.reader(wire.Parameters).read(document, from_xml=from_xml)
     return read
 
 
@@ -188,16 +191,24 @@ def parameters_of(given: list[wire.ParameterIn], campaign: Campaign) -> dict[str
     return found
 
 
-async def _found_or_saved(call: Incoming, table: ProfileTable, given: Any) -> Profile:
+async def _found_or_saved(call: Incoming, table: ProfileTable, given: Any, place: str) -> Profile:
     if isinstance(given, str | int) and not isinstance(given, bool):
         return await recipients.profile_of(call, table, str(given))
-    body: Any = shapes.reader(ProfileIn).read(given, from_xml=_is_xml(call))[0]
+    if not isinstance(given, dict):
+        raise invalid(place, "member.type", f"'{place}' expects an id, attribute=value, or an object with 'attributes'")
+    body: Any
+    body, ignored = shapes.reader(ProfileIn).read(given, from_xml=_is_xml(call))
+    call.ignored = [*call.ignored, *(f"{place}.{name}" for name in ignored)]
     return await saved(call, table, body)
 
 
 async def saved(call: Incoming, table: ProfileTable, body: ProfileIn) -> Profile:
-    """The profile, created or updated. Raises `Invalid` and the refusals of saving profiles."""
-    written = await save_profile(call, table, read_profile(Reader(table, call.caller.time_zone), body), may_update=True)
+    """The profile of the member `profile`, created or updated. Raises `Invalid` and the refusals of saving profiles."""
+    try:
+        read = read_profile(Reader(table, call.caller.time_zone), body)
+        written = await save_profile(call, table, read, may_update=True)
+    except Invalid as error:
+        raise Invalid([replace(fault, field=f"profile.{fault.field}") for fault in error.errors]) from None
     return await recipients.profile_of(call, table, str(written.id))
 
 

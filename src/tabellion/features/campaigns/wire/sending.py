@@ -215,7 +215,10 @@ def read_parameters(
         elif each.default_value is not None:
             found[each.key] = each.default_value
         elif each.mandatory:
-            faults.append(FieldError(f"parameters.{each.key}", "member.mandatory", f"the parameter '{each.key}' is missing"))
+            other = next((key for key in values if key.lower() == each.key.lower() and key != each.key), None)
+            hint = f": '{other[:100]}' is another one, upper and lower case differ" if other is not None else ""
+            message = f"the parameter '{each.key}' is missing{hint}"
+            faults.append(FieldError(f"parameters.{each.key}", "member.mandatory", message))
     if sum(len(str(value)) for value in found.values()) > _MAX_PARAMETERS_CHARACTERS:
         message = f"the values of the parameters have more than {_MAX_PARAMETERS_CHARACTERS:,} characters"
         faults.append(FieldError("parameters", "structure.invalid", message))
