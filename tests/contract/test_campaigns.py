@@ -74,6 +74,7 @@ def test_what_was_sent_is_echoed_and_a_name_is_taken_once_per_entity(tenant: Ten
         ({"supportedLanguages": ["NL", "nl"]}, "supportedLanguages[1]"),
         ({"supportedLanguages": ["Dutch"]}, "supportedLanguages[0]"),
         ({"targetTable": "Ghosts"}, "targetTable"),
+        ({"entityOfTarget": "ghosts"}, "entityOfTarget"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_with_their_place(tenant: Tenant, mail: str, wrong: Any, place: str) -> None:
@@ -92,6 +93,43 @@ def test_only_what_is_sent_changes(tenant: Tenant, mail: str) -> None:
     assert {name for name, value in after.items() if value != before.json()[name]} == {"from", "updateMoment"}
     stale = tenant.json("PUT", mail, {"from": None}, If_Match=before.headers["ETag"])
     assert stale.status_code == 412
+
+
+def test_clients_that_write_all_their_members_may_write_null(tenant: Tenant, mail: str) -> None:
+    nothing = dict.fromkeys(["encoding", "contentType", "sendingMode", "from", "replyTo", "entityOfTarget", "goalTracking"])
+    made = tenant.json("POST", MAIL, NEW | {"name": "Other"} | nothing)
+    assert made.status_code == 201, made.text
+    read = tenant.json("GET", f"{MAIL}/Other").json()
+    assert (read["encoding"], read["sendingMode"], read["entityOfTarget"]) == ("UTF-8", "MASS", "hotels")
+
+    settings = {"sendingMode": "CONTINUOUS", "encoding": "ISO-8859-1"}
+    assert tenant.json("PUT", mail, settings).status_code == 200
+    before = tenant.json("GET", mail).json()
+    nothing |= {"supportedLanguages": None, "targetTable": None, "displayName": "Hello"}
+    assert tenant.json("PUT", mail, nothing).status_code == 200
+    after = tenant.json("GET", mail).json()
+    assert {name for name, value in after.items() if value != before[name]} == {"displayName", "updateMoment"}
+    keys = {"personalisations": [{"key": "stayRef", "mandatory": None, "defaultValue": None}]}
+    assert tenant.json("PUT", f"{mail}/content/personalisation", keys).status_code == 200
+    assert tenant.json("GET", f"{mail}/content/personalisation").json()["personalisations"][0]["mandatory"] is False
+
+
+@pytest.mark.parametrize(("said", "kept"), [(True, "Welcome"), ("TRUE", "Welcome"), (False, None), ("false", None)])
+def test_goal_tracking_may_be_switched_on_and_off(tenant: Tenant, said: Any, kept: Any) -> None:
+    assert tenant.json("POST", MAIL, NEW | {"goalTracking": said}).status_code == 201
+    assert tenant.json("GET", f"{MAIL}/Welcome").json()["goalTracking"] == kept
+    for change, expected in (({"goalTracking": "spring"}, "spring"), ({"goalTracking": said}, kept)):
+        assert tenant.json("PUT", f"{MAIL}/Welcome", change).status_code == 200
+        assert tenant.json("GET", f"{MAIL}/Welcome").json()["goalTracking"] == expected
+
+
+def test_a_table_that_the_target_does_not_fit_is_refused_and_says_why(tenant: Tenant, mail: str) -> None:
+    table = {"name": "Members", "attributes": [{"type": "EMAIL_ADDRESS", "name": "emailAddress"}]}
+    assert tenant.json("POST", "/v5/entities/hotels/profile-tables", table).status_code == 201
+    assert tenant.json("PUT", f"{mail}/target", {"filter": "points > 3"}).status_code == 200
+    refused = tenant.json("PUT", mail, {"targetTable": "Members"})
+    assert faults(refused) == [("target.filter", "attribute.unknown")]
+    assert "the campaign's target does not fit the table 'Members'" in refused.json()["message"]
 
 
 def test_lists_find_by_name_type_and_date(tenant: Tenant, mail: str) -> None:

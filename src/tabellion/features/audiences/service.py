@@ -12,7 +12,7 @@ from tabellion.features.audiences import store
 from tabellion.features.audiences.conditions import canonical_key, condition_of, condition_of_audience, key_attribute
 from tabellion.features.audiences.errors import AudienceInUse, AudienceUnknown
 from tabellion.features.audiences.model import Audience, Target
-from tabellion.features.licences import resolve_entity
+from tabellion.features.licences import named_entity, resolve_entity
 from tabellion.features.profiles import Profile, are_over, count_rows, search_rows
 from tabellion.features.tables import BadValue, Database, NameUsed, ProfileTable, named, profile_tables
 from tabellion.features.tables.filters import Condition
@@ -104,7 +104,7 @@ async def search(call: Incoming) -> list[Audience]:
 async def create(call: Incoming, new: Audience, owner: str | None, table_name: str, keys: Sequence[str] | None) -> Audience:
     """Save an audience for a table of an entity (None: that of the path). Raises `Invalid`, `NameUsed`."""
     entity = _entity(call)
-    of_table = entity if owner is None else resolve_entity(call.caller, owner)
+    of_table = entity if owner is None else named_entity(call.caller, owner, "entityOfTarget")
     table = named(await profile_tables.of_caller(call), of_table, table_name)
     if table is None:
         message = f"the entity '{of_table.name}' has no profile table '{table_name[:100]}'"

@@ -26,7 +26,7 @@ from tabellion.features.campaigns.model import (
     may_change_content,
 )
 from tabellion.features.customdata import custom_tables
-from tabellion.features.licences import resolve_entity
+from tabellion.features.licences import named_entity, resolve_entity
 from tabellion.features.tables import ProfileTable, is_email, named, profile_tables
 from tabellion.features.tables.filters import row_unknown
 from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
@@ -91,7 +91,10 @@ async def change(call: Incoming, changed: Callable[[Campaign], Campaign]) -> Cam
         if after.table_id != before.table_id and before.target is not None:
             # What the target names is looked for in the new table.
             audiences = await audiences_of(call.db, before.licence_id, before.target)
-            condition_of(await table_of(call, after), before.target, call.caller.time_zone, call.now, audiences)
+            try:
+                condition_of(await table_of(call, after), before.target, call.caller.time_zone, call.now, audiences)
+            except Invalid as error:
+                raise Invalid([_of_target(fault, after) for fault in error.errors]) from None
         return after
 
     return await _changed(call, work)
@@ -288,7 +291,7 @@ async def _changed(call: Incoming, work: Callable[[Campaign], Awaitable[Campaign
 async def _aimed(call: Incoming, campaign: Campaign) -> Campaign:
     """The campaign with its table found. Raises `Invalid`."""
     settings = campaign.settings
-    owner = resolve_entity(call.caller, settings.entity_of_target)
+    owner = named_entity(call.caller, settings.entity_of_target, "entityOfTarget")
     table = named(await profile_tables.of_caller(call), owner, settings.target_table)
     if table is None:
         message = f"the entity '{owner.name}' has no profile table '{settings.target_table[:100]}'"
@@ -304,6 +307,12 @@ async def names_in(call: Incoming, campaign: Campaign, table: ProfileTable | Non
     table = table or await table_of(call, campaign)
     linked = [custom for custom in await custom_tables.of_caller(call) if refers_to(custom, table)]
     return names_of(table, linked, campaign.content.personalisations)
+
+
+def _of_target(fault: FieldError, campaign: Campaign) -> FieldError:
+    table = campaign.settings.target_table
+    why = f"the campaign's target does not fit the table '{table}': {fault.message}; aim it anew first"
+    return FieldError(f"target.{fault.field}", fault.code, why)
 
 
 def _with_part(campaign: Campaign, language: str, change: Callable[[Part], Part]) -> Campaign:

@@ -22,6 +22,7 @@ from tabellion.features.licences.model import (
 from tabellion.features.licences.passwords import hash_password
 from tabellion.features.licences.store import Database
 from tabellion.kit import keys
+from tabellion.kit.problem import invalid
 from tabellion.platform import audit
 from tabellion.platform.database.versioned import VersionedCache
 from tabellion.platform.http.caller import Caller, EntityRef
@@ -46,6 +47,17 @@ def resolve_entity(caller: Caller, name: str) -> EntityRef:
     if lower in caller.foreign_entities:
         raise EntityForbidden(f"this API user may not use the entity '{name}'")
     raise EntityUnknown(f"there is no entity '{name}'")
+
+
+def named_entity(caller: Caller, name: str, member: str) -> EntityRef:
+    """The entity that a member of a body names; one that there is not is a fault of the body.
+
+    Raises `Invalid`, `EntityForbidden`.
+    """
+    try:
+        return resolve_entity(caller, name)
+    except EntityUnknown as error:
+        raise invalid(member, error.code, error.message) from None
 
 
 async def find_caller(db: Database, user_id: int, licence_id: int, catalogue_version: int) -> Caller | None:

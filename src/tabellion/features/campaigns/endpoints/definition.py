@@ -178,6 +178,7 @@ def _json(raw: bytes) -> Any:
 
 
 def _read(call: Incoming, document: object, *, from_xml: bool) -> str:
+    read: Any
     read, call.ignored = shapes.reader(wire.Subject).read(document, from_xml=from_xml)
     return read.subject
 

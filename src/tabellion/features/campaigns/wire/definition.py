@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, LiteralString
+from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -36,11 +37,15 @@ _COLUMNS: dict[str, LiteralString] = {
     "updatemoment": "updated_at",
     "startedat": "started_at",
 }
+_NEVER_NULL = frozenset({"target_table", "supported_languages", "encoding"})
 _OPERATORS: dict[str, LiteralString] = {">=": ">=", "<=": "<=", "!=": "<>", "=": "=", ">": ">", "<": "<"}
 
 
 class MailIn(msgspec.Struct, rename="camel"):
-    """A campaign to be defined. `from` is a display name or an address; `entityOfTarget` null: the entity of the address."""
+    """A campaign to be defined. `from` is a display name or an address; `entityOfTarget` null: the entity of the address.
+
+    Null is as good as nothing: `encoding` is UTF-8, `contentType` HTML, `sendingMode` MASS then.
+    """
 
     name: Text
     target_table: Text
@@ -49,24 +54,24 @@ class MailIn(msgspec.Struct, rename="camel"):
     sender: str | None = msgspec.field(default=None, name="from")
     reply_to: str | None = None
     entity_of_target: str | None = None
-    encoding: str = "UTF-8"
-    content_type: Literal["HTML"] = "HTML"
-    sending_mode: Literal["MASS", "CONTINUOUS", "TRANSACTIONAL"] = "MASS"
+    encoding: str | None = None
+    content_type: Literal["HTML"] | None = None
+    sending_mode: Literal["MASS", "CONTINUOUS", "TRANSACTIONAL"] | None = None
     goal_tracking: Text | None = None
 
 
 class MailChange(msgspec.Struct, rename="camel"):
-    """What is to be changed; the name stays."""
+    """What is to be changed; the name stays, and so does what is null and cannot be without a value."""
 
     display_name: str | None | UnsetType = UNSET
     sender: str | None | UnsetType = msgspec.field(default=UNSET, name="from")
     reply_to: str | None | UnsetType = UNSET
     entity_of_target: str | None | UnsetType = UNSET
-    target_table: Text | UnsetType = UNSET
-    supported_languages: list[str] | UnsetType = UNSET
-    encoding: str | UnsetType = UNSET
-    content_type: Literal["HTML"] | UnsetType = UNSET
-    sending_mode: Literal["MASS", "CONTINUOUS", "TRANSACTIONAL"] | UnsetType = UNSET
+    target_table: Text | None | UnsetType = UNSET
+    supported_languages: list[str] | None | UnsetType = UNSET
+    encoding: str | None | UnsetType = UNSET
+    content_type: Literal["HTML"] | None | UnsetType = UNSET
+    sending_mode: Literal["MASS", "CONTINUOUS", "TRANSACTIONAL"] | None | UnsetType = UNSET
     goal_tracking: Text | None | UnsetType = UNSET
 
 
@@ -127,7 +132,7 @@ class PersonalisationDocument(msgspec.Struct, rename="camel"):
     """A parameter that triggers hand over; contents name it."""
 
     key: str
-    mandatory: Flag = False
+    mandatory: Flag | None = False
     default_value: Text | None = None
 
 
@@ -175,32 +180,47 @@ def read_new(body: MailIn, entity: str, now: datetime) -> Campaign:
         entity_of_target=body.entity_of_target or entity,
         target_table=body.target_table,
         supported_languages=tuple(body.supported_languages),
-        encoding=body.encoding,
-        goal_tracking=body.goal_tracking,
+        encoding="UTF-8" if body.encoding is None else body.encoding,
+        goal_tracking=_goals(body.goal_tracking, body.name),
     )
     faults = _name_faults(body.name) + _settings_faults(settings)
     if faults:
         raise Invalid(faults)
+    kind = Kind(body.sending_mode or "MASS")
     return Campaign(
-        0, 0, 0, None, body.name, Kind(body.sending_mode), State.IN_DEFINITION, 1, settings, Content(), None, now, now
+        0, 0, 0, None, body.name, kind, State.IN_DEFINITION, 1, settings, Content(), None, now, now
     )  # fmt: skip
 
 
 def read_changed(before: Campaign, body: MailChange, entity: str) -> Campaign:
     """The campaign with what a body changes. Raises `Invalid`."""
-    members = {name: getattr(body, name) for name in body.__struct_fields__ if name not in {"content_type", "sending_mode"}}
-    changes = {name: value for name, value in members.items() if value is not UNSET}
+    members: dict[str, Any] = {
+        name: getattr(body, name) for name in body.__struct_fields__ if name not in {"content_type", "sending_mode"}
+    }
+    changes = {
+        name: value for name, value in members.items()
+        if value is not UNSET and not (value is None and name in _NEVER_NULL)
+    }  # fmt: skip
+    if "goal_tracking" in changes:
+        changes["goal_tracking"] = _goals(changes["goal_tracking"], before.name)
     if "display_name" in changes:
         changes["display_name"] = changes["display_name"] or before.name
     if "entity_of_target" in changes:
         changes["entity_of_target"] = changes["entity_of_target"] or entity
     if "supported_languages" in changes:
-        changes["supported_languages"] = tuple(changes["supported_languages"])
+        changes["supported_languages"] = tuple(changes["supported_languages"] or ())
     settings = replace(before.settings, **changes)
     if faults := _settings_faults(settings):
         raise Invalid(faults)
-    kind = before.kind if body.sending_mode is UNSET else Kind(body.sending_mode)
+    kind = Kind(body.sending_mode) if isinstance(body.sending_mode, str) else before.kind
     return replace(before, settings=settings, kind=kind)
+
+
+def _goals(said: str | None, name: str) -> str | None:
+    """What links carry. Integrations that only switch it on or off mean the campaign by it, or nothing."""
+    word = "" if said is None else said.strip().lower()
+    on = f"utm_campaign={quote(name, safe='')}" if "=" in name else name
+    return {"true": on, "false": None}.get(word, said)
 
 
 def mail_out(campaign: Campaign) -> MailOut:
@@ -267,7 +287,7 @@ def read_personalisations(body: Personalisations) -> tuple[Personalisation, ...]
         seen.add(each.key)
     if faults:
         raise Invalid(faults)
-    return tuple(Personalisation(p.key, p.mandatory, p.default_value) for p in body.personalisations)
+    return tuple(Personalisation(p.key, bool(p.mandatory), p.default_value) for p in body.personalisations)
 
 
 def personalisations_out(campaign: Campaign) -> Personalisations:
