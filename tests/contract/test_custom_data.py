@@ -119,6 +119,22 @@ def test_what_was_read_can_be_written_back(tenant: Tenant) -> None:
     assert tenant.json("GET", _RECORDS + "/ST-00001").headers["ETag"] == before.headers["ETag"]
 
 
+def test_what_an_event_led_to_can_be_written_back(tenant: Tenant) -> None:
+    # Receivers of events read a record by its technical id, and write back all that they have read, the business key too.
+    tenant.json("PUT", _RECORDS + "/ST-00002", _properties(state="OPEN"))
+    before = tenant.json("GET", _RECORDS + "/ST-00002")
+    technical_id = next(p["value"] for p in before.json()["properties"] if p["name"] == "id")
+    changed = [p | ({"value": "PAID"} if p["name"] == "state" else {}) for p in before.json()["properties"]]
+    for address in (technical_id, f"id={technical_id}"):
+        put = tenant.json("PUT", f"{_RECORDS}/{address}", {"properties": changed})
+        assert (put.status_code, put.json()) == (200, {"businessKey": "ST-00002"}), put.text
+    kept = tenant.json("GET", _RECORDS + "/ST-00002").json()
+    other = tenant.json("PUT", f"{_RECORDS}/{technical_id}", _properties(stayRef="ST-00003", state="OPEN"))
+    assert (other.status_code, other.json()["code"]) == (400, "key.mismatch")
+    assert tenant.json("GET", _RECORDS + "/ST-00002").json() == kept
+    assert {p["name"]: p["value"] for p in kept["properties"]}["state"] == "PAID"
+
+
 def test_the_modules_have_rights_of_their_own(tenants: Any, tenant: Tenant) -> None:
     key = tenants.user(tenant.licence, "reader", rights={"custom-data": "r"}).api_key
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}

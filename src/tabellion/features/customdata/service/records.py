@@ -118,17 +118,22 @@ async def put(call: Incoming, table: CustomTable, reader: Reader) -> Written:
     references = _references(call, table)
     attribute, value = references[0]
     if attribute is not None and attribute == table.business_key:
-        own = reader.values.get(attribute.number)
-        if own is not None and own[1] != value:
-            message = f"'{attribute.name}' differs from the key in the address"
-            reader.refuse(reader.section, "key.mismatch", message)
         if len(references) > 1 and not await find_rows(call.db, table, [(attribute, value)]):
             # A technical id in place of the key, as receivers of events send it.
-            written = await _change(call, table, reader, references[1:])
-            if written is not None:
-                return written
+            row = await read_row(call.db, table, None, references[1].value)
+            if row is not None:
+                _same_key(reader, attribute, row.values[table.attributes.index(attribute)])
+                return _found(await _change(call, table, reader, references[1:]), call, table)
+        _same_key(reader, attribute, value)
         return _found(await upsert_row(call, table, reader, [(attribute, value)]), call, table)
     return _found(await _change(call, table, reader, references), call, table)
+
+
+def _same_key(reader: Reader, attribute: Attribute, value: Any) -> None:
+    """Refuse a body whose business key is not that of the record that the address means."""
+    own = reader.values.get(attribute.number)
+    if own is not None and own[1] != value:
+        reader.refuse(reader.section, "key.mismatch", f"'{attribute.name}' differs from the key in the address")
 
 
 async def put_by_body_key(call: Incoming, table: CustomTable, reader: Reader, key: dict[str, Any]) -> Written:
