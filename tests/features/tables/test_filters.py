@@ -293,3 +293,47 @@ def test_references() -> None:
         with pytest.raises(Problem) as refusal:
             parse_reference(TABLE, segment, UTC_ZONE)
         assert refusal.value.code == code
+
+
+_CODES = ProfileTable(
+    1,
+    9,
+    1,
+    "Guests",
+    1,
+    Definition(
+        20, (Attribute(1, "language", "MOTHER_LANGUAGE", "STRING"), Attribute(2, "country", "ADDRESS_COUNTRY", "STRING"))
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "params"),
+    [
+        ('language = "fr"', ("FR",)),
+        ('language = " FR "', ("FR",)),
+        ('country in ("be", "Lu")', (["BE", "LU"],)),
+        ('country = "Atlantis"', ("Atlantis",)),  # nobody's, and no reason to refuse
+        ('country startsWith "b"', ("b%",)),
+        ('country > "b"', ("b",)),
+    ],
+)
+def test_codes_are_compared_as_they_are_kept(text: str, params: tuple[Any, ...]) -> None:
+    assert Compiler(_CODES, UTC_ZONE, NOW).compile(parse(text)).params == params
+
+
+def test_codes_are_compared_as_they_are_kept_in_v4_too() -> None:
+    assert compile_v4_search(_CODES, ["language=fr", "country!=be"], [], UTC_ZONE).params == ("FR", "BE")
+
+
+@pytest.mark.parametrize("text", ["2027-03-01T10:15:00 01:00", "2027-03-01T10:15:00 0100", "2027-03-01T10:15:00+01:00"])
+def test_a_raw_plus_of_an_offset_is_no_blank(text: str) -> None:
+    condition = compile_v4_search(TABLE, [], [f"updateMoment>={text}"], UTC_ZONE)
+    assert condition.params == (datetime(2027, 3, 1, 9, 15, tzinfo=UTC),)
+
+
+def test_a_refused_search_names_the_attribute() -> None:
+    for search, name in (("profileId=abc", "profileId"), ("UPDATEMOMENT>abc", "updateMoment"), ("points=abc", "points")):
+        with pytest.raises(Problem) as refusal:
+            compile_v4_search(TABLE, [search], [], UTC_ZONE)
+        assert f"'{name}'" in refusal.value.message

@@ -6,7 +6,7 @@ from typing import Any
 from tabellion.features.bounces import reporting, suppression, table, wire
 from tabellion.features.bounces.model import Wanted
 from tabellion.features.delivery import REASONS
-from tabellion.features.tables import BadValue, parse_moment
+from tabellion.features.tables import BadValue, query_moment
 from tabellion.features.tables.filters import row_limit
 from tabellion.kit.domain import is_domain
 from tabellion.kit.problem import Invalid, Problem, invalid
@@ -123,7 +123,7 @@ def _wanted(call: Incoming) -> Wanted:
 
 def _moment(call: Incoming, name: str) -> datetime | None:
     try:
-        return parse_moment(call.query.first(name), call.caller.time_zone)
+        return query_moment(call.query.first(name), call.caller.time_zone)
     except BadValue as error:
         raise invalid(name, error.code, f"'{name}' {error}") from None
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tabellion.features.tables import ENTITY, BadValue, parse_moment
+from tabellion.features.tables import ENTITY, BadValue, query_moment
 from tabellion.features.tracking import charts, report_csv, report_page, reports, wire
 from tabellion.features.tracking.reporting import Report
 from tabellion.kit.problem import invalid
@@ -49,7 +49,7 @@ async def _report(call: Incoming) -> tuple[wire.ReportOut, Report]:
     moments: list[Any] = []
     for name in ("from", "to"):
         try:
-            moments.append(parse_moment(call.query.first(name), call.caller.time_zone))
+            moments.append(query_moment(call.query.first(name), call.caller.time_zone))
         except BadValue as error:
             raise invalid(name, error.code, f"'{name}' {error}") from None
     bucket = (call.query.first("bucket") or "").lower() or None

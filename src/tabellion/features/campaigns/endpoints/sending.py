@@ -12,7 +12,7 @@ from tabellion.features.campaigns.wire import sending as wire
 from tabellion.features.campaigns.wire.definition import MailOut
 from tabellion.features.delivery import WantedInteractions
 from tabellion.features.profiles import Profile, ProfileIn, Reader, read_profile, save_profile
-from tabellion.features.tables import ENTITY, TABLE, BadValue, ProfileTable, find_table, parse_moment
+from tabellion.features.tables import ENTITY, TABLE, BadValue, ProfileTable, find_table, parse_moment, query_moment
 from tabellion.features.tables.filters import row_limit
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
@@ -146,7 +146,7 @@ async def _interactions(
     moments: list[Any] = []
     for name in ("from", "to"):
         try:
-            moments.append(parse_moment(call.query.first(name), call.caller.time_zone))
+            moments.append(query_moment(call.query.first(name), call.caller.time_zone))
         except BadValue as error:
             raise invalid(name, error.code, f"'{name}' {error}") from None
     if channel != "EMAIL":

@@ -14,7 +14,7 @@ from tabellion.features.audiences import Audience, Keys, Segment, SegmentDocumen
 from tabellion.features.campaigns import goals
 from tabellion.features.campaigns.model import Campaign, Content, Kind, Personalisation, Settings, State
 from tabellion.features.campaigns.store import Search
-from tabellion.features.tables import LANGUAGES, BadValue, parse_moment, render_moment
+from tabellion.features.tables import LANGUAGES, BadValue, query_moment, render_moment
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform.mail import one_line
 
@@ -370,7 +370,7 @@ def _date_filter(text: str, zone: Any) -> tuple[LiteralString, LiteralString, da
         message = "'dateFilter' expects creationMoment, updateMoment or startedAt, a comparison and a moment"
         raise invalid("dateFilter", "parameter.invalid", message)
     try:
-        moment = parse_moment(found[3].strip(), zone)
+        moment = query_moment(found[3].strip(), zone)
     except BadValue as error:
         raise invalid("dateFilter", error.code, f"'dateFilter' {error}") from None
     if moment is None:

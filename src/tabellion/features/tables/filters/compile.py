@@ -57,6 +57,15 @@ def target_of(table: Table, name: str) -> Target | None:
     return Target(column, type_.cast, attribute, type_.is_text, type_.is_ordered, attribute.multi_valued)
 
 
+def name_of(table: Table, target: Target) -> str:
+    """The name of what a test is about, as it was defined."""
+    if target.attribute is not None:
+        return target.attribute.name
+    if target == _ID:
+        return table.kind.id_name
+    return next(name for name in (CREATION_MOMENT, UPDATE_MOMENT) if _MOMENTS[name.lower()] == target)
+
+
 def parse_for(target: Target, value: Any, zone: Any) -> Any:
     """A value for comparisons with a target. Raises `BadValue`."""
     if target.attribute is not None:
@@ -125,8 +134,7 @@ class Compiler:
         try:
             value = parse_for(target, literal.value, self._zone)
         except BadValue as error:
-            name = target.attribute.name if target.attribute else "this attribute"
-            raise FilterFault(f"'{name}' {error}", literal.position, error.code) from None
+            raise FilterFault(f"'{name_of(self._table, target)}' {error}", literal.position, error.code) from None
         if value is None:
             raise FilterFault("an empty value: use 'is null'", literal.position, "attribute.type")
         return value

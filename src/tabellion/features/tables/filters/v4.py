@@ -4,10 +4,21 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from tabellion.features.tables.filters.compile import Condition, Target, both, compare, is_null, like, parse_for, target_of
+from tabellion.features.tables.filters.compile import (
+    Condition,
+    Target,
+    both,
+    compare,
+    is_null,
+    like,
+    name_of,
+    parse_for,
+    target_of,
+)
 from tabellion.features.tables.filters.errors import FilterFault
 from tabellion.features.tables.model import Table
 from tabellion.features.tables.types.base import BadValue
+from tabellion.features.tables.types.moment import with_plus
 from tabellion.features.tables.types.registry import is_email, is_phone
 from tabellion.kit.problem import invalid
 
@@ -36,14 +47,14 @@ def compile_v4_search(table: Table, searches: Sequence[str], date_filters: Seque
 def equality(table: Table, name: str, value: str, zone: Any, parameter: str = "") -> Condition:
     """`attribute=value` of a list; an empty value means null. Raises `FilterFault` at `parameter` (by default the name)."""
     parameter = parameter or name
-    return _test(_target(table, name, parameter), "=", value, zone, parameter)
+    return _test(table, _target(table, name, parameter), "=", value, zone, parameter)
 
 
 def _search(table: Table, text: str, zone: Any) -> Condition:
     found = _TEST.fullmatch(text)
     if found is None or not found[1]:
         raise FilterFault("'search' expects an attribute, an operator and a value", 0, parameter="search")
-    return _test(_target(table, found[1], "search"), found[2], found[3], zone, "search")
+    return _test(table, _target(table, found[1], "search"), found[2], found[3], zone, "search")
 
 
 def _date(table: Table, text: str, zone: Any) -> Condition:
@@ -51,7 +62,7 @@ def _date(table: Table, text: str, zone: Any) -> Condition:
     if found is None or found[2] == "~" or found[1].lower() not in {"creationmoment", "updatemoment"} or not found[3]:
         message = "'dateFilter' expects creationMoment or updateMoment, a comparison and a moment"
         raise FilterFault(message, 0, parameter="dateFilter")
-    return _test(_target(table, found[1], "dateFilter"), found[2], found[3], zone, "dateFilter")
+    return _test(table, _target(table, found[1], "dateFilter"), found[2], found[3], zone, "dateFilter")
 
 
 def _target(table: Table, name: str, parameter: str) -> Target:
@@ -61,8 +72,8 @@ def _target(table: Table, name: str, parameter: str) -> Target:
     return target
 
 
-def _test(target: Target, operator: str, text: str, zone: Any, parameter: str) -> Condition:
-    name = target.attribute.name if target.attribute else parameter
+def _test(table: Table, target: Target, operator: str, text: str, zone: Any, parameter: str) -> Condition:
+    name = name_of(table, target)
     if text == "" and operator in {"=", "!="}:
         return is_null(target, negated=operator == "!=")
     if operator == "~":
@@ -74,6 +85,8 @@ def _test(target: Target, operator: str, text: str, zone: Any, parameter: str) -
     if target.attribute is not None and (is_email(target.attribute) or is_phone(target.attribute)):
         # Integrations send the + of an address or number raw, and a query turns it into a blank.
         text = text.replace(" ", "+")
+    elif target.cast in {"date", "timestamptz"}:
+        text = with_plus(text)
     try:
         value = parse_for(target, text, zone)
     except BadValue as error:

@@ -15,6 +15,7 @@ _DATE = r"(?:(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})|(?P<d2>\d{2})/(?P<m2>\d{2})/
 _TIME = r"(?P<H>\d{2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?"
 _OFFSET = r"(?P<z>[Zz]|[+-]\d{2}(?::?\d{2})?)"
 _MOMENT = re.compile(rf"{_DATE}(?:(?:[Tt]|\s+){_TIME}\s*{_OFFSET}?)?", re.ASCII)
+_RAW_PLUS = re.compile(r"(\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?) (\d{2}(?::?\d{2})?)\Z", re.ASCII)
 _LAST_HOUR = 24
 _MAX_OFFSET = timedelta(hours=18)
 
@@ -43,6 +44,16 @@ def parse_moment(value: Any, zone: Any) -> datetime | None:
         return (wall - _offset(found["z"])).replace(tzinfo=UTC)
     except OverflowError:
         raise BadValue("takes moments of the years 1 to 9999", "attribute.value") from None
+
+
+def with_plus(text: str) -> str:
+    """A moment of a query, whose offset was sent with a raw `+`: the query made a blank of it."""
+    return _RAW_PLUS.sub(r"\1+\2", text)
+
+
+def query_moment(text: str | None, zone: Any) -> datetime | None:
+    """The moment in a query parameter. Raises `BadValue`."""
+    return parse_moment(None if text is None else with_plus(text), zone)
 
 
 def render_moment(value: datetime) -> str:

@@ -64,12 +64,21 @@ def parse_rule(attribute: Attribute) -> Callable[[Any, Any], Any]:
 
 
 def parse_single(attribute: Attribute, value: Any, zone: Any) -> Any:
-    """One value of a possibly multi-valued attribute, by type only: what a filter compares with. Raises `BadValue`."""
-    rule = PREDEFINED.get(attribute.type)
+    """One value of a possibly multi-valued attribute as it is kept: what a filter compares with. Raises `BadValue`.
+
+    A text that breaks a predefined type's rule is nobody's value; it is compared as it is (but no phone number can be read
+    from what is none).
+    """
+    predefined = PREDEFINED.get(attribute.type)
     parsed = VALUE_TYPES[attribute.value_type].parse(value, zone)
-    if parsed is not None and rule is not None and rule.name == GSM_NUMBER and rule.rule is not None:
-        return rule.rule(parsed)
-    return parsed
+    if parsed is None or predefined is None or predefined.rule is None:
+        return parsed
+    try:
+        return predefined.rule(parsed)
+    except BadValue:
+        if predefined.name == GSM_NUMBER:
+            raise
+        return parsed
 
 
 def render_value(attribute: Attribute, value: Any) -> Any:
