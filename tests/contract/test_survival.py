@@ -283,6 +283,33 @@ def test_etags_guard_changes(tenant: Tenant) -> None:
     assert tenant.state() == before
 
 
+def test_a_tag_that_was_made_weak_on_its_way_is_known(tenant: Tenant) -> None:
+    tag = tenant.json("GET", _ANN).headers["ETag"]
+    for header in (f"W/{tag}", f'"x", W/{tag}'):
+        assert tenant.call("GET", _ANN, headers={"If-None-Match": header}).status_code == 304
+    weak = tenant.json("PUT", _ANN, {"attributes": [{"name": "points", "value": 3}]}, If_Match=f"W/{tag}")
+    assert (weak.status_code, weak.json()["code"]) == (412, "etag.mismatch")
+
+
+def test_if_none_match_makes_a_call_that_only_creates(tenant: Tenant) -> None:
+    new = [{"name": "emailAddress", "value": "new@example.com"}, {"name": "lastName", "value": "New"}]
+    made = _post(tenant, {"attributes": new}, If_None_Match="*")
+    assert made.status_code == 201
+    before = tenant.state()
+    key = {"key": {"emailAddress": "new@example.com"}, "attributes": {"lastName": "Other"}}
+    last = {"attributes": [{"name": "lastName", "value": "Other"}]}
+    for method, path, body in (
+        ("POST", _TABLE + "/profile", {"attributes": [new[0], *last["attributes"]]}),
+        ("PUT", _TABLE + "/profile/emailAddress=new@example.com", last),
+        ("PUT", "/v5/entities/hotels/profile-tables/Guests/profiles", key),
+        ("PUT", "/v4/entity/hotels/customTable/Stays/record/ST-00001", {"properties": [{"name": "state", "value": "PAID"}]}),
+    ):
+        again = tenant.json(method, path, body, If_None_Match="*")
+        assert (again.status_code, again.json()["code"]) == (412, "etag.mismatch"), again.text
+        assert "exists already" in again.json()["message"]
+    assert tenant.state() == before
+
+
 def test_an_idempotency_key_makes_a_call_happen_once(tenant: Tenant) -> None:
     body = {"attributes": [{"name": "emailAddress", "value": "once@example.com"}, {"name": "lastName", "value": "Once"}]}
     first = _post(tenant, body, Idempotency_Key='"abc"')

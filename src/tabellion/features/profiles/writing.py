@@ -17,7 +17,8 @@ from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit, outbox
 from tabellion.platform.database.errors import Unavailable
 from tabellion.platform.http.call import Incoming
-from tabellion.platform.http.etag import require_match, tags
+from tabellion.platform.http.etag import names_any, require_match, tags
+from tabellion.platform.http.problems import EtagMismatch
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Table)
@@ -87,6 +88,9 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
     """
     if_match = call.headers.get("if-match")
     expected = _expected_moments(call, table)
+    # If-None-Match: * makes a call one that only creates (RFC 9110, section 13.1.2).
+    must_be_new = names_any(call.headers.get("if-none-match"))
+    may_update = may_update and not must_be_new
     shape = Shape(
         tuple(a.number for a, _ in matches),
         row_id is not None,
@@ -127,6 +131,8 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
         if row.current and row.matches == 1 and row.updated_at is None:
             # Deleted between our look and our lock: look again.
             continue
+        if must_be_new and row.matched_id is not None and row.current and row.matches == 1:
+            raise EtagMismatch(f"the {table.kind.row} exists already, and If-None-Match: * is for creating one")
         return _written(row, table, if_match, may_update=may_update)
     row_noun = table.kind.row
     if taken is not None:

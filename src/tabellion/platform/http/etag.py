@@ -20,3 +20,14 @@ def require_match(header: str | None, current: str | None) -> None:
     if wanted is None or (current is not None and ("*" in wanted or current in wanted)):
         return
     raise EtagMismatch("the resource is not in the state that If-Match names; read it again and repeat the change")
+
+
+def names_any(header: str | None) -> bool:
+    """Whether an If-Match or If-None-Match header is `*`."""
+    return "*" in (tags(header) or ())
+
+
+def is_known(header: str | None, current: str) -> bool:
+    """Whether If-None-Match names the present state, weakly: whoever compresses an answer on its way makes its tag weak."""
+    known = tags((header or "").replace("W/", "")) or frozenset()
+    return "*" in known or current in known

@@ -14,7 +14,7 @@ from tabellion.kit.problem import Problem
 from tabellion.platform import files
 from tabellion.platform.http import idempotency, json_codec, negotiation, render, shapes, xml_codec
 from tabellion.platform.http.call import Answer, Call, Form, Incoming
-from tabellion.platform.http.etag import tags
+from tabellion.platform.http.etag import is_known
 from tabellion.platform.http.exchange import Admission, Exchange, Rendered
 from tabellion.platform.http.negotiation import Format
 from tabellion.platform.http.paths import decode_segment, split_matrix
@@ -152,7 +152,8 @@ class Pipeline:
             return rendered(await _whole(await handled()))
 
         def rendered(result: Answer) -> Rendered:
-            if result.etag is not None and not call.writes and _not_modified(exchange, result.etag):
+            known = exchange.headers.get("if-none-match")
+            if result.etag is not None and not call.writes and is_known(known, result.etag):
                 return Rendered(304, {"ETag": f'"{result.etag}"'}, b"")
             return render.answer(call, result, fmt, exchange)
 
@@ -263,11 +264,6 @@ def _placeholders(segments: dict[str, str]) -> tuple[dict[str, str], dict[str, s
         else:
             path[name] = decode_segment(raw)
     return path, matrix
-
-
-def _not_modified(exchange: Exchange, etag: str) -> bool:
-    known = tags(exchange.headers.get("if-none-match"))
-    return known is not None and (etag in known or "*" in known)
 
 
 def _tell_of(ignored: Sequence[str], exchange: Exchange) -> None:

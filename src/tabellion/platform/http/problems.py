@@ -32,7 +32,7 @@ class BodyTooLarge(Problem):
 
 
 class EtagMismatch(Problem):
-    """`If-Match` names another state than the present one. Read the resource again and repeat the change on it."""
+    """`If-Match` names another state than the present one, or `If-None-Match: *` meets what exists. Read it again."""
 
     status = 412
     code = "etag.mismatch"
