@@ -1,5 +1,6 @@
 """What integrations do and the server must survive (contract, appendix B), and the manners of the protocol."""
 
+import gzip
 import http.client
 import json
 import socket
@@ -308,6 +309,22 @@ def test_if_none_match_makes_a_call_that_only_creates(tenant: Tenant) -> None:
         assert (again.status_code, again.json()["code"]) == (412, "etag.mismatch"), again.text
         assert "exists already" in again.json()["message"]
     assert tenant.state() == before
+
+
+@pytest.mark.parametrize(("coding", "packed"), [("gzip", True), ("x-gzip", True), ("identity, br", True), ("UTF-8", False)])
+def test_a_compressed_body_hears_that_it_should_not_be(coding: str, packed: bool, tenant: Tenant) -> None:
+    new = [{"name": "emailAddress", "value": "zip@example.com"}, {"name": "lastName", "value": "Zip"}]
+    body = json.dumps({"attributes": new}).encode()
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    answer = tenant.call("POST", _TABLE + "/profile", content=gzip.compress(body) if packed else body, headers=headers)
+    if not packed:
+        assert answer.status_code == 201, "a charset in the wrong header does no harm"
+        return
+    assert (answer.status_code, answer.json()["code"]) == (415, "contentType.unsupported")
+    assert answer.headers["Accept-Encoding"] == "identity"
+    form = {"Content-Type": "multipart/form-data; boundary=b", "Content-Encoding": coding}
+    upload = tenant.call("POST", _TABLE + "/import", content=gzip.compress(b"--b--"), headers=form)
+    assert (upload.status_code, upload.json()["code"]) == (415, "contentType.unsupported")
 
 
 def test_an_idempotency_key_makes_a_call_happen_once(tenant: Tenant) -> None:

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 from tabellion.kit.problem import Problem
 
+_COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"})
 RequestFormat = Literal["json", "xml"]
 _JSON, _XML, _TEXT_XML, _PROBLEM = "application/json", "application/xml", "text/xml", "application/problem+json"
 
@@ -17,7 +18,7 @@ class AcceptUnsupported(Problem):
 
 
 class ContentTypeUnsupported(Problem):
-    """The body's format is not read by this call. v4 reads JSON and XML, v5 JSON."""
+    """The body's format is not read by this call. v4 reads JSON and XML, v5 JSON, none compressed ones."""
 
     status = 415
     code = "contentType.unsupported"
@@ -51,6 +52,17 @@ def request_format(content_type: str | None, *, has_body: bool, version: str, al
         return "xml"
     offered = "application/json" if version == "v5" else "application/json or application/xml"
     raise ContentTypeUnsupported(f"this call reads {offered}, not '{media_type}'")
+
+
+def require_uncompressed(content_encoding: str | None) -> None:
+    """Raise `ContentTypeUnsupported` for a body that is compressed as a whole.
+
+    Other words are let pass: some clients put the charset or `identity` into Content-Encoding.
+    """
+    for part in (content_encoding or "").split(","):
+        if part.strip().lower() in _COMPRESSIONS:
+            message = f"bodies are read as they are, not compressed: send it without Content-Encoding '{part.strip()}'"
+            raise ContentTypeUnsupported(message, headers={"Accept-Encoding": "identity"})
 
 
 @lru_cache(maxsize=512)

@@ -218,6 +218,8 @@ def _agree_on_format(call: Call, exchange: Exchange) -> Format:
     if call.download:
         return negotiation.error_format(accept, call.version)
     fmt = negotiation.answer_format(accept, call.version)
+    if exchange.has_body and (call.body is not None or call.form is not None):
+        negotiation.require_uncompressed(headers.get("content-encoding"))
     if exchange.has_body and call.body is not None and not call.raw:
         negotiation.request_format(headers.get("content-type"), has_body=True, version=call.version, also=call.json_types)
     return fmt
