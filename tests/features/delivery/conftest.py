@@ -1,7 +1,8 @@
 """Sendings on the worker's database, claimed without a sender: the clock is the test's."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -137,8 +138,15 @@ class Post:
 @pytest.fixture
 async def post(worker_database_url: str) -> AsyncIterator[Post]:
     """A licence with the table `Guests`, empty."""
-    async with await connect(worker_database_url) as db:
-        bench = Bench(worker_database_url, db)
+    async with licence_that_sends(worker_database_url) as made:
+        yield made
+
+
+@asynccontextmanager
+async def licence_that_sends(url: str) -> AsyncGenerator[Post]:
+    """The same for tests that need more than one."""
+    async with await connect(url) as db:
+        bench = Bench(url, db)
         await bench.make_licence()
         await bench.create()
         (table,) = await profile_tables.load(db, bench.licence_id)

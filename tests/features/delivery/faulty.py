@@ -16,7 +16,7 @@ from tabellion.features.delivery.model import Claimed, Ending, Policy, State
 from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.transport import Exit, Way
 from tabellion.kit.clock import utc_now
-from tabellion.platform.mail import Post, Relay
+from tabellion.platform.mail import Post, Relay, Waits
 from tests.support.wire import bare_line_end
 
 GOOD = {"GREETING": "220 ready", "EHLO": "250 here", "DATA": "354 go on"}
@@ -185,7 +185,9 @@ async def run(server: Server, timeout_s: float) -> str | None:
 
     async with (
         listening(server) as port,
-        Post(Relay(host="127.0.0.1", port=port, connections=1, security=server.security), timeout_s=timeout_s) as post,
+        Post(
+            Relay(host="127.0.0.1", port=port, connections=1, security=server.security), waits=Waits.all_of(timeout_s)
+        ) as post,
     ):
         orders = Orders(begin, give_back, endings.append, errors.append, lambda: False, utc_now, case.policy, Patience(), 1)
         handing = Handing(Way([(1, Exit(post))]), orders)

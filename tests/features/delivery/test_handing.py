@@ -156,7 +156,9 @@ async def test_a_domain_that_wants_to_be_left_in_peace_is_not_even_asked() -> No
 class Stumbling(Post):
     """A connection with a defect: one mail is too much for it before it may leave, another one afterwards."""
 
-    async def deliver(self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None = None) -> Reply:
+    async def deliver(
+        self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None = None, *, patient: bool = True
+    ) -> Reply:
         if recipient == "g3@example.com":
             raise KeyError(recipient)
         if recipient == "g5@example.com":
@@ -186,7 +188,9 @@ async def test_an_error_of_our_own_is_one_mails_and_once_it_may_have_left_nobody
 class Broken(Post):
     """A connection that every mail is too much for."""
 
-    async def deliver(self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None = None) -> Reply:
+    async def deliver(
+        self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None = None, *, patient: bool = True
+    ) -> Reply:
         raise KeyError(recipient)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from tabellion.features.delivery.transport import Exit, Way
-from tabellion.platform.mail import Fate, Post, Relay
+from tabellion.platform.mail import Fate, Post, Relay, Waits
 from tests.support.certificates import Authority, server_context
 from tests.support.mailing import smtp_sink
 from tests.support.transfer_servers import self_signed
@@ -257,7 +257,7 @@ async def test_a_mail_leaves_by_another_relay_and_the_log_says_what_to_do(
     caplog.set_level(logging.WARNING)
     async with (
         listening(fault.talk, contexts, fault.context) as (port, visits),
-        Post(relay(port, fault.security, login=fault.login), timeout_s=fault.timeout_s) as post,
+        Post(relay(port, fault.security, login=fault.login), waits=Waits.all_of(fault.timeout_s)) as post,
     ):
         with smtp_sink() as sink:
             async with Post(Relay(host=HOST, port=sink.port)) as good:
@@ -290,7 +290,7 @@ async def test_the_login_waits_for_tls_and_what_was_said_before_it_counts_for_no
     talk = secured("good", *injected, ehlo=("250-here", "250 AUTH PLAIN"))
     async with (
         listening(talk, contexts) as (port, visits),
-        Post(relay(port, "STARTTLS"), timeout_s=20) as post,
+        Post(relay(port, "STARTTLS"), waits=Waits.all_of(20)) as post,
     ):
         reply = await post.deliver("a@example.com", "b@example.com", RAW)
     assert (reply.fate, reply.text) == (Fate.ACCEPTED, "250 queued")
@@ -301,6 +301,6 @@ async def test_the_login_waits_for_tls_and_what_was_said_before_it_counts_for_no
 
 
 async def test_a_name_that_no_machine_can_have_is_no_fault_of_the_mail() -> None:
-    async with Post(Relay(host=f"{'x' * 70}.example.com", port=25), timeout_s=20) as post:
+    async with Post(Relay(host=f"{'x' * 70}.example.com", port=25), waits=Waits.all_of(20)) as post:
         reply = await post.deliver("a@example.com", "b@example.com", RAW)
     assert (reply.fate, reply.reached) == (Fate.DEFERRED, False)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from tabellion.features.delivery import Pace, Sender, Sending
+from tabellion.features.delivery import Pace, Sender, Sending, Ways
 from tabellion.features.delivery.model import Message
 from tabellion.features.delivery.sender import Audience
 from tabellion.features.delivery.store import Database
@@ -28,14 +28,15 @@ async def nothing(db: Database, sending: Sending, now: datetime) -> None:
 
 @asynccontextmanager
 async def at_work(
-    url: str, folder: Path, gather: Audience = frozen, clock: Callable[[], datetime] = lambda: START
-) -> AsyncGenerator[Sender]:
+    url: str, folder: Path, gather: Audience = frozen, clock: Callable[[], datetime] = lambda: START, pace: Pace = PACE,
+    ways: Ways | None = None, closing_s: float = 8.0,
+) -> AsyncGenerator[Sender]:  # fmt: skip
     """A sender."""
     secrets.use_key("of the tests", folder)
     stop = asyncio.Event()
     async with Cages(1) as cages:
-        sender = Sender(url, cages, clock, gather=gather, ended=nothing, pace=PACE)
-        running = asyncio.create_task(sender.run(stop))
+        sender = Sender(url, cages, clock, gather=gather, ended=nothing, pace=pace, ways=ways)
+        running = asyncio.create_task(sender.run(stop, closing_s=closing_s))
         try:
             yield sender
         finally:

@@ -4,10 +4,11 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
-from tabellion.platform.mail import Fate, Post, Relay
+from tabellion.platform.mail import Fate, Post, Relay, Reply, Waits
 from tabellion.platform.mail.exchange import stuffed
 
 Script = Callable[[str], str | None]
@@ -19,7 +20,9 @@ PIPELINING = "250-here\r\n250-SIZE 1000000\r\n250 PIPELINING"
 
 @asynccontextmanager
 async def server(script: Script) -> AsyncGenerator[tuple[int, list[str]]]:
-    """An SMTP server that answers what `script` says to each command (None: it hangs up); and what it heard."""
+    """An SMTP server that answers what `script` says to each command and what it heard. None: it hangs up; empty: it
+    says nothing any more.
+    """
     heard: list[str] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -36,6 +39,8 @@ async def server(script: Script) -> AsyncGenerator[tuple[int, list[str]]]:
             if answer is None:
                 break
             in_data = answer.startswith("354")
+            if not answer:
+                await reader.read()
             writer.write(f"{answer}\r\n".encode())
         writer.close()
 
@@ -84,7 +89,7 @@ async def test_what_a_server_does_has_one_fate(
 ) -> None:
     async with (
         server(answering(**{"EHLO": ehlo} | changes)) as (port, heard),
-        Post(Relay(host="127.0.0.1", port=port), timeout_s=5) as post,
+        Post(Relay(host="127.0.0.1", port=port), waits=Waits.all_of(5)) as post,
     ):
         reply = await post.deliver("a@example.com", "b@example.com", RAW)
         assert (reply.fate, reply.no_mailbox) == (fate, no_mailbox), reply
@@ -103,13 +108,148 @@ async def test_a_silent_server_is_waited_for_and_no_longer() -> None:
 
     async with await asyncio.start_server(silent, "127.0.0.1", 0) as made:
         port = made.sockets[0].getsockname()[1]
-        async with Post(Relay(host="127.0.0.1", port=port), timeout_s=0.2) as post:
+        async with Post(Relay(host="127.0.0.1", port=port), waits=Waits.all_of(0.2)) as post:
             reply = await post.deliver("a@example.com", "b@example.com", RAW)
     assert reply.fate is Fate.DEFERRED
 
 
+@pytest.mark.parametrize(
+    ("silent_at", "waits", "fate", "text"),
+    [
+        ("EHLO", {"opening_s": 0.1}, Fate.DEFERRED, "no answer to EHLO within 0.1 s"),
+        ("MAIL", {"envelope_s": 0.1}, Fate.DEFERRED, "no answer within 0.1 s"),
+        ("RCPT", {"envelope_s": 0.1}, Fate.DEFERRED, "no answer within 0.1 s"),
+        ("DATA", {"data_s": 0.1}, Fate.DEFERRED, "no answer within 0.1 s"),
+        (".", {"end_s": 0.1}, Fate.UNCERTAIN, "no answer within 0.1 s"),
+        # What was said of the mail is known.
+        ("RSET", {"reset_s": 0.1}, Fate.REJECTED, "550 no"),
+    ],
+)
+@pytest.mark.parametrize("ehlo", ["250 here", PIPELINING])
+async def test_each_step_is_waited_for_as_long_as_it_may_take(
+    ehlo: str, silent_at: str, waits: dict[str, float], fate: Fate, text: str
+) -> None:
+    answers = answering(EHLO=ehlo, **{"RCPT": "550 no"} if silent_at == "RSET" else {})
+    long = {"opening_s": 60.0, "envelope_s": 60.0, "data_s": 60.0, "end_s": 60.0, "reset_s": 60.0}
+    async with (
+        server(lambda command: "" if command == silent_at else answers(command)) as (port, _),
+        Post(Relay(host="127.0.0.1", port=port), waits=Waits(**long | waits)) as post,
+    ):
+        async with asyncio.timeout(20):
+            reply = await post.deliver("a@example.com", "b@example.com", RAW)
+    assert reply.fate is fate
+    assert text in reply.text
+
+
+async def test_the_answer_to_a_mail_is_waited_for_longer_than_any_other() -> None:
+    """A relay that searches mails for viruses: who is impatient does not know of a mail that it has arrived."""
+    waits = Waits()
+    assert waits.end_s >= 600
+    assert waits.end_s > max(waits.opening_s, waits.envelope_s, waits.data_s, waits.block_s, waits.reset_s)
+    assert min(waits.envelope_s, 300) == 300
+    assert min(waits.data_s, 120) == 120
+    assert min(waits.block_s, 180) == 180
+    impatient = Waits(opening_s=5, envelope_s=0.2, data_s=0.2, block_s=0.2, reset_s=0.2, end_s=30)
+    answers, came = answering(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        while line := (await reader.readline()).decode():
+            writer.write(f"{answers(line.split(':')[0].split()[0])}\r\n".encode())
+            if line.startswith("DATA"):
+                await reader.readuntil(b"\r\n.\r\n")
+                came.set()
+                asyncio.get_running_loop().call_later(0.6, writer.write, b"250 queued\r\n")
+        writer.close()
+
+    async with (
+        await asyncio.start_server(serve, "127.0.0.1", 0) as made,
+        Post(Relay(host="127.0.0.1", port=made.sockets[0].getsockname()[1]), waits=impatient) as post,
+    ):
+        reply = await post.deliver("a@example.com", "b@example.com", RAW)
+    assert came.is_set()
+    assert reply == Reply(Fate.ACCEPTED, "250 queued")
+
+
+LARGE = RAW + b"x" * 70 + b"\r\n" * 10 + (b"y" * 70 + b"\r\n") * 400_000
+
+
+@pytest.mark.parametrize(
+    ("said", "end", "fate"),
+    [
+        # It has not had the end: this is known.
+        (b"", "cut", Fate.DEFERRED),
+        (b"", "stop", Fate.DEFERRED),
+        (b"552 5.3.4 too large\r\n", "cut", Fate.REJECTED),
+        (b"452 4.3.1 no room\r\n", "wait", Fate.DEFERRED),
+        (b"421 4.3.2 closing\r\n", "cut", Fate.DEFERRED),
+        # Whatever that is an answer to, it is no mail that has arrived.
+        (b"250 queued\r\n", "wait", Fate.DEFERRED),
+    ],
+)
+async def test_a_large_mail_that_breaks_off_in_the_middle_is_in_no_doubt(said: bytes, end: str, fate: Fate) -> None:
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers = answering()
+        writer.write(b"220 ready\r\n")
+        while (line := (await reader.readline()).decode()) and not line.startswith("DATA"):
+            writer.write(f"{answers(line.split(':')[0].split()[0])}\r\n".encode())
+        writer.write(b"354 go on\r\n")
+        await reader.readexactly(100_000)
+        writer.write(said)
+        if end == "cut":
+            await asyncio.sleep(0.05)
+        else:
+            # It reads no more, and does not hang up.
+            await over.wait()
+        writer.transport.abort()
+
+    waits = Waits(block_s=0.3 if end == "stop" else 30.0)
+    async with (
+        await asyncio.start_server(serve, "127.0.0.1", 0) as made,
+        Post(Relay(host="127.0.0.1", port=made.sockets[0].getsockname()[1]), waits=waits) as post,
+    ):
+        async with asyncio.timeout(20):
+            reply = await post.deliver("a@example.com", "b@example.com", LARGE)
+        over.set()
+    assert reply.fate is fate
+    assert reply.text.startswith(said.decode().strip() if fate is Fate.REJECTED else "")
+    assert "it took nothing for 0.3 s" in reply.text or end != "stop"
+
+
+@pytest.mark.parametrize("ahead", ["MAIL", "RCPT", "DATA"])
+async def test_an_answer_that_comes_before_its_question_accepts_no_mail(ahead: str) -> None:
+    """A server, or somebody in between, that says one thing too many: from then on each answer would be another one's."""
+    more = {"MAIL": "250 ok\r\n250 queued", "RCPT": "250 ok\r\n250 queued", "DATA": "354 go\r\n250 queued"}
+    async with (
+        server(answering(**{ahead: more[ahead], "DOT": "554 no"})) as (port, heard),
+        Post(Relay(host="127.0.0.1", port=port), waits=Waits.all_of(5)) as post,
+    ):
+        reply = await post.deliver("a@example.com", "b@example.com", RAW)
+    assert reply.fate is Fate.DEFERRED
+    assert "not asked" in reply.text
+    assert "Subject: x\r\n" not in heard
+
+
+def timers_to(port: int) -> list[list[str]]:
+    """Of the connections that lead there: which timer runs (02: keep-alive), and when it is up (in 1/100 s)."""
+    # Number, local address, remote address, state (01: open), queues, timer.
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [row[5].split(":") for row in rows if row[2].endswith(f":{port:04X}") and row[3] == "01"]
+
+
+async def test_a_relay_that_is_gone_without_a_word_is_noticed() -> None:
+    """The kernel asks whether the other side is there: ten minutes are for those that are, and work."""
+    async with server(answering()) as (port, _), Post(Relay(host="127.0.0.1", port=port)) as post:
+        assert await post.reach() is None
+        ((timer, when),) = timers_to(port)
+    assert timer == "02"
+    assert 0 < int(when, 16) <= 30 * 100
+
+
 async def test_nobody_there() -> None:
-    async with Post(Relay(host="127.0.0.1", port=1), timeout_s=1) as post:
+    async with Post(Relay(host="127.0.0.1", port=1), waits=Waits.all_of(1)) as post:
         reply = await post.deliver("a@example.com", "b@example.com", RAW)
     assert reply.fate is Fate.DEFERRED
     assert "127.0.0.1:1" in reply.text
@@ -135,7 +275,7 @@ async def test_a_mail_for_nobody_is_empty_and_the_connection_goes_on() -> None:
 
     async with (
         await asyncio.start_server(serve, "127.0.0.1", 0) as made,
-        Post(Relay(host="127.0.0.1", port=made.sockets[0].getsockname()[1]), timeout_s=5) as post,
+        Post(Relay(host="127.0.0.1", port=made.sockets[0].getsockname()[1]), waits=Waits.all_of(5)) as post,
     ):
         assert (await post.deliver("a@example.com", "b@example.com", RAW)).fate is Fate.REJECTED
         assert "Subject: x\r\n" not in heard
@@ -157,7 +297,7 @@ async def test_what_a_server_says_unasked_ends_the_connection_before_the_next_ma
 
     async with (
         await asyncio.start_server(serve, "127.0.0.1", 0) as made,
-        Post(Relay(host="127.0.0.1", port=made.sockets[0].getsockname()[1]), timeout_s=5) as post,
+        Post(Relay(host="127.0.0.1", port=made.sockets[0].getsockname()[1]), waits=Waits.all_of(5)) as post,
     ):
         for _ in range(3):
             assert (await post.deliver("a@example.com", "b@example.com", RAW)).text == "250 queued"

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 # How long a sending is left alone at most when no relay can be reached.
 _LONGEST_REST_S = 5.0
+# And when relays are stuck.
+_STUCK_REST_S = 1.0
+# How often it is looked at whether there is more to send while a relay takes its time for what has begun.
+_LOOK_AGAIN_S = 1.0
 # Of the attachments of mails that are made together: one mail has up to 10 MB of them.
 _MOST_ATTACHED_BYTES = 16 * 1024 * 1024
 
@@ -49,19 +53,20 @@ class Batch:
         """Send what is due."""
         sender, sending = self._sender, self._sending
         async with sender.database() as db:
-            table = await self._table(db)
-            if table is None:
+            prepared = await self._prepare(db)
+            if prepared is None:
                 return
-            way = self._way = await sender.ways.of(db, sending.licence_id)
-            signer = await signer_of(db, sending.document.entity_id, sending.document.sender_address)
-            bounce_domain = await sender.ways.bounce_domain_of(db, sending.document.entity_id)
+            table, composer = prepared
             await sender.works_for(db, self._worker, sending.licence_id)
             # What an earlier round of this process left when the database went away; none of it is on its way.
             await recipient_store.take_up(db, sending, self._worker, sender.clock())
-        if way.is_blocked and not await way.opens():
+        way = self._way
+        if way.is_stuck:
+            sender.rest(sending.id, _STUCK_REST_S)
+            return
+        if way.is_blocked and not await self._opens():
             sender.rest(sending.id, min(max(way.rest_s, 0.1), _LONGEST_REST_S))
             return
-        composer = Composer(sending, sender.cages, signer, bounce_domain)
         if not way.posts:
             while (mails := await self._next(table, composer)) is not None:
                 await self._keep(table, mails)
@@ -69,8 +74,12 @@ class Batch:
         writing = asyncio.create_task(self._ledger.run())
         handing = Handing(way, self._orders(table))
         try:
-            while not handing.halted and (mails := await self._next(table, composer)) is not None:
-                await handing.put(mails)
+            await self._feed(handing, table, composer)
+            while not handing.failed and not await self._settled(handing):
+                # A relay takes its time for a mail; the others of the sending need not wait for that.
+                again = await self._again(handing)
+                if again is not None:
+                    await self._feed(handing, *again)
         finally:
             # What has begun is waited for, and its outcomes are written down, whatever has happened: the next round takes
             # for granted that nothing of this one is on its way.
@@ -80,6 +89,61 @@ class Batch:
                 self._ledger.close()
                 await writing
 
+    async def _prepare(self, db: Database) -> tuple[ProfileTable, Composer] | None:
+        """What the sending is made of and where it leaves, as that stands now; None: its table is gone."""
+        sender, sending = self._sender, self._sending
+        table = await self._table(db)
+        if table is None:
+            return None
+        self._way = await sender.ways.of(db, sending.licence_id)
+        sender.leaves_by(sending.id, self._way)
+        signer = await signer_of(db, sending.document.entity_id, sending.document.sender_address)
+        bounce_domain = await sender.ways.bounce_domain_of(db, sending.document.entity_id)
+        return table, Composer(sending, sender.cages, signer, bounce_domain)
+
+    async def _again(self, handing: Handing) -> tuple[ProfileTable, Composer] | None:
+        """Go on while mails of this round are on their way; None: not now."""
+        sender = self._sender
+        await handing.give_back()
+        async with sender.database() as db:
+            fresh = await store.find(db, self._sending.id)
+            if fresh is None or sender.stopping or fresh.state != "RUNNING":
+                return None
+            self._sending = fresh
+            prepared = await self._prepare(db)
+        if prepared is None or not self._way.posts or (self._way.is_blocked and not await self._opens()):
+            return None
+        handing.resume(self._way)
+        return prepared
+
+    async def _opens(self) -> bool:
+        with self._sender.aside(self._sending.id):
+            return await self._way.opens()
+
+    async def _feed(self, handing: Handing, table: ProfileTable, composer: Composer) -> None:
+        """Have handed over what is due, until there is no more."""
+        while not handing.halted and (mails := await self._next(table, composer)) is not None:
+            putting = asyncio.create_task(handing.put(mails))
+            try:
+                while not (await asyncio.wait([putting], timeout=_LOOK_AGAIN_S))[0]:
+                    if self._way.is_stuck:
+                        await self._use_new_relays(handing)
+            finally:
+                putting.cancel()
+
+    async def _use_new_relays(self, handing: Handing) -> None:
+        """Whoever finds that a relay hangs may have named another one."""
+        async with self._sender.database() as db:
+            way = await self._sender.ways.of(db, self._sending.licence_id)
+        if way.posts:
+            self._way = way
+            self._sender.leaves_by(self._sending.id, way)
+            handing.use(way)
+
+    async def _settled(self, handing: Handing) -> bool:
+        with self._sender.aside(self._sending.id):
+            return await handing.settled(_LOOK_AGAIN_S)
+
     async def _table(self, db: Database) -> ProfileTable | None:
         tables = await profile_tables.load(db, self._sending.licence_id)
         return next((table for table in tables if table.id == self._sending.document.table_id), None)
@@ -88,7 +152,8 @@ class Batch:
         """The mails of the next recipients that may leave, as soon as there are some; None: there are no more."""
         mails = await self._made(table, composer)
         if self._wait_s:
-            await self._sender.wait(self._wait_s)
+            with self._sender.aside(self._sending.id):
+                await asyncio.sleep(self._wait_s)
             self._wait_s = 0.0
         return mails
 
@@ -199,9 +264,10 @@ class Batch:
                 await recipient_store.release(db, sending.licence_id, self._worker, left, now)
 
     def _orders(self, table: ProfileTable) -> Orders:
-        sender, sending = self._sender, self._sending
+        sender = self._sender
 
         async def begin(held: Sequence[Claimed]) -> set[int] | None:
+            sending = self._sending
             async with sender.database() as db:
                 begun = await recipient_store.begin(db, sending, table.relation, self._worker, held)
                 if begun:
@@ -211,9 +277,9 @@ class Batch:
 
         async def give_back(held: Sequence[Claimed]) -> None:
             async with sender.database() as db:
-                await recipient_store.release(db, sending.licence_id, self._worker, held, sender.clock())
+                await recipient_store.release(db, self._sending.licence_id, self._worker, held, sender.clock())
 
         return Orders(
             begin, give_back, self._ledger.tell, sender.stumbles.happened, lambda: sender.stopping, sender.clock,
-            sending.document.policy, sender.patience, sending.licence_id,
+            self._sending.document.policy, sender.patience, self._sending.licence_id,
         )  # fmt: skip

@@ -8,6 +8,7 @@ doubt are mails that were being written or whose last answer was awaited, and no
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
 
@@ -26,7 +27,7 @@ from tabellion.features.delivery.model import (
     words_of,
 )
 from tabellion.features.delivery.patience import Patience
-from tabellion.features.delivery.transport import Way
+from tabellion.features.delivery.transport import Exit, Way
 from tabellion.platform.mail import Fate, Reply
 
 _log = logging.getLogger(__name__)
@@ -62,7 +63,10 @@ class NotCommittedError(Exception):
 
 
 class Handing:
-    """Mails are `put`; `end` waits for those that have begun and gives back the others. `halted`: no more are wanted."""
+    """Mails are `put`; `end` waits for those that have begun and gives back the others.
+
+    `halted`: no more are wanted; `failed`: nor will be.
+    """
 
     def __init__(self, way: Way, orders: Orders) -> None:
         self._way, self._orders = way, orders
@@ -73,32 +77,68 @@ class Handing:
         self._error: BaseException | None = None
         self._leaving: set[int] = set()
         self._stumbles = 0
+        self._open = 0
+        self._nothing_open = asyncio.Event()
+        self._nothing_open.set()
         self.halted = False
-        self._slots = [asyncio.create_task(self._slot()) for _ in range(way.slots)]
+        self._slots: list[asyncio.Task[None]] = []
+        self._exits: set[Exit] = set()
+        self.use(way)
+
+    def use(self, way: Way) -> None:
+        """Hand mails over to these relays from now on."""
+        self._way = way
+        # Those of a relay that was known before may all wait for it.
+        new = way.exits - self._exits
+        self._exits |= new
+        self._slots += [asyncio.create_task(self._slot()) for exit_ in new for _ in range(exit_.post.relay.connections)]
+
+    @property
+    def failed(self) -> bool:
+        """Whether something is wrong that `end` raises."""
+        return self._error is not None
 
     async def put(self, mails: Sequence[Ready]) -> None:
         """Have mails handed over; waits while enough of them wait."""
         for mail in mails:
+            self._open += 1
+            self._nothing_open.clear()
             await self._ready.put(mail)
+
+    async def settled(self, within_s: float) -> bool:
+        """Whether of all mails that were put it is known what becomes of them, or is so soon."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._nothing_open.wait(), within_s)
+        return self._nothing_open.is_set()
+
+    def resume(self, way: Way) -> None:
+        """Go on, by these relays."""
+        self.use(way)
+        self.halted = False
+
+    async def give_back(self) -> None:
+        """Have those looked at afresh that could not begin."""
+        left, self._left = self._left, []
+        if left:
+            await self._orders.give_back(left)
 
     async def end(self) -> None:
         """Wait for what has begun. Raises what kept the others from it."""
         for _ in self._slots:
             await self._ready.put(None)
         await asyncio.wait(self._slots)
-        if self._left:
-            await self._orders.give_back(self._left)
+        await self.give_back()
         if self._error is not None:
             raise self._error
 
     async def _slot(self) -> None:
         """One connection's worth of work. Without the database it ends, but not before all know of their mails."""
         while (mail := await self._ready.get()) is not None:
-            if self.halted or self._orders.stopping():
-                self._left.append(mail.claimed)
-                continue
             try:
-                await self._deliver(mail)
+                if self.halted or self._orders.stopping():
+                    self._left.append(mail.claimed)
+                else:
+                    await self._deliver(mail)
             except NotCommittedError as error:
                 self._error = self._error or error.__cause__
                 self.halted = True
@@ -106,6 +146,9 @@ class Handing:
                 self._stumble(mail.claimed, error)
             finally:
                 self._leaving.discard(mail.claimed.id)
+                self._open -= 1
+                if not self._open:
+                    self._nothing_open.set()
 
     def _stumble(self, claimed: Claimed, error: Exception) -> None:
         """An error of our own: it is this mail's, unless all have it. Once its octets may be written, nobody knows."""

@@ -7,8 +7,8 @@ doubt are the mails that were being written or waited for an answer at that mome
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from time import monotonic
 from weakref import WeakKeyDictionary
@@ -30,7 +30,7 @@ from tabellion.features.delivery.pacing import Pacing
 from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.setbacks import Setbacks
 from tabellion.features.delivery.store import Database
-from tabellion.features.delivery.transport import Ways
+from tabellion.features.delivery.transport import Way, Ways
 from tabellion.platform.database.pool import LOCK_TIMEOUT, STATEMENT_TIMEOUT, with_settings
 from tabellion.platform.templates import Cages
 
@@ -95,7 +95,8 @@ class Sender:
         self._turns: dict[int, float] = {}
         self._quiet: dict[int, float] = {}
         self._again: set[int] = set()
-        self._pausing = 0
+        self._aside: set[int] = set()
+        self._ways: dict[int, Way] = {}
         self._licences: set[tuple[int, int]] = set()
         self._recalling: asyncio.Task[None] | None = None
         retry_s = self.pace.retry_s
@@ -183,7 +184,7 @@ class Sender:
                 # It may have made its last claim already.
                 self._again.add(sending_id)
             return
-        if len(self._working) - self._pausing >= self.pace.sendings:
+        if sum(not self._only_waits(each) for each in self._working) >= self.pace.sendings:
             return
         if self._quiet.get(sending_id, 0.0) > monotonic():
             return
@@ -192,8 +193,14 @@ class Sender:
         self._working[sending_id] = task
         task.add_done_callback(lambda _: self._done(sending_id))
 
+    def _only_waits(self, sending_id: int) -> bool:
+        """Whether others may have the place of a sending: for its next mail, or for a relay, it need not hold it."""
+        way = self._ways.get(sending_id)
+        return sending_id in self._aside or (way is not None and way.is_stuck)
+
     def _done(self, sending_id: int) -> None:
         self._working.pop(sending_id, None)
+        self._ways.pop(sending_id, None)
         if sending_id in self._again and not self.stopping:
             self._again.discard(sending_id)
             self._begin(sending_id)
@@ -283,13 +290,18 @@ class Sender:
         if seconds:
             self._quiet[sending_id] = monotonic() + seconds
 
-    async def wait(self, seconds: float) -> None:
-        """Wait for a sending's next mail, and let others have the place."""
-        self._pausing += 1
+    def leaves_by(self, sending_id: int, way: Way) -> None:
+        """Know by which relays the mails of a sending leave."""
+        self._ways[sending_id] = way
+
+    @contextmanager
+    def aside(self, sending_id: int) -> Generator[None]:
+        """While a sending waits for its next mail, or for a relay to be opened: let others have the place."""
+        self._aside.add(sending_id)
         try:
-            await asyncio.sleep(seconds)
+            yield
         finally:
-            self._pausing -= 1
+            self._aside.discard(sending_id)
 
     async def works_for(self, db: Database, worker: int, licence_id: int) -> None:
         """Remember where the worker may hold recipients, before it does."""

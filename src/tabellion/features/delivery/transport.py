@@ -24,7 +24,7 @@ class Exit:
     def __init__(self, post: Post) -> None:
         self.post = post
         self._pause_s = self._until = 0.0
-        self._trying = False
+        self._trying = self._was_stuck = False
 
     @property
     def failing(self) -> bool:
@@ -38,11 +38,29 @@ class Exit:
             return 0.0
         return max(self._until - monotonic(), 0.1 if self._trying else 0.0)
 
-    async def deliver(self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None) -> Reply:
-        """Hand one mail over, and learn from it."""
+    @property
+    def is_stuck(self) -> bool:
+        """Whether all its connections wait for it, and have for a while. The log tells when that begins and ends."""
+        relay, is_stuck = self.post.relay, self.post.is_stuck
+        if is_stuck and not self._was_stuck:
+            _log.warning(
+                "%s:%d is slow: all %d connections wait for its answers; mails go by other relays, or wait. See what it is "
+                "busy with, and whether --connections is less than it can do",
+                relay.host, relay.port, relay.connections,
+            )  # fmt: skip
+        elif self._was_stuck and not is_stuck:
+            _log.info("%s:%d answers again", relay.host, relay.port)
+        self._was_stuck = is_stuck
+        return is_stuck
+
+    async def deliver(
+        self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None, *, patient: bool = True
+    ) -> Reply:
+        """Hand one mail over, and learn from it; `patient`: even where the relay is stuck."""
         with self._trial():
-            reply = await self.post.deliver(sender, recipient, raw, may_leave)
-            self._learn(None if reply.reached else reply.text)
+            reply = await self.post.deliver(sender, recipient, raw, may_leave, patient=patient)
+            if not reply.busy:
+                self._learn(None if reply.reached else reply.text)
         return reply
 
     async def reach(self) -> bool:
@@ -84,14 +102,20 @@ class Way:
         return bool(self._exits)
 
     @property
-    def slots(self) -> int:
-        """How many mails can be on their way at a time."""
-        return sum(each.post.relay.connections for _, each in self._exits)
+    def exits(self) -> set[Exit]:
+        """The relays."""
+        return {each for _, each in self._exits}
 
     @property
     def is_blocked(self) -> bool:
         """Whether no relay could be reached the last time."""
         return bool(self._exits) and all(each.failing for _, each in self._exits)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether mails would only wait: all relays are stuck or cannot be reached."""
+        stuck = [each.is_stuck for _, each in self._exits]
+        return any(stuck) and all(is_stuck or each.failing for is_stuck, (_, each) in zip(stuck, self._exits, strict=True))
 
     @property
     def rest_s(self) -> float:
@@ -106,12 +130,14 @@ class Way:
         return False
 
     async def deliver(self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None = None) -> Reply:
-        """Hand one mail over to a relay, chosen by weight; to another one when that cannot be reached."""
+        """Hand one mail over to a relay, chosen by weight; to another one when that cannot be reached, or is stuck."""
         left = [(weight, each) for weight, each in self._exits if not each.rest_s]
         reply = Reply(Fate.DEFERRED, "no relay can be reached", reached=False)
         while left:
+            if len(left) > 1:
+                left = [(weight, each) for weight, each in left if not each.is_stuck] or left
             (chosen,) = self._chance.choices(left, [weight for weight, _ in left]) if len(left) > 1 else left
-            reply = await chosen[1].deliver(sender, recipient, raw, may_leave)
+            reply = await chosen[1].deliver(sender, recipient, raw, may_leave, patient=len(left) == 1)
             if reply.reached:
                 break
             left = [(weight, each) for weight, each in left if each is not chosen[1] and not each.rest_s]

@@ -5,6 +5,7 @@ from tabellion.platform.mail.exchange import MayLeave
 from tabellion.platform.mail.message import Attachment, Mail, Unsendable, address_of, compose, normal_form, one_line
 from tabellion.platform.mail.opening import Relay
 from tabellion.platform.mail.relay import Fate, Post, Reply
+from tabellion.platform.mail.waits import Waits
 
 __all__ = [
     "Attachment",
@@ -16,6 +17,7 @@ __all__ = [
     "Reply",
     "Signer",
     "Unsendable",
+    "Waits",
     "address_of",
     "compose",
     "new_key",

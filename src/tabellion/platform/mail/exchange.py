@@ -12,14 +12,19 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from tabellion.platform.mail.octets import Lines, finder
+from tabellion.platform.mail.waits import Waits
 
 _MAX_REPLY_BYTES = 64 * 1024
+# A mail is written in such pieces; the next one when the connection has taken the one before.
+_BLOCK_BYTES = 64 * 1024
+_END = b"\r\n.\r\n"
 _LINE_ENDS = re.compile(rb"\r\n|\r|\n")
 _INJECTION = re.compile(r"[\x00-\x20\x7f<>]")
 # Where a line begins with a dot, which would end the mail.
 _dotted = finder(rb"\r\n\.")
 _OK = range(200, 300)
 _GO_ON = 354
+_REFUSAL = 400
 
 
 # Asked when the relay waits for the mail: whether it may leave now.
@@ -52,15 +57,17 @@ class Outcome(NamedTuple):
 class Exchange(asyncio.Protocol):
     """Takes the place of the protocol that opened the connection. `begun`: the mail's end may have been written."""
 
-    def __init__(self, transport: asyncio.Transport, *, pipelining: bool, timeout_s: float) -> None:
-        self._transport, self._pipelining, self._timeout_s = transport, pipelining, timeout_s
+    def __init__(self, transport: asyncio.Transport, *, pipelining: bool, waits: Waits) -> None:
+        self._transport, self._pipelining, self._waits = transport, pipelining, waits
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
         self._lines: list[str] = []
         self._answers: deque[Answer] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._lost: Broken | None = None
+        self._full = False
         self.begun = False
+        transport.set_write_buffer_limits(high=_BLOCK_BYTES)
         transport.set_protocol(self)
 
     @property
@@ -89,15 +96,32 @@ class Exchange(asyncio.Protocol):
                     self._break("the mail was withheld")
             if not leaves:
                 return None
-        self.begun = True
-        self._transport.write(stuffed(raw))
-        return Outcome(await self._answer(), ".")
+        self._expect_nothing()
+        return await self._write(stuffed(raw))
+
+    async def _write(self, mail: bytes) -> Outcome:
+        """Write a mail piece by piece. What breaks before the last piece is known not to have arrived."""
+        for start in range(0, len(mail), _BLOCK_BYTES):
+            while self._full and self._lost is None and not self._answers:
+                await self._wait(self._loop.time() + self._waits.block_s, f"it took nothing for {self._waits.block_s:g} s")
+            if self._answers:
+                # It has heard enough. Whatever it says, it has no mail; and what it takes the rest for, nobody knows.
+                answer = self._answers.popleft()
+                self._break("it answered in the middle of a mail")
+                if answer.code >= _REFUSAL:
+                    return Outcome(answer, "DATA")
+            if self._lost is not None:
+                raise self._lost
+            self.begun = start + _BLOCK_BYTES > len(mail) - len(_END)
+            self._transport.write(mail[start : start + _BLOCK_BYTES])
+        return Outcome(await self._answer(self._waits.end_s), ".")
 
     async def reset(self) -> bool:
         """Have the relay forget a mail that it refused; False: the connection is of no use any more."""
         try:
+            self._expect_nothing()
             self._transport.write(b"RSET\r\n")
-            return (await self._answer()).code in _OK
+            return (await self._answer(self._waits.reset_s)).code in _OK
         except Broken:
             return False
 
@@ -109,50 +133,64 @@ class Exchange(asyncio.Protocol):
 
     async def _envelope(self, commands: tuple[bytes, ...]) -> Outcome | None:
         """The first refusal; None: the relay waits for the mail."""
+        waits = self._waits
         if self._pipelining:
             self._transport.write(b"".join(commands))
         refused: Outcome | None = None
-        for name, command in zip(("MAIL", "RCPT", "DATA"), commands, strict=True):
+        for (name, wait_s), command in zip(
+            (("MAIL", waits.envelope_s), ("RCPT", waits.envelope_s), ("DATA", waits.data_s)), commands, strict=True
+        ):
             if not self._pipelining:
+                self._expect_nothing()
                 self._transport.write(command)
             try:
-                answer = await self._answer()
+                answer = await self._answer(wait_s)
+                if refused is not None and name == "DATA" and answer.code == _GO_ON:
+                    # It wants a mail for nobody: it gets one without content (RFC 2920, section 3.1).
+                    self._transport.write(b".\r\n")
+                    await self._answer(waits.reset_s)
             except Broken:
                 # A relay that refuses may hang up before it has answered the rest.
                 if refused is None:
                     raise
                 return refused
-            waits = name == "DATA" and answer.code == _GO_ON
-            if refused is None and not waits and (name == "DATA" or answer.code not in _OK):
+            asks = name == "DATA" and answer.code == _GO_ON
+            if refused is None and not asks and (name == "DATA" or answer.code not in _OK):
                 refused = Outcome(answer, name)
                 if not self._pipelining:
                     return refused
-            elif refused is not None and waits:
-                # It wants a mail for nobody: it gets one without content (RFC 2920, section 3.1).
-                self._transport.write(b".\r\n")
-                await self._answer()
         return refused
 
-    async def _answer(self) -> Answer:
+    def _expect_nothing(self) -> None:
+        """An answer that comes before its question is another one's. Raises `Broken`: the two are out of step."""
+        if not self.idle:
+            self._break("it said something that it was not asked")
+            if self._lost is not None:
+                raise self._lost
+
+    async def _answer(self, within_s: float) -> Answer:
+        until = self._loop.time() + within_s
         while not self._answers:
             if self._lost is not None:
                 raise self._lost
-            self._waiter = self._loop.create_future()
-            timer = self._loop.call_later(self._timeout_s, self._give_up)
-            try:
-                await self._waiter
-            finally:
-                timer.cancel()
-                self._waiter = None
+            await self._wait(until, f"no answer within {within_s:g} s")
         return self._answers.popleft()
 
-    def _give_up(self) -> None:
-        self._break(f"no answer within {self._timeout_s:g} s")
+    async def _wait(self, until: float, why: str) -> None:
+        """Until something has changed; then the connection is given up, and `why` says why."""
+        self._waiter = self._loop.create_future()
+        timer = self._loop.call_at(until, self._break, why)
+        try:
+            await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
 
     def _break(self, why: str) -> None:
         if self._lost is None:
             self._lost = Broken(why)
-        self._transport.close()
+        # What has not left yet is not to leave later.
+        self._transport.abort()
         self._wake()
 
     def _wake(self) -> None:
@@ -177,6 +215,15 @@ class Exchange(asyncio.Protocol):
             self._break("an answer without end")
         elif self._answers:
             self._wake()
+
+    def pause_writing(self) -> None:
+        """The connection has enough for now."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """It takes more."""
+        self._full = False
+        self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end."""

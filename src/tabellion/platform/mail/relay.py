@@ -15,8 +15,11 @@ import msgspec
 
 from tabellion.platform.mail.exchange import Broken, Exchange, MayLeave, Outcome
 from tabellion.platform.mail.opening import Relay, UnreachableError, in_one_line, opened, said
+from tabellion.platform.mail.waits import Waits
 
-_IDLE_S, _TIMEOUT_S = 20.0, 60.0
+_IDLE_S = 20.0
+# All connections are busy, and none has come to an end for so long: mails had better leave by others.
+_STUCK_S = 5.0
 _MAILS_PER_CONNECTION = 500
 _CLOSING_CHANNEL = 421
 _TRANSIENT, _PERMANENT = 400, 500
@@ -40,23 +43,25 @@ class Fate(StrEnum):
 class Reply(msgspec.Struct, frozen=True):
     """The fate of one mail and what the relay said. `no_mailbox`: it said that nobody lives at the address.
 
-    `reached` false: there was no connection, so that nothing of the mail has left.
+    `reached` false: there was no connection, so that nothing of the mail has left. `busy`: for all of them were stuck.
     """
 
     fate: Fate
     text: str
     no_mailbox: bool = False
     reached: bool = True
+    busy: bool = False
 
 
 class Post:
-    """Connections to one relay. Use as `async with Post(relay) as post`."""
+    """Connections to one relay. Use as `async with Post(relay) as post`. `stuck_s`: see `is_stuck`."""
 
-    def __init__(self, relay: Relay, *, timeout_s: float = _TIMEOUT_S) -> None:
+    def __init__(self, relay: Relay, *, waits: Waits | None = None, stuck_s: float = _STUCK_S) -> None:
         self.relay = relay
-        self._timeout_s = timeout_s
+        self._waits, self._stuck_s = waits or Waits(), stuck_s
         self._free: list[_Line] = []
         self._slots = asyncio.Semaphore(relay.connections)
+        self._moved_at = time.monotonic()
 
     async def __aenter__(self) -> Self:
         return self
@@ -65,12 +70,22 @@ class Post:
         while self._free:
             self._free.pop().close()
 
-    async def deliver(self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None = None) -> Reply:
+    @property
+    def is_stuck(self) -> bool:
+        """Whether all connections are busy and the relay has brought none of them to an end for `stuck_s`."""
+        return self._slots.locked() and time.monotonic() - self._moved_at >= self._stuck_s
+
+    async def deliver(
+        self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None = None, *, patient: bool = True
+    ) -> Reply:
         """Hand one mail over. Raises nothing of the relay's: a failure is a fate.
 
-        `may_leave` is asked when the relay waits for the mail; what it raises is raised.
+        `may_leave` is asked when the relay waits for the mail; what it raises is raised. Who is not `patient` does not wait
+        for a connection of a relay that is stuck.
         """
-        async with self._slots:
+        if not await self._take_slot(patient=patient):
+            return Reply(Fate.DEFERRED, "all connections of the relay are stuck", reached=False, busy=True)
+        try:
             line = self._kept()
             try:
                 if line is None:
@@ -84,15 +99,38 @@ class Post:
                     self._free.append(line)
                 else:
                     line.close()
+        finally:
+            self._give_slot()
 
     async def reach(self) -> str | None:
         """Open a connection and keep it, unless one is kept; what is wrong when that is not possible."""
-        async with self._slots:
+        await self._take_slot(patient=True)
+        try:
+            self._free.append(self._kept() or await self._connect())
+        except UnreachableError as error:
+            return str(error)
+        finally:
+            self._give_slot()
+        return None
+
+    async def _take_slot(self, *, patient: bool) -> bool:
+        while not patient and self._slots.locked():
+            if self.is_stuck:
+                return False
             try:
-                self._free.append(self._kept() or await self._connect())
-            except UnreachableError as error:
-                return str(error)
-            return None
+                async with asyncio.timeout(max(self._moved_at + self._stuck_s - time.monotonic(), 0.0)):
+                    await self._slots.acquire()
+            except TimeoutError:
+                continue
+            break
+        else:
+            await self._slots.acquire()
+        self._moved_at = time.monotonic()
+        return True
+
+    def _give_slot(self) -> None:
+        self._moved_at = time.monotonic()
+        self._slots.release()
 
     def _kept(self) -> "_Line | None":
         while self._free:
@@ -104,13 +142,11 @@ class Post:
 
     async def _connect(self) -> "_Line":
         """A new connection. Raises `UnreachableError`."""
-        client = await opened(self.relay, self._timeout_s)
+        client = await opened(self.relay, self._waits.opening_s)
         if client.transport is None:
             raise UnreachableError(f"no connection to {self.relay.host}:{self.relay.port}: the relay hung up")
         pipelining = client.supports_extension("pipelining")
-        return _Line(
-            client, Exchange(cast("asyncio.Transport", client.transport), pipelining=pipelining, timeout_s=self._timeout_s)
-        )
+        return _Line(client, Exchange(cast("asyncio.Transport", client.transport), pipelining=pipelining, waits=self._waits))
 
 
 class _Line:
