@@ -1,5 +1,6 @@
 """The outbox in a real browser: the list, a mail's headers, and the mail as its reader sees it."""
 
+import json
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.contract.test_sending import sent
+from tests.contract.test_sending import sent, until
 from tests.support.browser import shoot
 from tests.support.tenant import Tenant
 
@@ -37,3 +38,36 @@ def test_a_mail_is_found_and_seen_as_its_reader_sees_it(
     expect(page.locator("body")).to_contain_text("DKIM-Signature" if "DKIM-Signature" in sent else "Message-ID")
     assert faults == []
     page.close()
+
+
+def test_files_are_listed_and_nothing_is_wider_than_a_phone(tenant: Tenant, browser: Browser, tmp_path: Path) -> None:
+    number = tenant.campaign("Invoice", "TRANSACTIONAL", replyTo=f"{'long' * 12}@example.com")
+    assert tenant.json("POST", f"/v4/entity/hotels/mail/{number}/launch").status_code == 200
+    bob = [{"name": "emailAddress", "value": f"{'bob' * 20}@example.com"}, {"name": "lastName", "value": "Bos"}]
+    path = f"/v4/entity/hotels/transactionalmail/{number}/contactWithAttachment"
+    parts: list[Any] = [
+        ("contact", (None, json.dumps({"profile": {"attributes": bob}}))),
+        ("attachment", ("<b>.txt", b"hello", "text/plain")),
+    ]
+    sent = tenant.client.post(path, files=parts, headers={"Authorization": f"Bearer {tenant.api_key}"})
+    assert sent.status_code == 200, sent.text
+    credentials: Any = {"username": f"{tenant.licence}/{tenant.login}", "password": tenant.password}
+    context = browser.new_context(
+        viewport={"width": 360, "height": 740}, is_mobile=True, color_scheme="dark", http_credentials=credentials
+    )
+    page = context.new_page()
+    until(lambda: page.goto(f"{tenant.client.base_url}/outbox") and page.get_by_role("link", name="Bos").count())
+    wide = "document.documentElement.scrollWidth - window.innerWidth"
+    assert page.evaluate(wide) <= 0
+    shoot(page, "outbox-phone", tmp_path)
+    page.get_by_role("link", name="Bos").click()
+    expect(page.get_by_role("heading", name="Bos")).to_be_visible()
+    expect(page.get_by_role("listitem")).to_have_text("<b>.txt (text/plain, 5 bytes)")
+    expect(page.get_by_title("The mail as readers see it")).to_be_visible()
+    assert page.evaluate(wide) <= 0
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 19, 22)"
+    page.goto(f"{tenant.client.base_url}/t/u/nobody")
+    expect(page.get_by_role("heading", name="This link leads nowhere")).to_be_visible()
+    assert page.evaluate(wide) <= 0
+    assert page.evaluate("getComputedStyle(document.querySelector('main')).backgroundColor") == "rgb(23, 28, 33)"
+    context.close()

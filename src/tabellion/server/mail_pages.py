@@ -128,9 +128,9 @@ class _Pages:
         try:
             choice = _choice(await request.body())
         except RequestEntityTooLarge:
-            return _plain("413", "This is more than the page sends.", 413)
+            return _plain("This cannot be saved", "This is more than the page sends.", 413)
         if choice is None:
-            return _plain("400", "This is not what the page sends.", 400)
+            return _plain("This cannot be saved", "This is not what the page sends.", 400)
         async with self._connection() as db:
             page = await tracking.choose(db, token, choice, self._clock()) if len(token) <= _MAX_TOKEN else None
         return _not_found() if page is None else _reader_page(reader_pages.preferences(page))
@@ -157,10 +157,10 @@ def _reader_page(text: str) -> Response[bytes]:
 
 
 def _not_found() -> Response[bytes]:
-    return _plain("404", "There is nothing here. The address may be incomplete.", 404)
+    return _plain("This link leads nowhere", "The address may be incomplete, or too old.", 404)
 
 
 def _plain(title: str, text: str, status: int) -> Response[bytes]:
-    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><p>{text}</html>'
     headers = _HEADERS | {"Content-Security-Policy": reader_pages.POLICY}
+    page = reader_pages.notice(title, text)
     return Response(page.encode(), status_code=status, media_type="text/html", headers=headers)

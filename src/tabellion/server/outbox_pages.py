@@ -1,10 +1,12 @@
 """`/outbox`: the mails of licences that have no relay, for people who try things out. HTTP Basic, as an API user."""
 
 import email
+import email.message
 import html
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from email import policy
+from pathlib import Path
 from typing import Any
 
 from litestar import Request, Response
@@ -93,24 +95,42 @@ class Outbox:
 
 def _list(mails: list[KeptMail], _: int) -> Response[bytes]:
     rows = "".join(
-        f'<tr><td>{mail.moment:%Y-%m-%d %H:%M:%S}<td>{html.escape(mail.recipient)}<td><a href="/outbox/{mail.id:d}">'
-        f"{html.escape(mail.subject) or '(no subject)'}</a>"
+        f"<tr><td><time>{mail.moment:%Y-%m-%d %H:%M:%S}</time><td>{html.escape(mail.recipient)}"
+        f'<td><a href="/outbox/{mail.id:d}">{html.escape(mail.subject) or "(no subject)"}</a>'
         for mail in mails
     )
-    shown = f"<table><tr><th>sent (UTC)<th>to<th>subject{rows}</table>" if rows else "<p>Nothing has been sent yet."
-    return _page("Outbox", f"<h1>Outbox</h1><p>Mails of this licence, which has no relay. Nothing has left.</p>{shown}")
+    heads = '<tr><th scope="col">Sent (UTC)<th scope="col">To<th scope="col">Subject'
+    shown = f"<table>{heads}{rows}</table>" if rows else "<p>Nothing has been sent yet."
+    more = f" The newest {_SHOWN} are shown." if len(mails) >= _SHOWN else ""
+    return _page(
+        "Outbox", f"<h1>Outbox</h1><p>Mails of this licence, which has no relay. Nothing has left.{more}</p>{shown}"
+    )
 
 
 def _mail(raw: bytes, number: int) -> Response[bytes]:
     message = email.message_from_bytes(raw, policy=policy.default)
-    headers = "".join(f"<tr><th>{html.escape(name)}<td>{html.escape(str(value))}" for name, value in message.items())
+    subject = str(message.get("Subject", "")) or "(no subject)"
+    headers = "".join(
+        f'<tr><th scope="row">{html.escape(name)}<td>{html.escape(str(value))}' for name, value in message.items()
+    )
     text = message.get_body(("plain",))
     plain = html.escape(text.get_content()) if text is not None else ""
     return _page(
-        str(message.get("Subject", "")),
-        f'<p><a href="/outbox">Outbox</a> · <a href="/outbox/{number:d}/source">source</a></p><table>{headers}</table>'
-        f'<h2>HTML</h2><iframe sandbox src="/outbox/{number:d}/html"></iframe><h2>Text</h2><pre>{plain}</pre>',
+        subject,
+        f'<p><a href="/outbox">Outbox</a> · <a href="/outbox/{number:d}/source">source</a></p>'
+        f"<h1>{html.escape(subject)}</h1><table>{headers}</table>{_attachments(message)}"
+        f'<h2>HTML</h2><iframe sandbox title="The mail as readers see it" src="/outbox/{number:d}/html"></iframe>'
+        f"<h2>Text</h2><pre>{plain}</pre>",
     )
+
+
+def _attachments(message: email.message.EmailMessage) -> str:
+    files = [
+        f"<li>{html.escape(part.get_filename() or '')} ({html.escape(part.get_content_type())}, "
+        f"{len(part.get_payload(decode=True) or b''):,} bytes)"
+        for part in message.iter_attachments()
+    ]
+    return f"<h2>Attachments</h2><ul>{''.join(files)}</ul>" if files else ""
 
 
 def _html(raw: bytes, _: int) -> Response[bytes]:
@@ -133,16 +153,12 @@ def _refused(status: int, message: str) -> Response[bytes]:
 
 def _page(title: str, content: str, status: int = 200) -> Response[bytes]:
     text = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body>{content}</body></html>"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{html.escape(title)}</title>'
+        f"<style>{_STYLE}</style></head><body><main>{content}</main></body></html>"
     )
     headers = {"Content-Security-Policy": _PAGE_POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
     return Response(text.encode(), status_code=status, media_type="text/html", headers=headers)
 
 
-_STYLE = (
-    "body{font:.95rem/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;"
-    "border-bottom:1px solid #ddd;overflow-wrap:anywhere}th{white-space:nowrap}iframe{width:100%;height:32rem;"
-    "border:1px solid #ccc;background:#fff}pre{white-space:pre-wrap;background:#f4f4f2;padding:1rem}"
-)
+_STYLE = Path(__file__).with_name("outbox_pages.css").read_text().replace("\n", "")

@@ -50,6 +50,11 @@ def preferences(page: Preferences) -> str:
     return _page(page.language, words.preferences, f"{said}{middle}{'' if page.stopped else stop}")
 
 
+def notice(title: str, text: str) -> str:
+    """A page of one sentence, for readers of whom nothing is known, not even their language."""
+    return _page("en", title, f"<p>{escape(text)}</p>")
+
+
 def _stopped(words: Words, *, blocked: bool) -> str:
     """What does not come any more, and what does."""
     said = (words.blocked,) if blocked else (words.stopped, words.still)

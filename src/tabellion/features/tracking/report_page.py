@@ -38,6 +38,7 @@ _EXCLUDED = {
     "deleted": "profile deleted",
     "cancelled": "campaign cancelled",
     "failed": "mail could not be written",
+    "pressure": "contact pressure limit",
 }
 
 
