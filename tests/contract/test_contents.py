@@ -100,6 +100,25 @@ def test_text_and_preheader_belong_to_the_body_that_they_were_written_for(tenant
     assert tenant.json("DELETE", f"{MAILS}/{number}/contents/NL").json()["code"] == "content.unknown"
 
 
+def test_what_says_nothing_but_with_misspelt_members_is_no_success(tenant: Tenant, number: int) -> None:
+    before = tenant.state()
+    for method, body in (("PUT", {"Subject": "x"}), ("PATCH", {"preheadr": None})):
+        refused = put(tenant, number, "default", body, method)
+        assert (refused.status_code, refused.json()["code"]) == (400, "member.unknown")
+    preview = tenant.json("POST", f"/v5/entities/hotels/mails/{number}/preview", {"profil": "1"})
+    assert (preview.status_code, preview.json()["errors"][0]["field"]) == (400, "profil")
+    assert tenant.state() == before
+    assert put(tenant, number, "default", {"language": "default"}, "PATCH").status_code == 200
+
+
+def test_a_language_is_answered_as_the_campaign_spells_it(tenant: Tenant) -> None:
+    one = f"/v5/entities/hotels/mails/{tenant.campaign('Lente', supportedLanguages=['nl', 'FR'])}"
+    assert tenant.json("PUT", f"{one}/contents/NL", {"subject": "a", "html": "<p>a</p>"}).json()["language"] == "nl"
+    assert tenant.json("GET", f"{one}/contents/NL").json()["language"] == "nl"
+    assert tenant.json("POST", f"{one}/preview", {"language": "Nl"}).json()["language"] == "nl"
+    assert [each["language"] for each in tenant.json("GET", f"{one}/contents").json()["contents"]] == ["default", "nl", "FR"]
+
+
 def test_put_sets_all_and_patch_what_is_sent(tenant: Tenant, number: int) -> None:
     assert put(tenant, number, "default", {"subject": "a", "preheader": "b", "html": "<p>x</p>"}).status_code == 200
     patched = put(tenant, number, "default", {"mjml": MJML}, "PATCH").json()

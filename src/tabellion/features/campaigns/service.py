@@ -239,6 +239,12 @@ def known_language(campaign: Campaign, text: str) -> str:
     return text.lower()
 
 
+def spelt(campaign: Campaign, language: str) -> str:
+    """A language in the case that the campaign was given it in."""
+    known = campaign.settings.supported_languages
+    return next((each for each in known if each.lower() == language.lower()), language.upper())
+
+
 def missing_content(what: str, language: str) -> ContentUnknown:
     """The refusal for a content that is not there."""
     return ContentUnknown(f"the campaign has no {what}{f' for {language.upper()}' if language else ''} yet")

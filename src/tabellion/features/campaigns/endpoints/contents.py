@@ -28,17 +28,21 @@ async def get(call: Incoming) -> Answer:
     part = found.content.parts.get(language)
     if part is None:
         raise service.missing_content("content of its own", language)
-    return Answer(200, wire.content_out(_shown(language), part), etag=service.etag(found))
+    return Answer(200, wire.content_out(_shown(found, language), part), etag=service.etag(found))
 
 
 async def put(call: Incoming) -> Answer:
     """Set the content of a language."""
+    if call.body == wire.ContentIn():
+        call.refuse_ignored(wire.ContentOut, "the content is taken away")
     new = wire.read_content(call.body)
     return await _written(call, lambda _: new)
 
 
 async def patch(call: Incoming) -> Answer:
     """Change the content of a language."""
+    if call.body == wire.ContentChange():
+        call.refuse_ignored(wire.ContentOut, "nothing changes")
     return await _written(call, lambda before: wire.read_change(before, call.body))
 
 
@@ -51,7 +55,7 @@ async def delete(call: Incoming) -> Answer:
 async def _written(call: Incoming, changed: Any) -> Answer:
     language = _language(call, await service.get(call))
     after = await service.set_part(call, language, changed)
-    return Answer(200, wire.content_out(_shown(language), after.content.parts.get(language, Part())))
+    return Answer(200, wire.content_out(_shown(after, language), after.content.parts.get(language, Part())))
 
 
 def _language(call: Incoming, campaign: Campaign) -> str:
@@ -59,8 +63,8 @@ def _language(call: Incoming, campaign: Campaign) -> str:
     return "" if text.lower() == wire.DEFAULT else service.known_language(campaign, text)
 
 
-def _shown(language: str) -> str:
-    return language.upper() or wire.DEFAULT
+def _shown(campaign: Campaign, language: str) -> str:
+    return service.spelt(campaign, language) or wire.DEFAULT
 
 
 _EXAMPLE: dict[str, Any] = {
