@@ -14,6 +14,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 
 import msgspec
 
+from tabellion.kit.domain import in_ascii
 from tabellion.platform.egress.addresses import Address, Policy, is_allowed
 
 MAX_URL_LENGTH = 2000
@@ -137,12 +138,10 @@ def _host(text: str, policy: Policy) -> str:
 
 def _ascii(text: str) -> str:
     """The name in lower case and ASCII (IDNA); what only looks like digits or dots has become what it looks like."""
-    if text.isascii():
-        return text.lower()
-    try:
-        return text.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        raise TargetRefused("has a host name that cannot be") from None
+    name = in_ascii(text)
+    if name is None:
+        raise TargetRefused("has a host name that cannot be")
+    return name.lower()
 
 
 def _allowed(address: Address, policy: Policy) -> str:

@@ -15,6 +15,7 @@ from functools import lru_cache
 
 import msgspec
 
+from tabellion.kit.domain import in_ascii
 from tabellion.platform.mail.octets import Lines, finder
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -73,11 +74,11 @@ def one_line(text: str) -> bool:
 
 def address_of(text: str) -> str | None:
     """An address as relays take it, the domain in ASCII (IDNA); None where there is no such form."""
-    local, at, domain = text.strip().rpartition("@")
-    try:
-        address = f"{local}{at}{domain.encode('idna').decode() if not domain.isascii() else domain}"
-    except UnicodeError:
+    local, at, written = text.strip().rpartition("@")
+    domain = in_ascii(written)
+    if domain is None:
         return None
+    address = f"{local}{at}{domain}"
     return address if len(address) <= _MAX_ADDRESS and _DOT_ATOM.fullmatch(address) else None
 
 
