@@ -41,6 +41,11 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_variable(variable: str, val
     assert str(refusal.value).startswith(message)
 
 
+def test_the_domain_of_bounces_may_have_letters_beyond_ascii() -> None:
+    assert Settings.load({"TABELLION_BOUNCE_DOMAIN": "back.Exämple.com"}).bounce_domain == "back.xn--exmple-cua.com"
+    assert Settings.load({"TABELLION_BOUNCE_DOMAIN": "Back.example.com"}).bounce_domain == "Back.example.com"
+
+
 def test_child_processes_get_the_same_settings() -> None:
     settings = Settings(port=9000, trusted_proxies=("10.0.0.1", "::1"), data_dir=Path("/srv/t"), log_level="warning")
     assert Settings.load(settings.environment()) == settings

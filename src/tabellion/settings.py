@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tabellion.kit.domain import is_domain
+from tabellion.kit.domain import in_ascii, is_domain
 from tabellion.kit.nameserver import server_of
 
 PREFIX = "TABELLION_"
@@ -184,6 +184,8 @@ def _parse(field: str, text: str) -> Any:
         return Path(text)
     if field in _LISTS:
         return tuple(part.strip() for part in text.split(",") if part.strip())
+    if field == "bounce_domain":
+        return in_ascii(text) or text
     return text.lower() if field == "log_level" else text
 
 

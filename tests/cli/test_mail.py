@@ -49,6 +49,22 @@ def test_a_sender_has_a_key_that_stays(told: Told, refused: Refused, harbour: st
     assert other["bounceDomain"] == ""
     back = told("sender", "set", harbour, "hotels", "news@example.com", "--bounce-domain", "Bounces.example.com")
     assert back["bounceDomain"] == "bounces.example.com"
+    abroad = told(
+        "sender",
+        "set",
+        harbour,
+        "hotels",
+        "news@Exämple.com",
+        "--dkim-selector",
+        "s1",
+        "--bounce-domain",
+        "back.exämple.com",
+    )
+    assert (abroad["address"], abroad["dnsName"], abroad["bounceDomain"]) == (
+        "news@xn--exmple-cua.com", "s1._domainkey.xn--exmple-cua.com", "back.xn--exmple-cua.com",
+    )  # fmt: skip
+    again = told("sender", "set", harbour, "hotels", "news@xn--exmple-cua.com", "--dkim-selector", "s1")
+    assert again["dnsTxt"] == abroad["dnsTxt"]
     assert "come back" in refused("sender", "set", harbour, "hotels", "news@example.com", "--bounce-domain", "-.com")
 
 

@@ -35,4 +35,10 @@ def test_limits_are_set_shown_and_taken_away(told: Told, refused: Refused, verb:
     assert "days 1 to 366" in refused("pacing", "contact", "harbour", "--mails", "0", "--days", "7")
     assert "1 or more" in refused("pacing", "domain", "harbour", "*", "--per-minute", "0")
     assert "no domain" in refused("pacing", "domain", "harbour", "ann@example.com", "--per-minute", "1")
+    told("pacing", "domain", "harbour", "Exämple.com", "--per-minute", "5")
+    changed = told("pacing", "domain", "harbour", "xn--exmple-cua.com", "--per-minute", "6")
+    assert [each["domain"] for each in changed["domains"]] == ["*", "xn--exmple-cua.com"]
+    assert len(told("pacing", "domain", "harbour", "EXÄMPLE.COM", "--off")["domains"]) == 1
+    for wrong in ("ann@exämple.com", "ä" * 60 + ".com", "ä..com"):
+        assert "no domain" in refused("pacing", "domain", "harbour", wrong, "--per-minute", "1")
     assert "no entity" in refused("pacing", "sender", "harbour", "spas", "--per-hour", "1")

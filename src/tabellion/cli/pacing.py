@@ -55,7 +55,7 @@ def limit_domain(
     as_json: AsJson = False,
 ) -> None:
     """Limit what a domain gets. Without options, the limit of * does not count for it."""
-    limit = DomainLimit(domain.strip().lower(), per_minute, connections)
+    limit = DomainLimit(domain, per_minute, connections)
 
     async def work(db: Database) -> _Shown:
         await pacing_admin.set_domain(db, name, limit, utc_now(), remove=off)

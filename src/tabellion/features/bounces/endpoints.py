@@ -8,11 +8,10 @@ from tabellion.features.bounces.model import Wanted
 from tabellion.features.delivery import REASONS
 from tabellion.features.tables import BadValue, query_moment
 from tabellion.features.tables.filters import row_limit
-from tabellion.kit.domain import is_domain
+from tabellion.kit.domain import domain_name, is_domain
 from tabellion.kit.problem import Invalid, Problem, invalid
 from tabellion.platform.http import json_codec, negotiation, shapes
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
-from tabellion.platform.mail import normal_form
 
 _CATEGORY, _MODULE = "email-campaigns", "campaigns"
 _LIST = "/v5/suppressions"
@@ -115,7 +114,7 @@ def _wanted(call: Incoming) -> Wanted:
     if reason and reason.upper() not in REASONS:
         raise invalid("reason", "parameter.invalid", f"'reason' expects {', '.join(REASONS)}")
     if domain:
-        domain = normal_form(f"x@{domain}").removeprefix("x@")
+        domain = domain_name(domain)
         if not is_domain(domain):
             raise invalid("domain", "parameter.invalid", "'domain' expects a domain such as example.com")
     return Wanted(reason.upper() if reason else None, domain or None, _moment(call, "from"), _moment(call, "to"))

@@ -65,7 +65,8 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
     if not test:
         faults += [*address_faults(table), *await target_faults(db, campaign, table, zone, now)]
     sender = await sender_of(db, campaign)
-    if address_of(sender.address) is None:
+    sender_address, reply_to = address_of(sender.address), campaign.settings.reply_to or ""
+    if sender_address is None:
         message = f"mails cannot come from '{sender.address[:100]}'; set 'from', or the sender of the entity"
         faults.append(FieldError("from", "attribute.value", message))
     if faults:
@@ -80,8 +81,8 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
         table_id=table.id,
         campaign_name=campaign.name,
         sender_name=sender.name,
-        sender_address=sender.address,
-        reply_to=campaign.settings.reply_to or "",
+        sender_address=sender_address or sender.address,
+        reply_to=address_of(reply_to) or reply_to,
         charset=campaign.settings.encoding.lower(),
         time_zone=str(zone),
         languages=wanted,

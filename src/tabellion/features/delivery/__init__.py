@@ -4,7 +4,7 @@ from tabellion.features.delivery import ab_tests, admin, pacing_admin, suppressi
 from tabellion.features.delivery.addresses import for_header
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.hours import Hours, Window
-from tabellion.features.delivery.limits import Contact, Delivery, DomainLimit, Limits, SenderLimit
+from tabellion.features.delivery.limits import Contact, Delivery, DomainLimit, Limits, SenderLimit, limited_domain
 from tabellion.features.delivery.limits_store import HeldDomain
 from tabellion.features.delivery.model import (
     SOFT_REASONS,
@@ -105,6 +105,7 @@ __all__ = [
     "kept_mails",
     "language_of",
     "licence_exists",
+    "limited_domain",
     "pacing_admin",
     "pause",
     "plan",

@@ -8,7 +8,7 @@ from tabellion.features.delivery import relay_store, suppression_store
 from tabellion.features.delivery.store import Database
 from tabellion.features.delivery.suppression import Suppression
 from tabellion.features.licences import AdminError
-from tabellion.kit.domain import is_domain
+from tabellion.kit.domain import domain_name, is_domain
 from tabellion.platform import audit, secrets
 from tabellion.platform.mail import Relay, address_of, new_key, one_line, public_record
 
@@ -95,10 +95,11 @@ async def set_sender(  # noqa: PLR0913, PLR0917 - what a sender is
         raise AdminError("a selector has letters, digits and hyphens, such as s1")
     if kind not in {"rsa", "ed25519"}:
         raise AdminError("a key is rsa or ed25519")
-    if bounce_domain and not is_domain(bounce_domain):
+    returns_to = domain_name(bounce_domain)
+    if returns_to and not is_domain(returns_to):
         raise AdminError(f"'{bounce_domain[:100]}' is no domain that mails can come back to, such as bounces.example.com")
     found, entity = await _entity(db, licence_name, entity_name)
-    domain = address.rpartition("@")[2].lower()
+    domain = domain_name(address.rpartition("@")[2])
     dkim = ("", "", "")
     if selector:
         known = await relay_store.sender_of(db, entity.id)
@@ -106,7 +107,7 @@ async def set_sender(  # noqa: PLR0913, PLR0917 - what a sender is
         sealed = known[4] if same and known else secrets.seal(new_key(kind)[0], f"dkim {entity.id:d}")
         dkim = (domain, selector, sealed)
     async with db.transaction():
-        await relay_store.set_sender(db, entity.id, name, address, dkim, bounce_domain.lower())
+        await relay_store.set_sender(db, entity.id, name, address, dkim, returns_to)
         await audit.record_admin(db, found.id, "sender set", f"entity/{entity.id}", now)
     return await show_sender(db, licence_name, entity_name)
 

@@ -1,5 +1,6 @@
 """How many mails may leave: what a licence says for all its campaigns, and what a campaign says for itself. Pure."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -7,8 +8,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from tabellion.features.delivery.hours import Hours
+from tabellion.kit.domain import domain_name
 
 ANY_DOMAIN = "*"
+_DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _MINUTE_S, _HOUR_S = 60.0, 3600.0
 # What a connection to a domain is expected to hand over in a second: the pace at which mails to it are put off.
 _MAILS_PER_CONNECTION_S = 5.0
@@ -38,6 +41,12 @@ class DomainLimit(msgspec.Struct, frozen=True):
         """How far apart mails are put off that have to wait for the domain."""
         by_connections = 0.0 if self.connections is None else 1 / (_MAILS_PER_CONNECTION_S * self.connections)
         return max(self.every_s or 0.0, by_connections, 0.01)
+
+
+def limited_domain(text: str) -> str | None:
+    """What a limit is for, from what somebody wrote: `*`, or the one name of a domain in any form; None: it is none."""
+    name = domain_name(text)
+    return name if name == ANY_DOMAIN or _DOMAIN.fullmatch(name) else None
 
 
 class SenderLimit(msgspec.Struct, frozen=True):

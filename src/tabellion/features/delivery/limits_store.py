@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import LiteralString, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 from psycopg.types.json import Jsonb
 
 from tabellion.features.delivery.limits import Delivery, Limits
 from tabellion.features.delivery.model import Sending
 from tabellion.features.delivery.store import Database, in_schema
+from tabellion.kit.domain import domain_name
 from tabellion.platform.database.advisory import AdvisoryLock
 
 _LIMITS_VERSION = "coalesce((SELECT version FROM tabellion.delivery_limits WHERE licence_id = %(licence)s), 0)"
@@ -51,7 +53,7 @@ SELECT (SELECT document FROM tabellion.delivery_limits WHERE licence_id = %(lice
     row = await (await db.execute(in_schema(sending.licence_id, query, **parts), values)).fetchone()
     assert row is not None  # noqa: S101 - a SELECT without FROM answers one row
     limits, delivery, held, *versions = row
-    return Said(msgspec.convert(limits or {}, Limits), msgspec.convert(delivery or {}, Delivery), held, Versions(*versions))
+    return Said(_limits(limits or {}), msgspec.convert(delivery or {}, Delivery), held, Versions(*versions))
 
 
 def fence(sending: Sending, versions: Versions) -> dict[str, int]:
@@ -80,7 +82,14 @@ async def limits_of(db: Database, licence_id: int) -> tuple[Limits, int]:
     """The limits of a licence, and their version; 0: nothing was ever said."""
     query = "SELECT document, version FROM tabellion.delivery_limits WHERE licence_id = %s"
     row = await (await db.execute(query, (licence_id,))).fetchone()
-    return (Limits(), 0) if row is None else (msgspec.convert(row[0], Limits), row[1])
+    return (Limits(), 0) if row is None else (_limits(row[0]), row[1])
+
+
+def _limits(document: Any) -> Limits:
+    """Limits as they were said. Earlier versions kept domains as they were written; the last word on one counts."""
+    limits = msgspec.convert(document, Limits)
+    named = {name: replace(each, domain=name) for each in limits.domains if (name := domain_name(each.domain))}
+    return replace(limits, domains=tuple(named.values()))
 
 
 async def lock_limits(db: Database, licence_id: int) -> None:

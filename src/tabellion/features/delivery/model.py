@@ -19,6 +19,8 @@ from typing import Any
 
 import msgspec
 
+from tabellion.kit.domain import domain_name
+
 
 class State(StrEnum):
     """Where a recipient stands."""
@@ -132,9 +134,10 @@ class Recipient(msgspec.Struct, frozen=True):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """A recipient that a worker holds. `language` names the message: `nl`, or `nl/2` for a variant of an A/B test.
+    """A recipient that a worker holds. `address` has its domain as relays take it, where there is such a form.
 
-    `doubtful`: nobody knows whether an earlier attempt has arrived.
+    `language` names the message: `nl`, or `nl/2` for a variant of an A/B test. `doubtful`: nobody knows whether an earlier
+    attempt has arrived.
     """
 
     id: int
@@ -147,8 +150,8 @@ class Claimed(msgspec.Struct, frozen=True):
 
     @property
     def domain(self) -> str:
-        """Of the address, in lower case."""
-        return self.address.rpartition("@")[2].lower()
+        """Of the address, as limits name it."""
+        return domain_name(self.address.rpartition("@")[2])
 
 
 class Ending(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from tabellion.features.delivery.limits import (
     Limits,
     SenderLimit,
     carried_over,
+    limited_domain,
     pauses,
 )
 from tabellion.features.delivery.limits_store import HeldDomain
@@ -91,14 +92,15 @@ async def set_domain(db: Database, licence_name: str, limit: DomainLimit, now: d
     """Limit what a domain gets, or let it be. Raises `AdminError`."""
     if any(number is not None and number < 1 for number in (limit.per_minute, limit.connections)):
         raise AdminError("limits are 1 or more")
-    if not limit.domain or not limit.domain.isprintable() or any(c in limit.domain for c in " @"):
-        raise AdminError(f"'{limit.domain[:100]}' is no domain")
+    domain = limited_domain(limit.domain)
+    if domain is None:
+        raise AdminError(f"'{limit.domain[:100]}' is no domain such as example.com, and not *")
 
     def change(before: Limits) -> Limits:
-        others = tuple(each for each in before.domains if each.domain != limit.domain)
+        others = tuple(each for each in before.domains if each.domain != domain)
         if remove and len(others) == len(before.domains):
-            raise AdminError(f"the domain '{limit.domain}' has no limit")
-        return replace(before, domains=others if remove else (*others, limit))
+            raise AdminError(f"the domain '{domain}' has no limit")
+        return replace(before, domains=others if remove else (*others, replace(limit, domain=domain)))
 
     await _change(db, licence_name, "pacing domain", change, now)
 

@@ -11,47 +11,7 @@ from tabellion.features.delivery.model import DOUBTS, Claimed, Document, Ending,
 from tabellion.features.delivery.store import Database, in_schema
 from tabellion.features.delivery.suppression_store import UNLESS_BY_KEY, holds, keys
 from tabellion.features.delivery.worker_store import ENTERED
-from tabellion.features.tables import ProfileTable
-from tabellion.features.tables.filters import Condition
-from tabellion.platform.mail import Attachment
-
-
-async def freeze(  # noqa: PLR0913, PLR0917 - one statement
-    db: Database, sending: Sending, table: ProfileTable, email: str, language: str | None, audience: Condition,
-    most: int | None, now: datetime,
-) -> int:  # fmt: skip
-    """Enter everybody whom the audience means, once, with why some of them get nothing; how many.
-
-    `email` and `language` are columns of the table.
-    """
-    languages = list(sending.document.languages)
-    # With an A/B test everybody waits at first.
-    due_at = now if sending.document.ab_test is None else "infinity"
-    spoken = f"lower(coalesce(t.{language}, ''))" if language else "''"
-    query = """
-INSERT INTO {l}.recipient (sending_id, campaign_id, test, table_id, profile_id, address, language, state, reason, due_at,
-                           planned_at, ended_at, once)
-SELECT %s, %s, false, %s, a.id, a.address, a.language,
-       CASE WHEN a.reason IS NULL THEN 'PLANNED' ELSE 'EXCLUDED' END, a.reason,
-       CASE WHEN a.reason IS NULL THEN %s::timestamptz END, %s, CASE WHEN a.reason IS NOT NULL THEN %s::timestamptz END, true
-FROM (
-    SELECT t.id, t.{email} AS address, CASE WHEN {spoken} = '' THEN %s ELSE {spoken} END AS language,
-           CASE WHEN coalesce(t.{email}, '') = '' THEN 'noAddress'
-                WHEN {spoken} <> '' AND {spoken} <> ALL (%s) THEN 'language'
-                WHEN EXISTS (SELECT 1 FROM {l}.suppression s WHERE s.address = lower(t.{email}) AND {holds})
-                THEN 'suppressed'
-           END AS reason
-    FROM {l}.{table} t WHERE {audience} ORDER BY t.id LIMIT %s
-) a
-"""
-    values = (
-        sending.id, sending.campaign_id, table.id, due_at, now, now, languages[0], languages, *audience.params, most,
-    )  # fmt: skip
-    parts = {
-        "audience": audience.sql, "spoken": spoken, "email": email, "table": table.relation,
-        "holds": holds(transactional=sending.document.transactional),
-    }  # fmt: skip
-    return (await db.execute(in_schema(sending.licence_id, query, **parts), values)).rowcount
+from tabellion.platform.mail import Attachment, address_of
 
 
 async def plan(db: Database, sending: Sending, recipient: Recipient, now: datetime) -> int:
@@ -62,9 +22,10 @@ INSERT INTO {l}.recipient (sending_id, campaign_id, test, table_id, profile_id, 
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
 """
     out = recipient.excluded is not None
+    address = None if recipient.address is None else address_of(recipient.address) or recipient.address
     values = (
         sending.id, sending.campaign_id, sending.document.test, sending.document.table_id, recipient.profile_id,
-        recipient.address, recipient.language, "EXCLUDED" if out else "PLANNED", recipient.excluded, None if out else now,
+        address, recipient.language, "EXCLUDED" if out else "PLANNED", recipient.excluded, None if out else now,
         now, now if out else None, None if recipient.parameters is None else Jsonb(recipient.parameters),
     )  # fmt: skip
     row = await (await db.execute(in_schema(sending.licence_id, query), values)).fetchone()

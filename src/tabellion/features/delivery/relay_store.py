@@ -3,7 +3,8 @@
 from typing import Any
 
 from tabellion.features.delivery.store import Database
-from tabellion.platform.mail import Relay
+from tabellion.kit.domain import domain_name
+from tabellion.platform.mail import Relay, address_of
 
 
 async def relays(db: Database, licence_id: int) -> list[tuple[Any, ...]]:
@@ -16,9 +17,10 @@ async def relays(db: Database, licence_id: int) -> list[tuple[Any, ...]]:
 
 
 async def sender_of(db: Database, entity_id: int) -> tuple[Any, ...] | None:
-    """Name, address, DKIM domain, selector and sealed key."""
+    """Name, address, DKIM domain, selector and sealed key; the domains as the DNS has them."""
     query = "SELECT name, address, dkim_domain, dkim_selector, dkim_key FROM tabellion.sender WHERE entity_id = %s"
-    return await (await db.execute(query, (entity_id,))).fetchone()
+    row = await (await db.execute(query, (entity_id,))).fetchone()
+    return None if row is None else (row[0], address_of(row[1]) or row[1], domain_name(row[2]), *row[3:])
 
 
 async def bounce_domain_of(db: Database, entity_id: int) -> str:

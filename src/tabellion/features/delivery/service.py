@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from tabellion.features.delivery import ab_store, outcome_store, recipient_store, relay_store, store
+from tabellion.features.delivery import ab_store, audience_store, outcome_store, recipient_store, relay_store, store
 from tabellion.features.delivery.model import Document, Recipient, Sending
 from tabellion.features.delivery.outcome_store import Interaction, MailEvent, WantedInteractions
 from tabellion.features.delivery.store import Database
@@ -86,7 +86,7 @@ async def gather(
     """Freeze the audience of a sending: one row for each profile, also for those who get nothing; how many."""
     email = next(attribute for attribute in table.attributes if is_email(attribute)).column
     language = next((a.column for a in table.attributes if a.type == _MOTHER_LANGUAGE), None)
-    count = await recipient_store.freeze(db, sending, table, email, language, audience, most, now)
+    count = await audience_store.freeze(db, sending, table, email, language, audience, most, now)
     if sending.document.ab_test is not None:
         await ab_store.split(db, sending, sending.document.ab_test, now)
     return count

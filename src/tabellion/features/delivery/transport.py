@@ -8,6 +8,7 @@ from time import monotonic
 
 from tabellion.features.delivery import relay_store
 from tabellion.features.delivery.store import Database
+from tabellion.kit.domain import domain_name
 from tabellion.platform import secrets
 from tabellion.platform.mail import Fate, MayLeave, Post, Relay, Reply, Signer
 
@@ -191,5 +192,5 @@ async def signer_of(db: Database, entity_id: int, sender_address: str) -> Signer
 
 def signs_for(domain: str, sender_address: str) -> bool:
     """Whether the key of a domain is one for mails from an address: of the domain, or below it."""
-    of_sender = sender_address.rpartition("@")[2].lower()
+    of_sender = domain_name(sender_address.rpartition("@")[2])
     return of_sender == domain or of_sender.endswith(f".{domain}")

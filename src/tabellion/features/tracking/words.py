@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from tabellion.kit.domain import readable
+
 
 class Words(NamedTuple):
     """Of the unsubscribe page: title, question, button, thanks. The others are of the preference page.
@@ -204,4 +206,6 @@ LANGUAGES = tuple(_WORDS)
 def words_in(language: str, address: str) -> tuple[str, Words]:
     """The words of a language with the reader's address in them, and its code; English where there are none."""
     code = language.lower() if language.lower() in _WORDS else "en"
-    return code, Words(*(text.replace("{address}", address) for text in _WORDS[code]))
+    local, at, domain = address.rpartition("@")
+    shown = f"{local}{at}{readable(domain)}"
+    return code, Words(*(text.replace("{address}", shown) for text in _WORDS[code]))

@@ -7,7 +7,17 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from tabellion.features.delivery import Contact, Delivery, DomainLimit, HeldDomain, Hours, Limits, SenderLimit, Window
+from tabellion.features.delivery import (
+    Contact,
+    Delivery,
+    DomainLimit,
+    HeldDomain,
+    Hours,
+    Limits,
+    SenderLimit,
+    Window,
+    limited_domain,
+)
 from tabellion.features.delivery.hours import DAYS, MINUTES_OF_DAY
 from tabellion.features.tables import ProfileTable, render_moment
 from tabellion.kit.problem import FieldError, Invalid
@@ -16,7 +26,6 @@ from tabellion.platform.http.caller import EntityRef
 _INVALID = "structure.invalid"
 _MOST = 1_000_000_000
 _MAX_DAYS, _MAX_MAILS, _MAX_CONNECTIONS, _MAX_LISTED, _MAX_WINDOWS = 366, 1000, 1000, 1000, 50
-_DOMAIN = re.compile(r"\*|(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 _HOUR_MIN, _HOURS = 60, 24
 
@@ -31,7 +40,9 @@ class ContactPressure(msgspec.Struct):
 class Domain(msgspec.Struct, rename="camel"):
     """What a domain of recipients takes."""
 
-    domain: Annotated[str, Meta(description="`*`: every domain that is not listed")]
+    domain: Annotated[
+        str, Meta(description="in any form, and answered in ASCII (xn--...); `*`: every domain that is not listed")
+    ]
     mails_per_minute: Annotated[int | None, Meta(description="null: no limit")] = None
     connections: Annotated[int | None, Meta(description="mails on their way at a time; null: no limit")] = None
 
@@ -151,17 +162,20 @@ def read_delivery(given: DeliverySettings, table: ProfileTable, *, transactional
 def _domains(given: Sequence[Domain], faults: list[FieldError]) -> list[DomainLimit]:
     found: dict[str, DomainLimit] = {}
     for i, each in enumerate(given):
-        place, domain = f"domains[{i}]", each.domain.strip().lower()
-        if not _DOMAIN.fullmatch(domain):
-            message = f"'{domain[:100]}' is no domain; international ones are written as in mails (xn--...)"
+        place, domain = f"domains[{i}]", limited_domain(each.domain)
+        if domain is None:
+            message = f"'{each.domain[:100]}' is no domain such as example.com, and not *"
             faults.append(FieldError(f"{place}.domain", _INVALID, message))
         elif domain in found:
-            faults.append(FieldError(f"{place}.domain", _INVALID, f"'{domain}' is listed twice"))
+            written = each.domain.strip()[:100]
+            also = "" if domain == written else f", as '{written}'"
+            faults.append(FieldError(f"{place}.domain", _INVALID, f"'{domain}' is listed twice{also}"))
         if each.mails_per_minute is not None:
             _within(each.mails_per_minute, f"{place}.mailsPerMinute", _MOST, faults)
         if each.connections is not None:
             _within(each.connections, f"{place}.connections", _MAX_CONNECTIONS, faults)
-        found[domain] = DomainLimit(domain, each.mails_per_minute, each.connections)
+        if domain is not None:
+            found[domain] = DomainLimit(domain, each.mails_per_minute, each.connections)
     return list(found.values())
 
 

@@ -1,0 +1,76 @@
+"""The SQL of audiences: everybody whom a campaign means is entered as a recipient, in one statement."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from tabellion.features.delivery.model import Sending
+from tabellion.features.delivery.store import Database, in_schema
+from tabellion.features.delivery.suppression_store import holds
+from tabellion.features.tables import ProfileTable
+from tabellion.features.tables.filters import Condition
+from tabellion.kit.domain import in_ascii
+
+# The domain of an address with letters beyond ASCII; null for nearly all.
+_BEYOND = "CASE WHEN octet_length({0}) > length({0}) THEN split_part({0}, '@', -1) END"
+
+
+async def freeze(  # noqa: PLR0913, PLR0917 - one statement
+    db: Database, sending: Sending, table: ProfileTable, email: str, language: str | None, audience: Condition,
+    most: int | None, now: datetime,
+) -> int:  # fmt: skip
+    """Enter everybody whom the audience means, once, with why some of them get nothing; how many.
+
+    `email` and `language` are columns of the table. In a transaction of the caller's.
+    """
+    languages = list(sending.document.languages)
+    # With an A/B test everybody waits at first.
+    due_at = now if sending.document.ab_test is None else "infinity"
+    spoken = f"lower(coalesce(t.{language}, ''))" if language else "''"
+    query = """
+WITH frozen AS (
+INSERT INTO {l}.recipient (sending_id, campaign_id, test, table_id, profile_id, address, language, state, reason, due_at,
+                           planned_at, ended_at, once)
+SELECT %s, %s, false, %s, a.id, a.address, a.language,
+       CASE WHEN a.reason IS NULL THEN 'PLANNED' ELSE 'EXCLUDED' END, a.reason,
+       CASE WHEN a.reason IS NULL THEN %s::timestamptz END, %s, CASE WHEN a.reason IS NOT NULL THEN %s::timestamptz END, true
+FROM (
+    SELECT t.id, t.{email} AS address, CASE WHEN {spoken} = '' THEN %s ELSE {spoken} END AS language,
+           CASE WHEN coalesce(t.{email}, '') = '' THEN 'noAddress'
+                WHEN {spoken} <> '' AND {spoken} <> ALL (%s) THEN 'language'
+                WHEN EXISTS (SELECT 1 FROM {l}.suppression s WHERE s.address = lower(t.{email}) AND {holds})
+                THEN 'suppressed'
+           END AS reason
+    FROM {l}.{table} t WHERE {audience} ORDER BY t.id LIMIT %s
+) a
+RETURNING {beyond} AS written
+)
+SELECT count(*), array_agg(DISTINCT written) FILTER (WHERE written IS NOT NULL) FROM frozen
+"""
+    values = (
+        sending.id, sending.campaign_id, table.id, due_at, now, now, languages[0], languages, *audience.params, most,
+    )  # fmt: skip
+    parts = {
+        "audience": audience.sql, "spoken": spoken, "email": email, "table": table.relation,
+        "holds": holds(transactional=sending.document.transactional), "beyond": _BEYOND.format("address"),
+    }  # fmt: skip
+    row = await (await db.execute(in_schema(sending.licence_id, query, **parts), values)).fetchone()
+    assert row is not None  # noqa: S101 - an aggregate without GROUP BY answers one row
+    count, beyond = row
+    if beyond:
+        await _name_domains(db, sending, beyond)
+    return count
+
+
+async def _name_domains(db: Database, sending: Sending, beyond: Sequence[str]) -> None:
+    """Give the addresses of a frozen audience their domains as relays take them. What has no such form stays.
+
+    The database cannot make it (docs/adr/0034-domains.md); domains are few, however many addresses have them.
+    """
+    known = {written: name for written in beyond if (name := in_ascii(written)) is not None}
+    query = """
+UPDATE {l}.recipient r SET address = left(r.address, -length(n.written)) || n.name
+FROM unnest(%s::text[], %s::text[]) AS n (written, name)
+WHERE r.sending_id = %s AND r.once AND {beyond} = n.written
+"""
+    values = (list(known), list(known.values()), sending.id)
+    await db.execute(in_schema(sending.licence_id, query, beyond=_BEYOND.format("r.address")), values)
