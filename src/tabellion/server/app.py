@@ -4,7 +4,7 @@ import errno
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, errors
 from psycopg.conninfo import conninfo_to_dict
 
 from tabellion.features import bounces, campaigns, delivery
@@ -19,7 +19,7 @@ from tabellion.kit.clock import utc_now
 from tabellion.kit.ids import request_id
 from tabellion.kit.problem import Problem
 from tabellion.platform import files, outbox
-from tabellion.platform.database.errors import Unavailable, unavailable
+from tabellion.platform.database.errors import Unavailable, constraint_name, unavailable
 from tabellion.platform.database.pool import Pool, open_pool
 from tabellion.platform.dns import Names
 from tabellion.platform.egress import Client, Policy
@@ -42,6 +42,8 @@ _FORWARDED = "x-forwarded-for"
 # How long the checklist waits for a page.
 _LINK_WITHIN_S = 6.0
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+# Foreign keys of the catalogue to whom a call comes from: they are there when it is let in, and may be deleted meanwhile.
+_OF_THE_CALLER = ("_licence_id_fkey", "_entity_id_fkey", "_user_id_fkey")
 
 
 class Resources:
@@ -110,6 +112,8 @@ def translate(error: BaseException) -> Problem:
         return error
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
         return Unavailable("the disk of the server is full; its operator has to make room")
+    if isinstance(error, errors.ForeignKeyViolation) and constraint_name(error).endswith(_OF_THE_CALLER):
+        return Unauthorized("the licence or API user of this call was deleted while it ran")
     return unavailable(error) or Internal("an error of the server; tell the operator the request id")
 
 

@@ -91,12 +91,16 @@ class Authentication:
         return Credential("u", user_id=user.user_id, version=user.credential_version, basic=whole)
 
     async def refused(self, credential: Credential, address: str) -> Unauthorized:
-        """The refusal of a credential that the gate does not know; the attempt is counted. Raises `AuthThrottled`."""
+        """The refusal of a credential that the gate does not know; a wrong key is counted. Raises `AuthThrottled`.
+
+        Tokens are not: whoever has one got it here, and must hear 401 to get another, however often the old one comes.
+        """
         if credential.kind == "u":
             # Rotated or revoked since the password was checked.
             self._checks.forget(credential.basic)
             return Unauthorized("licence, login or password is wrong")
-        await self._fail([f"address:{address}"])
+        if credential.kind == "k":
+            await self._fail([f"address:{address}"])
         return Unauthorized("the credentials are not known, or were revoked")
 
     async def _secret(self, secret: str, address: str) -> Credential:

@@ -1,0 +1,68 @@
+"""Calls whose licence, API user or token ends while they run: refused as if they had come a moment later."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tabellion.features import licences as use
+from tabellion.features.licences.authentication import MAX_ADDRESS_FAILURES
+from tabellion.kit.clock import utc_now
+from tests.support.tenant import Tenant
+from tests.support.tenants import Tenants
+
+_WAIT_S = 20
+
+
+def _until_they_wait(watch: psycopg.Connection[Any], calls: int) -> None:
+    """Until so many statements wait for a lock of ours."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    end = time.monotonic() + _WAIT_S
+    while watch.execute(query).fetchone() != (calls,):
+        assert time.monotonic() < end, "the calls never came to the tables"
+        time.sleep(0.01)
+
+
+def test_a_licence_that_is_deleted_while_its_calls_run(
+    tenants: Tenants, client: httpx.Client, database: psycopg.Connection[Any]
+) -> None:
+    doomed = tenants.create(client)
+    export = {"tableType": "PROFILE_TABLE", "tableId": "Guests"}
+    server = {"name": "erp", "protocol": "SFTP", "host": "files.example.com", "user": "u"}
+    calls: list[tuple[str, Any]] = [
+        ("/v5/entities/hotels/export-executions", export),
+        ("/v5/entities/hotels/exports", export | {"name": "nightly"}),
+        ("/v5/entities/hotels/custom-actions", {"name": "print"}),
+        ("/v5/entities/hotels/servers", server),
+    ]
+    tables = "tabellion.export_execution, tabellion.export, tabellion.custom_action, tabellion.transfer_server"
+    with psycopg.connect(tenants.database_url) as deleting, ThreadPoolExecutor(len(calls)) as threads:
+        # They are let in, and wait where they would write.
+        deleting.execute(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")
+        sent = [threads.submit(doomed.json, "POST", path, body) for path, body in calls]
+        _until_they_wait(database, len(calls))
+        deleting.execute("DELETE FROM tabellion.licence WHERE name = %s", (doomed.licence,))
+        deleting.commit()
+    for (path, _), answer in zip(calls, sent, strict=True):
+        refused = answer.result()
+        assert (refused.status_code, refused.json()["code"]) == (401, "auth.invalid"), f"{path}: {refused.text}"
+        assert "WWW-Authenticate" in refused.headers
+
+
+@pytest.mark.parametrize("again", ["rotate", "revoke"])
+def test_tokens_that_ended_are_401_however_often_they_come(again: str, tenants: Tenants, tenant: Tenant) -> None:
+    # Clients that hear 401 get themselves a new token; 429 would tell them to wait, and then to send the old one again.
+    key = tenants.user(tenant.licence, "shop").api_key
+    token = tenant.call("GET", "/auth/token", headers={"Authorization": key}).json()["accessToken"]
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert tenant.call("GET", "/v4/entity", headers=bearer).status_code == 200
+    tenants.run(lambda db: _end(db, again, tenant.licence))
+    answers = [tenant.call("GET", "/v4/entity", headers=bearer).status_code for _ in range(MAX_ADDRESS_FAILURES + 5)]
+    assert set(answers) == {401}
+
+
+async def _end(db: Any, how: str, licence: str) -> None:
+    await (use.rotate_user if how == "rotate" else use.revoke_user)(db, licence, "shop", utc_now())
