@@ -32,6 +32,14 @@ def test_an_empty_variable_is_no_variable() -> None:
         ("TABELLION_WORKERS", "65", "TABELLION_WORKERS: 65 is not between 1 and 64"),
         ("TABELLION_LOG_LEVEL", "loud", "TABELLION_LOG_LEVEL: 'loud' is not one of debug, info, warning, error"),
         ("TABELLION_BOUNCE_DOMAIN", "bounces", "TABELLION_BOUNCE_DOMAIN: 'bounces' is no domain"),
+        (
+            "TABELLION_PUBLIC_URL",
+            "mail.example.com",
+            "TABELLION_PUBLIC_URL: 'mail.example.com' is no address such as https://",
+        ),
+        ("TABELLION_PUBLIC_URL", "https://", "TABELLION_PUBLIC_URL: 'https://' is no address"),
+        ("TABELLION_PUBLIC_URL", "https://x:99999", "TABELLION_PUBLIC_URL: 'https://x:99999' is no address"),
+        ("TABELLION_PUBLIC_URL", "https://x/?a=1", "TABELLION_PUBLIC_URL: 'https://x/?a=1' is no address"),
         ("TABELLION_DATABASE_URL", "mysql://x", "TABELLION_DATABASE_URL: a URL such as postgresql:"),
     ],
 )

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -92,6 +93,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise SettingsError(f"{PREFIX}DNS_SERVERS: '{text}' is no address of a name server: {error}") from None
         if self.database_url and not self.database_url.startswith(("postgresql://", "postgres://")):
             raise SettingsError(f"{PREFIX}DATABASE_URL: a URL such as postgresql://user@host/database is expected")
+        if self.public_url and not _is_address(self.public_url):
+            message = f"'{self.public_url}' is no address such as https://mail.example.com (without query or fragment)"
+            raise SettingsError(f"{PREFIX}PUBLIC_URL: {message}")
         if self.bounce_domain and not is_domain(self.bounce_domain):
             raise SettingsError(f"{PREFIX}BOUNCE_DOMAIN: '{self.bounce_domain}' is no domain such as bounces.example.com")
 
@@ -110,6 +114,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def _value(self, name: str) -> Any:
         value = getattr(self, name)
         return "***" if name == "secret_key" and value else _shown(value)
+
+
+def _is_address(text: str) -> bool:
+    """Whether links can begin with it."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and not set(text) & set("?#@ ")
+    except ValueError:
+        return False
 
 
 _LEVELS = ("debug", "info", "warning", "error")

@@ -61,7 +61,7 @@ def test_changing_a_limit_leaves_the_others(told: Told, harbour: str) -> None:
     ("arguments", "message"),
     [
         (["licence", "show", "nobody"], "there is no licence 'nobody'; tabellion licence list shows them"),
-        (["licence", "create", "a/b"], "a licence name has 1 to 100 printable characters"),
+        (["licence", "create", "a/b"], "the name of a licence has 1 to 100 printable characters"),
         (
             ["licence", "create", "new", "--limits", "huge"],
             "there is no preset 'huge'; presets: classic, current, unlimited",
@@ -69,7 +69,7 @@ def test_changing_a_limit_leaves_the_others(told: Told, harbour: str) -> None:
         (["licence", "create", "new", "--time-zone", "Mars/Base"], "there is no time zone 'Mars/Base'"),
         (["licence", "create", "harbour"], "there is a licence 'harbour' already"),
         (["licence", "limits", "harbour", "--on-excess", "explode"], "--on-excess is slow-down or reject, not 'explode'"),
-        (["licence", "limits", "harbour", "--calls-per-minute=-1"], "this limit is not possible"),
+        (["licence", "delete", "nobody"], "there is no licence 'nobody'"),
         (["entity", "create", "harbour", "hotels"], "the licence has an entity 'hotels' already"),
         (["entity", "list", "nobody"], "there is no licence 'nobody'"),
         (["user", "create", "harbour", "w", "--entity", "bars"], "the licence has no entity 'bars'"),
@@ -83,6 +83,21 @@ def test_changing_a_limit_leaves_the_others(told: Told, harbour: str) -> None:
 )
 def test_what_is_refused_is_told_in_one_line(refused: Refused, harbour: str, arguments: list[str], message: str) -> None:
     assert refused(*arguments).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "option", ["--calls-per-minute=-1", "--concurrent=0", "--users=99999999999", "--max-wait-seconds=61"]
+)
+def test_a_limit_out_of_its_range_is_told_with_the_range(option: str, verb: Callable[..., Result], harbour: str) -> None:
+    before = verb("licence", "show", harbour, "--json").stdout
+    refused = verb("licence", "limits", harbour, option)
+    name = option.partition("=")[0]
+    assert refused.exit_code == 2
+    words = " ".join(refused.stderr.replace("│", " ").split())
+    assert f"Invalid value for '{name}'" in words
+    assert "Input should be" in words
+    assert "than or equal to" in words
+    assert verb("licence", "show", harbour, "--json").stdout == before
 
 
 def test_an_api_user_is_made_with_all_rights_and_the_first_entity(told: Told, harbour: str) -> None:

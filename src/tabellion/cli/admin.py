@@ -18,6 +18,8 @@ entity = typer.Typer(no_args_is_help=True, help="Entities: the brands or departm
 user = typer.Typer(no_args_is_help=True, help="API users: the applications that call the API.")
 table = typer.Typer(no_args_is_help=True, help="Profile tables, for inspection; the API creates and changes them.")
 
+# What the columns hold.
+_MOST, _MOST_BYTES = 2**31 - 1, 2**63 - 1
 Name = Annotated[str, typer.Argument(help="Name of the licence.")]
 Login = Annotated[str, typer.Argument(help="Login of the API user.")]
 
@@ -57,15 +59,21 @@ def show_licence(name: Name, data_dir: DataDir = None, database_url: DatabaseUrl
 def change_limits(
     name: Name,
     preset: Annotated[str | None, typer.Option(help="Start from a preset: classic, current or unlimited.")] = None,
-    users: Annotated[int | None, typer.Option(help="API users at most; 0 or more.")] = None,
-    calls_per_minute: Annotated[int | None, typer.Option(help="Calls per minute.")] = None,
-    window_seconds: Annotated[int | None, typer.Option(help="Length of the 'minute', in seconds (for tests).")] = None,
+    users: Annotated[int | None, typer.Option(min=0, max=_MOST, help="API users at most.")] = None,
+    calls_per_minute: Annotated[int | None, typer.Option(min=1, max=_MOST, help="Calls per minute.")] = None,
+    window_seconds: Annotated[
+        int | None, typer.Option(min=1, max=3600, help="Length of the 'minute', in seconds (for tests).")
+    ] = None,
     on_excess: Annotated[str | None, typer.Option(help="slow-down or reject.")] = None,
-    max_wait_seconds: Annotated[int | None, typer.Option(help="Longest wait of a slowed-down call, in seconds.")] = None,
-    concurrent: Annotated[int | None, typer.Option(help="Calls at the same time.")] = None,
-    bulk_per_day: Annotated[int | None, typer.Option(help="Bulk calls per day.")] = None,
+    max_wait_seconds: Annotated[
+        int | None, typer.Option(min=0, max=60, help="Longest wait of a slowed-down call, in seconds.")
+    ] = None,
+    concurrent: Annotated[int | None, typer.Option(min=1, max=_MOST, help="Calls at the same time.")] = None,
+    bulk_per_day: Annotated[int | None, typer.Option(min=0, max=_MOST, help="Bulk calls per day.")] = None,
     bulk_scope: Annotated[str | None, typer.Option(help="licence or table.")] = None,
-    max_bulk_file_bytes: Annotated[int | None, typer.Option(help="Largest file of a bulk call, in bytes.")] = None,
+    max_bulk_file_bytes: Annotated[
+        int | None, typer.Option(min=1, max=_MOST_BYTES, help="Largest file of a bulk call, in bytes.")
+    ] = None,
     time_zone: Annotated[str | None, typer.Option(help="Time zone of its days.")] = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -107,6 +115,8 @@ def delete_licence(
 ) -> None:
     """Erase a licence with its users, tables and profiles. There is no way back."""
     if not yes:
+        # Nobody is asked about what is not there.
+        on_database(data_dir, database_url, lambda db: use.get_licence(db, name))
         typer.confirm(f"Erase the licence '{name}' with all its profiles?", abort=True, err=True)
 
     async def work(db: Database, admin: Database) -> None:

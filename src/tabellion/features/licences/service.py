@@ -106,7 +106,7 @@ async def create_licence(
     db: Database, name: str, now: datetime, *, preset: str = "classic", time_zone: str = "UTC"
 ) -> Licence:
     """Make a licence with the limits of a preset. Raises `AdminError`."""
-    _check_name(name, "licence")
+    _check_name(name, "a licence")
     _check_zone(time_zone)
     if preset not in PRESETS:
         raise AdminError(f"there is no preset '{preset}'; presets: {', '.join(PRESETS)}")
@@ -171,7 +171,7 @@ async def delete_licence(db: Database, name: str, now: datetime) -> None:
 
 async def create_entity(db: Database, licence_name: str, name: str, now: datetime, *, comment: str | None = None) -> Entity:
     """Make an entity. Raises `AdminError`."""
-    _check_name(name, "entity")
+    _check_name(name, "an entity")
     if name == "-":
         raise AdminError("'-' stands for the default entity in addresses; choose another name")
     async with db.transaction():
@@ -207,7 +207,7 @@ async def create_user(  # noqa: PLR0913 - an API user has this many settings
 
     Without `rights` it has all, without `entities` it may use all, and its default entity is the licence's first.
     """
-    _check_name(login, "login")
+    _check_name(login, "an API user")
     rights = ALL_RIGHTS if rights is None else rights
     if problem := check_rights(rights):
         raise AdminError(problem)
@@ -288,7 +288,7 @@ def _check_name(name: str, kind: str) -> None:
     """Names stand in addresses and in `licence/login:password`."""
     if not 1 <= len(name) <= _MAX_NAME or not name.isprintable() or name != name.strip() or any(c in "/:;?#%" for c in name):
         raise AdminError(
-            f"a {kind} name has 1 to {_MAX_NAME} printable characters, without / : ; ? # % and blanks at its ends"
+            f"the name of {kind} has 1 to {_MAX_NAME} printable characters, without / : ; ? # % and blanks at its ends"
         )
 
 
