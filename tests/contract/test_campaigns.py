@@ -338,7 +338,9 @@ def test_a_target_is_checked_and_counted(tenant: Tenant, mail: str) -> None:
     wrong = {"subscription": "Ghosts", "filter": "pints = 1", "exclude": "(", "maxProfiles": 0, "keys": {"values": ["x"]}}
     refused = {place for place, _ in faults(tenant.json("PUT", f"{mail}/target", wrong))}
     assert refused == {"subscription", "filter", "exclude", "maxProfiles", "keys.values"}
+    assert faults(tenant.json("PUT", f"{mail}/target", {"maxProfiles": 2**63})) == [("maxProfiles", "structure.invalid")]
     assert tenant.state() == before
+    assert count({"maxProfiles": 2**63 - 1}) == 6
 
 
 def test_a_table_that_a_campaign_is_for_stays(tenant: Tenant) -> None:

@@ -13,6 +13,9 @@ from tabellion.kit.problem import FieldError, Invalid
 
 _NEVER = Condition("false")
 
+# The database counts no further.
+_MOST = 2**63 - 1
+
 
 def condition_of(
     table: ProfileTable, target: Target, zone: Any, now: datetime, audiences: Mapping[int, Audience] | None = None
@@ -23,8 +26,9 @@ def condition_of(
     """
     faults: list[FieldError] = []
     condition = _condition(table, target, zone, now, faults, audiences or {})
-    if target.max_profiles is not None and target.max_profiles < 1:
-        faults.append(FieldError("maxProfiles", "structure.invalid", "'maxProfiles' expects a number from 1, or null"))
+    if target.max_profiles is not None and not 1 <= target.max_profiles <= _MOST:
+        expected = f"'maxProfiles' expects a number from 1 to {_MOST}, or null"
+        faults.append(FieldError("maxProfiles", "structure.invalid", expected))
     if faults:
         raise Invalid(faults)
     return condition
