@@ -298,6 +298,7 @@ def test_names_that_do_not_exist_are_told_with_their_place(tenant: Tenant, mail:
     messages = [error["message"] for error in answer.json()["errors"]]
     assert messages[0].startswith("line 2, column ")
     assert "lastName" in messages[0]
+    assert "no parameter (PUT .../content/personalisation announces parameters)" in messages[1]
     keys = {"personalisations": [{"key": "stayRef", "mandatory": True}]}
     assert tenant.json("PUT", f"{mail}/content/personalisation", keys).status_code == 200
     good = html.replace("lastNme", "lastName")

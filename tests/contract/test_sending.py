@@ -148,6 +148,7 @@ def test_a_trigger_sends_one_mail_with_its_parameters(tenant: Tenant, database: 
     assert tenant.json("PUT", f"{one}/content/subject", subject).status_code == 200
     refused = tenant.json("POST", f"{one}/profile/emailAddress=ann@example.com", [{"key": "stayRef", "values": ["x"]}])
     assert (refused.status_code, refused.json()["code"]) == (409, "campaign.state")
+    assert refused.json()["message"].endswith("is IN_DEFINITION and cannot be triggered: launch it first")
     assert tenant.json("POST", f"{one}/launch").json()["state"] == "ACTIVE"
     missing = tenant.json("POST", f"{one}/profile/emailAddress=ann@example.com", [])
     assert (missing.status_code, missing.json()["code"]) == (400, "member.mandatory")
@@ -177,6 +178,9 @@ def test_a_trigger_sends_one_mail_with_its_parameters(tenant: Tenant, database: 
     assert all("List-Unsubscribe" not in mail for _, mail in mails)
     assert len(set(numbers)) == 2
     assert state(tenant, number) == "ACTIVE"
+    for control, advice in (("pause", "after 'resume'"), ("cancel", "it was cancelled")):
+        assert tenant.json("POST", f"{one}/{control}").status_code == 200
+        assert advice in tenant.json("POST", f"{one}/profile/emailAddress=ann@example.com", bodies[0]).json()["message"]
 
 
 def test_who_misspells_a_trigger_hears_what_was_not_understood(tenant: Tenant) -> None:

@@ -47,7 +47,7 @@ def canonical_key(attribute: Attribute | None, text: str, zone: Any) -> str:
     """A key as it is kept. Raises `BadValue`."""
     if attribute is None:
         if (number := number_of(text)) is None:
-            raise BadValue("ids of profiles are numbers", "attribute.type")
+            raise BadValue("ids of profiles are whole numbers of 64 bits", "attribute.type")
         return str(number)
     value = parse_value(attribute, text, zone)
     if value is None:
@@ -192,7 +192,7 @@ def _listed(table: ProfileTable, keys: Keys | None, zone: Any, faults: list[Fiel
     if keys.attribute is None:
         ids = [number for each in keys.values if (number := number_of(each)) is not None]
         if len(ids) != len(keys.values):
-            faults.append(FieldError("keys.values", "attribute.type", "ids of profiles are numbers"))
+            faults.append(FieldError("keys.values", "attribute.type", "ids of profiles are whole numbers of 64 bits"))
         return Condition("t.id = ANY (%s::bigint[])", (ids,))
     attribute = table.attributes_by_name.get(keys.attribute.lower())
     if attribute is None or not attribute.unique:

@@ -90,8 +90,16 @@ async def mistakes(source: str, names: Vocabulary, place: str) -> list[FieldErro
     """All that is wrong with a template, with line and column. Raises `Unavailable`."""
     report = await checked(source, names)
     return [
-        FieldError(place, each.code, f"line {each.line}, column {each.column}: {each.message}") for each in report.mistakes
+        FieldError(place, each.code, f"line {each.line}, column {each.column}: {each.message}{_hint(each)}")
+        for each in report.mistakes
     ]
+
+
+def _hint(mistake: Mistake) -> str:
+    """What integrators forget who send contents first: parameters have to be announced."""
+    if mistake.code == "template.name" and mistake.message.startswith("there is no ") and ";" not in mistake.message:
+        return ", no attribute and no parameter (PUT .../content/personalisation announces parameters)"
+    return ""
 
 
 async def checked(source: str, names: Vocabulary) -> Report:

@@ -25,6 +25,13 @@ class Triggered(NamedTuple):
     interaction_id: int
 
 
+_ADVICE = {
+    State.IN_DEFINITION: ": launch it first",
+    State.PAUSED: ": it takes triggers again after 'resume'",
+    State.STOPPED: " any more: it was cancelled, and another campaign has to take its place",
+}
+
+
 async def triggered(call: Incoming, *, transactional: bool = False) -> tuple[Campaign, ProfileTable, Sending]:
     """The campaign of the path, ready for triggers. Raises `CampaignUnknown`, `CampaignKind`, `CampaignState`."""
     campaign = await service.get(call)
@@ -32,7 +39,7 @@ async def triggered(call: Incoming, *, transactional: bool = False) -> tuple[Cam
         wanted = "TRANSACTIONAL" if transactional else "CONTINUOUS or TRANSACTIONAL"
         raise CampaignKind(f"the campaign '{campaign.name}' is {campaign.kind.value}; this call is for {wanted} ones")
     if campaign.state is not State.ACTIVE:
-        raise service.wrong_state(campaign, "be triggered: launch it, or let it go on")
+        raise service.wrong_state(campaign, f"be triggered{_ADVICE.get(campaign.state, '')}")
     sending = await sending_of(call.db, campaign)
     call.afterwards.append(partial(delivery.announce, sending_id=sending.id))
     return campaign, await service.table_of(call, campaign), sending
