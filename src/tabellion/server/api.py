@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 from typing import Any
 
 from granian import Granian
@@ -41,7 +42,7 @@ def run_api(settings: Settings) -> None:
     """
     check_port(settings)
     os.environ.update(settings.environment())
-    os.environ.update(prepare_metrics(settings.data_dir, settings.port))
+    metrics = prepare_metrics(settings.data_dir, settings.port)
     os.environ["TABELLION_PARENT"] = str(os.getpid())
     options: dict[str, Any] = {
         "address": settings.host,
@@ -59,4 +60,7 @@ def run_api(settings: Settings) -> None:
         "log_level": "warning",
         "log_dictconfig": http_server_logs(),
     }
-    Granian("tabellion.server.api:create_app", **options).serve()
+    try:
+        Granian("tabellion.server.api:create_app", **options).serve()
+    finally:
+        shutil.rmtree(metrics, ignore_errors=True)

@@ -69,6 +69,16 @@ async def test_what_comes_back_at_each_repetition_is_not(worker_database_url: st
     assert unavailable(await _provoke(worker_database_url, cause)) is None
 
 
+async def test_a_full_disk_is_told_as_such(worker_database_url: str) -> None:
+    async def full(db: Database) -> None:
+        await db.execute("DO $$ BEGIN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END $$")
+
+    problem = unavailable(await _provoke(worker_database_url, full))
+    assert problem is not None
+    assert (problem.status, problem.message) == (503, "the disk of the database is full; its operator has to make room")
+    assert problem.headers["Retry-After"]
+
+
 async def test_a_lock_that_does_not_come_free_is_unavailable(pool: Pool) -> None:
     async with pool.connection() as holder, pool.connection() as waiter, holder.transaction():
         await holder.execute("LOCK TABLE tabellion.licence")

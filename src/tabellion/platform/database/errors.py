@@ -46,6 +46,8 @@ class Unavailable(Problem):
 
 def unavailable(error: BaseException) -> Unavailable | None:
     """The `Unavailable` that a database error amounts to, or None when it is something else (a bug, a violation)."""
+    if isinstance(error, errors.DiskFull):
+        return Unavailable("the disk of the database is full; its operator has to make room")
     if isinstance(error, _UNAVAILABLE) and not isinstance(error, _LASTING):
         return Unavailable()
     return None

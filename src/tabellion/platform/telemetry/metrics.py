@@ -3,25 +3,49 @@
 `PROMETHEUS_MULTIPROC_DIR` must be set before the metrics library is imported: `prepare_metrics` does it for the server.
 """
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+# Where Linux keeps files in memory.
+MEMORY = Path("/dev/shm")  # noqa: S108 - the folder in it is made anew, for this user only
+# Many times what the files of all processes come to.
+_ENOUGH_BYTES = 16 * 1024 * 1024
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
-def prepare_metrics(data_dir: Path, port: int) -> dict[str, str]:
-    """Empty the folder of the metrics, and the environment that lets child processes use it.
+def prepare_metrics(data_dir: Path, port: int, memory: Path = MEMORY) -> Path:
+    """Make the folder of the metrics anew, for this process and those that it starts.
 
-    Servers that share a data directory have different ports, so none empties another's folder.
+    It is in memory where that has room: the library maps its files, and the kernel ends whoever writes to a mapped page
+    that a full disk has no block for. Servers that share a data directory have different ports, so none empties
+    another's folder.
     """
     folder = (data_dir / "metrics" / str(port)).absolute()
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    return {_FOLDER: str(folder)}
+    in_memory = _in_memory(data_dir, port, memory)
+    if in_memory is None:
+        folder.mkdir(parents=True, exist_ok=True)
+    os.environ[_FOLDER] = str(in_memory or folder)
+    return in_memory or folder
+
+
+def _in_memory(data_dir: Path, port: int, memory: Path) -> Path | None:
+    """The folder in memory; None where there is no such place, or one of somebody else stands there."""
+    installation = hashlib.sha256(os.fsencode(data_dir.absolute())).hexdigest()[:12]
+    folder = memory / f"tabellion-{os.geteuid()}-{installation}-{port}"
+    try:
+        if shutil.disk_usage(memory).free < _ENOUGH_BYTES:
+            return None
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+    except OSError:
+        return None
+    return folder
 
 
 @cache
