@@ -74,7 +74,7 @@ async def test_what_was_in_doubt_once_is_not_forgotten(
     sending = await post.sending("TRANSACTIONAL", messages=MESSAGES, policy=Policy.RESEND)
     await post.trigger(sending, "ann@example.com", START)
     await post.db.execute(
-        f"UPDATE l{post.licence_id}.recipient SET attempt = %s WHERE sending_id = %s".encode(), (before, sending.id)
+        f"UPDATE l{post.licence_id}.recipient SET tries = %s WHERE sending_id = %s".encode(), (before, sending.id)
     )
     await post.db.execute(
         "INSERT INTO tabellion.mail_due (sending_id, from_at, until_at) VALUES (%s, %s, 'infinity')", (sending.id, START)
@@ -129,7 +129,7 @@ async def test_a_worker_dies_with_a_mail_on_its_way_and_the_next_attempt_knows(p
 
 async def row_of(post: Post, sending: Sending) -> tuple[str, str | None, datetime, int]:
     """State, reason, next moment and number of attempts of the one recipient."""
-    query = f"SELECT state, reason, due_at, attempt FROM l{post.licence_id}.recipient WHERE sending_id = %s".encode()
+    query = f"SELECT state, reason, due_at, tries FROM l{post.licence_id}.recipient WHERE sending_id = %s".encode()
     row = await (await post.db.execute(query, (sending.id,))).fetchone()
     assert row is not None
     return row[0], row[1], row[2], row[3]

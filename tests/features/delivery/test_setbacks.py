@@ -93,7 +93,7 @@ async def test_a_mail_that_cannot_be_made_keeps_nobody_waiting_and_has_its_fate(
     """The first attempt is put off, as after a "later" of a relay; the last one fails."""
     await post.guests([f"g{n}@example.com" for n in range(30)])
     sending = await post.sending(messages=MESSAGES)
-    await post.db.execute(f"UPDATE l{post.licence_id}.recipient SET attempt = 9 WHERE address = 'g20@example.com'".encode())
+    await post.db.execute(f"UPDATE l{post.licence_id}.recipient SET tries = 9 WHERE address = 'g20@example.com'".encode())
 
     def composed(mail: Mail) -> bytes:
         if mail.recipient in {"g7@example.com", "g20@example.com"}:

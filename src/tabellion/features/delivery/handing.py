@@ -236,6 +236,6 @@ class Handing:
             case _ if claimed.doubtful:
                 return in_doubt(claimed, reply.text, now, hold=hold)
             case _:
-                due_at = next_attempt(claimed.attempt, now)
+                due_at = next_attempt(claimed, now)
                 state = State.DEFERRED if due_at else State.REJECTED
                 return Ending(claimed, state, "deferred" if due_at else "expired", reply.text, due_at, hold=hold)

@@ -10,7 +10,8 @@ CLAIMED --> DEFERRED (an error of the server's own; FAILED after the last attemp
 ```
 
 What a worker held when it died: CLAIMED is PLANNED again; SENDING may have reached the relay and is UNCERTAIN, or with
-the policy RESEND planned again. Every claim has a number (`attempt`); whoever writes with an old one changes nothing.
+the policy RESEND planned again. Every claim has a number (`attempt`); whoever writes with an old one changes nothing. What
+was tried is counted apart (`tries`), as many claims are given back.
 """
 
 from datetime import datetime, timedelta
@@ -136,8 +137,8 @@ class Recipient(msgspec.Struct, frozen=True):
 class Claimed(msgspec.Struct, frozen=True):
     """A recipient that a worker holds. `address` has its domain as relays take it, where there is such a form.
 
-    `language` names the message: `nl`, or `nl/2` for a variant of an A/B test. `doubtful`: nobody knows whether an earlier
-    attempt has arrived.
+    `language` names the message: `nl`, or `nl/2` for a variant of an A/B test. `attempt`: the number of the claim.
+    `doubtful`: nobody knows whether an earlier attempt has arrived. `tries`: how often it was tried before.
     """
 
     id: int
@@ -147,6 +148,7 @@ class Claimed(msgspec.Struct, frozen=True):
     attempt: int
     parameters: dict[str, Any] | None
     doubtful: bool = False
+    tries: int = 0
 
     @property
     def domain(self) -> str:
@@ -180,9 +182,9 @@ DOUBTS = (UNCERTAIN, DIED)
 _PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 120, 240, 480, 480))
 
 
-def next_attempt(attempt: int, now: datetime) -> datetime | None:
-    """When a deferred mail is tried again; None: it was tried for a day, that is enough."""
-    return now + _PAUSES[attempt - 1] if attempt <= len(_PAUSES) else None
+def next_attempt(claimed: Claimed, now: datetime) -> datetime | None:
+    """When a mail is tried again that is put off now; None: it was tried for a day, that is enough."""
+    return now + _PAUSES[claimed.tries] if claimed.tries < len(_PAUSES) else None
 
 
 def words_of(error: BaseException) -> str:
@@ -195,13 +197,13 @@ def own_failure(claimed: Claimed, error: BaseException, now: datetime) -> Ending
     reply = words_of(error)
     if claimed.doubtful:
         return in_doubt(claimed, reply, now)
-    due_at = next_attempt(claimed.attempt, now)
+    due_at = next_attempt(claimed, now)
     return Ending(claimed, State.DEFERRED if due_at else State.FAILED, reply, due_at=due_at)
 
 
 def in_doubt(claimed: Claimed, reply: str, now: datetime, *, hold: bool = False) -> Ending:
     """With the policy RESEND, an attempt of which nobody knows, or one after such: tried again for a day, then let be."""
-    due_at = next_attempt(claimed.attempt, now)
+    due_at = next_attempt(claimed, now)
     return Ending(claimed, State.DEFERRED if due_at else State.UNCERTAIN, UNCERTAIN, reply, due_at, hold=hold)
 
 

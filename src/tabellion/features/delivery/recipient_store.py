@@ -64,7 +64,7 @@ def doubt() -> dict[str, str]:
 # What a claiming statement answers of each recipient `r`: see `taken`.
 CLAIMED = (
     "r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant, r.language), r.attempt, r.parameters, "
-    "r.reason IS NOT NULL, r.state"
+    "r.reason IS NOT NULL, r.tries, r.state"
 )
 
 
@@ -164,6 +164,7 @@ async def end(db: Database, sending: Sending, worker: int, endings: Sequence[End
     """
     query = """
 UPDATE {l}.recipient r SET state = e.state, reason = e.reason, reply = e.reply, due_at = e.due_at,
+    tries = r.tries + CASE WHEN e.state = 'PLANNED' OR r.state = 'UNCERTAIN' THEN 0 ELSE 1 END,
     ended_at = CASE WHEN e.state IN ('DEFERRED', 'PLANNED') THEN NULL ELSE %(now)s::timestamptz END
 FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(states)s::text[], %(reasons)s::text[], %(replies)s::text[],
             %(dues)s::timestamptz[]) AS e (id, attempt, state, reason, reply, due_at)

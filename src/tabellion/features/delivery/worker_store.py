@@ -81,6 +81,7 @@ async def _recover(db: Database, licence_id: int, worker: int, now: datetime) ->
 UPDATE {l}.recipient r SET
     state = CASE WHEN r.state = 'CLAIMED' OR s.document ->> 'policy' = 'RESEND' THEN 'PLANNED' ELSE 'UNCERTAIN' END,
     reason = CASE WHEN r.state = 'SENDING' THEN '{died}' ELSE r.reason END,
+    tries = r.tries + CASE WHEN r.state = 'SENDING' THEN 1 ELSE 0 END,
     due_at = CASE WHEN r.state = 'CLAIMED' OR s.document ->> 'policy' = 'RESEND' THEN %(now)s::timestamptz END,
     ended_at = CASE WHEN r.state = 'SENDING' AND s.document ->> 'policy' <> 'RESEND' THEN %(now)s::timestamptz END
 FROM tabellion.sending s WHERE s.id = r.sending_id AND r.worker = %(worker)s AND r.state IN ('CLAIMED', 'SENDING')
