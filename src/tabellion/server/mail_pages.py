@@ -14,6 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from tabellion.features import tracking
 from tabellion.features.delivery import for_header, view
 from tabellion.features.tracking import Choice
+from tabellion.platform.http.front import SCOPE_KEY
 from tabellion.platform.templates import Cages
 from tabellion.server import reader_pages
 
@@ -137,7 +138,9 @@ class _Pages:
 
 
 def _asked(request: AnyRequest) -> tracking.Asked:
-    return tracking.Asked(request.method, request.headers.get("user-agent", ""))
+    # The front makes a GET of a HEAD, for the routes; who asks by HEAD is no reader.
+    exchange: Any = request.scope[SCOPE_KEY]  # type: ignore[typeddict-item]
+    return tracking.Asked(exchange.method, request.headers.get("user-agent", ""))
 
 
 def _choice(body: bytes) -> Choice | None:
