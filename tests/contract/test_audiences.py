@@ -84,6 +84,11 @@ def test_an_audience_with_a_misspelt_condition_is_not_everybody(guests: Tenant) 
     assert "the whole table" in refused["errors"][0]["message"]
     made = guests.json("POST", AUDIENCES, {"name": "All", "targetTable": "Guests", "id": 7})
     assert made.status_code == 201
+    before = guests.state()
+    refused = guests.json("PATCH", f"{AUDIENCES}/All", {"fliter": "points = 1", "id": 7}).json()
+    assert [(error["field"], error["code"]) for error in refused["errors"]] == [("fliter", "member.unknown")]
+    assert guests.state() == before
+    assert guests.json("PATCH", f"{AUDIENCES}/All", {"id": 7}).status_code == 200
 
 
 def test_targets_take_audiences_and_leave_others_out(guests: Tenant) -> None:

@@ -47,7 +47,7 @@ def canonical_key(attribute: Attribute | None, text: str, zone: Any) -> str:
     """A key as it is kept. Raises `BadValue`."""
     if attribute is None:
         if (number := number_of(text)) is None:
-            raise BadValue("ids of profiles are whole numbers of 64 bits", "attribute.type")
+            raise BadValue("is no id: ids of profiles are whole numbers of 64 bits", "attribute.type")
         return str(number)
     value = parse_value(attribute, text, zone)
     if value is None:

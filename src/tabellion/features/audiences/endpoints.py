@@ -43,6 +43,8 @@ async def get(call: Incoming) -> Answer:
 async def change(call: Incoming) -> Answer:
     """Change an audience."""
     body: wire.AudienceChange = call.body
+    if body == wire.AudienceChange():
+        call.refuse_ignored(wire.AudienceOut, "the audience stays as it is")
     keys = body.keys.values if isinstance(body.keys, wire.AudienceKeys) else None
     after = await service.change(call, lambda before: wire.read_changed(before, body), keys)
     return Answer(200, await _out(call, after))
