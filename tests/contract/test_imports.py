@@ -146,9 +146,28 @@ def test_modes(imports: Imports, mode: str, status: str, codes: list[str]) -> No
     assert [row["errorCode"] for row in imports.errors(result["id"])] == codes
 
 
+def test_a_second_file_is_not_left_out_without_a_word(imports: Imports, tenant: Tenant) -> None:
+    part = '--b\r\nContent-Disposition: form-data; name="inputFile"; filename="{}.csv"\r\n\r\nemailAddress\n\r\n'
+    form = f"{part.format('a')}{part.format('b')}--b--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    before = tenant.state()
+    refused = tenant.call("POST", TABLE + "/import", content=form, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (400, "structure.tooMany"), refused.text
+    assert tenant.state() == before
+
+
 @pytest.mark.parametrize(
     ("encoding", "codec"),
-    [("UTF-8", "utf-8"), ("UTF-8", "utf-8-sig"), ("ISO-8859-1", "latin-1"), ("Windows-1252", "cp1252"), ("UTF-8", "utf-16")],
+    [
+        ("UTF-8", "utf-8"),
+        ("UTF-8", "utf-8-sig"),
+        ("ISO-8859-1", "latin-1"),
+        ("Windows-1252", "cp1252"),
+        ("UTF-8", "utf-16"),
+        ("latin1", "latin-1"),
+        ("ISO8859_1", "latin-1"),
+        ("Cp1252", "cp1252"),
+    ],
 )
 def test_encodings(imports: Imports, tenant: Tenant, encoding: str, codec: str) -> None:
     result = imports.do(zipped("emailAddress,lastName\nbob@example.com,Lefèvre\n".encode(codec)), charset=encoding)

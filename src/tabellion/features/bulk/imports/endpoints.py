@@ -58,6 +58,8 @@ async def create(call: Incoming) -> Answer:
     given = upload.file(_FILE)
     if given is None:
         raise invalid(_FILE, "member.mandatory", f"the form has no file '{_FILE}'")
+    if sum(file.field == _FILE for file in upload.files) > 1:
+        raise invalid(_FILE, "structure.tooMany", f"the form has several files '{_FILE}'; an import reads one")
     job_id = await service.accept(call, given.path, lambda: _order(call))
     return Answer(201, wire.ImportId(job_id), location=f"/v4/entity/{call.path['e']}/import/{job_id}/status")
 

@@ -2,20 +2,26 @@
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from tabellion.features.bulk.fenced import JobError
 
+# By the letters and digits of their names: programs write ISO8859_1, iso-8859-1, latin1 and Cp1252.
 _ENCODINGS = {
-    "utf-8": "utf-8",
     "utf8": "utf-8",
-    "utf-16": "utf-16",
-    "iso-8859-1": "latin-1",
-    "iso-8859-15": "iso8859-15",
-    "windows-1252": "cp1252",
+    "usascii": "utf-8",
+    "ascii": "utf-8",
+    "utf16": "utf-16",
+    "iso88591": "latin-1",
+    "latin1": "latin-1",
+    "iso885915": "iso8859-15",
+    "latin9": "iso8859-15",
+    "windows1252": "cp1252",
     "cp1252": "cp1252",
 }
+_NO_LETTER = re.compile("[^a-z0-9]")
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _READ_BYTES = 1 << 18
 # As a row is kept in memory.
@@ -26,7 +32,7 @@ _MOST_CUTS = 1000
 
 def codec_of(encoding: str) -> str:
     """Python's name of an encoding. Raises `JobError` (import.encoding)."""
-    codec = _ENCODINGS.get(encoding.strip().lower())
+    codec = _ENCODINGS.get(_NO_LETTER.sub("", encoding.lower()))
     if codec is None:
         known = ", ".join(sorted({"UTF-8", "UTF-16", "ISO-8859-1", "ISO-8859-15", "Windows-1252"}))
         raise JobError("import.encoding", f"the encoding '{encoding[:50]}' is not known; known are {known}")
