@@ -90,6 +90,11 @@ def test_nonsense_is_refused_with_its_place(type_: str, limits: dict[str, Any], 
     assert all(isinstance(fault, Fault) and fault.message for fault in faults)
 
 
+def test_a_pattern_is_refused_in_words() -> None:
+    with pytest.raises(BadPattern, match=r"^not a regular expression: invalid perl operator: \(\?="):
+        compile_pattern("(?=a)a")
+
+
 @pytest.mark.parametrize("pattern", ["(a+)+b", "(a|a)*b", "(a|aa)+$b", "(.*)*x", "([a-z]+)*\\d", "(a?){200}a{200}"])
 def test_a_hostile_pattern_costs_no_more_than_the_length_of_the_value(pattern: str) -> None:
     matches = compile_pattern(pattern)

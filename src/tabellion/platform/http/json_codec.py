@@ -16,6 +16,8 @@ from tabellion.kit.problem import FieldError, Invalid, Malformed
 MAX_DEPTH: Final = 64
 _BOM = b"\xef\xbb\xbf"
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', re.DOTALL)
+_HUGE = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d{4301,}|-?\d+(?:\.\d+)?[eE][+-]?\d{18,}', re.DOTALL)
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 # The decoder's words, in words for people.
 _WORDS = {
@@ -62,7 +64,9 @@ def decode(body: bytes) -> Any:
         raise _duplicate(error.name, text) from None
     except (ValueError, ArithmeticError):
         # Python refuses integers of more than 4300 digits, and exponents of more than 17.
-        raise JsonSyntax("a number has too many digits") from None
+        raise _at(_HUGE, "a number has too many digits", text) from None
+    except _NoNumber as error:
+        raise _at(_CONSTANT, f"{error.name} is no JSON number", text) from None
     if b"\\u" in body:
         _check_texts(document)
     return document
@@ -92,8 +96,24 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+class _NoNumber(Exception):
+    """NaN or an infinity, where the decoder met it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
 def _constant(name: str) -> NoReturn:
-    raise JsonSyntax(f"{name} is no JSON number")
+    raise _NoNumber(name)
+
+
+def _at(pattern: re.Pattern[str], message: str, text: str) -> JsonSyntax:
+    """The fault at the first place outside texts that a pattern finds."""
+    place = next((m.start() for m in pattern.finditer(text) if not m[0].startswith('"')), None)
+    if place is None:
+        return JsonSyntax(message)
+    return JsonSyntax(message, text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place))
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Decimal, parse_constant=_constant)

@@ -27,7 +27,9 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
     try:
         compiled: Any = re2.compile(pattern, options)
     except (re2.error, UnicodeError) as error:
-        raise BadPattern(f"not a regular expression: {error}") from None
+        reason = error.args[0] if error.args else ""
+        text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(error)
+        raise BadPattern(f"not a regular expression: {text}") from None
 
     def matches(text: str) -> bool:
         return compiled.fullmatch(text) is not None
