@@ -1,5 +1,6 @@
 """What integrations do and the server must survive (contract, appendix B), and the manners of the protocol."""
 
+import base64
 import gzip
 import http.client
 import json
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from tests.support.tenant import Tenant
+from tests.support.tenants import Tenants
 
 _TABLE = "/v4/entity/hotels/table/Guests"
 _ANN = _TABLE + "/profile/emailAddress=ann@example.com"
@@ -47,6 +49,15 @@ def test_a_plus_in_a_path_is_a_plus_and_in_a_query_too_for_addresses(tenant: Ten
 
 def test_the_host_header_plays_no_part(tenant: Tenant) -> None:
     assert tenant.call("GET", "/v4/entity", headers={"Host": "api3.actito.com"}).status_code == 200
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+def test_a_password_with_accents_comes_in_the_charset_of_its_client(charset: str, tenants: Tenants, tenant: Tenant) -> None:
+    tenants.user(tenant.licence, "été", password="pässwörd:/é")
+    for password, status in (("pässwörd:/é", 200), ("password:/e", 401)):
+        encoded = base64.b64encode(f"{tenant.licence}/été:{password}".encode(charset)).decode()
+        answer = tenant.call("GET", "/v4/entity", headers={"Authorization": f"Basic {encoded}"})
+        assert answer.status_code == status, answer.text
 
 
 def _raw(tenant: Tenant, head: bytes) -> tuple[bytes, bytes]:

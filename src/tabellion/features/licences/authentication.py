@@ -113,9 +113,14 @@ class Authentication:
 
     async def _basic(self, encoded: str, address: str) -> Credential:
         try:
-            text = base64.b64decode(encoded, validate=True).decode("utf-8")
-        except (binascii.Error, UnicodeDecodeError, ValueError):
+            raw = base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError):
             raise Unauthorized("Basic credentials are base64 of licence/login:password") from None
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError:
+            # What older clients mean, before the charset of Basic was agreed on (RFC 7617, appendix B).
+            text = raw.decode("latin-1")
         user, colon, password = text.partition(":")
         licence, slash, login = user.partition("/")
         if not colon or not slash:
