@@ -403,6 +403,22 @@ def test_head_and_options(tenant: Tenant) -> None:
     assert "GET" in options.headers["Allow"]
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/t/u/token", "GET, HEAD, OPTIONS, POST"),
+        ("/outbox", "GET, HEAD, OPTIONS"),
+        ("/docs", "GET, HEAD, OPTIONS"),
+    ],
+)
+def test_pages_name_all_their_methods(tenant: Tenant, path: str, allowed: str) -> None:
+    answer = tenant.call("OPTIONS", path)
+    assert (answer.status_code, answer.headers["Allow"], answer.content) == (204, allowed, b"")
+    refused = tenant.call("PUT", path)
+    assert (refused.status_code, refused.headers["Allow"]) == (405, allowed)
+    assert tenant.call("OPTIONS", "/nowhere/at/all").status_code == 404
+
+
 def test_wrong_methods_and_paths(tenant: Tenant) -> None:
     wrong = tenant.json("PATCH", _ANN, {})
     assert (wrong.status_code, wrong.json()["code"]) == (405, "method.notAllowed")

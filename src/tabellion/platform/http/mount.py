@@ -4,7 +4,7 @@ Calls are routed here and not by Litestar: its request and response objects, mad
 pipeline, took an eighth of a call's time (docs/adr/0007-routing.md).
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Any, NoReturn
 
 from litestar import Litestar, Request
@@ -67,7 +67,7 @@ class Dispatcher:
         segments: dict[str, str] = {}
         place = self._find(exchange.path, segments)
         if place is None:
-            await self._pages(scope, receive, send)
+            await self._page(scope, receive, send, exchange)
             return
         method = scope["method"]
         call = place.calls.get(method)
@@ -78,6 +78,16 @@ class Dispatcher:
         else:
             raise _not_allowed(exchange, _allowed(place))
         await send_rendered(send, rendered, exchange.headers.get("accept-encoding", ""))
+
+    async def _page(self, scope: Any, receive: Any, send: Any, exchange: Exchange) -> None:
+        if scope["method"] != "OPTIONS":
+            await self._pages(scope, receive, send)
+            return
+        try:
+            # Litestar would answer by itself, and name the methods of one handler of the path alone; of a refusal, all.
+            await self._pages(scope | {"method": "TRACE"}, receive, send)
+        except MethodNotAllowed as refused:
+            await send_rendered(send, Rendered(204, {"Allow": refused.headers["Allow"]}, b""), "")
 
     def _find(self, path: str, segments: dict[str, str]) -> _Place | None:
         """The place of a normalised path, and the values of its placeholders, still percent-encoded."""
@@ -95,8 +105,13 @@ class Dispatcher:
 
 
 def _allowed(place: _Place) -> str:
-    head = {"HEAD"} if "GET" in place.calls else set[str]()
-    return ", ".join(sorted({*place.calls, "OPTIONS"} | head))
+    return _listed(place.calls)
+
+
+def _listed(methods: Iterable[str]) -> str:
+    """Where there is GET there is HEAD: the front sees to it."""
+    known = {"OPTIONS", *methods}
+    return ", ".join(sorted(known | {"HEAD"} if "GET" in known else known))
 
 
 def _not_allowed(exchange: Exchange, allow: str) -> MethodNotAllowed:
@@ -131,7 +146,7 @@ def _refuse(request: AnyRequest, error: HTTPException) -> NoReturn:
     """Litestar's own refusals, 404 and 405, in our words."""
     exchange: Exchange = request.scope[SCOPE_KEY]  # pyright: ignore[reportGeneralTypeIssues, reportTypedDictNotRequiredAccess] - our own key
     if error.status_code == 405:  # noqa: PLR2004 - method not allowed
-        raise _not_allowed(exchange, (error.headers or {}).get("allow", "")) from None
+        raise _not_allowed(exchange, _listed((error.headers or {}).get("allow", "").split(", "))) from None
     if error.status_code == 404:  # noqa: PLR2004 - not found
         raise RouteUnknown(f"there is no call at {exchange.family}{exchange.path}") from None
     raise error
