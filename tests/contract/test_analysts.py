@@ -64,6 +64,35 @@ def analyst(tenant: Tenant, worker_database_url: str, verb: Callable[..., Any], 
     verb("licence", "analyst", tenant.licence, "--off")
 
 
+def test_a_dump_holds_no_roles_and_what_it_is_restored_to_goes_on(
+    tenant: Tenant,
+    database: psycopg.Connection[Any],
+    cluster: Cluster,
+    worker_database_url: str,
+    verb: Callable[..., Any],
+    may_make_roles: None,
+) -> None:
+    def without_role(role: str) -> None:
+        with psycopg.connect(cluster.superuser(database.info.dbname), autocommit=True) as db:
+            for statement in ("DROP OWNED BY {}", "DROP ROLE {}"):
+                db.execute(sql.SQL(statement).format(sql.Identifier(role)))
+
+    without_role(verb("licence", "analyst", tenant.licence)["role"])
+    later = {"name": "Later", "attributes": [{"name": "x", "valueType": "STRING"}]}
+    made = tenant.json("POST", "/v5/entities/hotels/profile-tables", later)
+    assert made.status_code == 201, made.text
+    column = {"operation": "addAttribute", "attribute": {"name": "y", "valueType": "STRING"}}
+    assert tenant.json("POST", _CHANGES, {"operations": [column]}).status_code == 200
+
+    again = verb("licence", "analyst", tenant.licence)
+    url = make_conninfo(worker_database_url, user=again["role"], password=again["password"])
+    with psycopg.connect(url, autocommit=True) as analyst:
+        assert analyst.execute('SELECT count(*), count(y) FROM "Guests"').fetchone() == (1, 0)
+        assert analyst.execute('SELECT count(x) FROM "Later"').fetchone() == (0,)
+    without_role(again["role"])
+    verb("licence", "analyst", tenant.licence, "--off")
+
+
 def test_a_table_is_read_under_its_own_name_with_the_names_of_its_attributes(tenant: Tenant, analyst: Analyst) -> None:
     change = {"attributes": {"points": 7, "interests": ["SPA"]}, "subscriptions": {"Newsletter": True}}
     change["segmentations"] = {"Vip": True, "Loyalty": "Gold"}

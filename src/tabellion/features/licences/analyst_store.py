@@ -46,8 +46,7 @@ async def set_analyst_role(db: Database, licence_id: int, role: str | None) -> N
 async def make_role(admin: Database, role: str, password: str, schemas: list[str]) -> None:
     """Make the role, or give it another password. Raises InsufficientPrivilege."""
     name = sql.Identifier(role)
-    found = await (await admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))).fetchone()
-    verb = sql.SQL("ALTER" if found else "CREATE")
+    verb = sql.SQL("ALTER" if await _has_role(admin, role) else "CREATE")
     # Hashed here: the password itself would stand in the log of a server that logs such statements.
     secret = admin.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
     options = sql.SQL("{} ROLE {} LOGIN NOINHERIT CONNECTION LIMIT {} PASSWORD {}")
@@ -65,10 +64,17 @@ async def make_role(admin: Database, role: str, password: str, schemas: list[str
     await admin.execute(sql.SQL("ALTER ROLE {} SET search_path = {}").format(name, path))
 
 
+async def _has_role(db: Database, role: str) -> bool:
+    """Whether there is such a role. Roles are the cluster's: a dump that was restored into another one held none."""
+    return await (await db.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))).fetchone() is not None
+
+
 async def make_schema(db: Database, schema: str, role: str) -> None:
-    """Make a schema of views that the role reads."""
+    """Make a schema of views that the role reads, once there is the role."""
     name, reader = sql.Identifier(schema), sql.Identifier(role)
     await db.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
+    if not await _has_role(db, role):
+        return
     await db.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(name, reader))
     # Whatever view comes into the schema later, the role reads it.
     await db.execute(sql.SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA {} GRANT SELECT ON TABLES TO {}").format(name, reader))
@@ -80,7 +86,9 @@ async def drop_schema(db: Database, schema: str) -> None:
 
 
 async def drop_role(admin: Database, role: str) -> None:
-    """End the role's connections and drop it."""
+    """End the role's connections and drop it, if there is one."""
+    if not await _has_role(admin, role):
+        return
     name = sql.Identifier(role)
     await admin.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(name))
     # Who may make roles may not end their connections unless they are members.
