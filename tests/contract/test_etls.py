@@ -255,6 +255,8 @@ def test_a_stored_etl_is_kept_changed_run_and_deleted(etls: Etls, tenant: Tenant
     refused = etls.send(f"{ETLS}/{number}/trigger-execution", {"guests.csv": GUESTS})
     assert (refused.status_code, refused.json()["code"]) == (409, "etl.inactive")
     assert tenant.json("PATCH", f"{ETLS}/{number}", {"files": []}).json()["code"] == "member.mandatory"
+    misspelt = tenant.json("PATCH", f"{ETLS}/{number}", {"active": True})
+    assert (misspelt.status_code, misspelt.json()["code"]) == (400, "member.unknown")
     replaced = tenant.json("PUT", f"{ETLS}/{number}", STORED | {"name": "weekly"})
     assert replaced.json() == stored | {"name": "weekly"}
 

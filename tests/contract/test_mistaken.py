@@ -42,6 +42,19 @@ def test_a_body_of_misspelt_members_is_no_success(method: str, path: str, body: 
     assert tenant.state() == before
 
 
+def test_a_technical_attribute_that_identifies_nobody_is_no_unknown_profile(tenant: Tenant) -> None:
+    refused = tenant.call("GET", f"{PROFILES}/creationMoment=2027-03-01T08:15:00Z")
+    assert (refused.status_code, refused.json()["code"]) == (400, "key.notUnique")
+
+
+def test_a_custom_action_hears_of_misspelt_members(tenant: Tenant) -> None:
+    actions = "/v5/entities/hotels/custom-actions"
+    number = tenant.json("POST", actions, {"name": "print-voucher"}).json()["id"]
+    refused = tenant.json("PATCH", f"{actions}/{number}", {"active": False})
+    assert (refused.status_code, refused.json()["code"]) == (400, "member.unknown")
+    assert tenant.json("PATCH", f"{actions}/{number}", {}).status_code == 200
+
+
 def test_what_was_read_and_an_empty_body_change_nothing(tenant: Tenant) -> None:
     for path, body in ((ANN, {}), (STAY, {}), (ANN, {"profileId": 7}), (STAY, {"id": 1, "businessKey": "x"})):
         assert tenant.json("PATCH", path, body).status_code == 200

@@ -405,6 +405,7 @@ def test_what_readers_do_is_reported(tenant: Tenant, sent: EmailMessage) -> None
     for agent in (browser, browser, {"User-Agent": "Barracuda Link Scanner"}):
         followed = httpx.get(local(tenant, click), headers=agent)
         assert (followed.status_code, followed.headers["location"]) == (302, "https://www.example.com/spring?a=1&b=2")
+        assert followed.headers["content-type"].startswith("text/html")
     # Machines, by what they ask for and how. Each has a name of its own, for what the last one does tells of all that it did.
     for version, (method, address) in enumerate((("HEAD", click), ("HEAD", picture), ("GET", trap)), 126):
         machine = {"User-Agent": f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/{version}.0.0.0 Safari/537.36"}

@@ -87,7 +87,7 @@ class _Pages:
                 await tracking.clicked(db, token, url, _asked(request), self._clock())
         except Exception as error:  # noqa: BLE001 - the reader gets where they wanted all the same
             _log.warning("a click was not noted: %s", type(error).__name__)
-        return Response(b"", status_code=302, headers=_HEADERS | {"Location": for_header(url)})
+        return Response(b"", status_code=302, media_type="text/html", headers=_HEADERS | {"Location": for_header(url)})
 
     async def trapped(self, request: AnyRequest, token: str) -> Response[bytes]:
         """The link that people do not see. Whatever comes of it, the answer is the same."""

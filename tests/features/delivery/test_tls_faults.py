@@ -79,6 +79,11 @@ def greeting(visit: Visit) -> Awaitable[None]:
     return visit.take()
 
 
+def logging_in(visit: Visit) -> Awaitable[None]:
+    visit.say("220 ready")
+    return visit.take(("250-here", "250 AUTH PLAIN"))
+
+
 def answering(*said: str, ehlo: tuple[str, ...] = ("250-here", "250 STARTTLS")) -> Talk:
     """A relay that answers this to STARTTLS, and goes on without."""
 
@@ -161,6 +166,7 @@ class Fault(NamedTuple):
     context: str | None = None
     login: bool = True
     timeout_s: float = 20.0
+    host: str = HOST
 
 
 FAULTS = [
@@ -198,7 +204,8 @@ FAULTS = [
         secured("good", ehlo=("250-here", "250 AUTH CRAM-MD5")),
         ("refuses the login 'harbour'",),
     ),
-    Fault("password without TLS", "NONE", greeting, ("password does not leave without TLS", "--security")),
+    # On Linux this address is this machine's, too, but does not say so.
+    Fault("password without TLS", "NONE", greeting, ("password does not leave without TLS", "--security"), host="0.0.0.0"),
 ]
 
 
@@ -245,9 +252,9 @@ async def listening(
         yield made.sockets[0].getsockname()[1], visits
 
 
-def relay(port: int, security: str, *, login: bool = True) -> Relay:
+def relay(port: int, security: str, *, login: bool = True, host: str = HOST) -> Relay:
     user, password = (LOGIN, PASSWORD) if login else ("", "")
-    return Relay(host=HOST, port=port, security=security, user=user, password=password, connections=2)
+    return Relay(host=host, port=port, security=security, user=user, password=password, connections=2)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.name}, {fault.security}")
@@ -257,7 +264,7 @@ async def test_a_mail_leaves_by_another_relay_and_the_log_says_what_to_do(
     caplog.set_level(logging.WARNING)
     async with (
         listening(fault.talk, contexts, fault.context) as (port, visits),
-        Post(relay(port, fault.security, login=fault.login), waits=Waits.all_of(fault.timeout_s)) as post,
+        Post(relay(port, fault.security, login=fault.login, host=fault.host), waits=Waits.all_of(fault.timeout_s)) as post,
     ):
         with smtp_sink() as sink:
             async with Post(Relay(host=HOST, port=sink.port)) as good:
@@ -268,7 +275,7 @@ async def test_a_mail_leaves_by_another_relay_and_the_log_says_what_to_do(
         assert (alone.fate, alone.reached) == (Fate.DEFERRED, False)
     assert reply.fate is Fate.ACCEPTED
     assert sink.recipients() == {"c@example.com": 1}
-    for words in (f"{HOST}:{port}", *fault.words):
+    for words in (f"{fault.host}:{port}", *fault.words):
         assert words in alone.text
         assert words in caplog.text
     for visit in visits:
@@ -298,6 +305,17 @@ async def test_the_login_waits_for_tls_and_what_was_said_before_it_counts_for_no
     assert [line[:4] for line in visit.plain] == [b"EHLO", b"STAR"]
     assert [line.split()[0] for line in visit.secret[:3]] == [b"EHLO", b"AUTH", b"MAIL"]
     assert visit.secret[1].split()[1:] == [b"PLAIN", base64.b64encode(f"\0{LOGIN}\0{PASSWORD}".encode())]
+
+
+async def test_a_program_on_the_same_machine_is_logged_in_to_without_tls(contexts: dict[str, ssl.SSLContext]) -> None:
+    """A tunnel, or a mail server that passes everything on."""
+    async with (
+        listening(logging_in, contexts) as (port, visits),
+        Post(relay(port, "NONE"), waits=Waits.all_of(20)) as post,
+    ):
+        reply = await post.deliver("a@example.com", "b@example.com", RAW)
+    assert (reply.fate, reply.text) == (Fate.ACCEPTED, "250 queued")
+    assert [line[:4] for line in visits[0].plain[:2]] == [b"EHLO", b"AUTH"]
 
 
 async def test_a_name_that_no_machine_can_have_is_no_fault_of_the_mail() -> None:

@@ -53,7 +53,7 @@ async def add_relay(db: Database, licence_name: str, relay: Relay, weight: int, 
         raise AdminError(f"connections are 1 to {_MAX_CONNECTIONS}, the weight 1 to {_MAX_WEIGHT}")
     if not relay.host or not one_line(relay.host) or " " in relay.host:
         raise AdminError("the host is a name or an address")
-    if relay.user and relay.security == "NONE":
+    if relay.shows_password:
         raise AdminError("a password does not leave without TLS; set --security STARTTLS or TLS, or leave out --login")
     found = await licences.get_licence(db, licence_name)
     async with db.transaction():

@@ -4,6 +4,7 @@ aiosmtplib does each step. What it says of a failure is for programmers: an oper
 it failed, and what to change.
 """
 
+import ipaddress
 import re
 import socket
 import ssl
@@ -44,6 +45,18 @@ class Relay(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 10
     verify: bool = True
 
+    @property
+    def shows_password(self) -> bool:
+        """Whether its password would go over a network as plain text. On one machine it may: to a tunnel, say."""
+        return bool(self.user) and self.security == "NONE" and not _is_here(self.host)
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
 
 class UnreachableError(Exception):
     """There is no connection that may be used. The text is for operators."""
@@ -52,9 +65,9 @@ class UnreachableError(Exception):
 async def opened(relay: Relay, timeout_s: float) -> aiosmtplib.SMTP:
     """A connection that is ready for mails; `timeout_s` for each step. Raises `UnreachableError`.
 
-    Nothing is said over a connection without TLS that has to have it but what asks for TLS, and no password over any.
+    Nothing is said over a connection without TLS that has to have it but what asks for TLS, and no password over a network.
     """
-    if relay.user and relay.security == "NONE":
+    if relay.shows_password:
         raise UnreachableError(
             f"no connection to {relay.host}:{relay.port}: a password does not leave without TLS; "
             "give the relay --security STARTTLS or TLS, or no --login"

@@ -49,6 +49,8 @@ async def replace(call: Incoming) -> Answer:
 
 async def change(call: Incoming) -> Answer:
     """Change an ETL."""
+    if call.body == wire.EtlPatch():
+        call.refuse_ignored(wire.EtlOut, "the ETL stays as it is")
     return Answer(200, wire.etl_out(await service.change(call, lambda before: wire.read_changed(before, call.body))))
 
 

@@ -38,10 +38,11 @@ def reference_by_name(table: Table, name: str, value: str, zone: Any) -> Referen
         id_ = number_of(value)
         return None if id_ is None else Reference(None, id_)
     attribute = table.attributes_by_name.get(name.lower())
-    if attribute is None:
+    is_technical = name.lower() in table.kind.technical_names
+    if attribute is None and not is_technical:
         return None
-    if not attribute.unique:
-        message = f"attribute '{attribute.name}' is not unique and identifies no {table.kind.row}"
+    if attribute is None or not attribute.unique:
+        message = f"attribute '{attribute.name if attribute else name}' is not unique and identifies no {table.kind.row}"
         raise invalid("p" if table.kind.row == "profile" else "r", "key.notUnique", message)
     parsed = own_value(attribute, value, zone)
     return None if parsed is None else Reference(attribute, parsed)
