@@ -12,14 +12,13 @@ from tabellion.features.licences.store import Database
 from tabellion.features.tables import ProfileTable, profile_tables
 from tabellion.features.tables.wire import table_v5
 from tabellion.kit.clock import utc_now
+from tabellion.kit.digits import BIGINT, INTEGER
 
 licence = typer.Typer(no_args_is_help=True, help="Licences: the customers of this server, and their limits.")
 entity = typer.Typer(no_args_is_help=True, help="Entities: the brands or departments of a licence.")
 user = typer.Typer(no_args_is_help=True, help="API users: the applications that call the API.")
 table = typer.Typer(no_args_is_help=True, help="Profile tables, for inspection; the API creates and changes them.")
 
-# What the columns hold.
-_MOST, _MOST_BYTES = 2**31 - 1, 2**63 - 1
 Name = Annotated[str, typer.Argument(help="Name of the licence.")]
 Login = Annotated[str, typer.Argument(help="Login of the API user.")]
 
@@ -59,8 +58,8 @@ def show_licence(name: Name, data_dir: DataDir = None, database_url: DatabaseUrl
 def change_limits(
     name: Name,
     preset: Annotated[str | None, typer.Option(help="Start from a preset: classic, current or unlimited.")] = None,
-    users: Annotated[int | None, typer.Option(min=0, max=_MOST, help="API users at most.")] = None,
-    calls_per_minute: Annotated[int | None, typer.Option(min=1, max=_MOST, help="Calls per minute.")] = None,
+    users: Annotated[int | None, typer.Option(min=0, max=INTEGER, help="API users at most.")] = None,
+    calls_per_minute: Annotated[int | None, typer.Option(min=1, max=INTEGER, help="Calls per minute.")] = None,
     window_seconds: Annotated[
         int | None, typer.Option(min=1, max=3600, help="Length of the 'minute', in seconds (for tests).")
     ] = None,
@@ -68,11 +67,11 @@ def change_limits(
     max_wait_seconds: Annotated[
         int | None, typer.Option(min=0, max=60, help="Longest wait of a slowed-down call, in seconds.")
     ] = None,
-    concurrent: Annotated[int | None, typer.Option(min=1, max=_MOST, help="Calls at the same time.")] = None,
-    bulk_per_day: Annotated[int | None, typer.Option(min=0, max=_MOST, help="Bulk calls per day.")] = None,
+    concurrent: Annotated[int | None, typer.Option(min=1, max=INTEGER, help="Calls at the same time.")] = None,
+    bulk_per_day: Annotated[int | None, typer.Option(min=0, max=INTEGER, help="Bulk calls per day.")] = None,
     bulk_scope: Annotated[str | None, typer.Option(help="licence or table.")] = None,
     max_bulk_file_bytes: Annotated[
-        int | None, typer.Option(min=1, max=_MOST_BYTES, help="Largest file of a bulk call, in bytes.")
+        int | None, typer.Option(min=1, max=BIGINT, help="Largest file of a bulk call, in bytes.")
     ] = None,
     time_zone: Annotated[str | None, typer.Option(help="Time zone of its days.")] = None,
     data_dir: DataDir = None,

@@ -14,7 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from tabellion.features import tracking
 from tabellion.features.delivery import for_header, view
 from tabellion.features.tracking import Choice
-from tabellion.platform.http.front import SCOPE_KEY
+from tabellion.platform.http.front import exchange_of
 from tabellion.platform.templates import Cages
 from tabellion.server import reader_pages
 
@@ -139,8 +139,7 @@ class _Pages:
 
 def _asked(request: AnyRequest) -> tracking.Asked:
     # The front makes a GET of a HEAD, for the routes; who asks by HEAD is no reader.
-    exchange: Any = request.scope[SCOPE_KEY]  # type: ignore[typeddict-item]
-    return tracking.Asked(exchange.method, request.headers.get("user-agent", ""))
+    return tracking.Asked(exchange_of(request.scope).method, request.headers.get("user-agent", ""))
 
 
 def _choice(body: bytes) -> Choice | None:

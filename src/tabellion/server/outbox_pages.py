@@ -16,7 +16,7 @@ from tabellion.features.delivery import KeptMail, kept_mail, kept_mails
 from tabellion.kit.problem import Problem
 from tabellion.platform.http.call import Answer, Call, Incoming
 from tabellion.platform.http.exchange import Admission, Exchange
-from tabellion.platform.http.front import SCOPE_KEY
+from tabellion.platform.http.front import exchange_of
 
 Connection = Callable[[], AbstractAsyncContextManager[Any]]
 Admit = Callable[[Exchange, Call], Awaitable[Admission]]
@@ -75,7 +75,7 @@ class Outbox:
         self, request: AnyRequest, number: int | None, show: Callable[[Any, int], Response[bytes]]
     ) -> Response[bytes]:
         """What is shown of a mail, or of all of them (`number` None); or what keeps us from showing it."""
-        exchange: Exchange = request.scope[SCOPE_KEY]  # type: ignore[typeddict-item]
+        exchange = exchange_of(request.scope)
         if "authorization" not in exchange.headers:
             return _refused(401, "Name: licence/login. Password: that of the API user.")
         try:

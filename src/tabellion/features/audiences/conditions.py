@@ -8,13 +8,10 @@ from tabellion.features.audiences import store
 from tabellion.features.audiences.model import MAX_KEYS, Audience, Keys, Segment, Target
 from tabellion.features.tables import Attribute, BadValue, ProfileTable, column_cast, is_email, parse_value
 from tabellion.features.tables.filters import ALWAYS, Condition, FilterFault, compile_filter
-from tabellion.kit.digits import number_of
+from tabellion.kit.digits import BIGINT, number_of
 from tabellion.kit.problem import FieldError, Invalid
 
 _NEVER = Condition("false")
-
-# The database counts no further.
-_MOST = 2**63 - 1
 
 
 def condition_of(
@@ -26,8 +23,8 @@ def condition_of(
     """
     faults: list[FieldError] = []
     condition = _condition(table, target, zone, now, faults, audiences or {})
-    if target.max_profiles is not None and not 1 <= target.max_profiles <= _MOST:
-        expected = f"'maxProfiles' expects a number from 1 to {_MOST}, or null"
+    if target.max_profiles is not None and not 1 <= target.max_profiles <= BIGINT:
+        expected = f"'maxProfiles' expects a number from 1 to {BIGINT}, or null"
         faults.append(FieldError("maxProfiles", "structure.invalid", expected))
     if faults:
         raise Invalid(faults)

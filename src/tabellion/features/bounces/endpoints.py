@@ -6,8 +6,7 @@ from typing import Any
 from tabellion.features.bounces import reporting, suppression, table, wire
 from tabellion.features.bounces.model import Wanted
 from tabellion.features.delivery import REASONS
-from tabellion.features.tables import BadValue, query_moment
-from tabellion.features.tables.filters import row_limit
+from tabellion.features.tables.filters import query_moment, row_limit
 from tabellion.kit.domain import domain_name, is_domain
 from tabellion.kit.problem import Invalid, Problem, invalid
 from tabellion.platform.http import json_codec, negotiation, shapes
@@ -121,10 +120,7 @@ def _wanted(call: Incoming) -> Wanted:
 
 
 def _moment(call: Incoming, name: str) -> datetime | None:
-    try:
-        return query_moment(call.query.first(name), call.caller.time_zone)
-    except BadValue as error:
-        raise invalid(name, error.code, f"'{name}' {error}") from None
+    return query_moment(call.query.first(name), name, call.caller.time_zone)
 
 
 _OUT = {

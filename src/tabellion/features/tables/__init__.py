@@ -32,7 +32,7 @@ from tabellion.features.tables.service import (
 from tabellion.features.tables.store import Catalogue, Database, alter, count_of, qualified, relation_of
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.boolean import parse_flag
-from tabellion.features.tables.types.moment import parse_moment, query_moment, render_moment
+from tabellion.features.tables.types.moment import parse_moment, render_moment
 from tabellion.features.tables.types.predefined import LANGUAGES
 from tabellion.features.tables.types.registry import (
     VALUE_TYPES,
@@ -85,7 +85,6 @@ __all__ = [
     "parse_value",
     "profile_tables",
     "qualified",
-    "query_moment",
     "relation_of",
     "render_moment",
     "render_value",

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from tabellion.features.tables import ENTITY, BadValue, query_moment
+from tabellion.features.tables import ENTITY
+from tabellion.features.tables.filters import query_moment
 from tabellion.features.tracking import charts, report_csv, report_page, reports, wire
 from tabellion.features.tracking.reporting import Report
 from tabellion.kit.problem import invalid
@@ -46,16 +47,11 @@ async def picture(call: Incoming) -> Answer:
 
 
 async def _report(call: Incoming) -> tuple[wire.ReportOut, Report]:
-    moments: list[Any] = []
-    for name in ("from", "to"):
-        try:
-            moments.append(query_moment(call.query.first(name), call.caller.time_zone))
-        except BadValue as error:
-            raise invalid(name, error.code, f"'{name}' {error}") from None
+    begin, end = (query_moment(call.query.first(name), name, call.caller.time_zone) for name in ("from", "to"))
     bucket = (call.query.first("bucket") or "").lower() or None
     if bucket not in {None, "hour", "day"}:
         raise invalid("bucket", "parameter.invalid", "'bucket' expects hour or day")
-    campaign, report = await reports.report(call, moments[0], moments[1], bucket)
+    campaign, report = await reports.report(call, begin, end, bucket)
     return wire.report_out(campaign, report, call.caller.time_zone, call.now), report
 
 

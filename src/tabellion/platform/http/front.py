@@ -23,7 +23,7 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-SCOPE_KEY = "tabellion.exchange"
+_SCOPE_KEY = "tabellion.exchange"
 # Below this a compressed answer is hardly smaller than the packet it travels in.
 _COMPRESS_FROM_BYTES = 1400
 # A refusal may come before the body was read. Closed with bytes unread, a connection is reset and the answer may be lost on
@@ -40,6 +40,11 @@ class Report(Protocol):
     def __call__(self, exchange: Exchange, seconds: float) -> None:
         """Tell of a request that took this long."""
         ...
+
+
+def exchange_of(scope: Any) -> Exchange:
+    """The request behind a scope that the front has handed on."""
+    return scope[_SCOPE_KEY]
 
 
 class Front:
@@ -99,7 +104,7 @@ class Front:
             headers=headers,
             query=scope["query_string"],
         )
-        scope[SCOPE_KEY] = exchange
+        scope[_SCOPE_KEY] = exchange
         scope["path"] = path
         scope["raw_path"] = path.encode("latin-1")
         if exchange.method == "HEAD":

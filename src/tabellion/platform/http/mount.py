@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 from tabellion.kit.problem import Malformed
 from tabellion.platform.http.call import Call
 from tabellion.platform.http.exchange import Exchange, Rendered
-from tabellion.platform.http.front import SCOPE_KEY, App, send_rendered
+from tabellion.platform.http.front import App, exchange_of, send_rendered
 from tabellion.platform.http.pipeline import Pipeline
 from tabellion.platform.http.problems import MethodNotAllowed, RouteUnknown
 
@@ -63,7 +63,7 @@ class Dispatcher:
         if scope["type"] != "http":
             await self._pages(scope, receive, send)
             return
-        exchange: Exchange = scope[SCOPE_KEY]
+        exchange = exchange_of(scope)
         segments: dict[str, str] = {}
         place = self._find(exchange.path, segments)
         if place is None:
@@ -144,7 +144,7 @@ def pages(handlers: Sequence[Any], **options: Any) -> Litestar:
 
 def _refuse(request: AnyRequest, error: HTTPException) -> NoReturn:
     """Litestar's own refusals, 404 and 405, in our words."""
-    exchange: Exchange = request.scope[SCOPE_KEY]  # pyright: ignore[reportGeneralTypeIssues, reportTypedDictNotRequiredAccess] - our own key
+    exchange = exchange_of(request.scope)
     if error.status_code == 405:  # noqa: PLR2004 - method not allowed
         raise _not_allowed(exchange, _listed((error.headers or {}).get("allow", "").split(", "))) from None
     if error.status_code == 404:  # noqa: PLR2004 - not found

@@ -59,7 +59,10 @@ def _is_here(host: str) -> bool:
 
 
 class UnreachableError(Exception):
-    """There is no connection that may be used. The text is for operators."""
+    """There is no connection to a relay that may be used. The text is for operators."""
+
+    def __init__(self, relay: Relay, words: str) -> None:
+        super().__init__(f"no connection to {relay.host}:{relay.port}: {words}")
 
 
 async def opened(relay: Relay, timeout_s: float) -> aiosmtplib.SMTP:
@@ -68,10 +71,8 @@ async def opened(relay: Relay, timeout_s: float) -> aiosmtplib.SMTP:
     Nothing is said over a connection without TLS that has to have it but what asks for TLS, and no password over a network.
     """
     if relay.shows_password:
-        raise UnreachableError(
-            f"no connection to {relay.host}:{relay.port}: a password does not leave without TLS; "
-            "give the relay --security STARTTLS or TLS, or no --login"
-        )
+        advice = "give the relay --security STARTTLS or TLS, or no --login"
+        raise UnreachableError(relay, f"a password does not leave without TLS; {advice}")
     context = None
     if relay.security != "NONE":
         context = ssl.create_default_context()
@@ -87,7 +88,7 @@ async def opened(relay: Relay, timeout_s: float) -> aiosmtplib.SMTP:
             client.get_transport_info("socket").setsockopt(*option)
     except OSError as error:
         client.close()
-        raise UnreachableError(f"no connection to {relay.host}:{relay.port}: {said(error)}") from error
+        raise UnreachableError(relay, said(error)) from error
     except BaseException:
         client.close()
         raise
@@ -126,7 +127,7 @@ def _step(relay: Relay, timeout_s: float, name: str) -> Generator[None]:
         yield
     except (aiosmtplib.SMTPException, OSError, TimeoutError, UnicodeError) as error:
         words = _tls_words(relay, error) or _words(relay, error, name, timeout_s)
-        raise UnreachableError(f"no connection to {relay.host}:{relay.port}: {in_one_line(words)}") from error
+        raise UnreachableError(relay, in_one_line(words)) from error
 
 
 def _tls_words(relay: Relay, error: BaseException) -> str | None:

@@ -144,7 +144,7 @@ class Post:
         """A new connection. Raises `UnreachableError`."""
         client = await opened(self.relay, self._waits.opening_s)
         if client.transport is None:
-            raise UnreachableError(f"no connection to {self.relay.host}:{self.relay.port}: the relay hung up")
+            raise UnreachableError(self.relay, "the relay hung up")
         pipelining = client.supports_extension("pipelining")
         return _Line(client, Exchange(cast("asyncio.Transport", client.transport), pipelining=pipelining, waits=self._waits))
 

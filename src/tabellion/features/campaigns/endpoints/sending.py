@@ -12,8 +12,8 @@ from tabellion.features.campaigns.wire import sending as wire
 from tabellion.features.campaigns.wire.definition import MailOut
 from tabellion.features.delivery import WantedInteractions
 from tabellion.features.profiles import Profile, ProfileIn, Reader, read_profile, save_profile
-from tabellion.features.tables import ENTITY, TABLE, BadValue, ProfileTable, find_table, parse_moment, query_moment
-from tabellion.features.tables.filters import row_limit
+from tabellion.features.tables import ENTITY, TABLE, BadValue, ProfileTable, find_table, parse_moment
+from tabellion.features.tables.filters import query_moment, row_limit
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
 from tabellion.platform.http import json_codec, negotiation, shapes, xml_codec
@@ -143,15 +143,10 @@ async def _interactions(
     channel = (call.query.first("channel") or "EMAIL").upper()
     if channel not in {"EMAIL", "SMS", "PUSH"}:
         raise invalid("channel", "parameter.invalid", "'channel' expects EMAIL, SMS or PUSH")
-    moments: list[Any] = []
-    for name in ("from", "to"):
-        try:
-            moments.append(query_moment(call.query.first(name), call.caller.time_zone))
-        except BadValue as error:
-            raise invalid(name, error.code, f"'{name}' {error}") from None
+    begin, end = (query_moment(call.query.first(name), name, call.caller.time_zone) for name in ("from", "to"))
     if channel != "EMAIL":
         return Answer(200, wire.InteractionsOut([]))
-    wanted = WantedInteractions(table.id, profile.id, campaign_id, moments[0], moments[1], limit, campaign_name)
+    wanted = WantedInteractions(table.id, profile.id, campaign_id, begin, end, limit, campaign_name)
     return Answer(200, wire.interactions_out(*await control.interactions(call, wanted)))
 
 

@@ -14,7 +14,8 @@ from tabellion.features.audiences import Audience, Keys, Segment, SegmentDocumen
 from tabellion.features.campaigns import goals
 from tabellion.features.campaigns.model import Campaign, Content, Kind, Personalisation, Settings, State
 from tabellion.features.campaigns.store import Search
-from tabellion.features.tables import LANGUAGES, BadValue, query_moment, render_moment
+from tabellion.features.tables import LANGUAGES, render_moment
+from tabellion.features.tables.filters import query_moment
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform.mail import one_line
 
@@ -369,10 +370,7 @@ def _date_filter(text: str, zone: Any) -> tuple[LiteralString, LiteralString, da
     if found is None:
         message = "'dateFilter' expects creationMoment, updateMoment or startedAt, a comparison and a moment"
         raise invalid("dateFilter", "parameter.invalid", message)
-    try:
-        moment = query_moment(found[3].strip(), zone)
-    except BadValue as error:
-        raise invalid("dateFilter", error.code, f"'dateFilter' {error}") from None
+    moment = query_moment(found[3].strip(), "dateFilter", zone)
     if moment is None:
         raise invalid("dateFilter", "parameter.invalid", "'dateFilter' expects a moment behind the comparison")
     return _COLUMNS[found[1].lower()], _OPERATORS[found[2]], moment

@@ -5,11 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tabellion.features.customdata.model import (
-    CustomTable,
-    EventToTrigger,
-    ForeignKey,
-)
+from tabellion.features.customdata.model import CustomTable, EventToTrigger, ForeignKey
 from tabellion.features.tables import AnyOperation, Restriction, attribute_type
 
 Anything = Annotated[Any, Meta(description="kept and returned unchanged")]

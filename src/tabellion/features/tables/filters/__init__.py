@@ -4,7 +4,7 @@ from tabellion.features.tables.filters.compile import ALWAYS, Condition
 from tabellion.features.tables.filters.errors import FilterFault, ProfileUnknown, RecordUnknown, row_unknown
 from tabellion.features.tables.filters.listing import CursorInvalid, Listing, compile_filter, order_by
 from tabellion.features.tables.filters.reference import Reference, own_value, parse_reference, reference_by_name
-from tabellion.features.tables.filters.v4 import compile_v4_search, equality, row_limit
+from tabellion.features.tables.filters.v4 import compile_v4_search, equality, query_moment, row_limit
 
 __all__ = [
     "ALWAYS",
@@ -21,6 +21,7 @@ __all__ = [
     "order_by",
     "own_value",
     "parse_reference",
+    "query_moment",
     "reference_by_name",
     "row_limit",
     "row_unknown",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from tabellion.features.tables.filters.compile import (
@@ -18,7 +19,7 @@ from tabellion.features.tables.filters.compile import (
 from tabellion.features.tables.filters.errors import FilterFault
 from tabellion.features.tables.model import Table
 from tabellion.features.tables.types.base import BadValue
-from tabellion.features.tables.types.moment import with_plus
+from tabellion.features.tables.types.moment import parse_moment, with_plus
 from tabellion.features.tables.types.registry import is_email, is_phone
 from tabellion.kit.problem import invalid
 
@@ -35,6 +36,14 @@ def row_limit(text: str | None, parameter: str) -> int:
     if not (digits.isascii() and digits.isdigit()) or not digits.strip("0"):
         raise invalid(parameter, "parameter.invalid", f"'{parameter}' expects a whole number from 1 up")
     return min(int(digits[:9]) if len(digits.lstrip("0")) <= 9 else MAX_ROWS, MAX_ROWS)  # noqa: PLR2004 - no huge integers
+
+
+def query_moment(text: str | None, parameter: str, zone: Any) -> datetime | None:
+    """The moment that a parameter of a query says; None: it says none. Raises `Invalid`."""
+    try:
+        return parse_moment(None if text is None else with_plus(text), zone)
+    except BadValue as error:
+        raise invalid(parameter, error.code, f"'{parameter}' {error}") from None
 
 
 def compile_v4_search(table: Table, searches: Sequence[str], date_filters: Sequence[str], zone: Any) -> Condition:

@@ -51,11 +51,6 @@ def with_plus(text: str) -> str:
     return _RAW_PLUS.sub(r"\1+\2", text)
 
 
-def query_moment(text: str | None, zone: Any) -> datetime | None:
-    """The moment in a query parameter. Raises `BadValue`."""
-    return parse_moment(None if text is None else with_plus(text), zone)
-
-
 def render_moment(value: datetime) -> str:
     """`2027-03-01T08:15:00.000Z`."""
     return f"{value.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
