@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from tabellion import __version__
 from tabellion.cli.root import app
+from tabellion.platform.database.migrate import load_migrations
 from tabellion.server.calls import CALLS
 
 _runner = CliRunner()
@@ -76,6 +77,8 @@ def test_migrate_says_what_it_did(empty_database_url: str) -> None:
     assert first[0] == "0001_core"
     assert first[-1] == "jobs_schema"
     assert json.loads(_runner.invoke(app(), command).stdout) == {"applied": []}
+    newest = load_migrations()[-1].version
+    assert _runner.invoke(app(), command[:-1]).stdout == f"the schema is up to date ({newest:04d})\n"
 
 
 def test_a_database_that_cannot_be_reached_is_told_in_one_line() -> None:

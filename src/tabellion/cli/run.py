@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from tabellion import __version__
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, settings_of, show
 from tabellion.cli.news import teller
+from tabellion.platform.database.migrate import load_migrations
 from tabellion.server.database import migrate as migrate_schema
 from tabellion.server.database import open_database, prepare_database
 from tabellion.server.port import check_port
@@ -81,4 +82,8 @@ def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json:
     """Bring the database's schema up to date."""
     with clear_errors(), ExitStack() as stack:
         settings, _ = open_database(settings_of(data_dir, database_url), stack)
-        show({"applied": migrate_schema(settings.database_url)}, as_json=as_json)
+        applied = migrate_schema(settings.database_url)
+        if applied or as_json:
+            show({"applied": applied}, as_json=as_json)
+        else:
+            console.print(f"the schema is up to date ({load_migrations()[-1].version:04d})", highlight=False)
