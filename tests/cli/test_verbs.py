@@ -132,3 +132,11 @@ def test_the_doctor_warns_when_the_database_has_too_few_connections(database_url
     found = findings(_runner.invoke(app(), ["doctor", "--json", "--database-url", database_url], env=env))
     assert found["connections"]["state"] == "warning"
     assert found["connections"]["found"].startswith("12872 wanted")
+
+
+def test_the_doctor_tells_a_host_that_is_not_here_from_a_port_in_use(database_url: str) -> None:
+    command = ["doctor", "--json", "--database-url", database_url]
+    found = findings(_runner.invoke(app(), command, env={"TABELLION_HOST": "192.0.2.1"}))["port"]
+    assert found["state"] == "problem"
+    assert "in use" not in found["found"]
+    assert found["advice"].startswith("give --host an address of this machine")

@@ -114,7 +114,7 @@ def test_when_it_is_killed_nothing_of_it_stays_but_the_data(tmp_path: Path) -> N
 
 def test_calls_in_flight_are_finished_before_it_stops(tmp_path: Path) -> None:
     answers: list[int] = []
-    with Serving(tmp_path) as serving:
+    with Serving(tmp_path, "--host", "localhost") as serving:  # a host with a name
         serving.verb("licence", "create", "slow")
         serving.verb("entity", "create", "slow", "hotels")
         key = serving.verb("user", "create", "slow", "website")["apiKey"]

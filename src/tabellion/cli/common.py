@@ -23,7 +23,7 @@ from tabellion.platform.jobs import JobsMissing
 from tabellion.server.claim import AlreadyServed
 from tabellion.server.database import prepare_database
 from tabellion.server.embedded import EmbeddedPostgresError
-from tabellion.server.port import PortInUse
+from tabellion.server.port import CannotListen
 from tabellion.settings import Settings, SettingsError
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ _EXPECTED = (
     MigrationError,
     JobsMissing,
     EmbeddedPostgresError,
-    PortInUse,
+    CannotListen,
     AlreadyServed,
 )
 # Wide enough for every table where there is no terminal that says how wide it is.

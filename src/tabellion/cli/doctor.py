@@ -17,7 +17,8 @@ from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, set
 from tabellion.platform import jobs
 from tabellion.platform.database.migrate import MIN_SERVER_VERSION, MigrationError, state
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from tabellion.server.port import PortInUse, check_port
+from tabellion.server.port import CannotListen, check_port
+from tabellion.server.supervisor import address
 from tabellion.settings import Settings, unknown_variables
 
 _GIGABYTE = 1024**3
@@ -98,15 +99,17 @@ def _port(settings: Settings) -> Finding:
     where = f"{settings.host}:{settings.port}"
     try:
         check_port(settings)
-    except PortInUse:
+    except CannotListen as error:
+        if not error.in_use:
+            return Finding("port", "problem", f"{where}: {error.reason}", error.advice)
         try:
-            with urllib.request.urlopen(f"http://{where}/health", timeout=2) as answer:
+            with urllib.request.urlopen(f"{address(settings)}/health", timeout=2) as answer:  # noqa: S310 - ours, http://
                 ours = answer.status == 200 and b'"up"' in answer.read(200)  # noqa: PLR2004 - the status of success
         except (urllib.error.URLError, OSError, ValueError):
             ours = False
         if ours:
             return Finding("port", "ok", f"{where}: a Tabellion serves here")
-        return Finding("port", "problem", f"{where}: in use by another program", "choose another with --port")
+        return Finding("port", "problem", f"{where}: in use by another program", error.advice)
     return Finding("port", "ok", f"{where} is free")
 
 

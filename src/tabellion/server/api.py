@@ -36,16 +36,16 @@ def create_app() -> App:
 
 
 def run_api(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; calls in flight are finished, however long they take. Raises `PortInUse`.
+    """Serve until SIGTERM or SIGINT; calls in flight are finished, however long they take. Raises `CannotListen`.
 
     Whoever started it sets an end to that: the supervisor after 35 s, and the kernel then ends the API processes too.
     """
-    check_port(settings)
+    host = check_port(settings)
     os.environ.update(settings.environment())
     metrics = prepare_metrics(settings.data_dir, settings.port)
     os.environ["TABELLION_PARENT"] = str(os.getpid())
     options: dict[str, Any] = {
-        "address": settings.host,
+        "address": host,
         "port": settings.port,
         "interface": Interfaces.ASGI,
         "factory": True,

@@ -11,7 +11,7 @@ from tabellion.kit.clock import utc_now
 from tabellion.platform import secrets
 from tabellion.platform.database.pool import open_pool
 from tabellion.platform.telemetry import configure_logs
-from tabellion.server.port import PortInUse
+from tabellion.server.port import CannotListen
 from tabellion.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ _CONNECTIONS = 4
 
 
 def run_intake(settings: Settings) -> None:
-    """Take bounces and complaints until SIGTERM or SIGINT. Raises `PortInUse`."""
+    """Take bounces and complaints until SIGTERM or SIGINT. Raises `CannotListen`."""
     configure_logs(settings.log_level)
     secrets.use_key(settings.secret_key, settings.data_dir)
     asyncio.run(_run(settings))
@@ -36,7 +36,8 @@ async def _run(settings: Settings) -> None:
         _log.info("bounces are taken at %s:%d", settings.intake_host, settings.intake_port)
         await intake.run(settings.intake_host, settings.intake_port, stop)
     except OSError as error:
-        where = f"{settings.intake_host}:{settings.intake_port}"
-        raise PortInUse(f"{where} cannot be listened on for bounces ({error.strerror})") from None
+        where = f"{settings.intake_host}:{settings.intake_port} (for bounces)"
+        names = {"host": "TABELLION_INTAKE_HOST", "port": "TABELLION_INTAKE_PORT"}
+        raise CannotListen(where, error, **names) from None
     finally:
         await pool.close()

@@ -1,20 +1,36 @@
-"""Whether the server's address is free."""
+"""Whether the server's address can be listened on, and what to do where it cannot."""
 
+import errno
 import socket
 
 from tabellion.settings import Settings
 
-
-class PortInUse(Exception):
-    """Somebody else listens on the address."""
+_NOT_HERE = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
-def check_port(settings: Settings) -> None:
-    """Raise `PortInUse` unless the address can be listened on."""
+class CannotListen(Exception):
+    """An address cannot be listened on. `reason` is the system's word, `advice` what to do; empty where nobody knows."""
+
+    def __init__(self, where: str, error: OSError, *, host: str, port: str) -> None:
+        """`host` and `port` name what the two are set by."""
+        self.reason = error.strerror or str(error)
+        self.in_use = error.errno == errno.EADDRINUSE
+        self.advice = ""
+        if isinstance(error, socket.gaierror) or error.errno in _NOT_HERE:
+            self.advice = f"give {host} an address of this machine: 127.0.0.1 for it alone, 0.0.0.0 for all that it has"
+        elif error.errno == errno.EACCES:
+            self.advice = f"this user may not listen on low ports: choose another with {port}"
+        elif self.in_use:
+            self.advice = f"choose another with {port}"
+        super().__init__(f"{where} cannot be listened on ({self.reason})" + (self.advice and f"; {self.advice}"))
+
+
+def check_port(settings: Settings) -> str:
+    """The address to listen on, in numbers, of a host that may be named. Raises `CannotListen`."""
     with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            where = f"{settings.host}:{settings.port}"
-            raise PortInUse(f"{where} cannot be listened on ({error.strerror}); choose another with --port") from None
+            raise CannotListen(f"{settings.host}:{settings.port}", error, host="--host", port="--port") from None
+        return probe.getsockname()[0]

@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Callable[[], bool] | None = None) -> None:
     """Run everything until SIGTERM or SIGINT, or until `until` is true.
 
-    Raises `AlreadyServed` and `PortInUse` before anything is started, `EmbeddedPostgresError`, `MigrationError`,
+    Raises `AlreadyServed` and `CannotListen` before anything is started, `EmbeddedPostgresError`, `MigrationError`,
     `JobsMissing`.
     """
     if not settings.database_url:

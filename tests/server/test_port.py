@@ -1,0 +1,42 @@
+"""What an operator is told where the server cannot listen."""
+
+import socket
+
+import msgspec
+import pytest
+
+from tabellion.server.port import CannotListen, check_port
+from tabellion.settings import Settings
+from tests.support.api import free_port
+
+
+def settings(host: str, port: int = 0) -> Settings:
+    return msgspec.structs.replace(Settings.load(), host=host, port=port or free_port())
+
+
+def told(host: str, port: int = 0) -> CannotListen:
+    with pytest.raises(CannotListen) as told:
+        check_port(settings(host, port))
+    return told.value
+
+
+def test_a_port_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        error = told("127.0.0.1", port)
+    assert error.in_use
+    assert str(error).startswith(f"127.0.0.1:{port} cannot be listened on (")
+    assert error.advice == "choose another with --port"
+
+
+@pytest.mark.parametrize("host", ["nonsense.invalid", "192.0.2.1", "2001:db8::1", "127.0.0.1:80", "300.1.1.1"])
+def test_a_host_that_is_none_of_this_machine(host: str) -> None:
+    error = told(host)
+    assert not error.in_use
+    assert "--port" not in str(error)
+    assert "give --host an address of this machine: 127.0.0.1 " in str(error)
+
+
+def test_the_server_below_gets_numbers() -> None:
+    assert check_port(settings("localhost")) == "127.0.0.1"
+    assert check_port(settings("0.0.0.0")) == "0.0.0.0"
