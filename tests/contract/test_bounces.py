@@ -357,7 +357,7 @@ def test_the_list_is_paged_filtered_and_goes_out_and_in_as_csv(tenant: Tenant) -
     cursor = tenant.json("GET", "/v5/suppressions?limit=5").json()["nextCursor"]
     assert tenant.json("GET", f"/v5/suppressions?domain=a.example&cursor={cursor}").json()["code"] == "cursor.invalid"
     exported = tenant.call("GET", "/v5/suppression-export")
-    assert exported.headers["content-type"].startswith("text/csv")
+    assert exported.headers["content-type"] == "text/csv;charset=UTF-8"
     assert len(exported.text.splitlines()) == 251
     assert tenant.call(
         "POST", "/v5/suppressions", content=exported.content, headers={"Content-Type": "text/csv"}

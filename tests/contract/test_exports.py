@@ -71,7 +71,7 @@ def test_a_one_shot_of_all_columns(exports: Exports, tenant: Tenant) -> None:
     done = exports.read(number)
     answer = tenant.json("GET", f"{EXECUTIONS}/{number}/file")
     assert answer.headers["content-disposition"] == f'attachment; filename="export-{number}.csv"'
-    assert answer.headers["content-type"] == "text/csv"
+    assert answer.headers["content-type"] == "text/csv;charset=UTF-8"
     assert (done["status"], done["executionStatus"], done["rowsExported"], done["percent"]) == ("DONE", "SUCCESS", 2, 100)
     assert (done["bytes"], done["sha256"]) == (len(answer.content), hashlib.sha256(answer.content).hexdigest())
     assert done["_links"] == {"file": {"href": f"/exports{EXECUTIONS}/{number}/file"}}
@@ -212,8 +212,10 @@ def test_chosen_columns_filter_and_format(exports: Exports, tenant: Tenant) -> N
         attributes=["lastName"], filter="points = 0 and lastName contains '€'", format={"encoding": "ISO-8859-1"}
     )
     assert content == "lastName\n-0;é?\n".encode("latin-1")
-    _, content = exports.do(attributes=["lastName"], filter="points = 0", format={"encoding": "UTF-16"})
+    done, content = exports.do(attributes=["lastName"], filter="points = 0", format={"encoding": "utf16"})
     assert content.decode("utf-16").splitlines()[0] == "lastName"
+    file = tenant.json("GET", f"{EXECUTIONS}/{done['id']}/file")
+    assert file.headers["content-type"] == "text/csv;charset=UTF-16"
 
 
 def test_an_empty_table_and_no_match_still_have_a_header(exports: Exports) -> None:

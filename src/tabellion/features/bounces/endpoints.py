@@ -174,7 +174,7 @@ CALLS = (
         handler=export,
         parameters=_FILTERS,
         statuses={200: "CSV with a header, in UTF-8, by address."},
-        download=_CSV,
+        download=f"{_CSV};charset=UTF-8",
         **_COMMON,
     ),
     Call(

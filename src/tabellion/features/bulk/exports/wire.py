@@ -9,6 +9,7 @@ from tabellion.features.bulk.documents import Link, name_faults
 from tabellion.features.bulk.exports.definition import Definition, Flag, Format
 from tabellion.features.bulk.exports.links import execution_link, export_link
 from tabellion.features.bulk.exports.model import KEPT, Execution, Export, file_name
+from tabellion.features.bulk.imports import charset_of
 from tabellion.features.bulk.names import NamePattern
 from tabellion.features.tables import render_moment
 from tabellion.kit.problem import FieldError, Invalid
@@ -148,7 +149,8 @@ def execution_out(execution: Execution, entity: str) -> ExecutionOut:
 def file_headers(execution: Execution) -> dict[str, str]:
     """Name and type of the file of an execution."""
     name = file_name(execution)
-    plain = "text/csv" if execution.definition["format"]["type"] == "CSV" else "application/x-ndjson"
+    format_ = execution.definition["format"]
+    plain = f"text/csv;charset={charset_of(format_['encoding'])}" if format_["type"] == "CSV" else "application/x-ndjson"
     media = _MEDIA.get(execution.definition["compression"], plain)
     return {"Content-Disposition": f'attachment; filename="{name}"', "Content-Type": media}
 

@@ -21,7 +21,7 @@ from tabellion.features.bulk.imports.model import (
 from tabellion.features.bulk.imports.opening import INPUT, csv_entries
 from tabellion.features.bulk.imports.service import keep as spool_file
 from tabellion.features.bulk.imports.service import new_folder
-from tabellion.features.bulk.imports.source import codec_of
+from tabellion.features.bulk.imports.source import charset_of, codec_of
 from tabellion.features.bulk.imports.wire import format_faults
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Order",
     "Status",
     "Transformation",
+    "charset_of",
     "codec_of",
     "csv_entries",
     "format_faults",

@@ -21,6 +21,14 @@ _ENCODINGS = {
     "windows1252": "cp1252",
     "cp1252": "cp1252",
 }
+# As a Content-Type names them.
+_CHARSETS = {
+    "utf-8": "UTF-8",
+    "utf-16": "UTF-16",
+    "latin-1": "ISO-8859-1",
+    "iso8859-15": "ISO-8859-15",
+    "cp1252": "Windows-1252",
+}
 _NO_LETTER = re.compile("[^a-z0-9]")
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _READ_BYTES = 1 << 18
@@ -34,9 +42,14 @@ def codec_of(encoding: str) -> str:
     """Python's name of an encoding. Raises `JobError` (import.encoding)."""
     codec = _ENCODINGS.get(_NO_LETTER.sub("", encoding.lower()))
     if codec is None:
-        known = ", ".join(sorted({"UTF-8", "UTF-16", "ISO-8859-1", "ISO-8859-15", "Windows-1252"}))
+        known = ", ".join(sorted(_CHARSETS.values()))
         raise JobError("import.encoding", f"the encoding '{encoding[:50]}' is not known; known are {known}")
     return codec
+
+
+def charset_of(encoding: str) -> str:
+    """An encoding's name in a Content-Type. Raises `JobError` (import.encoding)."""
+    return _CHARSETS[codec_of(encoding)]
 
 
 class Source:
