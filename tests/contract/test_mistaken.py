@@ -114,3 +114,25 @@ def test_profiles_are_counted_as_they_are_listed(tenant: Tenant) -> None:
         assert len(tenant.call("GET", f"{PROFILES}?{query}").json()["profiles"]) == expected
     assert tenant.call("GET", f"{PROFILES}/count?filter=pints%20%3E%200").json()["code"] == "attribute.unknown"
     assert tenant.json("GET", f"{PROFILES}/count", Accept="application/xml").status_code == 406
+
+
+def test_each_wrong_value_of_a_list_is_told_where_it_stands(tenant: Tenant) -> None:
+    wrong = ["SPA", "SKI", "GOLF", "ZOO", {}]
+    v4 = [{"name": "points", "value": "x"}, {"name": "interests", "values": wrong}]
+    refused = tenant.json("PUT", "/v4/entity/hotels/table/Guests/profile/emailAddress=ann@example.com", {"attributes": v4})
+    assert [(each["field"], each["code"]) for each in refused.json()["errors"]] == [
+        ("attributes[0].value", "attribute.type"),
+        ("attributes[1].values[1]", "attribute.value"),
+        ("attributes[1].values[3]", "attribute.value"),
+        ("attributes[1].values[4]", "attribute.type"),
+    ]
+    refused = tenant.json("PATCH", ANN, {"attributes": {"interests": wrong[:4]}})
+    assert [each["field"] for each in refused.json()["errors"]] == ["attributes.interests[1]", "attributes.interests[3]"]
+    # One that is no list has no index.
+    refused = tenant.json("PATCH", ANN, {"attributes": {"interests": "SKI"}})
+    assert [each["field"] for each in refused.json()["errors"]] == ["attributes.interests"]
+    new = {"type": "CUSTOM", "name": "marks", "valueType": "INTEGER", "multiValued": True, "defaultValue": [1, "x", "y"]}
+    refused = tenant.json("POST", GUESTS, {"operations": [{"operation": "addAttribute", "attribute": new}]})
+    assert [each["field"] for each in refused.json()["errors"]] == [
+        "operations[0].attribute.defaultValue[1]", "operations[0].attribute.defaultValue[2]",
+    ]  # fmt: skip

@@ -62,7 +62,8 @@ class Reader:
         try:
             value = parse_value(attribute, item.value, self._zone)
         except BadValue as error:
-            self.refuse(item.path, error.code, f"attribute '{attribute.name}' {error}")
+            for path, code, message in error.each(item.path):
+                self.refuse(path, code, f"attribute '{attribute.name}' {message}")
             return
         if value is None and attribute.mandatory:
             self.refuse(item.path, "attribute.mandatory", f"attribute '{attribute.name}' is mandatory: it cannot be null")

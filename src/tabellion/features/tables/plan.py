@@ -108,7 +108,8 @@ class Plan(Generic[D]):
             try:
                 default = parse_value(attribute, attribute.default_value, self.zone)
             except BadValue as error:
-                self.refuse(f"{path}.defaultValue", "structure.defaultValue", f"'defaultValue' {error}")
+                for place, _, message in error.each(f"{path}.defaultValue"):
+                    self.refuse(place, "structure.defaultValue", f"'defaultValue' {message}")
                 return
         if attribute.mandatory and default is None and not is_new_table:
             self.steps.append(Step("rowsNeedDefault", f"{path}.defaultValue", attribute))

@@ -1,6 +1,6 @@
 """What an attribute type is; each type is one small file, `registry.py` lists them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -15,6 +15,24 @@ class BadValue(ValueError):
     def __init__(self, message: str, code: str = "attribute.type") -> None:
         super().__init__(message)
         self.code = code
+
+    def each(self, path: str) -> Iterator[tuple[str, str, str]]:
+        """Place, code and message of all that is wrong with the value at `path`."""
+        yield path, self.code, str(self)
+
+
+class BadValues(BadValue):
+    """Values of a list that the type cannot take, by their indexes. As one error it speaks of the first."""
+
+    def __init__(self, wrong: Mapping[int, BadValue]) -> None:
+        first = next(iter(wrong.values()))
+        super().__init__(str(first), first.code)
+        self._wrong = wrong
+
+    def each(self, path: str) -> Iterator[tuple[str, str, str]]:
+        """The same of each value of the list."""
+        for index, error in self._wrong.items():
+            yield from error.each(f"{path}[{index}]")
 
 
 class ValueType(msgspec.Struct, frozen=True):

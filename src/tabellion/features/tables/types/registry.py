@@ -8,7 +8,7 @@ import msgspec
 
 from tabellion.features.tables.model import Attribute, ValueRestriction
 from tabellion.features.tables.types import boolean, moment, number, text
-from tabellion.features.tables.types.base import BadValue, ValueType
+from tabellion.features.tables.types.base import BadValue, BadValues, ValueType
 from tabellion.features.tables.types.pattern import compile_pattern
 from tabellion.features.tables.types.predefined import EMAIL_ADDRESS, GSM_NUMBER, PREDEFINED
 
@@ -142,11 +142,22 @@ def _many(single: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def parse(value: Any, zone: Any) -> Any:
         if value is None:
             return None
-        items: list[Any] = value if isinstance(value, list) else [value]
+        if not isinstance(value, list):
+            item = single(value, zone)
+            return None if item is None else [item]
+        items: list[Any] = value
         if len(items) > MAX_VALUES:
             raise BadValue(f"takes at most {MAX_VALUES} values", "attribute.value")
-        parsed = [item for item in (single(item, zone) for item in items) if item is not None]
-        return parsed or None
+        parsed: list[Any] = []
+        wrong: dict[int, BadValue] = {}
+        for index, item in enumerate(items):
+            try:
+                parsed.append(single(item, zone))
+            except BadValue as error:
+                wrong[index] = error
+        if wrong:
+            raise BadValues(wrong)
+        return [item for item in parsed if item is not None] or None
 
     return parse
 
