@@ -181,6 +181,22 @@ def test_keys_come_from_a_file(guests: Tenant) -> None:
     assert len(meant(guests, f"{AUDIENCES}/Members/sample")) == 7
 
 
+@pytest.mark.parametrize("content", [b"", b"\r\n\n", b"\xef\xbb\xbf", b"CardNumber\r\n"])
+def test_a_file_without_keys_empties_no_list(guests: Tenant, content: bytes) -> None:
+    save(guests, "Members", keys={"attribute": "cardNumber", "values": ["C1"]})
+    before = guests.state()
+    refused = put_keys(guests, "?attribute=cardNumber", content)
+    assert (refused.status_code, faults(refused)) == (400, [("inputFile", "member.mandatory")])
+    assert '{"keys": {"attribute": "cardNumber", "values": []}}' in refused.json()["message"]
+    path, plain = f"{AUDIENCES}/Members/keys?attribute=cardNumber", {"Content-Type": "text/plain"}
+    assert guests.call("PUT", path, content=content, headers=plain).status_code == 400
+    assert guests.state() == before
+    # Who means it can say so.
+    emptied = guests.json("PATCH", f"{AUDIENCES}/Members", {"keys": {"attribute": "cardNumber", "values": []}})
+    assert emptied.json()["keys"] == {"attribute": "cardNumber", "count": 0}
+    assert meant(guests, f"{AUDIENCES}/Members/sample") == []
+
+
 def test_a_hundred_thousand_keys_fit_into_a_target_and_more_into_an_audience(guests: Tenant) -> None:
     campaign = guests.campaign()
     keys = {"values": [str(i) for i in range(1, 100_001)]}

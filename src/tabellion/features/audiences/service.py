@@ -158,6 +158,9 @@ async def import_keys(call: Incoming, attribute: str | None, lines: Iterable[str
         texts = list(lines)
         if attribute is not None and texts and texts[0].lower() == attribute.lower():
             texts = texts[1:]
+        if not texts:
+            # The file of an extract that failed looks like this, and its campaign would go to nobody.
+            raise invalid("inputFile", "member.mandatory", _no_keys(attribute))
         if len(texts) > MAX_IMPORTED:
             raise invalid(
                 "inputFile", "structure.tooMany", f"the file has {len(texts):,} keys; {MAX_IMPORTED:,} is the most"
@@ -228,6 +231,11 @@ def _canonical(
     if faults:
         raise Invalid(faults)
     return found
+
+
+def _no_keys(attribute: str | None) -> str:
+    of = "" if attribute is None else f'"attribute": "{attribute[:100]}", '
+    return f'the file has no keys; to list nobody, PATCH the audience with {{"keys": {{{of}"values": []}}}}'
 
 
 async def _find(db: Database, licence_id: int, entity: EntityRef, reference: str, *, lock: bool = False) -> Audience | None:
