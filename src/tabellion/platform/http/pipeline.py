@@ -1,4 +1,4 @@
-"""The life of a call: admit, check rights and formats, read the body, run the handler, render (design, section 4)."""
+"""The life of a call: admit, check rights and formats, read the body, run the handler, render."""
 
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence

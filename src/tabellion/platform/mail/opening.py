@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import aiosmtplib
 import msgspec
 
+from tabellion.kit.tls import as_openssl_checks
+
 # A peer that is gone (a firewall that forgot the connection, a machine without power) says nothing, nor does one that
 # searches a mail for viruses: the kernel asks whether it is still there.
 _KEEP_ALIVE = (
@@ -75,7 +77,7 @@ async def opened(relay: Relay, timeout_s: float) -> aiosmtplib.SMTP:
         raise UnreachableError(relay, f"a password does not leave without TLS; {advice}")
     context = None
     if relay.security != "NONE":
-        context = ssl.create_default_context()
+        context = as_openssl_checks(ssl.create_default_context())
         if not relay.verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     client = aiosmtplib.SMTP(

@@ -5,6 +5,7 @@ import socket
 import ssl
 from ipaddress import ip_address
 
+from tabellion.kit.tls import as_openssl_checks
 from tabellion.platform.egress import Policy, TargetRefused, resolve_host
 from tabellion.platform.transfer.model import Server, TransferError
 
@@ -46,7 +47,7 @@ async def addresses(server: Server, policy: Policy) -> list[str]:
 def tls(server: Server) -> ssl.SSLContext:
     """What certificates are checked against. Raises `TransferError` (CONNECT)."""
     try:
-        return ssl.create_default_context(cadata=server.certificate)
+        return as_openssl_checks(ssl.create_default_context(cadata=server.certificate))
     except (ssl.SSLError, ValueError):
         raise TransferError("CONNECT", "'certificate' is no certificate in PEM") from None
 
