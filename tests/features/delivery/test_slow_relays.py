@@ -102,13 +102,19 @@ async def test_a_relay_that_hangs_keeps_no_mail_of_another_one_waiting(caplog: p
             Connections(Relay(host="127.0.0.1", port=hanging.port, connections=3), stuck_s=0.1) as one,
             Connections(Relay(host="127.0.0.1", port=good.port, connections=3), stuck_s=0.1) as other,
         ):
-            handing = Handing(Way([(5, Exit(one)), (1, Exit(other))]), orders)
+            watched = Exit(one)
+            handing = Handing(Way([(5, watched), (1, Exit(other))]), orders)
             await handing.put([mail(n) for n in range(60)])
             await until(lambda: len(endings) == 57)
             assert not await handing.settled(0)
             assert (len(hanging.held), good.taken.total()) == (3, 57)
+            assert watched.is_stuck
+            assert not caplog.messages  # looking is not telling
+            for _ in range(3):
+                watched.watch()
             hanging.goes_on.set()
             assert await handing.settled(15)
+            watched.watch()
             # It answers, and gets its share again.
             await handing.put([mail(n) for n in range(30)])
             await handing.end()
@@ -122,7 +128,7 @@ async def test_a_relay_that_hangs_keeps_no_mail_of_another_one_waiting(caplog: p
 
 @pytest.mark.parametrize("count", [2, 450])
 async def test_a_relay_that_hangs_keeps_no_other_licence_waiting(
-    count: int, post: Post, worker_database_url: str, tmp_path: Path
+    count: int, post: Post, worker_database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whether all mails are on their way, or more of them than may be ready wait behind those."""
     guests = [f"g{n}@example.com" for n in range(count)]
@@ -143,6 +149,8 @@ async def test_a_relay_that_hangs_keeps_no_other_licence_waiting(
             await store.look_at(others.db, swift.id, START, None)
             await ended(others, swift, 1)
             assert not hanging.taken
+            if count > 4:
+                await until(lambda: any(f"127.0.0.1:{hanging.port} is slow" in message for message in caplog.messages))
             hanging.goes_on.set()
             await ended(post, slow, count)
     assert hanging.taken == Counter(guests)

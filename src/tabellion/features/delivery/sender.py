@@ -151,6 +151,7 @@ class Sender:
             if monotonic() - looked_at >= self.pace.look_every_s:
                 await self._look(life)
                 looked_at = monotonic()
+            self.ways.watch()
             wait_s = min(looked_at + self.pace.look_every_s - monotonic(), _HEAR_FOR_S)
             for sending_id in await store.announced(life, max(wait_s, 0.0)):
                 self._begin(sending_id, announced=True)

@@ -41,18 +41,20 @@ class Exit:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether all its connections wait for it, and have for a while. The log tells when that begins and ends."""
-        relay, is_stuck = self.post.relay, self.post.is_stuck
-        if is_stuck and not self._was_stuck:
+        """Whether all its connections wait for it, and have for a while."""
+        return self.post.is_stuck
+
+    def watch(self) -> None:
+        """Tell the log when it has become stuck since the last look, or is so no more."""
+        relay, was_stuck, self._was_stuck = self.post.relay, self._was_stuck, self.is_stuck
+        if self._was_stuck and not was_stuck:
             _log.warning(
                 "%s:%d is slow: all %d connections wait for its answers; mails go by other relays, or wait. See what it is "
                 "busy with, and whether --connections is less than it can do",
                 relay.host, relay.port, relay.connections,
             )  # fmt: skip
-        elif self._was_stuck and not is_stuck:
+        elif was_stuck and not self._was_stuck:
             _log.info("%s:%d answers again", relay.host, relay.port)
-        self._was_stuck = is_stuck
-        return is_stuck
 
     async def deliver(
         self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None, *, patient: bool = True
@@ -115,8 +117,8 @@ class Way:
     @property
     def is_stuck(self) -> bool:
         """Whether mails would only wait: all relays are stuck or cannot be reached."""
-        stuck = [each.is_stuck for _, each in self._exits]
-        return any(stuck) and all(is_stuck or each.failing for is_stuck, (_, each) in zip(stuck, self._exits, strict=True))
+        relays = self.exits
+        return any(each.is_stuck for each in relays) and all(each.is_stuck or each.failing for each in relays)
 
     @property
     def rest_s(self) -> float:
@@ -172,6 +174,11 @@ class Ways:
     async def bounce_domain_of(self, db: Database, entity_id: int) -> str:
         """The domain that an entity's mails come back to; empty: to the sender's address."""
         return await relay_store.bounce_domain_of(db, entity_id) or self._bounce_domain
+
+    def watch(self) -> None:
+        """Tell the log of relays that have become stuck, or are so no more."""
+        for each in self._exits.values():
+            each.watch()
 
     async def close(self) -> None:
         """Close all connections."""
