@@ -13,7 +13,7 @@ from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, Part
 from tabellion.features.delivery import Document, Message, Parameter, Policy, identity_of
 from tabellion.features.tables import Database, ProfileTable
 from tabellion.kit.problem import FieldError
-from tabellion.platform.mail import address_of
+from tabellion.platform.mail import address_of, relayed_form
 from tabellion.platform.templates import Mistake, Report, Vocabulary, new_mark
 
 # A link that people do not see and machines follow; a picture that tells of openings.
@@ -65,8 +65,7 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
     if not test:
         faults += [*address_faults(table), *await target_faults(db, campaign, table, zone, now)]
     sender = await sender_of(db, campaign)
-    sender_address, reply_to = address_of(sender.address), campaign.settings.reply_to or ""
-    if sender_address is None:
+    if address_of(sender.address) is None:
         message = f"mails cannot come from '{sender.address[:100]}'; set 'from', or the sender of the entity"
         faults.append(FieldError("from", "attribute.value", message))
     if faults:
@@ -81,8 +80,8 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
         table_id=table.id,
         campaign_name=campaign.name,
         sender_name=sender.name,
-        sender_address=sender_address or sender.address,
-        reply_to=address_of(reply_to) or reply_to,
+        sender_address=relayed_form(sender.address),
+        reply_to=relayed_form(campaign.settings.reply_to or ""),
         charset=campaign.settings.encoding.lower(),
         time_zone=str(zone),
         languages=wanted,

@@ -11,7 +11,7 @@ from tabellion.features.delivery.model import DOUBTS, Claimed, Document, Ending,
 from tabellion.features.delivery.store import Database, in_schema
 from tabellion.features.delivery.suppression_store import UNLESS_BY_KEY, holds, keys
 from tabellion.features.delivery.worker_store import ENTERED
-from tabellion.platform.mail import Attachment, address_of
+from tabellion.platform.mail import Attachment, relayed_form
 
 
 async def plan(db: Database, sending: Sending, recipient: Recipient, now: datetime) -> int:
@@ -22,7 +22,7 @@ INSERT INTO {l}.recipient (sending_id, campaign_id, test, table_id, profile_id, 
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
 """
     out = recipient.excluded is not None
-    address = None if recipient.address is None else address_of(recipient.address) or recipient.address
+    address = None if recipient.address is None else relayed_form(recipient.address)
     values = (
         sending.id, sending.campaign_id, sending.document.test, sending.document.table_id, recipient.profile_id,
         address, recipient.language, "EXCLUDED" if out else "PLANNED", recipient.excluded, None if out else now,

@@ -4,7 +4,7 @@ from typing import Any
 
 from tabellion.features.delivery.store import Database
 from tabellion.kit.domain import domain_name
-from tabellion.platform.mail import Relay, address_of
+from tabellion.platform.mail import Relay, relayed_form
 
 
 async def relays(db: Database, licence_id: int) -> list[tuple[Any, ...]]:
@@ -20,7 +20,7 @@ async def sender_of(db: Database, entity_id: int) -> tuple[Any, ...] | None:
     """Name, address, DKIM domain, selector and sealed key; the domains as the DNS has them."""
     query = "SELECT name, address, dkim_domain, dkim_selector, dkim_key FROM tabellion.sender WHERE entity_id = %s"
     row = await (await db.execute(query, (entity_id,))).fetchone()
-    return None if row is None else (row[0], address_of(row[1]) or row[1], domain_name(row[2]), *row[3:])
+    return None if row is None else (row[0], relayed_form(row[1]), domain_name(row[2]), *row[3:])
 
 
 async def bounce_domain_of(db: Database, entity_id: int) -> str:

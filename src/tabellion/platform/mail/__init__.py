@@ -2,7 +2,16 @@
 
 from tabellion.platform.mail.dkim import Signer, new_key, public_record
 from tabellion.platform.mail.exchange import MayLeave
-from tabellion.platform.mail.message import Attachment, Mail, Unsendable, address_of, compose, normal_form, one_line
+from tabellion.platform.mail.message import (
+    Attachment,
+    Mail,
+    Unsendable,
+    address_of,
+    compose,
+    normal_form,
+    one_line,
+    relayed_form,
+)
 from tabellion.platform.mail.opening import Relay
 from tabellion.platform.mail.relay import Fate, Post, Reply
 from tabellion.platform.mail.waits import Waits
@@ -24,4 +33,5 @@ __all__ = [
     "normal_form",
     "one_line",
     "public_record",
+    "relayed_form",
 ]

@@ -82,9 +82,14 @@ def address_of(text: str) -> str | None:
     return address if len(address) <= _MAX_ADDRESS and _DOT_ATOM.fullmatch(address) else None
 
 
+def relayed_form(text: str) -> str:
+    """An address as relays take it; what has no such form, as it is."""
+    return address_of(text) or text
+
+
 def normal_form(text: str) -> str:
     """What an address is compared by: lower case, the domain in ASCII; of what is no address, the text in lower case."""
-    return (address_of(text) or text.strip()).lower()
+    return relayed_form(text).strip().lower()
 
 
 def compose(mail: Mail) -> Lines:
