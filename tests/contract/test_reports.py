@@ -152,6 +152,15 @@ def test_the_page_opens_in_a_browser_without_a_fault(
     # The style is taken: the figures stand in boxes beside each other, and nothing is wider than the window.
     assert page.locator("dl").evaluate("e => getComputedStyle(e).display") == "grid"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    # No table either, not even on a telephone: nobody looks for figures that are out of sight.
+    page.locator("summary").click()
+    assert page.locator("table").evaluate_all("all => all.every(t => t.offsetWidth < t.closest('section').clientWidth)")
+    named = (
+        page.locator("section", has_text="Domains")
+        .locator("td")
+        .first.evaluate("e => getComputedStyle(e, '::before').content")
+    )
+    assert named == ('"Sent"' if width < 400 else "none")
     assert page.locator("svg polyline").count() == 2
     assert page.locator("dl div", has_text="Opened").locator("dd").inner_text().startswith("3")
     assert [each for each in asked if "/report/page" not in each and "favicon" not in each] == []

@@ -148,14 +148,17 @@ def _times(report: Report, zone: ZoneInfo) -> str:
 
 
 def _table(first: str, rows: Sequence[tuple[str, object]], columns: Sequence[tuple[str, str]]) -> str:
+    """A table; on a telephone, where its columns have no room, each figure stands with the name of its column."""
     if not rows:
         return ""
     heads = "".join(f'<th scope="col">{name}</th>' for name, _ in columns)
     body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{_count(each, field):,}</td>" for _, field in columns)}</tr>'
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(f'<td data-name="{column}">{_count(each, field):,}</td>' for column, field in columns)
+        + "</tr>"
         for name, each in rows
     )
-    return f'<table><thead><tr><th scope="col">{first}</th>{heads}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<table class="wide"><thead><tr><th scope="col">{first}</th>{heads}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def _count(each: object, field: str) -> int:
