@@ -1,10 +1,15 @@
 """`relay`, `sender` and `suppression`."""
 
+import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
+
+from tests.support.mailing import smtp_sink
 
 Told = Callable[..., Any]
 Refused = Callable[..., str]
@@ -31,6 +36,40 @@ def test_relays_are_added_changed_and_removed(told: Told, refused: Refused, harb
     assert "no relay 99" in refused("relay", "remove", harbour, "99")
     told("relay", "remove", harbour, str(made["id"]))
     assert told("relay", "list", harbour) == []
+
+
+def test_the_doctor_tries_the_relays(told: Told, verb: Callable[..., Result], harbour: str) -> None:
+    def found() -> list[dict[str, str]]:
+        listed = json.loads(verb("doctor", "--json").stdout)
+        return [one for one in listed if one["check"] in {"relay", "relays"}]
+
+    assert found() == []
+    with smtp_sink() as sink, socket.create_server(("127.0.0.1", 0)) as gone:
+        closed = gone.getsockname()[1]
+        gone.close()
+        told("licence", "create", "inn")
+        for licence in ("harbour", "inn"):
+            told("relay", "add", licence, "127.0.0.1", "--port", str(sink.port), "--security", "NONE")
+        assert [(one["state"], one["found"]) for one in found()] == [("ok", "1 of 1 can be reached")]
+        for licence in ("harbour", "inn"):
+            told("relay", "add", licence, "127.0.0.1", "--port", str(closed), "--security", "NONE")
+        wrong, in_all = found()
+    assert wrong["state"] == in_all["state"] == "warning"
+    assert wrong["found"].startswith(f"no connection to 127.0.0.1:{closed}: ")
+    assert wrong["advice"] == "mails of harbour, inn wait, or go by other relays"
+    assert in_all["found"] == "1 of 2 can be reached"
+
+
+def test_the_doctor_makes_no_key_where_it_looks(
+    told: Told, verb: Callable[..., Result], harbour: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A password that another machine has sealed can be opened by that one's key only."""
+    monkeypatch.setenv("TABELLION_DATA_DIR", str(tmp_path / "one"))
+    verb("relay", "add", harbour, "127.0.0.1", "--login", "harbour", "--password-stdin", stdin="secret\n")
+    monkeypatch.setenv("TABELLION_DATA_DIR", str(tmp_path / "other"))
+    listed = {one["check"]: one for one in json.loads(verb("doctor", "--json").stdout)}
+    assert listed["relay"]["found"].startswith("127.0.0.1:587: a stored secret was sealed with another key")
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_sender_has_a_key_that_stays(told: Told, refused: Refused, harbour: str) -> None:

@@ -1,5 +1,6 @@
 """`tabellion doctor`: looks at what a server needs, and says what to do where something is missing."""
 
+import asyncio
 import shutil
 import sys
 import urllib.error
@@ -14,7 +15,8 @@ import psycopg
 import typer
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
-from tabellion.platform import jobs
+from tabellion.features.delivery import Reached, reach_relays
+from tabellion.platform import jobs, secrets
 from tabellion.platform.database.migrate import MIN_SERVER_VERSION, MigrationError, state
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.port import CannotListen, check_port
@@ -30,6 +32,7 @@ _PATCHED = {(3, 11): 15, (3, 12): 13, (3, 13): 12, (3, 14): 3}
 _BESIDE_THE_POOL = 1
 _CONNECTIONS_OF_WORKER = 8
 _CONNECTIONS_OF_INTAKE = 4
+_NAMED_LICENCES = 3
 _DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 _QUESTIONS = """
 SELECT clock_timestamp(), has_database_privilege(current_database(), 'CREATE'),
@@ -50,7 +53,7 @@ class Finding(msgspec.Struct):
 
 
 def doctor(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """Check database, versions, permissions, disk, clock and port; exit status 1 when something is wrong."""
+    """Check database, versions, permissions, disk, clock, port and relays; exit status 1 when something is wrong."""
     with clear_errors():
         settings = settings_of(data_dir, database_url)
         findings = list(_look(settings))
@@ -123,7 +126,10 @@ def _database(settings: Settings) -> Iterator[Finding]:
                     return
                 url = stack.enter_context(EmbeddedPostgres(settings.data_dir)).url
             yield from _server(url, settings)
-            yield _schema(url)
+            schema = _schema(url)
+            yield schema
+            if schema.state == "ok":
+                yield from _relays(url, settings)
         except EmbeddedPostgresError as error:
             yield Finding("database", "problem", str(error), "see the log in the data directory's postgres/log")
         except psycopg.OperationalError as error:
@@ -131,6 +137,25 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield Finding("database", "problem", str(error).strip(), advice)
         except MigrationError as error:
             yield Finding("schema", "problem", str(error))
+
+
+def _relays(url: str, settings: Settings) -> Iterator[Finding]:
+    """Those that cannot be reached from this machine: a licence's affair, so that it is no more than a warning."""
+
+    async def reached() -> list[Reached]:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+            return await reach_relays(db)
+
+    secrets.use_key(settings.secret_key, settings.data_dir, at_once=False)
+    found = asyncio.run(reached())
+    for relay in found:
+        if relay.wrong:
+            others = len(relay.licences) - _NAMED_LICENCES
+            named = ", ".join(relay.licences[:_NAMED_LICENCES]) + (f" and {others} more" if others > 0 else "")
+            yield Finding("relay", "warning", relay.wrong, f"mails of {named} wait, or go by other relays")
+    if found:
+        good = sum(not relay.wrong for relay in found)
+        yield Finding("relays", "ok" if good == len(found) else "warning", f"{good} of {len(found)} can be reached")
 
 
 def _server(url: str, settings: Settings) -> Iterator[Finding]:

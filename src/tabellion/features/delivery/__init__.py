@@ -22,6 +22,7 @@ from tabellion.features.delivery.model import (
 from tabellion.features.delivery.news import SUBJECT, MailNews, all_of, tell
 from tabellion.features.delivery.notices import Notice, send_notice
 from tabellion.features.delivery.outbox_store import KeptMail, kept_mail, kept_mails
+from tabellion.features.delivery.reaching import Reached, reach_relays
 from tabellion.features.delivery.sender import Pace, Sender
 from tabellion.features.delivery.service import (
     Interaction,
@@ -76,6 +77,7 @@ __all__ = [
     "Pace",
     "Parameter",
     "Policy",
+    "Reached",
     "Recipient",
     "Sender",
     "SenderIdentity",
@@ -109,6 +111,7 @@ __all__ = [
     "pacing_admin",
     "pause",
     "plan",
+    "reach_relays",
     "read_return_path",
     "read_token",
     "reschedule",

@@ -16,6 +16,12 @@ async def relays(db: Database, licence_id: int) -> list[tuple[Any, ...]]:
     return await (await db.execute(query, (licence_id,))).fetchall()
 
 
+async def licences_with_relays(db: Database) -> list[tuple[int, str]]:
+    """Id and name of each licence that has a relay."""
+    query = "SELECT id, name FROM tabellion.licence WHERE id IN (SELECT licence_id FROM tabellion.relay) ORDER BY name"
+    return await (await db.execute(query)).fetchall()  # pyright: ignore[reportReturnType] - as the columns are
+
+
 async def sender_of(db: Database, entity_id: int) -> tuple[Any, ...] | None:
     """Name, address, DKIM domain, selector and sealed key; the domains as the DNS has them."""
     query = "SELECT name, address, dkim_domain, dkim_selector, dkim_key FROM tabellion.sender WHERE entity_id = %s"

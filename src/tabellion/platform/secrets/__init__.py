@@ -64,13 +64,13 @@ def unseal(sealed: str, purpose: str) -> str:
 
 def unseal_raw(raw: bytes, purpose: str) -> str:
     """The secret of octets. Raises `SecretUnreadable`."""
+    # A key that would be made only now has sealed nothing: who only looks leaves none behind.
+    if _source and not _keys and not _is_there():
+        raise _unreadable()
     try:
         return _key().decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], purpose.encode()).decode()
     except InvalidTag:
-        raise SecretUnreadable(
-            "a stored secret was sealed with another key than this server's; the operator has to restore that key "
-            "(TABELLION_SECRET_KEY, or the file secret.key), or to store the secret anew"
-        ) from None
+        raise _unreadable() from None
 
 
 def mac(data: bytes, purpose: str) -> bytes:
@@ -99,6 +99,17 @@ def _key() -> AESGCM:
     if not _keys:
         _load()
     return _keys[0]
+
+
+def _unreadable() -> SecretUnreadable:
+    return SecretUnreadable(
+        "a stored secret was sealed with another key than this server's; the operator has to restore that key "
+        "(TABELLION_SECRET_KEY, or the file secret.key), or to store the secret anew"
+    )
+
+
+def _is_there() -> bool:
+    return any(text or (data_dir / _FILE).exists() for text, data_dir in _source)
 
 
 def _load() -> None:
