@@ -61,9 +61,10 @@ def client(api: Api) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def tenants(worker_database_url: str) -> Tenants:
+def tenants(worker_database_url: str) -> Iterator[Tenants]:
     """Makes licences."""
-    return Tenants(worker_database_url)
+    with Tenants(worker_database_url) as tenants:
+        yield tenants
 
 
 @pytest.fixture

@@ -304,7 +304,8 @@ def limited(imports: Imports, **limits: int) -> None:
     async def work(db) -> None:
         await use.change_limits(db, imports.tenant.licence, limits, utc_now())
 
-    Tenants(imports.url).run(work)
+    with Tenants(imports.url) as tenants:
+        tenants.run(work)
 
 
 def test_uploads_over_the_limit_are_refused_while_they_arrive(imports: Imports) -> None:

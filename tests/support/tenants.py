@@ -3,23 +3,48 @@
 import asyncio
 import itertools
 import os
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self, TypeVar
+from unittest.mock import patch
 
 import httpx
 import psycopg
+from argon2 import PasswordHasher
 
 from tabellion.features import licences as use
+from tabellion.features.licences import service
 from tabellion.kit.clock import utc_now
 from tests.support.tenant import ANN, STAY, STAYS, TABLE, Tenant
 
+Database = psycopg.AsyncConnection[tuple[Any, ...]]
+Result = TypeVar("Result")
+
 _numbers = itertools.count(1)
+# At next to no cost, for there are thousands. A hash says how it was made, so servers check it as they check any other;
+# the users that `Tenants.user` makes have hashes as operators get them.
+_QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+# A connection remembers the tables of each licence that it has made.
+_USES_OF_A_CONNECTION = 50
 
 
 class Tenants:
-    """A factory of licences on one database."""
+    """A factory of licences on one database, with a connection that is kept: a new one would have to learn the catalogue anew."""
 
     def __init__(self, database_url: str) -> None:
         self.database_url = database_url
+        # A thread of its own, for some tests (of a browser) already have an event loop in theirs.
+        self._thread = ThreadPoolExecutor(1)
+        self._runner = asyncio.Runner()
+        self._connection: Database | None = None
+        self._uses = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.submit(self._close).result()
+        self._thread.shutdown()
 
     def create(self, client: httpx.Client, *, unlimited: bool = True, table: bool = True) -> Tenant:
         """A licence with the entities `hotels` and `spas`, an API user, the tables `Guests` and `Stays`, a profile and a record."""
@@ -45,16 +70,29 @@ class Tenants:
 
         return self.run(work)
 
-    def run(self, work):
+    def run(self, work: Callable[[Database], Awaitable[Result]]) -> Result:
         """Run an operator's use case on a connection."""
 
-        async def connected():
-            async with await psycopg.AsyncConnection.connect(self.database_url, autocommit=True) as db:
-                return await work(db)
+        async def connected() -> Result:
+            return await work(await self._connected())
 
-        # In a thread of its own, for some tests (of a browser) already have an event loop in this one.
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, connected()).result()
+        return self._thread.submit(lambda: self._runner.run(connected())).result()
+
+    async def _connected(self) -> Database:
+        if self._connection is None or self._connection.closed or self._uses >= _USES_OF_A_CONNECTION:
+            await self._disconnect()
+            self._connection = await psycopg.AsyncConnection.connect(self.database_url, autocommit=True)
+        self._uses += 1
+        return self._connection
+
+    async def _disconnect(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+        self._connection, self._uses = None, 0
+
+    def _close(self) -> None:
+        self._runner.run(self._disconnect())
+        self._runner.close()
 
     @staticmethod
     def _make(name: str, *, unlimited: bool):
@@ -66,7 +104,8 @@ class Tenants:
                 await use.change_limits(db, name, {"calls_per_minute": 1_000_000, "max_concurrent": 1000}, now)
             await use.create_entity(db, name, "hotels", now)
             await use.create_entity(db, name, "spas", now)
-            user = await use.create_user(db, name, "website", now)
+            with patch.object(service, "hash_password", _QUICK.hash):
+                user = await use.create_user(db, name, "website", now)
             return {"licence": name, "login": user.login, "password": user.password, "apiKey": user.api_key}
 
         return work

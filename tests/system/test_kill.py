@@ -69,7 +69,8 @@ def test_nothing_answered_is_lost_and_nothing_is_done_twice(database_url: str, t
     chance = random.Random(SEED)
     stop = threading.Event()
     with running_api(database_url, tmp_path, verb="serve", workers=2) as api:
-        tenant = Tenants(database_url).create(api.client(), unlimited=True)
+        with Tenants(database_url) as tenants:
+            tenant = tenants.create(api.client(), unlimited=True)
         writers = [Writer(api.url, tenant.api_key, number, stop) for number in range(CLIENTS)]
         for writer in writers:
             writer.start()

@@ -183,7 +183,8 @@ def test_nobody_gets_a_mail_twice_and_everybody_is_accounted_for(kind: str, data
     deaths = ["outside"] * KILLS + ["inside"] * KILLS + ["database"] * DATABASE_KILLS
     chance.shuffle(deaths)
     with running_api(database.url, tmp_path, settings=KEY) as api:
-        tenant = Tenants(database.url).create(api.client())
+        with Tenants(database.url) as tenants:
+            tenant = tenants.create(api.client())
         licence = database.rows("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,))[0][0]
         with GapSink() as sink:
             _fill(database, licence, sink)

@@ -178,7 +178,9 @@ def _place(database_url: str, folder: Path) -> Iterator[_Place]:
         GapSink() as sink,
         psycopg.connect(database_url, autocommit=True) as db,
     ):
-        yield _Place(database_url, Tenants(database_url).create(api.client()), sink, db)
+        with Tenants(database_url) as tenants:
+            tenant = tenants.create(api.client())
+        yield _Place(database_url, tenant, sink, db)
 
 
 def _check(place: _Place, number: int, answered: dict[str, float]) -> None:

@@ -202,7 +202,8 @@ def test_a_server_tells_of_a_profile(database_url: str, tmp_path: Path) -> None:
 
     def _work(receiver: Receiver, allowed: dict[str, str]) -> None:
         with running_api(database_url, tmp_path, verb="serve", settings=allowed) as api:
-            tenant = Tenants(database_url).create(api.client())
+            with Tenants(database_url) as tenants:
+                tenant = tenants.create(api.client())
             body = {"eventType": "CREATE", "targetUrl": receiver.url}
             made = tenant.json("POST", "/v4/entity/hotels/table/Guests/webhookSubscription", body).json()
             for number in range(20):
