@@ -16,3 +16,8 @@ class Case(NamedTuple):
     xml: str = ""
     check: Callable[[Any], bool] = lambda _: True
     xpath: str = ""
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is different after the call."""
+        return self.method != "GET" and self.status < 400
