@@ -2,55 +2,85 @@
 
 import json
 
+import httpx
 import pytest
 
 from tabellion.features.webhooks.examples import TABLE_WEBHOOK
 from tabellion.server.calls import CALLS
 from tests.support.tenant import Tenant
+from tests.support.tenants import Tenants
 
 SECRET = "Geheim-Maier"
 
 
-@pytest.fixture
-def victim(other_tenant: Tenant) -> Tenant:
-    """A licence whose profile and record carry a mark that must never leave it."""
+@pytest.fixture(scope="module")
+def victim(tenants: Tenants, client: httpx.Client) -> Tenant:
+    """A licence whose profile and record carry a mark that must never leave it. Each test proves that it did not change it."""
+    victim = tenants.create(client, unlimited=False)
     body = {"key": {"emailAddress": "ann@example.com"}, "attributes": {"lastName": SECRET, "cardNumber": SECRET}}
-    answer = other_tenant.json("PUT", "/v5/entities/hotels/profile-tables/Guests/profiles", body)
+    answer = victim.json("PUT", "/v5/entities/hotels/profile-tables/Guests/profiles", body)
     assert answer.status_code == 200, answer.text
     record = {"key": {"stayRef": SECRET}, "attributes": {"cardNumber": SECRET}}
-    answer = other_tenant.json("PUT", "/v5/entities/hotels/custom-tables/Stays/records", record)
+    answer = victim.json("PUT", "/v5/entities/hotels/custom-tables/Stays/records", record)
     assert answer.status_code == 201, answer.text
-    return other_tenant
+    return victim
+
+
+@pytest.fixture(scope="module")
+def foreign_ids(victim: Tenant) -> dict[str, str]:
+    """One of everything that the victim can have: what stands for each placeholder of a path."""
+    tables = victim.json("GET", "/v4/entity/hotels/table").json()["profileTableNames"]
+    custom_tables = victim.json("GET", "/v4/entity/hotels/customTable").json()["customTables"]
+    profile = victim.json("GET", "/v4/entity/hotels/table/Guests/profile/emailAddress=ann@example.com").json()
+    hook = victim.json("POST", "/v4/entity/hotels/table/Guests/webhookSubscription", TABLE_WEBHOOK).json()
+    action = victim.json("POST", "/v5/entities/hotels/custom-actions", {"name": SECRET}).json()
+    file = {"inputFile": ("guests.csv", b"emailAddress,lastName\n", "text/csv")}
+    bearer = {"Authorization": f"Bearer {victim.api_key}"}
+    import_ = victim.client.post("/v4/entity/hotels/table/Guests/import", files=file, headers=bearer).json()
+    saved = {"name": SECRET, "targetTable": "Guests", "filter": "points > 1"}
+    audience = victim.json("POST", "/v5/entities/hotels/audiences", saved).json()
+    return {
+        "profileTable": tables[0]["id"],
+        "customTable": custom_tables[0]["id"],
+        "profile": profile["profileId"],
+        "w": hook["id"],
+        "id": action["id"],
+        "i": import_["id"],
+        "c": victim.campaign(SECRET),
+        "audience": audience["id"],
+        "day": "2027-03-01",
+        "language": "default",
+        "a": "ann@example.com",
+    }
+
+
+@pytest.fixture(scope="module")
+def reader(tenants: Tenants, client: httpx.Client) -> Tenant:
+    """A licence whose calls only read."""
+    return tenants.create(client, unlimited=False)
+
+
+@pytest.fixture
+def attacker(call, request: pytest.FixtureRequest) -> Tenant:
+    """Who makes the call: a licence as it was made, for what a call changes in its own could be what stops the next one."""
+    return request.getfixturevalue("reader" if call.method == "GET" else "tenant")
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.id)
 @pytest.mark.parametrize("accept", ["application/json", "application/xml", "application/problem+json"])
-def test_foreign_ids_do_not_exist(call, accept, tenant: Tenant, victim: Tenant) -> None:
+def test_foreign_ids_do_not_exist(call, accept, attacker: Tenant, victim: Tenant, foreign_ids: dict[str, str]) -> None:
     custom = "customTable" in call.path or "custom-tables" in call.path
-    table_id = victim.json("GET", "/v4/entity/hotels/table").json()["profileTableNames"][0]["id"]
-    if custom:
-        table_id = victim.json("GET", "/v4/entity/hotels/customTable").json()["customTables"][0]["id"]
-    profile = victim.json("GET", "/v4/entity/hotels/table/Guests/profile/emailAddress=ann@example.com").json()
-    hook = victim.json("POST", "/v4/entity/hotels/table/Guests/webhookSubscription", TABLE_WEBHOOK).json()["id"]
-    action = victim.json("POST", "/v5/entities/hotels/custom-actions", {"name": SECRET}).json()["id"]
-    file = {"inputFile": ("guests.csv", b"emailAddress,lastName\n", "text/csv")}
-    bearer = {"Authorization": f"Bearer {victim.api_key}"}
-    import_ = victim.client.post("/v4/entity/hotels/table/Guests/import", files=file, headers=bearer).json()["id"]
-    campaign = victim.campaign(SECRET)
-    saved = {"name": SECRET, "targetTable": "Guests", "filter": "points > 1"}
-    audience = victim.json("POST", "/v5/entities/hotels/audiences", saved).json()["id"]
-    others = {"c": campaign, "w": hook, "id": action, "day": "2027-03-01", "i": import_, "language": "default"}
-    others["a"] = "ann@example.com"
-    others["audience"] = audience
+    table_id = foreign_ids["customTable" if custom else "profileTable"]
+    profile_id = foreign_ids["profile"]
     before = victim.state()
     example = json.dumps(call.body_example) if call.body_example is not None else ""
 
     for entity in ("hotels", "-", "HOTELS", victim.licence):
-        for reference in (str(profile["profileId"]), f"cardNumber={SECRET}", "emailAddress=ann@example.com"):
-            path = call.path.format(e=entity, t=table_id, p=reference, r=reference, s="Newsletter", **others)
-            query = f"?licence={tenant.licence}&login={tenant.login}&pwd={tenant.password}&table={table_id}&id={profile['profileId']}"
+        for reference in (str(profile_id), f"cardNumber={SECRET}", "emailAddress=ann@example.com"):
+            path = call.path.format(e=entity, t=table_id, p=reference, r=reference, s="Newsletter", **foreign_ids)
+            query = f"?licence={attacker.licence}&login={attacker.login}&pwd={attacker.password}&table={table_id}&id={profile_id}"
             headers = {"Accept": accept, "Content-Type": "application/json"}
-            answer = tenant.call(call.method, path + query, content=example, headers=headers)
+            answer = attacker.call(call.method, path + query, content=example, headers=headers)
             if SECRET not in reference:
                 assert SECRET.encode() not in answer.content
             foreign = any(placeholder in call.path for placeholder in ("{t}", "{w}", "{id}", "{i}", "{c}", "{audience}"))
