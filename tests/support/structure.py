@@ -18,6 +18,7 @@ from tabellion.platform.http import json_codec, shapes
 from tabellion.platform.http.call import Answer, Incoming
 from tabellion.platform.http.query import Query
 from tabellion.server.calls import CALLS as ALL_CALLS
+from tests.support.passwords import quick_passwords
 from tests.support.tenant import TABLE
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -70,7 +71,8 @@ class Bench:
         self.licence_id = made.id
         await use.create_entity(self.db, self.licence, "hotels", now)
         await use.create_entity(self.db, self.licence, "spas", now)
-        await use.create_user(self.db, self.licence, "website", now)
+        with quick_passwords():
+            await use.create_user(self.db, self.licence, "website", now)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

@@ -6,24 +6,19 @@ import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar
-from unittest.mock import patch
 
 import httpx
 import psycopg
-from argon2 import PasswordHasher
 
 from tabellion.features import licences as use
-from tabellion.features.licences import service
 from tabellion.kit.clock import utc_now
+from tests.support.passwords import quick_passwords
 from tests.support.tenant import ANN, STAY, STAYS, TABLE, Tenant
 
 Database = psycopg.AsyncConnection[tuple[Any, ...]]
 Result = TypeVar("Result")
 
 _numbers = itertools.count(1)
-# At next to no cost, for there are thousands. A hash says how it was made, so servers check it as they check any other;
-# the users that `Tenants.user` makes have hashes as operators get them.
-_QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 # A connection remembers the tables of each licence that it has made.
 _USES_OF_A_CONNECTION = 50
 
@@ -104,7 +99,7 @@ class Tenants:
                 await use.change_limits(db, name, {"calls_per_minute": 1_000_000, "max_concurrent": 1000}, now)
             await use.create_entity(db, name, "hotels", now)
             await use.create_entity(db, name, "spas", now)
-            with patch.object(service, "hash_password", _QUICK.hash):
+            with quick_passwords():
                 user = await use.create_user(db, name, "website", now)
             return {"licence": name, "login": user.login, "password": user.password, "apiKey": user.api_key}
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tabellion.features import licences as use
 from tabellion.features.webhooks import Dispatcher, Pace
 from tabellion.kit.clock import utc_now
 from tabellion.platform import egress
@@ -78,7 +79,7 @@ class Hooks(Bench):
 
 @pytest.fixture
 async def hooks(database_url: str) -> AsyncIterator[Hooks]:
-    """A database of its own: the dispatcher takes whatever it finds."""
+    """A licence alone in its database: the dispatcher takes whatever it finds."""
     egress.allow(ALLOWED)
     clock = Clock()
     async with await connect(database_url) as db, receiving() as (receiver,), Client(ALLOWED, answer_within_s=1.0) as client:
@@ -87,4 +88,5 @@ async def hooks(database_url: str) -> AsyncIterator[Hooks]:
         await hooks.create()
         hooks.prepare(Dispatcher(database_url, client, clock, Pace(lease=timedelta(seconds=60))), clock, receiver)
         yield hooks
+        await use.delete_licence(db, hooks.licence, utc_now())
     egress.allow(Policy())

@@ -1,5 +1,6 @@
 """The calls of subscriptions: what they take, refuse and answer; what they make the writers listen for."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,8 +12,17 @@ from tabellion.platform.http.json_codec import decode, encode
 from tabellion.platform.http.query import Query
 from tests.features.webhooks.conftest import Hooks
 from tests.support.custom import LOGS, create
+from tests.support.postgres import Cluster, database_name
 
 TARGET = "https://8.8.8.8/hook"
+
+
+@pytest.fixture(scope="module")
+def database_url(cluster: Cluster, template_database: str) -> Iterator[str]:
+    """One database for all of these tests, which make and refuse subscriptions; `hooks` leaves nothing in it."""
+    name = database_name("calls")
+    yield cluster.create(name, template=template_database)
+    cluster.drop(name)
 
 
 def hook(**members: Any) -> dict[str, Any]:
