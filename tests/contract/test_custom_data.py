@@ -142,3 +142,28 @@ def test_the_modules_have_rights_of_their_own(tenants: Any, tenant: Tenant) -> N
     for method, path in (("PUT", _RECORDS + "/A"), ("GET", _V4), ("POST", _V5)):
         refused = tenant.call(method, path, content="{}", headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (403, "right.missing")
+
+
+def test_a_number_that_records_cannot_follow_is_refused(tenant: Tenant) -> None:
+    """A LONG may be referred to by an INTEGER, as long as 32 bits have room for it."""
+    guests, profile = "/v5/entities/hotels/profile-tables/Guests", "/profiles/emailAddress=ann@example.com"
+    number = {"type": "CUSTOM", "name": "number", "valueType": "LONG", "unique": True}
+    added = tenant.json(
+        "POST", f"{guests}/change-requests", {"operations": [{"operation": "addAttribute", "attribute": number}]}
+    )
+    assert added.status_code == 200, added.text
+    reference = {"tableType": "PROFILE_TABLE", "tableId": "Guests", "attribute": "number"}
+    key = {"name": "guest", "attribute": "guest", "reference": reference, "onDelete": "CASCADE"}
+    table = {"name": "Visits", "attributes": [{"name": "guest", "valueType": "INTEGER"}], "foreignKeys": [key]}
+    assert tenant.json("POST", _V5, table).status_code == 201
+    assert tenant.json("PATCH", guests + profile, {"attributes": {"number": 5}}).status_code == 200
+    assert tenant.json("POST", f"{_V4}/Visits/record", _properties(guest=5)).status_code == 201
+    before = tenant.state()
+    for headers in ({}, {"Idempotency_Key": "k"}):
+        refused = tenant.json("PATCH", guests + profile, {"attributes": {"number": 2**31}}, **headers)
+        assert (refused.status_code, refused.json()["code"]) == (400, "attribute.value"), refused.text
+        assert "32 bits" in refused.json()["message"]
+        assert "Idempotency_Key" in headers or tenant.state() == before  # the answer to a key is kept
+    assert tenant.json("PATCH", guests + profile, {"attributes": {"number": 2**31 - 1}}).status_code == 200
+    (visit,) = tenant.json("GET", f"{_V5}/Visits/records").json()["records"]
+    assert visit["attributes"]["guest"] == 2**31 - 1

@@ -182,6 +182,13 @@ async def _run(
         # A row has to fit into a page; some 500 long texts beside each other do not.
         message = f"the {table.kind.row} is larger than a row of the database may be; shorten its texts"
         raise invalid("attributes", "attribute.value", message) from error
+    except errors.NumericValueOutOfRange as error:
+        # Of a statement that the database made itself: the records that follow a change of what they refer to. The values
+        # of a call fit their columns.
+        if error.diag.context is None:
+            raise
+        message = "records of a custom table refer to this value by an INTEGER, and 32 bits have no room for the new one"
+        raise invalid("attributes", "attribute.value", message) from error
     except errors.UniqueViolation as error:
         raise Taken(_attribute_of(table, error)) from error
     except (errors.ForeignKeyViolation, errors.RestrictViolation) as error:
