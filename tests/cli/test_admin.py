@@ -145,7 +145,7 @@ def test_deleting_a_licence_asks_first(told: Told, verb: Callable[..., Result], 
     kept = verb("licence", "delete", harbour, stdin="n\n")
     assert kept.exit_code == 1
     assert [one["name"] for one in told("licence", "list")] == [harbour]
-    assert told("licence", "delete", harbour, "--yes") == {"deleted": harbour}
+    assert told("licence", "delete", harbour, "--yes") == {"deleted": harbour, "id": 1}
     assert told("licence", "list") == []
 
 
@@ -153,7 +153,7 @@ def test_the_question_does_not_disturb_the_json(verb: Callable[..., Result], har
     erased = verb("licence", "delete", harbour, "--json", stdin="y\n")
     assert "Erase the licence 'harbour' with all its profiles?" in erased.stderr
     assert "Erase" not in erased.stdout
-    assert erased.stdout.splitlines()[-1] == '{"deleted": "harbour"}'
+    assert erased.stdout.splitlines()[-1] == '{"deleted": "harbour", "id": 1}'
 
 
 def test_lists_are_readable_without_json(verb: Callable[..., Result], harbour: str) -> None:

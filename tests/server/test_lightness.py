@@ -15,6 +15,7 @@ LIBRARIES = ("polars", "liquid", "babel", "procrastinate", "aiosmtpd", "asyncssh
         ("tabellion.server.supervisor", set()),
         ("tabellion.cli.run", set()),
         ("tabellion.cli.analyst", set()),
+        ("tabellion.cli.audit", set()),
         ("tabellion.server.app", {"lxml"}),
         ("tabellion.server.worker", {"polars", "procrastinate", "lxml"}),
     ],

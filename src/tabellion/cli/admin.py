@@ -112,18 +112,20 @@ def delete_licence(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Erase a licence with its users, tables and profiles. There is no way back."""
+    """Erase a licence with its users, tables and profiles. There is no way back.
+
+    Its audit trail stays until it is too old, under the id that is printed: `tabellion audit licence/ID`.
+    """
     if not yes:
         # Nobody is asked about what is not there.
         on_database(data_dir, database_url, lambda db: use.get_licence(db, name))
         typer.confirm(f"Erase the licence '{name}' with all its profiles?", abort=True, err=True)
 
-    async def work(db: Database, admin: Database) -> None:
+    async def work(db: Database, admin: Database) -> int:
         await use.end_analysts_access(db, admin, name, utc_now())
-        await use.delete_licence(db, name, utc_now())
+        return await use.delete_licence(db, name, utc_now())
 
-    on_server(data_dir, database_url, work)
-    show({"deleted": name}, as_json=as_json)
+    show({"deleted": name, "id": on_server(data_dir, database_url, work)}, as_json=as_json)
 
 
 @entity.command("create")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -59,6 +60,10 @@ def clear_errors() -> Generator[None]:
         fail(f"the database cannot be reached: {str(error).strip()}")
     except psycopg.Error as error:
         fail(f"the database refuses: {str(error).strip()}")
+    except BrokenPipeError:
+        # Whoever reads the output has enough of it, as `head` does; what is left of it goes nowhere, without a word.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 

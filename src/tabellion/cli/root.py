@@ -30,6 +30,7 @@ _VERBS: Final = {
     "import": ("bulk", "import_file"),
     "export": ("bulk", "export_table"),
     "jobs": ("jobs", "app"),
+    "audit": ("audit", "audit"),
     "doctor": ("doctor", "doctor"),
     "demo": ("demo", "demo"),
     "openapi": ("about", "print_openapi"),

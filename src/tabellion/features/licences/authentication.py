@@ -18,6 +18,7 @@ from tabellion.kit import keys
 MAX_USER_FAILURES = 10
 MAX_ADDRESS_FAILURES = 50
 WINDOW = timedelta(minutes=1)
+_NAMES = {"k": "key", "t": "token", "u": "password"}
 
 
 class Credential(NamedTuple):
@@ -28,6 +29,11 @@ class Credential(NamedTuple):
     user_id: int = 0
     version: int = 0
     basic: str = ""
+
+    @property
+    def name(self) -> str:
+        """`key`, `token` or `password`, for the audit trail."""
+        return _NAMES[self.kind]
 
 
 class Connections(Protocol):

@@ -161,12 +161,13 @@ async def change_limits(
     return msgspec.structs.replace(licence, preset=kept, limits=limits, time_zone=zone)
 
 
-async def delete_licence(db: Database, name: str, now: datetime) -> None:
-    """Erase a licence with everything it has. Raises `AdminError`."""
+async def delete_licence(db: Database, name: str, now: datetime) -> int:
+    """Erase a licence with everything it has but its audit trail; returns its id. Raises `AdminError`."""
     async with db.transaction():
         licence = await get_licence(db, name)
         await store.delete_licence(db, licence.id)
         await audit.record_admin(db, licence.id, "licence delete", f"licence/{licence.id}", now)
+    return licence.id
 
 
 async def create_entity(db: Database, licence_name: str, name: str, now: datetime, *, comment: str | None = None) -> Entity:

@@ -32,10 +32,11 @@ _RECHECK_AFTER_MS = 500
 class Admission:
     """A call that was let in; holds a concurrency slot until it is released."""
 
-    __slots__ = ("_batcher", "_licence_id", "caller", "limits", "wait_ms")
+    __slots__ = ("_batcher", "_licence_id", "caller", "credential", "limits", "wait_ms")
 
-    def __init__(self, caller: Caller, limits: Limits, batcher: Batcher, wait_ms: int) -> None:
+    def __init__(self, caller: Caller, credential: str, limits: Limits, batcher: Batcher, wait_ms: int) -> None:
         self.caller = caller
+        self.credential = credential
         self.limits = limits
         self.wait_ms = wait_ms
         self._batcher = batcher
@@ -84,7 +85,7 @@ class Gate:
         except BaseException:
             self._batcher.release(verdict.licence_id)
             raise
-        return Admission(caller, limits, self._batcher, verdict.wait_ms)
+        return Admission(caller, credential.name, limits, self._batcher, verdict.wait_ms)
 
     async def _decide(self, credential: Credential, address: str, flags: int) -> Verdict:
         request = (credential.kind, credential.digest, credential.user_id, credential.version)

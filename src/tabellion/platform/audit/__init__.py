@@ -5,14 +5,30 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
+from tabellion.platform.audit.purging import purge
+from tabellion.platform.audit.reading import Entry, Wanted, read
 from tabellion.platform.http.call import Incoming
 
+__all__ = [
+    "COLUMNS",
+    "Entry",
+    "Wanted",
+    "purge",
+    "read",
+    "record",
+    "record_admin",
+    "record_server",
+    "selected",
+    "values",
+    "values_of_nobody",
+]
+
 # For stores that write the change and its audit row in one statement: `INSERT ... (COLUMNS) SELECT <selected()>, <object>`.
-COLUMNS = "at, licence_id, user_id, actor, route, request_id, object"
+COLUMNS = "at, licence_id, user_id, actor, route, request_id, credential, object"
 
 _INSERT = (
-    "INSERT INTO tabellion.audit (at, licence_id, user_id, actor, route, request_id, object, note) "
-    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+    "INSERT INTO tabellion.audit (at, licence_id, user_id, actor, route, request_id, object, note, credential) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
 
 
@@ -20,7 +36,7 @@ def selected(licence_id: int) -> str:
     """The values of `COLUMNS` but the object; parameters: `now` and those of `values`."""
     return (
         f"%(now)s::timestamptz, {licence_id:d}, %(audit_user)s::int, %(audit_actor)s::text, %(audit_route)s::text, "
-        "%(audit_request)s::text"
+        "%(audit_request)s::text, %(audit_credential)s::text"
     )
 
 
@@ -31,12 +47,14 @@ def values(call: Incoming) -> dict[str, Any]:
         "audit_actor": call.caller.login,
         "audit_route": call.call.id,
         "audit_request": call.request_id,
+        "audit_credential": call.credential,
     }
 
 
 def values_of_nobody(actor: str) -> dict[str, Any]:
     """The same where no API user calls: `actor` is a page that people use."""
-    return {"audit_user": None, "audit_actor": actor, "audit_route": actor, "audit_request": ""}
+    nobody = {"audit_user": None, "audit_request": "", "audit_credential": None}
+    return nobody | {"audit_actor": actor, "audit_route": actor}
 
 
 async def record(db: AsyncConnection[Any], call: Incoming, object_: str, note: str | None = None) -> None:
@@ -45,21 +63,15 @@ async def record(db: AsyncConnection[Any], call: Incoming, object_: str, note: s
     `note`: what was overridden by it, and the reason that the caller gave.
     """
     caller = call.caller
-    row = (call.now, caller.licence_id, caller.user_id, caller.login, call.call.id, call.request_id, object_, note)
-    await db.execute(_INSERT, row)
+    who = (caller.licence_id, caller.user_id, caller.login)
+    await db.execute(_INSERT, (call.now, *who, call.call.id, call.request_id, object_, note, call.credential))
 
 
 async def record_admin(db: AsyncConnection[Any], licence_id: int, action: str, object_: str, now: datetime) -> None:
     """Write one row for a change made on the command line; `action` is the verb (`user create`)."""
-    await db.execute(_INSERT, (now, licence_id, None, "cli", action, "", object_, None))
+    await db.execute(_INSERT, (now, licence_id, None, "cli", action, "", object_, None, None))
 
 
 async def record_server(db: AsyncConnection[Any], licence_id: int, action: str, object_: str, now: datetime) -> None:
     """Write one row for a change that the server made by itself; `action` says what and why."""
-    await db.execute(_INSERT, (now, licence_id, None, "server", action, "", object_, None))
-
-
-async def purge(db: AsyncConnection[Any], before: datetime) -> int:
-    """Delete the rows older than a moment (the retention is the operator's setting); returns their number."""
-    cursor = await db.execute("DELETE FROM tabellion.audit WHERE at < %s", (before,))
-    return max(cursor.rowcount, 0)
+    await db.execute(_INSERT, (now, licence_id, None, "server", action, "", object_, None, None))

@@ -76,6 +76,7 @@ class Incoming(msgspec.Struct):
     `ignored`: members of the body that the call does not know; calls that read the body themselves add to it.
     `afterwards`: what is to be done with the connection once the call's changes are committed, such as to tell others of
     them; it does not run when the call fails, and the call does not fail with it.
+    `credential` is what the caller authenticated with, for the audit trail: `key`, `token` or `password`.
     """
 
     call: "Call"
@@ -93,6 +94,7 @@ class Incoming(msgspec.Struct):
     upload: Any = None
     ignored: Sequence[str] = ()
     afterwards: list[Callable[[AsyncConnection[tuple[Any, ...]]], Awaitable[None]]] = []
+    credential: str | None = None
 
     def refuse_ignored(self, answered: type[msgspec.Struct] | None, otherwise: str) -> None:
         """For a body that says nothing but with what was ignored, which may be misspelt. Raises `Invalid`.

@@ -35,6 +35,11 @@ class Admission(Protocol):
         """What is left of the limits."""
         ...
 
+    @property
+    def credential(self) -> str:
+        """What the caller authenticated with: `key`, `token` or `password`."""
+        ...
+
     def release(self) -> None:
         """Free the concurrency slot; called once, after the answer has left."""
         ...

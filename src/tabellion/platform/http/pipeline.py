@@ -135,6 +135,7 @@ class Pipeline:
             raw_body=raw,
             upload=upload,
             ignored=ignored,
+            credential=admission.credential,
         )
 
     async def _execute(self, incoming: Incoming, exchange: Exchange, fmt: Format) -> Rendered:

@@ -1,0 +1,156 @@
+"""`audit`: who changed what in a licence, and when."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, console, fail, on_database
+from tabellion.features.licences import AdminError, get_licence, list_licences
+from tabellion.features.licences.store import Database
+from tabellion.features.tables import BadValue, parse_moment
+from tabellion.kit.clock import utc_now
+from tabellion.kit.digits import BIGINT, INTEGER, number_of
+from tabellion.platform.audit import Entry, Wanted, read
+
+# As the trail names a licence; no name has a slash.
+_BY_ID = "licence/"
+_AGO = re.compile(r"(\d{1,6})([mhd])", re.ASCII)
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_MOMENT = "a date, a moment (2027-03-01T08:15), or so long ago: 30m, 12h, 7d"
+
+
+def audit(
+    licence: Annotated[
+        str, typer.Argument(metavar="LICENCE", help="Name of the licence; licence/7 for the id 7, also of an erased one.")
+    ],
+    since: Annotated[str | None, typer.Option(help=f"From then on: {_MOMENT}.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before then: the same.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Who: login of an API user, 'cli' or 'server'.")] = None,
+    object_: Annotated[
+        str | None, typer.Option("--object", help="What was changed, such as profile/31; profile/ is every profile.")
+    ] = None,
+    route: Annotated[
+        str | None, typer.Option(help="Name of the call or verb, such as profiles.v5.put; profiles. is all that begin so.")
+    ] = None,
+    request: Annotated[
+        str | None, typer.Option(help="Id of the request, as answers (X-Request-Id) and logs have it.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=BIGINT, help="At most so many.")] = 50,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell who changed what in a licence, the latest first.
+
+    Entries have ids and no values. They stay for TABELLION_AUDIT_RETENTION_DAYS, also those of a licence that was erased.
+
+    Moments without offset are in the licence's time zone; tables show that zone, JSON has UTC.
+    """
+
+    async def work(db: Database) -> None:
+        now = utc_now()
+        licence_id, zone = await _licence(db, licence)
+        begin, end = (_moment(name, text, zone, now) for name, text in (("--since", since), ("--until", until)))
+        if begin is not None and end is not None and begin >= end:
+            fail("--since is not before --until")
+        wanted = Wanted(licence_id, begin, end, actor, object_, route, request)
+        printer = _Json() if as_json else _Tables(zone)
+        async with aclosing(read(db, wanted, limit, now)) as blocks:
+            async for block in blocks:
+                printer.show(block)
+        printer.end()
+        sys.stdout.flush()
+
+    on_database(data_dir, database_url, work)
+
+
+async def _licence(db: Database, name: str) -> tuple[int, ZoneInfo]:
+    """The id of a licence, and the zone of its moments. Raises `AdminError`."""
+    if not name.startswith(_BY_ID):
+        found = await get_licence(db, name)
+        return found.id, ZoneInfo(found.time_zone)
+    number = number_of(name.removeprefix(_BY_ID), INTEGER)
+    if number is None:
+        raise AdminError(f"the id of a licence is a number, as in {_BY_ID}7, not '{name.removeprefix(_BY_ID)}'")
+    zones = {each.id: each.time_zone for each in await list_licences(db)}
+    return number, ZoneInfo(zones.get(number, "UTC"))
+
+
+def _moment(option: str, text: str | None, zone: ZoneInfo, now: datetime) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        if (ago := _AGO.fullmatch(text.strip())) is not None:
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        found = parse_moment(text, zone)
+    except (BadValue, OverflowError):
+        found = None
+    if found is None:
+        fail(f"{option} is {_MOMENT}, not '{text}'")
+    return found
+
+
+class _Json:
+    """One document, however long it is."""
+
+    def __init__(self) -> None:
+        self._before = "["
+
+    def show(self, block: Sequence[Entry]) -> None:
+        for entry in block:
+            plain: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(entry, at=entry.at.astimezone(UTC)))
+            _print(self._before + json.dumps(plain, ensure_ascii=False), end="")
+            self._before = ",\n"
+
+    def end(self) -> None:
+        _print("[]" if self._before == "[" else "]")
+
+
+class _Tables:
+    """A table for each block: how wide its columns are is known when all its rows are."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._is_empty = True
+
+    def show(self, block: Sequence[Entry]) -> None:
+        columns: dict[str, Callable[[Entry], str | None]] = {
+            "at": lambda entry: entry.at.astimezone(self._zone).isoformat(timespec="seconds"),
+            "actor": lambda entry: entry.actor,
+            "credential": lambda entry: entry.credential,
+            "route": lambda entry: entry.route,
+            "object": lambda entry: entry.object,
+            "request": lambda entry: entry.request_id,
+        }
+        if any(entry.note for entry in block):
+            columns["note"] = lambda entry: entry.note
+        table = Table(title="audit trail" if self._is_empty else None, title_justify="left")
+        for name in columns:
+            table.add_column(name, no_wrap=name == "at", overflow="fold")
+        for entry in block:
+            table.add_row(*(_cell(text(entry)) for text in columns.values()))
+        console.print(table)
+        self._is_empty = False
+
+    def end(self) -> None:
+        if self._is_empty:
+            console.print("no entries", style="dim")
+
+
+def _cell(text: str | None) -> Text:
+    """What others wrote (logins, reasons) says nothing to the terminal."""
+    return Text("".join(each if each.isprintable() else ascii(each)[1:-1] for each in text or "-"))
+
+
+def _print(text: str, end: str = "\n") -> None:
+    print(text, end=end)  # noqa: T201 - the command line speaks

@@ -1,0 +1,137 @@
+"""`audit`: who changed what, for operators."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import Result
+
+Told = Callable[..., Any]
+Refused = Callable[..., str]
+Verb = Callable[..., Result]
+
+
+@pytest.fixture
+def harbour(told: Told) -> str:
+    """A licence with a past of three changes."""
+    told("licence", "create", "harbour", "--time-zone", "Asia/Tokyo")
+    told("entity", "create", "harbour", "hotels")
+    told("user", "create", "harbour", "website")
+    return "harbour"
+
+
+def write(url: str, *rows: tuple[datetime, str, str, str | None]) -> None:
+    """Changes by API calls: moment, actor, object, note."""
+    with psycopg.connect(url, autocommit=True) as db:
+        db.cursor().executemany(
+            "INSERT INTO tabellion.audit (at, licence_id, user_id, actor, route, object, request_id, credential, note) "
+            "VALUES (%s, 1, 1, %s, 'profiles.v5.put', %s, 'R1', 'token', %s)",
+            rows,
+        )
+
+
+def routes(entries: list[dict[str, Any]]) -> list[str]:
+    return [each["route"] for each in entries]
+
+
+def test_what_operators_did_is_told_newest_first(told: Told, harbour: str) -> None:
+    found = told("audit", harbour)
+    assert routes(found) == ["user create", "entity create", "licence create"]
+    assert found[1] | {"at": None} == {
+        "at": None, "actor": "cli", "userId": None, "credential": None, "route": "entity create", "object": "entity/1",
+        "requestId": "", "note": None,
+    }  # fmt: skip
+    moment = datetime.fromisoformat(found[0]["at"])
+    assert moment.utcoffset() == timedelta(0)
+    assert abs(datetime.now(UTC) - moment) < timedelta(minutes=5)
+    assert told("audit", harbour, "--limit", "1") == found[:1]
+    assert told("audit", "licence/1") == found
+
+
+def test_what_is_asked_for(told: Told, harbour: str, database_url: str) -> None:
+    told("licence", "create", "hills")
+    night = datetime(2026, 3, 1, 16, tzinfo=UTC)  # 01:00 of the next day in Tokyo
+    write(database_url, (night, "website", "profile/31", None), (night - timedelta(hours=2), "Shop", "profile/7", None))
+    assert [each["object"] for each in told("audit", harbour, "--actor", "shop")] == ["profile/7"]
+    assert [each["object"] for each in told("audit", harbour, "--object", "profile/")] == ["profile/31", "profile/7"]
+    assert [each["actor"] for each in told("audit", harbour, "--object", "profile/31")] == ["website"]
+    assert routes(told("audit", harbour, "--route", "entity create")) == ["entity create"]
+    assert len(told("audit", harbour, "--request", "R1")) == 2
+    assert [each["object"] for each in told("audit", harbour, "--until", "2026-03-02")] == ["profile/7"]
+    since = told("audit", harbour, "--since", "2026-03-02", "--until", "2026-03-02T01:00:01")
+    assert [each["object"] for each in since] == ["profile/31"]
+    assert told("audit", harbour, "--since", "2026-03-01T16:00:01Z", "--until", "1h") == []
+    assert len(told("audit", harbour, "--since", "15m")) == 3
+    assert routes(told("audit", "hills")) == ["licence create"]
+
+
+def test_the_trail_of_an_erased_licence_stays(told: Told, refused: Refused, harbour: str) -> None:
+    number = told("licence", "delete", harbour, "--yes")["id"]
+    assert refused("audit", harbour) == "there is no licence 'harbour'; tabellion licence list shows them"
+    found = told("audit", f"licence/{number}")
+    assert routes(found) == ["licence delete", "user create", "entity create", "licence create"]
+
+
+def test_people_see_the_zone_and_a_table(verb: Verb, harbour: str, database_url: str) -> None:
+    moment = datetime(2026, 3, 1, 16, tzinfo=UTC)
+    assert "note" not in verb("audit", harbour).stdout
+    write(database_url, (moment, "website", "campaign/7", "[red]we sign\x1b[2J ourselves[/blue]"))
+    shown = verb("audit", harbour, "--object", "campaign/7")
+    assert shown.exit_code == 0
+    flat = "".join(shown.stdout.split())
+    for text in ("2026-03-02T01:00:00+09:00", "website", "token", "profiles.v5.put", "campaign/7", "R1"):
+        assert text in shown.stdout
+    # What people wrote is shown as they wrote it, and does nothing to the terminal.
+    assert "[red]" in flat
+    assert "\\x1b[2J" in flat
+    assert "\x1b" not in shown.stdout
+    assert "no entries" in verb("audit", harbour, "--object", "campaign/8").stdout
+
+
+def test_a_long_trail_is_one_document_with_an_entry_a_line(verb: Verb, harbour: str, database_url: str) -> None:
+    now = datetime.now(UTC)
+    write(database_url, *((now - timedelta(minutes=n), "website", f"profile/{n}", None) for n in range(2500)))
+    result = verb("audit", harbour, "--object", "profile/", "--limit", "2400", "--json")
+    assert [each["object"] for each in json.loads(result.stdout)] == [f"profile/{n}" for n in range(2400)]
+    assert len(result.stdout.splitlines()) == 2400
+    assert verb("audit", harbour, "--object", "profile/").stdout.count("profile/") == 50
+
+
+def test_who_reads_on_no_longer_ends_it_without_a_word(harbour: str, database_url: str) -> None:
+    now = datetime.now(UTC)
+    write(database_url, *((now - timedelta(minutes=n), "website", f"profile/{n}", None) for n in range(2500)))
+    command = ["audit", harbour, "--limit", "9999", "--json", "--database-url", database_url]
+    program = "from tabellion.cli import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        assert run.stdout.readline().startswith("[{")
+        run.stdout.close()
+        assert run.stderr.read() == ""
+        assert run.wait() == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nobody"], "there is no licence 'nobody'; tabellion licence list shows them"),
+        (["licence/x"], "the id of a licence is a number, as in licence/7, not 'x'"),
+        (
+            ["harbour", "--since", "yesterday"],
+            "--since is a date, a moment (2027-03-01T08:15), or so long ago: 30m, 12h, 7d",
+        ),
+        (["harbour", "--until", "2027-02-30"], "--until is a date"),
+        (["harbour", "--since", "999999d"], "--since is a date"),
+        (["harbour", "--since", ""], "--since is a date"),
+        (["harbour", "--since", "2027-03-01", "--until", "2027-03-01"], "--since is not before --until"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line(refused: Refused, harbour: str, arguments: list[str], message: str) -> None:
+    assert refused("audit", *arguments).startswith(message)
