@@ -70,6 +70,15 @@ def test_what_is_asked_for(told: Told, harbour: str, database_url: str) -> None:
     assert routes(told("audit", "hills")) == ["licence create"]
 
 
+def test_lists_of_addresses_that_get_nothing_are_changed_with_an_entry(told: Told, refused: Refused, harbour: str) -> None:
+    told("suppression", "add", harbour, "a@example.com", "b@example.com")
+    told("suppression", "remove", harbour, "a@example.com")
+    assert "nothing keeps" in refused("suppression", "remove", harbour, "a@example.com")
+    found = told("audit", harbour, "--route", "suppression add") + told("audit", harbour, "--object", "suppression (1)")
+    assert routes(found) == ["suppression add", "suppression remove"]
+    assert "example.com" not in json.dumps(found)
+
+
 def test_the_trail_of_an_erased_licence_stays(told: Told, refused: Refused, harbour: str) -> None:
     number = told("licence", "delete", harbour, "--yes")["id"]
     assert refused("audit", harbour) == "there is no licence 'harbour'; tabellion licence list shows them"

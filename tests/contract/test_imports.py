@@ -458,3 +458,6 @@ def test_the_command_line_goes_on_with_what_was_stopped(imports: Imports, tenant
     assert run("jobs", "cancel", str(other), cwd=tmp_path, **where).returncode == 0
     assert imports.result(other)["status"] == "CANCELLED"
     assert run_json("jobs", "retry", str(other), cwd=tmp_path, **where)["rowsUnchanged"] == 2
+    trail = run_json("audit", tenant.licence, "--object", f"import/{other}", cwd=tmp_path, **where)
+    assert [entry["route"] for entry in trail[:2]] == ["jobs retry", "jobs cancel"]
+    assert [entry["actor"] for entry in trail] == ["cli", "cli", tenant.login]

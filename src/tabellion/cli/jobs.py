@@ -16,6 +16,7 @@ from tabellion.features.bulk.imports import Job, Status, jobs_store
 from tabellion.features.licences import get_licence
 from tabellion.features.licences.store import Database
 from tabellion.kit.clock import utc_now
+from tabellion.platform import audit
 
 app = typer.Typer(no_args_is_help=True, help="Imports, ETLs and exports: what waits, runs and has ended.")
 
@@ -39,6 +40,8 @@ class _Jobs(NamedTuple):
     find: Callable[[Database, int], Awaitable[Any | None]]
     cancel: Callable[[Database, int, Status, Any], Awaitable[bool]]
     whole: Callable[[Any], dict[str, Any]]
+    # What the audit trail calls one.
+    noun: str
 
 
 def _whole_etl(job: EtlExecution) -> dict[str, Any]:
@@ -52,9 +55,9 @@ def _whole_export(job: ExportExecution) -> dict[str, Any]:
 
 
 _KINDS: dict[Kind, _Jobs] = {
-    Kind.IMPORT: _Jobs(jobs_store.listed, jobs_store.find, jobs_store.end, whole),
-    Kind.ETL: _Jobs(etls_store.latest, etls_store.execution, etls_store.end, _whole_etl),
-    Kind.EXPORT: _Jobs(exports_store.latest, exports_store.execution, exports_store.end, _whole_export),
+    Kind.IMPORT: _Jobs(jobs_store.listed, jobs_store.find, jobs_store.end, whole, "import"),
+    Kind.ETL: _Jobs(etls_store.latest, etls_store.execution, etls_store.end, _whole_etl, "etl-execution"),
+    Kind.EXPORT: _Jobs(exports_store.latest, exports_store.execution, exports_store.end, _whole_export, "export-execution"),
 }
 _BRIEF = ("id", "status", "percent", "rowsRead", "rowsInError", "createdAt")
 
@@ -104,7 +107,10 @@ def cancel_job(
 
     async def work(db: Database) -> bool:
         async with db.transaction():
-            return await _KINDS[kind].cancel(db, job_id, Status.CANCELLED, utc_now())
+            if not await _KINDS[kind].cancel(db, job_id, Status.CANCELLED, utc_now()):
+                return False
+            await _record(db, "jobs cancel", kind, await _KINDS[kind].find(db, job_id))
+        return True
 
     if not on_database(data_dir, database_url, work):
         fail(f"there is no {kind} {job_id} that has not ended")
@@ -131,12 +137,18 @@ def retry_job(
         if job is None:
             fail(f"there is no {kind} {job_id}")
         reopen = jobs_store.reopen if kind == Kind.IMPORT else exports_store.reopen
-        if job.has_ended and not await reopen(db, job_id):
-            belongs = ", or it belongs to an ETL" if kind == Kind.IMPORT else ""
-            fail(f"the {kind} {job_id} is {job.status}: there is nothing left to do{belongs}")
+        async with db.transaction():
+            if job.has_ended and not await reopen(db, job_id):
+                belongs = ", or it belongs to an ETL" if kind == Kind.IMPORT else ""
+                fail(f"the {kind} {job_id} is {job.status}: there is nothing left to do{belongs}")
+            await _record(db, "jobs retry", kind, job)
         return job_id
 
     if kind == Kind.IMPORT:
         run_import(data_dir, database_url, enter, as_json=as_json)
     else:
         show(_whole_export(run_export(data_dir, database_url, enter, hidden=as_json)), as_json=as_json)
+
+
+async def _record(db: Database, verb: str, kind: Kind, job: Any) -> None:
+    await audit.record_admin(db, job.licence_id, verb, f"{_KINDS[kind].noun}/{job.id}", utc_now())

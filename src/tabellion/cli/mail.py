@@ -172,7 +172,7 @@ def unsuppress(
     as_json: AsJson = False,
 ) -> None:
     """Let an address get mails again. Where its owner unsubscribed as well, that stays, until it is removed in turn."""
-    unsubscribed = on_database(data_dir, database_url, lambda db: admin.unsuppress(db, name, address))
+    unsubscribed = on_database(data_dir, database_url, lambda db: admin.unsuppress(db, name, address, utc_now()))
     show({"removed": address, "unsubscribed": unsubscribed}, as_json=as_json)
 
 

@@ -136,16 +136,20 @@ async def suppress(db: Database, licence_name: str, addresses: list[str], now: d
     if wrong:
         raise AdminError(f"'{wrong[0][:100]}' is no e-mail address; nothing was changed")
     found = await licences.get_licence(db, licence_name)
-    await suppression_store.suppress(db, found.id, addresses, "MANUAL", now)
+    async with db.transaction():
+        await suppression_store.suppress(db, found.id, addresses, "MANUAL", now)
+        await audit.record_admin(db, found.id, "suppression add", f"suppression ({len(addresses)})", now)
     return len(addresses)
 
 
-async def unsuppress(db: Database, licence_name: str, address: str) -> bool:
+async def unsuppress(db: Database, licence_name: str, address: str, now: datetime) -> bool:
     """Let an address get mails again; whether its owner still wants none. Raises `AdminError`."""
     found = await licences.get_licence(db, licence_name)
-    lifted = await suppression_store.unsuppress(db, found.id, address)
-    if not lifted.found:
-        raise AdminError(f"nothing keeps '{address[:100]}' from its mails")
+    async with db.transaction():
+        lifted = await suppression_store.unsuppress(db, found.id, address)
+        if not lifted.found:
+            raise AdminError(f"nothing keeps '{address[:100]}' from its mails")
+        await audit.record_admin(db, found.id, "suppression remove", "suppression (1)", now)
     return lifted.unsubscribed
 
 
