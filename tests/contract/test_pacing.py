@@ -11,7 +11,7 @@ import pytest
 from tabellion.kit.clock import utc_now
 from tabellion.platform import secrets
 from tests.contract.conftest import TRANSFERS
-from tests.contract.test_sending import MAIL, guests, outbox, state, until
+from tests.contract.test_sending import MAIL, PROFILES, guests, outbox, state, until
 from tests.support.api import free_port
 from tests.support.mailing import Sink, sending, smtp_sink
 from tests.support.tenant import Tenant
@@ -115,6 +115,29 @@ def test_mails_that_wait_for_a_slow_pace_leave_as_soon_as_it_is_changed(tenant: 
     assert tenant.json("PUT", path, fast).status_code == 200
     until(lambda: state(tenant, number) == "FINISHED", within_s=8)
     assert report(tenant, number)["sent"] == 9
+
+
+def test_who_is_reached_elsewhere_meanwhile_gets_the_mail_there_and_who_is_not_gets_none(
+    tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    guests(tenant, 3)
+    optional = {"operation": "updateAttribute", "name": "emailAddress", "changes": {"mandatory": False}}
+    assert tenant.json("POST", f"{PROFILES[:-9]}/change-requests", {"operations": [optional]}).status_code == 200
+    number = tenant.campaign()
+    assert tenant.json("PUT", settings(number), {"sendingHours": closed_now()}).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    until(lambda: report(tenant, number)["pending"] == 4)
+    for i, address in enumerate((None, "new@example.com")):
+        changed = tenant.json(
+            "PATCH", f"{PROFILES}/emailAddress=g{i}@example.com", {"attributes": {"emailAddress": address}}
+        )
+        assert changed.status_code == 200, changed.text
+    assert tenant.json("PUT", settings(number), {}).status_code == 200
+    until(lambda: state(tenant, number) == "FINISHED", within_s=8)
+    assert {address for address, _ in outbox(tenant, database)} == {"ann@example.com", "new@example.com", "g2@example.com"}
+    found = report(tenant, number)
+    assert (found["targeted"], found["sent"], found["excluded"]["noAddress"]) == (4, 3, 1)
+    assert adds_up(found)
 
 
 def test_a_slower_pace_counts_at_once(tenant: Tenant) -> None:

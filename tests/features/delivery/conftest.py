@@ -69,7 +69,7 @@ class Post:
         (campaign_id,) = await cursor.fetchone() or (0,)
         made = Document(
             entity_id=self.entity_id, table_id=self.table.id, transactional=kind == "TRANSACTIONAL",
-            triggered=kind != "MASS", **{**DOCUMENT, **document},
+            **{"triggered": kind != "MASS", **DOCUMENT, **document},
         )  # fmt: skip
         number = await delivery.start(self.db, self.licence_id, campaign_id, made, now, now)
         sending = Sending(number, self.licence_id, campaign_id, "RUNNING", 1, made)
@@ -92,14 +92,14 @@ class Post:
         """Claim under what a licence and a campaign say, as those versions of it."""
         rules = rules_of(sending, limits_store.Said(limits, own or Delivery(), held, versions), self.table, now)
         assert not rules.plain
-        claimed, _ = await claiming.claim(db or self.db, sending, self.table.relation, self.worker, most, now, rules)
+        claimed, _ = await claiming.claim(db or self.db, sending, self.table, self.worker, most, now, rules)
         return claimed
 
     async def accept(
         self, sending: Sending, claimed: Sequence[Claimed], now: datetime, db: Connection | None = None
     ) -> None:
         """Relays have taken mails."""
-        await recipient_store.begin(db or self.db, sending, self.table.relation, self.worker, claimed)
+        await recipient_store.begin(db or self.db, sending, self.table, self.worker, claimed)
         endings = [Ending(each, State.ACCEPTED) for each in claimed]
         told = await recipient_store.end(db or self.db, sending, self.worker, endings, now)
         assert len(told) == len(claimed)
@@ -109,7 +109,7 @@ class Post:
         versions: limits_store.Versions | None = None,
     ) -> tuple[list[Claimed], bool]:  # fmt: skip
         """Claim where there are no rules."""
-        return await recipient_store.claim(db or self.db, sending, self.table.relation, self.worker, 200, now, versions)
+        return await recipient_store.claim(db or self.db, sending, self.table, self.worker, 200, now, versions)
 
     async def due(self, now: datetime) -> set[int]:
         """Which sendings are looked at, after the old looks were forgotten."""
@@ -118,13 +118,13 @@ class Post:
 
     async def refuse(self, sending: Sending, claimed: Sequence[Claimed]) -> None:
         """Relays have refused mails."""
-        await recipient_store.begin(self.db, sending, self.table.relation, self.worker, claimed)
+        await recipient_store.begin(self.db, sending, self.table, self.worker, claimed)
         endings = [Ending(each, State.REJECTED, "refused") for each in claimed]
         await recipient_store.end(self.db, sending, self.worker, endings, START)
 
     async def defer(self, sending: Sending, claimed: Sequence[Claimed], due_at: datetime) -> None:
         """Relays have said "later"."""
-        await recipient_store.begin(self.db, sending, self.table.relation, self.worker, claimed)
+        await recipient_store.begin(self.db, sending, self.table, self.worker, claimed)
         endings = [Ending(each, State.DEFERRED, "deferred", due_at=due_at) for each in claimed]
         await recipient_store.end(self.db, sending, self.worker, endings, START)
 

@@ -98,7 +98,7 @@ async def test_who_is_taken_back_after_an_attempt_in_doubt_stays_in_doubt(post: 
     sending = await post.sending(messages=MESSAGES, policy=Policy.RESEND)
     claimed, _ = await post.plain_claim(sending)
     ann = [each for each in claimed if each.address == "ann@example.com"]
-    await recipient_store.begin(post.db, sending, post.table.relation, post.worker, claimed)
+    await recipient_store.begin(post.db, sending, post.table, post.worker, claimed)
     await recipient_store.end(
         post.db, sending, post.worker, [Ending(each, State.DEFERRED, "uncertain" if each in ann else "deferred", due_at=START)
                                         for each in claimed], START,
@@ -114,7 +114,7 @@ async def test_a_worker_dies_with_a_mail_on_its_way_and_the_next_attempt_knows(p
     await post.guests(["ann@example.com"])
     sending = await post.sending(messages=MESSAGES, policy=Policy.RESEND)
     claimed, _ = await post.plain_claim(sending)
-    await recipient_store.begin(post.db, sending, post.table.relation, post.worker, claimed)
+    await recipient_store.begin(post.db, sending, post.table, post.worker, claimed)
     await worker_store.give_up(post.db, post.worker, START)
     post.worker = await worker_store.enter_worker(post.db, START)
     await worker_store.works_for(post.db, post.worker, post.licence_id)

@@ -174,7 +174,7 @@ async def test_one_outcome_that_cannot_be_written_keeps_no_other_from_it(
     await post.guests([f"g{n}@example.com" for n in range(5)])
     sending = await post.sending(messages=MESSAGES)
     claimed, _ = await post.plain_claim(sending)
-    await recipient_store.begin(post.db, sending, post.table.relation, post.worker, claimed)
+    await recipient_store.begin(post.db, sending, post.table, post.worker, claimed)
 
     @asynccontextmanager
     async def database() -> AsyncGenerator[Database]:

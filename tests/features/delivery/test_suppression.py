@@ -21,7 +21,7 @@ RULED = Limits(contact=Contact(mails=9, days=7))
 async def take(post: Post, sending: Sending, limits: Limits) -> tuple[list[str], bool]:
     """Claim as a sender does; the addresses."""
     rules = rules_of(sending, limits_store.Said(limits, Delivery(), held=False), post.table, START)
-    taken = await claiming.take(post.db, sending, post.table.relation, post.worker, 200, START, rules)
+    taken = await claiming.take(post.db, sending, post.table, post.worker, 200, START, rules)
     return sorted(each.address for each in taken.claimed), taken.some
 
 
@@ -31,7 +31,7 @@ async def claimed(post: Post, sending: Sending) -> list[Claimed]:
 
 
 async def begun(post: Post, sending: Sending, held: list[Claimed]) -> list[str]:
-    ids = await recipient_store.begin(post.db, sending, post.table.relation, post.worker, held)
+    ids = await recipient_store.begin(post.db, sending, post.table, post.worker, held)
     return sorted(each.address for each in held if each.id in ids)
 
 

@@ -60,7 +60,7 @@ async def test_what_is_told_late_of_a_claim_that_was_given_back_says_nothing_of_
     """Of the same worker, too: a transaction may have been written down whose answer was lost, and is repeated."""
     earlier = await given_back(post, sending)
     ((claimed,), _) = await post.plain_claim(sending)
-    assert await recipient_store.begin(post.db, sending, post.table.relation, post.worker, [claimed]) == {claimed.id}
+    assert await recipient_store.begin(post.db, sending, post.table, post.worker, [claimed]) == {claimed.id}
     for state in (State.PLANNED, State.DEFERRED, State.ACCEPTED):
         late = Ending(earlier, state, due_at=None if state is State.ACCEPTED else START)
         assert await recipient_store.end(post.db, sending, post.worker, [late], START) == set()
@@ -78,7 +78,7 @@ async def test_a_mail_that_a_dead_worker_had_only_claimed_was_not_tried(post: Po
 
 async def test_a_mail_that_a_dead_worker_was_sending_was_tried(post: Post, sending: Sending) -> None:
     ((claimed,), _) = await post.plain_claim(sending)
-    await recipient_store.begin(post.db, sending, post.table.relation, post.worker, [claimed])
+    await recipient_store.begin(post.db, sending, post.table, post.worker, [claimed])
     await worker_store.give_up(post.db, post.worker, START)
     assert await row_of(post, sending) == ("PLANNED", 1)
 

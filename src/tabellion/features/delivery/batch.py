@@ -166,7 +166,7 @@ class Batch:
             now = sender.clock()
             if not self._held:
                 rules = await sender.pacing.of(db, sending, table, now)
-                taken = await claiming.take(db, sending, table.relation, self._worker, sender.pace.batch, now, rules)
+                taken = await claiming.take(db, sending, table, self._worker, sender.pace.batch, now, rules)
                 if taken.stale:
                     sender.pacing.forget(sending.id)
                     return []
@@ -255,7 +255,7 @@ class Batch:
         now = sender.clock()
         kept = [(mail.claimed, mail.sender, mail.subject, mail.raw) for mail in mails]
         async with sender.database() as db, db.transaction():
-            begun = await outbox_store.keep_in_outbox(db, sending, table.relation, self._worker, kept, now)
+            begun = await outbox_store.keep_in_outbox(db, sending, table, self._worker, kept, now)
             endings = [Ending(m.claimed, State.ACCEPTED, reply="kept in the outbox") for m in mails if m.claimed.id in begun]
             told = await recipient_store.end(db, sending, self._worker, endings, now)
             await self._ledger.announce(db, endings, told, now)
@@ -269,7 +269,7 @@ class Batch:
         async def begin(held: Sequence[Claimed]) -> set[int] | None:
             sending = self._sending
             async with sender.database() as db:
-                begun = await recipient_store.begin(db, sending, table.relation, self._worker, held)
+                begun = await recipient_store.begin(db, sending, table, self._worker, held)
                 if begun:
                     return begun
                 fresh = await store.find(db, sending.id)

@@ -14,13 +14,14 @@ from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.pacing import Rules
 from tabellion.features.delivery.store import Database, in_schema
 from tabellion.features.delivery.worker_store import ENTERED
+from tabellion.features.tables import ProfileTable
 
 # A process stays with a sending whose next mail is due within the one; it looks again after the other whether sending hours
 # were changed.
 _STAY = timedelta(seconds=5)
 _CLOSED_S = 2.0
 _SECOND = timedelta(seconds=1)
-_DOMAIN = "lower(substring(d.address FROM '[^@]*$'))"
+_DOMAIN = "lower(substring({0}.address FROM '[^@]*$'))"
 # Per key: how many may leave now.
 _ROOM = "floor((k.every_s + 1 - extract(epoch FROM greatest(k.free_at, %(now)s) - %(now)s)) / k.every_s + 0.000001)"
 _CLAIM = """
@@ -28,13 +29,13 @@ WITH rates AS MATERIALIZED (
     SELECT k.key, k.every_s, coalesce(m.free_at, %(now)s) AS free_at
     FROM unnest(%(keys)s::text[], %(everies)s::float8[]) AS k (key, every_s) LEFT JOIN {l}.mail_rate m ON m.key = k.key
 ), due AS MATERIALIZED (
-    SELECT d.id, d.table_id, d.profile_id, d.due_at, {domain} AS domain FROM {l}.recipient d
+    SELECT d.id, d.table_id, d.profile_id, d.due_at FROM {l}.recipient d
     WHERE d.sending_id = %(sending)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at <= %(now)s
       AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' AND {entered} AND {current}
     ORDER BY d.due_at, d.id
     LIMIT (SELECT CASE WHEN %(exempt)s THEN %(most)s ELSE greatest(least(%(most)s, min({room})), 0) END::bigint FROM rates k)
     FOR UPDATE SKIP LOCKED
-), looked AS ({still} WHERE r.id = ANY (ARRAY(SELECT id FROM due))
+), looked AS MATERIALIZED ({still} WHERE r.id = ANY (ARRAY(SELECT id FROM due))
 ), closed AS ({closed}
 ), pressed AS MATERIALIZED ({pressed}
 ), verdict AS MATERIALIZED ({verdict}
@@ -53,10 +54,11 @@ UPDATE {l}.recipient r SET
     state = CASE v.fate WHEN 'LATER' THEN r.state WHEN 'EXCLUDED' THEN {out} ELSE v.fate END,
     reason = CASE WHEN v.fate = 'LATER' THEN r.reason ELSE coalesce({doubt}, v.reason) END,
     due_at = CASE WHEN v.fate = 'LATER' THEN v.due_at END,
+    address = CASE WHEN looked.reason IS DISTINCT FROM 'noAddress' THEN looked.address END,
     attempt = r.attempt + CASE WHEN v.fate = 'CLAIMED' THEN 1 ELSE 0 END,
     worker = CASE WHEN v.fate <> 'LATER' THEN %(worker)s END,
     ended_at = CASE WHEN v.fate = 'EXCLUDED' THEN %(now)s::timestamptz END
-FROM verdict v WHERE r.id = v.id
+FROM verdict v JOIN looked ON looked.id = v.id WHERE r.id = v.id
 RETURNING {claimed}
 """
 _NEVER_CLOSED = "SELECT d.id, NULL::timestamptz AS opens_at FROM due d"
@@ -68,11 +70,11 @@ _CLOSED = """
     LEFT JOIN unnest(%(zones)s::text[], %(openings)s::timestamptz[]) AS z (name, opens_at)
         ON z.name = lower(t.{zone}::text)"""
 _UNPRESSED = """
-    SELECT d.id, d.due_at, d.domain, c.opens_at, k.reason
+    SELECT d.id, d.due_at, {reached} AS domain, c.opens_at, k.reason
     FROM due d JOIN looked k ON k.id = d.id JOIN closed c ON c.id = d.id"""
 # Who has had enough lately; what is on its way counts, and what the same statement claims before.
 _PRESSED = """
-    SELECT d.id, d.due_at, d.domain, c.opens_at,
+    SELECT d.id, d.due_at, {reached} AS domain, c.opens_at,
         CASE WHEN k.reason IS NOT NULL THEN k.reason
              WHEN c.opens_at IS NULL AND d.profile_id IS NOT NULL AND g.got + row_number() OVER (
                  PARTITION BY d.table_id, d.profile_id, k.reason IS NULL AND c.opens_at IS NULL ORDER BY d.id
@@ -136,15 +138,16 @@ class Taken(NamedTuple):
 
 
 async def take(  # noqa: PLR0917 - one statement
-    db: Database, sending: Sending, table: str, worker: int, most: int, now: datetime, rules: Rules
+    db: Database, sending: Sending, table: ProfileTable, worker: int, most: int, now: datetime, rules: Rules
 ) -> Taken:
     """Claim recipients as the rules want it, or as there are none."""
     taken = await _take(db, sending, table, worker, most, now, rules)
-    return taken._replace(claimed=await suppression_store.set_aside(db, sending, worker, taken.claimed, now))
+    claimed = await recipient_store.readdress(db, sending.licence_id, worker, taken.claimed, now)
+    return taken._replace(claimed=await suppression_store.set_aside(db, sending, worker, claimed, now))
 
 
 async def _take(  # noqa: PLR0917 - the same
-    db: Database, sending: Sending, table: str, worker: int, most: int, now: datetime, rules: Rules
+    db: Database, sending: Sending, table: ProfileTable, worker: int, most: int, now: datetime, rules: Rules
 ) -> Taken:
     if rules.opens_at is not None:
         return Taken([], some=False, rest_s=min(_CLOSED_S, (rules.opens_at - now) / _SECOND))
@@ -175,7 +178,7 @@ ORDER BY d.due_at LIMIT 1
 
 
 async def claim(  # noqa: PLR0917 - one statement
-    db: Database, sending: Sending, table: str, worker: int, most: int, now: datetime, rules: Rules
+    db: Database, sending: Sending, table: ProfileTable, worker: int, most: int, now: datetime, rules: Rules
 ) -> tuple[list[Claimed], bool]:
     """Take recipients that are due and whom the rules let have their mails; whether there were any, also to be put off."""
     parts = {
@@ -185,7 +188,8 @@ async def claim(  # noqa: PLR0917 - one statement
         "room": _ROOM,
         "entered": ENTERED,
         "current": "true" if rules.versions is None else limits_store.CURRENT,
-        "domain": _DOMAIN,
+        "domain": _DOMAIN.format("d"),
+        "reached": _DOMAIN.format("k"),
         "zone": rules.zones.column if rules.zones else "",
         "queue": f"'queue:{sending.id:d}:'",
         "claimed": recipient_store.CLAIMED,

@@ -138,7 +138,8 @@ class Claimed(msgspec.Struct, frozen=True):
     """A recipient that a worker holds. `address` has its domain as relays take it, where there is such a form.
 
     `language` names the message: `nl`, or `nl/2` for a variant of an A/B test. `attempt`: the number of the claim.
-    `doubtful`: nobody knows whether an earlier attempt has arrived. `tries`: how often it was tried before.
+    `doubtful`: nobody knows whether an earlier attempt has arrived. `tries`: how often it was tried before. `written`: the
+    address as the profile says it.
     """
 
     id: int
@@ -149,6 +150,7 @@ class Claimed(msgspec.Struct, frozen=True):
     parameters: dict[str, Any] | None
     doubtful: bool = False
     tries: int = 0
+    written: str | None = None
 
     @property
     def domain(self) -> str:

@@ -7,10 +7,16 @@ from typing import NamedTuple
 from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.recipient_store import begin
 from tabellion.features.delivery.store import Database, in_schema
+from tabellion.features.tables import ProfileTable
 
 
 async def keep_in_outbox(
-    db: Database, sending: Sending, table: str, worker: int, mails: Sequence[tuple[Claimed, str, str, bytes]], now: datetime
+    db: Database,
+    sending: Sending,
+    table: ProfileTable,
+    worker: int,
+    mails: Sequence[tuple[Claimed, str, str, bytes]],
+    now: datetime,
 ) -> set[int]:
     """Put mails (recipient, sender, subject, content) into the outbox, in a transaction; ids of those that may leave."""
     held = [mail[0] for mail in mails]

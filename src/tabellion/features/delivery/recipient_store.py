@@ -11,6 +11,7 @@ from tabellion.features.delivery.model import DOUBTS, Claimed, Document, Ending,
 from tabellion.features.delivery.store import Database, in_schema
 from tabellion.features.delivery.suppression_store import UNLESS_BY_KEY, holds, keys
 from tabellion.features.delivery.worker_store import ENTERED
+from tabellion.features.tables import ProfileTable, is_email
 from tabellion.platform.mail import Attachment, relayed_form
 
 
@@ -42,17 +43,29 @@ async def attach(db: Database, licence_id: int, recipient_id: int, files: Sequen
 
 
 _STILL = """
-    SELECT r.id, CASE WHEN r.profile_id IS NOT NULL AND t.id IS NULL THEN 'deleted' {choice}
-        WHEN s.address IS NOT NULL THEN 'suppressed' END AS reason
+    SELECT r.id, {written} AS written, {address} AS address,
+        CASE WHEN r.profile_id IS NOT NULL AND t.id IS NULL THEN 'deleted' {cleared} {choice}
+             WHEN s.address IS NOT NULL THEN 'suppressed' END AS reason
     FROM {l}.recipient r LEFT JOIN {l}.{table} t ON t.id = r.profile_id
-    LEFT JOIN {l}.suppression s ON s.address = lower(r.address) AND {holds}"""
+    LEFT JOIN {l}.suppression s ON s.address = lower({address}) AND {holds}"""
+# Where the profile is reached now. One beyond ASCII is compared by the program, which knows the form that relays take.
+_REACHED = "CASE WHEN octet_length({0}) = length({0}) THEN {0} ELSE r.address END"
 
 
-def still(document: Document, table: str) -> dict[str, str]:
-    """Parts of a statement: why a recipient `r` gets nothing after all; null: all is well."""
+def still(document: Document, table: ProfileTable) -> dict[str, str]:
+    """Parts of a statement: why a recipient `r` gets nothing after all (null: all is well), and at which address else.
+
+    A test goes to the addresses that it was asked for. `written` is what the profile says.
+    """
     number = document.subscription
-    choice = "" if number is None else f"WHEN t.s{number:d} IS NOT TRUE THEN 'unsubscribed'"
-    return {"still": _STILL, "choice": choice, "table": table, "holds": holds(transactional=document.transactional)}
+    parts = {"choice": "" if number is None else f"WHEN t.s{number:d} IS NOT TRUE THEN 'unsubscribed'"}
+    column = next((f"t.{each.column}" for each in table.attributes if is_email(each)), None)
+    if document.test or column is None:
+        parts |= {"written": "NULL::text", "address": "r.address", "cleared": ""}
+    else:
+        cleared = f"WHEN r.profile_id IS NOT NULL AND coalesce({column}, '') = '' THEN 'noAddress'"
+        parts |= {"written": column, "address": _REACHED.format(column), "cleared": cleared}
+    return {"still": _STILL, "table": table.relation, "holds": holds(transactional=document.transactional), **parts}
 
 
 def doubt() -> dict[str, str]:
@@ -64,7 +77,7 @@ def doubt() -> dict[str, str]:
 # What a claiming statement answers of each recipient `r`: see `taken`.
 CLAIMED = (
     "r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant, r.language), r.attempt, r.parameters, "
-    "r.reason IS NOT NULL, r.tries, r.state"
+    "r.reason IS NOT NULL, r.tries, looked.written, r.state"
 )
 
 
@@ -75,12 +88,13 @@ def taken(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Claimed], bool]:
 
 
 async def claim(  # noqa: PLR0917 - one statement
-    db: Database, sending: Sending, table: str, worker: int, most: int, now: datetime, versions: Versions | None = None
-) -> tuple[list[Claimed], bool]:
+    db: Database, sending: Sending, table: ProfileTable, worker: int, most: int, now: datetime,
+    versions: Versions | None = None,
+) -> tuple[list[Claimed], bool]:  # fmt: skip
     """Take recipients that are due; whether there were any. A worker that has been given up gets none.
 
     With `versions` of rules that do not count any more, nobody either. Those who must not get the mail any more are set
-    aside by the same statement.
+    aside by the same statement, and whoever has another address since gets the mail there.
     """
     query = """
 WITH due AS MATERIALIZED (
@@ -92,6 +106,7 @@ WITH due AS MATERIALIZED (
 UPDATE {l}.recipient r SET
     state = CASE WHEN looked.reason IS NULL THEN 'CLAIMED' ELSE {out} END, due_at = NULL,
     reason = coalesce({doubt}, looked.reason),
+    address = CASE WHEN looked.reason IS DISTINCT FROM 'noAddress' THEN looked.address END,
     attempt = r.attempt + CASE WHEN looked.reason IS NULL THEN 1 ELSE 0 END, worker = %(worker)s,
     ended_at = CASE WHEN looked.reason IS NOT NULL THEN %(now)s::timestamptz END
 FROM looked WHERE r.id = looked.id
@@ -106,22 +121,24 @@ RETURNING {claimed}
     return taken(await cursor.fetchall())
 
 
-async def begin(db: Database, sending: Sending, table: str, worker: int, held: Sequence[Claimed]) -> set[int]:
+async def begin(db: Database, sending: Sending, table: ProfileTable, worker: int, held: Sequence[Claimed]) -> set[int]:
     """Commit that mails are about to leave; the ids of those that may.
 
     Not those that another worker has taken meanwhile, nor those whose sending was paused, nor people who have just
-    unsubscribed.
+    unsubscribed or are reached elsewhere since the mail was made.
     """
     query = """
 WITH looked AS ({still} WHERE r.id = ANY (%(ids)s))
 UPDATE {l}.recipient r SET state = 'SENDING'
-FROM looked, unnest(%(ids)s::bigint[], %(attempts)s::smallint[]) AS h (id, attempt)
-WHERE r.id = h.id AND looked.id = h.id AND looked.reason IS NULL AND r.attempt = h.attempt AND r.worker = %(worker)s
+FROM looked, unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(written)s::text[]) AS h (id, attempt, written)
+WHERE r.id = h.id AND looked.id = h.id AND looked.reason IS NULL AND r.attempt = h.attempt
+  AND looked.written IS NOT DISTINCT FROM h.written AND r.worker = %(worker)s
   AND r.state = 'CLAIMED' AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' {unless}
 RETURNING r.id
 """
     others = keys(held)
-    values = _held(held) | {"worker": worker, "sending": sending.id, "keys": others}
+    written = [each.written for each in held]
+    values = _held(held) | {"worker": worker, "sending": sending.id, "keys": others, "written": written}
     # Where all addresses are in ASCII, as nearly always, the statement is the one that costs half as much.
     parts = {"unless": UNLESS_BY_KEY if any(others) else "", **still(sending.document, table)}
     cursor = await db.execute(in_schema(sending.licence_id, query, **parts), values, prepare=True)
@@ -136,6 +153,28 @@ FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[]) AS h (id, attempt)
 WHERE r.id = h.id AND r.attempt = h.attempt AND r.worker = %(worker)s AND r.state = 'CLAIMED'
 """
     await db.execute(in_schema(licence_id, query), _held(held) | {"worker": worker, "now": now})
+
+
+async def readdress(db: Database, licence_id: int, worker: int, claimed: list[Claimed], now: datetime) -> list[Claimed]:
+    """Of what a claim has taken: give back, with their new address, those who have another one beyond ASCII; the others."""
+    moved = [
+        (each, address)
+        for each in claimed
+        if each.written
+        and not each.written.isascii()
+        and (address := relayed_form(each.written)) != relayed_form(each.address)
+    ]
+    if not moved:
+        return claimed
+    query = """
+UPDATE {l}.recipient r SET state = 'PLANNED', due_at = %(now)s, worker = NULL, address = h.address
+FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(addresses)s::text[]) AS h (id, attempt, address)
+WHERE r.id = h.id AND r.attempt = h.attempt AND r.worker = %(worker)s AND r.state = 'CLAIMED'
+"""
+    held = [each for each, _ in moved]
+    values = _held(held) | {"addresses": [address for _, address in moved], "worker": worker, "now": now}
+    await db.execute(in_schema(licence_id, query), values)
+    return [each for each in claimed if each not in held]
 
 
 async def take_up(db: Database, sending: Sending, worker: int, now: datetime) -> None:
