@@ -9,6 +9,7 @@ import pytest
 from click.testing import Result
 
 Told = Callable[..., Any]
+Verb = Callable[..., Result]
 Refused = Callable[..., str]
 
 
@@ -162,3 +163,13 @@ def test_lists_are_readable_without_json(verb: Callable[..., Result], harbour: s
     assert "hotels" in shown.stdout
     assert "by the sea" in shown.stdout
     assert "no API users" in verb("user", "list", harbour).stdout
+
+
+def test_names_are_shown_as_they_are(verb: Verb, told: Told) -> None:
+    told("licence", "create", "harbour")
+    made = told("entity", "create", "harbour", "Inn [red] by the sea")
+
+    listed = verb("entity", "list", "harbour")
+
+    assert (listed.exit_code, made["name"]) == (0, "Inn [red] by the sea")
+    assert "Inn [red] by the sea" in listed.stdout

@@ -12,9 +12,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 import typer
 from rich.table import Table
-from rich.text import Text
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, console, fail, on_database
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, console, fail, harmless, on_database
 from tabellion.features.licences import AdminError, get_licence, list_licences
 from tabellion.features.licences.store import Database
 from tabellion.features.tables import BadValue, parse_moment
@@ -138,18 +137,13 @@ class _Tables:
         for name in columns:
             table.add_column(name, no_wrap=name == "at", overflow="fold")
         for entry in block:
-            table.add_row(*(_cell(text(entry)) for text in columns.values()))
+            table.add_row(*(harmless(text(entry) or "-") for text in columns.values()))
         console.print(table)
         self._is_empty = False
 
     def end(self) -> None:
         if self._is_empty:
             console.print("no entries", style="dim")
-
-
-def _cell(text: str | None) -> Text:
-    """What others wrote (logins, reasons) says nothing to the terminal."""
-    return Text("".join(each if each.isprintable() else ascii(each)[1:-1] for each in text or "-"))
 
 
 def _print(text: str, end: str = "\n") -> None:

@@ -14,6 +14,7 @@ import psycopg
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tabellion.features.licences import AdminError
 from tabellion.features.licences.store import Database
@@ -133,13 +134,18 @@ def show(value: Any, *, as_json: bool, title: str = "") -> None:
             # The first column names the thing, and is what people copy.
             table.add_column(name, no_wrap=number == 0, overflow="fold")
         for row in rows:
-            table.add_row(*(_text(cell) for cell in row.values()))
+            table.add_row(*(harmless(_text(cell)) for cell in row.values()))
         console.print(table)
         return
     width = max(map(len, rows[0]))
     for name, cell in rows[0].items():
         # As long as it is: keys and records for DNS are copied from here.
-        console.print(f"{name:<{width}}   {_text(cell)}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{name:<{width}}   {harmless(_text(cell))}", markup=False, highlight=False, soft_wrap=True)
+
+
+def harmless(text: str) -> Text:
+    """What others wrote (names, logins, reasons) for a table: it says nothing to the terminal, and is no markup."""
+    return Text("".join(each if each.isprintable() else ascii(each)[1:-1] for each in text))
 
 
 def _text(cell: Any) -> str:
