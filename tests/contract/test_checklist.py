@@ -106,3 +106,81 @@ def test_transactional_mails_need_no_unsubscribe_link(tenant: Tenant) -> None:
     number = tenant.campaign("Booked", "TRANSACTIONAL")
     assert tenant.json("PATCH", f"{MAILS}/{number}/contents/default", {"html": WORDS}).status_code == 200
     assert not [code for code in codes(checklist(tenant, number)) if "unsubscribe" in code]
+
+
+def failing(found: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(item["severity"], item["message"]) for item in found["items"] if item["code"] == "template.failed"]
+
+
+def test_mails_that_cannot_be_written_are_told_before_the_launch(tenant: Tenant) -> None:
+    number = tenant.campaign(supportedLanguages=["NL", "FR"])
+    ann = tenant.json("GET", "/v4/entity/hotels/table/Guests/profile/emailAddress=ann@example.com").json()["profileId"]
+    bad = {"subject": "Dag", "html": f"<body>{WORDS}\n<p>{LEAVE} {{{{ lastName | times: 2 }}}}</p></body>"}
+    assert tenant.json("PUT", f"{MAILS}/{number}/contents/NL", bad).status_code == 200
+    found = checklist(tenant, number)
+    ((severity, message),) = failing(found)
+    assert severity == "ERROR"
+    assert "line 2, column " in message
+    assert str(ann) in message
+    assert "this is not a number" in message
+    assert [item["languages"] for item in found["items"] if item["code"] == "template.failed"] == [["NL"]]
+    # The place is that of the source, not of what was made of it.
+    column = bad["html"].splitlines()[1].index("times") + 1
+    assert f"line 2, column {column}: " in message
+
+
+def test_a_body_that_takes_too_long_is_an_error_of_the_checklist_and_of_a_test(tenant: Tenant) -> None:
+    number = tenant.campaign()
+    endless = "{% for a in (1..100000) %}{% for b in (1..100000) %}x{% endfor %}{% endfor %}"
+    body = {"html": f"<body>{WORDS}{LEAVE}{endless}</body>"}
+    assert tenant.json("PATCH", f"{MAILS}/{number}/contents/default", body).status_code == 200
+    assert failing(checklist(tenant, number))
+    before = tenant.state()
+    refused = tenant.json("POST", f"{MAIL}/{number}/test", {"recipients": ["me@example.com"]})
+    assert (refused.status_code, refused.json()["code"]) == (400, "template.failed")
+    own = tenant.json("POST", f"{MAIL}/{number}/test", {"profiles": ["emailAddress=ann@example.com"]})
+    assert (own.status_code, own.json()["errors"][0]["field"]) == (400, "body")
+    assert tenant.state() == before
+
+
+def test_without_values_of_parameters_a_failure_is_a_warning(tenant: Tenant) -> None:
+    number = tenant.campaign("Booked", "TRANSACTIONAL")
+    keys = {"personalisations": [{"key": "price", "mandatory": True}]}
+    assert tenant.json("PUT", f"{MAIL}/{number}/content/personalisation", keys).status_code == 200
+    body = {"html": f"<p>{WORDS}{{{{ price | append: 'x' | times: 2 }}}}</p>"}
+    assert tenant.json("PATCH", f"{MAILS}/{number}/contents/default", body).status_code == 200
+    assert [severity for severity, _ in failing(checklist(tenant, number))] == ["WARNING"]
+
+
+def test_an_unsubscribe_link_has_to_work_for_everybody(tenant: Tenant) -> None:
+    number = tenant.campaign()
+    for link in ("{% if member %}{{ unsubscribeUrl }}{% endif %}", "{{ unsubscribeUrl | url_encode }}"):
+        body = {"html": f'<body>{WORDS}<a href="{link}">Leave</a></body>'}
+        assert tenant.json("PATCH", f"{MAILS}/{number}/contents/default", body).status_code == 200
+        assert "html.unsubscribe" in codes(checklist(tenant, number), "ERROR")
+    body = {"html": f"<body>{WORDS}</body>"}
+    assert tenant.json("PATCH", f"{MAILS}/{number}/contents/default", body).status_code == 200
+    assert codes(checklist(tenant, number)).count("html.unsubscribe") == 1
+    for good in (f"{WORDS}{LEAVE}", f"{WORDS}<a href={{{{ unsubscribeUrl }}}}>Leave</a>"):
+        assert tenant.json("PATCH", f"{MAILS}/{number}/contents/default", {"html": good}).status_code == 200
+        assert "html.unsubscribe" not in codes(checklist(tenant, number))
+
+
+def test_the_variants_of_an_ab_test_are_looked_at_and_named(tenant: Tenant, names: NameServer) -> None:
+    number = tenant.campaign()
+    good = {"html": f"<body>{WORDS}{LEAVE}</body>"}
+    assert tenant.json("PATCH", f"{MAILS}/{number}/contents/default", good).status_code == 200
+    worse = f'<body>{WORDS}{LEAVE}<img src="gone.png"><a href="https://nowhere.example/">x</a>{{{{ lastName | times: 2 }}}}'
+    variants = [{"name": "A"}, {"name": "B", "contents": [{"html": f"{worse}</body>"}]}]
+    test = {"share": 20, "criterion": "OPENS", "variants": variants}
+    assert tenant.json("PUT", f"{MAILS}/{number}/ab-test", test).status_code == 200
+    found = checklist(tenant, number)
+    named = {item["code"]: ",".join(item["variants"]) for item in found["items"] if item["variants"]}
+    assert named == dict.fromkeys(["image.alt", "image.source", "template.failed"], "B")
+    assert "link.unreachable" in codes(found, "ERROR")
+    seen = tenant.json("POST", f"{MAILS}/{number}/preview", {"variant": "A"})
+    assert (seen.status_code, "gone.png" in seen.text) == (200, False)
+    failed = tenant.json("POST", f"{MAILS}/{number}/preview", {"variant": "b", "profile": "emailAddress=ann@example.com"})
+    assert (failed.status_code, failed.json()["code"]) == (400, "template.failed")
+    ghost = tenant.json("POST", f"{MAILS}/{number}/preview", {"variant": "Z"})
+    assert (ghost.status_code, ghost.json()["errors"][0]["field"]) == (400, "variant")

@@ -1,16 +1,21 @@
 """The checklist before a launch: what keeps it from being launched, and what readers and receivers would take amiss."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tabellion.features.campaigns import content, senders, service
+from msgspec.structs import replace
+
+from tabellion.features.campaigns import content, senders, service, store
 from tabellion.features.campaigns.checks import Finding, check_links, network
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.launching import document_of
-from tabellion.features.campaigns.model import Campaign, Kind
+from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, Part
+from tabellion.features.campaigns.sampling import Found, Written, trial
+from tabellion.features.delivery import Document
+from tabellion.features.tables import ProfileTable
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.templates import Prepared, checklist
 from tabellion.platform.templates import Severity as Warn
@@ -27,13 +32,14 @@ class Severity(StrEnum):
 
 
 class Item(NamedTuple):
-    """One thing to look at; `languages` empty: it is the same for all."""
+    """One thing to look at; `languages`, or `variants` of the A/B test, empty: it is the same for all."""
 
     severity: Severity
     code: str
     message: str
     advice: str
     languages: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
 
 
 class Checklist(NamedTuple):
@@ -51,37 +57,22 @@ async def check(call: Incoming) -> Callable[[], Awaitable[Checklist]]:
     Raises `CampaignUnknown`, `Unavailable`.
     """
     campaign = await service.get(call)
-    items = await _blocking(call, campaign)
-    found: dict[Finding, list[str]] = {}
-    urls: list[str] = []
-    for language in campaign.settings.supported_languages:
-        part = campaign.content.part(language)
-        if part.subject is None or not part.has_body:
-            continue
-        made = await content.made_of(part)
-        unsubscribe = None if campaign.kind is Kind.TRANSACTIONAL else (content.UNSUBSCRIBE,)
-        for finding in checklist(part.subject, made, unsubscribe=unsubscribe):
-            found.setdefault(finding, []).append(language)
-        for note in made.notes:
-            message = f"line {note.line}, column {note.column}: {note.message}"
-            found.setdefault(Finding(Warn.WARNING, note.code, message, "see whether it looks as it should"), []).append(
-                language
-            )
-        urls += _addresses(made)
-    everywhere = len(campaign.settings.supported_languages)
-    items += [
-        _item(finding, () if len(languages) == everywhere else tuple(languages)) for finding, languages in found.items()
-    ]
+    table = await service.table_of(call, campaign)
+    plan = await store.ab_test(call.db, campaign.id) if campaign.kind is Kind.MASS else None
+    written = _written(campaign, plan)
+    items, document = await _blocking(call, campaign, table, plan)
     items += _of_server()
+    tried = None if document is None else await trial(call, campaign, table, document)
+    in_mails, urls = await _of_contents(campaign, written)
     around = network()
     known = await senders.known_of(call.db, campaign, around)
-    table = await service.table_of(call, campaign)
     refused = known.has_relay and await senders.is_bulk(call.db, campaign, table, call.caller.time_zone, call.now)
 
     async def whole() -> Checklist:
         looked = await check_links(urls, around.client)
+        seen = [*in_mails, *(await tried.run(written) if tried else ())]
         of_sender = [*known.findings, *await senders.asked(known, around)]
-        every = [*items, *(_item(finding) for finding in looked.findings)]
+        every = [*items, *_of_mails(seen, written, campaign), *(_item(finding) for finding in looked.findings)]
         every += [_refused(finding) if refused and senders.demanded(finding) else _item(finding) for finding in of_sender]
         order = list(Severity)
         every.sort(key=lambda item: order.index(item.severity))
@@ -90,18 +81,82 @@ async def check(call: Incoming) -> Callable[[], Awaitable[Checklist]]:
     return whole
 
 
-async def _blocking(call: Incoming, campaign: Campaign) -> list[Item]:
-    """What a launch would be refused for."""
-    table = await service.table_of(call, campaign)
-    try:
-        names = await service.names_in(call, campaign)
-        await document_of(call.db, campaign, table, names, call.caller.time_zone, call.now)
-    except CampaignIncomplete as error:
-        return [
-            Item(Severity.BLOCKING, fault.code, f"{fault.field}: {fault.message}", "a launch is refused until this is done")
-            for fault in error.errors
+def _written(campaign: Campaign, plan: ABTestPlan | None) -> list[Written]:
+    """All that is sent: with an A/B test its variants, and nothing else."""
+    found: list[Written] = []
+    for language in campaign.settings.supported_languages:
+        key, own = language.lower(), campaign.content.part(language)
+        if plan is None:
+            found.append(Written(key, "", key, own))
+        else:
+            found += [
+                Written(key, variant.name, f"{key}/{number}", variant.part(key, own))
+                for number, variant in enumerate(plan.variants, 1)
+            ]
+    return found
+
+
+async def _of_contents(campaign: Campaign, written: Sequence[Written]) -> tuple[list[Found], list[str]]:
+    """What is seen in contents as they were written, and the addresses to ask for."""
+    found: list[Found] = []
+    urls: list[str] = []
+    unsubscribe = None if campaign.kind is Kind.TRANSACTIONAL else (content.UNSUBSCRIBE,)
+    made_of: dict[Part, Prepared] = {}
+    for each in written:
+        part = each.part
+        if part.subject is None or not part.has_body:
+            continue
+        body = replace(part, subject=None)
+        if body not in made_of:
+            made_of[body] = await content.made_of(part)
+            urls += _addresses(made_of[body])
+        made = made_of[body]
+        found += [Found(finding, each) for finding in checklist(part.subject, made, unsubscribe=unsubscribe)]
+        for note in made.notes:
+            message = f"line {note.line}, column {note.column}: {note.message}"
+            finding = Finding(Warn.WARNING, note.code, message, "see whether it looks as it should")
+            found.append(Found(finding, each))
+    return found, urls
+
+
+def _of_mails(found: Sequence[Found], written: Sequence[Written], campaign: Campaign) -> list[Item]:
+    """Each finding once, with the languages and variants that it is about."""
+    about: dict[Finding, list[Written]] = {}
+    leaving: dict[Written, Finding] = {}
+    for finding, each in found:
+        # What a mail lacks as it was written need not be told again of those who get it.
+        if finding.code != "html.unsubscribe" or leaving.setdefault(each, finding) == finding:
+            about.setdefault(finding, []).append(each)
+    languages = dict.fromkeys(each.language for each in written)
+    variants = dict.fromkeys(each.variant for each in written)
+    items: list[Item] = []
+    for finding, places in about.items():
+        spoken = [
+            service.spelt(campaign, language) for language in languages if any(each.language == language for each in places)
         ]
-    return []
+        named = [variant for variant in variants if any(each.variant == variant for each in places)]
+        items.append(
+            _item(
+                finding,
+                () if len(spoken) == len(languages) else tuple(spoken),
+                () if len(named) == len(variants) else tuple(named),
+            )
+        )
+    return items
+
+
+async def _blocking(
+    call: Incoming, campaign: Campaign, table: ProfileTable, plan: ABTestPlan | None
+) -> tuple[list[Item], Document | None]:
+    """What a launch would be refused for; else what it would send."""
+    try:
+        names = await service.names_in(call, campaign, table)
+        document = await document_of(call.db, campaign, table, names, call.caller.time_zone, call.now, ab_test=plan)
+    except CampaignIncomplete as error:
+        advice = "a launch is refused until this is done"
+        blocking = [Item(Severity.BLOCKING, fault.code, f"{fault.field}: {fault.message}", advice) for fault in error.errors]
+        return blocking, None
+    return [], document
 
 
 def _of_server() -> list[Item]:
@@ -126,8 +181,9 @@ def _addresses(made: Prepared) -> list[str]:
     return [url for url in (*links, *images) if url.lower().startswith(_WEB) and not url.startswith(own)]
 
 
-def _item(finding: Finding, languages: tuple[str, ...] = ()) -> Item:
-    return Item(Severity(finding.severity.value.upper()), finding.code, finding.message, finding.advice, languages)
+def _item(finding: Finding, languages: tuple[str, ...] = (), variants: tuple[str, ...] = ()) -> Item:
+    severity = Severity(finding.severity.value.upper())
+    return Item(severity, finding.code, finding.message, finding.advice, languages, variants)
 
 
 def _refused(finding: Finding) -> Item:

@@ -30,6 +30,7 @@ from tabellion.platform.templates import Prepared as Made
 
 UNSUBSCRIBE, ONLINE, PREFERENCES = "unsubscribeUrl", "onlineUrl", "preferencesUrl"
 _ADDRESSES = {UNSUBSCRIBE: "u", ONLINE: "v", PREFERENCES: "p"}
+_HIDDEN = {"openUrl": "o", "trapUrl": "x"}
 # What templates may name that is no custom table.
 ROOTS = frozenset(vocabulary({}, others=dict.fromkeys(_ADDRESSES, Kind.TEXT)).roots)
 MAX_SUBJECT = 500
@@ -152,8 +153,8 @@ async def prepared(part: Part, mark: str, pixel: str) -> Prepared:
 
 
 def sample_addresses() -> dict[str, str]:
-    """What stands for the addresses of one recipient in a mail that nobody gets."""
-    return {name: f"{_tools.public_url}/t/{page}/preview" for name, page in _ADDRESSES.items()}
+    """What stands for the addresses of one recipient in a mail that nobody gets, the hidden ones too."""
+    return {name: f"{_tools.public_url}/t/{page}/preview" for name, page in (_ADDRESSES | _HIDDEN).items()}
 
 
 def public_url() -> str:

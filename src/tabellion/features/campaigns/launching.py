@@ -46,7 +46,7 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
     messages: dict[str, Message] = {}
     uses: dict[str, set[str]] = {}
     mark = mark or new_mark()
-    for language, key, part in _parts(campaign, wanted, ab_test, test=test):
+    for language, key, part in parts_of(campaign, wanted, ab_test, test=test):
         for what, is_there in (("subject", part.subject is not None), ("body", part.has_body)):
             if not is_there:
                 message = f"there is no {what} for {language.upper()}, and no default"
@@ -100,7 +100,7 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
     )
 
 
-def _parts(
+def parts_of(
     campaign: Campaign, languages: tuple[str, ...], ab_test: ABTestPlan | None, *, test: bool
 ) -> list[tuple[str, str, Part]]:
     """Language, name of the message and sources of all that has to be prepared."""
@@ -162,4 +162,4 @@ def _mistake(mistake: Mistake, language: str, what: str) -> FieldError:
     return FieldError(f"content.{what}", mistake.code, message)
 
 
-__all__ = ["Identity", "document_of", "sender_of"]
+__all__ = ["Identity", "document_of", "parts_of", "sender_of"]

@@ -2,18 +2,16 @@
 
 from typing import Any, NamedTuple
 
-from tabellion.features.campaigns import content, service
+from tabellion.features.campaigns import content, rendering, service
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.launching import sender_of
 from tabellion.features.campaigns.model import Campaign
 from tabellion.features.campaigns.recipients import profile_of
-from tabellion.features.customdata import custom_tables
-from tabellion.features.delivery import Claimed, Document, Parameter, contexts_of
+from tabellion.features.campaigns.testing import variant_of
+from tabellion.features.delivery import Claimed, Document, Message, Parameter
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.http.call import Incoming
-from tabellion.platform.templates import Failed, Part, PartKind, Template, fill_links, mark_links, new_mark
-
-_PLACES = {"subject": "subject", "preheader": "preheader", "html": "body", "text": "text"}
+from tabellion.platform.templates import fill_links, mark_links, new_mark
 
 
 class ShownLink(NamedTuple):
@@ -38,8 +36,10 @@ class Preview(NamedTuple):
     links: list[ShownLink]
 
 
-async def preview(call: Incoming, campaign: Campaign, language: str, profile: str | None, given: dict[str, Any]) -> Preview:
-    """The mail that a profile (None: nobody) would get now, with the values of parameters.
+async def preview(
+    call: Incoming, campaign: Campaign, language: str, profile: str | None, given: dict[str, Any], variant: str | None = None
+) -> Preview:
+    """The mail that a profile (None: nobody) would get now, with the values of parameters; `variant` of the A/B test.
 
     Raises `CampaignIncomplete`, `ProfileUnknown`, `Invalid`, `Unavailable`.
     """
@@ -47,6 +47,9 @@ async def preview(call: Incoming, campaign: Campaign, language: str, profile: st
     row = None if profile is None else await profile_of(call, table, profile)
     language = language or campaign.settings.supported_languages[0].lower()
     part = campaign.content.part(language)
+    if variant is not None:
+        (chosen,) = (await variant_of(call, campaign, variant)).variants
+        part = chosen.part(language, part)
     missing = [
         FieldError(f"content.{what}", "content.unknown", f"there is no {what} for {language.upper()}, and no default")
         for what, is_there in (("subject", part.subject is not None), ("body", part.has_body))
@@ -77,23 +80,12 @@ async def preview(call: Incoming, campaign: Campaign, language: str, profile: st
         parameters=tuple(Parameter(each.key, each.default_value) for each in campaign.content.personalisations),
     )  # fmt: skip
     claimed = Claimed(0, None if row is None else row.id, "", language, 1, given)
-    linked = [custom for custom in await custom_tables.of_caller(call) if content.refers_to(custom, table)]
-    (context,) = await contexts_of(call.db, document, table, linked, [claimed])
-    template = Template(
-        (
-            Part("subject", PartKind.LINE, part.subject),
-            Part("preheader", PartKind.LINE, part.preheader or ""),
-            Part("html", PartKind.HTML, mark_links(made.html, mark, lambda _: True)),
-            Part("text", PartKind.TEXT, made.text),
-        ),
-        language,
-        time_zone,
-    )
-    outcome = await content.rendered(template, context | content.sample_addresses(), call.now)
-    if isinstance(outcome, Failed):
-        where = f"line {outcome.line}, column {outcome.column}: " if outcome.line else ""
-        message = f"{where}the mail cannot be written for this profile: {outcome.message}"
-        raise Invalid([FieldError(_PLACES.get(outcome.part, "content"), "template.failed", message)])
+    (context,) = await rendering.contexts(call, document, table, [claimed])
+    message = Message(part.subject, mark_links(made.html, mark, lambda _: True), made.text)
+    template = rendering.template_of(message, language, time_zone, part.preheader or "")
+    outcome = await rendering.render(template, part, context, call.now)
+    if isinstance(outcome, rendering.Failure):
+        raise Invalid([outcome.fault("this profile")])
     subject, preheader, html, text = outcome.parts
     links: list[ShownLink] = []
 

@@ -3,10 +3,10 @@
 from typing import Any, NamedTuple
 
 from tabellion.features import delivery
-from tabellion.features.campaigns import recipients, service, store
-from tabellion.features.campaigns.launching import document_of
+from tabellion.features.campaigns import recipients, rendering, service, store
+from tabellion.features.campaigns.launching import document_of, parts_of
 from tabellion.features.campaigns.model import ABTestPlan, Campaign
-from tabellion.features.delivery import Recipient, Sending, language_of
+from tabellion.features.delivery import Claimed, Document, Recipient, Sending, language_of
 from tabellion.features.tables import ProfileTable
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit
@@ -37,11 +37,13 @@ async def test(call: Incoming, order: Test) -> tuple[Campaign, int]:
     campaign = await service.get(call)
     table = await service.table_of(call, campaign)
     planned = await _test_recipients(call, campaign, table, order)
+    only = None if order.variant is None else await variant_of(call, campaign, order.variant)
     document = await document_of(
         call.db, campaign, table, await service.names_in(call, campaign), call.caller.time_zone, call.now,
         languages=tuple(dict.fromkeys(each.language for each in planned)), test=True,
-        ab_test=None if order.variant is None else await _only(call, campaign, order.variant),
+        ab_test=only,
     )  # fmt: skip
+    await _try(call, campaign, table, document, only, planned)
     async with call.db.transaction():
         number = await delivery.start(call.db, campaign.licence_id, campaign.id, document, call.now, call.now)
         sending = Sending(number, campaign.licence_id, campaign.id, "RUNNING", 1, document)
@@ -49,6 +51,25 @@ async def test(call: Incoming, order: Test) -> tuple[Campaign, int]:
             await delivery.plan(call.db, sending, recipient, call.now)
         await audit.record(call.db, call, f"campaign/{campaign.id}")
     return campaign, len(planned)
+
+
+async def _try(
+    call: Incoming, campaign: Campaign, table: ProfileTable, document: Document, only: ABTestPlan | None,
+    planned: list[Recipient],
+) -> None:  # fmt: skip
+    """Render the mails before they are promised: nobody would learn why they do not come. Raises `Invalid`."""
+    # Mails to several addresses with the data of one profile are one mail.
+    claimed = {
+        (each.profile_id, each.language): Claimed(0, each.profile_id, "", each.language, 1, each.parameters)
+        for each in planned
+    }
+    given = await rendering.contexts(call, document, table, list(claimed.values()))
+    parts = {language: part for language, _, part in parts_of(campaign, document.languages, only, test=True)}
+    for (profile, language), context in zip(claimed, given, strict=True):
+        template = rendering.template_of(document.messages[language], language, document.time_zone)
+        outcome = await rendering.render(template, parts[language], context, call.now)
+        if isinstance(outcome, rendering.Failure):
+            raise Invalid([outcome.fault("nobody's data" if profile is None else f"the profile {profile}")])
 
 
 async def _test_recipients(call: Incoming, campaign: Campaign, table: ProfileTable, order: Test) -> list[Recipient]:
@@ -76,10 +97,10 @@ async def _test_recipients(call: Incoming, campaign: Campaign, table: ProfileTab
     return found
 
 
-async def _only(call: Incoming, campaign: Campaign, name: str) -> ABTestPlan:
-    """The campaign's A/B test with one of its variants alone."""
+async def variant_of(call: Incoming, campaign: Campaign, name: str) -> ABTestPlan:
+    """The campaign's A/B test with one of its variants alone. Raises `Invalid`."""
     plan = await store.ab_test(call.db, campaign.id)
-    found = next((each for each in plan.variants if each.name.lower() == name.lower()), None) if plan else None
+    found = next((each for each in plan.variants if each.name.lower() == name.strip().lower()), None) if plan else None
     if plan is None or found is None:
         raise invalid("variant", "structure.invalid", f"the campaign has no A/B test with a variant '{name[:100]}'")
     return service.replaced(plan, variants=(found,))

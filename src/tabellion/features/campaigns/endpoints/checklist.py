@@ -32,6 +32,7 @@ _OUT: dict[str, Any] = {
             "message": "the address https://www.example.com/sping answers 404",
             "advice": "mend it, or take the link out",
             "languages": [],
+            "variants": [],
         },
         {
             "severity": "WARNING",
@@ -39,6 +40,7 @@ _OUT: dict[str, Any] = {
             "message": "the subject has 84 characters",
             "advice": "mail programs show about 70; shorten it",
             "languages": ["FR"],
+            "variants": ["B"],
         },
     ],
     "addresses": 12,
@@ -55,8 +57,9 @@ CALLS = (
         summary="Read what to look at before a launch",
         description=(
             "BLOCKING: the launch is refused. ERROR: readers or receivers will take it amiss. WARNING: it may be all right. "
-            "Links and pictures outside are asked for (up to 50, for 15 seconds); what receivers look up of the sender's "
-            "domain is looked up: SPF, DKIM, DMARC. Nothing is kept."
+            "The mails are rendered for up to 5 of the target in each language, for 10 seconds. Links and pictures outside "
+            "are asked for (up to 50, for 15 seconds); what receivers look up of the sender's domain is looked up: SPF, "
+            "DKIM, DMARC. Nothing is kept."
         ),
         handler=checklist,
         parameters=(ENTITY, CAMPAIGN),

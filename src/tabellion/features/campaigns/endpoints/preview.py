@@ -20,7 +20,7 @@ async def preview(call: Incoming) -> Answer:
     language = service.known_language(campaign, body.language or "")
     # What is missing prints nothing: it is a preview.
     parameters = read_parameters(body.parameters, campaign.content.personalisations, [])
-    made = await previewing.preview(call, campaign, language, body.profile, parameters)
+    made = await previewing.preview(call, campaign, language, body.profile, parameters, body.variant)
     return Answer(
         200,
         wire.PreviewOut(

@@ -76,6 +76,7 @@ class PreviewIn(msgspec.Struct):
     profile: Text | None = None
     language: Text | None = None
     parameters: list[ParameterIn] = []
+    variant: Annotated[Text | None, Meta(description="name of a variant of the A/B test")] = None
 
 
 class PreviewLink(msgspec.Struct):
