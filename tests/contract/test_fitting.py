@@ -195,3 +195,53 @@ def test_a_campaign_whose_audience_is_written_down_needs_its_target_no_more(
     assert change(tenant, operation="removeAttribute", name="points").status_code == 200
     assert change(tenant, operation="removeAttribute", name="lastName").json()["code"] == "table.inUse"
     assert tenant.json("POST", f"{MAIL}/{number}/cancel").json()["state"] == "CANCELLED"
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "country"])
+def test_what_tells_the_clocks_of_recipients_stays_while_mails_are_to_leave(tenant: Tenant, *, named: bool) -> None:
+    attribute = {"type": "ADDRESS_COUNTRY", "name": "addressCountry"}
+    if named:
+        attribute = {"type": "CUSTOM", "name": "zone", "valueType": "STRING"}
+    assert change(tenant, operation="addAttribute", attribute=attribute).status_code == 200
+    number = aimed(tenant, {})
+    day = DAYS[(utc_now().weekday() + 3) % 7]
+    hours: dict[str, Any] = {"windows": [{"days": [day], "from": "10:00", "to": "10:01"}], "timeZone": "RECIPIENT"}
+    place = f"/v5/entities/hotels/mails/{number}/delivery-settings"
+    if named:
+        hours["attribute"] = "Zone"
+    assert tenant.json("PUT", place, {"sendingHours": hours}).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/launch", LATER).status_code == 200
+    refused = change(tenant, operation="removeAttribute", name=attribute["name"])
+    assert (refused.status_code, refused.json()["code"]) == (409, "table.inUse")
+    assert "the campaign 'SpringOffer' is SCHEDULED" in refused.json()["message"]
+    assert "sending hours" in refused.json()["message"]
+    # Also when its audience is written down, and the mails wait for their hours.
+    begin = tenant.json("POST", f"{MAIL}/{number}/launch", {"scheduledAt": "2020-03-05T07:00:00Z"})
+    assert begin.status_code == 200, begin.text
+    until(lambda: tenant.json("GET", f"{MAIL}/{number}/report").json()["pending"] == 1)
+    assert change(tenant, operation="removeAttribute", name=attribute["name"]).json()["code"] == "table.inUse"
+    assert change(tenant, operation="removeAttribute", name="spent").status_code == 200
+    hours = {**hours, "timeZone": "LICENCE", "attribute": None}
+    assert tenant.json("PUT", place, {"sendingHours": hours}).status_code == 200
+    assert change(tenant, operation="removeAttribute", name=attribute["name"]).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/cancel").status_code == 200
+
+
+def test_sending_hours_that_name_what_was_removed_keep_from_being_launched(tenant: Tenant) -> None:
+    number = aimed(tenant, {})
+    place = f"/v5/entities/hotels/mails/{number}/delivery-settings"
+    windows = [{"days": DAYS, "from": "10:00", "to": "11:00"}]
+    hours = {"windows": windows, "timeZone": "RECIPIENT"}
+    assert change(
+        tenant, operation="addAttribute", attribute={"type": "CUSTOM", "name": "zone", "valueType": "STRING"}
+    ).is_success
+    assert tenant.json("PUT", place, {"sendingHours": hours | {"attribute": "zone"}}).status_code == 200
+    assert change(tenant, operation="removeAttribute", name="zone").status_code == 200
+    (item,) = [item for item in checklist(tenant, number)["items"] if item["severity"] == "BLOCKING"]
+    assert "sendingHours.attribute" in item["message"]
+    refused = tenant.json("POST", f"{MAIL}/{number}/launch", LATER)
+    assert (refused.status_code, refused.json()["code"]) == (409, "campaign.incomplete")
+    assert refused.json()["errors"][0]["field"] == "sendingHours.attribute"
+    # A country that the table never had means the licence's clocks, as was said.
+    assert tenant.json("PUT", place, {"sendingHours": hours | {"attribute": None}}).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/launch", LATER).status_code == 200

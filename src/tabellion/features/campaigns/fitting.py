@@ -11,7 +11,7 @@ from tabellion.features.campaigns.content import ROOTS, refers_to
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.model import Campaign, Kind
 from tabellion.features.customdata import CustomTable, custom_tables
-from tabellion.features.delivery import Document, Sending, is_gathered
+from tabellion.features.delivery import Document, Hours, Sending, is_gathered, pacing_admin, zone_column
 from tabellion.features.tables import PROFILE_TABLES, Database, ProfileTable, is_email
 from tabellion.features.tables.filters import ALWAYS, Condition
 from tabellion.kit.problem import FieldError, Invalid
@@ -53,7 +53,7 @@ async def sending_faults(
     db: Database, campaign: Campaign, sending: Sending, table: ProfileTable, linked: Sequence[CustomTable], now: datetime
 ) -> list[FieldError]:
     """What a campaign that was launched needs, and neither the table nor its `linked` ones have."""
-    faults = document_faults(sending.document, table, linked)
+    faults = [*document_faults(sending.document, table, linked), *await hours_faults(db, campaign, table)]
     # Whom a mass campaign is for is written down when it begins, and its target not asked any more.
     if campaign.kind is not Kind.MASS or not await is_gathered(db, sending):
         faults += await target_faults(db, campaign, table, zone_of(sending.document), now)
@@ -66,6 +66,24 @@ def address_faults(table: ProfileTable) -> list[FieldError]:
         return []
     message = f"the table '{table.name}' has no attribute of type EMAIL_ADDRESS to send to"
     return [FieldError("targetTable", "structure.invalid", message)]
+
+
+async def hours_faults(db: Database, campaign: Campaign, table: ProfileTable, *, country: bool = False) -> list[FieldError]:
+    """That the clocks of recipients, by which a campaign is to leave, cannot be told any more.
+
+    Without an attribute of a country mails go by the licence's clocks, which was said; `country`: that it is taken away.
+    """
+    hours: Hours | None = (await pacing_admin.delivery_of(db, campaign.id)).hours
+    if hours is None or hours.clock != "RECIPIENT" or campaign.kind is Kind.TRANSACTIONAL or zone_column(table, hours):
+        return []
+    if hours.attribute is None and not country:
+        return []
+    what = "of type ADDRESS_COUNTRY" if hours.attribute is None else f"'{hours.attribute}'"
+    message = (
+        f"the sending hours go by the attribute {what}, and the table '{table.name}' has no such attribute with one value; "
+        "change the delivery settings first"
+    )
+    return [FieldError("sendingHours.attribute", "attribute.unknown", message)]
 
 
 async def linked_of(db: Database, licence_id: int, document: Document, *, keep: bool = False) -> list[CustomTable]:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from tabellion.features import delivery
 from tabellion.features.campaigns import store
-from tabellion.features.campaigns.fitting import document_faults, linked_of, sending_faults
+from tabellion.features.campaigns.fitting import document_faults, hours_faults, linked_of, sending_faults
 from tabellion.features.campaigns.model import Campaign, Kind
 from tabellion.features.customdata import CustomTable, custom_tables
+from tabellion.features.delivery import Sending
 from tabellion.features.tables import ProfileTable, TableInUse, profile_tables
 from tabellion.kit.problem import FieldError
 from tabellion.platform.http.call import Incoming
@@ -27,11 +28,17 @@ async def check_change(call: Incoming, before: ProfileTable, after: ProfileTable
         if sending is None:
             continue
         linked = await linked_of(call.db, campaign.licence_id, sending.document)
-        lost = await sending_faults(call.db, campaign, sending, after, linked, call.now)
+        lost = await _lacks(call, campaign, sending, after, linked)
         if lost:
-            already = await sending_faults(call.db, campaign, sending, before, linked, call.now)
-            faults += _needs(call, campaign, lost, already)
+            faults += _needs(call, campaign, lost, await _lacks(call, campaign, sending, before, linked))
     _refuse(faults)
+
+
+async def _lacks(
+    call: Incoming, campaign: Campaign, sending: Sending, table: ProfileTable, linked: Sequence[CustomTable]
+) -> list[FieldError]:
+    faults = await sending_faults(call.db, campaign, sending, table, linked, call.now)
+    return faults or await hours_faults(call.db, campaign, table, country=True)
 
 
 async def check_custom_change(call: Incoming, before: CustomTable, after: CustomTable | None) -> None:

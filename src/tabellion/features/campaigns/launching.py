@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from tabellion.features.audiences import audiences_of
 from tabellion.features.campaigns import content, goals
 from tabellion.features.campaigns.errors import CampaignIncomplete
-from tabellion.features.campaigns.fitting import address_faults, target_faults
+from tabellion.features.campaigns.fitting import address_faults, hours_faults, target_faults
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, Part
 from tabellion.features.delivery import Document, Message, Parameter, Policy, identity_of
 from tabellion.features.tables import Database, ProfileTable
@@ -64,6 +64,7 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
         faults.append(FieldError("target", "member.mandatory", "a mass campaign needs a target"))
     if not test:
         faults += [*address_faults(table), *await target_faults(db, campaign, table, zone, now)]
+        faults += await hours_faults(db, campaign, table)
     sender = await sender_of(db, campaign)
     if address_of(sender.address) is None:
         message = f"mails cannot come from '{sender.address[:100]}'; set 'from', or the sender of the entity"

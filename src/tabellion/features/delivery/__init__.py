@@ -22,6 +22,7 @@ from tabellion.features.delivery.model import (
 from tabellion.features.delivery.news import SUBJECT, MailNews, all_of, tell
 from tabellion.features.delivery.notices import Notice, send_notice
 from tabellion.features.delivery.outbox_store import KeptMail, kept_mail, kept_mails
+from tabellion.features.delivery.pacing import zone_column
 from tabellion.features.delivery.reaching import Reached, reach_relays
 from tabellion.features.delivery.sender import Pace, Sender
 from tabellion.features.delivery.service import (
@@ -130,4 +131,5 @@ __all__ = [
     "unsuppress",
     "view",
     "write_token",
+    "zone_column",
 ]

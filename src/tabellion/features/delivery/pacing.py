@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from tabellion.features.delivery import limits_store
-from tabellion.features.delivery.hours import openings, opens_at
+from tabellion.features.delivery.hours import Hours, openings, opens_at
 from tabellion.features.delivery.limits import ANY_DOMAIN, Contact, Delivery, DomainLimit, Limits, counted_since
 from tabellion.features.delivery.model import Sending
 from tabellion.features.delivery.store import Database
@@ -98,7 +98,7 @@ def rules_of(sending: Sending, said: limits_store.Said, table: ProfileTable, now
     closed_until, zones = None, None
     if hours is not None:
         closed_until = opens_at(hours, zone, now)
-        column = _zone_column(table, hours.attribute) if hours.clock == "RECIPIENT" else None
+        column = zone_column(table, hours) if hours.clock == "RECIPIENT" else None
         if column is not None:
             known = openings(hours, now)
             closed = {name: moment for name, moment in known.items() if moment is not None}
@@ -126,8 +126,9 @@ def _rates(sending: Sending, limits: Limits, own: Delivery) -> Sequence[tuple[st
     return [(key, every_s) for key, every_s in found if every_s is not None]
 
 
-def _zone_column(table: ProfileTable, name: str | None) -> str | None:
-    """The column that tells where a recipient is."""
+def zone_column(table: ProfileTable, hours: Hours) -> str | None:
+    """The column that tells where a recipient is, if there is one."""
+    name = hours.attribute
     if name is None:
         return next((a.column for a in table.attributes if a.type == _COUNTRY), None)
     attribute = table.attributes_by_name.get(name.lower())
