@@ -365,3 +365,24 @@ def test_a_name_is_one_whatever_the_case_of_its_accents(tenant: Tenant) -> None:
     assert tenant.json("POST", MAIL, NEW | {"name": "été À łódź"}).json()["code"] == "campaign.nameUsed"
     found = tenant.call("GET", f"{MAIL}/%C3%A9t%C3%A9%20%C3%80%20%C5%82%C3%B3d%C5%BA")
     assert found.json()["campaignId"] == made["campaignId"]
+
+
+def test_a_campaign_follows_the_name_of_its_table(tenant: Tenant) -> None:
+    tables = "/v5/entities/hotels/profile-tables"
+    number = tenant.campaign()
+    other = tenant.campaign("ById", targetTable=tenant.json("GET", f"{tables}/Guests").json()["id"])
+    by_id = tenant.json("GET", f"{MAIL}/{other}").json()["targetTable"]
+    rename = {"operations": [{"operation": "rename", "name": "Gasten"}]}
+    assert tenant.json("POST", f"{tables}/Guests/change-requests", rename).status_code == 200
+    # Another table takes the name that has become free.
+    attributes = [{"type": "EMAIL_ADDRESS", "name": "emailAddress"}]
+    assert tenant.json("POST", tables, {"name": "Guests", "attributes": attributes}).status_code == 201
+    found = tenant.json("GET", f"{MAIL}/{number}").json()
+    assert found["targetTable"] == "Gasten"
+    listed = tenant.json("GET", MAIL).json()["mailDocuments"]
+    assert [each["targetTable"] for each in listed] == ["Gasten", by_id]
+    assert tenant.json("PUT", f"{MAIL}/{number}/target", {"filter": "points > 3"}).status_code == 200
+    for body in (found, {"displayName": "x"}):
+        assert tenant.json("PUT", f"{MAIL}/{number}", body).status_code == 200
+        assert tenant.json("GET", f"{MAIL}/{number}").json()["targetTable"] == "Gasten"
+    assert tenant.json("GET", f"{MAIL}/{number}/target").json()["estimatedCount"] is not None

@@ -1,6 +1,6 @@
 """Use cases of campaigns before anything is sent: define, change, fill with content, aim, delete."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -47,7 +47,7 @@ async def get(call: Incoming, *, lock: bool = False) -> Campaign:
     if reference.isprintable():
         found = await store.find(call.db, call.caller.licence_id, entity.id, reference, lock=lock)
         if found is not None:
-            return found
+            return _as_table_is_called(found, await profile_tables.of_caller(call))
     raise CampaignUnknown(f"the entity '{entity.name}' has no campaign '{reference[:100]}'")
 
 
@@ -64,7 +64,18 @@ async def find_subject(call: Incoming, reference: str) -> str | None:
 
 async def search(call: Incoming, wanted: store.Search) -> list[Campaign]:
     """Campaigns of the entity of the path, by id."""
-    return await store.search(call.db, call.caller.licence_id, _entity(call).id, wanted)
+    tables = await profile_tables.of_caller(call)
+    found = await store.search(call.db, call.caller.licence_id, _entity(call).id, wanted)
+    return [_as_table_is_called(campaign, tables) for campaign in found]
+
+
+def _as_table_is_called(campaign: Campaign, tables: Sequence[ProfileTable]) -> Campaign:
+    """A campaign whose table was renamed names it as it is called now; another table may have the old name."""
+    table = next((table for table in tables if table.id == campaign.table_id), None)
+    said = campaign.settings.target_table.lower()
+    if table is None or said in {table.name.lower(), table.public_id}:
+        return campaign
+    return replace(campaign, settings=replace(campaign.settings, target_table=table.name))
 
 
 async def create(call: Incoming, new: Campaign) -> int:
