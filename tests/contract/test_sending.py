@@ -530,3 +530,48 @@ def test_the_outbox_is_shown_to_the_licence_alone(tenant: Tenant, other_tenant: 
     assert httpx.get(base + "/outbox", auth=("x/y", "z")).status_code == 401
     assert httpx.get(f"{base}{one[0]}/source", auth=other_tenant.basic).status_code in {200, 404}
     assert "Dear Vos" not in httpx.get(f"{base}{one[0]}/source", auth=other_tenant.basic).text
+
+
+def test_a_table_of_ended_campaigns_can_be_deleted_and_their_reports_stay(
+    tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    table = "/v5/entities/hotels/profile-tables/Guests"
+    number, waiting, audience = tenant.campaign(), tenant.campaign("Waiting"), {"name": "Gold", "targetTable": "Guests"}
+    link = '<a href="https://a.example/">A</a> <a href="{{ unsubscribeUrl }}">x</a> <a href="{{ onlineUrl }}">o</a>'
+    link += ' <a href="{{ preferencesUrl }}">p</a>'
+    put = tenant.call("PUT", f"{MAIL}/{number}/content/body", content=link, headers={"Content-Type": "text/html"})
+    assert put.status_code == 200, put.text
+    saved = tenant.json("POST", "/v5/entities/hotels/audiences", {**audience, "filter": "points > 3"})
+    assert saved.status_code == 201, saved.text
+    for each, body in ((number, None), (waiting, {"scheduledAt": "2090-01-01"})):
+        assert tenant.json("POST", f"{MAIL}/{each}/launch", body).status_code == 200
+    until(lambda: state(tenant, number) == "FINISHED")
+    before = tenant.state()
+    refused = tenant.json("DELETE", table)
+    assert (refused.status_code, refused.json()["code"]) == (409, "table.inUse")
+    message = refused.json()["message"]
+    assert "the campaign 'Waiting' is SCHEDULED; cancel it, or wait until it has ended" in message
+    assert "the audience 'Gold' chooses from it; delete it" in message
+    assert "SpringOffer" not in message
+    assert tenant.state() == before
+    assert tenant.json("POST", f"{MAIL}/{waiting}/cancel").status_code == 200
+    assert tenant.json("DELETE", f"/v5/entities/hotels/audiences/{saved.json()['id']}").status_code == 204
+    until(lambda: tenant.json("DELETE", table).status_code == 204)
+
+    assert tenant.json("GET", f"{MAIL}/{number}").json()["targetTable"] == "Guests"
+    assert tenant.json("GET", f"{MAIL}/{number}/target").json()["estimatedCount"] is None
+    assert tenant.json("GET", f"{MAIL}/{number}/report").json()["delivered"] == 1
+    for end in ("", "/csv", "/page", "/chart"):
+        assert tenant.call("GET", f"/v5/entities/hotels/mails/{number}/report{end}").status_code == 200
+    ((_, mail),) = outbox(tenant, database)
+    click, *pages, _, picture = (local(tenant, href) for href in hrefs(mail))
+    assert httpx.get(click).headers["location"] == "https://a.example/"
+    assert httpx.get(picture).status_code == 200
+    for page in pages:
+        assert httpx.get(page).status_code < 500
+    assert httpx.post(pages[0]).status_code < 500
+    again = tenant.json("POST", f"{MAIL}/{number}/test", {"recipients": ["me@example.com"]})
+    assert (again.status_code, again.json()["errors"][0]["code"]) == (400, "table.unknown")
+    assert tenant.json("POST", f"{MAIL}/{waiting}/launch", {"scheduledAt": "2090-01-01"}).json()["code"] == "campaign.state"
+    # What the address asked for while its profile is gone still counts.
+    assert tenant.json("GET", "/v5/suppressions/ann@example.com").json()["reason"] == "UNSUBSCRIBE"

@@ -4,6 +4,7 @@ from tabellion.features.audiences.conditions import condition_of
 from tabellion.features.audiences.model import MAX_KEYS, Audience, Keys, Segment, Target
 from tabellion.features.audiences.service import (
     Sample,
+    audiences_for,
     audiences_of,
     count_target,
     is_over,
@@ -23,6 +24,7 @@ __all__ = [
     "Segment",
     "SegmentDocument",
     "Target",
+    "audiences_for",
     "audiences_of",
     "condition_of",
     "count_target",

@@ -30,6 +30,9 @@ _MOST_FAULTS = 100
 _SPREAD = "hashint8(t.id), t.id"
 
 
+audiences_for = store.for_table
+
+
 class Sample(NamedTuple):
     """How many profiles are meant, and some of them."""
 

@@ -44,6 +44,12 @@ async def by_ids(db: Database, licence_id: int, ids: Sequence[int], *, keep: boo
     return {row[0]: _audience(row) for row in await cursor.fetchall()}
 
 
+async def for_table(db: Database, table_id: int) -> list[Audience]:
+    """Audiences that choose from a table, by id."""
+    query: LiteralString = _SELECT.replace("WHERE licence_id = %s", "WHERE table_id = %s") + "ORDER BY id"
+    return [_audience(row) for row in await (await db.execute(query, (table_id,))).fetchall()]
+
+
 async def search(db: Database, licence_id: int, entity_id: int, most: int) -> list[Audience]:
     """Audiences of an entity, by name."""
     query = _SELECT + "AND entity_id = %s ORDER BY tabellion.folded(name) LIMIT %s"

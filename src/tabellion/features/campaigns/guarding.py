@@ -4,23 +4,26 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tabellion.features import delivery
+from tabellion.features.audiences import audiences_for
 from tabellion.features.campaigns import store
 from tabellion.features.campaigns.fitting import document_faults, hours_faults, linked_of, sending_faults
-from tabellion.features.campaigns.model import Campaign, Kind
+from tabellion.features.campaigns.model import Campaign, Kind, is_over, may_change
 from tabellion.features.customdata import CustomTable, custom_tables
 from tabellion.features.delivery import Sending
 from tabellion.features.tables import ProfileTable, TableInUse, profile_tables
 from tabellion.kit.problem import FieldError
 from tabellion.platform.http.call import Incoming
 
+_MOST_NAMED = 3
+
 
 async def check_change(call: Incoming, before: ProfileTable, after: ProfileTable | None) -> None:
     """That a change of a table leaves launched campaigns what they need. Raises `TableInUse` with all who lose something.
 
-    A campaign that has lost something already keeps nobody from further changes. None: the table is deleted, from which
-    the database keeps it as long as there are campaigns for it.
+    A campaign that has lost something already keeps nobody from further changes. None: the table is deleted.
     """
     if after is None:
+        await _let_go(call, before)
         return
     faults: list[FieldError] = []
     for campaign in await store.on_their_way(call.db, after.licence_id, [after.id]):
@@ -32,6 +35,27 @@ async def check_change(call: Incoming, before: ProfileTable, after: ProfileTable
         if lost:
             faults += _needs(call, campaign, lost, await _lacks(call, campaign, sending, before, linked))
     _refuse(faults)
+
+
+async def _let_go(call: Incoming, table: ProfileTable) -> None:
+    """Have campaigns that are over, whose reports stay, do without a table. Raises `TableInUse` for what still needs it."""
+    faults: list[str] = []
+    for campaign, ended in await store.of_table(call.db, table.id):
+        if not is_over(campaign.state):
+            way = "cancel it, or wait until it has ended" if campaign.kind is Kind.MASS else "cancel it"
+            if may_change(campaign.state):
+                way = "delete it, or aim it at another table"
+            faults.append(f"{_named(call, campaign)} is {campaign.state.value}; {way}")
+        elif not ended:
+            faults.append(f"{_named(call, campaign)} has mails that are still on their way; repeat in a minute")
+    for audience in await audiences_for(call.db, table.id):
+        known = any(entity.id == audience.entity_id for entity in call.caller.entities)
+        name = f"the audience '{audience.name}'" if known else "an audience of another entity"
+        faults.append(f"{name} chooses from it; delete it")
+    if faults:
+        more = f"; and {len(faults) - _MOST_NAMED} more" if len(faults) > _MOST_NAMED else ""
+        raise TableInUse(f"the table '{table.name}' is needed: {'; '.join(faults[:_MOST_NAMED])}{more}")
+    await store.forget_table(call.db, table.id)
 
 
 async def _lacks(
@@ -83,10 +107,14 @@ def _needs(
     missed = Counter((each.field, each.code) for each in already)
     if Counter((each.field, each.code) for each in lost) <= missed:
         return []
-    known = {entity.id for entity in call.caller.entities}
-    name = f"the campaign '{campaign.name}'" if campaign.entity_id in known else "a campaign of another entity"
-    message = f"{name} is {campaign.state.value} and needs what is taken away: {lost[0].message}; {_way_out(campaign)}"
+    stands = f"{_named(call, campaign)} is {campaign.state.value}"
+    message = f"{stands} and needs what is taken away: {lost[0].message}; {_way_out(campaign)}"
     return [FieldError("operations", TableInUse.code, message)]
+
+
+def _named(call: Incoming, campaign: Campaign) -> str:
+    known = {entity.id for entity in call.caller.entities}
+    return f"the campaign '{campaign.name}'" if campaign.entity_id in known else "a campaign of another entity"
 
 
 def _refuse(faults: list[FieldError]) -> None:

@@ -210,8 +210,8 @@ async def set_target(call: Incoming, target: Target) -> Campaign:
 
 
 async def estimate(call: Incoming, campaign: Campaign) -> int | None:
-    """How many profiles the target means now; None: there is no target yet."""
-    if campaign.target is None:
+    """How many profiles the target means now; None: there is no target yet, or no table any more."""
+    if campaign.target is None or campaign.table_id is None:
         return None
     table = await table_of(call, campaign)
     return await count_target(call.db, table, campaign.target, call.caller.time_zone, call.now)

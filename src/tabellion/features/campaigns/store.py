@@ -65,6 +65,19 @@ async def on_their_way(db: Database, licence_id: int, table_ids: Sequence[int]) 
     return [_campaign(row) for row in await cursor.fetchall()]
 
 
+async def of_table(db: Database, table_id: int) -> list[tuple[Campaign, bool]]:
+    """The campaigns of a table, by id, and whether all that they ever sent has ended, tests too."""
+    ended: LiteralString = "NOT EXISTS (SELECT 1 FROM tabellion.sending s WHERE s.campaign_id = c.id AND s.state <> 'ENDED')"
+    query = _COLUMNS.replace(" FROM tabellion.campaign ", f", {ended} FROM tabellion.campaign c ")
+    cursor = await db.execute(query + "WHERE table_id = %s ORDER BY id", (table_id,))
+    return [(_campaign(row[:-1]), row[-1]) for row in await cursor.fetchall()]
+
+
+async def forget_table(db: Database, table_id: int) -> None:
+    """Have the campaigns of a table stay without it."""
+    await db.execute("UPDATE tabellion.campaign SET table_id = NULL WHERE table_id = %s", (table_id,))
+
+
 async def set_state(db: Database, campaign: Campaign, now: datetime) -> None:
     """Write state and moments back."""
     await db.execute(

@@ -231,9 +231,7 @@ async def _short(work: Callable[[], Awaitable[Any]]) -> Any:
         )
         raise TableInUse(message) from error
     except (errors.ForeignKeyViolation, errors.RestrictViolation) as error:
-        raise TableInUse(
-            "a campaign is sent to this table; delete the campaign, or keep the table for its report"
-        ) from error
+        raise TableInUse("a campaign or an audience has just been made for this table; repeat to hear which one") from error
     except (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidForeignKey) as error:
         raise Unavailable("a table that this one refers to has just been changed; repeat in a moment") from error
 
