@@ -72,39 +72,64 @@ def test_the_doctor_makes_no_key_where_it_looks(
     assert not (tmp_path / "other").exists()
 
 
-def test_a_sender_has_a_key_that_stays(told: Told, refused: Refused, harbour: str) -> None:
+def test_what_is_not_named_of_a_sender_stays(told: Told, refused: Refused, harbour: str) -> None:
+    """The published record of a key fits as long as nobody says that mails are not to be signed."""
+
+    def say(*options: str) -> dict[str, Any]:
+        return told("sender", "set", harbour, "hotels", "news@example.com", *options)
+
     assert "sender set" in refused("sender", "show", harbour, "hotels")
-    plain = told("sender", "set", harbour, "hotels", "news@example.com", "--name", "Harbour Hotels")
-    assert plain["dnsTxt"] == ""
-    signed = told("sender", "set", harbour, "hotels", "news@example.com", "--dkim-selector", "s1")
-    assert signed["dnsName"] == "s1._domainkey.example.com"
+    plain = say("--name", "Harbour Hotels")
+    assert (plain["dnsTxt"], plain["newKey"], plain["bounceDomain"]) == ("", False, "")
+    signed = say("--dkim-selector", "s1")
+    assert (signed["name"], signed["dnsName"], signed["newKey"]) == ("Harbour Hotels", "s1._domainkey.example.com", True)
     assert signed["dnsTxt"].startswith("v=DKIM1; k=rsa; p=")
-    again = told("sender", "set", harbour, "hotels", "news@example.com", "--name", "H", "--dkim-selector", "s1")
-    assert again["dnsTxt"] == signed["dnsTxt"]
-    other = told("sender", "set", harbour, "hotels", "x@example.com", "--dkim-selector", "s2", "--dkim-key", "ed25519")
-    assert "k=ed25519" in other["dnsTxt"]
+    back = say("--name", "H", "--bounce-domain", "Bounces.example.com")
+    assert back == signed | {"name": "H", "bounceDomain": "bounces.example.com", "newKey": False}
+    assert say() == back
+    assert told("sender", "show", harbour, "hotels") | {"newKey": False} == back
+    assert say("--dkim-key", "rsa") == back
+    assert say("--name", "", "--no-bounce-domain") == back | {"name": "", "bounceDomain": ""}
+
+
+def test_a_selector_has_one_key_for_ever(told: Told, refused: Refused, harbour: str) -> None:
+    def say(*options: str, address: str = "news@example.com") -> dict[str, Any]:
+        return told("sender", "set", harbour, "hotels", address, *options)
+
+    first = say("--dkim-selector", "s1")
+    assert say("--no-dkim")["dnsTxt"] == ""
+    assert "selector" in refused("sender", "set", harbour, "hotels", "news@example.com", "--dkim-key", "rsa")
+    assert say("--dkim-selector", "s1") == first | {"newKey": False}
+    other = say("--dkim-selector", "s2", "--dkim-key", "ed25519")
+    assert ("k=ed25519" in other["dnsTxt"], other["newKey"]) == (True, True)
+    wrong = refused("sender", "set", harbour, "hotels", "news@example.com", "--dkim-selector", "s1", "--dkim-key", "ed25519")
+    assert wrong == "the key of s1 is rsa, and stays; name another selector for one that is ed25519"
+    assert say("--dkim-selector", "s1")["dnsTxt"] == first["dnsTxt"]
+    # Below the domain of the key it signs as it is; elsewhere the selector needs a key of that domain.
+    assert say(address="news@mail.example.com")["dnsName"] == "s1._domainkey.example.com"
+    moved = say(address="news@Exämple.org")
+    assert (moved["dnsName"], moved["newKey"]) == ("s1._domainkey.xn--exmple-cua.org", True)
+    assert say("--dkim-selector", "s1", address="news@xn--exmple-cua.org")["dnsTxt"] == moved["dnsTxt"]
+    assert say()["dnsTxt"] == first["dnsTxt"]
+
+
+def test_what_cannot_be_a_sender_is_refused(told: Told, refused: Refused, harbour: str) -> None:
+    before = told("sender", "set", harbour, "hotels", "news@example.com", "--dkim-selector", "s1")
     assert "no entity" in refused("sender", "set", harbour, "spas", "news@example.com")
-    assert "no address" in refused("sender", "set", harbour, "hotels", "a\nb@example.com")
-    assert other["bounceDomain"] == ""
-    back = told("sender", "set", harbour, "hotels", "news@example.com", "--bounce-domain", "Bounces.example.com")
-    assert back["bounceDomain"] == "bounces.example.com"
-    abroad = told(
-        "sender",
-        "set",
-        harbour,
-        "hotels",
-        "news@Exämple.com",
-        "--dkim-selector",
-        "s1",
-        "--bounce-domain",
-        "back.exämple.com",
-    )
-    assert (abroad["address"], abroad["dnsName"], abroad["bounceDomain"]) == (
-        "news@xn--exmple-cua.com", "s1._domainkey.xn--exmple-cua.com", "back.xn--exmple-cua.com",
-    )  # fmt: skip
-    again = told("sender", "set", harbour, "hotels", "news@xn--exmple-cua.com", "--dkim-selector", "s1")
-    assert again["dnsTxt"] == abroad["dnsTxt"]
-    assert "come back" in refused("sender", "set", harbour, "hotels", "news@example.com", "--bounce-domain", "-.com")
+    for options, why in (
+        (("a\nb@example.com",), "no address"),
+        (("news@example.com", "--bounce-domain", "-.com"), "come back"),
+        (("news@example.com", "--bounce-domain", ""), "--no-bounce-domain"),
+        (("news@example.com", "--dkim-selector", ""), "--no-dkim"),
+        (("news@example.com", "--dkim-selector", "s.1"), "hyphens"),
+        (("news@example.com", "--dkim-selector", "s2", "--no-dkim"), "do not go together"),
+        (("news@example.com", "--dkim-selector", "s2", "--dkim-key", "dsa"), "rsa or ed25519"),
+        (("news@example.com", "--name", "a\nb"), "one line"),
+    ):
+        assert why in refused("sender", "set", harbour, "hotels", *options)
+    assert told("sender", "show", harbour, "hotels") | {"newKey": True} == before
+    abroad = told("sender", "set", harbour, "hotels", "news@Exämple.com", "--bounce-domain", "back.exämple.com")
+    assert (abroad["address"], abroad["bounceDomain"]) == ("news@xn--exmple-cua.com", "back.xn--exmple-cua.com")
 
 
 def test_suppressed_addresses(told: Told, refused: Refused, harbour: str) -> None:

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from tabellion.cli.admin import Name
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, on_database, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, fail, on_database, show
 from tabellion.features import bounces
 from tabellion.features import tracking as readers
-from tabellion.features.delivery import admin
+from tabellion.features.delivery import admin, sender_admin
+from tabellion.features.delivery.sender_admin import SenderChange
 from tabellion.features.licences.store import Database
 from tabellion.kit.clock import utc_now
 from tabellion.platform.mail import Relay
@@ -70,23 +71,43 @@ def set_sender(
     name: Name,
     entity: Entity,
     address: Annotated[str, typer.Argument(help="Address that mails come from.")],
-    shown: Annotated[str, typer.Option("--name", help="Name before it.")] = "",
-    dkim_selector: Annotated[str, typer.Option(help="Sign mails: the name of the key in DNS, such as s1.")] = "",
-    dkim_key: Annotated[str, typer.Option(help="Kind of a new key: rsa or ed25519.")] = "rsa",
+    shown: Annotated[str | None, typer.Option("--name", help="Name before it.")] = None,
+    dkim_selector: Annotated[
+        str | None,
+        typer.Option(help="Sign mails: the name of the key in DNS, such as s1. One that was used before keeps its key."),
+    ] = None,
+    dkim_key: Annotated[str | None, typer.Option(help="Kind of a new key: rsa (default) or ed25519.")] = None,
+    no_dkim: Annotated[
+        bool, typer.Option("--no-dkim", help="Sign no mails any more; the key is kept for its selector.")
+    ] = False,
     bounce_domain: Annotated[
-        str, typer.Option(help="Domain that mails come back to, such as bounces.example.com; none: the server's.")
-    ] = "",
+        str | None, typer.Option(help="Domain that mails come back to, such as bounces.example.com; none: the server's.")
+    ] = None,
+    no_bounce_domain: Annotated[bool, typer.Option("--no-bounce-domain", help="Take the server's again.")] = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say who sends for an entity, and print the DNS record that its signatures need."""
-    now = utc_now()
-    found = on_database(
-        data_dir, database_url,
-        lambda db: admin.set_sender(db, name, entity, shown, address, dkim_selector, dkim_key, bounce_domain, now),
+    """Say who sends for an entity, and print the DNS record that its signatures need. What is not named stays.
+
+    Running campaigns sign and come back by it within seconds; the name and address of theirs are those of their launch.
+    """
+    for option, given, none in (
+        ("--dkim-selector", dkim_selector, no_dkim),
+        ("--bounce-domain", bounce_domain, no_bounce_domain),
+    ):
+        flag = option.removesuffix("-selector").replace("--", "--no-", 1)
+        if given == "":
+            fail(f"{option} is empty; name one, or say {flag} to have none")
+        if given is not None and none:
+            fail(f"{option} and {flag} do not go together")
+    change = SenderChange(
+        name=shown, selector="" if no_dkim else dkim_selector, kind=dkim_key,
+        bounce_domain="" if no_bounce_domain else bounce_domain,
     )  # fmt: skip
-    show(_sender(found), as_json=as_json)
+    now = utc_now()
+    found = on_database(data_dir, database_url, lambda db: sender_admin.set_sender(db, name, entity, address, change, now))
+    show(_sender(found) | {"newKey": found.new_key}, as_json=as_json)
 
 
 @sender.command("show")
@@ -94,7 +115,9 @@ def show_sender(
     name: Name, entity: Entity, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False
 ) -> None:
     """Show who sends for an entity."""
-    show(_sender(on_database(data_dir, database_url, lambda db: admin.show_sender(db, name, entity))), as_json=as_json)
+    show(
+        _sender(on_database(data_dir, database_url, lambda db: sender_admin.show_sender(db, name, entity))), as_json=as_json
+    )
 
 
 @suppression.command("list")
@@ -176,8 +199,13 @@ def unsuppress(
     show({"removed": address, "unsubscribed": unsubscribed}, as_json=as_json)
 
 
-def _sender(found: admin.SenderRow) -> dict[str, str]:
-    shown = {"entity": found.entity, "name": found.name, "address": found.address, "bounceDomain": found.bounce_domain}
+def _sender(found: sender_admin.SenderRow) -> dict[str, str | bool]:
+    shown: dict[str, str | bool] = {
+        "entity": found.entity,
+        "name": found.name,
+        "address": found.address,
+        "bounceDomain": found.bounce_domain,
+    }
     return shown | {"dnsName": found.record_name, "dnsTxt": found.record}
 
 

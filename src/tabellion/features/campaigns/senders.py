@@ -50,7 +50,7 @@ async def known_of(db: Database, campaign: Campaign, around: Network) -> Known:
         findings.append(warning("relay.missing", message, "name a relay, with tabellion relay add"))
     if facts.dkim_record is None:
         message = "the key of the sender's signatures cannot be read, and no mail can leave: another server has sealed it"
-        advice = "give the server that one's TABELLION_SECRET_KEY or secret.key, or the sender a new key"
+        advice = "give the server that one's TABELLION_SECRET_KEY or secret.key, or the sender another selector"
         return Known(facts.has_relay, [*findings, error("dkim.unreadable", message, advice)], None)
     address = address_of(identity.address)
     if address is None:

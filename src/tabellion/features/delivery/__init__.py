@@ -1,6 +1,6 @@
 """The sending of mails: from planned recipients to what the relay said, exactly once and after any crash."""
 
-from tabellion.features.delivery import ab_tests, admin, pacing_admin, suppression_store
+from tabellion.features.delivery import ab_tests, admin, pacing_admin, sender_admin, suppression_store
 from tabellion.features.delivery.addresses import for_header
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.hours import Hours, Window
@@ -118,6 +118,7 @@ __all__ = [
     "reschedule",
     "resume",
     "send_notice",
+    "sender_admin",
     "sender_facts",
     "sending_of",
     "start",

@@ -62,10 +62,21 @@ async def delete_relay(db: Database, licence_id: int, relay_id: int) -> bool:
     return (await db.execute(query, (licence_id, relay_id))).rowcount == 1
 
 
+async def lock_sender(db: Database, entity_id: int) -> None:
+    """Keep others from changing the sender of an entity, for the transaction."""
+    await db.execute("SELECT 1 FROM tabellion.entity WHERE id = %s FOR NO KEY UPDATE", (entity_id,))
+
+
 async def set_sender(
     db: Database, entity_id: int, name: str, address: str, dkim: tuple[str, str, str], bounce_domain: str
 ) -> None:
-    """Say who sends for an entity; `dkim` is domain, selector and sealed key."""
+    """Say who sends for an entity; `dkim` is domain, selector and sealed key. A key that it signed with before is kept."""
+    kept = """
+INSERT INTO tabellion.sender_key (entity_id, domain, selector, key)
+SELECT entity_id, dkim_domain, dkim_selector, dkim_key FROM tabellion.sender WHERE entity_id = %s AND dkim_key <> ''
+ON CONFLICT (entity_id, domain, selector) DO NOTHING
+"""
+    await db.execute(kept, (entity_id,))
     query = """
 INSERT INTO tabellion.sender (entity_id, name, address, dkim_domain, dkim_selector, dkim_key, bounce_domain)
 VALUES (%s, %s, %s, %s, %s, %s, %s)
@@ -73,3 +84,14 @@ ON CONFLICT (entity_id) DO UPDATE SET name = EXCLUDED.name, address = EXCLUDED.a
     dkim_selector = EXCLUDED.dkim_selector, dkim_key = EXCLUDED.dkim_key, bounce_domain = EXCLUDED.bounce_domain
 """
     await db.execute(query, (entity_id, name, address, *dkim, bounce_domain))
+
+
+async def kept_key(db: Database, entity_id: int, domain: str, selector: str) -> str:
+    """The sealed key of a selector that the sender has or had; empty: there was none."""
+    query = """
+SELECT dkim_domain, dkim_key FROM tabellion.sender WHERE entity_id = %(entity)s AND dkim_selector = %(selector)s
+UNION ALL
+SELECT domain, key FROM tabellion.sender_key WHERE entity_id = %(entity)s AND selector = %(selector)s
+"""
+    rows = await (await db.execute(query, {"entity": entity_id, "selector": selector})).fetchall()
+    return next((key for of, key in rows if key and domain_name(of) == domain), "")

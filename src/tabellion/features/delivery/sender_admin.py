@@ -1,0 +1,134 @@
+"""What an operator says of senders: who the mails of an entity come from, what signs them, and where they come back to."""
+
+import re
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from tabellion.features import licences
+from tabellion.features.delivery import relay_store
+from tabellion.features.delivery.store import Database
+from tabellion.features.delivery.transport import signs_for
+from tabellion.features.licences import AdminError
+from tabellion.kit.domain import domain_name, is_domain
+from tabellion.platform import audit, secrets
+from tabellion.platform.mail import address_of, new_key, one_line, public_record
+
+_KINDS = ("rsa", "ed25519")
+_SELECTOR = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+class SenderRow(NamedTuple):
+    """Who sends for an entity, and the DNS record of the signing key (empty: mails are not signed).
+
+    `bounce_domain`: of the return paths; empty: the server's. `new_key`: the record has to be published yet.
+    """
+
+    entity: str
+    name: str
+    address: str
+    record_name: str
+    record: str
+    bounce_domain: str
+    new_key: bool = False
+
+
+class SenderChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be said anew of a sender; None: it stays as it is, or is as with a sender that says nothing of it.
+
+    `selector` and `bounce_domain` empty: none any more. `kind`: of a new key.
+    """
+
+    name: str | None = None
+    selector: str | None = None
+    kind: str | None = None
+    bounce_domain: str | None = None
+
+
+async def set_sender(
+    db: Database, licence_name: str, entity_name: str, address: str, change: SenderChange, now: datetime
+) -> SenderRow:
+    """Say who sends for an entity. With a selector its mails are signed, by the key that it has or had, or a new one.
+
+    Raises `AdminError`.
+    """
+    if address_of(address) is None:
+        raise AdminError(f"'{address}' is no address that mails can come from")
+    if change.name is not None and not one_line(change.name):
+        raise AdminError("the name is one line")
+    if change.selector and not _SELECTOR.fullmatch(change.selector):
+        raise AdminError("a selector has letters, digits and hyphens, such as s1")
+    if change.kind is not None and change.kind not in _KINDS:
+        raise AdminError(f"a key is {' or '.join(_KINDS)}")
+    returns_to = None if change.bounce_domain is None else domain_name(change.bounce_domain)
+    if returns_to and not is_domain(returns_to):
+        wrong = (change.bounce_domain or "")[:100]
+        raise AdminError(f"'{wrong}' is no domain that mails can come back to, such as bounces.example.com")
+    found, entity = await _entity(db, licence_name, entity_name)
+    async with db.transaction():
+        await relay_store.lock_sender(db, entity.id)
+        known = await relay_store.sender_of(db, entity.id)
+        name = change.name if change.name is not None else (known[0] if known else "")
+        if returns_to is None:
+            returns_to = await relay_store.bounce_domain_of(db, entity.id)
+        dkim, made = await _signed_by(db, entity.id, address, known, change)
+        await relay_store.set_sender(db, entity.id, name, address, dkim, returns_to)
+        await audit.record_admin(db, found.id, "sender set", f"entity/{entity.id}", now)
+    shown = await show_sender(db, licence_name, entity_name)
+    return shown._replace(new_key=made)
+
+
+async def _signed_by(
+    db: Database, entity_id: int, address: str, known: tuple[str, ...] | None, change: SenderChange
+) -> tuple[tuple[str, str, str], bool]:
+    """Domain, selector and sealed key that sign from now on, and whether the key is a new one."""
+    domain = domain_name(address.rpartition("@")[2])
+    selector, sealed = change.selector, ""
+    if selector is None:
+        if known is None or not known[4]:
+            if change.kind is not None:
+                raise AdminError("a key goes with a selector: name one, with --dkim-selector")
+            return ("", "", ""), False
+        # The key stays, unless it does not sign for the address any more: then it is the selector that stays.
+        selector = known[3]
+        if signs_for(known[2], address):
+            domain, sealed = known[2], known[4]
+    if not selector:
+        return ("", "", ""), False
+    sealed = sealed or await relay_store.kept_key(db, entity_id, domain, selector)
+    if not sealed:
+        return (domain, selector, secrets.seal(new_key(change.kind or _KINDS[0])[0], _context(entity_id))), True
+    if change.kind is not None and (kind := _kind_of(secrets.unseal(sealed, _context(entity_id)))) != change.kind:
+        message = f"the key of {selector} is {kind}, and stays; name another selector for one that is {change.kind}"
+        raise AdminError(message)
+    return (domain, selector, sealed), False
+
+
+async def show_sender(db: Database, licence_name: str, entity_name: str) -> SenderRow:
+    """Who sends for an entity. Raises `AdminError`."""
+    _, entity = await _entity(db, licence_name, entity_name)
+    row = await relay_store.sender_of(db, entity.id)
+    if row is None:
+        raise AdminError(f"nobody was named for the entity '{entity.name}'; name somebody with sender set")
+    name, address, domain, selector, sealed = row
+    record = public_record(secrets.unseal(sealed, _context(entity.id))) if sealed else ""
+    back = await relay_store.bounce_domain_of(db, entity.id)
+    return SenderRow(entity.name, name, address, f"{selector}._domainkey.{domain}" if sealed else "", record, back)
+
+
+def _context(entity_id: int) -> str:
+    """What a key is sealed for."""
+    return f"dkim {entity_id:d}"
+
+
+def _kind_of(pem: str) -> str:
+    return next(kind for kind in _KINDS if f"k={kind};" in public_record(pem))
+
+
+async def _entity(db: Database, licence_name: str, entity_name: str) -> tuple[licences.Licence, licences.Entity]:
+    found = await licences.get_licence(db, licence_name)
+    for entity in await licences.list_entities(db, licence_name):
+        if entity.name.lower() == entity_name.lower():
+            return found, entity
+    raise AdminError(f"the licence '{found.name}' has no entity '{entity_name}'")
