@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import Result
 
@@ -23,19 +24,89 @@ def harbour(told: Told) -> str:
 
 
 def test_relays_are_added_changed_and_removed(told: Told, refused: Refused, harbour: str) -> None:
-    (made,) = told("relay", "add", harbour, "smtp.example.com", "--login", "harbour")
+    made = told("relay", "add", harbour, "SMTP.example.com", "--login", "harbour")
     assert made == {
-        "id": made["id"], "host": "smtp.example.com", "port": 587, "security": "STARTTLS", "login": "harbour", "weight": 1,
+        "done": "added", "id": made["id"], "host": "smtp.example.com", "port": 587, "security": "STARTTLS", "login": "harbour", "weight": 1,
         "connections": 10,
     }  # fmt: skip
-    (changed,) = told("relay", "add", harbour, "smtp.example.com", "--weight", "3", "--security", "tls")
-    assert (changed["id"], changed["weight"], changed["security"]) == (made["id"], 3, "TLS")
+    changed = told("relay", "add", harbour, "smtp.example.com", "--weight", "3", "--security", "tls")
+    assert changed == made | {"done": "changed", "weight": 3, "security": "TLS"}
     assert "security" in refused("relay", "add", harbour, "smtp.example.com", "--security", "SSL")
     assert "port" in refused("relay", "add", harbour, "smtp.example.com", "--port", "70000")
     assert "TLS" in refused("relay", "add", harbour, "smtp.example.com", "--security", "none", "--login", "harbour")
     assert "no relay 99" in refused("relay", "remove", harbour, "99")
     told("relay", "remove", harbour, str(made["id"]))
-    assert told("relay", "list", harbour) == []
+    assert told("relay", "list", harbour)["relays"] == []
+
+
+def test_what_is_not_named_of_a_relay_stays(
+    told: Told, refused: Refused, verb: Callable[..., Result], harbour: str, database_url: str
+) -> None:
+    def password() -> str:
+        with psycopg.connect(database_url) as db:
+            return db.execute("SELECT password FROM tabellion.relay WHERE port = 465").fetchall()[0][0]
+
+    with smtp_sink() as sink:
+        first = json.loads(
+            verb(
+                "relay", "add", harbour, "smtp.example.com", "--port", "465", "--security", "TLS", "--login", "me",
+                "--password-stdin", "--weight", "7", "--json", stdin="secret\n",
+            ).stdout
+        )  # fmt: skip
+        sealed = password()
+        assert sealed
+        # The host has one relay, so that its port need not be named again.
+        faster = told("relay", "add", harbour, "smtp.example.com", "--connections", "32")
+        assert faster == first | {"done": "changed", "connections": 32}
+        assert password() == sealed
+        assert told("relay", "add", harbour, "smtp.example.com", "--port", "587")["done"] == "added"
+        assert "--port 465 or 587" in refused("relay", "add", harbour, "smtp.example.com", "--weight", "2")
+        assert "TLS" in refused("relay", "add", harbour, "smtp.example.com", "--port", "465", "--security", "NONE")
+        assert "--login" in refused("relay", "add", harbour, "127.0.0.1", "--password-stdin", stdin="secret\n")
+        assert password() == sealed
+        nobody = told("relay", "add", harbour, "smtp.example.com", "--port", "465", "--login", "")
+        assert (nobody, password()) == (faster | {"login": ""}, "")
+        assert len(told("relay", "list", harbour)["relays"]) == 2
+        assert sink.mails == []
+
+
+def test_what_is_no_host_is_no_relay(refused: Refused, told: Told, harbour: str) -> None:
+    for host, why in (
+        ("http://x", "of the web"), ("smtp.example.com:25", "--port 25"), ("me@example.com", "mailbox"), ("a b", "no name"),
+        ("x-.example", "no name"), ("300.1.1.1", "no name"), ("", "no name"), (".", "no name"), ("a" * 64, "no name"),
+        (".".join(["a" * 60] * 5), "no name"), ("smtp/example", "no name"), ("a\nb", "no name"),
+    ):  # fmt: skip
+        assert why in refused("relay", "add", harbour, host)
+    assert told("relay", "list", harbour) == {"mails": "OUTBOX", "relays": []}
+
+
+def test_hosts_are_names_and_addresses(told: Told, harbour: str) -> None:
+    hosts = ["192.0.2.25", "2001:DB8::25", "[2001:db8::25]", "localhost", "mail_relay", "Smtp.Exämple.com"]
+    assert [told("relay", "add", harbour, host)["host"] for host in hosts] == [
+        "192.0.2.25", "2001:db8::25", "2001:db8::25", "localhost", "mail_relay", "smtp.xn--exmple-cua.com",
+    ]  # fmt: skip
+
+
+def test_without_a_relay_mails_wait_unless_somebody_says_otherwise(
+    told: Told, refused: Refused, verb: Callable[..., Result], harbour: str
+) -> None:
+    def doctor() -> list[dict[str, str]]:
+        return [one for one in json.loads(verb("doctor", "--json").stdout) if one["check"] == "relay"]
+
+    assert told("relay", "list", harbour)["mails"] == "OUTBOX"
+    with smtp_sink() as sink:
+        number = told("relay", "add", harbour, "127.0.0.1", "--port", str(sink.port), "--security", "NONE")["id"]
+        assert told("relay", "list", harbour)["mails"] == "LEAVE"
+        assert "relay remove" in refused("relay", "outbox", harbour)
+    assert told("relay", "remove", harbour, str(number)) == {"removed": number, "mails": "WAIT"}
+    assert told("relay", "list", harbour) == {"mails": "WAIT", "relays": []}
+    assert "relay outbox" in verb("relay", "list", harbour).stdout
+    (found,) = doctor()
+    assert (found["state"], found["found"]) == ("warning", "no relay any more: harbour")
+    assert "relay add" in found["advice"]
+    for _ in range(2):
+        assert told("relay", "outbox", harbour) == {"mails": "OUTBOX"}
+    assert (told("relay", "list", harbour)["mails"], doctor()) == ("OUTBOX", [])
 
 
 def test_the_doctor_tries_the_relays(told: Told, verb: Callable[..., Result], harbour: str) -> None:

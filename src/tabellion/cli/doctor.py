@@ -5,7 +5,7 @@ import shutil
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,7 @@ import psycopg
 import typer
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
-from tabellion.features.delivery import Reached, reach_relays
+from tabellion.features.delivery import Reached, licences_that_wait, reach_relays
 from tabellion.platform import jobs, secrets
 from tabellion.platform.database.migrate import MIN_SERVER_VERSION, MigrationError, state
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -142,20 +142,26 @@ def _database(settings: Settings) -> Iterator[Finding]:
 def _relays(url: str, settings: Settings) -> Iterator[Finding]:
     """Those that cannot be reached from this machine: a licence's affair, so that it is no more than a warning."""
 
-    async def reached() -> list[Reached]:
+    async def reached() -> tuple[list[Reached], list[str]]:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
-            return await reach_relays(db)
+            return await reach_relays(db), await licences_that_wait(db)
 
     secrets.use_key(settings.secret_key, settings.data_dir, at_once=False)
-    found = asyncio.run(reached())
+    found, waiting = asyncio.run(reached())
+    if waiting:
+        advice = "their mails wait: tabellion relay add, or tabellion relay outbox to have them kept"
+        yield Finding("relay", "warning", f"no relay any more: {_some(waiting)}", advice)
     for relay in found:
         if relay.wrong:
-            others = len(relay.licences) - _NAMED_LICENCES
-            named = ", ".join(relay.licences[:_NAMED_LICENCES]) + (f" and {others} more" if others > 0 else "")
-            yield Finding("relay", "warning", relay.wrong, f"mails of {named} wait, or go by other relays")
+            yield Finding("relay", "warning", relay.wrong, f"mails of {_some(relay.licences)} wait, or go by other relays")
     if found:
         good = sum(not relay.wrong for relay in found)
         yield Finding("relays", "ok" if good == len(found) else "warning", f"{good} of {len(found)} can be reached")
+
+
+def _some(licences: Sequence[str]) -> str:
+    others = len(licences) - _NAMED_LICENCES
+    return ", ".join(licences[:_NAMED_LICENCES]) + (f" and {others} more" if others > 0 else "")
 
 
 def _server(url: str, settings: Settings) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""`relay`, `sender`, `suppression`, `tracking`: where mails leave, who they come from, who gets none, who read them."""
+"""`sender`, `suppression`, `tracking`: who mails come from, who gets none, who read them."""
 
 import sys
 from contextlib import nullcontext
@@ -15,55 +15,12 @@ from tabellion.features.delivery import admin, sender_admin
 from tabellion.features.delivery.sender_admin import SenderChange
 from tabellion.features.licences.store import Database
 from tabellion.kit.clock import utc_now
-from tabellion.platform.mail import Relay
 
-relay = typer.Typer(no_args_is_help=True, help="Relays: the mail servers that take a licence's mails. None: the outbox.")
 sender = typer.Typer(no_args_is_help=True, help="Senders: who the mails of an entity come from, and their signature.")
 suppression = typer.Typer(no_args_is_help=True, help="Addresses that get no mails: bounced, complained, unsubscribed.")
 tracking = typer.Typer(no_args_is_help=True, help="What readers of mails did, told from what machines did.")
 
 Entity = Annotated[str, typer.Argument(metavar="ENTITY", help="Name of the entity.")]
-
-
-@relay.command("add")
-def add_relay(
-    name: Name,
-    host: Annotated[str, typer.Argument(help="Name or address of the mail server.")],
-    port: Annotated[int, typer.Option(help="Its port.")] = 587,
-    security: Annotated[str, typer.Option(help="STARTTLS, TLS or NONE.")] = "STARTTLS",
-    login: Annotated[str, typer.Option(help="Who to log in as; none: no login.")] = "",
-    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")] = False,
-    weight: Annotated[int, typer.Option(help="Its share of the mails, beside the other relays'.")] = 1,
-    connections: Annotated[int, typer.Option(help="Connections at a time, of each worker process.")] = 10,
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-    as_json: AsJson = False,
-) -> None:
-    """Give a licence a relay, or change the one of the same host and port. Seen by running servers within seconds."""
-    password = sys.stdin.readline().rstrip("\n") if password_stdin else ""
-    made = Relay(host=host, port=port, security=security.upper(), user=login, password=password, connections=connections)
-    found = on_database(data_dir, database_url, lambda db: admin.add_relay(db, name, made, weight, utc_now()))
-    show([each._asdict() for each in found], as_json=as_json, title="relays")
-
-
-@relay.command("list")
-def list_relays(name: Name, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """List the relays of a licence."""
-    found = on_database(data_dir, database_url, lambda db: admin.list_relays(db, name))
-    show([each._asdict() for each in found], as_json=as_json, title="relays")
-
-
-@relay.command("remove")
-def remove_relay(
-    name: Name,
-    number: Annotated[int, typer.Argument(metavar="ID", help="Id of the relay.")],
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-    as_json: AsJson = False,
-) -> None:
-    """Take a relay away; with the last one, mails go to the outbox."""
-    on_database(data_dir, database_url, lambda db: admin.remove_relay(db, name, number, utc_now()))
-    show({"removed": number}, as_json=as_json)
 
 
 @sender.command("set")

@@ -22,7 +22,7 @@ _VERBS: Final = {
     "entity": ("admin", "entity"),
     "user": ("admin", "user"),
     "table": ("admin", "table"),
-    "relay": ("mail", "relay"),
+    "relay": ("relays", "relay"),
     "sender": ("mail", "sender"),
     "suppression": ("mail", "suppression"),
     "tracking": ("mail", "tracking"),

@@ -66,7 +66,7 @@ async def check(call: Incoming) -> Callable[[], Awaitable[Checklist]]:
     in_mails, urls = await _of_contents(campaign, written)
     around = network()
     known = await senders.known_of(call.db, campaign, around)
-    refused = known.has_relay and await senders.is_bulk(call.db, campaign, table, call.caller.time_zone, call.now)
+    refused = known.leaves and await senders.is_bulk(call.db, campaign, table, call.caller.time_zone, call.now)
 
     async def whole() -> Checklist:
         looked = await check_links(urls, around.client)

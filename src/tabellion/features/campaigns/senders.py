@@ -32,10 +32,11 @@ _LOCAL = frozenset({"internal", "local", "localdomain", "localhost"})
 class Known(NamedTuple):
     """What is known of a sender without asking anybody.
 
-    `to_ask` None: nobody is asked, because there is no address, or none that others know.
+    `leaves`: mails go to a relay, or wait for one. `to_ask` None: nobody is asked, because there is no address, or none
+    that others know.
     """
 
-    has_relay: bool
+    leaves: bool
     findings: list[Finding]
     to_ask: Sender | None
 
@@ -45,25 +46,29 @@ async def known_of(db: Database, campaign: Campaign, around: Network) -> Known:
     identity = await sender_of(db, campaign)
     facts = await delivery.sender_facts(db, campaign.licence_id, campaign.entity_id, identity.address)
     findings: list[Finding] = []
-    if not facts.has_relay:
+    if facts.waits:
+        message = "the licence has no relay any more: mails wait until it has one"
+        advice = "name a relay, with tabellion relay add, or have mails kept in the outbox, with tabellion relay outbox"
+        findings.append(error("relay.missing", message, advice))
+    elif not facts.leaves:
         message = "the licence has no relay: mails stay in the outbox"
         findings.append(warning("relay.missing", message, "name a relay, with tabellion relay add"))
     if facts.dkim_record is None:
         message = "the key of the sender's signatures cannot be read, and no mail can leave: another server has sealed it"
         advice = "give the server that one's TABELLION_SECRET_KEY or secret.key, or the sender another selector"
-        return Known(facts.has_relay, [*findings, error("dkim.unreadable", message, advice)], None)
+        return Known(facts.leaves, [*findings, error("dkim.unreadable", message, advice)], None)
     address = address_of(identity.address)
     if address is None:
-        return Known(facts.has_relay, findings, None)
+        return Known(facts.leaves, findings, None)
     domain = address.rpartition("@")[2].lower()
     if _is_local(domain):
         # Nothing has left while there is no relay, and whoever tries things out need not set up a sender first.
-        severity = error if facts.has_relay else warning
+        severity = error if facts.leaves else warning
         message = f"mails come from {address}, and nobody outside of this network knows {domain}"
         findings.append(severity("sender.local", message, "set the entity's sender, with tabellion sender set"))
-        return Known(facts.has_relay, findings, None)
+        return Known(facts.leaves, findings, None)
     returns_to = facts.bounce_domain or around.bounce_domain or domain
-    return Known(facts.has_relay, findings, Sender(address, returns_to, facts.dkim_name, facts.dkim_record))
+    return Known(facts.leaves, findings, Sender(address, returns_to, facts.dkim_name, facts.dkim_record))
 
 
 async def asked(known: Known, around: Network, within_s: float | None = None) -> list[Finding]:
@@ -116,7 +121,7 @@ async def look_before_launch(call: Incoming) -> Looked:
         return nothing
     around = network()
     known = await known_of(call.db, campaign, around)
-    if not known.has_relay:
+    if not known.leaves:
         return nothing
     table = await service.table_of(call, campaign)
     if not await is_bulk(call.db, campaign, table, call.caller.time_zone, call.now):

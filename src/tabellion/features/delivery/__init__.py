@@ -1,6 +1,6 @@
 """The sending of mails: from planned recipients to what the relay said, exactly once and after any crash."""
 
-from tabellion.features.delivery import ab_tests, admin, pacing_admin, sender_admin, suppression_store
+from tabellion.features.delivery import ab_tests, admin, pacing_admin, relay_admin, sender_admin, suppression_store
 from tabellion.features.delivery.addresses import for_header
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.hours import Hours, Window
@@ -23,7 +23,7 @@ from tabellion.features.delivery.news import SUBJECT, MailNews, all_of, tell
 from tabellion.features.delivery.notices import Notice, send_notice
 from tabellion.features.delivery.outbox_store import KeptMail, kept_mail, kept_mails
 from tabellion.features.delivery.pacing import zone_column
-from tabellion.features.delivery.reaching import Reached, reach_relays
+from tabellion.features.delivery.reaching import Reached, licences_that_wait, reach_relays
 from tabellion.features.delivery.sender import Pace, Sender
 from tabellion.features.delivery.service import (
     Interaction,
@@ -108,6 +108,7 @@ __all__ = [
     "kept_mails",
     "language_of",
     "licence_exists",
+    "licences_that_wait",
     "limited_domain",
     "pacing_admin",
     "pause",
@@ -115,6 +116,7 @@ __all__ = [
     "reach_relays",
     "read_return_path",
     "read_token",
+    "relay_admin",
     "reschedule",
     "resume",
     "send_notice",

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _LONGEST_REST_S = 5.0
 # And when relays are stuck.
 _STUCK_REST_S = 1.0
+# And when there is no relay any more.
+_WAITING_REST_S = 2.0
 # How often it is looked at whether there is more to send while a relay takes its time for what has begun.
 _LOOK_AGAIN_S = 1.0
 # Of the attachments of mails that are made together: one mail has up to 10 MB of them.
@@ -61,6 +63,10 @@ class Batch:
             # What an earlier round of this process left when the database went away; none of it is on its way.
             await recipient_store.take_up(db, sending, self._worker, sender.clock())
         way = self._way
+        if way.waits:
+            # As they are: nothing is claimed, and no attempt counted, for as long as it takes.
+            sender.rest(sending.id, _WAITING_REST_S)
+            return
         if way.is_stuck:
             sender.rest(sending.id, _STUCK_REST_S)
             return

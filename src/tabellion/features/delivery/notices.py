@@ -23,7 +23,7 @@ class Notice(NamedTuple):
 
 
 async def send_notice(db: Database, notice: Notice, host: str, now: datetime) -> Reply:
-    """Hand it to a relay of the licence, or keep it in the outbox where there is none.
+    """Hand it to a relay of the licence, or keep it in the outbox where there never was one.
 
     The entity's sender signs it; where nobody was named, it comes from `host`.
     """
@@ -56,6 +56,10 @@ async def send_notice(db: Database, notice: Notice, host: str, now: datetime) ->
         way = await ways.of(db, notice.licence_id)
         if way.posts:
             return await way.deliver(sender.address, recipient, raw)
+        if way.waits:
+            return Reply(
+                Fate.DEFERRED, "the licence has no relay any more: name one with tabellion relay add", reached=False
+            )
     finally:
         await ways.close()
     await outbox_store.keep_notice(db, notice.licence_id, (sender.address, recipient, notice.subject, raw), now)

@@ -21,6 +21,11 @@ class Reached(NamedTuple):
     wrong: str
 
 
+async def licences_that_wait(db: Database) -> list[str]:
+    """The names of licences that have no relay any more, and whose mails wait for one."""
+    return await relay_store.licences_that_wait(db)
+
+
 async def reach_relays(db: Database) -> list[Reached]:
     """Try each relay once, however many licences have it."""
     users: dict[Relay, list[str]] = {}

@@ -36,30 +36,66 @@ async def bounce_domain_of(db: Database, entity_id: int) -> str:
     return row[0] if row else ""
 
 
+async def lock_relays(db: Database, licence_id: int) -> None:
+    """Keep others from changing the relays of a licence, for the transaction."""
+    await db.execute("SELECT 1 FROM tabellion.licence WHERE id = %s FOR NO KEY UPDATE", (licence_id,))
+
+
 async def insert_relay(db: Database, licence_id: int, relay: Relay, weight: int) -> int:
-    """Enter a relay without its password, or change the one of this host and port; its id."""
+    """Enter a relay without its password; its id."""
     query = """
 INSERT INTO tabellion.relay (licence_id, host, port, security, login, weight, connections)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (licence_id, host, port) DO UPDATE SET security = EXCLUDED.security, login = EXCLUDED.login,
-    weight = EXCLUDED.weight, connections = EXCLUDED.connections, password = ''
-RETURNING id
+VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id
 """
     values = (licence_id, relay.host, relay.port, relay.security, relay.user, weight, relay.connections)
     row = await (await db.execute(query, values)).fetchone()
     assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
+    await db.execute(_RELAYED, (licence_id,))
     return row[0]
 
 
+async def change_relay(db: Database, relay_id: int, relay: Relay, weight: int) -> None:
+    """Change a relay, but not its password."""
+    query = "UPDATE tabellion.relay SET security = %s, login = %s, weight = %s, connections = %s WHERE id = %s"
+    await db.execute(query, (relay.security, relay.user, weight, relay.connections, relay_id))
+
+
 async def set_relay_password(db: Database, relay_id: int, sealed: str) -> None:
-    """Keep a relay's password."""
+    """Keep a relay's password; empty: it has none."""
     await db.execute("UPDATE tabellion.relay SET password = %s WHERE id = %s", (sealed, relay_id))
 
 
 async def delete_relay(db: Database, licence_id: int, relay_id: int) -> bool:
     """Delete a relay; False: there is none."""
     query = "DELETE FROM tabellion.relay WHERE licence_id = %s AND id = %s"
-    return (await db.execute(query, (licence_id, relay_id))).rowcount == 1
+    found = (await db.execute(query, (licence_id, relay_id))).rowcount == 1
+    if found:
+        await db.execute(_RELAYED, (licence_id,))
+    return found
+
+
+_RELAYED = "INSERT INTO tabellion.relayed (licence_id) VALUES (%s) ON CONFLICT (licence_id) DO NOTHING"
+
+
+async def relayed(db: Database, licence_id: int) -> str | None:
+    """The name of a licence that has or had a relay, so that its mails are meant to leave; None: they go to the outbox."""
+    query = "SELECT l.name FROM tabellion.relayed r JOIN tabellion.licence l ON l.id = r.licence_id WHERE l.id = %s"
+    row = await (await db.execute(query, (licence_id,))).fetchone()
+    return row[0] if row else None
+
+
+async def forget_relayed(db: Database, licence_id: int) -> None:
+    """Have the mails of a licence without a relay go to the outbox, as if it had never had one."""
+    await db.execute("DELETE FROM tabellion.relayed WHERE licence_id = %s", (licence_id,))
+
+
+async def licences_that_wait(db: Database) -> list[str]:
+    """The names of licences whose mails wait for a relay."""
+    query = (
+        "SELECT l.name FROM tabellion.relayed d JOIN tabellion.licence l ON l.id = d.licence_id "
+        "WHERE NOT EXISTS (SELECT 1 FROM tabellion.relay r WHERE r.licence_id = l.id) ORDER BY l.name"
+    )
+    return [row[0] for row in await (await db.execute(query)).fetchall()]
 
 
 async def lock_sender(db: Database, entity_id: int) -> None:

@@ -100,13 +100,15 @@ async def identity_of(db: Database, entity_id: int) -> SenderIdentity | None:
 
 class SenderFacts(NamedTuple):
     """What receivers will see of a sender: the domain of its own that bounces go to, the key of its signatures (both may be
-    empty), and whether mails leave at all. `dkim_record` None: the key was sealed by another server, and no mail leaves.
+    empty), and whether mails are meant to leave. `waits`: there is no relay any more, and they wait for another one.
+    `dkim_record` None: the key was sealed by another server, and no mail leaves.
     """
 
     bounce_domain: str
     dkim_name: str
     dkim_record: str | None
-    has_relay: bool
+    leaves: bool
+    waits: bool
 
 
 async def sender_facts(db: Database, licence_id: int, entity_id: int, address: str) -> SenderFacts:
@@ -120,7 +122,9 @@ async def sender_facts(db: Database, licence_id: int, entity_id: int, address: s
         except secrets.SecretUnreadable:
             record = None
     back = await relay_store.bounce_domain_of(db, entity_id)
-    return SenderFacts(back, name, record, bool(await relay_store.relays(db, licence_id)))
+    has_relay = bool(await relay_store.relays(db, licence_id))
+    waits = not has_relay and await relay_store.relayed(db, licence_id) is not None
+    return SenderFacts(back, name, record, has_relay or waits, waits)
 
 
 async def tally(

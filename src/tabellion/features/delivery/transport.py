@@ -1,4 +1,4 @@
-"""Where the mails of a licence leave: its relays by their weights, or the outbox when it has none."""
+"""Where the mails of a licence leave: its relays by their weights, or the outbox when it never had one."""
 
 import logging
 import random
@@ -93,10 +93,10 @@ class Exit:
 
 
 class Way:
-    """The relays of a licence by weight; none: the outbox."""
+    """The relays of a licence by weight; none: the outbox. `waits`: none any more, so that mails are to wait for one."""
 
-    def __init__(self, exits: Sequence[tuple[int, Exit]]) -> None:
-        self._exits = exits
+    def __init__(self, exits: Sequence[tuple[int, Exit]], *, waits: bool = False) -> None:
+        self._exits, self.waits = exits, waits
         self._chance = random.Random()  # noqa: S311 - spreads mails, hides nothing
 
     @property
@@ -167,7 +167,10 @@ class Ways:
             if relay not in self._exits:
                 self._exits[relay] = Exit(self._post(relay))
             found.append((weight, self._exits[relay]))
-        way = Way(found)
+        licence = None if found else await relay_store.relayed(db, licence_id)
+        if licence is not None and not way.waits:
+            _log.warning("%s", waiting(licence))
+        way = Way(found, waits=licence is not None)
         self._known[licence_id] = (monotonic(), way)
         return way
 
@@ -184,6 +187,14 @@ class Ways:
         """Close all connections."""
         for each in self._exits.values():
             await each.post.__aexit__()
+
+
+def waiting(licence: str) -> str:
+    """What is told of a licence without a relay whose mails wait for one."""
+    return (
+        f"the licence '{licence}' has no relay any more, and its mails wait: name one with tabellion relay add, or "
+        "have them kept in the outbox with tabellion relay outbox"
+    )
 
 
 async def signer_of(db: Database, entity_id: int, sender_address: str) -> Signer | None:
