@@ -451,7 +451,21 @@ def test_looking_at_the_unsubscribe_page_changes_nothing_and_its_button_does(ten
     assert tenant.json("GET", profile).json()["subscriptions"]["Newsletter"] is False
     assert tenant.json("GET", f"{MAIL}/SpringOffer/report").json()["unsubscribes"] == 1
     consents = tenant.json("GET", f"{profile}/consents").json()["consents"]
+    assert [consents[0][name] for name in ("subscribe", "source", "way")] == [False, "mail", "one-click"]
+
+
+def test_the_button_of_the_page_and_that_of_mail_programs_are_told_apart(tenant: Tenant, sent: EmailMessage) -> None:
+    address = local(tenant, sent["List-Unsubscribe"].strip("<>"))
+    assert httpx.post(address).status_code == 200
+    consents = tenant.json("GET", f"{PROFILES}/emailAddress=ann@example.com/consents").json()["consents"]
     assert [consents[0][name] for name in ("subscribe", "source", "way")] == [False, "mail", "unsubscribe page"]
+
+
+def test_a_mail_program_may_send_either_kind_of_form(tenant: Tenant, sent: EmailMessage) -> None:
+    address = local(tenant, sent["List-Unsubscribe"].strip("<>"))
+    assert httpx.post(address, files={"List-Unsubscribe": (None, "One-Click")}).status_code == 200
+    consents = tenant.json("GET", f"{PROFILES}/emailAddress=ann@example.com/consents").json()["consents"]
+    assert consents[0]["way"] == "one-click"
 
 
 def test_without_a_subscription_the_address_gets_nothing_more(tenant: Tenant, database: psycopg.Connection[Any]) -> None:

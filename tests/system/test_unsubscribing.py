@@ -95,10 +95,8 @@ def test_one_click_of_many_at_once_while_their_next_mail_is_on_its_way(database_
         events = f"SELECT count(*), count(DISTINCT recipient_id) FROM {schema}.mail_event WHERE type = 'UNSUBSCRIBE'"
         assert place.db.execute(events.encode()).fetchone() == (LEAVING, LEAVING)
         # A choice stands in the profile; one that was replaced, in the history.
-        chosen = (
-            f"SELECT count(*) FROM {schema}.{place.relation} WHERE {place.newsletter}_details ->> 'way' = 'unsubscribe page'"
-        )
-        replaced = f"SELECT count(*) FROM {schema}.consent WHERE details ->> 'way' = 'unsubscribe page'"
+        chosen = f"SELECT count(*) FROM {schema}.{place.relation} WHERE {place.newsletter}_details ->> 'way' = 'one-click'"
+        replaced = f"SELECT count(*) FROM {schema}.consent WHERE details ->> 'way' = 'one-click'"
         assert (_one(place.db, chosen), _one(place.db, replaced)) == (half, 0)
         suppressed = f"SELECT array_agg(address ORDER BY address) FROM {schema}.suppression WHERE reason = 'UNSUBSCRIBE'"
         assert _one(place.db, suppressed) == sorted(leaving[half:])

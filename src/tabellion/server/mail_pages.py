@@ -114,8 +114,11 @@ class _Pages:
 
     async def unsubscribe(self, request: AnyRequest, token: str) -> Response[bytes]:
         """The button of the page, and of mail programs (RFC 8058: a POST without cookies)."""
+        one_click = await _is_one_click(request)
         async with self._connection() as db:
-            page = await tracking.unsubscribe(db, token, self._clock()) if len(token) <= _MAX_TOKEN else None
+            page = None
+            if len(token) <= _MAX_TOKEN:
+                page = await tracking.unsubscribe(db, token, self._clock(), one_click=one_click)
         return _not_found() if page is None else _reader_page(reader_pages.unsubscribe(page))
 
     async def preferences(self, request: AnyRequest, token: str) -> Response[bytes]:
@@ -140,6 +143,15 @@ class _Pages:
 def _asked(request: AnyRequest) -> tracking.Asked:
     # The front makes a GET of a HEAD, for the routes; who asks by HEAD is no reader.
     return tracking.Asked(exchange_of(request.scope).method, request.headers.get("user-agent", ""))
+
+
+async def _is_one_click(request: AnyRequest) -> bool:
+    """Whether a mail program asks; as a form of either kind. Our own page sends nothing with its button."""
+    try:
+        body = await request.body()
+    except RequestEntityTooLarge:
+        return False
+    return b"List-Unsubscribe" in body and b"One-Click" in body
 
 
 def _choice(body: bytes) -> Choice | None:

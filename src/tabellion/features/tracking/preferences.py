@@ -26,7 +26,7 @@ from tabellion.features.tracking.service import find_reader, note_unsubscribe
 from tabellion.features.tracking.store import Database, Reader
 from tabellion.features.tracking.words import words_in
 
-_UNSUBSCRIBED, _CHOSEN = "unsubscribe page", "preference page"
+_UNSUBSCRIBED, _ONE_CLICK, _CHOSEN = "unsubscribe page", "one-click", "preference page"
 
 
 class _Standing(NamedTuple):
@@ -47,8 +47,10 @@ async def unsubscribe_page(db: Database, text: str) -> Page | None:
     return await _page(db, licence_id, reader, standing, done=done)
 
 
-async def unsubscribe(db: Database, text: str, now: datetime) -> Page | None:
+async def unsubscribe(db: Database, text: str, now: datetime, *, one_click: bool = False) -> Page | None:
     """Take a reader out of what the mail was sent for: its subscription, or else all mails of the licence.
+
+    `one_click`: a mail program asks, by the button of its own (RFC 8058).
 
     In one transaction with the event; repeated, it changes nothing. A test changes nothing at all.
     """
@@ -66,7 +68,9 @@ async def unsubscribe(db: Database, text: str, now: datetime) -> Page | None:
             if own is None:
                 await suppress(db, licence_id, [reader.address], "UNSUBSCRIBE", now)
             elif own[1] is True:
-                await _record(db, reader, standing, own[0], _UNSUBSCRIBED, now, subscribed=False)
+                await _record(
+                    db, reader, standing, own[0], _ONE_CLICK if one_click else _UNSUBSCRIBED, now, subscribed=False
+                )
             await _note_once(db, licence_id, reader, now)
     return await _page(db, licence_id, reader, standing, done=True)
 
