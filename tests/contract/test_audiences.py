@@ -283,3 +283,15 @@ def test_a_campaign_without_target_has_no_sample(tenant: Tenant) -> None:
 def key(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The key that seals addresses in mails."""
     secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], tmp_path_factory.mktemp("key"))
+
+
+def test_a_simple_segmentation_has_no_category(guests: Tenant) -> None:
+    campaign = guests.campaign()
+    wrong = {"segmentations": [{"name": "Vip", "category": "Gold"}]}
+    refused = guests.json("PUT", f"{MAIL}/{campaign}/target", wrong)
+    assert refused.status_code == 400
+    assert [(each["field"], each["code"]) for each in refused.json()["errors"]] == [
+        ("segmentations[0].category", "segmentation.category")
+    ]
+    refused = guests.json("POST", AUDIENCES, {"name": "Gold", "targetTable": "Guests", **wrong})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "segmentations[0].category")

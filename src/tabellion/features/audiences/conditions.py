@@ -148,6 +148,9 @@ def _segmented(table: ProfileTable, segment: Segment, faults: list[FieldError], 
         faults.append(FieldError(f"{place}.name", "segmentation.unknown", message))
         return ALWAYS
     if found.type == "SIMPLE":
+        if segment.category is not None:
+            message = f"'{found.name}' is SIMPLE and has no categories; leave 'category' out"
+            faults.append(FieldError(f"{place}.category", "segmentation.category", message))
         return Condition(f"t.{found.column} IS TRUE")
     if segment.category is None:
         return Condition(f"t.{found.column} IS NOT NULL")
