@@ -386,3 +386,22 @@ def test_a_campaign_follows_the_name_of_its_table(tenant: Tenant) -> None:
         assert tenant.json("PUT", f"{MAIL}/{number}", body).status_code == 200
         assert tenant.json("GET", f"{MAIL}/{number}").json()["targetTable"] == "Gasten"
     assert tenant.json("GET", f"{MAIL}/{number}/target").json()["estimatedCount"] is not None
+
+
+def test_a_name_of_digits_means_one_campaign(tenant: Tenant) -> None:
+    first = tenant.campaign("1e3")
+    used = tenant.json("POST", MAIL, NEW | {"name": f"0{first}"})
+    assert (used.status_code, used.json()["code"]) == (409, "campaign.nameUsed")
+    assert f"'0{first}' is the id of the campaign '1e3'" in used.json()["message"]
+    # A name that is an id to come: ids pass it by.
+    names = [str(first + ahead) for ahead in range(2, 5)]
+    numbers = {name: tenant.campaign(name) for name in names}
+    numbers |= {f"c{i}": tenant.campaign(f"c{i}") for i in range(4)}
+    for name, number in numbers.items():
+        for reference in (name, number):
+            assert tenant.json("GET", f"{MAIL}/{reference}").json()["name"] == name
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_name_that_addresses_do_not_carry_is_refused(tenant: Tenant, name: str) -> None:
+    assert faults(tenant.json("POST", MAIL, NEW | {"name": name})) == [("name", "structure.nameInvalid")]

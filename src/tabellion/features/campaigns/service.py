@@ -29,6 +29,7 @@ from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import named_entity, resolve_entity
 from tabellion.features.tables import ProfileTable, is_email, named, profile_tables
 from tabellion.features.tables.filters import row_unknown
+from tabellion.kit.digits import number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
 from tabellion.platform import audit
 from tabellion.platform.http.call import Incoming
@@ -79,12 +80,17 @@ def _as_table_is_called(campaign: Campaign, tables: Sequence[ProfileTable]) -> C
 
 
 async def create(call: Incoming, new: Campaign) -> int:
-    """Define a campaign; its id. Raises `Invalid`, `CampaignNameUsed`."""
+    """Define a campaign; its id. Raises `Invalid`, `CampaignNameUsed`, also for a name that is the id of another one."""
     entity = _entity(call)
     new = replace(new, licence_id=call.caller.licence_id, entity_id=entity.id)
     new = await _aimed(call, new)
     try:
         async with call.db.transaction():
+            if (means := number_of(new.name)) is not None:
+                other = await store.find(call.db, new.licence_id, entity.id, new.name)
+                if other is not None and other.id == means:
+                    said = f"'{new.name}' is the id of the campaign '{other.name}', which the calls would mean by it"
+                    raise CampaignNameUsed(f"{said}; choose another name")
             number = await store.insert(call.db, new)
             if number is None:
                 raise CampaignNameUsed(f"the entity '{entity.name}' has a campaign '{new.name}' already")

@@ -100,7 +100,22 @@ async def search(db: Database, licence_id: int, entity_id: int, wanted: Search) 
 
 
 async def insert(db: Database, new: Campaign) -> int | None:
-    """Enter a campaign; its id, or None when the name is used. Raises ForeignKeyViolation when the table is gone."""
+    """Enter a campaign; its id, or None when the name is used. Raises ForeignKeyViolation when the table is gone.
+
+    An id by which another campaign of the entity is called is not given: calls try digits as an id first.
+    """
+    while (number := await _insert(db, new)) is not None:
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM tabellion.campaign WHERE entity_id = %s AND ltrim(name, '0') = %s AND id <> %s)"
+        )
+        row = await (await db.execute(query, (new.entity_id, str(number), number))).fetchone()
+        if row is None or not row[0]:
+            return number
+        await delete(db, number)
+    return None
+
+
+async def _insert(db: Database, new: Campaign) -> int | None:
     cursor = await db.execute(
         "INSERT INTO tabellion.campaign "
         "(licence_id, entity_id, table_id, name, kind, settings, content, created_at, updated_at) "

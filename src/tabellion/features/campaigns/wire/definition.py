@@ -330,9 +330,11 @@ def _shown(number: int, names: Mapping[int, Audience]) -> str:
 
 
 def _name_faults(name: str) -> list[FieldError]:
-    if 1 <= len(name) <= _MAX_NAME and name.isprintable() and name == name.strip() and not set(name) & set("#/;"):
+    fits = 1 <= len(name) <= _MAX_NAME and name.isprintable() and name == name.strip() and not set(name) & set("#/;")
+    # These two mean something else in addresses.
+    if fits and name not in {".", ".."}:
         return []
-    rule = f"'name' expects 1 to {_MAX_NAME} printable characters without # / ; and blanks at its ends"
+    rule = f"'name' expects 1 to {_MAX_NAME} printable characters without # / ; and blanks at its ends, and not . or .."
     return [FieldError("name", "structure.nameInvalid", rule)]
 
 
