@@ -79,6 +79,11 @@ async def _test_recipients(call: Incoming, campaign: Campaign, table: ProfileTab
         for i, address in enumerate(order.addresses)
         if address_of(address) is None
     ]
+    for i, address in enumerate(order.addresses):
+        if address_of(address) and await recipients.is_suppressed(call, campaign, address):
+            faults.append(
+                FieldError(f"recipients[{i}]", "attribute.value", f"nothing is sent to {address}: it is suppressed")
+            )
     shown = None if order.profile is None else (await recipients.profile_of(call, table, order.profile)).id
     language = order.language or known[0]
     found = [Recipient(shown, address, language, order.parameters) for address in order.addresses]

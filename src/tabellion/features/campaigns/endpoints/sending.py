@@ -12,7 +12,7 @@ from tabellion.features.campaigns.wire import sending as wire
 from tabellion.features.campaigns.wire.definition import MailOut
 from tabellion.features.delivery import WantedInteractions
 from tabellion.features.profiles import Profile, ProfileIn, Reader, read_profile, save_profile
-from tabellion.features.tables import ENTITY, TABLE, BadValue, ProfileTable, find_table, parse_moment
+from tabellion.features.tables import ENTITY, TABLE, BadValue, ProfileTable, find_table, parse_moment, render_moment
 from tabellion.features.tables.filters import query_moment, row_limit
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
@@ -53,7 +53,8 @@ async def launch(call: Incoming) -> Answer:
     except BadValue as error:
         raise invalid("scheduledAt", error.code, f"'scheduledAt' {error}") from None
     campaign, notice = await control.launch(call, at, override)
-    return Answer(200, wire.LaunchOut(campaign.id, campaign.state.value, notice))
+    begins = None if campaign.scheduled_at is None else render_moment(campaign.scheduled_at)
+    return Answer(200, wire.LaunchOut(campaign.id, campaign.state.value, begins, notice))
 
 
 async def pause(call: Incoming) -> Answer:
@@ -190,7 +191,8 @@ async def _found_or_saved(call: Incoming, table: ProfileTable, given: Any, place
     if isinstance(given, str | int) and not isinstance(given, bool):
         return await recipients.profile_of(call, table, str(given))
     if not isinstance(given, dict):
-        raise invalid(place, "member.type", f"'{place}' expects an id, attribute=value, or an object with 'attributes'")
+        code = "member.mandatory" if given is None else "member.type"
+        raise invalid(place, code, f"'{place}' expects an id, attribute=value, or an object with 'attributes'")
     body: Any
     body, ignored = shapes.reader(ProfileIn).read(given, from_xml=_is_xml(call))
     call.ignored = [*call.ignored, *(f"{place}.{name}" for name in ignored)]

@@ -78,10 +78,11 @@ class StateOut(msgspec.Struct, rename="camel"):
 
 
 class LaunchOut(msgspec.Struct, rename="camel", omit_defaults=True):
-    """Where the campaign stands now. `notice`: what could not be looked at before."""
+    """Where the campaign stands now. `scheduledAt`: when it begins. `notice`: what could not be looked at before."""
 
     campaign_id: int
     state: str
+    scheduled_at: str | None = None
     notice: str | None = None
 
 
@@ -108,7 +109,7 @@ class InteractionId(msgspec.Struct, rename="camel"):
 class ContactsItem(msgspec.Struct):
     """One of many: `profile` is an id, `attribute=value`, or an object with `attributes`, which is created or updated."""
 
-    profile: Annotated[Any, Meta(description="id, `attribute=value`, or an object with `attributes`")]
+    profile: Annotated[Any, Meta(description="mandatory: id, `attribute=value`, or an object with `attributes`")] = None
     parameters: list[ParameterIn] = []
 
 
