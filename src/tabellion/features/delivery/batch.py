@@ -6,6 +6,7 @@ Recipients are claimed, their mails made, handed over or kept, and what came of 
 import asyncio
 from collections.abc import Sequence
 from itertools import chain
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from tabellion.features.customdata import custom_tables
@@ -17,7 +18,7 @@ from tabellion.features.delivery.ledger import Ledger
 from tabellion.features.delivery.model import Claimed, Ending, Sending, State, own_failure
 from tabellion.features.delivery.setbacks import passes
 from tabellion.features.delivery.store import Database
-from tabellion.features.delivery.transport import Way, signer_of
+from tabellion.features.delivery.transport import Signing, Way, signing_of
 from tabellion.features.tables import ProfileTable, profile_tables
 
 # A sender makes batches, and they use what it has: one of the two modules has to name the other only.
@@ -30,7 +31,8 @@ _LONGEST_REST_S = 5.0
 _STUCK_REST_S = 1.0
 # And when there is no relay any more.
 _WAITING_REST_S = 2.0
-# How often it is looked at whether there is more to send while a relay takes its time for what has begun.
+# How often it is looked at whether relays or the sender were changed; and, while a relay takes its time for what has begun,
+# whether there is more to send.
 _LOOK_AGAIN_S = 1.0
 # Of the attachments of mails that are made together: one mail has up to 10 MB of them.
 _MOST_ATTACHED_BYTES = 16 * 1024 * 1024
@@ -44,6 +46,9 @@ class Batch:
         self._held: list[list[Claimed]] = []
         self._wait_s = 0.0
         self._way = Way(())
+        self._handing: Handing | None = None
+        self._origin: tuple[Signing | None, str] = (None, "")
+        self._followed_at = 0.0
         self._stumbles = 0
         pace = sender.pace
         self._ledger = Ledger(
@@ -78,7 +83,7 @@ class Batch:
                 await self._keep(table, mails)
             return
         writing = asyncio.create_task(self._ledger.run())
-        handing = Handing(way, self._orders(table))
+        handing = self._handing = Handing(way, self._orders(table))
         try:
             await self._feed(handing, table, composer)
             while not handing.failed and not await self._settled(handing):
@@ -103,9 +108,34 @@ class Batch:
             return None
         self._way = await sender.ways.of(db, sending.licence_id)
         sender.leaves_by(sending.id, self._way)
-        signer = await signer_of(db, sending.document.entity_id, sending.document.sender_address)
-        bounce_domain = await sender.ways.bounce_domain_of(db, sending.document.entity_id)
-        return table, Composer(sending, sender.cages, signer, bounce_domain)
+        self._followed_at = monotonic()
+        signing, bounce_domain = self._origin = await self._origin_now(db)
+        return table, Composer(sending, sender.cages, signing.signer() if signing else None, bounce_domain)
+
+    async def _origin_now(self, db: Database) -> tuple[Signing | None, str]:
+        document = self._sending.document
+        signing = await signing_of(db, document.entity_id, document.sender_address)
+        return signing, await self._sender.ways.bounce_domain_of(db, document.entity_id)
+
+    async def _follow(self, db: Database, composer: Composer) -> bool:
+        """Go by the relays and the sender's key as they are now, looked at once a second; False: this round cannot."""
+        if monotonic() - self._followed_at < _LOOK_AGAIN_S:
+            return True
+        self._followed_at = monotonic()
+        origin = await self._origin_now(db)
+        if origin != self._origin:
+            signing, bounce_domain = self._origin = origin
+            composer.come_from(signing.signer() if signing else None, bounce_domain)
+        sender, before = self._sender, self._way
+        self._way = await sender.ways.of(db, self._sending.licence_id)
+        if self._way is not before:
+            sender.leaves_by(self._sending.id, self._way)
+            if self._handing is not None:
+                self._handing.use(self._way)
+        if self._handing is not None:
+            # Such as a relay had been asked for that is gone.
+            await self._handing.give_back()
+        return self._way.posts == before.posts and not self._way.waits
 
     async def _again(self, handing: Handing) -> tuple[ProfileTable, Composer] | None:
         """Go on while mails of this round are on their way; None: not now."""
@@ -117,6 +147,8 @@ class Batch:
                 return None
             self._sending = fresh
             prepared = await self._prepare(db)
+        if not self._way.posts:
+            handing.use(self._way)
         if prepared is None or not self._way.posts or (self._way.is_blocked and not await self._opens()):
             return None
         handing.resume(self._way)
@@ -132,19 +164,10 @@ class Batch:
             putting = asyncio.create_task(handing.put(mails))
             try:
                 while not (await asyncio.wait([putting], timeout=_LOOK_AGAIN_S))[0]:
-                    if self._way.is_stuck:
-                        await self._use_new_relays(handing)
+                    async with self._sender.database() as db:
+                        await self._follow(db, composer)
             finally:
                 putting.cancel()
-
-    async def _use_new_relays(self, handing: Handing) -> None:
-        """Whoever finds that a relay hangs may have named another one."""
-        async with self._sender.database() as db:
-            way = await self._sender.ways.of(db, self._sending.licence_id)
-        if way.posts:
-            self._way = way
-            self._sender.leaves_by(self._sending.id, way)
-            handing.use(way)
 
     async def _settled(self, handing: Handing) -> bool:
         with self._sender.aside(self._sending.id):
@@ -169,6 +192,8 @@ class Batch:
         if sender.stopping or self._way.is_blocked or self._worker != sender.worker:
             return None
         async with sender.database() as db:
+            if not await self._follow(db, composer):
+                return None
             now = sender.clock()
             if not self._held:
                 rules = await sender.pacing.of(db, sending, table, now)

@@ -56,6 +56,10 @@ class Composer:
             key: _template(message, key.partition("/")[0], document.time_zone) for key, message in document.messages.items()
         }
 
+    def come_from(self, signer: Signer | None, bounce_domain: str) -> None:
+        """Sign by another key from now on, and come back to another domain."""
+        self._signer, self._bounce_domain = signer, bounce_domain
+
     async def mails(
         self, claimed: Sequence[Claimed], contexts: Sequence[Mapping[str, Any]], now: datetime,
         attachments: Mapping[int, tuple[Attachment, ...]] = _NONE,

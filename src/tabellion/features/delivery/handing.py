@@ -86,8 +86,9 @@ class Handing:
         self.use(way)
 
     def use(self, way: Way) -> None:
-        """Hand mails over to these relays from now on."""
+        """Hand mails over to these relays from now on: to others, only those that were asked already. None: halt."""
         self._way = way
+        self.halted = self.halted or not way.posts
         # Those of a relay that was known before may all wait for it.
         new = way.exits - self._exits
         self._exits |= new
@@ -170,7 +171,7 @@ class Handing:
             due_at = orders.clock().replace(microsecond=0) + timedelta(seconds=int(rest_s) + 1)
             orders.tell(Ending(claimed, State.PLANNED, due_at=due_at))
             return
-        reply = await self._way.deliver(mail.sender, mail.recipient, mail.raw, lambda: self._may_leave(claimed))
+        reply = await self._way.deliver(mail.sender, mail.recipient, mail.raw, lambda exit_: self._may_leave(claimed, exit_))
         self._stumbles = 0
         if not reply.reached:
             # It is no fault of the mail's: it waits with the others until a relay can be reached.
@@ -181,10 +182,13 @@ class Handing:
             hold = orders.patience.hears(orders.licence_id, claimed.domain, reply)
             orders.tell(self._ending(claimed, reply, hold=hold))
 
-    async def _may_leave(self, claimed: Claimed) -> bool:
-        """Commit that a mail leaves, together with those that come while another commit is under way."""
+    async def _may_leave(self, claimed: Claimed, exit_: Exit) -> bool:
+        """Commit that a mail leaves, together with those that come while another commit is under way.
+
+        Not by a relay that was taken away while it was asked: it may have been for what it does with mails.
+        """
         asked_at = monotonic()
-        if self.halted:
+        if self.halted or exit_ not in self._way.exits:
             self._left.append(claimed)
             return False
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

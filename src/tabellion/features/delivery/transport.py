@@ -2,9 +2,11 @@
 
 import logging
 import random
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from time import monotonic
+from typing import NamedTuple
 
 from tabellion.features.delivery import relay_store
 from tabellion.features.delivery.store import Database
@@ -13,10 +15,11 @@ from tabellion.platform import secrets
 from tabellion.platform.mail import Fate, MayLeave, Post, Relay, Reply, Signer
 
 # How soon a change of relays is seen.
-_KNOWN_FOR_S = 5.0
+_KNOWN_FOR_S = 2.0
 # How long a relay is left alone that cannot be reached, and at most after many times.
 _PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 _log = logging.getLogger(__name__)
+MayLeaveBy = Callable[["Exit"], Awaitable[bool]]
 
 
 class Exit:
@@ -96,7 +99,7 @@ class Way:
     """The relays of a licence by weight; none: the outbox. `waits`: none any more, so that mails are to wait for one."""
 
     def __init__(self, exits: Sequence[tuple[int, Exit]], *, waits: bool = False) -> None:
-        self._exits, self.waits = exits, waits
+        self._exits, self.waits = list(exits), waits
         self._chance = random.Random()  # noqa: S311 - spreads mails, hides nothing
 
     @property
@@ -125,6 +128,10 @@ class Way:
         """For how long no relay is worth trying."""
         return min((each.rest_s for _, each in self._exits), default=0.0)
 
+    def is_of(self, exits: Sequence[tuple[int, Exit]], *, waits: bool) -> bool:
+        """Whether it is made of these."""
+        return self._exits == list(exits) and self.waits == waits
+
     async def opens(self) -> bool:
         """Whether a relay can be reached, tried without a mail."""
         for _, each in self._exits:
@@ -132,15 +139,19 @@ class Way:
                 return True
         return False
 
-    async def deliver(self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None = None) -> Reply:
-        """Hand one mail over to a relay, chosen by weight; to another one when that cannot be reached, or is stuck."""
+    async def deliver(self, sender: str, recipient: str, raw: bytes, may_leave: MayLeaveBy | None = None) -> Reply:
+        """Hand one mail over to a relay, chosen by weight; to another one when that cannot be reached, or is stuck.
+
+        `may_leave` is asked with the relay that waits for the mail.
+        """
         left = [(weight, each) for weight, each in self._exits if not each.rest_s]
         reply = Reply(Fate.DEFERRED, "no relay can be reached", reached=False)
         while left:
             if len(left) > 1:
                 left = [(weight, each) for weight, each in left if not each.is_stuck] or left
             (chosen,) = self._chance.choices(left, [weight for weight, _ in left]) if len(left) > 1 else left
-            reply = await chosen[1].deliver(sender, recipient, raw, may_leave, patient=len(left) == 1)
+            asked = None if may_leave is None else partial(may_leave, chosen[1])
+            reply = await chosen[1].deliver(sender, recipient, raw, asked, patient=len(left) == 1)
             if reply.reached:
                 break
             left = [(weight, each) for weight, each in left if each is not chosen[1] and not each.rest_s]
@@ -156,7 +167,7 @@ class Ways:
         self._known: dict[int, tuple[float, Way]] = {}
 
     async def of(self, db: Database, licence_id: int) -> Way:
-        """The way of a licence; read anew every few seconds, over connections that are kept."""
+        """The way of a licence: the same one until it is changed, which is looked at every other second."""
         read_at, way = self._known.get(licence_id, (0.0, Way([])))
         if licence_id in self._known and monotonic() - read_at < _KNOWN_FOR_S:
             return way
@@ -170,9 +181,19 @@ class Ways:
         licence = None if found else await relay_store.relayed(db, licence_id)
         if licence is not None and not way.waits:
             _log.warning("%s", waiting(licence))
-        way = Way(found, waits=licence is not None)
+        if licence_id not in self._known or not way.is_of(found, waits=licence is not None):
+            gone, way = way.exits, Way(found, waits=licence is not None)
+            self._known[licence_id] = (monotonic(), way)
+            await self._forget(gone)
         self._known[licence_id] = (monotonic(), way)
         return way
+
+    async def _forget(self, gone: set[Exit]) -> None:
+        """Close the connections that are kept to relays which nobody has any more."""
+        gone = gone.difference(*(way.exits for _, way in self._known.values()))
+        self._exits = {relay: each for relay, each in self._exits.items() if each not in gone}
+        for each in gone:
+            await each.post.__aexit__()
 
     async def bounce_domain_of(self, db: Database, entity_id: int) -> str:
         """The domain that an entity's mails come back to; empty: to the sender's address."""
@@ -197,15 +218,31 @@ def waiting(licence: str) -> str:
     )
 
 
-async def signer_of(db: Database, entity_id: int, sender_address: str) -> Signer | None:
-    """Who signs for an entity's mails; None: nobody, or a key for another domain than the address's."""
+class Signing(NamedTuple):
+    """What signs an entity's mails; the key is sealed."""
+
+    entity_id: int
+    domain: str
+    selector: str
+    key: str
+
+    def signer(self) -> Signer:
+        """Who does it."""
+        return Signer(self.domain, self.selector, secrets.unseal(self.key, f"dkim {self.entity_id:d}"))
+
+
+async def signing_of(db: Database, entity_id: int, sender_address: str) -> Signing | None:
+    """What signs an entity's mails; None: nothing, or a key for another domain than the address's."""
     row = await relay_store.sender_of(db, entity_id)
-    if row is None or not row[4]:
+    if row is None or not row[4] or not signs_for(row[2], sender_address):
         return None
-    domain, selector, key = row[2], row[3], row[4]
-    if not signs_for(domain, sender_address):
-        return None
-    return Signer(domain, selector, secrets.unseal(key, f"dkim {entity_id:d}"))
+    return Signing(entity_id, *row[2:])
+
+
+async def signer_of(db: Database, entity_id: int, sender_address: str) -> Signer | None:
+    """Who signs an entity's mails; None: nobody."""
+    signing = await signing_of(db, entity_id, sender_address)
+    return signing.signer() if signing else None
 
 
 def signs_for(domain: str, sender_address: str) -> bool:

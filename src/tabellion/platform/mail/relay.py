@@ -62,11 +62,14 @@ class Post:
         self._free: list[_Line] = []
         self._slots = asyncio.Semaphore(relay.connections)
         self._moved_at = time.monotonic()
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        # What is on its way comes to its end, and its connection is not kept.
+        self._closed = True
         while self._free:
             self._free.pop().close()
 
@@ -95,7 +98,7 @@ class Post:
             try:
                 return await line.deliver(sender, recipient, raw, may_leave)
             finally:
-                if line.usable:
+                if line.usable and not self._closed:
                     self._free.append(line)
                 else:
                     line.close()
