@@ -100,7 +100,9 @@ def test_the_reason_comes_in_xml_as_well(many: Tenant, good: Signed, database: p
     sent = xml.format(f"<overrideSenderCheck>{WHY}</overrideSenderCheck>")
     launched = many.call("POST", f"{MAIL}/{number}/launch", content=sent, headers=headers)
     assert (launched.status_code, "<state>SCHEDULED</state>" in launched.text) == (200, True)
-    assert [note for _, _, note in notes(database, number)] == [f"sender check overridden (sender.domain): {WHY}"]
+    assert [note for _, _, note in notes(database, number)] == [
+        f"sender check overridden (dkim.missing, sender.domain): {WHY}"
+    ]
 
 
 def test_an_address_that_nobody_outside_knows_fails_without_a_question(
@@ -125,6 +127,28 @@ def test_name_servers_that_cannot_say_keep_nobody_from_launching(
     assert (launched.status_code, launched.json()["state"]) == (200, "SCHEDULED")
     assert launched.json()["notice"].startswith("the sender's domain was not looked at: ")
     assert notes(database, number) == []
+
+
+def test_that_mails_are_not_signed_is_known_without_name_servers(
+    many: Tenant, signed: Signed, names: NameServer, database: psycopg.Connection[Any]
+) -> None:
+    database.execute(
+        "UPDATE tabellion.sender SET dkim_domain = '', dkim_selector = '', dkim_key = '' WHERE dkim_domain = %s",
+        (signed.domain,),
+    )
+    number = campaign(many)
+    few = campaign(many, {"maxProfiles": 5000})
+    names.closed = True
+    try:
+        refused = launch(many, number)
+        found, of_few = checklist(many, number), checklist(many, few)
+    finally:
+        names.closed = False
+    assert (signed.domain, "SOA") in names.asked
+    assert (refused.status_code, refused.json()["code"]) == (409, "campaign.senderCheck")
+    assert [error["code"] for error in refused.json()["errors"]] == ["dkim.missing"]
+    assert codes(found, "BLOCKING") == ["dkim.missing"]
+    assert {"dkim.missing", "sender.unchecked"} <= set(codes(of_few, "WARNING"))
 
 
 def test_few_tests_triggered_mails_and_the_outbox_are_not_refused(

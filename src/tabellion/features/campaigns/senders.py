@@ -67,6 +67,9 @@ async def known_of(db: Database, campaign: Campaign, around: Network) -> Known:
         message = f"mails come from {address}, and nobody outside of this network knows {domain}"
         findings.append(severity("sender.local", message, "set the entity's sender, with tabellion sender set"))
         return Known(facts.leaves, findings, None)
+    if not facts.dkim_record:
+        advice = "give the sender a selector, and publish its key"
+        findings.append(warning("dkim.missing", "mails are not signed (DKIM)", advice))
     returns_to = facts.bounce_domain or around.bounce_domain or domain
     return Known(facts.leaves, findings, Sender(address, returns_to, facts.dkim_name, facts.dkim_record))
 
