@@ -65,6 +65,8 @@ def test_what_was_sent_is_echoed_and_a_name_is_taken_once_per_entity(tenant: Ten
         ({"name": "a\r\nBcc: x@example.com"}, "name"),
         ({"displayName": "a\r\nBcc: x@example.com"}, "displayName"),
         ({"from": "a\nb"}, "from"),
+        ({"from": "Hafen <news@@x>"}, "from"),
+        ({"from": "news@nowhere.example>"}, "from"),
         ({"replyTo": "nobody"}, "replyTo"),
         ({"replyTo": "a@example.com\r\nBcc: x@example.com"}, "replyTo"),
         ({"encoding": "UTF-16"}, "encoding"),

@@ -9,7 +9,7 @@ from tabellion.features.audiences import audiences_of
 from tabellion.features.campaigns import content, goals
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.fitting import address_faults, hours_faults, target_faults
-from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, Part
+from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, Part, name_and_address
 from tabellion.features.delivery import Document, Message, Parameter, Policy, identity_of
 from tabellion.features.tables import Database, ProfileTable
 from tabellion.kit.problem import FieldError
@@ -128,15 +128,10 @@ async def _subscription(db: Database, campaign: Campaign) -> str | None:
 async def sender_of(db: Database, campaign: Campaign) -> Identity:
     """Who a campaign comes from: what it says, filled up with what the entity says."""
     known = await identity_of(db, campaign.entity_id)
-    said = (campaign.settings.sender or "").strip()
-    name, address = said, ""
-    if said.endswith(">") and "<" in said:
-        name, _, address = said[:-1].rpartition("<")
-    elif "@" in said and " " not in said:
-        name, address = "", said
+    name, address = name_and_address(campaign.settings.sender or "")
     host = urlsplit(content.public_url()).hostname or "localhost"
     fallback = known.address if known else f"no-reply@{host if '.' in host else 'localhost.localdomain'}"
-    return Identity(name.strip().strip('"') or (known.name if known else ""), address.strip() or fallback)
+    return Identity(name or (known.name if known else ""), address or fallback)
 
 
 def _goals(campaign: Campaign, sender_address: str) -> goals.Parameters:

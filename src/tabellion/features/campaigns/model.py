@@ -85,6 +85,17 @@ def may_change_content(kind: Kind, state: State) -> bool:
     return may_change(state) or (kind is not Kind.MASS and state is State.PAUSED)
 
 
+def name_and_address(sender: str) -> tuple[str, str]:
+    """What a `from` says, either of which may be empty: `Harbour Hotels <news@example.com>`, one of the two alone."""
+    said = sender.strip()
+    name, address = said, ""
+    if said.endswith(">") and "<" in said:
+        name, _, address = said[:-1].rpartition("<")
+    elif "@" in said and " " not in said:
+        name, address = "", said
+    return name.strip().strip('"'), address.strip()
+
+
 class Settings(msgspec.Struct, frozen=True, rename="camel"):
     """What the creation said; names of languages, entity and table as they were sent."""
 

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 
 from tabellion.features.audiences import Audience, Keys, Segment, SegmentDocument, Target
 from tabellion.features.campaigns import goals
-from tabellion.features.campaigns.model import Campaign, Content, Kind, Personalisation, Settings, State
+from tabellion.features.campaigns.model import Campaign, Content, Kind, Personalisation, Settings, State, name_and_address
 from tabellion.features.campaigns.store import Search
 from tabellion.features.tables import LANGUAGES, render_moment
 from tabellion.features.tables.filters import query_moment
 from tabellion.kit.problem import FieldError, Invalid, invalid
-from tabellion.platform.mail import one_line
+from tabellion.platform.mail import address_of, one_line
 
 Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
 Text = Annotated[str, Meta(extra={"coerce": "text"})]
@@ -345,6 +345,12 @@ def _settings_faults(settings: Settings) -> list[FieldError]:
             faults.append(FieldError(member, _INVALID, f"'{member}' expects at most {_MAX_ADDRESS} characters"))
         elif text is not None and not one_line(text):
             faults.append(FieldError(member, "text.control", f"'{member}' is one line without control characters"))
+    _, address = name_and_address(settings.sender or "")
+    if not faults and address and address_of(address) is None:
+        rule = (
+            f"'from' expects a name, an address, or both: Harbour Hotels <news@example.com>; '{address[:100]}' is no address"
+        )
+        faults.append(FieldError("from", "attribute.value", f"{rule} that mails can come from"))
     reply_to = settings.reply_to
     if reply_to and (len(reply_to) > _MAX_ADDRESS or not _ADDRESS.fullmatch(reply_to) or not reply_to.isprintable()):
         faults.append(FieldError("replyTo", "attribute.value", "'replyTo' expects an e-mail address"))
