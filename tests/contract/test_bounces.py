@@ -182,6 +182,7 @@ def test_a_campaign_that_too_many_call_spam_is_held_once(
     assert state(tenant, number) == "IN_PROGRESS"
     assert hand_in(door, angry[4], complaint())[0] == 250
     assert state(tenant, number) == "PAUSED"
+    assert tenant.json("GET", f"{MAIL}/{number}").json()["pausedBecause"].startswith("too many complaints: ")
     assert tenant.json("POST", f"{MAIL}/{number}/resume").status_code == 200
     assert hand_in(door, angry[5], complaint())[0] == 250
     assert state(tenant, number) == "IN_PROGRESS"

@@ -95,6 +95,8 @@ def test_a_scheduled_campaign_that_cannot_begin_is_held_and_says_why(
     forget(tenant, database, "addressCountry")
     begin_now(database, number)
     until(lambda: state(tenant, number) == "PAUSED")
+    held = tenant.json("GET", f"{MAIL}/{number}").json()
+    assert held["pausedBecause"].startswith("it does not fit the table 'Guests' any more: target.exclude: ")
     reason = [item["message"] for item in checklist(tenant, number)["items"] if item["severity"] == "BLOCKING"]
     assert len(reason) == 1
     assert reason[0].startswith("target.exclude: ")
@@ -110,6 +112,7 @@ def test_a_scheduled_campaign_that_cannot_begin_is_held_and_says_why(
     attribute = {"type": "ADDRESS_COUNTRY", "name": "addressCountry"}
     assert change(tenant, operation="addAttribute", attribute=attribute).status_code == 200
     assert tenant.json("POST", f"{MAIL}/{number}/resume").json()["state"] == "IN_PROGRESS"
+    assert tenant.json("GET", f"{MAIL}/{number}").json()["pausedBecause"] is None
     until(lambda: state(tenant, number) == "FINISHED")
     assert [address for address, _ in outbox(tenant, database)] == ["ann@example.com"]
 

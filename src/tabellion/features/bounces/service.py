@@ -144,8 +144,9 @@ async def _hold(db: Database, licence_id: int, campaign_id: int, now: datetime) 
     accepted = await store.accepted(db, licence_id, campaign_id)
     if not too_many_complaints(complaints, accepted):
         return
+    told = f"too many complaints: {complaints:,} readers of {accepted:,} mails call it spam"
     async with db.transaction():
-        if await campaigns.hold(db, campaign_id, "complaints", now):
+        if await campaigns.hold(db, campaign_id, "complaints", now, told):
             await store.mark_held(db, campaign_id, now)
             _log.warning("campaign %d is held: %d complaints about %d mails", campaign_id, complaints, accepted)
 

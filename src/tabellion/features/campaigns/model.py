@@ -189,7 +189,10 @@ class Content(msgspec.Struct, frozen=True):
 
 
 class Campaign(msgspec.Struct, frozen=True):
-    """A campaign of an entity; `table_id` is its profile table. `version` counts its changes."""
+    """A campaign of an entity; `table_id` is its profile table. `version` counts its changes.
+
+    `paused_because`: why the server holds it.
+    """
 
     id: int
     licence_id: int
@@ -207,3 +210,4 @@ class Campaign(msgspec.Struct, frozen=True):
     scheduled_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    paused_because: str | None = None

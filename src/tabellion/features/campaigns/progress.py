@@ -13,6 +13,7 @@ from tabellion.features.tables import Database, profile_tables
 from tabellion.platform import audit
 
 _log = logging.getLogger(__name__)
+_MAX_TOLD = 1000
 
 
 async def gather(db: Database, sending: Sending, now: datetime) -> bool:
@@ -31,11 +32,10 @@ async def gather(db: Database, sending: Sending, now: datetime) -> bool:
     try:
         audience = await audience_of(db, campaign, table, zone_of(sending.document), now, sending.document)
     except CampaignIncomplete as error:
-        _log.warning(
-            "the campaign %d '%s' is paused and has sent nothing: it does not fit the table '%s' any more: %s",
-            campaign.id, campaign.name, table.name, "; ".join(f"{each.field}: {each.message}" for each in error.errors),
-        )  # fmt: skip
-        await _hold(db, begun, sending, "does not fit its table", now)
+        lacks = "; ".join(f"{each.field}: {each.message}" for each in error.errors)
+        told = f"it does not fit the table '{table.name}' any more: {lacks}"
+        _log.warning("the campaign %d '%s' is paused and has sent nothing: %s", campaign.id, campaign.name, told)
+        await _hold(db, begun, sending, "does not fit its table", now, told)
         return False
     await delivery.gather(db, sending, table, audience, campaign.target.max_profiles, now)
     if begun is not campaign:
@@ -50,20 +50,23 @@ async def ended(db: Database, sending: Sending, now: datetime) -> None:
         await store.set_state(db, service.replaced(campaign, state=state, ended_at=now), now)
 
 
-async def hold(db: Database, campaign_id: int, why: str, now: datetime) -> bool:
-    """Hold a mass campaign that goes on, without anybody having asked; in a transaction. False: it does not go on."""
+async def hold(db: Database, campaign_id: int, why: str, now: datetime, told: str) -> bool:
+    """Hold a mass campaign that goes on, without anybody having asked; in a transaction. False: it does not go on.
+
+    `why` is for the audit trail, `told` for those who read the campaign.
+    """
     campaign = await store.by_id(db, campaign_id, lock=True)
     if campaign is None or campaign.kind is not Kind.MASS:
         return False
     sending = await delivery.sending_of(db, campaign_id)
-    return sending is not None and await _hold(db, campaign, sending, why, now)
+    return sending is not None and await _hold(db, campaign, sending, why, now, told)
 
 
-async def _hold(db: Database, campaign: Campaign, sending: Sending, why: str, now: datetime) -> bool:
+async def _hold(db: Database, campaign: Campaign, sending: Sending, why: str, now: datetime, told: str) -> bool:
     state = after(campaign.kind, campaign.state, Event.PAUSE)
     if state is None:
         return False
     await delivery.pause(db, sending, now)
-    await store.set_state(db, service.replaced(campaign, state=state), now)
+    await store.set_state(db, service.replaced(campaign, state=state, paused_because=told[:_MAX_TOLD]), now)
     await audit.record_server(db, campaign.licence_id, f"campaign pause: {why}", f"campaign/{campaign.id}", now)
     return True

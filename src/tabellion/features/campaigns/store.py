@@ -15,7 +15,7 @@ from tabellion.kit.digits import number_of
 Database = AsyncConnection[tuple[Any, ...]]
 _COLUMNS: LiteralString = (
     "SELECT id, licence_id, entity_id, table_id, name, kind, state, version, settings, content, target, "
-    "created_at, updated_at, scheduled_at, started_at, ended_at FROM tabellion.campaign "
+    "created_at, updated_at, scheduled_at, started_at, ended_at, paused_because FROM tabellion.campaign "
 )
 _SELECT: LiteralString = _COLUMNS + "WHERE licence_id = %s AND entity_id = %s "
 
@@ -82,9 +82,12 @@ async def set_state(db: Database, campaign: Campaign, now: datetime) -> None:
     """Write state and moments back."""
     await db.execute(
         "UPDATE tabellion.campaign SET state = %s, scheduled_at = %s, started_at = %s, ended_at = %s, "
-        "version = version + 1, updated_at = %s WHERE id = %s",
-        (campaign.state.value, campaign.scheduled_at, campaign.started_at, campaign.ended_at, now, campaign.id),
-    )
+        "paused_because = %s, version = version + 1, updated_at = %s WHERE id = %s",
+        (
+            campaign.state.value, campaign.scheduled_at, campaign.started_at, campaign.ended_at,
+            campaign.paused_because if campaign.state is State.PAUSED else None, now, campaign.id,
+        ),
+    )  # fmt: skip
 
 
 async def search(db: Database, licence_id: int, entity_id: int, wanted: Search) -> list[Campaign]:

@@ -203,6 +203,7 @@ _OUT: dict[str, Any] = {
     "scheduledAt": None,
     "startedAt": None,
     "endedAt": None,
+    "pausedBecause": None,
     "creationMoment": "2027-03-01T08:15:00.000Z",
     "updateMoment": "2027-03-01T08:15:00.000Z",
 }

@@ -103,6 +103,9 @@ class MailOut(msgspec.Struct, rename="camel"):
     ended_at: str | None
     creation_moment: str
     update_moment: str
+    paused_because: Annotated[
+        str | None, Meta(description="why the server holds it; null: somebody has paused it, if at all")
+    ]
 
 
 class MailBrief(msgspec.Struct, rename="camel"):
@@ -246,6 +249,7 @@ def mail_out(campaign: Campaign) -> MailOut:
         ended_at=_moment(campaign.ended_at),
         creation_moment=render_moment(campaign.created_at),
         update_moment=render_moment(campaign.updated_at),
+        paused_because=campaign.paused_because,
     )
 
 
