@@ -75,6 +75,23 @@ def test_the_others_get_what_was_clicked_most(tenant: Tenant, database: psycopg.
         ("A", 4, 4, 0),
         ("B", 16, 0, 2),
     ]
+    # What it was decided by is not mixed with what came after.
+    test = [(each["name"], each["targeted"], each["sent"], each["opened"], each["clicked"]) for each in read["testResults"]]
+    assert test == [("A", 4, 4, 4, 0), ("B", 4, 4, 0, 2)]
+    assert read["decidedAt"] is not None
+    whole = tenant.json("GET", f"/v5/entities/hotels/mails/{number}/report").json()
+    assert [(each["variant"], each["name"], each["sent"]) for each in whole["variants"]] == [(1, "A", 4), (2, "B", 16)]
+    assert whole["abTest"] == {
+        "criterion": "CLICKS", "winner": "B", "decidedAt": read["decidedAt"], "results": read["testResults"],
+    }  # fmt: skip
+    page = tenant.call("GET", f"/v5/entities/hotels/mails/{number}/report/page").text
+    assert "B was chosen on " in page
+    assert ", by clicks. These are the figures of the test at that moment." in page
+    table = tenant.call("GET", f"/v5/entities/hotels/mails/{number}/report/csv").text
+    assert [line for line in table.splitlines() if line.startswith("abTest,B")] == ["abTest,B,winner,4,,,,,0,,2,0,,4"]
+    assert [line.split(",")[:4] for line in table.splitlines() if line.startswith("variant,B")] == [
+        ["variant", "B", "", "16"]
+    ]
     report = tenant.json("GET", f"{MAIL}/{number}/report").json()
     assert report["targeted"] == sum(report["excluded"].values()) + report["sent"] + report["uncertain"] == 20
 
@@ -89,7 +106,8 @@ def test_a_winner_is_chosen_by_hand_once_and_the_audience_may_be_smaller_than_th
     assert tenant.json("POST", f"{MAIL}/{number}/pause").json()["state"] == "PAUSED"
     wrong = tenant.json("POST", f"{place(number)}/winner", {"variant": "C"})
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (400, "variant")
-    assert tenant.json("POST", f"{place(number)}/winner", {"variant": "b"}).json()["winner"] == "B"
+    chosen = tenant.json("POST", f"{place(number)}/winner", {"variant": "b"}).json()
+    assert (chosen["winner"], [each["sent"] for each in chosen["testResults"]]) == ("B", [1, 1])
     again = tenant.json("POST", f"{place(number)}/winner", {"variant": "A"})
     assert (again.status_code, again.json()["code"]) == (409, "campaign.state")
     assert tenant.json("POST", f"{MAIL}/{number}/resume").json()["state"] == "IN_PROGRESS"

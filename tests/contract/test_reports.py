@@ -86,6 +86,28 @@ def test_a_report_tells_people_proxies_and_scanners_apart(reported: Tenant) -> N
     assert (later["targeted"], later["totals"]["opens"], later["timeline"]["points"]) == (0, 0, [])
 
 
+def test_links_that_nobody_followed_are_in_the_report(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    number = tenant.campaign(supportedLanguages=["EN", "NL"])
+    html = (
+        '<p><a href="https://a.example/?x=1&amp;y=2">A</a> <a href="{{ profile.lastName }}">B</a> <a href="mailto:a@b.example">'
+        'C</a> <a href="{{unsubscribeUrl}}">x</a> <a href="{{ onlineUrl }}">o</a> <a href="http://d.example/">D</a></p>'
+    )
+    put = tenant.call("PUT", f"{MAIL}/{number}/content/body", content=html, headers={"Content-Type": "text/html"})
+    assert put.status_code == 200, put.text
+    assert tenant.json("GET", REPORT).json()["links"] == []
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    until(lambda: state(tenant, number) == "FINISHED")
+    ((_, mail),) = outbox(tenant, database)
+    httpx.get(local(tenant, next(href for href in hrefs(mail)[::-1] if "/t/c/" in href)), headers=BROWSER)
+    found = [(each["language"], each["address"], each["clicks"]) for each in tenant.json("GET", REPORT).json()["links"]]
+    # Of a language in which nothing was sent there are none.
+    assert found == [
+        ("en", "http://d.example/", 1), ("en", "https://a.example/?x=1&y=2", 0), ("en", "{{ profile.lastName }}", 0),
+    ]  # fmt: skip
+    # All of it was in one hour, and is drawn.
+    assert "nothing to draw" not in tenant.call("GET", f"{REPORT}/chart").text
+
+
 def test_a_report_is_a_table_for_spreadsheets(reported: Tenant) -> None:
     answer = reported.call("GET", f"{REPORT}/csv")
     assert answer.headers["content-type"] == "text/csv;charset=UTF-8"

@@ -39,7 +39,7 @@ async def put(call: Incoming, campaign: Campaign, plan: ABTestPlan) -> Found:
         await _check(call, campaign, plan)
         await store.set_ab_test(call.db, locked.id, plan, call.now)
         await audit.record(call.db, call, f"campaign/{locked.id}")
-    return Found(plan, ab_tests.Decision(None, None, None), [], launched=False)
+    return Found(plan, ab_tests.Decision(), [], launched=False)
 
 
 async def delete(call: Incoming) -> None:
@@ -64,7 +64,8 @@ async def choose(call: Incoming, name: str) -> Found:
             raise invalid("variant", "structure.invalid", f"the variants are {listed}, not '{name[:100]}'")
         if campaign.state not in {State.IN_PROGRESS, State.PAUSED}:
             raise service.wrong_state(campaign, "have a winner chosen")
-        if not await ab_tests.choose(call.db, campaign.id, number):
+        results = await ab_tests.results_of(call.db, campaign.licence_id, campaign.id)
+        if not await ab_tests.choose(call.db, campaign.id, number, results, call.now):
             raise service.wrong_state(campaign, "have another winner: one has been chosen")
         await audit.record(call.db, call, f"campaign/{campaign.id}")
     return await _found(call, campaign)

@@ -1,18 +1,13 @@
 """The SQL of A/B tests: who gets which content, what came of each, and the winner."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from psycopg.types.json import Jsonb
+
 from tabellion.features.delivery.model import ABTest, Sending
 from tabellion.features.delivery.store import Database, in_schema
-
-
-class Decision(NamedTuple):
-    """How far a test is. `decide_at` None: its mails have not all left; `winner`: number of a variant, from 1."""
-
-    decide_at: datetime | None
-    winner: int | None
-    decided_at: datetime | None
 
 
 class Result(NamedTuple):
@@ -26,11 +21,30 @@ class Result(NamedTuple):
     unsubscribed: int
 
 
+class Decision(NamedTuple):
+    """How far a test is. `decide_at` None: its mails have not all left; `winner`: number of a variant, from 1.
+
+    `decided_at`: when the others got it; `chosen_at`: when it was chosen, by the figures that `results` are (None: earlier
+    versions did not keep them).
+    """
+
+    decide_at: datetime | None = None
+    winner: int | None = None
+    decided_at: datetime | None = None
+    chosen_at: datetime | None = None
+    results: list[Result] | None = None
+
+
 async def decision(db: Database, campaign_id: int) -> Decision:
     """How far the test of a campaign is."""
-    query = "SELECT decide_at, winner, decided_at FROM tabellion.campaign_ab_test WHERE campaign_id = %s"
+    query = (
+        "SELECT decide_at, winner, decided_at, coalesce(chosen_at, decided_at), test_results "
+        "FROM tabellion.campaign_ab_test WHERE campaign_id = %s"
+    )
     row = await (await db.execute(query, (campaign_id,))).fetchone()
-    return Decision(None, None, None) if row is None else Decision(*row)
+    if row is None:
+        return Decision()
+    return Decision(row[0], row[1], row[2], row[3], None if row[4] is None else [Result(*each) for each in row[4]])
 
 
 async def split(db: Database, sending: Sending, test: ABTest, now: datetime) -> None:
@@ -65,10 +79,14 @@ async def set_decide_at(db: Database, campaign_id: int, moment: datetime) -> Non
     await db.execute(query, (moment, campaign_id))
 
 
-async def set_winner(db: Database, campaign_id: int, variant: int) -> bool:
-    """Choose the winner; False: there is one already."""
-    query = "UPDATE tabellion.campaign_ab_test SET winner = %s WHERE campaign_id = %s AND winner IS NULL"
-    return (await db.execute(query, (variant, campaign_id))).rowcount == 1
+async def set_winner(db: Database, campaign_id: int, variant: int, results: Sequence[Result], now: datetime) -> bool:
+    """Choose the winner, and keep by which figures; False: there is one already."""
+    query = (
+        "UPDATE tabellion.campaign_ab_test SET winner = %s, chosen_at = %s, test_results = %s "
+        "WHERE campaign_id = %s AND winner IS NULL"
+    )
+    values = (variant, now, Jsonb([list(each) for each in results]), campaign_id)
+    return (await db.execute(query, values)).rowcount == 1
 
 
 async def spread(db: Database, sending: Sending, variant: int, now: datetime) -> None:

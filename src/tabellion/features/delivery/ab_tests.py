@@ -37,7 +37,7 @@ async def waits(db: Database, sending: Sending, now: datetime) -> bool:
             return True
         if (await ab_store.decision(db, sending.campaign_id)).winner is None:
             results = await ab_store.results(db, sending.licence_id, sending.campaign_id)
-            await ab_store.set_winner(db, sending.campaign_id, winner_of(test, results))
+            await ab_store.set_winner(db, sending.campaign_id, winner_of(test, results), results, now)
         winner = (await ab_store.decision(db, sending.campaign_id)).winner
         assert winner is not None  # noqa: S101 - it has just been set
         # Many rows; nobody waits for them.

@@ -53,8 +53,12 @@ def funnel(steps: Sequence[tuple[str, int]], whole: int, of: str) -> tuple[str, 
 def timeline(points: Sequence[Point], bucket: str, zone: ZoneInfo) -> tuple[str, int]:
     """Openings and clicks over time; the drawing and its height. Where nothing happened the lines go down to nothing."""
     filled = _filled(points, bucket, zone)
+    if len(filled) == 1:
+        # A line has two ends: it comes from nothing and goes back to it.
+        before, after = (_stepped(filled[0].start, bucket, zone, steps) for steps in (-1, 1))
+        filled = [Point(before), filled[0], Point(after)]
     height = _PLOT_TOP + _PLOT_HEIGHT + _PLOT_BOTTOM
-    if len(filled) < 2:  # noqa: PLR2004 - a line has two ends
+    if not filled:
         return '<text class="s" x="0" y="20">There is nothing to draw yet.</text>', 32
     top = _nice(max(max(point.opens, point.clicks) for point in filled))
     first, last = filled[0].start, filled[-1].start
@@ -126,13 +130,17 @@ def _filled(points: Sequence[Point], bucket: str, zone: ZoneInfo) -> list[Point]
         if len(found) >= _MOST_FILLED:
             return list(points)
         found.append(known.get(moment) or Point(moment))
-        if bucket == "hour":
-            moment += timedelta(hours=1)
-        else:
-            # Noon is on the next day, however long this one was.
-            day = (moment.astimezone(zone) + timedelta(days=1, hours=12)).date()
-            moment = datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(moment.tzinfo)
+        moment = _stepped(moment, bucket, zone, 1)
     return found if all(point.start in {each.start for each in found} for point in points) else list(points)
+
+
+def _stepped(moment: datetime, bucket: str, zone: ZoneInfo, steps: int) -> datetime:
+    """The beginning of an hour or day so many further."""
+    if bucket == "hour":
+        return moment + timedelta(hours=steps)
+    # Noon is on the day that is meant, however long it was.
+    day = (moment.astimezone(zone) + timedelta(days=steps, hours=12)).date()
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(moment.tzinfo)
 
 
 def _ticks(count: int) -> list[int]:

@@ -93,6 +93,7 @@ _EXAMPLE: dict[str, Any] = {
     "languages": [{**_FIGURES, "language": "nl"}],
     "domains": [{**_FIGURES, "domain": "example.com"}],
     "variants": [],
+    "abTest": None,
     "devices": [{**_DOINGS, "device": "mobile"}],
     "actors": [{**_DOINGS, "actor": "human"}],
     "timeline": {"bucket": "hour", "points": [{"start": "2027-03-02T10:00:00+01:00", **_FIGURES}]},

@@ -36,10 +36,17 @@ def _rows(report: ReportOut) -> Iterator[dict[str, Any]]:
         yield {"part": "bounce", "name": bounce.kind, "detail": bounce.status or bounce.reported, "count": bounce.count}
     for link in report.links:
         yield {"part": "link", "name": link.address, "detail": link.language or ""} | _figures(link)
+    for each in report.ab_test.results if report.ab_test else ():
+        told = report.ab_test.winner if report.ab_test else None
+        yield {
+            "part": "abTest", "name": each.name, "detail": "winner" if each.name == told else "", "sent": each.sent,
+            "uniqueOpens": each.opened, "uniqueClicks": each.clicked, "unsubscribes": each.unsubscribed,
+            "count": each.targeted,
+        }  # fmt: skip
     for part, found, name in (
         ("language", report.languages, "language"),
         ("domain", report.domains, "domain"),
-        ("variant", report.variants, "variant"),
+        ("variant", report.variants, "name"),
         ("device", report.devices, "device"),
         ("actor", report.actors, "actor"),
         (report.timeline.bucket, report.timeline.points, "start"),

@@ -30,6 +30,7 @@ _FIGURES = (
 _DOINGS = (
     ("Opens", "opens"), ("Mails opened", "unique_opens"), ("Clicks", "clicks"), ("Mails clicked", "unique_clicks"),
 )  # fmt: skip
+_TESTED = (("Sent", "sent"), ("Opened", "opened"), ("Clicked", "clicked"), ("Unsubscribed", "unsubscribed"))
 _EXCLUDED = {
     "noAddress": "no address",
     "unsubscribed": "unsubscribed",
@@ -55,7 +56,8 @@ def page(out: ReportOut, report: Report, zone: ZoneInfo) -> bytes:
         _section("Links", _links(out)),
         _section("Languages", _table("Language", [(each.language.upper(), each) for each in out.languages], _FIGURES)),
         _section("Domains", _table("Domain", domains, _FIGURES)),
-        _section("Variants", _table("Variant", [(str(each.variant), each) for each in out.variants], _FIGURES)),
+        _section("Variants", _table("Variant", [(each.name, each) for each in out.variants], _FIGURES)),
+        _section("A/B test", _ab_test(out, zone)),
         _section("Devices of people", _table("Device", [(each.device, each) for each in out.devices], _DOINGS)),
         _section("People and machines", _table("Who", [(each.actor, each) for each in out.actors], _DOINGS) + _NOTE),
         _section("Bounces", _counts("Class", bounces)),
@@ -133,6 +135,24 @@ def _links(out: ReportOut) -> str:
         for each in out.links
     ]
     return _table("Link", rows, (("Clicks", "clicks"), ("Mails clicked", "unique_clicks")))
+
+
+def _ab_test(out: ReportOut, zone: ZoneInfo) -> str:
+    """What the winner was chosen by: the figures by variant hold the mails of the others, too."""
+    test = out.ab_test
+    if test is None:
+        return ""
+    words = "No winner has been chosen yet."
+    if test.winner is not None:
+        since = (
+            ""
+            if test.decided_at is None
+            else f" on {datetime.fromisoformat(test.decided_at).astimezone(zone):%d %b %Y, %H:%M}"
+        )
+        by = {"OPENS": "by opens", "CLICKS": "by clicks"}.get(test.criterion, "by hand")
+        words = f"{test.winner} was chosen{since}, {by}. These are the figures of the test at that moment."
+    rows = [(each.name, each) for each in test.results]
+    return f'<p class="soft">{escape(words)}</p>{_table("Variant", rows, _TESTED)}'
 
 
 def _times(report: Report, zone: ZoneInfo) -> str:

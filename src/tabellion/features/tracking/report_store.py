@@ -8,7 +8,7 @@ from tabellion.features.delivery import SOFT_REASONS, in_schema
 from tabellion.features.tracking.reporting import Bounce, Doings, Figures, LinkFigures, Point, Summary
 from tabellion.features.tracking.store import Database
 
-_MOST_DOMAINS, _MOST_LINKS, _MOST_BOUNCES = 50, 500, 200
+_MOST_DOMAINS, MOST_LINKS, _MOST_BOUNCES = 50, 500, 200
 # Recipients `r` that a report is about.
 _MINE = """r.campaign_id = %(campaign)s AND NOT r.test
   AND (%(from)s::timestamptz IS NULL OR r.planned_at >= %(from)s)
@@ -151,7 +151,7 @@ SELECT CASE WHEN link IS NOT NULL THEN language END, variant, link, min(url), su
     GROUP BY r.language, r.variant, e.link, e.recipient_id, CASE WHEN e.link IS NULL THEN e.url END
 ) c GROUP BY 1, 2, 3, CASE WHEN link IS NULL THEN url END ORDER BY 6 DESC, 5 DESC, 1, 2, 3 LIMIT {most}
 """
-    rows = await (await db.execute(scope.sql(query, most=str(_MOST_LINKS)), _values(scope))).fetchall()
+    rows = await (await db.execute(scope.sql(query, most=str(MOST_LINKS)), _values(scope))).fetchall()
     return [LinkFigures(*row) for row in rows]
 
 

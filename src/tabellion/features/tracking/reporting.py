@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
+
+from tabellion.features.delivery import ABTest, ab_tests
 
 _AN_HOUR_EACH = timedelta(days=3)
 MOST_HOURS = timedelta(days=31)
@@ -91,6 +94,14 @@ class Summary(msgspec.Struct, frozen=True):
     variants: Mapping[int, Figures]
 
 
+class Tested(NamedTuple):
+    """An A/B test, how far it is, and what came of the test alone."""
+
+    test: ABTest
+    decision: ab_tests.Decision
+    results: Sequence[ab_tests.Result]
+
+
 class Report(msgspec.Struct, frozen=True):
     """All of it. `bucket` is `hour` or `day`."""
 
@@ -101,6 +112,7 @@ class Report(msgspec.Struct, frozen=True):
     actors: Mapping[str, Doings]
     bucket: str
     points: Sequence[Point]
+    ab_test: Tested | None = None
 
 
 class Rates(msgspec.Struct, frozen=True, rename="camel"):

@@ -4,16 +4,21 @@ import html
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import product
 
 from msgspec.structs import replace
 
 from tabellion.features.campaigns import Campaign, get_campaign
-from tabellion.features.delivery import Document, sending_of
+from tabellion.features.delivery import Document, ab_tests, sending_of
 from tabellion.features.tracking import report_store
-from tabellion.features.tracking.report_store import Scope
-from tabellion.features.tracking.reporting import MOST_HOURS, LinkFigures, Report, bucket_of
+from tabellion.features.tracking.report_store import MOST_LINKS, Scope
+from tabellion.features.tracking.reporting import MOST_HOURS, LinkFigures, Report, Summary, Tested, bucket_of
 from tabellion.kit.problem import invalid
 from tabellion.platform.http.call import Incoming
+
+_NAME = re.compile(r"\{\{-?\s*(\w+)\s*-?\}\}")
+# Names in contents that lead to pages of the server's own.
+_PAGES = frozenset({"unsubscribeUrl", "onlineUrl", "preferencesUrl", "openUrl", "trapUrl"})
 
 
 async def report(
@@ -32,12 +37,22 @@ async def report(
         return campaign, Report(
             summary=summary,
             bounces=await report_store.bounces(call.db, scope),
-            links=links if sending is None else _as_written(links, sending.document),
+            links=links if sending is None else _as_written(links, sending.document, summary),
+            ab_test=None if sending is None else await _tested(call, campaign, sending.document),
             devices=devices,
             actors=actors,
             bucket=by,
             points=await report_store.points(call.db, scope, by, str(call.caller.time_zone)),
         )
+
+
+async def _tested(call: Incoming, campaign: Campaign, document: Document) -> Tested | None:
+    if document.ab_test is None:
+        return None
+    decision = await ab_tests.decision_of(call.db, campaign.id)
+    if decision.winner is not None:
+        return Tested(document.ab_test, decision, decision.results or [])
+    return Tested(document.ab_test, decision, await ab_tests.results_of(call.db, campaign.licence_id, campaign.id))
 
 
 def _bucket(campaign: Campaign, from_at: datetime | None, to_at: datetime | None, said: str | None, now: datetime) -> str:
@@ -50,8 +65,11 @@ def _bucket(campaign: Campaign, from_at: datetime | None, to_at: datetime | None
     return said or bucket_of(began_at, ends_at)
 
 
-def _as_written(links: Sequence[LinkFigures], document: Document) -> list[LinkFigures]:
-    """Links with the addresses of the contents, which may hold names of data where mails hold the data."""
+def _as_written(links: Sequence[LinkFigures], document: Document, summary: Summary) -> list[LinkFigures]:
+    """Links with the addresses of the contents, which may hold names of data where mails hold the data.
+
+    Behind those that were followed come the others of the contents that were sent.
+    """
     written: dict[tuple[str, int | None], str] = {}
     mark = re.escape(document.mark)
     for language, message in document.messages.items():
@@ -60,10 +78,28 @@ def _as_written(links: Sequence[LinkFigures], document: Document) -> list[LinkFi
     # A mail in a language, or a variant, that has no message of its own got another one.
     only = next(iter(document.messages), "")
 
-    def address(each: LinkFigures) -> str:
-        for key in (f"{each.language}/{each.variant}", each.language or "", only):
-            if key in document.messages:
-                return written.get((key, each.link), each.address)
-        return each.address
+    def content(language: str | None, variant: int | None) -> str:
+        return next((key for key in (f"{language}/{variant}", language or "") if key in document.messages), only)
 
-    return [replace(each, address=address(each)) if each.link is not None else each for each in links]
+    def address(each: LinkFigures) -> str:
+        return written.get((content(each.language, each.variant), each.link), each.address)
+
+    followed = [replace(each, address=address(each)) if each.link is not None else each for each in links]
+    known = {(each.language, each.variant, each.link) for each in links}
+    sent = [language for language, figures in sorted(summary.languages.items()) if figures.sent]
+    variants = [variant for variant, figures in summary.variants.items() if figures.sent] or [None]
+    others = [
+        LinkFigures(language, variant, link, text, 0, 0)
+        for language, variant in product(sent, variants)
+        for (key, link), text in written.items()
+        if key == content(language, variant) and (language, variant, link) not in known and _is_followed(text)
+    ]
+    return [*followed, *others[: max(MOST_LINKS - len(followed), 0)]]
+
+
+def _is_followed(address: str) -> bool:
+    """Whether who follows a link of a content is led through the server and counted."""
+    name = _NAME.fullmatch(address)
+    return address.lower().startswith(("http://", "https://")) or (
+        address.startswith("{{") and (name is None or name[1] not in _PAGES)
+    )

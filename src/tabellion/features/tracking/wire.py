@@ -24,9 +24,30 @@ class DomainFigures(Figures, frozen=True, kw_only=True, rename="camel"):
 
 
 class VariantFigures(Figures, frozen=True, kw_only=True, rename="camel"):
-    """Figures of the mails with a variant of an A/B test, counted from 1."""
+    """Figures of all mails with a variant of an A/B test, counted from 1: of the test, and of those who got the winner."""
 
     variant: int
+    name: str
+
+
+class TestFigures(msgspec.Struct, frozen=True):
+    """What came of a variant in the test alone: recipients, mails, and of how many readers opened, clicked, unsubscribed."""
+
+    name: str
+    targeted: int
+    sent: int
+    opened: int
+    clicked: int
+    unsubscribed: int
+
+
+class ABTestFigures(msgspec.Struct, frozen=True, rename="camel"):
+    """The test: by what the winner is chosen, which one it is since when, and by which figures it was."""
+
+    criterion: str
+    winner: str | None
+    decided_at: str | None
+    results: list[TestFigures]
 
 
 class DeviceFigures(Doings, frozen=True, kw_only=True, rename="camel"):
@@ -86,6 +107,7 @@ class ReportOut(msgspec.Struct, rename="camel"):
     languages: list[LanguageFigures]
     domains: list[DomainFigures]
     variants: list[VariantFigures]
+    ab_test: ABTestFigures | None
     devices: list[DeviceFigures]
     actors: list[ActorFigures]
     timeline: Timeline
@@ -114,10 +136,30 @@ def report_out(campaign: Campaign, report: Report, zone: ZoneInfo, now: datetime
         links=list(report.links),
         languages=[LanguageFigures(*_all(f), language=name) for name, f in _sent_first(summary.languages)],
         domains=[DomainFigures(*_all(f), domain=name) for name, f in summary.domains.items()],
-        variants=[VariantFigures(*_all(f), variant=number) for number, f in summary.variants.items()],
+        variants=[
+            VariantFigures(*_all(f), variant=number, name=_variant(report, number)) for number, f in summary.variants.items()
+        ],
+        ab_test=_ab_test(report),
         devices=[DeviceFigures(*_all(d), device=name) for name, d in _busy_first(report.devices)],
         actors=[ActorFigures(*_all(d), actor=name) for name, d in _busy_first(report.actors)],
         timeline=Timeline(report.bucket, [_point(point, zone) for point in report.points]),
+    )
+
+
+def _variant(report: Report, number: int) -> str:
+    names = report.ab_test.test.variants if report.ab_test else ()
+    return names[number - 1] if number <= len(names) else str(number)
+
+
+def _ab_test(report: Report) -> ABTestFigures | None:
+    if report.ab_test is None:
+        return None
+    test, decision, results = report.ab_test
+    return ABTestFigures(
+        criterion=test.criterion.value,
+        winner=None if decision.winner is None else _variant(report, decision.winner),
+        decided_at=_moment(decision.chosen_at),
+        results=[TestFigures(_variant(report, each.variant), *each[1:]) for each in results],
     )
 
 

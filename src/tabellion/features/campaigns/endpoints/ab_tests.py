@@ -53,6 +53,8 @@ _OUT: dict[str, Any] = _IN | {
     "decideAt": "2027-03-02T13:00:00.000Z",
     "winner": None,
     "results": [{"name": "A", "opened": 31, **_RESULT}, {"name": "B", "opened": 40, **_RESULT}],
+    "decidedAt": None,
+    "testResults": [{"name": "A", "opened": 31, **_RESULT}, {"name": "B", "opened": 40, **_RESULT}],
 }
 _PLACE: dict[str, Any] = {"category": CATEGORY, "module": MODULE, "parameters": (ENTITY, CAMPAIGN)}
 _COMMON: dict[str, Any] = {**_PLACE, "answer": wire.ABTestOut, "answer_example": _OUT}

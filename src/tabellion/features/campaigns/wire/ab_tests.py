@@ -60,12 +60,16 @@ class ABTestOut(ABTestIn, rename="camel", kw_only=True):
     """A test and how far it is. `decideAt` null: not known yet, or MANUAL.
 
     UNDECIDED: the campaign has ended, and nobody was left to get a winner, or it was cancelled before there was one.
+    `testResults` are those of the test alone, by which the winner was chosen at `decidedAt`; `results` hold the mails of the
+    others, too.
     """
 
     state: _State
     decide_at: str | None
     winner: str | None
     results: list[ResultDoc]
+    decided_at: str | None
+    test_results: list[ResultDoc]
 
 
 class WinnerIn(msgspec.Struct):
@@ -100,6 +104,7 @@ def out(
 ) -> ABTestOut:
     """A test as it is answered. `over`: its campaign has ended."""
     names = [each.name for each in plan.variants]
+    tested = results if decision.winner is None else decision.results or []
     state = _state(decision, launched=launched, over=over)
     return ABTestOut(
         share=plan.share,
@@ -115,6 +120,8 @@ def out(
         decide_at=None if state == "UNDECIDED" else _moment(decision.decide_at),
         winner=None if decision.winner is None else names[decision.winner - 1],
         results=[ResultDoc(names[each.variant - 1], *each[1:]) for each in results if each.variant <= len(names)],
+        decided_at=_moment(decision.chosen_at),
+        test_results=[ResultDoc(names[each.variant - 1], *each[1:]) for each in tested if each.variant <= len(names)],
     )
 
 
