@@ -14,7 +14,7 @@ from tests.support.names import NameServer
 from tests.support.tenant import Tenant, schema_of
 
 MAIL = "/v4/entity/hotels/mail"
-LATER = "2090-03-05T07:00:00Z"
+LATER, MOMENT = "2090-03-05T07:00:00Z", "2090-03-05T07:00:00.000Z"
 WHY = "the relay of the group signs for us"
 _numbers = itertools.count(1)
 
@@ -57,7 +57,10 @@ def good(signed: Signed, names: NameServer) -> Signed:
 def test_a_sender_that_is_set_up_may_send_to_many(many: Tenant, good: Signed, database: psycopg.Connection[Any]) -> None:
     number = campaign(many)
     launched = launch(many, number, overrideSenderCheck=WHY)
-    assert (launched.status_code, launched.json()) == (200, {"campaignId": number, "state": "SCHEDULED"}), good
+    assert (launched.status_code, launched.json()) == (
+        200,
+        {"campaignId": number, "state": "SCHEDULED", "scheduledAt": MOMENT},
+    ), good
     # Nothing was overridden.
     assert notes(database, number) == []
 
@@ -83,7 +86,11 @@ def test_a_sender_that_is_not_may_not_unless_somebody_says_why(
     assert misspelt.status_code == 400
     assert many.state() == before
 
-    assert launch(many, number, overrideSenderCheck=WHY).json() == {"campaignId": number, "state": "SCHEDULED"}
+    assert launch(many, number, overrideSenderCheck=WHY).json() == {
+        "campaignId": number,
+        "state": "SCHEDULED",
+        "scheduledAt": MOMENT,
+    }
     note = f"sender check overridden (spf.several, dmarc.missing): {WHY}"
     assert notes(database, number) == [("website", "campaigns.v4.launch", note)]
     # Another moment is another launch.
