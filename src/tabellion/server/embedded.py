@@ -54,7 +54,7 @@ class EmbeddedPostgres:
         self._existing = existing
         self._version = version
         self._settings = dict(settings or {})
-        self._users: int | None = None
+        self._users: list[int] = []
         self._cluster: Path | None = None
 
     def start(self) -> str:
@@ -69,12 +69,10 @@ class EmbeddedPostgres:
         with self._start_lock():
             if self._existing and not place.is_made(self._data_dir):
                 raise _missing(self._data_dir)
-            if self._users is None:
-                users = open_lock(self._data_dir / _USERS)
-                fcntl.flock(users, fcntl.LOCK_SH)
-                self._users = users
+            # A place that is refused may be another's, whose server is not to be stopped.
+            where = place.find_place(self._data_dir)
             try:
-                self._run(place.find_place(self._data_dir))
+                self._run(where)
             except BaseException:
                 # Ctrl-C while it was starting must not leave a server behind that nobody uses.
                 self._leave()
@@ -121,9 +119,10 @@ class EmbeddedPostgres:
         self.stop()
 
     def _stop_unless_used(self) -> None:
-        users = open_lock(self._data_dir / _USERS)
+        users = [open_lock(path) for path in self._users_files()]
         try:
-            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for lock in users:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
         else:
@@ -131,16 +130,20 @@ class EmbeddedPostgres:
             postmaster.stop(cluster)
             place.remove_socket_link(cluster)
         finally:
-            os.close(users)
+            for lock in users:
+                os.close(lock)
 
     def _run(self, where: place.Place) -> None:
         self._cluster = where.cluster
-        if not postmaster.is_ready(where.cluster):
+        if postmaster.is_ready(where.cluster):
+            self._join()
+        else:
             version_file = where.cluster / "PG_VERSION"
             version = int(version_file.read_text()) if version_file.exists() else self._version
             tools = programs.locate(version, where.owner, where.home)
             if not version_file.exists():
                 _create_cluster(tools.initdb, where)
+            self._join()
             self._configure(where)
             self.prune_logs()
             postmaster.start(tools.postgres, where.cluster, where.owner)
@@ -148,6 +151,19 @@ class EmbeddedPostgres:
             _create_database(self.url_of("postgres"))
         except psycopg.Error as error:
             raise EmbeddedPostgresError(f"the embedded PostgreSQL runs but cannot be used: {error}") from error
+
+    def _join(self) -> None:
+        """Be a user of the server, unless it is one already."""
+        if self._users:
+            return
+        for path in self._users_files():
+            self._users.append(open_lock(path))
+            fcntl.flock(self._users[-1], fcntl.LOCK_SH)
+
+    def _users_files(self) -> list[Path]:
+        """Beside the database as well, where another data directory may have a link to it."""
+        linked = place.linked_cluster(self._data_dir)
+        return [self._data_dir / _USERS, *([linked / _USERS] if linked else [])]
 
     def _configure(self, where: place.Place) -> None:
         free_disk = shutil.disk_usage(where.home).free
@@ -170,9 +186,8 @@ class EmbeddedPostgres:
             os.close(lock)
 
     def _leave(self) -> None:
-        if self._users is not None:
-            os.close(self._users)
-            self._users = None
+        while self._users:
+            os.close(self._users.pop())
 
 
 def _missing(data_dir: Path) -> EmbeddedPostgresError:
@@ -230,6 +245,7 @@ def _create_cluster(initdb: Path, where: place.Place) -> None:
     partial.rename(where.cluster)
     _sync_directory(where.home)
     if where.link.resolve() != where.cluster:
+        place.mark_belonging(where.link, where.cluster, where.owner)
         where.link.symlink_to(where.cluster)
         _sync_directory(where.link.parent)
 

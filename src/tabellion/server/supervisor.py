@@ -14,7 +14,7 @@ from tabellion.server.claim import claimed, refuse_second
 from tabellion.server.database import prepare_database
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.port import check_port
-from tabellion.server.postgres.place import make_data_dir
+from tabellion.server.postgres.place import linked_cluster, make_data_dir
 from tabellion.settings import Settings
 
 _CHECK_EVERY_S = 0.1
@@ -39,6 +39,8 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
             make_data_dir(settings.data_dir)
             stack.enter_context(claimed(settings.data_dir, address(settings)))
         settings, embedded = prepare_database(settings, stack, migrating=migrating, beginning=True)
+        if embedded is not None and (linked := linked_cluster(settings.data_dir)) is not None:
+            stack.enter_context(claimed(linked, address(settings)))
         database = None if embedded is None else _Database(embedded, say)
         verbs = ["api", *["worker"] * settings.job_workers, *(["intake"] if settings.intake_port else [])]
         children = [Child(verb, settings) for verb in verbs]

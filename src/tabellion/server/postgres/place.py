@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 import secrets
+import shlex
 import stat
 import tempfile
 from collections.abc import Generator, Iterator
@@ -19,6 +20,8 @@ _log = logging.getLogger(__name__)
 # Where a cluster goes when PostgreSQL's user cannot enter the data directory; kept across restarts, unlike /var/tmp.
 _SHELTER = Path("/var/lib/tabellion")
 SOCKET = ".s.PGSQL.5432"
+# In a cluster that is linked: which data directory it belongs to. A copy of that one has the same link.
+_BELONGS_TO = "data-directory"
 # sockaddr_un.sun_path holds 108 bytes with the closing NUL on Linux, 104 on macOS and the BSDs.
 _MAX_SOCKET_PATH = 103
 
@@ -47,6 +50,12 @@ def is_made(data_dir: Path) -> bool:
     """Whether the data directory has a cluster, or had one: a link to one that is gone."""
     link = data_dir / "postgres"
     return link.is_symlink() or link.exists()
+
+
+def linked_cluster(data_dir: Path) -> Path | None:
+    """The cluster, where it lies outside of the data directory."""
+    link = data_dir / "postgres"
+    return link.resolve() if link.is_symlink() and link.exists() else None
 
 
 def find_place(data_dir: Path) -> Place:
@@ -90,6 +99,8 @@ def _find_place(data_dir: Path) -> Place:
     _open_to(owner, data_dir)
     if (cluster / "PG_VERSION").exists():
         _check_existing(cluster, owner)
+        if link.is_symlink():
+            _check_belonging(link, cluster, owner)
         return Place(link, cluster, owner)
     if link.is_symlink():
         raise EmbeddedPostgresError(
@@ -98,6 +109,15 @@ def _find_place(data_dir: Path) -> Place:
     if owner.switch and not owner.can_search(data_dir):
         cluster = _shelter(data_dir, owner) / "postgres"
     return Place(link, cluster, owner)
+
+
+def mark_belonging(link: Path, cluster: Path, owner: Owner) -> None:
+    """Write down in a linked cluster which data directory it belongs to."""
+    partial = cluster / f"{_BELONGS_TO}.partial"
+    partial.write_text(f"{link.parent.resolve()}\n")
+    partial.chmod(0o600)
+    owner.give(partial)
+    partial.replace(cluster / _BELONGS_TO)
 
 
 def remove_socket_link(cluster: Path) -> None:
@@ -130,6 +150,20 @@ def _check_existing(cluster: Path, owner: Owner) -> None:
         raise EmbeddedPostgresError(
             f"the database in {cluster} belongs to user {uid}, who cannot enter it: a directory above it is closed. "
             f"Open it to others (chmod o+x), or run as user {uid}"
+        )
+
+
+def _check_belonging(link: Path, cluster: Path, owner: Owner) -> None:
+    data_dir, note = link.parent.resolve(), cluster / _BELONGS_TO
+    belongs_to = note.read_text().strip() if note.exists() else ""
+    if not belongs_to:  # from an earlier release, or emptied by a full disk
+        mark_belonging(link, cluster, owner)
+    elif belongs_to != str(data_dir):
+        told = f"echo {shlex.quote(str(data_dir))} >"
+        raise EmbeddedPostgresError(
+            f"{link} leads to {cluster}, which is the database of the data directory {belongs_to}. If that one was moved "
+            f"here: {told} {shlex.quote(str(note))}. If this one is a copy of it, copy {cluster.parent} as well, let {link} "
+            f"lead to the copy's postgres, and: {told} {shlex.quote(f'{link}/{_BELONGS_TO}')}"
         )
 
 
