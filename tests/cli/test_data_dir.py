@@ -1,5 +1,6 @@
 """Verbs on a data directory where there is no installation: a mistyped one must not look like an empty server."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,39 @@ def test_it_says_where_it_has_looked_and_makes_nothing(elsewhere: Path, argument
     assert f"tabellion serve --data-dir {elsewhere / 'typo'}" in refused.stderr
     # The folder that is meant when none is named.
     assert str(elsewhere / "tabellion-data") in run(*arguments).stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"k" * 33], ids=["empty", "cut", "long"])
+@pytest.mark.parametrize("command", [("serve",), ("api",), ("worker",)], ids=" ".join)
+def test_a_damaged_key_of_secrets_stops_the_server_in_one_line(
+    tmp_path: Path, elsewhere: Path, database_url: str, command: tuple[str, ...], content: bytes
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "secret.key").write_bytes(content)
+    try:
+        refused = run(*command, "--data-dir", str(folder), "--database-url", database_url)
+        listed = run("doctor", "--json", "--data-dir", str(folder), "--database-url", database_url)
+    finally:
+        (folder / "secret.key").unlink()
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith(f"tabellion: {folder}/secret.key is damaged: a key has 32 bytes, and this file ")
+    assert refused.stderr.count("\n") == 1
+    assert "from a backup" in refused.stderr
+    (found,) = (one for one in json.loads(listed.stdout) if one["check"] == "key of secrets")
+    assert (found["state"], listed.exit_code) == ("problem", 1)
+    assert "secret.key is damaged" in found["found"]
+
+
+def test_the_doctor_warns_of_a_key_that_can_be_guessed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, state in (("hunter2", "warning"), ("7Zk2mQv9rT4xWcB8nLp3sYd6", "ok")):
+        monkeypatch.setenv("TABELLION_SECRET_KEY", key)
+        listed = json.loads(run("doctor", "--json", "--database-url", database_url).stdout)
+        assert [one["state"] for one in listed if one["check"] == "key of secrets"] == [state]
+        assert key not in str(listed)
 
 
 def test_a_list_from_an_own_database_leaves_nothing_behind(database_url: str) -> None:

@@ -44,6 +44,7 @@ _EXPECTED = (
     EmbeddedPostgresError,
     CannotListen,
     AlreadyServed,
+    secrets.KeyUnusable,
 )
 # Wide enough for every table where there is no terminal that says how wide it is.
 _WIDTH_OF_FILES = 120

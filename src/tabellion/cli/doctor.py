@@ -33,6 +33,7 @@ _BESIDE_THE_POOL = 1
 _CONNECTIONS_OF_WORKER = 8
 _CONNECTIONS_OF_INTAKE = 4
 _NAMED_LICENCES = 3
+_SHORT_KEY = 16
 _DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 _QUESTIONS = """
 SELECT clock_timestamp(), has_database_privilege(current_database(), 'CREATE'),
@@ -68,6 +69,7 @@ def _look(settings: Settings) -> Iterator[Finding]:
         yield Finding("environment", "warning", name, "no setting has this name; tabellion settings lists them")
     yield from _data_dir(settings)
     yield _port(settings)
+    yield _key(settings)
     yield from _database(settings)
 
 
@@ -96,6 +98,23 @@ def _data_dir(settings: Settings) -> Iterator[Finding]:
     little = free < _LITTLE_DISK_BYTES
     advice = "less than 2 GB: make room before the database stops" if little else ""
     yield Finding("disk", "warning" if little else "ok", f"{free / _GIGABYTE:.1f} GB free", advice)
+
+
+def _key(settings: Settings) -> Finding:
+    if settings.secret_key:
+        length = len(settings.secret_key)
+        if length < _SHORT_KEY:
+            advice = (
+                "who has the database could guess it: set 32 random characters or more before anything is sealed with it"
+            )
+            return Finding("key of secrets", "warning", f"TABELLION_SECRET_KEY has {length} characters", advice)
+        return Finding("key of secrets", "ok", "TABELLION_SECRET_KEY")
+    try:
+        secrets.check_key("", settings.data_dir)
+    except (secrets.KeyUnusable, OSError) as error:
+        return Finding("key of secrets", "problem", str(error))
+    file = settings.data_dir / "secret.key"
+    return Finding("key of secrets", "ok", "secret.key in the data directory" if file.exists() else "not made yet")
 
 
 def _port(settings: Settings) -> Finding:
@@ -128,7 +147,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield from _server(url, settings)
             schema = _schema(url)
             yield schema
-            if schema.state == "ok":
+            if schema.state == "ok" and _key(settings).state != "problem":
                 yield from _relays(url, settings)
         except EmbeddedPostgresError as error:
             yield Finding("database", "problem", str(error), "see the log in the data directory's postgres/log")

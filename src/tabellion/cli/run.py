@@ -11,6 +11,7 @@ import typer
 from tabellion import __version__
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, settings_of, show
 from tabellion.cli.news import teller
+from tabellion.platform import secrets
 from tabellion.platform.database.migrate import load_migrations
 from tabellion.server.database import migrate as migrate_schema
 from tabellion.server.database import open_database, prepare_database
@@ -36,6 +37,7 @@ def serve(
 
         settings = settings_of(data_dir, database_url, host=host, port=port, workers=workers)
         say = teller(settings.log_level)
+        secrets.check_key(settings.secret_key, settings.data_dir)
         say(f"Tabellion {__version__} starts; data in {settings.data_dir.absolute()}")
         serve_everything(settings, say, migrating=migrate)
 
@@ -53,6 +55,7 @@ def api(
 
         settings = settings_of(data_dir, database_url, host=host, port=port, workers=workers)
         check_port(settings)
+        secrets.check_key(settings.secret_key, settings.data_dir)
         settings, _ = prepare_database(settings, stack)
         run_api(settings)
 
@@ -62,7 +65,9 @@ def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     with clear_errors(), ExitStack() as stack:
         from tabellion.server.worker import run_worker  # noqa: PLC0415 - see above
 
-        settings, _ = prepare_database(settings_of(data_dir, database_url), stack)
+        settings = settings_of(data_dir, database_url)
+        secrets.check_key(settings.secret_key, settings.data_dir)
+        settings, _ = prepare_database(settings, stack)
         run_worker(settings)
 
 
@@ -74,6 +79,7 @@ def intake(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
         settings = settings_of(data_dir, database_url)
         if not settings.intake_port:
             raise SettingsError("TABELLION_INTAKE_PORT says where bounces are taken; it is not set")
+        secrets.check_key(settings.secret_key, settings.data_dir)
         settings, _ = prepare_database(settings, stack)
         run_intake(settings)
 

@@ -33,6 +33,16 @@ class SecretUnreadable(Problem):
     code: str = "secret.unreadable"
 
 
+class KeyUnusable(Exception):
+    """The file of the key holds none; the message names it and says what to do."""
+
+
+def check_key(text: str, data_dir: Path) -> None:
+    """Look at the key that `use_key` would use, and make none. Raises `KeyUnusable`."""
+    if not text and (data_dir / _FILE).exists():
+        _kept(data_dir / _FILE)
+
+
 def use_key(text: str, data_dir: Path, *, at_once: bool = True) -> None:
     """Say which key this process seals with: `text`, or the one in the data directory, made when there is none.
 
@@ -138,4 +148,14 @@ def _kept(path: Path) -> bytes:
             pass
         finally:
             partial.unlink()
-    return path.read_bytes()
+    try:
+        found = path.read_bytes()
+    except OSError as error:
+        raise KeyUnusable(f"{path.absolute()} cannot be read ({error.strerror}): give it to the server's user") from None
+    if len(found) != _KEY_BYTES:
+        raise KeyUnusable(
+            f"{path.absolute()} is damaged: a key has {_KEY_BYTES} bytes, and this file {len(found)}. Put it back from a "
+            "backup; where there is none, move the file away and a new key is made, with which stored passwords and DKIM keys "
+            "have to be set anew"
+        )
+    return found
