@@ -137,8 +137,11 @@ def test_the_doctor_makes_no_key_where_it_looks(
     """A password that another machine has sealed can be opened by that one's key only."""
     monkeypatch.setenv("TABELLION_DATA_DIR", str(tmp_path / "one"))
     verb("relay", "add", harbour, "127.0.0.1", "--login", "harbour", "--password-stdin", stdin="secret\n")
+    verb("sender", "set", harbour, "hotels", "news@example.com", "--dkim-selector", "s1")
+    assert "secrets" not in {one["check"] for one in json.loads(verb("doctor", "--json").stdout)}
     monkeypatch.setenv("TABELLION_DATA_DIR", str(tmp_path / "other"))
     listed = {one["check"]: one for one in json.loads(verb("doctor", "--json").stdout)}
+    assert (listed["secrets"]["state"], listed["secrets"]["found"]) == ("problem", "unreadable: 1 of relays, 1 DKIM keys")
     assert listed["relay"]["found"].startswith("127.0.0.1:587: a stored secret was sealed with another key")
     assert not (tmp_path / "other").exists()
 

@@ -157,17 +157,47 @@ def test_secrets_are_neither_answered_nor_stored_in_clear(tenant: Tenant, worker
     assert "hush" not in row[0]
 
 
-def test_secrets_of_another_key_are_no_fault_of_the_call(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
-    """A database restored without its key: the operator is told what is missing."""
-    number = made(tenant, SERVERS, SFTP)
+def test_secrets_of_another_key_are_set_anew(
+    tenant: Tenant, database: psycopg.Connection[Any], root: Path, etls: Etls
+) -> None:
+    """A database restored without its key: all but what needs the secret goes on."""
+    number = made(tenant, SERVERS, SFTP | {"host": "127.0.0.1", "port": 9})
+    stored_in(database, number, secrets.seal("{}", "another purpose"))
+    # A folder's, as earlier releases sealed it, holds nothing.
+    folder = location(tenant)
     database.execute(
-        "UPDATE tabellion.transfer_server SET secrets = %s WHERE id = %s",
-        (secrets.seal("{}", "another purpose"), int(number)),
+        "UPDATE tabellion.transfer_server SET secrets = %s WHERE name = 'here' AND secrets = ''",
+        (secrets.seal("{}", "another purpose"),),
     )
-    answer = tenant.json("GET", f"{SERVERS}/{number}")
-    assert (answer.status_code, answer.json()["code"]) == (503, "secret.unreadable")
-    assert "TABELLION_SECRET_KEY" in answer.json()["message"]
-    assert tenant.json("DELETE", f"{SERVERS}/{number}").status_code == 204
+    place = made(tenant, LOCATIONS, {"name": "erp", "serverId": number, "path": "/in"})
+    etl = stored(tenant, place)
+
+    one = f"{SERVERS}/{number}"
+    listed = {server["name"]: server for server in tenant.json("GET", SERVERS).json()["servers"]}
+    assert listed["erp"]["secretsUnreadable"] is True
+    assert "secretsUnreadable" not in listed["here"]
+    assert tenant.json("GET", one).json() == listed["erp"]
+    assert tenant.json("POST", f"{LOCATIONS}/{folder}/test").json()["ok"] is True
+    tested = tenant.json("POST", f"{LOCATIONS}/{place}/test")
+    assert (tested.status_code, tested.json()["code"]) == (503, "secret.unreadable")
+    assert "'erp'" in tested.json()["message"]
+    execution = tenant.json("POST", f"{ETLS}/{etl}/trigger-execution").json()["id"]
+    etls.run(execution)
+    ended = tenant.json("GET", f"{EXECUTIONS}/{execution}").json()
+    assert (ended["status"], [error["code"] for error in ended["errors"]]) == ("FAILED", ["secret.unreadable"])
+
+    # What is not sealed can be changed; the sealed text waits for its key, or for a new password.
+    assert tenant.json("PATCH", one, {"name": "erp 2"}).json()["secretsUnreadable"] is True
+    mended = tenant.json("PATCH", one, {"password": "hush anew"}).json()
+    assert (mended["name"], mended["hasPassword"], "secretsUnreadable" in mended) == ("erp 2", True, False)
+    assert tenant.json("POST", f"{LOCATIONS}/{place}/test").status_code == 200
+    unused = made(tenant, SERVERS, SFTP)
+    stored_in(database, unused, secrets.seal("{}", "another purpose"))
+    assert tenant.json("DELETE", f"{SERVERS}/{unused}").status_code == 204
+
+
+def stored_in(database: psycopg.Connection[Any], number: str, sealed: str) -> None:
+    database.execute("UPDATE tabellion.transfer_server SET secrets = %s WHERE id = %s", (sealed, int(number)))
 
 
 def test_all_that_is_wrong_with_a_server_is_told_at_once(tenant: Tenant) -> None:

@@ -15,7 +15,8 @@ import psycopg
 import typer
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
-from tabellion.features.delivery import Reached, licences_that_wait, reach_relays
+from tabellion.features.delivery import Reached, licences_that_wait, reach_relays, unreadable_secrets
+from tabellion.features.transfers import unreadable_servers
 from tabellion.platform import jobs, secrets
 from tabellion.platform.database.migrate import MIN_SERVER_VERSION, MigrationError, state
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -149,6 +150,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield schema
             if schema.state == "ok" and _key(settings).state != "problem":
                 yield from _relays(url, settings)
+                yield from _secrets(url)
         except EmbeddedPostgresError as error:
             yield Finding("database", "problem", str(error), "see the log in the data directory's postgres/log")
         except psycopg.OperationalError as error:
@@ -181,6 +183,19 @@ def _relays(url: str, settings: Settings) -> Iterator[Finding]:
 def _some(licences: Sequence[str]) -> str:
     others = len(licences) - _NAMED_LICENCES
     return ", ".join(licences[:_NAMED_LICENCES]) + (f" and {others} more" if others > 0 else "")
+
+
+def _secrets(url: str) -> Iterator[Finding]:
+    """Those that another key has sealed, as after a restore without it."""
+
+    async def counted() -> tuple[int, int, int]:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+            return await unreadable_servers(db), *await unreadable_secrets(db)
+
+    counts = zip(("of file servers", "of relays", "DKIM keys"), asyncio.run(counted()), strict=True)
+    if wrong := [f"{count} {what}" for what, count in counts if count]:
+        advice = "restore the key that sealed them (TABELLION_SECRET_KEY, or the file secret.key), or set them anew"
+        yield Finding("secrets", "problem", f"unreadable: {', '.join(wrong)}", advice)
 
 
 def _server(url: str, settings: Settings) -> Iterator[Finding]:

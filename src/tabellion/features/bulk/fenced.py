@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 import psycopg
 
 from tabellion.kit.problem import FieldError
+from tabellion.platform.secrets import SecretUnreadable
 
 _log = logging.getLogger(__name__)
 Database = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -102,6 +103,8 @@ async def _attempt(db: Database, kind: Kind[J], number: int) -> None:
         await kind.work(db, job)
     except JobError as error:
         await kind.fail(db, job, FieldError("", error.code, str(error)))
+    except SecretUnreadable as error:
+        await kind.fail(db, job, FieldError("", error.code, error.message))
     except Stopped:
         _log.info("%s %d was stopped", kind.word, number)
     except (psycopg.OperationalError, OSError, Busy):

@@ -23,7 +23,7 @@ from tabellion.features.delivery.news import SUBJECT, MailNews, all_of, tell
 from tabellion.features.delivery.notices import Notice, send_notice
 from tabellion.features.delivery.outbox_store import KeptMail, kept_mail, kept_mails
 from tabellion.features.delivery.pacing import zone_column
-from tabellion.features.delivery.reaching import Reached, licences_that_wait, reach_relays
+from tabellion.features.delivery.reaching import Reached, licences_that_wait, reach_relays, unreadable_secrets
 from tabellion.features.delivery.sender import Pace, Sender
 from tabellion.features.delivery.service import (
     Interaction,
@@ -130,6 +130,7 @@ __all__ = [
     "suppression_store",
     "tally",
     "tell",
+    "unreadable_secrets",
     "unseal_address",
     "unsuppress",
     "view",

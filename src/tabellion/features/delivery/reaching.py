@@ -26,6 +26,24 @@ async def licences_that_wait(db: Database) -> list[str]:
     return await relay_store.licences_that_wait(db)
 
 
+async def unreadable_secrets(db: Database) -> tuple[int, int]:
+    """How many passwords of relays, and how many DKIM keys, were sealed with another key than this server has."""
+    relays = await (await db.execute("SELECT id, password FROM tabellion.relay WHERE password <> ''")).fetchall()
+    keys = await (await db.execute("SELECT entity_id, dkim_key FROM tabellion.sender WHERE dkim_key <> ''")).fetchall()
+    return (
+        sum(not _is_readable(sealed, f"relay {id_:d}") for id_, sealed in relays),
+        sum(not _is_readable(sealed, f"dkim {entity_id:d}") for entity_id, sealed in keys),
+    )
+
+
+def _is_readable(sealed: str, purpose: str) -> bool:
+    try:
+        secrets.unseal(sealed, purpose)
+    except secrets.SecretUnreadable:
+        return False
+    return True
+
+
 async def reach_relays(db: Database) -> list[Reached]:
     """Try each relay once, however many licences have it."""
     users: dict[Relay, list[str]] = {}

@@ -22,6 +22,8 @@ class FileServer(msgspec.Struct, frozen=True):
     name: str
     definition: dict[str, Any]
     secrets: Secrets
+    # The secrets as they are stored, where they were sealed with another key: kept until there are new ones.
+    unreadable: str = ""
 
 
 class Location(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from tabellion.kit.problem import invalid
 from tabellion.platform import audit
 from tabellion.platform.egress import Policy
 from tabellion.platform.http.call import Incoming
+from tabellion.platform.secrets import SecretUnreadable
 from tabellion.platform.transfer import Opening, Server, TransferError, open_folder
 
 _TEST_S = 60
@@ -152,7 +153,7 @@ async def open_location(
 ) -> tuple[Location, Opening]:
     """A location with what opens it. A host key that an SFTP server shows for the first time is for `keep_host_key`.
 
-    Raises `TransferError` when the location is gone.
+    Raises `TransferError` when the location is gone, `SecretUnreadable`.
     """
     owner = store.Owner(licence_id, entity_id)
     found = await store.location(db, owner, location_id)
@@ -194,6 +195,11 @@ def _until(steps: tuple[str, ...], failed: str, message: str) -> list[Step]:
 
 
 async def _platform_server(db: store.Database, licence_id: int, kept: FileServer) -> Server:
+    if kept.unreadable:
+        raise SecretUnreadable(
+            f"the password or the private key of the server '{kept.name}' was sealed with another key than there is now: "
+            "give them to it anew, or have the operator restore that key (TABELLION_SECRET_KEY, or the file secret.key)"
+        )
     definition = kept.definition
     root = None
     if definition["protocol"] == "FOLDER" and _places.folder is not None:

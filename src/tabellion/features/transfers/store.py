@@ -31,6 +31,12 @@ async def servers(db: Database, owner: Owner) -> list[FileServer]:
     return [_server(row) for row in await cursor.fetchall()]
 
 
+async def unreadable_servers(db: Database) -> int:
+    """How many servers of all licences have secrets that were sealed with another key."""
+    query = "SELECT id, name, definition, secrets, licence_id FROM tabellion.transfer_server"
+    return sum(bool(_server(row).unreadable) for row in await (await db.execute(query)).fetchall())
+
+
 async def server(db: Database, owner: Owner, number: int, *, lock: bool = False) -> FileServer | None:
     """One server; `lock` keeps its row for the transaction."""
     query = _SERVER + ("AND entity_id = %s AND id = %s FOR UPDATE" if lock else "AND entity_id = %s AND id = %s")
@@ -43,7 +49,7 @@ async def insert_server(db: Database, owner: Owner, new: FileServer, now: dateti
     cursor = await db.execute(
         "INSERT INTO tabellion.transfer_server (licence_id, entity_id, name, definition, secrets, created_at) "
         "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, tabellion.folded(name)) DO NOTHING RETURNING id",
-        (*owner, new.name, Jsonb(new.definition), _sealed(new.secrets, owner.licence_id), now),
+        (*owner, new.name, Jsonb(new.definition), _sealed(new, owner.licence_id), now),
     )
     row = await cursor.fetchone()
     return None if row is None else row[0]
@@ -53,7 +59,7 @@ async def update_server(db: Database, owner: Owner, changed: FileServer) -> None
     """Write a server back. Raises UniqueViolation when the name is used."""
     await db.execute(
         "UPDATE tabellion.transfer_server SET name = %s, definition = %s, secrets = %s WHERE id = %s",
-        (changed.name, Jsonb(changed.definition), _sealed(changed.secrets, owner.licence_id), changed.id),
+        (changed.name, Jsonb(changed.definition), _sealed(changed, owner.licence_id), changed.id),
     )
 
 
@@ -119,11 +125,23 @@ async def licence_name(db: Database, licence_id: int) -> str:
 
 
 def _server(row: tuple[Any, ...]) -> FileServer:
-    found = msgspec.json.decode(secrets.unseal(row[3], _purpose(row[4])), type=Secrets)
-    return FileServer(row[0], row[1], row[2], found)
+    number, name, definition, sealed, licence_id = row
+    # Those of folders were sealed as well by earlier releases, and say nothing.
+    if not sealed or definition["protocol"] == "FOLDER":
+        return FileServer(number, name, definition, Secrets())
+    try:
+        found = msgspec.json.decode(secrets.unseal(sealed, _purpose(licence_id)), type=Secrets)
+    except secrets.SecretUnreadable:
+        return FileServer(number, name, definition, Secrets(), unreadable=sealed)
+    return FileServer(number, name, definition, found)
 
 
-def _sealed(found: Secrets, licence_id: int) -> str:
+def _sealed(server: FileServer, licence_id: int) -> str:
+    if server.unreadable:
+        return server.unreadable
+    found = server.secrets
+    if found == Secrets():
+        return ""
     return secrets.seal(msgspec.json.encode(found).decode(), _purpose(licence_id))
 
 

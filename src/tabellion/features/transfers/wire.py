@@ -55,7 +55,7 @@ class ServerPatch(msgspec.Struct, rename="camel"):
     secure: Flag | UnsetType = UNSET
 
 
-class ServerOut(msgspec.Struct, rename="camel"):
+class ServerOut(msgspec.Struct, rename="camel", omit_defaults=True):
     """A server; password and private key are not told again."""
 
     id: str
@@ -70,6 +70,10 @@ class ServerOut(msgspec.Struct, rename="camel"):
     certificate: str | None
     region: str
     secure: bool
+    secrets_unreadable: Annotated[
+        bool,
+        Meta(description="password and private key were sealed with a key that the server has no more: give them anew"),
+    ] = False
 
 
 class ServersOut(msgspec.Struct):
@@ -146,7 +150,10 @@ def read_changed_server(before: FileServer, body: ServerPatch, policy: Policy) -
         document["hostKey"] = None
     if "protocol" in changes and "port" not in changes:
         document["port"] = None
-    return _server(before.id, document, policy)
+    after = _server(before.id, document, policy)
+    if not before.unreadable or after.definition["protocol"] == "FOLDER" or {"password", "privateKey"} & set(changes):
+        return after
+    return replace(after, unreadable=before.unreadable)
 
 
 def server_out(server: FileServer) -> ServerOut:
@@ -156,6 +163,7 @@ def server_out(server: FileServer) -> ServerOut:
         "name": server.name,
         "hasPassword": bool(server.secrets.password),
         "hasPrivateKey": server.secrets.private_key is not None,
+        "secretsUnreadable": bool(server.unreadable),
     }
     return msgspec.convert(server.definition | own, ServerOut)
 

@@ -15,6 +15,7 @@ from tabellion.features.bulk.imports import new_folder
 from tabellion.features.transfers import keep_host_key, open_location
 from tabellion.kit.schedule import Schedule
 from tabellion.platform import jobs
+from tabellion.platform.secrets import SecretUnreadable
 from tabellion.platform.transfer import TransferError
 
 TASK, LOOK, PUT_AWAY = "etls.run", "etls.look", "etls.putAway"
@@ -80,6 +81,9 @@ async def look(db: store.Database, etl_id: int, clock: Callable[[], datetime]) -
     except TransferError as error:
         await store.looked(db, etl_id, clock(), f"{error.step}: {error.message}")
         return None
+    except SecretUnreadable as error:
+        await store.looked(db, etl_id, clock(), error.message)
+        return None
     found = meant(files, definition, await store.taken_files(db, etl_id, but_failed=False))
     async with db.transaction():
         await store.looked(db, etl_id, clock(), None)
@@ -93,7 +97,10 @@ async def put_files_away(db: store.Database, execution_id: int) -> None:
     if done is None or done.location_id is None:
         return
     loaded = await store.files_of(db, execution_id)
-    location, opening = await open_location(db, done.licence_id, done.entity_id, done.location_id)
+    try:
+        location, opening = await open_location(db, done.licence_id, done.entity_id, done.location_id)
+    except SecretUnreadable as error:
+        raise TransferError("LOGIN", error.message) from None
     if location.after_read == "KEEP" or not loaded:
         return
     async with opening as opened:
