@@ -1,10 +1,11 @@
 """The verbs that are about the server itself."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import typer
 from click.testing import Result
@@ -14,6 +15,7 @@ from tabellion import __version__
 from tabellion.cli.root import app
 from tabellion.platform.database.migrate import load_migrations
 from tabellion.server.calls import CALLS
+from tests.support.postgres import Cluster, database_name
 
 _runner = CliRunner()
 
@@ -114,6 +116,27 @@ def test_the_doctor_says_how_to_mend_a_database_without_schema(empty_database_ur
     result = _runner.invoke(app(), ["doctor", "--json", "--database-url", empty_database_url])
     assert result.exit_code == 1
     assert findings(result)["schema"]["advice"] == "run: tabellion migrate"
+
+
+@pytest.mark.parametrize("verb", ["migrate", "serve", "licence list"])
+def test_a_database_that_is_not_unicode_is_refused(verb: str, latin1_url: str, tmp_path: Path) -> None:
+    result = _runner.invoke(app(), [*verb.split(), "--database-url", latin1_url, "--data-dir", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "the encoding of the database is LATIN1" in result.stderr
+    assert "make the database anew with ENCODING 'UTF8'" in result.stderr
+    found = findings(_runner.invoke(app(), ["doctor", "--json", "--database-url", latin1_url]))
+    assert found["encoding"]["state"] == "problem"
+    with psycopg.connect(latin1_url) as db:
+        assert db.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'tabellion'").fetchone() == (0,)
+
+
+@pytest.fixture
+def latin1_url(cluster: Cluster) -> Iterator[str]:
+    name = database_name("latin1")
+    with psycopg.connect(cluster.superuser("postgres"), autocommit=True) as db:
+        db.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'".encode())
+    yield cluster.application(name)
+    cluster.drop(name)
 
 
 def test_the_doctor_names_mistyped_variables_and_an_unreachable_database() -> None:

@@ -18,7 +18,7 @@ from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, set
 from tabellion.features.delivery import Reached, licences_that_wait, reach_relays, unreadable_secrets
 from tabellion.features.transfers import unreadable_servers
 from tabellion.platform import jobs, secrets
-from tabellion.platform.database.migrate import MIN_SERVER_VERSION, MigrationError, state
+from tabellion.platform.database.migrate import MAKE_UNICODE, MIN_SERVER_VERSION, MigrationError, NotUnicode, state
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.port import CannotListen, check_port
 from tabellion.server.supervisor import address
@@ -156,6 +156,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
         except psycopg.OperationalError as error:
             advice = "check the URL, that the server runs, and that it lets this machine and user in"
             yield Finding("database", "problem", str(error).strip(), advice)
+        except NotUnicode:
+            return  # said above
         except MigrationError as error:
             yield Finding("schema", "problem", str(error))
 
@@ -210,7 +212,8 @@ def _server(url: str, settings: Settings) -> Iterator[Finding]:
     yield Finding("database", "ok", f"PostgreSQL {shown}")
     encoding, *durable = values
     if encoding != "UTF8":
-        yield Finding("encoding", "problem", encoding, "make the database anew with ENCODING 'UTF8'")
+        yield Finding("encoding", "problem", encoding, MAKE_UNICODE)
+        return
     for name, value in zip(_DURABLE, durable, strict=True):
         if value == "off":
             yield Finding(name, "problem", "off", f"a power cut would lose data: set {name} = on")

@@ -23,6 +23,7 @@ STATEMENT_TIMEOUT = "60s"
 # How long one migration run waits for another one, on another machine, to end.
 _WAIT_FOR_OTHERS = "10min"
 MIN_SERVER_VERSION = 160000
+MAKE_UNICODE = "make the database anew with ENCODING 'UTF8'"
 
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _HEADER = re.compile(r"--\s*(statement_timeout|lock_timeout):\s*(\d+\s*(?:ms|s|min|h))\b")
@@ -40,6 +41,10 @@ class SchemaMismatch(MigrationError):
 
 class ServerTooOld(MigrationError):
     """The database server is older than PostgreSQL 16."""
+
+
+class NotUnicode(MigrationError):
+    """The database's encoding is another than UTF8."""
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -91,7 +96,7 @@ def migrate(url: str, *, migrations: Sequence[Migration] | None = None) -> list[
     """Bring the schema up to date and return what was applied now, in order; safe to run on many machines at once.
 
     Each file is one transaction under an advisory lock, so an interrupted run leaves whole files behind and can simply
-    be repeated. Raises `ServerTooOld`, `SchemaMismatch` (newer or altered schema; nothing is changed then) and
+    be repeated. Raises `ServerTooOld`, `NotUnicode`, `SchemaMismatch` (newer or altered schema; nothing is changed then) and
     `MigrationError`, which names the file that failed.
     """
     known = load_migrations() if migrations is None else tuple(migrations)
@@ -103,7 +108,7 @@ def migrate(url: str, *, migrations: Sequence[Migration] | None = None) -> list[
 
 
 def state(url: str, *, migrations: Sequence[Migration] | None = None) -> SchemaState:
-    """Compare the database with the files; changes nothing. Raises `ServerTooOld`."""
+    """Compare the database with the files; changes nothing. Raises `ServerTooOld`, `NotUnicode`."""
     known = load_migrations() if migrations is None else tuple(migrations)
     with _connect(url) as db:
         return _compare(_applied(db), known)
@@ -140,6 +145,10 @@ def _connect(url: str) -> Connection:
         version = db.info.parameter_status("server_version")
         db.close()
         raise ServerTooOld(f"this is PostgreSQL {version}; Tabellion needs 16 or later: upgrade the database server")
+    encoding = db.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        db.close()
+        raise NotUnicode(f"the encoding of the database is {encoding}, and not all names fit: {MAKE_UNICODE}")
     return db
 
 
