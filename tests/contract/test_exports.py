@@ -393,6 +393,11 @@ def test_the_command_line_exports_and_tells(exports: Exports, tenant: Tenant, tm
 
     done = run_json("export", "guests", *options, "--out", "a.csv.gz", "--attribute", "emailAddress", cwd=tmp_path, **where)
     lines = run_json("export", "Stays", *options, "--out", "b.jsonl", cwd=tmp_path, **where)
+    for place, why in (("none/out.csv", "there is no folder none"), (".", "is a folder: name a file in it")):
+        refused = run("export", "Guests", *options, "--out", place, cwd=tmp_path, **where)
+        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+        assert why in refused.stderr
+    assert not (tmp_path / "export").exists()
     wrong = run("export", "Guests", *options, "--out", "c.csv", "--filter", "nope = 1", cwd=tmp_path, **where)
 
     assert (done["file"], done["rows"]) == ("a.csv.gz", 1)

@@ -1,6 +1,7 @@
 """`import` and `export`: files into tables and tables into files, without the API."""
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Generator
@@ -94,6 +95,7 @@ def export_table(
     as_json: AsJson = False,
 ) -> None:
     """Export a table into a file, here and now."""
+    _check_place(out)
     suffixes = [suffix.lower() for suffix in out.suffixes]
     definition = ExportDefinition(
         table_id="",
@@ -118,7 +120,8 @@ def export_table(
         return number
 
     done = run_export(data_dir, database_url, enter, hidden=as_json)
-    shutil.move(files.spool() / done.folder / EXPORT_FILE, out)
+    with clear_errors():
+        shutil.move(files.spool() / done.folder / EXPORT_FILE, out)
     written = {"file": str(out), "rows": done.rows_exported, "bytes": done.bytes, "sha256": done.sha256}
     show(written, as_json=as_json)
 
@@ -152,6 +155,16 @@ def run_export(data_dir: Path | None, database_url: str | None, enter: Any, *, h
             why = "; ".join(f"{error.code}: {error.message}" for error in done.errors)
             fail(why or f"the export ended as {done.status}")
         return done
+
+
+def _check_place(out: Path) -> None:
+    """Whether the file can be written, before the work is done for it."""
+    if out.is_dir():
+        fail(f"--out is the file to write, and {out} is a folder: name a file in it")
+    if not out.parent.is_dir():
+        fail(f"{out} cannot be written: there is no folder {out.parent}")
+    if not os.access(out.parent, os.W_OK | os.X_OK):
+        fail(f"{out} cannot be written: this user has no right to write in {out.parent.absolute()}")
 
 
 def whole(job: Job) -> dict[str, Any]:
