@@ -20,6 +20,11 @@ def test_variables_win_over_defaults_and_options_over_variables() -> None:
     assert settings.trusted_proxies == ("10.0.0.1", "10.0.0.2")
 
 
+def test_addresses_of_proxies_are_written_as_those_of_callers_are() -> None:
+    settings = Settings.load({"TABELLION_TRUSTED_PROXIES": "0:0:0:0:0:0:0:1, 2001:DB8::5"})
+    assert settings.trusted_proxies == ("::1", "2001:db8::5")
+
+
 def test_an_empty_variable_is_no_variable() -> None:
     assert Settings.load({"TABELLION_PORT": " "}).port == 8080
 
@@ -40,6 +45,9 @@ def test_an_empty_variable_is_no_variable() -> None:
         ("TABELLION_PUBLIC_URL", "https://", "TABELLION_PUBLIC_URL: 'https://' is no address"),
         ("TABELLION_PUBLIC_URL", "https://x:99999", "TABELLION_PUBLIC_URL: 'https://x:99999' is no address"),
         ("TABELLION_PUBLIC_URL", "https://x/?a=1", "TABELLION_PUBLIC_URL: 'https://x/?a=1' is no address"),
+        ("TABELLION_TRUSTED_PROXIES", "10.0.0.1,proxy.local", "TABELLION_TRUSTED_PROXIES: 'proxy.local' is no IP address"),
+        ("TABELLION_TRUSTED_PROXIES", "10.0.0.0/8", "TABELLION_TRUSTED_PROXIES: '10.0.0.0/8' is no IP address"),
+        ("TABELLION_TRANSFERS_FOLDER", "in/files", "TABELLION_TRANSFERS_FOLDER: 'in/files' is not the whole path"),
         ("TABELLION_DATABASE_URL", "mysql://x", "TABELLION_DATABASE_URL: a URL such as postgresql:"),
     ],
 )

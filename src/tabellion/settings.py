@@ -1,5 +1,6 @@
 """The server's settings: one typed record, read from the environment (`TABELLION_*`) in this one place."""
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -86,6 +87,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise SettingsError(f"{PREFIX}{name.upper()}: {getattr(self, name)} is not between {low} and {high}")
         if self.log_level not in _LEVELS:
             raise SettingsError(f"{PREFIX}LOG_LEVEL: '{self.log_level}' is not one of {', '.join(_LEVELS)}")
+        for text in self.trusted_proxies:
+            if not _is_ip_address(text):
+                message = f"'{text}' is no IP address; names and networks are not taken, list the address of each proxy"
+                raise SettingsError(f"{PREFIX}TRUSTED_PROXIES: {message}")
+        if self.transfers_folder is not None and not self.transfers_folder.is_absolute():
+            message = f"'{self.transfers_folder}' is not the whole path of a folder, such as /srv/transfers"
+            raise SettingsError(f"{PREFIX}TRANSFERS_FOLDER: {message}")
         for text in self.dns_servers:
             try:
                 server_of(text)
@@ -98,6 +106,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"{PREFIX}PUBLIC_URL: {message}")
         if self.bounce_domain and not is_domain(self.bounce_domain):
             raise SettingsError(f"{PREFIX}BOUNCE_DOMAIN: '{self.bounce_domain}' is no domain such as bounces.example.com")
+
+    def check_folders(self) -> None:
+        """Raise `SettingsError` for folders that are not there; not with the others, for only servers need them."""
+        if self.transfers_folder is not None and not self.transfers_folder.is_dir():
+            message = f"there is no folder {self.transfers_folder} that this user can enter; make it, or mount its disk"
+            raise SettingsError(f"{PREFIX}TRANSFERS_FOLDER: {message}")
 
     def environment(self) -> dict[str, str]:
         """The variables that make the same settings, for child processes."""
@@ -123,6 +137,19 @@ def _is_address(text: str) -> bool:
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and not set(text) & set("?#@ ")
     except ValueError:
         return False
+
+
+def _is_ip_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _proxy(text: str) -> str:
+    """As the system writes the address of a caller."""
+    return str(ipaddress.ip_address(text)) if _is_ip_address(text) else text
 
 
 _LEVELS = ("debug", "info", "warning", "error")
@@ -196,7 +223,8 @@ def _parse(field: str, text: str) -> Any:
     if field in _FOLDERS:
         return Path(text)
     if field in _LISTS:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+        parts = (part.strip() for part in text.split(",") if part.strip())
+        return tuple(map(_proxy, parts) if field == "trusted_proxies" else parts)
     if field == "bounce_domain":
         return in_ascii(text) or text
     return text.lower() if field == "log_level" else text

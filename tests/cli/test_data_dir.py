@@ -83,6 +83,17 @@ def test_a_damaged_key_of_secrets_stops_the_server_in_one_line(
     assert "secret.key is damaged" in found["found"]
 
 
+def test_a_folder_for_transfers_that_is_not_there_is_told(
+    database_url: str, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TABELLION_TRANSFERS_FOLDER", str(elsewhere / "none"))
+    refused = run("serve", "--database-url", database_url)
+    assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+    assert f"TABELLION_TRANSFERS_FOLDER: there is no folder {elsewhere / 'none'}" in refused.stderr
+    listed = json.loads(run("doctor", "--json", "--database-url", database_url).stdout)
+    assert [one["state"] for one in listed if one["check"] == "folders"] == ["problem"]
+
+
 def test_the_doctor_warns_of_a_key_that_can_be_guessed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for key, state in (("hunter2", "warning"), ("7Zk2mQv9rT4xWcB8nLp3sYd6", "ok")):
         monkeypatch.setenv("TABELLION_SECRET_KEY", key)

@@ -22,7 +22,7 @@ from tabellion.platform.database.migrate import MAKE_UNICODE, MIN_SERVER_VERSION
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.port import CannotListen, check_port
 from tabellion.server.supervisor import address
-from tabellion.settings import Settings, unknown_variables
+from tabellion.settings import Settings, SettingsError, unknown_variables
 
 _GIGABYTE = 1024**3
 _LITTLE_DISK_BYTES = 2 * _GIGABYTE
@@ -71,6 +71,10 @@ def _look(settings: Settings) -> Iterator[Finding]:
     yield from _data_dir(settings)
     yield _port(settings)
     yield _key(settings)
+    try:
+        settings.check_folders()
+    except SettingsError as error:
+        yield Finding("folders", "problem", str(error))
     yield from _database(settings)
 
 

@@ -37,6 +37,7 @@ def serve(
 
         settings = settings_of(data_dir, database_url, host=host, port=port, workers=workers)
         say = teller(settings.log_level)
+        settings.check_folders()
         secrets.check_key(settings.secret_key, settings.data_dir)
         say(f"Tabellion {__version__} starts; data in {settings.data_dir.absolute()}")
         serve_everything(settings, say, migrating=migrate)
