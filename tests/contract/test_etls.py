@@ -125,6 +125,14 @@ def test_several_files_are_loaded_in_the_order_of_the_definition(etls: Etls, ten
     assert [row["operation"] for row in etls.rows(done["id"], "result-file")["result-2.csv"]] == ["CREATED", "ERROR"]
 
 
+def test_a_worker_with_another_spool_says_so(etls: Etls, tmp_path: Path) -> None:
+    answer = etls.send(EXECUTIONS, {"guests.csv": "emailAddress\n"}, one_file())
+    Etls(etls.tenant, etls.url, tmp_path).run(answer.json()["id"])
+    (error,) = etls.read(answer.json()["id"])["errors"]
+    assert error["code"] == "import.fileUnreadable"
+    assert "let them share the spool" in error["message"]
+
+
 @pytest.mark.parametrize(
     ("files", "patterns", "code"),
     [

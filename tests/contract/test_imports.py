@@ -203,6 +203,15 @@ def test_what_is_wrong_with_the_whole_file_is_told_by_the_job(
     assert imports.tenant.state(but={"audit", "idempotency"}) == before
 
 
+def test_a_worker_with_another_spool_says_so(imports: Imports, tmp_path: Path) -> None:
+    """As on a second machine that shares the database alone."""
+    job_id = imports.send(GOOD.encode()).json()["id"]
+    Imports(imports.tenant, imports.url, tmp_path).run(job_id)
+    (error,) = imports.result(job_id)["errors"]
+    assert error["code"] == "import.fileUnreadable"
+    assert "let them share the spool" in error["message"]
+
+
 @pytest.mark.parametrize(("fields", "code"), [({"format": "PIPES"}, "member.type"), ({"mode": "DELETE"}, "member.type")])
 def test_a_wrong_form_is_refused_at_once(imports: Imports, fields: dict[str, str], code: str) -> None:
     answer = imports.send(GOOD.encode(), None, **fields)

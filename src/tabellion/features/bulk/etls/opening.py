@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tabellion.features.bulk.etls.definition import Definition
 from tabellion.features.bulk.etls.model import Uploaded
 from tabellion.features.bulk.fenced import JobError
-from tabellion.features.bulk.imports import INPUT, csv_entries
+from tabellion.features.bulk.imports import INPUT, csv_entries, not_there
 from tabellion.features.bulk.names import NamePattern, base_name
 from tabellion.platform.files import ArchiveError, Entry, Kind, inflate, kind_of
 
@@ -50,7 +50,7 @@ def open_files(folder: Path, uploads: tuple[Uploaded, ...], definition: Definiti
     except ArchiveError as error:
         raise JobError("import.fileUnreadable", str(error)) from None
     except FileNotFoundError:
-        raise JobError("import.fileUnreadable", "an uploaded file is no longer there; send it again") from None
+        raise not_there(folder) from None
     return opened
 
 

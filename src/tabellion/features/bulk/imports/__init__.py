@@ -18,7 +18,7 @@ from tabellion.features.bulk.imports.model import (
     Status,
     Transformation,
 )
-from tabellion.features.bulk.imports.opening import INPUT, csv_entries
+from tabellion.features.bulk.imports.opening import INPUT, csv_entries, not_there
 from tabellion.features.bulk.imports.service import keep as spool_file
 from tabellion.features.bulk.imports.service import new_folder
 from tabellion.features.bulk.imports.source import charset_of, codec_of
@@ -44,6 +44,7 @@ __all__ = [
     "format_faults",
     "jobs_store",
     "new_folder",
+    "not_there",
     "reports",
     "spool_file",
 ]

@@ -40,9 +40,21 @@ def rows_file(folder: Path) -> Path:
     except ArchiveError as error:
         raise JobError("import.fileUnreadable", str(error)) from None
     except FileNotFoundError:
-        raise JobError("import.fileUnreadable", "the uploaded file is no longer there; send it again") from None
+        raise not_there(folder) from None
     partial.replace(rows)
     return rows
+
+
+def not_there(folder: Path) -> JobError:
+    """Why what was uploaded is not in its folder of the spool."""
+    if folder.exists():
+        return JobError("import.fileUnreadable", "the uploaded file is no longer there; send it again")
+    return JobError(
+        "import.fileUnreadable",
+        "the worker does not find the folder of the uploaded file in its spool. Where several servers share a database, "
+        "their operator has to let them share the spool (the folder 'spool' in the data directory); a restored database may "
+        "have come without it. Send the file again then",
+    )
 
 
 def forget_rows(folder: Path) -> None:
