@@ -176,6 +176,18 @@ def test_few_tests_triggered_mails_and_the_outbox_are_not_refused(
     assert "sender.domain" in codes(checklist(many, refused), "ERROR")
 
 
+def test_mails_that_wait_for_another_relay_count_as_leaving(
+    many: Tenant, signed: Signed, database: psycopg.Connection[Any]
+) -> None:
+    licence_id = int(schema_of(many, database)[1:])
+    database.execute("INSERT INTO tabellion.relayed (licence_id) VALUES (%s)", (licence_id,))
+    database.execute("DELETE FROM tabellion.relay WHERE licence_id = %s", (licence_id,))
+    number = campaign(many)
+    assert launch(many, number).json()["code"] == "campaign.senderCheck", signed
+    (item,) = [item for item in checklist(many, number)["items"] if item["code"] == "relay.missing"]
+    assert (item["severity"], "wait" in item["message"], "relay outbox" in item["advice"]) == ("ERROR", True, True)
+
+
 def test_a_key_that_the_server_cannot_read_is_told(many: Tenant, good: Signed, database: psycopg.Connection[Any]) -> None:
     sealed_elsewhere = secrets.seal("a key", "another server")
     database.execute("UPDATE tabellion.sender SET dkim_key = %s WHERE dkim_domain = %s", (sealed_elsewhere, good.domain))
