@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -64,6 +65,8 @@ def test_a_killed_child_is_started_again(server: Serving, verb: str) -> None:
     os.kill(min(before), signal.SIGKILL)
     wait_until(lambda: (now := set(server.children(verb))) and min(before) not in now and len(now) == len(before))
     wait_until(server.is_ready)
+    told = [line for line in _lines(server) if "ended with status -9" in line["event"]]
+    assert {line["level"] for line in told} == {"warning"}
 
 
 def test_a_killed_api_process_is_started_again_while_the_other_serves(server: Serving) -> None:
@@ -80,6 +83,14 @@ def test_a_killed_database_is_started_again_and_has_lost_nothing(server: Serving
     os.kill(postmaster, signal.SIGKILL)
     wait_until(lambda: postmaster not in server.children("bin/postgres") and server.is_ready())
     assert server.verb("licence", "show", "kept")["name"] == "kept"
+    (told,) = (line for line in _lines(server) if line["event"].startswith("the database server has died"))
+    assert told["level"] == "warning"
+    assert "discarding closed" not in server.log.read_text()
+
+
+def _lines(server: Serving) -> list[dict[str, Any]]:
+    # Lines beside these are the HTTP server's own, and ends of others that were killed while they wrote.
+    return [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
 
 
 def test_metrics_add_up_over_the_processes(server: Serving) -> None:

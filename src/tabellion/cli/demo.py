@@ -105,7 +105,7 @@ def demo(
         def finished() -> bool:
             return done.is_set() and (once or bool(outcome))
 
-        serve(settings, lambda message: console.print(message, style="dim"), until=finished)
+        serve(settings, lambda message, _=0: console.print(message, style="dim"), until=finished)
     if outcome:
         fail(f"the demo's walk failed: {outcome[0]}")
     if once and made:

@@ -2,17 +2,18 @@
 
 import logging
 import sys
-from collections.abc import Callable
 
 from rich.console import Console
 
 from tabellion.platform.telemetry import configure_logs
+from tabellion.server.child import Say
 
 
-def teller(log_level: str) -> Callable[[str], None]:
-    """A function that tells one thing."""
+def teller(log_level: str) -> Say:
+    """A function that tells one thing, a warning or an error where a level says so."""
     if sys.stderr.isatty():
         terminal = Console(stderr=True)
-        return lambda message: terminal.print(message, highlight=False, markup=False, soft_wrap=True)
+        return lambda message, _=logging.INFO: terminal.print(message, highlight=False, markup=False, soft_wrap=True)
     configure_logs(log_level)
-    return logging.getLogger("tabellion.serve").info
+    log = logging.getLogger("tabellion.serve")
+    return lambda message, level=logging.INFO: log.log(level, message)

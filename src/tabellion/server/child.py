@@ -1,11 +1,12 @@
 """A child process that is kept running."""
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from typing import Protocol
 
 from tabellion.server.death import die_with_parent
 from tabellion.settings import Settings
@@ -17,6 +18,14 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
 _LONGEST_PAUSE_AFTER_KILL_S = 1.0
 # A child that has lived this long was not killed by its own start.
 _SETTLED_AFTER_S = 20.0
+
+
+class Say(Protocol):
+    """Tells the operator something; `level` is one of logging's."""
+
+    def __call__(self, message: str, level: int = logging.INFO, /) -> object:
+        """Tell it."""
+        ...
 
 
 class Child:
@@ -35,7 +44,7 @@ class Child:
         """Its process, or None while there is none."""
         return None if self._process is None else self._process.pid
 
-    def tend(self, say: Callable[[str], None]) -> None:
+    def tend(self, say: Say) -> None:
         """Start it when it does not run and its pause is over. Never waits."""
         now_s = time.monotonic()
         if self._process is not None:
@@ -47,7 +56,8 @@ class Child:
                 self._pause_s = _FIRST_PAUSE_S
             pause_s = min(self._pause_s, _LONGEST_PAUSE_AFTER_KILL_S) if status < 0 else self._pause_s
             self._not_before_s = now_s + pause_s
-            say(f"the {self.verb} process ended with status {status}; it is started again in {pause_s:g} s")
+            message = f"the {self.verb} process ended with status {status}; it is started again in {pause_s:g} s"
+            say(message, logging.WARNING)
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
         if now_s >= self._not_before_s:
             self._start()

@@ -1,5 +1,6 @@
 """`tabellion serve`: the embedded database, the API and the job worker under one roof; what dies is started again."""
 
+import logging
 import signal
 import socket
 import time
@@ -9,7 +10,7 @@ from types import FrameType
 
 import psycopg
 
-from tabellion.server.child import Child, stop_all
+from tabellion.server.child import Child, Say, stop_all
 from tabellion.server.claim import claimed, refuse_second
 from tabellion.server.database import prepare_database
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -21,8 +22,6 @@ _CHECK_EVERY_S = 0.1
 _CONNECT_WITHIN_S = 1.0
 _TRY_DATABASE_EVERY_S = 2.0
 _PRUNE_LOGS_EVERY_S = 3600.0
-
-Say = Callable[[str], None]
 
 
 def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Callable[[], bool] | None = None) -> None:
@@ -113,8 +112,8 @@ class _Database:
             self._start()
 
     def _start(self) -> None:
-        self._say("the database server has died; it is started again")
+        self._say("the database server has died; it is started again", logging.WARNING)
         try:
             self._embedded.start()
         except EmbeddedPostgresError as error:
-            self._say(f"the database server could not be started: {error}")
+            self._say(f"the database server could not be started: {error}", logging.ERROR)

@@ -43,6 +43,14 @@ def configure_logs(level: str) -> None:
     root.setLevel(level.upper())
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+    pool = logging.getLogger("psycopg.pool")
+    pool.removeFilter(_is_news)
+    pool.addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """After a crash of the database each connection of each pool is told to be closed, which that of the server says."""
+    return not str(record.msg).startswith("discarding closed connection")
 
 
 def http_server_logs() -> dict[str, Any]:
