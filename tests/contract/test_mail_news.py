@@ -6,9 +6,9 @@ import httpx
 import psycopg
 import pytest
 
-from tests.contract.test_sending import MAIL, hrefs, local, outbox, state, until
+from tests.contract.test_sending import MAIL, guests, hrefs, local, outbox, state, until
 from tests.support.mailing import Sink
-from tests.support.tenant import Tenant
+from tests.support.tenant import Tenant, schema_of
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -134,3 +134,31 @@ def test_events_are_judged_again_by_what_is_known_now(
     assert counted() == (1, 2)
     assert tenants.run(lambda db: admin.judge_again(db, tenant.licence, number)) == (1, 1)
     assert counted() == (1, 1)
+
+
+def test_a_mail_that_was_used_has_arrived(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    guests(tenant, 4)
+    report = "/v5/entities/hotels/mails/SpringOffer/report"
+    number = tenant.campaign()
+    html = '<p><a href="https://a.example/">A</a> <a href="{{ unsubscribeUrl }}">x</a></p>'
+    put = tenant.call("PUT", f"{MAIL}/{number}/content/body", content=html, headers={"Content-Type": "text/html"})
+    assert put.status_code == 200, put.text
+    launched(tenant, number)
+    subscribe(tenant, "SENT", "*")
+    # As if the relay's last answers had been lost.
+    schema = schema_of(tenant, database)
+    database.execute(f"UPDATE {schema}.recipient SET state = 'UNCERTAIN', reason = 'uncertain'")
+    assert tenant.json("GET", report).json()["uncertain"] == 5
+    mails = dict(outbox(tenant, database))
+    picture = local(tenant, hrefs(mails["ann@example.com"])[-1])
+    for _ in range(2):
+        httpx.get(picture, headers=BROWSER)
+    httpx.get(local(tenant, hrefs(mails["g0@example.com"])[0]), headers={"User-Agent": "Barracuda Link Scanner"})
+    httpx.post(local(tenant, hrefs(mails["g1@example.com"])[1]))
+    # To look at the page is no proof for the report: nothing happens by it.
+    httpx.get(local(tenant, hrefs(mails["g2@example.com"])[1]))
+    found = tenant.json("GET", report).json()
+    assert (found["targeted"], found["totals"]["sent"], found["totals"]["delivered"], found["uncertain"]) == (5, 3, 3, 2)
+    assert found["totals"]["uniqueOpens"] == 1
+    heard = [each["emailAddress"] for each in told(tenant, database)]
+    assert heard == ["ann@example.com", "g0@example.com", "g1@example.com"]

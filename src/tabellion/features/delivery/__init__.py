@@ -19,7 +19,7 @@ from tabellion.features.delivery.model import (
     Sending,
     language_of,
 )
-from tabellion.features.delivery.news import SUBJECT, MailNews, all_of, tell
+from tabellion.features.delivery.news import SENT, SUBJECT, MailNews, all_of, tell
 from tabellion.features.delivery.notices import Notice, send_notice
 from tabellion.features.delivery.outbox_store import KeptMail, kept_mail, kept_mails
 from tabellion.features.delivery.pacing import zone_column
@@ -32,6 +32,7 @@ from tabellion.features.delivery.service import (
     WantedInteractions,
     events_of,
     gather,
+    has_arrived,
     identity_of,
     interactions,
     is_gathered,
@@ -56,6 +57,7 @@ from tabellion.features.delivery.viewing import view
 
 __all__ = [
     "REASONS",
+    "SENT",
     "SOFT_REASONS",
     "SUBJECT",
     "UNSUBSCRIBE",
@@ -98,6 +100,7 @@ __all__ = [
     "events_of",
     "for_header",
     "gather",
+    "has_arrived",
     "identity_of",
     "in_schema",
     "interactions",

@@ -76,6 +76,12 @@ ORDER BY coalesce(r.ended_at, r.planned_at) DESC, r.id DESC LIMIT %(most)s
     return [Interaction(*row) for row in rows]
 
 
+async def has_arrived(db: Database, licence_id: int, recipient_id: int) -> bool:
+    """A mail of which nobody knew whether it had left is in somebody's hands; False: that was known."""
+    query = "UPDATE {l}.recipient SET state = 'ACCEPTED', reason = NULL WHERE id = %s AND state = 'UNCERTAIN' AND NOT test"
+    return (await db.execute(in_schema(licence_id, query), (recipient_id,))).rowcount == 1
+
+
 async def events_of(db: Database, licence_id: int, recipients: Sequence[int]) -> dict[int, list[MailEvent]]:
     """The events of mails, oldest first, without those of scanners."""
     query = (

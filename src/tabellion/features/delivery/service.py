@@ -17,6 +17,7 @@ from tabellion.platform.mail import Attachment, public_record
 sending_of = store.of_campaign
 interactions = outcome_store.interactions
 events_of = outcome_store.events_of
+has_arrived = outcome_store.has_arrived
 is_gathered = recipient_store.is_gathered
 # Workers look for a triggered mail this long after the trigger; a call's transaction is over much sooner.
 _LOOK_FOR = timedelta(seconds=90)

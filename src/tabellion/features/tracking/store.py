@@ -17,7 +17,10 @@ _NEAR_TRAP = timedelta(seconds=60)
 
 
 class Reader(NamedTuple):
-    """The recipient whom a token names. `subscription`: the number of the one that the mail was sent for."""
+    """The recipient whom a token names. `subscription`: the number of the one that the mail was sent for.
+
+    `uncertain`: nobody knew whether the mail had left.
+    """
 
     id: int
     campaign_id: int
@@ -28,6 +31,7 @@ class Reader(NamedTuple):
     test: bool
     delivered_at: datetime | None
     subscription: int | None
+    uncertain: bool = False
 
 
 class Happening(NamedTuple):
@@ -49,7 +53,7 @@ async def reader(db: Database, licence_id: int, recipient_id: int) -> Reader | N
         return None
     query = """
 SELECT r.id, r.campaign_id, r.table_id, r.profile_id, coalesce(r.address, ''), r.language, r.test, r.ended_at,
-       (s.document ->> 'subscription')::int
+       (s.document ->> 'subscription')::int, r.state = 'UNCERTAIN'
 FROM {l}.recipient r JOIN tabellion.sending s ON s.id = r.sending_id WHERE r.id = %s
 """
     row = await (await db.execute(in_schema(licence_id, query), (recipient_id,))).fetchone()
