@@ -212,6 +212,20 @@ def test_a_preview_has_every_address_that_mails_have(tenant: Tenant, number: int
     assert pages == ["u/preview", "v/preview", "p/preview"]
 
 
+def test_what_cannot_be_compared_is_told_in_words_and_with_its_place(tenant: Tenant, number: int) -> None:
+    html = "<style>p { color: red }</style>\n<p>a</p>\n<p>{% if stayRef > 5 %}x{% endif %}</p>"
+    assert put(tenant, number, "default", {"subject": "a", "preheader": "b", "html": html}).status_code == 200
+    body = {"parameters": [{"key": "stayRef", "values": ["ST-1"]}]}
+    failed = tenant.json("POST", f"{MAILS}/{number}/preview", body)
+    assert failed.status_code == 400
+    (error,) = failed.json()["errors"]
+    assert (error["field"], error["code"]) == ("body", "template.failed")
+    assert error["message"] == (
+        "line 3, column 18: the mail cannot be written for this profile: a number and a text cannot be compared by size: "
+        "write numbers without quotes"
+    )
+
+
 def test_a_preview_says_what_is_wrong(tenant: Tenant, number: int) -> None:
     path = f"{MAILS}/{number}/preview"
     missing = tenant.json("POST", path)

@@ -62,6 +62,29 @@ def told(source: str) -> list[tuple[int, int, str, str]]:
         ("{{ now | date: 'long', language: firstName }}", "argument", "language must be written in quotes"),
         ("{{ now | date: 'long', time_zone: 'CET/x' }}", "argument", "'CET/x' is no time zone such as Europe/Brussels"),
         ("{{ now | date: '%Q' }}", "argument", "dates know no %Q"),
+        (
+            "{{ now | date: 'YYYY-MM-dd' }}",
+            "argument",
+            "in 'YYYY-MM-dd' YYYY is the year that a week belongs to, another one around New Year; write 'yyyy-MM-dd'",
+        ),
+        ("{{ now | time: 'DD/MM/yyyy' }}", "argument", "in 'DD/MM/yyyy' DD is the day of the year; write 'dd/MM/yyyy'"),
+        ("{{ now | date: 'yyyy-mm-dd' }}", "argument", "in 'yyyy-mm-dd' mm is the minute; write 'yyyy-MM-dd'"),
+        ("{{ now | date: 'd.m.yy H:mm' }}", "argument", "in 'd.m.yy H:mm' m is the minute; write 'd.M.yy H:mm'"),
+        (
+            "{% if profile.age > '5' %}{% endif %}",
+            "type",
+            "a number and a text cannot be compared by size: write numbers without quotes",
+        ),
+        (
+            "{% if 1 == 1 and birthDate <= 2027 %}{% endif %}",
+            "type",
+            "a date and a number cannot be compared by size: write numbers without quotes",
+        ),
+        (
+            "{% if Stays > 0 %}{% endif %}",
+            "type",
+            "a list or a row has no size to be compared; name a value of it, or take its size",
+        ),
         ("{{ firstName", "unclosed", "this {{ is never closed; end it with }}"),
         ("{{ firstName }", "unclosed", "this {{ is never closed; end it with }}"),
         ("{{ a {{ firstName }}", "unclosed", "this {{ is never closed; end it with }}"),
@@ -99,6 +122,28 @@ def test_all_problems_are_told_at_once_each_at_its_place() -> None:
     assert [(line, column, code) for line, column, code, _ in told(source)] == [
         (1, 9, "name"), (3, 6, "name"), (3, 15, "filter"), (3, 29, "syntax"), (5, 8, "argument"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "column"),
+    [
+        ("{% if firstName == 'Ann' and %}a{% endif %}", 29),
+        ("{% if firstName %}{% elsif firstName == %}{% endif %}", 40),
+        ("{% for s in %}{% endfor %}", 12),
+        ("{% assign x %}", 12),
+        ("{{ firstName | }}", 15),
+        ("{{ }}", 4),
+    ],
+)
+def test_what_ends_too_early_is_told_where_it_ends(source: str, column: int) -> None:
+    assert [(line, found, code) for line, found, code, _ in told(f"Dear\n{source}")] == [(2, column, "syntax")]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["YYYY 'W'ww", "D", "HH:mm", "mm:ss", "d MMMM yyyy", "'mm' yyyy", "%d/%m/%Y", "dd.MM.yyyy HH:mm"]
+)
+def test_patterns_that_mean_what_they_say_are_taken(pattern: str) -> None:
+    assert told(f'{{{{ now | date: "{pattern}" }}}}') == []
 
 
 def test_blocks_that_do_not_fit_hide_no_other_problem() -> None:

@@ -206,8 +206,12 @@ def test_mjml_becomes_html_with_its_liquid() -> None:
 @pytest.mark.parametrize(
     ("mjml", "line", "said"),
     [
-        ("<mjml><mj-body>", 1, "unexpected end of stream"),
-        ("<mjml><mj-body>\n<mj-include path='/etc/passwd'/></mj-body></mjml>", 2, "unable to load included template"),
+        ("<mjml><mj-body>", 1, "this mj-body is never closed; end it with </mj-body>"),
+        (
+            "<mjml>\n<mj-body><mj-section><mj-column>\n<mj-text>a<br></mj-column></mj-section></mj-body></mjml>",
+            3,
+            "this mj-text is",
+        ),
         ("just text", 1, ""),
     ],
 )
@@ -216,6 +220,13 @@ def test_mjml_that_cannot_be_read_is_told_with_its_line(mjml: str, line: int, sa
     ((problem,), html) = prepared.errors, prepared.html
     assert (problem.code, problem.line, html) == ("mjml.malformed", line, "")
     assert said in problem.message
+
+
+def test_mjml_includes_no_files() -> None:
+    prepared = prepare(Content(mjml="<mjml><mj-body>\n<mj-include path='/etc/passwd'/></mj-body></mjml>"))
+    assert [(each.line, each.code, each.message) for each in prepared.errors] == [
+        (2, "mjml.element", "MJML includes no files here; write what is in it in its place")
+    ]
 
 
 def test_mjml_elements_and_attributes_that_do_not_exist_are_told() -> None:

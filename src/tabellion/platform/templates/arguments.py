@@ -13,6 +13,7 @@ from tabellion.platform.templates.dialect import locale
 from tabellion.platform.templates.filters import FILTERS
 from tabellion.platform.templates.filters.dates import STYLES, formatted
 from tabellion.platform.templates.filters.numbers import is_currency
+from tabellion.platform.templates.filters.patterns import misread
 from tabellion.platform.templates.lexer import Fault
 from tabellion.platform.templates.literals import LANGUAGE, TIME_ZONE
 from tabellion.platform.templates.suggestion import did_you_mean
@@ -70,6 +71,7 @@ def _refusal(name: str, first: str) -> str:
             return str(error.message)
         except (ValueError, KeyError, AttributeError, TypeError, IndexError):
             return f"{first[:40]!r} is no date format; write 'long', '%d/%m/%Y' or 'd MMMM yyyy'"
+        return "" if "%" in first else misread(first)
     return ""
 
 

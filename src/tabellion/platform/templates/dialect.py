@@ -25,6 +25,7 @@ from liquid.exceptions import (
 from liquid.expression import Expression
 from liquid.mode import Mode
 from liquid.parser import get_parser
+from liquid.token import TOKEN_EXPRESSION, TOKEN_OUTPUT
 from liquid.undefined import UNDEFINED
 from liquid.utils import ReadOnlyChainMap
 
@@ -33,7 +34,7 @@ from tabellion.platform.templates.filters.values import text
 from tabellion.platform.templates.lexer import Span
 from tabellion.platform.templates.literals import literals
 from tabellion.platform.templates.template import MAX_OUTPUT, PartKind, SettingUnknown, zone
-from tabellion.platform.templates.tokens import liquid_tokens
+from tabellion.platform.templates.tokens import Tokens, expression_tokens, liquid_tokens
 
 MAX_SOURCE = 1_000_000
 MAX_ITERATIONS = 10_000
@@ -204,6 +205,11 @@ def _plain_name(expression: Expression) -> Path | None:
 class _OutputTag(output.Output):
     node_class = _OutputNode
 
+    def parse(self, stream: TokenStream) -> output.OutputNode:
+        """Read `{{ ... }}`."""
+        token = stream.eat(TOKEN_OUTPUT)
+        return self.node_class(token, FilteredExpression.parse(self.env, expression_tokens(stream.expect(TOKEN_EXPRESSION))))
+
 
 class _IfTag(if_tag.IfTag):
     mode = Mode.STRICT
@@ -236,7 +242,7 @@ class Dialect(Environment):
     def nodes(self, spans: list[Span], source: str) -> list[Node]:
         """The parse tree. Raises LiquidError."""
         try:
-            return get_parser(self).parse(TokenStream(liquid_tokens(spans, source)))
+            return get_parser(self).parse(Tokens(liquid_tokens(spans, source)))
         except RecursionError:
             raise LiquidSyntaxError("an expression is nested too deeply", token=None) from None
 

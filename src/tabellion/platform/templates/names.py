@@ -16,6 +16,7 @@ from liquid.expression import Expression
 from liquid.template import BoundTemplate
 
 from tabellion.platform.templates.arguments import argument_faults
+from tabellion.platform.templates.comparisons import ORDERING, mismatch
 from tabellion.platform.templates.filters import FILTERS
 from tabellion.platform.templates.filters.lists import KEEPS_ROWS, NAMES_FIELD, TAKES_ONE, TAKES_ROWS
 from tabellion.platform.templates.lexer import MAX_FAULTS, Fault
@@ -103,8 +104,9 @@ class Walk:
             return self._path(expression)
         if isinstance(expression, FilteredExpression):
             return self._filtered(expression)
-        for child in expression.children():
-            self._value(child)
+        values = [self._value(child) for child in expression.children()]
+        if isinstance(expression, ORDERING) and (message := mismatch(*(value.shape for value in values))):
+            self._fault(expression, "template.type", message)
         return next((_Value(shape) for literal, shape in _LITERALS if isinstance(expression, literal)), _ANY)
 
     def _filtered(self, expression: FilteredExpression) -> _Value:

@@ -12,7 +12,7 @@ from tabellion.platform.templates.documents import Content, Mistake, Prepared
 from tabellion.platform.templates.inline import inlined
 from tabellion.platform.templates.lexer import SpanKind, place, scan
 from tabellion.platform.templates.links import images, links
-from tabellion.platform.templates.markup import document
+from tabellion.platform.templates.markup import Document, Piece, PieceKind, document
 from tabellion.platform.templates.plaintext import plain_text
 from tabellion.platform.templates.shield import shield
 from tabellion.platform.templates.suggestion import did_you_mean
@@ -55,12 +55,20 @@ def prepare(content: Content) -> Prepared:
 
 def _from_mjml(source: str) -> tuple[str, list[Mistake], list[Mistake]]:
     """The HTML, notes and errors."""
-    shielded = shield(document(source))
+    doc = document(source)
+    if included := [piece.start for piece in doc.starts("mj-include")]:
+        message = "MJML includes no files here; write what is in it in its place"
+        return "", [], [Mistake(*place(source, start), "mjml.element", message) for start in included]
+    shielded = shield(doc)
     try:
         made = mrml.to_html(shielded.text, _OPTIONS, _RENDER)
     except OSError as failure:
         where = _POSITION.search(str(failure))
         line, column = place(shielded.text, int(where[1])) if where and where[1] else (1, 1)
+        unclosed = None if where and where[1] else _unclosed(doc)
+        if unclosed is not None:
+            message = f"this {unclosed.name} is never closed; end it with </{unclosed.name}>"
+            return "", [], [Mistake(*place(source, unclosed.start), "mjml.malformed", message)]
         message = f"this MJML cannot be read: {shielded.restore(_POSITION.sub('', str(failure)))[:300]}"
         return "", [], [Mistake(line, column, "mjml.malformed", message)]
     notes = [
@@ -78,6 +86,21 @@ def _from_mjml(source: str) -> tuple[str, list[Mistake], list[Mistake]]:
         for piece in document(source).starts(*unknown)
     ]
     return html_source, notes, errors
+
+
+def _unclosed(doc: Document) -> Piece | None:
+    """The first element of MJML that is not closed before what it stands in."""
+    opened: list[Piece] = []
+    for piece in doc.pieces:
+        if piece.name != "mjml" and not piece.name.startswith("mj-"):
+            continue
+        if piece.kind is PieceKind.START and doc.source[piece.end - 2] != "/":
+            opened.append(piece)
+        elif piece.kind is PieceKind.END and any(each.name == piece.name for each in opened):
+            if opened[-1].name != piece.name:
+                return opened[-1]
+            opened.pop()
+    return opened[-1] if opened else None
 
 
 def _with_preheader(source: str, preheader: str) -> str:

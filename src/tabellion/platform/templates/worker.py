@@ -12,10 +12,11 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
-from liquid.exceptions import LiquidError, LoopIterationLimitError, OutputStreamLimitError
+from liquid.exceptions import LiquidError, LiquidTypeError, LoopIterationLimitError, OutputStreamLimitError
 
 from tabellion.platform.templates import limits
 from tabellion.platform.templates.check import check
+from tabellion.platform.templates.comparisons import compared
 from tabellion.platform.templates.dialect import Compiled
 from tabellion.platform.templates.lexer import place, scan
 from tabellion.platform.templates.prepare import prepare
@@ -130,7 +131,9 @@ def _failure(error: Exception, part: Part | None) -> Failed:
     if isinstance(error, MemoryError):
         return Failed(Reason.MEMORY, "more memory than a mail may take", part.name if part else "")
     line = column = 0
-    if isinstance(error, LiquidError):
+    if isinstance(error, LiquidTypeError):
+        message = compared(str(error.message))
+    elif isinstance(error, LiquidError):
         message = str(error.message)
     else:
         message = str(error) if isinstance(error, SettingUnknown) else f"the template failed with {type(error).__name__}"
