@@ -94,3 +94,11 @@ def test_parts_that_are_missing_and_mails_of_images() -> None:
         "image.alt",
     ]
     assert codes(text="own text without the link") == ["text.unsubscribe"]
+
+
+def test_whether_a_mail_is_all_images_is_seen_in_its_html_whatever_its_text_says() -> None:
+    html = "<img src='https://x.example/a.gif' alt='Spring'> <a href='{{ u }}'>Leave</a>"
+    found = checklist("Hi", prepare(Content(html=html, text="{{ u }} " + "word " * 50)), unsubscribe=["u"])
+    assert [each.code for each in found] == ["html.imagesOnly"]
+    words = "<p>" + "word " * 50 + "</p>"
+    assert checklist("Hi", prepare(Content(html=html + words, text="{{ u }} Hi")), unsubscribe=["u"]) == []

@@ -116,8 +116,7 @@ def _texts(prepared: Prepared) -> Iterator[Finding]:
         )
     for name in sorted({found[1].lower() for found in _FORBIDDEN.finditer(prepared.html)}):
         yield _warning("html.element", f"mail programs refuse or remove <{name}>", "take it out")
-    words = len(_LIQUID.sub("x", prepared.text).split())
-    if prepared.images and words < _FEW_WORDS:
+    if prepared.images and prepared.words < _FEW_WORDS:
         yield _warning(
             "html.imagesOnly",
             "the mail is nearly all images",

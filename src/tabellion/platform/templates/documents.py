@@ -36,6 +36,7 @@ class Content(msgspec.Struct, frozen=True):
 
 class Prepared(msgspec.Struct, frozen=True):
     """What is rendered, with Liquid in it. `bytes` is the size of the HTML in UTF-8; `text_is_own` that the author wrote it.
+    `words`: how many the HTML has.
 
     `notes` are no errors: something was left as it was, and why. A source that cannot be used has `errors` and nothing else.
     """
@@ -48,3 +49,4 @@ class Prepared(msgspec.Struct, frozen=True):
     bytes: int = 0
     notes: list[Mistake] = []
     errors: list[Mistake] = []
+    words: int = 0

@@ -20,6 +20,7 @@ from tabellion.platform.templates.suggestion import did_you_mean
 _OPTIONS = mrml.ParserOptions(include_loader=mrml.noop_loader())
 _RENDER = mrml.RenderOptions(disable_comments=False)
 _POSITION = re.compile(r" in root template(?: at position (\d+):\d+)?")
+_LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _MJML_NAMES = (
     "accordion", "accordion-element", "accordion-text", "accordion-title", "all", "attributes", "body", "breakpoint",
     "button", "carousel", "carousel-image", "class", "column", "divider", "font", "group", "head", "hero", "image",
@@ -45,12 +46,14 @@ def prepare(content: Content) -> Prepared:
     if source:
         source, more = inlined(source)
         notes = [*notes, *more]
-    text = content.text or (plain_text(document(source)) if source else "")
+    said = plain_text(document(source)) if source else ""
+    text = content.text or said
     if content.preheader and source:
         source = _with_preheader(source, content.preheader)
     doc = document(source)
     size = len(source.encode())
-    return Prepared(source, text, bool(content.text), links(doc), images(doc), size, notes)
+    words = len(_LIQUID.sub("x", said).split())
+    return Prepared(source, text, bool(content.text), links(doc), images(doc), size, notes, words=words)
 
 
 def _from_mjml(source: str) -> tuple[str, list[Mistake], list[Mistake]]:
