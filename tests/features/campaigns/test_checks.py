@@ -162,6 +162,11 @@ def test_the_servers_own_network_is_not_asked() -> None:
             listener.accept()
 
 
+@pytest.mark.parametrize("url", ["http://a.example/spring offer", "http://a.example\\b", "http://ann:x@a.example/"])
+def test_addresses_that_are_written_wrongly_are_told_so(url: str) -> None:
+    assert asyncio.run(looked([url], {})) == ["link.malformed"]
+
+
 def test_each_address_is_asked_once_and_the_number_and_time_are_bounded() -> None:
     assert asyncio.run(looked(["/a#x", "/a#y", "/a"], {"/a": status(404)})) == ["link.gone"]
     assert asyncio.run(looked([f"/{i}" for i in range(9)], {}, most=4)) == ["link.unchecked"]

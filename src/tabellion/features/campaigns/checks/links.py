@@ -1,6 +1,7 @@
 """Where the links of a mail lead: each is asked for once, through the guarded client, a few at a time and not for long."""
 
 import asyncio
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import urldefrag, urljoin
@@ -13,6 +14,8 @@ _AT_ONCE, _MOST_REDIRECTS = 8, 5
 _HEADERS = {"User-Agent": "Tabellion-Link-Check", "Accept": "*/*"}
 _REFUSED, _MOVED, _WRONG, _BROKEN = frozenset({401, 403, 407, 429, 451}), frozenset({301, 302, 303, 307, 308}), 400, 500
 _GONE = frozenset({404, 410})
+# What an address of the web may not hold as it is.
+_ODD = re.compile(r"[\s\\]|//[^/?#]*@")
 
 
 class Looked(NamedTuple):
@@ -59,8 +62,12 @@ async def _look(url: str, client: Client) -> Finding | None:
                 reply = await client.look(at, _HEADERS, method="GET")
         except Undelivered as failure:
             way = "" if at == url else " (it leads on to another one)"
+            if failure.refused and _ODD.search(at):
+                message = f"{shown}{way} holds a blank, a backslash or a user: many programs do not follow it"
+                return error("link.malformed", message, "write blanks as %20, and the address without a user")
             if failure.refused:
-                return error("link.private", f"{shown}{way}: {failure}", "use an address that readers can reach")
+                why = str(failure).replace("the target", "it", 1)
+                return error("link.private", f"{shown}{way}: {why}", "use an address that readers can reach")
             return error("link.unreachable", f"{shown}{way}: {failure}", "mend it, or take the link out")
         location = reply.headers.get("location")
         if reply.status in _MOVED and location:
