@@ -1,6 +1,7 @@
 """E-mail campaigns before anything is sent: definition, content, target (contract, sections 19.1 to 19.3)."""
 
 import io
+import re
 import zipfile
 from typing import Any
 
@@ -238,6 +239,50 @@ def test_images_of_a_zip_are_hosted_where_the_html_looks_for_them(tenant: Tenant
     assert httpx.get(f"{str(tenant.client.base_url).rstrip('/')}/i/{first.split('/i/')[1]}").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("<img src=images/x.gif>", "images/x.gif"),
+        ("<img src=images/x.gif/>", "images/x.gif"),
+        ('<img src="images/logo \xe4.gif?x=1">', "images/logo \xe4.gif"),
+        ('<img src="images/logo%20%C3%A4.gif?x=1#y">', "images/logo a\u0308.gif"),
+        ('<img src="images/a&amp;b.gif">', "images/a&b.gif"),
+        ('<img src="images/a.gif?b">', "images/a.gif?b"),
+    ],
+)
+def test_images_are_found_however_they_are_referred_to(tenant: Tenant, mail: str, reference: str, name: str) -> None:
+    assert upload(tenant, mail, packed({"m.html": reference, name: GIF})).status_code == 200
+    got = tenant.json("GET", f"{mail}/content/body").text
+    address = re.search(r"http[^\s\"'<>]*/i/[^\s\"'<>]+", got)
+    assert address is not None, got
+    assert "images/" not in got
+    assert tenant.client.get(address[0].removesuffix("/")[address[0].index("/i/") :]).content == GIF
+
+
+def test_style_sheets_of_a_zip_come_into_the_html(tenant: Tenant, mail: str) -> None:
+    html = (
+        "<link rel=stylesheet href=css/a.css media='screen'><link rel='stylesheet' href='https://x.example/b.css'><p>x</p>"
+    )
+    files = {"m/a.html": html, "m/css/a.css": "p { background: url(../b.gif) }", "m/b.gif": GIF}
+    assert upload(tenant, mail, packed(files)).status_code == 200
+    got = tenant.json("GET", f"{mail}/content/body").text
+    assert re.search(r'<style media="screen">\np \{ background: url\(http[^)]*/b\.gif\) \}\n</style>', got)
+    assert "<link rel='stylesheet' href='https://x.example/b.css'>" in got
+    assert "css/a.css" not in got
+    many = packed({"a.html": "<link rel=stylesheet href=a.css>" * 3, "a.css": "p{}" + " " * 1_000_000})
+    refused = upload(tenant, mail, many)
+    assert (refused.status_code, "style sheets" in refused.json()["message"]) == (400, True)
+
+
+def test_windows_encodings_are_read_as_browsers_read_them(tenant: Tenant, mail: str) -> None:
+    raw = "<p>\u201ccaf\xe9\u201d \u2013 5 \u20ac</p>"
+    for charset in ("windows-1252", "ISO-8859-1", "latin1", "Cp1252"):
+        sent = upload(tenant, mail, packed({"a.html": raw.encode("cp1252")}), query=f"?charset={charset}")
+        assert sent.status_code == 200, sent.text
+        assert tenant.json("GET", f"{mail}/content/body").text == raw
+    assert upload(tenant, mail, packed({"a.html": raw}), query="?charset=ebcdic").status_code == 400
+
+
 def test_images_for_several_screens_are_hosted_too(tenant: Tenant, mail: str) -> None:
     html = "<img src='a.gif' srcset='a.gif 1x, images/b.gif 2x, none.gif 3x'><p>a.gif, images/b.gif</p>"
     assert upload(tenant, mail, packed({"m.html": html, "a.gif": GIF, "images/b.gif": GIF})).status_code == 200
@@ -270,6 +315,9 @@ def test_html_is_read_and_given_in_its_encoding(tenant: Tenant, mail: str) -> No
         b"PK\x03\x04 broken",
         b"",
         b"<p>a\0b</p>",
+        b"%PDF-1.4 x",
+        GIF,
+        packed({"a.html": GIF}),
     ],
 )
 def test_what_is_no_content_is_refused(tenant: Tenant, mail: str, content: bytes) -> None:

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.usefixtures("worker")
 
 MAIL = "/v4/entity/hotels/mail"
 MAILS = "/v5/entities/hotels/mails"
+META = '<meta charset="utf-8"><meta http-equiv="Content-Type" content="text/html; charset=UTF-8">'
 MJML = (
     "<mjml><mj-head><mj-style inline='inline'>.big { color: red }</mj-style></mj-head><mj-body><mj-section><mj-column>"
     "<mj-text css-class='big'>Dag {{ profile.lastName }}</mj-text>"
@@ -67,7 +68,7 @@ def test_a_mail_is_made_of_mjml_text_and_preheader(tenant: Tenant, number: int, 
 
 def test_a_mail_is_written_in_the_campaigns_encoding(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
     number = tenant.campaign("Latin", "TRANSACTIONAL", encoding="iso-8859-1")
-    content = {"subject": "Un café à 5 €", "html": "<p>Un café à 5 €, 你好</p>", "text": "Un café"}
+    content = {"subject": "Un café à 5 €", "html": f"{META}<p>Un café à 5 €, 你好</p>", "text": "Un café"}
     assert put(tenant, number, "default", content).status_code == 200
     assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
     assert tenant.json("POST", f"{MAIL}/{number}/profile/emailAddress=ann@example.com").status_code == 200
@@ -80,6 +81,9 @@ def test_a_mail_is_written_in_the_campaigns_encoding(tenant: Tenant, database: p
     # What the encoding lacks, HTML has names for, and headers have encodings of their own.
     assert b"Un caf\xe9 \xe0 5 &#8364;, &#20320;&#22909;" in parts["text/html"].get_payload(decode=True)
     assert mail["Subject"] == "Un café à 5 €"
+    # What the HTML says of itself is what it is in.
+    said = re.findall(rb"charset=\"?([\w-]+)", parts["text/html"].get_payload(decode=True))
+    assert said == [b"iso-8859-1", b"iso-8859-1"]
 
 
 def test_text_and_preheader_belong_to_the_body_that_they_were_written_for(tenant: Tenant, number: int) -> None:

@@ -63,6 +63,8 @@ def test_subjects(subject: str, found: list[str]) -> None:
         ("<img src='file:///c/a.gif' alt=''>", ["image.source"]),
         ("<img src='' alt=''>", ["image.empty"]),
         ("<img src='{{ photo }}' alt=''>", []),
+        ("<img src='images/{{ photo }}.png' alt=''>", ["image.source"]),
+        ("<img src='https://x.example/{{ photo }}.png' alt=''>", []),
         ("<script>x</script><form></form>", ["html.element", "html.element"]),
         ("<p>" + "é" * 50_001 + "</p>", ["html.large"]),
     ],

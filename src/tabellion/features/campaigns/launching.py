@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from tabellion.features.audiences import audiences_of
 from tabellion.features.campaigns import content, goals
+from tabellion.features.campaigns.encodings import declared
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.fitting import address_faults, hours_faults, target_faults
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, Part, name_and_address
@@ -53,7 +54,7 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
                 faults.append(FieldError(f"content.{what}", "content.unknown", message))
         if part.subject is None or not part.has_body:
             continue
-        messages[key] = await _message(part.subject, part, language, mark, faults)
+        messages[key] = await _message(part, campaign.settings.encoding, language, mark, faults)
         for place, source in part.sources:
             report = await content.checked(source, names)
             # It was right when it was written; what it names may have been removed since.
@@ -143,10 +144,10 @@ def _goals(campaign: Campaign, sender_address: str) -> goals.Parameters:
         return ()
 
 
-async def _message(subject: str, part: Part, language: str, mark: str, faults: list[FieldError]) -> Message:
+async def _message(part: Part, charset: str, language: str, mark: str, faults: list[FieldError]) -> Message:
     prepared = await content.prepared(part, mark, _PIXEL)
     faults += [_mistake(each, language, "body") for each in prepared.errors]
-    return Message(subject, prepared.html, prepared.text)
+    return Message(part.subject or "", declared(prepared.html, charset), prepared.text)
 
 
 def _mistakes(report: Report, language: str, what: str) -> list[FieldError]:

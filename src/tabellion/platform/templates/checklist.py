@@ -8,6 +8,7 @@ import msgspec
 
 from tabellion.platform.templates.documents import Prepared
 from tabellion.platform.templates.lexer import SpanKind, scan
+from tabellion.platform.templates.links import Image
 
 # Gmail cuts longer mails off, and the unsubscribe link with the rest.
 MAX_HTML_BYTES = 100_000
@@ -170,5 +171,20 @@ def _images(prepared: Prepared) -> Iterator[Finding]:
     for image in prepared.images:
         if not image.source.strip():
             yield _error("image.empty", "an image has no source", "give it one, or take it out")
-        elif not image.dynamic and not _WEB.match(image.source):
-            yield _error("image.source", f"the image {image.source[:80]!r} is not on the web", "upload it with the mail")
+        elif not _is_on_web(image):
+            yield _error("image.source", f"the image {image.source[:80]!r} is not on the web", _remedy(image))
+
+
+def _is_on_web(image: Image) -> bool:
+    """Whether readers can load it; what begins with a name is known in the mail only."""
+    source = image.source.strip()
+    return _WEB.match(source) is not None or (image.dynamic and source.startswith(("{{", "{%")))
+
+
+def _remedy(image: Image) -> str:
+    if image.dynamic:
+        return "begin it with https://: images whose names are known in the mail only are not taken from a zip"
+    path = re.split(r"[?#]", image.source, maxsplit=1)[0].strip().lower()
+    if path.endswith((".svg", ".svgz")):
+        return "make it a PNG: mail programs show no SVG, and none is taken from a zip"
+    return "upload it with the mail, in a zip, as GIF, PNG, JPEG or WebP; damaged files and others are not taken from it"

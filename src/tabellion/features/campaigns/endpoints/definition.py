@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from tabellion.features.audiences import audiences_of, resolve
-from tabellion.features.campaigns import archive, service
+from tabellion.features.campaigns import archive, encodings, service
 from tabellion.features.campaigns.content import image_address
 from tabellion.features.campaigns.model import Campaign
 from tabellion.features.campaigns.wire import definition as wire
@@ -100,7 +100,7 @@ async def put_body(call: Incoming) -> Answer:
         charset = call.query.first("charset") or campaign.settings.encoding
         if upload is None:
             charset = negotiation.charset(call.headers.get("content-type")) or charset
-            return archive.Html(archive.decoded(call.raw_body, charset), [])
+            return archive.Html(encodings.decoded(call.raw_body, charset), [])
         return archive.read_html(upload.path, charset, image_address)
 
     return _written(await service.set_html(call, language, read))

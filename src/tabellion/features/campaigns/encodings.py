@@ -1,0 +1,52 @@
+"""From the bytes of an upload to its text, in the encoding that it says; and what a mail says of its own."""
+
+import re
+
+from tabellion.kit.problem import Malformed
+
+MAX_HTML_BYTES = 2 * 1024 * 1024
+_LATIN = "iso-8859-1"
+# By the letters and digits of their names, as imports take them.
+_CODECS = {
+    "utf8": "utf-8-sig", "usascii": "utf-8-sig", "ascii": "utf-8-sig", "iso88591": _LATIN, "latin1": _LATIN,
+    "windows1252": _LATIN, "cp1252": _LATIN, "iso885915": "iso-8859-15", "latin9": "iso-8859-15",
+}  # fmt: skip
+_NO_LETTER = re.compile("[^a-z0-9]")
+# Windows-1252, which is what browsers read as ISO-8859-1 (WHATWG Encoding Standard); five bytes are control characters.
+_WINDOWS = {byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0xA0)}
+# What begins so is no HTML, whatever it is called.
+_OTHERS = (
+    (b"%PDF-", "a PDF"), (b"GIF8", "a GIF"), (b"\x89PNG", "a PNG"), (b"\xff\xd8\xff", "a JPEG"), (b"RIFF", "a WebP"),
+    (b"{\\rtf", "an RTF"), (b"\xd0\xcf\x11\xe0", "an Office document"), (b"7z\xbc\xaf", "a 7z archive"),
+    (b"Rar!", "a RAR archive"),
+)  # fmt: skip
+_DECLARED = re.compile(r"""(?i)(<meta\b[^<>]{0,300}?\bcharset\s*=\s*["']?)[\w.:-]{1,40}""")
+
+
+def decoded(raw: bytes, charset: str, what: str = "the HTML") -> str:
+    """A text that was uploaded. Raises `Malformed`."""
+    codec = _CODECS.get(_NO_LETTER.sub("", charset.lower()))
+    if codec is None:
+        raise Malformed(f"the charset '{charset[:30]}' is none of utf-8, iso-8859-1, iso-8859-15, windows-1252")
+    if len(raw) > MAX_HTML_BYTES:
+        raise Malformed(f"{what} is over {MAX_HTML_BYTES:,} bytes")
+    if other := next((name for magic, name in _OTHERS if raw.startswith(magic)), None):
+        raise Malformed(f"this is {other} file, and {what} was wanted")
+    try:
+        text = raw.decode(codec)
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        where = f"byte {error.start} (line {line})"
+        raise Malformed(f"{what} is not in {charset}: {where}; say with 'charset' what it is in") from None
+    if codec == _LATIN:
+        text = text.translate(_WINDOWS)
+    if "\0" in text:
+        raise Malformed(f"{what} holds a character NUL, which no text may have")
+    if not text.strip():
+        raise Malformed(f"{what} is empty")
+    return text
+
+
+def declared(html: str, charset: str) -> str:
+    """HTML that says of itself what it is sent in, where it says anything of it."""
+    return _DECLARED.sub(lambda found: f"{found[1]}{charset.lower()}", html)
