@@ -3,6 +3,7 @@
 from typing import Any
 
 import psycopg
+import pytest
 
 from tests.contract.conftest import Signed
 from tests.support.names import NameServer
@@ -184,3 +185,31 @@ def test_the_variants_of_an_ab_test_are_looked_at_and_named(tenant: Tenant, name
     assert (failed.status_code, failed.json()["code"]) == (400, "template.failed")
     ghost = tenant.json("POST", f"{MAILS}/{number}/preview", {"variant": "Z"})
     assert (ghost.status_code, ghost.json()["errors"][0]["field"]) == (400, "variant")
+
+
+@pytest.mark.parametrize(
+    ("target", "found"),
+    [
+        ({}, []),
+        ({"filter": "points = 77"}, ["target.empty"]),
+        ({"filter": "subscriptions.Newsletter = true or points = 1"}, ["target.empty"]),
+        ({"filter": "subscriptions.Newsletter = true and points = 1"}, ["target.empty", "target.subscription"]),
+        ({"filter": "subscriptions.Newsletter = false"}, ["target.empty"]),
+        ({"subscription": "Newsletter", "filter": 'subscriptions."Weekly offers" = true'}, ["target.empty"]),
+    ],
+)
+def test_odd_targets_are_told(tenant: Tenant, target: dict[str, Any], found: list[str]) -> None:
+    number = tenant.campaign()
+    assert tenant.json("PUT", f"{MAIL}/{number}/target", target).status_code == 200
+    answered = checklist(tenant, number)
+    assert [code for code in codes(answered, "WARNING") if code.startswith("target.")] == found
+    assert answered["launchable"] is True
+
+
+def test_a_saved_audience_that_demands_a_subscription_is_told(tenant: Tenant) -> None:
+    number = tenant.campaign()
+    saved = {"name": "Readers", "targetTable": "Guests", "filter": 'subscriptions."Weekly offers" = true'}
+    assert tenant.json("POST", "/v5/entities/hotels/audiences", saved).status_code == 201
+    assert tenant.json("PUT", f"{MAIL}/{number}/target", {"audience": "Readers"}).status_code == 200
+    (message,) = [item["message"] for item in checklist(tenant, number)["items"] if item["code"] == "target.subscription"]
+    assert "'Weekly offers'" in message

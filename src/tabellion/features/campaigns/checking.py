@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
+from tabellion.features.audiences import audiences_of
 from tabellion.features.campaigns import content, senders, service, store
 from tabellion.features.campaigns.checks import Finding, check_links, network
 from tabellion.features.campaigns.errors import CampaignIncomplete
@@ -16,6 +17,7 @@ from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, Part
 from tabellion.features.campaigns.sampling import Found, Written, trial
 from tabellion.features.delivery import Document
 from tabellion.features.tables import ProfileTable
+from tabellion.features.tables.filters import demanded_subscriptions
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.templates import Prepared, checklist
 from tabellion.platform.templates import Severity as Warn
@@ -63,6 +65,8 @@ async def check(call: Incoming) -> Callable[[], Awaitable[Checklist]]:
     items, document = await _blocking(call, campaign, table, plan)
     items += _of_server()
     tried = None if document is None else await trial(call, campaign, table, document)
+    if document is not None and tried is not None:
+        items += await _of_target(call, campaign, document, tried.meant)
     in_mails, urls = await _of_contents(campaign, written)
     around = network()
     known = await senders.known_of(call.db, campaign, around)
@@ -157,6 +161,32 @@ async def _blocking(
         blocking = [Item(Severity.BLOCKING, fault.code, f"{fault.field}: {fault.message}", advice) for fault in error.errors]
         return blocking, None
     return [], document
+
+
+async def _of_target(call: Incoming, campaign: Campaign, document: Document, meant: int) -> list[Item]:
+    """What is odd about whom the campaign is for. `meant`: how many that are now."""
+    target = campaign.target
+    if target is None:
+        return []
+    found: list[Item] = []
+    if campaign.kind is Kind.MASS and not meant:
+        advice = "see whether it says what you mean: who is in it when the campaign begins gets a mail"
+        found.append(Item(Severity.WARNING, "target.empty", "the target has nobody in it now", advice))
+    if document.transactional or document.subscription is not None:
+        return found
+    audience = (
+        None if target.audience is None else (await audiences_of(call.db, campaign.licence_id, target)).get(target.audience)
+    )
+    filters = (target.filter, None if audience is None else audience.definition.filter)
+    names = [name for text in filters if text for name in demanded_subscriptions(text)]
+    if names:
+        message = (
+            f"the target demands the subscription '{names[0]}' in its filter: whoever unsubscribes ends all mails of the "
+            "licence, and not that subscription"
+        )
+        advice = f"""name it as 'subscription': "{names[0]}" in the target, and unsubscribing ends it alone"""
+        found.append(Item(Severity.WARNING, "target.subscription", message, advice))
+    return found
 
 
 def _of_server() -> list[Item]:

@@ -1,6 +1,7 @@
 """The query languages over tables: v4 search, v5 filter, sort and cursor, and the `{p}` and `{r}` of addresses."""
 
 from tabellion.features.tables.filters.compile import ALWAYS, Condition
+from tabellion.features.tables.filters.demands import demanded_subscriptions
 from tabellion.features.tables.filters.errors import FilterFault, ProfileUnknown, RecordUnknown, row_unknown
 from tabellion.features.tables.filters.listing import CursorInvalid, Listing, compile_filter, order_by
 from tabellion.features.tables.filters.reference import Reference, own_value, parse_reference, reference_by_name
@@ -17,6 +18,7 @@ __all__ = [
     "Reference",
     "compile_filter",
     "compile_v4_search",
+    "demanded_subscriptions",
     "equality",
     "order_by",
     "own_value",
