@@ -241,3 +241,15 @@ def test_a_preview_says_what_is_wrong(tenant: Tenant, number: int) -> None:
     assert (failed.status_code, failed.json()["code"]) == (400, "template.failed")
     assert tenant.json("POST", path, {"profile": "emailAddress=nobody@example.com"}).status_code == 404
     assert tenant.json("POST", path, {"language": "DE"}).status_code == 400
+
+
+def test_a_report_says_why_mails_could_not_be_written(tenant: Tenant) -> None:
+    number = tenant.campaign()
+    body = {"html": "<p>{{ lastName | times: 2 }}</p>"}
+    assert put(tenant, number, "default", body, "PATCH").status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    report = until(lambda: (r := tenant.json("GET", f"{MAIL}/{number}/report").json())["state"] == "FINISHED" and r)
+    assert (report["sent"], report["excluded"]["failed"]) == (0, 1)
+    assert report["failures"] == [{"reason": "html: this is not a number", "count": 1}]
+    xml = tenant.call("GET", f"{MAIL}/{number}/report", headers={"Accept": "application/xml"})
+    assert "<reason>html: this is not a number</reason>" in xml.text

@@ -238,6 +238,7 @@ _REPORT: dict[str, Any] = {
     "complaints": 0,
     "uncertain": 0,
     "pending": 0,
+    "failures": [{"reason": "html: this is not a number", "count": 2}],
 }  # fmt: skip
 _INTERACTIONS: dict[str, Any] = {
     "interactions": [

@@ -14,7 +14,7 @@ from tabellion.features.tables import render_moment
 from tabellion.kit.problem import FieldError
 
 Text = Annotated[str, Meta(extra={"coerce": "text"})]
-_MAX_PARAMETERS_CHARACTERS = 100_000
+_MAX_PARAMETERS_CHARACTERS, _MOST_REASONS = 100_000, 5
 _OUTCOMES = {
     "PLANNED": "QUEUED",
     "CLAIMED": "QUEUED",
@@ -150,6 +150,13 @@ class Excluded(msgspec.Struct, rename="camel"):
     pressure: int
 
 
+class FailureReason(msgspec.Struct):
+    """Why mails could not be written, and how many."""
+
+    reason: str
+    count: int
+
+
 class Report(msgspec.Struct, rename="camel"):
     """What became of a campaign. At its end `targeted` is the sum of `excluded`, `sent` and `uncertain`."""
 
@@ -169,6 +176,7 @@ class Report(msgspec.Struct, rename="camel"):
     complaints: int
     uncertain: int
     pending: int
+    failures: Annotated[list[FailureReason], Meta(description="why mails failed, the most frequent reasons first")] = []
 
 
 class Event(msgspec.Struct, omit_defaults=True):
@@ -268,7 +276,13 @@ def report(
         complaints=count("COMPLAINT", unique=True),
         uncertain=of("UNCERTAIN"),
         pending=sum(of(state) for state in ("PLANNED", "CLAIMED", "SENDING", "DEFERRED")),
+        failures=_failures(recipients),
     )
+
+
+def _failures(recipients: Mapping[tuple[str, str | None], int]) -> list[FailureReason]:
+    failed = [FailureReason(reason or "unknown", n) for (state, reason), n in recipients.items() if state == "FAILED"]
+    return sorted(failed, key=lambda each: (-each.count, each.reason))[:_MOST_REASONS]
 
 
 def interactions_out(found: Sequence[Interaction], events: Mapping[int, Sequence[MailEvent]]) -> InteractionsOut:
