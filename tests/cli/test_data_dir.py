@@ -1,6 +1,8 @@
 """Verbs on a data directory where there is no installation: a mistyped one must not look like an empty server."""
 
 import json
+import multiprocessing
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +94,28 @@ def test_a_folder_for_transfers_that_is_not_there_is_told(
     assert f"TABELLION_TRANSFERS_FOLDER: there is no folder {elsewhere / 'none'}" in refused.stderr
     listed = json.loads(run("doctor", "--json", "--database-url", database_url).stdout)
     assert [one["state"] for one in listed if one["check"] == "folders"] == ["problem"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_the_doctor_tells_a_user_without_rights_whom_to_be(elsewhere: Path) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    elsewhere.chmod(0o700)
+    run("doctor", "--json")  # all is imported by now: another user may not reach the files of this program
+
+    def work() -> None:
+        os.setgroups([])
+        os.setuid(65534)
+        theirs.send(run("doctor", "--json", "--data-dir", str(elsewhere / "data")).stdout)
+
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    theirs.close()
+    found = {one["check"]: one for one in json.loads(ours.recv())}
+    process.join(60)
+    for check in ("data directory", "key of secrets", "database"):
+        assert found[check]["state"] == "problem"
+        assert "Permission denied" in found[check]["found"]
+        assert "run it as the user whom the server runs as" in found[check]["advice"]
 
 
 def test_the_doctor_warns_of_a_key_that_can_be_guessed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,6 +26,8 @@ from tabellion.server.supervisor import address
 from tabellion.settings import Settings, SettingsError, unknown_variables
 
 _GIGABYTE = 1024**3
+# The database's log of changes grows by pieces of 16 MB, and checkpoints keep some.
+_NO_DISK_BYTES = 256 * 1024**2
 _LITTLE_DISK_BYTES = 2 * _GIGABYTE
 _CLOCK_DRIFT_S = 2.0
 # The first releases with the fixes for ZIP64 confusion and for e-mail headers.
@@ -35,6 +38,10 @@ _CONNECTIONS_OF_WORKER = 8
 _CONNECTIONS_OF_INTAKE = 4
 _NAMED_LICENCES = 3
 _SHORT_KEY = 16
+_RIGHTS = (
+    "run it as the user whom the server runs as (sudo -u tabellion ...); or give this user the right to write there, or "
+    "choose another folder with --data-dir"
+)
 _DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 _QUESTIONS = """
 SELECT clock_timestamp(), has_database_privilege(current_database(), 'CREATE'),
@@ -90,19 +97,30 @@ def _python() -> Finding:
 
 def _data_dir(settings: Settings) -> Iterator[Finding]:
     folder = settings.data_dir.absolute()
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    existing = folder
     try:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
         probe = existing / ".tabellion-doctor"
         probe.touch()
         probe.unlink()
         yield Finding("data directory", "ok", str(folder))
     except OSError as error:
-        advice = "give this user the right to write there, or choose another with --data-dir"
-        yield Finding("data directory", "problem", f"{existing}: {error.strerror}", advice)
+        yield Finding("data directory", "problem", f"{existing}: {error.strerror}", _RIGHTS)
+    try:
+        yield _disk(existing)
+    except OSError:
+        return  # said above
+
+
+def _disk(existing: Path) -> Finding:
     free = shutil.disk_usage(existing).free
-    little = free < _LITTLE_DISK_BYTES
-    advice = "less than 2 GB: make room before the database stops" if little else ""
-    yield Finding("disk", "warning" if little else "ok", f"{free / _GIGABYTE:.1f} GB free", advice)
+    found = f"{free / _GIGABYTE:.1f} GB free"
+    if free < _NO_DISK_BYTES:
+        advice = "make room: calls that write are answered with 503 on a full disk, and the database may not start"
+        return Finding("disk", "problem", found, advice)
+    if free < _LITTLE_DISK_BYTES:
+        return Finding("disk", "warning", found, "less than 2 GB: make room before the database stops")
+    return Finding("disk", "ok", found)
 
 
 def _key(settings: Settings) -> Finding:
@@ -116,8 +134,10 @@ def _key(settings: Settings) -> Finding:
         return Finding("key of secrets", "ok", "TABELLION_SECRET_KEY")
     try:
         secrets.check_key("", settings.data_dir)
-    except (secrets.KeyUnusable, OSError) as error:
+    except secrets.KeyUnusable as error:
         return Finding("key of secrets", "problem", str(error))
+    except OSError as error:
+        return Finding("key of secrets", "problem", f"{error.filename}: {error.strerror}", _RIGHTS)
     file = settings.data_dir / "secret.key"
     return Finding("key of secrets", "ok", "secret.key in the data directory" if file.exists() else "not made yet")
 
@@ -156,7 +176,11 @@ def _database(settings: Settings) -> Iterator[Finding]:
                 yield from _relays(url, settings)
                 yield from _secrets(url)
         except EmbeddedPostgresError as error:
-            yield Finding("database", "problem", str(error), "see the log in the data directory's postgres/log")
+            no_right = isinstance(error.__cause__, PermissionError)
+            advice = _RIGHTS if no_right else "see the log in the data directory's postgres/log"
+            yield Finding("database", "problem", str(error), advice)
+        except PermissionError as error:
+            yield Finding("database", "problem", f"{error.filename}: {error.strerror}", _RIGHTS)
         except psycopg.OperationalError as error:
             advice = "check the URL, that the server runs, and that it lets this machine and user in"
             yield Finding("database", "problem", str(error).strip(), advice)
