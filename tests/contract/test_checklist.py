@@ -139,6 +139,7 @@ def test_a_body_that_takes_too_long_is_an_error_of_the_checklist_and_of_a_test(t
     before = tenant.state()
     refused = tenant.json("POST", f"{MAIL}/{number}/test", {"recipients": ["me@example.com"]})
     assert (refused.status_code, refused.json()["code"]) == (400, "template.failed")
+    assert "for an address without a profile" in refused.json()["message"]
     own = tenant.json("POST", f"{MAIL}/{number}/test", {"profiles": ["emailAddress=ann@example.com"]})
     assert (own.status_code, own.json()["errors"][0]["field"]) == (400, "body")
     assert tenant.state() == before

@@ -69,7 +69,7 @@ async def _try(
         template = rendering.template_of(document.messages[language], language, document.time_zone)
         outcome = await rendering.render(template, parts[language], context, call.now)
         if isinstance(outcome, rendering.Failure):
-            raise Invalid([outcome.fault("nobody's data" if profile is None else f"the profile {profile}")])
+            raise Invalid([outcome.fault("an address without a profile" if profile is None else f"the profile {profile}")])
 
 
 async def _test_recipients(call: Incoming, campaign: Campaign, table: ProfileTable, order: Test) -> list[Recipient]:
