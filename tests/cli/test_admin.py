@@ -142,6 +142,29 @@ def test_the_sixth_api_user_is_refused(told: Told, refused: Refused, harbour: st
     told("user", "create", harbour, "website5")
 
 
+def test_rights_and_entities_of_a_user_are_changed(told: Told, refused: Refused, harbour: str) -> None:
+    told("entity", "create", harbour, "boats")
+    told("user", "create", harbour, "website")
+    changed = told("user", "rights", harbour, "Website", "--rights", "profiles=r", "--rights", "bulk=rw")
+    assert (changed["rights"], changed["entities"], changed["defaultEntity"]) == (
+        {"profiles": "r", "bulk": "rw"},
+        None,
+        "hotels",
+    )
+    narrowed = told("user", "rights", harbour, "website", "--entity", "boats")
+    assert (narrowed["rights"], narrowed["entities"], narrowed["defaultEntity"]) == (changed["rights"], ["boats"], "boats")
+    wide = told("user", "rights", harbour, "website", "--every-entity")
+    assert (wide["entities"], wide["defaultEntity"]) == (None, "boats")
+    assert told("user", "list", harbour) == [wide]
+    assert "there is no module 'moon'; modules: structure, " in refused(
+        "user", "rights", harbour, "website", "--rights", "moon=r"
+    )
+    assert "no API user 'nobody'" in refused("user", "rights", harbour, "nobody", "--rights", "bulk=r")
+    assert "no entity 'moon'" in refused("user", "rights", harbour, "website", "--entity", "moon")
+    assert "nothing is to be changed" in refused("user", "rights", harbour, "website")
+    assert told("user", "list", harbour) == [wide]
+
+
 def test_deleting_a_licence_asks_first(told: Told, verb: Callable[..., Result], harbour: str) -> None:
     kept = verb("licence", "delete", harbour, stdin="n\n")
     assert kept.exit_code == 1

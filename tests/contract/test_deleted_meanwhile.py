@@ -64,5 +64,23 @@ def test_tokens_that_ended_are_401_however_often_they_come(again: str, tenants: 
     assert set(answers) == {401}
 
 
+def test_rights_that_change_count_for_tokens_that_are_out(tenants: Tenants, tenant: Tenant) -> None:
+    key = tenants.user(tenant.licence, "shop").api_key
+    token = tenant.call("GET", "/auth/token", headers={"Authorization": key}).json()["accessToken"]
+    bearer = {"Authorization": f"Bearer {token}"}
+
+    def asked() -> int:
+        return tenant.call("GET", "/v4/entity/hotels/table", headers=bearer).status_code
+
+    def change(rights: dict[str, str]) -> None:
+        tenants.run(lambda db: use.change_access(db, tenant.licence, "shop", utc_now(), rights=rights))
+
+    assert asked() == 200
+    change({"webhooks": "r"})
+    assert asked() == 403
+    change({"structure": "r"})
+    assert asked() == 200
+
+
 async def _end(db: Any, how: str, licence: str) -> None:
     await (use.rotate_user if how == "rotate" else use.revoke_user)(db, licence, "shop", utc_now())

@@ -19,6 +19,7 @@ entity = typer.Typer(no_args_is_help=True, help="Entities: the brands or departm
 user = typer.Typer(no_args_is_help=True, help="API users: the applications that call the API.")
 table = typer.Typer(no_args_is_help=True, help="Profile tables, for inspection; the API creates and changes them.")
 
+_RIGHTS_HELP = f"MODULE=r or MODULE=rw; repeat. Modules: {', '.join(use.MODULES)}."
 Name = Annotated[str, typer.Argument(help="Name of the licence.")]
 Login = Annotated[str, typer.Argument(help="Login of the API user.")]
 
@@ -161,7 +162,7 @@ def list_entities(
 def create_user(
     licence_name: Annotated[str, typer.Argument(metavar="LICENCE", help="Name of the licence.")],
     login: Login,
-    rights: Annotated[list[str] | None, typer.Option(help="MODULE=r or MODULE=rw; repeat. Default: all rights.")] = None,
+    rights: Annotated[list[str] | None, typer.Option(help=f"{_RIGHTS_HELP} Default: all rights.")] = None,
     entities: Annotated[list[str] | None, typer.Option("--entity", help="May use this entity only; repeat.")] = None,
     default_entity: Annotated[str | None, typer.Option(help="Its default entity; else the licence's first.")] = None,
     application: Annotated[str | None, typer.Option(help="Name of the application.")] = None,
@@ -215,6 +216,33 @@ def rotate_user(
     """Give an API user a new key and password; the old ones and its tokens end at once."""
     found = on_database(data_dir, database_url, lambda db: use.rotate_user(db, licence_name, login, utc_now()))
     show(found, as_json=as_json)
+
+
+@user.command("rights")
+def change_rights(
+    licence_name: Annotated[str, typer.Argument(metavar="LICENCE")],
+    login: Login,
+    rights: Annotated[list[str] | None, typer.Option(help=f"{_RIGHTS_HELP} These are all that it has then.")] = None,
+    entities: Annotated[list[str] | None, typer.Option("--entity", help="May use this entity only; repeat.")] = None,
+    every_entity: Annotated[bool, typer.Option("--every-entity", help="May use all entities, those to come too.")] = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change what an API user may do and which entities it may use, at once; what is not named stays."""
+    if not rights and not entities and not every_entity:
+        fail("nothing is to be changed: name --rights, --entity or --every-entity")
+    if entities and every_entity:
+        fail("--entity and --every-entity contradict each other")
+    chosen = None if not rights else dict(_right(text) for text in rights)
+
+    async def work(db: Database) -> use.ApiUser:
+        await use.change_access(
+            db, licence_name, login, utc_now(), rights=chosen, entities=entities or None, every_entity=every_entity
+        )
+        return next(one for one in await use.list_users(db, licence_name) if one.login.lower() == login.lower())
+
+    show(on_database(data_dir, database_url, work), as_json=as_json)
 
 
 @user.command("revoke")

@@ -16,6 +16,7 @@ from tabellion.features.licences.model import (
 from tabellion.features.licences.service import (
     TOKEN_GRACE,
     cached_caller,
+    change_access,
     change_limits,
     create_entity,
     create_licence,
@@ -48,6 +49,7 @@ __all__ = [
     "Unauthorized",
     "UsersLimit",
     "cached_caller",
+    "change_access",
     "change_limits",
     "create_entity",
     "create_licence",

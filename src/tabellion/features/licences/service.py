@@ -267,6 +267,34 @@ async def rotate_user(
     return Credentials(licence.name, login, secret, key)
 
 
+async def change_access(
+    db: Database,
+    licence_name: str,
+    login: str,
+    now: datetime,
+    *,
+    rights: dict[str, str] | None = None,
+    entities: list[str] | None = None,
+    every_entity: bool = False,
+) -> None:
+    """Change what an API user may do and where, at once; what is None stays. Raises `AdminError`.
+
+    A default entity that it may not use any more becomes the first of those that it may.
+    """
+    if rights is not None and (problem := check_rights(rights)):
+        raise AdminError(problem)
+    async with db.transaction():
+        licence = await get_licence(db, licence_name)
+        known = await store.entities(db, licence.id)
+        ids = None if entities is None else sorted(_entity_named(known, name).id for name in entities)
+        access = (rights, every_entity or ids is not None, ids, ids[0] if ids else None)
+        user_id = await store.set_access(db, licence.id, login, access)
+        if user_id is None:
+            raise AdminError(f"the licence '{licence.name}' has no API user '{login}'")
+        await store.bump(db, licence.id)
+        await audit.record_admin(db, licence.id, "user rights", f"user/{user_id}", now)
+
+
 async def revoke_user(db: Database, licence_name: str, login: str, now: datetime) -> None:
     """End an API user with its key, password and tokens, at once. Raises `AdminError`."""
     async with db.transaction():

@@ -151,6 +151,22 @@ async def rotate(db: Database, licence_id: int, login: str, key_hash: bytes, pas
     return None if row is None else row[0]
 
 
+async def set_access(
+    db: Database, licence_id: int, login: str, access: tuple[dict[str, str] | None, bool, list[int] | None, int | None]
+) -> int | None:
+    """Set rights (None: as they are) and, where the flag says so, entities; its id, or None when there is no such user."""
+    rights, with_entities, ids, default = access
+    cursor = await db.execute(
+        "UPDATE tabellion.api_user SET rights = coalesce(%s::jsonb, rights), "
+        "entity_ids = CASE WHEN %s::boolean THEN %s::int[] ELSE entity_ids END, "
+        "default_entity_id = CASE WHEN %s::boolean AND NOT coalesce(default_entity_id = ANY (%s::int[]), %s::int[] IS NULL) "
+        "THEN %s::int ELSE default_entity_id END WHERE licence_id = %s AND lower(login) = lower(%s) RETURNING id",
+        (None if rights is None else Jsonb(rights), with_entities, ids, with_entities, ids, ids, default, licence_id, login),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
 async def delete_user(db: Database, licence_id: int, login: str) -> int | None:
     """Revoke an API user with its tokens; None when there is no such user."""
     query = "DELETE FROM tabellion.api_user WHERE licence_id = %s AND lower(login) = lower(%s) RETURNING id"
