@@ -118,7 +118,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     not count against the calls per minute. `xml_decode(body, charset)` and `xml_encode(body, root)` replace the common XML
     mapping where a call has one of its own (v1). `conflicts` lists the 409 codes the call may answer. `download` is the
     media type of a call that answers a file, whatever `Accept` says; `form` is said of a call that takes a file. `raw`: the
-    handler reads the body itself, whatever its type; `body` is for the documentation.
+    handler reads the body itself, whatever its type; `body` is for the documentation. `free_query`: callers add query
+    parameters as they like, and even one that is nearly a known one is only told of.
     """
 
     id: str
@@ -147,6 +148,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     download: str = ""
     form: Form | None = None
     raw: bool = False
+    free_query: bool = False
 
     @property
     def version(self) -> Version:

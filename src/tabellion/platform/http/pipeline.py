@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
-import msgspec
 import psycopg
 from psycopg import AsyncConnection
 
@@ -20,6 +19,7 @@ from tabellion.platform.http.negotiation import Format
 from tabellion.platform.http.paths import decode_segment, split_matrix
 from tabellion.platform.http.problems import BodyTooLarge, RightMissing
 from tabellion.platform.http.query import Query
+from tabellion.platform.http.unknown import header_list, unknown_parameters
 
 _log = logging.getLogger(__name__)
 
@@ -109,6 +109,10 @@ class Pipeline:
         self, call: Call, exchange: Exchange, admission: Admission, segments: dict[str, str], body: Body
     ) -> Incoming:
         path, matrix = _placeholders(segments)
+        query = Query.parse(exchange.query)
+        ignored_parameters = unknown_parameters(call, query)
+        if ignored_parameters:
+            exchange.answer_headers["X-Ignored-Parameters"] = header_list(ignored_parameters)
         upload = None
         if call.form is None or _is_raw(call, exchange):
             # Asking the server for a body that was not announced costs as much as a call.
@@ -125,7 +129,7 @@ class Pipeline:
             caller=admission.caller,
             path=path,
             matrix=matrix,
-            query=Query.parse(exchange.query),
+            query=query,
             headers=exchange.headers,
             body=document,
             db=None,  # pyright: ignore[reportArgumentType] - set by _execute, once a connection is needed
@@ -272,12 +276,5 @@ def _placeholders(segments: dict[str, str]) -> tuple[dict[str, str], dict[str, s
 def _tell_of(ignored: Sequence[str], exchange: Exchange) -> None:
     """Tell of members that the call does not know: a misspelt one is why another one is missing."""
     if ignored:
-        names = exchange.answer_headers["X-Ignored-Members"] = _header_list(ignored)
+        names = exchange.answer_headers["X-Ignored-Members"] = header_list(ignored)
         exchange.hint = f"ignored, for this call has no such members: {names}"
-
-
-def _header_list(names: Sequence[str]) -> str:
-    """Member paths as a header value; what a header cannot carry is escaped as in JSON, and the list stays short."""
-    shown = ", ".join(msgspec.json.encode(name).decode().strip('"') for name in names[:20])
-    safe = "".join(c if " " <= c <= "~" else "?" for c in shown)
-    return safe if len(names) <= 20 else f"{safe}, ... ({len(names)})"  # noqa: PLR2004 - as above

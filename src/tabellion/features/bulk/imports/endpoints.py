@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tabellion.features.bulk.imports import reports, service, wire
-from tabellion.features.bulk.imports.model import Order
+from tabellion.features.bulk.imports import form, reports, service, wire
+from tabellion.features.bulk.imports.form import FILE, PARAMETERS
 from tabellion.features.customdata import CUSTOM_TABLE
 from tabellion.features.tables import ENTITY, TABLE
 from tabellion.kit.problem import invalid
@@ -12,7 +12,6 @@ from tabellion.platform.http.call import Answer, Call, Form, Incoming, Method, P
 _CATEGORY, _MODULE = "mass-imports", "bulk"
 _ONE = "/v4/entity/{e}/import/{i}"
 _I = Parameter("i", "id of the import", "1000042")
-_FILE, _PARAMETERS = "inputFile", "parameters"
 _CREATIONS: tuple[tuple[str, Method, str, Parameter], ...] = (
     ("imports.v4.create", "POST", "table", TABLE),
     ("imports.v4.createByPut", "PUT", "table", TABLE),
@@ -24,6 +23,12 @@ _DESCRIPTION = (
     "the fields `format`, `charset`, `mode` and `headerKeyColumn`. The first line names the columns: attributes, "
     "`subscriptions#Name`, `segmentations#Name`. The answer comes before the file is read: whatever is wrong with its "
     "content is told by the import's status, result and error file. Counts as a bulk call."
+)
+_FIELDS = (
+    Parameter("format", "as the field of the form: COMMA_, TAB_ or SEMI_COLON_SEPARATED_VALUES"),
+    Parameter("charset", "as the field of the form"),
+    Parameter("mode", "as the field of the form: CREATE_UPDATE, CREATE_ONLY or UPDATE_ONLY"),
+    Parameter("headerKeyColumn", "as the field of the form"),
 )
 _ORDER: dict[str, Any] = {
     "mode": "CREATE_UPDATE",
@@ -55,25 +60,13 @@ _RESULT: dict[str, Any] = {
 async def create(call: Incoming) -> Answer:
     """Accept a file."""
     upload = call.upload
-    given = upload.file(_FILE)
+    given = upload.file(FILE)
     if given is None:
-        raise invalid(_FILE, "member.mandatory", f"the form has no file '{_FILE}'")
-    if sum(file.field == _FILE for file in upload.files) > 1:
-        raise invalid(_FILE, "structure.tooMany", f"the form has several files '{_FILE}'; an import reads one")
-    job_id = await service.accept(call, given.path, lambda: _order(call))
+        raise invalid(FILE, "member.mandatory", f"the form has no file '{FILE}'")
+    if sum(file.field == FILE for file in upload.files) > 1:
+        raise invalid(FILE, "structure.tooMany", f"the form has several files '{FILE}'; an import reads one")
+    job_id = await service.accept(call, given.path, lambda: form.order_of(call))
     return Answer(201, wire.ImportId(job_id), location=f"/v4/entity/{call.path['e']}/import/{job_id}/status")
-
-
-def _order(call: Incoming) -> Order:
-    """From the part `parameters`, a file or a field, or else from the fields of the form and of the query."""
-    upload = call.upload
-    part = upload.file(_PARAMETERS)
-    if part is not None:
-        return wire.order_of_parameters(part.path.read_bytes())
-    text = upload.fields.get(_PARAMETERS)
-    if text is not None:
-        return wire.order_of_parameters(text.encode())
-    return wire.order_of_fields(lambda name: upload.fields.get(name) or call.query.first(name))
 
 
 async def status(call: Incoming) -> Answer:
@@ -119,9 +112,10 @@ CALLS = (
             summary="Import a file into a profile table" if parameter is TABLE else "Import a file into a custom table",
             description=_DESCRIPTION,
             handler=create,
-            parameters=(ENTITY, parameter),
+            parameters=(ENTITY, parameter, *_FIELDS),
+            free_query=True,
             statuses={201: "The import is queued."},
-            form=Form(_FILE, _PARAMETERS, wire.Parameters),
+            form=Form(FILE, PARAMETERS, wire.Parameters),
             body_example=_ORDER,
             answer=wire.ImportId,
             answer_root="import",

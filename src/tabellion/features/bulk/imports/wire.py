@@ -48,6 +48,9 @@ class Parameters(msgspec.Struct, rename="camel"):
     empty_cells: Literal["KEEP", "CLEAR"] = "KEEP"
 
 
+MEMBERS = frozenset(field.encode_name for type_ in (Parameters, FileFormat) for field in msgspec.structs.fields(type_))
+
+
 class ImportId(msgspec.Struct, rename="camel"):
     """The answer to a new import."""
 
@@ -79,16 +82,17 @@ class ResultOut(msgspec.Struct, rename="camel"):
     errors: tuple[FieldError, ...]
 
 
-def order_of_parameters(document: bytes) -> Order:
-    """The order that a part `parameters` gives. Raises `Malformed`, `Invalid`."""
-    read: Any = shapes.reader(Parameters).read(json_codec.decode(document))[0]
+def order_of_parameters(document: bytes) -> tuple[Order, list[str]]:
+    """The order that a part `parameters` gives, and the members that it ignores. Raises `Malformed`, `Invalid`."""
+    read: Any
+    read, ignored = shapes.reader(Parameters).read(json_codec.decode(document))
     mapping = None
     if read.attributes_mapping is not None:
         if len(read.attributes_mapping) > _MAX_MAPPINGS:
             raise invalid("attributesMapping", "member.type", f"more than {_MAX_MAPPINGS} columns are mapped")
         mapping = tuple(Mapping(entry.header_column, entry.attribute_name) for entry in read.attributes_mapping)
     _check_characters(read.format)
-    return Order(
+    order = Order(
         mode=_MODES[read.mode],
         encoding=read.encoding,
         separator=read.format.separator,
@@ -98,6 +102,7 @@ def order_of_parameters(document: bytes) -> Order:
         empty_cells=EmptyCells(read.empty_cells),
         result_file=read.generate_result_file,
     )
+    return order, [f"parameters.{name}" for name in ignored]
 
 
 def order_of_fields(field: Callable[[str], str | None]) -> Order:

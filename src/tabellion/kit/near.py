@@ -1,0 +1,43 @@
+"""Names that are nearly right: what somebody may have meant who wrote another one."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+_ALIKE, _MISSPELT, _PART = 0.72, 0.84, 3
+
+
+def near(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant: spelt alike, or longer or shorter by some words. For messages."""
+    return _found(name, known, _ALIKE, parts=True)
+
+
+def misspelt(name: str, known: Iterable[str]) -> str | None:
+    """The known name that this one is but for a letter or two, or for case, blanks and dashes. For refusals."""
+    return _found(name, known, _MISSPELT, parts=False)
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: `; did you mean 'x'?`, or nothing."""
+    found = near(name, known)
+    return f"; did you mean '{found}'?" if found is not None else ""
+
+
+def _found(name: str, known: Iterable[str], cutoff: float, *, parts: bool) -> str | None:
+    plain: dict[str, str] = {}
+    for each in known:
+        plain.setdefault(_plain(each), each)
+    wanted = _plain(name)[:100]
+    if wanted in plain:
+        return plain[wanted]
+    matches = get_close_matches(wanted, plain, n=1, cutoff=cutoff)
+    if matches:
+        return plain[matches[0]]
+    if parts and len(wanted) >= _PART:
+        longer = [each for each in plain if len(each) > _PART and (each.startswith(wanted) or wanted.endswith(each))]
+        if longer:
+            return plain[min(longer, key=len)]
+    return None
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())

@@ -1,0 +1,43 @@
+"""What a call does not know: refused where it may be a slip that loses something, told in a header elsewhere."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tabellion.kit.near import meant, misspelt
+from tabellion.kit.problem import FieldError, Invalid
+from tabellion.platform.http.call import Call
+from tabellion.platform.http.query import Query
+
+_MOST = 20
+
+
+def unknown_parameters(call: Call, query: Query) -> list[str]:
+    """The query parameters of a writing call that it does not know and may ignore; reading calls look after their own.
+
+    Raises `Invalid`: v5 refuses all of them, v4 those that are a known one but for a letter or two. Integrations of v4 add
+    parameters of their own invention to whatever they send.
+    """
+    if not query.pairs or not call.writes or call.version == "v1":
+        return []
+    known = [each.name for each in call.parameters if "{" + each.name + "}" not in call.path]
+    unknown = [name for name in dict.fromkeys(name for name, _ in query.pairs) if name not in known]
+    strict = call.version == "v5"
+    wrong = [name for name in unknown if strict or (not call.free_query and misspelt(name, known) is not None)]
+    if wrong:
+        knows = f"it knows {', '.join(known)}" if known else "it has none"
+        raise Invalid(
+            [
+                FieldError(name[:100], "parameter.unknown", f"the call has no query parameter '{name[:100]}'"
+                           + (meant(name, known) or f": {knows}"))
+                for name in wrong[:_MOST]
+            ]
+        )  # fmt: skip
+    return unknown
+
+
+def header_list(names: Sequence[str]) -> str:
+    """Names as a header value; what a header cannot carry is escaped as in JSON, and the list stays short."""
+    shown = ", ".join(msgspec.json.encode(name).decode().strip('"') for name in names[:_MOST])
+    safe = "".join(c if " " <= c <= "~" else "?" for c in shown)
+    return safe if len(names) <= _MOST else f"{safe}, ... ({len(names)})"

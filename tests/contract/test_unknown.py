@@ -1,0 +1,89 @@
+"""What a call does not know may be a slip that loses data: it is refused, or told."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.tenant import Tenant
+
+PROFILE = "/v4/entity/hotels/table/Guests/profile"
+PROFILES = "/v5/entities/hotels/profile-tables/Guests/profiles"
+IMPORT = "/v4/entity/hotels/table/Guests/import"
+ROWS = b"emailAddress,lastName\nann@example.com,Maes\n"
+ANN: dict[str, Any] = {
+    "attributes": [{"name": "emailAddress", "value": "ann@example.com"}, {"name": "lastName", "value": "M"}]
+}
+
+
+def send(tenant: Tenant, fields: dict[str, str], query: str = "", parts: tuple[str, ...] = ()) -> httpx.Response:
+    """An import of a form with these fields and further files."""
+    files: list[tuple[str, Any]] = [("inputFile", ("guests.csv", ROWS)), *((part, ("x.json", b"{}")) for part in parts)]
+    headers = {"Authorization": f"Bearer {tenant.api_key}"}
+    return tenant.client.post(IMPORT + query, files=files, data=fields, headers=headers)
+
+
+def fields_of(answer: httpx.Response) -> list[tuple[str, str]]:
+    """Where and what the errors are."""
+    return [(each["field"], each["code"]) for each in answer.json()["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "hint"),
+    [
+        ("Mode", "CREATE_ONLY", "'mode'"),
+        ("importMode", "CREATE_ONLY", "'mode'"),
+        ("keyColumn", "mail", "'headerKeyColumn'"),
+        ("params", '{"mode":"CREATE_ONLY"}', "'parameters'"),
+        ("emptyCells", "CLEAR", "'parameters'"),
+    ],
+)
+def test_a_field_of_an_import_that_was_meant_for_another_is_refused(
+    field: str, value: str, hint: str, tenant: Tenant
+) -> None:
+    before = tenant.state()
+    refused = send(tenant, {field: value})
+    assert (refused.status_code, fields_of(refused)) == (400, [(field, "member.unknown")])
+    assert hint in refused.json()["message"]
+    assert tenant.state() == before
+
+
+def test_a_misnamed_file_of_an_import_is_refused(tenant: Tenant) -> None:
+    refused = send(tenant, {}, parts=("params",))
+    assert (refused.status_code, fields_of(refused)) == (400, [("params", "member.unknown")])
+
+
+def test_a_field_that_contradicts_the_parameters_is_refused(tenant: Tenant) -> None:
+    before = tenant.state()
+    for refused in (
+        send(tenant, {"parameters": "{}"}, "?mode=CREATE_ONLY"),
+        send(tenant, {"parameters": "{}", "mode": "CREATE_ONLY"}),
+    ):
+        assert (refused.status_code, fields_of(refused)) == (400, [("mode", "structure.invalid")])
+    assert tenant.state() == before
+    same = send(tenant, {"parameters": '{"mode":"CREATE"}', "mode": "CREATE_ONLY", "charset": "utf-8"})
+    assert same.status_code == 201
+
+
+def test_what_an_import_ignores_is_told(tenant: Tenant) -> None:
+    told = send(
+        tenant, {"parameters": '{"importMode":"CREATE_ONLY","format":{"seperator":";"}}', "submit": "Send"}, "?trace=1"
+    )
+    assert told.status_code == 201
+    assert told.headers["X-Ignored-Members"] == "submit, parameters.importMode, parameters.format.seperator"
+    assert told.headers["X-Ignored-Parameters"] == "trace"
+    # An integration may send whatever it likes in the query.
+    assert send(tenant, {}, "?modes=CREATE_ONLY").headers["X-Ignored-Parameters"] == "modes"
+
+
+def test_a_misspelt_parameter_of_a_write_is_refused(tenant: Tenant) -> None:
+    before = tenant.state()
+    refused = tenant.json("POST", f"{PROFILE}?allowUpdates=false", ANN)
+    assert (refused.status_code, fields_of(refused)) == (400, [("allowUpdates", "parameter.unknown")])
+    assert "did you mean 'allowUpdate'?" in refused.json()["message"]
+    body = {"key": {"emailAddress": "ann@example.com"}, "attributes": {"lastName": "Maes"}}
+    refused = tenant.json("PUT", f"{PROFILES}?allowUpdate=false", body)
+    assert (refused.status_code, fields_of(refused)) == (400, [("allowUpdate", "parameter.unknown")])
+    assert tenant.state() == before
+    told = tenant.json("POST", f"{PROFILE}?trace=1&_=17", ANN)
+    assert (told.status_code, told.headers["X-Ignored-Parameters"]) == (200, "trace, _")
