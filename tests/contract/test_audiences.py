@@ -81,7 +81,7 @@ def test_an_audience_with_a_misspelt_condition_is_not_everybody(guests: Tenant) 
     body = {"name": "Few", "targetTable": "Guests", "fliter": "points = 1"}
     refused = guests.json("POST", AUDIENCES, body).json()
     assert [(error["field"], error["code"]) for error in refused["errors"]] == [("fliter", "member.unknown")]
-    assert "the whole table" in refused["errors"][0]["message"]
+    assert "did you mean 'filter'?" in refused["errors"][0]["message"]
     made = guests.json("POST", AUDIENCES, {"name": "All", "targetTable": "Guests", "id": 7})
     assert made.status_code == 201
     before = guests.state()

@@ -14,6 +14,14 @@ STAY = RECORDS + "/ST-00001"
 GUESTS = "/v5/entities/hotels/profile-tables/Guests/change-requests"
 STAYS = "/v5/entities/hotels/custom-tables/Stays/change-requests"
 
+CUSTOM = "/v5/entities/hotels/custom-tables"
+REF = [{"name": "ref", "valueType": "STRING"}]
+EXPORT, KEPT, ETLS = (f"/v5/entities/hotels/{name}" for name in ("export-executions", "exports", "etls"))
+
+
+def _new(attribute: dict[str, Any]) -> dict[str, Any]:
+    return {"operations": [{"operation": "addAttribute", "attribute": attribute}]}
+
 
 def _change(attribute: str, changes: dict[str, Any]) -> dict[str, Any]:
     return {"operations": [{"operation": "updateAttribute", "name": attribute, "changes": changes}]}
@@ -32,6 +40,28 @@ def _change(attribute: str, changes: dict[str, Any]) -> dict[str, Any]:
         ("POST", RECORDS, {"stayRef": "ST-00002"}, "stayRef"),
         ("POST", GUESTS, _change("cardNumber", {"mandatry": True}), "operations[0].changes.mandatry"),
         ("POST", STAYS, _change("state", {"Indexed": True}), "operations[0].changes.Indexed"),
+        # Beside what is understood, they would be lost all the same.
+        ("PATCH", ANN, {"attributes": {"lastName": "Maes"}, "subscription": {"Newsletter": False}}, "subscription"),
+        ("PATCH", STAY, {"attributes": {"state": "PAID"}, "extra": 1}, "extra"),
+        ("POST", GUESTS, _new({"name": "code", "valueType": "STRING", "uniq": True}), "operations[0].attribute.uniq"),
+        (
+            "POST",
+            GUESTS,
+            _new({"name": "n", "valueType": "INTEGER", "valueRestriction": {"minimum": 0}}),
+            "operations[0].attribute.valueRestriction.minimum",
+        ),
+        ("POST", CUSTOM, {"name": "Orders", "primaryKey": "ref", "attributes": REF}, "primaryKey"),
+        ("POST", CUSTOM, {"name": "Orders", "attributes": [{**REF[0], "required": True}]}, "attributes[0].required"),
+        ("POST", EXPORT, {"tableId": "Guests", "filtre": "points > 1"}, "filtre"),
+        ("POST", EXPORT, {"tableId": "Guests", "atributes": ["lastName"]}, "atributes"),
+        ("POST", EXPORT, {"tableId": "Guests", "protectFormulas": True}, "protectFormulas"),
+        ("POST", KEPT, {"name": "all", "tableId": "Guests", "incremental": True, "filters": "points > 1"}, "filters"),
+        (
+            "POST",
+            ETLS,
+            {"name": "e", "files": [{"load": {"tableId": "Guests", "keyAttribut": "x"}}]},
+            "files[0].load.keyAttribut",
+        ),
     ],
 )
 def test_a_body_of_misspelt_members_is_no_success(method: str, path: str, body: Any, member: str, tenant: Tenant) -> None:
@@ -40,6 +70,33 @@ def test_a_body_of_misspelt_members_is_no_success(method: str, path: str, body: 
     assert answer.status_code == 400
     assert [(e["field"], e["code"]) for e in answer.json()["errors"]] == [(member, "member.unknown")]
     assert tenant.state() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "advice"),
+    [
+        (PROFILES, {"key": {}, "subscription": {}}, "did you mean 'subscriptions'?"),
+        (EXPORT, {"tableId": "Guests", "protectFormulas": True}, "it belongs into 'format'"),
+        (CUSTOM, {"name": "Orders", "primaryKey": "ref", "attributes": REF}, "did you mean 'primaryKeyAttribute'?"),
+        (CUSTOM, {"name": "Orders", "attributes": [{**REF[0], "required": True}]}, "it knows name, valueType, mandatory"),
+    ],
+)
+def test_who_misspells_a_member_hears_what_was_meant(path: str, body: Any, advice: str, tenant: Tenant) -> None:
+    assert advice in tenant.json("PUT" if path == PROFILES else "POST", path, body).json()["message"]
+
+
+def test_a_document_of_nothing_but_unknown_members_is_answered_at_once(tenant: Tenant) -> None:
+    refused = tenant.json("PATCH", ANN, {f"subscription{number}": 1 for number in range(50_000)})
+    assert (refused.status_code, len(refused.json()["errors"])) == (400, 20)
+
+
+def test_what_was_read_may_be_sent_back(tenant: Tenant) -> None:
+    made = tenant.json("POST", KEPT, {"name": "all", "tableId": "Guests"}).json()["id"]
+    read = tenant.json("GET", f"{KEPT}/{made}").json()
+    assert tenant.json("PATCH", f"{KEPT}/{made}", read).json() == read | {"attributes": None}
+    assert tenant.json("POST", KEPT, read | {"name": "again"}).status_code == 201
+    for one, write in ((ANN, "PATCH"), (STAY, "PATCH"), (STAY, "PUT")):
+        assert tenant.json(write, one, tenant.json("GET", one).json()).status_code == 200
 
 
 def test_a_technical_attribute_that_identifies_nobody_is_no_unknown_profile(tenant: Tenant) -> None:
@@ -64,8 +121,8 @@ def test_what_was_read_and_an_empty_body_change_nothing(tenant: Tenant) -> None:
     ):
         for changes in ({}, as_it_is):
             assert tenant.json("POST", path, _change(name, changes)).status_code == 200
-    told = tenant.json("PATCH", ANN, {"attributes": {"lastName": "Maes"}, "extra": 1})
-    assert (told.status_code, told.headers["X-Ignored-Members"]) == (200, "extra")
+    told = tenant.json("PATCH", ANN, {"attributes": {"lastName": "Maes"}, "profileId": 1})
+    assert (told.status_code, told.headers["X-Ignored-Members"]) == (200, "profileId")
 
 
 @pytest.mark.parametrize(

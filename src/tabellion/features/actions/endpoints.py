@@ -30,8 +30,6 @@ async def get(call: Incoming) -> Answer:
 
 async def change(call: Incoming) -> Answer:
     """Change a custom action."""
-    if call.body == wire.ActionPatch():
-        call.refuse_ignored(wire.ActionOut, "the action stays as it is")
     return Answer(200, wire.action_out(await service.change(call, wire.read_changes(call.body))))
 
 
@@ -77,6 +75,7 @@ CALLS = (
         body=wire.ActionIn,
         body_example=_IN,
         answer=wire.ActionId,
+        echoed=wire.ActionOut,
         answer_example={"id": "4"},
     ),
     Call(

@@ -27,8 +27,6 @@ async def search(call: Incoming) -> Answer:
 async def create(call: Incoming) -> Answer:
     """Save an audience."""
     body: wire.AudienceIn = call.body
-    if body == wire.AudienceIn(body.name, body.target_table, body.entity_of_target):
-        call.refuse_ignored(wire.AudienceOut, "the audience is the whole table")
     keys = None if body.keys is None else body.keys.values
     made = await service.create(call, wire.read_new(body, call.now), body.entity_of_target, body.target_table, keys)
     return Answer(201, await _out(call, made), location=f"/v5/entities/{call.path['e']}/audiences/{made.id}")
@@ -43,8 +41,6 @@ async def get(call: Incoming) -> Answer:
 async def change(call: Incoming) -> Answer:
     """Change an audience."""
     body: wire.AudienceChange = call.body
-    if body == wire.AudienceChange():
-        call.refuse_ignored(wire.AudienceOut, "the audience stays as it is")
     keys = body.keys.values if isinstance(body.keys, wire.AudienceKeys) else None
     after = await service.change(call, lambda before: wire.read_changed(before, body), keys)
     return Answer(200, await _out(call, after))

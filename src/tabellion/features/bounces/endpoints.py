@@ -101,7 +101,9 @@ def _rows(call: Incoming) -> list[dict[str, Any]]:
         rows = table.read_csv(call.raw_body)
     else:
         negotiation.request_format(content_type, has_body=True, version="v5")
-        read: Any = shapes.reader(wire.SuppressionsIn).read(json_codec.decode(call.raw_body))[0]
+        read: Any = shapes.reader(wire.SuppressionsIn).read(
+            json_codec.decode(call.raw_body), strict=True, echoed=wire.SuppressionsOut
+        )[0]
         rows = wire.rows_of(read.suppressions)
     if len(rows) > _MOST_ROWS:
         raise invalid("suppressions", "structure.tooMany", f"at most {_MOST_ROWS:,} addresses at once")
@@ -237,6 +239,7 @@ CALLS = (
         handler=bounces,
         statuses={200: "What came of each."},
         body=wire.BouncesIn,
+        lenient=True,
         body_example={
             "bounces": [
                 {

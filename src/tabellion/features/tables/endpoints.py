@@ -116,6 +116,7 @@ CALLS = (
         body=wire.TableIn,
         body_example=examples.CREATE,
         answer=wire.TableId,
+        echoed=wire.TableV5,
         answer_example={"id": "31"},
     ),
     Call(

@@ -135,6 +135,7 @@ CALLS = (
         body=wire.ServerIn,
         body_example=_SERVER_IN,
         answer=wire.Id,
+        echoed=wire.ServerOut,
         answer_example={"id": "2"},
     ),
     Call(
@@ -207,6 +208,7 @@ CALLS = (
         body=wire.LocationIn,
         body_example=_LOCATION_IN,
         answer=wire.Id,
+        echoed=wire.LocationOut,
         answer_example={"id": "3"},
     ),
     Call(

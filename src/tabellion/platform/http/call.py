@@ -96,12 +96,12 @@ class Incoming(msgspec.Struct):
     afterwards: list[Callable[[AsyncConnection[tuple[Any, ...]]], Awaitable[None]]] = []
     credential: str | None = None
 
-    def refuse_ignored(self, answered: type[msgspec.Struct] | None, otherwise: str) -> None:
-        """For a body that says nothing but with what was ignored, which may be misspelt. Raises `Invalid`.
+    def refuse_ignored(self, answered: type[msgspec.Struct], otherwise: str) -> None:
+        """For a v4 body that says nothing but with what was ignored, which may be misspelt. Raises `Invalid`.
 
         `answered`: members of such documents may be sent back. `otherwise`: what a body that says nothing means.
         """
-        known = {field.encode_name for field in msgspec.structs.fields(answered)} if answered else set[str]()
+        known = {field.encode_name for field in msgspec.structs.fields(answered)}
         for name in self.ignored:
             if name in known:
                 continue
@@ -119,7 +119,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     mapping where a call has one of its own (v1). `conflicts` lists the 409 codes the call may answer. `download` is the
     media type of a call that answers a file, whatever `Accept` says; `form` is said of a call that takes a file. `raw`: the
     handler reads the body itself, whatever its type; `body` is for the documentation. `free_query`: callers add query
-    parameters as they like, and even one that is nearly a known one is only told of.
+    parameters as they like, and even one that is nearly a known one is only told of. `echoed`: the document that is read of
+    what the body is about, if it is not the answer; its members may be sent back. `lenient`: a v5 call of many things by
+    other systems; members that it does not know are told of, as in v4.
     """
 
     id: str
@@ -149,6 +151,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     form: Form | None = None
     raw: bool = False
     free_query: bool = False
+    echoed: type[msgspec.Struct] | None = None
+    lenient: bool = False
 
     @property
     def version(self) -> Version:
@@ -156,6 +160,16 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         if self.path.startswith("/v4/"):
             return "v4"
         return "v1" if "/v1/" in self.path else "v5"
+
+    @property
+    def strict(self) -> bool:
+        """Whether members that the body does not know are refused: in v5. v4 ignores them and tells of them."""
+        return self.version == "v5" and not self.lenient
+
+    @property
+    def sent_back(self) -> type[msgspec.Struct] | None:
+        """Whose members a strict call takes though it ignores them: clients change what they have read, and send it all."""
+        return self.echoed or self.answer
 
     @property
     def json_types(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""From a plain document to a typed struct: every error is reported at once, unknown members are listed, not refused.
+"""From a plain document to a typed struct: every error is reported at once, unknown members are listed, or refused.
 
 A reader is compiled once per struct type from `msgspec.inspect`. Extras in a field's `Meta(extra=...)`:
 `{"alias": "other"}` a second name of the member; `{"coerce": "flag"}` booleans as integrations write them;
@@ -18,6 +18,7 @@ import msgspec
 from msgspec import inspect
 
 from tabellion.kit.problem import FieldError, Invalid
+from tabellion.platform.http.members import knows, message
 
 T = TypeVar("T", bound=msgspec.Struct)
 Path = tuple[Any, ...]
@@ -27,6 +28,7 @@ _MAX_DIGITS = 40
 _LISTS = (inspect.ListType, inspect.VarTupleType)
 # Larger numbers are written with their exponent, lest a few characters become a million.
 _MAX_SHOWN_DIGITS = 255
+_MAX_REFUSED = 20
 
 
 class Unreadable(Invalid):
@@ -38,12 +40,26 @@ class Unreadable(Invalid):
 
 
 class _Context:
-    __slots__ = ("errors", "from_xml", "ignored")
+    __slots__ = ("echoed", "errors", "from_xml", "ignored", "refused", "strict", "type_")
 
-    def __init__(self, *, from_xml: bool) -> None:
+    def __init__(self, type_: type, *, from_xml: bool, strict: bool, echoed: type | None) -> None:
+        self.type_ = type_
         self.from_xml = from_xml
+        self.strict = strict
+        self.echoed = echoed
+        self.refused = 0
         self.errors: list[FieldError] = []
         self.ignored: list[str] = []
+
+    def unknown(self, path: Path, name: str, known: Iterable[str]) -> None:
+        here = (*path, name)
+        place = text_of(here)
+        # Each refusal compares names; a document of nothing but unknown members is not to cost seconds.
+        if not self.strict or self.refused == _MAX_REFUSED or (self.echoed is not None and knows(self.echoed, here)):
+            self.ignored.append(place)
+            return
+        self.refused += 1
+        self.errors.append(FieldError(place, "member.unknown", message(name, text_of(path), known, self.type_)))
 
     def wrong(self, path: Path, expected: str) -> None:
         place = text_of(path)
@@ -58,14 +74,18 @@ class Reader(Generic[T]):
     """Reads documents into structs of one type."""
 
     def __init__(self, type_: type[T]) -> None:
+        self._type = type_
         self._read = _struct(inspect.type_info(type_))
 
-    def read(self, document: Any, *, from_xml: bool = False) -> tuple[T, list[str]]:
+    def read(
+        self, document: Any, *, from_xml: bool = False, strict: bool = False, echoed: type | None = None
+    ) -> tuple[T, list[str]]:
         """The struct, and the paths of the members that the type does not know. Raises `Unreadable`.
 
-        `from_xml`: scalars are text, and numbers and booleans are read from it.
+        `from_xml`: scalars are text, and numbers and booleans are read from it. `strict`: unknown members are errors, but
+        for those that documents of the type `echoed` have.
         """
-        context = _Context(from_xml=from_xml)
+        context = _Context(self._type, from_xml=from_xml, strict=strict, echoed=echoed)
         value = self._read(document, (), context)
         if context.errors:
             raise Unreadable(context.errors, context.ignored)
@@ -127,7 +147,7 @@ def _struct(info: inspect.Type) -> Read:
         for name, item in value.items():  # pyright: ignore[reportUnknownVariableType] - plain documents
             found = fields.get(name)  # pyright: ignore[reportUnknownArgumentType] - plain documents
             if found is None:
-                context.ignored.append(text_of((*path, name)))
+                context.unknown(path, name, fields)  # pyright: ignore[reportUnknownArgumentType] - plain documents
             else:
                 members[found[0]] = found[1](item, (*path, name), context)
         for attribute, name, _ in required:

@@ -49,8 +49,6 @@ async def replace(call: Incoming) -> Answer:
 
 async def change(call: Incoming) -> Answer:
     """Change an ETL."""
-    if call.body == wire.EtlPatch():
-        call.refuse_ignored(wire.EtlOut, "the ETL stays as it is")
     return Answer(200, wire.etl_out(await service.change(call, lambda before: wire.read_changed(before, call.body))))
 
 
@@ -319,6 +317,7 @@ CALLS = (
         body=wire.EtlIn,
         body_example=_ETL_IN,
         answer=Id,
+        echoed=wire.EtlOut,
         answer_example={"id": "12"},
     ),
     Call(

@@ -119,7 +119,7 @@ class ExecutionsOut(msgspec.Struct, rename="camel"):
 
 def read_definition(document: bytes) -> Definition:
     """The part `definition` of a form. Raises `Malformed`, `Invalid`."""
-    read: Any = shapes.reader(Definition).read(json_codec.decode(document))[0]
+    read: Any = shapes.reader(Definition).read(json_codec.decode(document), strict=True)[0]
     return read
 
 

@@ -227,6 +227,7 @@ CALLS = (
         body=wire.ExportIn,
         body_example=_EXPORT_IN,
         answer=Id,
+        echoed=wire.ExportOut,
         answer_example={"id": "3"},
     ),
     Call(

@@ -24,7 +24,6 @@ async def get_limits(call: Incoming) -> Answer:
 
 async def put_limits(call: Incoming) -> Answer:
     """Set the delivery limits."""
-    call.refuse_ignored(wire.LimitsOut, "that has no limit any more")
     own = {entity.name.lower(): entity.id for entity in call.caller.entities}
     wanted = wire.read_limits(call.body, own)
 
@@ -48,7 +47,6 @@ async def get_settings(call: Incoming) -> Answer:
 
 async def put_settings(call: Incoming) -> Answer:
     """Set the delivery settings of a campaign."""
-    call.refuse_ignored(wire.DeliverySettings, "mails leave as if nothing had been said of it")
     async with call.db.transaction():
         campaign = await service.get(call, lock=True)
         if is_over(campaign.state):

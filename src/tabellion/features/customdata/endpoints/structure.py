@@ -123,6 +123,7 @@ CALLS = (
         body=wire.CustomTableIn,
         body_example=examples.CREATE,
         answer=wire.CustomTableId,
+        echoed=wire.CustomTableV5,
         answer_example={"id": examples.TABLE_ID},
     ),
     Call(

@@ -24,8 +24,6 @@ _UPDATED = "The record was updated, or was already as asked."
 
 
 def _reader(call: Incoming, table: CustomTable) -> Reader:
-    if not call.body.attributes:
-        call.refuse_ignored(wire.Record5Out, "the record has nothing new")
     return wire.read_record5(table, call.caller.time_zone, call.body)
 
 
@@ -162,6 +160,7 @@ CALLS = (
         body=wire.RecordAttributesIn,
         body_example={"attributes": examples.ATTRIBUTES},
         answer=wire.BusinessKey,
+        echoed=wire.Record5Out,
         answer_example=examples.KEY,
     ),
     Call(
@@ -183,6 +182,7 @@ CALLS = (
         body=wire.RecordKeyIn,
         body_example={"key": {"stayRef": "ST-00017"}, "attributes": examples.ATTRIBUTES},
         answer=wire.BusinessKey,
+        echoed=wire.Record5Out,
         answer_example=examples.KEY,
     ),
     Call(
@@ -215,6 +215,7 @@ CALLS = (
         body=wire.RecordAttributesIn,
         body_example={"attributes": {"state": "PAID"}},
         answer=wire.BusinessKey,
+        echoed=wire.Record5Out,
         answer_example=examples.KEY,
     ),
     Call(
@@ -233,6 +234,7 @@ CALLS = (
         body=wire.RecordAttributesIn,
         body_example={"attributes": {"state": "PAID"}},
         answer=wire.BusinessKey,
+        echoed=wire.Record5Out,
         answer_example=examples.KEY,
     ),
     Call(

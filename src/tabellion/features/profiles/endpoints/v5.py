@@ -19,8 +19,6 @@ FILTER = (
 
 
 def _reader(call: Incoming, table: ProfileTable) -> Reader:
-    if not (call.body.attributes or call.body.subscriptions or call.body.segmentations):
-        call.refuse_ignored(wire.Profile5Out, "the profile stays as it is")
     return wire.read_profile5(Reader(table, call.caller.time_zone), call.body)
 
 
@@ -122,6 +120,7 @@ CALLS = (
         body=wire.ProfileKeyIn,
         body_example=examples.PROFILE5_IN,
         answer=wire.ProfileId,
+        echoed=wire.Profile5Out,
         answer_example=examples.PROFILE_ID,
     ),
     Call(
@@ -185,6 +184,7 @@ CALLS = (
         body=wire.ProfilePatchIn,
         body_example=examples.PROFILE5_PATCH,
         answer=wire.ProfileId,
+        echoed=wire.Profile5Out,
         answer_example=examples.PROFILE_ID,
     ),
     Call(
