@@ -134,7 +134,8 @@ def test_export_wipe_and_import_give_the_same_table(
     assert manifest | {"exportedAt": ""} == {
         "file": "export.csv", "rows": 9, "bytes": len(text), "sha256": hashlib.sha256(text).hexdigest(), "exportedAt": "",
     }  # fmt: skip
-    assert (done["rowsExported"], done["sha256"]) == (9, manifest["sha256"])
+    assert (done["rowsExported"], done["bytes"]) == (9, len(content))
+    assert done["sha256"] == hashlib.sha256(content).hexdigest() != manifest["sha256"]
     with psycopg.connect(worker_database_url, autocommit=True) as db:
         schema = _schema(db, table["id"])
         db.execute(f"DELETE FROM {schema}.p{table['id']}")
@@ -206,6 +207,7 @@ def test_chosen_columns_filter_and_format(exports: Exports, tenant: Tenant) -> N
         format={"separator": ";", "enclosing": "'", "encoding": "ISO-8859-15", "protectFormulas": True},
     )  # fmt: skip
     text = gzip.decompress(content).decode("iso8859-15")
+    assert (done["bytes"], done["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
     assert (done["rowsExported"], text.splitlines()[0]) == (2, "points;lastName;subscriptions#Newsletter")
     assert sorted(text.splitlines()[1:]) == ["'''-3';'''-3;é€';", "'''-4';'''-4;é€';"]
     _, content = exports.do(

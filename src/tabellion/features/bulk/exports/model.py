@@ -32,7 +32,7 @@ class Export(msgspec.Struct, frozen=True):
 class Execution(msgspec.Struct, frozen=True):
     """One file that is or was written; `export_id` None: a one-shot. `folder` is its place in the spool.
 
-    `bytes` and `sha256` (hex) are of the rows as text, before compression.
+    `bytes` and `sha256` (hex) are of the file as it is downloaded.
     """
 
     id: int

@@ -76,7 +76,7 @@ class ExportsOut(msgspec.Struct):
 
 
 class ExecutionOut(msgspec.Struct, rename="camel"):
-    """An execution. `bytes` and `sha256` are of the rows as text, before compression."""
+    """An execution. `bytes` and `sha256` are of the file as it is downloaded."""
 
     id: str
     export_id: str | None

@@ -22,7 +22,7 @@ _PIECE = 1 << 20
 
 
 class Written(NamedTuple):
-    """What was written: rows, and size and hash of their text before compression."""
+    """What was written: rows, and size and hash of the file as it is downloaded."""
 
     rows: int
     bytes: int
@@ -40,7 +40,7 @@ class Target(NamedTuple):
 
 
 class Manifest(msgspec.Struct, rename="camel"):
-    """The second entry of a zip: what the first has to be."""
+    """The second entry of a zip: what the first has to be; its size and hash are of the text."""
 
     file: str
     rows: int
@@ -134,6 +134,7 @@ class _Sink:
         if self.error is not None:
             raise self.error
         written = Written(rows, self._bytes, self._hash.hexdigest())
+        packed = self._out is not self._file
         if self._out is not self._file:
             self._out.close()
         if self._zip is not None:
@@ -143,9 +144,16 @@ class _Sink:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        return written
+        return _of_file(self._path, rows) if packed else written
 
     def abandon(self) -> None:
         """Leave nothing behind."""
         self._file.close()
         self._path.unlink(missing_ok=True)
+
+
+def _of_file(path: Path, rows: int) -> Written:
+    """What is said of a compressed file; a zip is not written from its beginning to its end, so that it is read again."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Written(rows, path.stat().st_size, digest)
