@@ -87,3 +87,20 @@ def test_a_misspelt_parameter_of_a_write_is_refused(tenant: Tenant) -> None:
     assert tenant.state() == before
     told = tenant.json("POST", f"{PROFILE}?trace=1&_=17", ANN)
     assert (told.status_code, told.headers["X-Ignored-Parameters"]) == (200, "trace, _")
+
+
+@pytest.mark.parametrize(
+    ("address", "advice"),
+    [
+        ("ann@example.com", "write emailAddress=ann@example.com"),
+        ("lastNam=Vos", "it has no attribute 'lastNam'; did you mean 'lastName'?"),
+        ("colour=red", "a profile is addressed by emailAddress, cardNumber, profileId"),
+        ("profileId=x", "'profileId' has no value like this"),
+        ("ann", "write emailAddress=..."),
+    ],
+)
+def test_an_address_that_cannot_lead_to_a_profile_says_so(address: str, advice: str, tenant: Tenant) -> None:
+    for method, path, body in (("PATCH", PROFILES, {"attributes": {}}), ("PUT", PROFILE, ANN), ("GET", PROFILE, None)):
+        refused = tenant.json(method, f"{path}/{address}", body) if body else tenant.call(method, f"{path}/{address}")
+        assert (refused.status_code, refused.json()["code"]) == (404, "profile.unknown")
+        assert advice in refused.json()["message"]

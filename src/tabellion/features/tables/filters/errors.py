@@ -20,10 +20,10 @@ class RecordUnknown(Problem):
 _UNKNOWN: dict[str, type[Problem]] = {"profile": ProfileUnknown, "record": RecordUnknown}
 
 
-def row_unknown(row: str, table: str, reference: str) -> Problem:
-    """The refusal of a reference that leads to no row; `row` is `profile` or `record`."""
+def row_unknown(row: str, table: str, reference: str, advice: str = "") -> Problem:
+    """The refusal of a reference that leads to no row; `row` is `profile` or `record`. `advice` ends the message."""
     which = f" '{reference[:200]}'" if reference else ""
-    return _UNKNOWN[row](f"the table '{table}' has no {row}{which}")
+    return _UNKNOWN[row](f"the table '{table}' has no {row}{which}{advice}")
 
 
 class FilterFault(Invalid):

@@ -7,6 +7,7 @@ from tabellion.features.tables.model import Attribute, Table
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.registry import parse_single
 from tabellion.kit.digits import number_of
+from tabellion.kit.near import meant
 from tabellion.kit.problem import invalid
 
 
@@ -28,8 +29,27 @@ def parse_reference(table: Table, segment: str, zone: Any) -> Reference:
         name, value = table.kind.id_name, segment
     reference = reference_by_name(table, name, value, zone)
     if reference is None:
-        raise row_unknown(table.kind.row, table.name, segment)
+        raise row_unknown(table.kind.row, table.name, segment, _advice(table, segment))
     return reference
+
+
+def _advice(table: Table, segment: str) -> str:
+    """Why an address can lead to no row, lest its sender make a second one of what is there."""
+    name, separator, _ = segment.partition("=")
+    unique = [attribute.name for attribute in table.attributes if attribute.unique]
+    if separator:
+        if name.lower() in table.attributes_by_name or name.lower() == table.kind.id_name.lower():
+            return f": '{name}' has no value like this"
+        names = ", ".join([*unique, table.kind.id_name])
+        nearly = meant(name, [each.name for each in table.attributes]) or f"; a {table.kind.row} is addressed by {names}"
+        return f": it has no attribute '{name[:100]}'{nearly}"
+    if table.kind.row != "profile":
+        return ""
+    mail = next((each.name for each in table.attributes if each.unique and each.type == "EMAIL_ADDRESS"), None)
+    if "@" in segment and mail is not None:
+        return f": what stands there without an attribute is an id; write {mail}={segment[:200]}"
+    advice = f"; write {unique[0]}=..." if unique else ""
+    return f": what stands there without an attribute is an id{advice}"
 
 
 def reference_by_name(table: Table, name: str, value: str, zone: Any) -> Reference | None:
