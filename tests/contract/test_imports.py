@@ -212,6 +212,25 @@ def test_a_worker_with_another_spool_says_so(imports: Imports, tmp_path: Path) -
     assert "let them share the spool" in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("parameters", "header"),
+    [
+        (None, "emailAddress;lastName"),
+        ({"attributesMapping": [{"headerColumn": "mail", "attributeName": "emailAddress"}]}, "mail;name"),
+    ],
+)
+def test_a_wrong_separator_is_told(imports: Imports, parameters: Any, header: str) -> None:
+    result = imports.do(f"{header}\nbob@example.com;Bob\n", parameters)
+    assert [error["code"] for error in result["errors"]] == ["import.mapping"]
+    assert "; is ';' the separator? The import was told ','" in result["errors"][0]["message"]
+
+
+def test_a_row_in_another_encoding_hears_which_one_was_expected(imports: Imports) -> None:
+    result = imports.do("emailAddress,lastName\nbob@example.com,Lef\xe8vre\n".encode("latin-1"))
+    (row,) = imports.errors(result["id"])
+    assert (row["errorCode"], "bytes that UTF-8, in which" in row["errorMessage"]) == ("row.encoding", True)
+
+
 @pytest.mark.parametrize(("fields", "code"), [({"format": "PIPES"}, "member.type"), ({"mode": "DELETE"}, "member.type")])
 def test_a_wrong_form_is_refused_at_once(imports: Imports, fields: dict[str, str], code: str) -> None:
     answer = imports.send(GOOD.encode(), None, **fields)

@@ -354,10 +354,13 @@ def test_sources_that_make_no_sense_are_refused(tenant: Tenant, root: Path) -> N
         return sorted(e["field"] for e in answer.json()["errors"])
 
     here = {"type": "LOCATION", "locationId": "999999"}
-    assert fields(source=here) == ["files[0].namePattern"]
+    assert fields(source=here) == ["files[0].namePattern", "source.locationId"]
     assert fields(source=here, **one_file(namePattern="a.csv")) == ["source.locationId"]
     assert fields(source={"type": "LOCATION"}) == ["files[0].namePattern", "source.locationId"]
-    assert fields(source=here | {"trigger": "SCHEDULE"}, **one_file(namePattern="a.csv")) == ["schedule"]
+    assert fields(source=here | {"trigger": "SCHEDULE"}, **one_file(namePattern="a.csv")) == [
+        "schedule",
+        "source.locationId",
+    ]
     assert fields(schedule={"cron": "0 3 * * *"}) == ["schedule"]
     assert fields(source={"type": "API", "locationId": "3"}) == ["source"]
 

@@ -104,3 +104,28 @@ def test_an_address_that_cannot_lead_to_a_profile_says_so(address: str, advice: 
         refused = tenant.json(method, f"{path}/{address}", body) if body else tenant.call(method, f"{path}/{address}")
         assert (refused.status_code, refused.json()["code"]) == (404, "profile.unknown")
         assert advice in refused.json()["message"]
+
+
+def test_what_is_wrong_with_a_part_of_a_form_names_the_part(tenant: Tenant) -> None:
+    # What `curl -F 'parameters={"format":{"separator":";"}}'` sends.
+    refused = send(tenant, {"parameters": '{"format":{"separator":"'})
+    assert fields_of(refused) == [("parameters", "request.malformed")]
+    assert refused.json()["message"].startswith("the part 'parameters' is no JSON: line 1, column 24: ")
+    assert fields_of(send(tenant, {"parameters": '{"mode":"\\u0000"}'})) == [("parameters.mode", "text.invalid")]
+    executions = "/v5/entities/hotels/etl-executions"
+    headers = {"Authorization": f"Bearer {tenant.api_key}"}
+    refused = tenant.client.post(executions, files={"file": ROWS}, data={"definition": "{"}, headers=headers)
+    assert fields_of(refused) == [("definition", "request.malformed")]
+
+
+def test_all_that_is_wrong_with_an_etl_is_told_at_once(tenant: Tenant) -> None:
+    files = [
+        {"namePattern": "a", "load": {"tableId": "Nobody"}},
+        {"namePattern": "b", "load": {"tableId": "Guests"}, "mapping": [{"column": "x", "attribute": "colour"}]},
+    ]
+    source = {"type": "LOCATION", "locationId": "77", "trigger": "SCHEDULE"}
+    etl = {"name": " ", "files": files, "source": source, "schedule": {"cron": "x"}}
+    refused = tenant.json("POST", "/v5/entities/hotels/etls", etl)
+    assert [each["field"] for each in refused.json()["errors"]] == [
+        "name", "schedule", "files[0].load.tableId", "files[1].mapping[0].attribute", "source.locationId",
+    ]  # fmt: skip

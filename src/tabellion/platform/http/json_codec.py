@@ -72,6 +72,19 @@ def decode(body: bytes) -> Any:
     return document
 
 
+def decode_part(name: str, body: bytes) -> Any:
+    """The document of a part of a form; refusals name the part. Raises `Malformed`, `Invalid`."""
+    try:
+        return decode(body)
+    except JsonSyntax as error:
+        message = f"the part '{name}' is no JSON: {error.message}"
+        raise Malformed(message, errors=[FieldError(name, error.code, message)]) from None
+    except Invalid as error:
+        raise Invalid(
+            [FieldError(f"{name}.{each.field}" if each.field else name, each.code, each.message) for each in error.errors]
+        ) from None
+
+
 def encode(document: Any) -> bytes:
     """A document in bytes; Decimals as exact numbers."""
     return _ENCODER.encode(document)

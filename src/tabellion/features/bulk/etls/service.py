@@ -57,10 +57,10 @@ async def find_subject(call: Incoming, reference: str) -> str | None:
     return None if found is None else str(found.id)
 
 
-async def create(call: Incoming, etl: Etl) -> int:
-    """Keep an ETL; its id. Raises `Invalid`, `EtlNameUsed`."""
+async def create(call: Incoming, etl: Etl, faults: Sequence[FieldError]) -> int:
+    """Keep an ETL, unless there were faults; its id. Raises `Invalid` with them and all others, `EtlNameUsed`."""
     entity = _entity(call)
-    etl = await _checked(call, etl)
+    etl = await _checked(call, etl, faults)
     async with call.db.transaction():
         number = await store.insert(call.db, call.caller.licence_id, entity.id, etl, call.now)
         if number is None:
@@ -69,11 +69,11 @@ async def create(call: Incoming, etl: Etl) -> int:
     return number
 
 
-async def change(call: Incoming, changed: Callable[[Etl], Etl]) -> Etl:
+async def change(call: Incoming, changed: Callable[[Etl], tuple[Etl, Sequence[FieldError]]]) -> Etl:
     """Change the ETL of the path. Raises `EtlUnknown`, `Invalid`, `EtlNameUsed`."""
     async with call.db.transaction():
         before = await get(call, lock=True)
-        after = await _checked(call, changed(before))
+        after = await _checked(call, *changed(before))
         try:
             async with call.db.transaction():
                 await store.update(call.db, after)
@@ -198,12 +198,14 @@ async def purge(db: store.Database, now: datetime) -> set[str]:
     return await store.folders(db)
 
 
-async def _checked(call: Incoming, etl: Etl) -> Etl:
-    """The ETL with its tables named by id, its location, and when it is looked after. Raises `Invalid`."""
+async def _checked(call: Incoming, etl: Etl, found: Sequence[FieldError]) -> Etl:
+    """The ETL with its tables named by id, its location, and when it is looked after. Raises `Invalid`, with those found."""
     definition = msgspec.convert(etl.definition, Definition)
-    _, faults = await check(definition, _finder(call))
-    reference, location = etl.definition["source"].get("locationId"), None
-    if reference is not None:
+    _, more = await check(definition, _finder(call))
+    faults = [*found, *more]
+    source, location = etl.definition["source"], None
+    reference = source.get("locationId")
+    if reference is not None and source["type"] == "LOCATION":
         location = await find_location(call, reference)
         if location is None:
             message = f"the entity '{call.path['e']}' has no location '{reference[:30]}'"

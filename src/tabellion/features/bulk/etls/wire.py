@@ -11,7 +11,7 @@ from tabellion.features.bulk.etls.links import etl_link, execution_link
 from tabellion.features.bulk.etls.model import Etl, Execution
 from tabellion.features.bulk.imports import Status
 from tabellion.features.tables import render_moment
-from tabellion.kit.problem import FieldError, Invalid
+from tabellion.kit.problem import FieldError
 from tabellion.kit.schedule import Schedule
 from tabellion.platform.http import json_codec, shapes
 
@@ -119,17 +119,17 @@ class ExecutionsOut(msgspec.Struct, rename="camel"):
 
 def read_definition(document: bytes) -> Definition:
     """The part `definition` of a form. Raises `Malformed`, `Invalid`."""
-    read: Any = shapes.reader(Definition).read(json_codec.decode(document), strict=True)[0]
+    read: Any = shapes.reader(Definition).read(json_codec.decode_part("definition", document), strict=True)[0]
     return read
 
 
-def read_new(body: EtlIn, number: int = 0) -> Etl:
-    """The ETL to be kept. Raises `Invalid`."""
+def read_new(body: EtlIn, number: int = 0) -> tuple[Etl, list[FieldError]]:
+    """The ETL to be kept, and what is wrong with its name, source and schedule."""
     return _etl(number, msgspec.to_builtins(body))
 
 
-def read_changed(before: Etl, body: EtlPatch) -> Etl:
-    """The ETL with what a body changes. Raises `Invalid`."""
+def read_changed(before: Etl, body: EtlPatch) -> tuple[Etl, list[FieldError]]:
+    """The ETL with what a body changes, and what is wrong with its name, source and schedule."""
     document = before.definition | {"name": before.name, "isActive": before.is_active}
     return _etl(before.id, document | msgspec.to_builtins(body))
 
@@ -190,14 +190,12 @@ def execution_out(execution: Execution, entity: str) -> ExecutionOut:
     )
 
 
-def _etl(number: int, document: dict[str, Any]) -> Etl:
+def _etl(number: int, document: dict[str, Any]) -> tuple[Etl, list[FieldError]]:
     definition = {name: value for name, value in document.items() if name not in {"name", "isActive"}}
     name: str = document["name"]
     faults = name_faults(name)
     faults += _source_faults(definition)
-    if faults:
-        raise Invalid(faults)
-    return Etl(number, name, document["isActive"], definition)
+    return Etl(number, name, document["isActive"], definition), faults
 
 
 def _source_faults(definition: dict[str, Any]) -> list[FieldError]:

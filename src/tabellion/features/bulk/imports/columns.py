@@ -20,6 +20,7 @@ from tabellion.features.tables import (
 
 _SUBSCRIPTIONS, _SEGMENTATIONS = "subscriptions#", "segmentations#"
 _VALUES_SEPARATOR = "|"
+_SEPARATORS = (",", ";", "\t", "|")
 # In files only: what other systems write for true and false into cells.
 _LETTERS = {"y": "true", "n": "false"}
 
@@ -67,10 +68,14 @@ def plan(table: Table, headers: Sequence[str], order: Order, zone: Any) -> Plan:
     for header, name, transformations in _wanted(headers, order):
         index = None if header is None else places.get(header.lower())
         if header is not None and index is None:
-            raise JobError("import.mapping", f"the mapping names the column '{header[:100]}', which the file lacks")
+            message = f"the mapping names the column '{header[:100]}', which the file lacks{_one_column(headers, order)}"
+            raise JobError("import.mapping", message)
         if name.lower() in table.kind.technical_names:
             continue
-        found = _column(table, index, "" if index is None else headers[index], name, zone)
+        try:
+            found = _column(table, index, "" if index is None else headers[index], name, zone)
+        except JobError as error:
+            raise JobError(error.code, f"{error}{_one_column(headers, order)}") from None
         column = found._replace(transformations=transformations)
         if column.name in used:
             raise JobError("import.mapping", f"the columns '{used[column.name]}' and '{header}' are for the same '{name}'")
@@ -79,6 +84,20 @@ def plan(table: Table, headers: Sequence[str], order: Order, zone: Any) -> Plan:
     if not columns:
         raise JobError("import.mapping", "no column of the file is for an attribute of the table")
     return Plan(tuple(columns), _key(table, columns, order))
+
+
+def _one_column(headers: Sequence[str], order: Order) -> str:
+    """The end of a message, where the first line looks as if another character stood between the columns."""
+    if len(headers) != 1:
+        return ""
+    other = max(_SEPARATORS, key=headers[0].count)
+    if other == order.separator or other not in headers[0]:
+        return ""
+    return f"; is {_shown_sign(other)} the separator? The import was told {_shown_sign(order.separator)}"
+
+
+def _shown_sign(sign: str) -> str:
+    return "a tab" if sign == "\t" else f"'{sign}'"
 
 
 def _wanted(headers: Sequence[str], order: Order) -> Sequence[tuple[str | None, str, tuple[Transformation, ...]]]:

@@ -14,7 +14,7 @@ import polars as pl
 
 from tabellion.features.bulk.fenced import JobError
 from tabellion.features.bulk.imports.model import Fault, Place, Rejected
-from tabellion.features.bulk.imports.source import Lines, Source
+from tabellion.features.bulk.imports.source import Lines, Source, charset_of
 
 BLOCK_ROWS = 20_000
 _FIRST_BYTES, _LEAST_BYTES, _MOST_BYTES = 1 << 20, 1 << 16, 1 << 22
@@ -85,6 +85,7 @@ class Reader:
     def __init__(self, file: BinaryIO, *, encoding: str, separator: str, quote: str, escape: str | None = None) -> None:
         csv.field_size_limit(MAX_CELL_CHARACTERS)
         self._source = Source(file, encoding, quote)
+        self._charset = charset_of(encoding)
         self._separator = separator
         self._quote = quote
         self._escape = escape
@@ -187,7 +188,7 @@ class Reader:
                 rows.append(row)
                 begins.append(line)
             elif row:
-                rejected.append(_unreadable(line, row, width))
+                rejected.append(_unreadable(line, row, width, self._charset))
         columns = list(zip(*rows, strict=True)) or [()] * width
         series = [pl.Series(name, column, dtype=pl.String) for name, column in zip(self._names, columns, strict=True)]
         starts, end = pl.Series("line", begins, dtype=pl.Int64), before + reader.line_num
@@ -229,9 +230,9 @@ class Reader:
         return headers
 
 
-def _unreadable(line: int, row: list[str], width: int) -> Rejected:
+def _unreadable(line: int, row: list[str], width: int, charset: str) -> Rejected:
     if len(row) == width:
-        fault = Fault("row.encoding", "", "the line holds bytes that the file's encoding does not have")
+        fault = Fault("row.encoding", "", f"the line holds bytes that {charset}, in which the file was read, does not have")
     else:
         fault = Fault("row.columns", "", f"the line has {len(row)} cells, the first line {width}")
     cells = [_shown(cell) for cell in row[:width]] + [""] * (width - len(row))
