@@ -129,3 +129,29 @@ def test_all_that_is_wrong_with_an_etl_is_told_at_once(tenant: Tenant) -> None:
     assert [each["field"] for each in refused.json()["errors"]] == [
         "name", "schedule", "files[0].load.tableId", "files[1].mapping[0].attribute", "source.locationId",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("header", ["abc", "abc, *", '"abc'])
+def test_an_if_match_that_can_never_match_is_refused(header: str, tenant: Tenant) -> None:
+    refused = tenant.json("PATCH", f"{PROFILES}/emailAddress=ann@example.com", {"attributes": {}}, If_Match=header)
+    assert (refused.status_code, fields_of(refused)) == (400, [("If-Match", "parameter.invalid")])
+
+
+def test_an_if_match_without_its_quotes_still_matches(tenant: Tenant) -> None:
+    one = f"{PROFILES}/emailAddress=ann@example.com"
+    tag = tenant.call("GET", one).headers["ETag"].strip('"')
+    assert tenant.json("PATCH", one, {"attributes": {}}, If_Match=tag).status_code == 200
+    assert tenant.json("PATCH", one, {"attributes": {}}, If_Match='"abc"').status_code == 412
+
+
+def test_messages_say_what_to_write_instead(tenant: Tenant) -> None:
+    refused = tenant.call("GET", f"{PROFILES}?filter=birthDate%20=%20null").json()
+    assert (refused["code"], "use 'is null'" in refused["message"]) == ("filter.syntax", True)
+    changes = "/v5/entities/hotels/profile-tables/Guests/change-requests"
+    for type_, advice in (("STRING", "write STRING as 'valueType'"), ("MAIL", "CUSTOM, ")):
+        operation = {"operation": "addAttribute", "attribute": {"name": "code", "type": type_}}
+        refused = tenant.json("POST", changes, {"operations": [operation]}).json()
+        assert (refused["code"], advice in refused["message"]) == ("structure.typeUnknown", True)
+    lost = tenant.json("PATCH", f"{PROFILES}/emailAddress=ann@example.com", {"attributes": {"lastNam": "x"}}).json()
+    assert "did you mean 'lastName'?" in lost["message"]
+    assert "did you mean 'lastName'?" in tenant.call("GET", f"{PROFILES}?filter=lastNam%20=%20%22x%22").json()["message"]

@@ -18,6 +18,7 @@ from tabellion.kit.digits import BIGINT, number_of
 from tabellion.kit.problem import FieldError, Invalid, invalid
 
 MAX_SOURCE_LENGTH = 255
+_MOST_NEAR = 5
 
 
 class Item(NamedTuple):
@@ -44,6 +45,10 @@ class Reader:
         self.collection = Collection()
         self.row_id: int | None = None
 
+    def _lacks(self, name: str) -> str:
+        # Each look for a name that is near takes its time: the first ones tell what is the matter.
+        return self._table.lacks(name) if len(self.errors) < _MOST_NEAR else f"the table has no attribute '{name}'"
+
     def attribute(self, item: Item) -> None:
         """Take one attribute; technical ones are ignored, but the id is remembered for matching."""
         name = item.name.lower()
@@ -53,7 +58,7 @@ class Reader:
             return
         attribute = self._table.attributes_by_name.get(name)
         if attribute is None:
-            self.refuse(item.named_at or item.path, "attribute.unknown", f"the table has no attribute '{item.name}'")
+            self.refuse(item.named_at or item.path, "attribute.unknown", self._lacks(item.name))
             return
         if attribute.number in self._named:
             self.refuse(item.named_at or item.path, "attribute.duplicate", f"attribute '{attribute.name}' stands here twice")

@@ -124,7 +124,7 @@ def _key(call: Incoming, table: ProfileTable, key: dict[str, Any]) -> tuple[Attr
     name, raw = next(iter(key.items()))
     attribute = table.attributes_by_name.get(name.lower())
     if attribute is None:
-        raise invalid(f"key.{name}", "attribute.unknown", f"the table has no attribute '{name}'")
+        raise invalid(f"key.{name}", "attribute.unknown", table.lacks(name))
     if not attribute.unique:
         raise invalid(f"key.{name}", "key.notUnique", f"'{attribute.name}' is not unique; 'key' names one of {_keys(table)}")
     try:

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 
+from tabellion.kit.near import meant
+
 SegmentationType = Literal["SIMPLE", "EXCLUSIVE"]
 
 CREATION_MOMENT = "creationMoment"
@@ -177,6 +179,11 @@ class Table(msgspec.Struct, frozen=True, dict=True):
     def columns(self) -> Columns:
         """The definition, as far as all tables have it."""
         raise NotImplementedError
+
+    def lacks(self, name: str) -> str:
+        """That there is no such attribute, and which one may be meant."""
+        known = (*(attribute.name for attribute in self.attributes), self.kind.id_name, CREATION_MOMENT, UPDATE_MOMENT)
+        return f"the table has no attribute '{name}'{meant(name, known)}"
 
     @property
     def public_id(self) -> str:

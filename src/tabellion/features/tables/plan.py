@@ -210,7 +210,7 @@ class Plan(Generic[D]):
     def _check_type(self, path: str, attribute: Attribute) -> Attribute | None:
         predefined = PREDEFINED.get(attribute.type)
         if attribute.type != "CUSTOM" and predefined is None:
-            self.refuse(f"{path}.type", "structure.typeUnknown", f"there is no attribute type '{attribute.type}'")
+            self.refuse(f"{path}.type", "structure.typeUnknown", _no_type(attribute.type))
             return None
         if attribute.value_type not in VALUE_TYPES:
             self.refuse(f"{path}.valueType", "structure.typeUnknown", f"'valueType' is one of {', '.join(VALUE_TYPES)}")
@@ -277,3 +277,10 @@ def _holds_vast_number(document: Any) -> bool:
             return any(_holds_vast_number(item) for item in document.values())  # pyright: ignore[reportUnknownVariableType] - kept as sent
         case _:
             return False
+
+
+def _no_type(type_: str) -> str:
+    message = f"there is no attribute type '{type_[:100]}'"
+    if type_.upper() in VALUE_TYPES:
+        return f"{message}: leave 'type' out, or write CUSTOM, and write {type_.upper()} as 'valueType'"
+    return f"{message}; there are CUSTOM, {', '.join(PREDEFINED)}"

@@ -1,6 +1,24 @@
 """Strong entity tags and the preconditions that name them (RFC 9110, sections 8.8.3 and 13.1)."""
 
+import re
+
+from tabellion.kit.problem import invalid
 from tabellion.platform.http.problems import EtagMismatch
+
+# Clients that take the quotes off a tag of ours may leave them off.
+_TAG = re.compile(r'(W/)?"[^"]*"|\*|l[0-9a-f]+|[0-9a-f]+(-[0-9a-f]+)+')
+
+
+def check(header: str | None) -> None:
+    """Refuse an If-Match header that is no list of tags: it would fail for ever, however often the client reads anew.
+
+    Raises `Invalid`.
+    """
+    for part in (header or "").split(","):
+        tag = part.strip()
+        if tag and not _TAG.fullmatch(tag):
+            message = f"'If-Match' expects the ETag of the answer to GET, in its quotes, or *; '{tag[:60]}' is none"
+            raise invalid("If-Match", "parameter.invalid", message)
 
 
 def tags(header: str | None) -> frozenset[str] | None:

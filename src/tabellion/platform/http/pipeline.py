@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 
 from tabellion.kit.problem import Problem
 from tabellion.platform import files
-from tabellion.platform.http import idempotency, json_codec, negotiation, render, shapes, xml_codec
+from tabellion.platform.http import etag, idempotency, json_codec, negotiation, render, shapes, xml_codec
 from tabellion.platform.http.call import Answer, Call, Form, Incoming
 from tabellion.platform.http.etag import is_known
 from tabellion.platform.http.exchange import Admission, Exchange, Rendered
@@ -109,6 +109,8 @@ class Pipeline:
         self, call: Call, exchange: Exchange, admission: Admission, segments: dict[str, str], body: Body
     ) -> Incoming:
         path, matrix = _placeholders(segments)
+        if call.writes:
+            etag.check(exchange.headers.get("if-match"))
         query = Query.parse(exchange.query)
         ignored_parameters = unknown_parameters(call, query)
         if ignored_parameters:

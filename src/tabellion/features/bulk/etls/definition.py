@@ -279,7 +279,7 @@ def _key_faults(here: str, file: File, table: Table) -> list[FieldError]:
     place = f"{here}.load.keyAttribute"
     attribute: Attribute | None = table.attributes_by_name.get(key.lower())
     if attribute is None:
-        return [FieldError(place, "attribute.unknown", f"the table has no attribute '{key[:100]}'")]
+        return [FieldError(place, "attribute.unknown", table.lacks(key[:100]))]
     if not attribute.unique:
         return [FieldError(place, "key.notUnique", f"attribute '{attribute.name}' is not unique: it cannot be the key")]
     if file.mapping is not None and not any((c.attribute or "").lower() == key.lower() and c.column for c in file.mapping):

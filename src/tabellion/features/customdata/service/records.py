@@ -228,7 +228,7 @@ def _references(call: Incoming, table: CustomTable) -> list[Reference]:
 def _match(call: Incoming, table: CustomTable, name: str, raw: Any) -> Match:
     attribute = table.attributes_by_name.get(name.lower())
     if attribute is None:
-        raise invalid(f"key.{name}", "attribute.unknown", f"the table has no attribute '{name}'")
+        raise invalid(f"key.{name}", "attribute.unknown", table.lacks(name))
     try:
         value = parse_value(attribute, raw, call.caller.time_zone)
     except BadValue as error:

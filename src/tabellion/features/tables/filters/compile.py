@@ -104,7 +104,7 @@ class Compiler:
     def _attribute(self, node: Compare | In | Like | Null, operand: Operand) -> Condition:
         target = target_of(self._table, operand.name)
         if target is None:
-            raise FilterFault(f"the table has no attribute '{operand.name}'", operand.position, "attribute.unknown")
+            raise FilterFault(self._table.lacks(operand.name), operand.position, "attribute.unknown")
         match node:
             case Null(negated=negated):
                 return Condition(f"({target.expression} IS {'NOT ' if negated else ''}NULL)")

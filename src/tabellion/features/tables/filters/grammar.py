@@ -177,6 +177,8 @@ class _Parser:
                 return Literal_(token.kind, token.value, token.position)
             case "keyword" if token.value in {"true", "false"}:
                 return Literal_("bool", token.value == "true", token.position)
+            case "keyword" if token.value == "null":
+                raise FilterFault("nothing equals null: use 'is null' or 'is not null'", token.position)
             case _:
                 self._place -= 1
                 raise self._fault("a value was expected: a text in quotes, a number, true, false, a date or now()")

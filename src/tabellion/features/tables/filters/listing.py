@@ -112,7 +112,7 @@ def _keys(table: Table, text: str, parameter: str = "sort") -> tuple[Key, ...]:
         name = part.removeprefix("-")
         target = target_of(table, name)
         if target is None:
-            raise FilterFault(f"the table has no attribute '{name}'", 0, "attribute.unknown", parameter)
+            raise FilterFault(table.lacks(name), 0, "attribute.unknown", parameter)
         if target.is_many:
             raise FilterFault(f"'{name}' has several values and gives no order", 0, parameter=parameter)
         keys.append(Key(name, target, part.startswith("-")))

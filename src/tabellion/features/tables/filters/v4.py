@@ -77,7 +77,7 @@ def _date(table: Table, text: str, zone: Any) -> Condition:
 def _target(table: Table, name: str, parameter: str) -> Target:
     target = target_of(table, name)
     if target is None:
-        raise FilterFault(f"the table has no attribute '{name}'", 0, "attribute.unknown", parameter)
+        raise FilterFault(table.lacks(name), 0, "attribute.unknown", parameter)
     return target
 
 
