@@ -12,6 +12,7 @@ from hypothesis import settings
 from tabellion.platform.database.pool import Pool, open_pool, with_settings
 from tabellion.server.database import migrate
 from tests.support.postgres import Cluster, RunDirectory, database_name, running_cluster
+from tests.support.shelters import remove_shelters
 
 _run_directory = RunDirectory()
 
@@ -32,6 +33,12 @@ def pytest_unconfigure() -> None:
 def pytest_asyncio_loop_factories() -> dict[str, object]:
     """Tests run on the event loop that the servers run on."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_shelters_stay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    yield
+    remove_shelters(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")
