@@ -60,6 +60,11 @@ def test_a_one_shot_with_one_file_needs_no_names(etls: Etls, tenant: Tenant) -> 
     assert tenant.json("GET", f"{EXECUTIONS}/{number}/result-file").json()["code"] == "file.unknown"
 
 
+def test_members_that_a_definition_does_not_know_are_named(etls: Etls) -> None:
+    sent = etls.send(EXECUTIONS, {"whatever": GUESTS}, one_file() | {"raport": {}})
+    assert (sent.status_code, sent.headers["X-Ignored-Members"]) == (201, "definition.raport")
+
+
 def test_transformations_and_targets_of_every_kind(etls: Etls, tenant: Tenant) -> None:
     definition = one_file(
         format={"separator": ";", "enclosing": "'", "escape": "\\"},

@@ -40,7 +40,23 @@ def _change(attribute: str, changes: dict[str, Any]) -> dict[str, Any]:
         ("POST", RECORDS, {"stayRef": "ST-00002"}, "stayRef"),
         ("POST", GUESTS, _change("cardNumber", {"mandatry": True}), "operations[0].changes.mandatry"),
         ("POST", STAYS, _change("state", {"Indexed": True}), "operations[0].changes.Indexed"),
-        # Beside what is understood, they would be lost all the same.
+        ("POST", EXPORT, {"tableId": "Guests", "filtre": "points > 1"}, "filtre"),
+        ("POST", EXPORT, {"tableId": "Guests", "atributes": ["lastName"]}, "atributes"),
+        ("POST", EXPORT, {"tableId": "Guests", "protectFormulas": True}, "protectFormulas"),
+        ("POST", KEPT, {"name": "all", "tableId": "Guests", "incremental": True, "filters": "points > 1"}, "filters"),
+    ],
+)
+def test_a_body_of_misspelt_members_is_no_success(method: str, path: str, body: Any, member: str, tenant: Tenant) -> None:
+    before = tenant.state()
+    answer = tenant.json(method, path, body)
+    assert answer.status_code == 400
+    assert [(e["field"], e["code"]) for e in answer.json()["errors"]] == [(member, "member.unknown")]
+    assert tenant.state() == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "member"),
+    [
         ("PATCH", ANN, {"attributes": {"lastName": "Maes"}, "subscription": {"Newsletter": False}}, "subscription"),
         ("PATCH", STAY, {"attributes": {"state": "PAID"}, "extra": 1}, "extra"),
         ("POST", GUESTS, _new({"name": "code", "valueType": "STRING", "uniq": True}), "operations[0].attribute.uniq"),
@@ -52,10 +68,6 @@ def _change(attribute: str, changes: dict[str, Any]) -> dict[str, Any]:
         ),
         ("POST", CUSTOM, {"name": "Orders", "primaryKey": "ref", "attributes": REF}, "primaryKey"),
         ("POST", CUSTOM, {"name": "Orders", "attributes": [{**REF[0], "required": True}]}, "attributes[0].required"),
-        ("POST", EXPORT, {"tableId": "Guests", "filtre": "points > 1"}, "filtre"),
-        ("POST", EXPORT, {"tableId": "Guests", "atributes": ["lastName"]}, "atributes"),
-        ("POST", EXPORT, {"tableId": "Guests", "protectFormulas": True}, "protectFormulas"),
-        ("POST", KEPT, {"name": "all", "tableId": "Guests", "incremental": True, "filters": "points > 1"}, "filters"),
         (
             "POST",
             ETLS,
@@ -64,12 +76,17 @@ def _change(attribute: str, changes: dict[str, Any]) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_body_of_misspelt_members_is_no_success(method: str, path: str, body: Any, member: str, tenant: Tenant) -> None:
+def test_what_integrations_of_old_send_besides_is_told_of_or_refused_as_they_prefer(
+    method: str, path: str, body: Any, member: str, tenant: Tenant
+) -> None:
     before = tenant.state()
-    answer = tenant.json(method, path, body)
-    assert answer.status_code == 400
-    assert [(e["field"], e["code"]) for e in answer.json()["errors"]] == [(member, "member.unknown")]
+    refused = tenant.json(method, path, body, Prefer="respond-async, handling=strict")
+    assert (refused.status_code, refused.headers.get("X-Ignored-Members")) == (400, None)
+    assert [(e["field"], e["code"]) for e in refused.json()["errors"]] == [(member, "member.unknown")]
     assert tenant.state() == before
+
+    taken = tenant.json(method, path, body)
+    assert (taken.status_code // 100, taken.headers["X-Ignored-Members"]) == (2, member)
 
 
 @pytest.mark.parametrize(
@@ -82,11 +99,13 @@ def test_a_body_of_misspelt_members_is_no_success(method: str, path: str, body: 
     ],
 )
 def test_who_misspells_a_member_hears_what_was_meant(path: str, body: Any, advice: str, tenant: Tenant) -> None:
-    assert advice in tenant.json("PUT" if path == PROFILES else "POST", path, body).json()["message"]
+    method = "PUT" if path == PROFILES else "POST"
+    assert advice in tenant.json(method, path, body, Prefer="handling=strict").json()["message"]
 
 
 def test_a_document_of_nothing_but_unknown_members_is_answered_at_once(tenant: Tenant) -> None:
-    refused = tenant.json("PATCH", ANN, {f"subscription{number}": 1 for number in range(50_000)})
+    body = {f"subscription{number}": 1 for number in range(50_000)}
+    refused = tenant.json("PATCH", ANN, body, Prefer="handling=strict")
     assert (refused.status_code, len(refused.json()["errors"])) == (400, 20)
 
 

@@ -30,6 +30,8 @@ async def get(call: Incoming) -> Answer:
 
 async def change(call: Incoming) -> Answer:
     """Change a custom action."""
+    if call.body == wire.ActionPatch():
+        call.refuse_ignored(wire.ActionOut, "the action stays as it is")
     return Answer(200, wire.action_out(await service.change(call, wire.read_changes(call.body))))
 
 
@@ -73,9 +75,10 @@ CALLS = (
         statuses={201: "The custom action was created."},
         conflicts=("name.used",),
         body=wire.ActionIn,
+        lenient=True,
+        echoed=wire.ActionOut,
         body_example=_IN,
         answer=wire.ActionId,
-        echoed=wire.ActionOut,
         answer_example={"id": "4"},
     ),
     Call(
@@ -104,6 +107,7 @@ CALLS = (
         statuses={200: "The custom action as it is now."},
         conflicts=("name.used",),
         body=wire.ActionPatch,
+        lenient=True,
         body_example={"isActive": False},
         answer=wire.ActionOut,
         answer_example={**_OUT, "isActive": False},

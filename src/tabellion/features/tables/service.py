@@ -133,6 +133,7 @@ class Structures(Generic[T, D, P]):
                 fill(plan)
                 _finish(plan)
                 if plan.definition == table.columns and plan.name == table.name:
+                    call.refuse_ignored(None, "the table stays as it is")
                     return table
                 changes: dict[str, Any] = {"definition": plan.definition}
                 new = replace(table, name=plan.name, version=table.version + 1, **changes)

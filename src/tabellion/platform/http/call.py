@@ -96,12 +96,12 @@ class Incoming(msgspec.Struct):
     afterwards: list[Callable[[AsyncConnection[tuple[Any, ...]]], Awaitable[None]]] = []
     credential: str | None = None
 
-    def refuse_ignored(self, answered: type[msgspec.Struct], otherwise: str) -> None:
-        """For a v4 body that says nothing but with what was ignored, which may be misspelt. Raises `Invalid`.
+    def refuse_ignored(self, answered: type[msgspec.Struct] | None, otherwise: str) -> None:
+        """For a body that says nothing but with what was ignored, which may be misspelt. Raises `Invalid`.
 
         `answered`: members of such documents may be sent back. `otherwise`: what a body that says nothing means.
         """
-        known = {field.encode_name for field in msgspec.structs.fields(answered)}
+        known = {field.encode_name for field in msgspec.structs.fields(answered)} if answered else set[str]()
         for name in self.ignored:
             if name in known:
                 continue
@@ -120,8 +120,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     media type of a call that answers a file, whatever `Accept` says; `form` is said of a call that takes a file. `raw`: the
     handler reads the body itself, whatever its type; `body` is for the documentation. `free_query`: callers add query
     parameters as they like, and even one that is nearly a known one is only told of. `echoed`: the document that is read of
-    what the body is about, if it is not the answer; its members may be sent back. `lenient`: a v5 call of many things by
-    other systems; members that it does not know are told of, as in v4.
+    what the body is about, if it is not the answer; its members may be sent back. `lenient`: a v5 call that integrations
+    made before there was this server; members that it does not know are told of, as in v4.
     """
 
     id: str
@@ -161,10 +161,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
             return "v4"
         return "v1" if "/v1/" in self.path else "v5"
 
-    @property
-    def strict(self) -> bool:
-        """Whether members that the body does not know are refused: in v5. v4 ignores them and tells of them."""
-        return self.version == "v5" and not self.lenient
+    def is_strict(self, prefer: str) -> bool:
+        """Whether members that the body does not know are refused: in v5 calls of our own, and where callers ask for it.
+
+        `prefer` is their header (RFC 7240, section 4.4: `handling=strict`). The other calls ignore them and tell of them.
+        """
+        if self.version == "v5" and not self.lenient:
+            return True
+        return "handling=strict" in (each.strip().lower() for each in prefer.replace(";", ",").split(","))
 
     @property
     def sent_back(self) -> type[msgspec.Struct] | None:

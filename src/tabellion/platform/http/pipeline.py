@@ -261,8 +261,8 @@ def _decode(call: Call, exchange: Exchange, raw: bytes) -> tuple[Any, list[str]]
         return None, []
     if document == []:
         exchange.hint = "the body is an empty list, which was taken for an empty object"
-    reader = shapes.reader(call.body)
-    return reader.read(document, from_xml=form == "xml", strict=call.strict, echoed=call.sent_back)
+    strict = call.is_strict(exchange.headers.get("prefer", ""))
+    return shapes.reader(call.body).read(document, from_xml=form == "xml", strict=strict, echoed=call.sent_back)
 
 
 def _placeholders(segments: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:

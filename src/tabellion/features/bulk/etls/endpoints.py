@@ -49,6 +49,8 @@ async def replace(call: Incoming) -> Answer:
 
 async def change(call: Incoming) -> Answer:
     """Change an ETL."""
+    if call.body == wire.EtlPatch():
+        call.refuse_ignored(wire.EtlOut, "the ETL stays as it is")
     return Answer(200, wire.etl_out(await service.change(call, lambda before: wire.read_changed(before, call.body))))
 
 
@@ -121,7 +123,8 @@ def _definition(call: Incoming) -> Definition:
     document = part.path.read_bytes() if part is not None else call.upload.fields.get(_DEFINITION, "").encode()
     if not document:
         raise invalid(_DEFINITION, "member.mandatory", f"the form has no part '{_DEFINITION}'")
-    return wire.read_definition(document)
+    definition, call.ignored = wire.read_definition(document)
+    return definition
 
 
 def _named(name: str) -> dict[str, str]:
@@ -315,9 +318,10 @@ CALLS = (
         statuses={201: "The ETL was created."},
         conflicts=("name.used",),
         body=wire.EtlIn,
+        lenient=True,
+        echoed=wire.EtlOut,
         body_example=_ETL_IN,
         answer=Id,
-        echoed=wire.EtlOut,
         answer_example={"id": "12"},
     ),
     Call(
@@ -345,6 +349,8 @@ CALLS = (
         statuses={200: "The ETL as it is now."},
         conflicts=("name.used",),
         body=wire.EtlIn,
+        lenient=True,
+        echoed=wire.EtlOut,
         body_example=_ETL_IN,
         answer=wire.EtlOut,
         answer_example=_ETL_OUT,
@@ -362,6 +368,7 @@ CALLS = (
         statuses={200: "The ETL as it is now."},
         conflicts=("name.used",),
         body=wire.EtlPatch,
+        lenient=True,
         body_example={"isActive": False},
         answer=wire.EtlOut,
         answer_example={**_ETL_OUT, "isActive": False},

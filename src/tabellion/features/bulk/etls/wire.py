@@ -117,10 +117,11 @@ class ExecutionsOut(msgspec.Struct, rename="camel"):
     next_cursor: str | None
 
 
-def read_definition(document: bytes) -> Definition:
-    """The part `definition` of a form. Raises `Malformed`, `Invalid`."""
-    read: Any = shapes.reader(Definition).read(json_codec.decode_part("definition", document), strict=True)[0]
-    return read
+def read_definition(document: bytes) -> tuple[Definition, list[str]]:
+    """The part `definition` of a form, and the members that it does not know. Raises `Malformed`, `Invalid`."""
+    definition: Any
+    definition, ignored = shapes.reader(Definition).read(json_codec.decode_part("definition", document))
+    return definition, [f"definition.{name}" for name in ignored]
 
 
 def read_new(body: EtlIn, number: int = 0) -> tuple[Etl, list[FieldError]]:

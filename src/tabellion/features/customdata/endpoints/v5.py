@@ -24,6 +24,8 @@ _UPDATED = "The record was updated, or was already as asked."
 
 
 def _reader(call: Incoming, table: CustomTable) -> Reader:
+    if not call.body.attributes:
+        call.refuse_ignored(wire.Record5Out, "the record has nothing new")
     return wire.read_record5(table, call.caller.time_zone, call.body)
 
 
@@ -158,9 +160,10 @@ CALLS = (
         statuses={201: _CREATED},
         conflicts=("record.exists", "attribute.notUnique"),
         body=wire.RecordAttributesIn,
+        lenient=True,
+        echoed=wire.Record5Out,
         body_example={"attributes": examples.ATTRIBUTES},
         answer=wire.BusinessKey,
-        echoed=wire.Record5Out,
         answer_example=examples.KEY,
     ),
     Call(
@@ -180,9 +183,10 @@ CALLS = (
         conflicts=("attribute.notUnique",),
         etag=True,
         body=wire.RecordKeyIn,
+        lenient=True,
+        echoed=wire.Record5Out,
         body_example={"key": {"stayRef": "ST-00017"}, "attributes": examples.ATTRIBUTES},
         answer=wire.BusinessKey,
-        echoed=wire.Record5Out,
         answer_example=examples.KEY,
     ),
     Call(
@@ -213,9 +217,10 @@ CALLS = (
         conflicts=("attribute.notUnique",),
         etag=True,
         body=wire.RecordAttributesIn,
+        lenient=True,
+        echoed=wire.Record5Out,
         body_example={"attributes": {"state": "PAID"}},
         answer=wire.BusinessKey,
-        echoed=wire.Record5Out,
         answer_example=examples.KEY,
     ),
     Call(
@@ -232,9 +237,10 @@ CALLS = (
         conflicts=("attribute.notUnique",),
         etag=True,
         body=wire.RecordAttributesIn,
+        lenient=True,
+        echoed=wire.Record5Out,
         body_example={"attributes": {"state": "PAID"}},
         answer=wire.BusinessKey,
-        echoed=wire.Record5Out,
         answer_example=examples.KEY,
     ),
     Call(

@@ -19,6 +19,8 @@ FILTER = (
 
 
 def _reader(call: Incoming, table: ProfileTable) -> Reader:
+    if not (call.body.attributes or call.body.subscriptions or call.body.segmentations):
+        call.refuse_ignored(wire.Profile5Out, "the profile stays as it is")
     return wire.read_profile5(Reader(table, call.caller.time_zone), call.body)
 
 
@@ -118,9 +120,10 @@ CALLS = (
         conflicts=("attribute.notUnique",),
         etag=True,
         body=wire.ProfileKeyIn,
+        lenient=True,
+        echoed=wire.Profile5Out,
         body_example=examples.PROFILE5_IN,
         answer=wire.ProfileId,
-        echoed=wire.Profile5Out,
         answer_example=examples.PROFILE_ID,
     ),
     Call(
@@ -182,9 +185,10 @@ CALLS = (
         conflicts=("attribute.notUnique",),
         etag=True,
         body=wire.ProfilePatchIn,
+        lenient=True,
+        echoed=wire.Profile5Out,
         body_example=examples.PROFILE5_PATCH,
         answer=wire.ProfileId,
-        echoed=wire.Profile5Out,
         answer_example=examples.PROFILE_ID,
     ),
     Call(

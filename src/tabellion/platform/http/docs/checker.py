@@ -38,7 +38,7 @@ def check(body: bytes, call: Call | None) -> Verdict:
     if call is None or call.body is None:
         return Verdict(ok=True)
     try:
-        _, ignored = shapes.reader(call.body).read(document, strict=call.strict, echoed=call.sent_back)
+        _, ignored = shapes.reader(call.body).read(document, strict=call.is_strict(""), echoed=call.sent_back)
     except Problem as error:
         return Verdict(ok=False, errors=error.errors, unknown=tuple(getattr(error, "ignored", ())))
     return Verdict(ok=not ignored, unknown=tuple(ignored))
