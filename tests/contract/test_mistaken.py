@@ -41,6 +41,12 @@ def _change(attribute: str, changes: dict[str, Any]) -> dict[str, Any]:
         ("POST", GUESTS, _change("cardNumber", {"mandatry": True}), "operations[0].changes.mandatry"),
         ("POST", STAYS, _change("state", {"Indexed": True}), "operations[0].changes.Indexed"),
         ("POST", EXPORT, {"tableId": "Guests", "filtre": "points > 1"}, "filtre"),
+        (
+            "POST",
+            "/v5/suppressions",
+            {"suppressions": [{"address": "x@example.com", "reson": "SPAM"}]},
+            "suppressions[0].reson",
+        ),
         ("POST", EXPORT, {"tableId": "Guests", "atributes": ["lastName"]}, "atributes"),
         ("POST", EXPORT, {"tableId": "Guests", "protectFormulas": True}, "protectFormulas"),
         ("POST", KEPT, {"name": "all", "tableId": "Guests", "incremental": True, "filters": "points > 1"}, "filters"),

@@ -452,10 +452,10 @@ def test_unknown_members_are_named_in_a_header(tenant: Tenant) -> None:
         (_TABLE + "/profile", {"atributes": [{"name": "lastName", "value": "Vos"}]}, "attribute.mandatory", "atributes"),
         ("/v5/entities/hotels/profile-tables", {"nam": "Stays", "attributes": []}, "member.mandatory", "nam"),
         (
-            "/v5/suppressions",
-            {"suppressions": [{"adress": "ann@example.com"}]},
+            "/v5/entities/hotels/custom-tables",
+            {"name": "Orders", "attributes": [{"nam": "ref", "valueType": "STRING"}]},
             "member.mandatory",
-            "suppressions[0].adress",
+            "attributes[0].nam",
         ),
         (_TABLE + "/profile", [], "attribute.mandatory", "empty list"),
         ("/v5/entities/hotels/profile-tables", [], "member.mandatory", "empty list"),
