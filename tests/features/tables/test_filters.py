@@ -213,11 +213,25 @@ def test_what_is_too_much_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sort", ["", "lastName", "-lastName,points", "born,-points,lastName", "-updateMoment", "member,-born"]
+    "sort",
+    [
+        "",
+        "lastName",
+        "-lastName,points",
+        "born,-points,lastName",
+        "-updateMoment",
+        "member,-born",
+        "updateMoment,points",
+        "-profileId",
+        "profileId,lastName",
+        "lastName,-profileId,points",
+    ],
 )
 @pytest.mark.parametrize("limit", [7, 100])
 async def test_pages_show_every_row_once_and_in_order(sort: str, limit: int, rows) -> None:
-    names = {"lastName": "a2", "points": "a3", "born": "a5", "member": "a4", "updateMoment": "updated_at"}
+    names = {
+        "lastName": "a2", "points": "a3", "born": "a5", "member": "a4", "updateMoment": "updated_at", "profileId": "id",
+    }  # fmt: skip
     keys = [part for part in sort.split(",") if part]
     seen: list[int] = []
     cursor = ""
@@ -233,6 +247,52 @@ async def test_pages_show_every_row_once_and_in_order(sort: str, limit: int, row
     order = ", ".join([*(f"{names[k.lstrip('-')]} {'DESC' if k[0] == '-' else 'ASC'} NULLS LAST" for k in keys), "id"])
     whole = await (await rows.execute(f"SELECT id FROM l900900.p1 ORDER BY {order}".encode())).fetchall()
     assert seen == [row[0] for row in whole]
+
+
+@pytest.fixture
+async def indexed(rows):
+    """The rows with the indexes that a table has, and one that a custom table may have; no other way than these is liked."""
+    await rows.execute("CREATE UNIQUE INDEX ON l900900.p1 (lower(a1))")
+    await rows.execute("CREATE INDEX ON l900900.p1 (a3)")
+    await rows.execute("CREATE INDEX ON l900900.p1 USING brin (created_at, updated_at) WITH (pages_per_range = 1)")
+    await rows.execute("SET LOCAL enable_seqscan = off")
+    return rows
+
+
+async def _plan(db, what: str, condition, order: str = "") -> str:
+    cursor = await db.execute(
+        f"EXPLAIN SELECT {what} FROM l900900.p1 t WHERE {condition.sql} {order}".encode(), condition.params
+    )
+    return "\n".join(row[0] for row in await cursor.fetchall())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'emailAddress = "user3@example.com"',
+        'emailAddress in ("user3@example.com", "user5@example.com")',
+        "points in (4, 5)",
+        "points > 4",
+        "profileId in (3, 5)",
+        "profileId >= 3",
+        "updateMoment >= now(-1h)",
+        "creationMoment < 2020-01-01 and points = 5",
+    ],
+)
+async def test_an_index_serves_a_comparison(text: str, indexed) -> None:
+    condition = Compiler(TABLE, UTC_ZONE, NOW).compile(parse(text))
+    assert "Index Cond" in await _plan(indexed, "count(*)", condition)
+
+
+@pytest.mark.parametrize("search", ["updateMoment>=2027-03-01", "updateMoment<2020-01-01"])
+async def test_an_index_serves_a_date_filter(search: str, indexed) -> None:
+    assert "Index Cond" in await _plan(indexed, "count(*)", compile_v4_search(TABLE, [], [search], UTC_ZONE))
+
+
+async def test_the_newest_profiles_come_without_sorting_all(indexed) -> None:
+    listing = Listing.of(TABLE, Query([("sort", "-profileId"), ("limit", "7")]), UTC_ZONE, NOW)
+    plan = await _plan(indexed, "t.a2", listing.condition, f"ORDER BY {listing.order} LIMIT 7")
+    assert "Sort" not in plan
 
 
 def test_a_cursor_of_another_list_is_refused() -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tabellion.features.tables.filters.compile import ALWAYS, Compiler, Condition, Target, both, target_of
+from tabellion.features.tables.filters.compile import ALWAYS, ID, Compiler, Condition, Target, both, target_of
 from tabellion.features.tables.filters.errors import FilterFault
 from tabellion.features.tables.filters.grammar import parse
 from tabellion.features.tables.filters.v4 import equality, row_limit
@@ -101,7 +101,14 @@ def order_by(table: Table, sort: str, parameter: str) -> str:
 
 
 def _order(keys: Sequence[Key]) -> str:
-    return ", ".join([*(f"{k.target.expression} {'DESC' if k.descending else 'ASC'} NULLS LAST" for k in keys), "t.id ASC"])
+    parts: list[str] = []
+    for key in keys:
+        # Technical columns are never null, and their indexes know no other place for nulls than that of their direction.
+        nulls = "" if key.target.attribute is None else " NULLS LAST"
+        parts.append(f"{key.target.expression} {'DESC' if key.descending else 'ASC'}{nulls}")
+        if key.target == ID:
+            return ", ".join(parts)
+    return ", ".join([*parts, "t.id ASC"])
 
 
 def _keys(table: Table, text: str, parameter: str = "sort") -> tuple[Key, ...]:
@@ -131,7 +138,8 @@ def _after(keys: tuple[Key, ...], last: tuple[list[Any], int]) -> Condition:
         if value is None:
             equal.append(Condition(f"{column} IS NULL"))
             continue
-        beyond = Condition(f"({column} {'<' if key.descending else '>'} %s::{cast} OR {column} IS NULL)", (value,))
+        operator, also = "<" if key.descending else ">", "" if key.target.attribute is None else f" OR {column} IS NULL"
+        beyond = Condition(f"({column} {operator} %s::{cast}{also})", (value,))
         branches.append(both([*equal, beyond]))
         equal.append(Condition(f"{column} = %s::{cast}", (value,)))
     branches.append(both([*equal, Condition("t.id > %s::bigint", (last_id,))]))
