@@ -62,6 +62,17 @@ async def test_integers_of_any_size_and_nulls_share_what_is_prepared(db: Connect
     assert await cursor.fetchone() == (1,)
 
 
+async def test_lists_of_integers_of_any_size_follow_each_other(db: Connection) -> None:
+    """How wide the integers of the first list are says nothing about those of the next."""
+    lists = [[1, 2], [2**31 - 1], [5, 2**62], [], [-(2**63)], [None, 40_000], [3]]
+
+    for numbers in lists:
+        assert await db.fetch(b"SELECT %s::bigint[], 'lists'", (numbers,)) == [(numbers, "lists")]
+
+    cursor = await db.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT $1::bigint[], %'")
+    assert await cursor.fetchone() == (1,)
+
+
 async def test_what_was_null_first_is_prepared_for_its_type_later(db: Connection) -> None:
     statement = b"SELECT coalesce(%s::int, 7) + coalesce(%s::int, 0)"
 

@@ -183,9 +183,9 @@ async def _run(
         message = f"the {table.kind.row} is larger than a row of the database may be; shorten its texts"
         raise invalid("attributes", "attribute.value", message) from error
     except errors.NumericValueOutOfRange as error:
-        # Of a statement that the database made itself: the records that follow a change of what they refer to. The values
-        # of a call fit their columns.
-        if error.diag.context is None:
+        # Of the statement by which records follow a change of what they refer to; the database made it, and quotes it. The
+        # values of a call fit their columns.
+        if "UPDATE ONLY" not in (error.diag.context or ""):
             raise
         message = "records of a custom table refer to this value by an INTEGER, and 32 bits have no room for the new one"
         raise invalid("attributes", "attribute.value", message) from error

@@ -18,7 +18,7 @@ from psycopg.abc import Buffer, PQGen
 from psycopg.adapt import AdaptersMap, PyFormat, Transformer
 from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
-from psycopg.types.numeric import Int8BinaryDumper
+from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 
 Row = tuple[Any, ...]
 Parameters = Mapping[str, Any] | Sequence[Any]
@@ -42,12 +42,15 @@ class _Adaptation:
     """How values are written, as drivers' objects see it: integers all in eight bytes.
 
     By itself the driver writes an integer as short as it is, and a statement is prepared for each length of each value.
+    Lists it writes as text, and remembers how for as long as the connection lives: integers as text are therefore of
+    eight bytes, too. Else the first list would say how large the integers of all later ones may be.
     """
 
     def __init__(self, connection: AsyncConnection[Any]) -> None:
         self.connection = connection
         self.adapters = AdaptersMap(connection.adapters)
-        self.adapters.register_dumper(int, Int8BinaryDumper)
+        self.adapters.register_dumper(int, Int8Dumper)
+        self.adapters.register_dumper(int, Int8BinaryDumper)  # the last one is used where both would do
 
 
 class Connection(AsyncConnection[Row]):
