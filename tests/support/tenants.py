@@ -5,17 +5,17 @@ import itertools
 import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import httpx
 import psycopg
 
 from tabellion.features import licences as use
 from tabellion.kit.clock import utc_now
+from tabellion.platform.database.connection import Database
 from tests.support.passwords import quick_passwords
 from tests.support.tenant import ANN, STAY, STAYS, TABLE, Tenant
 
-Database = psycopg.AsyncConnection[tuple[Any, ...]]
 Result = TypeVar("Result")
 
 _numbers = itertools.count(1)

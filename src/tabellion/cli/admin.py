@@ -8,11 +8,11 @@ import typer
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, fail, on_database, on_server, show
 from tabellion.features import licences as use
 from tabellion.features.licences import Licence
-from tabellion.features.licences.store import Database
 from tabellion.features.tables import ProfileTable, profile_tables
 from tabellion.features.tables.wire import table_v5
 from tabellion.kit.clock import utc_now
 from tabellion.kit.digits import BIGINT, INTEGER
+from tabellion.platform.database.connection import Database
 
 licence = typer.Typer(no_args_is_help=True, help="Licences: the customers of this server, and their limits.")
 entity = typer.Typer(no_args_is_help=True, help="Entities: the brands or departments of a licence.")

@@ -4,17 +4,16 @@ import sys
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import psycopg
 import typer
 
 from tabellion.cli.admin import Name, licence
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, on_server, show
 from tabellion.features import licences as use
 from tabellion.features.customdata import custom_tables
-from tabellion.features.licences.store import Database
 from tabellion.features.tables import profile_tables
 from tabellion.kit import keys
 from tabellion.kit.clock import utc_now
+from tabellion.platform.database.connection import Database
 
 
 @licence.command("analyst")
@@ -47,7 +46,7 @@ def give_access(
     show(on_server(data_dir, database_url, work), as_json=as_json)
 
 
-def _address(db: psycopg.AsyncConnection[Any], role: str) -> str:
+def _address(db: Database, role: str) -> str:
     """The URL to connect to, without the password."""
     info = db.info
     if info.host.startswith("/"):

@@ -15,11 +15,11 @@ from rich.table import Table
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, console, fail, harmless, on_database
 from tabellion.features.licences import AdminError, get_licence, list_licences
-from tabellion.features.licences.store import Database
 from tabellion.features.tables import BadValue, parse_moment
 from tabellion.kit.clock import utc_now
 from tabellion.kit.digits import BIGINT, INTEGER, number_of
 from tabellion.platform.audit import Entry, Wanted, read
+from tabellion.platform.database.connection import Database
 
 # As the trail names a licence; no name has a slash.
 _BY_ID = "licence/"

@@ -26,10 +26,10 @@ from tabellion.features.bulk.imports import INPUT, Job, Mode, Order, Status, job
 from tabellion.features.bulk.imports.running import Run
 from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import get_licence
-from tabellion.features.licences.store import Database
 from tabellion.features.tables import Table, profile_tables
 from tabellion.kit.clock import utc_now
 from tabellion.platform import audit, files
+from tabellion.platform.database.connection import Database
 from tabellion.server.database import prepare_database
 from tabellion.settings import Settings
 

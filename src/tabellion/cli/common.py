@@ -17,9 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tabellion.features.licences import AdminError
-from tabellion.features.licences.store import Database
 from tabellion.kit.problem import Problem
 from tabellion.platform import secrets
+from tabellion.platform.database.connection import Database
 from tabellion.platform.database.migrate import MigrationError
 from tabellion.platform.jobs import JobsMissing
 from tabellion.server.claim import AlreadyServed

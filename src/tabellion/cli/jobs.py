@@ -14,9 +14,9 @@ from tabellion.features.bulk.exports import Execution as ExportExecution
 from tabellion.features.bulk.exports import exports_store
 from tabellion.features.bulk.imports import Job, Status, jobs_store
 from tabellion.features.licences import get_licence
-from tabellion.features.licences.store import Database
 from tabellion.kit.clock import utc_now
 from tabellion.platform import audit
+from tabellion.platform.database.connection import Database
 
 app = typer.Typer(no_args_is_help=True, help="Imports, ETLs and exports: what waits, runs and has ended.")
 

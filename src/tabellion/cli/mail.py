@@ -13,8 +13,8 @@ from tabellion.features import bounces
 from tabellion.features import tracking as readers
 from tabellion.features.delivery import admin, sender_admin
 from tabellion.features.delivery.sender_admin import SenderChange
-from tabellion.features.licences.store import Database
 from tabellion.kit.clock import utc_now
+from tabellion.platform.database.connection import Database
 
 sender = typer.Typer(no_args_is_help=True, help="Senders: who the mails of an entity come from, and their signature.")
 suppression = typer.Typer(no_args_is_help=True, help="Addresses that get no mails: bounced, complained, unsubscribed.")

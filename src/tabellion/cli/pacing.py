@@ -8,8 +8,8 @@ from tabellion.cli.admin import Name
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, fail, on_database, show
 from tabellion.cli.mail import Entity
 from tabellion.features.delivery import Contact, DomainLimit, HeldDomain, Limits, pacing_admin
-from tabellion.features.licences.store import Database
 from tabellion.kit.clock import utc_now
+from tabellion.platform.database.connection import Database
 
 pacing = typer.Typer(no_args_is_help=True, help="Pacing: how many mails profiles and domains get, and senders send.")
 _Shown = tuple[Limits, list[HeldDomain], dict[int, str]]

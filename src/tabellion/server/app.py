@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from time import monotonic
 from typing import Any
 
-from psycopg import AsyncConnection, errors
+from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
 from tabellion.features import bounces, campaigns, delivery
@@ -21,6 +21,7 @@ from tabellion.kit.clock import utc_now
 from tabellion.kit.ids import request_id
 from tabellion.kit.problem import Problem
 from tabellion.platform import files, outbox
+from tabellion.platform.database.connection import Database
 from tabellion.platform.database.errors import Unavailable, constraint_name, unavailable
 from tabellion.platform.database.pool import Pool, open_pool
 from tabellion.platform.dns import Names
@@ -92,7 +93,7 @@ class Resources:
         if self._pool is not None:
             await self._pool.close()
 
-    def connection(self, licence_id: int | None = None) -> AbstractAsyncContextManager[AsyncConnection[tuple[Any, ...]]]:
+    def connection(self, licence_id: int | None = None) -> AbstractAsyncContextManager[Database]:
         """A connection of the pool, for work on one licence's tables if it is named."""
         if self._pool is None:
             raise RuntimeError("the pool is not open")

@@ -19,6 +19,7 @@ from tabellion.features.delivery import (
 )
 from tabellion.features.delivery.limits import carried_over
 from tabellion.features.delivery.limits_store import Versions
+from tabellion.platform.database.connection import Database
 from tests.features.delivery.conftest import START, Post, after
 
 SLOW, FAST = (Limits(domains=(DomainLimit("*", per_minute=each),)) for each in (1, 60_000))
@@ -92,7 +93,7 @@ async def test_a_change_waits_for_claims_under_the_old_limits(post: Post) -> Non
     assert set(await dues(post, sending)) == {after(1)}
 
 
-async def _waits(db: store.Database) -> bool:
+async def _waits(db: Database) -> bool:
     query = (
         "SELECT EXISTS (SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
         "WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted)"

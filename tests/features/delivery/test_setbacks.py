@@ -16,7 +16,7 @@ from tabellion.features.delivery import Sending, composing, recipient_store, sto
 from tabellion.features.delivery.ledger import Ledger
 from tabellion.features.delivery.model import Ending, State
 from tabellion.features.delivery.setbacks import Setbacks
-from tabellion.features.delivery.store import Database
+from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Mail, compose
 from tests.features.delivery.conftest import START, Post
 from tests.features.delivery.working import MESSAGES, at_work, relay_at

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tabellion.features.delivery import Pace, Sender, Sending, store
 from tabellion.features.delivery.model import Message
-from tabellion.features.delivery.store import Database
 from tabellion.platform import secrets
+from tabellion.platform.database.connection import Database
 from tabellion.platform.templates import Cages
 from tests.features.delivery.conftest import START, Post
 

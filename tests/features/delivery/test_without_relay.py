@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tabellion.features.delivery import Notice, relay_store, send_notice, sender_facts, store
-from tabellion.features.delivery.store import Database
 from tabellion.platform import secrets
+from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Fate, Relay
 from tests.features.delivery.conftest import START, Post
 from tests.features.delivery.test_slow_relays import ended, until

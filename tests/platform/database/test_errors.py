@@ -3,17 +3,15 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import psycopg
 import pytest
-from psycopg import AsyncConnection
 from psycopg_pool import PoolTimeout
 
+from tabellion.platform.database.connection import Database
 from tabellion.platform.database.errors import Unavailable, constraint_name, retrying, translated, unavailable
 from tabellion.platform.database.pool import Pool, open_pool
 
-Database = AsyncConnection[tuple[Any, ...]]
 Provoke = Callable[[Database], Awaitable[object]]
 
 

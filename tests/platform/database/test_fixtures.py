@@ -1,14 +1,11 @@
 """The fixtures themselves: isolation, and that the server is the one asked for."""
 
-from typing import Any
-
 import psycopg
 import pytest
 
+from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import Pool
 from tests.support.postgres import OUTSIDE_URL, VERSION
-
-Database = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
 async def _insert(db: Database, name: str) -> None:

@@ -4,12 +4,11 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from tabellion.features.actions.model import CustomAction, Parameter
+from tabellion.platform.database.connection import Database
 
-Database = AsyncConnection[tuple[Any, ...]]
 _SELECT = (
     "SELECT id, name, display_name, description, target_url, is_active, parameters "
     "FROM tabellion.custom_action WHERE licence_id = %s AND entity_id = %s "

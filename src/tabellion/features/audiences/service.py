@@ -14,10 +14,11 @@ from tabellion.features.audiences.errors import AudienceInUse, AudienceUnknown
 from tabellion.features.audiences.model import Audience, Target
 from tabellion.features.licences import named_entity, resolve_entity
 from tabellion.features.profiles import Profile, are_over, count_rows, search_rows
-from tabellion.features.tables import BadValue, Database, NameUsed, ProfileTable, named, profile_tables
+from tabellion.features.tables import BadValue, NameUsed, ProfileTable, named, profile_tables
 from tabellion.features.tables.filters import Condition
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit
+from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.caller import EntityRef
 from tabellion.platform.http.etag import require_match

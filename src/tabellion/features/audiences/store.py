@@ -5,13 +5,12 @@ from datetime import datetime
 from typing import Any, LiteralString
 
 import msgspec
-from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from tabellion.features.audiences.model import Audience, Target
 from tabellion.kit.digits import number_of
+from tabellion.platform.database.connection import Database
 
-Database = AsyncConnection[tuple[Any, ...]]
 _SELECT: LiteralString = (
     "SELECT id, licence_id, entity_id, table_id, name, definition, attribute, keys, version, created_at, updated_at "
     "FROM tabellion.audience WHERE licence_id = %s "

@@ -8,10 +8,10 @@ from typing import Any
 from tabellion.features import licences
 from tabellion.features.bounces import suppression, table
 from tabellion.features.bounces.model import Wanted
-from tabellion.features.bounces.store import Database
 from tabellion.features.delivery import suppression_store
 from tabellion.features.licences import AdminError
 from tabellion.platform import audit
+from tabellion.platform.database.connection import Database
 
 _AT_ONCE = 10_000
 

@@ -10,10 +10,11 @@ from tabellion.features import campaigns
 from tabellion.features.bounces import store
 from tabellion.features.bounces.model import EVENTS, Finding, Kind, Rules, too_many_complaints
 from tabellion.features.bounces.reading import read
-from tabellion.features.bounces.store import Database, Mail
+from tabellion.features.bounces.store import Mail
 from tabellion.features.delivery import MailNews, licence_exists, read_return_path, read_token, suppress, tell
 from tabellion.features.profiles import record_choice
 from tabellion.features.tables import profile_tables
+from tabellion.platform.database.connection import Database
 
 _log = logging.getLogger(__name__)
 # What may have a bounce or a complaint: it has left, or nobody knows whether it has.

@@ -2,17 +2,15 @@
 
 from contextlib import suppress as suppress_error
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from psycopg import AsyncConnection
 from psycopg.errors import UndefinedTable
 
 from tabellion.features.bounces.model import Wanted
 from tabellion.features.delivery import Suppression, in_schema
 from tabellion.platform.database.advisory import AdvisoryLock
+from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import normal_form
-
-Database = AsyncConnection[tuple[Any, ...]]
 
 
 class Mail(NamedTuple):

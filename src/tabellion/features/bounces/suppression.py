@@ -11,10 +11,10 @@ import msgspec
 from tabellion.features.bounces import store, table
 from tabellion.features.bounces.errors import SuppressionUnknown
 from tabellion.features.bounces.model import Wanted, one_line
-from tabellion.features.bounces.store import Database
 from tabellion.features.delivery import Suppression, suppression_store, unsuppress
 from tabellion.features.tables.filters import CursorInvalid
 from tabellion.platform import audit
+from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Incoming
 
 _PAGE = 10_000

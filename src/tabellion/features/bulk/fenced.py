@@ -7,15 +7,15 @@ takes its worker or the database along with it, each time at the same place, is 
 
 import logging
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import psycopg
 
 from tabellion.kit.problem import FieldError
+from tabellion.platform.database.connection import Database
 from tabellion.platform.secrets import SecretUnreadable
 
 _log = logging.getLogger(__name__)
-Database = psycopg.AsyncConnection[tuple[Any, ...]]
 # A database or a disk that is away comes back; an error of our own does not go away by itself, nor does what kills.
 _GIVE_UP_AFTER = 5
 _TELL = "tell its operator the number of the {}, {}"

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from procrastinate import App
@@ -15,9 +14,9 @@ from tabellion.features.bulk.etls import service as etls
 from tabellion.features.bulk.exports import service as exports
 from tabellion.features.bulk.imports import service as imports
 from tabellion.kit.clock import utc_now
+from tabellion.platform.database.connection import Database
 
 _log = logging.getLogger(__name__)
-Database = psycopg.AsyncConnection[tuple[Any, ...]]
 # Each forgets what is over its time, and tells the folders of the rest.
 _PURGES: Sequence[Callable[[Database, datetime], Awaitable[set[str]]]] = (imports.purge, etls.purge, exports.purge)
 # What was uploaded for a call that was never accepted, and what a purge has left without an owner.

@@ -11,9 +11,10 @@ from tabellion.features.campaigns.fitting import document_faults, linked_of, sen
 from tabellion.features.campaigns.launching import document_of
 from tabellion.features.campaigns.model import Campaign, Event, Kind, State, after
 from tabellion.features.delivery import Sending, WantedInteractions
-from tabellion.features.tables import Database, render_moment
+from tabellion.features.tables import render_moment
 from tabellion.kit.problem import invalid
 from tabellion.platform import audit
+from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Incoming
 
 

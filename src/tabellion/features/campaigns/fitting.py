@@ -12,9 +12,10 @@ from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.model import Campaign, Kind
 from tabellion.features.customdata import CustomTable, custom_tables
 from tabellion.features.delivery import Document, Hours, Sending, is_gathered, pacing_admin, zone_column
-from tabellion.features.tables import PROFILE_TABLES, Database, ProfileTable, is_email
+from tabellion.features.tables import PROFILE_TABLES, ProfileTable, is_email
 from tabellion.features.tables.filters import ALWAYS, Condition
 from tabellion.kit.problem import FieldError, Invalid
+from tabellion.platform.database.connection import Database
 
 
 async def audience_of(

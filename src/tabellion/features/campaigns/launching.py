@@ -12,8 +12,9 @@ from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.fitting import address_faults, hours_faults, target_faults
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, Part, name_and_address
 from tabellion.features.delivery import Document, Message, Parameter, Policy, identity_of
-from tabellion.features.tables import Database, ProfileTable
+from tabellion.features.tables import ProfileTable
 from tabellion.kit.problem import FieldError
+from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import address_of, relayed_form
 from tabellion.platform.templates import Mistake, Report, Vocabulary, new_mark
 

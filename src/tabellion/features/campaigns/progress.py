@@ -9,8 +9,9 @@ from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.fitting import audience_of, zone_of
 from tabellion.features.campaigns.model import Campaign, Event, Kind, State, after
 from tabellion.features.delivery import Sending
-from tabellion.features.tables import Database, profile_tables
+from tabellion.features.tables import profile_tables
 from tabellion.platform import audit
+from tabellion.platform.database.connection import Database
 
 _log = logging.getLogger(__name__)
 _MAX_TOLD = 1000

@@ -13,8 +13,9 @@ from tabellion.features.campaigns.checks.domains import Sender
 from tabellion.features.campaigns.errors import SenderRefused
 from tabellion.features.campaigns.launching import sender_of
 from tabellion.features.campaigns.model import Campaign, Event, Kind, after
-from tabellion.features.tables import Database, ProfileTable
+from tabellion.features.tables import ProfileTable
 from tabellion.kit.problem import FieldError, Invalid
+from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.mail import address_of
 

@@ -5,14 +5,13 @@ from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
 
 import msgspec
-from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from tabellion.features.audiences import Target
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Content, Kind, Settings, State
 from tabellion.kit.digits import number_of
+from tabellion.platform.database.connection import Database
 
-Database = AsyncConnection[tuple[Any, ...]]
 _COLUMNS: LiteralString = (
     "SELECT id, licence_id, entity_id, table_id, name, kind, state, version, settings, content, target, "
     "created_at, updated_at, scheduled_at, started_at, ended_at, paused_because FROM tabellion.campaign "

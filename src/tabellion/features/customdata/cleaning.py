@@ -10,8 +10,8 @@ from psycopg import errors
 from tabellion.features.customdata.model import CUSTOM_TABLES, CleaningRule, CustomTable
 from tabellion.features.customdata.service.structure import custom_tables
 from tabellion.features.customdata.store import clean_batch, cleaned_licences
-from tabellion.features.tables import Database
 from tabellion.platform import outbox
+from tabellion.platform.database.connection import Database
 
 _log = logging.getLogger(__name__)
 _BATCH = 2000

@@ -7,7 +7,8 @@ from psycopg import sql
 
 from tabellion.features.customdata.model import CustomDefinition, CustomTable, ForeignKey
 from tabellion.features.profiles import of_delete, unique_columns
-from tabellion.features.tables import Attribute, Catalogue, Database, Step, alter, count_of, qualified, relation_of
+from tabellion.features.tables import Attribute, Catalogue, Step, alter, count_of, qualified, relation_of
+from tabellion.platform.database.connection import Database
 
 _ON_DELETE: dict[str, LiteralString] = {"CASCADE": "CASCADE", "SET_NULL": "SET NULL", "RESTRICT": "RESTRICT"}
 

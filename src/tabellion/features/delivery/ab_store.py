@@ -7,7 +7,8 @@ from typing import NamedTuple
 from psycopg.types.json import Jsonb
 
 from tabellion.features.delivery.model import ABTest, Sending
-from tabellion.features.delivery.store import Database, in_schema
+from tabellion.features.delivery.store import in_schema
+from tabellion.platform.database.connection import Database
 
 
 class Result(NamedTuple):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from tabellion.features.delivery import ab_store, store
 from tabellion.features.delivery.ab_store import Decision, Result
 from tabellion.features.delivery.model import ABTest, Criterion, Sending
-from tabellion.features.delivery.store import Database
+from tabellion.platform.database.connection import Database
 
 decision_of = ab_store.decision
 results_of = ab_store.results

@@ -4,10 +4,10 @@ from datetime import datetime
 
 from tabellion.features import licences
 from tabellion.features.delivery import suppression_store
-from tabellion.features.delivery.store import Database
 from tabellion.features.delivery.suppression import Suppression
 from tabellion.features.licences import AdminError
 from tabellion.platform import audit
+from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import address_of
 
 _MAX_SHOWN = 10_000

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tabellion.features.delivery.model import Sending
-from tabellion.features.delivery.store import Database, in_schema
+from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.suppression_store import holds
 from tabellion.features.tables import ProfileTable
 from tabellion.features.tables.filters import Condition
 from tabellion.kit.domain import in_ascii
+from tabellion.platform.database.connection import Database
 
 # The domain of an address with letters beyond ASCII; null for nearly all.
 _BEYOND = "CASE WHEN octet_length({0}) > length({0}) THEN split_part({0}, '@', -1) END"

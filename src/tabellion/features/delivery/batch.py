@@ -17,9 +17,9 @@ from tabellion.features.delivery.handing import TOO_MANY, Handing, Orders
 from tabellion.features.delivery.ledger import Ledger
 from tabellion.features.delivery.model import Claimed, Ending, Sending, State, own_failure
 from tabellion.features.delivery.setbacks import passes
-from tabellion.features.delivery.store import Database
 from tabellion.features.delivery.transport import Signing, Way, signing_of
 from tabellion.features.tables import ProfileTable, profile_tables
+from tabellion.platform.database.connection import Database
 
 # A sender makes batches, and they use what it has: one of the two modules has to name the other only.
 if TYPE_CHECKING:

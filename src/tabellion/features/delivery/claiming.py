@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from tabellion.features.delivery import limits_store, recipient_store, suppression_store
 from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.pacing import Rules
-from tabellion.features.delivery.store import Database, in_schema
+from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.worker_store import ENTERED
 from tabellion.features.tables import ProfileTable
+from tabellion.platform.database.connection import Database
 
 # A process stays with a sending whose next mail is due within the one; it looks again after the other whether sending hours
 # were changed.

@@ -7,8 +7,9 @@ from tabellion.features.customdata import CustomTable
 from tabellion.features.delivery.model import Claimed, Document
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.profiles import Row, search_rows
-from tabellion.features.tables import PROFILE_TABLES, Database, ProfileTable, Table, column_cast
+from tabellion.features.tables import PROFILE_TABLES, ProfileTable, Table, column_cast
 from tabellion.features.tables.filters import Condition
+from tabellion.platform.database.connection import Database
 
 _MAX_RECORDS = 20_000
 _PLAIN = frozenset({"profile", "parameters", "subscriptions", "segmentations"})

@@ -11,7 +11,7 @@ import msgspec
 from tabellion.features.delivery import limits_store, news, recipient_store, store, suppression_store
 from tabellion.features.delivery.model import SOFT_REASONS, Ending, Sending, State
 from tabellion.features.delivery.setbacks import Setbacks, passes
-from tabellion.features.delivery.store import Database
+from tabellion.platform.database.connection import Database
 
 
 class Ledger:

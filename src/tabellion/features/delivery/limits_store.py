@@ -10,9 +10,10 @@ from psycopg.types.json import Jsonb
 
 from tabellion.features.delivery.limits import Delivery, Limits
 from tabellion.features.delivery.model import Sending
-from tabellion.features.delivery.store import Database, in_schema
+from tabellion.features.delivery.store import in_schema
 from tabellion.kit.domain import domain_name
 from tabellion.platform.database.advisory import AdvisoryLock
+from tabellion.platform.database.connection import Database
 
 _LIMITS_VERSION = "coalesce((SELECT version FROM tabellion.delivery_limits WHERE licence_id = %(licence)s), 0)"
 _OWN_VERSION = "coalesce((SELECT version FROM tabellion.campaign_delivery WHERE campaign_id = %(campaign)s), 0)"

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from tabellion.features.delivery.store import Database, in_schema
+from tabellion.features.delivery.store import in_schema
 from tabellion.platform import outbox
+from tabellion.platform.database.connection import Database
 
 SUBJECT = "EMAIL_CAMPAIGN"
 SENT, HARD_BOUNCE, SOFT_BOUNCE = "SENT", "HARD_BOUNCE", "SOFT_BOUNCE"

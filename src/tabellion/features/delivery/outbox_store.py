@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.recipient_store import begin
-from tabellion.features.delivery.store import Database, in_schema
+from tabellion.features.delivery.store import in_schema
 from tabellion.features.tables import ProfileTable
+from tabellion.platform.database.connection import Database
 
 
 async def keep_in_outbox(

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from tabellion.features.delivery.store import Database, in_schema
+from tabellion.features.delivery.store import in_schema
+from tabellion.platform.database.connection import Database
 
 
 class Interaction(NamedTuple):

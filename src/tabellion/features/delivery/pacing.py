@@ -12,8 +12,8 @@ from tabellion.features.delivery import limits_store
 from tabellion.features.delivery.hours import Hours, openings, opens_at
 from tabellion.features.delivery.limits import ANY_DOMAIN, Contact, Delivery, DomainLimit, Limits, counted_since
 from tabellion.features.delivery.model import Sending
-from tabellion.features.delivery.store import Database
 from tabellion.features.tables import ProfileTable
+from tabellion.platform.database.connection import Database
 
 _KNOWN_FOR_S = 2.0
 _COUNTRY = "ADDRESS_COUNTRY"

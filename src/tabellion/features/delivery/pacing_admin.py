@@ -18,9 +18,10 @@ from tabellion.features.delivery.limits import (
     pauses,
 )
 from tabellion.features.delivery.limits_store import HeldDomain
-from tabellion.features.delivery.store import Database, of_campaign
+from tabellion.features.delivery.store import of_campaign
 from tabellion.features.licences import AdminError
 from tabellion.platform import audit
+from tabellion.platform.database.connection import Database
 
 # By key, the pause between two mails.
 _Pauses = Callable[[str], float | None]

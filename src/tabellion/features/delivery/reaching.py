@@ -4,8 +4,8 @@ import asyncio
 from typing import NamedTuple
 
 from tabellion.features.delivery import relay_store
-from tabellion.features.delivery.store import Database
 from tabellion.platform import secrets
+from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Post, Relay, Waits
 
 _STEP_S = 5.0

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tabellion.features.delivery.limits_store import hold_claims
-from tabellion.features.delivery.store import Database, in_schema, look_for_a_while
+from tabellion.features.delivery.store import in_schema, look_for_a_while
+from tabellion.platform.database.connection import Database
 
 # Mails whose recall is committed together: the first of millions leave at once.
 _AT_A_TIME = 20_000

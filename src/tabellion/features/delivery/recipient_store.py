@@ -8,10 +8,11 @@ from psycopg.types.json import Jsonb
 
 from tabellion.features.delivery.limits_store import CURRENT, Versions, fence
 from tabellion.features.delivery.model import DOUBTS, Claimed, Document, Ending, Recipient, Sending
-from tabellion.features.delivery.store import Database, in_schema
+from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.suppression_store import UNLESS_BY_KEY, holds, keys
 from tabellion.features.delivery.worker_store import ENTERED
 from tabellion.features.tables import ProfileTable, is_email
+from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Attachment, relayed_form
 
 

@@ -10,10 +10,10 @@ import msgspec
 
 from tabellion.features import licences
 from tabellion.features.delivery import relay_store
-from tabellion.features.delivery.store import Database
 from tabellion.features.licences import AdminError
 from tabellion.kit.domain import in_ascii
 from tabellion.platform import audit, secrets
+from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Relay
 
 _MAX_PORT, _MAX_CONNECTIONS, _MAX_WEIGHT = 65535, 100, 1000

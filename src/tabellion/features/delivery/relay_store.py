@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tabellion.features.delivery.store import Database
 from tabellion.kit.domain import domain_name
+from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Relay, relayed_form
 
 

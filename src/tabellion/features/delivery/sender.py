@@ -29,8 +29,8 @@ from tabellion.features.delivery.model import Sending
 from tabellion.features.delivery.pacing import Pacing
 from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.setbacks import Setbacks
-from tabellion.features.delivery.store import Database
 from tabellion.features.delivery.transport import Way, Ways
+from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import LOCK_TIMEOUT, STATEMENT_TIMEOUT, with_settings
 from tabellion.platform.templates import Cages
 

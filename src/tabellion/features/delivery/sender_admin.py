@@ -8,11 +8,11 @@ import msgspec
 
 from tabellion.features import licences
 from tabellion.features.delivery import relay_store
-from tabellion.features.delivery.store import Database
 from tabellion.features.delivery.transport import signs_for
 from tabellion.features.licences import AdminError
 from tabellion.kit.domain import domain_name, is_domain
 from tabellion.platform import audit, secrets
+from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import address_of, new_key, one_line, public_record
 
 _KINDS = ("rsa", "ed25519")

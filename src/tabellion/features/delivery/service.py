@@ -7,11 +7,11 @@ from typing import NamedTuple
 from tabellion.features.delivery import ab_store, audience_store, outcome_store, recipient_store, relay_store, store
 from tabellion.features.delivery.model import Document, Recipient, Sending
 from tabellion.features.delivery.outcome_store import Interaction, MailEvent, WantedInteractions
-from tabellion.features.delivery.store import Database
 from tabellion.features.delivery.transport import signs_for
 from tabellion.features.tables import ProfileTable, is_email
 from tabellion.features.tables.filters import Condition
 from tabellion.platform import secrets
+from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Attachment, public_record
 
 sending_of = store.of_campaign

@@ -4,12 +4,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from tabellion.features.delivery.model import Document, Sending
+from tabellion.platform.database.connection import Database
 
-Database = AsyncConnection[tuple[Any, ...]]
 _CHANNEL = "tabellion_mail"
 _SENDING = "SELECT id, licence_id, campaign_id, state, version, document FROM tabellion.sending "
 

@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tabellion.features.delivery.model import Claimed, Sending
-from tabellion.features.delivery.store import Database, in_schema
+from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.suppression import UNSUBSCRIBE, Suppression
+from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import normal_form
 
 _SELECT = "SELECT address, reason, since, detail, unsubscribed FROM {l}.suppression "

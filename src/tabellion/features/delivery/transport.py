@@ -9,9 +9,9 @@ from time import monotonic
 from typing import NamedTuple
 
 from tabellion.features.delivery import relay_store
-from tabellion.features.delivery.store import Database
 from tabellion.kit.domain import domain_name
 from tabellion.platform import secrets
+from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Fate, MayLeave, Post, Relay, Reply, Signer
 
 # How soon a change of relays is seen.

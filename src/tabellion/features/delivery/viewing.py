@@ -8,9 +8,9 @@ from tabellion.features.customdata import custom_tables
 from tabellion.features.delivery import recipient_store, store, tokens
 from tabellion.features.delivery.composing import Composer, Ready
 from tabellion.features.delivery.contexts import contexts_of
-from tabellion.features.delivery.store import Database
 from tabellion.features.delivery.tokens import Use
 from tabellion.features.tables import profile_tables
+from tabellion.platform.database.connection import Database
 from tabellion.platform.templates import Cages
 
 

@@ -7,8 +7,9 @@ worker up takes that away before it looks at what there is to be recovered.
 from datetime import datetime, timedelta
 
 from tabellion.features.delivery.model import DIED
-from tabellion.features.delivery.store import Database, in_schema, look_for_a_while
+from tabellion.features.delivery.store import in_schema, look_for_a_while
 from tabellion.platform.database.advisory import AdvisoryLock
+from tabellion.platform.database.connection import Database
 
 # In a statement that claims: whether the worker has not been given up, and is not while the statement runs.
 ENTERED = "EXISTS (SELECT 1 FROM tabellion.mail_worker WHERE id = %(worker)s FOR KEY SHARE)"

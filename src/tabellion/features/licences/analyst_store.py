@@ -4,7 +4,7 @@ from typing import LiteralString
 
 from psycopg import errors, sql
 
-from tabellion.features.licences.store import Database
+from tabellion.platform.database.connection import Database
 from tabellion.platform.database.names import identifier
 
 # A question is cut short before it holds up a change of structure for long, or fills the disk with a sort.

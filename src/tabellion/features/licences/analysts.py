@@ -12,9 +12,10 @@ from tabellion.features.licences import analyst_store as store
 from tabellion.features.licences.errors import AdminError
 from tabellion.features.licences.service import get_licence, list_entities
 from tabellion.platform import audit
+from tabellion.platform.database.connection import Database
 
 
-async def views_schema_of(db: store.Database, entity_id: int) -> str | None:
+async def views_schema_of(db: Database, entity_id: int) -> str | None:
     """The schema of an entity's views, made when it is missing; None: the licence has no analysts."""
     found = await store.analysts(db, entity_id)
     if found is None:
@@ -25,7 +26,7 @@ async def views_schema_of(db: store.Database, entity_id: int) -> str | None:
     return schema
 
 
-async def give_analysts_access(db: store.Database, admin: store.Database, name: str, password: str, now: datetime) -> str:
+async def give_analysts_access(db: Database, admin: Database, name: str, password: str, now: datetime) -> str:
     """Make the role of a licence's analysts, or give it a new password; returns the role. Views are for the caller to make.
 
     `admin` is a connection that may make roles. Raises `AdminError`.
@@ -49,7 +50,7 @@ async def give_analysts_access(db: store.Database, admin: store.Database, name: 
     return role
 
 
-async def end_analysts_access(db: store.Database, admin: store.Database, name: str, now: datetime) -> None:
+async def end_analysts_access(db: Database, admin: Database, name: str, now: datetime) -> None:
     """Drop the views and the role of a licence's analysts, ending their connections; nothing where there are none.
 
     Raises `AdminError`.

@@ -5,14 +5,13 @@ import binascii
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple, Protocol
-
-from psycopg import AsyncConnection
+from typing import Literal, NamedTuple, Protocol
 
 from tabellion.features.licences import store
 from tabellion.features.licences.errors import AuthThrottled, Unauthorized
 from tabellion.features.licences.passwords import PasswordChecks
 from tabellion.kit import keys
+from tabellion.platform.database.connection import Database
 
 # Per minute. A person mistypes a few times; an address may be a whole company behind one proxy.
 MAX_USER_FAILURES = 10
@@ -39,7 +38,7 @@ class Credential(NamedTuple):
 class Connections(Protocol):
     """Where a connection for the rare look-ups comes from."""
 
-    def connection(self) -> AbstractAsyncContextManager[AsyncConnection[tuple[Any, ...]]]:
+    def connection(self) -> AbstractAsyncContextManager[Database]:
         """A connection in autocommit mode."""
         ...
 

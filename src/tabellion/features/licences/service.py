@@ -20,10 +20,10 @@ from tabellion.features.licences.model import (
     check_rights,
 )
 from tabellion.features.licences.passwords import hash_password
-from tabellion.features.licences.store import Database
 from tabellion.kit import keys
 from tabellion.kit.problem import invalid
 from tabellion.platform import audit
+from tabellion.platform.database.connection import Database
 from tabellion.platform.database.versioned import VersionedCache
 from tabellion.platform.http.caller import Caller, EntityRef
 

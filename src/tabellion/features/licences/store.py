@@ -5,13 +5,12 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from psycopg import AsyncConnection, sql
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from tabellion.features.licences.model import ApiUser, Entity, Licence, LicenceLimits, PasswordUser
-from tabellion.platform.database.connection import fetch
+from tabellion.platform.database.connection import Database, fetch
 
-Database = AsyncConnection[tuple[Any, ...]]
 _LIMITS = LicenceLimits.__struct_fields__
 _LIMIT_COLUMNS = sql.SQL(", ").join(map(sql.Identifier, _LIMITS))
 _LICENCE = sql.SQL("SELECT id, name, time_zone, preset, created_at, {} FROM tabellion.licence").format(_LIMIT_COLUMNS)

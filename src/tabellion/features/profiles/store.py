@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from psycopg import AsyncClientCursor, AsyncConnection, errors
+from psycopg import AsyncClientCursor, errors
 from psycopg.pq import TransactionStatus
 
 from tabellion.features.profiles.model import Choice, Consent, Details, Profile, Written
@@ -14,9 +14,7 @@ from tabellion.features.profiles.sql import Shape, sql_of
 from tabellion.features.tables import Attribute, Table
 from tabellion.features.tables.filters import Condition
 from tabellion.kit.problem import invalid
-from tabellion.platform.database.connection import fetch
-
-Database = AsyncConnection[tuple[Any, ...]]
+from tabellion.platform.database.connection import Database, fetch
 
 # u31_a4: the unique index of an attribute; fc5_a4: its foreign key; kc5: the composite key of a table.
 _CONSTRAINT = re.compile(r"^[uf](c?\d+)_a(\d+)$")

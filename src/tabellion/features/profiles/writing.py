@@ -15,6 +15,7 @@ from tabellion.features.tables import Attribute, BadValue, Subscription, Table, 
 from tabellion.features.tables.filters import Listing
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit, outbox
+from tabellion.platform.database.connection import Database
 from tabellion.platform.database.errors import Unavailable
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.etag import names_any, require_match, tags
@@ -260,7 +261,7 @@ async def delete(call: Incoming, table: Table, attribute: Attribute | None, key:
 
 
 async def record_choice(
-    db: store.Database,
+    db: Database,
     table: Table,
     row_id: int,
     subscription: Subscription,

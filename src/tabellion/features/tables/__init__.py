@@ -29,7 +29,7 @@ from tabellion.features.tables.service import (
     structure_etag,
     tables_of_licence,
 )
-from tabellion.features.tables.store import Catalogue, Database, alter, count_of, qualified, relation_of
+from tabellion.features.tables.store import Catalogue, alter, count_of, qualified, relation_of
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.boolean import parse_flag
 from tabellion.features.tables.types.moment import parse_moment, render_moment
@@ -57,7 +57,6 @@ __all__ = [
     "BadValue",
     "Catalogue",
     "Columns",
-    "Database",
     "Kind",
     "NameUsed",
     "Plan",

@@ -17,6 +17,7 @@ from tabellion.features.tables.plan import Plan, Step
 from tabellion.features.tables.profile_plan import ProfilePlan
 from tabellion.kit.problem import FieldError, Invalid, Problem
 from tabellion.platform import audit
+from tabellion.platform.database.connection import Database
 from tabellion.platform.database.errors import Unavailable, retrying
 from tabellion.platform.database.versioned import VersionedCache
 from tabellion.platform.http.call import Incoming
@@ -61,7 +62,7 @@ class Structures(Generic[T, D, P]):
         return await self.of_licence(call.db, call.caller.licence_id, call.caller.catalogue_version, fresh=fresh)
 
     async def of_licence(
-        self, db: store.Database, licence_id: int, catalogue_version: int, *, fresh: bool = False
+        self, db: Database, licence_id: int, catalogue_version: int, *, fresh: bool = False
     ) -> tuple[T, ...]:
         """The same without a caller: all the tables of a licence as they are in a version of its catalogue."""
         # Licence ids are only unique within one database; tests open many in one process.
@@ -70,11 +71,11 @@ class Structures(Generic[T, D, P]):
             self._cache.forget(key)
         return await self._cache.get(key, catalogue_version, lambda: self.load(db, licence_id))
 
-    async def load(self, db: store.Database, licence_id: int) -> tuple[T, ...]:
+    async def load(self, db: Database, licence_id: int) -> tuple[T, ...]:
         """The same as they are now, past the cache."""
         return await self._catalogue.load(db, licence_id)
 
-    async def keep(self, db: store.Database, table_id: int) -> T | None:
+    async def keep(self, db: Database, table_id: int) -> T | None:
         """A table as it is now, which nobody changes before the transaction ends; None when it is gone."""
         return await self._catalogue.keep(db, table_id)
 
@@ -173,7 +174,7 @@ class Structures(Generic[T, D, P]):
 
         await _short(work)
 
-    async def make_views(self, db: store.Database, licence_id: int) -> None:
+    async def make_views(self, db: Database, licence_id: int) -> None:
         """Make the views of all tables of a licence that has just given analysts access."""
         for table in await self.load(db, licence_id):
             await views.drop_view(db, table)

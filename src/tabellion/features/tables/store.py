@@ -6,15 +6,15 @@ from decimal import Decimal
 from typing import Any, Generic, LiteralString, TypeVar
 
 import msgspec
-from psycopg import AsyncConnection, sql
+from psycopg import sql
 
 from tabellion.features.tables.model import Attribute, Columns, Definition, Kind, ProfileTable, Segmentation, Table
 from tabellion.features.tables.plan import Step
 from tabellion.features.tables.types.pattern import compile_pattern
 from tabellion.features.tables.types.predefined import EMAIL_ADDRESS
 from tabellion.features.tables.types.registry import attribute_type, bound
+from tabellion.platform.database.connection import Database
 
-Database = AsyncConnection[tuple[Any, ...]]
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 _BATCH_ROWS = 5000

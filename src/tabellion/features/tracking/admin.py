@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from tabellion.features.licences import get_licence
 from tabellion.features.tracking import service, store
-from tabellion.features.tracking.store import Database
+from tabellion.platform.database.connection import Database
 
 _MAILS_AT_ONCE = 500
 

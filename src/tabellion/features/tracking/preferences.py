@@ -23,8 +23,9 @@ from tabellion.features.tables.filters import Condition
 from tabellion.features.tracking import store
 from tabellion.features.tracking.model import Choice, Option, Page, Preferences
 from tabellion.features.tracking.service import find_reader, note_unsubscribe
-from tabellion.features.tracking.store import Database, Reader
+from tabellion.features.tracking.store import Reader
 from tabellion.features.tracking.words import words_in
+from tabellion.platform.database.connection import Database
 
 _UNSUBSCRIBED, _ONE_CLICK, _CHOSEN = "unsubscribe page", "one-click", "preference page"
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from tabellion.features.delivery import SOFT_REASONS, in_schema
 from tabellion.features.tracking.reporting import Bounce, Doings, Figures, LinkFigures, Point, Summary
-from tabellion.features.tracking.store import Database
+from tabellion.platform.database.connection import Database
 
 _MOST_DOMAINS, MOST_LINKS, _MOST_BOUNCES = 50, 500, 200
 # Recipients `r` that a report is about.

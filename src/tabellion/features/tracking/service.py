@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from tabellion.features.delivery import SENT, MailNews, Use, has_arrived, read_token, tell, unseal_address
 from tabellion.features.tracking import actors, store
-from tabellion.features.tracking.store import Database, Happening, Reader
+from tabellion.features.tracking.store import Happening, Reader
+from tabellion.platform.database.connection import Database
 
 
 class Asked(NamedTuple):

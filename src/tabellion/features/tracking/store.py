@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
-
-from psycopg import AsyncConnection
+from typing import NamedTuple
 
 from tabellion.features.delivery import in_schema, licence_exists
 from tabellion.features.tracking.actors import Raw
 from tabellion.platform.database.advisory import AdvisoryLock
+from tabellion.platform.database.connection import Database
 
-Database = AsyncConnection[tuple[Any, ...]]
 # Of one mail: a picture that is fetched for ever fills no disk.
 _MOST_EVENTS = 200
 _NEAR_TRAP = timedelta(seconds=60)

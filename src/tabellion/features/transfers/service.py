@@ -4,9 +4,7 @@ import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
-import psycopg
 from psycopg import errors
 
 from tabellion.features.licences import resolve_entity
@@ -16,6 +14,7 @@ from tabellion.features.transfers.model import FileServer, Location, Step
 from tabellion.kit.digits import INTEGER, number_of
 from tabellion.kit.problem import invalid
 from tabellion.platform import audit
+from tabellion.platform.database.connection import Database
 from tabellion.platform.egress import Policy
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.secrets import SecretUnreadable
@@ -148,9 +147,7 @@ async def prepare_test(call: Incoming, *, write: bool) -> Callable[[], Awaitable
     return lambda: _test(server, found, write=write)
 
 
-async def open_location(
-    db: psycopg.AsyncConnection[Any], licence_id: int, entity_id: int, location_id: int
-) -> tuple[Location, Opening]:
+async def open_location(db: Database, licence_id: int, entity_id: int, location_id: int) -> tuple[Location, Opening]:
     """A location with what opens it. A host key that an SFTP server shows for the first time is for `keep_host_key`.
 
     Raises `TransferError` when the location is gone, `SecretUnreadable`.
@@ -164,7 +161,7 @@ async def open_location(
     return found, open_folder(server, found.path, _places.policy)
 
 
-async def keep_host_key(db: psycopg.AsyncConnection[Any], location: Location, key: str | None) -> None:
+async def keep_host_key(db: Database, location: Location, key: str | None) -> None:
     """From now on insist on the host key that the location's server has shown, unless one is insisted on already."""
     if key is not None:
         await store.keep_host_key(db, location.server_id, key)
@@ -194,7 +191,7 @@ def _until(steps: tuple[str, ...], failed: str, message: str) -> list[Step]:
     return [*(Step(step, ok=True) for step in steps[:place]), Step(steps[place], ok=False, message=message)]
 
 
-async def _platform_server(db: store.Database, licence_id: int, kept: FileServer) -> Server:
+async def _platform_server(db: Database, licence_id: int, kept: FileServer) -> Server:
     if kept.unreadable:
         raise SecretUnreadable(
             f"the password or the private key of the server '{kept.name}' was sealed with another key than there is now: "

@@ -4,13 +4,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from tabellion.features.transfers.model import FileServer, Location, Secrets
 from tabellion.platform import secrets
+from tabellion.platform.database.connection import Database
 
-Database = AsyncConnection[tuple[Any, ...]]
 _SERVER = "SELECT id, name, definition, secrets, licence_id FROM tabellion.transfer_server WHERE licence_id = %s "
 _LOCATION = (
     "SELECT id, name, server_id, path, after_read, move_to FROM tabellion.transfer_location "

@@ -18,7 +18,7 @@ from tabellion.features.usage import store
 from tabellion.features.usage.batcher import Batcher
 from tabellion.features.usage.errors import TooManyBulkCalls, TooManyCalls, TooManyConcurrent
 from tabellion.features.usage.model import Counters, Limits, Verdict
-from tabellion.features.usage.store import Database
+from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.caller import Caller
 

@@ -4,12 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from psycopg import AsyncConnection
-
 from tabellion.features.usage.model import Counters, Verdict
-from tabellion.platform.database.connection import fetch
-
-Database = AsyncConnection[tuple[Any, ...]]
+from tabellion.platform.database.connection import Database, fetch
 
 _GATE = (
     b"SELECT * FROM tabellion.gate(%s::int, %s::int[], %s::int[], %s::text[], %s::bytea[], %s::int[], %s::int[], %s::int[], "

@@ -22,7 +22,7 @@ import psycopg
 from tabellion.features.webhooks import queue, rendering, service, signing
 from tabellion.features.webhooks.fanout import fan_out
 from tabellion.features.webhooks.model import ATTEMPTS, Claimed, Outcome, is_own_header, next_attempt
-from tabellion.features.webhooks.store import Database
+from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import LOCK_TIMEOUT, STATEMENT_TIMEOUT, with_settings
 from tabellion.platform.egress import Client, Reply, Undelivered
 

@@ -11,8 +11,8 @@ from tabellion.features.tables import Table, tables_of_licence
 from tabellion.features.webhooks import queue, rendering, store
 from tabellion.features.webhooks.model import TABLES, Item, Subscription
 from tabellion.features.webhooks.rendering import News
-from tabellion.features.webhooks.store import Database
 from tabellion.platform import outbox
+from tabellion.platform.database.connection import Database
 from tabellion.platform.outbox import Event
 
 _log = logging.getLogger(__name__)

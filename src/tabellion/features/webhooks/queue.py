@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from tabellion.features.webhooks.model import GATHER_FOR, Claimed, Failure, Item, Outcome, Subscription
-from tabellion.features.webhooks.store import COLUMNS, WIDTH, Database, subscription
+from tabellion.features.webhooks.store import COLUMNS, WIDTH, subscription
+from tabellion.platform.database.connection import Database
 
 # The subscriptions that wait for something, one step through the index each; then the oldest deliveries of each, as many as
 # its target may still get at once. `busy` is what this process is sending at the moment.

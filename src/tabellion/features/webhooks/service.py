@@ -18,10 +18,10 @@ from tabellion.features.webhooks.model import (
     Outcome,
     Subscription,
 )
-from tabellion.features.webhooks.store import Database
 from tabellion.kit.digits import INTEGER, number_of
 from tabellion.kit.problem import invalid
 from tabellion.platform import audit, egress, outbox
+from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.etag import require_match
 

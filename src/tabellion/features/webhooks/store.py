@@ -4,13 +4,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from tabellion.features.webhooks.model import Subscription
+from tabellion.platform.database.connection import Database
 from tabellion.platform.outbox import Interest
 
-Database = AsyncConnection[tuple[Any, ...]]
 COLUMNS = (
     "s.id, s.licence_id, s.entity_id, s.version, s.subject_kind, s.subject_id, s.event_type, s.on_fields, s.target_url, "
     "s.push_type, s.max_block_size, s.headers, s.is_active, s.inactive_since, s.inactive_reason, s.failing_since, s.secret, "

@@ -3,10 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from psycopg import AsyncConnection
-
 from tabellion.platform.audit.purging import purge
 from tabellion.platform.audit.reading import Entry, Wanted, read
+from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Incoming
 
 __all__ = [
@@ -57,7 +56,7 @@ def values_of_nobody(actor: str) -> dict[str, Any]:
     return nobody | {"audit_actor": actor, "audit_route": actor}
 
 
-async def record(db: AsyncConnection[Any], call: Incoming, object_: str, note: str | None = None) -> None:
+async def record(db: Database, call: Incoming, object_: str, note: str | None = None) -> None:
     """Write one row for a change made by an API call; `object_` is such as `profile-table/31`.
 
     `note`: what was overridden by it, and the reason that the caller gave.
@@ -67,11 +66,11 @@ async def record(db: AsyncConnection[Any], call: Incoming, object_: str, note: s
     await db.execute(_INSERT, (call.now, *who, call.call.id, call.request_id, object_, note, call.credential))
 
 
-async def record_admin(db: AsyncConnection[Any], licence_id: int, action: str, object_: str, now: datetime) -> None:
+async def record_admin(db: Database, licence_id: int, action: str, object_: str, now: datetime) -> None:
     """Write one row for a change made on the command line; `action` is the verb (`user create`)."""
     await db.execute(_INSERT, (now, licence_id, None, "cli", action, "", object_, None, None))
 
 
-async def record_server(db: AsyncConnection[Any], licence_id: int, action: str, object_: str, now: datetime) -> None:
+async def record_server(db: Database, licence_id: int, action: str, object_: str, now: datetime) -> None:
     """Write one row for a change that the server made by itself; `action` says what and why."""
     await db.execute(_INSERT, (now, licence_id, None, "server", action, "", object_, None, None))

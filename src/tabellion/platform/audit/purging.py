@@ -1,9 +1,8 @@
 """What is older than the operator keeps it goes, a few pages of the table at a time."""
 
 from datetime import datetime
-from typing import Any
 
-from psycopg import AsyncConnection
+from tabellion.platform.database.connection import Database
 
 # As many as one entry of the index covers; some 8,000 rows. A transaction that deletes them takes some 20 ms.
 _PAGES = 128
@@ -13,7 +12,7 @@ _WHERE = "SELECT DISTINCT (ctid::text::point)[0]::bigint / %s FROM tabellion.aud
 _DELETE = "DELETE FROM tabellion.audit WHERE at < %s AND ctid >= %s::text::tid AND ctid < %s::text::tid"
 
 
-async def purge(db: AsyncConnection[Any], before: datetime) -> int:
+async def purge(db: Database, before: datetime) -> int:
     """Delete the rows older than a moment (the retention is the operator's setting); returns their number.
 
     In many short transactions, `db` being in autocommit mode: calls that write meanwhile wait for none of them, and what was

@@ -8,11 +8,12 @@ everything is read, once.
 
 from collections.abc import AsyncGenerator, Iterator
 from datetime import datetime, timedelta
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import msgspec
-from psycopg import AsyncConnection
 from psycopg.rows import args_row
+
+from tabellion.platform.database.connection import Database
 
 _FIRST = timedelta(hours=1)
 _GROWTH = 4
@@ -53,7 +54,7 @@ class Wanted(msgspec.Struct, frozen=True):
     request_id: str | None = None
 
 
-async def read(db: AsyncConnection[Any], wanted: Wanted, limit: int, now: datetime) -> AsyncGenerator[list[Entry]]:
+async def read(db: Database, wanted: Wanted, limit: int, now: datetime) -> AsyncGenerator[list[Entry]]:
     """The entries, newest first, `limit` at most, in blocks; all as they are at one moment.
 
     `db` is in autocommit mode, and busy until the last block was taken.

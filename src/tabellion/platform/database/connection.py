@@ -21,6 +21,8 @@ from psycopg.pq.abc import PGconn, PGresult
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 
 Row = tuple[Any, ...]
+# What stores and use cases work with: a connection of a pool, or one of its own.
+Database = AsyncConnection[Row]
 Parameters = Mapping[str, Any] | Sequence[Any]
 
 _PLACEHOLDER = re.compile(rb"%(?:\((\w+)\))?s|%%")

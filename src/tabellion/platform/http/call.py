@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from psycopg import AsyncConnection
 
 from tabellion.kit.problem import invalid
+from tabellion.platform.database.connection import Database
 from tabellion.platform.http.caller import Caller
 from tabellion.platform.http.query import Query
 
@@ -86,14 +86,14 @@ class Incoming(msgspec.Struct):
     query: Query
     headers: Mapping[str, str]
     body: Any
-    db: AsyncConnection[tuple[Any, ...]]
+    db: Database
     now: datetime
     request_id: str
     limits: Any = None
     raw_body: bytes = b""
     upload: Any = None
     ignored: Sequence[str] = ()
-    afterwards: list[Callable[[AsyncConnection[tuple[Any, ...]]], Awaitable[None]]] = []
+    afterwards: list[Callable[[Database], Awaitable[None]]] = []
     credential: str | None = None
 
     def refuse_ignored(self, answered: type[msgspec.Struct] | None, otherwise: str) -> None:

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from psycopg import AsyncConnection
 
 from tabellion.kit.problem import Problem, invalid
+from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.exchange import Rendered
 from tabellion.platform.http.problems import IdempotencyMismatch, IdempotencyRunning
@@ -89,7 +89,7 @@ async def once(
         return rendered
 
 
-async def _claim(db: AsyncConnection[Any], scope: dict[str, Any], oldest: datetime) -> tuple[bytes, Rendered] | None:
+async def _claim(db: Database, scope: dict[str, Any], oldest: datetime) -> tuple[bytes, Rendered] | None:
     # Two statements on purpose: the second one's snapshot is taken under the lock, so it sees what the last holder did.
     cursor = await db.execute(_LOCK, ("\n".join(str(part) for part in scope.values()),))
     locked = await cursor.fetchone()

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import psycopg
-from psycopg import AsyncConnection
 
 from tabellion.kit.problem import Problem
 from tabellion.platform import files
+from tabellion.platform.database.connection import Database
 from tabellion.platform.http import etag, idempotency, json_codec, negotiation, render, shapes, xml_codec
 from tabellion.platform.http.call import Answer, Call, Form, Incoming
 from tabellion.platform.http.etag import is_known
@@ -39,7 +39,7 @@ class Gatekeeper(Protocol):
 class Connections(Protocol):
     """Where handlers get their database connection from."""
 
-    def connection(self, licence_id: int) -> AbstractAsyncContextManager[AsyncConnection[tuple[Any, ...]]]:
+    def connection(self, licence_id: int) -> AbstractAsyncContextManager[Database]:
         """A connection in autocommit mode, for work on one licence's tables."""
         ...
 

@@ -8,16 +8,15 @@ it is given up once it has not shown for longer that it lives.
 import asyncio
 import logging
 from datetime import UTC, datetime
-from typing import Any
 
 from procrastinate import App
 from procrastinate.worker import Worker
 from psycopg import AsyncConnection, OperationalError
 
 from tabellion.platform.database.advisory import AdvisoryLock
+from tabellion.platform.database.connection import Database
 
 _log = logging.getLogger(__name__)
-Database = AsyncConnection[tuple[Any, ...]]
 # A worker shows that it lives every other second, and takes its lock as soon as it has a number.
 HEARTBEAT_S, GONE_AFTER_S, SILENT_AFTER_S = 2.0, 3.0, 8.0
 _LOOK_EVERY_S = 1.0

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
+
+from tabellion.platform.database.connection import Database
 
 DEFAULT_QUEUE = "default"
 
 
 async def defer(
-    db: AsyncConnection[tuple[Any, ...]],
+    db: Database,
     task: str,
     *,
     lock: str | None = None,

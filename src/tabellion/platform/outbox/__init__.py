@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
-from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
+from tabellion.platform.database.connection import Database
 from tabellion.platform.database.versioned import VersionedCache
 from tabellion.platform.outbox import subjects
 
@@ -21,7 +21,6 @@ __all__ = [
     "BLOCK_ROWS",
     "COLUMNS",
     "NOBODY",
-    "Database",
     "Event",
     "Interest",
     "declare",
@@ -33,7 +32,6 @@ __all__ = [
     "take",
 ]
 
-Database = AsyncConnection[tuple[Any, ...]]
 _MAX_LICENCES_CACHED = 20_000
 # Rows of one block: large enough to cost nothing per row, small enough to be taken apart in one go.
 BLOCK_ROWS = 1000

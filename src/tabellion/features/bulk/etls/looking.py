@@ -15,6 +15,7 @@ from tabellion.features.bulk.imports import new_folder
 from tabellion.features.transfers import keep_host_key, open_location
 from tabellion.kit.schedule import Schedule
 from tabellion.platform import jobs
+from tabellion.platform.database.connection import Database
 from tabellion.platform.secrets import SecretUnreadable
 from tabellion.platform.transfer import TransferError
 
@@ -33,7 +34,7 @@ def next_run(definition: dict[str, Any], now: datetime) -> datetime | None:
     return Schedule(schedule["cron"], schedule["timeZone"]).next_after(now)
 
 
-async def start_due(db: store.Database, now: datetime) -> int:
+async def start_due(db: Database, now: datetime) -> int:
     """Start what is due: executions of those with schedules, looks into locations for the others; returns how many.
 
     Once, however many workers look; what was missed while nothing ran is made up for by one execution.
@@ -56,7 +57,7 @@ async def start_due(db: store.Database, now: datetime) -> int:
         count += 1
 
 
-async def enter(db: store.Database, due: Due, now: datetime, user_id: int | None = None) -> int:
+async def enter(db: Database, due: Due, now: datetime, user_id: int | None = None) -> int:
     """Make an execution that fetches its files, and queue it; its number. Scheduled ones count as no bulk call."""
     definition = msgspec.to_builtins(msgspec.convert(due.definition, Definition))
     folder = new_folder("etl")
@@ -67,7 +68,7 @@ async def enter(db: store.Database, due: Due, now: datetime, user_id: int | None
     return number
 
 
-async def look(db: store.Database, etl_id: int, clock: Callable[[], datetime]) -> int | None:
+async def look(db: Database, etl_id: int, clock: Callable[[], datetime]) -> int | None:
     """Look into an ETL's location, and start an execution when its files are there; its number."""
     due = await store.waiting(db, etl_id)
     if due is None or await store.is_busy(db, etl_id):
@@ -91,7 +92,7 @@ async def look(db: store.Database, etl_id: int, clock: Callable[[], datetime]) -
         return await enter(db, due, clock()) if is_complete(found, definition) else None
 
 
-async def put_files_away(db: store.Database, execution_id: int) -> None:
+async def put_files_away(db: Database, execution_id: int) -> None:
     """What the location says is to become of the files that an execution has loaded. Raises `TransferError`."""
     done = await store.execution(db, execution_id)
     if done is None or done.location_id is None:

@@ -14,6 +14,7 @@ from tabellion.features.bulk.etls.model import Execution
 from tabellion.features.bulk.imports import Status
 from tabellion.features.delivery import Notice, send_notice
 from tabellion.platform import jobs
+from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Fate
 
 _log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class NotTaken(Exception):
     """No relay took the mail yet."""
 
 
-async def order_reports(db: store.Database, ended: Execution) -> None:
+async def order_reports(db: Database, ended: Execution) -> None:
     """Queue the mails of an execution that has ended, where its definition wants them."""
     report = msgspec.convert(ended.definition, Definition).report
     if report is None or (report.when == "ON_ERROR" and ended.status == Status.DONE):
@@ -39,7 +40,7 @@ async def order_reports(db: store.Database, ended: Execution) -> None:
         await jobs.defer(db, REPORT, execution_id=ended.id, recipient=recipient)
 
 
-async def send_report(db: store.Database, execution_id: int, recipient: str, public_url: str, now: datetime) -> None:
+async def send_report(db: Database, execution_id: int, recipient: str, public_url: str, now: datetime) -> None:
     """Send one of them. Raises `NotTaken` when it is worth another try."""
     ended = await store.execution(db, execution_id)
     if ended is None:

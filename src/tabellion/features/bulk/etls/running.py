@@ -28,6 +28,7 @@ from tabellion.features.transfers import keep_host_key, open_location
 from tabellion.kit.problem import FieldError
 from tabellion.platform import jobs, outbox
 from tabellion.platform.database.advisory import AdvisoryLock
+from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import with_settings
 from tabellion.platform.transfer import TransferError
 
@@ -52,7 +53,7 @@ class Executor:
         """Bring an execution to its end. Raises `Busy`, and what the database or the disk refuse for the moment."""
         await fenced.run(self._conninfo, self, number)
 
-    async def begin(self, db: store.Database, number: int) -> Execution | None:
+    async def begin(self, db: Database, number: int) -> Execution | None:
         """Take it up; the first time, whoever listens is told."""
         async with db.transaction():
             taken = await store.begin(db, number, self._clock())
@@ -60,7 +61,7 @@ class Executor:
                 await self._tell(db, taken, STARTED)
         return taken
 
-    async def work(self, db: store.Database, job: Execution) -> None:
+    async def work(self, db: Database, job: Execution) -> None:
         """Bring it to its end. Raises `JobError`, `Stopped`."""
         try:
             await self._load(db, job)
@@ -68,7 +69,7 @@ class Executor:
             await self._forget_inputs(db, job)
             raise
 
-    async def _load(self, db: store.Database, job: Execution) -> None:
+    async def _load(self, db: Database, job: Execution) -> None:
         """Open the files, unless an earlier attempt has, and load them in order; a file that fails is the last one."""
         if not job.parts:
             await self._open(db, job)
@@ -82,18 +83,18 @@ class Executor:
                 return
         await self._finish(db, job, None, [])
 
-    async def fail(self, db: store.Database, job: Execution, why: FieldError) -> None:
+    async def fail(self, db: Database, job: Execution, why: FieldError) -> None:
         """End it."""
         await self._end(db, job, Status.FAILED, [why])
 
-    async def _now(self, db: store.Database, job: Execution) -> Execution:
+    async def _now(self, db: Database, job: Execution) -> Execution:
         """The execution as it is. Raises `Stopped` when it was cancelled or taken by another worker."""
         found = await store.execution(db, job.id)
         if found is None or found.has_ended or found.attempt != job.attempt:
             raise Stopped
         return found
 
-    async def _open(self, db: store.Database, job: Execution) -> None:
+    async def _open(self, db: Database, job: Execution) -> None:
         definition = msgspec.convert(job.definition, Definition)
         if job.location_id is not None and not job.uploads:
             job = await self._fetched(db, job, job.location_id, definition)
@@ -107,7 +108,7 @@ class Executor:
             for file in opened:
                 await self._enter(db, job, targets[file.file_number], file)
 
-    async def _fetched(self, db: store.Database, job: Execution, location_id: int, definition: Definition) -> Execution:
+    async def _fetched(self, db: Database, job: Execution, location_id: int, definition: Definition) -> Execution:
         """The execution with files of its location: what was taken is on record before it is opened."""
         etl_id = job.etl_id or 0
         taken = await store.taken_files(db, etl_id, but_failed=True)
@@ -127,12 +128,12 @@ class Executor:
             await store.take_files(db, etl_id, job.id, chosen)
         return msgspec.structs.replace(job, uploads=tuple(uploads))
 
-    async def _enter(self, db: store.Database, job: Execution, target: Target, file: Opened) -> None:
+    async def _enter(self, db: Database, job: Execution, target: Target, file: Opened) -> None:
         part = jobs_store.PartOf(job.id, file.name, file.file_number)
         table, order, now = target.table, target.order, self._clock()
         await jobs_store.insert(db, table, order, file.folder, now, user_id=job.user_id, part_of=part)
 
-    async def _finder(self, db: store.Database, job: Execution) -> Callable[[str, str], Any]:
+    async def _finder(self, db: Database, job: Execution) -> Callable[[str, str], Any]:
         version = await store.catalogue_version(db, job.licence_id)
 
         async def find(table_type: str, reference: str) -> Table:
@@ -145,7 +146,7 @@ class Executor:
 
         return find
 
-    async def _finish(self, db: store.Database, job: Execution, status: Status | None, why: list[FieldError]) -> None:
+    async def _finish(self, db: Database, job: Execution, status: Status | None, why: list[FieldError]) -> None:
         """Make the files, then say how it ended; `status` None: as the rows tell."""
         found = await self._now(db, job)
         if status is None:
@@ -155,7 +156,7 @@ class Executor:
             await asyncio.to_thread(_gather, self._spool, folder / f"{reports.NAMES[kind]}.zip", kind, found.parts)
         await self._end(db, job, status, why)
 
-    async def _end(self, db: store.Database, job: Execution, status: Status, why: list[FieldError]) -> None:
+    async def _end(self, db: Database, job: Execution, status: Status, why: list[FieldError]) -> None:
         async with db.transaction():
             await db.execute("SET LOCAL synchronous_commit = on")
             if not await store.end(db, job.id, status, self._clock(), why):
@@ -168,13 +169,13 @@ class Executor:
                 await jobs.defer(db, PUT_AWAY, execution_id=job.id)
         await self._forget_inputs(db, job)
 
-    async def _forget_inputs(self, db: store.Database, job: Execution) -> None:
+    async def _forget_inputs(self, db: Database, job: Execution) -> None:
         """Give the room of what was taken out of archives back, once it has ended; what was sent stays."""
         found = await store.execution(db, job.id)
         for part in found.parts if found is not None and found.has_ended else ():
             await asyncio.to_thread((self._spool / part.folder / INPUT).unlink, missing_ok=True)
 
-    async def _tell(self, db: store.Database, job: Execution, event_type: str) -> None:
+    async def _tell(self, db: Database, job: Execution, event_type: str) -> None:
         """News for whoever listens to the ETL (contract, section 23.3)."""
         if job.etl_id is None:
             return

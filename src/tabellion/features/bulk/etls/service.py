@@ -25,6 +25,7 @@ from tabellion.features.usage import count_bulk_call
 from tabellion.kit.digits import INTEGER, number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
 from tabellion.platform import audit, files, jobs
+from tabellion.platform.database.connection import Database
 from tabellion.platform.files import UploadedFile
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.caller import EntityRef
@@ -192,7 +193,7 @@ async def cancel(call: Incoming) -> None:
         await audit.record(call.db, call, f"etl-execution/{found.id}")
 
 
-async def purge(db: store.Database, now: datetime) -> set[str]:
+async def purge(db: Database, now: datetime) -> set[str]:
     """Forget the executions that ended 30 days ago; returns the folders of the others."""
     await store.purge(db, now - KEPT)
     return await store.folders(db)

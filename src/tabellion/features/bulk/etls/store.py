@@ -5,14 +5,13 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from tabellion.features.bulk.etls.model import Due, Etl, Execution, NewExecution, Part, Uploaded
 from tabellion.features.bulk.imports import ENDED, Counters, Status
 from tabellion.kit.problem import FieldError
+from tabellion.platform.database.connection import Database
 
-Database = AsyncConnection[tuple[Any, ...]]
 _ETL = (
     "SELECT id, name, is_active, definition, location_id, next_run_at, looked_at, look_error FROM tabellion.etl "
     "WHERE licence_id = %s AND entity_id = %s "

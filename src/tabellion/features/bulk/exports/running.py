@@ -31,6 +31,7 @@ from tabellion.features.transfers import keep_host_key, open_location
 from tabellion.kit.problem import FieldError
 from tabellion.platform import outbox
 from tabellion.platform.database.advisory import AdvisoryLock
+from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import with_settings
 from tabellion.platform.transfer import TransferError
 
@@ -59,7 +60,7 @@ class Exporter:
         """Bring an execution to its end. Raises `Busy`, and what the database or the disk refuse for the moment."""
         await fenced.run(self._conninfo, self, number)
 
-    async def begin(self, db: store.Database, number: int) -> Execution | None:
+    async def begin(self, db: Database, number: int) -> Execution | None:
         """Take it up; the first time, whoever listens is told."""
         async with db.transaction():
             taken = await store.begin(db, number, self._clock())
@@ -67,7 +68,7 @@ class Exporter:
                 await self._tell(db, taken, STARTED)
         return taken
 
-    async def work(self, db: store.Database, job: Execution) -> None:
+    async def work(self, db: Database, job: Execution) -> None:
         """Write the file."""
         began = self._clock()
         rows, definition, names = await self._rows(db, job)
@@ -85,7 +86,7 @@ class Exporter:
                 await store.set_changed_since(db, job.export_id, began - OVERLAP)
             await self._told(db, job)
 
-    async def _deliver(self, db: store.Database, job: Execution) -> None:
+    async def _deliver(self, db: Database, job: Execution) -> None:
         """Write the file to the export's location, if it has one; again under the same name after a crash."""
         location_id = job.definition.get("locationId")
         if location_id is None:
@@ -104,14 +105,14 @@ class Exporter:
                 raise
             raise JobError("transfer.failed", f"{error.step}: {error.message}") from None
 
-    async def fail(self, db: store.Database, job: Execution, why: FieldError) -> None:
+    async def fail(self, db: Database, job: Execution, why: FieldError) -> None:
         """End it."""
         async with db.transaction():
             if not await store.end(db, job.id, Status.FAILED, self._clock(), [why]):
                 raise Stopped
             await self._told(db, job)
 
-    async def _rows(self, db: store.Database, job: Execution) -> tuple[Rows, Definition, list[str]]:
+    async def _rows(self, db: Database, job: Execution) -> tuple[Rows, Definition, list[str]]:
         definition = msgspec.convert(job.definition, Definition)
         zone_name, version = await store.licence(db, job.licence_id)
         load: Any = tables_of_licence if definition.table_type == "PROFILE_TABLE" else custom_tables_of_licence
@@ -140,12 +141,12 @@ class Exporter:
         rows = Rows(selected, relation, where, csv if is_csv else _JSON_COPY)
         return rows, definition, [column.header for column in chosen.columns]
 
-    async def _told(self, db: store.Database, job: Execution) -> None:
+    async def _told(self, db: Database, job: Execution) -> None:
         ended = await store.execution(db, job.id)
         if ended is not None:
             await self._tell(db, ended, FINISHED)
 
-    async def _tell(self, db: store.Database, job: Execution, event_type: str) -> None:
+    async def _tell(self, db: Database, job: Execution, event_type: str) -> None:
         """News for whoever listens to the export (contract, section 23.3)."""
         if job.export_id is None:
             return
@@ -192,7 +193,7 @@ class _Copying:
         self._expected = 0
         self._stopped = threading.Event()
 
-    async def run(self, db: store.Database, job: Execution, began: datetime) -> Written:
+    async def run(self, db: Database, job: Execution, began: datetime) -> Written:
         work = asyncio.create_task(asyncio.to_thread(self._work, render_moment(began)))
         try:
             while not (await asyncio.wait({work}, timeout=_LOOK_EVERY_S))[0]:

@@ -22,6 +22,7 @@ from tabellion.kit.digits import INTEGER, number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
 from tabellion.kit.schedule import Schedule
 from tabellion.platform import audit, files, jobs
+from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Incoming
 
 TASK = "exports.run"
@@ -105,7 +106,7 @@ async def trigger(call: Incoming) -> int:
         return await _enter(call, new)
 
 
-async def start_due(db: store.Database, now: datetime) -> int:
+async def start_due(db: Database, now: datetime) -> int:
     """Start an execution of each export whose time has come: once, however many workers look; returns how many.
 
     What was missed while nothing ran is made up for by one execution.
@@ -125,7 +126,7 @@ async def start_due(db: store.Database, now: datetime) -> int:
 
 
 async def enter_export(
-    db: store.Database, table: Table, definition: Definition, zone: Any, now: datetime
+    db: Database, table: Table, definition: Definition, zone: Any, now: datetime
 ) -> tuple[int, list[FieldError]]:
     """Enter an execution for whoever runs it at once; its number, or what is wrong with the definition."""
     _, faults = check(definition, table, zone)
@@ -175,7 +176,7 @@ async def cancel(call: Incoming) -> None:
         await audit.record(call.db, call, f"export-execution/{found.id}")
 
 
-async def purge(db: store.Database, now: datetime) -> set[str]:
+async def purge(db: Database, now: datetime) -> set[str]:
     """Forget executions after 30 days and their files after 5; returns the folders of the files that stay."""
     return await store.purge(db, now - KEPT, now - ROWS_KEPT)
 

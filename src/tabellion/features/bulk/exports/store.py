@@ -5,14 +5,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from tabellion.features.bulk.exports.model import Execution, Export
 from tabellion.features.bulk.imports import ENDED, Status
 from tabellion.kit.problem import FieldError
+from tabellion.platform.database.connection import Database
 
-Database = AsyncConnection[tuple[Any, ...]]
 _EXPORT = (
     "SELECT id, name, is_active, definition, location_id, next_run_at, changed_since FROM tabellion.export "
     "WHERE licence_id = %s AND entity_id = %s "

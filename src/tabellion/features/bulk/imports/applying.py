@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from psycopg import AsyncConnection
 from psycopg.errors import IntegrityError
 
 from tabellion.features.bulk.imports import merge
@@ -14,8 +13,7 @@ from tabellion.features.bulk.imports.merge import MergeSql
 from tabellion.features.bulk.imports.model import Counters, Fault, Outcome, Rejected
 from tabellion.features.bulk.imports.rows import Block
 from tabellion.features.tables import Table
-
-Database = AsyncConnection[tuple[Any, ...]]
+from tabellion.platform.database.connection import Database
 
 
 class Applied(NamedTuple):

@@ -5,15 +5,14 @@ Nothing is staged and nothing looked up: unique indexes find what is there alrea
 
 from datetime import datetime
 from io import BytesIO
-from typing import Any
 
 import polars as pl
-from psycopg import AsyncConnection, sql
+from psycopg import sql
 
 from tabellion.features.bulk.imports.columns import Column, Plan
 from tabellion.features.tables import Attribute, Subscription, Table
+from tabellion.platform.database.connection import Database
 
-Database = AsyncConnection[tuple[Any, ...]]
 _ID = "id"
 # What is known of where a choice in a file comes from.
 _KNOWN = ("at", "source")

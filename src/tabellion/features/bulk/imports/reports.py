@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from tabellion.features.bulk.imports import store
 from tabellion.features.bulk.imports.model import Job, Order, Outcome, Rejected
 from tabellion.features.bulk.imports.source import codec_of
+from tabellion.platform.database.connection import Database
 
 # The library that reads and checks files takes 40 MB, which processes that hand reports out do without.
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def result_part(order: Order, block: "Block", applied: "Applied") -> bytes:
     return _packed(order, ([*cells[line], line, *done.get(line, nothing)] for line in sorted(cells)))
 
 
-async def write(db: store.Database, job: Job, folder: Path, headers: Sequence[str]) -> None:
+async def write(db: Database, job: Job, folder: Path, headers: Sequence[str]) -> None:
     """Make the files that the job owes from what was kept; what stands there from an earlier attempt is replaced."""
     for kind in (ERRORS, RESULT) if job.order.result_file else (ERRORS,):
         path = folder / f"{NAMES[kind]}.zip"

@@ -28,6 +28,7 @@ from tabellion.features.tables import Table, tables_of_licence
 from tabellion.kit.problem import FieldError
 from tabellion.platform import outbox
 from tabellion.platform.database.advisory import AdvisoryLock
+from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import with_settings
 
 _log = logging.getLogger(__name__)
@@ -68,15 +69,15 @@ class Run:
         """Bring a job to its end. Raises `Busy`, and what the database or the disk refuse for the moment."""
         await fenced.run(self._conninfo, self, job_id)
 
-    async def begin(self, db: store.Database, number: int) -> Job | None:
+    async def begin(self, db: Database, number: int) -> Job | None:
         """Take the job up."""
         return await store.begin(db, number, self._clock())
 
-    async def work(self, db: store.Database, job: Job) -> None:
+    async def work(self, db: Database, job: Job) -> None:
         """From the file, or from where an earlier attempt was, to the last row."""
         await _Attempt(db, job, self._spool / job.folder, self._clock).work()
 
-    async def fail(self, db: store.Database, job: Job, why: FieldError) -> None:
+    async def fail(self, db: Database, job: Job, why: FieldError) -> None:
         """End it."""
         async with db.transaction():
             await db.execute("SET LOCAL synchronous_commit = on")
@@ -92,7 +93,7 @@ class _Attempt:
     _checker: Checker
     _applier: Applier
 
-    def __init__(self, db: store.Database, job: Job, folder: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(self, db: Database, job: Job, folder: Path, clock: Callable[[], datetime]) -> None:
         self._db = db
         self._job = job
         self._folder = folder

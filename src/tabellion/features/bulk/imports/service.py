@@ -17,6 +17,7 @@ from tabellion.features.usage import count_bulk_call
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import Problem
 from tabellion.platform import audit, files, jobs
+from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Incoming
 
 TASK = "imports.run"
@@ -100,7 +101,7 @@ def keep(uploaded: Mapping[str, Path], folder: str) -> Path:
     return place
 
 
-async def purge(db: store.Database, now: datetime) -> set[str]:
+async def purge(db: Database, now: datetime) -> set[str]:
     """Forget the jobs that ended 30 days ago; returns the folders of the others."""
     await store.purge(db, now - KEPT)
     return await store.folders(db)

@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from psycopg import AsyncConnection, sql
+from psycopg import sql
 
 from tabellion.features.bulk.imports.model import ENDED, Counters, Job, Order, Place, Status
 from tabellion.features.tables import Kind, Table
 from tabellion.kit.problem import FieldError
+from tabellion.platform.database.connection import Database
 
-Database = AsyncConnection[tuple[Any, ...]]
 _COLUMNS = (
     'id, licence_id, entity_id, table_kind, table_id, user_id, "order"::text, folder, status, attempt, line, '
     "bytes_line, bytes_read, bytes, "
