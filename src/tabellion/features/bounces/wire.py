@@ -9,7 +9,7 @@ from msgspec import Meta
 from tabellion.features.bounces.model import Kind
 from tabellion.features.bounces.reporting import Told
 from tabellion.features.delivery import Suppression
-from tabellion.features.tables import BadValue, parse_moment, render_moment
+from tabellion.features.tables import BadValue, moment_or_null, parse_moment, render_moment
 from tabellion.kit.problem import invalid
 
 Text = Annotated[str, Meta(extra={"coerce": "text"})]
@@ -115,7 +115,7 @@ def rows_of(given: Sequence[SuppressionIn]) -> list[dict[str, Any]]:
 
 def suppression_out(found: Suppression) -> SuppressionOut:
     """A suppression as it is answered."""
-    unsubscribed = None if found.unsubscribed is None else render_moment(found.unsubscribed)
+    unsubscribed = moment_or_null(found.unsubscribed)
     return SuppressionOut(found.address, found.reason, render_moment(found.since), found.detail, unsubscribed)
 
 

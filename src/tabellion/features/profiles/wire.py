@@ -12,6 +12,7 @@ from tabellion.features.tables import (
     ProfileTable,
     Segmentation,
     Subscription,
+    moment_or_null,
     render_moment,
     render_value,
 )
@@ -271,7 +272,7 @@ def subscriptions_out(table: ProfileTable, profile: Profile) -> list[Subscriptio
 
 def subscription_out(subscription: Subscription, choice: Choice) -> SubscriptionOut:
     """One subscription with the profile's choice."""
-    moment = None if choice.moment is None else render_moment(choice.moment)
+    moment = moment_or_null(choice.moment)
     return SubscriptionOut(subscription.name, choice.subscribed, moment, choice.source)
 
 
@@ -316,7 +317,7 @@ def consents_out(entries: list[Consent], subscriptions: dict[int, Subscription])
                 render_moment(e.moment),
                 e.source,
                 e.details.way,
-                None if e.details.collected_at is None else render_moment(e.details.collected_at),
+                moment_or_null(e.details.collected_at),
             )
             for e in entries
             if e.subscription in subscriptions

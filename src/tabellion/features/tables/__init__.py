@@ -32,7 +32,7 @@ from tabellion.features.tables.service import (
 from tabellion.features.tables.store import Catalogue, alter, count_of, qualified, relation_of
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.boolean import parse_flag
-from tabellion.features.tables.types.moment import parse_moment, render_moment
+from tabellion.features.tables.types.moment import moment_or_null, parse_moment, render_moment
 from tabellion.features.tables.types.predefined import LANGUAGES
 from tabellion.features.tables.types.registry import (
     VALUE_TYPES,
@@ -78,6 +78,7 @@ __all__ = [
     "count_of",
     "find_table",
     "is_email",
+    "moment_or_null",
     "named",
     "parse_flag",
     "parse_moment",

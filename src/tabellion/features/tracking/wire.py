@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from tabellion.features.campaigns import Campaign
-from tabellion.features.tables import render_moment
+from tabellion.features.tables import moment_or_null, render_moment
 from tabellion.features.tracking.reporting import Bounce, Doings, Figures, LinkFigures, Point, Rates, Report, rates
 
 
@@ -122,8 +122,8 @@ def report_out(campaign: Campaign, report: Report, zone: ZoneInfo, now: datetime
         display_name=campaign.settings.display_name,
         sending_mode=campaign.kind.value,
         state=campaign.state.value,
-        started_at=_moment(campaign.started_at),
-        ended_at=_moment(campaign.ended_at),
+        started_at=moment_or_null(campaign.started_at),
+        ended_at=moment_or_null(campaign.ended_at),
         time_zone=str(zone),
         made_at=render_moment(now),
         targeted=summary.targeted,
@@ -158,7 +158,7 @@ def _ab_test(report: Report) -> ABTestFigures | None:
     return ABTestFigures(
         criterion=test.criterion.value,
         winner=None if decision.winner is None else _variant(report, decision.winner),
-        decided_at=_moment(decision.chosen_at),
+        decided_at=moment_or_null(decision.chosen_at),
         results=[TestFigures(_variant(report, each.variant), *each[1:]) for each in results],
     )
 
@@ -177,7 +177,3 @@ def _busy_first(parts: Mapping[str, Doings]) -> Iterable[tuple[str, Doings]]:
 
 def _all(struct: msgspec.Struct) -> tuple[int, ...]:
     return msgspec.structs.astuple(struct)
-
-
-def _moment(value: datetime | None) -> str | None:
-    return None if value is None else render_moment(value)

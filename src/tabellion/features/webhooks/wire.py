@@ -1,14 +1,14 @@
 """The documents of the webhook calls (contract, section 23)."""
 
 import re
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
-from tabellion.features.tables import render_moment
+from tabellion.features.tables import moment_or_null, render_moment
 from tabellion.features.webhooks.model import (
     DEFAULT_BLOCK_SIZE,
     MAX_BLOCK_SIZE,
@@ -237,7 +237,7 @@ def failures_out(failures: list[Failure]) -> FailuresOut:
                 item.type,
                 render_moment(item.at),
                 failure.attempts,
-                _moment(failure.last_attempt_at),
+                moment_or_null(failure.last_attempt_at),
                 failure.last_status,
                 failure.last_error,
                 "DEAD" if failure.state == "DEAD" else "RETRYING",
@@ -274,7 +274,3 @@ def read_replay(body: ReplayIn) -> tuple[int | None, date | None]:
 def _names(names: list[str] | None) -> tuple[str, ...] | None:
     """No names are all names."""
     return tuple(names) if names else None
-
-
-def _moment(value: datetime | None) -> str | None:
-    return None if value is None else render_moment(value)

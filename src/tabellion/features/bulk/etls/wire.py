@@ -10,7 +10,7 @@ from tabellion.features.bulk.etls.definition import Definition, File, Flag, Repo
 from tabellion.features.bulk.etls.links import etl_link, execution_link
 from tabellion.features.bulk.etls.model import Etl, Execution
 from tabellion.features.bulk.imports import Status
-from tabellion.features.tables import render_moment
+from tabellion.features.tables import moment_or_null
 from tabellion.kit.problem import FieldError
 from tabellion.kit.schedule import Schedule
 from tabellion.platform.http import json_codec, shapes
@@ -141,8 +141,8 @@ def etl_out(etl: Etl) -> EtlOut:
         "id": str(etl.id),
         "name": etl.name,
         "isActive": etl.is_active,
-        "nextRunAt": None if etl.next_run_at is None else render_moment(etl.next_run_at),
-        "lookedAt": None if etl.looked_at is None else render_moment(etl.looked_at),
+        "nextRunAt": moment_or_null(etl.next_run_at),
+        "lookedAt": moment_or_null(etl.looked_at),
         "lookError": etl.look_error,
     }
     return msgspec.convert(etl.definition | own, EtlOut)
@@ -174,8 +174,8 @@ def execution_out(execution: Execution, entity: str) -> ExecutionOut:
         rows_unchanged=counters.unchanged,
         rows_in_error=counters.in_error,
         percent=execution.percent,
-        started_at=None if execution.started_at is None else render_moment(execution.started_at),
-        ended_at=None if execution.ended_at is None else render_moment(execution.ended_at),
+        started_at=moment_or_null(execution.started_at),
+        ended_at=moment_or_null(execution.ended_at),
         errors=execution.errors,
         files=[
             FileOut(

@@ -11,7 +11,7 @@ from tabellion.features.bulk.exports.links import execution_link, export_link
 from tabellion.features.bulk.exports.model import KEPT, Execution, Export, file_name
 from tabellion.features.bulk.imports import charset_of
 from tabellion.features.bulk.names import NamePattern
-from tabellion.features.tables import render_moment
+from tabellion.features.tables import moment_or_null, render_moment
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.kit.schedule import Schedule
 
@@ -114,7 +114,7 @@ def read_changed(before: Export, body: ExportPatch) -> Export:
 def export_out(export: Export) -> ExportOut:
     """One export as it is answered."""
     own = {"id": str(export.id), "name": export.name, "isActive": export.is_active}
-    moment = None if export.next_run_at is None else render_moment(export.next_run_at)
+    moment = moment_or_null(export.next_run_at)
     return msgspec.convert(export.definition | own | {"nextRunAt": moment}, ExportOut)
 
 
@@ -138,8 +138,8 @@ def execution_out(execution: Execution, entity: str) -> ExecutionOut:
         percent=execution.percent,
         bytes=execution.bytes,
         sha256=execution.sha256,
-        started_at=None if execution.started_at is None else render_moment(execution.started_at),
-        ended_at=None if ended is None else render_moment(ended),
+        started_at=moment_or_null(execution.started_at),
+        ended_at=moment_or_null(ended),
         expires_at=None if ended is None else render_moment(ended + KEPT),
         errors=execution.errors,
         links=links,

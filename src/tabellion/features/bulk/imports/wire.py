@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from tabellion.features.bulk.imports.model import EmptyCells, Job, Mapping, Mode, Order
-from tabellion.features.tables import render_moment
+from tabellion.features.tables import moment_or_null
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform.http import json_codec, shapes
 
@@ -158,7 +158,7 @@ def result_out(job: Job) -> ResultOut:
         rows_updated=counters.updated,
         rows_unchanged=counters.unchanged,
         rows_in_error=counters.in_error,
-        started_at=None if job.started_at is None else render_moment(job.started_at),
-        ended_at=None if job.ended_at is None else render_moment(job.ended_at),
+        started_at=moment_or_null(job.started_at),
+        ended_at=moment_or_null(job.ended_at),
         errors=job.errors,
     )

@@ -12,7 +12,15 @@ from tabellion.features.campaigns.wire import sending as wire
 from tabellion.features.campaigns.wire.definition import MailOut
 from tabellion.features.delivery import WantedInteractions
 from tabellion.features.profiles import Profile, ProfileIn, Reader, read_profile, save_profile
-from tabellion.features.tables import ENTITY, TABLE, BadValue, ProfileTable, find_table, parse_moment, render_moment
+from tabellion.features.tables import (
+    ENTITY,
+    TABLE,
+    BadValue,
+    ProfileTable,
+    find_table,
+    moment_or_null,
+    parse_moment,
+)
 from tabellion.features.tables.filters import query_moment, row_limit
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
@@ -53,7 +61,7 @@ async def launch(call: Incoming) -> Answer:
     except BadValue as error:
         raise invalid("scheduledAt", error.code, f"'scheduledAt' {error}") from None
     campaign, notice = await control.launch(call, at, override)
-    begins = None if campaign.scheduled_at is None else render_moment(campaign.scheduled_at)
+    begins = moment_or_null(campaign.scheduled_at)
     return Answer(200, wire.LaunchOut(campaign.id, campaign.state.value, begins, notice))
 
 

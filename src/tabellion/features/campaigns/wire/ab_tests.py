@@ -1,7 +1,6 @@
 """The documents of A/B tests (our own, v5)."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -9,7 +8,7 @@ from msgspec import Meta
 
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Part, Variant
 from tabellion.features.delivery import Criterion, ab_tests
-from tabellion.features.tables import render_moment
+from tabellion.features.tables import moment_or_null
 from tabellion.kit.problem import FieldError, Invalid
 
 _INVALID = "structure.invalid"
@@ -117,10 +116,10 @@ def out(
         criterion=plan.criterion.value,
         decide_after_minutes=plan.decide_after_min,
         state=state,
-        decide_at=None if state == "UNDECIDED" else _moment(decision.decide_at),
+        decide_at=None if state == "UNDECIDED" else moment_or_null(decision.decide_at),
         winner=None if decision.winner is None else names[decision.winner - 1],
         results=[ResultDoc(names[each.variant - 1], *each[1:]) for each in results if each.variant <= len(names)],
-        decided_at=_moment(decision.chosen_at),
+        decided_at=moment_or_null(decision.chosen_at),
         test_results=[ResultDoc(names[each.variant - 1], *each[1:]) for each in tested if each.variant <= len(names)],
     )
 
@@ -155,7 +154,3 @@ def _variant(given: VariantDoc, place: str, campaign: Campaign, faults: list[Fie
             faults.append(FieldError(f"{place}.contents[{i}]", _INVALID, "a content expects 'subject' or 'html'"))
         parts[language] = Part(each.subject, each.html)
     return Variant(name, parts)
-
-
-def _moment(value: datetime | None) -> str | None:
-    return None if value is None else render_moment(value)

@@ -14,7 +14,7 @@ from tabellion.features.audiences import Audience, Keys, Segment, SegmentDocumen
 from tabellion.features.campaigns import goals
 from tabellion.features.campaigns.model import Campaign, Content, Kind, Personalisation, Settings, State, name_and_address
 from tabellion.features.campaigns.store import Search
-from tabellion.features.tables import LANGUAGES, render_moment
+from tabellion.features.tables import LANGUAGES, moment_or_null, render_moment
 from tabellion.features.tables.filters import query_moment
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform.mail import address_of, one_line
@@ -244,9 +244,9 @@ def mail_out(campaign: Campaign) -> MailOut:
         sending_mode=campaign.kind.value,
         goal_tracking=settings.goal_tracking,
         state=campaign.state.value,
-        scheduled_at=_moment(campaign.scheduled_at),
-        started_at=_moment(campaign.started_at),
-        ended_at=_moment(campaign.ended_at),
+        scheduled_at=moment_or_null(campaign.scheduled_at),
+        started_at=moment_or_null(campaign.started_at),
+        ended_at=moment_or_null(campaign.ended_at),
         creation_moment=render_moment(campaign.created_at),
         update_moment=render_moment(campaign.updated_at),
         paused_because=campaign.paused_because,
@@ -386,7 +386,3 @@ def _date_filter(text: str, zone: Any) -> tuple[LiteralString, LiteralString, da
     if moment is None:
         raise invalid("dateFilter", "parameter.invalid", "'dateFilter' expects a moment behind the comparison")
     return _COLUMNS[found[1].lower()], _OPERATORS[found[2]], moment
-
-
-def _moment(value: datetime | None) -> str | None:
-    return None if value is None else render_moment(value)

@@ -56,6 +56,11 @@ def render_moment(value: datetime) -> str:
     return f"{value.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
+def moment_or_null(value: datetime | None) -> str | None:
+    """The same of a moment that there need not be."""
+    return None if value is None else render_moment(value)
+
+
 def _match(value: Any, expected: str) -> re.Match[str] | None:
     if value is None:
         return None
