@@ -1,16 +1,15 @@
 """The documents of the calls of custom actions (contract, section 21)."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from tabellion.features.actions.model import MAX_PARAMETERS, CustomAction, Parameter, name_fault
 from tabellion.features.tables import VALUE_TYPES
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform import egress
-
-Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
+from tabellion.platform.http.shapes import Flag
 
 
 class ParameterBody(msgspec.Struct, rename="camel"):

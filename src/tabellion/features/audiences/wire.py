@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from tabellion.features.audiences.model import MAX_KEYS, Audience, Segment, Target
@@ -14,8 +14,8 @@ from tabellion.features.profiles import Profile5Out, profile5_out
 from tabellion.features.tables import ProfileTable, render_moment
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import FieldError, Invalid, invalid
+from tabellion.platform.http.shapes import Text
 
-Text = Annotated[str, Meta(extra={"coerce": "text"})]
 MAX_SAMPLE = 100
 _DEFAULT_SAMPLE, _MAX_NAME, _MAX_SEGMENTS = 10, 100, 50
 _INVALID = "structure.invalid"

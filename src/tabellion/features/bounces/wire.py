@@ -1,18 +1,16 @@
 """The documents of the suppression list, and of bounces that providers tell of."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from tabellion.features.bounces.model import Kind
 from tabellion.features.bounces.reporting import Told
 from tabellion.features.delivery import Suppression
 from tabellion.features.tables import BadValue, moment_or_null, parse_moment, render_moment
 from tabellion.kit.problem import invalid
-
-Text = Annotated[str, Meta(extra={"coerce": "text"})]
+from tabellion.platform.http.shapes import Text
 
 
 class SuppressionIn(msgspec.Struct):

@@ -16,10 +16,9 @@ from tabellion.features.tables import (
     render_moment,
     render_value,
 )
+from tabellion.platform.http.shapes import Flag, Text
 
-Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
 # XML knows no numbers, so a text that looks like one is a text there: the same document in JSON is taken as well.
-Text = Annotated[str, Meta(extra={"coerce": "text"})]
 AnyValue = Annotated[Any, Meta(description="a value of the attribute's type, or null")]
 
 

@@ -10,13 +10,12 @@ from tabellion.features.transfers.model import FileServer, Location, Secrets, St
 from tabellion.kit.digits import INTEGER, number_of
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.egress import Policy, TargetRefused, parse_host
+from tabellion.platform.http.shapes import Flag, Text
 from tabellion.platform.transfer import PORTS, is_private_key, is_public_key
 
 _INVALID, _MANDATORY = "structure.invalid", "member.mandatory"
 _KEPT = ("protocol", "host", "port", "user", "hostKey", "certificate", "region", "secure")
 _HIGHEST_PORT, _MAX_TEXT, _MAX_KEY = 65535, 255, 20_000
-Text = Annotated[str, Meta(extra={"coerce": "text"})]
-Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
 Kind = Literal["SFTP", "FTP", "FTPS", "S3", "FOLDER"]
 After = Literal["KEEP", "DELETE", "MOVE"]
 

@@ -22,8 +22,8 @@ from tabellion.features.webhooks.model import (
 from tabellion.features.webhooks.subjects import Subject, event_type_fault
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import FieldError, Invalid, invalid
+from tabellion.platform.http.shapes import Flag, Text
 
-Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
 ElementId = Annotated[
     str,
     Meta(
@@ -129,7 +129,7 @@ class FailuresOut(msgspec.Struct):
 class ReplayIn(msgspec.Struct, rename="camel"):
     """Which dead events are to be delivered anew: one by its number, or those of a day."""
 
-    event_id: Annotated[str, Meta(extra={"coerce": "text"})] | UnsetType = UNSET
+    event_id: Text | UnsetType = UNSET
     day: Annotated[str, Meta(description="yyyy-MM-dd, in the licence's time zone")] | UnsetType = UNSET
 
 

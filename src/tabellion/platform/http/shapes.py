@@ -1,8 +1,8 @@
 """From a plain document to a typed struct: every error is reported at once, unknown members are listed, or refused.
 
 A reader is compiled once per struct type from `msgspec.inspect`. Extras in a field's `Meta(extra=...)`:
-`{"alias": "other"}` a second name of the member; `{"coerce": "flag"}` booleans as integrations write them;
-`{"coerce": "text"}` numbers and booleans taken as text; `{"json_only": True}` left out of XML answers.
+`{"alias": "other"}` a second name of the member; `{"coerce": "flag"}` booleans as integrations write them (`Flag`);
+`{"coerce": "text"}` numbers and booleans taken as text (`Text`); `{"json_only": True}` left out of XML answers.
 
 A struct that has a method `unused()` says by it which of its members, by their paths in it, are taken and have no effect: a
 document may be sent as it was read. They are listed with the unknown ones.
@@ -12,14 +12,16 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from msgspec import inspect
+from msgspec import Meta, inspect
 
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.http.members import knows, message
 
+Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
+Text = Annotated[str, Meta(extra={"coerce": "text"})]
 T = TypeVar("T", bound=msgspec.Struct)
 Path = tuple[Any, ...]
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}

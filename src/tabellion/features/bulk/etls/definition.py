@@ -21,8 +21,8 @@ from tabellion.features.bulk.names import NamePattern
 from tabellion.features.tables import Attribute, Table
 from tabellion.kit.datepattern import DatePattern
 from tabellion.kit.problem import FieldError, Problem
+from tabellion.platform.http.shapes import Flag
 
-Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
 TableId = Annotated[str, Meta(extra={"coerce": "text"}, description="id or name of the table", examples=["31"])]
 MAX_FILES, MAX_MAPPINGS, MAX_STEPS, MAX_RECIPIENTS = 20, 2000, 20, 20
 _INVALID, _TYPE, _MANDATORY = "structure.invalid", "member.type", "member.mandatory"

@@ -1,12 +1,12 @@
 """The documents of the calls of ETLs (contract, section 16)."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from tabellion.features.bulk.documents import Link, name_faults
-from tabellion.features.bulk.etls.definition import Definition, File, Flag, Report
+from tabellion.features.bulk.etls.definition import Definition, File, Report
 from tabellion.features.bulk.etls.links import etl_link, execution_link
 from tabellion.features.bulk.etls.model import Etl, Execution
 from tabellion.features.bulk.imports import Status
@@ -14,6 +14,7 @@ from tabellion.features.tables import moment_or_null
 from tabellion.kit.problem import FieldError
 from tabellion.kit.schedule import Schedule
 from tabellion.platform.http import json_codec, shapes
+from tabellion.platform.http.shapes import Flag, Text
 
 
 class Source(msgspec.Struct, rename="camel"):
@@ -23,7 +24,7 @@ class Source(msgspec.Struct, rename="camel"):
     """
 
     type: Literal["API", "LOCATION"] = "API"
-    location_id: Annotated[str | None, Meta(extra={"coerce": "text"})] = None
+    location_id: Text | None = None
     trigger: Literal["FILE", "SCHEDULE"] | None = None
 
 

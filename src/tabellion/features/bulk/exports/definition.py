@@ -12,9 +12,8 @@ from tabellion.features.tables import Table
 from tabellion.features.tables.filters import FilterFault, compile_filter
 from tabellion.kit.clock import utc_now
 from tabellion.kit.problem import FieldError
+from tabellion.platform.http.shapes import Flag
 
-Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
-Text = Annotated[str, Meta(extra={"coerce": "text"})]
 _TYPE, _MAX_FILTER = "member.type", 10_000
 
 

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tabellion.features.bulk.documents import Link, name_faults
-from tabellion.features.bulk.exports.definition import Definition, Flag, Format
+from tabellion.features.bulk.exports.definition import Definition, Format
 from tabellion.features.bulk.exports.links import execution_link, export_link
 from tabellion.features.bulk.exports.model import KEPT, Execution, Export, file_name
 from tabellion.features.bulk.imports import charset_of
@@ -14,6 +14,7 @@ from tabellion.features.bulk.names import NamePattern
 from tabellion.features.tables import moment_or_null, render_moment
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.kit.schedule import Schedule
+from tabellion.platform.http.shapes import Flag, Text
 
 _MEDIA = {"ZIP": "application/zip", "GZIP": "application/gzip"}
 
@@ -35,7 +36,7 @@ class ExportIn(Definition, rename="camel", kw_only=True):
     is_active: Flag = True
     incremental: Flag = False
     schedule: Timing | None = None
-    location_id: Annotated[str | None, Meta(extra={"coerce": "text"})] = None
+    location_id: Text | None = None
     file_name: str | None = None
 
 
@@ -50,7 +51,7 @@ class ExportPatch(msgspec.Struct, rename="camel"):
     compression: str | UnsetType = UNSET
     incremental: Flag | UnsetType = UNSET
     schedule: Timing | None | UnsetType = UNSET
-    location_id: Annotated[str | None, Meta(extra={"coerce": "text"})] | UnsetType = UNSET
+    location_id: Text | None | UnsetType = UNSET
     file_name: str | None | UnsetType = UNSET
 
 

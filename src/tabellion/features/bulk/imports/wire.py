@@ -10,8 +10,8 @@ from tabellion.features.bulk.imports.model import EmptyCells, Job, Mapping, Mode
 from tabellion.features.tables import moment_or_null
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform.http import json_codec, shapes
+from tabellion.platform.http.shapes import Flag
 
-Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
 Format = Literal["COMMA_SEPARATED_VALUES", "TAB_SEPARATED_VALUES", "SEMI_COLON_SEPARATED_VALUES"]
 _SEPARATORS = {"COMMA_SEPARATED_VALUES": ",", "TAB_SEPARATED_VALUES": "\t", "SEMI_COLON_SEPARATED_VALUES": ";"}
 _MODES = {"CREATE": Mode.CREATE_ONLY, "UPDATE": Mode.UPDATE_ONLY} | {mode.value: mode for mode in Mode}

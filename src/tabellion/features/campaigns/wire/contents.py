@@ -11,9 +11,9 @@ from tabellion.features.campaigns.content import MAX_SUBJECT
 from tabellion.features.campaigns.model import Campaign, Part
 from tabellion.features.campaigns.wire.sending import ParameterIn
 from tabellion.kit.problem import FieldError, Invalid, invalid
+from tabellion.platform.http.shapes import Text
 from tabellion.platform.mail import one_line
 
-Text = Annotated[str, Meta(extra={"coerce": "text"})]
 DEFAULT = "default"
 _MEMBERS = ("subject", "preheader", "html", "mjml", "text")
 _INVALID = "structure.invalid"

@@ -17,10 +17,9 @@ from tabellion.features.campaigns.store import Search
 from tabellion.features.tables import LANGUAGES, moment_or_null, render_moment
 from tabellion.features.tables.filters import query_moment
 from tabellion.kit.problem import FieldError, Invalid, invalid
+from tabellion.platform.http.shapes import Flag, Text
 from tabellion.platform.mail import address_of, one_line
 
-Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
-Text = Annotated[str, Meta(extra={"coerce": "text"})]
 _INVALID, _MANDATORY = "structure.invalid", "member.mandatory"
 _MAX_NAME, _MAX_ADDRESS, _MAX_KEYS, _MAX_SEGMENTS = 100, 320, 200, 50
 _ENCODINGS = ("UTF-8", "ISO-8859-1", "ISO-8859-15")

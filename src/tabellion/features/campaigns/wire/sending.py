@@ -12,8 +12,8 @@ from tabellion.features.delivery import SOFT_REASONS, Interaction, MailEvent
 from tabellion.features.profiles import ProfileIn
 from tabellion.features.tables import render_moment
 from tabellion.kit.problem import FieldError
+from tabellion.platform.http.shapes import Text
 
-Text = Annotated[str, Meta(extra={"coerce": "text"})]
 _MAX_PARAMETERS_CHARACTERS, _MOST_REASONS = 100_000, 5
 _OUTCOMES = {
     "PLANNED": "QUEUED",

@@ -9,9 +9,9 @@ from tabellion.features.customdata.model import CustomTable
 from tabellion.features.customdata.service.records import business_key
 from tabellion.features.profiles import Item, Reader, Row
 from tabellion.features.tables import render_moment, render_value
+from tabellion.platform.http.shapes import Text
 
 # XML knows no numbers, so a text that looks like one is a text there: the same document in JSON is taken as well.
-Text = Annotated[str, Meta(extra={"coerce": "text"})]
 AnyValue = Annotated[Any, Meta(description="a value of the attribute's type, or null")]
 
 
