@@ -1,6 +1,5 @@
 """Custom actions: steps of scenarios that another system carries out."""
 
-from tabellion.features.actions.model import SUBJECT, CustomAction
 from tabellion.features.actions.service import find_action
 
-__all__ = ["SUBJECT", "CustomAction", "find_action"]
+__all__ = ["find_action"]

@@ -1,7 +1,7 @@
 """Whom a campaign is for: a target, checked against a table and turned into a condition on its rows; saved audiences."""
 
 from tabellion.features.audiences.conditions import condition_of
-from tabellion.features.audiences.model import MAX_KEYS, Audience, Keys, Segment, Target
+from tabellion.features.audiences.model import Audience, Keys, Segment, Target
 from tabellion.features.audiences.service import (
     Sample,
     audiences_for,
@@ -12,11 +12,9 @@ from tabellion.features.audiences.service import (
     resolve,
     sample_target,
 )
-from tabellion.features.audiences.wire import MAX_SAMPLE, ProfileSample, SegmentDocument, read_sample_size, sample_out
+from tabellion.features.audiences.wire import ProfileSample, SegmentDocument, read_sample_size, sample_out
 
 __all__ = [
-    "MAX_KEYS",
-    "MAX_SAMPLE",
     "Audience",
     "Keys",
     "ProfileSample",

@@ -5,8 +5,9 @@ from tabellion.features.campaigns.content import use_cages, use_public_url
 from tabellion.features.campaigns.guarding import check_change, check_custom_change
 from tabellion.features.campaigns.model import Campaign
 from tabellion.features.campaigns.progress import ended, gather, hold
-from tabellion.features.campaigns.service import find_subject, hosted_image
+from tabellion.features.campaigns.service import find_subject
 from tabellion.features.campaigns.service import get as get_campaign
+from tabellion.features.campaigns.store import image as hosted_image
 
 __all__ = [
     "Campaign",

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from tabellion.features import delivery
 from tabellion.features.campaigns import senders, service, store
 from tabellion.features.campaigns.errors import CampaignIncomplete
@@ -54,7 +56,7 @@ async def launch(call: Incoming, at: datetime | None, override: str | None) -> t
             await delivery.reschedule(call.db, sending, begins)
         scheduled = begins if state is State.SCHEDULED else None
         started = before.started_at if state is State.SCHEDULED else call.now
-        return service.replaced(before, state=state, scheduled_at=scheduled, started_at=started)
+        return replace(before, state=state, scheduled_at=scheduled, started_at=started)
 
     note = None
     if looked.refused:
@@ -68,7 +70,7 @@ async def pause(call: Incoming) -> Campaign:
     async def work(before: Campaign) -> Campaign:
         state = _after(before, Event.PAUSE)
         await delivery.pause(call.db, await sending_of(call.db, before), call.now)
-        return service.replaced(before, state=state)
+        return replace(before, state=state)
 
     return await _moved(call, work)
 
@@ -88,7 +90,7 @@ async def resume(call: Incoming) -> Campaign:
         else:
             await _check_fits(call, before, sending)
         await delivery.resume(call.db, sending, document, call.now)
-        return service.replaced(before, state=state)
+        return replace(before, state=state)
 
     return await _moved(call, work)
 
@@ -99,7 +101,7 @@ async def cancel(call: Incoming) -> Campaign:
     async def work(before: Campaign) -> Campaign:
         state = _after(before, Event.CANCEL)
         await delivery.stop(call.db, await sending_of(call.db, before), call.now)
-        return service.replaced(before, state=state, ended_at=call.now)
+        return replace(before, state=state, ended_at=call.now)
 
     return await _moved(call, work)
 

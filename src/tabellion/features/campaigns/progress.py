@@ -3,8 +3,10 @@
 import logging
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from tabellion.features import delivery
-from tabellion.features.campaigns import service, store
+from tabellion.features.campaigns import store
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.fitting import audience_of, zone_of
 from tabellion.features.campaigns.model import Campaign, Event, Kind, State, after
@@ -29,7 +31,7 @@ async def gather(db: Database, sending: Sending, now: datetime) -> bool:
     table = next(table for table in tables if table.id == sending.document.table_id)
     begun = campaign
     if campaign.state is State.SCHEDULED:
-        begun = service.replaced(campaign, state=State.IN_PROGRESS, started_at=now)
+        begun = replace(campaign, state=State.IN_PROGRESS, started_at=now)
     try:
         audience = await audience_of(db, campaign, table, zone_of(sending.document), now, sending.document)
     except CampaignIncomplete as error:
@@ -48,7 +50,7 @@ async def ended(db: Database, sending: Sending, now: datetime) -> None:
     """Everybody's fate is known; called by a worker in a transaction. A cancelled campaign stays that."""
     campaign = await store.by_id(db, sending.campaign_id, lock=True)
     if campaign is not None and (state := after(campaign.kind, campaign.state, Event.HANDLED)) is not None:
-        await store.set_state(db, service.replaced(campaign, state=state, ended_at=now), now)
+        await store.set_state(db, replace(campaign, state=state, ended_at=now), now)
 
 
 async def hold(db: Database, campaign_id: int, why: str, now: datetime, told: str) -> bool:
@@ -68,6 +70,6 @@ async def _hold(db: Database, campaign: Campaign, sending: Sending, why: str, no
     if state is None:
         return False
     await delivery.pause(db, sending, now)
-    await store.set_state(db, service.replaced(campaign, state=state, paused_because=told[:_MAX_TOLD]), now)
+    await store.set_state(db, replace(campaign, state=state, paused_because=told[:_MAX_TOLD]), now)
     await audit.record_server(db, campaign.licence_id, f"campaign pause: {why}", f"campaign/{campaign.id}", now)
     return True

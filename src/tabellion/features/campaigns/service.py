@@ -37,9 +37,6 @@ from tabellion.platform.http.caller import EntityRef
 from tabellion.platform.http.etag import require_match
 from tabellion.platform.templates import Vocabulary
 
-hosted_image = store.image
-replaced = replace
-
 
 async def get(call: Incoming, *, lock: bool = False) -> Campaign:
     """The campaign of the path. Raises `CampaignUnknown`."""

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from tabellion.features import delivery
 from tabellion.features.campaigns import recipients, rendering, service, store
 from tabellion.features.campaigns.launching import document_of, parts_of
@@ -108,4 +110,4 @@ async def variant_of(call: Incoming, campaign: Campaign, name: str) -> ABTestPla
     found = next((each for each in plan.variants if each.name.lower() == name.strip().lower()), None) if plan else None
     if plan is None or found is None:
         raise invalid("variant", "structure.invalid", f"the campaign has no A/B test with a variant '{name[:100]}'")
-    return service.replaced(plan, variants=(found,))
+    return replace(plan, variants=(found,))

@@ -4,14 +4,12 @@ Names of attributes never change, so the definition names them; columns and cons
 """
 
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import msgspec
 
 from tabellion.features.tables import Attribute, Columns, Kind, Table, Test, UpdateRule, column_cast
 
-TableType = Literal["INTERACTIONS", "LINKED_DATA", "REPOSITORY"]
-OnDelete = Literal["CASCADE", "SET_NULL", "RESTRICT"]
 TABLE_TYPES = ("INTERACTIONS", "LINKED_DATA", "REPOSITORY")
 ON_DELETE = ("CASCADE", "SET_NULL", "RESTRICT")
 

@@ -28,7 +28,6 @@ from tabellion.features.delivery.sender import Pace, Sender
 from tabellion.features.delivery.service import (
     Interaction,
     MailEvent,
-    SenderIdentity,
     WantedInteractions,
     events_of,
     gather,
@@ -83,7 +82,6 @@ __all__ = [
     "Reached",
     "Recipient",
     "Sender",
-    "SenderIdentity",
     "SenderLimit",
     "Sending",
     "Suppression",

@@ -28,11 +28,6 @@ async def contexts_of(
     return [_context(document, table, by_id.get(each.profile_id or 0), each, records) for each in claimed]
 
 
-def linked_to(custom: CustomTable, table: ProfileTable) -> bool:
-    """Whether records of a custom table belong to profiles of a table."""
-    return any(key.relation == table.relation for key in custom.definition.foreign_keys)
-
-
 def _context(
     document: Document, table: ProfileTable, row: Any, claimed: Claimed, records: Mapping[str, Mapping[int, list[Any]]]
 ) -> dict[str, Any]:

@@ -1,30 +1,28 @@
 """The documents of the calls of file transfers (contract, section 17)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
-from tabellion.features.transfers.model import FileServer, Location, Secrets, Step, name_fault, path_fault
+from tabellion.features.transfers.model import AfterRead, FileServer, Location, Secrets, Step, name_fault, path_fault
 from tabellion.kit.digits import INTEGER, number_of
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.egress import Policy, TargetRefused, parse_host
 from tabellion.platform.http.shapes import Flag, Text
-from tabellion.platform.transfer import PORTS, is_private_key, is_public_key
+from tabellion.platform.transfer import PORTS, ProtocolName, is_private_key, is_public_key
 
 _INVALID, _MANDATORY = "structure.invalid", "member.mandatory"
 _KEPT = ("protocol", "host", "port", "user", "hostKey", "certificate", "region", "secure")
 _HIGHEST_PORT, _MAX_TEXT, _MAX_KEY = 65535, 255, 20_000
-Kind = Literal["SFTP", "FTP", "FTPS", "S3", "FOLDER"]
-After = Literal["KEEP", "DELETE", "MOVE"]
 
 
 class ServerIn(msgspec.Struct, rename="camel"):
     """A server to be kept. Which members it needs depends on the protocol."""
 
     name: str
-    protocol: Kind
+    protocol: ProtocolName
     host: Annotated[str, Meta(description="name or address; none for FOLDER")] = ""
     port: Annotated[int | None, Meta(description="null: the protocol's own; FTPS on 990 begins with TLS")] = None
     user: Annotated[str, Meta(description="S3: the access key")] = ""
@@ -42,7 +40,7 @@ class ServerPatch(msgspec.Struct, rename="camel"):
     """What is to be changed."""
 
     name: str | UnsetType = UNSET
-    protocol: Kind | UnsetType = UNSET
+    protocol: ProtocolName | UnsetType = UNSET
     host: str | UnsetType = UNSET
     port: int | None | UnsetType = UNSET
     user: str | UnsetType = UNSET
@@ -87,7 +85,7 @@ class LocationIn(msgspec.Struct, rename="camel"):
     name: str
     server_id: Text
     path: str
-    after_read: Annotated[After, Meta(description="what becomes of a file that an ETL has loaded")] = "KEEP"
+    after_read: Annotated[AfterRead, Meta(description="what becomes of a file that an ETL has loaded")] = "KEEP"
     move_to: Annotated[str | None, Meta(description="the folder for MOVE")] = None
 
 
@@ -97,7 +95,7 @@ class LocationPatch(msgspec.Struct, rename="camel"):
     name: str | UnsetType = UNSET
     server_id: Text | UnsetType = UNSET
     path: str | UnsetType = UNSET
-    after_read: After | UnsetType = UNSET
+    after_read: AfterRead | UnsetType = UNSET
     move_to: str | None | UnsetType = UNSET
 
 

@@ -2,8 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import ClassVar, TypeVar
 
 import psycopg
@@ -51,18 +50,6 @@ def unavailable(error: BaseException) -> Unavailable | None:
     if isinstance(error, _UNAVAILABLE) and not isinstance(error, _LASTING):
         return Unavailable()
     return None
-
-
-@contextmanager
-def translated() -> Generator[None]:
-    """Turn database errors that pass with time into `Unavailable`; let all others through."""
-    try:
-        yield
-    except psycopg.Error as error:
-        problem = unavailable(error)
-        if problem is None:
-            raise
-        raise problem from error
 
 
 def constraint_name(error: psycopg.Error) -> str:

@@ -2,7 +2,7 @@
 
 from tabellion.platform.egress.addresses import Policy
 from tabellion.platform.egress.client import Client, Reply, Undelivered
-from tabellion.platform.egress.target import Resolver, Target, TargetRefused, parse_host, parse_target, resolve, resolve_host
+from tabellion.platform.egress.target import TargetRefused, parse_host, parse_target, resolve, resolve_host
 
 _policy = Policy()
 
@@ -22,8 +22,6 @@ __all__ = [
     "Client",
     "Policy",
     "Reply",
-    "Resolver",
-    "Target",
     "TargetRefused",
     "Undelivered",
     "allow",

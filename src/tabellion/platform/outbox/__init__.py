@@ -18,7 +18,6 @@ from tabellion.platform.database.versioned import VersionedCache
 from tabellion.platform.outbox import subjects
 
 __all__ = [
-    "BLOCK_ROWS",
     "COLUMNS",
     "NOBODY",
     "Event",

@@ -8,7 +8,7 @@ from tabellion.platform.templates.cages import Cages
 from tabellion.platform.templates.checklist import Finding, Severity, checklist
 from tabellion.platform.templates.documents import Content, Mistake, Prepared, Report
 from tabellion.platform.templates.links import Image, Link, fill_links, mark_links, new_mark
-from tabellion.platform.templates.template import Failed, Outcome, Part, PartKind, Reason, Rendered, SettingUnknown, Template
+from tabellion.platform.templates.template import Failed, Outcome, Part, PartKind, Reason, Rendered, Template
 from tabellion.platform.templates.vocabulary import Kind, Row, Rows, Shape, Values, Vocabulary, vocabulary
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "Report",
     "Row",
     "Rows",
-    "SettingUnknown",
     "Severity",
     "Shape",
     "Template",

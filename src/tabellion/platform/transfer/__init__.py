@@ -6,27 +6,21 @@ from typing import Any
 from tabellion.platform.egress import Policy
 from tabellion.platform.transfer.model import (
     PORTS,
-    PROTOCOLS,
     Folder,
-    Opened,
     Opening,
     ProtocolName,
     RemoteFile,
     Server,
     TransferError,
-    is_plain_name,
 )
 
 __all__ = [
     "PORTS",
-    "PROTOCOLS",
     "Folder",
-    "Opened",
     "ProtocolName",
     "RemoteFile",
     "Server",
     "TransferError",
-    "is_plain_name",
     "is_private_key",
     "is_public_key",
     "open_folder",

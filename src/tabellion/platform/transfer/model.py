@@ -7,7 +7,6 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 
 ProtocolName = Literal["SFTP", "FTP", "FTPS", "S3", "FOLDER"]
-PROTOCOLS: tuple[ProtocolName, ...] = ("SFTP", "FTP", "FTPS", "S3", "FOLDER")
 PORTS: dict[str, int] = {"SFTP": 22, "FTP": 21, "FTPS": 21, "S3": 443, "FOLDER": 0}
 IMPLICIT_TLS_PORT = 990
 _MAX_NAME = 255

@@ -9,7 +9,6 @@ from tabellion.features.tables import Attribute, Segmentation, Subscription, Tab
 from tabellion.kit.problem import FieldError
 
 _MAX_CHOSEN = 2000
-_GROUPS = frozenset({"subscriptions", "segmentations"})
 _FORMULA = r"^[=+\-@\t\r]"
 _MOMENT = 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
 

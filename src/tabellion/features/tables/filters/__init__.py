@@ -2,7 +2,7 @@
 
 from tabellion.features.tables.filters.compile import ALWAYS, Condition
 from tabellion.features.tables.filters.demands import demanded_subscriptions
-from tabellion.features.tables.filters.errors import FilterFault, ProfileUnknown, RecordUnknown, row_unknown
+from tabellion.features.tables.filters.errors import FilterFault, ProfileUnknown, row_unknown
 from tabellion.features.tables.filters.listing import CursorInvalid, Listing, compile_filter, order_by
 from tabellion.features.tables.filters.reference import Reference, own_value, parse_reference, reference_by_name
 from tabellion.features.tables.filters.v4 import compile_v4_search, equality, query_moment, row_limit
@@ -14,7 +14,6 @@ __all__ = [
     "FilterFault",
     "Listing",
     "ProfileUnknown",
-    "RecordUnknown",
     "Reference",
     "compile_filter",
     "compile_v4_search",

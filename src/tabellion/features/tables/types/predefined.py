@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
@@ -132,8 +131,3 @@ PREDEFINED: dict[str, Predefined] = {
         ),
     )
 }
-
-
-def is_predefined(type_: Any) -> bool:
-    """Whether a `type` is a predefined one."""
-    return type_ in PREDEFINED
