@@ -7,7 +7,7 @@ from psycopg import errors
 from tabellion.features.actions import store
 from tabellion.features.actions.errors import ActionNameUsed, ActionUnknown
 from tabellion.features.actions.model import CustomAction, changed
-from tabellion.features.licences import resolve_entity
+from tabellion.features.licences import entity_of, resolve_entity
 from tabellion.kit.digits import INTEGER, number_of
 from tabellion.platform import audit
 from tabellion.platform.http.call import Incoming
@@ -15,7 +15,7 @@ from tabellion.platform.http.call import Incoming
 
 async def list_actions(call: Incoming) -> list[CustomAction]:
     """The actions of the entity of the path, by name."""
-    entity = resolve_entity(call.caller, call.path["e"])
+    entity = entity_of(call)
     return await store.listed(call.db, call.caller.licence_id, entity.id)
 
 
@@ -32,7 +32,7 @@ async def find_action(call: Incoming, entity: str, reference: str) -> CustomActi
 
 async def get(call: Incoming, *, lock: bool = False) -> CustomAction:
     """The action of the path. Raises `ActionUnknown`."""
-    entity = resolve_entity(call.caller, call.path["e"])
+    entity = entity_of(call)
     number = number_of(call.path["id"], INTEGER)
     found = None if number is None else await store.by_id(call.db, call.caller.licence_id, entity.id, number, lock=lock)
     if found is None:
@@ -42,7 +42,7 @@ async def get(call: Incoming, *, lock: bool = False) -> CustomAction:
 
 async def create(call: Incoming, action: CustomAction) -> int:
     """Make an action; its id. Raises `ActionNameUsed`."""
-    entity = resolve_entity(call.caller, call.path["e"])
+    entity = entity_of(call)
     async with call.db.transaction():
         action_id = await store.insert(call.db, call.caller.licence_id, entity.id, action, call.now)
         if action_id is None:
@@ -68,7 +68,7 @@ async def change(call: Incoming, changes: dict[str, Any]) -> CustomAction:
 
 async def delete(call: Incoming) -> None:
     """Delete the action of the path. Raises `ActionUnknown`."""
-    entity = resolve_entity(call.caller, call.path["e"])
+    entity = entity_of(call)
     number = number_of(call.path["id"], INTEGER)
     async with call.db.transaction():
         if number is None or not await store.delete(call.db, call.caller.licence_id, entity.id, number):

@@ -12,7 +12,7 @@ from tabellion.features.audiences import store
 from tabellion.features.audiences.conditions import canonical_key, condition_of, condition_of_audience, key_attribute
 from tabellion.features.audiences.errors import AudienceInUse, AudienceUnknown
 from tabellion.features.audiences.model import Audience, Target
-from tabellion.features.licences import named_entity, resolve_entity
+from tabellion.features.licences import entity_of, named_entity
 from tabellion.features.profiles import Profile, are_over, count_rows, search_rows
 from tabellion.features.tables import BadValue, NameUsed, ProfileTable, named, profile_tables
 from tabellion.features.tables.filters import Condition
@@ -76,7 +76,7 @@ async def note_use(db: Database, campaign_id: int, target: Target) -> None:
 
 async def resolve(call: Incoming, references: Sequence[tuple[str, str]]) -> tuple[int, ...]:
     """The ids of audiences of the entity of the path; of each the place in the body and its id or name. Raises `Invalid`."""
-    entity = _entity(call)
+    entity = entity_of(call)
     found: list[int] = []
     faults: list[FieldError] = []
     for place, reference in references:
@@ -93,7 +93,7 @@ async def resolve(call: Incoming, references: Sequence[tuple[str, str]]) -> tupl
 
 async def get(call: Incoming, *, lock: bool = False) -> Audience:
     """The audience of the path. Raises `AudienceUnknown`."""
-    entity, reference = _entity(call), call.path["audience"]
+    entity, reference = entity_of(call), call.path["audience"]
     found = await _find(call.db, call.caller.licence_id, entity, reference, lock=lock)
     if found is None:
         raise AudienceUnknown(f"the entity '{entity.name}' has no audience '{reference[:100]}'")
@@ -102,12 +102,12 @@ async def get(call: Incoming, *, lock: bool = False) -> Audience:
 
 async def search(call: Incoming) -> list[Audience]:
     """The audiences of the entity of the path, by name."""
-    return await store.search(call.db, call.caller.licence_id, _entity(call).id, MAX_LISTED)
+    return await store.search(call.db, call.caller.licence_id, entity_of(call).id, MAX_LISTED)
 
 
 async def create(call: Incoming, new: Audience, owner: str | None, table_name: str, keys: Sequence[str] | None) -> Audience:
     """Save an audience for a table of an entity (None: that of the path). Raises `Invalid`, `NameUsed`."""
-    entity = _entity(call)
+    entity = entity_of(call)
     of_table = entity if owner is None else named_entity(call.caller, owner, "entityOfTarget")
     table = named(await profile_tables.of_caller(call), of_table, table_name)
     if table is None:
@@ -245,7 +245,3 @@ def _no_keys(attribute: str | None) -> str:
 async def _find(db: Database, licence_id: int, entity: EntityRef, reference: str, *, lock: bool = False) -> Audience | None:
     # Names are printable, and what is not (U+0000) the database does not read.
     return await store.find(db, licence_id, entity.id, reference, lock=lock) if reference.isprintable() else None
-
-
-def _entity(call: Incoming) -> EntityRef:
-    return resolve_entity(call.caller, call.path["e"])

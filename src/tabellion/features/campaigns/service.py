@@ -26,21 +26,20 @@ from tabellion.features.campaigns.model import (
     may_change_content,
 )
 from tabellion.features.customdata import custom_tables
-from tabellion.features.licences import named_entity, resolve_entity
+from tabellion.features.licences import entity_of, named_entity
 from tabellion.features.tables import ProfileTable, is_email, named, profile_tables
 from tabellion.features.tables.filters import row_unknown
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
 from tabellion.platform import audit
 from tabellion.platform.http.call import Incoming
-from tabellion.platform.http.caller import EntityRef
 from tabellion.platform.http.etag import require_match
 from tabellion.platform.templates import Vocabulary
 
 
 async def get(call: Incoming, *, lock: bool = False) -> Campaign:
     """The campaign of the path. Raises `CampaignUnknown`."""
-    entity, reference = _entity(call), call.path["c"]
+    entity, reference = entity_of(call), call.path["c"]
     # Names are printable, and what is not (U+0000) the database does not read.
     if reference.isprintable():
         found = await store.find(call.db, call.caller.licence_id, entity.id, reference, lock=lock)
@@ -51,7 +50,7 @@ async def get(call: Incoming, *, lock: bool = False) -> Campaign:
 
 async def find_subject(call: Incoming, reference: str) -> str | None:
     """The subject that a webhook is to listen to: a campaign by its id or name, or `*`, all campaigns of the entity."""
-    entity = _entity(call)
+    entity = entity_of(call)
     if reference in {"*", delivery.all_of(entity.id)}:
         return delivery.all_of(entity.id)
     if not reference.isprintable():
@@ -63,7 +62,7 @@ async def find_subject(call: Incoming, reference: str) -> str | None:
 async def search(call: Incoming, wanted: store.Search) -> list[Campaign]:
     """Campaigns of the entity of the path, by id."""
     tables = await profile_tables.of_caller(call)
-    found = await store.search(call.db, call.caller.licence_id, _entity(call).id, wanted)
+    found = await store.search(call.db, call.caller.licence_id, entity_of(call).id, wanted)
     return [_as_table_is_called(campaign, tables) for campaign in found]
 
 
@@ -78,7 +77,7 @@ def _as_table_is_called(campaign: Campaign, tables: Sequence[ProfileTable]) -> C
 
 async def create(call: Incoming, new: Campaign) -> int:
     """Define a campaign; its id. Raises `Invalid`, `CampaignNameUsed`, also for a name that is the id of another one."""
-    entity = _entity(call)
+    entity = entity_of(call)
     new = replace(new, licence_id=call.caller.licence_id, entity_id=entity.id)
     new = await _aimed(call, new)
     try:
@@ -352,7 +351,3 @@ def _table_deleted(campaign: Campaign) -> Invalid:
 
 def _table_gone(name: str) -> Invalid:
     return Invalid([FieldError("targetTable", "table.unknown", f"the table '{name}' has just been deleted")])
-
-
-def _entity(call: Incoming) -> EntityRef:
-    return resolve_entity(call.caller, call.path["e"])

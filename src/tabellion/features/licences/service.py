@@ -25,6 +25,7 @@ from tabellion.kit.problem import invalid
 from tabellion.platform import audit
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.versioned import VersionedCache
+from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.caller import Caller, EntityRef
 
 TOKEN_LIFETIME = timedelta(minutes=15)
@@ -47,6 +48,11 @@ def resolve_entity(caller: Caller, name: str) -> EntityRef:
     if lower in caller.foreign_entities:
         raise EntityForbidden(f"this API user may not use the entity '{name}'")
     raise EntityUnknown(f"there is no entity '{name}'")
+
+
+def entity_of(call: Incoming) -> EntityRef:
+    """The entity of a call's path. Raises as `resolve_entity` does."""
+    return resolve_entity(call.caller, call.path["e"])
 
 
 def named_entity(caller: Caller, name: str, member: str) -> EntityRef:

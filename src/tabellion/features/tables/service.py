@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from msgspec.structs import replace
 from psycopg import errors
 
-from tabellion.features.licences import resolve_entity
+from tabellion.features.licences import entity_of, resolve_entity
 from tabellion.features.tables import store, views
 from tabellion.features.tables.errors import DataConflict, NameUsed, TableInUse, TableUnknown
 from tabellion.features.tables.model import PROFILE_TABLES, Columns, Definition, ProfileTable, Table
@@ -89,13 +89,13 @@ class Structures(Generic[T, D, P]):
 
     async def listed(self, call: Incoming) -> list[T]:
         """The tables of the entity of the path, by name."""
-        entity = resolve_entity(call.caller, call.path["e"])
+        entity = entity_of(call)
         found = [table for table in await self.of_caller(call) if table.entity_id == entity.id]
         return sorted(found, key=lambda table: table.name.lower())
 
     async def create(self, call: Incoming, fill: Callable[[P], None], name: str) -> T:
         """Make a table; `fill` puts its parts into the plan. Raises `Invalid`, `NameUsed`."""
-        entity = resolve_entity(call.caller, call.path["e"])
+        entity = entity_of(call)
         plan = self._plan(self._first(), "", call.caller.time_zone)
         plan.rename("name", name)
         fill(plan)

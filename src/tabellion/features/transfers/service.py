@@ -7,7 +7,7 @@ from pathlib import Path
 
 from psycopg import errors
 
-from tabellion.features.licences import resolve_entity
+from tabellion.features.licences import entity_of
 from tabellion.features.transfers import store
 from tabellion.features.transfers.errors import LocationUnknown, ServerUnknown, TransferInUse, TransferNameUsed
 from tabellion.features.transfers.model import FileServer, Location, Step
@@ -248,7 +248,7 @@ def _unknown_server(call: Incoming) -> ServerUnknown:
 
 
 def _owner(call: Incoming) -> store.Owner:
-    return store.Owner(call.caller.licence_id, resolve_entity(call.caller, call.path["e"]).id)
+    return store.Owner(call.caller.licence_id, entity_of(call).id)
 
 
 def _name_used(call: Incoming, kind: str, name: str) -> TransferNameUsed:

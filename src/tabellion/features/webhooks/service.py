@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 
 from msgspec.structs import replace
 
-from tabellion.features.licences import resolve_entity
+from tabellion.features.licences import entity_of
 from tabellion.features.webhooks import queue, signing, store
 from tabellion.features.webhooks.errors import EventUnknown, WebhookInactive, WebhookUnknown
 from tabellion.features.webhooks.model import (
@@ -35,13 +35,13 @@ FAILED = "the target has failed for 5 days"
 
 async def page(call: Incoming, *, number: int, size: int) -> list[Subscription]:
     """A page of the subscriptions of the entity of the path, by id; pages count from 0."""
-    entity = resolve_entity(call.caller, call.path["e"])
+    entity = entity_of(call)
     return await store.page(call.db, call.caller.licence_id, entity.id, offset=number * size, limit=size)
 
 
 async def get(call: Incoming, *, lock: bool = False) -> Subscription:
     """The subscription of the path. Raises `WebhookUnknown`."""
-    entity = resolve_entity(call.caller, call.path["e"])
+    entity = entity_of(call)
     text = call.path["w"]
     found = None
     if (number := number_of(text, INTEGER)) is not None:
@@ -58,7 +58,7 @@ def etag(subscription: Subscription) -> str:
 
 async def create(call: Incoming, new: Subscription) -> Subscription:
     """Make a subscription, with a secret of its own. Raises `Invalid` (webhook.target)."""
-    entity = resolve_entity(call.caller, call.path["e"])
+    entity = entity_of(call)
     await check_target(new.target_url)
     new = replace(new, licence_id=call.caller.licence_id, entity_id=entity.id, secret=signing.new_secret())
     if not new.is_active:

@@ -7,7 +7,7 @@ from tabellion.features.bulk.etls import service, wire
 from tabellion.features.bulk.etls.definition import Definition
 from tabellion.features.bulk.imports import reports
 from tabellion.features.bulk.names import NamePattern
-from tabellion.features.licences import resolve_entity
+from tabellion.features.licences import entity_of
 from tabellion.features.tables import ENTITY
 from tabellion.kit.problem import invalid
 from tabellion.platform.files import UploadedFile
@@ -77,12 +77,12 @@ async def executions(call: Incoming) -> Answer:
         call, etl_id=page.owner_id, status=page.status, before=page.before, limit=page.limit
     )
     cursor = None if following is None else str(following)
-    return Answer(200, wire.ExecutionsOut([wire.execution_out(x, _entity(call)) for x in found], cursor))
+    return Answer(200, wire.ExecutionsOut([wire.execution_out(x, entity_of(call).name) for x in found], cursor))
 
 
 async def execution(call: Incoming) -> Answer:
     """One execution."""
-    return Answer(200, wire.execution_out(await service.execution(call), _entity(call)))
+    return Answer(200, wire.execution_out(await service.execution(call), entity_of(call).name))
 
 
 async def errors(call: Incoming) -> Answer:
@@ -108,10 +108,6 @@ async def cancel(call: Incoming) -> Answer:
 
 def _accepted(call: Incoming, number: int) -> Answer:
     return Answer(201, Id(str(number)), location=f"/v5/entities/{call.path['e']}/etl-executions/{number}")
-
-
-def _entity(call: Incoming) -> str:
-    return resolve_entity(call.caller, call.path["e"]).name
 
 
 def _files(call: Incoming) -> list[UploadedFile]:

@@ -18,7 +18,7 @@ from tabellion.features.bulk.etls.model import Due, Etl, Execution, NewExecution
 from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder, reports, spool_file
 from tabellion.features.bulk.names import base_name
 from tabellion.features.customdata import find_custom_table
-from tabellion.features.licences import resolve_entity
+from tabellion.features.licences import entity_of
 from tabellion.features.tables import Table, find_table
 from tabellion.features.transfers import find_location
 from tabellion.features.usage import count_bulk_call
@@ -35,7 +35,7 @@ KEPT = timedelta(days=30)
 
 async def list_etls(call: Incoming) -> list[Etl]:
     """The ETLs of the entity of the path, by name."""
-    return await store.listed(call.db, call.caller.licence_id, _entity(call).id)
+    return await store.listed(call.db, call.caller.licence_id, entity_of(call).id)
 
 
 async def get(call: Incoming, *, lock: bool = False) -> Etl:
@@ -43,15 +43,15 @@ async def get(call: Incoming, *, lock: bool = False) -> Etl:
     number = number_of(call.path["i"], INTEGER)
     found = None
     if number is not None:
-        found = await store.find(call.db, call.caller.licence_id, _entity(call).id, number, lock=lock)
+        found = await store.find(call.db, call.caller.licence_id, entity_of(call).id, number, lock=lock)
     if found is None:
-        raise EtlUnknown(f"the entity '{_entity(call).name}' has no ETL '{call.path['i'][:30]}'")
+        raise EtlUnknown(f"the entity '{entity_of(call).name}' has no ETL '{call.path['i'][:30]}'")
     return found
 
 
 async def find_subject(call: Incoming, reference: str) -> str | None:
     """The id of the ETL that a webhook is to listen to, by its id or its name; None when there is none."""
-    owner = _entity(call)
+    owner = entity_of(call)
     number = number_of(reference, INTEGER)
     found = None if number is None else await store.find(call.db, call.caller.licence_id, owner.id, number)
     found = found or await store.find_named(call.db, call.caller.licence_id, owner.id, reference)
@@ -60,7 +60,7 @@ async def find_subject(call: Incoming, reference: str) -> str | None:
 
 async def create(call: Incoming, etl: Etl, faults: Sequence[FieldError]) -> int:
     """Keep an ETL, unless there were faults; its id. Raises `Invalid` with them and all others, `EtlNameUsed`."""
-    entity = _entity(call)
+    entity = entity_of(call)
     etl = await _checked(call, etl, faults)
     async with call.db.transaction():
         number = await store.insert(call.db, call.caller.licence_id, entity.id, etl, call.now)
@@ -79,7 +79,7 @@ async def change(call: Incoming, changed: Callable[[Etl], tuple[Etl, Sequence[Fi
             async with call.db.transaction():
                 await store.update(call.db, after)
         except errors.UniqueViolation:
-            raise _name_used(_entity(call), after.name) from None
+            raise _name_used(entity_of(call), after.name) from None
         await audit.record(call.db, call, f"etl/{after.id}")
     return after
 
@@ -88,7 +88,7 @@ async def delete(call: Incoming) -> None:
     """Delete the ETL of the path; its executions stay. Raises `EtlUnknown`."""
     async with call.db.transaction():
         etl = await get(call, lock=True)
-        await store.delete(call.db, call.caller.licence_id, _entity(call).id, etl.id)
+        await store.delete(call.db, call.caller.licence_id, entity_of(call).id, etl.id)
         await audit.record(call.db, call, f"etl/{etl.id}")
 
 
@@ -112,7 +112,7 @@ async def trigger(call: Incoming, sent: Sequence[UploadedFile]) -> int:
 
 async def _fetch(call: Incoming, etl: Etl, location_id: int) -> int:
     """Make an execution that fetches its files, and count it against the quota."""
-    entity = _entity(call)
+    entity = entity_of(call)
     due = Due(etl.id, call.caller.licence_id, entity.id, etl.definition, location_id)
     async with call.db.transaction():
         tables = {file["load"]["tableId"] for file in etl.definition["files"]}
@@ -126,7 +126,7 @@ async def _accept(call: Incoming, etl_id: int | None, definition: Definition, se
     """Make an execution of uploaded files, count it against the quota, and queue it: all of it, or nothing."""
     if not sent:
         raise invalid("file", "member.mandatory", "the form has no file 'file'")
-    entity = _entity(call)
+    entity = entity_of(call)
     targets, faults = await check(definition, _finder(call))
     if faults:
         raise Invalid(faults)
@@ -152,7 +152,7 @@ async def _accept(call: Incoming, etl_id: int | None, definition: Definition, se
 
 async def execution(call: Incoming) -> Execution:
     """The execution of the path. Raises `ExecutionUnknown`."""
-    entity = _entity(call)
+    entity = entity_of(call)
     text = call.path["i"]
     number = number_of(text)
     found = None if number is None else await store.execution(call.db, number)
@@ -166,7 +166,7 @@ async def executions(
 ) -> tuple[list[Execution], int | None]:
     """Executions of the entity of the path, the latest first, and where the next page begins (None: there is none)."""
     found = await store.executions(
-        call.db, call.caller.licence_id, _entity(call).id, etl_id=etl_id, status=status, before=before, limit=limit + 1
+        call.db, call.caller.licence_id, entity_of(call).id, etl_id=etl_id, status=status, before=before, limit=limit + 1
     )
     return found[:limit], found[limit - 1].id if len(found) > limit else None
 
@@ -227,10 +227,6 @@ def _finder(call: Incoming) -> Callable[[str, str], Any]:
         return await look(call, call.path["e"], reference)
 
     return find
-
-
-def _entity(call: Incoming) -> EntityRef:
-    return resolve_entity(call.caller, call.path["e"])
 
 
 def _name_used(entity: EntityRef, name: str) -> EtlNameUsed:

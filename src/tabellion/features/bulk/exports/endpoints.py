@@ -5,7 +5,7 @@ from typing import Any
 from tabellion.features.bulk.documents import Id, read_page
 from tabellion.features.bulk.exports import service, wire
 from tabellion.features.bulk.exports.definition import Definition
-from tabellion.features.licences import resolve_entity
+from tabellion.features.licences import entity_of
 from tabellion.features.tables import ENTITY
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
 
@@ -33,12 +33,12 @@ async def executions(call: Incoming) -> Answer:
         call, export_id=page.owner_id, status=page.status, before=page.before, limit=page.limit
     )
     cursor = None if following is None else str(following)
-    return Answer(200, wire.ExecutionsOut([wire.execution_out(x, _entity(call)) for x in found], cursor))
+    return Answer(200, wire.ExecutionsOut([wire.execution_out(x, entity_of(call).name) for x in found], cursor))
 
 
 async def execution(call: Incoming) -> Answer:
     """One execution."""
-    return Answer(200, wire.execution_out(await service.execution(call), _entity(call)))
+    return Answer(200, wire.execution_out(await service.execution(call), entity_of(call).name))
 
 
 async def file(call: Incoming) -> Answer:
@@ -87,10 +87,6 @@ async def trigger(call: Incoming) -> Answer:
 
 def _accepted(call: Incoming, number: int) -> Answer:
     return Answer(201, Id(str(number)), location=f"/v5/entities/{call.path['e']}/export-executions/{number}")
-
-
-def _entity(call: Incoming) -> str:
-    return resolve_entity(call.caller, call.path["e"]).name
 
 
 _DOCUMENT: dict[str, Any] = {

@@ -15,7 +15,7 @@ from tabellion.features.bulk.exports.errors import ExportInactive, ExportNameUse
 from tabellion.features.bulk.exports.model import FILE, KEPT, ROWS_KEPT, Execution, Export
 from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder
 from tabellion.features.customdata import find_custom_table
-from tabellion.features.licences import resolve_entity
+from tabellion.features.licences import entity_of
 from tabellion.features.tables import Table, find_table
 from tabellion.features.transfers import find_location
 from tabellion.kit.digits import INTEGER, number_of
@@ -229,7 +229,7 @@ async def _check(call: Incoming, definition: Definition) -> None:
 
 
 def _owner(call: Incoming) -> store.Owner:
-    return store.Owner(call.caller.licence_id, resolve_entity(call.caller, call.path["e"]).id)
+    return store.Owner(call.caller.licence_id, entity_of(call).id)
 
 
 def _name_used(call: Incoming, name: str) -> ExportNameUsed:

@@ -11,7 +11,7 @@ from tabellion.features.bulk.imports import opening, reports, store
 from tabellion.features.bulk.imports.errors import FileUnknown, ImportUnknown, JobState
 from tabellion.features.bulk.imports.model import Job, Order, Status
 from tabellion.features.customdata import find_custom_table
-from tabellion.features.licences import resolve_entity
+from tabellion.features.licences import entity_of
 from tabellion.features.tables import Table, find_table
 from tabellion.features.usage import count_bulk_call
 from tabellion.kit.digits import number_of
@@ -50,7 +50,7 @@ async def accept(call: Incoming, uploaded: Path, order: Callable[[], Order]) -> 
 
 async def get(call: Incoming) -> Job:
     """The job of the path. Raises `ImportUnknown`."""
-    entity = resolve_entity(call.caller, call.path["e"])
+    entity = entity_of(call)
     text = call.path["i"]
     number = number_of(text)
     job = None if number is None else await store.find(call.db, number, call.caller.licence_id)

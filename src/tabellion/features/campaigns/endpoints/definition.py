@@ -9,7 +9,7 @@ from tabellion.features.campaigns.content import image_address
 from tabellion.features.campaigns.model import Campaign
 from tabellion.features.campaigns.wire import definition as wire
 from tabellion.features.campaigns.wire.contents import read_line
-from tabellion.features.licences import resolve_entity
+from tabellion.features.licences import entity_of
 from tabellion.features.tables import ENTITY
 from tabellion.features.tables.filters import row_limit
 from tabellion.kit.problem import Malformed, invalid
@@ -28,7 +28,7 @@ _HTML = "text/html"
 
 async def create(call: Incoming) -> Answer:
     """Define a campaign."""
-    number = await service.create(call, wire.read_new(call.body, _entity(call), call.now))
+    number = await service.create(call, wire.read_new(call.body, entity_of(call).name, call.now))
     return Answer(201, wire.CampaignId(number), location=f"/v4/entity/{call.path['e']}/mail/{number}")
 
 
@@ -50,7 +50,7 @@ async def get(call: Incoming) -> Answer:
 
 async def change(call: Incoming) -> Answer:
     """Change the settings of a campaign."""
-    entity = _entity(call)
+    entity = entity_of(call).name
     return _written(await service.change(call, lambda before: wire.read_changed(before, call.body, entity)))
 
 
@@ -135,10 +135,6 @@ async def put_target(call: Incoming) -> Answer:
 
 def _written(campaign: Campaign) -> Answer:
     return Answer(200, wire.CampaignId(campaign.id))
-
-
-def _entity(call: Incoming) -> str:
-    return resolve_entity(call.caller, call.path["e"]).name
 
 
 def _subject(call: Incoming) -> str:

@@ -7,7 +7,7 @@ import msgspec
 from tabellion.features.customdata.model import CUSTOM_TABLES, CustomDefinition, CustomTable
 from tabellion.features.customdata.plan import CustomPlan
 from tabellion.features.customdata.store import CustomTables
-from tabellion.features.licences import resolve_entity
+from tabellion.features.licences import entity_of
 from tabellion.features.tables import Structures, Table, named, profile_tables
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.caller import EntityRef
@@ -37,4 +37,4 @@ async def targets(call: Incoming) -> Targets:
     """What the foreign keys of a table of the entity of the path may refer to."""
     kinds = (profile_tables, custom_tables)
     found: dict[str, tuple[Table, ...]] = {k.kind.subject: (await k.of_caller(call)) for k in kinds}
-    return Targets(resolve_entity(call.caller, call.path["e"]), found)
+    return Targets(entity_of(call), found)
