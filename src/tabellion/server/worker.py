@@ -4,10 +4,8 @@ The deliveries of webhooks and the sending of mails run beside the jobs.
 """
 
 import asyncio
-import logging
 from datetime import timedelta
 
-import psycopg
 import uvloop
 from procrastinate import App
 from procrastinate.worker import Worker
@@ -26,13 +24,13 @@ from tabellion.platform import audit, files
 from tabellion.platform.egress import Client
 from tabellion.platform.jobs.application import app
 from tabellion.platform.jobs.lifeline import HEARTBEAT_S, SILENT_AFTER_S, Lifeline
+from tabellion.platform.jobs.periodic import periodic
 from tabellion.platform.telemetry import configure_logs
 from tabellion.platform.templates import Cages
 from tabellion.server.child import STOP_WITHIN_S
 from tabellion.server.targets import allow_targets, webhook_policy
 from tabellion.settings import Settings
 
-_log = logging.getLogger(__name__)
 _JOBS_AT_ONCE = 2
 # Processes that render mails, started when there is something to render.
 _CAGES = 2
@@ -44,37 +42,15 @@ _POLL_S = 1
 
 
 def register(jobs: App, settings: Settings) -> None:
-    """The periodic jobs. Each is safe to run twice: what is deleted is deleted."""
-
-    @jobs.periodic(cron="*/5 * * * *")
-    @jobs.task(name="usage.purge", queueing_lock="usage.purge", pass_context=False)
-    async def purge_usage(timestamp: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
-        async with await psycopg.AsyncConnection.connect(settings.database_url, autocommit=True) as db:
-            rows = await purge(db, utc_now())
-        _log.info("purged %d rows that were no longer needed", rows)
-
-    @jobs.periodic(cron="17 3 * * *")
-    @jobs.task(name="audit.purge", queueing_lock="audit.purge", pass_context=False)
-    async def purge_audit(timestamp: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
-        before = utc_now() - timedelta(days=settings.audit_retention_days)
-        async with await psycopg.AsyncConnection.connect(settings.database_url, autocommit=True) as db:
-            rows = await audit.purge(db, before)
-        _log.info("deleted %d rows of the audit trail older than %d days", rows, settings.audit_retention_days)
-
-    @jobs.periodic(cron="27 3 * * *")
-    @jobs.task(name="webhooks.purge", queueing_lock="webhooks.purge", pass_context=False)
-    async def purge_webhooks(timestamp: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
-        async with await psycopg.AsyncConnection.connect(settings.database_url, autocommit=True) as db:
-            rows = await purge_dead(db, utc_now())
-        _log.info("deleted %d dead deliveries of webhooks", rows)
-
-    @jobs.periodic(cron="37 3 * * *")
-    @jobs.task(name="bounces.purge", queueing_lock="bounces.purge", pass_context=False)
-    async def purge_bounces(timestamp: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
-        rules = bounces.Rules.of(settings.soft_bounces, settings.soft_bounce_days)
-        async with await psycopg.AsyncConnection.connect(settings.database_url, autocommit=True) as db:
-            rows = await bounces.purge(db, rules, utc_now())
-        _log.info("forgot %d soft bounces that were too old to count", rows)
+    """All jobs. The periodic ones are safe to run twice: what is deleted is deleted."""
+    url, kept = settings.database_url, timedelta(days=settings.audit_retention_days)
+    rules = bounces.Rules.of(settings.soft_bounces, settings.soft_bounce_days)
+    old = f"deleted %d rows of the audit trail older than {settings.audit_retention_days} days"
+    periodic(jobs, url, "usage.purge", "*/5 * * * *", purge, says="purged %d rows that were no longer needed")
+    periodic(jobs, url, "audit.purge", "17 3 * * *", lambda db, now: audit.purge(db, now - kept), says=old)
+    periodic(jobs, url, "webhooks.purge", "27 3 * * *", purge_dead, says="deleted %d dead deliveries of webhooks")
+    forgotten = "forgot %d soft bounces that were too old to count"
+    periodic(jobs, url, "bounces.purge", "37 3 * * *", lambda db, now: bounces.purge(db, rules, now), says=forgotten)
 
     @jobs.periodic(cron="47 3 * * *")
     @jobs.task(name="jobs.purge", queueing_lock="jobs.purge", pass_context=False)
@@ -84,9 +60,9 @@ def register(jobs: App, settings: Settings) -> None:
         )
 
     for feature in (imports, exports, bulk, customdata):
-        feature.register(jobs, settings.database_url, settings.spool_dir)
+        feature.register(jobs, url, settings.spool_dir)
     public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
-    etls.register(jobs, settings.database_url, settings.spool_dir, public_url)
+    etls.register(jobs, url, settings.spool_dir, public_url)
 
 
 def run_worker(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from importlib.resources import files
 
 import psycopg
@@ -10,9 +11,11 @@ import pytest
 from procrastinate import App
 
 from tabellion.platform.database.advisory import AdvisoryLock
+from tabellion.platform.database.connection import Database
 from tabellion.platform.jobs import JobsMissing, defer, install, jobs_url, require_installed
 from tabellion.platform.jobs.application import app
 from tabellion.platform.jobs.lifeline import rescue
+from tabellion.platform.jobs.periodic import periodic
 
 _STEPS = sorted(file.name for file in (files("procrastinate.sql") / "migrations").iterdir() if file.name.endswith(".sql"))
 
@@ -94,6 +97,28 @@ async def test_only_one_job_of_a_queueing_lock_can_wait(database_url: str) -> No
         await defer(db, "test.note", queueing_lock="one", what="first")
         with pytest.raises(psycopg.errors.UniqueViolation):
             await defer(db, "test.note", queueing_lock="one", what="second")
+
+
+async def test_periodic_work_has_a_connection_and_is_told_of_unless_there_was_none(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs = app(database_url)
+    counts = [3, 0]
+
+    async def work(db: Database, now: datetime) -> int:
+        cursor = await db.execute("SELECT %s::timestamptz IS NOT NULL", (now,))
+        assert await cursor.fetchone() == (True,)
+        return counts.pop(0)
+
+    periodic(jobs, database_url, "test.clock", "0 0 1 1 *", work, says="%d done")
+    caplog.set_level("INFO", "tabellion.platform.jobs.periodic")
+    async with jobs.open_async():
+        for _ in range(2):
+            await jobs.configure_task("test.clock").defer_async(timestamp=0)
+            await run_all(jobs)
+
+    assert counts == []
+    assert [record.message for record in caplog.records if record.name.endswith(".periodic")] == ["3 done"]
 
 
 async def test_jobs_of_a_dead_worker_go_back_to_the_queue(database_url: str) -> None:

@@ -1,22 +1,19 @@
 """The nightly purge of bulk calls: rows first, then whatever no row knows in the spool."""
 
 import asyncio
-import logging
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-import psycopg
 from procrastinate import App
 
 from tabellion.features.bulk.etls import service as etls
 from tabellion.features.bulk.exports import service as exports
 from tabellion.features.bulk.imports import service as imports
-from tabellion.kit.clock import utc_now
 from tabellion.platform.database.connection import Database
+from tabellion.platform.jobs.periodic import periodic
 
-_log = logging.getLogger(__name__)
 # Each forgets what is over its time, and tells the folders of the rest.
 _PURGES: Sequence[Callable[[Database, datetime], Awaitable[set[str]]]] = (imports.purge, etls.purge, exports.purge)
 # What was uploaded for a call that was never accepted, and what a purge has left without an owner.
@@ -25,13 +22,8 @@ _ORPHANS_KEPT_S = 24 * 3600
 
 def register(jobs: App, url: str, spool: Path) -> None:
     """Register the purge."""
-
-    @jobs.periodic(cron="37 3 * * *")
-    @jobs.task(name="bulk.purge", queueing_lock="bulk.purge", pass_context=False)
-    async def purge_bulk(timestamp: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
-            gone = await purge(db, spool, utc_now())
-        _log.info("deleted %d files and folders of bulk calls", gone)
+    said = "deleted %d files and folders of bulk calls"
+    periodic(jobs, url, "bulk.purge", "37 3 * * *", lambda db, now: purge(db, spool, now), says=said)
 
 
 async def purge(db: Database, spool: Path, now: datetime) -> int:

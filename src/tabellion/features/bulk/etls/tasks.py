@@ -11,6 +11,7 @@ from tabellion.features.bulk.etls import looking, reporting, service
 from tabellion.features.bulk.etls.running import Executor
 from tabellion.features.bulk.retrying import Again
 from tabellion.kit.clock import utc_now
+from tabellion.platform.jobs.periodic import periodic
 
 _GIVE_UP_AFTER = 20
 
@@ -48,8 +49,4 @@ def register(jobs: App, url: str, spool: Path, public_url: str) -> None:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
             await reporting.send_report(db, execution_id, recipient, public_url, utc_now())
 
-    @jobs.periodic(cron="* * * * *")
-    @jobs.task(name="etls.due", queueing_lock="etls.due", pass_context=False)
-    async def start_due(timestamp: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
-            await looking.start_due(db, utc_now())
+    periodic(jobs, url, "etls.due", "* * * * *", looking.start_due)
