@@ -71,6 +71,19 @@ class Credentials(msgspec.Struct, frozen=True, rename="camel"):
     api_key: str
 
 
+class Access(msgspec.Struct, frozen=True):
+    """What an API user may do, and where: in these entities (None: in all), by default in this one."""
+
+    rights: dict[str, str]
+    entity_ids: list[int] | None
+    default_entity_id: int | None
+
+    def within(self, entity_ids: list[int] | None) -> "Access":
+        """The same in other entities; the default becomes the first of those, unless it is one of them."""
+        stays = entity_ids is None or self.default_entity_id in entity_ids
+        return Access(self.rights, entity_ids, self.default_entity_id if stays else next(iter(entity_ids or ()), None))
+
+
 class PasswordUser(msgspec.Struct, frozen=True):
     """What the check of a password needs."""
 

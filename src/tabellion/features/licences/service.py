@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-import msgspec
+from msgspec.structs import replace
 from psycopg import errors
 
 from tabellion.features.licences import store
@@ -155,7 +155,7 @@ async def change_limits(
         raise AdminError(f"there is no preset '{preset}'; presets: {', '.join(PRESETS)}")
     async with db.transaction():
         licence = await get_licence(db, name)
-        limits = msgspec.structs.replace(PRESETS[preset] if preset else licence.limits, **changes)
+        limits = replace(PRESETS[preset] if preset else licence.limits, **changes)
         kept = next((name for name, known in PRESETS.items() if known == limits), "custom")
         zone = time_zone or licence.time_zone
         try:
@@ -164,7 +164,7 @@ async def change_limits(
             raise AdminError(f"this limit is not possible ({error.diag.constraint_name})") from None
         await store.bump(db, licence.id)
         await audit.record_admin(db, licence.id, "licence limits", f"licence/{licence.id}", now)
-    return msgspec.structs.replace(licence, preset=kept, limits=limits, time_zone=zone)
+    return replace(licence, preset=kept, limits=limits, time_zone=zone)
 
 
 async def delete_licence(db: Database, name: str, now: datetime) -> int:
@@ -267,7 +267,7 @@ async def rotate_user(
         licence = await get_licence(db, licence_name)
         user_id = await store.rotate(db, licence.id, login, keys.digest(key), password_hash)
         if user_id is None:
-            raise AdminError(f"the licence '{licence.name}' has no API user '{login}'")
+            raise _no_user(licence, login)
         await store.bump(db, licence.id)
         await audit.record_admin(db, licence.id, "user rotate", f"user/{user_id}", now)
     return Credentials(licence.name, login, secret, key)
@@ -293,10 +293,13 @@ async def change_access(
         licence = await get_licence(db, licence_name)
         known = await store.entities(db, licence.id)
         ids = None if entities is None else sorted(_entity_named(known, name).id for name in entities)
-        access = (rights, every_entity or ids is not None, ids, ids[0] if ids else None)
-        user_id = await store.set_access(db, licence.id, login, access)
-        if user_id is None:
-            raise AdminError(f"the licence '{licence.name}' has no API user '{login}'")
+        found = await store.access(db, licence.id, login)
+        if found is None:
+            raise _no_user(licence, login)
+        user_id, access = found
+        if ids is not None or every_entity:
+            access = access.within(ids)
+        await store.set_access(db, user_id, access if rights is None else replace(access, rights=rights))
         await store.bump(db, licence.id)
         await audit.record_admin(db, licence.id, "user rights", f"user/{user_id}", now)
 
@@ -307,9 +310,13 @@ async def revoke_user(db: Database, licence_name: str, login: str, now: datetime
         licence = await get_licence(db, licence_name)
         user_id = await store.delete_user(db, licence.id, login)
         if user_id is None:
-            raise AdminError(f"the licence '{licence.name}' has no API user '{login}'")
+            raise _no_user(licence, login)
         await store.bump(db, licence.id)
         await audit.record_admin(db, licence.id, "user revoke", f"user/{user_id}", now)
+
+
+def _no_user(licence: Licence, login: str) -> AdminError:
+    return AdminError(f"the licence '{licence.name}' has no API user '{login}'")
 
 
 def _entity_named(known: list[Entity], name: str) -> Entity:

@@ -8,7 +8,7 @@ import msgspec
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from tabellion.features.licences.model import ApiUser, Entity, Licence, LicenceLimits, PasswordUser
+from tabellion.features.licences.model import Access, ApiUser, Entity, Licence, LicenceLimits, PasswordUser
 from tabellion.platform.database.connection import Database, fetch
 
 _LIMITS = LicenceLimits.__struct_fields__
@@ -150,20 +150,22 @@ async def rotate(db: Database, licence_id: int, login: str, key_hash: bytes, pas
     return None if row is None else row[0]
 
 
-async def set_access(
-    db: Database, licence_id: int, login: str, access: tuple[dict[str, str] | None, bool, list[int] | None, int | None]
-) -> int | None:
-    """Set rights (None: as they are) and, where the flag says so, entities; its id, or None when there is no such user."""
-    rights, with_entities, ids, default = access
-    cursor = await db.execute(
-        "UPDATE tabellion.api_user SET rights = coalesce(%s::jsonb, rights), "
-        "entity_ids = CASE WHEN %s::boolean THEN %s::int[] ELSE entity_ids END, "
-        "default_entity_id = CASE WHEN %s::boolean AND NOT coalesce(default_entity_id = ANY (%s::int[]), %s::int[] IS NULL) "
-        "THEN %s::int ELSE default_entity_id END WHERE licence_id = %s AND lower(login) = lower(%s) RETURNING id",
-        (None if rights is None else Jsonb(rights), with_entities, ids, with_entities, ids, ids, default, licence_id, login),
+async def access(db: Database, licence_id: int, login: str) -> tuple[int, Access] | None:
+    """The id of an API user, and what it may do; None when there is no such user."""
+    query = (
+        "SELECT id, rights, entity_ids, default_entity_id FROM tabellion.api_user "
+        "WHERE licence_id = %s AND lower(login) = lower(%s) FOR UPDATE"
     )
-    row = await cursor.fetchone()
-    return None if row is None else row[0]
+    row = await (await db.execute(query, (licence_id, login))).fetchone()
+    return None if row is None else (row[0], Access(*row[1:]))
+
+
+async def set_access(db: Database, user_id: int, given: Access) -> None:
+    """Say what an API user may do from now on."""
+    await db.execute(
+        "UPDATE tabellion.api_user SET rights = %s, entity_ids = %s, default_entity_id = %s WHERE id = %s",
+        (Jsonb(given.rights), given.entity_ids, given.default_entity_id, user_id),
+    )
 
 
 async def delete_user(db: Database, licence_id: int, login: str) -> int | None:
