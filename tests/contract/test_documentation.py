@@ -94,6 +94,13 @@ def test_the_openapi_document_has_every_call_with_its_formats(tenant: Tenant) ->
         assert "application/json" in formats
 
 
+def test_the_map_of_the_code_has_every_folder_of_features_and_platform_and_no_other() -> None:
+    layout = (ROOT / "docs/architecture.md").read_text().split("```")[1]
+    named = set(re.findall(r"^    (\w+)/ ", layout, re.MULTILINE))
+    source = ROOT / "src/tabellion"
+    assert named == {path.parent.name for part in ("features", "platform") for path in (source / part).glob("*/__init__.py")}
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     broken = []
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
