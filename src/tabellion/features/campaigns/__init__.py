@@ -8,10 +8,12 @@ from tabellion.features.campaigns.progress import ended, gather, hold
 from tabellion.features.campaigns.service import find_subject
 from tabellion.features.campaigns.service import get as get_campaign
 from tabellion.features.campaigns.store import image as hosted_image
+from tabellion.features.campaigns.wire.ab_tests import VariantResult
 
 __all__ = [
     "Campaign",
     "Network",
+    "VariantResult",
     "check_change",
     "check_custom_change",
     "ended",

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from tabellion.features.campaigns import Campaign
+from tabellion.features.campaigns import Campaign, VariantResult
 from tabellion.features.tables import moment_or_null, render_moment
 from tabellion.features.tracking.reporting import Bounce, Doings, Figures, LinkFigures, Point, Rates, Report, rates
 
@@ -30,24 +30,13 @@ class VariantFigures(Figures, frozen=True, kw_only=True, rename="camel"):
     name: str
 
 
-class TestFigures(msgspec.Struct, frozen=True):
-    """What came of a variant in the test alone: recipients, mails, and of how many readers opened, clicked, unsubscribed."""
-
-    name: str
-    targeted: int
-    sent: int
-    opened: int
-    clicked: int
-    unsubscribed: int
-
-
 class ABTestFigures(msgspec.Struct, frozen=True, rename="camel"):
-    """The test: by what the winner is chosen, which one it is since when, and by which figures it was."""
+    """The test: by what the winner is chosen, which one it is since when, and by which figures of the test alone."""
 
     criterion: str
     winner: str | None
     decided_at: str | None
-    results: list[TestFigures]
+    results: list[VariantResult]
 
 
 class DeviceFigures(Doings, frozen=True, kw_only=True, rename="camel"):
@@ -159,7 +148,7 @@ def _ab_test(report: Report) -> ABTestFigures | None:
         criterion=test.criterion.value,
         winner=None if decision.winner is None else _variant(report, decision.winner),
         decided_at=moment_or_null(decision.chosen_at),
-        results=[TestFigures(_variant(report, each.variant), *each[1:]) for each in results],
+        results=[VariantResult(_variant(report, each.variant), *each[1:]) for each in results],
     )
 
 

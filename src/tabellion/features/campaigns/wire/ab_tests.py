@@ -41,8 +41,8 @@ class ABTestIn(msgspec.Struct, rename="camel"):
     decide_after_minutes: Annotated[int, Meta(description="after the last mail of the test has left")] = 240
 
 
-class ResultDoc(msgspec.Struct):
-    """What came of a variant."""
+class VariantResult(msgspec.Struct, frozen=True):
+    """What came of a variant: recipients, mails, and of how many readers opened, clicked, unsubscribed."""
 
     name: str
     targeted: int
@@ -66,9 +66,9 @@ class ABTestOut(ABTestIn, rename="camel", kw_only=True):
     state: _State
     decide_at: str | None
     winner: str | None
-    results: list[ResultDoc]
+    results: list[VariantResult]
     decided_at: str | None
-    test_results: list[ResultDoc]
+    test_results: list[VariantResult]
 
 
 class WinnerIn(msgspec.Struct):
@@ -118,9 +118,9 @@ def out(
         state=state,
         decide_at=None if state == "UNDECIDED" else moment_or_null(decision.decide_at),
         winner=None if decision.winner is None else names[decision.winner - 1],
-        results=[ResultDoc(names[each.variant - 1], *each[1:]) for each in results if each.variant <= len(names)],
+        results=[VariantResult(names[each.variant - 1], *each[1:]) for each in results if each.variant <= len(names)],
         decided_at=moment_or_null(decision.chosen_at),
-        test_results=[ResultDoc(names[each.variant - 1], *each[1:]) for each in tested if each.variant <= len(names)],
+        test_results=[VariantResult(names[each.variant - 1], *each[1:]) for each in tested if each.variant <= len(names)],
     )
 
 
