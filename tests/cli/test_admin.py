@@ -73,7 +73,7 @@ def test_changing_a_limit_leaves_the_others(told: Told, harbour: str) -> None:
         (["licence", "delete", "nobody"], "there is no licence 'nobody'"),
         (["entity", "create", "harbour", "hotels"], "the licence has an entity 'hotels' already"),
         (["entity", "list", "nobody"], "there is no licence 'nobody'"),
-        (["user", "create", "harbour", "w", "--entity", "bars"], "the licence has no entity 'bars'"),
+        (["user", "create", "harbour", "w", "--entity", "bars"], "the licence 'harbour' has no entity 'bars'"),
         (["user", "create", "harbour", "w", "--rights", "profiles"], "--rights expects MODULE=r or MODULE=rw"),
         (["user", "create", "harbour", "w", "--rights", "moon=rw"], "there is no module 'moon'; modules: "),
         (["user", "create", "harbour", "w", "--rights", "profiles=x"], "the right of 'profiles' is r or rw, not 'x'"),

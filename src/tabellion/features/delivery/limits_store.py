@@ -93,11 +93,6 @@ def _limits(document: Any) -> Limits:
     return replace(limits, domains=tuple(named.values()))
 
 
-async def lock_limits(db: Database, licence_id: int) -> None:
-    """Keep others from changing the limits of a licence, for the transaction."""
-    await db.execute("SELECT 1 FROM tabellion.licence WHERE id = %s FOR NO KEY UPDATE", (licence_id,))
-
-
 async def set_limits(db: Database, licence_id: int, limits: Limits, now: datetime) -> int:
     """Say the limits of a licence; their version."""
     query = """

@@ -38,7 +38,7 @@ async def change_limits(
 
     No mail is claimed or put off by the old ones any more; those that wait because of them are looked at again.
     """
-    await limits_store.lock_limits(db, licence_id)
+    await licences.lock_licence(db, licence_id)
     before, version = await limits_store.limits_of(db, licence_id)
     after = change(before, version)
     await limits_store.hold_claims(db, licence_id)
@@ -110,14 +110,11 @@ async def set_sender(db: Database, licence_name: str, entity_name: str, per_hour
     """Limit what an entity sends in an hour. Raises `AdminError`."""
     if per_hour is not None and per_hour < 1:
         raise AdminError("mails per hour are 1 or more")
-    entities = {each.name.lower(): each.id for each in await licences.list_entities(db, licence_name)}
-    number = entities.get(entity_name.lower())
-    if number is None:
-        raise AdminError(f"the licence '{licence_name}' has no entity '{entity_name}'")
+    _, entity = await licences.get_entity(db, licence_name, entity_name)
 
     def change(before: Limits) -> Limits:
-        others = tuple(each for each in before.senders if each.entity_id != number)
-        return replace(before, senders=others if per_hour is None else (*others, SenderLimit(number, per_hour)))
+        others = tuple(each for each in before.senders if each.entity_id != entity.id)
+        return replace(before, senders=others if per_hour is None else (*others, SenderLimit(entity.id, per_hour)))
 
     await _change(db, licence_name, "pacing sender", change, now)
 

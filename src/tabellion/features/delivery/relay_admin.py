@@ -77,7 +77,7 @@ async def add_relay(db: Database, licence_name: str, host: str, change: RelayCha
         raise AdminError("the port is a number from 1 to 65535")
     found = await licences.get_licence(db, licence_name)
     async with db.transaction():
-        await relay_store.lock_relays(db, found.id)
+        await licences.lock_licence(db, found.id)
         known = await _known(db, found.id, host, change.port)
         before = known or RelayRow(0, host, change.port or _PORT, "STARTTLS", "", 1, 10)
         relay = Relay(
@@ -122,7 +122,7 @@ async def remove_relay(db: Database, licence_name: str, number: int, now: dateti
     """Take a relay away; with the last one, mails wait. Raises `AdminError`."""
     found = await licences.get_licence(db, licence_name)
     async with db.transaction():
-        await relay_store.lock_relays(db, found.id)
+        await licences.lock_licence(db, found.id)
         if not await relay_store.delete_relay(db, found.id, number):
             raise AdminError(f"the licence '{found.name}' has no relay {number}")
         await audit.record_admin(db, found.id, "relay remove", f"relay/{number}", now)
@@ -133,7 +133,7 @@ async def use_outbox(db: Database, licence_name: str, now: datetime) -> None:
     """Have the mails of a licence without a relay go to the outbox, also those that wait. Raises `AdminError`."""
     found = await licences.get_licence(db, licence_name)
     async with db.transaction():
-        await relay_store.lock_relays(db, found.id)
+        await licences.lock_licence(db, found.id)
         if (await _relays(db, found.id)).relays:
             raise AdminError(f"the mails of '{found.name}' leave by its relays; take those away first, with relay remove")
         await relay_store.forget_relayed(db, found.id)

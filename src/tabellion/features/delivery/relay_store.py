@@ -36,11 +36,6 @@ async def bounce_domain_of(db: Database, entity_id: int) -> str:
     return row[0] if row else ""
 
 
-async def lock_relays(db: Database, licence_id: int) -> None:
-    """Keep others from changing the relays of a licence, for the transaction."""
-    await db.execute("SELECT 1 FROM tabellion.licence WHERE id = %s FOR NO KEY UPDATE", (licence_id,))
-
-
 async def insert_relay(db: Database, licence_id: int, relay: Relay, weight: int) -> int:
     """Enter a relay without its password; its id."""
     query = """

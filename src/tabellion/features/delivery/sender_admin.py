@@ -65,7 +65,7 @@ async def set_sender(
     if returns_to and not is_domain(returns_to):
         wrong = (change.bounce_domain or "")[:100]
         raise AdminError(f"'{wrong}' is no domain that mails can come back to, such as bounces.example.com")
-    found, entity = await _entity(db, licence_name, entity_name)
+    found, entity = await licences.get_entity(db, licence_name, entity_name)
     async with db.transaction():
         await relay_store.lock_sender(db, entity.id)
         known = await relay_store.sender_of(db, entity.id)
@@ -107,7 +107,7 @@ async def _signed_by(
 
 async def show_sender(db: Database, licence_name: str, entity_name: str) -> SenderRow:
     """Who sends for an entity. Raises `AdminError`."""
-    _, entity = await _entity(db, licence_name, entity_name)
+    _, entity = await licences.get_entity(db, licence_name, entity_name)
     row = await relay_store.sender_of(db, entity.id)
     if row is None:
         raise AdminError(f"nobody was named for the entity '{entity.name}'; name somebody with sender set")
@@ -124,11 +124,3 @@ def _context(entity_id: int) -> str:
 
 def _kind_of(pem: str) -> str:
     return next(kind for kind in _KINDS if f"k={kind};" in public_record(pem))
-
-
-async def _entity(db: Database, licence_name: str, entity_name: str) -> tuple[licences.Licence, licences.Entity]:
-    found = await licences.get_licence(db, licence_name)
-    for entity in await licences.list_entities(db, licence_name):
-        if entity.name.lower() == entity_name.lower():
-            return found, entity
-    raise AdminError(f"the licence '{found.name}' has no entity '{entity_name}'")

@@ -24,6 +24,7 @@ from tabellion.features.licences.service import (
     delete_licence,
     entity_of,
     find_caller,
+    get_entity,
     get_licence,
     list_entities,
     list_licences,
@@ -33,6 +34,7 @@ from tabellion.features.licences.service import (
     revoke_user,
     rotate_user,
 )
+from tabellion.features.licences.store import bump_catalogue, entity_name, lock_licence
 
 __all__ = [
     "MODULES",
@@ -49,6 +51,7 @@ __all__ = [
     "LicenceLimits",
     "Unauthorized",
     "UsersLimit",
+    "bump_catalogue",
     "cached_caller",
     "change_access",
     "change_limits",
@@ -57,13 +60,16 @@ __all__ = [
     "create_user",
     "delete_licence",
     "end_analysts_access",
+    "entity_name",
     "entity_of",
     "find_caller",
+    "get_entity",
     "get_licence",
     "give_analysts_access",
     "list_entities",
     "list_licences",
     "list_users",
+    "lock_licence",
     "named_entity",
     "resolve_entity",
     "revoke_user",

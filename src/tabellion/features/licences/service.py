@@ -162,7 +162,7 @@ async def change_limits(
             await store.update_limits(db, licence.id, kept, limits, zone)
         except errors.CheckViolation as error:
             raise AdminError(f"this limit is not possible ({error.diag.constraint_name})") from None
-        await store.bump(db, licence.id)
+        await store.bump_catalogue(db, licence.id)
         await audit.record_admin(db, licence.id, "licence limits", f"licence/{licence.id}", now)
     return replace(licence, preset=kept, limits=limits, time_zone=zone)
 
@@ -187,9 +187,15 @@ async def create_entity(db: Database, licence_name: str, name: str, now: datetim
             entity_id = await store.insert_entity(db, licence.id, name, comment, now)
         except errors.UniqueViolation:
             raise AdminError(f"the licence has an entity '{name}' already") from None
-        await store.bump(db, licence.id)
+        await store.bump_catalogue(db, licence.id)
         await audit.record_admin(db, licence.id, "entity create", f"entity/{entity_id}", now)
     return Entity(entity_id, name, comment)
+
+
+async def get_entity(db: Database, licence_name: str, name: str) -> tuple[Licence, Entity]:
+    """An entity by its name, with its licence. Raises `AdminError`."""
+    licence = await get_licence(db, licence_name)
+    return licence, _entity_named(licence, await store.entities(db, licence.id), name)
 
 
 async def list_entities(db: Database, licence_name: str) -> list[Entity]:
@@ -227,9 +233,9 @@ async def create_user(  # noqa: PLR0913 - an API user has this many settings
         if most is not None and await store.count_users(db, licence.id) >= most:
             raise UsersLimit(f"the licence '{licence.name}' has its {most} API users already; revoke one or raise the limit")
         known = await store.entities(db, licence.id)
-        ids = None if entities is None else [_entity_named(known, name).id for name in entities]
+        ids = None if entities is None else [_entity_named(licence, known, name).id for name in entities]
         by_id = sorted((e for e in known if ids is None or e.id in ids), key=lambda e: e.id)
-        default = _entity_named(known, default_entity).id if default_entity else (by_id[0].id if by_id else None)
+        default = _entity_named(licence, known, default_entity).id if default_entity else (by_id[0].id if by_id else None)
         if default is not None and ids is not None and default not in ids:
             raise AdminError("the default entity is not one of the user's entities")
         values = {
@@ -247,7 +253,7 @@ async def create_user(  # noqa: PLR0913 - an API user has this many settings
             user_id = await store.insert_user(db, licence.id, values)
         except errors.UniqueViolation:
             raise AdminError(f"the licence has an API user '{login}' already") from None
-        await store.bump(db, licence.id)
+        await store.bump_catalogue(db, licence.id)
         await audit.record_admin(db, licence.id, "user create", f"user/{user_id}", now)
     return Credentials(licence.name, login, secret, key)
 
@@ -268,7 +274,7 @@ async def rotate_user(
         user_id = await store.rotate(db, licence.id, login, keys.digest(key), password_hash)
         if user_id is None:
             raise _no_user(licence, login)
-        await store.bump(db, licence.id)
+        await store.bump_catalogue(db, licence.id)
         await audit.record_admin(db, licence.id, "user rotate", f"user/{user_id}", now)
     return Credentials(licence.name, login, secret, key)
 
@@ -292,7 +298,7 @@ async def change_access(
     async with db.transaction():
         licence = await get_licence(db, licence_name)
         known = await store.entities(db, licence.id)
-        ids = None if entities is None else sorted(_entity_named(known, name).id for name in entities)
+        ids = None if entities is None else sorted(_entity_named(licence, known, name).id for name in entities)
         found = await store.access(db, licence.id, login)
         if found is None:
             raise _no_user(licence, login)
@@ -300,7 +306,7 @@ async def change_access(
         if ids is not None or every_entity:
             access = access.within(ids)
         await store.set_access(db, user_id, access if rights is None else replace(access, rights=rights))
-        await store.bump(db, licence.id)
+        await store.bump_catalogue(db, licence.id)
         await audit.record_admin(db, licence.id, "user rights", f"user/{user_id}", now)
 
 
@@ -311,7 +317,7 @@ async def revoke_user(db: Database, licence_name: str, login: str, now: datetime
         user_id = await store.delete_user(db, licence.id, login)
         if user_id is None:
             raise _no_user(licence, login)
-        await store.bump(db, licence.id)
+        await store.bump_catalogue(db, licence.id)
         await audit.record_admin(db, licence.id, "user revoke", f"user/{user_id}", now)
 
 
@@ -319,10 +325,10 @@ def _no_user(licence: Licence, login: str) -> AdminError:
     return AdminError(f"the licence '{licence.name}' has no API user '{login}'")
 
 
-def _entity_named(known: list[Entity], name: str) -> Entity:
+def _entity_named(licence: Licence, known: list[Entity], name: str) -> Entity:
     found = next((e for e in known if e.name.lower() == name.lower()), None)
     if found is None:
-        raise AdminError(f"the licence has no entity '{name}'; tabellion entity list shows them")
+        raise AdminError(f"the licence '{licence.name}' has no entity '{name}'; tabellion entity list shows them")
     return found
 
 

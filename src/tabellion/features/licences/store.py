@@ -89,9 +89,17 @@ async def delete_licence(db: Database, licence_id: int) -> None:
     await db.execute("DELETE FROM tabellion.licence WHERE id = %s", (licence_id,))
 
 
-async def bump(db: Database, licence_id: int) -> None:
-    """Tell every process, through the gate, that users or entities have changed."""
+async def bump_catalogue(db: Database, licence_id: int) -> None:
+    """Tell every process, through the gate, that users, entities, tables or subscriptions to events have changed.
+
+    The licence's row is locked by it: such changes follow each other.
+    """
     await db.execute("UPDATE tabellion.licence SET catalogue_version = catalogue_version + 1 WHERE id = %s", (licence_id,))
+
+
+async def lock_licence(db: Database, licence_id: int) -> None:
+    """Keep others from doing the same, for the transaction: what it changes may be read before, and stays so."""
+    await db.execute("SELECT 1 FROM tabellion.licence WHERE id = %s FOR NO KEY UPDATE", (licence_id,))
 
 
 async def entities(db: Database, licence_id: int) -> list[Entity]:
@@ -99,6 +107,12 @@ async def entities(db: Database, licence_id: int) -> list[Entity]:
     query = "SELECT id, name, comment FROM tabellion.entity WHERE licence_id = %s ORDER BY tabellion.folded(name)"
     cursor = await db.execute(query, (licence_id,))
     return [Entity(*row) for row in await cursor.fetchall()]
+
+
+async def entity_name(db: Database, entity_id: int) -> str:
+    """The name of an entity, for links; empty when it is gone."""
+    row = await (await db.execute("SELECT name FROM tabellion.entity WHERE id = %s", (entity_id,))).fetchone()
+    return "" if row is None else row[0]
 
 
 async def insert_entity(db: Database, licence_id: int, name: str, comment: str | None, now: datetime) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from msgspec.structs import replace
 from psycopg import errors
 
-from tabellion.features.licences import entity_of, resolve_entity
+from tabellion.features.licences import bump_catalogue, entity_of, resolve_entity
 from tabellion.features.tables import store, views
 from tabellion.features.tables.errors import DataConflict, NameUsed, TableInUse, TableUnknown
 from tabellion.features.tables.model import PROFILE_TABLES, Columns, Definition, ProfileTable, Table
@@ -214,7 +214,7 @@ def structure_etag(table: Table) -> str:
 
 
 async def _record(call: Incoming, table: Table) -> None:
-    await store.bump_catalogue(call.db, table.licence_id)
+    await bump_catalogue(call.db, table.licence_id)
     await audit.record(call.db, call, f"{table.kind.noun.replace(' ', '-')}/{table.public_id}")
 
 

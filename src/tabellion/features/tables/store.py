@@ -159,11 +159,6 @@ async def lock_rows(db: Database, catalogue: Catalogue[T, D], table: T, steps: S
     await db.execute(sql.SQL("LOCK TABLE {} IN {} MODE").format(relation_of(table), sql.SQL(mode)))
 
 
-async def bump_catalogue(db: Database, licence_id: int) -> None:
-    """Tell every process, through the gate, that the licence's tables have changed."""
-    await db.execute("UPDATE tabellion.licence SET catalogue_version = catalogue_version + 1 WHERE id = %s", (licence_id,))
-
-
 async def create_relation(db: Database, table: Table) -> None:
     """Make the real table, without attributes.
 

@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 
 from msgspec.structs import replace
 
-from tabellion.features.licences import entity_of
+from tabellion.features.licences import bump_catalogue, entity_of
 from tabellion.features.webhooks import queue, signing, store
 from tabellion.features.webhooks.errors import EventUnknown, WebhookInactive, WebhookUnknown
 from tabellion.features.webhooks.model import (
@@ -64,7 +64,7 @@ async def create(call: Incoming, new: Subscription) -> Subscription:
     if not new.is_active:
         new = replace(new, inactive_since=call.now, inactive_reason=BY_CALL)
     async with call.db.transaction():
-        await store.lock_licence(call.db, new.licence_id)
+        await bump_catalogue(call.db, new.licence_id)
         new = replace(new, id=await store.insert(call.db, new, call.now))
         await _declare(call.db, new.licence_id)
         await audit.record(call.db, call, f"webhook/{new.id}")
@@ -83,7 +83,7 @@ async def change(
     if wanted.target_url != before.target_url:
         await check_target(wanted.target_url)
     async with call.db.transaction():
-        await store.lock_licence(call.db, before.licence_id)
+        await bump_catalogue(call.db, before.licence_id)
         before = await get(call, lock=True)
         require_match(call.headers.get("if-match"), etag(before))
         after = _switched(before, await alter(before), call.now)
@@ -103,7 +103,7 @@ async def change(
 async def delete(call: Incoming) -> None:
     """Delete the subscription of the path; what waits for it is dropped. Raises `WebhookUnknown`, `EtagMismatch`."""
     async with call.db.transaction():
-        await store.lock_licence(call.db, call.caller.licence_id)
+        await bump_catalogue(call.db, call.caller.licence_id)
         found = await get(call, lock=True)
         require_match(call.headers.get("if-match"), etag(found))
         await store.delete(call.db, found.id)
@@ -172,7 +172,7 @@ async def switch_off(
 ) -> None:
     """End deliveries to a subscription; what waits for it is dead, and can be replayed once it is switched on again."""
     async with db.transaction():
-        await store.lock_licence(db, licence_id)
+        await bump_catalogue(db, licence_id)
         before = await store.find(db, licence_id, entity_id, subscription_id, lock=True)
         if before is None or not before.is_active:
             return

@@ -39,11 +39,6 @@ def subscription(row: tuple[Any, ...]) -> Subscription:
     return Subscription(**values)
 
 
-async def lock_licence(db: Database, licence_id: int) -> None:
-    """Raise the licence's catalogue version: changes of subscriptions follow each other, and every process hears of them."""
-    await db.execute("UPDATE tabellion.licence SET catalogue_version = catalogue_version + 1 WHERE id = %s", (licence_id,))
-
-
 async def active_interests(db: Database, licence_id: int) -> list[Interest]:
     """What the active subscriptions of a licence listen to."""
     cursor = await db.execute(

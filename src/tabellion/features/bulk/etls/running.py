@@ -23,6 +23,7 @@ from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import INPUT, Status, jobs_store, reports
 from tabellion.features.bulk.imports.running import SETTINGS, Run
 from tabellion.features.customdata import custom_tables_of_licence
+from tabellion.features.licences import entity_name
 from tabellion.features.tables import Table, TableUnknown, tables_of_licence
 from tabellion.features.transfers import keep_host_key, open_location
 from tabellion.kit.problem import FieldError
@@ -183,7 +184,7 @@ class Executor:
         listened = await outbox.interests(db, job.licence_id, version)
         if event_type not in listened.get((SUBJECT, str(job.etl_id)), outbox.NOBODY):
             return
-        entity = await store.entity_name(db, job.entity_id)
+        entity = await entity_name(db, job.entity_id)
         links = {"etlExecution": execution_link(entity, job.id), "etl": etl_link(entity, job.etl_id)}
         data = {
             "etl.id": job.etl_id,

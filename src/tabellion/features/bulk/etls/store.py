@@ -258,12 +258,6 @@ async def time_zone(db: Database, licence_id: int) -> str:
     return "UTC" if row is None else row[0]
 
 
-async def entity_name(db: Database, entity_id: int) -> str:
-    """The name of an entity, for links; empty when it is gone."""
-    row = await (await db.execute("SELECT name FROM tabellion.entity WHERE id = %s", (entity_id,))).fetchone()
-    return "" if row is None else row[0]
-
-
 async def purge(db: Database, before: datetime) -> None:
     """Forget the executions that ended before a moment."""
     await db.execute("DELETE FROM tabellion.etl_execution WHERE ended_at < %s", (before,))

@@ -25,6 +25,7 @@ from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import Status, codec_of
 from tabellion.features.bulk.names import NamePattern
 from tabellion.features.customdata import custom_tables_of_licence
+from tabellion.features.licences import entity_name
 from tabellion.features.tables import Table, render_moment, tables_of_licence
 from tabellion.features.tables.filters import FilterFault, compile_filter
 from tabellion.features.transfers import keep_host_key, open_location
@@ -154,7 +155,7 @@ class Exporter:
         listened = await outbox.interests(db, job.licence_id, version)
         if event_type not in listened.get((SUBJECT, str(job.export_id)), outbox.NOBODY):
             return
-        entity = await store.entity_name(db, job.entity_id)
+        entity = await entity_name(db, job.entity_id)
         links = {"exportExecution": execution_link(entity, job.id), "export": export_link(entity, job.export_id)}
         data = {
             "export.id": job.export_id,

@@ -213,12 +213,6 @@ async def licence(db: Database, licence_id: int) -> tuple[str, int]:
     return ("UTC", 0) if row is None else (row[0], row[1])
 
 
-async def entity_name(db: Database, entity_id: int) -> str:
-    """The name of an entity, for links; empty when it is gone."""
-    row = await (await db.execute("SELECT name FROM tabellion.entity WHERE id = %s", (entity_id,))).fetchone()
-    return "" if row is None else row[0]
-
-
 async def purge(db: Database, files_before: datetime, rows_before: datetime) -> set[str]:
     """Forget the executions that ended before a moment; returns the folders whose files are still within their time."""
     await db.execute("DELETE FROM tabellion.export_execution WHERE ended_at < %s", (rows_before,))
