@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 from argon2 import PasswordHasher
 
-from tabellion.features.licences import service
+from tabellion.features.licences import admin
 
 _QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
@@ -18,5 +18,5 @@ def quick_passwords() -> Iterator[None]:
     A hash says how it was made, so servers check it as they check any other. `Tenants.user` and the verbs make users
     with hashes as operators get them.
     """
-    with patch.object(service, "hash_password", _QUICK.hash):
+    with patch.object(admin, "hash_password", _QUICK.hash):
         yield

@@ -12,9 +12,8 @@ from psycopg.conninfo import conninfo_to_dict
 from tabellion.features import bounces, campaigns, delivery
 from tabellion.features.bulk import etls, exports
 from tabellion.features.customdata import custom_tables
-from tabellion.features.licences import Authentication, Credential, Unauthorized
+from tabellion.features.licences import TOKEN_GRACE, Authentication, Credential, Unauthorized
 from tabellion.features.licences.endpoints import TOKEN_CALL
-from tabellion.features.licences.service import TOKEN_GRACE
 from tabellion.features.tables import profile_tables
 from tabellion.features.usage import Admission, Batcher, Gate
 from tabellion.kit.clock import utc_now

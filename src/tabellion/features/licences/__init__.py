@@ -1,5 +1,20 @@
 """Licences, their entities and API users; credentials."""
 
+from tabellion.features.licences.admin import (
+    change_access,
+    change_limits,
+    create_entity,
+    create_licence,
+    create_user,
+    delete_licence,
+    get_entity,
+    get_licence,
+    list_entities,
+    list_licences,
+    list_users,
+    revoke_user,
+    rotate_user,
+)
 from tabellion.features.licences.analyst_store import views_schema
 from tabellion.features.licences.analysts import end_analysts_access, give_analysts_access, views_schema_of
 from tabellion.features.licences.authentication import Authentication, Connections, Credential
@@ -16,23 +31,10 @@ from tabellion.features.licences.model import (
 from tabellion.features.licences.service import (
     TOKEN_GRACE,
     cached_caller,
-    change_access,
-    change_limits,
-    create_entity,
-    create_licence,
-    create_user,
-    delete_licence,
     entity_of,
     find_caller,
-    get_entity,
-    get_licence,
-    list_entities,
-    list_licences,
-    list_users,
     named_entity,
     resolve_entity,
-    revoke_user,
-    rotate_user,
 )
 from tabellion.features.licences.store import bump_catalogue, entity_name, lock_licence
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from psycopg import errors
 
 from tabellion.features.licences import analyst_store as store
+from tabellion.features.licences.admin import get_licence, list_entities
 from tabellion.features.licences.errors import AdminError
-from tabellion.features.licences.service import get_licence, list_entities
 from tabellion.platform import audit
 from tabellion.platform.database.connection import Database
 
