@@ -6,8 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from tabellion.cli.admin import Name, licence
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, on_server, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Name, on_server, show
 from tabellion.features import licences as use
 from tabellion.features.customdata import custom_tables
 from tabellion.features.tables import profile_tables
@@ -16,7 +15,6 @@ from tabellion.kit.clock import utc_now
 from tabellion.platform.database.connection import Database
 
 
-@licence.command("analyst")
 def give_access(
     name: Name,
     off: Annotated[bool, typer.Option("--off", help="Take the access away again, with the views.")] = False,

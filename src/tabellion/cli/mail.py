@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tabellion.cli.admin import Name
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, fail, on_database, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Name, clear_errors, fail, on_database, show
 from tabellion.features import bounces
 from tabellion.features import tracking as readers
 from tabellion.features.delivery import admin, sender_admin

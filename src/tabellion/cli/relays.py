@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tabellion.cli.admin import Name
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, console, on_database, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Name, console, on_database, show
 from tabellion.features.delivery import relay_admin
 from tabellion.features.delivery.relay_admin import Mails, RelayChange
 from tabellion.kit.clock import utc_now
