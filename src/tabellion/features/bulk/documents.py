@@ -8,6 +8,7 @@ from tabellion.features.bulk.imports import Status
 from tabellion.features.tables.filters import row_limit
 from tabellion.kit.digits import BIGINT, INTEGER, number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem
+from tabellion.platform.http.call import Parameter
 
 _MAX_NAME = 100
 _STATUSES = tuple(status.value for status in Status)
@@ -47,6 +48,16 @@ def name_faults(name: str) -> list[FieldError]:
         return []
     rule = f"'name' expects 1 to {_MAX_NAME} printable characters without blanks at its ends"
     return [FieldError("name", "structure.nameInvalid", rule)]
+
+
+def page_parameters(owner: str, what: str) -> tuple[Parameter, ...]:
+    """The parameters that `read_page` reads."""
+    return (
+        Parameter(owner, f"only executions of this {what}"),
+        Parameter("status", "only executions in this state"),
+        Parameter("limit", "at most so many: 100 by default, more than 1000 is lowered", "100"),
+        Parameter("cursor", "`nextCursor` of the page before"),
+    )
 
 
 def read_page(first: Any, owner: str) -> Page:

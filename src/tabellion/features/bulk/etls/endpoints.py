@@ -1,9 +1,7 @@
 """The calls of ETLs, v5 (contract, section 16)."""
 
-from typing import Any
-
-from tabellion.features.bulk.documents import Id, read_page
-from tabellion.features.bulk.etls import service, wire
+from tabellion.features.bulk.documents import Id, page_parameters, read_page
+from tabellion.features.bulk.etls import examples, service, wire
 from tabellion.features.bulk.etls.definition import Definition
 from tabellion.features.bulk.imports import reports
 from tabellion.features.bulk.names import NamePattern
@@ -18,12 +16,6 @@ _ETLS, _EXECUTIONS = "/v5/entities/{e}/etls", "/v5/entities/{e}/etl-executions"
 _ETL, _EXECUTION = _ETLS + "/{i}", _EXECUTIONS + "/{i}"
 _I, _X = Parameter("i", "id of the ETL", "12"), Parameter("i", "id of the execution", "99")
 _FILE, _DEFINITION = "file", "definition"
-_PAGE = (
-    Parameter("etlId", "only executions of this ETL"),
-    Parameter("status", "only executions in this state"),
-    Parameter("limit", "at most so many: 100 by default, more than 1000 is lowered", "100"),
-    Parameter("cursor", "`nextCursor` of the page before"),
-)
 
 
 async def list_etls(call: Incoming) -> Answer:
@@ -128,76 +120,6 @@ def _named(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{plain}"'}
 
 
-_DOCUMENT: dict[str, Any] = {
-    "files": [
-        {
-            "namePattern": "guests_$yyyyMMdd.csv",
-            "required": True,
-            "format": {"type": "CSV", "encoding": "UTF-8", "separator": ";", "enclosing": '"', "escape": '"'},
-            "load": {
-                "tableType": "PROFILE_TABLE",
-                "tableId": "31",
-                "mode": "CREATE_UPDATE",
-                "keyAttribute": "emailAddress",
-                "emptyCells": "KEEP",
-            },
-            "mapping": [
-                {
-                    "column": "mail",
-                    "attribute": "emailAddress",
-                    "transformations": [{"operation": "TRIM"}, {"operation": "LOWERCASE"}],
-                },
-                {
-                    "column": "born",
-                    "attribute": "birthDate",
-                    "transformations": [{"operation": "PARSE_DATE", "pattern": "dd.MM.yyyy"}],
-                },
-                {"column": "news", "subscription": "Newsletter"},
-            ],
-        }
-    ],
-    "generateResultFile": False,
-}
-_ETL_IN: dict[str, Any] = {"name": "guests-daily", "isActive": True, "source": {"type": "API"}, **_DOCUMENT}
-_ETL_OUT: dict[str, Any] = {
-    "id": "12",
-    **_ETL_IN,
-    "resultFileNamePattern": None,
-    "report": None,
-    "schedule": None,
-    "nextRunAt": None,
-    "lookedAt": None,
-    "lookError": None,
-}
-_EXECUTION_OUT: dict[str, Any] = {
-    "id": "99",
-    "etlId": "12",
-    "status": "DONE_WITH_ERRORS",
-    "executionStatus": "WITH_ERROR",
-    "withErrors": True,
-    "rowsRead": 1000,
-    "rowsCreated": 700,
-    "rowsUpdated": 250,
-    "rowsUnchanged": 45,
-    "rowsInError": 5,
-    "percent": 100,
-    "startedAt": "2027-03-01T03:00:00.000Z",
-    "endedAt": "2027-03-01T03:00:09.000Z",
-    "errors": [],
-    "files": [
-        {
-            "name": "guests_20270301.csv",
-            "tableType": "PROFILE_TABLE",
-            "tableId": "31",
-            "rowsRead": 1000,
-            "rowsInError": 5,
-        }
-    ],
-    "_links": {
-        "errors": {"href": "/mass-imports/v5/entities/hotels/etl-executions/99/errors"},
-        "etl": {"href": "/mass-imports/v5/entities/hotels/etls/12"},
-    },
-}
 _FILES_TEXT = (
     "One or more parts `file`: CSV as it is, zipped (several in one zip) or gzipped. Names are compared with the "
     "`namePattern`s; each file is loaded in the order of the definition. Counts as one bulk call."
@@ -216,7 +138,7 @@ CALLS = (
         parameters=(ENTITY,),
         statuses={201: "The execution is queued."},
         form=Form(_FILE, _DEFINITION, Definition),
-        body_example=_DOCUMENT,
+        body_example=examples.DOCUMENT,
         answer=Id,
         answer_example={"id": "99"},
     ),
@@ -228,10 +150,10 @@ CALLS = (
         module=_MODULE,
         summary="List executions",
         handler=executions,
-        parameters=(ENTITY, *_PAGE),
+        parameters=(ENTITY, *page_parameters("etlId", "ETL")),
         statuses={200: "Executions, the latest first."},
         answer=wire.ExecutionsOut,
-        answer_example={"executions": [_EXECUTION_OUT], "nextCursor": None},
+        answer_example={"executions": [examples.EXECUTION_OUT], "nextCursor": None},
     ),
     Call(
         id="etls.v5.execution",
@@ -245,7 +167,7 @@ CALLS = (
         parameters=(ENTITY, _X),
         statuses={200: "What became of the rows so far."},
         answer=wire.ExecutionOut,
-        answer_example=_EXECUTION_OUT,
+        answer_example=examples.EXECUTION_OUT,
     ),
     Call(
         id="etls.v5.errors",
@@ -316,7 +238,7 @@ CALLS = (
         body=wire.EtlIn,
         lenient=True,
         echoed=wire.EtlOut,
-        body_example=_ETL_IN,
+        body_example=examples.ETL_IN,
         answer=Id,
         answer_example={"id": "12"},
     ),
@@ -331,7 +253,7 @@ CALLS = (
         parameters=(ENTITY, _I),
         statuses={200: "The ETL."},
         answer=wire.EtlOut,
-        answer_example=_ETL_OUT,
+        answer_example=examples.ETL_OUT,
     ),
     Call(
         id="etls.v5.replace",
@@ -347,9 +269,9 @@ CALLS = (
         body=wire.EtlIn,
         lenient=True,
         echoed=wire.EtlOut,
-        body_example=_ETL_IN,
+        body_example=examples.ETL_IN,
         answer=wire.EtlOut,
-        answer_example=_ETL_OUT,
+        answer_example=examples.ETL_OUT,
     ),
     Call(
         id="etls.v5.change",
@@ -367,7 +289,7 @@ CALLS = (
         lenient=True,
         body_example={"isActive": False},
         answer=wire.EtlOut,
-        answer_example={**_ETL_OUT, "isActive": False},
+        answer_example={**examples.ETL_OUT, "isActive": False},
     ),
     Call(
         id="etls.v5.delete",

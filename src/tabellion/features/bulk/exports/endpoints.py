@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tabellion.features.bulk.documents import Id, read_page
+from tabellion.features.bulk.documents import Id, page_parameters, read_page
 from tabellion.features.bulk.exports import service, wire
 from tabellion.features.bulk.exports.definition import Definition
 from tabellion.features.licences import entity_of
@@ -13,12 +13,6 @@ _CATEGORY, _MODULE = "exports", "bulk"
 _EXPORTS, _EXECUTIONS = "/v5/entities/{e}/exports", "/v5/entities/{e}/export-executions"
 _EXPORT, _EXECUTION = _EXPORTS + "/{i}", _EXECUTIONS + "/{i}"
 _I, _X = Parameter("i", "id of the export", "3"), Parameter("i", "id of the execution", "7")
-_PAGE = (
-    Parameter("exportId", "only executions of this export"),
-    Parameter("status", "only executions in this state"),
-    Parameter("limit", "at most so many: 100 by default, more than 1000 is lowered", "100"),
-    Parameter("cursor", "`nextCursor` of the page before"),
-)
 
 
 async def execute(call: Incoming) -> Answer:
@@ -150,7 +144,7 @@ CALLS = (
         module=_MODULE,
         summary="List executions of exports",
         handler=executions,
-        parameters=(ENTITY, *_PAGE),
+        parameters=(ENTITY, *page_parameters("exportId", "export")),
         statuses={200: "Executions, the latest first."},
         answer=wire.ExecutionsOut,
         answer_example={"executions": [_EXECUTION_OUT], "nextCursor": None},
