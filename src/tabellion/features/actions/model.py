@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 
 SUBJECT = "CUSTOM_ACTION"
-MAX_NAME = 100
 MAX_PARAMETERS = 100
 
 
@@ -27,13 +26,6 @@ class CustomAction(msgspec.Struct, frozen=True):
     target_url: str | None
     is_active: bool
     parameters: tuple[Parameter, ...]
-
-
-def name_fault(name: str) -> str | None:
-    """What is wrong with a name, or None: 1 to 100 printable characters without `#`, `/` and `;`."""
-    if 1 <= len(name) <= MAX_NAME and name.isprintable() and name == name.strip() and not set(name) & set("#/;"):
-        return None
-    return f"expects 1 to {MAX_NAME} printable characters without # / ; and blanks at its ends"
 
 
 def changed(action: CustomAction, changes: dict[str, Any]) -> CustomAction:

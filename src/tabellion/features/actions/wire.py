@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from tabellion.features.actions.model import MAX_PARAMETERS, CustomAction, Parameter, name_fault
+from tabellion.features.actions.model import MAX_PARAMETERS, CustomAction, Parameter
 from tabellion.features.tables import VALUE_TYPES
+from tabellion.kit.names import SIGNS_OF_ADDRESSES, name_fault
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform import egress
 from tabellion.platform.http.shapes import Flag
@@ -102,8 +103,8 @@ def action_out(action: CustomAction) -> ActionOut:
 
 def _checked(members: dict[str, Any]) -> dict[str, Any]:
     faults: list[FieldError] = []
-    if "name" in members and (fault := name_fault(members["name"])):
-        faults.append(FieldError("name", "structure.nameInvalid", f"'name' {fault}"))
+    if "name" in members and (fault := name_fault(members["name"], SIGNS_OF_ADDRESSES)):
+        faults.append(FieldError("name", "structure.nameInvalid", f"'name' expects {fault}"))
     if members.get("target_url"):
         try:
             egress.parse_target(members["target_url"], egress.policy())
@@ -122,8 +123,8 @@ def _parameters(bodies: list[ParameterBody], faults: list[FieldError]) -> tuple[
         faults.append(FieldError("parameters", "structure.tooMany", f"an action has at most {MAX_PARAMETERS} parameters"))
     for i, body in enumerate(bodies):
         place = f"parameters[{i}]"
-        if fault := name_fault(body.name):
-            faults.append(FieldError(f"{place}.name", "structure.nameInvalid", f"'name' {fault}"))
+        if fault := name_fault(body.name, SIGNS_OF_ADDRESSES):
+            faults.append(FieldError(f"{place}.name", "structure.nameInvalid", f"'name' expects {fault}"))
         if body.name.lower() in seen:
             faults.append(FieldError(f"{place}.name", "structure.nameTaken", f"parameter '{body.name}' stands here twice"))
         seen.add(body.name.lower())

@@ -13,11 +13,12 @@ from tabellion.features.audiences.service import Sample
 from tabellion.features.profiles import Profile5Out, profile5_out
 from tabellion.features.tables import ProfileTable, render_moment
 from tabellion.kit.digits import number_of
+from tabellion.kit.names import SIGNS_OF_ADDRESSES, name_fault
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform.http.shapes import Text
 
 MAX_SAMPLE = 100
-_DEFAULT_SAMPLE, _MAX_NAME, _MAX_SEGMENTS = 10, 100, 50
+_DEFAULT_SAMPLE, _MAX_SEGMENTS = 10, 50
 _INVALID = "structure.invalid"
 
 
@@ -197,8 +198,5 @@ def _check_keys(keys: AudienceKeys | None, faults: list[FieldError]) -> None:
 
 
 def _name_faults(name: str) -> list[FieldError]:
-    good = 1 <= len(name) <= _MAX_NAME and name.isprintable() and name == name.strip() and not set(name) & set("#/;")
-    if good and not name.isdigit():
-        return []
-    rule = f"'name' expects 1 to {_MAX_NAME} printable characters, not digits alone, without # / ; and blanks at its ends"
-    return [FieldError("name", "structure.nameInvalid", rule)]
+    fault = name_fault(name, SIGNS_OF_ADDRESSES) or ("more than digits: those are ids" if name.isdigit() else None)
+    return [] if fault is None else [FieldError("name", "structure.nameInvalid", f"'name' expects {fault}")]

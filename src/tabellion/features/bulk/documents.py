@@ -7,10 +7,10 @@ import msgspec
 from tabellion.features.bulk.imports import Status
 from tabellion.features.tables.filters import row_limit
 from tabellion.kit.digits import BIGINT, INTEGER, number_of
+from tabellion.kit.names import name_fault
 from tabellion.kit.problem import FieldError, Invalid, Problem
 from tabellion.platform.http.call import Parameter
 
-_MAX_NAME = 100
 _STATUSES = tuple(status.value for status in Status)
 
 
@@ -44,10 +44,8 @@ class Page(msgspec.Struct, frozen=True):
 
 def name_faults(name: str) -> list[FieldError]:
     """What is wrong with the name of an ETL or an export."""
-    if 1 <= len(name) <= _MAX_NAME and name.isprintable() and name == name.strip():
-        return []
-    rule = f"'name' expects 1 to {_MAX_NAME} printable characters without blanks at its ends"
-    return [FieldError("name", "structure.nameInvalid", rule)]
+    fault = name_fault(name)
+    return [] if fault is None else [FieldError("name", "structure.nameInvalid", f"'name' expects {fault}")]
 
 
 def page_parameters(owner: str, what: str) -> tuple[Parameter, ...]:

@@ -21,10 +21,9 @@ from tabellion.features.licences.model import (
 )
 from tabellion.features.licences.passwords import hash_password
 from tabellion.kit import keys
+from tabellion.kit.names import name_fault
 from tabellion.platform import audit
 from tabellion.platform.database.connection import Database
-
-_MAX_NAME = 100
 
 
 async def create_licence(
@@ -253,10 +252,8 @@ def _entity_named(licence: Licence, known: list[Entity], name: str) -> Entity:
 
 def _check_name(name: str, kind: str) -> None:
     """Names stand in addresses and in `licence/login:password`."""
-    if not 1 <= len(name) <= _MAX_NAME or not name.isprintable() or name != name.strip() or any(c in "/:;?#%" for c in name):
-        raise AdminError(
-            f"the name of {kind} has 1 to {_MAX_NAME} printable characters, without / : ; ? # % and blanks at its ends"
-        )
+    if fault := name_fault(name, "/:;?#%"):
+        raise AdminError(f"the name of {kind} has {fault}")
 
 
 def _check_zone(name: str) -> None:

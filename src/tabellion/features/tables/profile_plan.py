@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from tabellion.features.tables.model import PROFILE_TABLES, Category, Definition, Kind, Segmentation, Subscription
 from tabellion.features.tables.plan import Plan, Step
+from tabellion.kit.names import SIGNS_OF_ADDRESSES, name_fault
 
 MAX_SUBSCRIPTIONS = 200
 MAX_SEGMENTATIONS = 200
 MAX_CATEGORIES = 500
-_MAX_NAME = 100
 
 
 class ProfilePlan(Plan[Definition]):
@@ -132,14 +132,8 @@ class ProfilePlan(Plan[Definition]):
         self.steps.append(Step("dropMembership", path, old))
 
     def _check_name(self, path: str, name: str, taken: Sequence[Any], kind: str, *, member: str = ".name") -> bool:
-        if (
-            not 1 <= len(name) <= _MAX_NAME
-            or not name.isprintable()
-            or name != name.strip()
-            or any(c in "#/;" for c in name)
-        ):
-            rule = f"1 to {_MAX_NAME} printable characters, without # / ; and without blanks at its ends"
-            self.refuse(path + member, "structure.nameInvalid", f"the name of a {kind} has {rule}")
+        if fault := name_fault(name, SIGNS_OF_ADDRESSES):
+            self.refuse(path + member, "structure.nameInvalid", f"the name of a {kind} has {fault}")
             return False
         if any(item.name.lower() == name.lower() for item in taken):
             self.refuse(path + member, "structure.nameTaken", f"there is a {kind} '{name}' already")

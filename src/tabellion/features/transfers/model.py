@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 AfterRead = Literal["KEEP", "DELETE", "MOVE"]
-MAX_NAME, MAX_PATH = 100, 1000
+MAX_PATH = 1000
 
 
 class Secrets(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -43,13 +43,6 @@ class Step(msgspec.Struct, omit_defaults=True):
     step: str
     ok: bool
     message: str | None = None
-
-
-def name_fault(name: str) -> str | None:
-    """What is wrong with a name, or None."""
-    if 1 <= len(name) <= MAX_NAME and name.isprintable() and name == name.strip():
-        return None
-    return f"expects 1 to {MAX_NAME} printable characters without blanks at its ends"
 
 
 def path_fault(path: str) -> str | None:

@@ -6,8 +6,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
-from tabellion.features.transfers.model import AfterRead, FileServer, Location, Secrets, Step, name_fault, path_fault
+from tabellion.features.transfers.model import AfterRead, FileServer, Location, Secrets, Step, path_fault
 from tabellion.kit.digits import INTEGER, number_of
+from tabellion.kit.names import name_fault
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.egress import Policy, TargetRefused, parse_host
 from tabellion.platform.http.shapes import Flag, Text
@@ -196,7 +197,7 @@ def _server(number: int, document: dict[str, Any], policy: Policy) -> FileServer
         document["port"] = PORTS[protocol]
     faults: list[FieldError] = []
     if fault := name_fault(document["name"]):
-        faults.append(_fault("name", fault, "structure.nameInvalid"))
+        faults.append(_fault("name", f"expects {fault}", "structure.nameInvalid"))
     faults += _no_host_faults(document) if protocol == "FOLDER" else _host_faults(document, policy)
     faults += _text_faults(document)
     if not document["secure"] and not policy.allow_http:
@@ -262,7 +263,7 @@ def _key_faults(document: dict[str, Any]) -> list[FieldError]:
 def _location(location: Location, server: str) -> Location:
     faults: list[FieldError] = []
     if fault := name_fault(location.name):
-        faults.append(FieldError("name", "structure.nameInvalid", f"'name' {fault}"))
+        faults.append(FieldError("name", "structure.nameInvalid", f"'name' expects {fault}"))
     if fault := path_fault(location.path):
         faults.append(FieldError("path", _INVALID, f"'path' {fault}"))
     if location.after_read == "MOVE" and location.move_to is None:

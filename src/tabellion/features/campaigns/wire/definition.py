@@ -16,12 +16,13 @@ from tabellion.features.campaigns.model import Campaign, Content, Kind, Personal
 from tabellion.features.campaigns.store import Search
 from tabellion.features.tables import LANGUAGES, moment_or_null, render_moment
 from tabellion.features.tables.filters import query_moment
+from tabellion.kit.names import SIGNS_OF_ADDRESSES, name_fault
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform.http.shapes import Flag, Text
 from tabellion.platform.mail import address_of, one_line
 
 _INVALID, _MANDATORY = "structure.invalid", "member.mandatory"
-_MAX_NAME, _MAX_ADDRESS, _MAX_KEYS, _MAX_SEGMENTS = 100, 320, 200, 50
+_MAX_ADDRESS, _MAX_KEYS, _MAX_SEGMENTS = 320, 200, 50
 _ENCODINGS = ("UTF-8", "ISO-8859-1", "ISO-8859-15")
 _ADDRESS = re.compile(r"[^\s@<>,;\"()]+@[^\s@<>,;\"()]+\.[^\s@<>,;\"()]+")
 _TYPES = {Kind.MASS: "MASS_SENDING", Kind.CONTINUOUS: "CONTINUOUS", Kind.TRANSACTIONAL: "TRANSACTIONAL"}
@@ -283,9 +284,8 @@ def read_personalisations(body: Personalisations) -> tuple[Personalisation, ...]
         faults.append(FieldError("personalisations", "structure.tooMany", f"a campaign has at most {_MAX_KEYS} parameters"))
     for i, each in enumerate(body.personalisations):
         place = f"personalisations[{i}].key"
-        if not 1 <= len(each.key) <= _MAX_NAME or not each.key.isprintable() or each.key != each.key.strip():
-            rule = f"'key' expects 1 to {_MAX_NAME} printable characters without blanks at its ends"
-            faults.append(FieldError(place, "structure.nameInvalid", rule))
+        if fault := name_fault(each.key):
+            faults.append(FieldError(place, "structure.nameInvalid", f"'key' expects {fault}"))
         if each.key in seen:
             faults.append(FieldError(place, "structure.nameTaken", f"the key '{each.key}' stands here twice"))
         seen.add(each.key)
@@ -333,12 +333,10 @@ def _shown(number: int, names: Mapping[int, Audience]) -> str:
 
 
 def _name_faults(name: str) -> list[FieldError]:
-    fits = 1 <= len(name) <= _MAX_NAME and name.isprintable() and name == name.strip() and not set(name) & set("#/;")
     # These two mean something else in addresses.
-    if fits and name not in {".", ".."}:
-        return []
-    rule = f"'name' expects 1 to {_MAX_NAME} printable characters without # / ; and blanks at its ends, and not . or .."
-    return [FieldError("name", "structure.nameInvalid", rule)]
+    dots = "more than dots, which lead elsewhere in addresses" if name in {".", ".."} else None
+    fault = name_fault(name, SIGNS_OF_ADDRESSES) or dots
+    return [] if fault is None else [FieldError("name", "structure.nameInvalid", f"'name' expects {fault}")]
 
 
 def _settings_faults(settings: Settings) -> list[FieldError]:
