@@ -363,6 +363,24 @@ def test_a_failed_start_shows_what_postgresql_says_and_leaves_nothing_running(da
         assert embedded.is_running()
 
 
+def test_a_start_that_fails_after_its_beginning_shows_the_reason_and_keeps_all_logs(data_dir: Path) -> None:
+    with embedded_in(data_dir):
+        pass
+    folder = data_dir / "postgres" / "log"
+    for day in range(10, 20):
+        (folder / f"postgresql-202001{day}-000000.log").touch()
+    before = len(list(folder.iterdir()))
+    for piece in (data_dir / "postgres" / "pg_wal").glob("0*"):
+        piece.unlink()
+
+    with pytest.raises(EmbeddedPostgresError, match=r"did not start:\n.*PANIC: .*checkpoint") as raised:
+        embedded_in(data_dir).start()
+
+    assert "redirecting" not in str(raised.value)
+    assert "is full" not in str(raised.value)
+    assert len(list(folder.iterdir())) >= before
+
+
 def test_a_path_too_long_for_a_socket_works(directory: Path) -> None:
     data_dir = directory / ("long" * 20) / ("longer" * 12)
     with embedded_in(data_dir) as embedded:

@@ -145,8 +145,9 @@ class EmbeddedPostgres:
                 _create_cluster(tools.initdb, where)
             self._join()
             self._configure(where)
-            self.prune_logs()
             postmaster.start(tools.postgres, where.cluster, where.owner)
+            # Not before: each try has a log of its own, and many of them would drive out the one that tells what happened.
+            self.prune_logs()
         try:
             _create_database(self.url_of("postgres"))
         except psycopg.Error as error:

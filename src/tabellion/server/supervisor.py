@@ -20,7 +20,7 @@ from tabellion.settings import Settings
 
 _CHECK_EVERY_S = 0.1
 _CONNECT_WITHIN_S = 1.0
-_TRY_DATABASE_EVERY_S = 2.0
+_TRY_DATABASE_AFTER_S, _TRY_DATABASE_WITHIN_S = 2.0, 10.0
 _PRUNE_LOGS_EVERY_S = 3600.0
 
 
@@ -95,17 +95,20 @@ class _Database:
         self._embedded = embedded
         self._say = say
         self._try_at_s = 0.0
+        self._pause_s = _TRY_DATABASE_AFTER_S
         self._prune_at_s = time.monotonic() + _PRUNE_LOGS_EVERY_S
 
     def tend(self) -> None:
-        """Look whether it lives; delete old log files now and then."""
+        """Look whether it lives; delete old log files now and then, while it does."""
         now_s = time.monotonic()
-        if now_s >= self._prune_at_s:
-            self._embedded.prune_logs()
-            self._prune_at_s = now_s + _PRUNE_LOGS_EVERY_S
-        if now_s < self._try_at_s or self._embedded.is_running():
+        if now_s < self._try_at_s:
             return
-        self._try_at_s = now_s + _TRY_DATABASE_EVERY_S
+        if self._embedded.is_running():
+            if now_s >= self._prune_at_s:
+                self._embedded.prune_logs()
+                self._prune_at_s = now_s + _PRUNE_LOGS_EVERY_S
+            return
+        self._try_at_s = now_s + _TRY_DATABASE_AFTER_S
         try:
             psycopg.connect(self._embedded.url, connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -116,4 +119,10 @@ class _Database:
         try:
             self._embedded.start()
         except EmbeddedPostgresError as error:
-            self._say(f"the database server could not be started: {error}", logging.ERROR)
+            # Each try writes a log file, so that they come less often after a while.
+            self._try_at_s = time.monotonic() + self._pause_s
+            message = f"the database server could not be started, and is tried again in {self._pause_s:g} s: {error}"
+            self._say(message, logging.ERROR)
+            self._pause_s = min(self._pause_s * 2, _TRY_DATABASE_WITHIN_S)
+        else:
+            self._pause_s = _TRY_DATABASE_AFTER_S

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from tabellion.server.postgres.complaints import complaints
 from tabellion.server.postgres.errors import EmbeddedPostgresError
 from tabellion.server.postgres.owner import Owner
 from tabellion.server.postgres.place import SOCKET, socket_directory
@@ -81,7 +82,7 @@ def start(postgres: Path, cluster: Path, owner: Owner) -> None:
             process = _launch(postgres, cluster, owner)
         if _becomes_ready(cluster, process, deadline):
             return
-        messages = _last_messages(cluster)
+        messages = complaints(cluster)
         if process is None:
             continue  # the one we waited for has ended: it was on its way down
         if _STILL_ATTACHED not in messages and running(cluster) is None:
@@ -89,7 +90,7 @@ def start(postgres: Path, cluster: Path, owner: Owner) -> None:
         # Killed alone, a postmaster leaves its busy children behind; they must go before the memory can be made anew.
         _end_orphans(cluster)
         time.sleep(10 * _POLL_S)
-    raise EmbeddedPostgresError(f"the embedded PostgreSQL did not start:\n{_last_messages(cluster)}")
+    raise EmbeddedPostgresError(f"the embedded PostgreSQL did not start:\n{complaints(cluster)}")
 
 
 def stop(cluster: Path) -> None:
@@ -190,10 +191,3 @@ def _reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         return
-
-
-def _last_messages(cluster: Path) -> str:
-    try:
-        return "\n".join((cluster / "startup.log").read_text(errors="replace").splitlines()[-10:])
-    except OSError as error:
-        return str(error)
