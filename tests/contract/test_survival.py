@@ -166,6 +166,17 @@ def test_null_for_a_list_is_no_list(tenant: Tenant) -> None:
     assert tenant.json("PATCH", _ANN5, {"subscriptions": None}).status_code == 400
 
 
+def test_null_for_an_object_or_a_flag_is_nothing(tenant: Tenant) -> None:
+    # What mappers of Java, .NET and Go make of a class whose fields are not set.
+    nulls = {"attributes": [{"name": "lastName", "value": "Nil"}], "segmentations": None, "dataCollectionInformation": None}
+    nil = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"'
+    xml = f"<profile><attributes><attribute><name>lastName</name><value>Nihil</value></attribute></attributes><dataCollectionInformation {nil}/></profile>"
+    assert tenant.json("PUT", _ANN, nulls).status_code == 200
+    assert _attributes(tenant)["lastName"] == "Nil"
+    assert tenant.call("PUT", _ANN, content=xml, headers={"Content-Type": "application/xml"}).status_code == 200
+    assert _attributes(tenant)["lastName"] == "Nihil"
+
+
 def test_a_category_may_be_sent_as_a_number(tenant: Tenant) -> None:
     floors = {"name": "Floor", "type": "EXCLUSIVE", "categories": ["1", "2"]}
     change = {"operations": [{"operation": "addSegmentation", "segmentation": floors}]}

@@ -178,7 +178,12 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def json_types(self) -> tuple[str, ...]:
         """Other names that the body's JSON may go by: a partial change is a merge patch (RFC 7396)."""
-        return ("application/merge-patch+json",) if self.method == "PATCH" else ()
+        return ("application/merge-patch+json",) if self.merges else ()
+
+    @property
+    def merges(self) -> bool:
+        """Whether the body is a merge patch, where null takes a member away instead of saying nothing."""
+        return self.method == "PATCH"
 
     @property
     def writes(self) -> bool:

@@ -262,7 +262,9 @@ def _decode(call: Call, exchange: Exchange, raw: bytes) -> tuple[Any, list[str]]
     if document == []:
         exchange.hint = "the body is an empty list, which was taken for an empty object"
     strict = call.is_strict(exchange.headers.get("prefer", ""))
-    return shapes.reader(call.body).read(document, from_xml=form == "xml", strict=strict, echoed=call.sent_back)
+    return shapes.reader(call.body).read(
+        document, from_xml=form == "xml", strict=strict, merge=call.merges, echoed=call.sent_back
+    )
 
 
 def _placeholders(segments: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -31,6 +31,8 @@ _LISTS = (inspect.ListType, inspect.VarTupleType)
 # Larger numbers are written with their exponent, lest a few characters become a million.
 _MAX_SHOWN_DIGITS = 255
 _MAX_REFUSED = 20
+# What is read of a null that says nothing: the member keeps its default.
+_ABSENT: Any = object()
 
 
 class Unreadable(Invalid):
@@ -42,12 +44,13 @@ class Unreadable(Invalid):
 
 
 class _Context:
-    __slots__ = ("echoed", "errors", "from_xml", "ignored", "refused", "strict", "type_")
+    __slots__ = ("echoed", "errors", "from_xml", "ignored", "merge", "refused", "strict", "type_")
 
-    def __init__(self, type_: type, *, from_xml: bool, strict: bool, echoed: type | None) -> None:
+    def __init__(self, type_: type, *, from_xml: bool, strict: bool, merge: bool, echoed: type | None) -> None:
         self.type_ = type_
         self.from_xml = from_xml
         self.strict = strict
+        self.merge = merge
         self.echoed = echoed
         self.refused = 0
         self.errors: list[FieldError] = []
@@ -80,14 +83,14 @@ class Reader(Generic[T]):
         self._read = _struct(inspect.type_info(type_))
 
     def read(
-        self, document: Any, *, from_xml: bool = False, strict: bool = False, echoed: type | None = None
+        self, document: Any, *, from_xml: bool = False, strict: bool = False, merge: bool = False, echoed: type | None = None
     ) -> tuple[T, list[str]]:
         """The struct, and the paths of the members that the type does not know. Raises `Unreadable`.
 
         `from_xml`: scalars are text, and numbers and booleans are read from it. `strict`: unknown members are errors, but
-        for those that documents of the type `echoed` have.
+        for those that documents of the type `echoed` have. `merge`: the document is a merge patch, where null takes away.
         """
-        context = _Context(self._type, from_xml=from_xml, strict=strict, echoed=echoed)
+        context = _Context(self._type, from_xml=from_xml, strict=strict, merge=merge, echoed=echoed)
         value = self._read(document, (), context)
         if context.errors:
             raise Unreadable(context.errors, context.ignored)
@@ -128,15 +131,8 @@ def plain(type_: inspect.Type) -> inspect.Type:
 def _struct(info: inspect.Type) -> Read:
     if not isinstance(info, inspect.StructType):
         raise TypeError(info)
-    fields: dict[str, tuple[str, Read]] = {}
-    required: list[tuple[str, str, tuple[str, ...]]] = []
-    for field in info.fields:
-        read = _member(field)
-        names = (field.encode_name, *([alias] if (alias := extras(field.type).get("alias")) else []))
-        for name in names:
-            fields[name] = (field.name, read)
-        if field.required:
-            required.append((field.name, field.encode_name, names))
+    fields = _by_name(info)
+    required = [(field.name, field.encode_name) for field in info.fields if field.required]
     build = _builder(info.cls)
 
     def read_struct(value: Any, path: Path, context: _Context) -> Any:
@@ -150,15 +146,25 @@ def _struct(info: inspect.Type) -> Read:
             found = fields.get(name)  # pyright: ignore[reportUnknownArgumentType] - plain documents
             if found is None:
                 context.unknown(path, name, fields)  # pyright: ignore[reportUnknownArgumentType] - plain documents
-            else:
-                members[found[0]] = found[1](item, (*path, name), context)
-        for attribute, name, _ in required:
+            elif (read := found[1](item, (*path, name), context)) is not _ABSENT:
+                members[found[0]] = read
+        for attribute, name in required:
             if attribute not in members:
                 place = text_of((*path, name))
                 context.errors.append(FieldError(place, "member.mandatory", f"'{place}' is missing"))
         return None if context.errors else build(members, path, context)
 
     return read_struct
+
+
+def _by_name(info: inspect.StructType) -> dict[str, tuple[str, Read]]:
+    """The attribute and the reader of each member, under all its names."""
+    fields: dict[str, tuple[str, Read]] = {}
+    for field in info.fields:
+        fields[field.encode_name] = (field.name, _member(field))
+        if alias := extras(field.type).get("alias"):
+            fields[alias] = fields[field.encode_name]
+    return fields
 
 
 def _builder(cls: type) -> Callable[[dict[str, Any], Path, _Context], Any]:
@@ -209,16 +215,23 @@ def _compile(type_: inspect.Type) -> Read:  # noqa: C901, PLR0912 - one branch a
 
 def _member(field: inspect.Field) -> Read:
     read = _compile(field.type)
-    if field.required or not isinstance(plain(field.type), _LISTS):
+    if field.required or takes_null(field.type):
         return read
+    is_list = isinstance(plain(field.type), _LISTS)
 
-    # Clients that write all their members say null of a list that they have nothing for.
-    def read_list(value: Any, path: Path, context: _Context) -> Any:
-        if value is not None:
+    # Clients that write all the members of their classes say null of those that they have nothing for.
+    def read_member(value: Any, path: Path, context: _Context) -> Any:
+        if value is not None or (context.merge and not is_list):
             return read(value, path, context)
-        return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        return _ABSENT
 
-    return read_list
+    return read_member
+
+
+def takes_null(type_: inspect.Type) -> bool:
+    """Whether null is a value of a member, which may mean something else than no value."""
+    inner = plain(type_)
+    return isinstance(inner, inspect.AnyType | inspect.NoneType) or _nullable(inner)
 
 
 def _nullable(type_: inspect.Type) -> bool:

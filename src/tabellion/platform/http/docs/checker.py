@@ -38,7 +38,8 @@ def check(body: bytes, call: Call | None) -> Verdict:
     if call is None or call.body is None:
         return Verdict(ok=True)
     try:
-        _, ignored = shapes.reader(call.body).read(document, strict=call.is_strict(""), echoed=call.sent_back)
+        strict = call.is_strict("")
+        _, ignored = shapes.reader(call.body).read(document, strict=strict, merge=call.merges, echoed=call.sent_back)
     except Problem as error:
         return Verdict(ok=False, errors=error.errors, unknown=tuple(getattr(error, "ignored", ())))
     return Verdict(ok=not ignored, unknown=tuple(ignored))
