@@ -117,8 +117,10 @@ class Authentication:
         raise Unauthorized("the credentials are not known, or were revoked")
 
     async def _basic(self, encoded: str, address: str) -> Credential:
+        # Perl and Ruby break what they encode into lines, which arrive as blanks; others leave the padding off.
+        packed = "".join(encoded.split()).rstrip("=")
         try:
-            raw = base64.b64decode(encoded, validate=True)
+            raw = base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
         except (binascii.Error, ValueError):
             raise Unauthorized("Basic credentials are base64 of licence/login:password") from None
         try:

@@ -8,8 +8,9 @@ answer has left, and reports to log and metrics.
 import asyncio
 import gzip
 import os
+import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,6 +32,7 @@ _COMPRESS_FROM_BYTES = 1400
 _REST_BYTES = 16 * 1024 * 1024
 _REST_SECONDS = 5.0
 _PIECE_BYTES = 256 * 1024
+_CHALLENGE = re.compile(rb", (?=[A-Za-z]+ realm=)")
 _COMPRESSIBLE = ("application/json", "application/xml", "text/", "application/problem+json")
 
 
@@ -215,7 +217,17 @@ async def _send_file(send: Send, status: int, headers: list[tuple[bytes, bytes]]
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     """Headers as ASGI wants them."""
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    return raw if "WWW-Authenticate" not in headers else list(_challenges_apart(raw))
+
+
+def _challenges_apart(raw: list[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    """One line a challenge: Perl's LWP and others take a line for a single one, and would never come to Basic."""
+    for name, value in raw:
+        if name == b"www-authenticate":
+            yield from ((name, challenge) for challenge in _CHALLENGE.split(value))
+        else:
+            yield name, value
 
 
 def _accepts_gzip(header: str) -> bool:

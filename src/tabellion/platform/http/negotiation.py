@@ -110,6 +110,8 @@ def _qualities(accept: str) -> dict[str, float]:
         media_type, _, parameters = part.partition(";")
         name = media_type.strip().lower()
         if name:
+            # As old Java has it; not in the grammar, but it can mean one thing only.
+            name = "*/*" if name == "*" else name
             found[name] = max(found.get(name, 0.0), _quality(parameters))
     return found
 

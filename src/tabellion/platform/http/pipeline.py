@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 Body = AsyncGenerator[bytes]
 # Documents that say "nothing", as no body does: integrations send them where none is needed.
-_NOTHING = (None, [], {})
+_NOTHING = (None, [], {}, "")
 
 
 class Gatekeeper(Protocol):

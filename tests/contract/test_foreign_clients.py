@@ -1,0 +1,56 @@
+"""What clients of other languages send, byte by byte as they were seen to, and what their programs can make of the answers."""
+
+import base64
+import socket
+
+import pytest
+
+from tests.support.tenant import Tenant
+from tests.support.tenants import Tenants
+
+_PROFILE = "/v4/entity/hotels/table/Guests/profile"
+_ANN = _PROFILE + "/emailAddress=ann@example.com"
+
+
+def _answer(tenant: Tenant, request: str) -> str:
+    """The answer to a request as it stands, up to the end of the connection."""
+    with socket.create_connection(("127.0.0.1", tenant.client.base_url.port), timeout=10) as raw:
+        raw.sendall(request.encode())
+        answer = b""
+        while piece := raw.recv(65536):
+            answer += piece
+    return answer.decode()
+
+
+def test_each_challenge_has_a_line_of_its_own(tenant: Tenant) -> None:
+    # Perl's LWP takes a line for one challenge, and gives up on Bearer without having seen Basic.
+    request = "GET /v4/entity HTTP/1.1\r\nTE: deflate,gzip;q=0.3\r\nConnection: TE, close\r\nHost: x\r\nUser-Agent: libwww-perl/6.68\r\n\r\n"
+    found = [line for line in _answer(tenant, request).split("\r\n") if line.lower().startswith("www-authenticate:")]
+    assert found == ['www-authenticate: Bearer realm="actito"', 'www-authenticate: Basic realm="actito"']
+    # One for people has a parameter more, and stays whole.
+    page = tenant.client.get("/email-campaigns/v5/entities/hotels/mails/1/report/page")
+    assert page.headers.get_list("www-authenticate") == ['Basic realm="tabellion", charset="UTF-8"']
+
+
+def test_basic_credentials_come_in_lines_or_unpadded(tenants: Tenants, tenant: Tenant) -> None:
+    password = "a password of some length, as password managers make them"
+    login = next(each for each in ("shop", "shops") if len(f"{tenant.licence}/{each}:{password}") % 3)
+    tenants.user(tenant.licence, login, password=password)
+    # encode_base64 of Perl: a line break each 76 characters, which LWP sends as a blank.
+    encoded = base64.encodebytes(f"{tenant.licence}/{login}:{password}".encode()).decode()
+    whole = encoded.replace("\n", "")
+    for form in (whole, whole.rstrip("="), encoded.rstrip().replace("\n", " ")):
+        answer = tenant.call("GET", "/v4/entity", headers={"Authorization": f"Basic {form}"})
+        assert answer.status_code == 200, answer.text
+    assert len({whole, whole.rstrip("="), encoded.rstrip().replace("\n", " ")}) == 3
+
+
+@pytest.mark.parametrize("accept", ["*", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "image/png, *;q=0.1"])
+def test_a_lone_star_accepts_anything(accept: str, tenant: Tenant) -> None:
+    answer = tenant.call("GET", _ANN, headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json;charset=UTF-8")
+
+
+def test_an_empty_text_is_no_body(tenant: Tenant) -> None:
+    # json_encode('') of PHP.
+    assert tenant.call("POST", _ANN + "/subscription/Newsletter", content='""').status_code == 200
