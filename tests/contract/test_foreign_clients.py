@@ -1,8 +1,11 @@
 """What clients of other languages send, byte by byte as they were seen to, and what their programs can make of the answers."""
 
 import base64
+import json
 import socket
+from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.tenant import Tenant
@@ -10,6 +13,7 @@ from tests.support.tenants import Tenants
 
 _PROFILE = "/v4/entity/hotels/table/Guests/profile"
 _ANN = _PROFILE + "/emailAddress=ann@example.com"
+_BODY = {"attributes": [{"name": "emailAddress", "value": "ann@example.com"}, {"name": "lastName", "value": "Vos"}]}
 
 
 def _answer(tenant: Tenant, request: str) -> str:
@@ -54,3 +58,41 @@ def test_a_lone_star_accepts_anything(accept: str, tenant: Tenant) -> None:
 def test_an_empty_text_is_no_body(tenant: Tenant) -> None:
     # json_encode('') of PHP.
     assert tenant.call("POST", _ANN + "/subscription/Newsletter", content='""').status_code == 200
+
+
+def _told(answer: httpx.Response, status: int, words: str) -> None:
+    assert answer.status_code == status
+    assert words in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "words"),
+    [
+        (json.dumps(_BODY), "application/x-www-form-urlencoded", 415, "sent by curl -d, PHP, Java and Ruby"),
+        (json.dumps(_BODY), "text/plain;charset=UTF-8", 415, "say in the header Content-Type what the body is"),
+        (json.dumps(_BODY), "application/xml", 400, "this looks like JSON"),
+        ("<profile/>", "application/json", 400, "this looks like XML"),
+        ('<?xml version="1.0"?><profile/>', "application/json", 400, "this looks like XML"),
+        (json.dumps(_BODY).replace("Vos", "Hél").encode("latin-1"), "application/json;charset=ISO-8859-1", 400, "whatever charset"),
+        ('{"attributes": {"1": {"name": "lastName", "value": "Vos"}, "3": {}}}', "application/json", 400, "array_values()"),
+        ("<?xml version='1.0' encoding='utf-16'?><profile/>".encode("utf-16"), "text/xml", 400, "send UTF-8 or ISO-8859-1"),
+        ("<?xml version='1.0' encoding='utf-16'?><profile/>", "text/xml", 400, "and declare it so"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_what_the_client_did_by_itself(
+    body: Any, content_type: str, status: int, words: str, tenant: Tenant
+) -> None:
+    before = tenant.state()
+    _told(tenant.call("PUT", _ANN, content=body, headers={"Content-Type": content_type}), status, words)
+    assert tenant.state() == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("get", _ANN), ("post", _PROFILE), ("patch", "/v5/entities/hotels/profile-tables/Guests/profiles/1"), ("put", "/docs")],
+)
+def test_a_method_in_small_letters_is_told_of(method: str, path: str, tenant: Tenant) -> None:
+    # As CURLOPT_CUSTOMREQUEST, send_request of Ruby and fetch (of patch alone) pass it on.
+    answer = _answer(tenant, f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert answer.startswith("HTTP/1.1 405 Method Not Allowed")
+    assert ("methods are written in capitals" in answer) == (method != "put")

@@ -18,6 +18,8 @@ _BOM = b"\xef\xbb\xbf"
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', re.DOTALL)
 _HUGE = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d{4301,}|-?\d+(?:\.\d+)?[eE][+-]?\d{18,}', re.DOTALL)
+_MARKUP = re.compile(r"\s*<[?A-Za-z!]")
+_ENCODED_ANEW = "in which JSON is read whatever charset its Content-Type names"
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 # The decoder's words, in words for people.
 _WORDS = {
@@ -53,7 +55,7 @@ def decode(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         before = body[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
-        raise JsonSyntax("the body is not valid UTF-8", line, column) from None
+        raise JsonSyntax(f"the body is not valid UTF-8, {_ENCODED_ANEW}", line, column) from None
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
         _check_depth(text)
     try:
@@ -135,6 +137,8 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 def _fault(error: json.JSONDecodeError, text: str) -> JsonSyntax:
     message = _WORDS.get(error.msg, error.msg)
+    if _MARKUP.match(text):
+        message += "; this looks like XML, for which the header Content-Type is application/xml (v4 calls only)"
     if not text.strip():
         return JsonSyntax("the body is empty; a JSON document was expected", 1, 1)
     place = error.pos

@@ -116,6 +116,8 @@ def _listed(methods: Iterable[str]) -> str:
 
 def _not_allowed(exchange: Exchange, allow: str) -> MethodNotAllowed:
     message = f"{exchange.method} is not offered at {exchange.family}{exchange.path}; allowed: {allow}"
+    if exchange.method.upper() in allow.split(", ") and exchange.method != exchange.method.upper():
+        message += "; methods are written in capitals"
     return MethodNotAllowed(message, headers={"Allow": allow})
 
 

@@ -51,7 +51,15 @@ def request_format(content_type: str | None, *, has_body: bool, version: str, al
     if media_type in {_XML, _TEXT_XML} and version != "v5":
         return "xml"
     offered = "application/json" if version == "v5" else "application/json or application/xml"
-    raise ContentTypeUnsupported(f"this call reads {offered}, not '{media_type}'")
+    message = f"this call reads {offered}, not '{media_type}': say in the header Content-Type what the body is"
+    raise ContentTypeUnsupported(message + _by_default(media_type))
+
+
+def _by_default(media_type: str) -> str:
+    """Who sends this type when nobody has said another, for those who do not know that they do."""
+    if media_type == "application/x-www-form-urlencoded":
+        return "; this one is sent by curl -d, PHP, Java and Ruby when the program names none"
+    return ""
 
 
 def require_uncompressed(content_encoding: str | None) -> None:

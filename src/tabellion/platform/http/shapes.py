@@ -256,11 +256,21 @@ def _union(types: tuple[inspect.Type, ...], coerce: str | None) -> Read:
 def _list(read_item: Read) -> Read:
     def read_list(value: Any, path: Path, context: _Context) -> Any:
         if not isinstance(value, list):
-            context.wrong(path, "a list: elements named in the singular" if context.from_xml else "a list")
+            context.wrong(path, _list_for(value, context))
             return []
         return [read_item(item, (*path, index), context) for index, item in enumerate(value)]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - plain documents
 
     return read_list
+
+
+def _list_for(value: Any, context: _Context) -> str:
+    if context.from_xml:
+        return "a list: elements named in the singular"
+    if value and isinstance(value, dict) and all(str(name).isdecimal() for name in value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - plain documents
+        return (
+            "a list, not an object with numbers for names, which PHP makes of arrays with gaps (array_values() closes them)"
+        )
+    return "a list"
 
 
 def _dict(read_item: Read) -> Read:

@@ -24,6 +24,7 @@ _NIL: Final = f"{{{_XSI}}}nil"
 _DECLARATION = re.compile(rb"""^\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["'][^>]*\?>""")
 _ANY_DECLARATION = re.compile(r"^\s*<\?xml\s[^>]*\?>")
 _ENCODINGS = {"utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "ascii", "iso-8859-1": "latin-1", "latin1": "latin-1"}
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # White space of XML 1.0; a no-break space is a text.
 _BLANKS = " \t\r\n"
 # What XML 1.0 cannot carry, even escaped.
@@ -56,6 +57,8 @@ def parse(body: bytes, charset: str | None) -> Element:
         xmlguard.check(document)
     except xmlguard.XmlRefused as error:
         message = f"line {error.line}, column {error.column}: {error}"
+        if document.lstrip().startswith((b"{", b"[")):
+            message += "; this looks like JSON, for which the header Content-Type is application/json"
         raise (DoctypeRefused if error.doctype else Malformed)(message) from None
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
@@ -106,9 +109,11 @@ def _as_utf8(body: bytes, charset: str | None) -> bytes:
     body = body.removeprefix(b"\xef\xbb\xbf")
     declared = _DECLARATION.match(body[:200])
     name = charset or (declared[1].decode().lower() if declared else "utf-8")
+    if body.startswith(_UTF_16):
+        name = "utf-16"
     encoding = _ENCODINGS.get(name)
     if encoding is None:
-        raise Malformed(f"the encoding '{name}' is not read; send UTF-8 or ISO-8859-1")
+        raise Malformed(f"the encoding '{name}' is not read; send UTF-8 or ISO-8859-1, and declare it so")
     try:
         document = body.decode(encoding)
     except UnicodeDecodeError as error:
