@@ -31,6 +31,7 @@ def attribute(type_: str, **limits: Any) -> Attribute:
         ("STRING", {"min_length": 2, "max_length": 3}, ["ab", "abc", "\U0001f600\U0001f600"], ["a", "abcd", ""]),
         ("STRING", {"accepted_values": ("SPA", "")}, ["SPA", ""], ["spa", "GOLF"]),
         ("STRING", {"pattern": "[A-Z]{2}\\d+"}, ["BE1"], ["xBE1", "BE1x", "BE1\n", ""]),
+        ("STRING", {"pattern": "[Éà].\\pL"}, ["Été", "à🌊é"], ["Ete", "Étée", "É\u00a0\u00a0"]),
         ("INTEGER", {"min": 1, "max": "10"}, [1, 10, "5"], [0, 11]),
         ("NUMBER", {"accepted_values": (Decimal("2.50"), "1")}, ["2.5", 1], ["2.51"]),
         ("DATE", {"min": "01/03/2027"}, ["2027-03-01"], ["2027-02-28"]),

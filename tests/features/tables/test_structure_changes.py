@@ -1,9 +1,11 @@
 """Changes of structure, and deletion: in order, all or none, and never against the data (contract, section 10.2)."""
 
 from decimal import Decimal
+from typing import Any
 
 import psycopg
 import pytest
+from psycopg.sql import Composable
 
 from tabellion.features.tables.endpoints import CALLS
 from tabellion.kit.problem import Problem
@@ -111,6 +113,24 @@ async def test_data_that_break_a_new_rule_are_counted(guests: Bench) -> None:
         assert (refusal.status, refusal.code) == (409, "structure.dataConflict"), operations
         assert count in refusal.message, operations
         assert [e.field for e in refusal.errors] == [field], operations
+
+
+async def test_an_attribute_becomes_unique_by_one_look_at_the_rows(guests: Bench) -> None:
+    await guests.profile("a@example.com", lastName="Vos")
+    asked: list[str] = []
+
+    class Recording(psycopg.AsyncCursor[Any]):
+        async def execute(self, query: Any, *args: Any, **options: Any) -> Any:
+            asked.append(query.as_string(self) if isinstance(query, Composable) else str(query))
+            return await super().execute(query, *args, **options)
+
+    async with guests.connection() as db:
+        db.cursor_factory = Recording
+        await guests.change(update("lastName", unique=True), db=db)
+
+    # Writers wait meanwhile, and nobody is told more than how many share a value when some do.
+    assert [text.split()[0] for text in asked if f"{guests.licence_id}" in text and " ON " in text] == ["CREATE"]
+    assert not any("GROUP BY" in text for text in asked)
 
 
 async def test_rules_that_the_data_satisfy_are_taken(guests: Bench) -> None:

@@ -37,7 +37,7 @@ class Step(NamedTuple):
     """One piece of work on the table.
 
     `addColumn`, `dropColumn`, `addIndex`, `dropIndex` (of a unique attribute), `addLookup`, `dropLookup` (a plain index)
-    change it; `noNulls`, `noDuplicates`, `fits`, `rowsNeedDefault` check it. A feature may have kinds of its own.
+    change it; `noNulls`, `fits`, `rowsNeedDefault` check it, and `addIndex` does both. A feature may have kinds of its own.
     """
 
     kind: str
@@ -157,8 +157,7 @@ class Plan(Generic[D]):
         if new.mandatory and not old.mandatory:
             self.steps.append(Step("noNulls", f"{path}.changes.mandatory", new))
         if new.unique and not old.unique:
-            self.steps.append(Step("noDuplicates", f"{path}.changes.unique", new))
-            self.steps.append(Step("addIndex", path, new))
+            self.steps.append(Step("addIndex", f"{path}.changes.unique", new))
         if old.unique and not new.unique:
             self.steps.append(Step("dropIndex", path, new))
         if new.restriction is not None and new.restriction != old.restriction:

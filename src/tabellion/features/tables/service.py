@@ -30,7 +30,7 @@ _MAX_LICENCES_CACHED = 5000
 _CONFLICTS = {
     "rowsNeedDefault": "a new mandatory attribute needs a 'defaultValue', for the table has {rows}",
     "noNulls": "in the way: {rows} without a value of '{name}'",
-    "noDuplicates": "in the way: {rows} sharing a value of '{name}' with another one",
+    "addIndex": "in the way: {rows} sharing a value of '{name}' with another one",
     "fits": "in the way: {rows} with a value of '{name}' that the new restriction refuses",
     "noneIn": "in the way: {rows} in the category '{value}'",
     "addReference": "in the way: {rows} whose '{name}' refers to nothing",
