@@ -77,6 +77,15 @@ async def test_a_full_disk_is_told_as_such(worker_database_url: str) -> None:
     assert problem.headers["Retry-After"]
 
 
+async def test_what_took_too_long_is_not_to_be_repeated_at_once(worker_database_url: str) -> None:
+    problem = unavailable(await _provoke(worker_database_url, _over_time))
+
+    assert problem is not None
+    assert "took too long" in problem.message
+    assert "ask for less" in problem.message
+    assert int(problem.headers["Retry-After"]) >= 30
+
+
 async def test_a_lock_that_does_not_come_free_is_unavailable(pool: Pool) -> None:
     async with pool.connection() as holder, pool.connection() as waiter, holder.transaction():
         await holder.execute("LOCK TABLE tabellion.licence")
@@ -84,7 +93,9 @@ async def test_a_lock_that_does_not_come_free_is_unavailable(pool: Pool) -> None
         with pytest.raises(psycopg.errors.LockNotAvailable) as caught:
             await waiter.execute("SELECT 1 FROM tabellion.licence")
 
-    assert isinstance(unavailable(caught.value), Unavailable)
+    problem = unavailable(caught.value)
+    assert isinstance(problem, Unavailable)
+    assert "somebody else is changing" in problem.message
 
 
 async def test_an_exhausted_pool_is_unavailable(database_url: str) -> None:

@@ -14,6 +14,8 @@ from tabellion.kit.problem import Problem
 _T = TypeVar("_T")
 
 _RETRY_AFTER_S = "2"
+# For what took the database long in vain, and would again.
+_RETRY_LATER_S = "60"
 # The database is away, overloaded or busy, and the same call may succeed in a moment. OperationalError stands for lost
 # connections and for the SQLSTATE classes 08, 40, 53, 55, 57 and 58 (shutdown, time-outs, a full disk).
 _UNAVAILABLE = (
@@ -25,6 +27,14 @@ _UNAVAILABLE = (
 )
 # Operational errors by name that come back however often the call is repeated: a value too big for an index, a bug.
 _LASTING = (errors.ProgramLimitExceeded, errors.StatementTooComplex, errors.TooManyColumns, errors.TooManyArguments)
+_TOOK_TOO_LONG = (
+    "the database gave this call up because it took too long, and nothing was changed; ask for less (a narrower filter, no sort, "
+    "an attribute that is unique or indexed), or repeat it when the server has less to do"
+)
+_LOCKED = (
+    "somebody else is changing the same rows, or the structure of their table, and this call has waited in vain; nothing "
+    "was changed, repeat it in a moment"
+)
 RETRYABLE = (errors.SerializationFailure, errors.DeadlockDetected)
 _FIRST_PAUSE_S = 0.01
 
@@ -39,14 +49,20 @@ class Unavailable(Problem):
     status: ClassVar[int] = 503
     code: str = "unavailable"
 
-    def __init__(self, message: str = "the service is busy; repeat the call in a moment") -> None:
-        super().__init__(message, headers={"Retry-After": _RETRY_AFTER_S})
+    def __init__(
+        self, message: str = "the service is busy; repeat the call in a moment", *, retry_after_s: str = _RETRY_AFTER_S
+    ) -> None:
+        super().__init__(message, headers={"Retry-After": retry_after_s})
 
 
 def unavailable(error: BaseException) -> Unavailable | None:
     """The `Unavailable` that a database error amounts to, or None when it is something else (a bug, a violation)."""
     if isinstance(error, errors.DiskFull):
         return Unavailable("the disk of the database is full; its operator has to make room")
+    if isinstance(error, errors.QueryCanceled):
+        return Unavailable(_TOOK_TOO_LONG, retry_after_s=_RETRY_LATER_S)
+    if isinstance(error, errors.LockNotAvailable):
+        return Unavailable(_LOCKED)
     if isinstance(error, _UNAVAILABLE) and not isinstance(error, _LASTING):
         return Unavailable()
     return None
