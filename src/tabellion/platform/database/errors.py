@@ -28,12 +28,12 @@ _UNAVAILABLE = (
 # Operational errors by name that come back however often the call is repeated: a value too big for an index, a bug.
 _LASTING = (errors.ProgramLimitExceeded, errors.StatementTooComplex, errors.TooManyColumns, errors.TooManyArguments)
 _TOOK_TOO_LONG = (
-    "the database gave this call up because it took too long, and nothing was changed; ask for less (a narrower filter, no sort, "
-    "an attribute that is unique or indexed), or repeat it when the server has less to do"
+    "the database gave this call up because it took too long, and nothing was changed; ask for less (a narrower filter, "
+    "no sort, an attribute that is unique or indexed), or repeat it when the server has less to do"
 )
 _LOCKED = (
-    "somebody else is changing the same rows, or the structure of their table, and this call has waited in vain; nothing "
-    "was changed, repeat it in a moment"
+    "somebody else is changing the same rows, or the structure of their table, and this call has waited in vain; "
+    "nothing was changed, repeat it in a moment"
 )
 RETRYABLE = (errors.SerializationFailure, errors.DeadlockDetected)
 _FIRST_PAUSE_S = 0.01
