@@ -23,6 +23,7 @@ from tabellion.platform.database.connection import Database
 from tabellion.platform.database.migrate import MigrationError
 from tabellion.platform.jobs import JobsMissing
 from tabellion.server.claim import AlreadyServed
+from tabellion.server.connections import TooFewConnections
 from tabellion.server.database import prepare_database
 from tabellion.server.embedded import EmbeddedPostgresError
 from tabellion.server.port import CannotListen
@@ -46,6 +47,7 @@ _EXPECTED = (
     EmbeddedPostgresError,
     CannotListen,
     AlreadyServed,
+    TooFewConnections,
     secrets.KeyUnusable,
 )
 # Wide enough for every table where there is no terminal that says how wide it is.

@@ -20,6 +20,7 @@ from tabellion.features.delivery import Reached, licences_that_wait, reach_relay
 from tabellion.features.transfers import unreadable_servers
 from tabellion.platform import jobs, secrets
 from tabellion.platform.database.migrate import MAKE_UNICODE, MIN_SERVER_VERSION, MigrationError, NotUnicode, state
+from tabellion.server import connections
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.port import CannotListen, check_port
 from tabellion.server.supervisor import address
@@ -32,10 +33,6 @@ _LITTLE_DISK_BYTES = 2 * _GIGABYTE
 _CLOCK_DRIFT_S = 2.0
 # The first releases with the fixes for ZIP64 confusion and for e-mail headers.
 _PATCHED = {(3, 11): 15, (3, 12): 13, (3, 13): 12, (3, 14): 3}
-# Of an API process: the gate's connection. Of the job worker: its pool, its listener, a job's own ones, the webhooks' one.
-_BESIDE_THE_POOL = 1
-_CONNECTIONS_OF_WORKER = 8
-_CONNECTIONS_OF_INTAKE = 4
 _NAMED_LICENCES = 3
 _SHORT_KEY = 16
 _RIGHTS = (
@@ -183,6 +180,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield Finding("database", "problem", f"{error.filename}: {error.strerror}", _RIGHTS)
         except psycopg.OperationalError as error:
             advice = "check the URL, that the server runs, and that it lets this machine and user in"
+            if "connection slots are reserved" in str(error) or "too many" in str(error):
+                advice = "all its connections are taken: raise max_connections, or lower TABELLION_CONNECTIONS"
             yield Finding("database", "problem", str(error).strip(), advice)
         except NotUnicode:
             return  # said above
@@ -248,15 +247,12 @@ def _server(url: str, settings: Settings) -> Iterator[Finding]:
     if not may_create:
         advice = "GRANT CREATE ON DATABASE ... TO this user: each licence has a schema of its own"
         yield Finding("permissions", "problem", "this user may not create schemas", advice)
-    wanted = settings.workers * (settings.connections + _BESIDE_THE_POOL)
-    wanted += settings.job_workers * _CONNECTIONS_OF_WORKER
-    if settings.intake_port:
-        wanted += _CONNECTIONS_OF_INTAKE
-    if wanted > places:
+    opened = connections.wanted(settings)
+    if opened > places:
         advice = "raise max_connections, or lower TABELLION_WORKERS or TABELLION_CONNECTIONS"
-        yield Finding("connections", "warning", f"{wanted} wanted, the database has {places}", advice)
+        yield Finding("connections", "warning", f"{opened} wanted, the database has {places}", advice)
     else:
-        yield Finding("connections", "ok", f"{wanted} of {places}")
+        yield Finding("connections", "ok", f"{opened} of {places}")
     drift_s = max((before - clock).total_seconds(), (clock - after).total_seconds(), 0.0)
     state_ = "ok" if drift_s < _CLOCK_DRIFT_S else "warning"
     advice = "" if drift_s < _CLOCK_DRIFT_S else "set both clocks by NTP"

@@ -3,6 +3,7 @@
 Each part is imported where it is run: a process carries what it does, and no more.
 """
 
+import logging
 from contextlib import ExitStack
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, con
 from tabellion.cli.news import teller
 from tabellion.platform import secrets
 from tabellion.platform.database.migrate import load_migrations
+from tabellion.server.connections import fit, places_of
 from tabellion.server.database import migrate as migrate_schema
 from tabellion.server.database import open_database, prepare_database
 from tabellion.server.port import check_port
@@ -58,6 +60,9 @@ def api(
         check_port(settings)
         secrets.check_key(settings.secret_key, settings.data_dir)
         settings, _ = prepare_database(settings, stack)
+        settings, told = fit(settings, places_of(settings.database_url), whole=False)
+        if told:
+            teller(settings.log_level)(told, logging.WARNING)
         run_api(settings)
 
 

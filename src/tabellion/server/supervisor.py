@@ -12,6 +12,7 @@ import psycopg
 
 from tabellion.server.child import Child, Say, stop_all
 from tabellion.server.claim import claimed, refuse_second
+from tabellion.server.connections import fit, places_of
 from tabellion.server.database import prepare_database
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.port import check_port
@@ -28,7 +29,7 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
     """Run everything until SIGTERM or SIGINT, or until `until` is true.
 
     Raises `AlreadyServed` and `CannotListen` before anything is started, `EmbeddedPostgresError`, `MigrationError`,
-    `JobsMissing`.
+    `JobsMissing`, `TooFewConnections`.
     """
     if not settings.database_url:
         refuse_second(settings.data_dir)
@@ -40,6 +41,9 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
         settings, embedded = prepare_database(settings, stack, migrating=migrating, beginning=True)
         if embedded is not None and (linked := linked_cluster(settings.data_dir)) is not None:
             stack.enter_context(claimed(linked, address(settings)))
+        settings, told = fit(settings, places_of(settings.database_url))
+        if told:
+            say(told, logging.WARNING)
         database = None if embedded is None else _Database(embedded, say)
         verbs = ["api", *["worker"] * settings.job_workers, *(["intake"] if settings.intake_port else [])]
         children = [Child(verb, settings) for verb in verbs]
