@@ -35,8 +35,9 @@ from tabellion.platform.http.problems import Internal
 from tabellion.platform.http.query import Query
 from tabellion.platform.telemetry import flush, render_metrics, report
 from tabellion.platform.templates import Cages
-from tabellion.server import images, mail_pages, operations, outbox_pages
 from tabellion.server.calls import CALLS
+from tabellion.server.pages import images, mails, operations
+from tabellion.server.pages.outbox import Outbox
 from tabellion.server.targets import allow_targets
 from tabellion.settings import Settings
 
@@ -175,8 +176,8 @@ def create_app(settings: Settings | None = None) -> App:
         *Site(CALLS).handlers(),
         *operations.handlers(ready=resources.ready, metrics=render_metrics),
         *images.handlers(resources.connection),
-        *mail_pages.handlers(resources.connection, cages, utc_now),
-        *outbox_pages.Outbox(resources.connection, resources.admit, translate).handlers(),
+        *mails.handlers(resources.connection, cages, utc_now),
+        *Outbox(resources.connection, resources.admit, translate).handlers(),
     ]
 
     async def start(_: object) -> None:

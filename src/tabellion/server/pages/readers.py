@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tabellion.features.tracking import Page, Preferences, Words
 
-_STYLE = Path(__file__).with_name("reader_pages.css").read_text().replace("\n", "")
+_STYLE = Path(__file__).with_name("readers.css").read_text().replace("\n", "")
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 

@@ -1,15 +1,11 @@
 """`/i/{token}/{name}`: the images of campaigns, for whoever reads a mail."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Any
-
-from litestar import Request, Response
+from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from tabellion.features.campaigns import hosted_image
+from tabellion.server.pages import AnyRequest, Connection
 
-Connection = Callable[[], AbstractAsyncContextManager[Any]]
 _A_YEAR_S = 365 * 24 * 3600
 _MAX_TOKEN = 100
 
@@ -17,7 +13,7 @@ _MAX_TOKEN = 100
 def handlers(connection: Connection) -> list[HTTPRouteHandler]:
     """The route. An image never changes under its address, so it may be kept for ever."""
 
-    async def image(request: Request[Any, Any, Any], token: str, name: str) -> Response[bytes]:
+    async def image(request: AnyRequest, token: str, name: str) -> Response[bytes]:
         """An image, whatever its name says."""
         found = None
         if len(token) <= _MAX_TOKEN and token.isprintable():

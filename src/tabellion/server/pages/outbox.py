@@ -4,12 +4,11 @@ import email
 import email.message
 import html
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from email import policy
 from pathlib import Path
 from typing import Any
 
-from litestar import Request, Response
+from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from tabellion.features.delivery import KeptMail, kept_mail, kept_mails
@@ -17,10 +16,9 @@ from tabellion.kit.problem import Problem
 from tabellion.platform.http.call import Answer, Call, Incoming
 from tabellion.platform.http.exchange import Admission, Exchange
 from tabellion.platform.http.front import exchange_of
+from tabellion.server.pages import AnyRequest, Connection
 
-Connection = Callable[[], AbstractAsyncContextManager[Any]]
 Admit = Callable[[Exchange, Call], Awaitable[Admission]]
-AnyRequest = Request[Any, Any, Any]
 _MODULE = "campaigns"
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 # What customers wrote is shown without scripts, forms, and an origin.
@@ -161,4 +159,4 @@ def _page(title: str, content: str, status: int = 200) -> Response[bytes]:
     return Response(text.encode(), status_code=status, media_type="text/html", headers=headers)
 
 
-_STYLE = Path(__file__).with_name("outbox_pages.css").read_text().replace("\n", "")
+_STYLE = Path(__file__).with_name("outbox.css").read_text().replace("\n", "")

@@ -2,12 +2,10 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any
 from urllib.parse import parse_qs
 
-from litestar import HttpMethod, Request, Response
+from litestar import HttpMethod, Response
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.handlers import HTTPRouteHandler
 
@@ -16,11 +14,9 @@ from tabellion.features.delivery import for_header, view
 from tabellion.features.tracking import Choice
 from tabellion.platform.http.front import exchange_of
 from tabellion.platform.templates import Cages
-from tabellion.server import reader_pages
+from tabellion.server.pages import AnyRequest, Connection, readers
 
 _log = logging.getLogger(__name__)
-Connection = Callable[[], AbstractAsyncContextManager[Any]]
-AnyRequest = Request[Any, Any, Any]
 # The smallest picture: one transparent point.
 _PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 _HEADERS = {
@@ -110,7 +106,7 @@ class _Pages:
         """The unsubscribe page. Looking at it changes nothing: machines look at every link."""
         async with self._connection() as db:
             page = await tracking.unsubscribe_page(db, token) if len(token) <= _MAX_TOKEN else None
-        return _not_found() if page is None else _reader_page(reader_pages.unsubscribe(page))
+        return _not_found() if page is None else _reader_page(readers.unsubscribe(page))
 
     async def unsubscribe(self, request: AnyRequest, token: str) -> Response[bytes]:
         """The button of the page, and of mail programs (RFC 8058: a POST without cookies)."""
@@ -119,13 +115,13 @@ class _Pages:
             page = None
             if len(token) <= _MAX_TOKEN:
                 page = await tracking.unsubscribe(db, token, self._clock(), one_click=one_click)
-        return _not_found() if page is None else _reader_page(reader_pages.unsubscribe(page))
+        return _not_found() if page is None else _reader_page(readers.unsubscribe(page))
 
     async def preferences(self, request: AnyRequest, token: str) -> Response[bytes]:
         """The page on which readers choose what they get. Looking at it changes nothing."""
         async with self._connection() as db:
             page = await tracking.preferences_page(db, token) if len(token) <= _MAX_TOKEN else None
-        return _not_found() if page is None else _reader_page(reader_pages.preferences(page))
+        return _not_found() if page is None else _reader_page(readers.preferences(page))
 
     async def choose(self, request: AnyRequest, token: str) -> Response[bytes]:
         """What a reader has chosen."""
@@ -137,7 +133,7 @@ class _Pages:
             return _plain("This cannot be saved", "This is not what the page sends.", 400)
         async with self._connection() as db:
             page = await tracking.choose(db, token, choice, self._clock()) if len(token) <= _MAX_TOKEN else None
-        return _not_found() if page is None else _reader_page(reader_pages.preferences(page))
+        return _not_found() if page is None else _reader_page(readers.preferences(page))
 
 
 def _asked(request: AnyRequest) -> tracking.Asked:
@@ -165,9 +161,7 @@ def _choice(body: bytes) -> Choice | None:
 
 
 def _reader_page(text: str) -> Response[bytes]:
-    return Response(
-        text.encode(), media_type="text/html", headers=_HEADERS | {"Content-Security-Policy": reader_pages.POLICY}
-    )
+    return Response(text.encode(), media_type="text/html", headers=_HEADERS | {"Content-Security-Policy": readers.POLICY})
 
 
 def _not_found() -> Response[bytes]:
@@ -175,6 +169,6 @@ def _not_found() -> Response[bytes]:
 
 
 def _plain(title: str, text: str, status: int) -> Response[bytes]:
-    headers = _HEADERS | {"Content-Security-Policy": reader_pages.POLICY}
-    page = reader_pages.notice(title, text)
+    headers = _HEADERS | {"Content-Security-Policy": readers.POLICY}
+    page = readers.notice(title, text)
     return Response(page.encode(), status_code=status, media_type="text/html", headers=headers)

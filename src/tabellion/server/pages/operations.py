@@ -1,12 +1,12 @@
 """`/health`, `/ready` and `/metrics`: what load balancers and monitoring ask. No credentials, no counting."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
-from litestar import Request, Response
+from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
-AnyRequest = Request[Any, Any, Any]
+from tabellion.server.pages import AnyRequest
+
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
