@@ -13,6 +13,7 @@ from tabellion.platform import secrets
 from tabellion.platform.mail import new_key, public_record
 from tests.support.api import Api, running_api
 from tests.support.browser import chromium
+from tests.support.etls import Etls
 from tests.support.mailing import Sink, sending, smtp_sink
 from tests.support.names import NameServer, name_server
 from tests.support.tenant import Tenant
@@ -77,6 +78,18 @@ def tenant(tenants: Tenants, client: httpx.Client) -> Tenant:
 def other_tenant(tenants: Tenants, client: httpx.Client) -> Tenant:
     """Another licence, with the same names in it."""
     return tenants.create(client, unlimited=False)
+
+
+@pytest.fixture
+def spool(api: Api) -> Path:
+    """Where the files of bulk calls are."""
+    return api.spool
+
+
+@pytest.fixture
+def etls(tenant: Tenant, worker_database_url: str, spool: Path) -> Etls:
+    """ETLs of a fresh licence."""
+    return Etls(tenant, worker_database_url, spool)
 
 
 @pytest.fixture

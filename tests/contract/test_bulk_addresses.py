@@ -8,7 +8,6 @@ import pytest
 from lxml import etree
 
 from tests.contract.test_addresses import JSON, V4_FAMILIES, V5_FAMILIES, XML
-from tests.support.api import Api
 from tests.support.etls import Etls, one_file
 from tests.support.imports import Imports, unzipped, zipped
 from tests.support.tenant import Tenant
@@ -19,11 +18,6 @@ ORDER = {"generateResultFile": True}
 
 def _family(pattern: str) -> str:
     return pattern.replace("{category}", "mass-imports")
-
-
-@pytest.fixture
-def spool(api: Api) -> Path:
-    return Path(api.log).parent / "data" / "spool"
 
 
 @pytest.mark.parametrize("family", V4_FAMILIES)

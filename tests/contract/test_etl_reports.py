@@ -5,7 +5,6 @@ import email
 from concurrent.futures import ThreadPoolExecutor
 from email import policy
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,18 +12,12 @@ import pytest
 
 from tabellion.features.bulk.etls.reporting import REPORT, NotTaken, send_report
 from tabellion.kit.clock import utc_now
-from tests.support.api import Api
 from tests.support.etls import ETLS, EXECUTIONS, Etls, one_file
 from tests.support.mailing import Sink
 from tests.support.tenant import Tenant, schema_of
 
 GOOD = "emailAddress,lastName\nbob@example.com,Bob\n"
 BAD = GOOD + "no address,Eve\n"
-
-
-@pytest.fixture
-def etls(tenant: Tenant, worker_database_url: str, api: Api) -> Etls:
-    return Etls(tenant, worker_database_url, Path(api.log).parent / "data" / "spool")
 
 
 def reported(*recipients: str, when: str = "ON_ERROR") -> dict[str, Any]:

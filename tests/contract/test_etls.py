@@ -12,18 +12,11 @@ import pytest
 
 import tabellion
 from tabellion.server.app import translate
-from tests.support.api import Api
 from tests.support.etls import BASE, ETLS, EXECUTIONS, Etls, one_file, packed
 from tests.support.serving import run, run_json
 from tests.support.tenant import Tenant
 
 GUESTS = "emailAddress,lastName,points\nbob@example.com,Bob,7\ncat@example.com,Cat,8\n"
-
-
-@pytest.fixture
-def etls(tenant: Tenant, worker_database_url: str, api: Api) -> Etls:
-    """ETLs of a fresh licence."""
-    return Etls(tenant, worker_database_url, Path(api.log).parent / "data" / "spool")
 
 
 def attributes(tenant: Tenant, email: str) -> dict[str, Any]:

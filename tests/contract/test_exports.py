@@ -16,7 +16,6 @@ import pytest
 
 import tabellion
 from tests.contract.test_addresses import V5_FAMILIES
-from tests.support.api import Api
 from tests.support.exports import BASE, EXECUTIONS, EXPORTS, Exports
 from tests.support.imports import Imports
 from tests.support.serving import run, run_json
@@ -33,11 +32,6 @@ HOSTILE = [
     "é\u2028🙂",
     " ",
 ]
-
-
-@pytest.fixture
-def spool(api: Api) -> Path:
-    return Path(api.log).parent / "data" / "spool"
 
 
 @pytest.fixture

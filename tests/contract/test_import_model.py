@@ -4,7 +4,6 @@ The suite imports a few; `make dirty-files` (TABELLION_DIRTY_FILES=10000) many.
 """
 
 import os
-from pathlib import Path
 
 import httpx
 import pytest
@@ -25,7 +24,7 @@ SHARES = 8
 def test_what_becomes_of_a_file_is_what_the_model_says(
     share: int, tenants: Tenants, client: httpx.Client, worker_database_url: str, api: Api
 ) -> None:
-    spool = Path(api.log).parent / "data" / "spool"
+    spool = api.spool
     for number in range(FILES // SHARES):
         seed = SEED * 1_000_000 + share * 100_000 + number
         rows = (0, 1, 7, 60, 400)[seed % 5] if number % 8 else 3000

@@ -22,7 +22,7 @@ from tests.support.tenants import Tenants
 @pytest.fixture
 def imports(tenant: Tenant, worker_database_url: str, api: Api) -> Imports:
     """Imports of a fresh licence."""
-    return Imports(tenant, worker_database_url, Path(api.log).parent / "data" / "spool")
+    return Imports(tenant, worker_database_url, api.spool)
 
 
 def profile(tenant: Tenant, reference: str) -> dict[str, Any]:

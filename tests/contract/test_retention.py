@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 
 from tabellion.features.bulk.tasks import purge
 from tabellion.kit.clock import utc_now
-from tests.support.api import Api
 from tests.support.etls import EXECUTIONS, Etls, one_file, packed
 from tests.support.exports import EXECUTIONS as EXPORTS
 from tests.support.exports import Exports
@@ -20,11 +18,6 @@ from tests.support.imports import Imports
 from tests.support.tenant import Tenant
 
 GUESTS = "emailAddress,lastName\nbob@example.com,Bob\n"
-
-
-@pytest.fixture
-def spool(api: Api) -> Path:
-    return Path(api.log).parent / "data" / "spool"
 
 
 def purged(url: str, spool: Path, *, days: float) -> None:

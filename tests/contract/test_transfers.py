@@ -34,14 +34,9 @@ GUESTS = "emailAddress,lastName\nbob@example.com,Bob\ncat@example.com,Cat\n"
 
 
 @pytest.fixture
-def spool(api: Api) -> Path:
-    return Path(api.log).parent / "data" / "spool"
-
-
-@pytest.fixture
 def root(api: Api, tenant: Tenant) -> Path:
     """The licence's own folder of protocol FOLDER, with `in` and `done` in it."""
-    root = Path(api.log).parent / tenant.licence
+    root = api.folder / tenant.licence
     for name in ("in", "done"):
         (root / name).mkdir(parents=True)
     return root
@@ -50,7 +45,7 @@ def root(api: Api, tenant: Tenant) -> Path:
 @pytest.fixture(autouse=True)
 def as_the_worker(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a worker's process is told at its start."""
-    transfers.allow(Policy(allow_http=True, allow_private=True), Path(api.log).parent)
+    transfers.allow(Policy(allow_http=True, allow_private=True), api.folder)
     secrets.use_key(TRANSFERS["TABELLION_SECRET_KEY"], Path("/nowhere"))
     monkeypatch.setattr(fetching, "SETTLED_S", 0.05)
     yield

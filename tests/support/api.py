@@ -33,6 +33,16 @@ class Api:
         self.log = log
         self.url = f"http://127.0.0.1:{port}"
 
+    @property
+    def folder(self) -> Path:
+        """Where its data are, and what else tests lay there."""
+        return self.log.parent
+
+    @property
+    def spool(self) -> Path:
+        """Where files of bulk calls are."""
+        return self.folder / "data" / "spool"
+
     def client(self, **options: Any) -> httpx.Client:
         """A client with kept-alive connections."""
         return httpx.Client(base_url=self.url, timeout=60, **options)
