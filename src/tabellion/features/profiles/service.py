@@ -26,9 +26,18 @@ etag, page, count_listed = writing.etag, writing.page, writing.count_listed
 MAX_HISTORY = 1000
 
 
-async def on_table(call: Incoming, work: Callable[[ProfileTable], Awaitable[T]]) -> T:
-    """Do `work` on the table of the path, again with the new definition when the structure changed in between."""
-    return await writing.until_current(lambda fresh: find_table(call, call.path["e"], call.path["t"], fresh=fresh), work)
+def on_table(work: Callable[[Incoming, ProfileTable], Awaitable[T]]) -> Callable[[Incoming], Awaitable[T]]:
+    """Make a handler of calls on a table out of `work`, which is done on the table of the path.
+
+    It is done again with the new definition when the structure changed in between.
+    """
+
+    async def handled(call: Incoming) -> T:
+        return await writing.until_current(
+            lambda fresh: find_table(call, call.path["e"], call.path["t"], fresh=fresh), lambda table: work(call, table)
+        )
+
+    return handled
 
 
 async def get(call: Incoming, table: ProfileTable) -> Profile:

@@ -22,59 +22,44 @@ _SEARCH = (
 )
 
 
-async def list_records(call: Incoming) -> Answer:
+@service.on_table
+async def list_records(call: Incoming, table: CustomTable) -> Answer:
     """The records that have a value."""
-
-    async def work(table: CustomTable) -> Answer:
-        rows = await service.search(call, table)
-        return Answer(200, wire.RecordsOut([wire.record_out(table, row) for row in rows]))
-
-    return await service.on_table(call, work)
+    rows = await service.search(call, table)
+    return Answer(200, wire.RecordsOut([wire.record_out(table, row) for row in rows]))
 
 
-async def post_record(call: Incoming) -> Answer:
+@service.on_table
+async def post_record(call: Incoming, table: CustomTable) -> Answer:
     """Create a record, or update the one that has the business key of the body."""
-
-    async def work(table: CustomTable) -> Answer:
-        reader = wire.read_record(table, call.caller.time_zone, call.body)
-        written = await service.save(call, table, reader)
-        body = wire.BusinessKey(await service.key_of(call, table, written, reader))
-        if written.outcome != "CREATED":
-            return Answer(200, body)
-        return Answer(201, body, location=f"/v4/entity/{call.path['e']}/customTable/{call.path['t']}/record/id={written.id}")
-
-    return await service.on_table(call, work)
+    reader = wire.read_record(table, call.caller.time_zone, call.body)
+    written = await service.save(call, table, reader)
+    body = wire.BusinessKey(await service.key_of(call, table, written, reader))
+    if written.outcome != "CREATED":
+        return Answer(200, body)
+    return Answer(201, body, location=f"/v4/entity/{call.path['e']}/customTable/{call.path['t']}/record/id={written.id}")
 
 
-async def get_record(call: Incoming) -> Answer:
+@service.on_table
+async def get_record(call: Incoming, table: CustomTable) -> Answer:
     """Read one record."""
-
-    async def work(table: CustomTable) -> Answer:
-        row = await service.get(call, table)
-        return Answer(200, wire.record_out(table, row), etag=row_etag(table, row))
-
-    return await service.on_table(call, work)
+    row = await service.get(call, table)
+    return Answer(200, wire.record_out(table, row), etag=row_etag(table, row))
 
 
-async def put_record(call: Incoming) -> Answer:
+@service.on_table
+async def put_record(call: Incoming, table: CustomTable) -> Answer:
     """Change a record; one addressed by its business key is created when it does not exist."""
-
-    async def work(table: CustomTable) -> Answer:
-        reader = wire.read_record(table, call.caller.time_zone, call.body)
-        written = await service.put(call, table, reader)
-        return Answer(200, wire.BusinessKey(await service.key_of(call, table, written, reader)))
-
-    return await service.on_table(call, work)
+    reader = wire.read_record(table, call.caller.time_zone, call.body)
+    written = await service.put(call, table, reader)
+    return Answer(200, wire.BusinessKey(await service.key_of(call, table, written, reader)))
 
 
-async def delete_record(call: Incoming) -> Answer:
+@service.on_table
+async def delete_record(call: Incoming, table: CustomTable) -> Answer:
     """Delete one record."""
-
-    async def work(table: CustomTable) -> Answer:
-        await service.delete(call, table)
-        return Answer(204)
-
-    return await service.on_table(call, work)
+    await service.delete(call, table)
+    return Answer(204)
 
 
 CALLS = (

@@ -37,83 +37,59 @@ async def _answer(call: Incoming, table: CustomTable, written: Written, reader: 
     return Answer(201, body, location=f"/v5/entities/{path['e']}/custom-tables/{path['t']}/records/id={written.id}")
 
 
-async def list_records(call: Incoming) -> Answer:
+@service.on_table
+async def list_records(call: Incoming, table: CustomTable) -> Answer:
     """One page of the records that satisfy a filter."""
-
-    async def work(table: CustomTable) -> Answer:
-        rows, cursor = await service.page(call, table)
-        return Answer(200, wire.Records5Out([wire.record5_out(table, row) for row in rows], cursor))
-
-    return await service.on_table(call, work)
+    rows, cursor = await service.page(call, table)
+    return Answer(200, wire.Records5Out([wire.record5_out(table, row) for row in rows], cursor))
 
 
-async def count_records(call: Incoming) -> Answer:
+@service.on_table
+async def count_records(call: Incoming, table: CustomTable) -> Answer:
     """How many records satisfy a filter."""
-
-    async def work(table: CustomTable) -> Answer:
-        return Answer(200, wire.RecordCount(await service.count(call, table)))
-
-    return await service.on_table(call, work)
+    return Answer(200, wire.RecordCount(await service.count(call, table)))
 
 
-async def post_record(call: Incoming) -> Answer:
+@service.on_table
+async def post_record(call: Incoming, table: CustomTable) -> Answer:
     """Create a record; one that exists is left as it is."""
-
-    async def work(table: CustomTable) -> Answer:
-        reader = _reader(call, table)
-        return await _answer(call, table, await service.save(call, table, reader, may_update=False), reader)
-
-    return await service.on_table(call, work)
+    reader = _reader(call, table)
+    return await _answer(call, table, await service.save(call, table, reader, may_update=False), reader)
 
 
-async def put_by_key(call: Incoming) -> Answer:
+@service.on_table
+async def put_by_key(call: Incoming, table: CustomTable) -> Answer:
     """Create or update the record that owns the key of the body."""
-
-    async def work(table: CustomTable) -> Answer:
-        reader = _reader(call, table)
-        return await _answer(call, table, await service.put_by_body_key(call, table, reader, call.body.key), reader)
-
-    return await service.on_table(call, work)
+    reader = _reader(call, table)
+    return await _answer(call, table, await service.put_by_body_key(call, table, reader, call.body.key), reader)
 
 
-async def get_record(call: Incoming) -> Answer:
+@service.on_table
+async def get_record(call: Incoming, table: CustomTable) -> Answer:
     """Read one record."""
-
-    async def work(table: CustomTable) -> Answer:
-        row = await service.get(call, table)
-        return Answer(200, wire.record5_out(table, row), etag=row_etag(table, row))
-
-    return await service.on_table(call, work)
+    row = await service.get(call, table)
+    return Answer(200, wire.record5_out(table, row), etag=row_etag(table, row))
 
 
-async def put_record(call: Incoming) -> Answer:
+@service.on_table
+async def put_record(call: Incoming, table: CustomTable) -> Answer:
     """Change a record; one addressed by its business key is created when it does not exist."""
-
-    async def work(table: CustomTable) -> Answer:
-        reader = _reader(call, table)
-        return await _answer(call, table, await service.put(call, table, reader), reader)
-
-    return await service.on_table(call, work)
+    reader = _reader(call, table)
+    return await _answer(call, table, await service.put(call, table, reader), reader)
 
 
-async def patch_record(call: Incoming) -> Answer:
+@service.on_table
+async def patch_record(call: Incoming, table: CustomTable) -> Answer:
     """Change a record."""
-
-    async def work(table: CustomTable) -> Answer:
-        reader = _reader(call, table)
-        return await _answer(call, table, await service.patch(call, table, reader), reader)
-
-    return await service.on_table(call, work)
+    reader = _reader(call, table)
+    return await _answer(call, table, await service.patch(call, table, reader), reader)
 
 
-async def delete_record(call: Incoming) -> Answer:
+@service.on_table
+async def delete_record(call: Incoming, table: CustomTable) -> Answer:
     """Delete one record."""
-
-    async def work(table: CustomTable) -> Answer:
-        await service.delete(call, table)
-        return Answer(204)
-
-    return await service.on_table(call, work)
+    await service.delete(call, table)
+    return Answer(204)
 
 
 CALLS = (

@@ -42,13 +42,19 @@ T = TypeVar("T")
 Match = tuple[Attribute, Any]
 
 
-async def on_table(call: Incoming, work: Callable[[CustomTable], Awaitable[T]]) -> T:
-    """Do `work` on the table of the path, again with the new definition when the structure changed in between."""
+def on_table(work: Callable[[Incoming, CustomTable], Awaitable[T]]) -> Callable[[Incoming], Awaitable[T]]:
+    """Make a handler of calls on a table out of `work`, which is done on the table of the path.
 
-    async def find(fresh: bool) -> CustomTable:  # noqa: FBT001 - as `until_current` asks
-        return await find_custom_table(call, call.path["e"], call.path["t"], fresh=fresh)
+    It is done again with the new definition when the structure changed in between.
+    """
 
-    return await until_current(find, work)
+    async def handled(call: Incoming) -> T:
+        return await until_current(
+            lambda fresh: find_custom_table(call, call.path["e"], call.path["t"], fresh=fresh),
+            lambda table: work(call, table),
+        )
+
+    return handled
 
 
 async def get(call: Incoming, table: CustomTable) -> Row:

@@ -79,36 +79,35 @@ def encode(body: msgspec.Struct, root: str) -> bytes:
 async def save(call: Incoming) -> Answer:
     """Create or update a profile by the unique attributes of the body."""
     _address(call)
+    return await _save(call)
+
+
+@service.on_table
+async def _save(call: Incoming, table: ProfileTable) -> Answer:
     document: ProfileInformation = call.body
-
-    async def work(table: ProfileTable) -> Answer:
-        reader = Reader(table, call.caller.time_zone)
-        for i, item in enumerate(document.profile_information.attribute):
-            value = None if item.value is UNSET else item.value
-            reader.attribute(Item(f"profileInformation.attribute[{i}].value", item.name, value))
-        written = await service.save(call, table, reader, may_update=True)
-        return Answer(200, ValueV1(written.id))
-
-    return await service.on_table(call, work)
+    reader = Reader(table, call.caller.time_zone)
+    for i, item in enumerate(document.profile_information.attribute):
+        value = None if item.value is UNSET else item.value
+        reader.attribute(Item(f"profileInformation.attribute[{i}].value", item.name, value))
+    written = await service.save(call, table, reader, may_update=True)
+    return Answer(200, ValueV1(written.id))
 
 
 async def by_id(call: Incoming) -> Answer:
     """Read a profile by its id."""
-    return await _read(call, _parameter(call, "id"))
+    _address(call, _parameter(call, "id"))
+    return await _read(call)
 
 
 async def by_key(call: Incoming) -> Answer:
     """Read a profile by a unique attribute."""
-    return await _read(call, f"{_parameter(call, 'key')}={_parameter(call, 'value')}")
+    _address(call, f"{_parameter(call, 'key')}={_parameter(call, 'value')}")
+    return await _read(call)
 
 
-async def _read(call: Incoming, reference: str) -> Answer:
-    _address(call, reference)
-
-    async def work(table: ProfileTable) -> Answer:
-        return Answer(200, _document(table, await service.get(call, table)))
-
-    return await service.on_table(call, work)
+@service.on_table
+async def _read(call: Incoming, table: ProfileTable) -> Answer:
+    return Answer(200, _document(table, await service.get(call, table)))
 
 
 def _address(call: Incoming, reference: str = "") -> None:

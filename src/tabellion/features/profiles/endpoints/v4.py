@@ -42,14 +42,11 @@ def _written(call: Incoming, table: ProfileTable, written: Written) -> Answer:
     return Answer(201, body, location=f"/v4/entity/{call.path['e']}/table/{call.path['t']}/profile/{written.id}")
 
 
-async def post_profile(call: Incoming) -> Answer:
+@service.on_table
+async def post_profile(call: Incoming, table: ProfileTable) -> Answer:
     """Create a profile, or update the one that owns the unique attributes of the body."""
     may_update = _allow_update(call)
-
-    async def work(table: ProfileTable) -> Answer:
-        return _written(call, table, await service.save(call, table, _reader(call, table), may_update=may_update))
-
-    return await service.on_table(call, work)
+    return _written(call, table, await service.save(call, table, _reader(call, table), may_update=may_update))
 
 
 def _allow_update(call: Incoming) -> bool:
@@ -59,53 +56,38 @@ def _allow_update(call: Incoming) -> bool:
     return text == "true"
 
 
-async def get_profile(call: Incoming) -> Answer:
+@service.on_table
+async def get_profile(call: Incoming, table: ProfileTable) -> Answer:
     """Read one profile."""
-
-    async def work(table: ProfileTable) -> Answer:
-        profile = await service.get(call, table)
-        return Answer(200, wire.profile_out(table, profile), etag=service.etag(table, profile))
-
-    return await service.on_table(call, work)
+    profile = await service.get(call, table)
+    return Answer(200, wire.profile_out(table, profile), etag=service.etag(table, profile))
 
 
-async def put_profile(call: Incoming) -> Answer:
+@service.on_table
+async def put_profile(call: Incoming, table: ProfileTable) -> Answer:
     """Change a profile; one addressed by `attribute=value` is created when it does not exist."""
-
-    async def work(table: ProfileTable) -> Answer:
-        return _written(call, table, await service.put(call, table, _reader(call, table)))
-
-    return await service.on_table(call, work)
+    return _written(call, table, await service.put(call, table, _reader(call, table)))
 
 
-async def delete_profile(call: Incoming) -> Answer:
+@service.on_table
+async def delete_profile(call: Incoming, table: ProfileTable) -> Answer:
     """Delete a profile."""
-
-    async def work(table: ProfileTable) -> Answer:
-        await service.delete(call, table)
-        return Answer(204)
-
-    return await service.on_table(call, work)
+    await service.delete(call, table)
+    return Answer(204)
 
 
-async def list_profiles(call: Incoming) -> Answer:
+@service.on_table
+async def list_profiles(call: Incoming, table: ProfileTable) -> Answer:
     """Search profiles."""
     limit = row_limit(call.query.first("number"), "number")
-
-    async def work(table: ProfileTable) -> Answer:
-        profiles = await service.search(call, table, _condition(call, table), limit)
-        return Answer(200, wire.ProfilesOut([wire.profile_out(table, profile) for profile in profiles]))
-
-    return await service.on_table(call, work)
+    profiles = await service.search(call, table, _condition(call, table), limit)
+    return Answer(200, wire.ProfilesOut([wire.profile_out(table, profile) for profile in profiles]))
 
 
-async def count_profiles(call: Incoming) -> Answer:
+@service.on_table
+async def count_profiles(call: Incoming, table: ProfileTable) -> Answer:
     """Count the profiles that a search would find."""
-
-    async def work(table: ProfileTable) -> Answer:
-        return Answer(200, wire.CountOut(await service.count(call, table, _condition(call, table))))
-
-    return await service.on_table(call, work)
+    return Answer(200, wire.CountOut(await service.count(call, table, _condition(call, table))))
 
 
 def _condition(call: Incoming, table: ProfileTable) -> Condition:
@@ -113,65 +95,47 @@ def _condition(call: Incoming, table: ProfileTable) -> Condition:
     return compile_v4_search(table, query.all("search"), query.all("dateFilter"), call.caller.time_zone)
 
 
-async def list_subscriptions(call: Incoming) -> Answer:
+@service.on_table
+async def list_subscriptions(call: Incoming, table: ProfileTable) -> Answer:
     """Read the profile's choices for all subscriptions of the table."""
-
-    async def work(table: ProfileTable) -> Answer:
-        profile = await service.get(call, table)
-        return Answer(200, wire.SubscriptionsOut(wire.subscriptions_out(table, profile)))
-
-    return await service.on_table(call, work)
+    profile = await service.get(call, table)
+    return Answer(200, wire.SubscriptionsOut(wire.subscriptions_out(table, profile)))
 
 
-async def post_subscription(call: Incoming) -> Answer:
+@service.on_table
+async def post_subscription(call: Incoming, table: ProfileTable) -> Answer:
     """Subscribe."""
-
-    async def work(table: ProfileTable) -> Answer:
-        reader = wire.read_collection(Reader(table, call.caller.time_zone), call.body)
-        subscription, choice = await service.subscribe(call, table, subscribed=True, collection=reader.collected_from())
-        return Answer(200, wire.subscription_out(subscription, choice))
-
-    return await service.on_table(call, work)
+    reader = wire.read_collection(Reader(table, call.caller.time_zone), call.body)
+    subscription, choice = await service.subscribe(call, table, subscribed=True, collection=reader.collected_from())
+    return Answer(200, wire.subscription_out(subscription, choice))
 
 
-async def delete_subscription(call: Incoming) -> Answer:
+@service.on_table
+async def delete_subscription(call: Incoming, table: ProfileTable) -> Answer:
     """Unsubscribe."""
-
-    async def work(table: ProfileTable) -> Answer:
-        await service.subscribe(call, table, subscribed=False, collection=Collection())
-        return Answer(204)
-
-    return await service.on_table(call, work)
+    await service.subscribe(call, table, subscribed=False, collection=Collection())
+    return Answer(204)
 
 
-async def list_segmentations(call: Incoming) -> Answer:
+@service.on_table
+async def list_segmentations(call: Incoming, table: ProfileTable) -> Answer:
     """Read the profile's memberships."""
-
-    async def work(table: ProfileTable) -> Answer:
-        items = wire.segmentations_out(table, await service.get(call, table))
-        return Answer(200, wire.SegmentationsOut(items, items))
-
-    return await service.on_table(call, work)
+    items = wire.segmentations_out(table, await service.get(call, table))
+    return Answer(200, wire.SegmentationsOut(items, items))
 
 
-async def put_segmentation(call: Incoming) -> Answer:
+@service.on_table
+async def put_segmentation(call: Incoming, table: ProfileTable) -> Answer:
     """Put the profile into a segmentation, or give it a category."""
-
-    async def work(table: ProfileTable) -> Answer:
-        segmentation, value = await service.belong(call, table, belongs=True)
-        return Answer(200, wire.segmentation_out(segmentation, value))
-
-    return await service.on_table(call, work)
+    segmentation, value = await service.belong(call, table, belongs=True)
+    return Answer(200, wire.segmentation_out(segmentation, value))
 
 
-async def delete_segmentation(call: Incoming) -> Answer:
+@service.on_table
+async def delete_segmentation(call: Incoming, table: ProfileTable) -> Answer:
     """Take the profile out of a segmentation."""
-
-    async def work(table: ProfileTable) -> Answer:
-        await service.belong(call, table, belongs=False)
-        return Answer(204)
-
-    return await service.on_table(call, work)
+    await service.belong(call, table, belongs=False)
+    return Answer(204)
 
 
 _UPDATED = "The profile was updated, or was already as asked."

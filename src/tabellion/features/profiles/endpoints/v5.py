@@ -24,73 +24,52 @@ def _reader(call: Incoming, table: ProfileTable) -> Reader:
     return wire.read_profile5(Reader(table, call.caller.time_zone), call.body)
 
 
-async def put_profile(call: Incoming) -> Answer:
+@service.on_table
+async def put_profile(call: Incoming, table: ProfileTable) -> Answer:
     """Create or update the profile that owns the key."""
-
-    async def work(table: ProfileTable) -> Answer:
-        reader = _reader(call, table)
-        written = await service.put_by_body_key(call, table, reader, call.body.key)
-        return _written(call, written)
-
-    return await service.on_table(call, work)
+    reader = _reader(call, table)
+    written = await service.put_by_body_key(call, table, reader, call.body.key)
+    return _written(call, written)
 
 
-async def get_profile(call: Incoming) -> Answer:
+@service.on_table
+async def get_profile(call: Incoming, table: ProfileTable) -> Answer:
     """Read one profile."""
-
-    async def work(table: ProfileTable) -> Answer:
-        profile = await service.get(call, table)
-        return Answer(200, wire.profile5_out(table, profile), etag=service.etag(table, profile))
-
-    return await service.on_table(call, work)
+    profile = await service.get(call, table)
+    return Answer(200, wire.profile5_out(table, profile), etag=service.etag(table, profile))
 
 
-async def list_profiles(call: Incoming) -> Answer:
+@service.on_table
+async def list_profiles(call: Incoming, table: ProfileTable) -> Answer:
     """One page of the profiles that satisfy a filter."""
-
-    async def work(table: ProfileTable) -> Answer:
-        profiles, cursor = await service.page(call, table)
-        return Answer(200, wire.Profiles5Out([wire.profile5_out(table, p) for p in profiles], cursor))
-
-    return await service.on_table(call, work)
+    profiles, cursor = await service.page(call, table)
+    return Answer(200, wire.Profiles5Out([wire.profile5_out(table, p) for p in profiles], cursor))
 
 
-async def count_profiles(call: Incoming) -> Answer:
+@service.on_table
+async def count_profiles(call: Incoming, table: ProfileTable) -> Answer:
     """How many profiles satisfy a filter."""
-
-    async def work(table: ProfileTable) -> Answer:
-        return Answer(200, wire.CountOut(await service.count_listed(call, table)))
-
-    return await service.on_table(call, work)
+    return Answer(200, wire.CountOut(await service.count_listed(call, table)))
 
 
-async def patch_profile(call: Incoming) -> Answer:
+@service.on_table
+async def patch_profile(call: Incoming, table: ProfileTable) -> Answer:
     """Change a profile."""
-
-    async def work(table: ProfileTable) -> Answer:
-        reader = _reader(call, table)
-        return _written(call, await service.patch(call, table, reader))
-
-    return await service.on_table(call, work)
+    reader = _reader(call, table)
+    return _written(call, await service.patch(call, table, reader))
 
 
-async def delete_profile(call: Incoming) -> Answer:
+@service.on_table
+async def delete_profile(call: Incoming, table: ProfileTable) -> Answer:
     """Delete a profile."""
-
-    async def work(table: ProfileTable) -> Answer:
-        await service.delete(call, table)
-        return Answer(204)
-
-    return await service.on_table(call, work)
+    await service.delete(call, table)
+    return Answer(204)
 
 
-async def list_consents(call: Incoming) -> Answer:
+@service.on_table
+async def list_consents(call: Incoming, table: ProfileTable) -> Answer:
     """Read the consent history of a profile."""
-
-    async def work(table: ProfileTable) -> Answer:
-        return Answer(200, wire.consents_out(*await service.consents(call, table)))
-
-    return await service.on_table(call, work)
+    return Answer(200, wire.consents_out(*await service.consents(call, table)))
 
 
 def _written(call: Incoming, written: Written) -> Answer:
