@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Name, clear_errors, fail, on_database, show
-from tabellion.features import bounces
 from tabellion.features import tracking as readers
-from tabellion.features.delivery import admin, sender_admin
+from tabellion.features.bounces import admin
+from tabellion.features.delivery import sender_admin
 from tabellion.features.delivery.sender_admin import SenderChange
 from tabellion.kit.clock import utc_now
 from tabellion.platform.database.connection import Database
@@ -117,7 +117,7 @@ def import_suppressed(
     """Have all addresses of a file get no mails any more, or none of them when something is wrong."""
     with clear_errors():
         raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    added, known = on_database(data_dir, database_url, lambda db: bounces.admin.import_list(db, name, raw, utc_now()))
+    added, known = on_database(data_dir, database_url, lambda db: admin.import_list(db, name, raw, utc_now()))
     show({"added": added, "known": known}, as_json=as_json)
 
 
@@ -131,7 +131,7 @@ def export_suppressed(
     """Write the addresses that get no mails as CSV."""
 
     async def write(db: Database) -> None:
-        pieces = bounces.admin.export_list(db, name)
+        pieces = admin.export_list(db, name)
         first = await anext(pieces)
         with nullcontext(sys.stdout.buffer) if str(file) == "-" else file.open("wb") as out:
             out.write(first)

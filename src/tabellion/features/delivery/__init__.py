@@ -1,6 +1,6 @@
 """The sending of mails: from planned recipients to what the relay said, exactly once and after any crash."""
 
-from tabellion.features.delivery import ab_tests, admin, pacing_admin, relay_admin, sender_admin, suppression_store
+from tabellion.features.delivery import ab_tests, pacing_admin, relay_admin, sender_admin, suppression_store
 from tabellion.features.delivery.addresses import for_header
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.hours import Hours, Window
@@ -91,7 +91,6 @@ __all__ = [
     "Ways",
     "Window",
     "ab_tests",
-    "admin",
     "all_of",
     "announce",
     "contexts_of",
