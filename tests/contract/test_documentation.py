@@ -85,6 +85,7 @@ def test_the_openapi_document_has_every_call_with_its_formats(tenant: Tenant) ->
     document = json_codec.decode(tenant.call("GET", "/openapi.json").content)
     operations = {o["operationId"]: o for path in document["paths"].values() for o in path.values()}
     assert set(operations) == {call.id for call in CALLS}
+    assert list(document["components"]["schemas"]) == sorted(document["components"]["schemas"])
     for call in CALLS:
         if call.answer is None:
             continue

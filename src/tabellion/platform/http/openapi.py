@@ -209,7 +209,8 @@ def _error_response(status: int, text: str) -> dict[str, Any]:
 
 def _with_xml_hints(components: Mapping[str, Any], types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
     """Say how lists look in XML: wrapped, with singular elements; lenient members are any JSON to a schema."""
-    schemas = {name: dict(schema) for name, schema in components.items()}
+    # msgspec gives them in an order that differs from process to process.
+    schemas = {name: dict(components[name]) for name in sorted(components)}
     for schema in schemas.values():
         for name, member in schema.get("properties", {}).items():
             _hint(name, member)
