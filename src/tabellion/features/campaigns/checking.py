@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tabellion.features.audiences import audiences_of
 from tabellion.features.campaigns import content, senders, service, store
-from tabellion.features.campaigns.checks import Finding, check_links, network
+from tabellion.features.campaigns.checks import Finding, check_links, network, warning
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.launching import document_of
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, Part
@@ -20,7 +20,6 @@ from tabellion.features.tables import ProfileTable
 from tabellion.features.tables.filters import demanded_subscriptions
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.templates import Prepared, checklist
-from tabellion.platform.templates import Severity as Warn
 
 _WEB = ("https://", "http://")
 
@@ -118,7 +117,7 @@ async def _of_contents(campaign: Campaign, written: Sequence[Written]) -> tuple[
         found += [Found(finding, each) for finding in checklist(part.subject, made, unsubscribe=unsubscribe)]
         for note in made.notes:
             message = f"line {note.line}, column {note.column}: {note.message}"
-            finding = Finding(Warn.WARNING, note.code, message, "see whether it looks as it should")
+            finding = warning(note.code, message, "see whether it looks as it should")
             found.append(Found(finding, each))
     return found, urls
 

@@ -5,7 +5,7 @@ Everything that reads what customers wrote runs in a caged process; see `Cages`.
 
 from tabellion.platform.templates.cage import CageUnavailable, Limits
 from tabellion.platform.templates.cages import Cages
-from tabellion.platform.templates.checklist import Finding, Severity, checklist
+from tabellion.platform.templates.checklist import Finding, Severity, checklist, error, warning
 from tabellion.platform.templates.documents import Content, Mistake, Prepared, Report
 from tabellion.platform.templates.links import Image, Link, fill_links, mark_links, new_mark
 from tabellion.platform.templates.template import Failed, Outcome, Part, PartKind, Reason, Rendered, Template
@@ -37,8 +37,10 @@ __all__ = [
     "Values",
     "Vocabulary",
     "checklist",
+    "error",
     "fill_links",
     "mark_links",
     "new_mark",
     "vocabulary",
+    "warning",
 ]

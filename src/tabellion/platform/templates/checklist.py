@@ -53,35 +53,37 @@ def checklist(subject: str, prepared: Prepared, *, unsubscribe: Iterable[str] | 
     return sorted(found, key=lambda finding: finding.severity)
 
 
-def _error(code: str, message: str, advice: str) -> Finding:
+def error(code: str, message: str, advice: str) -> Finding:
+    """Something that readers or receivers will take amiss."""
     return Finding(Severity.ERROR, code, message, advice)
 
 
-def _warning(code: str, message: str, advice: str) -> Finding:
+def warning(code: str, message: str, advice: str) -> Finding:
+    """Something that may be all right."""
     return Finding(Severity.WARNING, code, message, advice)
 
 
 def _subject(subject: str) -> Iterator[Finding]:
     said = _LIQUID.sub("", subject)
     if not subject.strip():
-        yield _error("subject.empty", "the subject is empty", "write one")
+        yield error("subject.empty", "the subject is empty", "write one")
     elif len(said) > MAX_SUBJECT:
-        yield _error("subject.tooLong", f"the subject has {len(said)} characters", f"{MAX_SUBJECT} is the most")
+        yield error("subject.tooLong", f"the subject has {len(said)} characters", f"{MAX_SUBJECT} is the most")
     elif len(said) > LONG_SUBJECT:
-        yield _warning(
+        yield warning(
             "subject.long", f"the subject has {len(said)} characters", f"mail programs show about {LONG_SUBJECT}; shorten it"
         )
     letters = [each for each in said if each.isalpha()]
     if len(letters) >= _MANY_CAPITALS and all(each.isupper() for each in letters):
-        yield _warning(
+        yield warning(
             "subject.capitals",
             "the subject is all in capitals",
             "write it as a sentence: filters and people take capitals for shouting",
         )
     if re.search(r"[!?]{2,}|[$€£]{2,}", said):
-        yield _warning("subject.shouting", "the subject repeats ! or ? or currency signs", "one is enough")
+        yield warning("subject.shouting", "the subject repeats ! or ? or currency signs", "one is enough")
     if re.match(r"\s*(?:re|fwd?)\s*:", said, re.IGNORECASE):
-        yield _warning(
+        yield warning(
             "subject.reply", "the subject looks like an answer (Re:, Fwd:), and the mail is none", "take that away"
         )
 
@@ -89,9 +91,9 @@ def _subject(subject: str) -> Iterator[Finding]:
 def _unsubscribe(prepared: Prepared, names: frozenset[str]) -> Iterator[Finding]:
     example = f"{{{{ {min(names) if names else 'unsubscribeUrl'} }}}}"
     if prepared.html.strip() and not _prints(prepared.html, names):
-        yield _error("html.unsubscribe", "the HTML part has no unsubscribe link", f"add {example}")
+        yield error("html.unsubscribe", "the HTML part has no unsubscribe link", f"add {example}")
     if prepared.text.strip() and not _prints(prepared.text, names):
-        yield _warning("text.unsubscribe", "the text part has no unsubscribe link", f"add {example}")
+        yield warning("text.unsubscribe", "the text part has no unsubscribe link", f"add {example}")
 
 
 def _prints(source: str, names: frozenset[str]) -> bool:
@@ -102,23 +104,23 @@ def _prints(source: str, names: frozenset[str]) -> bool:
 
 def _texts(prepared: Prepared) -> Iterator[Finding]:
     if not prepared.html.strip():
-        yield _error("html.missing", "there is no HTML part", "write one")
+        yield error("html.missing", "there is no HTML part", "write one")
         return
     if not prepared.text.strip():
-        yield _error(
+        yield error(
             "text.missing", "there is no text part, and none could be made of the HTML", "write one: filters want it"
         )
     if prepared.bytes > MAX_HTML_BYTES:
         size = round(prepared.bytes / 1000)
-        yield _warning(
+        yield warning(
             "html.large",
             f"the HTML has {size} kB",
             f"above {MAX_HTML_BYTES // 1000} kB mail programs cut it off; shorten it",
         )
     for name in sorted({found[1].lower() for found in _FORBIDDEN.finditer(prepared.html)}):
-        yield _warning("html.element", f"mail programs refuse or remove <{name}>", "take it out")
+        yield warning("html.element", f"mail programs refuse or remove <{name}>", "take it out")
     if prepared.images and prepared.words < _FEW_WORDS:
-        yield _warning(
+        yield warning(
             "html.imagesOnly",
             "the mail is nearly all images",
             "add words: filters want them, and people who block images too",
@@ -130,26 +132,26 @@ def _links(prepared: Prepared) -> Iterator[Finding]:
         where = f"link {link.index + 1} ({link.text[:40] or link.href[:60] or 'without text'})"
         fixed = _LIQUID.sub("", link.href)
         if not link.href:
-            yield _error("link.empty", f"{where} has no address", "give it one, or take it out")
+            yield error("link.empty", f"{where} has no address", "give it one, or take it out")
         elif link.scheme not in _SCHEMES and not (link.dynamic and not link.scheme) and not link.href.startswith("#"):
-            yield _error(
+            yield error(
                 "link.scheme", f"{where} goes to {link.href[:80]!r}", "begin it with https://, http://, mailto: or tel:"
             )
         elif _SHORTENERS.search(fixed):
-            yield _warning(
+            yield warning(
                 "link.shortener", f"{where} goes through a link shortener, as spam does", "write the address itself"
             )
         elif _NUMERIC_HOST.match(fixed):
-            yield _warning("link.numeric", f"{where} goes to a numeric address, as spam does", "use a name")
+            yield warning("link.numeric", f"{where} goes to a numeric address, as spam does", "use a name")
         elif link.scheme == "http":
-            yield _warning("link.insecure", f"{where} begins with http://", "use https://")
+            yield warning("link.insecure", f"{where} begins with http://", "use https://")
         yield from _misleading(link.text, fixed, where)
 
 
 def _misleading(text: str, href: str, where: str) -> Iterator[Finding]:
     shown, real = _ADDRESS.fullmatch(text.split("/", 3)[0] if "//" not in text else text), _ADDRESS.match(href)
     if shown and real and not _same_site(shown[1], real[1]):
-        yield _warning(
+        yield warning(
             "link.misleading",
             f"{where} shows one address and goes to another, as phishing does",
             "show the address that it goes to, or words",
@@ -163,16 +165,16 @@ def _same_site(one: str, other: str) -> bool:
 def _images(prepared: Prepared) -> Iterator[Finding]:
     without = [image.source for image in prepared.images if image.alt is None]
     if without:
-        yield _warning(
+        yield warning(
             "image.alt",
             f"{len(without)} images have no alt text, such as {without[0][:80]!r}",
             'describe them, or write alt=""',
         )
     for image in prepared.images:
         if not image.source.strip():
-            yield _error("image.empty", "an image has no source", "give it one, or take it out")
+            yield error("image.empty", "an image has no source", "give it one, or take it out")
         elif not _is_on_web(image):
-            yield _error("image.source", f"the image {image.source[:80]!r} is not on the web", _remedy(image))
+            yield error("image.source", f"the image {image.source[:80]!r} is not on the web", _remedy(image))
 
 
 def _is_on_web(image: Image) -> bool:

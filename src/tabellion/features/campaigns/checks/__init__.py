@@ -2,6 +2,7 @@
 
 from tabellion.features.campaigns.checks.domains import check_sender
 from tabellion.features.campaigns.checks.links import check_links
-from tabellion.features.campaigns.checks.tools import Finding, Network, error, network, use_network, warning
+from tabellion.features.campaigns.checks.outside import Network, network, use_network
+from tabellion.platform.templates import Finding, error, warning
 
 __all__ = ["Finding", "Network", "check_links", "check_sender", "error", "network", "use_network", "warning"]

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tabellion.features.campaigns.checks.tools import Finding, error, warning
 from tabellion.platform.dns import LookUpFailed, Names, NameUnknown
+from tabellion.platform.templates import Finding, error, warning
 
 _SPF, _DMARC = re.compile(r"v=spf1(?:\s|$)", re.IGNORECASE), re.compile(r"v=DMARC1\s*(?:;|$)", re.IGNORECASE)
 _ALL = re.compile(r"(?:^|\s)\+?all(?:\s|$)", re.IGNORECASE)

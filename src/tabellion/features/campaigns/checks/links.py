@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import urldefrag, urljoin
 
-from tabellion.features.campaigns.checks.tools import Finding, error, warning
 from tabellion.platform.egress import Client, Undelivered
+from tabellion.platform.templates import Finding, error, warning
 
 MOST, ALL_WITHIN_S = 50, 15.0
 _AT_ONCE, _MOST_REDIRECTS = 8, 5

@@ -5,7 +5,6 @@ from typing import NamedTuple
 from tabellion.platform.database.errors import Unavailable
 from tabellion.platform.dns import Names
 from tabellion.platform.egress import Client
-from tabellion.platform.templates import Finding, Severity
 
 
 class Network(NamedTuple):
@@ -29,16 +28,3 @@ def network() -> Network:
     if not _networks:
         raise Unavailable("links cannot be looked at: the server is starting or stopping")
     return _networks[0]
-
-
-def error(code: str, message: str, advice: str) -> Finding:
-    """Something that readers or receivers will take amiss."""
-    return Finding(Severity.ERROR, code, message, advice)
-
-
-def warning(code: str, message: str, advice: str) -> Finding:
-    """Something that may be all right."""
-    return Finding(Severity.WARNING, code, message, advice)
-
-
-__all__ = ["Finding", "Network", "error", "network", "use_network", "warning"]
