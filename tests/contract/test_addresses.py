@@ -1,4 +1,4 @@
-"""Every call on every alias, in both formats where both exist (contract: inventory, sections 2.1, 2.2, 4.2)."""
+"""Every call on every alias, in both formats where both exist."""
 
 import json
 from collections.abc import Iterator

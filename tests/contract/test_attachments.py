@@ -1,4 +1,4 @@
-"""Transactional mails with files: what arrives, what is refused, and that nothing stays behind (contract, section 19.4)."""
+"""Transactional mails with files: what arrives, what is refused, and that nothing stays behind."""
 
 import email
 import json

@@ -1,4 +1,4 @@
-"""Every call of bulk imports on every alias: v4 in both formats, v5 in JSON only (contract: inventory, sections 15 and 16)."""
+"""Every call of bulk imports on every alias: v4 in both formats, v5 in JSON only."""
 
 import json
 from pathlib import Path

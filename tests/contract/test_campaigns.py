@@ -1,4 +1,4 @@
-"""E-mail campaigns before anything is sent: definition, content, target (contract, sections 19.1 to 19.3)."""
+"""E-mail campaigns before anything is sent: definition, content, target."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Records over HTTP: what integrations do and the server must survive (contract, sections 14, 4.7 and appendix B)."""
+"""Records over HTTP: what integrations do and the server must survive."""
 
 import threading
 from typing import Any

@@ -1,4 +1,4 @@
-"""JSON = XML: the same v4 call in both formats has the same effect and an equivalent answer (contract, section 5).
+"""JSON = XML: the same v4 call in both formats has the same effect and an equivalent answer.
 
 Two tables of one structure: everything is done to the first in JSON and to the second in XML. Answers are compared but for
 ids, moments and what names a place in the bytes; then all profiles are read from both tables in both formats.

@@ -1,4 +1,4 @@
-"""ETLs (contract, section 16): definitions, executions of one and more files, transformations, what becomes of each row."""
+"""ETLs: definitions, executions of one and more files, transformations, what becomes of each row."""
 
 import errno
 import gzip

@@ -1,4 +1,4 @@
-"""Exports (contract, section 18): what is in the file, in which words, and what becomes of it when it is imported again."""
+"""Exports: what is in the file, in which words, and what becomes of it when it is imported again."""
 
 import csv
 import gzip

@@ -1,4 +1,4 @@
-"""Imports (contract, section 15): both variants of the call, the file's many shapes, every row accounted for."""
+"""Imports: both variants of the call, the file's many shapes, every row accounted for."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What a profile received and did (contract, sections 11.7 and 19.3): outcomes, events and filters, in JSON and XML."""
+"""What a profile received and did: outcomes, events and filters, in JSON and XML."""
 
 from typing import Any
 

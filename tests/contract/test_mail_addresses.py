@@ -1,4 +1,4 @@
-"""The calls of e-mail campaigns that carry files, on every alias: v4 in both formats, v5 in JSON only (contract: inventory).
+"""The calls of e-mail campaigns that carry files, on every alias: v4 in both formats, v5 in JSON only.
 
 Those that carry documents are in the table of `test_addresses.py`.
 """

@@ -1,4 +1,4 @@
-"""JSON = XML for records: the same v4 call in both formats has the same effect and an equivalent answer (contract, section 5).
+"""JSON = XML for records: the same v4 call in both formats has the same effect and an equivalent answer.
 
 Two custom tables of one structure: everything is done to the first in JSON and to the second in XML, then all records are
 read from both in both formats.

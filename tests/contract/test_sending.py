@@ -1,4 +1,4 @@
-"""E-mail campaigns from the launch on: tests, triggers, control, reports (contract, sections 11.7, 19.3, 19.4)."""
+"""E-mail campaigns from the launch on: tests, triggers, control, reports."""
 
 import email
 import html

@@ -1,4 +1,4 @@
-"""What integrations do and the server must survive (contract, appendix B), and the manners of the protocol."""
+"""What integrations do and the server must survive, and the manners of the protocol."""
 
 import base64
 import gzip

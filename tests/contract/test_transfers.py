@@ -1,4 +1,4 @@
-"""File transfers (contract, section 17), ETLs that fetch their files (16) and exports that are written somewhere (18)."""
+"""File transfers, ETLs that fetch their files, and exports that are written somewhere."""
 
 import asyncio
 import getpass

@@ -1,4 +1,4 @@
-"""The calls on custom tables and records (contract, sections 13 and 14); `{stays}` is the id of the table `Stays`."""
+"""The calls on custom tables and records; `{stays}` is the id of the table `Stays`."""
 
 from typing import Any
 

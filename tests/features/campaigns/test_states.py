@@ -1,4 +1,4 @@
-"""The state machines of campaigns: what is drawn in the contract (section 19.3) happens, and nothing else does."""
+"""The state machines of campaigns: what is drawn here happens, and nothing else does."""
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tabellion.features.campaigns.model import Event, Kind, State, after, may_change, may_change_content
 
 ENDS = {State.FINISHED, State.CANCELLED, State.STOPPED}
-# As the contract draws them: from, call, to.
+# From, call, to.
 MASS = """
 IN_DEFINITION schedule SCHEDULED
 IN_DEFINITION launch IN_PROGRESS

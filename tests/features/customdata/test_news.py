@@ -1,4 +1,4 @@
-"""Changes of records are told in the statement of the change, where somebody listens (contract, section 23.2)."""
+"""Changes of records are told in the statement of the change, where somebody listens."""
 
 from typing import Any
 

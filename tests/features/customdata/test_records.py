@@ -1,4 +1,4 @@
-"""Records of custom tables: addressed, created, changed, found, deleted (contract, section 14)."""
+"""Records of custom tables: addressed, created, changed, found, deleted."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""The structure of custom tables: what is made, what is refused, what changes (contract, section 13)."""
+"""The structure of custom tables: what is made, what is refused, what changes."""
 
 from decimal import Decimal
 from typing import Any

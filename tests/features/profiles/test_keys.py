@@ -1,4 +1,4 @@
-"""The `key` of a v5 body: a unique attribute, or the profile's id as it was read (contract, section 12)."""
+"""The `key` of a v5 body: a unique attribute, or the profile's id as it was read."""
 
 from typing import Any
 

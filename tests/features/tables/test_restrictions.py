@@ -1,4 +1,4 @@
-"""Restrictions of values: what makes sense, their canonical form, and patterns that cannot be abused (section 7.3)."""
+"""Restrictions of values: what makes sense, their canonical form, and patterns that cannot be abused."""
 
 import time
 from datetime import UTC

@@ -1,4 +1,4 @@
-"""Structure of profile tables: what is read, made, changed and deleted (contract, section 10)."""
+"""Structure of profile tables: what is read, made, changed and deleted."""
 
 from decimal import Decimal
 from typing import Any

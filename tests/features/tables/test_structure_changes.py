@@ -1,4 +1,4 @@
-"""Changes of structure, and deletion: in order, all or none, and never against the data (contract, section 10.2)."""
+"""Changes of structure, and deletion: in order, all or none, and never against the data."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""Values of attributes: what each type takes, what it refuses, how it is shown (contract, sections 7.1 and 7.2)."""
+"""Values of attributes: what each type takes, what it refuses, how it is shown."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The calls of custom actions (contract, section 21)."""
+"""The calls of custom actions."""
 
 from typing import Any
 

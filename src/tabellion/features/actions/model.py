@@ -1,4 +1,4 @@
-"""What a custom action is (contract, section 21)."""
+"""What a custom action is."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The documents of the calls of custom actions (contract, section 21)."""
+"""The documents of the calls of custom actions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a target is (contract, section 19.3, and beyond it segmentations, exclusions, lists of keys, saved audiences)."""
+"""What a target is: a filter, subscriptions, segmentations, lists of keys, saved audiences, and what is left out of it."""
 
 from datetime import datetime
 

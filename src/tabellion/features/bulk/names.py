@@ -1,4 +1,4 @@
-"""Patterns of file names (contract, section 16): `guests_$yyyyMMdd.csv`, `orders_*.csv`."""
+"""Patterns of file names: `guests_$yyyyMMdd.csv`, `orders_*.csv`."""
 
 import re
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What a campaign is, and how its state changes (contract, section 19). Pure."""
+"""What a campaign is, and how its state changes. Pure."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""What a custom table is: attributes, a key, foreign keys, and what it is told to do (contract, section 13.2).
+"""What a custom table is: attributes, a key, foreign keys, and what it is told to do.
 
 Names of attributes never change, so the definition names them; columns and constraints go by number (`a4`, `fc5_a4`).
 """

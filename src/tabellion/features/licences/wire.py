@@ -1,4 +1,4 @@
-"""The documents of the entity and token calls (contract, sections 3.1 and 9)."""
+"""The documents of the entity and token calls."""
 
 import msgspec
 

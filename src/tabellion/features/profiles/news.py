@@ -1,4 +1,4 @@
-"""What a write tells of itself: the part of its statement that puts events into the outbox (contract, section 23.2).
+"""What a write tells of itself: the part of its statement that puts events into the outbox.
 
 The data of an event are keyed by column (`a4`, `s7`, `g9`, and `id`), as the row has them; names and texts are given to
 them later. They hold what the write supplied and the row's identifiers: its id and the unique attributes that have a value.
@@ -79,7 +79,7 @@ def of_delete(table: Table) -> str:
 
 
 def _by_rules(table: Table, new: Sequence[str]) -> str:
-    """The condition that one of the table's rules for updates is met, if it has any (contract, section 23.1)."""
+    """The condition that one of the table's rules for updates is met, if it has any."""
     if not table.update_rules:
         return ""
     return f" AND ({' OR '.join(_rule(table, rule, new) for rule in table.update_rules)})"

@@ -63,7 +63,7 @@ async def count(call: Incoming, table: ProfileTable, condition: Condition) -> in
 
 
 async def save(call: Incoming, table: ProfileTable, reader: Reader, *, may_update: bool) -> Written:
-    """Create or update by every unique attribute of the body (contract, section 11.1).
+    """Create or update by every unique attribute of the body.
 
     A profile id in the body is matched as well, unless no profile has it. Raises `AttributeAmbiguous`, `RowExists`,
     `Invalid`.
@@ -103,7 +103,7 @@ async def put_by_key(call: Incoming, table: ProfileTable, reader: Reader, attrib
 
 
 async def put_by_body_key(call: Incoming, table: ProfileTable, reader: Reader, key: dict[str, Any]) -> Written:
-    """Create or update by the `key` of the body (contract, section 12): one unique attribute, or the id of a profile.
+    """Create or update by the `key` of the body: one unique attribute, or the id of a profile.
 
     Ids are given out here, so that one which nobody has creates no profile. Raises `Invalid` (key.notUnique, key.mismatch),
     `AttributeNotUnique`, `ProfileUnknown`.

@@ -1,4 +1,4 @@
-"""The documents of the v4 and v5 profile calls, and the way from them to the model and back (contract, sections 11, 12)."""
+"""The documents of the v4 and v5 profile calls, and the way from them to the model and back."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""The structure calls: v4 reads, v5 reads, creates, changes and deletes (contract, section 10)."""
+"""The structure calls: v4 reads, v5 reads, creates, changes and deletes."""
 
 from tabellion.features.tables import examples, filling, service, wire
 from tabellion.features.tables.parameters import ENTITY, TABLE

@@ -54,7 +54,7 @@ PROFILE_TABLES = Kind(
 
 
 class ValueRestriction(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What a value must satisfy beyond its type (contract, section 7.3). Lengths in characters."""
+    """What a value must satisfy beyond its type. Lengths in characters."""
 
     min_length: int | None = None
     max_length: int | None = None

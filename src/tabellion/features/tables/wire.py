@@ -1,4 +1,4 @@
-"""The documents of the structure calls (contract, section 10)."""
+"""The documents of the structure calls."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""The calls of file transfers (contract, section 17)."""
+"""The calls of file transfers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Servers of files and folders on them (contract, section 17)."""
+"""Servers of files and folders on them."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""The documents of the calls of file transfers (contract, section 17)."""
+"""The documents of the calls of file transfers."""
 
 from typing import Annotated, Any
 

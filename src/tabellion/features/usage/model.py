@@ -1,4 +1,4 @@
-"""The state of a licence's limits as the gate tells it, and the headers that show it (contract, section 6)."""
+"""The state of a licence's limits as the gate tells it, and the headers that show it."""
 
 from functools import lru_cache
 

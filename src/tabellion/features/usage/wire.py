@@ -1,4 +1,4 @@
-"""The document of `GET /v5/usage` (contract, section 24)."""
+"""The document of `GET /v5/usage`."""
 
 import msgspec
 from msgspec import UNSET, UnsetType

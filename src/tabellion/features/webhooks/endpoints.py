@@ -1,4 +1,4 @@
-"""The webhook calls (contract, section 23.1), and the replay of what could not be delivered."""
+"""The webhook calls, and the replay of what could not be delivered."""
 
 from msgspec import UNSET, UnsetType
 

@@ -1,4 +1,4 @@
-"""Subscriptions and deliveries: records and rules (contract, section 23)."""
+"""Subscriptions and deliveries: records and rules."""
 
 import random
 from collections.abc import Mapping

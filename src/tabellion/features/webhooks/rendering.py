@@ -1,4 +1,4 @@
-"""From an event of the outbox to what a receiver gets: names instead of columns, texts instead of values (section 23.2)."""
+"""From an event of the outbox to what a receiver gets: names instead of columns, texts instead of values."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""The documents of the webhook calls (contract, section 23)."""
+"""The documents of the webhook calls."""
 
 import re
 from datetime import date

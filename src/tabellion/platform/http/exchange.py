@@ -14,7 +14,7 @@ class Limits(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """RateLimit-Policy, RateLimit and the X-RateLimit trio (contract, section 6)."""
+        """RateLimit-Policy, RateLimit and the X-RateLimit trio."""
         ...
 
     def raw_headers(self, *, bulk: bool) -> list[tuple[bytes, bytes]]:

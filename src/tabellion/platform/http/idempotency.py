@@ -1,4 +1,4 @@
-"""Idempotency-Key: the effect of a call and the record of its answer are committed together (contract, section 4.7).
+"""Idempotency-Key: the effect of a call and the record of its answer are committed together.
 
 The key's scope is licence, user, method and path. While the first call runs, a repetition is refused (409); once it has
 ended, the stored answer is replayed byte for byte. What happens is decided under a transaction-level advisory lock, so

@@ -1,4 +1,4 @@
-"""Which format a body has and which format the answer gets (contract, section 4.2; RFC 9110, section 12)."""
+"""Which format a body has and which format the answer gets."""
 
 from functools import lru_cache
 from typing import Literal, NamedTuple

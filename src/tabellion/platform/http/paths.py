@@ -1,4 +1,4 @@
-"""Addresses: one family prefix is taken off, then the rest is routed (contract, section 2.1 and 2.2).
+"""Addresses: one family prefix is taken off, then the rest is routed.
 
 Segments stay percent-encoded until a handler asks for them, so that an encoded slash or semicolon belongs to its name.
 """

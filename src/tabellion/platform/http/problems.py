@@ -1,4 +1,4 @@
-"""The refusals that belong to the protocol itself, not to a feature (contract, section 4.6)."""
+"""The refusals that belong to the protocol itself, not to a feature."""
 
 from tabellion.kit.problem import Problem
 

@@ -1,4 +1,4 @@
-"""The query string, read as leniently as integrations write it (contract: dangling `&`, raw values, lone `%`)."""
+"""The query string, read as leniently as integrations write it (dangling `&`, raw values, lone `%`)."""
 
 import re
 from collections.abc import Sequence

@@ -21,7 +21,7 @@ _PROBLEM_JSON = "application/problem+json"
 
 
 class ErrorDocument(msgspec.Struct, rename="camel"):
-    """The error body of v4 and v5 (contract, section 4.5)."""
+    """The error body of v4 and v5."""
 
     status: int
     code: str

@@ -1,4 +1,4 @@
-"""XML bodies and answers of the v4 calls: the same documents as in JSON, directed by the struct types (contract, section 5).
+"""XML bodies and answers of the v4 calls: the same documents as in JSON, directed by the struct types.
 
 A list is a wrapper named as the member, holding singular elements; a map (`dict`) is the same with a `name` attribute; null
 is `xsi:nil`; a document that is only a list has the wrapper as its root.
@@ -29,7 +29,7 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _BLANKS = " \t\r\n"
 # What XML 1.0 cannot carry, even escaped.
 _UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# The members that are lists or maps, and the element of each (contract, section 5, rule 3).
+# The members that are lists or maps, and the element of each.
 _IRREGULAR = {"categories": "category", "entities": "entity", "properties": "property"}
 _REGULAR = (
     "attributes values subscriptions segmentations profiles records profileTableNames customTables mailDocuments "

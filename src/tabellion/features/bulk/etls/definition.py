@@ -1,4 +1,4 @@
-"""What an ETL is to do, as its document says it, and the orders that follow from it (contract, section 16)."""
+"""What an ETL is to do, as its document says it, and the orders that follow from it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Literal, NamedTuple

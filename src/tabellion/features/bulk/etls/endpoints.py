@@ -1,4 +1,4 @@
-"""The calls of ETLs, v5 (contract, section 16)."""
+"""The calls of ETLs, v5."""
 
 from tabellion.features.bulk.documents import Id, page_parameters, read_page
 from tabellion.features.bulk.etls import examples, service, wire

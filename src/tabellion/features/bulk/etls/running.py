@@ -177,7 +177,7 @@ class Executor:
             await asyncio.to_thread((self._spool / part.folder / INPUT).unlink, missing_ok=True)
 
     async def _tell(self, db: Database, job: Execution, event_type: str) -> None:
-        """News for whoever listens to the ETL (contract, section 23.3)."""
+        """News for whoever listens to the ETL."""
         if job.etl_id is None:
             return
         version = await store.catalogue_version(db, job.licence_id)

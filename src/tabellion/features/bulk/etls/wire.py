@@ -1,4 +1,4 @@
-"""The documents of the calls of ETLs (contract, section 16)."""
+"""The documents of the calls of ETLs."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""What an export is to hold, as its document says it (contract, section 18)."""
+"""What an export is to hold, as its document says it."""
 
 from typing import Annotated, Any, Literal
 

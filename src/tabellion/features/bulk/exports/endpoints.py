@@ -1,4 +1,4 @@
-"""The calls of exports, v5 (contract, section 18)."""
+"""The calls of exports, v5."""
 
 from typing import Any
 

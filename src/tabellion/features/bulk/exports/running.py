@@ -148,7 +148,7 @@ class Exporter:
             await self._tell(db, ended, FINISHED)
 
     async def _tell(self, db: Database, job: Execution, event_type: str) -> None:
-        """News for whoever listens to the export (contract, section 23.3)."""
+        """News for whoever listens to the export."""
         if job.export_id is None:
             return
         _, version = await store.licence(db, job.licence_id)

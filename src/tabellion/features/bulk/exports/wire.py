@@ -1,4 +1,4 @@
-"""The documents of the calls of exports (contract, section 18)."""
+"""The documents of the calls of exports."""
 
 from typing import Annotated, Any
 

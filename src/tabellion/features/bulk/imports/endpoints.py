@@ -1,4 +1,4 @@
-"""The import calls of v4 (contract, section 15)."""
+"""The import calls of v4."""
 
 from typing import Any
 

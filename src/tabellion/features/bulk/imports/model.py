@@ -10,7 +10,7 @@ from tabellion.kit.problem import FieldError
 
 
 class Mode(StrEnum):
-    """Which rows may do what (contract, section 15.1)."""
+    """Which rows may do what."""
 
     CREATE_ONLY = "CREATE_ONLY"
     UPDATE_ONLY = "UPDATE_ONLY"
@@ -25,7 +25,7 @@ class EmptyCells(StrEnum):
 
 
 class Operation(StrEnum):
-    """What a transformation does (contract, section 16)."""
+    """What a transformation does."""
 
     TRIM = "TRIM"
     LOWERCASE = "LOWERCASE"
@@ -83,7 +83,7 @@ class Order(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class Status(StrEnum):
-    """Where a job is (contract, section 15.3)."""
+    """Where a job is."""
 
     QUEUED = "QUEUED"
     VALIDATING = "VALIDATING"

@@ -1,4 +1,4 @@
-"""From what was uploaded to one file of rows: zipped, gzipped or as it is, told apart by its content (contract, 15.2)."""
+"""From what was uploaded to one file of rows: zipped, gzipped or as it is, told apart by its content."""
 
 import os
 from pathlib import Path

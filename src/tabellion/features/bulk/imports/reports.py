@@ -1,6 +1,6 @@
 """The error file and the result file: rows kept block by block while the job runs, zipped when it ends.
 
-Both have the columns of the input, its separator and its encoding (contract, section 15.3).
+Both have the columns of the input, its separator and its encoding.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Rows of a CSV file with their lines, in blocks of about constant size (RFC 4180; contract, section 15.2).
+"""Rows of a CSV file with their lines, in blocks of about constant size (RFC 4180).
 
 Most blocks are read by polars, in a tenth of the time of Python's `csv`. Its reader is lenient, so what it has read counts
 only if it writes back to the very same bytes: whatever is written is read right. Other blocks (broken lines, unusual

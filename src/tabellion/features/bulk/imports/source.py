@@ -1,4 +1,4 @@
-"""The bytes of a CSV file, piece by piece, cut where a row is likely to end; their encoding (contract, section 15.2)."""
+"""The bytes of a CSV file, piece by piece, cut where a row is likely to end; their encoding."""
 
 import codecs
 import io

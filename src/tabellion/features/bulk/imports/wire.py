@@ -1,4 +1,4 @@
-"""The documents of the import calls (contract, sections 15.1 and 15.3)."""
+"""The documents of the import calls."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""Transactional mails with files (contract, section 19.4)."""
+"""Transactional mails with files."""
 
 import asyncio
 import mimetypes

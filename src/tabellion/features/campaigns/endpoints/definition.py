@@ -1,4 +1,4 @@
-"""The e-mail campaign calls of v4 before a launch (contract, sections 19.1 to 19.3)."""
+"""The e-mail campaign calls of v4 before a launch."""
 
 import json
 from typing import Any

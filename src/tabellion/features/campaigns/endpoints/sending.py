@@ -1,4 +1,4 @@
-"""The e-mail campaign calls of v4 from the test on: control, triggers, report (contract, sections 11.7, 19.3, 19.4)."""
+"""The e-mail campaign calls of v4 from the test on: control, triggers, report."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The documents of the e-mail campaign calls of v4 (contract, section 19)."""
+"""The documents of the e-mail campaign calls of v4."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The documents of tests, launches, triggers and reports (contract, sections 11.7, 19.3, 19.4)."""
+"""The documents of tests, launches, triggers and reports."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

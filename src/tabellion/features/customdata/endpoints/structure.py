@@ -1,4 +1,4 @@
-"""The structure calls of custom tables: v4 reads, v5 reads, creates, changes and deletes (contract, section 13)."""
+"""The structure calls of custom tables: v4 reads, v5 reads, creates, changes and deletes."""
 
 from tabellion.features.customdata import filling
 from tabellion.features.customdata.endpoints import examples

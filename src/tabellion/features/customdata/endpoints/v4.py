@@ -1,4 +1,4 @@
-"""The v4 calls on records (contract, section 14): JSON and XML, attributes as a list of names and values."""
+"""The v4 calls on records: JSON and XML, attributes as a list of names and values."""
 
 from tabellion.features.customdata.endpoints import examples
 from tabellion.features.customdata.model import CustomTable

@@ -67,7 +67,7 @@ async def get(call: Incoming, table: CustomTable) -> Row:
 
 
 async def search(call: Incoming, table: CustomTable) -> Sequence[Row]:
-    """Records by the v4 query parameters (contract, section 14). Raises `Invalid`, `FilterFault`."""
+    """Records by the v4 query parameters. Raises `Invalid`, `FilterFault`."""
     query, zone = call.query, call.caller.time_zone
     field, value = query.first("searchField") or None, query.first("searchValue")
     if field is None and value == "":
@@ -213,7 +213,7 @@ async def _change(call: Incoming, table: CustomTable, reader: Reader, references
 
 
 def _references(call: Incoming, table: CustomTable) -> list[Reference]:
-    """What `{r}` may mean, the likeliest first (contract, section 2.3). Raises `RecordUnknown`: nothing it could mean."""
+    """What `{r}` may mean, the likeliest first. Raises `RecordUnknown`: nothing it could mean."""
     segment, zone = call.path["r"], call.caller.time_zone
     name, separator, value = segment.partition("=")
     if separator and (name.lower() == table.kind.id_name or name.lower() in table.attributes_by_name):

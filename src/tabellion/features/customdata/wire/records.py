@@ -1,4 +1,4 @@
-"""The documents of the calls on records, and the way from them to the model and back (contract, section 14)."""
+"""The documents of the calls on records, and the way from them to the model and back."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""The documents of the structure of custom tables (contract, section 13)."""
+"""The documents of the structure of custom tables."""
 
 from typing import Annotated, Any
 

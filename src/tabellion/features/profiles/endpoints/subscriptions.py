@@ -1,4 +1,4 @@
-"""The v4 calls on the subscriptions and segmentations of a profile (contract, section 11): JSON and XML."""
+"""The v4 calls on the subscriptions and segmentations of a profile: JSON and XML."""
 
 from tabellion.features.profiles import service, wire
 from tabellion.features.profiles.endpoints import examples

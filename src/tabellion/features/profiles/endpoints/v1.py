@@ -1,4 +1,4 @@
-"""The three v1 calls (contract, section 25): credentials in the query, one document shape, errors always in XML."""
+"""The three v1 calls: credentials in the query, one document shape, errors always in XML."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""The v4 profile calls (contract, section 11): JSON and XML, attributes as lists of names and values."""
+"""The v4 profile calls: JSON and XML, attributes as lists of names and values."""
 
 from tabellion.features.profiles import service, wire
 from tabellion.features.profiles.endpoints import examples

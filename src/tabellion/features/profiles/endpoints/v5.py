@@ -1,4 +1,4 @@
-"""The v5 profile calls (contract, section 12): JSON, attributes as one flat object."""
+"""The v5 profile calls: JSON, attributes as one flat object."""
 
 from tabellion.features.profiles import service, wire
 from tabellion.features.profiles.endpoints import examples

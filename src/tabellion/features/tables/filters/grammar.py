@@ -1,4 +1,4 @@
-"""The parser of the v5 filter (contract, section 8.2): recursive descent, with caps on length, depth and number of tests."""
+"""The parser of the v5 filter: recursive descent, with caps on length, depth and number of tests."""
 
 import re
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""The v5 list: filter, equalities, sorting and the cursor (contract, section 8.2).
+"""The v5 list: filter, equalities, sorting and the cursor.
 
 The cursor holds the sort values and the id of the last row, and a digest of licence, table, filter and sort. It is no
 secret: it grants nothing that the caller's own filter would not; the digest catches cursors of other lists.

@@ -1,4 +1,4 @@
-"""`{p}` and `{r}`: which row an address means (contract, section 2.3)."""
+"""`{p}` and `{r}`: which row an address means."""
 
 from typing import Any, NamedTuple
 

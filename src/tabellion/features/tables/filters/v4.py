@@ -1,4 +1,4 @@
-"""The v4 query parameters `search`, `dateFilter` and `number` (contract, section 8.1)."""
+"""The v4 query parameters `search`, `dateFilter` and `number`."""
 
 import re
 from collections.abc import Sequence

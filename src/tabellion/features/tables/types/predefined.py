@@ -1,4 +1,4 @@
-"""Predefined attribute types: what they hold beyond their value type (contract, section 7.2)."""
+"""Predefined attribute types: what they hold beyond their value type."""
 
 import re
 from collections.abc import Callable

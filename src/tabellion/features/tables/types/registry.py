@@ -90,7 +90,7 @@ def render_value(attribute: Attribute, value: Any) -> Any:
 
 
 def text_value(attribute: Attribute, value: Any) -> str | None:
-    """The text of a value as the database's JSON has it (contract, section 23.2): several are joined with `|`."""
+    """The text of a value as the database's JSON has it: several are joined with `|`."""
     base = VALUE_TYPES[attribute.value_type]
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""Restrictions of values: whether one makes sense for an attribute, and its canonical form (contract, section 7.3)."""
+"""Restrictions of values: whether one makes sense for an attribute, and its canonical form."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
