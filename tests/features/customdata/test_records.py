@@ -237,6 +237,23 @@ async def test_pages_follow_filter_sort_and_cursor(stays: Bench) -> None:
     assert await listed(stays, "records.v5.count", state="PAID") == {"count": 3}
 
 
+@pytest.mark.parametrize(("sort", "expected"), [("voucher", "S1 S3 S4 S0 S2"), ("-voucher", "S4 S3 S1 S0 S2")])
+async def test_pages_by_a_unique_attribute_end_with_those_that_have_none(sort: str, expected: str, stays: Bench) -> None:
+    for i in range(5):
+        await put(stays, f"S{i}", voucher=i if i in {1, 3, 4} else None)
+
+    for limit in range(1, 6):
+        found: list[str] = []
+        query = {"sort": sort, "limit": str(limit)}
+        while True:
+            page = await listed(stays, **query)
+            found += [record["businessKey"] for record in page["records"]]
+            if page["nextCursor"] is None:
+                break
+            query["cursor"] = page["nextCursor"]
+        assert " ".join(found) == expected
+
+
 async def test_tags_guard_changes(stays: Bench) -> None:
     await put(stays, "A", state="OPEN")
     tag = (await stays.call("records.v4.get", t="Stays", r="A")).etag

@@ -1,6 +1,7 @@
 """The query languages: their meaning on real PostgreSQL against a plain Python reading of the same rows."""
 
 import itertools
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,7 +30,7 @@ TABLE = ProfileTable(
         (
             Attribute(1, "emailAddress", "EMAIL_ADDRESS", "STRING", unique=True),
             Attribute(2, "lastName", "CUSTOM", "STRING"),
-            Attribute(3, "points", "CUSTOM", "INTEGER"),
+            Attribute(3, "points", "CUSTOM", "INTEGER", indexed=True),
             Attribute(4, "member", "CUSTOM", "BOOLEAN"),
             Attribute(5, "born", "CUSTOM", "DATE"),
             Attribute(6, "interests", "CUSTOM", "STRING", multi_valued=True),
@@ -225,6 +226,9 @@ def test_what_is_too_much_is_refused(text: str) -> None:
         "-profileId",
         "profileId,lastName",
         "lastName,-profileId,points",
+        "points",
+        "-points",
+        "-points,lastName,-points",
     ],
 )
 @pytest.mark.parametrize("limit", [7, 100])
@@ -238,8 +242,11 @@ async def test_pages_show_every_row_once_and_in_order(sort: str, limit: int, row
     while True:
         listing = Listing.of(TABLE, Query([("sort", sort), ("limit", str(limit)), ("cursor", cursor)]), UTC_ZONE, NOW)
         columns = ", ".join(["t.id", *(f"t.{names[k.lstrip('-')]}" for k in keys)])
-        text = f"SELECT {columns} FROM l900900.p1 t WHERE {listing.condition.sql} ORDER BY {listing.order} LIMIT {listing.limit}"
-        found = await (await rows.execute(text.encode(), listing.condition.params)).fetchall()
+        found = []
+        for part in listing.parts:
+            text = f"SELECT {columns} FROM l900900.p1 t WHERE {part.condition.sql} ORDER BY {part.order} LIMIT %s"
+            values = (*part.condition.params, listing.limit - len(found))
+            found += await (await rows.execute(text.encode(), values)).fetchall()
         seen += [row[0] for row in found]
         if len(found) < listing.limit:
             break
@@ -291,8 +298,25 @@ async def test_an_index_serves_a_date_filter(search: str, indexed) -> None:
 
 async def test_the_newest_profiles_come_without_sorting_all(indexed) -> None:
     listing = Listing.of(TABLE, Query([("sort", "-profileId"), ("limit", "7")]), UTC_ZONE, NOW)
-    plan = await _plan(indexed, "t.a2", listing.condition, f"ORDER BY {listing.order} LIMIT 7")
+    (part,) = listing.parts
+    plan = await _plan(indexed, "t.a2", part.condition, f"ORDER BY {part.order} LIMIT 7")
     assert "Sort" not in plan
+
+
+@pytest.mark.parametrize("sort", ["points", "-points"])
+async def test_a_page_by_an_indexed_attribute_begins_where_the_last_one_ended(sort: str, indexed) -> None:
+    await indexed.execute("UPDATE l900900.p1 SET a3 = id WHERE a3 IS NOT NULL")
+    await indexed.execute("ANALYZE l900900.p1")
+    first = Listing.of(TABLE, Query([("sort", sort)]), UTC_ZONE, NOW)
+    second = Listing.of(TABLE, Query([("sort", sort), ("cursor", first.cursor_after([150], 150))]), UTC_ZONE, NOW)
+    for listing, begins in ((first, r"\(a3 IS NOT NULL\)"), (second, r"\(a3 [<>]= 150\)")):
+        valued, empty = listing.parts
+        plan = await _plan(indexed, "t.a2", valued.condition, f"ORDER BY {valued.order} LIMIT 7")
+        assert "Presorted Key" in plan
+        assert re.search(f"Index Cond: {begins}", plan)
+        assert "Index Cond: (a3 IS NULL)" in await _plan(indexed, "count(*)", empty.condition)
+    last = Query([("sort", sort), ("cursor", first.cursor_after([None], 3))])
+    assert len(Listing.of(TABLE, last, UTC_ZONE, NOW).parts) == 1
 
 
 def test_a_cursor_of_another_list_is_refused() -> None:

@@ -48,7 +48,10 @@ def etag(table: Table, row: Row) -> str:
 async def page(call: Incoming, table: Table) -> tuple[list[Profile], str | None]:
     """One page of a filtered and sorted list, and the cursor of the next one (None: the end)."""
     listing = Listing.of(table, call.query, call.caller.time_zone, call.now)
-    rows = await store.search(call.db, table, listing.condition, listing.order, listing.limit + 1)
+    rows: list[Profile] = []
+    for part in listing.parts:
+        if len(rows) <= listing.limit:
+            rows += await store.search(call.db, table, part.condition, part.order, listing.limit + 1 - len(rows))
     if len(rows) <= listing.limit:
         return rows, None
     rows = rows[: listing.limit]

@@ -19,6 +19,7 @@ from tabellion.features.tables.filters.errors import FilterFault
 from tabellion.features.tables.filters.grammar import parse
 from tabellion.features.tables.filters.v4 import equality, row_limit
 from tabellion.features.tables.model import Table
+from tabellion.features.tables.types.registry import is_email
 from tabellion.kit.problem import Problem, invalid
 from tabellion.platform.http.query import Query
 
@@ -41,11 +42,18 @@ class Key(NamedTuple):
     descending: bool
 
 
-class Listing(msgspec.Struct, frozen=True):
-    """A list as it was asked for, ready to be run: `condition`, `order` and `limit`."""
+class Part(NamedTuple):
+    """Rows of a list that come one after the other; those of the next part come behind them all."""
 
     condition: Condition
     order: str
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """A list as it was asked for, ready to be run: `limit` rows of its `parts`. `condition` is that of all parts."""
+
+    condition: Condition
+    parts: tuple[Part, ...]
     limit: int
     keys: tuple[Key, ...]
     digest: bytes
@@ -60,14 +68,46 @@ class Listing(msgspec.Struct, frozen=True):
         keys = _keys(table, sort)
         scope = msgspec.json.encode([table.licence_id, table.relation, text, sort, others])
         digest = hashlib.sha256(scope).digest()[:_DIGEST_BYTES]
-        if cursor:
-            conditions.append(_after(keys, _read_cursor(cursor, keys, digest)))
-        return cls(both(conditions) if conditions else ALWAYS, _order(keys), row_limit(limit, "limit"), keys, digest)
+        last = _read_cursor(cursor, keys, digest) if cursor else None
+        whole = [*conditions, *([] if last is None else [_after(keys, last)])]
+        parts = _in_parts(conditions, keys, last) or (Part(both(whole), _order(keys)),)
+        return cls(both(whole), parts, row_limit(limit, "limit"), keys, digest)
 
     def cursor_after(self, values: Sequence[Any], id_: int) -> str:
         """The cursor that goes on after a row with these sort values."""
         document = msgspec.json.encode([[_packed(value) for value in values], id_])
         return base64.urlsafe_b64encode(self.digest + document).rstrip(b"=").decode()
+
+
+def _in_parts(conditions: list[Condition], keys: tuple[Key, ...], last: tuple[list[Any], int] | None) -> tuple[Part, ...]:
+    """Those with a value of the first key, then those without; nothing where no index has the order of the first key.
+
+    Asked for `column >= value` such an index begins there, and it is read backwards as well. But not where rows without a
+    value are to come last by the same statement: then each page reads it from its beginning, or sorts the table.
+    """
+    if not keys or not _has_index(keys[0].target):
+        return ()
+    first, *others = keys
+    column, direction = first.target.expression, "DESC" if first.descending else "ASC"
+    rest = _order(tuple(others))
+    empty = Condition(f"{column} IS NULL")
+    if last is None:
+        behind = Condition(f"{column} IS NOT NULL")
+    elif last[0][0] is None:
+        return (Part(both([*conditions, _after(keys, last)]), rest),)
+    else:
+        bound = f"{column} {'<=' if first.descending else '>='} %s::{first.target.cast}"
+        behind = both([Condition(bound, (last[0][0],)), _after(keys, last, valued=True)])
+    return (
+        Part(both([*conditions, behind]), f"{column} {direction}, {rest}"),
+        Part(both([*conditions, empty]), rest),
+    )
+
+
+def _has_index(target: Target) -> bool:
+    # E-mail addresses are indexed as they are compared, whatever their case; they are sorted as they are written.
+    attribute = target.attribute
+    return attribute is not None and (attribute.unique or attribute.indexed) and not is_email(attribute)
 
 
 def _once(query: Query, name: str) -> str:
@@ -128,8 +168,11 @@ def _keys(table: Table, text: str, parameter: str = "sort") -> tuple[Key, ...]:
     return tuple(keys)
 
 
-def _after(keys: tuple[Key, ...], last: tuple[list[Any], int]) -> Condition:
-    """The rows behind the last one, in an order where nulls come last and the id decides ties."""
+def _after(keys: tuple[Key, ...], last: tuple[list[Any], int], *, valued: bool = False) -> Condition:
+    """The rows behind the last one, in an order where nulls come last and the id decides ties.
+
+    `valued`: only those with a value of the first key.
+    """
     values, last_id = last
     branches: list[Condition] = []
     equal: list[Condition] = []
@@ -138,7 +181,9 @@ def _after(keys: tuple[Key, ...], last: tuple[list[Any], int]) -> Condition:
         if value is None:
             equal.append(Condition(f"{column} IS NULL"))
             continue
-        operator, also = "<" if key.descending else ">", "" if key.target.attribute is None else f" OR {column} IS NULL"
+        operator = "<" if key.descending else ">"
+        filled = key.target.attribute is None or (valued and key is keys[0])
+        also = "" if filled else f" OR {column} IS NULL"
         beyond = Condition(f"({column} {operator} %s::{cast}{also})", (value,))
         branches.append(both([*equal, beyond]))
         equal.append(Condition(f"{column} = %s::{cast}", (value,)))
