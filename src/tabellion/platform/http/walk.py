@@ -1,0 +1,54 @@
+"""A walk through a document: where it is, what was wrong on the way, what nobody knew."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tabellion.kit.problem import FieldError
+from tabellion.platform.http.members import knows, message
+
+Path = tuple[Any, ...]
+_MAX_REFUSED = 20
+
+
+class Context:
+    """What is noted on the way; `type_`, `strict`, `merge` and `echoed` as in `shapes.Reader.read`."""
+
+    __slots__ = ("echoed", "errors", "from_xml", "ignored", "merge", "refused", "strict", "type_")
+
+    def __init__(self, type_: type, *, from_xml: bool, strict: bool, merge: bool, echoed: type | None) -> None:
+        self.type_ = type_
+        self.from_xml = from_xml
+        self.strict = strict
+        self.merge = merge
+        self.echoed = echoed
+        self.refused = 0
+        self.errors: list[FieldError] = []
+        self.ignored: list[str] = []
+
+    def unknown(self, path: Path, name: str, known: Iterable[str]) -> None:
+        """Note a member that nobody knows."""
+        here = (*path, name)
+        place = text_of(here)
+        # Each refusal compares names; a document of nothing but unknown members is not to cost seconds.
+        if not self.strict or self.refused == _MAX_REFUSED or (self.echoed is not None and knows(self.echoed, here)):
+            self.ignored.append(place)
+            return
+        self.refused += 1
+        self.errors.append(FieldError(place, "member.unknown", message(name, text_of(path), known, self.type_)))
+
+    def wrong(self, path: Path, expected: str) -> None:
+        """Note a value of another kind."""
+        place = text_of(path)
+        name = f"'{place}'" if place else "the document"
+        self.errors.append(FieldError(place, "member.type", f"{name} expects {expected}"))
+
+
+Read = Callable[[Any, Path, Context], Any]
+
+
+def text_of(path: Path) -> str:
+    """A path as text: `attributes[2].value`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else str(part))
+    return text
