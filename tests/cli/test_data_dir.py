@@ -45,6 +45,8 @@ def run(*arguments: str) -> Result:
         ("import", "guests.csv", "--licence", "harbour", "--table", "Guests"),
         ("suppression", "list", "harbour"),
         ("migrate",),
+        ("backup",),
+        ("resume",),
         ("api",),
         ("worker",),
         ("intake",),

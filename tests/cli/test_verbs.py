@@ -42,7 +42,7 @@ def test_the_verbs_that_operators_were_promised() -> None:
         "serve", "api", "worker", "migrate", "doctor", "demo", "openapi", "settings", "version",
         "licence create", "licence list", "licence show", "licence limits", "licence delete",
         "entity create", "entity list", "user create", "user list", "user rotate", "user revoke",
-        "table list", "table show", "audit",
+        "table list", "table show", "audit", "backup", "restore", "resume",
     }  # fmt: skip
 
 

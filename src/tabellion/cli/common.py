@@ -22,6 +22,7 @@ from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.migrate import MigrationError
 from tabellion.platform.jobs import JobsMissing
+from tabellion.server.backup.errors import BackupError
 from tabellion.server.claim import AlreadyServed
 from tabellion.server.connections import TooFewConnections
 from tabellion.server.database import prepare_database
@@ -48,6 +49,7 @@ _EXPECTED = (
     CannotListen,
     AlreadyServed,
     TooFewConnections,
+    BackupError,
     secrets.KeyUnusable,
 )
 # Wide enough for every table where there is no terminal that says how wide it is.

@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from tabellion.platform import jobs, secrets
 from tabellion.platform.database.migrate import MAKE_UNICODE, MIN_SERVER_VERSION, MigrationError, NotUnicode, state
 from tabellion.server import connections
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from tabellion.server.hold import hold_of
 from tabellion.server.port import CannotListen, check_port
 from tabellion.server.supervisor import address
 from tabellion.settings import Settings, SettingsError, unknown_variables
@@ -35,6 +36,7 @@ _CLOCK_DRIFT_S = 2.0
 _PATCHED = {(3, 11): 15, (3, 12): 13, (3, 13): 12, (3, 14): 3}
 _NAMED_LICENCES = 3
 _SHORT_KEY = 16
+_OLD_BACKUP = timedelta(days=8)
 _RIGHTS = (
     "run it as the user whom the server runs as (sudo -u tabellion ...); or give this user the right to write there, or "
     "choose another folder with --data-dir"
@@ -169,6 +171,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield from _server(url, settings)
             schema = _schema(url)
             yield schema
+            if schema.state == "ok":
+                yield from _backup(url)
             if schema.state == "ok" and _key(settings).state != "problem":
                 yield from _relays(url, settings)
                 yield from _secrets(url)
@@ -187,6 +191,21 @@ def _database(settings: Settings) -> Iterator[Finding]:
             return  # said above
         except MigrationError as error:
             yield Finding("schema", "problem", str(error))
+
+
+def _backup(url: str) -> Iterator[Finding]:
+    """How old the last backup is, and whether the server was made of one and waits."""
+    if (held := hold_of(url)) is not None:
+        yield Finding("restored", "warning", f"held since {held.restored_at:%Y-%m-%d %H:%M} UTC", str(held))
+    with psycopg.connect(url, autocommit=True) as db:
+        row = db.execute("SELECT backup_at FROM tabellion.server_backup").fetchone()
+    if row is None:
+        yield Finding("backup", "ok", "none was made by tabellion backup")
+        return
+    age = datetime.now(UTC) - row[0]
+    old = age > _OLD_BACKUP
+    found = f"{age.days} days old" if age.days else f"{age.seconds // 3600} hours old"
+    yield Finding("backup", "warning" if old else "ok", found, "make one: tabellion backup" if old else "")
 
 
 def _relays(url: str, settings: Settings) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ from tabellion.platform.jobs.periodic import periodic
 from tabellion.platform.telemetry import configure_logs
 from tabellion.platform.templates import Cages
 from tabellion.server.child import STOP_WITHIN_S
+from tabellion.server.hold import wait_until_released
 from tabellion.server.targets import allow_targets, webhook_policy
 from tabellion.settings import Settings
 
@@ -75,6 +76,7 @@ def run_worker(settings: Settings) -> None:
 async def _work(settings: Settings) -> None:
     files.use_spool(settings.spool_dir)
     allow_targets(settings)
+    await wait_until_released(settings.database_url)
     jobs = app(settings.database_url)
     register(jobs, settings)
     stop = asyncio.Event()

@@ -11,6 +11,7 @@ from procrastinate import App
 from tabellion.features.bulk.etls import service as etls
 from tabellion.features.bulk.exports import service as exports
 from tabellion.features.bulk.imports import service as imports
+from tabellion.platform import files
 from tabellion.platform.database.connection import Database
 from tabellion.platform.jobs.periodic import periodic
 
@@ -36,11 +37,12 @@ async def purge(db: Database, spool: Path, now: datetime) -> int:
 
 def _sweep(spool: Path, known: set[str], before: float) -> int:
     old = [path for path in spool.iterdir() if path.name not in known and _changed_at(path) < before]
-    for path in old:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    with files.deleting(spool):
+        for path in old:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
     return len(old)
 
 

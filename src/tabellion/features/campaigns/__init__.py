@@ -4,7 +4,7 @@ from tabellion.features.campaigns.checks import Network, use_network
 from tabellion.features.campaigns.content import use_cages, use_public_url
 from tabellion.features.campaigns.guarding import check_change, check_custom_change
 from tabellion.features.campaigns.model import Campaign
-from tabellion.features.campaigns.progress import ended, gather, hold
+from tabellion.features.campaigns.progress import ended, gather, hold, hold_begun
 from tabellion.features.campaigns.service import find_subject
 from tabellion.features.campaigns.service import get as get_campaign
 from tabellion.features.campaigns.store import image as hosted_image
@@ -21,6 +21,7 @@ __all__ = [
     "gather",
     "get_campaign",
     "hold",
+    "hold_begun",
     "hosted_image",
     "use_cages",
     "use_network",

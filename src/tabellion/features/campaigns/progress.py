@@ -53,6 +53,21 @@ async def ended(db: Database, sending: Sending, now: datetime) -> None:
         await store.set_state(db, replace(campaign, state=state, ended_at=now), now)
 
 
+async def hold_begun(db: Database, before: datetime, why: str, now: datetime, told: str) -> list[Campaign]:
+    """Hold the mass campaigns that were launched before a moment and go on, or should have begun; in a transaction."""
+    held: list[Campaign] = []
+    for campaign_id in await store.begun_before(db, before, now):
+        campaign = await store.by_id(db, campaign_id, lock=True)
+        sending = await delivery.sending_of(db, campaign_id)
+        if campaign is None or sending is None:
+            continue
+        if campaign.state is State.SCHEDULED:
+            campaign = replace(campaign, state=State.IN_PROGRESS, started_at=now)
+        if await _hold(db, campaign, sending, why, now, told):
+            held.append(campaign)
+    return held
+
+
 async def hold(db: Database, campaign_id: int, why: str, now: datetime, told: str) -> bool:
     """Hold a mass campaign that goes on, without anybody having asked; in a transaction. False: it does not go on.
 

@@ -64,6 +64,17 @@ async def on_their_way(db: Database, licence_id: int, table_ids: Sequence[int]) 
     return [_campaign(row) for row in await cursor.fetchall()]
 
 
+async def begun_before(db: Database, moment: datetime, now: datetime) -> list[int]:
+    """Mass campaigns that go on, or whose time has come, and were launched before a moment."""
+    cursor = await db.execute(
+        "SELECT c.id FROM tabellion.campaign c JOIN tabellion.sending s ON s.campaign_id = c.id AND NOT s.test "
+        "WHERE c.kind = 'MASS' AND s.created_at <= %s "
+        "AND (c.state = 'IN_PROGRESS' OR (c.state = 'SCHEDULED' AND c.scheduled_at <= %s)) ORDER BY c.id",
+        (moment, now),
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
 async def of_table(db: Database, table_id: int) -> list[tuple[Campaign, bool]]:
     """The campaigns of a table, by id, and whether all that they ever sent has ended, tests too."""
     ended: LiteralString = "NOT EXISTS (SELECT 1 FROM tabellion.sending s WHERE s.campaign_id = c.id AND s.state <> 'ENDED')"

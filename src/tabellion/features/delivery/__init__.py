@@ -24,6 +24,7 @@ from tabellion.features.delivery.notices import Notice, send_notice
 from tabellion.features.delivery.outbox_store import KeptMail, kept_mail, kept_mails
 from tabellion.features.delivery.pacing import zone_column
 from tabellion.features.delivery.reaching import Reached, licences_that_wait, reach_relays, unreadable_secrets
+from tabellion.features.delivery.restoring import doubt, skip_numbers
 from tabellion.features.delivery.sender import Pace, Sender
 from tabellion.features.delivery.service import (
     Interaction,
@@ -94,6 +95,7 @@ __all__ = [
     "all_of",
     "announce",
     "contexts_of",
+    "doubt",
     "events_of",
     "for_header",
     "gather",
@@ -123,6 +125,7 @@ __all__ = [
     "sender_admin",
     "sender_facts",
     "sending_of",
+    "skip_numbers",
     "start",
     "stop",
     "subscribe_again",

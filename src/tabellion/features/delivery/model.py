@@ -178,6 +178,7 @@ SOFT_REASONS = ("expired", "declined")
 # of a later attempt says nothing of an earlier one, but that it arrives, or that nobody lives there.
 UNCERTAIN, DIED = "uncertain", "the worker died while the mail was on its way"
 DOUBTS = (UNCERTAIN, DIED)
+RESTORED = "it was under way when the backup was made that the server was restored from"
 
 # After the nth attempt: how long until the next one. Relays keep what they accepted themselves; this is for those that
 # cannot be reached or say "later".

@@ -13,6 +13,8 @@ class AdvisoryLock(IntEnum):
     # One at a time changes the schema, or the job library's: "tabellio" and "jobs" in ASCII.
     MIGRATION = 0x746162656C6C696F
     JOBS_SCHEMA = 0x6A6F6273
+    # One at a time makes the database from a backup ("rest").
+    RESTORE = 0x72657374
     # Held for as long as a job worker lives ("work"), or one of its jobs of a kind ("impo", "expo", "etle").
     JOB_WORKER = 0x776F726B
     IMPORT = 0x696D706F

@@ -23,6 +23,8 @@ STATEMENT_TIMEOUT = "60s"
 # How long one migration run waits for another one, on another machine, to end.
 _WAIT_FOR_OTHERS = "10min"
 MIN_SERVER_VERSION = 160000
+# A schema that is there while a database is made from a backup: until it goes, nobody works with what there is of it.
+RESTORING = "tabellion_restoring"
 MAKE_UNICODE = "make the database anew with ENCODING 'UTF8'"
 
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
@@ -37,6 +39,10 @@ class MigrationError(Exception):
 
 class SchemaMismatch(MigrationError):
     """The database's schema is not the one this program works with."""
+
+
+class RestoreUnfinished(MigrationError):
+    """The database is being made from a backup, or that was interrupted."""
 
 
 class ServerTooOld(MigrationError):
@@ -92,31 +98,34 @@ class SchemaState(msgspec.Struct, frozen=True):
         return not (self.pending or self.unknown or self.changed)
 
 
-def migrate(url: str, *, migrations: Sequence[Migration] | None = None) -> list[Applied]:
+def migrate(url: str, *, migrations: Sequence[Migration] | None = None, restoring: bool = False) -> list[Applied]:
     """Bring the schema up to date and return what was applied now, in order; safe to run on many machines at once.
 
     Each file is one transaction under an advisory lock, so an interrupted run leaves whole files behind and can simply
     be repeated. Raises `ServerTooOld`, `NotUnicode`, `SchemaMismatch` (newer or altered schema; nothing is changed then) and
-    `MigrationError`, which names the file that failed.
+    `MigrationError`, which names the file that failed; `RestoreUnfinished` for everybody but who is `restoring`.
     """
     known = load_migrations() if migrations is None else tuple(migrations)
     done: list[Applied] = []
     with _connect(url) as db:
+        if not restoring:
+            _refuse_unfinished(db)
         while (applied := _apply_next(db, known)) is not None:
             done.append(applied)
     return done
 
 
 def state(url: str, *, migrations: Sequence[Migration] | None = None) -> SchemaState:
-    """Compare the database with the files; changes nothing. Raises `ServerTooOld`, `NotUnicode`."""
+    """Compare the database with the files; changes nothing. Raises `ServerTooOld`, `NotUnicode`, `RestoreUnfinished`."""
     known = load_migrations() if migrations is None else tuple(migrations)
     with _connect(url) as db:
+        _refuse_unfinished(db)
         return _compare(_applied(db), known)
 
 
 def require_current(url: str) -> None:
     """Raise `SchemaMismatch`, saying how to mend it, unless the schema is exactly the one this program knows."""
-    _refuse_foreign(found := state(url))
+    refuse_foreign(found := state(url))
     if found.pending:
         labels = ", ".join(migration.label for migration in found.pending)
         raise SchemaMismatch(f"the database's schema is behind this program (missing: {labels}); run: tabellion migrate")
@@ -160,7 +169,7 @@ def _apply_next(db: Connection, known: Sequence[Migration]) -> Applied | None:
         db.execute("SELECT pg_advisory_xact_lock(%s)", (AdvisoryLock.MIGRATION,))
         # The state is read under the lock: another run may have applied the file while we waited.
         found = _compare(_applied(db), known)
-        _refuse_foreign(found)
+        refuse_foreign(found)
         if not found.pending:
             return None
         migration = found.pending[0]
@@ -219,12 +228,26 @@ def _create_ledger(db: Connection) -> None:
     )
 
 
+def _refuse_unfinished(db: Connection) -> None:
+    found = db.execute("SELECT to_regnamespace(%s) IS NOT NULL", (RESTORING,)).fetchone()
+    if found is not None and found[0]:
+        raise RestoreUnfinished(
+            "the database is being restored from a backup, or was and did not come to the end: when no restore is under way "
+            "any more, run tabellion restore again, which begins anew"
+        )
+
+
 def _applied(db: Connection) -> tuple[Applied, ...]:
     found = db.execute("SELECT to_regclass('tabellion.schema_migration')::text").fetchone()
     if found is None or found[0] is None:
         return ()
     rows = db.execute("SELECT version, name, checksum, applied_at FROM tabellion.schema_migration ORDER BY version")
     return tuple(Applied(*row) for row in rows)
+
+
+def compare(applied: Sequence[Applied]) -> SchemaState:
+    """How migrations that a backup tells of stand to the files."""
+    return _compare(tuple(applied), load_migrations())
 
 
 def _compare(applied: tuple[Applied, ...], known: Sequence[Migration]) -> SchemaState:
@@ -240,7 +263,8 @@ def _compare(applied: tuple[Applied, ...], known: Sequence[Migration]) -> Schema
     )
 
 
-def _refuse_foreign(found: SchemaState) -> None:
+def refuse_foreign(found: SchemaState) -> None:
+    """Raise `SchemaMismatch` for what a newer program has made, or other files than these."""
     if found.unknown:
         labels = ", ".join(row.label for row in found.unknown)
         raise SchemaMismatch(

@@ -1,7 +1,7 @@
 """Files from callers: the spool, forms with files, archives."""
 
 from tabellion.platform.files.archive import ArchiveError, Entry, Kind, contents, gunzip, inflate, kind_of
-from tabellion.platform.files.spool import spool, use_spool
+from tabellion.platform.files.spool import deleting, keeping, spool, use_spool
 from tabellion.platform.files.uploads import MAX_FILES, FileTooLarge, FormExpected, Rules, Upload, UploadedFile, receive
 
 __all__ = [
@@ -15,8 +15,10 @@ __all__ = [
     "Upload",
     "UploadedFile",
     "contents",
+    "deleting",
     "gunzip",
     "inflate",
+    "keeping",
     "kind_of",
     "receive",
     "spool",

@@ -21,6 +21,7 @@ from tabellion.kit.problem import Problem
 
 _NONCE_BYTES, _KEY_BYTES = 12, 32
 _FILE = "secret.key"
+_FINGERPRINT_DIGITS = 16
 _source: list[tuple[str, Path]] = []
 _keys: list[AESGCM] = []
 _mac_keys: list[bytes] = []
@@ -54,6 +55,17 @@ def use_key(text: str, data_dir: Path, *, at_once: bool = True) -> None:
     _begun.cache_clear()
     if at_once:
         _load()
+
+
+def fingerprint(text: str, data_dir: Path) -> str | None:
+    """What tells the key that `use_key` would use from others, and does not tell the key; None: there is none yet.
+
+    Raises `KeyUnusable`.
+    """
+    if not text and not (data_dir / _FILE).exists():
+        return None
+    raw = hashlib.sha256(text.encode()).digest() if text else _kept(data_dir / _FILE)
+    return hmac.digest(raw, b"fingerprint", "sha256").hex()[:_FINGERPRINT_DIGITS]
 
 
 def seal(secret: str, purpose: str) -> str:

@@ -48,6 +48,16 @@ def locate(version: int, owner: Owner, home: Path) -> Programs:
     return programs
 
 
+def client_programs(name: str) -> list[Path]:
+    """Where the wheel has a program such as `pg_dump`, one of each of its versions; none when there is no wheel."""
+    try:
+        package = _package()
+    except EmbeddedPostgresError:
+        return []
+    found = [package / install / "bin" / name for install in _INSTALLS.values()]
+    return [path for path in found if path.exists()]
+
+
 def _package() -> Path:
     # find_spec of a top-level package imports nothing.
     spec = importlib.util.find_spec(_PACKAGE)

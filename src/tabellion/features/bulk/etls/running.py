@@ -27,7 +27,7 @@ from tabellion.features.licences import entity_name
 from tabellion.features.tables import Table, TableUnknown, tables_of_licence
 from tabellion.features.transfers import keep_host_key, open_location
 from tabellion.kit.problem import FieldError
-from tabellion.platform import jobs, outbox
+from tabellion.platform import files, jobs, outbox
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import with_settings
@@ -174,7 +174,7 @@ class Executor:
         """Give the room of what was taken out of archives back, once it has ended; what was sent stays."""
         found = await store.execution(db, job.id)
         for part in found.parts if found is not None and found.has_ended else ():
-            await asyncio.to_thread((self._spool / part.folder / INPUT).unlink, missing_ok=True)
+            await asyncio.to_thread(_forget, self._spool, part.folder)
 
     async def _tell(self, db: Database, job: Execution, event_type: str) -> None:
         """News for whoever listens to the ETL."""
@@ -194,6 +194,11 @@ class Executor:
         }
         interest = outbox.Interest(SUBJECT, str(job.etl_id), event_type)
         await outbox.emit(db, job.licence_id, interest, data, self._clock())
+
+
+def _forget(spool: Path, folder: str) -> None:
+    with files.deleting(spool):
+        (spool / folder / INPUT).unlink(missing_ok=True)
 
 
 def _gather(spool: Path, target: Path, kind: str, parts: tuple[Part, ...]) -> None:

@@ -1,0 +1,1 @@
+"""Backups: one file with everything a server keeps, and a server made of one."""

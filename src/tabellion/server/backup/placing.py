@@ -1,0 +1,78 @@
+"""The files of a backup into a data directory."""
+
+import os
+import shutil
+from pathlib import Path
+
+from tabellion.server.backup.archive import Reader
+from tabellion.server.backup.errors import BackupError
+from tabellion.server.backup.manifest import KEY, SPOOL
+
+
+def check_key(reader: Reader, data_dir: Path) -> None:
+    """That a key which is there already is the backup's, where that holds one. Raises `BackupError`."""
+    there = data_dir / KEY
+    if _holds_key(reader) and there.exists() and there.read_bytes() != b"".join(reader.read(KEY)):
+        raise BackupError(
+            f"{there.absolute()} is another key than the backup's: move it away, or choose another data directory"
+        )
+
+
+def has_files(data_dir: Path) -> bool:
+    """Whether the spool holds anything."""
+    spool = data_dir / SPOOL
+    return spool.is_dir() and any(spool.iterdir())
+
+
+def remove_files(data_dir: Path) -> None:
+    """Remove what a restore has put into the spool."""
+    spool = data_dir / SPOOL
+    for path in spool.iterdir() if spool.is_dir() else ():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def place_files(reader: Reader, data_dir: Path) -> int:
+    """Write the files, so that they are there after a power cut; how many of bulk calls. Raises `BackupError`, `OSError`."""
+    owner = data_dir.stat() if os.geteuid() == 0 else None
+    folders = {data_dir}
+    count = 0
+    for part in reader.manifest.parts:
+        # The names were checked when the archive was read.
+        if part.name != KEY and not part.name.startswith(f"{SPOOL}/"):
+            continue
+        path = data_dir / part.name
+        if part.name == KEY and path.exists():
+            continue  # the same one
+        count += part.name != KEY
+        for folder in reversed(path.relative_to(data_dir).parents[:-1]):
+            _make(data_dir / folder, owner)
+            folders.add(data_dir / folder)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            for piece in reader.read(part.name):
+                file.write(piece)
+            file.flush()
+            os.fsync(handle)
+            if owner is not None:
+                os.fchown(handle, owner.st_uid, owner.st_gid)
+    for folder in folders:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    return count
+
+
+def _holds_key(reader: Reader) -> bool:
+    return any(part.name == KEY for part in reader.manifest.parts)
+
+
+def _make(folder: Path, owner: os.stat_result | None) -> None:
+    if not folder.exists():
+        folder.mkdir(mode=0o700)
+        if owner is not None:
+            os.chown(folder, owner.st_uid, owner.st_gid)

@@ -1,0 +1,170 @@
+"""A server made from a backup: in an empty place, whole or not at all.
+
+While the database is being made, the schema `tabellion_restoring` is in it, with which no server and no verb works; it
+goes in the transaction that holds the server. Whatever ends a restore before that leaves a database that only another
+restore uses, which empties it first.
+"""
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+
+from tabellion.platform import jobs, secrets
+from tabellion.platform.database import migrate as migrations
+from tabellion.platform.database.advisory import AdvisoryLock
+from tabellion.server import database
+from tabellion.server.backup import cleaning, placing, waking
+from tabellion.server.backup.archive import Reader, open_backup
+from tabellion.server.backup.errors import BackupError
+from tabellion.server.backup.loading import load
+from tabellion.server.backup.manifest import KEY, Manifest
+from tabellion.server.backup.target import is_full
+from tabellion.server.claim import claimed, refuse_second
+from tabellion.server.postgres.clients import find_client
+from tabellion.server.postgres.place import make_data_dir
+from tabellion.settings import Settings
+
+Clock = Callable[[], datetime]
+_KNOWN_HERE = frozenset({
+    "spool", KEY, "postgres", "postgres.new", "postgres.start", "postgres.users", "engine", "serve.lock", "spool.lock",
+    "backup.lock", "lost+found",
+})  # fmt: skip
+
+
+class Restored(NamedTuple):
+    """What was made. `key`: what became of the key of secrets, in words; `held` campaigns wait for somebody."""
+
+    manifest: Manifest
+    applied: list[str]
+    files: int
+    key: str
+    woken: waking.Woken
+
+
+def read(path: Path) -> Manifest:
+    """Read a backup whole, and compare its sums. Raises `BackupError`."""
+    with open_backup(path) as file:
+        reader = Reader(file, str(path))
+        reader.check()
+        return reader.manifest
+
+
+def require_restorable(manifest: Manifest) -> None:
+    """That this program knows the schema of the backup. Raises `BackupError`."""
+    try:
+        migrations.refuse_foreign(migrations.compare(manifest.migrations))
+    except migrations.SchemaMismatch as error:
+        raise BackupError(
+            f"the backup was made by Tabellion {manifest.version} with the schema {manifest.schema}, which this program "
+            f"does not know ({error}); nothing was changed"
+        ) from error
+
+
+def restore(settings: Settings, path: Path, clock: Clock, *, resume_sendings: bool) -> Restored:
+    """Make the database `settings.database_url`, or an embedded one, and the data directory from a backup.
+
+    Raises `BackupError` (before anything is changed, for what is wrong with the backup or the place; nothing is left of
+    what fails later), `AlreadyServed`, `EmbeddedPostgresError`, `MigrationError`, `OSError`.
+    """
+    with open_backup(path) as file, ExitStack() as stack:
+        reader = Reader(file, str(path))
+        reader.check()
+        require_restorable(reader.manifest)
+        embedded = not settings.database_url
+        _check_data_dir(settings, reader, embedded=embedded)
+        if embedded:
+            refuse_second(settings.data_dir)
+        make_data_dir(settings.data_dir)
+        if embedded:
+            stack.enter_context(claimed(settings.data_dir, "tabellion restore"))
+        settings, _ = database.open_database(settings, stack, beginning=True)
+        url = settings.database_url
+        with psycopg.connect(url) as db:
+            major = db.info.server_version // 10_000
+        if major < reader.manifest.postgresql_major:
+            raise BackupError(
+                f"the backup is of PostgreSQL {reader.manifest.postgresql}, and this server is {major}: restore into "
+                f"PostgreSQL {reader.manifest.postgresql_major} or later"
+            )
+        dumped_by = int(reader.manifest.pg_dump.split(".")[0])
+        client = find_client("pg_restore", max(major, dumped_by))
+        with _alone(url), _begun(settings, reader):
+            load(client, url, reader)
+            count = placing.place_files(reader, settings.data_dir)
+            applied = [step.label for step in migrations.migrate(url, restoring=True)] + jobs.install(url)
+            woken = asyncio.run(waking.settle(url, reader.manifest, clock(), resume_sendings=resume_sendings))
+        return Restored(reader.manifest, applied, count, _key_now(settings, reader.manifest), woken)
+
+
+def _check_data_dir(settings: Settings, reader: Reader, *, embedded: bool) -> None:
+    """That nothing is there which would be mixed with the backup. Raises `BackupError`."""
+    folder = settings.data_dir.absolute()
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise BackupError(f"{folder} is no folder: name the data directory to be made with --data-dir")
+    strangers = sorted(path.name for path in folder.iterdir() if path.name not in _KNOWN_HERE)
+    if embedded and strangers:
+        raise BackupError(
+            f"{folder} is not empty ({strangers[0]}): name a folder that is, or does not exist, with --data-dir"
+        )
+    placing.check_key(reader, settings.data_dir)
+
+
+@contextmanager
+def _alone(url: str) -> Generator[None]:
+    """No other restore into the database."""
+    with psycopg.connect(url, autocommit=True, application_name="tabellion restore: waits") as db:
+        row = db.execute("SELECT pg_try_advisory_lock(%s)", (AdvisoryLock.RESTORE,)).fetchone()
+        if row is None or not row[0]:
+            raise BackupError("another restore into this database is under way: wait for it, or end it")
+        yield
+
+
+@contextmanager
+def _begun(settings: Settings, reader: Reader) -> Generator[None]:
+    """From an empty place with the mark of a restore, to one that is whole; after an error it is empty again."""
+    url = settings.database_url
+    left = cleaning.require_empty(url)
+    if left:
+        cleaning.clear(url)
+        placing.remove_files(settings.data_dir)
+    elif placing.has_files(settings.data_dir):
+        raise BackupError(
+            f"there are files in {settings.data_dir.absolute() / 'spool'}: they belong to another server. Name another "
+            "data directory with --data-dir, or move them away"
+        )
+    cleaning.mark(url)
+    own_key = (settings.data_dir / KEY).exists()
+    try:
+        yield
+    except BaseException as error:
+        with suppress(psycopg.Error):  # the mark stays then, and the next restore cleans up
+            cleaning.clear(url)
+        placing.remove_files(settings.data_dir)
+        if not own_key:
+            (settings.data_dir / KEY).unlink(missing_ok=True)
+        if isinstance(error, OSError) and is_full(error):
+            where = settings.data_dir.absolute()
+            raise BackupError(f"the disk of {where} is full, and what was made was removed: make room") from error
+        raise
+
+
+def _key_now(settings: Settings, manifest: Manifest) -> str:
+    """What the operator has to know of the key of secrets."""
+    now = secrets.fingerprint(settings.secret_key, settings.data_dir)
+    if manifest.key_fingerprint is None:
+        return "there was none yet"
+    if now == manifest.key_fingerprint:
+        return "in place"
+    place = f"secret.key in {settings.data_dir.absolute()}, or TABELLION_SECRET_KEY"
+    state = "is missing" if now is None else "is another one than the backup's"
+    return (
+        f"{state}. Before the server is started, put the one of the server that the backup was made of back ({place}): "
+        "without it passwords of relays and file servers and DKIM keys have to be set anew, and links in mails lead nowhere"
+    )

@@ -1,0 +1,69 @@
+"""A server that was made from a backup begins nothing until its operator says so.
+
+What was under way at the moment of the backup may have come to its end since, where nobody here has seen it: mails would
+leave twice. While the hold is there, job workers wait; calls and pages work.
+"""
+
+import asyncio
+import logging
+from datetime import datetime
+from typing import NamedTuple
+
+import psycopg
+from psycopg.rows import class_row
+
+from tabellion.platform.database.connection import Database
+
+_log = logging.getLogger(__name__)
+_LOOK_EVERY_S = 2.0
+_HOLD = "SELECT backup_at, restored_at FROM tabellion.server_hold"
+
+
+class Hold(NamedTuple):
+    """Which moment the server was set back to, and when that was done."""
+
+    backup_at: datetime
+    restored_at: datetime
+
+    def __str__(self) -> str:
+        return (
+            f"this server was restored from a backup of {self.backup_at:%Y-%m-%d %H:%M:%S} UTC: no mail, webhook or file "
+            "leaves it, and no job runs, until you run: tabellion resume"
+        )
+
+
+def hold_of(url: str) -> Hold | None:
+    """The hold of a server whose schema is current, if there is one."""
+    with psycopg.connect(url, autocommit=True) as db, db.cursor(row_factory=class_row(Hold)) as cursor:
+        return cursor.execute(_HOLD).fetchone()
+
+
+async def hold(db: Database, backup_at: datetime, restored_at: datetime) -> None:
+    """Hold the server."""
+    await db.execute("INSERT INTO tabellion.server_hold (backup_at, restored_at) VALUES (%s, %s)", (backup_at, restored_at))
+
+
+async def release(db: Database) -> Hold | None:
+    """Take the hold away; what it was, None: there was none. In the caller's transaction."""
+    cursor = await db.execute("DELETE FROM tabellion.server_hold RETURNING backup_at, restored_at")
+    row = await cursor.fetchone()
+    return None if row is None else Hold(*row)
+
+
+async def wait_until_released(url: str) -> None:
+    """Come back once the server is not held, at once if it is not; a database that is away is waited for."""
+    told = False
+    while True:
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                url, autocommit=True, application_name="tabellion worker"
+            ) as db:
+                while row := await (await db.execute(_HOLD)).fetchone():
+                    if not told:
+                        _log.warning("%s", Hold(*row))
+                        told = True
+                    await asyncio.sleep(_LOOK_EVERY_S)
+                return
+        except psycopg.OperationalError as error:
+            _log.warning("it could not be looked whether the server is held: %s", type(error).__name__)
+            await asyncio.sleep(_LOOK_EVERY_S)
