@@ -312,6 +312,7 @@ def test_a_tag_that_was_made_weak_on_its_way_is_known(tenant: Tenant) -> None:
         assert tenant.call("GET", _ANN, headers={"If-None-Match": header}).status_code == 304
     weak = tenant.json("PUT", _ANN, {"attributes": [{"name": "points", "value": 3}]}, If_Match=f"W/{tag}")
     assert (weak.status_code, weak.json()["code"]) == (412, "etag.mismatch")
+    assert "compresses answers on their way" in weak.json()["message"]
 
 
 def test_if_none_match_makes_a_call_that_only_creates(tenant: Tenant) -> None:

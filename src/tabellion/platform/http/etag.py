@@ -37,7 +37,13 @@ def require_match(header: str | None, current: str | None) -> None:
     wanted = tags(header)
     if wanted is None or (current is not None and ("*" in wanted or current in wanted)):
         return
-    raise EtagMismatch("the resource is not in the state that If-Match names; read it again and repeat the change")
+    message = "the resource is not in the state that If-Match names; read it again and repeat the change"
+    if "W/" in (header or ""):
+        # Read again as often as one likes, it would come the same.
+        message = (
+            "If-Match names a weak tag (W/...), which matches nothing: who compresses answers on their way makes tags weak"
+        )
+    raise EtagMismatch(message)
 
 
 def names_any(header: str | None) -> bool:
