@@ -227,6 +227,24 @@ async def test_an_update_that_touches_no_unique_attribute_stays_in_its_page(gues
     assert counts == (1, 1)
 
 
+async def test_a_long_history_of_consent_does_not_keep_a_table_from_being_deleted(guests: Bench) -> None:
+    for choice in (True, False):
+        await guests.profile("ann@example.com", subscriptions={"Newsletter": choice})
+    schema = f"l{guests.licence_id}"
+    await guests.db.execute(
+        f"CREATE FUNCTION {schema}.slow() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_sleep(0.4); RETURN OLD; END $$"
+    )
+    await guests.db.execute(
+        f"CREATE TRIGGER slow BEFORE DELETE ON {schema}.consent FOR EACH ROW EXECUTE FUNCTION {schema}.slow()"
+    )
+
+    async with guests.connection() as db:
+        await db.execute("SET statement_timeout = '300ms'")
+        assert (await guests.call("structure.v5.delete", db=db)).status == 204
+        assert await (await db.execute("SHOW statement_timeout")).fetchone() == ("300ms",)
+
+
 async def test_a_deleted_table_leaves_nothing_behind(guests: Bench) -> None:
     table_id = (await guests.read())["id"]
     await guests.create({**TABLE, "name": "Other"})

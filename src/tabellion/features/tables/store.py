@@ -19,6 +19,7 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 # So many values are judged at a time, a millisecond or two in which the process answers nobody.
 _BATCH_ROWS = 1000
+_LONG_DELETE_MS = "600000"
 T = TypeVar("T", bound=Table)
 D = TypeVar("D", bound=Columns)
 
@@ -122,6 +123,8 @@ class ProfileTables(Catalogue[ProfileTable, Definition]):
     async def delete(self, db: Database, table: ProfileTable) -> None:
         """The same with the history of consent."""
         await super().delete(db, table)
+        # Choices that were replaced, over years of imports: some seconds for a million. The table cannot go without them.
+        await db.execute("SELECT set_config('statement_timeout', %s, true)", (_LONG_DELETE_MS,))
         consent = sql.SQL("DELETE FROM {} WHERE table_id = %s").format(qualified(table, "consent"))
         await db.execute(consent, (table.id,))
 
