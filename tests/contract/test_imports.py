@@ -452,6 +452,38 @@ def test_foreign_keys_and_composite_keys_of_an_import(imports: Imports, tenant: 
     assert (again["rowsCreated"], again["rowsUpdated"], again["rowsUnchanged"]) == (1, 1, 1)
 
 
+def test_empty_cells_clear_no_value_that_records_refer_to(imports: Imports, tenant: Tenant) -> None:
+    def key(name: str, attribute: str, kind: str, table: str, target: str) -> dict[str, Any]:
+        reference = {"tableType": kind, "tableId": table, "attribute": target}
+        key = {"name": name, "attribute": attribute, "reference": reference, "onDelete": "CASCADE"}
+        return {"operation": "addForeignKey", "foreignKey": key}
+
+    stays = "/v5/entities/hotels/custom-tables/Stays"
+    added = [
+        {"operation": "addAttribute", "attribute": {"name": name, "valueType": "STRING", "unique": unique}}
+        for name, unique in (("code", True), ("follows", False))
+    ]
+    keys = [
+        key("guest", "cardNumber", "PROFILE_TABLE", "Guests", "cardNumber"),
+        key("own", "follows", "CUSTOM_TABLE", "Stays", "code"),
+    ]
+    changed = tenant.json("POST", f"{stays}/change-requests", {"operations": [*added, *keys]})
+    assert changed.status_code == 200, changed.text
+    clearing = {"emptyCells": "CLEAR", "keyColumn": "emailAddress"}
+    imports.do("emailAddress,lastName,cardNumber\nbob@example.com,Bob,C1\ncat@example.com,Cat,C2\n")
+    imports.do("stayRef,cardNumber,code,follows\nS1,C1,x,\nS2,,y,x\n", path="/v4/entity/hotels/customTable/Stays")
+
+    result = imports.do("emailAddress,cardNumber\nbob@example.com,\ncat@example.com,\n", clearing)
+    own = imports.do("stayRef,code\nS1,\nS2,\n", {"emptyCells": "CLEAR"}, path="/v4/entity/hotels/customTable/Stays")
+
+    told = [(row["lineNumber"], row["errorCode"], row["errorColumn"]) for row in imports.errors(result["id"])]
+    assert told == [("2", "profile.inUse", "cardNumber")]
+    assert profile(tenant, "emailAddress=bob@example.com")["attributes"]["cardNumber"] == "C1"
+    assert profile(tenant, "emailAddress=cat@example.com")["attributes"]["cardNumber"] is None
+    assert [(row["lineNumber"], row["errorCode"]) for row in imports.errors(own["id"])] == [("2", "record.inUse")]
+    assert (record(tenant, "S1")["code"], record(tenant, "S2")["code"], record(tenant, "S2")["follows"]) == ("x", None, "x")
+
+
 def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tmp_path: Path) -> None:
     where = {"TABELLION_DATABASE_URL": imports.url, "TABELLION_DATA_DIR": str(imports.spool.parent)}
     (tmp_path / "good.csv").write_text(GOOD)

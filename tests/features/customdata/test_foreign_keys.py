@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from tabellion.kit.problem import Problem
+from tests.features.tables.test_structure_races import until_waiting
 from tests.support.custom import LOGS, STAYS, change, code_of, create, get, put, structure
 from tests.support.structure import Bench
 
@@ -62,6 +64,120 @@ async def test_records_follow_a_key_that_changes(stays: Bench) -> None:
     body = {"attributes": {"cardNumber": "C9"}}
     await stays.call("profiles.v5.patch", body, p="cardNumber=C1")
     assert (await get(stays, "A"))["cardNumber"] == "C9"
+
+
+async def refusal(bench: Bench, call_id: str, body: Any = None, **options: Any) -> Problem:
+    """The refusal of a call that must change nothing."""
+    before = await bench.physical()
+    with pytest.raises(Problem) as refused:
+        await bench.call(call_id, body, **options)
+    assert await bench.physical() == before
+    return refused.value
+
+
+@pytest.mark.parametrize("action", ["CASCADE", "RESTRICT"])
+async def test_a_value_that_records_refer_to_is_not_cleared(action: str, guests: Bench) -> None:
+    await create(guests, STAYS, foreignKeys=[key("k", "cardNumber", "guests", "CARDNUMBER", action)])
+    await guest(guests, "C1")
+    await guest(guests, "C2")
+    for name in ("A", "B"):
+        await put(guests, name, cardNumber="C1")
+    v4 = {"attributes": [{"name": "cardNumber", "value": None}]}
+    v5 = {"attributes": {"cardNumber": None}}
+    keyed = {"key": {"emailAddress": "c1@example.com"}, "attributes": {"cardNumber": None}}
+    for call, body, path in (
+        ("profiles.v5.patch", v5, {"p": "cardNumber=C1"}),
+        ("profiles.v5.put", keyed, {}),
+        ("profiles.v4.put", v4, {"p": "emailAddress=c1@example.com"}),
+        ("profiles.v4.put", v4, {"p": "1"}),
+    ):
+        refused = await refusal(guests, call, body, **path)
+        assert (refused.status, refused.code, [e.field for e in refused.errors]) == (409, "profile.inUse", ["attributes"])
+        for part in ("'cardNumber' of this profile", "'Stays'", "foreign key 'k'", "2 records", "another value"):
+            assert part in refused.message
+    assert (await get(guests, "A"))["cardNumber"] == "C1"
+    assert (await guests.call("profiles.v5.patch", v5, p="cardNumber=C2")).status == 200
+    await put(guests, "A", cardNumber=None)
+    assert (await guests.call("records.v5.delete", t="Stays", r="B")).status == 204
+    assert (await guests.call("profiles.v5.patch", v5, p="cardNumber=C1")).status == 200
+
+
+async def test_records_that_may_lose_their_reference_lose_it_when_it_is_cleared(guests: Bench) -> None:
+    await create(guests, STAYS, foreignKeys=[key("k", "cardNumber", "guests", "cardNumber", "SET_NULL")])
+    await guest(guests, "C1")
+    await put(guests, "A", cardNumber="C1")
+    body = {"attributes": {"cardNumber": None}}
+    assert (await guests.call("profiles.v5.patch", body, p="cardNumber=C1")).status == 200
+    assert (await get(guests, "A"))["cardNumber"] is None
+
+
+async def test_records_refer_to_records_whose_value_stays(stays: Bench) -> None:
+    bills = {
+        "name": "Bills",
+        "attributes": [{"name": "stay", "valueType": "INTEGER"}, {"name": "twin", "valueType": "LONG"}],
+    }
+    await create(stays, bills, foreignKeys=[key("voucher", "stay", "Stays", "voucher", "CASCADE", "CUSTOM_TABLE")])
+    await put(stays, "A", voucher=7)
+    assert (await stays.call("records.v5.create", {"attributes": {"stay": 7}}, t="Bills")).status == 201
+    body = {"attributes": {"voucher": None}}
+    refused = await refusal(stays, "records.v5.patch", body, t="Stays", r="A")
+    assert (refused.status, refused.code) == (409, "record.inUse")
+    assert "1 record)" in refused.message
+    await change(stays, {"operation": "removeForeignKey", "name": "voucher"}, t="Bills")
+    assert (await stays.call("records.v5.patch", body, t="Stays", r="A")).status == 200
+
+
+async def test_a_record_that_refers_to_itself_may_give_up_both(stays: Bench) -> None:
+    twin = {"operation": "addAttribute", "attribute": {"name": "twin", "valueType": "LONG"}}
+    await change(stays, twin, adding(key("twin", "twin", "Stays", "voucher", "CASCADE", "CUSTOM_TABLE")))
+    await put(stays, "A", voucher=7)
+    await put(stays, "A", twin=7)
+    body = {"attributes": {"voucher": None}}
+    assert (await refusal(stays, "records.v5.patch", body, t="Stays", r="A")).code == "record.inUse"
+    await put(stays, "A", voucher=8)
+    assert (await get(stays, "A"))["twin"] == 8
+    await put(stays, "A", voucher=None, twin=None)
+    assert ((await get(stays, "A"))["voucher"], (await get(stays, "A"))["twin"]) == (None, None)
+
+
+async def test_a_record_that_comes_while_its_reference_is_cleared_keeps_it_from_being(stays: Bench) -> None:
+    await guest(stays, "C1")
+    body = {"attributes": {"cardNumber": None}}
+    async with stays.connection() as db, stays.connection() as other:
+        incoming = await stays.incoming("profiles.v5.patch", body, db=other, p="cardNumber=C1")
+        async with db.transaction():
+            await stays.call("records.v5.put", {"attributes": {"cardNumber": "C1"}}, t="Stays", r="A", db=db)
+            clearing = asyncio.create_task(incoming.call.handler(incoming))
+            await until_waiting(stays, "%UPDATE%")
+        with pytest.raises(Problem) as refused:
+            await clearing
+    assert refused.value.code == "profile.inUse"
+    assert (await get(stays, "A"))["cardNumber"] == "C1"
+
+
+async def test_a_table_that_is_gone_holds_nothing(stays: Bench) -> None:
+    await guest(stays, "C1")
+    await put(stays, "A", cardNumber="C1")
+    await stays.call("customStructure.v5.delete", t="Stays")
+    assert (await stays.call("profiles.v5.patch", {"attributes": {"cardNumber": None}}, p="cardNumber=C1")).status == 200
+
+
+async def test_a_refused_deletion_says_who_is_in_the_way(guests: Bench) -> None:
+    await create(guests, STAYS, foreignKeys=[key("k", "cardNumber", "guests", "cardNumber", "CASCADE")])
+    await guest(guests, "C1")
+    await put(guests, "A", cardNumber="C1")
+    await put(guests, "B", cardNumber="C1")
+    bills = {"name": "Bills", "attributes": [{"name": "stay", "valueType": "STRING"}]}
+    await create(guests, bills, foreignKeys=[key("stay", "stay", "Stays", "stayRef", "RESTRICT", "CUSTOM_TABLE")])
+    assert (await guests.call("records.v5.create", {"attributes": {"stay": "A"}}, t="Bills")).status == 201
+    refused = await refusal(guests, "records.v5.delete", t="Stays", r="A")
+    assert refused.message == (
+        "this record cannot be deleted: records of 'Bills' (foreign key 'stay' of its 'stay': 1 record) refer to it; "
+        "delete them, or have them refer to something else, first"
+    )
+    refused = await refusal(guests, "profiles.v5.delete", p="cardNumber=C1")
+    assert refused.code == "profile.inUse"
+    assert "records that would be deleted" in refused.message
 
 
 async def test_technical_ids_and_custom_tables_can_be_referred_to(guests: Bench) -> None:

@@ -131,7 +131,10 @@ class CustomPlan(Plan[CustomDefinition]):
         if name.lower() == target.kind.id_name.lower():
             found, name, column = None, target.kind.id_name, "id"
         else:
-            found = target.attributes_by_name.get(name.lower())
+            is_own = target.public_id == self.definition.uuid
+            # Its own attributes as earlier operations have left them.
+            attributes = self.definition.attributes if is_own else target.attributes
+            found = next((a for a in attributes if a.name.lower() == name.lower()), None)
             if found is None:
                 self.refuse(place, "attribute.unknown", f"the table '{target.name}' has no attribute '{name}'")
                 return None

@@ -20,6 +20,14 @@ class CustomTables(Catalogue[CustomTable, CustomDefinition]):
         """Whether others may read the table while the step is carried out."""
         return step.kind == "addReference" or super().is_readable(step)
 
+    async def delete(self, db: Database, table: CustomTable) -> None:
+        """The same with what keeps values of other tables from being cleared."""
+        # First its own lock, then those of the others, as those take them who write records.
+        await super().delete(db, table)
+        for key in table.definition.foreign_keys:
+            if key.relation != table.relation:
+                await _let_clear(db, table, key)
+
     async def apply(self, db: Database, table: CustomTable, step: Step) -> int:
         """Carry one step out; `addReference` returns how many records refer to nothing."""
         match step.kind:
@@ -31,6 +39,7 @@ class CustomTables(Catalogue[CustomTable, CustomDefinition]):
                 return await _refer(db, table, step.subject, step.value)
             case "dropReference":
                 await alter(db, table, sql.SQL("DROP CONSTRAINT {}").format(_constraint(table, step.subject.number)))
+                await _let_clear(db, table, step.subject)
             case _:
                 return await super().apply(db, table, step)
         return 0
@@ -39,7 +48,8 @@ class CustomTables(Catalogue[CustomTable, CustomDefinition]):
 async def _refer(db: Database, table: CustomTable, attribute: Attribute, key: ForeignKey) -> int:
     """Make a foreign key, unless records refer to nothing: how many.
 
-    What is referred to keeps its links when its value changes (ON UPDATE CASCADE).
+    What is referred to keeps its links when its value changes (ON UPDATE CASCADE), and does not lose them when it is
+    cleared: that is refused (migration 0051), unless the foreign key says that records are kept without their reference.
     """
     target, column = qualified(table, key.relation), sql.Identifier(key.column)
     own = sql.Identifier(attribute.column)
@@ -52,11 +62,30 @@ async def _refer(db: Database, table: CustomTable, attribute: Attribute, key: Fo
     action = sql.SQL(_ON_DELETE[key.on_delete])
     constraint = sql.SQL("ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE CASCADE")
     await alter(db, table, constraint.format(_constraint(table, key.number), own, target, column, action))
+    if key.on_delete != "SET_NULL" and key.column != "id":
+        # Named so that it fires before what the foreign key does (RI_...).
+        trigger = sql.SQL(
+            "CREATE TRIGGER {0} AFTER UPDATE OF {2} ON {1} FOR EACH ROW WHEN (OLD.{2} IS NOT NULL AND NEW.{2} IS NULL) "
+            "EXECUTE FUNCTION tabellion.keep_referred({3}, {4}, {5}, {6})"
+        )
+        arguments = (table.relation, attribute.column, key.column, f"f{table.label}_a{key.number:d}")
+        named = (_trigger(table, key.number), target, column, *(sql.Literal(argument) for argument in arguments))
+        await db.execute(trigger.format(*named))
     return 0
+
+
+async def _let_clear(db: Database, table: CustomTable, key: ForeignKey) -> None:
+    """Take away what keeps the value that a foreign key refers to from being cleared."""
+    statement = sql.SQL("DROP TRIGGER IF EXISTS {} ON {}")
+    await db.execute(statement.format(_trigger(table, key.number), qualified(table, key.relation)))
 
 
 def _constraint(table: CustomTable, number: int) -> sql.Composable:
     return sql.Identifier(f"f{table.label}_a{number:d}")
+
+
+def _trigger(table: CustomTable, number: int) -> sql.Composable:
+    return sql.Identifier(f"0{table.label}_a{number:d}")
 
 
 async def cleaned_licences(db: Database) -> list[tuple[int, str, int]]:

@@ -1,7 +1,7 @@
 """Refusals of the profile calls."""
 
 from tabellion.features.tables.filters import ProfileUnknown
-from tabellion.kit.problem import Problem
+from tabellion.kit.problem import FieldError, Problem
 
 __all__ = [
     "AttributeAmbiguous",
@@ -40,14 +40,15 @@ class AttributeNotUnique(Problem):
 
 
 class RowInUse(Problem):
-    """Records of a custom table refer to the row by a foreign key that restricts. Delete or change them first."""
+    """Records of a custom table refer to the row, which would be deleted, or to a value of it that would be cleared."""
 
     status = 409
     code = "profile.inUse"
 
-    def __init__(self, message: str, row: str) -> None:
-        super().__init__(message)
-        self.code = f"{row}.inUse"
+    def __init__(self, message: str, row: str, field: str | None = None) -> None:
+        code = f"{row}.inUse"
+        super().__init__(message, errors=() if field is None else [FieldError(field, code, message)])
+        self.code = code
 
 
 class SubscriptionUnknown(Problem):

@@ -37,14 +37,22 @@ class Taken(Exception):
 
 
 class Dangling(Exception):
-    """A write refers to a row that does not exist, or a delete would leave such a reference behind.
+    """A write refers to a row that does not exist; `attribute` is that of the foreign key."""
 
-    `attribute` is that of the foreign key; None where it belongs to another table.
-    """
-
-    def __init__(self, attribute: Attribute | None) -> None:
+    def __init__(self, attribute: Attribute) -> None:
         super().__init__()
         self.attribute = attribute
+
+
+class Held(Exception):
+    """Records refer to a row that would be deleted, or to a value of it that would be cleared.
+
+    `constraint` is the foreign key's name in the database.
+    """
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__()
+        self.constraint = constraint
 
 
 class WriteRow(NamedTuple):
@@ -109,7 +117,7 @@ async def find(db: Database, table: Table, matches: Sequence[tuple[Attribute, An
 async def write(
     db: Database, table: Table, shape: Shape, parameters: Mapping[str, Any], *, listened: frozenset[str]
 ) -> WriteRow:
-    """Run a write, which tells of itself where somebody listens. Raises `Taken` and `StaleDefinition`."""
+    """Run a write, which tells of itself where somebody listens. Raises `Taken`, `Dangling`, `Held`, `StaleDefinition`."""
     rows = await _run(db, table, sql_of(table).write(shape, listened), parameters)
     return WriteRow(*rows[0])
 
@@ -139,8 +147,13 @@ async def delete(
     expected: bool,
     listened: frozenset[str],
 ) -> DeleteRow:
-    """Run a delete, which tells of itself where somebody listens. Raises `StaleDefinition`."""
-    rows = await _run(db, table, sql_of(table).delete(attribute, expected=expected, listened=listened), parameters)
+    """Run a delete, which tells of itself where somebody listens. Raises `Held` and `StaleDefinition`."""
+    statement = sql_of(table).delete(attribute, expected=expected, listened=listened)
+    try:
+        rows = await _run(db, table, statement, parameters)
+    except Dangling as error:
+        # A record of the same table refers to this one.
+        raise Held(f"f{table.label}_{error.attribute.column}") from error
     return DeleteRow(*rows[0])
 
 
@@ -190,7 +203,10 @@ async def _run(
     except errors.UniqueViolation as error:
         raise Taken(_attribute_of(table, error)) from error
     except (errors.ForeignKeyViolation, errors.RestrictViolation) as error:
-        raise Dangling(_attribute_of(table, error)) from error
+        attribute = _attribute_of(table, error)
+        if attribute is None or isinstance(error, errors.RestrictViolation):
+            raise Held(error.diag.constraint_name or "") from error
+        raise Dangling(attribute) from error
 
 
 def _attribute_of(table: Table, error: errors.IntegrityError) -> Attribute | None:

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from tabellion.features.profiles import store
-from tabellion.features.profiles.errors import AttributeAmbiguous, AttributeNotUnique, RowExists, RowInUse
+from tabellion.features.profiles import holding, store
+from tabellion.features.profiles.errors import AttributeAmbiguous, AttributeNotUnique, RowExists
 from tabellion.features.profiles.model import MAIL_SOURCE, Change, Collection, Profile, Row, Written
 from tabellion.features.profiles.reading import Reader
 from tabellion.features.profiles.sql import Shape
@@ -88,7 +88,8 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
     """Run one write; None: no row matched and none was created. `initial` values are for a new row only.
 
     Each of `matches` identifies the row or, `together`, only all of them. Raises `AttributeAmbiguous`, `AttributeNotUnique`,
-    `RowExists` (unless `may_update`), `Invalid` (a foreign key that leads nowhere), `EtagMismatch`.
+    `RowExists` (unless `may_update`), `Invalid` (a foreign key that leads nowhere), `RowInUse` (records refer to a
+    value that would be cleared), `EtagMismatch`.
     """
     if_match = call.headers.get("if-match")
     expected = _expected_moments(call, table)
@@ -131,7 +132,11 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
             taken = f"this value of '{error.attribute.name}'" if error.attribute else "these values of the key"
             continue
         except store.Dangling as error:
-            raise _dangling(table, change, error) from None
+            message = f"attribute '{error.attribute.name}' refers to nothing: its foreign key has no such value"
+            raise invalid(change.section, "attribute.value", message) from None
+        except store.Held as error:
+            ids = await store.find(call.db, table, matches, together=together) if row_id is None else [row_id]
+            raise await holding.of_clear(call.db, table, ids, change, error.constraint) from None
         if row.current and row.matches == 1 and row.updated_at is None:
             # Deleted between our look and our lock: look again.
             continue
@@ -204,17 +209,6 @@ def _faults(call: Incoming, initial: Sequence[tuple[Attribute, Any]]) -> list[Fi
     return faults
 
 
-def _dangling(table: Table, change: Change, error: store.Dangling) -> Exception:
-    if error.attribute is None:
-        return _in_use(table)
-    message = f"attribute '{error.attribute.name}' refers to nothing: its foreign key has no such value"
-    return invalid(change.section, "attribute.value", message)
-
-
-def _in_use(table: Table) -> RowInUse:
-    return RowInUse(f"records of a custom table refer to this {table.kind.row}; delete or change them first", table.kind.row)
-
-
 async def _listened(call: Incoming, table: Table) -> frozenset[str]:
     """The types of events of the table that somebody listens to: nobody, mostly."""
     caller = call.caller
@@ -252,8 +246,9 @@ async def delete(call: Incoming, table: Table, attribute: Attribute | None, key:
     listened = await _listened(call, table)
     try:
         row = await store.delete(call.db, table, attribute, parameters, expected=expected is not None, listened=listened)
-    except store.Dangling:
-        raise _in_use(table) from None
+    except store.Held as error:
+        ids = [key] if attribute is None else await store.find(call.db, table, [(attribute, key)])
+        raise await holding.of_delete(call.db, table, ids, error.constraint) from None
     if not row.current:
         raise store.StaleDefinition
     if row.deleted_id is None:

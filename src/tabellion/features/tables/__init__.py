@@ -21,6 +21,8 @@ from tabellion.features.tables.model import (
 from tabellion.features.tables.operations import AnyOperation, complete
 from tabellion.features.tables.parameters import ENTITY, TABLE
 from tabellion.features.tables.plan import Plan, Step
+from tabellion.features.tables.references import Referrer, listed, referrers, referring
+from tabellion.features.tables.references import told as told_referrer
 from tabellion.features.tables.service import (
     Structures,
     find_table,
@@ -61,6 +63,7 @@ __all__ = [
     "NameUsed",
     "Plan",
     "ProfileTable",
+    "Referrer",
     "Restriction",
     "Segmentation",
     "Step",
@@ -78,6 +81,7 @@ __all__ = [
     "count_of",
     "find_table",
     "is_email",
+    "listed",
     "moment_or_null",
     "named",
     "parse_flag",
@@ -85,10 +89,13 @@ __all__ = [
     "parse_value",
     "profile_tables",
     "qualified",
+    "referrers",
+    "referring",
     "relation_of",
     "render_moment",
     "render_value",
     "structure_etag",
     "tables_of_licence",
     "text_value",
+    "told_referrer",
 ]

@@ -142,8 +142,9 @@ class Applier:
             merge.AMBIGUOUS: f"the unique attributes of the row belong to different {self._table.kind.rows}",
             merge.TAKEN: f"another {row} owns this value of {subject}",
             merge.DANGLING: f"{subject} refers to nothing that exists",
+            merge.IN_USE: f"records refer to {subject} of this {row}, which cannot be cleared; they follow another value",
         }
-        return Fault(code, header, messages[code])
+        return Fault(f"{row}{code}" if code == merge.IN_USE else code, header, messages[code])
 
     async def _run(self, statement: str, parameters: dict[str, Any]) -> int:
         cursor = await self._db.execute(statement.encode(), parameters)

@@ -6,18 +6,20 @@ new profiles, each one statement. Identifiers are made of integers only; texts o
 """
 # ruff: noqa: S608 - every identifier here is composed of integers of our own
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from tabellion.features.bulk.imports.columns import Column, Plan
 from tabellion.features.bulk.imports.model import EmptyCells, Mode, Order
 from tabellion.features.customdata import CustomTable
 from tabellion.features.profiles import choice_columns, keep_replaced, of_write
-from tabellion.features.tables import Attribute, Subscription, Table, is_email
+from tabellion.features.tables import Attribute, Referrer, Subscription, Table, is_email
 from tabellion.platform import outbox
 
 STAGE, FOUND = "import_stage", "import_found"
 EXISTS, ABSENT, MANDATORY = "row.exists", "row.absent", "attribute.mandatory"
 AMBIGUOUS, TAKEN, DANGLING = "attribute.ambiguous", "attribute.notUnique", "attribute.value"
+IN_USE = ".inUse"
 # Where a choice in a file comes from, in the order of `tables.ORIGIN`.
 _ORIGIN = ("%(now)s::timestamptz", "%(source)s::text", "NULL::jsonb")
 # What forbids a row is told with the place of its column in the plan, or with one of these.
@@ -27,7 +29,8 @@ NO_COLUMN, ABSENT_COLUMN = -1, -2
 class MergeSql:
     """The statements for one table, plan and order. Parameters: `now`, `source`, `user`, `round`.
 
-    `listened`: the types of events that somebody listens to; they are told of as single calls tell of them.
+    `listened`: the types of events that somebody listens to; they are told of as single calls tell of them. `referrers`: the
+    foreign keys that lead to the table.
     `returns_old`: the database's UPDATE can return what it has replaced (PostgreSQL 18), which spares reading it before.
     """
 
@@ -38,12 +41,14 @@ class MergeSql:
         order: Order,
         listened: frozenset[str] = outbox.NOBODY,
         *,
+        referrers: Sequence[Referrer] = (),
         returns_old: bool = False,
     ) -> None:
         self._told = of_write(table, [column.name for column in plan.columns], (), listened)
         self._table = table
         self._plan = plan
         self._order = order
+        self._referrers = referrers
         self._returns_old = returns_old
         self.relation = f"{table.schema}.{table.relation}"
         self._choices = [c for c in plan.columns if isinstance(c.target, Subscription)]
@@ -93,7 +98,7 @@ class MergeSql:
             all_ids = ", ".join(["first", *ids.values()])
             target = f"coalesce({all_ids})"
             taken = [(f"least({all_ids}) <> greatest({all_ids})", AMBIGUOUS, NO_COLUMN)]
-        tests = [*taken, *self._forbidden(target), *self._dangling()]
+        tests = [*taken, *self._forbidden(target), *self._dangling(), *self._held(target)]
         code = "".join(f" WHEN {test} THEN '{code}'" for test, code, _ in tests)
         which = "".join(f" WHEN {test} THEN {place:d}" for test, _, place in tests)
         codes = f"CASE{code} END, CASE{which} END" if tests else "NULL::text, NULL::integer"
@@ -130,6 +135,19 @@ class MergeSql:
                 target = f"{self._table.schema}.{reference.relation} f WHERE f.{reference.column} = r.{column.name}"
                 test = f"r.{column.name} IS NOT NULL AND NOT EXISTS (SELECT FROM {target})"
                 tests.append((test, DANGLING, place))
+        return tests
+
+    def _held(self, target: str) -> list[tuple[str, str, int]]:
+        """Values that would be cleared although records refer to them; tables that refer to themselves as in `_dangling`."""
+        tests: list[tuple[str, str, int]] = []
+        for place, column in enumerate(self._plan.columns):
+            for each in self._referrers:
+                if each.target == column.name and each.relation != self._table.relation and self._clears(column):
+                    rows = (
+                        f"{self.relation} t JOIN {self._table.schema}.{each.relation} f ON f.{each.column} = t.{column.name}"
+                    )
+                    held = f"EXISTS (SELECT FROM {rows} WHERE t.id = {target})"
+                    tests.append((f"r.{column.name} IS NULL AND {target} IS NOT NULL AND {held}", IN_USE, place))
         return tests
 
     def _other(self, column: Column, *, locks: bool) -> str:

@@ -24,7 +24,7 @@ from tabellion.features.bulk.imports.merge import MergeSql
 from tabellion.features.bulk.imports.model import Fault, Job, Status
 from tabellion.features.bulk.imports.rows import Block, Reader
 from tabellion.features.customdata import CUSTOM_TABLES, custom_tables_of_licence
-from tabellion.features.tables import Table, tables_of_licence
+from tabellion.features.tables import Table, referrers, tables_of_licence
 from tabellion.kit.problem import FieldError
 from tabellion.platform import outbox
 from tabellion.platform.database.advisory import AdvisoryLock
@@ -142,7 +142,8 @@ class _Attempt:
         interests = await outbox.interests(self._db, job.licence_id, self._catalogue_version)
         listened = interests.get((table.kind.subject, str(table.id)), outbox.NOBODY)
         returns_old = self._db.info.server_version >= _RETURNS_OLD
-        sql = MergeSql(table, self._plan, job.order, listened, returns_old=returns_old)
+        known = [each for each in await referrers(self._db, table) if each.on_delete != "SET_NULL"]
+        sql = MergeSql(table, self._plan, job.order, listened, referrers=known, returns_old=returns_old)
         self._applier = Applier(self._db, table, self._plan, sql, source=job.order.source)
         await self._applier.prepare()
 
@@ -189,7 +190,7 @@ class _Attempt:
 
     async def _halve(self, block: Block, headers: tuple[str, ...], error: psycopg.Error | None) -> None:
         if block.height <= 1:
-            alone = block.refused(_refusal(error))
+            alone = block.refused(_refusal(error, self._table.kind.row))
             await self._commit(alone, await asyncio.to_thread(self._checker.check, alone))
             return
         for half in block.halves():
@@ -239,10 +240,12 @@ class _OtherCatalogue(Exception):
     """The table's structure, or who listens to its events, may have changed since the block was checked."""
 
 
-def _refusal(error: psycopg.Error | None) -> Fault:
+def _refusal(error: psycopg.Error | None, row: str) -> Fault:
     if isinstance(error, errors.ProgramLimitExceeded):
         return Fault("row.tooLarge", "", "the row is larger than the database takes")
     if error is None:
-        return Fault("row.busy", "", "others were writing the same profile all the time; send the row again")
+        return Fault("row.busy", "", f"others were writing the same {row} all the time; send the row again")
+    if isinstance(error, errors.RestrictViolation):
+        return Fault(f"{row}.inUse", "", f"records refer to a value of this {row}, which cannot be cleared")
     detail: Any = error.diag.message_primary
     return Fault("row.refused", "", f"the database refused the row: {detail}")

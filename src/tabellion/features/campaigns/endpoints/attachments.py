@@ -100,7 +100,7 @@ CALLS = (
         handler=contact,
         parameters=(ENTITY, Parameter("c", "id or name of the campaign", "SpringOffer")),
         statuses={200: "The profile is saved, and the mail is on its way."},
-        conflicts=("campaign.state", "campaign.kind", "attribute.ambiguous", "attribute.notUnique"),
+        conflicts=("campaign.state", "campaign.kind", "attribute.ambiguous", "attribute.notUnique", "profile.inUse"),
         form=Form(_FILE, _CONTACT, wire.ContactIn, total_bytes=MAX_BYTES),
         body_example=CONTACT_EXAMPLE,
         answer=wire.ContactOut,

@@ -1,0 +1,39 @@
+"""What to tell those who would delete a row that records refer to, or clear the value by which they do."""
+
+from collections.abc import Collection, Sequence
+
+from tabellion.features.profiles.errors import RowInUse
+from tabellion.features.profiles.model import Change
+from tabellion.features.tables import Referrer, Table, listed, referrers, referring, told_referrer
+from tabellion.platform.database.connection import Database
+
+
+async def of_delete(db: Database, table: Table, ids: Collection[int], constraint: str) -> RowInUse:
+    """The refusal to delete a row; `constraint` is the foreign key that the database named."""
+    row = table.kind.row
+    known = await referrers(db, table)
+    held = await _held(db, table, ids, [each for each in known if each.on_delete == "RESTRICT"])
+    if held:
+        way = "delete them, or have them refer to something else, first"
+        return RowInUse(f"this {row} cannot be deleted: records of {listed(held)} refer to it; {way}", row)
+    direct = any(each.constraint == constraint for each in known)
+    where = "to it" if direct else "to records that would be deleted, or lose their reference, with it"
+    return RowInUse(f"this {row} cannot be deleted: records refer {where}; delete or change them first", row)
+
+
+async def of_clear(db: Database, table: Table, ids: Collection[int], change: Change, constraint: str) -> RowInUse:
+    """The refusal of a change that clears a value; `constraint` is the foreign key that the database named."""
+    row = table.kind.row
+    cleared = {attribute.column: attribute.name for attribute, value in change.values if value is None}
+    known = [each for each in await referrers(db, table) if each.target in cleared and each.on_delete != "SET_NULL"]
+    held = await _held(db, table, ids, known)
+    names = dict.fromkeys(f"'{cleared[each.target]}'" for each in known if held or each.constraint == constraint)
+    what = f"{listed(list(names))} of this {row}" if names else f"a value of this {row}"
+    who = f"records of {listed(held)} refer" if held else "records of a custom table refer"
+    way = "give it another value, which they follow, or delete them or change what they refer to first"
+    return RowInUse(f"{what} cannot be cleared: {who} to it; {way}", row, change.section)
+
+
+async def _held(db: Database, table: Table, ids: Collection[int], known: Sequence[Referrer]) -> list[str]:
+    counted = [(each, await referring(db, table, each, ids)) for each in known]
+    return [told_referrer(each, count) for each, count in counted if count]
