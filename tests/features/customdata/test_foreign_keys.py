@@ -225,6 +225,12 @@ async def test_a_table_may_refer_to_itself(stays: Bench) -> None:
     assert await code_of(stays, "records.v5.patch", body, t="Stays", r="A") == (400, "attribute.value")
     assert (await stays.call("records.v5.delete", t="Stays", r="B")).status == 204
     assert (await stays.call("records.v5.delete", t="Stays", r="A")).status == 204
+    for operation in (
+        {"operation": "removeAttribute", "name": "stayRef"},
+        {"operation": "removeAttribute", "name": "follows"},
+    ):
+        body = {"operations": [operation]}
+        assert await code_of(stays, "customStructure.v5.change", body, t="Stays") == (400, "structure.inUse")
     again = {**own, "onDelete": "SET_NULL"}
     await change(stays, {"operation": "removeForeignKey", "name": "follows"}, adding(again))
     await change(
@@ -236,12 +242,26 @@ async def test_a_table_may_refer_to_itself(stays: Bench) -> None:
 
 
 async def test_what_is_referred_to_stays(stays: Bench) -> None:
-    assert await code_of(stays, "structure.v5.delete", t="Guests") == (409, "table.inUse")
-    for operation in (
-        {"operation": "removeAttribute", "name": "cardNumber"},
-        {"operation": "updateAttribute", "name": "cardNumber", "changes": {"unique": False}},
+    await guest(stays, "C1")
+    await put(stays, "A", cardNumber="C1")
+    await put(stays, "B", cardNumber="C1")
+    await put(stays, "C")
+    refused = await refusal(stays, "structure.v5.delete")
+    assert refused.code == "table.inUse"
+    assert refused.message == (
+        "records of 'Stays' (foreign key 'to-guest' of its 'cardNumber': 2 records) refer to the table 'Guests'; "
+        "remove that foreign key first (removeForeignKey, in a change request of 'Stays'), or delete 'Stays'"
+    )
+    for operation, place in (
+        ({"operation": "removeAttribute", "name": "cardNumber"}, "operations[0]"),
+        ({"operation": "updateAttribute", "name": "cardNumber", "changes": {"unique": False}}, "operations[0]"),
     ):
-        assert await code_of(stays, "structure.v5.change", {"operations": [operation]}) == (409, "table.inUse")
+        refused = await refusal(stays, "structure.v5.change", {"operations": [operation]})
+        assert (refused.status, refused.code, refused.errors[0].field) == (409, "table.inUse", place)
+        assert refused.message == (
+            "'cardNumber' is what records of 'Stays' (foreign key 'to-guest' of its 'cardNumber': 2 records) refer to; "
+            "remove that foreign key first (removeForeignKey, in a change request of 'Stays')"
+        )
     await change(stays, {"operation": "removeForeignKey", "name": "TO-GUEST"})
     assert (await stays.call("structure.v5.delete", t="Guests")).status == 204
 

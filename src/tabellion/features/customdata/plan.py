@@ -250,6 +250,11 @@ class CustomPlan(Plan[CustomDefinition]):
             self.refuse(f"{path}.changes.mandatory", "structure.fixed", f"'{name}' is part of the key: it stays mandatory")
         if is_key and unique is False:
             self.refuse(f"{path}.changes.unique", "structure.fixed", f"'{name}' is the key: it stays unique")
+        users = [f"the foreign key '{key.name}'" for key in _own(definition) if key.target.lower() == lower]
+        if unique is False and users:
+            self.refuse(
+                f"{path}.changes.unique", "structure.inUse", f"{', '.join(users)} refers to '{name}': remove it first"
+            )
         if mandatory and any(k.attribute.lower() == lower and k.on_delete == "SET_NULL" for k in definition.foreign_keys):
             self.refuse(
                 f"{path}.changes.mandatory", "structure.foreignKey", f"the foreign key of '{name}' may set it to null"
@@ -287,9 +292,15 @@ def _users(definition: CustomDefinition, name: str) -> list[str]:
         ("'valueAttribute'", [definition.value_attribute]),
         ("'cleaningRule'", [definition.cleaning_rule.attribute] if definition.cleaning_rule else ()),
         *((f"the foreign key '{key.name}'", [key.attribute]) for key in definition.foreign_keys),
+        *((f"the foreign key '{key.name}'", [key.target]) for key in _own(definition)),
         *((f"the event '{event.name}'", _named_by(event)) for event in definition.events_to_trigger),
     ]
     return [user for user, names in named if any(n is not None and n.lower() == name for n in names)]
+
+
+def _own(definition: CustomDefinition) -> list[ForeignKey]:
+    """The foreign keys of a table to itself."""
+    return [key for key in definition.foreign_keys if key.table_id == definition.uuid]
 
 
 def _named_by(event: EventToTrigger) -> list[str]:

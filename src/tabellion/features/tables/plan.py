@@ -172,6 +172,14 @@ class Plan(Generic[D]):
         self.definition = replace(self.definition, attributes=kept)
         self.steps.append(Step("dropColumn", path, old))
 
+    def unhinged(self) -> dict[str, tuple[str, str]]:
+        """What nothing can refer to any more, for it goes or is no longer unique: by column, its name and where it is asked.
+
+        What is given back by a later operation has gone meanwhile.
+        """
+        gone = [step for step in self.steps if step.kind in {"dropColumn", "dropIndex"}]
+        return {step.subject.column: (step.subject.name, step.path) for step in gone}
+
     def next_number(self) -> int:
         """A column number that nothing has had before."""
         number = self.definition.next_number

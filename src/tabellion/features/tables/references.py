@@ -1,11 +1,14 @@
 """Who refers to a table: the foreign keys of custom tables that lead to it, and the records behind them."""
 
-from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
-from psycopg import AsyncConnection, sql
+from psycopg import sql
 
+from tabellion.features.tables.errors import TableInUse
 from tabellion.features.tables.model import Table
+from tabellion.kit.problem import FieldError
+from tabellion.platform.database.connection import Database
 
 # Further records are not counted: a million of them are as much in the way, and take a second.
 MOST_COUNTED = 1000
@@ -31,7 +34,7 @@ class Referrer(NamedTuple):
         return f"f{self.relation}_{self.column}"
 
 
-async def referrers(db: AsyncConnection[tuple[Any, ...]], table: Table) -> list[Referrer]:
+async def referrers(db: Database, table: Table) -> list[Referrer]:
     """The foreign keys that lead to a table, by the names of their tables."""
     cursor = await db.execute(
         "SELECT c.name, k ->> 'name', k ->> 'attribute', 'c' || c.id, 'a' || (k ->> 'number'), k ->> 'column', "
@@ -42,9 +45,7 @@ async def referrers(db: AsyncConnection[tuple[Any, ...]], table: Table) -> list[
     return [Referrer(*row) for row in await cursor.fetchall()]
 
 
-async def referring(
-    db: AsyncConnection[tuple[Any, ...]], table: Table, referrer: Referrer, ids: Collection[int] | None = None
-) -> int:
+async def referring(db: Database, table: Table, referrer: Referrer, ids: Collection[int] | None = None) -> int:
     """How many records refer by a foreign key to these rows of a table (None: to any); at most one more than are counted."""
     own, target = sql.Identifier(referrer.column), sql.Identifier(referrer.target)
     records = sql.Identifier(table.schema, referrer.relation)
@@ -65,6 +66,38 @@ def told(referrer: Referrer, records: int) -> str:
     count = f"more than {MOST_COUNTED:,} records" if records > MOST_COUNTED else f"{records:,} records"
     count = "1 record" if records == 1 else "no records yet" if records == 0 else count
     return f"'{referrer.table}' (foreign key '{referrer.name}' of its '{referrer.attribute}': {count})"
+
+
+async def check_unreferred(db: Database, table: Table, taken: Mapping[str, tuple[str, str]]) -> None:
+    """That no other table refers to what a change takes away: by column, the attribute's name and the operation's path.
+
+    Raises `TableInUse` with all who do.
+    """
+    known = [each for each in await referrers(db, table) if each.target in taken and each.relation != table.relation]
+    faults: list[FieldError] = []
+    for column, (name, path) in taken.items():
+        mine = [each for each in known if each.target == column]
+        if mine:
+            who = listed([told(each, await referring(db, table, each)) for each in mine])
+            message = f"'{name}' is what records of {who} refer to; {_way_out(mine)}"
+            faults.append(FieldError(path, TableInUse.code, message))
+    if faults:
+        raise TableInUse(faults[0].message, errors=faults)
+
+
+async def check_deletable(db: Database, table: Table) -> None:
+    """That no other table refers to one that is to be deleted. Raises `TableInUse`."""
+    known = [each for each in await referrers(db, table) if each.relation != table.relation]
+    if known:
+        who = listed([told(each, await referring(db, table, each)) for each in known])
+        tables = listed(list(dict.fromkeys(f"'{each.table}'" for each in known)))
+        raise TableInUse(f"records of {who} refer to the table '{table.name}'; {_way_out(known)}, or delete {tables}")
+
+
+def _way_out(known: Sequence[Referrer]) -> str:
+    keys = "that foreign key" if len(known) == 1 else "those foreign keys"
+    tables = listed(list(dict.fromkeys(f"'{each.table}'" for each in known)))
+    return f"remove {keys} first (removeForeignKey, in a change request of {tables})"
 
 
 def listed(parts: Sequence[str]) -> str:

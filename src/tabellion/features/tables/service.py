@@ -3,6 +3,7 @@
 `Structures` does for tables of one kind what the calls ask for; `profile_tables` is that of profile tables.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
@@ -15,6 +16,7 @@ from tabellion.features.tables.errors import DataConflict, NameUsed, TableInUse,
 from tabellion.features.tables.model import PROFILE_TABLES, Columns, Definition, ProfileTable, Table
 from tabellion.features.tables.plan import Plan, Step
 from tabellion.features.tables.profile_plan import ProfilePlan
+from tabellion.features.tables.references import check_deletable, check_unreferred
 from tabellion.kit.problem import FieldError, Invalid, Problem
 from tabellion.platform import audit
 from tabellion.platform.database.connection import Database
@@ -24,6 +26,7 @@ from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.caller import EntityRef
 from tabellion.platform.http.etag import require_match
 
+_VIEW = re.compile(r"^(?:materialized )?view (.+?) depends on ", re.MULTILINE)
 # Readers and writers wait while a change waits for its lock: better to give up soon.
 LOCK_TIMEOUT_MS = 2000
 _MAX_LICENCES_CACHED = 5000
@@ -138,6 +141,7 @@ class Structures(Generic[T, D, P]):
                     return table
                 changes: dict[str, Any] = {"definition": plan.definition}
                 new = replace(table, name=plan.name, version=table.version + 1, **changes)
+                await check_unreferred(call.db, table, plan.unhinged())
                 if self._guard is not None:
                     await self._guard(call, table, new)
                 seen_anew = new.name != table.name or views.columns_of(new) != views.columns_of(table)
@@ -166,6 +170,7 @@ class Structures(Generic[T, D, P]):
             async with call.db.transaction():
                 table = await self._locked(call, known)
                 require_match(call.headers.get("if-match"), structure_etag(table))
+                await check_deletable(call.db, table)
                 if self._guard is not None:
                     await self._guard(call, table, None)
                 await views.drop_view(call.db, table)
@@ -227,14 +232,19 @@ async def _short(work: Callable[[], Awaitable[Any]]) -> Any:
     except errors.TooManyColumns as error:
         raise _too_wide() from error
     except errors.DependentObjectsStillExist as error:
-        message = (
-            "a foreign key of a custom table, or a view built on that of analysts, needs this table or attribute; remove it"
-        )
-        raise TableInUse(message) from error
+        raise TableInUse(_needed(error)) from error
     except (errors.ForeignKeyViolation, errors.RestrictViolation) as error:
         raise TableInUse("a campaign or an audience has just been made for this table; repeat to hear which one") from error
     except (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidForeignKey) as error:
         raise Unavailable("a table that this one refers to has just been changed; repeat in a moment") from error
+
+
+def _needed(error: errors.DependentObjectsStillExist) -> str:
+    """What the database says still needs a table or attribute: views of analysts, as foreign keys have been looked for."""
+    views = list(dict.fromkeys(_VIEW.findall(error.diag.message_detail or "")))
+    if not views:
+        return "a foreign key to this table or attribute has just been made; repeat to hear which one"
+    return f"views that analysts have built on that of the table need it: {', '.join(views)}; have them dropped first"
 
 
 def _too_wide() -> Problem:
