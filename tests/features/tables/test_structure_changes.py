@@ -197,6 +197,32 @@ async def test_a_removed_attribute_leaves_the_display_options(bench: Bench) -> N
     assert (await bench.read())["displayOptions"] == {"forAttributes": [{"name": "birthDate"}, "odd"], "more": 1}
 
 
+async def test_who_agreed_can_be_proved_after_a_subscription_was_removed(guests: Bench) -> None:
+    async def history() -> list[tuple[str, bool, bool]]:
+        consents = (await guests.read("profiles.v5.consents", p="emailAddress=ann@example.com"))["consents"]
+        return [(c["subscription"], c["subscribe"], "subscriptionRemovedAt" in c) for c in consents]
+
+    ann = "ann@example.com"
+    await guests.profile(ann, subscriptions={"Newsletter": True})
+    await guests.profile(ann, subscriptions={"Newsletter": False})
+    await guests.profile("bob@example.com", subscriptions={"Newsletter": True})
+    again = {"operation": "addSubscription", "subscription": {"name": "newsletter"}}
+    await guests.change({"operation": "removeSubscription", "name": "Newsletter"}, again)
+
+    assert await history() == [("Newsletter", False, True), ("Newsletter", True, True)]
+    profile = await guests.read("profiles.v5.get", p=f"emailAddress={ann}")
+    assert profile["subscriptions"] == {"Weekly offers": None, "newsletter": None}
+    assert [s["name"] for s in (await guests.read())["subscriptions"]] == ["Weekly offers", "newsletter"]
+    await guests.profile(ann, subscriptions={"newsletter": True})
+    assert await history() == [("newsletter", True, False), ("Newsletter", False, True), ("Newsletter", True, True)]
+    await guests.change({"operation": "removeSubscription", "name": "newsletter"})
+    assert [each[2] for each in await history()] == [True, True, True]
+    consent = "SELECT count(*) FROM l{}.consent"
+    assert await guests.row(consent.format(guests.licence_id)) == (1,)
+    await guests.call("profiles.v5.delete", p=f"emailAddress={ann}")
+    assert await guests.row(consent.format(guests.licence_id)) == (0,)
+
+
 async def test_renaming_keeps_the_id_and_respects_the_names_of_others(guests: Bench) -> None:
     table_id = (await guests.read())["id"]
     await guests.create({"name": "Staff", "attributes": []})

@@ -29,12 +29,12 @@ def keep_replaced(table: Table, changed: str, profile: str, choices: Iterable[tu
 
 
 def history(table: Table) -> str:
-    """The consent history of one profile, newest first; parameters `profile`, `limit`."""
+    """The consent history of one profile, newest first, also for former subscriptions; parameters `profile`, `limit`."""
     shown = ", ".join(_CONSENT)
     past = f"SELECT {shown} FROM {table.schema}.consent WHERE table_id = {table.id:d} AND profile_id = %(profile)s"
     present = "".join(
         f" UNION ALL SELECT {s.number:d}, {', '.join(choice_columns(s.number))} "
         f"FROM {table.schema}.{table.relation} WHERE id = %(profile)s AND s{s.number:d}_at IS NOT NULL"
-        for s in table.subscriptions
+        for s in (*table.subscriptions, *table.removed_subscriptions)
     )
     return f"SELECT {shown} FROM ({past}{present}) h ORDER BY moment DESC, subscription LIMIT %(limit)s"

@@ -201,10 +201,10 @@ async def belong(call: Incoming, table: ProfileTable, *, belongs: bool) -> tuple
 
 
 async def consents(call: Incoming, table: ProfileTable) -> tuple[list[Consent], dict[int, Subscription]]:
-    """The consent history of the profile of the path, newest first, with the subscriptions by number."""
+    """The consent history of the profile of the path, newest first, with the subscriptions by number, former ones too."""
     profile = await get(call, table)
     entries = await store.history(call.db, table, profile.id, MAX_HISTORY)
-    return entries, {s.number: s for s in table.definition.subscriptions}
+    return entries, {s.number: s for s in (*table.subscriptions, *table.removed_subscriptions)}
 
 
 async def _write_one(call: Incoming, table: ProfileTable, change: Change) -> Written:

@@ -10,6 +10,7 @@ from tabellion.features.profiles.reading import Item, Reader
 from tabellion.features.tables import (
     Attribute,
     ProfileTable,
+    RemovedSubscription,
     Segmentation,
     Subscription,
     moment_or_null,
@@ -176,7 +177,7 @@ class Profiles5Out(msgspec.Struct, rename="camel"):
     next_cursor: str | None
 
 
-class ConsentOut(msgspec.Struct):
+class ConsentOut(msgspec.Struct, rename="camel"):
     """One change of consent."""
 
     subscription: str
@@ -185,6 +186,7 @@ class ConsentOut(msgspec.Struct):
     source: str
     way: str | None
     date: str | None
+    subscription_removed_at: Annotated[str | None | UnsetType, Meta(description="a subscription of former times")] = UNSET
 
 
 class ConsentsOut(msgspec.Struct):
@@ -307,20 +309,22 @@ def profile5_out(table: ProfileTable, profile: Profile) -> Profile5Out:
 
 
 def consents_out(entries: list[Consent], subscriptions: dict[int, Subscription]) -> ConsentsOut:
-    """The history; choices for a subscription that was removed since are left out."""
-    return ConsentsOut(
-        [
-            ConsentOut(
-                subscriptions[e.subscription].name,
-                e.subscribed,
-                render_moment(e.moment),
-                e.source,
-                e.details.way,
-                moment_or_null(e.details.collected_at),
-            )
-            for e in entries
-            if e.subscription in subscriptions
-        ]
+    """The history; subscriptions that were removed since have the names that they had."""
+    return ConsentsOut([_consent(e, subscriptions[e.subscription]) for e in entries if e.subscription in subscriptions])
+
+
+def _consent(entry: Consent, subscription: Subscription) -> ConsentOut:
+    removed: str | None | UnsetType = UNSET
+    if isinstance(subscription, RemovedSubscription):
+        removed = moment_or_null(subscription.removed_at)
+    return ConsentOut(
+        subscription.name,
+        entry.subscribed,
+        render_moment(entry.moment),
+        entry.source,
+        entry.details.way,
+        moment_or_null(entry.details.collected_at),
+        removed,
     )
 
 

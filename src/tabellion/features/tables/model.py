@@ -5,6 +5,7 @@ are numbered by it (`a7`, `s8`, `g9`), never named by user text. A number is nev
 tables and custom tables have in common is a `Table`; the words and letters that tell them apart are a `Kind`.
 """
 
+from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -110,6 +111,12 @@ class Subscription(msgspec.Struct, frozen=True, rename="camel"):
         return (self.column, "boolean"), *((f"{self.column}_{part}", type_) for part, type_ in ORIGIN)
 
 
+class RemovedSubscription(Subscription, frozen=True, rename="camel"):
+    """A subscription that nobody can choose any more. Its columns stay: the choices are evidence of consent."""
+
+    removed_at: datetime | None = None
+
+
 class Category(msgspec.Struct, frozen=True):
     """A category of an exclusive segmentation; rows hold its number, so that a renaming touches no row."""
 
@@ -160,6 +167,7 @@ class Definition(Columns, frozen=True, rename="camel"):
 
     subscriptions: tuple[Subscription, ...] = ()
     segmentations: tuple[Segmentation, ...] = ()
+    removed_subscriptions: tuple[RemovedSubscription, ...] = ()
     display_options: Any = None
     layout: Any = None
 
@@ -216,6 +224,11 @@ class Table(msgspec.Struct, frozen=True, dict=True):
         return ()
 
     @property
+    def removed_subscriptions(self) -> tuple[RemovedSubscription, ...]:
+        """Subscriptions of former times, whose choices are still read in the history of consent."""
+        return ()
+
+    @property
     def segmentations(self) -> tuple[Segmentation, ...]:
         """The segmentations, in structure order."""
         return ()
@@ -262,6 +275,11 @@ class ProfileTable(Table, frozen=True, dict=True):
     def subscriptions(self) -> tuple[Subscription, ...]:
         """The subscriptions, in structure order."""
         return self.definition.subscriptions
+
+    @property
+    def removed_subscriptions(self) -> tuple[RemovedSubscription, ...]:
+        """Subscriptions of former times."""
+        return self.definition.removed_subscriptions
 
     @property
     def segmentations(self) -> tuple[Segmentation, ...]:

@@ -6,7 +6,7 @@ attributes and a name.
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -49,15 +49,17 @@ class Step(NamedTuple):
 class Plan(Generic[D]):
     """Collects the steps and the errors while operations are applied to a definition.
 
-    `zone` is the licence's time zone, for moments without offset in restrictions and default values.
+    `zone` is the licence's time zone, for moments without offset in restrictions and default values; `now` the moment of the
+    change.
     """
 
     kind: ClassVar[Kind]
 
-    def __init__(self, definition: D, name: str, zone: tzinfo = UTC) -> None:
+    def __init__(self, definition: D, name: str, zone: tzinfo = UTC, now: datetime | None = None) -> None:
         self.definition = definition
         self.name = name
         self.zone = zone
+        self.now = now
         self._before = definition
         self.steps: list[Step] = []
         self.errors: list[FieldError] = []

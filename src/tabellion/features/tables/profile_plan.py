@@ -5,7 +5,15 @@ from typing import Any, ClassVar, Literal
 
 from msgspec.structs import replace
 
-from tabellion.features.tables.model import PROFILE_TABLES, Category, Definition, Kind, Segmentation, Subscription
+from tabellion.features.tables.model import (
+    PROFILE_TABLES,
+    Category,
+    Definition,
+    Kind,
+    RemovedSubscription,
+    Segmentation,
+    Subscription,
+)
 from tabellion.features.tables.plan import Plan, Step
 from tabellion.kit.names import SIGNS_OF_ADDRESSES, name_fault
 
@@ -15,7 +23,7 @@ MAX_CATEGORIES = 500
 
 
 class ProfilePlan(Plan[Definition]):
-    """The plan of a profile table; steps of its own: `noneIn` checks, `add`/`drop` `Choice` and `Membership` change."""
+    """The plan of a profile table; steps of its own: `noneIn`, `addChoice`, `addMembership`, `dropMembership`."""
 
     kind: ClassVar[Kind] = PROFILE_TABLES
 
@@ -43,13 +51,14 @@ class ProfilePlan(Plan[Definition]):
         self.steps.append(Step("addChoice", path, subscription))
 
     def remove_subscription(self, path: str, name: str) -> None:
-        """Remove a subscription and the profiles' choices for it."""
+        """Remove a subscription. The profiles' choices stay in the history of their consent, which may have to be proved."""
         old = self.find(self.definition.subscriptions, name, f"{path}.name", "subscription", "subscription.unknown")
         if old is None:
             return
         kept = tuple(s for s in self.definition.subscriptions if s.number != old.number)
-        self.definition = replace(self.definition, subscriptions=kept)
-        self.steps.append(Step("dropChoice", path, old))
+        removed = RemovedSubscription(old.number, old.name, old.display_name, old.description, self.now)
+        former = (*self.definition.removed_subscriptions, removed)
+        self.definition = replace(self.definition, subscriptions=kept, removed_subscriptions=former)
 
     def add_segmentation(self, path: str, name: str, type_: str, categories: Sequence[str]) -> None:
         """Add a segmentation; an exclusive one needs categories, a simple one has none."""

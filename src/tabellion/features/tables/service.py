@@ -99,7 +99,7 @@ class Structures(Generic[T, D, P]):
     async def create(self, call: Incoming, fill: Callable[[P], None], name: str) -> T:
         """Make a table; `fill` puts its parts into the plan. Raises `Invalid`, `NameUsed`."""
         entity = entity_of(call)
-        plan = self._plan(self._first(), "", call.caller.time_zone)
+        plan = self._plan(self._first(), "", call.caller.time_zone, call.now)
         plan.rename("name", name)
         fill(plan)
         _finish(plan)
@@ -133,7 +133,7 @@ class Structures(Generic[T, D, P]):
             async with call.db.transaction():
                 table = await self._locked(call, known)
                 require_match(call.headers.get("if-match"), structure_etag(table))
-                plan = self._plan(table.columns, table.name, call.caller.time_zone)
+                plan = self._plan(table.columns, table.name, call.caller.time_zone, call.now)
                 fill(plan)
                 _finish(plan)
                 if plan.definition == table.columns and plan.name == table.name:

@@ -133,8 +133,6 @@ class ProfileTables(Catalogue[ProfileTable, Definition]):
         match step.kind:
             case "addChoice":
                 await alter(db, table, *(_add(name, type_) for name, type_ in step.subject.columns))
-            case "dropChoice":
-                await alter(db, table, *(drop(name) for name, _ in step.subject.columns))
             case "addMembership":
                 await alter(db, table, _add(step.subject.column, _membership_type(step.subject)))
             case "dropMembership":

@@ -190,7 +190,10 @@ CALLS = (
         category="profiles",
         module="profiles",
         summary="Read the consent history of a profile",
-        description="Every recorded change of a subscription, newest first, with its source, way and date (at most 1000).",
+        description=(
+            "Every recorded change of a subscription, newest first, with its source, way and date (at most 1000). Those of "
+            "a subscription that the table has no longer have `subscriptionRemovedAt`."
+        ),
         handler=list_consents,
         parameters=(ENTITY, TABLE, PROFILE),
         statuses={200: "The changes of consent."},
