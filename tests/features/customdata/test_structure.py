@@ -183,6 +183,22 @@ async def test_operations_change_the_structure_and_keep_the_records(stays: Bench
     assert "a4" not in await indexes(stays)
 
 
+async def test_attributes_take_and_lose_the_meanings_that_a_table_gives_them(stays: Bench) -> None:
+    removal = {"operation": "removeAttribute", "name": "price"}
+    body = {"operations": [removal]}
+    assert await code_of(stays, "customStructure.v5.change", body, t="Stays") == (400, "structure.inUse")
+    read = await change(
+        stays,
+        {"operation": "addAttribute", "attribute": {"name": "total", "valueType": "NUMBER"}},
+        {"operation": "setValueAttribute", "valueAttribute": "TOTAL"},
+        {"operation": "setCreationTimeAttribute", "creationTimeAttribute": None},
+        removal,
+        {"operation": "removeAttribute", "name": "bookedAt"},
+    )
+    assert (read["valueAttribute"], read["creationTimeAttribute"]) == ("total", None)
+    assert read == await structure(stays)
+
+
 @pytest.mark.parametrize(
     ("operation", "status", "code"),
     [
@@ -202,6 +218,9 @@ async def test_operations_change_the_structure_and_keep_the_records(stays: Bench
         ({"operation": "removeForeignKey", "name": "x"}, 400, "foreignKey.unknown"),
         ({"operation": "setEventsToTrigger"}, 400, "member.mandatory"),
         ({"operation": "setCleaningRule"}, 400, "member.mandatory"),
+        ({"operation": "setValueAttribute"}, 400, "member.mandatory"),
+        ({"operation": "setValueAttribute", "valueAttribute": "state"}, 400, "structure.typeMismatch"),
+        ({"operation": "setCreationTimeAttribute", "creationTimeAttribute": "nothing"}, 400, "attribute.unknown"),
         ({"operation": "addSubscription"}, 400, "member.type"),
         ({"operation": "rename", "name": "1"}, 400, "structure.nameInvalid"),
     ],

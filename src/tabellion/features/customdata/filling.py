@@ -25,7 +25,8 @@ def fill_table(plan: CustomPlan, body: CustomTableIn, targets: Targets) -> None:
     for index, attribute in enumerate(body.attributes):
         plan.add_attribute(f"attributes[{index}]", _attribute(attribute, key), is_new_table=True)
     plan.set_key(body.primary_key_attribute, body.composite_key)
-    plan.set_roles(body.creation_time_attribute, body.value_attribute)
+    plan.set_creation_time("creationTimeAttribute", body.creation_time_attribute)
+    plan.set_value("valueAttribute", body.value_attribute)
     for index, foreign_key in enumerate(body.foreign_keys or ()):
         _add_foreign_key(plan, f"foreignKeys[{index}]", foreign_key, targets)
     plan.set_events("eventsToTrigger", [_event(event) for event in body.events_to_trigger or ()])
@@ -40,6 +41,8 @@ _NEEDS = {
     "removeForeignKey": ("name",),
     "setEventsToTrigger": ("events_to_trigger",),
     "setCleaningRule": ("cleaning_rule",),
+    "setCreationTimeAttribute": ("creation_time_attribute",),
+    "setValueAttribute": ("value_attribute",),
     "rename": ("name",),
 }
 
@@ -67,6 +70,10 @@ def _perform(plan: CustomPlan, operation: CustomOperation, path: str, targets: T
             plan.set_events(f"{path}.eventsToTrigger", [_event(event) for event in events])
         case "setCleaningRule", CustomOperation(cleaning_rule=None | CleaningDocument() as rule):
             plan.set_cleaning(f"{path}.cleaningRule", _cleaning(rule))
+        case "setCreationTimeAttribute", CustomOperation(creation_time_attribute=None | str() as role):
+            plan.set_creation_time(f"{path}.creationTimeAttribute", role)
+        case "setValueAttribute", CustomOperation(value_attribute=None | str() as role):
+            plan.set_value(f"{path}.valueAttribute", role)
         case _:
             plan.rename(f"{path}.name", name)
 

@@ -77,21 +77,22 @@ class CustomPlan(Plan[CustomDefinition]):
         )
         self.steps.append(Step("addKey", "compositeKey", tuple(attributes)))
 
-    def set_roles(self, creation_time: str | None, value: str | None) -> None:
-        """Name the attributes with a meaning of their own: when it happened, and what it was worth."""
-        for member, name, types in (
-            ("creationTimeAttribute", creation_time, _TIMES),
-            ("valueAttribute", value, _NUMERIC),
-        ):
-            found = None if name is None else self._named(member, name)
-            if found is None:
-                continue
-            if found.value_type not in types:
-                self.refuse(
-                    member, "structure.typeMismatch", f"'{member}' names an attribute of type {' or '.join(sorted(types))}"
-                )
-            role = {"creation_time_attribute" if member == "creationTimeAttribute" else "value_attribute": found.name}
-            self.definition = replace(self.definition, **role)
+    def set_creation_time(self, path: str, name: str | None) -> None:
+        """Name the attribute that tells when it happened; None: there is none."""
+        found = self._role(path, "creationTimeAttribute", name, _TIMES)
+        self.definition = replace(self.definition, creation_time_attribute=found)
+
+    def set_value(self, path: str, name: str | None) -> None:
+        """Name the attribute that tells what it was worth; None: there is none."""
+        self.definition = replace(self.definition, value_attribute=self._role(path, "valueAttribute", name, _NUMERIC))
+
+    def _role(self, path: str, member: str, name: str | None, types: frozenset[str]) -> str | None:
+        found = None if name is None else self._named(path, name)
+        if found is not None and found.value_type not in types:
+            self.refuse(
+                path, "structure.typeMismatch", f"'{member}' names an attribute of type {' or '.join(sorted(types))}"
+            )
+        return None if found is None else found.name
 
     def add_foreign_key(self, path: str, name: str, attribute: str, target: Table | None, other: str, action: str) -> None:
         """Refer to a unique attribute (or the technical id) of `target`; None: there is no such table."""

@@ -151,7 +151,7 @@ CALLS = (
         summary="Change the structure of a custom table",
         description=(
             "Operations run in order, all or none: addAttribute, updateAttribute, removeAttribute, addForeignKey, "
-            "removeForeignKey, setEventsToTrigger, setCleaningRule, rename."
+            "removeForeignKey, setEventsToTrigger, setCleaningRule, setCreationTimeAttribute, setValueAttribute, rename."
         ),
         handler=change,
         parameters=(ENTITY, CUSTOM_TABLE),

@@ -188,6 +188,8 @@ class CustomOperation(AnyOperation, rename="camel"):
     foreign_key: ForeignKeyDocument | None = None
     events_to_trigger: list[EventDocument] | None = None
     cleaning_rule: CleaningDocument | None | UnsetType = UNSET
+    creation_time_attribute: str | None | UnsetType = UNSET
+    value_attribute: str | None | UnsetType = UNSET
 
 
 class CustomChangeRequest(msgspec.Struct):
