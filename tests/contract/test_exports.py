@@ -422,6 +422,7 @@ def test_the_command_line_looks_after_exports(exports: Exports, tenant: Tenant, 
     assert (cancelled.returncode, status) == (0, "CANCELLED")
     assert (done["status"], done["rowsRead"]) == ("DONE", 1)
     assert exports.file(number)
-    assert jobs("show", number) == done
+    shown = jobs("show", number)
+    assert shown == {"kind": "export", "licence": tenant.licence, "table": "Guests"} | done
     assert again.stderr == f"tabellion: the export {number} is DONE: there is nothing left to do\n"
     assert unknown.stderr == f"tabellion: there is no import {number} that has not ended\n"

@@ -1,5 +1,6 @@
 """Imports: both variants of the call, the file's many shapes, every row accounted for."""
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -13,7 +14,7 @@ from tabellion.features import licences as use
 from tabellion.features.bulk.imports import running
 from tabellion.kit.clock import utc_now
 from tests.support.api import Api
-from tests.support.imports import TABLE, Imports, zipped
+from tests.support.imports import TABLE, Imports, unzipped, zipped
 from tests.support.serving import run, run_json
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
@@ -491,7 +492,8 @@ def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tm
     options = ("--licence", tenant.licence, "--table", "guests")
 
     done = run_json("import", "good.csv", *options, cwd=tmp_path, **where)
-    failed = run("import", "bad.csv", *options, "--mode", "UPDATE_ONLY", cwd=tmp_path, **where)
+    rejected = ("--mode", "UPDATE_ONLY", "--errors", "rejected.csv")
+    failed = run("import", "bad.csv", *options, *rejected, cwd=tmp_path, **where)
     listed = run_json("jobs", "list", "--licence", tenant.licence, cwd=tmp_path, **where)
     again = run("jobs", "retry", str(done["id"]), cwd=tmp_path, **where)
     nothing = run("import", "good.csv", "--licence", tenant.licence, "--table", "Nope", cwd=tmp_path, **where)
@@ -501,7 +503,15 @@ def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tm
     assert failed.returncode == 1
     assert "DONE_WITH_ERRORS" in failed.stdout
     assert [(job["status"], job["rowsInError"]) for job in listed] == [("DONE_WITH_ERRORS", 1), ("DONE", 0)]
-    assert run_json("jobs", "show", str(done["id"]), cwd=tmp_path, **where)["rowsRead"] == 2
+    assert {(job["licence"], job["table"]) for job in listed} == {(tenant.licence, "Guests")}
+    told = run_json("jobs", "show", str(done["id"]), cwd=tmp_path, **where)
+    assert (told["kind"], told["licence"], told["table"], told["rowsRead"]) == ("import", tenant.licence, "Guests", 2)
+    wrong = list(csv.DictReader((tmp_path / "rejected.csv").open(encoding="utf-8")))
+    assert [(row["lastName"], row["lineNumber"], row["errorColumn"]) for row in wrong] == [("Dan", "4", "emailAddress")]
+    saved = run("jobs", "errors", str(listed[0]["id"]), "--out", "again.zip", cwd=tmp_path, **where)
+    assert "1 rejected rows in again.zip" in saved.stdout
+    assert unzipped((tmp_path / "again.zip").read_bytes()) == wrong
+    assert run("jobs", "errors", "7", "--out", "x", cwd=tmp_path, **where).stderr == "tabellion: there is no import 7\n"
     assert again.stderr == (
         f"tabellion: the import {done['id']} is DONE: there is nothing left to do, or it belongs to an ETL\n"
     )

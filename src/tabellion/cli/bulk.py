@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from tabellion.features.bulk.exports import Definition as ExportDefinition
 from tabellion.features.bulk.exports import Execution as ExportExecution
 from tabellion.features.bulk.exports import Exporter, enter_export, exports_store
 from tabellion.features.bulk.exports import Format as ExportFormat
-from tabellion.features.bulk.imports import INPUT, Job, Mode, Order, Status, jobs_store, new_folder, spool_file
+from tabellion.features.bulk.imports import INPUT, Job, Mode, Order, Status, jobs_store, new_folder, reports, spool_file
 from tabellion.features.bulk.imports.running import Run
 from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import get_licence
@@ -54,6 +55,9 @@ def import_file(
     separator: Annotated[str, typer.Option(help="What stands between cells; 'tab' for a tab.")] = ",",
     encoding: Annotated[str, typer.Option(help="UTF-8, UTF-16, ISO-8859-1, ISO-8859-15 or Windows-1252.")] = "UTF-8",
     key: Annotated[str | None, typer.Option(help="Column that alone identifies a row.")] = None,
+    errors: Annotated[
+        Path | None, typer.Option(help="Where to put the rejected rows, if there are any: a CSV file; .zip compresses it.")
+    ] = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
@@ -65,6 +69,8 @@ def import_file(
     separator = "\t" if separator == "tab" else separator
     if len(separator) != 1 or separator in '"\r\n':
         fail(f"the separator has to be one character, not '{separator}'")
+    if errors is not None:
+        check_place(errors, "--errors")
     order = Order(mode=mode, encoding=encoding, separator=separator, key_column=key)
 
     async def enter(db: Database) -> int:
@@ -79,7 +85,7 @@ def import_file(
             await audit.record_admin(db, owner.id, "import", f"import/{job_id}", utc_now())
         return job_id
 
-    run_import(data_dir, database_url, enter, as_json=as_json)
+    run_import(data_dir, database_url, enter, as_json=as_json, rejected=errors)
 
 
 def export_table(
@@ -95,7 +101,7 @@ def export_table(
     as_json: AsJson = False,
 ) -> None:
     """Export a table into a file, here and now."""
-    _check_place(out)
+    check_place(out, "--out")
     suffixes = [suffix.lower() for suffix in out.suffixes]
     definition = ExportDefinition(
         table_id="",
@@ -126,8 +132,10 @@ def export_table(
     show(written, as_json=as_json)
 
 
-def run_import(data_dir: Path | None, database_url: str | None, enter: Any, *, as_json: bool) -> None:
-    """Run an import in this process and show how far it is."""
+def run_import(
+    data_dir: Path | None, database_url: str | None, enter: Any, *, as_json: bool, rejected: Path | None = None
+) -> None:
+    """Run an import in this process and show how far it is; rejected rows go into a file, if one is named."""
 
     async def look(db: Database, job_id: int) -> tuple[Job, int, int] | None:
         job = await jobs_store.find(db, job_id)
@@ -136,6 +144,8 @@ def run_import(data_dir: Path | None, database_url: str | None, enter: Any, *, a
     with _ready(data_dir, database_url) as settings:
         run = Run(settings.database_url, settings.spool_dir, utc_now)
         job = asyncio.run(_follow(settings.database_url, "import", enter, run, look, hidden=as_json))
+        if rejected is not None and job.counters.in_error:
+            _save_rejected(job, rejected)
         show(whole(job), as_json=as_json)
         if job.status != Status.DONE:
             raise typer.Exit(1)
@@ -157,10 +167,37 @@ def run_export(data_dir: Path | None, database_url: str | None, enter: Any, *, h
         return done
 
 
-def _check_place(out: Path) -> None:
+def save_rejected_of(data_dir: Path | None, database_url: str | None, job_id: int, out: Path) -> int:
+    """Write the rejected rows of an import into a file; how many there are."""
+
+    async def find(url: str) -> Job | None:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True, application_name="tabellion cli") as db:
+            return await jobs_store.find(db, job_id)
+
+    with _ready(data_dir, database_url) as settings:
+        job = asyncio.run(find(settings.database_url))
+        if job is None:
+            fail(f"there is no import {job_id}")
+        _save_rejected(job, out)
+    return job.counters.in_error
+
+
+def _save_rejected(job: Job, out: Path) -> None:
+    """Copy the error file of an import, or what is in it; ends the program when there is none."""
+    made = files.spool() / job.folder / f"{reports.NAMES[reports.ERRORS]}.zip"
+    if not made.exists():
+        fail(f"there is no error file of the import {job.id}: it is {job.status}, or it ended more than 30 days ago")
+    if out.suffix.lower() == ".zip":
+        shutil.copyfile(made, out)
+        return
+    with zipfile.ZipFile(made) as archive, archive.open(archive.namelist()[0]) as rows, out.open("wb") as copy:
+        shutil.copyfileobj(rows, copy)
+
+
+def check_place(out: Path, option: str) -> None:
     """Whether the file can be written, before the work is done for it."""
     if out.is_dir():
-        fail(f"--out is the file to write, and {out} is a folder: name a file in it")
+        fail(f"{option} is the file to write, and {out} is a folder: name a file in it")
     if not out.parent.is_dir():
         fail(f"{out} cannot be written: there is no folder {out.parent}")
     if not os.access(out.parent, os.W_OK | os.X_OK):

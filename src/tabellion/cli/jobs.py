@@ -1,19 +1,22 @@
 """`jobs`: imports, ETLs and exports of all licences, what waits, runs and has ended."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from tabellion.cli.bulk import run_export, run_import, shown, whole
+from tabellion.cli.bulk import check_place, run_export, run_import, save_rejected_of, shown, whole
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, console, fail, on_database, show
 from tabellion.features.bulk.etls import Execution as EtlExecution
 from tabellion.features.bulk.etls import etls_store
 from tabellion.features.bulk.exports import Execution as ExportExecution
 from tabellion.features.bulk.exports import exports_store
 from tabellion.features.bulk.imports import Job, Status, jobs_store
-from tabellion.features.licences import get_licence
+from tabellion.features.customdata import custom_tables
+from tabellion.features.licences import get_licence, list_licences
+from tabellion.features.tables import profile_tables
 from tabellion.kit.clock import utc_now
 from tabellion.platform import audit
 from tabellion.platform.database.connection import Database
@@ -40,6 +43,8 @@ class _Jobs(NamedTuple):
     find: Callable[[Database, int], Awaitable[Any | None]]
     cancel: Callable[[Database, int, Status, Any], Awaitable[bool]]
     whole: Callable[[Any], dict[str, Any]]
+    # The tables that one is for: their kinds and ids.
+    tables: Callable[[Any], list[tuple[str, str]]]
     # What the audit trail calls one.
     noun: str
 
@@ -54,12 +59,25 @@ def _whole_export(job: ExportExecution) -> dict[str, Any]:
     return shown(job, rowsRead=job.rows_exported, rowsInError=0, bytes=job.bytes, sha256=job.sha256)
 
 
+def _tables_of_etl(job: EtlExecution) -> list[tuple[str, str]]:
+    loads = [file["load"] for file in job.definition["files"]]
+    return list(dict.fromkeys((load["tableType"], load["tableId"]) for load in loads))
+
+
 _KINDS: dict[Kind, _Jobs] = {
-    Kind.IMPORT: _Jobs(jobs_store.listed, jobs_store.find, jobs_store.end, whole, "import"),
-    Kind.ETL: _Jobs(etls_store.latest, etls_store.execution, etls_store.end, _whole_etl, "etl-execution"),
-    Kind.EXPORT: _Jobs(exports_store.latest, exports_store.execution, exports_store.end, _whole_export, "export-execution"),
-}
-_BRIEF = ("id", "status", "percent", "rowsRead", "rowsInError", "createdAt")
+    Kind.IMPORT: _Jobs(
+        jobs_store.listed, jobs_store.find, jobs_store.end, whole,
+        lambda job: [(job.table_kind, str(job.table_id))], "import",
+    ),
+    Kind.ETL: _Jobs(
+        etls_store.latest, etls_store.execution, etls_store.end, _whole_etl, _tables_of_etl, "etl-execution",
+    ),
+    Kind.EXPORT: _Jobs(
+        exports_store.latest, exports_store.execution, exports_store.end, _whole_export,
+        lambda job: [(job.definition["tableType"], job.definition["tableId"])], "export-execution",
+    ),
+}  # fmt: skip
+_BRIEF = ("id", "licence", "table", "status", "percent", "rowsRead", "rowsInError", "createdAt")
 
 
 @app.command("list")
@@ -77,7 +95,7 @@ def list_jobs(
         owner = None if licence is None else (await get_licence(db, licence)).id
         found: list[dict[str, Any]] = []
         for one in Kind if kind is None else (kind,):
-            jobs = [_KINDS[one].whole(job) for job in await _KINDS[one].listed(db, owner, limit)]
+            jobs = await _named(db, one, await _KINDS[one].listed(db, owner, limit))
             found += [{"kind": one.value} | {name: job[name] for name in _BRIEF} for job in jobs]
         return sorted(found, key=lambda job: job["createdAt"], reverse=True)[:limit]
 
@@ -93,10 +111,28 @@ def show_job(
     as_json: AsJson = False,
 ) -> None:
     """Show a job."""
-    job = on_database(data_dir, database_url, lambda db: _KINDS[kind].find(db, job_id))
-    if job is None:
+
+    async def work(db: Database) -> list[dict[str, Any]]:
+        job = await _KINDS[kind].find(db, job_id)
+        return [] if job is None else await _named(db, kind, [job])
+
+    found = on_database(data_dir, database_url, work)
+    if not found:
         fail(f"there is no {kind} {job_id}")
-    show(_KINDS[kind].whole(job), as_json=as_json)
+    show({"kind": kind.value} | found[0], as_json=as_json)
+
+
+@app.command("errors")
+def save_errors(
+    job_id: JobId,
+    out: Annotated[Path, typer.Option(help="The file to write: CSV; .zip compresses it.")],
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Write the rejected rows of an import into a file, with line, code and message; those of an ETL are of its imports."""
+    check_place(out, "--out")
+    count = save_rejected_of(data_dir, database_url, job_id, out)
+    console.print(f"{count:,} rejected rows in {out}", soft_wrap=True)
 
 
 @app.command("cancel")
@@ -148,6 +184,24 @@ def retry_job(
         run_import(data_dir, database_url, enter, as_json=as_json)
     else:
         show(_whole_export(run_export(data_dir, database_url, enter, hidden=as_json)), as_json=as_json)
+
+
+async def _named(db: Database, kind: Kind, jobs: Sequence[Any]) -> list[dict[str, Any]]:
+    """Jobs as they are shown, with the names of licence and tables; tables that are gone have none."""
+    owners = {job.licence_id for job in jobs}
+    licences = {licence.id: licence.name for licence in await list_licences(db) if licence.id in owners}
+    names: dict[tuple[int, str, str], str] = {}
+    for owner in owners:
+        for table in (*await profile_tables.load(db, owner), *await custom_tables.load(db, owner)):
+            for reference in (str(table.id), table.public_id):
+                names[owner, table.kind.subject, reference] = table.name
+    shown: list[dict[str, Any]] = []
+    for job in jobs:
+        tables = [names.get((job.licence_id, *each)) for each in _KINDS[kind].tables(job)]
+        document = _KINDS[kind].whole(job)
+        told = {"licence": licences.get(job.licence_id), "table": ", ".join(name or "(deleted)" for name in tables)}
+        shown.append({"id": document.pop("id")} | told | document)
+    return shown
 
 
 async def _record(db: Database, verb: str, kind: Kind, job: Any) -> None:
