@@ -453,6 +453,18 @@ def test_foreign_keys_and_composite_keys_of_an_import(imports: Imports, tenant: 
     assert (again["rowsCreated"], again["rowsUpdated"], again["rowsUnchanged"]) == (1, 1, 1)
 
 
+def test_all_wrong_values_of_a_cell_are_told(imports: Imports) -> None:
+    rows = "bob@example.com,Bob,SPA|SKI|GOLF|ZOO\ncat@example.com,Cat,SKI\ndan@example.com,Dan,SPA|GOLF\n"
+    result = imports.do(f"emailAddress,lastName,interests\n{rows}")
+
+    assert (result["rowsCreated"], result["rowsInError"]) == (1, 2)
+    told = [(row["errorCode"], row["errorMessage"].split("; ")) for row in imports.errors(result["id"])]
+    assert [(code, [message.split(" '")[0] for message in messages]) for code, messages in told] == [
+        ("attribute.value", ["value 2 of attribute", "value 4 of attribute"]),
+        ("attribute.value", ["attribute"]),
+    ]
+
+
 def test_empty_cells_clear_no_value_that_records_refer_to(imports: Imports, tenant: Tenant) -> None:
     def key(name: str, attribute: str, kind: str, table: str, target: str) -> dict[str, Any]:
         reference = {"tableType": kind, "tableId": table, "attribute": target}

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from tabellion.features.bulk.imports.columns import Column, Plan
+from tabellion.features.bulk.imports.columns import VALUES_SEPARATOR, Column, Plan
 from tabellion.features.bulk.imports.copying import copy_text
 from tabellion.features.bulk.imports.model import Fault, Order, Rejected
 from tabellion.features.bulk.imports.plain import test_of
@@ -94,20 +94,29 @@ class Checker:
     @staticmethod
     def _parse(column: Column, cells: pl.Series, odd: pl.Series, faults: defaultdict[int, list[Fault]]) -> pl.Series:
         good: dict[str, str | None] = {}
-        bad: dict[str, Fault] = {}
+        bad: dict[str, list[Fault]] = {}
         for text in odd.unique().to_list():
             try:
                 value: Any = column.parse(text)
             except BadValue as error:
-                bad[text] = Fault(error.code, column.header, f"{column.subject} {error}")
+                bad[text] = _faults(column, text, error)
                 good[text] = None
             else:
                 good[text] = None if value is None else copy_text(value)
         if bad:
             wrong = cells.is_in(list(bad))
             for index, text in zip(wrong.arg_true().to_list(), cells.filter(wrong).to_list(), strict=True):
-                faults[index].append(bad[text])
+                faults[index] += bad[text]
         return cells.replace(pl.Series(list(good), dtype=pl.String), pl.Series(list(good.values()), dtype=pl.String))
+
+
+def _faults(column: Column, text: str, error: BadValue) -> list[Fault]:
+    """What is wrong with a cell: all of its values that are, by their places, where it has several."""
+    faults: list[Fault] = []
+    for place, code, message in error.each(""):
+        which = f"value {int(place[1:-1]) + 1} of " if place and VALUES_SEPARATOR in text else ""
+        faults.append(Fault(code, column.header, f"{which}{column.subject} {message}"))
+    return faults
 
 
 def _cells(column: Column, block: Block, faults: defaultdict[int, list[Fault]]) -> pl.Series:

@@ -19,7 +19,8 @@ from tabellion.features.tables import (
 )
 
 _SUBSCRIPTIONS, _SEGMENTATIONS = "subscriptions#", "segmentations#"
-_VALUES_SEPARATOR = "|"
+# Between the values of a cell of a multi-valued attribute.
+VALUES_SEPARATOR = "|"
 _SEPARATORS = (",", ";", "\t", "|")
 # In files only: what other systems write for true and false into cells.
 _LETTERS = {"y": "true", "n": "false"}
@@ -155,7 +156,7 @@ def _value(attribute: Attribute, zone: Any) -> Callable[[str], Any]:
     is_flag = attribute.value_type == "BOOLEAN"
 
     def parse(text: str) -> Any:
-        texts = text.split(_VALUES_SEPARATOR) if attribute.multi_valued else [text]
+        texts = text.split(VALUES_SEPARATOR) if attribute.multi_valued else [text]
         texts = [_spelled_out(part) for part in texts] if is_flag else texts
         value = texts if attribute.multi_valued else texts[0]
         parsed = parse_value(attribute, value, zone)
