@@ -223,6 +223,26 @@ async def test_who_agreed_can_be_proved_after_a_subscription_was_removed(guests:
     assert await guests.row(consent.format(guests.licence_id)) == (0,)
 
 
+async def test_a_name_is_the_same_however_its_accents_are_made(guests: Bench) -> None:
+    composed, apart = "Événements d'été", "E\u0301VE\u0301NEMENTS D'E\u0301TE\u0301"
+    added = {"operation": "addSubscription", "subscription": {"name": apart.lower()}}
+    tiers = {"name": "Café", "type": "EXCLUSIVE", "categories": ["Allongé"]}
+    await guests.change(added, {"operation": "addSegmentation", "segmentation": tiers})
+    assert (await guests.read())["subscriptions"][-1]["name"] == composed.lower()
+    refusal = await refused(
+        guests,
+        {"operation": "addSubscription", "subscription": {"name": composed}},
+        {"operation": "addSegmentation", "segmentation": {**tiers, "name": "CAFE\u0301"}},
+        {"operation": "updateSegmentation", "name": "cafe\u0301", "changes": {"addCategories": ["allonge\u0301"]}},
+    )
+    assert [error.code for error in refusal.errors] == ["structure.nameTaken"] * 3
+    await guests.profile("ann@example.com", subscriptions={composed: True}, segmentations={"CAFE\u0301": "ALLONGE\u0301"})
+    profile = await guests.read("profiles.v5.get", p="emailAddress=ann@example.com")
+    assert profile["subscriptions"][composed.lower()] is not None
+    assert profile["segmentations"]["Café"] == "Allongé"
+    await guests.change({"operation": "removeSubscription", "name": apart})
+
+
 async def test_renaming_keeps_the_id_and_respects_the_names_of_others(guests: Bench) -> None:
     table_id = (await guests.read())["id"]
     await guests.create({"name": "Staff", "attributes": []})

@@ -154,7 +154,7 @@ def _segmented(table: ProfileTable, segment: Segment, faults: list[FieldError], 
         return Condition(f"t.{found.column} IS TRUE")
     if segment.category is None:
         return Condition(f"t.{found.column} IS NOT NULL")
-    number = next((c.number for c in found.categories if c.name.lower() == segment.category.lower()), None)
+    number = found.category(segment.category)
     if number is None:
         known = ", ".join(category.name for category in found.categories)
         message = f"the categories of '{found.name}' are {known}"

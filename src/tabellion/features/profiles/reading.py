@@ -153,9 +153,8 @@ def membership(segmentation: Segmentation, belongs: Any, category: Any) -> Any:
         return parse_flag(belongs) or None
     if belongs is False:
         return None
-    names = {c.name.lower(): c.number for c in segmentation.categories}
     is_text = isinstance(category, str | int | Decimal) and not isinstance(category, bool)
-    number = names.get(str(category).lower()) if is_text else None
+    number = segmentation.category(str(category)) if is_text else None
     if number is None:
         known = ", ".join(c.name for c in segmentation.categories)
         raise BadValue(f"expects one of its categories: {known}", "segmentation.category")

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 
+from tabellion.kit.names import ByName, folded
 from tabellion.kit.near import meant
 
 SegmentationType = Literal["SIMPLE", "EXCLUSIVE"]
@@ -137,6 +138,11 @@ class Segmentation(msgspec.Struct, frozen=True, rename="camel"):
         """The physical column."""
         return f"g{self.number}"
 
+    def category(self, name: str) -> int | None:
+        """The number of a category by its name, however that is written; None: there is none."""
+        wanted = folded(name)
+        return next((c.number for c in self.categories if folded(c.name) == wanted), None)
+
 
 class Test(NamedTuple):
     """A comparison of a row's column with a value of the table's document: where in it, and what it is cast to."""
@@ -244,14 +250,14 @@ class Table(msgspec.Struct, frozen=True, dict=True):
         return {a.name.lower(): a for a in self.attributes}
 
     @cached_property
-    def subscriptions_by_name(self) -> dict[str, Subscription]:
-        """Subscriptions by lower-case name."""
-        return {s.name.lower(): s for s in self.subscriptions}
+    def subscriptions_by_name(self) -> ByName[Subscription]:
+        """Subscriptions by their names, however these are written."""
+        return ByName((s.name, s) for s in self.subscriptions)
 
     @cached_property
-    def segmentations_by_name(self) -> dict[str, Segmentation]:
-        """Segmentations by lower-case name."""
-        return {s.name.lower(): s for s in self.segmentations}
+    def segmentations_by_name(self) -> ByName[Segmentation]:
+        """Segmentations by their names, however these are written."""
+        return ByName((s.name, s) for s in self.segmentations)
 
     @cached_property
     def unique_attributes(self) -> tuple[Attribute, ...]:

@@ -18,6 +18,7 @@ from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.predefined import EMAIL_ADDRESS, PREDEFINED
 from tabellion.features.tables.types.registry import VALUE_TYPES, parse_value
 from tabellion.features.tables.types.restriction import canonical
+from tabellion.kit.names import folded
 from tabellion.kit.problem import FieldError
 
 MAX_ATTRIBUTES = 500
@@ -197,7 +198,7 @@ class Plan(Generic[D]):
 
     def find(self, items: Sequence[Any], name: str, path: str, kind: str, code: str) -> Any:
         """The item of this name; None, and an error, where there is none."""
-        found = next((item for item in items if item.name.lower() == name.lower()), None)
+        found = next((item for item in items if folded(item.name) == folded(name)), None)
         if found is None:
             self.refuse(path, code, f"there is no {kind} '{name}'")
         return found

@@ -15,7 +15,7 @@ from tabellion.features.tables.model import (
     Subscription,
 )
 from tabellion.features.tables.plan import Plan, Step
-from tabellion.kit.names import SIGNS_OF_ADDRESSES, name_fault
+from tabellion.kit.names import SIGNS_OF_ADDRESSES, composed, folded, name_fault
 
 MAX_SUBSCRIPTIONS = 200
 MAX_SEGMENTATIONS = 200
@@ -43,7 +43,7 @@ class ProfilePlan(Plan[Definition]):
         """Add a subscription."""
         if not self._check_name(path, name, self.definition.subscriptions, "subscription"):
             return
-        subscription = Subscription(self.next_number(), name, display_name or name, description)
+        subscription = Subscription(self.next_number(), composed(name), display_name or composed(name), description)
         subscriptions = (*self.definition.subscriptions, subscription)
         if len(subscriptions) > MAX_SUBSCRIPTIONS:
             self.refuse(path, "structure.tooMany", f"a table has at most {MAX_SUBSCRIPTIONS} subscriptions")
@@ -77,9 +77,9 @@ class ProfilePlan(Plan[Definition]):
         made: tuple[Category, ...] = ()
         for index, category in enumerate(categories):
             if self._check_name(f"{path}.categories[{index}]", category, made, "category", member=""):
-                made = (*made, Category(self.next_number(), category))
+                made = (*made, Category(self.next_number(), composed(category)))
         exclusive: Literal["SIMPLE", "EXCLUSIVE"] = "EXCLUSIVE" if type_ == "EXCLUSIVE" else "SIMPLE"
-        segmentation = Segmentation(self.next_number(), name, exclusive, made)
+        segmentation = Segmentation(self.next_number(), composed(name), exclusive, made)
         segmentations = (*self.definition.segmentations, segmentation)
         if len(segmentations) > MAX_SEGMENTATIONS or len(made) > MAX_CATEGORIES:
             self.refuse(
@@ -109,7 +109,7 @@ class ProfilePlan(Plan[Definition]):
         categories = self._rename_categories(f"{changes}.renameCategories", categories, rename)
         for index, category in enumerate(add):
             if self._check_name(f"{changes}.addCategories[{index}]", category, categories, "category", member=""):
-                categories.append(Category(self.next_number(), category))
+                categories.append(Category(self.next_number(), composed(category)))
         if not 1 <= len(categories) <= MAX_CATEGORIES:
             code = "structure.tooMany" if categories else "structure.categories"
             self.refuse(changes, code, f"an EXCLUSIVE segmentation has 1 to {MAX_CATEGORIES} categories")
@@ -127,7 +127,7 @@ class ProfilePlan(Plan[Definition]):
         new = [c for c in categories if c.number not in renamed]
         for number, name in renamed.items():
             if self._check_name(path, name, new, "category", member=""):
-                new.append(Category(number, name))
+                new.append(Category(number, composed(name)))
         order = [c.number for c in categories]
         return sorted(new, key=lambda c: order.index(c.number))
 
@@ -144,7 +144,7 @@ class ProfilePlan(Plan[Definition]):
         if fault := name_fault(name, SIGNS_OF_ADDRESSES):
             self.refuse(path + member, "structure.nameInvalid", f"the name of a {kind} has {fault}")
             return False
-        if any(item.name.lower() == name.lower() for item in taken):
+        if any(folded(item.name) == folded(name) for item in taken):
             self.refuse(path + member, "structure.nameTaken", f"there is a {kind} '{name}' already")
             return False
         return True

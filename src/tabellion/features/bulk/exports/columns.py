@@ -6,6 +6,7 @@ import msgspec
 from psycopg import sql
 
 from tabellion.features.tables import Attribute, Segmentation, Subscription, Table
+from tabellion.kit.names import ByName
 from tabellion.kit.problem import FieldError
 
 _MAX_CHOSEN = 2000
@@ -77,8 +78,8 @@ def choose(table: Table, names: list[str] | None) -> tuple[Chosen, list[FieldErr
     return Chosen(tuple(chosen.values())), faults
 
 
-def _columns(table: Table) -> dict[str, Column]:
-    """Everything that can be chosen, by lower-case name, in the order of the documents."""
+def _columns(table: Table) -> ByName[Column]:
+    """Everything that can be chosen, by name, in the order of the documents."""
     id_name = table.kind.id_name
     found = [
         Column(id_name, "", id_name, sql.SQL("t.id::text"), sql.SQL("t.id::text")),
@@ -88,9 +89,7 @@ def _columns(table: Table) -> dict[str, Column]:
         _technical("creationMoment", "t.created_at"),
         _technical("updateMoment", "t.updated_at"),
     ]
-    return {
-        f"{c.group}.{c.name}".lower() if c.group in {"subscriptions", "segmentations"} else c.name.lower(): c for c in found
-    }
+    return ByName((f"{c.group}.{c.name}" if c.group in {"subscriptions", "segmentations"} else c.name, c) for c in found)
 
 
 def _technical(name: str, column: str) -> Column:

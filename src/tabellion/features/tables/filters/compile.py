@@ -260,8 +260,7 @@ def _flag(literal: Literal_) -> bool:
 
 
 def _category(segmentation: Segmentation, literal: Literal_) -> int:
-    text = str(literal.value).lower()
-    found = next((c.number for c in segmentation.categories if c.name.lower() == text), None)
+    found = segmentation.category(str(literal.value))
     if found is None or literal.kind != "string":
         known = ", ".join(f'"{c.name}"' for c in segmentation.categories)
         raise FilterFault(f"one of its categories was expected: {known}", literal.position, "segmentation.category")
