@@ -1,5 +1,6 @@
 """Structure of profile tables: what is read, made, changed and deleted."""
 
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -261,9 +262,33 @@ async def test_limits_are_kept(bench: Bench) -> None:
         "operations[0].attribute",
         "operations[1].subscription",
         "operations[2].segmentation",
-        "operations[3].segmentation",
+        "operations[3].segmentation.categories",
     ]
     assert [(e.field, e.code) for e in refusal.errors] == [(field, "structure.tooMany") for field in fields]
+
+
+async def test_thousands_too_many_are_refused_at_once_and_told_once(bench: Bench) -> None:
+    many = [f"n{i}" for i in range(20_000)]
+    document = {
+        "name": "Guests",
+        "attributes": [{"name": n, "valueType": "STRING"} for n in many],
+        "subscriptions": [{"name": n} for n in many],
+        "segmentations": [{"name": "one", "type": "EXCLUSIVE", "categories": many}, *({"name": n} for n in many)],
+    }
+    incoming = await bench.incoming("structure.v5.create", document)
+    started = time.perf_counter()
+    with pytest.raises(Problem) as refusal:
+        await incoming.call.handler(incoming)
+    assert time.perf_counter() - started < 1
+    assert [(e.field, e.code) for e in refusal.value.errors] == [
+        ("attributes[500]", "structure.tooMany"),
+        ("subscriptions[200]", "structure.tooMany"),
+        ("segmentations[0].categories", "structure.tooMany"),
+        ("segmentations[201]", "structure.tooMany"),
+    ]
+    await bench.create()
+    refusal = await refused(bench, *({"operation": "removeAttribute", "name": n} for n in many))
+    assert [(e.field, e.code) for e in refusal.errors] == [("operations", "structure.tooMany")]
 
 
 async def test_a_table_that_has_used_up_its_columns_says_so(bench: Bench) -> None:

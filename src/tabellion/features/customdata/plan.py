@@ -97,6 +97,8 @@ class CustomPlan(Plan[CustomDefinition]):
     def add_foreign_key(self, path: str, name: str, attribute: str, target: Table | None, other: str, action: str) -> None:
         """Refer to a unique attribute (or the technical id) of `target`; None: there is no such table."""
         taken = self.definition.foreign_keys
+        if not self._has_room(path, taken, MAX_FOREIGN_KEYS, "foreign keys"):
+            return
         if not 1 <= len(name) <= _MAX_NAME or not name.isprintable() or name != name.strip():
             self.refuse(
                 f"{path}.name",
@@ -105,8 +107,6 @@ class CustomPlan(Plan[CustomDefinition]):
             )
         elif any(key.name.lower() == name.lower() for key in taken):
             self.refuse(f"{path}.name", "structure.nameTaken", f"there is a foreign key '{name}' already")
-        if len(taken) >= MAX_FOREIGN_KEYS:
-            self.refuse(path, "structure.tooMany", f"a table has at most {MAX_FOREIGN_KEYS} foreign keys")
         if action not in ON_DELETE:
             self.refuse(f"{path}.onDelete", "member.type", f"'onDelete' is one of {', '.join(ON_DELETE)}")
         own = self._named(f"{path}.attribute", attribute)
@@ -168,6 +168,7 @@ class CustomPlan(Plan[CustomDefinition]):
         """Say which changes raise events."""
         if len(events) > MAX_EVENTS:
             self.refuse(path, "structure.tooMany", f"a table has at most {MAX_EVENTS} events")
+            return
         checked: list[EventToTrigger] = []
         for i, event in enumerate(events):
             if not 1 <= len(event.name) <= _MAX_NAME or not event.name.isprintable():

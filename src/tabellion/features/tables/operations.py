@@ -9,6 +9,8 @@ from tabellion.features.tables.plan import Plan
 from tabellion.kit.problem import invalid
 
 Needs = Mapping[str, tuple[str, ...]]
+# Each may change the real table: the request is one transaction, in which nobody reads it.
+MAX_OPERATIONS = 1000
 
 
 class AnyOperation(msgspec.Struct):
@@ -27,6 +29,8 @@ def complete(plan: Plan[Any], operations: Sequence[Op], needs: Needs) -> Iterato
     """
     if not operations:
         raise invalid("operations", "member.mandatory", "'operations' is empty")
+    if len(operations) > MAX_OPERATIONS:
+        raise invalid("operations", "structure.tooMany", f"a change request has at most {MAX_OPERATIONS:,} operations")
     fields = {field.name: field for field in msgspec.structs.fields(operations[0])}
     for index, each in enumerate(operations):
         path = f"operations[{index}]"

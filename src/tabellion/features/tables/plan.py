@@ -98,14 +98,13 @@ class Plan(Generic[D]):
 
     def add_attribute(self, path: str, attribute: Attribute, *, is_new_table: bool = False) -> None:
         """Add an attribute; its `number` is handed out here."""
+        if not self._has_room(path, self.definition.attributes, MAX_ATTRIBUTES, "attributes"):
+            return
         checked = self._check_attribute(path, attribute)
         if checked is None:
             return
         attribute = replace(checked, number=self.next_number())
-        attributes = (*self.definition.attributes, attribute)
-        if len(attributes) > MAX_ATTRIBUTES:
-            self.refuse(path, "structure.tooMany", f"a table has at most {MAX_ATTRIBUTES} attributes")
-        self.definition = replace(self.definition, attributes=attributes)
+        self.definition = replace(self.definition, attributes=(*self.definition.attributes, attribute))
         default = None
         if attribute.default_value is not None:
             try:
@@ -198,10 +197,20 @@ class Plan(Generic[D]):
 
     def find(self, items: Sequence[Any], name: str, path: str, kind: str, code: str) -> Any:
         """The item of this name; None, and an error, where there is none."""
-        found = next((item for item in items if folded(item.name) == folded(name)), None)
+        wanted = folded(name)
+        found = next((item for item in items if folded(item.name) == wanted), None)
         if found is None:
             self.refuse(path, code, f"there is no {kind} '{name}'")
         return found
+
+    def _has_room(self, path: str, items: Sequence[Any], most: int, words: str) -> bool:
+        """Whether there may be one more. Told once: of thousands that are too many, the first says it."""
+        if len(items) < most:
+            return True
+        message = f"a table has at most {most} {words}"
+        if not any(error.message == message for error in self.errors):
+            self.refuse(path, "structure.tooMany", message)
+        return False
 
     def _check_attribute(self, path: str, attribute: Attribute) -> Attribute | None:
         before = len(self.errors)

@@ -41,13 +41,12 @@ class ProfilePlan(Plan[Definition]):
 
     def add_subscription(self, path: str, name: str, display_name: str | None, description: str | None) -> None:
         """Add a subscription."""
+        if not self._has_room(path, self.definition.subscriptions, MAX_SUBSCRIPTIONS, "subscriptions"):
+            return
         if not self._check_name(path, name, self.definition.subscriptions, "subscription"):
             return
         subscription = Subscription(self.next_number(), composed(name), display_name or composed(name), description)
-        subscriptions = (*self.definition.subscriptions, subscription)
-        if len(subscriptions) > MAX_SUBSCRIPTIONS:
-            self.refuse(path, "structure.tooMany", f"a table has at most {MAX_SUBSCRIPTIONS} subscriptions")
-        self.definition = replace(self.definition, subscriptions=subscriptions)
+        self.definition = replace(self.definition, subscriptions=(*self.definition.subscriptions, subscription))
         self.steps.append(Step("addChoice", path, subscription))
 
     def remove_subscription(self, path: str, name: str) -> None:
@@ -62,6 +61,11 @@ class ProfilePlan(Plan[Definition]):
 
     def add_segmentation(self, path: str, name: str, type_: str, categories: Sequence[str]) -> None:
         """Add a segmentation; an exclusive one needs categories, a simple one has none."""
+        if len(categories) > MAX_CATEGORIES:
+            self.refuse(f"{path}.categories", "structure.tooMany", f"a segmentation has at most {MAX_CATEGORIES} categories")
+            return
+        if not self._has_room(path, self.definition.segmentations, MAX_SEGMENTATIONS, "segmentations"):
+            return
         if not self._check_name(path, name, self.definition.segmentations, "segmentation"):
             return
         if type_ not in {"SIMPLE", "EXCLUSIVE"}:
@@ -81,10 +85,6 @@ class ProfilePlan(Plan[Definition]):
         exclusive: Literal["SIMPLE", "EXCLUSIVE"] = "EXCLUSIVE" if type_ == "EXCLUSIVE" else "SIMPLE"
         segmentation = Segmentation(self.next_number(), composed(name), exclusive, made)
         segmentations = (*self.definition.segmentations, segmentation)
-        if len(segmentations) > MAX_SEGMENTATIONS or len(made) > MAX_CATEGORIES:
-            self.refuse(
-                path, "structure.tooMany", f"at most {MAX_SEGMENTATIONS} segmentations of {MAX_CATEGORIES} categories"
-            )
         self.definition = replace(self.definition, segmentations=segmentations)
         self.steps.append(Step("addMembership", path, segmentation))
 
@@ -101,6 +101,9 @@ class ProfilePlan(Plan[Definition]):
             return
         categories = list(old.categories)
         changes = f"{path}.changes"
+        if max(len(add), len(remove), len(rename)) > MAX_CATEGORIES:
+            self.refuse(changes, "structure.tooMany", f"an EXCLUSIVE segmentation has 1 to {MAX_CATEGORIES} categories")
+            return
         for index, gone in enumerate(remove):
             found = self.find(categories, gone, f"{changes}.removeCategories[{index}]", "category", "segmentation.category")
             if found is not None:
@@ -144,7 +147,8 @@ class ProfilePlan(Plan[Definition]):
         if fault := name_fault(name, SIGNS_OF_ADDRESSES):
             self.refuse(path + member, "structure.nameInvalid", f"the name of a {kind} has {fault}")
             return False
-        if any(folded(item.name) == folded(name) for item in taken):
+        wanted = folded(name)
+        if any(folded(item.name) == wanted for item in taken):
             self.refuse(path + member, "structure.nameTaken", f"there is a {kind} '{name}' already")
             return False
         return True

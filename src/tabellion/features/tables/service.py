@@ -248,7 +248,10 @@ def _needed(error: errors.DependentObjectsStillExist) -> str:
 
 
 def _too_wide() -> Problem:
-    message = "the table has used up its 1,600 columns (removed ones count); make a new table"
+    message = (
+        "the database has no column left for this: a table has 1,600 in all, a subscription takes four, and those of what "
+        "was removed count for good. Make a new table, and bring the rows into it by an export and an import"
+    )
     return Invalid([FieldError("", "structure.tooMany", message)])
 
 
