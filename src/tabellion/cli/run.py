@@ -16,7 +16,7 @@ from tabellion.platform import secrets
 from tabellion.platform.database.migrate import load_migrations
 from tabellion.server.connections import fit, places_of
 from tabellion.server.database import migrate as migrate_schema
-from tabellion.server.database import open_database, prepare_database
+from tabellion.server.database import open_database, prepare_database, refuse_under_server
 from tabellion.server.port import check_port
 from tabellion.settings import SettingsError
 
@@ -93,7 +93,9 @@ def intake(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
 def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Bring the database's schema up to date."""
     with clear_errors(), ExitStack() as stack:
-        settings, _ = open_database(settings_of(data_dir, database_url), stack)
+        settings, embedded = open_database(settings_of(data_dir, database_url), stack)
+        if embedded is not None:
+            refuse_under_server(settings)
         applied = migrate_schema(settings.database_url)
         if applied or as_json:
             show({"applied": applied}, as_json=as_json)

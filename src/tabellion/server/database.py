@@ -1,11 +1,13 @@
 """The database of a verb: the embedded one or an own one, with a schema that this program knows."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import msgspec
 
 from tabellion.platform import jobs
 from tabellion.platform.database import migrate as migrations
+from tabellion.server.claim import AlreadyServed, refuse_second
 from tabellion.server.embedded import EmbeddedPostgres
 from tabellion.settings import Settings
 
@@ -24,23 +26,54 @@ def open_database(
     return msgspec.structs.replace(settings, database_url=embedded.url), embedded
 
 
-def migrate(url: str) -> list[str]:
-    """Bring the schemas up to date, the server's and the jobs'; what was done now. Raises `MigrationError`."""
-    return [step.label for step in migrations.migrate(url)] + jobs.install(url)
+def migrate(url: str, *, tell: Callable[[str], object] = lambda _: None) -> list[str]:
+    """Bring the schemas up to date, the server's and the jobs'; what was done now. `tell` hears of each step before it.
+
+    Raises `MigrationError`.
+    """
+    return [step.label for step in migrations.migrate(url, tell=tell)] + jobs.install(url)
+
+
+def refuse_under_server(settings: Settings) -> None:
+    """Raise `MigrationError` when a server runs on an embedded database whose schema is behind this program.
+
+    It is of an earlier version, and would meet tables that it does not know.
+    """
+    if migrations.state(settings.database_url).pending and _is_served(settings):
+        raise migrations.MigrationError(
+            "the database's schema is behind this program, and a server of an earlier version runs on it: stop that one and "
+            f"start it anew, which brings the schema up to date ({settings.data_dir.absolute()})"
+        )
 
 
 def prepare_database(
-    settings: Settings, stack: ExitStack, *, migrating: bool = False, beginning: bool = False
+    settings: Settings,
+    stack: ExitStack,
+    *,
+    migrating: bool = False,
+    beginning: bool = False,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> tuple[Settings, EmbeddedPostgres | None]:
     """A database that can be worked with; the settings with its URL.
 
     The embedded one is brought up to date without asking, and made when `beginning`; an own one only when `migrating`.
-    Raises `EmbeddedPostgresError`, `MigrationError`, `JobsMissing`.
+    `tell` hears of each step of that before it. Raises `EmbeddedPostgresError`, `MigrationError`, `JobsMissing`.
     """
     settings, embedded = open_database(settings, stack, beginning=beginning)
     if migrating or embedded is not None:
-        migrate(settings.database_url)
+        if embedded is not None and not beginning:  # who begins has claimed the data directory
+            refuse_under_server(settings)
+        migrate(settings.database_url, tell=tell)
     else:
         migrations.require_current(settings.database_url)
         jobs.require_installed(settings.database_url)
     return settings, embedded
+
+
+def _is_served(settings: Settings) -> bool:
+    try:
+        refuse_second(settings.data_dir)
+    except AlreadyServed:
+        return True
+    # The first releases have no lock.
+    return migrations.is_served(settings.database_url)

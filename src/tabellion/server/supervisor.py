@@ -39,7 +39,10 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
         if not settings.database_url:
             make_data_dir(settings.data_dir)
             stack.enter_context(claimed(settings.data_dir, address(settings)))
-        settings, embedded = prepare_database(settings, stack, migrating=migrating, beginning=True)
+        settings, embedded = prepare_database(
+            settings, stack, migrating=migrating, beginning=True,
+            tell=lambda step: say(f"the database's schema is brought up to date: {step}"),
+        )  # fmt: skip
         if embedded is not None and (linked := linked_cluster(settings.data_dir)) is not None:
             stack.enter_context(claimed(linked, address(settings)))
         settings, told = fit(settings, places_of(settings.database_url))

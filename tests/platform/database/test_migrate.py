@@ -56,6 +56,15 @@ def test_what_was_applied_is_recorded(empty_database_url: str) -> None:
     assert found.pending == (SECOND,)
 
 
+def test_each_file_is_told_of_before_it_where_there_is_a_schema_already(empty_database_url: str) -> None:
+    told: list[str] = []
+    migrate(empty_database_url, migrations=[FIRST], tell=told.append)
+    assert told == []
+    with pytest.raises(MigrationError):
+        migrate(empty_database_url, migrations=[FIRST, BROKEN], tell=told.append)
+    assert told == ["0002_m2"]
+
+
 def test_a_failing_file_is_rolled_back_whole_and_the_ones_before_it_stay(empty_database_url: str) -> None:
     with pytest.raises(MigrationError, match=r"0002_m2 failed and was rolled back: .*no_such_function"):
         migrate(empty_database_url, migrations=[FIRST, BROKEN])
@@ -82,7 +91,9 @@ def test_runs_at_the_same_moment_apply_each_file_once(empty_database_url: str) -
 def test_a_newer_schema_is_refused_and_left_alone(empty_database_url: str) -> None:
     migrate(empty_database_url, migrations=[FIRST, SECOND])
 
-    with pytest.raises(SchemaMismatch, match=r"newer Tabellion \(unknown here: 0002_m2\); upgrade"):
+    with pytest.raises(
+        SchemaMismatch, match=r"newer Tabellion \(unknown here: 0002_m2\); upgrade .*, or restore the backup"
+    ):
         migrate(empty_database_url, migrations=[FIRST, _migration(3, "SELECT 1")])
 
     assert state(empty_database_url, migrations=[FIRST]).unknown[0].version == 2
@@ -98,10 +109,11 @@ def test_an_altered_file_is_refused(empty_database_url: str) -> None:
 def test_a_lock_held_by_others_ends_the_run_with_advice(empty_database_url: str) -> None:
     migrate(empty_database_url, migrations=[FIRST])
     alter = _migration(2, "-- lock_timeout: 50ms\nALTER TABLE tabellion.one ADD COLUMN m integer")
-    with psycopg.connect(empty_database_url) as reader:
+    with psycopg.connect(empty_database_url, application_name="a notebook") as reader:
         reader.execute("SELECT n FROM tabellion.one")
 
-        with pytest.raises(MigrationError, match="could not get a lock in time"):
+        who = rf"process {reader.info.backend_pid} of the database user \S+ \(a notebook\)"
+        with pytest.raises(MigrationError, match=f"could not get a lock in time .* held by {who}"):
             migrate(empty_database_url, migrations=[FIRST, alter])
 
     assert [row.version for row in migrate(empty_database_url, migrations=[FIRST, alter])] == [2]

@@ -6,7 +6,7 @@ A file may begin with comments that set time-outs of its own, with the reason be
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -22,6 +22,8 @@ LOCK_TIMEOUT = "4s"
 STATEMENT_TIMEOUT = "60s"
 # How long one migration run waits for another one, on another machine, to end.
 _WAIT_FOR_OTHERS = "10min"
+# What API processes have called their connections from the first release on.
+_SERVING = ("tabellion api", "tabellion gate")
 MIN_SERVER_VERSION = 160000
 # A schema that is there while a database is made from a backup: until it goes, nobody works with what there is of it.
 RESTORING = "tabellion_restoring"
@@ -43,6 +45,10 @@ class SchemaMismatch(MigrationError):
 
 class RestoreUnfinished(MigrationError):
     """The database is being made from a backup, or that was interrupted."""
+
+
+class LockWaited(MigrationError):
+    """Somebody held a table for longer than a migration waits for it."""
 
 
 class ServerTooOld(MigrationError):
@@ -98,11 +104,18 @@ class SchemaState(msgspec.Struct, frozen=True):
         return not (self.pending or self.unknown or self.changed)
 
 
-def migrate(url: str, *, migrations: Sequence[Migration] | None = None, restoring: bool = False) -> list[Applied]:
+def migrate(
+    url: str,
+    *,
+    migrations: Sequence[Migration] | None = None,
+    restoring: bool = False,
+    tell: Callable[[str], object] = lambda _: None,
+) -> list[Applied]:
     """Bring the schema up to date and return what was applied now, in order; safe to run on many machines at once.
 
-    Each file is one transaction under an advisory lock, so an interrupted run leaves whole files behind and can simply
-    be repeated. Raises `ServerTooOld`, `NotUnicode`, `SchemaMismatch` (newer or altered schema; nothing is changed then) and
+    `tell` hears the label of each file before it is applied, where there is a schema already. Each file is one transaction
+    under an advisory lock, so an interrupted run leaves whole files behind and can simply be repeated.
+    Raises `ServerTooOld`, `NotUnicode`, `SchemaMismatch` (newer or altered schema; nothing is changed then) and
     `MigrationError`, which names the file that failed; `RestoreUnfinished` for everybody but who is `restoring`.
     """
     known = load_migrations() if migrations is None else tuple(migrations)
@@ -110,8 +123,11 @@ def migrate(url: str, *, migrations: Sequence[Migration] | None = None, restorin
     with _connect(url) as db:
         if not restoring:
             _refuse_unfinished(db)
-        while (applied := _apply_next(db, known)) is not None:
-            done.append(applied)
+        try:
+            while (applied := _apply_next(db, known, tell)) is not None:
+                done.append(applied)
+        except LockWaited as error:
+            raise LockWaited(f"{error}{_holders(db)}") from error
     return done
 
 
@@ -121,6 +137,16 @@ def state(url: str, *, migrations: Sequence[Migration] | None = None) -> SchemaS
     with _connect(url) as db:
         _refuse_unfinished(db)
         return _compare(_applied(db), known)
+
+
+def is_served(url: str) -> bool:
+    """Whether API processes, of any version, are connected to the database."""
+    with _connect(url) as db:
+        found = db.execute(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = ANY(%s))",
+            (list(_SERVING),),
+        ).fetchone()
+    return bool(found and found[0])
 
 
 def require_current(url: str) -> None:
@@ -161,7 +187,7 @@ def _connect(url: str) -> Connection:
     return db
 
 
-def _apply_next(db: Connection, known: Sequence[Migration]) -> Applied | None:
+def _apply_next(db: Connection, known: Sequence[Migration], tell: Callable[[str], object]) -> Applied | None:
     with db.transaction():
         # A lock of the transaction, not of the session, so that it also holds behind a connection pooler.
         _set_local(db, "statement_timeout", _WAIT_FOR_OTHERS)
@@ -173,7 +199,9 @@ def _apply_next(db: Connection, known: Sequence[Migration]) -> Applied | None:
         if not found.pending:
             return None
         migration = found.pending[0]
-        if not found.applied:
+        if found.applied:
+            tell(migration.label)
+        else:
             _create_ledger(db)
         return _apply(db, migration)
 
@@ -191,13 +219,28 @@ def _apply(db: Connection, migration: Migration) -> Applied:
             (applied.version, applied.name, applied.checksum, applied.applied_at),
         )
     except psycopg.errors.LockNotAvailable as error:
-        raise MigrationError(
-            f"migration {migration.label} could not get a lock in time and was rolled back; "
-            "run tabellion migrate again when long transactions have ended"
+        raise LockWaited(
+            f"migration {migration.label} could not get a lock in time and was rolled back; run tabellion migrate (or start "
+            "the server) again when others have ended their transactions"
         ) from error
     except psycopg.Error as error:
         raise MigrationError(f"migration {migration.label} failed and was rolled back: {error}") from error
     return applied
+
+
+def _holders(db: Connection) -> str:
+    """Who holds tables at the moment. Statements of others may not be read, their names and programs may."""
+    rows = db.execute(
+        """
+        SELECT DISTINCT a.pid, coalesce(a.usename, ''), coalesce(a.application_name, '')
+        FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+        JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.granted
+            AND (n.nspname = 'tabellion' OR n.nspname ~ '^l[0-9]+$') AND a.pid <> pg_backend_pid() ORDER BY 1 LIMIT 3
+        """
+    ).fetchall()
+    found = [f"process {pid} of the database user {user}" + (f" ({name})" if name else "") for pid, user, name in rows]
+    return f". At the moment tables are held by {', '.join(found)}" if found else ""
 
 
 def _header(text: str) -> dict[str, str]:
@@ -268,7 +311,8 @@ def refuse_foreign(found: SchemaState) -> None:
     if found.unknown:
         labels = ", ".join(row.label for row in found.unknown)
         raise SchemaMismatch(
-            f"the database was made by a newer Tabellion (unknown here: {labels}); upgrade this program to that version"
+            f"the database was made by a newer Tabellion (unknown here: {labels}); upgrade this program to that version, or "
+            "restore the backup from before the upgrade"
         )
     if found.changed:
         labels = ", ".join(row.label for row in found.changed)

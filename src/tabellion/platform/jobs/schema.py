@@ -7,6 +7,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabellion.platform.database.advisory import AdvisoryLock
+from tabellion.platform.database.migrate import MigrationError
 
 SCHEMA = "jobs"
 _LOCK_TIMEOUT, _STATEMENT_TIMEOUT = "10s", "60s"
@@ -27,8 +28,19 @@ def jobs_url(url: str) -> str:
 def install(url: str) -> list[str]:
     """Bring the job library's schema to the version installed here; returns what was done now.
 
-    A new schema is made whole; to an older one the library's own steps are applied. All in one transaction.
+    A new schema is made whole; to an older one the library's own steps are applied. All in one transaction. Raises
+    `MigrationError` when somebody holds the tables for too long.
     """
+    try:
+        return _install(url)
+    except psycopg.errors.LockNotAvailable as error:
+        raise MigrationError(
+            "the tables of the jobs could not be locked in time and are as they were; run tabellion migrate again when "
+            "others have ended their transactions"
+        ) from error
+
+
+def _install(url: str) -> list[str]:
     with psycopg.connect(jobs_url(url), autocommit=True) as db, db.transaction():
         for name, value in (("lock_timeout", _LOCK_TIMEOUT), ("statement_timeout", _STATEMENT_TIMEOUT)):
             db.execute("SELECT set_config(%s, %s, true)", (name, value))

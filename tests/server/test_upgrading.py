@@ -1,0 +1,41 @@
+"""Verbs of a new version on the data directory of an earlier one, whose server may still run."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tabellion.platform.database.migrate import MigrationError, load_migrations, migrate, state
+from tabellion.server.claim import claimed
+from tabellion.server.database import prepare_database
+from tabellion.server.embedded import EmbeddedPostgres
+from tabellion.settings import Settings
+from tests.support.postgres import VERSION
+
+
+def test_a_schema_is_not_changed_under_a_server_that_runs(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    small = {"shared_buffers": "16MB", "max_connections": "20"}
+    told: list[str] = []
+    with EmbeddedPostgres(settings.data_dir, version=VERSION, settings=small) as database:
+        url = database.url
+        migrate(url, migrations=load_migrations()[:-1])
+
+        def prepare(*, beginning: bool = False) -> None:
+            with ExitStack() as stack:
+                prepare_database(settings, stack, beginning=beginning, tell=told.append)
+
+        with claimed(settings.data_dir, "http://127.0.0.1:8080"), pytest.raises(MigrationError, match="stop that one"):
+            prepare()
+        # Of a release that had no lock.
+        with psycopg.connect(url, application_name="tabellion gate"), pytest.raises(MigrationError, match="stop that one"):
+            prepare()
+        assert not state(url).is_current
+        assert told == []
+
+        with claimed(settings.data_dir, "http://127.0.0.1:8080"):
+            prepare(beginning=True)
+        assert told == [load_migrations()[-1].label]
+        with psycopg.connect(url, application_name="tabellion gate"):
+            prepare()  # there is nothing to do any more
