@@ -27,6 +27,7 @@ from tabellion.features.delivery.pacing import rules_of
 from tabellion.features.tables import ProfileTable, profile_tables
 from tabellion.features.tables.filters import ALWAYS
 from tests.support.structure import Bench, Connection, connect
+from tests.support.tenant import TABLE
 
 # A Tuesday.
 START = datetime(2027, 3, 2, 9, 0, tzinfo=UTC)
@@ -143,12 +144,12 @@ async def post(worker_database_url: str) -> AsyncIterator[Post]:
 
 
 @asynccontextmanager
-async def licence_that_sends(url: str) -> AsyncGenerator[Post]:
-    """The same for tests that need more than one."""
+async def licence_that_sends(url: str, guests: dict[str, Any] = TABLE) -> AsyncGenerator[Post]:
+    """The same for tests that need more than one, or another table."""
     async with await connect(url) as db:
         bench = Bench(url, db)
         await bench.make_licence()
-        await bench.create()
+        await bench.create(guests)
         (table,) = await profile_tables.load(db, bench.licence_id)
         (entity_id,) = await (
             await db.execute("SELECT id FROM tabellion.entity WHERE licence_id = %s LIMIT 1", (bench.licence_id,))

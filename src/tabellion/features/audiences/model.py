@@ -27,6 +27,7 @@ class Target(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     `subscription`: who has subscribed to it. `segmentations`: who belongs to all of them. `filter`: the language of the v5
     lists. `keys`: those that are listed. `audience`: whom a saved audience means. `exclude`: a filter for those who are left
     out, `exclude_audiences`: saved audiences of such. `max_profiles`: no more than so many, the lowest ids first.
+    `once_per_address`: of profiles with one address, the one with the lowest id gets the mail.
     """
 
     subscription: str | None = None
@@ -37,6 +38,7 @@ class Target(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     segmentations: tuple[Segment, ...] = ()
     audience: int | None = None
     exclude_audiences: tuple[int, ...] = ()
+    once_per_address: bool = True
 
     @property
     def names_audiences(self) -> tuple[int, ...]:

@@ -100,6 +100,7 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
         tracking=content.public_url(),
         goals=_goals(campaign, sender.address),
         ab_test=None if ab_test is None or test else ab_test.frozen(),
+        once_per_address=_is_once_per_address(campaign) and not test,
     )
 
 
@@ -125,6 +126,11 @@ async def _subscription(db: Database, campaign: Campaign) -> str | None:
         return None if target is None else target.subscription
     audience = (await audiences_of(db, campaign.licence_id, target)).get(target.audience)
     return None if audience is None else audience.definition.subscription
+
+
+def _is_once_per_address(campaign: Campaign) -> bool:
+    """Whether profiles with one address get one mail together. Each trigger is an event of its own."""
+    return campaign.kind is Kind.MASS and campaign.target is not None and campaign.target.once_per_address
 
 
 async def sender_of(db: Database, campaign: Campaign) -> Identity:

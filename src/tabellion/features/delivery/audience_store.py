@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from tabellion.features.delivery import sole_mails
 from tabellion.features.delivery.model import Sending
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.suppression_store import holds
@@ -34,7 +35,12 @@ INSERT INTO {l}.recipient (sending_id, campaign_id, test, table_id, profile_id, 
 SELECT %s, %s, false, %s, a.id, a.address, a.language,
        CASE WHEN a.reason IS NULL THEN 'PLANNED' ELSE 'EXCLUDED' END, a.reason,
        CASE WHEN a.reason IS NULL THEN %s::timestamptz END, %s, CASE WHEN a.reason IS NOT NULL THEN %s::timestamptz END, true
-FROM (
+FROM ({meant}) a
+RETURNING {beyond} AS written
+)
+SELECT count(*), array_agg(DISTINCT written) FILTER (WHERE written IS NOT NULL) FROM frozen
+"""
+    meant = """
     SELECT t.id, t.{email} AS address, CASE WHEN {spoken} = '' THEN %s ELSE {spoken} END AS language,
            CASE WHEN coalesce(t.{email}, '') = '' THEN 'noAddress'
                 WHEN {spoken} <> '' AND {spoken} <> ALL (%s) THEN 'language'
@@ -42,15 +48,13 @@ FROM (
                 THEN 'suppressed'
            END AS reason
     FROM {l}.{table} t WHERE {audience} ORDER BY t.id LIMIT %s
-) a
-RETURNING {beyond} AS written
-)
-SELECT count(*), array_agg(DISTINCT written) FILTER (WHERE written IS NOT NULL) FROM frozen
 """
+    sole = sole_mails.is_at_stake(sending.document, table)
     values = (
         sending.id, sending.campaign_id, table.id, due_at, now, now, languages[0], languages, *audience.params, most,
     )  # fmt: skip
     parts = {
+        "meant": sole_mails.among(meant) if sole else meant,
         "audience": audience.sql, "spoken": spoken, "email": email, "table": table.relation,
         "holds": holds(transactional=sending.document.transactional), "beyond": _BEYOND.format("address"),
     }  # fmt: skip
@@ -58,12 +62,14 @@ SELECT count(*), array_agg(DISTINCT written) FILTER (WHERE written IS NOT NULL) 
     assert row is not None  # noqa: S101 - an aggregate without GROUP BY answers one row
     count, beyond = row
     if beyond:
-        await _name_domains(db, sending, beyond)
+        names = await _name_domains(db, sending, beyond)
+        if sole and names:
+            await sole_mails.set_aside(db, sending, names, now)
     return count
 
 
-async def _name_domains(db: Database, sending: Sending, beyond: Sequence[str]) -> None:
-    """Give the addresses of a frozen audience their domains as relays take them. What has no such form stays.
+async def _name_domains(db: Database, sending: Sending, beyond: Sequence[str]) -> list[str]:
+    """Give the addresses of a frozen audience their domains as relays take them. What has no such form stays. The domains.
 
     The database cannot make it (docs/adr/0034-domains.md); domains are few, however many addresses have them.
     """
@@ -75,3 +81,4 @@ WHERE r.sending_id = %s AND r.once AND {beyond} = n.written
 """
     values = (list(known), list(known.values()), sending.id)
     await db.execute(in_schema(sending.licence_id, query, beyond=_BEYOND.format("r.address")), values)
+    return sorted({name.lower() for name in known.values()})

@@ -9,7 +9,7 @@ own, one after the other, so that each is looked at about once more and nothing 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from tabellion.features.delivery import limits_store, recipient_store, suppression_store
+from tabellion.features.delivery import limits_store, recipient_store, sole_mails, suppression_store
 from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.pacing import Rules
 from tabellion.features.delivery.store import in_schema
@@ -36,8 +36,7 @@ WITH rates AS MATERIALIZED (
     ORDER BY d.due_at, d.id
     LIMIT (SELECT CASE WHEN %(exempt)s THEN %(most)s ELSE greatest(least(%(most)s, min({room})), 0) END::bigint FROM rates k)
     FOR UPDATE SKIP LOCKED
-), looked AS MATERIALIZED ({still} WHERE r.id = ANY (ARRAY(SELECT id FROM due))
-), closed AS ({closed}
+), {looked}, closed AS ({closed}
 ), pressed AS MATERIALIZED ({pressed}
 ), verdict AS MATERIALIZED ({verdict}
 ), charged AS (
@@ -183,6 +182,7 @@ async def claim(  # noqa: PLR0917 - one statement
 ) -> tuple[list[Claimed], bool]:
     """Take recipients that are due and whom the rules let have their mails; whether there were any, also to be put off."""
     parts = {
+        "looked": sole_mails.looked(sending.document, table, materialized=True),
         "closed": _CLOSED if rules.zones else _NEVER_CLOSED,
         "pressed": _PRESSED if rules.contact else _UNPRESSED,
         "verdict": _DOMAINED if rules.domains else _UNDOMAINED,
@@ -200,13 +200,16 @@ async def claim(  # noqa: PLR0917 - one statement
     values = _values(sending, worker, most, now, rules)
     async with db.pipeline(), db.transaction():
         await limits_store.hold_claims(db, sending.licence_id)
+        if sole_mails.is_at_stake(sending.document, table):
+            await sole_mails.hold_claims(db, sending)
         cursor = await db.execute(in_schema(sending.licence_id, _CLAIM, **parts), values, prepare=True)
     return recipient_store.taken(await cursor.fetchall())
 
 
 def _values(sending: Sending, worker: int, most: int, now: datetime, rules: Rules) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "sending": sending.id, "worker": worker, "most": most, "now": now, "exempt": rules.exempt,
+        "sending": sending.id, "campaign_of": sending.campaign_id, "worker": worker, "most": most, "now": now,
+        "exempt": rules.exempt,
         "keys": [key for key, _ in rules.rates], "everies": [every_s for _, every_s in rules.rates],
     }  # fmt: skip
     if rules.versions is not None:

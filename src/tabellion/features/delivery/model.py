@@ -88,6 +88,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     `messages` by language in lower case; `languages` are those that are sent to, the first of them for whom no language is
     recorded. `uses`: names that the messages take, by root. `subscription`: the column number of the one that must still be
     held when the mail leaves. `reply_to` may be empty. `goals`: parameters that tracked links carry to where they lead.
+    `once_per_address`: profiles with one address get one mail together.
     """
 
     entity_id: int
@@ -111,6 +112,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     tracking: str = ""
     goals: tuple[tuple[str, str], ...] = ()
     ab_test: ABTest | None = None
+    once_per_address: bool = False
 
 
 class Sending(msgspec.Struct, frozen=True):

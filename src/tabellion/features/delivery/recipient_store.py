@@ -6,6 +6,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from tabellion.features.delivery import sole_mails
 from tabellion.features.delivery.limits_store import CURRENT, Versions, fence
 from tabellion.features.delivery.model import DOUBTS, Claimed, Document, Ending, Recipient, Sending
 from tabellion.features.delivery.store import in_schema
@@ -103,7 +104,7 @@ WITH due AS MATERIALIZED (
     WHERE d.sending_id = %(sending)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at <= %(now)s
       AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' AND {entered} AND {current}
     ORDER BY d.due_at, d.id LIMIT %(most)s FOR UPDATE SKIP LOCKED
-), looked AS ({still} WHERE r.id = ANY (ARRAY(SELECT id FROM due)))
+), {looked}
 UPDATE {l}.recipient r SET
     state = CASE WHEN looked.reason IS NULL THEN 'CLAIMED' ELSE {out} END, due_at = NULL,
     reason = coalesce({doubt}, looked.reason),
@@ -113,12 +114,20 @@ UPDATE {l}.recipient r SET
 FROM looked WHERE r.id = looked.id
 RETURNING {claimed}
 """
-    values = {"sending": sending.id, "now": now, "most": most, "worker": worker}
-    parts = {"entered": ENTERED, "current": "true", "claimed": CLAIMED, **doubt(), **still(sending.document, table)}
+    values = {"sending": sending.id, "now": now, "most": most, "worker": worker, "campaign_of": sending.campaign_id}
+    parts = {
+        "looked": sole_mails.looked(sending.document, table, materialized=False), "entered": ENTERED, "current": "true",
+        "claimed": CLAIMED, **doubt(), **still(sending.document, table),
+    }  # fmt: skip
     if versions is not None:
         parts["current"] = CURRENT
         values |= fence(sending, versions)
-    cursor = await db.execute(in_schema(sending.licence_id, query, **parts), values, prepare=True)
+    statement = in_schema(sending.licence_id, query, **parts)
+    if not sole_mails.is_at_stake(sending.document, table):
+        return taken(await (await db.execute(statement, values, prepare=True)).fetchall())
+    async with db.pipeline(), db.transaction():
+        await sole_mails.hold_claims(db, sending)
+        cursor = await db.execute(statement, values, prepare=True)
     return taken(await cursor.fetchall())
 
 

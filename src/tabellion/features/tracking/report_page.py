@@ -40,6 +40,7 @@ _EXCLUDED = {
     "cancelled": "campaign cancelled",
     "failed": "mail could not be written",
     "pressure": "contact pressure limit",
+    "duplicateAddress": "address of another profile, which gets the mail",
 }
 
 

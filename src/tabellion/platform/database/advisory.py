@@ -22,7 +22,8 @@ class AdvisoryLock(IntEnum):
     EXECUTION = 0x65746C65
     # Held for as long as a process sends mails.
     MAIL_WORKER = 7_255_001
-    # One at a time: a licence's claims under rules; soft bounces of an address; what comes of a mail.
+    # One at a time: a licence's claims under rules; soft bounces of an address; what comes of a mail; a sending's claims.
     MAIL_CLAIMS = 7_255_002
     SOFT_BOUNCES = 7_255_003
     READER = 7_255_004
+    MAIL_ADDRESSES = 7_255_005

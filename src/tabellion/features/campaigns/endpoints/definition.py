@@ -214,6 +214,7 @@ _TARGET: dict[str, Any] = {
     "segmentations": [{"name": "Loyalty", "category": "Gold"}],
     "audience": "Belgians",
     "excludeAudiences": [],
+    "oncePerAddress": True,
 }
 _KEYS: dict[str, Any] = {"personalisations": [{"key": "stayRef", "mandatory": True, "defaultValue": None}]}
 _WRITE: dict[str, Any] = {

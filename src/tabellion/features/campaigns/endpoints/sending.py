@@ -232,7 +232,7 @@ _REPORT: dict[str, Any] = {
     "targeted": 1000,
     "excluded": {
         "noAddress": 3, "unsubscribed": 12, "suppressed": 5, "language": 0, "deleted": 0, "cancelled": 0, "failed": 0,
-        "pressure": 0,
+        "pressure": 0, "duplicateAddress": 0,
     },
     "sent": 980,
     "delivered": 971,

@@ -167,6 +167,10 @@ class TargetIn(msgspec.Struct, rename="camel"):
     segmentations: list[SegmentDocument] = []
     audience: Text | None = None
     exclude_audiences: list[Text] = []
+    once_per_address: Annotated[
+        Flag | None,
+        Meta(description="mass campaigns: profiles with one address get one mail; false: each gets its own; null: true"),
+    ] = None
 
 
 class TargetOut(TargetIn, rename="camel", kw_only=True):
@@ -308,7 +312,8 @@ def read_target(body: TargetIn, audience: int | None, excluded: tuple[int, ...])
         )
     keys = None if body.keys is None else Keys(tuple(body.keys.values), body.keys.attribute)
     segments = tuple(Segment(each.name, each.category) for each in body.segmentations)
-    return Target(body.subscription, body.filter, keys, body.exclude, body.max_profiles, segments, audience, excluded)
+    once = body.once_per_address is not False
+    return Target(body.subscription, body.filter, keys, body.exclude, body.max_profiles, segments, audience, excluded, once)
 
 
 def target_out(target: Target | None, estimated: int | None, names: Mapping[int, Audience]) -> TargetOut:
@@ -324,6 +329,7 @@ def target_out(target: Target | None, estimated: int | None, names: Mapping[int,
         segmentations=[SegmentDocument(each.name, each.category) for each in target.segmentations],
         audience=None if target.audience is None else _shown(target.audience, names),
         exclude_audiences=[_shown(number, names) for number in target.exclude_audiences],
+        once_per_address=target.once_per_address,
         estimated_count=estimated,
     )
 

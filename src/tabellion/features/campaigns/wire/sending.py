@@ -148,6 +148,7 @@ class Excluded(msgspec.Struct, rename="camel"):
     cancelled: int
     failed: int
     pressure: int
+    duplicate_address: int
 
 
 class FailureReason(msgspec.Struct):
@@ -254,6 +255,7 @@ def report(
         cancelled=of("EXCLUDED", "cancelled"),
         failed=of("FAILED"),
         pressure=of("EXCLUDED", "pressure"),
+        duplicate_address=of("EXCLUDED", "duplicateAddress"),
     )
     rejected, declined = of("REJECTED"), sum(of("REJECTED", reason) for reason in SOFT_REASONS)
     sent = of("ACCEPTED") + rejected
