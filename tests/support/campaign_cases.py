@@ -202,4 +202,12 @@ CAMPAIGNS_V5 += [
     Case("no A/B test", "GET", _CATEGORY, _MAILS5 + "/ab-test", 404, check=lambda a: a["code"] == "abTest.unknown"),
     Case("delete no A/B test", "DELETE", _CATEGORY, _MAILS5 + "/ab-test", 404),
     Case("choose without a test", "POST", _CATEGORY, _MAILS5 + "/ab-test/winner", 404, {"variant": "B"}),
+    Case(
+        "copy mail", "POST", _CATEGORY, _MAILS5 + "/copies", 201, {"name": "Other"},
+        check=lambda a: (a["name"], a["displayName"], a["state"], a["notice"]) == ("Other", "Other", "IN_DEFINITION", None),
+    ),
+    Case(
+        "copy mail without a body", "POST", _CATEGORY, _MAILS5 + "/copies", 201,
+        check=lambda a: a["name"].endswith(" (2)"),
+    ),
 ]  # fmt: skip

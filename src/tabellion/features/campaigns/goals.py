@@ -1,7 +1,7 @@
 """Goal tracking: the parameters that a campaign's links carry to the site they lead to, such as `utm_campaign`. Pure."""
 
 import re
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 MAX_GOALS, MAX_CHARACTERS = 20, 500
 _NAME = re.compile(r"[A-Za-z0-9_.~-]{1,100}", re.ASCII)
@@ -39,6 +39,11 @@ def read(text: str | None) -> Parameters:
             raise BadGoals(f"'{name}' stands there twice")
         names.add(name.lower())
     return tuple(pairs)
+
+
+def of_name(name: str) -> str:
+    """What links carry that are to tell the name of their campaign."""
+    return f"utm_campaign={quote(name, safe='')}" if "=" in name else name
 
 
 def complete(parameters: Parameters, sender_address: str) -> Parameters:

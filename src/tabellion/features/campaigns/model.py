@@ -10,6 +10,9 @@ from msgspec.structs import replace
 from tabellion.features.audiences import Target
 from tabellion.features.delivery import ABTest, Criterion
 
+# Characters of a line such as the name for people.
+MAX_LINE = 320
+
 
 class Kind(StrEnum):
     """How a campaign is sent: to many at once, one by one when something happens, or one by one whatever was chosen."""

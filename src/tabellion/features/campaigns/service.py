@@ -76,23 +76,32 @@ def _as_table_is_called(campaign: Campaign, tables: Sequence[ProfileTable]) -> C
 
 
 async def create(call: Incoming, new: Campaign) -> int:
-    """Define a campaign; its id. Raises `Invalid`, `CampaignNameUsed`, also for a name that is the id of another one."""
-    entity = entity_of(call)
-    new = replace(new, licence_id=call.caller.licence_id, entity_id=entity.id)
+    """Define a campaign; its id. Raises `Invalid`, `CampaignNameUsed`."""
+    new = replace(new, licence_id=call.caller.licence_id, entity_id=entity_of(call).id)
     new = await _aimed(call, new)
     try:
         async with call.db.transaction():
-            if (means := number_of(new.name)) is not None:
-                other = await store.find(call.db, new.licence_id, entity.id, new.name)
-                if other is not None and other.id == means:
-                    said = f"'{new.name}' is the id of the campaign '{other.name}', which the calls would mean by it"
-                    raise CampaignNameUsed(f"{said}; choose another name")
-            number = await store.insert(call.db, new)
-            if number is None:
-                raise CampaignNameUsed(f"the entity '{entity.name}' has a campaign '{new.name}' already")
+            number = await enter(call, new)
             await audit.record(call.db, call, f"campaign/{number}")
     except errors.ForeignKeyViolation:
-        raise _table_gone(new.settings.target_table) from None
+        raise table_gone(new.settings.target_table) from None
+    return number
+
+
+async def enter(call: Incoming, new: Campaign) -> int:
+    """Enter a campaign of the entity of the path under its name; its id. In a transaction of the caller's.
+
+    Raises `CampaignNameUsed`, also for a name that is the id of another one.
+    """
+    entity = entity_of(call)
+    if (means := number_of(new.name)) is not None:
+        other = await store.find(call.db, new.licence_id, entity.id, new.name)
+        if other is not None and other.id == means:
+            said = f"'{new.name}' is the id of the campaign '{other.name}', which the calls would mean by it"
+            raise CampaignNameUsed(f"{said}; choose another name")
+    number = await store.insert(call.db, new)
+    if number is None:
+        raise CampaignNameUsed(f"the entity '{entity.name}' has a campaign '{new.name}' already")
     return number
 
 
@@ -303,7 +312,7 @@ async def _changed(call: Incoming, work: Callable[[Campaign], Awaitable[Campaign
             await store.update(call.db, after, call.now)
             await audit.record(call.db, call, f"campaign/{after.id}")
     except errors.ForeignKeyViolation:
-        raise _table_gone(name) from None
+        raise table_gone(name) from None
     return after
 
 
@@ -349,5 +358,6 @@ def _table_deleted(campaign: Campaign) -> Invalid:
     return invalid("targetTable", "table.unknown", f"the table '{campaign.settings.target_table}' was deleted")
 
 
-def _table_gone(name: str) -> Invalid:
+def table_gone(name: str) -> Invalid:
+    """The refusal of what needs a table that somebody deletes at the same moment."""
     return Invalid([FieldError("targetTable", "table.unknown", f"the table '{name}' has just been deleted")])

@@ -1,6 +1,6 @@
 """The SQL of campaigns and their images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
 
@@ -153,6 +153,20 @@ async def update(db: Database, changed: Campaign, now: datetime) -> None:
     )
 
 
+async def set_target(db: Database, campaign_id: int, target: Target) -> None:
+    """Aim a campaign that has just been entered."""
+    await db.execute("UPDATE tabellion.campaign SET target = %s WHERE id = %s", (_json(target), campaign_id))
+
+
+async def names_used(db: Database, entity_id: int, names: Sequence[str]) -> set[str]:
+    """Which of these names campaigns of an entity have, in whatever case."""
+    query = (
+        "SELECT n.name FROM unnest(%s::text[]) AS n (name) JOIN tabellion.campaign c "
+        "ON c.entity_id = %s AND tabellion.folded(c.name) = tabellion.folded(n.name)"
+    )
+    return {row[0] for row in await (await db.execute(query, (list(names), entity_id))).fetchall()}
+
+
 async def delete(db: Database, campaign_id: int) -> None:
     """Delete a campaign with its images."""
     await db.execute("DELETE FROM tabellion.campaign WHERE id = %s", (campaign_id,))
@@ -183,6 +197,22 @@ async def replace_images(db: Database, campaign_id: int, language: str, images: 
             "VALUES (%s, %s, %s, %s, %s)",
             [(image.token, campaign_id, language, image.media_type, image.content) for image in images],
         )
+
+
+async def image_tokens(db: Database, campaign_id: int) -> list[str]:
+    """The tokens of the images of a campaign."""
+    rows = await db.execute("SELECT token FROM tabellion.campaign_image WHERE campaign_id = %s", (campaign_id,))
+    return [row[0] for row in await rows.fetchall()]
+
+
+async def copy_images(db: Database, source_id: int, campaign_id: int, tokens: Mapping[str, str]) -> None:
+    """Give a campaign the images of another one, under tokens of its own."""
+    query = (
+        "INSERT INTO tabellion.campaign_image (token, campaign_id, language, media_type, content) "
+        "SELECT n.own, %s, i.language, i.media_type, i.content FROM tabellion.campaign_image i "
+        "JOIN unnest(%s::text[], %s::text[]) AS n (token, own) ON n.token = i.token WHERE i.campaign_id = %s"
+    )
+    await db.execute(query, (campaign_id, list(tokens), list(tokens.values()), source_id))
 
 
 async def image(db: Database, token: str) -> tuple[str, bytes] | None:

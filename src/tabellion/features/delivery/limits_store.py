@@ -124,6 +124,15 @@ SET document = EXCLUDED.document, updated_at = EXCLUDED.updated_at, version = d.
     await db.execute(query, (campaign_id, Jsonb(msgspec.to_builtins(delivery)), now))
 
 
+async def copy_delivery(db: Database, source_id: int, campaign_id: int, now: datetime) -> None:
+    """Have a campaign that sends nothing yet say what another one says about the pace of its mails."""
+    query = (
+        "INSERT INTO tabellion.campaign_delivery (campaign_id, document, updated_at) "
+        "SELECT %s, document, %s FROM tabellion.campaign_delivery WHERE campaign_id = %s"
+    )
+    await db.execute(query, (campaign_id, now, source_id))
+
+
 async def debts(db: Database, licence_id: int, now: datetime) -> dict[str, datetime]:
     """When paces will have been paid for that have not been yet, by key. Needs `hold_claims`."""
     query = "SELECT key, free_at FROM {l}.mail_rate WHERE free_at > %s AND key NOT LIKE 'queue:%%'"

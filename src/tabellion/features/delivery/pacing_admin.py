@@ -29,6 +29,7 @@ _Pauses = Callable[[str], float | None]
 limits_of = limits_store.limits_of
 held_domains = limits_store.held_domains
 delivery_of = limits_store.delivery_of
+copy_delivery = limits_store.copy_delivery
 
 
 async def change_limits(

@@ -192,7 +192,7 @@ _IN: dict[str, Any] = {
     "sendingMode": "MASS",
     "goalTracking": None,
 }
-_OUT: dict[str, Any] = {
+OUT: dict[str, Any] = {
     "campaignId": 4711,
     **_IN,
     "state": "IN_DEFINITION",
@@ -302,7 +302,7 @@ CALLS = (
         statuses={200: "The campaign."},
         answer=wire.MailOut,
         answer_root="mail",
-        answer_example=_OUT,
+        answer_example=OUT,
         etag=True,
     ),
     Call(

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, LiteralString
-from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -12,7 +11,16 @@ from msgspec.structs import replace
 
 from tabellion.features.audiences import Audience, Keys, Segment, SegmentDocument, Target
 from tabellion.features.campaigns import goals
-from tabellion.features.campaigns.model import Campaign, Content, Kind, Personalisation, Settings, State, name_and_address
+from tabellion.features.campaigns.model import (
+    MAX_LINE,
+    Campaign,
+    Content,
+    Kind,
+    Personalisation,
+    Settings,
+    State,
+    name_and_address,
+)
 from tabellion.features.campaigns.store import Search
 from tabellion.features.tables import LANGUAGES, moment_or_null, render_moment
 from tabellion.features.tables.filters import query_moment
@@ -22,7 +30,7 @@ from tabellion.platform.http.shapes import Flag, Text
 from tabellion.platform.mail import address_of, one_line
 
 _INVALID, _MANDATORY = "structure.invalid", "member.mandatory"
-_MAX_ADDRESS, _MAX_KEYS, _MAX_SEGMENTS = 320, 200, 50
+_MAX_KEYS, _MAX_SEGMENTS = 200, 50
 _ENCODINGS = ("UTF-8", "ISO-8859-1", "ISO-8859-15")
 _ADDRESS = re.compile(r"[^\s@<>,;\"()]+@[^\s@<>,;\"()]+\.[^\s@<>,;\"()]+")
 _TYPES = {Kind.MASS: "MASS_SENDING", Kind.CONTINUOUS: "CONTINUOUS", Kind.TRANSACTIONAL: "TRANSACTIONAL"}
@@ -191,7 +199,7 @@ def read_new(body: MailIn, entity: str, now: datetime) -> Campaign:
         encoding="UTF-8" if body.encoding is None else body.encoding,
         goal_tracking=_goals(body.goal_tracking, body.name),
     )
-    faults = _name_faults(body.name) + _settings_faults(settings)
+    faults = name_faults(body.name) + _settings_faults(settings)
     if faults:
         raise Invalid(faults)
     kind = Kind(body.sending_mode or "MASS")
@@ -227,8 +235,7 @@ def read_changed(before: Campaign, body: MailChange, entity: str) -> Campaign:
 def _goals(said: str | None, name: str) -> str | None:
     """What links carry. Integrations that only switch it on or off mean the campaign by it, or nothing."""
     word = "" if said is None else said.strip().lower()
-    on = f"utm_campaign={quote(name, safe='')}" if "=" in name else name
-    return {"true": on, "false": None}.get(word, said)
+    return {"true": goals.of_name(name), "false": None}.get(word, said)
 
 
 def mail_out(campaign: Campaign) -> MailOut:
@@ -338,20 +345,25 @@ def _shown(number: int, names: Mapping[int, Audience]) -> str:
     return names[number].name if number in names else str(number)
 
 
-def _name_faults(name: str) -> list[FieldError]:
+def name_faults(name: str) -> list[FieldError]:
+    """Why a campaign cannot have a name."""
     # These two mean something else in addresses.
     dots = "more than dots, which lead elsewhere in addresses" if name in {".", ".."} else None
     fault = name_fault(name, SIGNS_OF_ADDRESSES) or dots
     return [] if fault is None else [FieldError("name", "structure.nameInvalid", f"'name' expects {fault}")]
 
 
+def line_faults(member: str, text: str | None) -> list[FieldError]:
+    """Why a text cannot stand in one line."""
+    if text is not None and len(text) > MAX_LINE:
+        return [FieldError(member, _INVALID, f"'{member}' expects at most {MAX_LINE} characters")]
+    if text is not None and not one_line(text):
+        return [FieldError(member, "text.control", f"'{member}' is one line without control characters")]
+    return []
+
+
 def _settings_faults(settings: Settings) -> list[FieldError]:
-    faults: list[FieldError] = []
-    for member, text in (("displayName", settings.display_name), ("from", settings.sender)):
-        if text is not None and len(text) > _MAX_ADDRESS:
-            faults.append(FieldError(member, _INVALID, f"'{member}' expects at most {_MAX_ADDRESS} characters"))
-        elif text is not None and not one_line(text):
-            faults.append(FieldError(member, "text.control", f"'{member}' is one line without control characters"))
+    faults = line_faults("displayName", settings.display_name) + line_faults("from", settings.sender)
     _, address = name_and_address(settings.sender or "")
     if not faults and address and address_of(address) is None:
         rule = (
@@ -359,7 +371,7 @@ def _settings_faults(settings: Settings) -> list[FieldError]:
         )
         faults.append(FieldError("from", "attribute.value", f"{rule} that mails can come from"))
     reply_to = settings.reply_to
-    if reply_to and (len(reply_to) > _MAX_ADDRESS or not _ADDRESS.fullmatch(reply_to) or not reply_to.isprintable()):
+    if reply_to and (len(reply_to) > MAX_LINE or not _ADDRESS.fullmatch(reply_to) or not reply_to.isprintable()):
         faults.append(FieldError("replyTo", "attribute.value", "'replyTo' expects an e-mail address"))
     if settings.encoding.upper() not in _ENCODINGS:
         faults.append(FieldError("encoding", "member.type", f"'encoding' expects one of {', '.join(_ENCODINGS)}"))
