@@ -16,7 +16,7 @@ from tests.support.tenant import Tenant
 
 MAIL = "/v4/entity/hotels/mail"
 SEQUENCES = int(os.environ.get("TABELLION_SEQUENCES", "25"))
-CALLS = ("schedule", "launch", "pause", "resume", "cancel", "change", "write", "delete")
+CALLS = ("schedule", "launch", "pause", "resume", "cancel", "unschedule", "change", "write", "delete")
 # Without the moment that it was given a scheduled campaign would begin now; that takes a moment that has passed.
 ASKS_FOR_A_MOMENT = ("SCHEDULED", "launch")
 _numbers = itertools.count(1)
@@ -28,6 +28,8 @@ def _call(tenant: Tenant, number: int, name: str) -> tuple[int, str]:
     match name:
         case "schedule":
             answer = tenant.json("POST", f"{one}/launch", {"scheduledAt": "2090-03-05T07:00:00Z"})
+        case "unschedule":
+            answer = tenant.json("POST", f"/v5/entities/hotels/mails/{number}/unschedule")
         case "change":  # the name, which is free
             answer = tenant.json("PUT", one, {"name": f"changed {next(_numbers)}"})
         case "write":

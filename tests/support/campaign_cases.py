@@ -210,4 +210,8 @@ CAMPAIGNS_V5 += [
         "copy mail without a body", "POST", _CATEGORY, _MAILS5 + "/copies", 201,
         check=lambda a: a["name"].endswith(" (2)"),
     ),
+    Case(
+        "unschedule what is not scheduled", "POST", _CATEGORY, _MAILS5 + "/unschedule", 409,
+        check=lambda a: a["code"] == "campaign.state",
+    ),
 ]  # fmt: skip

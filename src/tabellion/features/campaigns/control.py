@@ -64,6 +64,20 @@ async def launch(call: Incoming, at: datetime | None, override: str | None) -> t
     return await _moved(call, work, note), looked.notice
 
 
+async def unschedule(call: Incoming) -> Campaign:
+    """Take the campaign of the path back into definition before it begins. Raises `CampaignUnknown`, `CampaignState`.
+
+    Whoever begins it holds its row, as this does: one of the two comes first, and the other finds nothing to do.
+    """
+
+    async def work(before: Campaign) -> Campaign:
+        state = _after(before, Event.UNSCHEDULE)
+        await delivery.withdraw(call.db, await sending_of(call.db, before))
+        return replace(before, state=state, scheduled_at=None)
+
+    return await _moved(call, work)
+
+
 async def pause(call: Incoming) -> Campaign:
     """Hold the campaign of the path. Raises `CampaignUnknown`, `CampaignState`."""
 
@@ -169,4 +183,5 @@ _WORDS = {
     Event.PAUSE: "be paused",
     Event.RESUME: "be resumed",
     Event.CANCEL: "be cancelled",
+    Event.UNSCHEDULE: "be taken back into definition: that is for SCHEDULED ones",
 }

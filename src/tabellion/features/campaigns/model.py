@@ -45,6 +45,7 @@ class Event(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"
+    UNSCHEDULE = "unschedule"
 
 
 _MASS: dict[tuple[State, Event], State] = {
@@ -52,6 +53,7 @@ _MASS: dict[tuple[State, Event], State] = {
     (State.IN_DEFINITION, Event.LAUNCH): State.IN_PROGRESS,
     (State.SCHEDULED, Event.SCHEDULE): State.SCHEDULED,
     (State.SCHEDULED, Event.DUE): State.IN_PROGRESS,
+    (State.SCHEDULED, Event.UNSCHEDULE): State.IN_DEFINITION,
     (State.IN_PROGRESS, Event.HANDLED): State.FINISHED,
     (State.IN_PROGRESS, Event.PAUSE): State.PAUSED,
     (State.PAUSED, Event.RESUME): State.IN_PROGRESS,

@@ -45,6 +45,7 @@ from tabellion.features.delivery.service import (
     start,
     stop,
     tally,
+    withdraw,
 )
 from tabellion.features.delivery.store import announce, in_schema, licence_exists
 from tabellion.features.delivery.suppression import REASONS, UNSUBSCRIBE, Suppression, joined
@@ -137,6 +138,7 @@ __all__ = [
     "unseal_address",
     "unsuppress",
     "view",
+    "withdraw",
     "write_token",
     "zone_column",
 ]

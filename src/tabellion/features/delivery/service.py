@@ -47,6 +47,11 @@ async def reschedule(db: Database, sending: Sending, at: datetime) -> None:
     await store.look_at(db, sending.id, at, None)
 
 
+async def withdraw(db: Database, sending: Sending) -> None:
+    """Forget a sending that has no recipients yet. Its campaign's row is held, as by whoever freezes the audience."""
+    await store.delete(db, sending.id)
+
+
 async def pause(db: Database, sending: Sending, now: datetime) -> None:
     """Hold a sending: nothing is claimed any more, and what is claimed does not leave."""
     await store.set_state(db, sending.id, "PAUSED", now)

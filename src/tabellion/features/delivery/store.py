@@ -47,6 +47,11 @@ async def set_state(db: Database, sending_id: int, state: str, now: datetime) ->
     await db.execute("UPDATE tabellion.sending SET state = %s, ended_at = %s WHERE id = %s", (state, ended, sending_id))
 
 
+async def delete(db: Database, sending_id: int) -> None:
+    """Delete a sending; workers that hear of it find nothing."""
+    await db.execute("DELETE FROM tabellion.sending WHERE id = %s", (sending_id,))
+
+
 async def replace_document(db: Database, sending_id: int, document: Document) -> None:
     """Put another document in the place of the sending's."""
     query = "UPDATE tabellion.sending SET document = %s, version = version + 1 WHERE id = %s"

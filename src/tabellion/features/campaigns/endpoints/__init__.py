@@ -11,6 +11,7 @@ from tabellion.features.campaigns.endpoints import (
     preview,
     sending,
     targets,
+    unscheduling,
 )
 
 CALLS = (
@@ -24,5 +25,6 @@ CALLS = (
     *pacing.CALLS,
     *ab_tests.CALLS,
     *targets.CALLS,
+    *unscheduling.CALLS,
 )
 """All calls of the feature."""
