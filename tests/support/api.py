@@ -88,10 +88,10 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> N
 
 
 @contextmanager
-def running_api(
+def starting_api(
     database_url: str, folder: Path, *, verb: str = "api", workers: int = 1, settings: Mapping[str, str] | None = None
 ) -> Iterator[Api]:
-    """Start API processes on a database (`serve`: with supervisor and worker), wait until they serve, stop them at the end."""
+    """Start API processes on a database (`serve`: with supervisor and worker), and stop them at the end."""
     port = free_port()
     log = folder / f"api-{port}.log"
     environment = {
@@ -107,7 +107,16 @@ def running_api(
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
     api = Api(process, port, log)
     try:
-        wait_until_ready(api.url, process, log)
         yield api
     finally:
         api.stop()
+
+
+@contextmanager
+def running_api(
+    database_url: str, folder: Path, *, verb: str = "api", workers: int = 1, settings: Mapping[str, str] | None = None
+) -> Iterator[Api]:
+    """The same, once they serve."""
+    with starting_api(database_url, folder, verb=verb, workers=workers, settings=settings) as api:
+        wait_until_ready(api.url, api.process, api.log)
+        yield api

@@ -10,7 +10,7 @@ from granian.constants import HTTPModes, Interfaces, Loops
 
 from tabellion.platform.http.front import App
 from tabellion.platform.telemetry import configure_logs, http_server_logs, prepare_metrics
-from tabellion.server.death import die_with_parent
+from tabellion.server.death import die_with_parent, end_children_when_asked
 from tabellion.server.port import check_port
 from tabellion.settings import Settings
 
@@ -60,6 +60,7 @@ def run_api(settings: Settings) -> None:
         "log_level": "warning",
         "log_dictconfig": http_server_logs(),
     }
+    end_children_when_asked()
     try:
         Granian("tabellion.server.api:create_app", **options).serve()
     finally:

@@ -1,4 +1,4 @@
-"""Processes that do not outlive their parent."""
+"""Processes that do not outlive their parent, and end when they are told to from their first moment on."""
 
 import ctypes
 import os
@@ -19,3 +19,23 @@ def die_with_parent(parent: int) -> None:
         # The parent may have died before the line above.
         if os.getppid() != parent:
             os._exit(1)
+
+
+def end_children_when_asked() -> None:
+    """Have processes forked from now on end at once on SIGTERM or SIGINT, until they handle them themselves.
+
+    A fork inherits the handlers of its parent, which only take a note of the signal, in the child for nobody.
+    Nothing gets lost in between: the signals wait while the process is forked.
+    """
+    signals = (signal.SIGTERM, signal.SIGINT)
+
+    def forked() -> None:
+        for number in signals:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, signals),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, signals),
+        after_in_child=forked,
+    )
