@@ -1,5 +1,6 @@
 """Fixtures of the whole suite. Databases are real; what a test leaves behind is rolled back or dropped."""
 
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -39,6 +40,16 @@ def pytest_asyncio_loop_factories() -> dict[str, object]:
 def _no_shelters_stay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
     remove_shelters(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(autouse=True)
+def _restored_logs() -> Iterator[None]:
+    """Verbs that run within a test log to its standard error, which is closed after it."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
