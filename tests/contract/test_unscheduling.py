@@ -108,5 +108,6 @@ def test_either_it_begins_or_it_is_taken_back(tenant: Tenant, database: psycopg.
     for number in taken_back:
         assert tenant.json("GET", f"{MAIL}/{number}/report").json()["targeted"] == 0
         assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    for number in taken_back:
         until(lambda number=number: state(tenant, number) == "FINISHED")
     assert len(outbox(tenant, database)) == len(numbers)
