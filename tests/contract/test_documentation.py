@@ -236,7 +236,7 @@ def test_the_guides_of_mails_run_as_written(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     sent, administered = run.stdout.split("======")
     for expected in (
-        '"estimatedCount":2', '"subject":"Le printemps est là, Paul"', '"sent":1}', '"launchable":true', '"relay.missing"',
+        '"estimatedCount":2', '"subject":"Le printemps est là, Paul"', '"sent":1}', '"launchable":true', '"mails":2', '"relay.missing"',
         '"sender.local"', '"server.publicUrl"', '"targeted":2', '"delivered":2', "Le printemps est là, Paul\n", '"state":"ACTIVE"', '"interactionId"',
         "Your stay ST-00017\nYour stay ST-00018\nYour stay ST-00019\n",
     ):  # fmt: skip

@@ -95,3 +95,64 @@ def test_triggers_and_tests_send_as_often_as_they_are_asked(families: Tenant, da
     test = {"recipients": [], "profiles": ["number=1", "number=2"]}
     assert families.json("POST", f"{MAIL}/{number}/test", test).json()["sent"] == 2
     until(lambda: len(outbox(families, database)) == 6)
+
+
+def test_the_checklist_foretells_the_mails_and_the_report_agrees(families: Tenant) -> None:
+    people = "/v5/entities/hotels/profile-tables/Families/profiles"
+    for number, address in enumerate(("duo@exämple.com", "duo@xn--exmple-cua.com", "DUO@EXÄMPLE.com", "uno@exämple.com"), 5):
+        body = {"key": {"number": number}, "attributes": {"emailAddress": address}}
+        assert families.json("PUT", people, body).status_code == 201
+    number = families.campaign(targetTable="Families")
+
+    def foretold(target: Any) -> Any:
+        assert families.json("PUT", f"{MAIL}/{number}/target", target).status_code == 200
+        return families.json("GET", f"/v5/entities/hotels/mails/{number}/checklist").json()["recipients"]
+
+    def of(duplicates: int, mails: int) -> Any:
+        excluded = {"noAddress": 0, "language": 0, "suppressed": 0, "duplicateAddress": duplicates}
+        return {"targeted": duplicates + mails, "excluded": excluded, "mails": mails}
+
+    assert foretold({"oncePerAddress": False}) == of(0, 8)
+    assert foretold({"maxProfiles": 2}) == of(1, 1)
+    assert foretold({"filter": "number > 4"}) == of(2, 2)
+    assert foretold({}) == of(4, 4)
+    assert families.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    until(lambda: state(families, number) == "FINISHED")
+    report = families.json("GET", f"{MAIL}/{number}/report").json()
+    assert (report["targeted"], report["sent"], report["excluded"]["duplicateAddress"]) == (8, 4, 4)
+    assert families.json("GET", f"/v5/entities/hotels/mails/{number}/checklist").json()["recipients"] is None
+
+
+def test_the_checklist_foretells_who_gets_nothing_for_other_reasons(tenant: Tenant) -> None:
+    table = {
+        "name": "Various",
+        "attributes": [
+            {"type": "EMAIL_ADDRESS", "name": "emailAddress", "unique": False, "mandatory": False},
+            {"type": "MOTHER_LANGUAGE", "name": "motherLanguage"},
+            {"type": "CUSTOM", "name": "number", "valueType": "INTEGER", "unique": True},
+            {"type": "LASTNAME", "name": "lastName"},
+        ],
+    }
+    assert tenant.json("POST", "/v5/entities/hotels/profile-tables", table).status_code == 201
+    people = [
+        (None, "EN"),
+        ("a@example.com", "NL"),
+        ("a@example.com", "EN"),
+        ("A@example.com", None),
+        ("b@example.com", "en"),
+    ]
+    for number, (address, language) in enumerate(people):
+        attributes = {"emailAddress": address, "motherLanguage": language}
+        body = {"key": {"number": number}, "attributes": attributes}
+        answer = tenant.json("PUT", "/v5/entities/hotels/profile-tables/Various/profiles", body)
+        assert answer.status_code == 201, answer.text
+    number = tenant.campaign(targetTable="Various", supportedLanguages=["EN"])
+    assert tenant.json("PUT", f"{MAIL}/{number}/target", {}).status_code == 200
+    excluded = {"noAddress": 1, "language": 1, "suppressed": 0, "duplicateAddress": 1}
+    path = f"/v5/entities/hotels/mails/{number}/checklist"
+    assert tenant.json("GET", path).json()["recipients"] == {"targeted": 5, "excluded": excluded, "mails": 2}
+    triggered = tenant.campaign("trigger", mode="CONTINUOUS", targetTable="Various")
+    assert tenant.json("GET", path.replace(str(number), str(triggered))).json()["recipients"] is None
+    assert tenant.json("PUT", f"{MAIL}/{number}/target", {"filter": "number < 2"}).status_code == 200
+    (item,) = (each for each in tenant.json("GET", path).json()["items"] if each["code"] == "target.empty")
+    assert item["message"] == "nobody in the target would get a mail now: 1 language, 1 noAddress"

@@ -12,10 +12,11 @@ from tabellion.features.audiences import audiences_of
 from tabellion.features.campaigns import content, senders, service, store
 from tabellion.features.campaigns.checks import Finding, check_links, network, warning
 from tabellion.features.campaigns.errors import CampaignIncomplete
+from tabellion.features.campaigns.forecasting import forecast
 from tabellion.features.campaigns.launching import document_of
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, Part
 from tabellion.features.campaigns.sampling import Found, Written, trial
-from tabellion.features.delivery import Document
+from tabellion.features.delivery import Document, Forecast
 from tabellion.features.tables import ProfileTable
 from tabellion.features.tables.filters import demanded_subscriptions
 from tabellion.platform.http.call import Incoming
@@ -44,12 +45,13 @@ class Item(NamedTuple):
 
 
 class Checklist(NamedTuple):
-    """All things to look at, the worst first."""
+    """All things to look at, the worst first. `recipients`: how many mails it would be now, if that is known."""
 
     campaign: Campaign
     items: list[Item]
     addresses: int
     looked_at: int
+    recipients: Forecast | None
 
 
 async def check(call: Incoming) -> Callable[[], Awaitable[Checklist]]:
@@ -66,6 +68,8 @@ async def check(call: Incoming) -> Callable[[], Awaitable[Checklist]]:
     tried = None if document is None else await trial(call, campaign, table, document)
     if document is not None and tried is not None:
         items += await _of_target(call, campaign, document, tried.meant)
+    recipients = None if document is None else await forecast(call, campaign, table, document)
+    items += _of_recipients(recipients)
     in_mails, urls = await _of_contents(campaign, written)
     around = network()
     known = await senders.known_of(call.db, campaign, around)
@@ -79,7 +83,7 @@ async def check(call: Incoming) -> Callable[[], Awaitable[Checklist]]:
         every += [_refused(finding) if refused and senders.demanded(finding) else _item(finding) for finding in of_sender]
         order = list(Severity)
         every.sort(key=lambda item: order.index(item.severity))
-        return Checklist(campaign, every, looked.addresses, looked.looked_at)
+        return Checklist(campaign, every, looked.addresses, looked.looked_at, recipients)
 
     return whole
 
@@ -186,6 +190,14 @@ async def _of_target(call: Incoming, campaign: Campaign, document: Document, mea
         advice = f"""name it as 'subscription': "{names[0]}" in the target, and unsubscribing ends it alone"""
         found.append(Item(Severity.WARNING, "target.subscription", message, advice))
     return found
+
+
+def _of_recipients(recipients: Forecast | None) -> list[Item]:
+    if recipients is None or recipients.mails or not any(recipients.excluded.values()):
+        return []
+    why = ", ".join(f"{number} {reason}" for reason, number in sorted(recipients.excluded.items()) if number)
+    message = f"nobody in the target would get a mail now: {why}"
+    return [Item(Severity.WARNING, "target.empty", message, "see whether target and supportedLanguages say what you mean")]
 
 
 def _of_server() -> list[Item]:

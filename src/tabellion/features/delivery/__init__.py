@@ -27,10 +27,12 @@ from tabellion.features.delivery.reaching import Reached, licences_that_wait, re
 from tabellion.features.delivery.restoring import doubt, skip_numbers
 from tabellion.features.delivery.sender import Pace, Sender
 from tabellion.features.delivery.service import (
+    Forecast,
     Interaction,
     MailEvent,
     WantedInteractions,
     events_of,
+    foretell,
     gather,
     has_arrived,
     identity_of,
@@ -69,6 +71,7 @@ __all__ = [
     "Delivery",
     "Document",
     "DomainLimit",
+    "Forecast",
     "HeldDomain",
     "Hours",
     "Interaction",
@@ -99,6 +102,7 @@ __all__ = [
     "doubt",
     "events_of",
     "for_header",
+    "foretell",
     "gather",
     "has_arrived",
     "identity_of",

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from tabellion.features.delivery import sole_mails
-from tabellion.features.delivery.model import Sending
+from tabellion.features.delivery.model import Document, Sending
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.suppression_store import holds
 from tabellion.features.tables import ProfileTable
@@ -14,6 +15,17 @@ from tabellion.platform.database.connection import Database
 
 # The domain of an address with letters beyond ASCII; null for nearly all.
 _BEYOND = "CASE WHEN octet_length({0}) > length({0}) THEN split_part({0}, '@', -1) END"
+
+# Everybody whom an audience means, and why some of them get nothing.
+_MEANT = """
+    SELECT t.id, t.{email} AS address, CASE WHEN {spoken} = '' THEN %s ELSE {spoken} END AS language,
+           CASE WHEN coalesce(t.{email}, '') = '' THEN 'noAddress'
+                WHEN {spoken} <> '' AND {spoken} <> ALL (%s) THEN 'language'
+                WHEN EXISTS (SELECT 1 FROM {l}.suppression s WHERE s.address = lower(t.{email}) AND {holds})
+                THEN 'suppressed'
+           END AS reason
+    FROM {l}.{table} t WHERE {audience} ORDER BY t.id LIMIT %s
+"""
 
 
 async def freeze(  # noqa: PLR0913, PLR0917 - one statement
@@ -27,7 +39,6 @@ async def freeze(  # noqa: PLR0913, PLR0917 - one statement
     languages = list(sending.document.languages)
     # With an A/B test everybody waits at first.
     due_at = now if sending.document.ab_test is None else "infinity"
-    spoken = f"lower(coalesce(t.{language}, ''))" if language else "''"
     query = """
 WITH frozen AS (
 INSERT INTO {l}.recipient (sending_id, campaign_id, test, table_id, profile_id, address, language, state, reason, due_at,
@@ -40,23 +51,13 @@ RETURNING {beyond} AS written
 )
 SELECT count(*), array_agg(DISTINCT written) FILTER (WHERE written IS NOT NULL) FROM frozen
 """
-    meant = """
-    SELECT t.id, t.{email} AS address, CASE WHEN {spoken} = '' THEN %s ELSE {spoken} END AS language,
-           CASE WHEN coalesce(t.{email}, '') = '' THEN 'noAddress'
-                WHEN {spoken} <> '' AND {spoken} <> ALL (%s) THEN 'language'
-                WHEN EXISTS (SELECT 1 FROM {l}.suppression s WHERE s.address = lower(t.{email}) AND {holds})
-                THEN 'suppressed'
-           END AS reason
-    FROM {l}.{table} t WHERE {audience} ORDER BY t.id LIMIT %s
-"""
     sole = sole_mails.is_at_stake(sending.document, table)
     values = (
         sending.id, sending.campaign_id, table.id, due_at, now, now, languages[0], languages, *audience.params, most,
     )  # fmt: skip
     parts = {
-        "meant": sole_mails.among(meant) if sole else meant,
-        "audience": audience.sql, "spoken": spoken, "email": email, "table": table.relation,
-        "holds": holds(transactional=sending.document.transactional), "beyond": _BEYOND.format("address"),
+        "meant": sole_mails.among(_MEANT) if sole else _MEANT, "beyond": _BEYOND.format("address"),
+        **_parts(sending.document, table, email, language, audience),
     }  # fmt: skip
     row = await (await db.execute(in_schema(sending.licence_id, query, **parts), values)).fetchone()
     assert row is not None  # noqa: S101 - an aggregate without GROUP BY answers one row
@@ -66,6 +67,60 @@ SELECT count(*), array_agg(DISTINCT written) FILTER (WHERE written IS NOT NULL) 
         if sole and names:
             await sole_mails.set_aside(db, sending, names, now)
     return count
+
+
+class Forecast(NamedTuple):
+    """How many mails an audience would get, and why others of it would get none: how many by reason."""
+
+    mails: int
+    excluded: dict[str, int]
+
+
+async def foretell(  # noqa: PLR0917 - one statement
+    db: Database, document: Document, table: ProfileTable, email: str, language: str | None, audience: Condition,
+    most: int | None,
+) -> Forecast:  # fmt: skip
+    """What `freeze` would enter now. Nothing is written."""
+    query = """
+SELECT g.reason, sum(g.number)::bigint, count(*), array_agg(DISTINCT {beyond}) FILTER (WHERE {beyond} IS NOT NULL)
+FROM (
+    SELECT k.reason, coalesce(left(k.key, -length(n.written)) || n.name, k.key) AS key, count(*) AS number
+    FROM (SELECT m.reason, CASE WHEN m.reason IS NULL THEN {key} END AS key FROM ({meant}) m) k
+    LEFT JOIN unnest(%s::text[], %s::text[]) AS n (written, name) ON n.written = {beyond_here}
+    GROUP BY 1, 2
+) g GROUP BY 1
+"""
+    sole = sole_mails.is_at_stake(document, table)
+    parts = {
+        "meant": _MEANT, "key": sole_mails.KEY.format("m.address") if sole else "''",
+        "beyond": _BEYOND.format("g.key"), "beyond_here": _BEYOND.format("k.key"),
+        **_parts(document, table, email, language, audience),
+    }  # fmt: skip
+    languages = list(document.languages)
+    known: dict[str, str] = {}
+    while True:
+        values = (languages[0], languages, *audience.params, most, list(known), list(known.values()))
+        rows = await (await db.execute(in_schema(table.licence_id, query, **parts), values)).fetchall()
+        planned = next((row for row in rows if row[0] is None), (None, 0, 0, None))
+        if known or not sole or not planned[3]:
+            break
+        # Seldom: some domains have letters beyond ASCII, and what is compared is the form that relays take.
+        known = {written: name.lower() for written in planned[3] if (name := in_ascii(written)) is not None}
+        if not known:
+            break
+    excluded = {reason: number for reason, number, _, _ in rows if reason is not None}
+    if not sole:
+        return Forecast(planned[1], excluded)
+    return Forecast(planned[2], excluded | {sole_mails.REASON: planned[1] - planned[2]})
+
+
+def _parts(document: Document, table: ProfileTable, email: str, language: str | None, audience: Condition) -> dict[str, str]:
+    """What stands in the places of `_MEANT`."""
+    return {
+        "audience": audience.sql, "email": email, "table": table.relation,
+        "holds": holds(transactional=document.transactional),
+        "spoken": f"lower(coalesce(t.{language}, ''))" if language else "''",
+    }  # fmt: skip
 
 
 async def _name_domains(db: Database, sending: Sending, beyond: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from tabellion.features.delivery import ab_store, audience_store, outcome_store, recipient_store, relay_store, store
+from tabellion.features.delivery.audience_store import Forecast
 from tabellion.features.delivery.model import Document, Recipient, Sending
 from tabellion.features.delivery.outcome_store import Interaction, MailEvent, WantedInteractions
 from tabellion.features.delivery.transport import signs_for
@@ -90,12 +91,22 @@ async def gather(
     db: Database, sending: Sending, table: ProfileTable, audience: Condition, most: int | None, now: datetime
 ) -> int:
     """Freeze the audience of a sending: one row for each profile, also for those who get nothing; how many."""
-    email = next(attribute for attribute in table.attributes if is_email(attribute)).column
-    language = next((a.column for a in table.attributes if a.type == _MOTHER_LANGUAGE), None)
+    email, language = _columns(table)
     count = await audience_store.freeze(db, sending, table, email, language, audience, most, now)
     if sending.document.ab_test is not None:
         await ab_store.split(db, sending, sending.document.ab_test, now)
     return count
+
+
+async def foretell(db: Database, document: Document, table: ProfileTable, audience: Condition, most: int | None) -> Forecast:
+    """How many mails a mass sending would be if it began now, and how many would get none."""
+    return await audience_store.foretell(db, document, table, *_columns(table), audience, most)
+
+
+def _columns(table: ProfileTable) -> tuple[str, str | None]:
+    """Those of the address and of the mother language."""
+    email = next(attribute for attribute in table.attributes if is_email(attribute)).column
+    return email, next((a.column for a in table.attributes if a.type == _MOTHER_LANGUAGE), None)
 
 
 async def identity_of(db: Database, entity_id: int) -> SenderIdentity | None:
@@ -141,4 +152,4 @@ async def tally(
     return recipients, await outcome_store.tally_events(db, licence_id, campaign_id)
 
 
-__all__ = ["Interaction", "MailEvent", "SenderIdentity", "WantedInteractions"]
+__all__ = ["Forecast", "Interaction", "MailEvent", "SenderIdentity", "WantedInteractions"]

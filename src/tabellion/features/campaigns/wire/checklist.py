@@ -1,8 +1,12 @@
 """The document of the checklist."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from tabellion.features.campaigns.checking import Checklist, Severity
+from tabellion.features.delivery import Forecast
 
 
 class ChecklistItem(msgspec.Struct):
@@ -16,6 +20,23 @@ class ChecklistItem(msgspec.Struct):
     variants: list[str]
 
 
+class ForecastExcluded(msgspec.Struct, rename="camel"):
+    """Who is meant and would get nothing, by reason."""
+
+    no_address: int = 0
+    language: int = 0
+    suppressed: int = 0
+    duplicate_address: int = 0
+
+
+class ForecastOut(msgspec.Struct, rename="camel"):
+    """What a mass campaign would be if it began now: `targeted` profiles, of which `mails` would get one."""
+
+    targeted: int
+    excluded: ForecastExcluded
+    mails: int
+
+
 class ChecklistOut(msgspec.Struct, rename="camel"):
     """What to look at before a launch. `addresses`: of links and pictures outside, each counted once."""
 
@@ -24,6 +45,9 @@ class ChecklistOut(msgspec.Struct, rename="camel"):
     items: list[ChecklistItem]
     addresses: int
     addresses_looked_at: int
+    recipients: Annotated[
+        ForecastOut | None, Meta(description="null: not for many at once, not launchable, begun, or too many to be counted")
+    ]
 
 
 def checklist_out(found: Checklist) -> ChecklistOut:
@@ -33,4 +57,11 @@ def checklist_out(found: Checklist) -> ChecklistOut:
         for i in found.items
     ]
     launchable = all(item.severity is not Severity.BLOCKING for item in found.items)
-    return ChecklistOut(found.campaign.id, launchable, items, found.addresses, found.looked_at)
+    recipients = None if found.recipients is None else _forecast_out(found.recipients)
+    return ChecklistOut(found.campaign.id, launchable, items, found.addresses, found.looked_at, recipients)
+
+
+def _forecast_out(found: Forecast) -> ForecastOut:
+    of = found.excluded.get
+    excluded = ForecastExcluded(of("noAddress", 0), of("language", 0), of("suppressed", 0), of("duplicateAddress", 0))
+    return ForecastOut(found.mails + sum(found.excluded.values()), excluded, found.mails)
