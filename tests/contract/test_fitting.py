@@ -150,8 +150,18 @@ def test_what_a_launched_campaign_needs_is_not_taken_away(tenant: Tenant, other_
         before = tenant.state()
         refused = change(tenant, operation=f"remove{kind}", name=name)
         assert (refused.status_code, refused.json()["code"]) == (409, "table.inUse"), name
-        assert "the campaign 'SpringOffer' is SCHEDULED" in refused.json()["message"]
+        message = refused.json()["message"]
+        assert "the campaign 'SpringOffer' is SCHEDULED" in message
+        assert "take it back into definition (unschedule)" in message
+        assert ("EMAIL_ADDRESS" if name == "emailAddress" else name) in message, message
         assert tenant.state() == before
+    both = [
+        {"operation": f"remove{kind}", "name": name}
+        for kind, name in (("Subscription", "Newsletter"), ("Attribute", "member"))
+    ]
+    refused = tenant.json("POST", GUESTS, {"operations": both})
+    assert refused.status_code == 409
+    assert all(name in refused.json()["message"] for name in ("'Newsletter'", "'profile.member'")), refused.text
     # What it does not need may go, here and elsewhere.
     assert change(tenant, operation="removeAttribute", name="spent").status_code == 200
     assert change(other_tenant, operation="removeAttribute", name="points").status_code == 200

@@ -565,7 +565,8 @@ def test_a_table_of_ended_campaigns_can_be_deleted_and_their_reports_stay(
     refused = tenant.json("DELETE", table)
     assert (refused.status_code, refused.json()["code"]) == (409, "table.inUse")
     message = refused.json()["message"]
-    assert "the campaign 'Waiting' is SCHEDULED; cancel it, or wait until it has ended" in message
+    way = "take it back into definition (unschedule), cancel it, or wait until it has ended"
+    assert f"the campaign 'Waiting' is SCHEDULED; {way}" in message
     assert "the audience 'Gold' chooses from it; delete it" in message
     assert "SpringOffer" not in message
     assert tenant.state() == before

@@ -39,7 +39,8 @@ async def launch(call: Incoming, at: datetime | None, override: str | None) -> t
             raise service.wrong_state(
                 before,
                 f"be launched without a moment: it is to begin at {render_moment(before.scheduled_at)}. "
-                "Send another moment as 'scheduledAt' (one that has passed: it begins now), or cancel it",
+                "Send another moment as 'scheduledAt' (one that has passed: it begins now), take it back into definition "
+                "(unschedule), or cancel it",
             )
         later = at is not None and at > call.now
         state = _after(before, Event.SCHEDULE if later or before.state is State.SCHEDULED else Event.LAUNCH)

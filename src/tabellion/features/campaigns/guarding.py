@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from tabellion.features import delivery
 from tabellion.features.audiences import audiences_for
 from tabellion.features.campaigns import store
 from tabellion.features.campaigns.fitting import document_faults, hours_faults, linked_of, sending_faults
-from tabellion.features.campaigns.model import Campaign, Kind, is_over, may_change
+from tabellion.features.campaigns.model import Campaign, Kind, State, is_over, may_change
 from tabellion.features.customdata import CustomTable, custom_tables
 from tabellion.features.delivery import Sending
 from tabellion.features.tables import ProfileTable, TableInUse, profile_tables
@@ -33,6 +35,7 @@ async def check_change(call: Incoming, before: ProfileTable, after: ProfileTable
         linked = await linked_of(call.db, campaign.licence_id, sending.document)
         lost = await _lacks(call, campaign, sending, after, linked)
         if lost:
+            lost = [_with_name(fault, sending, before) for fault in lost]
             faults += _needs(call, campaign, lost, await _lacks(call, campaign, sending, before, linked))
     _refuse(faults)
 
@@ -42,7 +45,7 @@ async def _let_go(call: Incoming, table: ProfileTable) -> None:
     faults: list[str] = []
     for campaign, ended in await store.of_table(call.db, table.id):
         if not is_over(campaign.state):
-            way = "cancel it, or wait until it has ended" if campaign.kind is Kind.MASS else "cancel it"
+            way = _way_to_end(campaign) if campaign.kind is Kind.MASS else "cancel it"
             if may_change(campaign.state):
                 way = "delete it, or aim it at another table"
             faults.append(f"{_named(call, campaign)} is {campaign.state.value}; {way}")
@@ -108,8 +111,20 @@ def _needs(
     if Counter((each.field, each.code) for each in lost) <= missed:
         return []
     stands = f"{_named(call, campaign)} is {campaign.state.value}"
-    message = f"{stands} and needs what is taken away: {lost[0].message}; {_way_out(campaign)}"
+    known = {(each.field, each.message) for each in already}
+    missing = list(dict.fromkeys(each.message for each in lost if (each.field, each.message) not in known))
+    more = f"; and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+    message = f"{stands} and needs what is taken away: {'; '.join(missing[:_MOST_NAMED])}{more}; {_way_out(campaign)}"
     return [FieldError("operations", TableInUse.code, message)]
+
+
+def _with_name(fault: FieldError, sending: Sending, before: ProfileTable) -> FieldError:
+    """What campaigns keep by number is told by the name that it has until it is removed."""
+    if (fault.field, fault.code) != ("target.subscription", "subscription.unknown"):
+        return fault
+    name = next((each.name for each in before.subscriptions if each.number == sending.document.subscription), None)
+    message = f"the table '{before.name}' has the subscription '{name}' of the target no more"
+    return fault if name is None else replace(fault, message=message)
 
 
 def _named(call: Incoming, campaign: Campaign) -> str:
@@ -124,5 +139,10 @@ def _refuse(faults: list[FieldError]) -> None:
 
 def _way_out(campaign: Campaign) -> str:
     if campaign.kind is Kind.MASS:
-        return "cancel it, or wait until it has ended"
+        return _way_to_end(campaign)
     return "stop it; or, where contents need it, pause it, change them and let it go on"
+
+
+def _way_to_end(campaign: Campaign) -> str:
+    back = "take it back into definition (unschedule), " if campaign.state is State.SCHEDULED else ""
+    return f"{back}cancel it, or wait until it has ended"
