@@ -97,6 +97,20 @@ def test_triggers_and_tests_send_as_often_as_they_are_asked(families: Tenant, da
     until(lambda: len(outbox(families, database)) == 6)
 
 
+def test_an_address_of_several_people_names_nobody_and_the_refusal_says_what_does(families: Tenant) -> None:
+    number = families.campaign(targetTable="Families")
+    shared = "emailAddress=vos@example.com"
+    for path, body, field in (
+        (f"/v5/entities/hotels/mails/{number}/preview", {"profile": shared}, "profile"),
+        (f"{MAIL}/{number}/test", {"recipients": ["me@example.com"], "profile": shared}, "profile"),
+        (f"{MAIL}/{number}/test", {"recipients": [], "profiles": ["number=1", shared]}, "profiles[1]"),
+    ):
+        refused = families.json("POST", path, body)
+        (fault,) = refused.json()["errors"]
+        assert (refused.status_code, fault["code"], fault["field"]) == (400, "key.notUnique", field)
+        assert fault["message"].endswith("identifies no profile; a profile is addressed by number, profileId")
+
+
 def test_the_checklist_foretells_the_mails_and_the_report_agrees(families: Tenant) -> None:
     people = "/v5/entities/hotels/profile-tables/Families/profiles"
     for number, address in enumerate(("duo@exämple.com", "duo@xn--exmple-cua.com", "DUO@EXÄMPLE.com", "uno@exämple.com"), 5):

@@ -44,7 +44,7 @@ async def preview(
     Raises `CampaignIncomplete`, `ProfileUnknown`, `Invalid`, `Unavailable`.
     """
     table = await service.table_of(call, campaign)
-    row = None if profile is None else await profile_of(call, table, profile)
+    row = None if profile is None else await profile_of(call, table, profile, "profile")
     language = language or campaign.settings.supported_languages[0].lower()
     part = campaign.content.part(language)
     if variant is not None:

@@ -1,19 +1,28 @@
 """Who gets one mail: a profile, where it is reached, and whether anything is sent there."""
 
+from msgspec.structs import replace
+
 from tabellion.features import delivery
 from tabellion.features.campaigns import service
 from tabellion.features.campaigns.model import Campaign, Kind
 from tabellion.features.profiles import Profile, read_row
 from tabellion.features.tables import ProfileTable, is_email
 from tabellion.features.tables.filters import parse_reference
+from tabellion.kit.problem import Invalid
 from tabellion.platform.http.call import Incoming
 
 _MOTHER_LANGUAGE = "MOTHER_LANGUAGE"
 
 
-async def profile_of(call: Incoming, table: ProfileTable, reference: str) -> Profile:
-    """A profile by id or `attribute=value`. Raises `ProfileUnknown`, `Invalid`."""
-    found = parse_reference(table, reference, call.caller.time_zone)
+async def profile_of(call: Incoming, table: ProfileTable, reference: str, place: str = "p") -> Profile:
+    """A profile by id or `attribute=value`, which stands in the path, or at a place of the body.
+
+    Raises `ProfileUnknown`, `Invalid`.
+    """
+    try:
+        found = parse_reference(table, reference, call.caller.time_zone)
+    except Invalid as error:
+        raise Invalid([replace(fault, field=place) for fault in error.errors]) from None
     profile = await read_row(call.db, table, found.attribute, found.value)
     if profile is None:
         raise service.profile_unknown(table, reference)

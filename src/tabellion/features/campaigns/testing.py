@@ -86,11 +86,11 @@ async def _test_recipients(call: Incoming, campaign: Campaign, table: ProfileTab
             faults.append(
                 FieldError(f"recipients[{i}]", "attribute.value", f"nothing is sent to {address}: it is suppressed")
             )
-    shown = None if order.profile is None else (await recipients.profile_of(call, table, order.profile)).id
+    shown = None if order.profile is None else (await recipients.profile_of(call, table, order.profile, "profile")).id
     language = order.language or known[0]
     found = [Recipient(shown, address, language, order.parameters) for address in order.addresses]
     for i, reference in enumerate(order.profiles):
-        profile = await recipients.profile_of(call, table, reference)
+        profile = await recipients.profile_of(call, table, reference, f"profiles[{i}]")
         address, recorded = recipients.reached_at(table, profile)
         if not address:
             faults.append(FieldError(f"profiles[{i}]", "attribute.value", f"the profile {profile.id} has no e-mail address"))

@@ -197,7 +197,7 @@ def parameters_of(given: list[wire.ParameterIn], campaign: Campaign) -> dict[str
 
 async def _found_or_saved(call: Incoming, table: ProfileTable, given: Any, place: str) -> Profile:
     if isinstance(given, str | int) and not isinstance(given, bool):
-        return await recipients.profile_of(call, table, str(given))
+        return await recipients.profile_of(call, table, str(given), place)
     if not isinstance(given, dict):
         code = "member.mandatory" if given is None else "member.type"
         raise invalid(place, code, f"'{place}' expects an id, attribute=value, or an object with 'attributes'")

@@ -63,6 +63,8 @@ def reference_by_name(table: Table, name: str, value: str, zone: Any) -> Referen
         return None
     if attribute is None or not attribute.unique:
         message = f"attribute '{attribute.name if attribute else name}' is not unique and identifies no {table.kind.row}"
+        names = ", ".join([*(each.name for each in table.attributes if each.unique), table.kind.id_name])
+        message += f"; a {table.kind.row} is addressed by {names}"
         raise invalid("p" if table.kind.row == "profile" else "r", "key.notUnique", message)
     parsed = own_value(attribute, value, zone)
     return None if parsed is None else Reference(attribute, parsed)
