@@ -530,6 +530,30 @@ def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tm
     assert nothing.stderr == "tabellion: the licence has no table 'Nope'\n"
 
 
+def test_rejected_rows_are_not_written_over_the_file_that_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "guests.csv").write_text(GOOD)
+    (tmp_path / "link.csv").symlink_to("guests.csv")
+
+    done = run(
+        "import",
+        "guests.csv",
+        "--licence",
+        "x",
+        "--table",
+        "Guests",
+        "--errors",
+        "link.csv",
+        "--data-dir",
+        ".",
+        cwd=tmp_path,
+    )
+
+    assert (done.returncode, done.stderr) == (
+        1, "tabellion: --errors would write over the file that is imported: name another file than link.csv\n"
+    )  # fmt: skip
+    assert (tmp_path / "guests.csv").read_text() == GOOD
+
+
 def test_the_command_line_goes_on_with_what_was_stopped(imports: Imports, tenant: Tenant, tmp_path: Path) -> None:
     where = {"TABELLION_DATABASE_URL": imports.url, "TABELLION_DATA_DIR": str(imports.spool.parent)}
     job_id = imports.send(GOOD.encode()).json()["id"]

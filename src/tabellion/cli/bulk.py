@@ -71,6 +71,8 @@ def import_file(
         fail(f"the separator has to be one character, not '{separator}'")
     if errors is not None:
         check_place(errors, "--errors")
+        if errors.exists() and errors.samefile(file):
+            fail(f"--errors would write over the file that is imported: name another file than {errors}")
     order = Order(mode=mode, encoding=encoding, separator=separator, key_column=key)
 
     async def enter(db: Database) -> int:
