@@ -1,5 +1,6 @@
 """The file of a backup: what is written is read, and nothing else is."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from tabellion.platform.database.migrate import Applied
-from tabellion.server.backup.archive import Reader, Writer
+from tabellion.server.backup.archive import Reader, Writer, open_backup
 from tabellion.server.backup.errors import BackupError
 from tabellion.server.backup.manifest import FORMAT, Manifest
 from tabellion.server.backup.target import written
@@ -154,6 +155,26 @@ def test_names_of_a_pax_header_are_not_believed(archive: bytes) -> None:
     info.pax_headers = {"path": "../../x"}
     with pytest.raises(BackupError, match="which no backup holds"):
         reader(info.tobuf(tarfile.PAX_FORMAT) + archive)
+
+
+def test_a_backup_that_is_packed_or_encrypted_is_told_with_what_to_do(archive: bytes) -> None:
+    with pytest.raises(BackupError, match="it is compressed with gzip: unpack it first"):
+        reader(gzip.compress(archive))
+    with pytest.raises(BackupError, match="it is encrypted with age: decrypt it first"):
+        reader(b"age-encryption.org/v1\n-> X25519 " + archive)
+    with pytest.raises(BackupError, match="it is no tar archive"):
+        reader(b"emailAddress\n" * 1000)
+
+
+def test_what_cannot_be_read_is_told_for_what_it_is(tmp_path: Path) -> None:
+    for path, why in (
+        (tmp_path / "monday.tar", r"there is no file .*monday\.tar"),
+        (tmp_path, "is a folder"),
+        (Path("/dev/null"), "cannot come from a pipe"),
+        (Path("-"), "cannot come from a pipe"),
+    ):
+        with pytest.raises(BackupError, match=why):
+            open_backup(path)
 
 
 def test_a_format_of_later_is_refused_with_what_to_do(tmp_path: Path) -> None:

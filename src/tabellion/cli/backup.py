@@ -15,6 +15,7 @@ import typer
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, fail, on_database, settings_of, show
 from tabellion.kit.clock import utc_now
+from tabellion.server.backup.archive import STANDARD
 from tabellion.server.backup.errors import BackupError
 from tabellion.server.backup.making import make, note
 from tabellion.server.backup.manifest import SPOOL, Manifest
@@ -25,7 +26,6 @@ from tabellion.server.backup.waking import HeldCampaign
 from tabellion.server.backup.waking import resume as resume_server
 from tabellion.server.database import open_database
 
-_STDOUT = "-"
 _UNITS = ((1024**3, "GB"), (1024**2, "MB"), (1024, "kB"))
 _KEYS = {
     "included": "in the file, which opens what it seals: keep the file where nobody else reads it",
@@ -57,7 +57,7 @@ def backup(
     with clear_errors(), ExitStack() as stack:
         _interruptible(stack, "the backup was interrupted; nothing of it was left")
         settings, _ = open_database(settings_of(data_dir, database_url), stack)
-        if file == _STDOUT:
+        if file == STANDARD:
             if sys.stdout.isatty():
                 fail("a backup is no text: send the standard output to a file or a program")
             try:
@@ -137,8 +137,8 @@ def resume(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: 
 
 def _verify(file: str, *, as_json: bool) -> None:
     with clear_errors():
-        if not file or file == _STDOUT:
-            fail("name the file to be read")
+        if not file:
+            fail("name the file to be read: tabellion backup FILE --verify")
         manifest = read(Path(file))
         _show(_described(manifest, Path(file)), as_json=as_json)
         require_restorable(manifest)

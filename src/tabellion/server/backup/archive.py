@@ -25,6 +25,18 @@ _BLOCK = tarfile.BLOCKSIZE
 _READ = 1024 * 1024
 # In memory while it is written: the length of an entry stands before it.
 PIECE = 16 * _READ
+# What stands for the standard input or output in the place of a file.
+STANDARD = "-"
+# How files begin that a backup was put into on its way.
+_WRAPPED = {
+    b"\x1f\x8b": "compressed with gzip: unpack it",
+    b"BZh": "compressed with bzip2: unpack it",
+    b"\xfd7zXZ\0": "compressed with xz: unpack it",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it",
+    b"age-encryption.org/": "encrypted with age: decrypt it",
+    b"-----BEGIN AGE ENCRYPTED FILE": "encrypted with age: decrypt it",
+    b"-----BEGIN PGP MESSAGE": "encrypted with PGP: decrypt it",
+}
 MANIFEST, SUM = "manifest.json", "manifest.sha256"
 _MAX_MANIFEST = 512 * _READ
 _NAME = re.compile(
@@ -134,9 +146,18 @@ class Reader:
         if digest.hexdigest() != part.sha256:
             raise self._broken(f"the sum of {part.name} is wrong")
 
+    def _refuse_wrapped(self) -> None:
+        """That nobody has packed or encrypted the backup. Raises `BackupError`."""
+        self._file.seek(0)
+        block = self._file.read(_BLOCK)
+        for beginning, what in _WRAPPED.items():
+            if block.startswith(beginning):
+                raise BackupError(f"{self._name} cannot be restored as it is: it is {what} first. Nothing was changed")
+
     def _entries(self) -> Iterator[Entry]:
         end = self._file.seek(0, os.SEEK_END)
         at = 0
+        self._refuse_wrapped()
         while True:
             self._file.seek(at)
             block = self._file.read(_BLOCK)
@@ -197,8 +218,12 @@ class Reader:
 def open_backup(path: Path) -> BinaryIO:
     """Open the file of a backup. Raises `BackupError`."""
     try:
+        if path.is_dir():
+            raise BackupError(f"{path} is a folder: name the file of a backup in it")
         if not path.is_file():
-            raise BackupError(f"{path} is no file: a backup is read twice, so that it cannot come from a pipe")
+            if path.exists() or path == Path(STANDARD):
+                raise BackupError(f"{path} is no file: a backup is read twice, so that it cannot come from a pipe")
+            raise BackupError(f"there is no file {path.absolute()}")
         return path.open("rb")
     except OSError as error:
         raise BackupError(f"{path} cannot be read: {error.strerror}") from error
