@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from tabellion import __version__
-from tabellion.cli.root import app
+from tabellion.cli.root import app, main
 from tabellion.platform.database.migrate import load_migrations
 from tabellion.server.calls import CALLS
 from tests.support.postgres import Cluster, database_name
 
 _runner = CliRunner()
+AT = datetime(2027, 3, 1, tzinfo=UTC)
 
 
 def _verbs(group: Any, *path: str) -> list[tuple[str, ...]]:
@@ -110,6 +112,34 @@ def test_the_doctor_finds_nothing_wrong_with_a_good_database(verb: Callable[...,
     assert result.exit_code == 1
     assert "set fsync = on" in found["fsync"]["advice"]
     assert found["schema"]["state"] == "ok"
+
+
+def test_the_doctor_warns_of_a_restored_server_without_the_key_of_its_backup(database_url: str, tmp_path: Path) -> None:
+    with psycopg.connect(database_url) as db:
+        db.execute("INSERT INTO tabellion.server_hold (backup_at, restored_at) VALUES (%s, %s)", (AT, AT))
+    command = ["doctor", "--json", "--database-url", database_url, "--data-dir", str(tmp_path)]
+
+    without = findings(_runner.invoke(app(), command))
+    (tmp_path / "secret.key").write_bytes(b"k" * 32)
+    with_key = findings(_runner.invoke(app(), command))
+
+    assert without["restored key"]["state"] == "warning"
+    assert "put the secret.key of the server of the backup" in without["restored key"]["advice"]
+    assert (with_key["restored"]["state"], "restored key" in with_key) == ("warning", False)
+
+
+def test_ctrl_c_before_a_verb_has_begun_shows_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tabellion.cli.root.import_module", interrupted)
+    monkeypatch.setattr("sys.argv", ["tabellion", "backup"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 130
+    assert capsys.readouterr().err == "tabellion: interrupted\n"
 
 
 def test_the_doctor_says_how_to_mend_a_database_without_schema(empty_database_url: str) -> None:

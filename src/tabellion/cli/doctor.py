@@ -22,7 +22,7 @@ from tabellion.platform import jobs, secrets
 from tabellion.platform.database.migrate import MAKE_UNICODE, MIN_SERVER_VERSION, MigrationError, NotUnicode, state
 from tabellion.server import connections
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from tabellion.server.hold import hold_of
+from tabellion.server.hold import hold_of, key_missing
 from tabellion.server.port import CannotListen, check_port
 from tabellion.server.supervisor import address
 from tabellion.settings import Settings, SettingsError, unknown_variables
@@ -172,7 +172,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             schema = _schema(url)
             yield schema
             if schema.state == "ok":
-                yield from _backup(url)
+                yield from _backup(url, settings)
             if schema.state == "ok" and _key(settings).state != "problem":
                 yield from _relays(url, settings)
                 yield from _secrets(url)
@@ -193,10 +193,12 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield Finding("schema", "problem", str(error))
 
 
-def _backup(url: str) -> Iterator[Finding]:
+def _backup(url: str, settings: Settings) -> Iterator[Finding]:
     """How old the last backup is, and whether the server was made of one and waits."""
     if (held := hold_of(url)) is not None:
         yield Finding("restored", "warning", f"held since {held.restored_at:%Y-%m-%d %H:%M} UTC", str(held))
+        if _key(settings).state != "problem" and (missing := key_missing(settings)) is not None:
+            yield Finding("restored key", "warning", "there is none", missing)
     with psycopg.connect(url, autocommit=True) as db:
         row = db.execute("SELECT backup_at FROM tabellion.server_backup").fetchone()
     if row is None:

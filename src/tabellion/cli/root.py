@@ -41,6 +41,9 @@ _VERBS: Final = {
     "version": ("about", "version"),
 }
 
+# What shells call a program that Ctrl-C has ended.
+_INTERRUPTED: Final = 130
+
 
 def app(verbs: Iterable[str] = _VERBS) -> typer.Typer:
     """The command line with some of its verbs."""
@@ -63,4 +66,8 @@ def _nothing() -> None:
 def main() -> None:
     """Run the command line."""
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
-    app([verb] if verb in _VERBS else _VERBS)()
+    try:
+        app([verb] if verb in _VERBS else _VERBS)()
+    except KeyboardInterrupt:  # while the verb's module is imported, which takes a second on a busy machine
+        print("tabellion: interrupted", file=sys.stderr)  # noqa: T201 - the command line speaks
+        sys.exit(_INTERRUPTED)

@@ -12,7 +12,9 @@ from typing import NamedTuple
 import psycopg
 from psycopg.rows import class_row
 
+from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
+from tabellion.settings import Settings
 
 _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 2.0
@@ -30,6 +32,17 @@ class Hold(NamedTuple):
             f"this server was restored from a backup of {self.backup_at:%Y-%m-%d %H:%M:%S} UTC: no mail, webhook or file "
             "leaves it, and no job runs, until you run: tabellion resume"
         )
+
+
+def key_missing(settings: Settings) -> str | None:
+    """What to do when a server that is held has no key of secrets yet; it would make another one than the backup's."""
+    if secrets.fingerprint(settings.secret_key, settings.data_dir) is not None:
+        return None
+    return (
+        f"put the secret.key of the server of the backup into {settings.data_dir.absolute()}, or set TABELLION_SECRET_KEY, "
+        "before the server starts: it makes another key else, passwords and DKIM keys have to be set anew, and links in "
+        "mails that have left lead nowhere"
+    )
 
 
 def hold_of(url: str) -> Hold | None:

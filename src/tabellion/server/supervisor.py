@@ -15,7 +15,7 @@ from tabellion.server.claim import claimed, refuse_second
 from tabellion.server.connections import fit, places_of
 from tabellion.server.database import prepare_database
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from tabellion.server.hold import hold_of
+from tabellion.server.hold import hold_of, key_missing
 from tabellion.server.port import check_port
 from tabellion.server.postgres.place import linked_cluster, make_data_dir
 from tabellion.settings import Settings
@@ -50,6 +50,8 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
             say(told, logging.WARNING)
         if (held := hold_of(settings.database_url)) is not None:
             say(str(held), logging.WARNING)
+            if (missing := key_missing(settings)) is not None:
+                say(f"there is no key of secrets: {missing}", logging.WARNING)
         database = None if embedded is None else _Database(embedded, say)
         verbs = ["api", *["worker"] * settings.job_workers, *(["intake"] if settings.intake_port else [])]
         children = [Child(verb, settings) for verb in verbs]
