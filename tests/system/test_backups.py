@@ -459,6 +459,14 @@ def test_a_full_disk_leaves_no_file_and_is_told(source: Source, tmp_path: Path) 
         ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert (done.returncode, "the standard output is full" in done.stderr) == (1, True), done.stderr
+    command = f"{' '.join(TABELLION)} backup - | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "tabellion: the program that the backup is sent to ended before it had all: what it has is no backup\n"
+    )
 
 
 def test_a_pipe_gets_the_same_and_the_key_stays_at_home_when_that_is_asked_for(source: Source, tmp_path: Path) -> None:

@@ -13,7 +13,18 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, fail, on_database, settings_of, show
+from tabellion.cli.common import (
+    AsJson,
+    DatabaseUrl,
+    DataDir,
+    clear_errors,
+    console,
+    drop_output,
+    fail,
+    on_database,
+    settings_of,
+    show,
+)
 from tabellion.kit.clock import utc_now
 from tabellion.server.backup.archive import STANDARD
 from tabellion.server.backup.errors import BackupError
@@ -62,6 +73,9 @@ def backup(
                 fail("a backup is no text: send the standard output to a file or a program")
             try:
                 manifest, size = make(settings, sys.stdout.buffer, with_key=not without_secret_key)
+            except BrokenPipeError:
+                drop_output()
+                fail("the program that the backup is sent to ended before it had all: what it has is no backup")
             except OSError as error:
                 if is_full(error):
                     raise full("the standard output") from error

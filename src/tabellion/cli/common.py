@@ -70,10 +70,15 @@ def clear_errors() -> Generator[None]:
         fail(f"the database refuses: {str(error).strip()}")
     except BrokenPipeError:
         # Whoever reads the output has enough of it, as `head` does; what is left of it goes nowhere, without a word.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         raise typer.Exit(1) from None
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def drop_output() -> None:
+    """Let what is still to be written to the standard output go nowhere: nobody reads it any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(message: str) -> NoReturn:
