@@ -1,6 +1,7 @@
 """Campaigns to tables in which several profiles have one address, over the wire."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -95,6 +96,31 @@ def test_triggers_and_tests_send_as_often_as_they_are_asked(families: Tenant, da
     test = {"recipients": [], "profiles": ["number=1", "number=2"]}
     assert families.json("POST", f"{MAIL}/{number}/test", test).json()["sent"] == 2
     until(lambda: len(outbox(families, database)) == 6)
+
+
+def test_who_unsubscribes_gets_no_more_at_the_address_whoever_else_has_it(
+    families: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    people = "/v5/entities/hotels/profile-tables/Families"
+    added = {"operations": [{"operation": "addSubscription", "subscription": {"name": "News"}}]}
+    assert families.json("POST", f"{people}/change-requests", added).status_code == 200
+    addresses = ("vos@exämple.com", "VOS@EXÄMPLE.com", "bos@example.com", "vos@xn--exmple-cua.com")
+    for number, address in enumerate(addresses, 1):
+        body = {"key": {"number": number}, "attributes": {"emailAddress": address}, "subscriptions": {"News": True}}
+        assert families.json("PUT", f"{people}/profiles", body).status_code == 200
+    assert finished(families, {"subscription": "News"})["sent"] == 2
+    (mail,) = (mail for address, mail in outbox(families, database) if address == "vos@xn--exmple-cua.com")
+    address = urlsplit(mail["List-Unsubscribe"].strip("<>")).path
+    assert families.client.post(address, data={"List-Unsubscribe": "One-Click"}).status_code == 200
+    chosen = [families.json("GET", f"{people}/profiles/number={n}").json()["subscriptions"]["News"] for n in (1, 2, 3, 4)]
+    assert chosen == [False, False, True, False]
+    (consent, _) = families.json("GET", f"{people}/profiles/number=2/consents").json()["consents"]
+    assert (consent["source"], consent["way"], consent["subscribe"]) == ("mail", "one-click", False)
+    # Somebody with the address subscribes again: an old mail's button ends that, too.
+    again = {"key": {"number": 2}, "subscriptions": {"News": True}}
+    assert families.json("PUT", f"{people}/profiles", again).status_code == 200
+    assert families.client.post(address, data={"List-Unsubscribe": "One-Click"}).status_code == 200
+    assert finished(families, {"subscription": "News"}, "second")["targeted"] == 1
 
 
 def test_an_address_of_several_people_names_nobody_and_the_refusal_says_what_does(families: Tenant) -> None:

@@ -49,6 +49,7 @@ from tabellion.features.delivery.service import (
     tally,
     withdraw,
 )
+from tabellion.features.delivery.sole_mails import KEY as ADDRESS_KEY
 from tabellion.features.delivery.store import announce, in_schema, licence_exists
 from tabellion.features.delivery.suppression import REASONS, UNSUBSCRIBE, Suppression, joined
 from tabellion.features.delivery.suppression_store import is_suppressed, subscribe_again, suppress, unsuppress
@@ -59,6 +60,7 @@ from tabellion.features.delivery.transport import Ways
 from tabellion.features.delivery.viewing import view
 
 __all__ = [
+    "ADDRESS_KEY",
     "REASONS",
     "SENT",
     "SOFT_REASONS",

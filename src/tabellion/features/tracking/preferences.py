@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from tabellion.features.delivery import (
+    ADDRESS_KEY,
     UNSUBSCRIBE,
     Token,
     Use,
@@ -18,16 +19,19 @@ from tabellion.features.delivery import (
     write_token,
 )
 from tabellion.features.profiles import record_choice, search_rows
-from tabellion.features.tables import ProfileTable, Subscription, profile_tables
+from tabellion.features.tables import ProfileTable, Subscription, is_email, profile_tables
 from tabellion.features.tables.filters import Condition
 from tabellion.features.tracking import store
 from tabellion.features.tracking.model import Choice, Option, Page, Preferences
 from tabellion.features.tracking.service import find_reader, note_unsubscribe
 from tabellion.features.tracking.store import Reader
 from tabellion.features.tracking.words import words_in
+from tabellion.kit.domain import readable
 from tabellion.platform.database.connection import Database
 
 _UNSUBSCRIBED, _ONE_CLICK, _CHOSEN = "unsubscribe page", "one-click", "preference page"
+# Of one address.
+_MOST = 1000
 
 
 class _Standing(NamedTuple):
@@ -68,10 +72,10 @@ async def unsubscribe(db: Database, text: str, now: datetime, *, one_click: bool
             own = _own(reader, standing)
             if own is None:
                 await suppress(db, licence_id, [reader.address], "UNSUBSCRIBE", now)
-            elif own[1] is True:
-                await _record(
-                    db, reader, standing, own[0], _ONE_CLICK if one_click else _UNSUBSCRIBED, now, subscribed=False
-                )
+            else:
+                way = _ONE_CLICK if one_click else _UNSUBSCRIBED
+                for profile_id in await _subscribed(db, reader, standing, own[0]):
+                    await _end(db, standing, profile_id, own[0], way, now)
             await _note_once(db, licence_id, reader, now)
     return await _page(db, licence_id, reader, standing, done=True)
 
@@ -136,6 +140,34 @@ async def _record(
         await record_choice(db, standing.table, reader.profile_id, subscription, subscribed=subscribed, way=way, now=now)
 
 
+async def _subscribed(db: Database, reader: Reader, standing: _Standing, subscription: Subscription) -> list[int]:
+    """The profiles that mails of a subscription go to at the address of a reader: theirs, and where several people may have
+    one address, the others'. Whoever unsubscribes is promised that no more come there, and would get the next one's.
+    """
+    table = standing.table
+    if table is None:
+        return []
+    condition = Condition("t.id = %s", (reader.profile_id,))
+    email = next((each for each in table.attributes if is_email(each)), None)
+    if email is not None and not email.unique:
+        key = ADDRESS_KEY.format("f.address")
+        same = f"{ADDRESS_KEY.format(f't.{email.column}')} IN (SELECT {key} FROM unnest(%s::text[]) AS f (address))"  # noqa: S608 - columns
+        # A mail's address has its domain as relays take it; people may have written it otherwise.
+        local, _, domain = reader.address.rpartition("@")
+        forms = [reader.address, f"{local}@{readable(domain)}"]
+        condition = Condition(f"(t.id = %s OR {same})", (reader.profile_id, forms))
+    choice = f"t.{subscription.column} IS TRUE"
+    found = await search_rows(db, table, Condition(f"{choice} AND {condition.sql}", condition.params), "t.id", _MOST)
+    return [each.id for each in found]
+
+
+async def _end(
+    db: Database, standing: _Standing, profile_id: int, subscription: Subscription, way: str, now: datetime
+) -> None:
+    if standing.table is not None:
+        await record_choice(db, standing.table, profile_id, subscription, subscribed=False, way=way, now=now)
+
+
 async def _note_once(db: Database, licence_id: int, reader: Reader, now: datetime) -> None:
     """The event of a mail that made somebody unsubscribe, once."""
     if not await store.has(db, licence_id, reader.id, "UNSUBSCRIBE"):
@@ -171,7 +203,9 @@ async def _standing(db: Database, licence_id: int, reader: Reader) -> _Standing:
 async def _is_out(db: Database, licence_id: int, reader: Reader, standing: _Standing) -> bool:
     """Whether a reader gets no more of these mails."""
     own = _own(reader, standing)
-    return await is_suppressed(db, licence_id, reader.address) if own is None else own[1] is not True
+    if own is None:
+        return await is_suppressed(db, licence_id, reader.address)
+    return own[1] is not True and not await _subscribed(db, reader, standing, own[0])
 
 
 async def _has_left(db: Database, licence_id: int, reader: Reader) -> bool:
