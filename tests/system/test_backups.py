@@ -29,6 +29,7 @@ from tabellion.server.backup.errors import BackupError
 from tabellion.server.backup.making import make
 from tabellion.server.backup.restoring import Restored, read, restore
 from tabellion.server.backup.waking import resume
+from tabellion.server.claim import claimed
 from tabellion.settings import Settings
 from tests.support.api import Api, running_api
 from tests.support.imports import Imports, zipped
@@ -394,6 +395,14 @@ def test_what_is_wrong_with_backup_or_place_is_told_before_anything_is_changed(
         restore(settings, tmp_path / "broken.tar", lambda: NOW, resume_sendings=False)
     assert not (tmp_path / "data").exists()
 
+    (tmp_path / "served").mkdir()
+    served = Settings(data_dir=tmp_path / "served")
+    with (
+        claimed(served.data_dir, "http://x"),
+        pytest.raises(BackupError, match="name an empty folder, or none, with --data-dir"),
+    ):
+        restore(served, source.backup, lambda: NOW, resume_sendings=False)
+
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "letter.txt").touch()
     with pytest.raises(BackupError, match=r"home is not empty \(letter.txt\)"):
@@ -467,6 +476,13 @@ def test_a_full_disk_leaves_no_file_and_is_told(source: Source, tmp_path: Path) 
     assert done.stderr == (
         "tabellion: the program that the backup is sent to ended before it had all: what it has is no backup\n"
     )
+
+
+def test_a_backup_made_beside_the_data_directory_says_what_it_lacks(source: Source, tmp_path: Path) -> None:
+    wrong = {"TABELLION_DATABASE_URL": source.url, "TABELLION_DATA_DIR": str(tmp_path / "nothing")}
+    done = run("backup", "x.tar", "--json", cwd=tmp_path, **wrong)
+    assert (done.returncode, json.loads(done.stdout)["secretKey"]) == (0, "none")
+    assert "there is no spool and no secret.key in" in done.stderr
 
 
 def test_a_pipe_gets_the_same_and_the_key_stays_at_home_when_that_is_asked_for(source: Source, tmp_path: Path) -> None:

@@ -89,9 +89,10 @@ def backup(
         note(settings.database_url, manifest, size)
         _show(_described(manifest, path), as_json=as_json)
         if manifest.missing_files:
+            lacking = "no spool" if manifest.key_fingerprint else "no spool and no secret.key"
             _warn(
-                f"there is no spool in {settings.data_dir.absolute()}: the files of {manifest.missing_files} bulk calls are "
-                "not in the backup. Make it where the server's data directory is"
+                f"there is {lacking} in {settings.data_dir.absolute()}: the files of {manifest.missing_files} bulk calls "
+                "are not in the backup. Make it where the server's data directory is"
             )
 
 

@@ -24,7 +24,7 @@ from tabellion.server.backup.errors import BackupError
 from tabellion.server.backup.loading import load
 from tabellion.server.backup.manifest import KEY, Manifest
 from tabellion.server.backup.target import is_full
-from tabellion.server.claim import claimed, refuse_second
+from tabellion.server.claim import AlreadyServed, claimed, refuse_second
 from tabellion.server.postgres.clients import find_client
 from tabellion.server.postgres.place import make_data_dir
 from tabellion.settings import Settings
@@ -78,7 +78,7 @@ def restore(settings: Settings, path: Path, clock: Clock, *, resume_sendings: bo
         embedded = not settings.database_url
         _check_data_dir(settings, reader, embedded=embedded)
         if embedded:
-            refuse_second(settings.data_dir)
+            _refuse_served(settings.data_dir)
         make_data_dir(settings.data_dir)
         if embedded:
             stack.enter_context(claimed(settings.data_dir, "tabellion restore"))
@@ -99,6 +99,17 @@ def restore(settings: Settings, path: Path, clock: Clock, *, resume_sendings: bo
             applied = [step.label for step in migrations.migrate(url, restoring=True)] + jobs.install(url)
             woken = asyncio.run(waking.settle(url, reader.manifest, clock(), resume_sendings=resume_sendings))
         return Restored(reader.manifest, applied, count, _key_now(settings, reader.manifest), woken)
+
+
+def _refuse_served(data_dir: Path) -> None:
+    """That no server runs there. Raises `BackupError`: stopping it, as others advise, would not make the place empty."""
+    try:
+        refuse_second(data_dir)
+    except AlreadyServed as error:
+        raise BackupError(
+            f"a server runs on the data directory {data_dir.absolute()}, or another restore is at work there, and a restore "
+            "makes a new server: name an empty folder, or none, with --data-dir"
+        ) from error
 
 
 def _check_data_dir(settings: Settings, reader: Reader, *, embedded: bool) -> None:
