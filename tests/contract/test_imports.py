@@ -204,6 +204,11 @@ def test_what_is_wrong_with_the_whole_file_is_told_by_the_job(
     assert imports.tenant.state(but={"audit", "idempotency"}) == before
 
 
+def test_a_column_named_as_a_subscription_is_told_how_to_be_called(imports: Imports) -> None:
+    (error,) = imports.do("emailAddress,newsletter\nbob@example.com,true\n")["errors"]
+    assert error["message"].endswith("which the table lacks; its subscription is called 'subscriptions#Newsletter' here")
+
+
 def test_a_worker_with_another_spool_says_so(imports: Imports, tmp_path: Path) -> None:
     """As on a second machine that shares the database alone."""
     job_id = imports.send(GOOD.encode()).json()["id"]

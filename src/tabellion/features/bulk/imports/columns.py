@@ -149,7 +149,17 @@ def _column(table: Table, index: int | None, header: str, name: str, zone: Any) 
             subject = f"attribute '{attribute.name}'"
             parse = _value(attribute, zone)
             return Column(index, header, attribute.column, column_cast(attribute), subject, parse, attribute)
-    raise JobError("import.mapping", f"the column '{header[:100]}' is for '{name[:100]}', which the table lacks")
+    message = f"the column '{header[:100]}' is for '{name[:100]}', which the table lacks{_meant(table, lower)}"
+    raise JobError("import.mapping", message)
+
+
+def _meant(table: Table, lower: str) -> str:
+    """How a subscription or segmentation is called in a file, for those who gave its name alone."""
+    if (subscription := table.subscriptions_by_name.get(lower)) is not None:
+        return f"; its subscription is called '{_SUBSCRIPTIONS}{subscription.name}' here"
+    if (segmentation := table.segmentations_by_name.get(lower)) is not None:
+        return f"; its segmentation is called '{_SEGMENTATIONS}{segmentation.name}' here"
+    return ""
 
 
 def _value(attribute: Attribute, zone: Any) -> Callable[[str], Any]:
