@@ -1,6 +1,5 @@
 """The composition root of an API process: opens the resources, mounts the calls, closes everything at the end."""
 
-import errno
 import logging
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
@@ -17,6 +16,7 @@ from tabellion.features.licences.endpoints import TOKEN_CALL
 from tabellion.features.tables import profile_tables
 from tabellion.features.usage import Admission, Batcher, Gate
 from tabellion.kit.clock import utc_now
+from tabellion.kit.disk import is_full
 from tabellion.kit.ids import request_id
 from tabellion.kit.problem import Problem
 from tabellion.platform import files, outbox
@@ -46,7 +46,6 @@ _FORWARDED = "x-forwarded-for"
 # How long the checklist waits for a page.
 _LINK_WITHIN_S = 6.0
 _SELDOM_S = 60.0
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 # Foreign keys of the catalogue to whom a call comes from: they are there when it is let in, and may be deleted meanwhile.
 _OF_THE_CALLER = ("_licence_id_fkey", "_entity_id_fkey", "_user_id_fkey")
 
@@ -132,7 +131,7 @@ def translate(error: BaseException) -> Problem:
     """What a caller sees of an exception: a refusal, a lost database (503), or our own fault (500)."""
     if isinstance(error, Problem):
         return error
-    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+    if isinstance(error, OSError) and is_full(error):
         _told_full.tell("the disk of the spool is full, and calls are answered with 503: make room in the data directory")
         return Unavailable("the disk of the server is full; its operator has to make room")
     if isinstance(error, errors.ForeignKeyViolation) and constraint_name(error).endswith(_OF_THE_CALLER):

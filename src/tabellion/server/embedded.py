@@ -19,6 +19,7 @@ from urllib.parse import quote, urlencode
 import psycopg
 from psycopg import sql
 
+from tabellion.kit.disk import sync_folder
 from tabellion.server.postgres import place, postmaster, programs, sizing
 from tabellion.server.postgres.errors import EmbeddedPostgresError
 from tabellion.server.postgres.locks import open_lock
@@ -244,19 +245,11 @@ def _create_cluster(initdb: Path, where: place.Place) -> None:
         conf.flush()
         os.fsync(conf.fileno())
     partial.rename(where.cluster)
-    _sync_directory(where.home)
+    sync_folder(where.home)
     if where.link.resolve() != where.cluster:
         place.mark_belonging(where.link, where.cluster, where.owner)
         where.link.symlink_to(where.cluster)
-        _sync_directory(where.link.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync_folder(where.link.parent)
 
 
 def _create_database(superuser_url: str) -> None:

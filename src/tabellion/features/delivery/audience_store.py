@@ -1,6 +1,6 @@
 """The SQL of audiences: everybody whom a campaign means is entered as a recipient, in one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -97,21 +97,22 @@ FROM (
         **_parts(document, table, email, language, audience),
     }  # fmt: skip
     languages = list(document.languages)
-    known: dict[str, str] = {}
-    while True:
+
+    async def count(known: Mapping[str, str]) -> dict[str | None, tuple[int, int, list[str] | None]]:
         values = (languages[0], languages, *audience.params, most, list(known), list(known.values()))
-        rows = await (await db.execute(in_schema(table.licence_id, query, **parts), values)).fetchall()
-        planned = next((row for row in rows if row[0] is None), (None, 0, 0, None))
-        if known or not sole or not planned[3]:
-            break
-        # Seldom: some domains have letters beyond ASCII, and what is compared is the form that relays take.
-        known = {written: name.lower() for written in planned[3] if (name := in_ascii(written)) is not None}
-        if not known:
-            break
-    excluded = {reason: number for reason, number, _, _ in rows if reason is not None}
+        cursor = await db.execute(in_schema(table.licence_id, query, **parts), values)
+        return {reason: (people, addresses, beyond) for reason, people, addresses, beyond in await cursor.fetchall()}
+
+    found = await count({})
+    people, addresses, beyond = found.pop(None, (0, 0, None))
+    # Seldom: some domains have letters beyond ASCII, and what is compared is the form that relays take.
+    if sole and (known := {each: name.lower() for each in beyond or () if (name := in_ascii(each)) is not None}):
+        found = await count(known)
+        people, addresses, _ = found.pop(None, (0, 0, None))
+    excluded = {str(reason): number for reason, (number, _, _) in found.items()}
     if not sole:
-        return Forecast(planned[1], excluded)
-    return Forecast(planned[2], excluded | {sole_mails.REASON: planned[1] - planned[2]})
+        return Forecast(people, excluded)
+    return Forecast(addresses, excluded | {sole_mails.REASON: people - addresses})
 
 
 def _parts(document: Document, table: ProfileTable, email: str, language: str | None, audience: Condition) -> dict[str, str]:

@@ -12,7 +12,7 @@ from tabellion.features.delivery.model import DOUBTS, Claimed, Document, Ending,
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.suppression_store import UNLESS_BY_KEY, holds, keys
 from tabellion.features.delivery.worker_store import ENTERED
-from tabellion.features.tables import ProfileTable, is_email
+from tabellion.features.tables import ProfileTable, email_of
 from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Attachment, relayed_form
 
@@ -61,7 +61,8 @@ def still(document: Document, table: ProfileTable) -> dict[str, str]:
     """
     number = document.subscription
     parts = {"choice": "" if number is None else f"WHEN t.s{number:d} IS NOT TRUE THEN 'unsubscribed'"}
-    column = next((f"t.{each.column}" for each in table.attributes if is_email(each)), None)
+    email = email_of(table.attributes)
+    column = None if email is None else f"t.{email.column}"
     if document.test or column is None:
         parts |= {"written": "NULL::text", "address": "r.address", "cleared": ""}
     else:

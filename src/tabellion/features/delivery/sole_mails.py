@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tabellion.features.delivery.model import Document, Sending
-from tabellion.features.delivery.store import Database, in_schema
-from tabellion.features.tables import ProfileTable, is_email
+from tabellion.features.delivery.store import in_schema
+from tabellion.features.tables import ProfileTable, email_of
 from tabellion.platform.database.advisory import AdvisoryLock
+from tabellion.platform.database.connection import Database
 
 REASON = "duplicateAddress"
 # What an address is compared by, as suppression compares it; for the index `recipient_campaign` it stands there as here.
@@ -37,7 +38,7 @@ _SOLE = """
 
 def is_at_stake(document: Document, table: ProfileTable) -> bool:
     """Whether two recipients of a sending might have one address, and are to get one mail."""
-    email = next((each for each in table.attributes if is_email(each)), None)
+    email = email_of(table.attributes)
     return document.once_per_address and email is not None and not email.unique
 
 

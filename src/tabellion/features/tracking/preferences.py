@@ -19,7 +19,7 @@ from tabellion.features.delivery import (
     write_token,
 )
 from tabellion.features.profiles import record_choice, search_rows
-from tabellion.features.tables import ProfileTable, Subscription, is_email, profile_tables
+from tabellion.features.tables import ProfileTable, Subscription, email_of, profile_tables
 from tabellion.features.tables.filters import Condition
 from tabellion.features.tracking import store
 from tabellion.features.tracking.model import Choice, Option, Page, Preferences
@@ -75,7 +75,7 @@ async def unsubscribe(db: Database, text: str, now: datetime, *, one_click: bool
             else:
                 way = _ONE_CLICK if one_click else _UNSUBSCRIBED
                 for profile_id in await _subscribed(db, reader, standing, own[0]):
-                    await _end(db, standing, profile_id, own[0], way, now)
+                    await _record(db, profile_id, standing, own[0], way, now, subscribed=False)
             await _note_once(db, licence_id, reader, now)
     return await _page(db, licence_id, reader, standing, done=True)
 
@@ -110,7 +110,7 @@ async def choose(db: Database, text: str, choice: Choice, now: datetime) -> Pref
 async def _stop(db: Database, licence_id: int, reader: Reader, standing: _Standing, now: datetime) -> None:
     for subscription, subscribed in standing.choices:
         if subscribed:
-            await _record(db, reader, standing, subscription, _CHOSEN, now, subscribed=False)
+            await _record(db, reader.profile_id, standing, subscription, _CHOSEN, now, subscribed=False)
     await suppress(db, licence_id, [reader.address], "UNSUBSCRIBE", now)
     await _note_once(db, licence_id, reader, now)
 
@@ -125,7 +125,7 @@ async def _change(db: Database, licence_id: int, reader: Reader, standing: _Stan
         if wanted == bool(before) and not (wanted and left):
             continue
         if wanted != bool(before):
-            await _record(db, reader, standing, subscription, _CHOSEN, now, subscribed=wanted)
+            await _record(db, reader.profile_id, standing, subscription, _CHOSEN, now, subscribed=wanted)
         if wanted:
             await subscribe_again(db, licence_id, reader.address)
         elif subscription.number == reader.subscription:
@@ -133,11 +133,11 @@ async def _change(db: Database, licence_id: int, reader: Reader, standing: _Stan
 
 
 async def _record(
-    db: Database, reader: Reader, standing: _Standing, subscription: Subscription, way: str, now: datetime,
+    db: Database, profile_id: int | None, standing: _Standing, subscription: Subscription, way: str, now: datetime,
     *, subscribed: bool,
 ) -> None:  # fmt: skip
-    if standing.table is not None and reader.profile_id is not None:
-        await record_choice(db, standing.table, reader.profile_id, subscription, subscribed=subscribed, way=way, now=now)
+    if standing.table is not None and profile_id is not None:
+        await record_choice(db, standing.table, profile_id, subscription, subscribed=subscribed, way=way, now=now)
 
 
 async def _subscribed(db: Database, reader: Reader, standing: _Standing, subscription: Subscription) -> list[int]:
@@ -148,7 +148,7 @@ async def _subscribed(db: Database, reader: Reader, standing: _Standing, subscri
     if table is None:
         return []
     condition = Condition("t.id = %s", (reader.profile_id,))
-    email = next((each for each in table.attributes if is_email(each)), None)
+    email = email_of(table.attributes)
     if email is not None and not email.unique:
         key = ADDRESS_KEY.format("f.address")
         same = f"{ADDRESS_KEY.format(f't.{email.column}')} IN (SELECT {key} FROM unnest(%s::text[]) AS f (address))"  # noqa: S608 - columns
@@ -159,13 +159,6 @@ async def _subscribed(db: Database, reader: Reader, standing: _Standing, subscri
     choice = f"t.{subscription.column} IS TRUE"
     found = await search_rows(db, table, Condition(f"{choice} AND {condition.sql}", condition.params), "t.id", _MOST)
     return [each.id for each in found]
-
-
-async def _end(
-    db: Database, standing: _Standing, profile_id: int, subscription: Subscription, way: str, now: datetime
-) -> None:
-    if standing.table is not None:
-        await record_choice(db, standing.table, profile_id, subscription, subscribed=False, way=way, now=now)
 
 
 async def _note_once(db: Database, licence_id: int, reader: Reader, now: datetime) -> None:

@@ -4,8 +4,10 @@ import os
 import shutil
 from pathlib import Path
 
+from tabellion.kit.disk import sync_folder
 from tabellion.server.backup.archive import Reader
 from tabellion.server.backup.errors import BackupError
+from tabellion.server.backup.folders import make_folder
 from tabellion.server.backup.manifest import KEY, SPOOL
 
 
@@ -48,7 +50,7 @@ def place_files(reader: Reader, data_dir: Path) -> int:
             continue  # the same one
         count += part.name != KEY
         for folder in reversed(path.relative_to(data_dir).parents[:-1]):
-            _make(data_dir / folder, owner)
+            make_folder(data_dir / folder, data_dir)
             folders.add(data_dir / folder)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "wb") as file:
@@ -59,20 +61,9 @@ def place_files(reader: Reader, data_dir: Path) -> int:
             if owner is not None:
                 os.fchown(handle, owner.st_uid, owner.st_gid)
     for folder in folders:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_folder(folder)
     return count
 
 
 def _holds_key(reader: Reader) -> bool:
     return any(part.name == KEY for part in reader.manifest.parts)
-
-
-def _make(folder: Path, owner: os.stat_result | None) -> None:
-    if not folder.exists():
-        folder.mkdir(mode=0o700)
-        if owner is not None:
-            os.chown(folder, owner.st_uid, owner.st_gid)

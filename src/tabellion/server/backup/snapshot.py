@@ -19,6 +19,7 @@ import psycopg
 from tabellion.platform import files
 from tabellion.platform.database.migrate import Applied
 from tabellion.server.backup.errors import BackupError
+from tabellion.server.backup.folders import make_folder
 from tabellion.server.backup.manifest import SPOOL
 from tabellion.server.postgres.locks import open_lock
 
@@ -108,7 +109,7 @@ def _migrations(db: Connection) -> tuple[Applied, ...]:
 
 
 def _linked(spool: Path, staging: Path, folders: list[str]) -> Iterator[tuple[str, Path]]:
-    _make(staging, spool)
+    make_folder(staging, spool)
     for folder in folders:
         place = spool / folder
         for path in sorted(place.rglob("*")) if place.is_dir() else ():
@@ -117,7 +118,7 @@ def _linked(spool: Path, staging: Path, folders: list[str]) -> Iterator[tuple[st
             name = path.relative_to(spool)
             kept = staging / name
             for parent in reversed(kept.relative_to(staging).parents[:-1]):
-                _make(staging / parent, spool)
+                make_folder(staging / parent, spool)
             try:
                 kept.hardlink_to(path)
             except FileNotFoundError:
@@ -125,11 +126,3 @@ def _linked(spool: Path, staging: Path, folders: list[str]) -> Iterator[tuple[st
             except OSError:  # a file system without links
                 shutil.copyfile(path, kept)
             yield f"{SPOOL}/{name.as_posix()}", kept
-
-
-def _make(folder: Path, like: Path) -> None:
-    if not folder.exists():
-        folder.mkdir(mode=0o700)
-        if os.geteuid() == 0:  # if this is killed, the server sweeps it up
-            owner = like.stat()
-            os.chown(folder, owner.st_uid, owner.st_gid)

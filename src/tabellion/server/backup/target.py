@@ -8,10 +8,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from tabellion.kit import disk
 from tabellion.server.backup.errors import BackupError
 
 _SUFFIX = ".tabellion-partial"
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
@@ -42,10 +42,10 @@ def written(path: Path, *, force: bool) -> Generator[BinaryIO]:
             with suppress(OSError):
                 file.truncate(0)  # what is not flushed yet need not find room any more
             partial.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.errno in _FULL:
+            if isinstance(error, OSError) and is_full(error):
                 raise full(str(path.parent)) from error
             raise
-    _sync(path.parent)
+    disk.sync_folder(path.parent)
 
 
 def full(where: str) -> BackupError:
@@ -54,8 +54,8 @@ def full(where: str) -> BackupError:
 
 
 def is_full(error: OSError) -> bool:
-    """Whether it is that there is no room."""
-    return error.errno in _FULL
+    """Whether it is that there is no room, on the disk or by the limit of the size of files."""
+    return disk.is_full(error) or error.errno == errno.EFBIG
 
 
 def _refuse(path: Path, *, force: bool) -> None:
@@ -75,11 +75,3 @@ def _forget_dead(folder: Path) -> None:
                 path.unlink()
             finally:
                 os.close(handle)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,7 +1,6 @@
 """The run of an export: one statement, one snapshot, one file. After a crash it begins anew."""
 
 import asyncio
-import errno
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -29,6 +28,7 @@ from tabellion.features.licences import entity_name
 from tabellion.features.tables import Table, render_moment, tables_of_licence
 from tabellion.features.tables.filters import FilterFault, compile_filter
 from tabellion.features.transfers import keep_host_key, open_location
+from tabellion.kit.disk import is_full
 from tabellion.kit.problem import FieldError
 from tabellion.platform import outbox
 from tabellion.platform.database.advisory import AdvisoryLock
@@ -43,7 +43,6 @@ _LOOK_EVERY_S = 0.5
 _DELIVERIES = 4
 # JSON texts hold no control characters, so with these nothing is ever quoted.
 _JSON_COPY = sql.SQL("(FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')")
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Exporter:
@@ -76,7 +75,7 @@ class Exporter:
         try:
             written = await _Copying(self._conninfo, rows, definition, names, self._spool / job.folder).run(db, job, began)
         except OSError as error:
-            if error.errno in _FULL:
+            if is_full(error):
                 raise JobError("export.diskFull", "the disk of the server is full; its operator has to make room") from None
             raise
         await self._deliver(db, job)

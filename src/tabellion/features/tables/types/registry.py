@@ -1,6 +1,6 @@
 """The value types by name, and what an attribute makes of its type: parsing with its restriction, rendering, SQL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC
 from typing import Any
 
@@ -106,6 +106,11 @@ def column_cast(attribute: Attribute) -> str:
 def is_email(attribute: Attribute) -> bool:
     """Whether values are compared whatever their case."""
     return attribute.type == EMAIL_ADDRESS
+
+
+def email_of(attributes: Iterable[Attribute]) -> Attribute | None:
+    """The attribute whose values mails go to, of those of a profile table."""
+    return next((each for each in attributes if is_email(each)), None)
 
 
 def is_phone(attribute: Attribute) -> bool:
