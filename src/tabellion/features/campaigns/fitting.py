@@ -12,7 +12,7 @@ from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.model import Campaign, Kind
 from tabellion.features.customdata import CustomTable, custom_tables
 from tabellion.features.delivery import Document, Hours, Sending, is_gathered, pacing_admin, zone_column
-from tabellion.features.tables import PROFILE_TABLES, ProfileTable, is_email
+from tabellion.features.tables import PROFILE_TABLES, ProfileTable, email_of
 from tabellion.features.tables.filters import ALWAYS, Condition
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.database.connection import Database
@@ -63,7 +63,7 @@ async def sending_faults(
 
 def address_faults(table: ProfileTable) -> list[FieldError]:
     """That there is no address to send to."""
-    if any(is_email(attribute) for attribute in table.attributes):
+    if email_of(table.attributes) is not None:
         return []
     message = f"the table '{table.name}' has no attribute of type EMAIL_ADDRESS to send to"
     return [FieldError("targetTable", "structure.invalid", message)]

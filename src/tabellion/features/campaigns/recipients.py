@@ -6,12 +6,10 @@ from tabellion.features import delivery
 from tabellion.features.campaigns import service
 from tabellion.features.campaigns.model import Campaign, Kind
 from tabellion.features.profiles import Profile, read_row
-from tabellion.features.tables import ProfileTable, is_email
+from tabellion.features.tables import Attribute, ProfileTable, email_of, mother_language_of
 from tabellion.features.tables.filters import parse_reference
 from tabellion.kit.problem import Invalid
 from tabellion.platform.http.call import Incoming
-
-_MOTHER_LANGUAGE = "MOTHER_LANGUAGE"
 
 
 async def profile_of(call: Incoming, table: ProfileTable, reference: str, place: str = "p") -> Profile:
@@ -31,9 +29,11 @@ async def profile_of(call: Incoming, table: ProfileTable, reference: str, place:
 
 def reached_at(table: ProfileTable, profile: Profile) -> tuple[str | None, str | None]:
     """The e-mail address and the mother language of a profile, as far as they are known."""
-    values = dict(zip((a.number for a in table.attributes), profile.values, strict=True))
-    address = next((values[a.number] for a in table.attributes if is_email(a)), None)
-    return address, next((values[a.number] for a in table.attributes if a.type == _MOTHER_LANGUAGE), None)
+
+    def value_of(attribute: Attribute | None) -> str | None:
+        return None if attribute is None else profile.values[table.attributes.index(attribute)]
+
+    return value_of(email_of(table.attributes)), value_of(mother_language_of(table.attributes))
 
 
 async def is_suppressed(call: Incoming, campaign: Campaign, address: str) -> bool:

@@ -17,6 +17,7 @@ from tabellion.features.campaigns.errors import (
     CampaignUnknown,
     ContentUnknown,
 )
+from tabellion.features.campaigns.fitting import address_faults
 from tabellion.features.campaigns.model import (
     Campaign,
     Content,
@@ -27,7 +28,7 @@ from tabellion.features.campaigns.model import (
 )
 from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import entity_of, named_entity
-from tabellion.features.tables import ProfileTable, is_email, named, profile_tables
+from tabellion.features.tables import ProfileTable, named, profile_tables
 from tabellion.features.tables.filters import row_unknown
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
@@ -324,9 +325,8 @@ async def _aimed(call: Incoming, campaign: Campaign) -> Campaign:
     if table is None:
         message = f"the entity '{owner.name}' has no profile table '{settings.target_table[:100]}'"
         raise invalid("targetTable", "table.unknown", message)
-    if not any(is_email(attribute) for attribute in table.attributes):
-        message = f"the table '{table.name}' has no attribute of type EMAIL_ADDRESS to send to"
-        raise invalid("targetTable", "structure.invalid", message)
+    if faults := address_faults(table):
+        raise Invalid(faults)
     return replace(campaign, table_id=table.id)
 
 

@@ -8,7 +8,7 @@ from tabellion.features.delivery import sole_mails
 from tabellion.features.delivery.model import Document, Sending
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.suppression_store import holds
-from tabellion.features.tables import ProfileTable
+from tabellion.features.tables import ProfileTable, email_of, mother_language_of
 from tabellion.features.tables.filters import Condition
 from tabellion.kit.domain import in_ascii
 from tabellion.platform.database.connection import Database
@@ -28,13 +28,12 @@ _MEANT = """
 """
 
 
-async def freeze(  # noqa: PLR0913, PLR0917 - one statement
-    db: Database, sending: Sending, table: ProfileTable, email: str, language: str | None, audience: Condition,
-    most: int | None, now: datetime,
-) -> int:  # fmt: skip
+async def freeze(
+    db: Database, sending: Sending, table: ProfileTable, audience: Condition, most: int | None, now: datetime
+) -> int:
     """Enter everybody whom the audience means, once, with why some of them get nothing; how many.
 
-    `email` and `language` are columns of the table. In a transaction of the caller's.
+    In a transaction of the caller's. The table has an attribute of addresses.
     """
     languages = list(sending.document.languages)
     # With an A/B test everybody waits at first.
@@ -57,7 +56,7 @@ SELECT count(*), array_agg(DISTINCT written) FILTER (WHERE written IS NOT NULL) 
     )  # fmt: skip
     parts = {
         "meant": sole_mails.among(_MEANT) if sole else _MEANT, "beyond": _BEYOND.format("address"),
-        **_parts(sending.document, table, email, language, audience),
+        **_parts(sending.document, table, audience),
     }  # fmt: skip
     row = await (await db.execute(in_schema(sending.licence_id, query, **parts), values)).fetchone()
     assert row is not None  # noqa: S101 - an aggregate without GROUP BY answers one row
@@ -76,11 +75,8 @@ class Forecast(NamedTuple):
     excluded: dict[str, int]
 
 
-async def foretell(  # noqa: PLR0917 - one statement
-    db: Database, document: Document, table: ProfileTable, email: str, language: str | None, audience: Condition,
-    most: int | None,
-) -> Forecast:  # fmt: skip
-    """What `freeze` would enter now. Nothing is written."""
+async def foretell(db: Database, document: Document, table: ProfileTable, audience: Condition, most: int | None) -> Forecast:
+    """How many mails a mass sending would be if it began now, and how many would get none; nothing is written."""
     query = """
 SELECT g.reason, sum(g.number)::bigint, count(*), array_agg(DISTINCT {beyond}) FILTER (WHERE {beyond} IS NOT NULL)
 FROM (
@@ -94,7 +90,7 @@ FROM (
     parts = {
         "meant": _MEANT, "key": sole_mails.KEY.format("m.address") if sole else "''",
         "beyond": _BEYOND.format("g.key"), "beyond_here": _BEYOND.format("k.key"),
-        **_parts(document, table, email, language, audience),
+        **_parts(document, table, audience),
     }  # fmt: skip
     languages = list(document.languages)
 
@@ -115,12 +111,14 @@ FROM (
     return Forecast(addresses, excluded | {sole_mails.REASON: people - addresses})
 
 
-def _parts(document: Document, table: ProfileTable, email: str, language: str | None, audience: Condition) -> dict[str, str]:
+def _parts(document: Document, table: ProfileTable, audience: Condition) -> dict[str, str]:
     """What stands in the places of `_MEANT`."""
+    email, language = email_of(table.attributes), mother_language_of(table.attributes)
+    assert email is not None  # noqa: S101 - whoever asks has seen that the table has addresses
     return {
-        "audience": audience.sql, "email": email, "table": table.relation,
+        "audience": audience.sql, "email": email.column, "table": table.relation,
         "holds": holds(transactional=document.transactional),
-        "spoken": f"lower(coalesce(t.{language}, ''))" if language else "''",
+        "spoken": f"lower(coalesce(t.{language.column}, ''))" if language else "''",
     }  # fmt: skip
 
 

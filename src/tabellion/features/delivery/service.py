@@ -9,13 +9,14 @@ from tabellion.features.delivery.audience_store import Forecast
 from tabellion.features.delivery.model import Document, Recipient, Sending
 from tabellion.features.delivery.outcome_store import Interaction, MailEvent, WantedInteractions
 from tabellion.features.delivery.transport import signs_for
-from tabellion.features.tables import ProfileTable, is_email
+from tabellion.features.tables import ProfileTable
 from tabellion.features.tables.filters import Condition
 from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Attachment, public_record
 
 sending_of = store.of_campaign
+foretell = audience_store.foretell
 interactions = outcome_store.interactions
 events_of = outcome_store.events_of
 has_arrived = outcome_store.has_arrived
@@ -23,7 +24,6 @@ is_gathered = recipient_store.is_gathered
 # Workers look for a triggered mail this long after the trigger; a call's transaction is over much sooner.
 _LOOK_FOR = timedelta(seconds=90)
 _LOOK_STEP_S = 10
-_MOTHER_LANGUAGE = "MOTHER_LANGUAGE"
 
 
 class SenderIdentity(NamedTuple):
@@ -91,22 +91,10 @@ async def gather(
     db: Database, sending: Sending, table: ProfileTable, audience: Condition, most: int | None, now: datetime
 ) -> int:
     """Freeze the audience of a sending: one row for each profile, also for those who get nothing; how many."""
-    email, language = _columns(table)
-    count = await audience_store.freeze(db, sending, table, email, language, audience, most, now)
+    count = await audience_store.freeze(db, sending, table, audience, most, now)
     if sending.document.ab_test is not None:
         await ab_store.split(db, sending, sending.document.ab_test, now)
     return count
-
-
-async def foretell(db: Database, document: Document, table: ProfileTable, audience: Condition, most: int | None) -> Forecast:
-    """How many mails a mass sending would be if it began now, and how many would get none."""
-    return await audience_store.foretell(db, document, table, *_columns(table), audience, most)
-
-
-def _columns(table: ProfileTable) -> tuple[str, str | None]:
-    """Those of the address and of the mother language."""
-    email = next(attribute for attribute in table.attributes if is_email(attribute)).column
-    return email, next((a.column for a in table.attributes if a.type == _MOTHER_LANGUAGE), None)
 
 
 async def identity_of(db: Database, entity_id: int) -> SenderIdentity | None:

@@ -11,6 +11,7 @@ from tabellion.features.tables.types.text import STRING
 
 EMAIL_ADDRESS = "EMAIL_ADDRESS"
 GSM_NUMBER = "GSM_NUMBER"
+MOTHER_LANGUAGE = "MOTHER_LANGUAGE"
 
 
 def _codes(text: str) -> frozenset[str]:
@@ -113,7 +114,7 @@ PREDEFINED: dict[str, Predefined] = {
         Predefined("BIRTHDATE", DATE, "Datum"),
         Predefined("SEX", STRING, "String", _one_of(frozenset({"M", "F"}), "M or F", fold=str.upper)),
         Predefined(
-            "MOTHER_LANGUAGE",
+            MOTHER_LANGUAGE,
             STRING,
             "String",
             _one_of(LANGUAGES, "a language code of ISO 639-1 such as NL", fold=str.upper),

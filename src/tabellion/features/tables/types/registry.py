@@ -10,7 +10,7 @@ from tabellion.features.tables.model import Attribute, ValueRestriction
 from tabellion.features.tables.types import boolean, moment, number, text
 from tabellion.features.tables.types.base import BadValue, BadValues, ValueType
 from tabellion.features.tables.types.pattern import compile_pattern
-from tabellion.features.tables.types.predefined import EMAIL_ADDRESS, GSM_NUMBER, PREDEFINED
+from tabellion.features.tables.types.predefined import EMAIL_ADDRESS, GSM_NUMBER, MOTHER_LANGUAGE, PREDEFINED
 
 VALUE_TYPES: dict[str, ValueType] = {
     type_.name: type_
@@ -111,6 +111,11 @@ def is_email(attribute: Attribute) -> bool:
 def email_of(attributes: Iterable[Attribute]) -> Attribute | None:
     """The attribute whose values mails go to, of those of a profile table."""
     return next((each for each in attributes if is_email(each)), None)
+
+
+def mother_language_of(attributes: Iterable[Attribute]) -> Attribute | None:
+    """The attribute whose values are the languages that mails are read in, of those of a profile table."""
+    return next((each for each in attributes if each.type == MOTHER_LANGUAGE), None)
 
 
 def is_phone(attribute: Attribute) -> bool:
