@@ -96,3 +96,38 @@ def test_a_method_in_small_letters_is_told_of(method: str, path: str, tenant: Te
     answer = _answer(tenant, f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert answer.startswith("HTTP/1.1 405 Method Not Allowed")
     assert ("methods are written in capitals" in answer) == (method != "put")
+
+
+@pytest.mark.parametrize(
+    ("members", "kept"),
+    [
+        ({"value": "Vos", "values": None}, "Vos"),
+        ({"value": "Vos", "values": []}, "Vos"),
+        ({"value": "Vos", "values": ["Vos"]}, "Vos"),
+        ({"value": None, "values": ["SPA"]}, ["SPA"]),
+        ({"value": "", "values": ["SPA", "GOLF"]}, ["SPA", "GOLF"]),
+        ({"value": "SPA", "values": None}, ["SPA"]),
+        ({"value": None, "values": []}, []),
+    ],
+)
+def test_the_empty_one_of_value_and_values_yields(members: dict[str, Any], kept: Any, tenant: Tenant) -> None:
+    # Classes of Java and C# have both, and their serialisers write both.
+    name = "interests" if isinstance(kept, list) else "lastName"
+    assert tenant.json("PUT", _ANN, {"attributes": [{"name": name} | members]}).status_code == 200
+    found = {a["name"]: a.get("value", a.get("values")) for a in tenant.call("GET", _ANN).json()["attributes"]}
+    assert found[name] == kept
+
+
+def test_value_and_values_empty_alike_clear(tenant: Tenant) -> None:
+    item = {"name": "birthDate", "value": None, "values": []}
+    assert tenant.json("PUT", _ANN, {"attributes": [item]}).status_code == 200
+
+
+@pytest.mark.parametrize("subscribe", [True, False])
+def test_a_null_under_the_other_name_takes_no_choice_away(subscribe: bool, tenant: Tenant) -> None:
+    path = _ANN + "/subscription/Newsletter"
+    assert tenant.call("POST" if not subscribe else "DELETE", path).status_code < 300
+    for item in ({"subscribe": subscribe, "subscription": None}, {"subscription": None, "subscribe": subscribe}):
+        body = {"subscriptions": [{"name": "Newsletter"} | item]}
+        assert tenant.json("PUT", _ANN, body).status_code == 200
+        assert tenant.call("GET", _ANN).json()["subscriptions"][0]["subscribe"] is subscribe

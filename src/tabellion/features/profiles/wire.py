@@ -201,9 +201,7 @@ def read_profile(reader: Reader, body: ProfileIn | None) -> Reader:
         return reader
     _collect(reader, body.data_collection_information)
     for i, a in enumerate(body.attributes):
-        value = a.value if a.values is UNSET else a.values
-        part = "value" if a.values is UNSET else "values"
-        value = None if value is UNSET else value
+        part, value = _given(a)
         reader.attribute(Item(f"attributes[{i}].{part}", a.name, value, f"attributes[{i}].name"))
     for i, s in enumerate(body.subscriptions):
         reader.subscription(Item(f"subscriptions[{i}].subscribe", s.name, s.subscribe, f"subscriptions[{i}].name"))
@@ -216,6 +214,13 @@ def read_profile(reader: Reader, body: ProfileIn | None) -> Reader:
         named_at = f"{place}.name" if inner is g else f"{place}.segmentation.name"
         reader.segmentation(place, inner.name, belongs=g.belongs, category=inner.category, named_at=named_at)
     return reader
+
+
+def _given(a: AttributeIn) -> tuple[str, Any]:
+    """The member that counts, and its value. Clients whose classes have both send the other one empty, or the same twice."""
+    if a.values is UNSET or (a.value is not UNSET and (a.values in (None, []) or a.values == [a.value])):
+        return "value", None if a.value is UNSET else a.value
+    return "values", a.values
 
 
 def read_profile5(reader: Reader, body: ProfileKeyIn | ProfilePatchIn | None) -> Reader:

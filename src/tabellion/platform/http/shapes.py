@@ -98,7 +98,9 @@ def _struct(info: inspect.Type) -> Read:
             found = fields.get(name)  # pyright: ignore[reportUnknownArgumentType] - plain documents
             if found is None:
                 context.unknown(path, name, fields)  # pyright: ignore[reportUnknownArgumentType] - plain documents
-            elif (read := found[1](item, (*path, name), context)) is not _ABSENT:
+            elif (read := found[1](item, (*path, name), context)) is _ABSENT:
+                continue
+            elif read is not None or found[0] not in members:  # a null under a second name takes nothing away
                 members[found[0]] = read
         for attribute, name in required:
             if attribute not in members:
