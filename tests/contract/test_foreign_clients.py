@@ -131,3 +131,11 @@ def test_a_null_under_the_other_name_takes_no_choice_away(subscribe: bool, tenan
         body = {"subscriptions": [{"name": "Newsletter"} | item]}
         assert tenant.json("PUT", _ANN, body).status_code == 200
         assert tenant.call("GET", _ANN).json()["subscriptions"][0]["subscribe"] is subscribe
+
+
+@pytest.mark.parametrize(("flag", "status"), [("0", 409), ("False", 409), ("1", 200), ("TRUE", 200), ("", 200), ("no", 400)])
+def test_a_flag_of_the_query_may_be_a_digit(flag: str, status: int, tenant: Tenant) -> None:
+    # http_build_query of PHP writes true and false as 1 and 0.
+    assert tenant.json("POST", f"{_PROFILE}?allowUpdate={flag}", _BODY).status_code == status
+    records = tenant.call("GET", f"/v4/entity/hotels/customTable/Stays/record?ascending={flag}")
+    assert records.status_code == (400 if status == 400 else 200)

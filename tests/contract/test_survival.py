@@ -113,7 +113,7 @@ def test_chunked_bodies_without_length_are_read(tenant: Tenant) -> None:
     assert _attributes(tenant)["lastName"] == "Chunk"
 
 
-@pytest.mark.parametrize("body", ["", "null", "[]", "{}"])
+@pytest.mark.parametrize("body", ["", "null", "[]", "{}", "\ufeff"])
 def test_an_empty_body_subscribes(body: str, tenant: Tenant) -> None:
     answer = tenant.call("POST", _ANN + "/subscription/Newsletter", content=body)
     assert answer.status_code == 200

@@ -14,7 +14,7 @@ import msgspec
 from tabellion.kit.problem import FieldError, Invalid, Malformed
 
 MAX_DEPTH: Final = 64
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', re.DOTALL)
 _HUGE = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d{4301,}|-?\d+(?:\.\d+)?[eE][+-]?\d{18,}', re.DOTALL)
@@ -49,7 +49,7 @@ class JsonSyntax(Malformed):
 
 def decode(body: bytes) -> Any:
     """The document of a body. Raises `JsonSyntax`, and `Invalid` (text.invalid) with the path of an unfit text."""
-    body = body.removeprefix(_BOM)
+    body = body.removeprefix(BOM)
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -246,7 +246,7 @@ async def _read(body: Body, limit: int) -> bytes:
 def _decode(call: Call, exchange: Exchange, raw: bytes) -> tuple[Any, list[str]]:
     if call.body is None or call.raw:
         return None, []
-    if call.body_optional and not raw.strip():
+    if call.body_optional and not raw.removeprefix(json_codec.BOM).strip():
         return None, []
     content_type = exchange.headers.get("content-type")
     form = negotiation.request_format(content_type, has_body=bool(raw), version=call.version, also=call.json_types)

@@ -3,6 +3,9 @@
 import re
 from collections.abc import Sequence
 
+from tabellion.kit.problem import invalid
+
+_FLAGS = {"true": True, "false": False, "1": True, "0": False}  # http_build_query of PHP writes digits
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
@@ -45,3 +48,13 @@ class Query:
     def first(self, name: str) -> str | None:
         """The first value, or None where the parameter is absent."""
         return next((value for key, value in self.pairs if key == name), None)
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """True or false, in words or as 1 and 0; the default where the parameter is absent or empty. Raises `Invalid`."""
+        text = self.first(name)
+        if not text:
+            return default
+        flag = _FLAGS.get(text.strip().lower())
+        if flag is None:
+            raise invalid(name, "parameter.invalid", f"'{name}' expects true or false")
+        return flag

@@ -76,10 +76,8 @@ async def search(call: Incoming, table: CustomTable) -> Sequence[Row]:
         given, missing = ("searchField", "searchValue") if value is None else ("searchValue", "searchField")
         raise invalid(missing, "parameter.invalid", f"'{given}' needs '{missing}'")
     condition = ALWAYS if field is None or value is None else equality(table, field, value, zone, "searchField")
-    ascending = (query.first("ascending") or "true").lower()
-    if ascending not in {"true", "false"}:
-        raise invalid("ascending", "parameter.invalid", "'ascending' expects true or false")
-    order = _order(table, (query.first("sortedField") or "").strip(), descending=ascending == "false")
+    descending = not query.flag("ascending", default=True)
+    order = _order(table, (query.first("sortedField") or "").strip(), descending=descending)
     return await search_rows(call.db, table, condition, order, row_limit(query.first("number"), "number"))
 
 

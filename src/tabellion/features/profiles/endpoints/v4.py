@@ -6,7 +6,6 @@ from tabellion.features.profiles.model import Written
 from tabellion.features.profiles.reading import Reader
 from tabellion.features.tables import ENTITY, TABLE, ProfileTable
 from tabellion.features.tables.filters import Condition, compile_v4_search, row_limit
-from tabellion.kit.problem import invalid
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
 
 PROFILE = Parameter("p", "id of the profile, or `attribute=value` of a unique attribute", "emailAddress=ann@example.com")
@@ -43,15 +42,8 @@ def _written(call: Incoming, table: ProfileTable, written: Written) -> Answer:
 @service.on_table
 async def post_profile(call: Incoming, table: ProfileTable) -> Answer:
     """Create a profile, or update the one that owns the unique attributes of the body."""
-    may_update = _allow_update(call)
+    may_update = call.query.flag("allowUpdate", default=True)
     return _written(call, table, await service.save(call, table, _reader(call, table), may_update=may_update))
-
-
-def _allow_update(call: Incoming) -> bool:
-    text = (call.query.first("allowUpdate") or "true").lower()
-    if text not in {"true", "false"}:
-        raise invalid("allowUpdate", "parameter.invalid", "'allowUpdate' expects true or false")
-    return text == "true"
 
 
 @service.on_table
