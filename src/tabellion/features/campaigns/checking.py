@@ -13,6 +13,7 @@ from tabellion.features.campaigns import content, senders, service, store
 from tabellion.features.campaigns.checks import Finding, check_links, network, warning
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.forecasting import forecast
+from tabellion.features.campaigns.languages import spelt
 from tabellion.features.campaigns.launching import document_of
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, Part
 from tabellion.features.campaigns.sampling import Found, Written, trial
@@ -138,9 +139,7 @@ def _of_mails(found: Sequence[Found], written: Sequence[Written], campaign: Camp
     variants = dict.fromkeys(each.variant for each in written)
     items: list[Item] = []
     for finding, places in about.items():
-        spoken = [
-            service.spelt(campaign, language) for language in languages if any(each.language == language for each in places)
-        ]
+        spoken = [spelt(campaign, language) for language in languages if any(each.language == language for each in places)]
         named = [variant for variant in variants if any(each.variant == variant for each in places)]
         items.append(
             _item(

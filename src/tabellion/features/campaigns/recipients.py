@@ -3,11 +3,10 @@
 from msgspec.structs import replace
 
 from tabellion.features import delivery
-from tabellion.features.campaigns import service
 from tabellion.features.campaigns.model import Campaign, Kind
 from tabellion.features.profiles import Profile, read_row
 from tabellion.features.tables import Attribute, ProfileTable, email_of, mother_language_of
-from tabellion.features.tables.filters import parse_reference
+from tabellion.features.tables.filters import parse_reference, row_unknown
 from tabellion.kit.problem import Invalid
 from tabellion.platform.http.call import Incoming
 
@@ -23,7 +22,7 @@ async def profile_of(call: Incoming, table: ProfileTable, reference: str, place:
         raise Invalid([replace(fault, field=place) for fault in error.errors]) from None
     profile = await read_row(call.db, table, found.attribute, found.value)
     if profile is None:
-        raise service.profile_unknown(table, reference)
+        raise row_unknown(table.kind.row, table.name, reference)
     return profile
 
 

@@ -1,37 +1,22 @@
-"""Use cases of campaigns before anything is sent: define, change, fill with content, aim, delete."""
+"""Use cases of campaigns before anything is sent: define, find, change, delete."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 from msgspec.structs import replace
 from psycopg import errors
 
 from tabellion.features import delivery
-from tabellion.features.audiences import Sample, Target, audiences_of, condition_of, count_target, note_use, sample_target
+from tabellion.features.audiences import audiences_of, condition_of
 from tabellion.features.campaigns import store
-from tabellion.features.campaigns.content import made_of, mistakes, mjml_mistakes, names_of, refers_to
-from tabellion.features.campaigns.errors import (
-    CampaignIncomplete,
-    CampaignNameUsed,
-    CampaignState,
-    CampaignUnknown,
-    ContentUnknown,
-)
+from tabellion.features.campaigns.content import names_of, refers_to
+from tabellion.features.campaigns.errors import CampaignNameUsed, CampaignState, CampaignUnknown
 from tabellion.features.campaigns.fitting import address_faults
-from tabellion.features.campaigns.model import (
-    Campaign,
-    Content,
-    Part,
-    Personalisation,
-    may_change,
-    may_change_content,
-)
+from tabellion.features.campaigns.model import Campaign, may_change, may_change_content
 from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import entity_of, named_entity
 from tabellion.features.tables import ProfileTable, named, profile_tables
-from tabellion.features.tables.filters import row_unknown
 from tabellion.kit.digits import number_of
-from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
+from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.etag import require_match
@@ -120,7 +105,7 @@ async def change(call: Incoming, changed: Callable[[Campaign], Campaign]) -> Cam
                 raise Invalid([_of_target(fault, after) for fault in error.errors]) from None
         return after
 
-    return await _changed(call, work)
+    return await revise(call, work)
 
 
 async def delete(call: Incoming) -> None:
@@ -132,150 +117,6 @@ async def delete(call: Incoming) -> None:
             raise wrong_state(found, "be deleted")
         await store.delete(call.db, found.id)
         await audit.record(call.db, call, f"campaign/{found.id}")
-
-
-async def set_subject(call: Incoming, language: str, subject: str) -> Campaign:
-    """Set the subject of a language. Raises `CampaignUnknown`, `CampaignState`, `Invalid`."""
-
-    async def work(before: Campaign) -> Campaign:
-        if faults := await mistakes(subject, await names_in(call, before), "subject"):
-            raise Invalid(faults)
-        return _with_part(before, language, lambda part: replace(part, subject=subject))
-
-    return await _changed(call, work, content=True)
-
-
-async def set_html(call: Incoming, language: str, read: Callable[[Campaign], Awaitable[Any]]) -> Campaign:
-    """Set the HTML of a language; `read` gives it with its images. Raises as `set_subject` does, and what `read` raises."""
-
-    async def work(before: Campaign) -> Campaign:
-        found = await read(before)
-        if faults := await mistakes(found.html, await names_in(call, before), "body"):
-            raise Invalid(faults)
-        await store.replace_images(call.db, before.id, language, found.images)
-        return _with_part(before, language, lambda part: replace(part, html=found.html, mjml=None))
-
-    return await _changed(call, work, content=True)
-
-
-async def set_part(call: Incoming, language: str, changed: Callable[[Part], Part]) -> Campaign:
-    """Change the whole content of a language; images that its HTML names stay. Raises as `set_subject` does."""
-
-    async def work(before: Campaign) -> Campaign:
-        after = _with_part(before, language, changed)
-        own = after.content.parts[language]
-        names = await names_in(call, before)
-        faults: list[FieldError] = []
-        for place, source in own.sources:
-            faults += await mistakes(source, names, "html" if place == "body" else place)
-        if own.mjml is not None and not faults:
-            faults = await mjml_mistakes(own.mjml, "mjml")
-        if faults:
-            raise Invalid(faults)
-        return after
-
-    return await _changed(call, work, content=True)
-
-
-async def delete_part(call: Incoming, language: str) -> Campaign:
-    """Take the content of a language away, its images too. Raises `CampaignUnknown`, `CampaignState`, `ContentUnknown`."""
-
-    async def work(before: Campaign) -> Campaign:
-        if language not in before.content.parts:
-            raise missing_content("content of its own", language)
-        await store.replace_images(call.db, before.id, language, [])
-        parts = {name: part for name, part in before.content.parts.items() if name != language}
-        return replace(before, content=Content(parts, before.content.personalisations))
-
-    return await _changed(call, work, content=True)
-
-
-async def set_personalisations(call: Incoming, keys: tuple[Personalisation, ...]) -> Campaign:
-    """Say which parameters triggers hand over. Raises as `set_subject` does, also when a content would miss one."""
-
-    async def work(before: Campaign) -> Campaign:
-        after = replace(before, content=Content(before.content.parts, keys))
-        names = await names_in(call, after)
-        faults: list[FieldError] = []
-        for language, part in before.content.parts.items():
-            where = f" of language {language.upper()}" if language else ""
-            for place, source in part.sources:
-                found = await mistakes(source, names, place)
-                faults += [replace(fault, message=f"{place}{where}: {fault.message}") for fault in found]
-        if faults:
-            raise Invalid(faults)
-        return after
-
-    return await _changed(call, work, content=True)
-
-
-async def set_target(call: Incoming, target: Target) -> Campaign:
-    """Aim the campaign of the path. Raises `CampaignUnknown`, `CampaignState`, `Invalid`."""
-
-    async def work(before: Campaign) -> Campaign:
-        audiences = await audiences_of(call.db, before.licence_id, target, keep=True)
-        condition_of(await table_of(call, before), target, call.caller.time_zone, call.now, audiences)
-        await note_use(call.db, before.id, target)
-        return replace(before, target=target)
-
-    return await _changed(call, work)
-
-
-async def estimate(call: Incoming, campaign: Campaign) -> int | None:
-    """How many profiles the target means now; None: there is no target yet, or no table any more."""
-    if campaign.target is None or campaign.table_id is None:
-        return None
-    table = await table_of(call, campaign)
-    return await count_target(call.db, table, campaign.target, call.caller.time_zone, call.now)
-
-
-async def sample(call: Incoming, campaign: Campaign, most: int) -> tuple[ProfileTable, Sample]:
-    """How many profiles the target means now, and some of them. Raises `CampaignIncomplete` without a target."""
-    if campaign.target is None:
-        raise CampaignIncomplete([FieldError("target", "member.mandatory", "there is no target yet")])
-    table = await table_of(call, campaign)
-    return table, await sample_target(call.db, table, campaign.target, call.caller.time_zone, call.now, most)
-
-
-def part_of(campaign: Campaign, language: str) -> Part:
-    """The content that a language has, its own or the default."""
-    return campaign.content.part(language)
-
-
-async def html_of(campaign: Campaign, language: str) -> str | None:
-    """The HTML of a language, as it was written or made of MJML. Raises `Unavailable`."""
-    part = campaign.content.part(language)
-    return part.html if part.mjml is None else (await made_of(Part(mjml=part.mjml))).html
-
-
-def read_language(call: Incoming, campaign: Campaign) -> str:
-    """The language of the query, in lower case; empty: the default. Raises `Invalid`."""
-    return known_language(campaign, call.query.first("language") or "")
-
-
-def known_language(campaign: Campaign, text: str) -> str:
-    """One of the campaign's languages, in lower case; empty stays empty. Raises `Invalid`."""
-    text = text.strip()
-    if text and text.lower() not in {known.lower() for known in campaign.settings.supported_languages}:
-        listed = ", ".join(campaign.settings.supported_languages)
-        raise invalid("language", "parameter.invalid", f"the campaign's languages are {listed}, not '{text[:20]}'")
-    return text.lower()
-
-
-def spelt(campaign: Campaign, language: str) -> str:
-    """A language in the case that the campaign was given it in."""
-    known = campaign.settings.supported_languages
-    return next((each for each in known if each.lower() == language.lower()), language.upper())
-
-
-def missing_content(what: str, language: str) -> ContentUnknown:
-    """The refusal for a content that is not there."""
-    return ContentUnknown(f"the campaign has no {what}{f' for {language.upper()}' if language else ''} yet")
-
-
-def profile_unknown(table: ProfileTable, reference: str) -> Problem:
-    """The refusal for a profile that is not there."""
-    return row_unknown(table.kind.row, table.name, reference)
 
 
 def etag(campaign: Campaign) -> str:
@@ -300,7 +141,11 @@ async def kept_table_of(call: Incoming, campaign: Campaign) -> ProfileTable:
     return found
 
 
-async def _changed(call: Incoming, work: Callable[[Campaign], Awaitable[Campaign]], *, content: bool = False) -> Campaign:
+async def revise(call: Incoming, work: Callable[[Campaign], Awaitable[Campaign]], *, content: bool = False) -> Campaign:
+    """Do `work` with the campaign of the path locked, and keep what it makes of it. `content`: it changes contents alone.
+
+    Raises `CampaignUnknown`, `CampaignState`, `EtagMismatch`, and what `work` raises; nothing has changed then.
+    """
     name = ""
     try:
         async with call.db.transaction():
@@ -341,12 +186,6 @@ def _of_target(fault: FieldError, campaign: Campaign) -> FieldError:
     table = campaign.settings.target_table
     why = f"the campaign's target does not fit the table '{table}': {fault.message}; aim it anew first"
     return FieldError(f"target.{fault.field}", fault.code, why)
-
-
-def _with_part(campaign: Campaign, language: str, change: Callable[[Part], Part]) -> Campaign:
-    parts = dict(campaign.content.parts)
-    parts[language] = change(parts.get(language, Part()))
-    return replace(campaign, content=Content(parts, campaign.content.personalisations))
 
 
 def wrong_state(campaign: Campaign, what: str) -> CampaignState:

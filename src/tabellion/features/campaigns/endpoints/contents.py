@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tabellion.features.campaigns import service
+from tabellion.features.campaigns import authoring, languages, service
 from tabellion.features.campaigns.endpoints.definition import CAMPAIGN, CATEGORY, MODULE
 from tabellion.features.campaigns.model import Campaign, Part
 from tabellion.features.campaigns.wire import contents as wire
@@ -27,7 +27,7 @@ async def get(call: Incoming) -> Answer:
     language = _language(call, found)
     part = found.content.parts.get(language)
     if part is None:
-        raise service.missing_content("content of its own", language)
+        raise authoring.missing_content("content of its own", language)
     return Answer(200, wire.content_out(_shown(found, language), part), etag=service.etag(found))
 
 
@@ -44,23 +44,23 @@ async def patch(call: Incoming) -> Answer:
 
 async def delete(call: Incoming) -> Answer:
     """Take the content of a language away."""
-    await service.delete_part(call, _language(call, await service.get(call)))
+    await authoring.delete_part(call, _language(call, await service.get(call)))
     return Answer(204)
 
 
 async def _written(call: Incoming, changed: Any) -> Answer:
     language = _language(call, await service.get(call))
-    after = await service.set_part(call, language, changed)
+    after = await authoring.set_part(call, language, changed)
     return Answer(200, wire.content_out(_shown(after, language), after.content.parts.get(language, Part())))
 
 
 def _language(call: Incoming, campaign: Campaign) -> str:
     text = call.path["language"].strip()
-    return "" if text.lower() == wire.DEFAULT else service.known_language(campaign, text)
+    return "" if text.lower() == wire.DEFAULT else languages.known_language(campaign, text)
 
 
 def _shown(campaign: Campaign, language: str) -> str:
-    return service.spelt(campaign, language) or wire.DEFAULT
+    return languages.spelt(campaign, language) or wire.DEFAULT
 
 
 _EXAMPLE: dict[str, Any] = {

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from tabellion.features.audiences import audiences_of, resolve
-from tabellion.features.campaigns import archive, encodings, service
+from tabellion.features.campaigns import aiming, archive, authoring, encodings, languages, service
 from tabellion.features.campaigns.content import image_address
 from tabellion.features.campaigns.model import Campaign
 from tabellion.features.campaigns.wire import definition as wire
@@ -63,27 +63,27 @@ async def delete(call: Incoming) -> Answer:
 async def get_subject(call: Incoming) -> Answer:
     """Read a subject."""
     found = await service.get(call)
-    language = service.read_language(call, found)
-    subject = service.part_of(found, language).subject
+    language = languages.read_language(call, found)
+    subject = found.content.part(language).subject
     if subject is None:
-        raise service.missing_content("subject", language)
+        raise authoring.missing_content("subject", language)
     return Answer(200, wire.Subject(subject))
 
 
 async def put_subject(call: Incoming) -> Answer:
     """Set a subject."""
     subject = read_line("subject", _subject(call))
-    language = service.read_language(call, await service.get(call))
-    return _written(await service.set_subject(call, language, subject))
+    language = languages.read_language(call, await service.get(call))
+    return _written(await authoring.set_subject(call, language, subject))
 
 
 async def get_body(call: Incoming) -> Answer:
     """Read the HTML."""
     found = await service.get(call)
-    language = service.read_language(call, found)
-    html = await service.html_of(found, language)
+    language = languages.read_language(call, found)
+    html = await authoring.html_of(found, language)
     if html is None:
-        raise service.missing_content("body", language)
+        raise authoring.missing_content("body", language)
     encoding = found.settings.encoding
     content = html.encode(encoding, errors="xmlcharrefreplace")
     return Answer(200, content=content, headers={"Content-Type": f"{_HTML};charset={encoding.upper()}"})
@@ -94,7 +94,7 @@ async def put_body(call: Incoming) -> Answer:
     upload = None if call.upload is None else call.upload.file(_FILE)
     if upload is None and (call.upload is not None or not call.raw_body):
         raise invalid(_FILE, "member.mandatory", f"the form has no file '{_FILE}'")
-    language = service.read_language(call, await service.get(call))
+    language = languages.read_language(call, await service.get(call))
 
     async def read(campaign: Campaign) -> archive.Html:
         charset = call.query.first("charset") or campaign.settings.encoding
@@ -103,7 +103,7 @@ async def put_body(call: Incoming) -> Answer:
             return archive.Html(encodings.decoded(call.raw_body, charset), [])
         return archive.read_html(upload.path, charset, image_address)
 
-    return _written(await service.set_html(call, language, read))
+    return _written(await authoring.set_html(call, language, read))
 
 
 async def get_personalisation(call: Incoming) -> Answer:
@@ -113,14 +113,14 @@ async def get_personalisation(call: Incoming) -> Answer:
 
 async def put_personalisation(call: Incoming) -> Answer:
     """Set the parameters of a campaign."""
-    return _written(await service.set_personalisations(call, wire.read_personalisations(call.body)))
+    return _written(await authoring.set_personalisations(call, wire.read_personalisations(call.body)))
 
 
 async def get_target(call: Incoming) -> Answer:
     """Read whom a campaign is for."""
     found = await service.get(call)
     names = await audiences_of(call.db, found.licence_id, found.target)
-    return Answer(200, wire.target_out(found.target, await service.estimate(call, found), names))
+    return Answer(200, wire.target_out(found.target, await aiming.estimate(call, found), names))
 
 
 async def put_target(call: Incoming) -> Answer:
@@ -130,7 +130,7 @@ async def put_target(call: Incoming) -> Answer:
         call.refuse_ignored(wire.TargetOut, "the target is the whole table")
     audience = None if body.audience is None else (await resolve(call, [("audience", body.audience)]))[0]
     excluded = await resolve(call, [(f"excludeAudiences[{i}]", each) for i, each in enumerate(body.exclude_audiences)])
-    return _written(await service.set_target(call, wire.read_target(body, audience, excluded)))
+    return _written(await aiming.set_target(call, wire.read_target(body, audience, excluded)))
 
 
 def _written(campaign: Campaign) -> Answer:

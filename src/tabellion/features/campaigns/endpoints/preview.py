@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tabellion.features.campaigns import previewing, service
+from tabellion.features.campaigns import languages, previewing, service
 from tabellion.features.campaigns.endpoints.contents import MAILS
 from tabellion.features.campaigns.endpoints.definition import CAMPAIGN, CATEGORY, MODULE
 from tabellion.features.campaigns.wire import contents as wire
@@ -15,7 +15,7 @@ async def preview(call: Incoming) -> Answer:
     """Render the mail for a profile, without sending it."""
     body: wire.PreviewIn = call.body or wire.PreviewIn()
     campaign = await service.get(call)
-    language = service.known_language(campaign, body.language or "")
+    language = languages.known_language(campaign, body.language or "")
     # What is missing prints nothing: it is a preview.
     parameters = read_parameters(body.parameters, campaign.content.personalisations, [])
     made = await previewing.preview(call, campaign, language, body.profile, parameters, body.variant)
@@ -23,7 +23,7 @@ async def preview(call: Incoming) -> Answer:
         200,
         wire.PreviewOut(
             campaign_id=campaign.id,
-            language=service.spelt(campaign, made.language),
+            language=languages.spelt(campaign, made.language),
             sender=made.sender,
             reply_to=campaign.settings.reply_to,
             subject=made.subject,

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tabellion.features.campaigns import control, recipients, service, testing, triggering
+from tabellion.features.campaigns import control, languages, recipients, service, testing, triggering
 from tabellion.features.campaigns.endpoints.definition import CAMPAIGN, CATEGORY, MODULE, ONE
 from tabellion.features.campaigns.model import Campaign
 from tabellion.features.campaigns.wire import sending as wire
@@ -39,7 +39,7 @@ async def test(call: Incoming) -> Answer:
     if not 1 <= wanted <= _MAX_TESTS:
         message = f"'recipients' expects 1 to {_MAX_TESTS} addresses, together with the profiles of 'profiles'"
         raise invalid("recipients", "structure.tooMany" if wanted else "member.mandatory", message)
-    language = service.known_language(campaign, body.language or "")
+    language = languages.known_language(campaign, body.language or "")
     # What is missing prints nothing: it is a test.
     parameters = wire.read_parameters(body.parameters, campaign.content.personalisations, [])
     order = testing.Test(body.recipients, body.profile, body.profiles, language, parameters, body.variant)

@@ -2,7 +2,7 @@
 
 from tabellion.features.audiences import ProfileSample, read_sample_size, sample_out
 from tabellion.features.audiences.examples import LIMIT, SAMPLE
-from tabellion.features.campaigns import service
+from tabellion.features.campaigns import aiming, service
 from tabellion.features.campaigns.endpoints.contents import MAILS
 from tabellion.features.campaigns.endpoints.definition import CAMPAIGN, CATEGORY, MODULE
 from tabellion.features.tables import ENTITY
@@ -12,7 +12,7 @@ from tabellion.platform.http.call import Answer, Call, Incoming
 async def sample(call: Incoming) -> Answer:
     """How many profiles the target means, and some of them."""
     most = read_sample_size(call.query.first("limit"))
-    return Answer(200, sample_out(*await service.sample(call, await service.get(call), most)))
+    return Answer(200, sample_out(*await aiming.sample(call, await service.get(call), most)))
 
 
 CALLS = (
