@@ -6,6 +6,7 @@ How rows are read, written, paged and told of is shared with the records of cust
 from tabellion.features.profiles.choices import choice_columns, keep_replaced
 from tabellion.features.profiles.model import Profile, Row, Written
 from tabellion.features.profiles.news import of_delete, of_write, unique_columns
+from tabellion.features.profiles.parameters import PROFILE
 from tabellion.features.profiles.reading import Item, Reader, key_id, membership
 from tabellion.features.profiles.service import save as save_profile
 from tabellion.features.profiles.store import are_over
@@ -23,6 +24,7 @@ from tabellion.features.profiles.writing import upsert as upsert_row
 from tabellion.features.profiles.writing import write as write_row
 
 __all__ = [
+    "PROFILE",
     "Item",
     "Profile",
     "Profile5Out",

@@ -55,6 +55,11 @@ def request_format(content_type: str | None, *, has_body: bool, version: str, al
     raise ContentTypeUnsupported(message + _by_default(media_type))
 
 
+def is_xml(content_type: str | None) -> bool:
+    """Whether a body's label says XML."""
+    return (content_type or "").partition(";")[0].strip().lower() in {_XML, _TEXT_XML}
+
+
 def _by_default(media_type: str) -> str:
     """Who sends this type when nobody has said another, for those who do not know that they do."""
     if media_type == "application/x-www-form-urlencoded":

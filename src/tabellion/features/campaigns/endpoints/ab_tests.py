@@ -3,7 +3,7 @@
 from typing import Any
 
 from tabellion.features.campaigns import ab_tests, service
-from tabellion.features.campaigns.endpoints.definition import CAMPAIGN, CATEGORY, MODULE
+from tabellion.features.campaigns.endpoints.places import CAMPAIGN, CATEGORY, MODULE
 from tabellion.features.campaigns.wire import ab_tests as wire
 from tabellion.features.tables import ENTITY
 from tabellion.platform.http.call import Answer, Call, Incoming

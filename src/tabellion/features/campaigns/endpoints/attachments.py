@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from tabellion.features.campaigns import triggering
-from tabellion.features.campaigns.endpoints.sending import CONTACT_ANSWER, CONTACT_EXAMPLE, parameters_of, saved
-from tabellion.features.campaigns.wire import sending as wire
+from tabellion.features.campaigns.endpoints.places import CAMPAIGN, CATEGORY, MODULE
+from tabellion.features.campaigns.endpoints.triggering import CONTACT_ANSWER, CONTACT_EXAMPLE, parameters_of, saved
+from tabellion.features.campaigns.wire import triggering as wire
 from tabellion.features.tables import ENTITY
 from tabellion.kit.problem import Malformed, invalid
 from tabellion.platform.files import Upload, UploadedFile
 from tabellion.platform.http import json_codec, shapes, xml_codec
-from tabellion.platform.http.call import Answer, Call, Form, Incoming, Parameter
+from tabellion.platform.http.call import Answer, Call, Form, Incoming
 from tabellion.platform.http.problems import BodyTooLarge
 from tabellion.platform.mail import Attachment
 
@@ -90,15 +91,15 @@ CALLS = (
         id="campaigns.v4.contactWithAttachment",
         method="POST",
         path="/v4/entity/{e}/transactionalmail/{c}/contactWithAttachment",
-        category="email-campaigns",
-        module="campaigns",
+        category=CATEGORY,
+        module=MODULE,
         summary="Save a profile and send it a transactional mail with attachments",
         description=(
             "A form: `contact` holds what `POST .../contact` takes, in JSON or XML; each file is an `attachment`: up to 10, "
             "together 10 MB (413 beyond). They are kept until the mail has left, and deleted then."
         ),
         handler=contact,
-        parameters=(ENTITY, Parameter("c", "id or name of the campaign", "SpringOffer")),
+        parameters=(ENTITY, CAMPAIGN),
         statuses={200: "The profile is saved, and the mail is on its way."},
         conflicts=("campaign.state", "campaign.kind", "attribute.ambiguous", "attribute.notUnique", "profile.inUse"),
         form=Form(_FILE, _CONTACT, wire.ContactIn, total_bytes=MAX_BYTES),

@@ -5,8 +5,7 @@ from typing import Any
 import msgspec
 
 from tabellion.features.campaigns import checking
-from tabellion.features.campaigns.endpoints.contents import MAILS
-from tabellion.features.campaigns.endpoints.definition import CAMPAIGN, CATEGORY, MODULE
+from tabellion.features.campaigns.endpoints.places import CAMPAIGN, CATEGORY, MODULE, ONE_V5
 from tabellion.features.campaigns.wire.checklist import ChecklistOut, checklist_out
 from tabellion.features.tables import ENTITY
 from tabellion.platform.http.call import Answer, Call, Incoming
@@ -56,7 +55,7 @@ CALLS = (
     Call(
         id="campaigns.v5.checklist",
         method="GET",
-        path=f"{MAILS}/checklist",
+        path=f"{ONE_V5}/checklist",
         category=CATEGORY,
         module=MODULE,
         summary="Read what to look at before a launch",

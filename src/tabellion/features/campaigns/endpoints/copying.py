@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from tabellion.features.campaigns import copying, service
-from tabellion.features.campaigns.endpoints.contents import MAILS
-from tabellion.features.campaigns.endpoints.definition import CAMPAIGN, CATEGORY, MODULE, OUT
+from tabellion.features.campaigns.endpoints.definition import OUT
+from tabellion.features.campaigns.endpoints.places import CAMPAIGN, CATEGORY, MODULE, ONE_V5
 from tabellion.features.campaigns.wire import copying as wire
 from tabellion.features.campaigns.wire.definition import mail_out
 from tabellion.features.tables import ENTITY
@@ -29,7 +29,7 @@ CALLS = (
     Call(
         id="campaigns.v5.copy",
         method="POST",
-        path=f"{MAILS}/copies",
+        path=f"{ONE_V5}/copies",
         category=CATEGORY,
         module=MODULE,
         summary="Copy an e-mail campaign",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tabellion.features.campaigns import service
-from tabellion.features.campaigns.endpoints.definition import CAMPAIGN, CATEGORY, MODULE
+from tabellion.features.campaigns.endpoints.places import CAMPAIGN, CATEGORY, MODULE
 from tabellion.features.campaigns.model import Kind, is_over
 from tabellion.features.campaigns.wire import pacing as wire
 from tabellion.features.delivery import Limits, pacing_admin

@@ -3,10 +3,9 @@
 from typing import Any
 
 from tabellion.features.campaigns import languages, previewing, service
-from tabellion.features.campaigns.endpoints.contents import MAILS
-from tabellion.features.campaigns.endpoints.definition import CAMPAIGN, CATEGORY, MODULE
-from tabellion.features.campaigns.wire import contents as wire
-from tabellion.features.campaigns.wire.sending import read_parameters
+from tabellion.features.campaigns.endpoints.places import CAMPAIGN, CATEGORY, MODULE, ONE_V5
+from tabellion.features.campaigns.wire import preview as wire
+from tabellion.features.campaigns.wire.triggering import read_parameters
 from tabellion.features.tables import ENTITY
 from tabellion.platform.http.call import Answer, Call, Incoming
 
@@ -55,7 +54,7 @@ CALLS = (
     Call(
         id="campaigns.v5.preview",
         method="POST",
-        path=f"{MAILS}/preview",
+        path=f"{ONE_V5}/preview",
         category=CATEGORY,
         module=MODULE,
         summary="Render a mail for a profile, without sending it",

@@ -1,9 +1,8 @@
 """Back from SCHEDULED into definition (our own call, v5)."""
 
 from tabellion.features.campaigns import control
-from tabellion.features.campaigns.endpoints.contents import MAILS
-from tabellion.features.campaigns.endpoints.definition import CAMPAIGN, CATEGORY, MODULE
-from tabellion.features.campaigns.wire import sending as wire
+from tabellion.features.campaigns.endpoints.places import CAMPAIGN, CATEGORY, MODULE, ONE_V5
+from tabellion.features.campaigns.wire import control as wire
 from tabellion.features.tables import ENTITY
 from tabellion.platform.http.call import Answer, Call, Incoming
 
@@ -18,7 +17,7 @@ CALLS = (
     Call(
         id="campaigns.v5.unschedule",
         method="POST",
-        path=f"{MAILS}/unschedule",
+        path=f"{ONE_V5}/unschedule",
         category=CATEGORY,
         module=MODULE,
         summary="Take a scheduled campaign back into definition",

@@ -1,22 +1,43 @@
-"""The documents of the v5 calls about contents: what a mail says in one language, and how it looks for somebody."""
+"""The documents of contents: what a mail says in one language, and the parameters that triggers hand over."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from tabellion.features.campaigns.content import MAX_SUBJECT
-from tabellion.features.campaigns.model import Campaign, Part
-from tabellion.features.campaigns.wire.sending import ParameterIn
+from tabellion.features.campaigns.model import Campaign, Part, Personalisation
+from tabellion.kit.names import name_fault
 from tabellion.kit.problem import FieldError, Invalid, invalid
-from tabellion.platform.http.shapes import Text
+from tabellion.platform.http.shapes import Flag, Text
 from tabellion.platform.mail import one_line
 
 DEFAULT = "default"
 _MEMBERS = ("subject", "preheader", "html", "mjml", "text")
 _INVALID = "structure.invalid"
+_MAX_KEYS = 200
+
+
+class Subject(msgspec.Struct):
+    """A subject."""
+
+    subject: Text
+
+
+class PersonalisationDocument(msgspec.Struct, rename="camel"):
+    """A parameter that triggers hand over; contents name it."""
+
+    key: str
+    mandatory: Flag | None = False
+    default_value: Text | None = None
+
+
+class Personalisations(msgspec.Struct):
+    """The parameters of a campaign."""
+
+    personalisations: list[PersonalisationDocument]
 
 
 class ContentIn(msgspec.Struct):
@@ -70,39 +91,6 @@ class ContentsOut(msgspec.Struct):
     contents: list[ContentBrief]
 
 
-class PreviewIn(msgspec.Struct):
-    """Whose data stand in it (null: nobody's), in which language (null: the first), with which parameters."""
-
-    profile: Text | None = None
-    language: Text | None = None
-    parameters: list[ParameterIn] = []
-    variant: Annotated[Text | None, Meta(description="name of a variant of the A/B test")] = None
-
-
-class PreviewLink(msgspec.Struct):
-    """A link as it stands in the mail."""
-
-    url: str
-    text: str
-    tracked: bool
-
-
-class PreviewOut(msgspec.Struct, rename="camel"):
-    """The mail as it would be rendered now. `bytes`: the size of the HTML."""
-
-    campaign_id: int
-    language: str
-    sender: str = msgspec.field(name="from")
-    reply_to: str | None
-    subject: str
-    preheader: str | None
-    html: str
-    text: str
-    text_is_own: bool
-    bytes: int
-    links: list[PreviewLink]
-
-
 def read_line(place: str, text: str) -> str:
     """A subject or preheader: one line. Raises `Invalid`."""
     text = text.strip()
@@ -111,6 +99,30 @@ def read_line(place: str, text: str) -> str:
     if not one_line(text):
         raise invalid(place, "text.control", f"the {place} is one line without control characters")
     return text
+
+
+def read_personalisations(body: Personalisations) -> tuple[Personalisation, ...]:
+    """The parameters. Raises `Invalid`."""
+    faults: list[FieldError] = []
+    seen: set[str] = set()
+    if len(body.personalisations) > _MAX_KEYS:
+        faults.append(FieldError("personalisations", "structure.tooMany", f"a campaign has at most {_MAX_KEYS} parameters"))
+    for i, each in enumerate(body.personalisations):
+        place = f"personalisations[{i}].key"
+        if fault := name_fault(each.key):
+            faults.append(FieldError(place, "structure.nameInvalid", f"'key' expects {fault}"))
+        if each.key in seen:
+            faults.append(FieldError(place, "structure.nameTaken", f"the key '{each.key}' stands here twice"))
+        seen.add(each.key)
+    if faults:
+        raise Invalid(faults)
+    return tuple(Personalisation(p.key, bool(p.mandatory), p.default_value) for p in body.personalisations)
+
+
+def personalisations_out(campaign: Campaign) -> Personalisations:
+    """The parameters as they are answered."""
+    listed = campaign.content.personalisations
+    return Personalisations([PersonalisationDocument(p.key, p.mandatory, p.default_value) for p in listed])
 
 
 def read_content(body: ContentIn) -> Part:

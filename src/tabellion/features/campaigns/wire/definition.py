@@ -1,7 +1,6 @@
-"""The documents of the e-mail campaign calls of v4."""
+"""The documents of what a campaign is, version 4."""
 
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, LiteralString
 
@@ -9,28 +8,17 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
-from tabellion.features.audiences import Audience, Keys, Segment, SegmentDocument, Target
 from tabellion.features.campaigns import goals
-from tabellion.features.campaigns.model import (
-    MAX_LINE,
-    Campaign,
-    Content,
-    Kind,
-    Personalisation,
-    Settings,
-    State,
-    name_and_address,
-)
+from tabellion.features.campaigns.model import MAX_LINE, Campaign, Content, Kind, Settings, State, name_and_address
 from tabellion.features.campaigns.store import Search
 from tabellion.features.tables import LANGUAGES, moment_or_null, render_moment
 from tabellion.features.tables.filters import query_moment
 from tabellion.kit.names import SIGNS_OF_ADDRESSES, name_fault
 from tabellion.kit.problem import FieldError, Invalid, invalid
-from tabellion.platform.http.shapes import Flag, Text
+from tabellion.platform.http.shapes import Text
 from tabellion.platform.mail import address_of, one_line
 
 _INVALID, _MANDATORY = "structure.invalid", "member.mandatory"
-_MAX_KEYS, _MAX_SEGMENTS = 200, 50
 _ENCODINGS = ("UTF-8", "ISO-8859-1", "ISO-8859-15")
 _ADDRESS = re.compile(r"[^\s@<>,;\"()]+@[^\s@<>,;\"()]+\.[^\s@<>,;\"()]+")
 _TYPES = {Kind.MASS: "MASS_SENDING", Kind.CONTINUOUS: "CONTINUOUS", Kind.TRANSACTIONAL: "TRANSACTIONAL"}
@@ -134,59 +122,6 @@ class MailsOut(msgspec.Struct, rename="camel"):
     mail_documents: list[MailBrief]
 
 
-class Subject(msgspec.Struct):
-    """A subject."""
-
-    subject: Text
-
-
-class PersonalisationDocument(msgspec.Struct, rename="camel"):
-    """A parameter that triggers hand over; contents name it."""
-
-    key: str
-    mandatory: Flag | None = False
-    default_value: Text | None = None
-
-
-class Personalisations(msgspec.Struct):
-    """The parameters of a campaign."""
-
-    personalisations: list[PersonalisationDocument]
-
-
-class KeysDocument(msgspec.Struct, rename="camel"):
-    """Profiles by the values of a unique attribute; `attribute` null: by their ids."""
-
-    values: list[Text]
-    attribute: str | None = None
-
-
-class TargetIn(msgspec.Struct, rename="camel"):
-    """Whom the campaign is for: profiles for whom all holds that is said. `exclude` is a filter, too.
-
-    `audience` and `excludeAudiences` are saved audiences, by id or name.
-    """
-
-    subscription: str | None = None
-    filter: str | None = None
-    exclude: str | None = None
-    keys: KeysDocument | None = None
-    max_profiles: int | None = None
-    segmentations: list[SegmentDocument] = []
-    audience: Text | None = None
-    exclude_audiences: list[Text] = []
-    once_per_address: Annotated[
-        Flag | None,
-        Meta(description="mass campaigns: profiles with one address get one mail; false: each gets its own; null: true"),
-    ] = None
-
-
-class TargetOut(TargetIn, rename="camel", kw_only=True):
-    """The target, and how many profiles it means at the moment; null: there is none."""
-
-    estimated_count: int | None
-
-
 def read_new(body: MailIn, entity: str, now: datetime) -> Campaign:
     """The campaign to be defined. Raises `Invalid`."""
     settings = Settings(
@@ -285,64 +220,6 @@ def read_search(name: str | None, type_: str | None, dates: list[str], limit: in
         raise invalid("name", "parameter.invalid", "'name' expects the name of a campaign")
     kinds = _KINDS[type_.upper()] if type_ else tuple(Kind)
     return Search(name or None, kinds, tuple(_date_filter(text, zone) for text in dates), limit)
-
-
-def read_personalisations(body: Personalisations) -> tuple[Personalisation, ...]:
-    """The parameters. Raises `Invalid`."""
-    faults: list[FieldError] = []
-    seen: set[str] = set()
-    if len(body.personalisations) > _MAX_KEYS:
-        faults.append(FieldError("personalisations", "structure.tooMany", f"a campaign has at most {_MAX_KEYS} parameters"))
-    for i, each in enumerate(body.personalisations):
-        place = f"personalisations[{i}].key"
-        if fault := name_fault(each.key):
-            faults.append(FieldError(place, "structure.nameInvalid", f"'key' expects {fault}"))
-        if each.key in seen:
-            faults.append(FieldError(place, "structure.nameTaken", f"the key '{each.key}' stands here twice"))
-        seen.add(each.key)
-    if faults:
-        raise Invalid(faults)
-    return tuple(Personalisation(p.key, bool(p.mandatory), p.default_value) for p in body.personalisations)
-
-
-def personalisations_out(campaign: Campaign) -> Personalisations:
-    """The parameters as they are answered."""
-    listed = campaign.content.personalisations
-    return Personalisations([PersonalisationDocument(p.key, p.mandatory, p.default_value) for p in listed])
-
-
-def read_target(body: TargetIn, audience: int | None, excluded: tuple[int, ...]) -> Target:
-    """The target, with the ids of the audiences that it names; what else it names is looked for later. Raises `Invalid`."""
-    if len(body.segmentations) > _MAX_SEGMENTS or len(excluded) > _MAX_SEGMENTS:
-        raise invalid(
-            "segmentations", "structure.tooMany", f"a target names at most {_MAX_SEGMENTS} segmentations and audiences"
-        )
-    keys = None if body.keys is None else Keys(tuple(body.keys.values), body.keys.attribute)
-    segments = tuple(Segment(each.name, each.category) for each in body.segmentations)
-    once = body.once_per_address is not False
-    return Target(body.subscription, body.filter, keys, body.exclude, body.max_profiles, segments, audience, excluded, once)
-
-
-def target_out(target: Target | None, estimated: int | None, names: Mapping[int, Audience]) -> TargetOut:
-    """The target as it is answered; `names` are the audiences that it names, as far as they are still there."""
-    target = target or Target()
-    keys = None if target.keys is None else KeysDocument(list(target.keys.values), target.keys.attribute)
-    return TargetOut(
-        subscription=target.subscription,
-        filter=target.filter,
-        exclude=target.exclude,
-        keys=keys,
-        max_profiles=target.max_profiles,
-        segmentations=[SegmentDocument(each.name, each.category) for each in target.segmentations],
-        audience=None if target.audience is None else _shown(target.audience, names),
-        exclude_audiences=[_shown(number, names) for number in target.exclude_audiences],
-        once_per_address=target.once_per_address,
-        estimated_count=estimated,
-    )
-
-
-def _shown(number: int, names: Mapping[int, Audience]) -> str:
-    return names[number].name if number in names else str(number)
 
 
 def name_faults(name: str) -> list[FieldError]:

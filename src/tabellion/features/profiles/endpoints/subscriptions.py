@@ -2,8 +2,9 @@
 
 from tabellion.features.profiles import service, wire
 from tabellion.features.profiles.endpoints import examples
-from tabellion.features.profiles.endpoints.v4 import ONE, PROFILE
+from tabellion.features.profiles.endpoints.v4 import ONE
 from tabellion.features.profiles.model import Collection
+from tabellion.features.profiles.parameters import PROFILE
 from tabellion.features.profiles.reading import Reader
 from tabellion.features.tables import ENTITY, TABLE, ProfileTable
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter

@@ -3,12 +3,12 @@
 from tabellion.features.profiles import service, wire
 from tabellion.features.profiles.endpoints import examples
 from tabellion.features.profiles.model import Written
+from tabellion.features.profiles.parameters import PROFILE
 from tabellion.features.profiles.reading import Reader
 from tabellion.features.tables import ENTITY, TABLE, ProfileTable
 from tabellion.features.tables.filters import Condition, compile_v4_search, row_limit
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
 
-PROFILE = Parameter("p", "id of the profile, or `attribute=value` of a unique attribute", "emailAddress=ann@example.com")
 SEARCH = (
     Parameter(
         "search",

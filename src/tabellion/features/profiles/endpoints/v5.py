@@ -2,8 +2,8 @@
 
 from tabellion.features.profiles import service, wire
 from tabellion.features.profiles.endpoints import examples
-from tabellion.features.profiles.endpoints.v4 import PROFILE
 from tabellion.features.profiles.model import Written
+from tabellion.features.profiles.parameters import PROFILE
 from tabellion.features.profiles.reading import Reader
 from tabellion.features.tables import ENTITY, TABLE, ProfileTable
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter

@@ -1,16 +1,15 @@
-"""The contents of e-mail campaigns as JSON, version 5: HTML or MJML, text, subject and preheader of one language."""
+"""The contents of e-mail campaigns, version 5: HTML or MJML, text, subject and preheader of one language."""
 
 from typing import Any
 
 from tabellion.features.campaigns import authoring, languages, service
-from tabellion.features.campaigns.endpoints.definition import CAMPAIGN, CATEGORY, MODULE
+from tabellion.features.campaigns.endpoints.places import CAMPAIGN, CATEGORY, MODULE, ONE_V5
 from tabellion.features.campaigns.model import Campaign, Part
 from tabellion.features.campaigns.wire import contents as wire
 from tabellion.features.tables import ENTITY
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
 
-MAILS = "/v5/entities/{e}/mails/{c}"
-_PATH = MAILS + "/contents"
+_PATH = ONE_V5 + "/contents"
 _ONE = _PATH + "/{language}"
 _LANGUAGE = Parameter("language", "one of the campaign's languages; `default`: for all that have no own", "default")
 
