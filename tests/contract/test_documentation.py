@@ -81,6 +81,17 @@ def test_every_example_fits_its_shape_in_both_formats(call) -> None:
             assert xml_codec.encode(again, root) == xml
 
 
+def test_the_openapi_document_refers_to_nothing_that_it_has_not(tenant: Tenant) -> None:
+    document = tenant.call("GET", "/openapi.json").text
+    components = json_codec.decode(document.encode())["components"]
+    there = {f"#/components/{kind}/{name}" for kind, named in components.items() for name in named}
+    named = set(re.findall(r'"\$ref": *"([^"]+)"', document))
+
+    assert named - there == set()
+    # Programs that write clients call classes by these names.
+    assert [name for name in components["schemas"] if not re.fullmatch("[A-Z][A-Za-z0-9]*", name)] == []
+
+
 def test_the_openapi_document_has_every_call_with_its_formats(tenant: Tenant) -> None:
     document = json_codec.decode(tenant.call("GET", "/openapi.json").content)
     operations = {o["operationId"]: o for path in document["paths"].values() for o in path.values()}

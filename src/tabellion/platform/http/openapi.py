@@ -1,15 +1,15 @@
 """The OpenAPI 3.1 document, made from the calls: canonical paths, both formats where both exist, examples."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from msgspec import inspect
 
 from tabellion.platform.http import render, shapes, xml_codec
 from tabellion.platform.http.call import Call, Form, Parameter
 from tabellion.platform.http.paths import LEGACY_V4
+from tabellion.platform.http.schemas import Schemas
 
 _JSON, _XML = "application/json", "application/xml"
 _INTRODUCTION = """Customer profiles in tables that companies define themselves, over webservices.
@@ -53,11 +53,10 @@ def document(calls: Sequence[Call], *, version: str) -> dict[str, Any]:
     """The whole document."""
     forms = {call.form.document_type for call in calls if call.form is not None and call.form.document_type is not None}
     types = {t for call in calls for t in (call.body, call.answer) if t is not None} | forms | {render.ErrorDocument}
-    ordered = sorted(types, key=lambda t: t.__name__)
-    _, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
+    schemas = Schemas(types)
     paths: dict[str, dict[str, Any]] = {}
     for call in calls:
-        paths.setdefault(canonical_path(call), {})[call.method.lower()] = _operation(call)
+        paths.setdefault(canonical_path(call), {})[call.method.lower()] = _operation(call, schemas)
     used = dict.fromkeys(call.category for call in calls)
     return {
         "openapi": "3.1.0",
@@ -67,8 +66,8 @@ def document(calls: Sequence[Call], *, version: str) -> dict[str, Any]:
         "security": [{"accessToken": []}, {"apiKey": []}, {"basic": []}],
         "paths": paths,
         "components": {
-            "schemas": _with_xml_hints(components, ordered),
-            "responses": {str(status): _error_response(status, text) for status, text in _ERRORS.items()},
+            "schemas": schemas.components,
+            "responses": {str(status): _error_response(schemas, text) for status, text in _ERRORS.items()},
             "headers": {name: {"schema": {"type": "string"}} for name in (*_LIMIT_HEADERS, "ETag", "Location")},
             "securitySchemes": {
                 "accessToken": {"type": "http", "scheme": "bearer", "description": "access token, or the API key itself"},
@@ -93,13 +92,13 @@ def canonical_path(call: Call) -> str:
     return call.path
 
 
-def _operation(call: Call) -> dict[str, Any]:
+def _operation(call: Call, schemas: Schemas) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": call.id,
         "tags": [call.category],
         "summary": call.summary,
         "parameters": [_parameter(call, parameter) for parameter in call.parameters],
-        "responses": {str(status): _success(call, status, text) for status, text in call.statuses.items()},
+        "responses": {str(status): _success(call, schemas, status, text) for status, text in call.statuses.items()},
     }
     if call.description:
         operation["description"] = call.description
@@ -113,10 +112,10 @@ def _operation(call: Call) -> dict[str, Any]:
     if call.body is not None:
         operation["requestBody"] = {
             "required": not call.body_optional,
-            "content": _content(call, call.body, call.body_root, call.body_example),
+            "content": _content(call, schemas, call.body, call.body_root, call.body_example),
         }
     if call.form is not None:
-        operation["requestBody"] = {"required": not call.form.optional, "content": _form(call, call.form)}
+        operation["requestBody"] = {"required": not call.form.optional, "content": _form(call, schemas, call.form)}
     statuses = [
         *_ON_EVERY_CALL,
         *(_ON_BODIES if call.body or call.form else ()),
@@ -157,8 +156,8 @@ def _header(name: str, description: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "description": description, "schema": {"type": "string"}}
 
 
-def _content(call: Call, type_: type[msgspec.Struct], root: str, example: Any) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{type_.__name__}"}
+def _content(call: Call, schemas: Schemas, type_: type[msgspec.Struct], root: str, example: Any) -> dict[str, Any]:
+    schema = schemas.ref(type_)
     content: dict[str, Any] = {_JSON: {"schema": schema, "example": example}}
     for other in (*call.body_types, *call.json_types) if type_ is call.body else ():
         plain = {"schema": {"type": "string"}, "example": next(iter(example.values()))}
@@ -170,20 +169,20 @@ def _content(call: Call, type_: type[msgspec.Struct], root: str, example: Any) -
     return content
 
 
-def _form(call: Call, form: Form) -> dict[str, Any]:
+def _form(call: Call, schemas: Schemas, form: Form) -> dict[str, Any]:
     file: dict[str, Any] = {"type": "string", "format": "binary"}
     many = bool(form.total_bytes)
     properties: dict[str, Any] = {form.file: {"type": "array", "items": file} if many else file}
     schema = {"type": "object", "required": [form.document if many else form.file], "properties": properties}
     content: dict[str, Any] = {"schema": schema}
     if form.document_type is not None:
-        properties[form.document] = {"$ref": f"#/components/schemas/{form.document_type.__name__}"}
+        properties[form.document] = schemas.ref(form.document_type)
         content |= {"encoding": {form.document: {"contentType": _JSON}}, "example": {form.document: call.body_example}}
     as_they_are = {kind: {"schema": {"type": "string"}, "example": form.raw_example} for kind in form.raw_types}
     return {"multipart/form-data": content, **as_they_are}
 
 
-def _success(call: Call, status: int, text: str) -> dict[str, Any]:
+def _success(call: Call, schemas: Schemas, status: int, text: str) -> dict[str, Any]:
     headers: dict[str, Any] = {name: {"$ref": f"#/components/headers/{name}"} for name in _LIMIT_HEADERS}
     if call.etag and not call.writes:
         headers["ETag"] = {"$ref": "#/components/headers/ETag"}
@@ -193,58 +192,15 @@ def _success(call: Call, status: int, text: str) -> dict[str, Any]:
     if call.download:
         response["content"] = {call.download: {"schema": {"type": "string", "format": "binary"}}}
     if call.answer is not None:
-        response["content"] = _content(call, call.answer, call.answer_root, call.answer_example)
+        response["content"] = _content(call, schemas, call.answer, call.answer_root, call.answer_example)
     return response
 
 
-def _error_response(status: int, text: str) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/ErrorDocument"}
+def _error_response(schemas: Schemas, text: str) -> dict[str, Any]:
+    schema = schemas.ref(render.ErrorDocument)
     content: dict[str, Any] = {
         _JSON: {"schema": schema},
         _XML: {"schema": {**schema, "xml": {"name": "error"}}},
         "application/problem+json": {"schema": {"type": "object"}},
     }
     return {"description": text, "content": content}
-
-
-def _with_xml_hints(components: Mapping[str, Any], types: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
-    """Say how lists look in XML: wrapped, with singular elements; lenient members are any JSON to a schema."""
-    # msgspec gives them in an order that differs from process to process.
-    schemas = {name: dict(components[name]) for name in sorted(components)}
-    for schema in schemas.values():
-        for name, member in schema.get("properties", {}).items():
-            _hint(name, member)
-    for type_ in types:
-        _mark_lenient(type_, schemas, set())
-    return schemas
-
-
-def _hint(name: str, member: dict[str, Any]) -> None:
-    for part in (member, *member.get("anyOf", ())):
-        if part.get("type") == "array":
-            part["xml"] = {"name": name, "wrapped": True}
-            item = part.setdefault("items", {})
-            if "$ref" not in item:
-                item["xml"] = {"name": xml_codec.singular(name)}
-            else:
-                part["items"] = {"allOf": [item], "xml": {"name": xml_codec.singular(name)}}
-
-
-def _mark_lenient(type_: Any, schemas: dict[str, Any], seen: set[Any]) -> None:
-    """A member with a second name is not required under its first one."""
-    info = inspect.type_info(type_)
-    if not isinstance(info, inspect.StructType) or info.cls in seen:
-        return
-    seen.add(info.cls)
-    schema = schemas.get(info.cls.__name__, {})
-    for field in info.fields:
-        alias = shapes.extras(field.type).get("alias")
-        if alias and field.encode_name in schema.get("properties", {}):
-            schema["properties"][alias] = schema["properties"][field.encode_name]
-            schema["required"] = [name for name in schema.get("required", []) if name != field.encode_name]
-        inner = shapes.plain(field.type)
-        for part in inner.types if isinstance(inner, inspect.UnionType) else (inner,):
-            bare = shapes.plain(part)
-            item = shapes.plain(bare.item_type) if isinstance(bare, inspect.ListType) else bare
-            if isinstance(item, inspect.StructType):
-                _mark_lenient(item.cls, schemas, seen)
