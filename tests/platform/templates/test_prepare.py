@@ -309,6 +309,40 @@ def test_marked_links_are_filled_after_rendering() -> None:
     assert "Ann &amp; &lt;Bob&gt;" in html
 
 
+def test_addresses_are_read_as_browsers_read_them() -> None:
+    source = """<a href="https://a.example/?a=1&currency=EUR&copy=2&section=3&regx=4&amp;b=5&#38;c=6&notit;&lt;">a</a>
+    <a href=" https://a.example/
+      path?x=1 ">b</a><a href="{% if on
+    and off %}https://a.example/{% endif %}">c</a>"""
+    first, second, third = (link.href for link in prepare(Content(html=source)).links)
+    assert first == "https://a.example/?a=1&currency=EUR&copy=2&section=3&regx=4&b=5&c=6&notit;<"
+    assert second == "https://a.example/      path?x=1"
+    assert third == "{% if on\n    and off %}https://a.example/{% endif %}"
+    assert "(https://a.example/?a=1&currency=EUR&copy=2" in prepare(Content(html=source)).text
+    filled: list[str] = []
+    marked = mark_links(source, "lk", lambda _: True)
+    fill_links(rendered(marked).encode(), "lk", lambda _, address: filled.append(address) or "")
+    assert filled[:2] == [first, second]
+
+
+def test_links_that_only_outlook_reads_are_links() -> None:
+    source = """<!--[if mso]><v:roundrect href="https://a.example/?a=1&amp;b={{ name }}" arcsize="10%"><w:anchorlock/>
+    <center>Buy</center></v:roundrect><a href=https://b.example>b</a><![endif]--><!--[if !mso]><!-- --><a href="https://c.example">c</a>
+    <!--<![endif]--><!-- <a href="https://no.example">no</a> --><![if !mso]><a href="https://d.example">d</a><![endif]>
+    <!--[if (gte mso 9)|(IE)]>{% if on %}<a href="https://e.example">e</a>{% endif %}<![endif]-->"""
+    prepared = prepare(Content(html=f"{STYLE}{source}"))
+    assert [(link.href, link.text) for link in prepared.links] == [
+        ("https://a.example/?a=1&b={{ name }}", "Buy"), ("https://b.example", "b"), ("https://c.example", "c"),
+        ("https://d.example", "d"), ("https://e.example", "e"),
+    ]  # fmt: skip
+    marked = mark_links(prepared.html, "lk", lambda _: True)
+    filled = fill_links(rendered(marked).encode(), "lk", lambda index, _: f"https://t.example/{index}").decode()
+    assert re.findall(r'href="([^"]*)"', filled) == [f"https://t.example/{index}" for index in (0, 1, 2)] + [
+        "https://no.example", "https://t.example/3", "https://t.example/4",
+    ]  # fmt: skip
+    assert "<!--[if mso]><v:roundrect href" in filled
+
+
 HOSTILE = {
     "deep elements": "<div>" * 150_000 + STYLE,
     "deep tables": "<table><tr><td>" * 50_000 + STYLE,

@@ -108,7 +108,7 @@ class Composer:
             raise Unsendable("the address has a form that mail servers do not take")
 
         def tracked(index: int, address: str) -> str:
-            if not address.startswith(_TRACKED) or address.startswith(f"{document.tracking}/t/"):
+            if not address[:8].lower().startswith(_TRACKED) or address.startswith(f"{document.tracking}/t/"):
                 return address
             leading = with_parameters(address, document.goals)
             sealed = tokens.seal_address(sending.licence_id, claimed.id, leading)

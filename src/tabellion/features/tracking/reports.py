@@ -1,6 +1,5 @@
 """The use case of reports: one snapshot of a campaign's mails, by all that they can be told apart by."""
 
-import html
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,6 +14,7 @@ from tabellion.features.tracking.report_store import MOST_LINKS, Scope
 from tabellion.features.tracking.reporting import MOST_HOURS, LinkFigures, Report, Summary, Tested, bucket_of
 from tabellion.kit.problem import invalid
 from tabellion.platform.http.call import Incoming
+from tabellion.platform.templates import address_text
 
 _NAME = re.compile(r"\{\{-?\s*(\w+)\s*-?\}\}")
 # Names in contents that lead to pages of the server's own.
@@ -74,7 +74,7 @@ def _as_written(links: Sequence[LinkFigures], document: Document, summary: Summa
     mark = re.escape(document.mark)
     for language, message in document.messages.items():
         for found in re.finditer(f"{mark}([0-9]+):(.*?){mark}", message.html, re.DOTALL):
-            written[language, int(found[1])] = html.unescape(found[2]).strip()
+            written[language, int(found[1])] = address_text(found[2])
     # A mail in a language, or a variant, that has no message of its own got another one.
     only = next(iter(document.messages), "")
 

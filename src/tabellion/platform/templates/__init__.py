@@ -8,6 +8,7 @@ from tabellion.platform.templates.cages import Cages
 from tabellion.platform.templates.checklist import Finding, Severity, checklist, error, warning
 from tabellion.platform.templates.documents import Content, Mistake, Prepared, Report
 from tabellion.platform.templates.links import Image, Link, fill_links, mark_links, new_mark
+from tabellion.platform.templates.references import address_text
 from tabellion.platform.templates.template import Failed, Outcome, Part, PartKind, Reason, Rendered, Template
 from tabellion.platform.templates.vocabulary import Kind, Row, Rows, Shape, Values, Vocabulary, vocabulary
 
@@ -36,6 +37,7 @@ __all__ = [
     "Template",
     "Values",
     "Vocabulary",
+    "address_text",
     "checklist",
     "error",
     "fill_links",

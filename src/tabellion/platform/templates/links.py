@@ -11,13 +11,16 @@ from collections.abc import Callable
 
 import msgspec
 
-from tabellion.platform.templates.markup import FILLER, Document, PieceKind, cover, document
+from tabellion.platform.templates.markup import FILLER, Document, Piece, PieceKind, cover, document
+from tabellion.platform.templates.references import address_text, attribute_text
 
 _SCHEME = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9+.-]*):")
 
 
 class Link(msgspec.Struct, frozen=True):
     """An `<a href>` or `<area href>`, in the order of the source. `href` is as written, with Liquid, without entities.
+
+    Those that only Outlook reads are among them: in conditional comments, and of its drawn buttons (VML).
 
     `dynamic` says that the address is known in the mail only.
     """
@@ -45,20 +48,24 @@ class Image(msgspec.Struct, frozen=True):
 def links(doc: Document) -> list[Link]:
     """All links, indexed from 0."""
     found: list[Link] = []
-    inside = False
-    for piece in doc.pieces:
-        if piece.kind is PieceKind.START and piece.name in {"a", "area"}:
+    inside = ""  # the name of the element that the words belong to
+    for piece in doc.opened():
+        if piece.kind is PieceKind.START and _leads(piece):
             href = doc.value(piece, "href")
-            inside = href is not None and piece.name == "a"
+            inside = piece.name if href is not None and piece.name != "area" else ""
             if href is not None:
                 dynamic = "{{" in href or "{%" in href
-                found.append(Link(len(found), html.unescape(href).strip(), dynamic))
-        elif piece.kind is PieceKind.END and piece.name == "a":
-            inside = False
+                found.append(Link(len(found), address_text(href), dynamic))
+        elif piece.kind is PieceKind.END and piece.name == inside:
+            inside = ""
         elif inside and piece.kind is PieceKind.TEXT:
             words = f"{found[-1].text} {html.unescape(doc.source[piece.start : piece.end])}"
             found[-1] = msgspec.structs.replace(found[-1], text=" ".join(words.split())[:200])
     return found
+
+
+def _leads(piece: Piece) -> bool:
+    return piece.name in {"a", "area"} or piece.name.startswith("v:")
 
 
 def images(doc: Document) -> list[Image]:
@@ -72,8 +79,8 @@ def images(doc: Document) -> list[Image]:
         hidden = any(FILLER in name for name in names)
         found.append(
             Image(
-                html.unescape(source),
-                html.unescape(alt) if alt is not None else "" if hidden else None,
+                attribute_text(source),
+                attribute_text(alt) if alt is not None else "" if hidden else None,
                 "src" in names and FILLER in covered[names["src"].start : names["src"].end],
             )
         )
@@ -92,7 +99,9 @@ def mark_links(source: str, mark: str, wanted: Callable[[Link], bool]) -> str:
     position = 0
     index = 0
     found = links(doc)
-    for piece in doc.starts("a", "area"):
+    for piece in doc.opened():
+        if piece.kind is not PieceKind.START or not _leads(piece):
+            continue
         for each in piece.attributes:
             if each.name != "href":
                 continue
@@ -115,5 +124,5 @@ def fill_links(rendered: bytes, mark: str, tracked: Callable[[int, str], str]) -
     pieces = rendered.split(mark.encode())
     for number in range(1, len(pieces), 2):
         index, _, address = pieces[number].partition(b":")
-        pieces[number] = html.escape(tracked(int(index), html.unescape(address.decode()).strip())).encode()
+        pieces[number] = html.escape(tracked(int(index), address_text(address.decode()))).encode()
     return b"".join(pieces)

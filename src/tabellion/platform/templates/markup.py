@@ -16,6 +16,8 @@ from tabellion.platform.templates.lexer import Span, SpanKind, scan
 FILLER = "\ue0f0"
 _TAG = re.compile(r"<(?:(!--)|([!?])|(/?)([a-zA-Z][^\s/>]*))")
 _ATTRIBUTE = re.compile(r"""[\s/]*([^\s/>=][^\s/>=]*)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s>]*))?""")
+# A conditional comment that only Outlook opens: what is behind its head is HTML for it.
+_CONDITION = re.compile(r"<!--\[if\b[^\]<>]{0,200}\]>(?:<!)?(?:-->)?")
 # Elements whose content is no markup.
 _RAW = frozenset({"style", "script", "title", "textarea", "xmp", "noscript", "mj-title", "mj-preview", "mj-style"})
 _END_OF_RAW = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in _RAW}
@@ -80,6 +82,17 @@ class Document(msgspec.Struct, frozen=True):
                 index += 1
             yield piece, self.liquid[first:index]
 
+    def opened(self) -> Iterator[Piece]:
+        """The pieces as Outlook reads them: conditional comments are taken apart."""
+        covered = cover(self.source, self.liquid)
+        for piece in self.pieces:
+            condition = _CONDITION.match(covered, piece.start, piece.end) if piece.kind is PieceKind.COMMENT else None
+            if condition is None:
+                yield piece
+                continue
+            for inner in _pieces(covered[condition.end() : piece.end]):
+                yield _moved(inner, condition.end())
+
     def starts(self, *names: str) -> Iterator[Piece]:
         """The start tags of elements."""
         return (piece for piece in self.pieces if piece.kind is PieceKind.START and piece.name in names)
@@ -143,6 +156,14 @@ def _piece(text: str, found: re.Match[str]) -> Piece | None:
     if end < 0:
         return None
     return Piece(PieceKind.START, start, end + 1, name.lower(), tuple(attributes))
+
+
+def _moved(piece: Piece, by: int) -> Piece:
+    attributes = tuple(
+        Attribute(each.name, each.start + by, each.end + by, each.value_start + by, each.value_end + by)
+        for each in piece.attributes
+    )
+    return Piece(piece.kind, piece.start + by, piece.end + by, piece.name, attributes)
 
 
 def _attribute(found: re.Match[str]) -> Attribute:

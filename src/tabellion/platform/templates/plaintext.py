@@ -5,6 +5,7 @@ import re
 
 from tabellion.platform.templates.lexer import Span, SpanKind
 from tabellion.platform.templates.markup import VOID, Document, Piece, PieceKind
+from tabellion.platform.templates.references import address_text
 
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "pre", "hr"})
 _LINES = frozenset({"div", "tr", "li", "br", "dt", "dd", "section", "article", "header", "footer", "center", "body"})
@@ -108,7 +109,7 @@ def _start(writer: _Writer, doc: Document, piece: Piece, links: list[str]) -> No
         writer.verbatim("-" * 20)
         writer.broken(2)
     elif piece.name == "a":
-        links.append((doc.value(piece, "href") or "").strip())
+        links.append(address_text(doc.value(piece, "href") or ""))
     elif piece.name == "img":
         writer.words(doc.value(piece, "alt") or "")
     elif piece.name in {"td", "th"}:
@@ -120,7 +121,7 @@ def _end(writer: _Writer, piece: Piece, links: list[str]) -> None:
         href = links.pop()
         if href and not href.startswith(("#", "mailto:", "tel:")):
             writer.words(" ")
-            writer.verbatim(f"({html.unescape(href)})")
+            writer.verbatim(f"({href})")
     _break(writer, piece)
 
 
