@@ -91,7 +91,7 @@ def test_what_cannot_be_inlined_stays_in_the_style_sheet() -> None:
         f"<head>{STYLE}<style>{{% if on %}}.b{{x:y}}{{% endif %}}</style><style>.c{{x:{{{{ color }}}}}}</style></head><p class=c>"
     )
     assert "a:hover" in html
-    assert "@media (max-width:600px){.a{color:green}}" in html
+    assert "@media (max-width:600px){.a{color:green !important}}" in html
     assert "<style>{% if on %}.b{x:y}{% endif %}</style>" in html
     assert '<p class="c" style="x: {{ color }};">' in html
     assert "data-" not in html

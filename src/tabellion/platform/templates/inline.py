@@ -1,14 +1,24 @@
 """Moves the rules of style sheets into the elements: what some mail programs read is the `style` attribute only."""
 
 import re
+from collections.abc import Callable, Iterator
+from enum import Enum
+from itertools import chain
 
 import css_inline
 
 from tabellion.platform.templates.balance import unbalanced
+from tabellion.platform.templates.cascade import (
+    ahead_of_inlined,
+    as_inlined,
+    families,
+    ready_to_inline,
+    without_words,
+)
 from tabellion.platform.templates.documents import Mistake
 from tabellion.platform.templates.lexer import place
-from tabellion.platform.templates.markup import Document, PieceKind, document
-from tabellion.platform.templates.shield import IGNORE, shield
+from tabellion.platform.templates.markup import Document, Piece, PieceKind, document
+from tabellion.platform.templates.shield import IGNORE, is_conditional, shield
 
 # What cannot be inlined (`:hover`, media queries) stays in the style sheet. Nothing is ever loaded.
 _INLINER = css_inline.CSSInliner(
@@ -31,16 +41,71 @@ def inlined(source: str) -> tuple[str, list[Mistake]]:
         )
         return source, [Mistake(*place(source, at), "html.notInlined", message)]
     shielded = shield(document(_mark_bodies(doc)))
+    word = shielded.word
+    sheets: dict[_Way, list[str]] = {way: [] for way in _Way}
+    for sheet, way in _with_ways(document(shielded.text)):
+        sheets[way].append(shielded.text[sheet.start : sheet.end])
+    elsewhere = families(chain.from_iterable(sheets.values()), conditional=True) | families(sheets[_Way.CONDITIONAL])
+
+    def ready(sheet: str, way: _Way) -> str:
+        return ready_to_inline(sheet, word, elsewhere) if way is _Way.INLINED else sheet
+
     try:
-        html = _INLINER.inline(shielded.text)
+        html = _INLINER.inline(_changed(shielded.text, ready))
     except css_inline.InlineError as error:
         message = f"styles stay in the style sheet, because one of them cannot be read: {error}"
         return source, [Mistake(1, 1, "html.notInlined", message)]
+    html = _cascading(html, families(sheets[_Way.INLINED]), word)
     html = _EMPTY_STYLE.sub("", html.replace(f" {IGNORE}", ""))
     doctype = _DOCTYPE.search(source)
     if doctype is not None:
         html = _DOCTYPE.sub(lambda _: doctype[0], html, count=1)
     return _drop_bodies(shielded.restore(html)), []
+
+
+class _Way(Enum):
+    """What is done with a style sheet."""
+
+    INLINED = "inlined"
+    # It has Liquid where nobody can tell what it selects: it stays as it is.
+    KEPT = "kept"
+    # It is for some screens only.
+    CONDITIONAL = "conditional"
+
+
+def _with_ways(doc: Document) -> Iterator[tuple[Piece, _Way]]:
+    way = _Way.INLINED
+    for piece in doc.pieces:
+        if piece.kind is PieceKind.START and piece.name == "style":
+            kept = _Way.KEPT if IGNORE in doc.source[piece.start : piece.end] else _Way.INLINED
+            way = _Way.CONDITIONAL if is_conditional(doc.value(piece, "media")) else kept
+        elif piece.kind is PieceKind.RAW and piece.name == "style":
+            yield piece, way
+
+
+def _changed(html: str, change: Callable[[str, _Way], str]) -> str:
+    """The source with other style sheets."""
+    parts: list[str] = []
+    position = 0
+    for piece, way in _with_ways(document(html)):
+        parts += (html[position : piece.start], change(html[piece.start : piece.end], way))
+        position = piece.end
+    return "".join([*parts, html[position:]])
+
+
+def _cascading(html: str, inlined: frozenset[str], word: str) -> str:
+    """What was inlined, with everything that came before it coming before it still."""
+    html = _changed(html, lambda sheet, way: ahead_of_inlined(sheet, inlined, whole=way is _Way.CONDITIONAL))
+    if word not in html:
+        return html
+    parts: list[str] = []
+    position = 0
+    for piece in document(html).pieces:
+        for each in piece.attributes if piece.kind is PieceKind.START else ():
+            if each.name == "style":
+                parts += (html[position : each.value_start], as_inlined(html[each.value_start : each.value_end], word))
+                position = each.value_end
+    return without_words("".join([*parts, html[position:]]), word)
 
 
 def _mark_bodies(doc: Document) -> str:

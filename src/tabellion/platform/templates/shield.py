@@ -13,6 +13,8 @@ from tabellion.platform.templates.markup import FILLER, Document, Piece, PieceKi
 
 # What css-inline leaves alone.
 IGNORE = 'data-css-inline="ignore"'
+# What style sheets say of their media that are for all mail programs.
+_ANY_SCREEN = frozenset({"", "all", "screen", "only screen", "all, screen", "screen, all"})
 _DECLARATION = re.compile(rf"\s*[^\s:{FILLER}]+\s*:.*", re.DOTALL)
 
 
@@ -59,12 +61,20 @@ def shield(doc: Document) -> Shielded:
         elif piece.kind is PieceKind.START and liquid:
             _shield_tag(work, piece, liquid, covered)
         else:
+            if piece.kind is PieceKind.START and piece.name == "style" and is_conditional(doc.value(piece, "media")):
+                work.copy(piece.end - 1)
+                work.parts.append(f" {IGNORE}")
             if piece.kind is PieceKind.RAW and piece.name == "style":
                 _mark_style(work, piece, liquid, covered)
             for span in liquid:
                 work.take(span.start, span.end, "<!--{}-->" if piece.kind is PieceKind.TEXT else "{}")
     work.copy(len(doc.source))
     return Shielded("".join(work.parts), work.word, work.taken)
+
+
+def is_conditional(media: str | None) -> bool:
+    """Whether a style sheet is for some screens, or for paper, only."""
+    return (media or "").strip().lower() not in _ANY_SCREEN
 
 
 def _shield_tag(work: _Shielding, piece: Piece, liquid: list[Span], covered: str) -> None:
@@ -92,7 +102,7 @@ def _only_values(style: str) -> bool:
 def _mark_style(work: _Shielding, piece: Piece, liquid: list[Span], covered: str) -> None:
     """Leave a style sheet with Liquid elsewhere than in values as it is: what it selects shows only in the mail."""
     free = (span for span in liquid if span.kind is not SpanKind.OUTPUT or not _in_value(covered, piece.start, span.start))
-    if any(free) and work.position < piece.start:
+    if any(free) and work.position < piece.start - 1:
         work.copy(piece.start - 1)  # before the `>` of its tag
         work.parts.append(f" {IGNORE}")
 

@@ -1,0 +1,103 @@
+"""Where the declarations of a style sheet are, for changes that leave all else as it is. Time grows with its length only."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+# What may hold signs that mean nothing there, and the signs that mean something.
+_TOKEN = re.compile(
+    r"""/\*.*?(?:\*/|\Z)|"(?:[^"\\\n]|\\.)*+"?|'(?:[^'\\\n]|\\.)*+'?|url\(\s*+(?!["'])[^)]*+\)?|<!--|-->|\\.|[{};]""",
+    re.DOTALL | re.IGNORECASE,
+)
+_AT = re.compile(r"@([\w-]+)")
+# At-rules whose rules hold under a condition; those of the others (fonts, animations, pages) style no element by themselves.
+_CONDITIONS = frozenset({"media", "supports", "container", "layer", "document", "-moz-document"})
+_NAME = re.compile(r"-{0,2}[a-zA-Z][a-zA-Z0-9-]*")
+_IMPORTANT = re.compile(r"!\s*important\s*\Z", re.IGNORECASE)
+
+
+class Declaration(NamedTuple):
+    """A declaration of a rule. `end`: behind its value. `conditional`: within `@media` and the like. `rule` counts rules."""
+
+    name: str
+    start: int
+    end: int
+    important: bool
+    conditional: bool
+    rule: int
+
+
+class _Block(NamedTuple):
+    """What stands in braces: `styles` the declarations of a rule; `apart`: of what styles no element by itself."""
+
+    styles: bool = False
+    conditional: bool = False
+    apart: bool = False
+
+
+class _Stretch:
+    """What stands between two signs, without blanks and comments around it."""
+
+    def __init__(self) -> None:
+        self.start, self.end = -1, -1
+
+    def take(self, text: str, start: int, end: int) -> None:
+        said = text[start:end]
+        if said.strip():
+            if self.start < 0:
+                self.start = end - len(said.lstrip())
+            self.end = start + len(said.rstrip())
+
+
+def declarations(text: str) -> Iterator[Declaration]:
+    """The declarations of rules, in order."""
+    blocks: list[_Block] = []
+    rule = 0
+    stretch = _Stretch()
+    position = 0
+    for token in _TOKEN.finditer(text):
+        stretch.take(text, position, token.start())
+        position = token.end()
+        sign = token[0]
+        if sign not in {"{", "}", ";"}:
+            if not sign.startswith(("/*", "<!--", "-->")):
+                stretch.take(text, token.start(), token.end())
+            continue
+        if sign == "{":
+            prelude = text[stretch.start : stretch.end] if stretch.start >= 0 else ""
+            blocks.append(_opened(prelude, blocks[-1] if blocks else _Block()))
+            rule += 1
+        else:
+            if blocks and blocks[-1].styles and (found := _declaration(text, stretch, blocks[-1], rule)) is not None:
+                yield found
+            if sign == "}" and blocks:
+                blocks.pop()
+        stretch = _Stretch()
+    stretch.take(text, position, len(text))
+    if blocks and blocks[-1].styles and (found := _declaration(text, stretch, blocks[-1], rule)) is not None:
+        yield found
+
+
+def end_of_declaration(text: str, position: int) -> int:
+    """Where the declaration ends that a position is in: at its semicolon, or at the end of the text."""
+    return next((token.start() for token in _TOKEN.finditer(text, position) if token[0] in {";", "}"}), len(text))
+
+
+def _opened(prelude: str, around: _Block) -> _Block:
+    at = _AT.match(prelude)
+    if at is None:
+        return around._replace(styles=not around.apart)
+    if at[1].lower() in _CONDITIONS:
+        return around._replace(styles=False, conditional=True)
+    return around._replace(styles=False, apart=True)
+
+
+def _declaration(text: str, stretch: _Stretch, block: _Block, rule: int) -> Declaration | None:
+    if stretch.start < 0:
+        return None
+    name, colon, value = text[stretch.start : stretch.end].partition(":")
+    name = name.strip()
+    if not colon or not value.strip() or not _NAME.fullmatch(name):
+        return None
+    important = _IMPORTANT.search(value[-40:]) is not None
+    return Declaration(name.lower(), stretch.start, stretch.end, important, block.conditional, rule)

@@ -1,0 +1,112 @@
+"""What a mail looks like after its styles have been inlined: the same as before, on every screen, as a browser says."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from playwright.sync_api import Page
+
+from tabellion.platform.templates import Content
+from tabellion.platform.templates.cascade import ahead_of_inlined, as_inlined, families, ready_to_inline, without_words
+from tabellion.platform.templates.prepare import prepare
+from tabellion.platform.templates.stylesheets import declarations
+from tests.support.browser import chromium
+
+LOOKS = """() => [...document.body.querySelectorAll('*')].map(e => {
+  const s = getComputedStyle(e);
+  return [e.tagName, s.color, s.backgroundColor, s.display, s.width, s.paddingTop, s.fontSize, s.fontFamily, s.textAlign].join(' ');
+})"""
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with chromium() as browser:
+        yield browser.new_page()
+
+
+def looks(page: Page, html: str, *, width: int, dark: bool) -> list[str]:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme="dark" if dark else "light")
+    page.set_content(html)
+    return page.evaluate(LOOKS)
+
+
+@pytest.mark.parametrize(
+    "sheets",
+    [
+        # What is for small screens comes before what is for all, without the author having said so.
+        "<style>.a{color:#ff0000;width:600px;font:12px Arial} @media (max-width:480px){.a{color:#008000;width:100%;font-size:20px}}</style>",
+        "<style>.a{background:#eee;padding:9px} @media (prefers-color-scheme:dark){.a{background-color:#000;color:#fff}}</style>",
+        "<style>.a{padding:9px}</style><style media='only screen and (max-width:480px)'>.a{padding:1px;display:block}</style>",
+        "<style media='print'>.a{color:#0000ff}</style><style>.a{color:#ff0000}</style>",
+        "<style>.a{text-align:center} @media screen{@media (max-width:480px){.a{text-align:right}}} @supports (display:grid){.b{color:#123456}}</style>",
+        # What the author made important stays above the rest.
+        "<style>.a{width:100px!important} .a{width:300px} @media (max-width:480px){.a{width:50px!important}}</style>",
+        # Word's own style sheets, in a comment and with at-rules that no browser knows.
+        """<style><!-- /* Font */ @font-face{font-family:"A; }B";panose-1:2 11} p.a, li.a {mso-style-name:"x}";color:#ff0000;
+        font-family:"Segoe UI",sans-serif} @page S {size:1pt} @list l0 {mso-list-id:1} @media (max-width:480px){p.a{color:#00ff00}} --></style>""",
+        # A value for those who know more, behind one for all.
+        '<style>.a{color:#333;color:rgba(0,0,255,.5);background:#222;background:url("data:image/gif;base64,R0;")} .b{color:#f00}</style>',
+    ],
+)
+def test_a_mail_looks_on_every_screen_as_its_author_wrote_it(page: Page, sheets: str) -> None:
+    source = f"""<!doctype html><html><head>{sheets}</head><body><div><p class="a">One</p><p class="a b" style="margin:0">Two</p>
+    <table><tr><td class="a">Three <a href="https://x.example" class="b">four</a></td></tr></table></div></body></html>"""
+    prepared = prepare(Content(html=source))
+    assert not prepared.notes
+    for width, dark in ((700, False), (400, False), (700, True)):
+        assert looks(page, prepared.html, width=width, dark=dark) == looks(page, source, width=width, dark=dark)
+
+
+def test_a_property_said_twice_is_said_twice_in_the_same_order() -> None:
+    html = prepare(
+        Content(
+            html="""<style>.h{color:red} .a{background:#222;background:linear-gradient(#222,{{ c }});color:#fff;color:rgb(1 2 3)}
+            .a:hover{color:red;color:lch(1 2 3)}</style><p class="h a" style="margin:0">x</p>"""
+        )
+    ).html
+    style = html.partition('style="')[2].partition('"')[0]
+    assert style.index("background: #222;") < style.index("background: linear-gradient(#222,{{ c }})")
+    assert style.index("color: #fff") < style.index("color: rgb(1 2 3)")
+    assert "margin:0" in style.replace(" ", "")
+    assert ".a:hover { color: red; color: lch(1 2 3); }" in html
+
+
+def test_only_what_was_inlined_is_made_important() -> None:
+    sheet = "@media (max-width:1px){.a{color:red;margin-top:1px; line-height:2 /* x */ } /* y */ .b{border:0}} .c{color:red}"
+    inlined = families([".a{color:x;margin:0} @media print{.b{border:0}} td{font:1px A}"])
+    assert ahead_of_inlined(sheet, inlined, whole=False) == (
+        "@media (max-width:1px){.a{color:red !important;margin-top:1px !important; line-height:2 !important /* x */ } "
+        "/* y */ .b{border:0}} .c{color:red}"
+    )
+    assert ahead_of_inlined(".c{color:red;border:0}", inlined, whole=True) == ".c{color:red !important;border:0}"
+    assert ahead_of_inlined("@media x{@keyframes k{from{color:red}} @font-face{font-family:a}}", inlined, whole=True) == (
+        "@media x{@keyframes k{from{color:red}} @font-face{font-family:a}}"
+    )
+
+
+SIGNS = st.text(alphabet=st.sampled_from("{};:()'\"\\/*@media a-b!important url<!-->\n1"), max_size=80)
+
+
+@given(SIGNS)
+@settings(max_examples=400, deadline=None)
+def test_any_text_is_gone_through_and_nothing_of_it_is_lost(sheet: str) -> None:
+    found = list(declarations(sheet))
+    assert [each.start for each in found] == sorted(each.start for each in found)
+    changed = ahead_of_inlined(sheet, families([sheet.replace("@", "")]), whole=True)
+    assert changed.replace(" !important", "") == sheet.replace(" !important", "")
+    renamed = ready_to_inline(sheet, "lqd", families([sheet]))
+    assert without_words(renamed, "lqd").replace(" ", "") == sheet.replace(" ", "")
+    assert as_inlined(sheet, "lqd") == sheet
+    assert len(list(declarations(renamed))) == len(found)
+
+
+def test_long_style_sheets_are_gone_through_in_no_time() -> None:
+    began_at = time.process_time()
+    for part in ("{", "}", ";", "/*", "'", '"', "url(", "@media{", "a:b;", "\\", "a{b:c}", "!important "):
+        list(declarations(part * 30_000))
+        ready_to_inline(part * 30_000, "lqd", frozenset({"a", "b"}))
+    # A hundred times as long where time goes by the square of the length.
+    assert time.process_time() - began_at < 10
