@@ -1,5 +1,6 @@
 """E-mail campaigns before anything is sent: definition, content, target."""
 
+import base64
 import io
 import re
 import zipfile
@@ -304,6 +305,71 @@ def test_html_is_read_and_given_in_its_encoding(tenant: Tenant, mail: str) -> No
     refused = upload(tenant, mail, packed({"a.htm": b"<p>\n\xe9</p>"}), query="?charset=UTF-8")
     assert refused.status_code == 400
     assert "line 2" in refused.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "codec", "encoding"),
+    [
+        ("windows-1252", "cp1252", "UTF-8"),
+        ("ISO-8859-15", "iso-8859-15", "UTF-8"),
+        ("utf-8", "utf-8", "ISO-8859-1"),
+        ("iso-8859-1", "utf-8", "UTF-8"),  # as a template was before somebody saved it
+        ("unicode", "utf-16", "UTF-8"),
+        ("x-unknown", "utf-8", "UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_html_that_says_what_it_is_in_need_not_be_called_so(
+    tenant: Tenant, mail: str, declared: str, codec: str, encoding: str, *, zipped: bool
+) -> None:
+    assert tenant.json("PUT", mail, {"encoding": encoding}).status_code == 200
+    html = f'<HTML><META HTTP-EQUIV="Content-Type" CONTENT="text/html; charset={declared}"><p>f\xfcr 5 \u20ac</p></HTML>'
+    if zipped:
+        sent = upload(tenant, mail, packed({"a.html": html.encode(codec)}))
+    else:
+        sent = tenant.call("PUT", f"{mail}/content/body", content=html.encode(codec), headers={"Content-Type": "text/html"})
+    assert sent.status_code == 200, sent.text
+    got = tenant.call("GET", f"{mail}/content/body")
+    assert "<p>f\xfcr 5 \u20ac</p>" in got.content.decode(got.charset_encoding or "").replace("&#8364;", "\u20ac")
+
+
+@pytest.mark.parametrize(
+    ("page", "image"),
+    [
+        # Windows, where folders end in backslashes, with a code page of DOS; a Mac, which does not say that it writes UTF-8.
+        ("mail\\index.htm", "mail\\images\\gr\xfc\xdfe.gif".encode("cp437")),
+        ("mail\\index.htm", "mail\\images\\gr\xfc\xdfe.gif".encode("cp1252")),
+        ("mail/index.htm", "mail/images/gru\u0308\xdfe.gif".encode()),
+        ("mail/index.htm", "mail/Images/GR\xdc\xdfE.gif".encode("cp850")),
+    ],
+)
+@pytest.mark.parametrize("reference", ["images/gr\xfc\xdfe.gif", "images/gr%C3%BC%C3%9Fe.gif", "images/gr%FC%DFe.gif"])
+def test_zips_of_every_system_are_read(tenant: Tenant, mail: str, page: str, image: bytes, reference: str) -> None:
+    html = f'<p>x</p><img src="{reference}">'
+    name = "i" * len(image)
+    zipped = packed({page.replace("\\", "/"): html, name: GIF, "__MACOSX/mail/._index.htm": "x", "mail/Thumbs.db": "x"})
+    zipped = zipped.replace(name.encode(), image).replace(page.replace("\\", "/").encode(), page.encode())
+    sent = upload(tenant, mail, zipped)
+    assert sent.status_code == 200, sent.text
+    got = tenant.json("GET", f"{mail}/content/body").text
+    assert "/i/" in got, got
+    assert tenant.client.get(got.split('src="')[1].split('"')[0]).content == GIF
+
+
+def test_images_that_are_written_into_the_html_are_hosted(tenant: Tenant, mail: str) -> None:
+    data = f"data:image/gif;base64,{base64.b64encode(GIF).decode()}"
+    html = f"<p style=\"background:url({data})\">x</p><img src='{data[:40]}\n {data[40:]}'><img src='data:image/gif;base64,{'A' * 40}'>"
+    for send in (
+        lambda: upload(tenant, mail, packed({"a.html": html})),
+        lambda: tenant.call("PUT", f"{mail}/content/body", content=html, headers={"Content-Type": "text/html"}),
+    ):
+        assert send().status_code == 200
+        got = tenant.json("GET", f"{mail}/content/body").text
+        first, second = re.findall(r"http[^\s\"'<>)]*/i/[^\s\"'<>)]+", got)
+        assert first == second
+        assert (tenant.client.get(first).content, tenant.client.get(first).headers["content-type"]) == (GIF, "image/gif")
+        # What is no image stays, and the checklist tells of it.
+        assert got.count("data:") == 1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 Names of entries are compared with the references in the HTML and used for nothing else.
 """
 
+import base64
+import binascii
+import contextlib
 import io
 import posixpath
 import re
@@ -14,7 +17,7 @@ from typing import NamedTuple
 from unicodedata import normalize
 from urllib.parse import unquote
 
-from tabellion.features.campaigns.encodings import MAX_HTML_BYTES, decoded
+from tabellion.features.campaigns.encodings import MAX_HTML_BYTES, charset_of, decoded
 from tabellion.features.campaigns.store import Image
 from tabellion.kit.problem import Malformed
 from tabellion.platform.files import ArchiveError, Entry, Kind, contents, inflate, kind_of
@@ -29,6 +32,7 @@ _SEVERAL = re.compile(r"""(?i)\bsrcset\s*=\s*(?:"[^"]*"|'[^']*')""")
 _EACH = re.compile(r"""([^\s,"'=]+)""")
 # The value that stands without quotes, with what stands before it.
 _BARE = re.compile(r"""(?i)(?<=[\s"'])((?:src|background|poster)\s*=\s*)([^\s"'<>=]+)""")
+_EMBEDDED = re.compile(r"(?i)data:image/[a-z.+-]{1,20};base64,([a-z0-9+/=%\s]{20,}+)")
 _LINK = re.compile(r"(?i)<link\b[^<>]{0,1000}>")
 _STYLE_SHEET = re.compile(r"""(?i)\brel\s*=\s*["']?stylesheet\b""")
 _HREF = re.compile(r"""(?i)\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>]+))""")
@@ -42,41 +46,59 @@ class Html(NamedTuple):
     images: list[Image]
 
 
-def read_html(path: Path, charset: str, address: Callable[[str, str], str]) -> Html:
-    """The content of an uploaded file; `address(token, name)` gives the address of an image. Raises `Malformed`."""
+def of_page(raw: bytes, charset: str | None, usual: str, address: Callable[[str, str], str]) -> Html:
+    """The content of a page by itself, and the images that are written into it. Raises `Malformed`."""
+    found = _Found({}, address)
+    html = decoded(raw, charset or charset_of(raw, usual))
+    return Html(found.unpacked(html), list(found.used.values()))
+
+
+def read_html(path: Path, charset: str | None, usual: str, address: Callable[[str, str], str]) -> Html:
+    """The content of an uploaded file; `address(token, name)` gives the address of an image.
+
+    `charset` None: nobody has said it, and it is the usual one unless the file says otherwise. Raises `Malformed`.
+    """
     if kind_of(path) is Kind.PLAIN:
-        return Html(decoded(path.read_bytes(), charset), [])
+        return of_page(path.read_bytes(), charset, usual, address)
     try:
-        return _from_zip(path, charset, address)
+        return _from_zip(path, charset, usual, address)
     except ArchiveError as error:
         raise Malformed(f"the file cannot be used: {error}") from None
 
 
-def _from_zip(path: Path, charset: str, address: Callable[[str, str], str]) -> Html:
+def _from_zip(path: Path, charset: str | None, usual: str, address: Callable[[str, str], str]) -> Html:
     entries = [entry for entry in contents(path, cap=_MAX_TOTAL_BYTES) if not _is_clutter(entry.name)]
     pages = [entry for entry in entries if entry.name.lower().endswith((".html", ".htm"))]
     if len(pages) != 1:
-        raise Malformed(f"the zip has {len(pages)} HTML files; one is wanted, and its images in folders beside it")
-    folder = posixpath.dirname(pages[0].name)
-    html = decoded(_bytes(path, pages[0], MAX_HTML_BYTES), charset)
+        names = ", ".join(f"'{_path(page.name)[:60]}'" for page in pages[:3])
+        which = f" ({names}{', ...' if len(pages) > 3 else ''})" if pages else ""  # noqa: PLR2004 - names enough
+        raise Malformed(f"the zip has {len(pages)} HTML files{which}; one is wanted, and its images in folders beside it")
+    folder = posixpath.dirname(_path(pages[0].name))
+    raw = _bytes(path, pages[0], MAX_HTML_BYTES)
+    charset = charset or charset_of(raw, usual)
+    html = decoded(raw, charset)
     images: dict[str, Image] = {}
+    count = 0
     for entry in entries:
         if entry is not pages[0] and (found := _image(path, entry)) is not None:
-            images[_key(entry.name)] = found
-    if len(images) > _MAX_IMAGES:
-        raise Malformed(f"the zip has {len(images)} images; at most {_MAX_IMAGES} are taken")
+            count += 1
+            for name in _names(entry.name):
+                images.setdefault(_key(name), found)
+    if count > _MAX_IMAGES:
+        raise Malformed(f"the zip has {count} images; at most {_MAX_IMAGES} are taken")
     found = _Found(images, address)
     styles = _StyleSheets(path, entries, charset)
     html = _LINK.sub(lambda link: styles.element(link[0], folder, found) or link[0], html)
-    return Html(found.rewritten(html, folder), list(found.used.values()))
+    return Html(found.unpacked(found.rewritten(html, folder)), list(found.used.values()))
 
 
 class _Found:
-    """The images of a zip; `used` fills with those that something refers to."""
+    """The images of a zip, and those that are written into its HTML; `used` fills with those that something refers to."""
 
     def __init__(self, images: dict[str, Image], address: Callable[[str, str], str]) -> None:
         self.used: dict[str, Image] = {}
         self._images, self._address = images, address
+        self._embedded: dict[bytes, Image] = {}
 
     def rewritten(self, source: str, folder: str) -> str:
         """A source with addresses in the place of references; `folder`: where it lies in the zip."""
@@ -90,8 +112,26 @@ class _Found:
         key = next((key for key in _keys(reference, folder) if key in self._images), None)
         if key is None:
             return None
-        image = self.used[key] = self._images[key]
+        image = self._images[key]
+        self.used[image.token] = image
         return self._address(image.token, posixpath.basename(key))
+
+    def unpacked(self, source: str) -> str:
+        """A source with addresses in the place of images that are written into it, which many mail programs do not show."""
+        return _EMBEDDED.sub(lambda one: self._unpacked(one[1]) or one[0], source)
+
+    def _unpacked(self, text: str) -> str | None:
+        try:
+            raw = base64.b64decode(unquote("".join(text.split())), validate=True)
+        except (binascii.Error, ValueError):
+            return None
+        known = self._embedded.get(raw)
+        image = known or _of_bytes(raw)
+        if image is None or len(raw) > _MAX_IMAGE_BYTES or (known is None and len(self.used) >= _MAX_IMAGES):
+            return None
+        self._embedded[raw] = self.used[image.token] = image
+        number = list(self._embedded).index(raw) + 1
+        return self._address(image.token, f"embedded-{number}.{image.media_type.partition('/')[2]}")
 
 
 class _StyleSheets:
@@ -136,11 +176,15 @@ def _keys(reference: str, folder: str) -> list[str]:
     """What a reference may mean in the zip: as it stands, and without query and fragment."""
     plain = unescape(reference)
     both = (plain, re.split(r"[?#]", plain, maxsplit=1)[0])
-    return [_key(posixpath.join(folder, unquote(each))) for each in dict.fromkeys(both) if each]
+    names = [unquote(each, charset) for each in both if each for charset in ("utf-8", "cp1252")]
+    return [_key(posixpath.join(folder, name)) for name in dict.fromkeys(names)]
 
 
 def _image(path: Path, entry: Entry) -> Image | None:
-    raw = _bytes(path, entry, _MAX_IMAGE_BYTES)
+    return _of_bytes(_bytes(path, entry, _MAX_IMAGE_BYTES))
+
+
+def _of_bytes(raw: bytes) -> Image | None:
     media_type = next((type_ for magic, type_ in _IMAGES if raw.startswith(magic)), None)
     if media_type is None and raw[:4] == b"RIFF" and raw[8:12] == b"WEBP":
         media_type = "image/webp"
@@ -155,11 +199,27 @@ def _bytes(path: Path, entry: Entry, most: int) -> bytes:
     return out.getvalue()
 
 
+def _path(name: str) -> str:
+    """A name with slashes between folders, whatever the program that packed it has there."""
+    return name.replace("\\", "/")
+
+
+def _names(name: str) -> list[str]:
+    """What a name may be: zips do not say which code page of DOS or Windows a name beyond ASCII is in."""
+    found = [name]
+    if not name.isascii():
+        for charset in ("cp850", "cp1252"):
+            with contextlib.suppress(UnicodeError):
+                found.append(name.encode("cp437").decode(charset))
+    return found
+
+
 def _key(name: str) -> str:
     # Letters with accents are one character or two, depending on the program that packed them.
-    return normalize("NFC", posixpath.normpath(name.replace("\\", "/")).lower())
+    return normalize("NFC", posixpath.normpath(_path(name).lower()))
 
 
 def _is_clutter(name: str) -> bool:
     """What packing programs add by themselves."""
-    return name.startswith("__MACOSX/") or posixpath.basename(name).startswith(".")
+    path = _path(name)
+    return path.startswith("__MACOSX/") or posixpath.basename(path).startswith(".")

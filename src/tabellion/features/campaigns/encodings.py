@@ -5,11 +5,15 @@ import re
 from tabellion.kit.problem import Malformed
 
 MAX_HTML_BYTES = 2 * 1024 * 1024
-_LATIN = "iso-8859-1"
+_LATIN, _UTF8 = "iso-8859-1", "utf-8-sig"
+# Where a text says what it is in, if it does.
+_HEAD_BYTES = 4096
+_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 # By the letters and digits of their names, as imports take them.
 _CODECS = {
-    "utf8": "utf-8-sig", "usascii": "utf-8-sig", "ascii": "utf-8-sig", "iso88591": _LATIN, "latin1": _LATIN,
+    "utf8": _UTF8, "usascii": _UTF8, "ascii": _UTF8, "iso88591": _LATIN, "latin1": _LATIN,
     "windows1252": _LATIN, "cp1252": _LATIN, "iso885915": "iso-8859-15", "latin9": "iso-8859-15",
+    "utf16": "utf-16",
 }  # fmt: skip
 _NO_LETTER = re.compile("[^a-z0-9]")
 # Windows-1252, which is what browsers read as ISO-8859-1 (WHATWG Encoding Standard); five bytes are control characters.
@@ -23,11 +27,33 @@ _OTHERS = (
 _DECLARED = re.compile(r"""(?i)(<meta\b[^<>]{0,300}?\bcharset\s*=\s*["']?)[\w.:-]{1,40}""")
 
 
+def charset_of(raw: bytes, usual: str) -> str:
+    """What a text is in of which nobody has said it: the usual, unless it is in another one and says so."""
+    if mark := next((charset for mark, charset in _MARKS if raw.startswith(mark)), None):
+        return mark
+    found = _DECLARED.search(raw[:_HEAD_BYTES].decode("ascii", "replace"))
+    said = found[0].removeprefix(found[1]) if found else ""
+    codec, usual_codec = (_CODECS.get(_NO_LETTER.sub("", each.lower())) for each in (said, usual))
+    is_utf8 = _can_be(raw, "utf-8")
+    if usual_codec == _UTF8:
+        return usual if is_utf8 or codec is None or codec == _UTF8 else said
+    # Any octets can be in an encoding of single ones; what is in UTF-8 and says so is.
+    return said if is_utf8 and codec == _UTF8 else usual
+
+
+def _can_be(raw: bytes, codec: str) -> bool:
+    try:
+        raw.decode(codec)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def decoded(raw: bytes, charset: str, what: str = "the HTML") -> str:
     """A text that was uploaded. Raises `Malformed`."""
     codec = _CODECS.get(_NO_LETTER.sub("", charset.lower()))
     if codec is None:
-        raise Malformed(f"the charset '{charset[:30]}' is none of utf-8, iso-8859-1, iso-8859-15, windows-1252")
+        raise Malformed(f"the charset '{charset[:30]}' is none of utf-8, utf-16, iso-8859-1, iso-8859-15, windows-1252")
     if len(raw) > MAX_HTML_BYTES:
         raise Malformed(f"{what} is over {MAX_HTML_BYTES:,} bytes")
     if other := next((name for magic, name in _OTHERS if raw.startswith(magic)), None):

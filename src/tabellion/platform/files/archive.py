@@ -272,9 +272,12 @@ def _listed(directory: bytes, place: int) -> tuple[_Listed, int]:
 
 def _name(raw: bytes, flags: int) -> str:
     try:
-        name = raw.decode("utf-8" if flags & _UTF8 else "cp437")
+        # What Macs pack is in UTF-8, and does not say so; names in another encoding are hardly ever UTF-8 as well.
+        name = raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise ArchiveError("a name in the zip is not in UTF-8, though the zip says so") from None
+        if flags & _UTF8:
+            raise ArchiveError("a name in the zip is not in UTF-8, though the zip says so") from None
+        name = raw.decode("cp437")
     if not name or "\0" in name or ".." in name.replace("\\", "/").split("/"):
         raise ArchiveError(f"the zip holds a file with the name {_shown(name)}")
     return name

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tabellion.features.campaigns import archive, authoring, encodings, languages, service
+from tabellion.features.campaigns import archive, authoring, languages, service
 from tabellion.features.campaigns.content import image_address
 from tabellion.features.campaigns.endpoints.places import CAMPAIGN, CATEGORY, MODULE, ONE_V4, WRITE, written
 from tabellion.features.campaigns.model import Campaign
@@ -14,7 +14,12 @@ from tabellion.platform.http import json_codec, negotiation, shapes, xml_codec
 from tabellion.platform.http.call import Answer, Call, Form, Incoming, Parameter
 
 _LANGUAGE = Parameter("language", "one of the campaign's languages; without it: the content of all that have no own", "NL")
-_CHARSET = Parameter("charset", "encoding of the HTML: utf-8, iso-8859-1 or iso-8859-15; default: the campaign's", "utf8")
+_CHARSET = Parameter(
+    "charset",
+    "encoding of the HTML: utf-8, utf-16, iso-8859-1, iso-8859-15 or windows-1252; default: the campaign's, unless the HTML "
+    "is in another one and says so",
+    "utf8",
+)
 _FILE = "inputFile"
 _HTML = "text/html"
 
@@ -56,11 +61,11 @@ async def put_body(call: Incoming) -> Answer:
     language = languages.read_language(call, await service.get(call))
 
     async def read(campaign: Campaign) -> archive.Html:
-        charset = call.query.first("charset") or campaign.settings.encoding
+        charset, usual = call.query.first("charset") or None, campaign.settings.encoding
         if upload is None:
             charset = negotiation.charset(call.headers.get("content-type")) or charset
-            return archive.Html(encodings.decoded(call.raw_body, charset), [])
-        return archive.read_html(upload.path, charset, image_address)
+            return archive.of_page(call.raw_body, charset, usual, image_address)
+        return archive.read_html(upload.path, charset, usual, image_address)
 
     return written(await authoring.set_html(call, language, read))
 
