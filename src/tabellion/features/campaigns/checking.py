@@ -23,6 +23,7 @@ from tabellion.features.tables.filters import demanded_subscriptions
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.templates import Prepared, checklist
 
+_LEAVING = frozenset({"html.unsubscribe", "text.unsubscribe"})
 _WEB = ("https://", "http://")
 
 
@@ -112,7 +113,7 @@ async def _of_contents(campaign: Campaign, written: Sequence[Written]) -> tuple[
     made_of: dict[Part, Prepared] = {}
     for each in written:
         part = each.part
-        if part.subject is None or not part.has_body:
+        if part.subject is None or not part.is_written:
             continue
         body = replace(part, subject=None)
         if body not in made_of:
@@ -130,10 +131,10 @@ async def _of_contents(campaign: Campaign, written: Sequence[Written]) -> tuple[
 def _of_mails(found: Sequence[Found], written: Sequence[Written], campaign: Campaign) -> list[Item]:
     """Each finding once, with the languages and variants that it is about."""
     about: dict[Finding, list[Written]] = {}
-    leaving: dict[Written, Finding] = {}
+    leaving: dict[tuple[Written, str], Finding] = {}
     for finding, each in found:
         # What a mail lacks as it was written need not be told again of those who get it.
-        if finding.code != "html.unsubscribe" or leaving.setdefault(each, finding) == finding:
+        if finding.code not in _LEAVING or leaving.setdefault((each, finding.code), finding) == finding:
             about.setdefault(finding, []).append(each)
     languages = dict.fromkeys(each.language for each in written)
     variants = dict.fromkeys(each.variant for each in written)

@@ -24,6 +24,7 @@ from tabellion.platform.templates import (
     Values,
     Vocabulary,
     mark_links,
+    mark_text_links,
     vocabulary,
 )
 from tabellion.platform.templates import Prepared as Made
@@ -112,7 +113,7 @@ async def checked(source: str, names: Vocabulary) -> Report:
 
 
 class Prepared(NamedTuple):
-    """HTML and text, ready to be rendered; with errors there is neither."""
+    """HTML and text, ready to be rendered; no HTML where the mail is text alone. With errors there is neither."""
 
     html: str
     text: str
@@ -144,12 +145,18 @@ async def rendered(template: Template, context: Mapping[str, Any], now: datetime
 
 
 async def prepared(part: Part, mark: str, pixel: str) -> Prepared:
-    """HTML with inlined styles, marked links and a picture that tells of its opening; and its text. Raises `Unavailable`."""
+    """HTML with inlined styles, marked links and a picture that tells of its opening; and its text, or that alone.
+
+    Raises `Unavailable`.
+    """
     made = await made_of(part)
+    text = mark_text_links(made.text, mark)
+    if not made.html:
+        return Prepared("", text, made.errors)
     marked = mark_links(made.html, mark, leads_away)
     end = marked.lower().rfind("</body>")
     at = end if end >= 0 else len(marked)
-    return Prepared(f"{marked[:at]}{pixel}{marked[at:]}", made.text, made.errors)
+    return Prepared(f"{marked[:at]}{pixel}{marked[at:]}", text, made.errors)
 
 
 def sample_addresses() -> dict[str, str]:

@@ -49,11 +49,11 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
     uses: dict[str, set[str]] = {}
     mark = mark or new_mark()
     for language, key, part in parts_of(campaign, wanted, ab_test, test=test):
-        for what, is_there in (("subject", part.subject is not None), ("body", part.has_body)):
+        for what, is_there in (("subject", part.subject is not None), ("body", part.is_written)):
             if not is_there:
                 message = f"there is no {what} for {language.upper()}, and no default"
                 faults.append(FieldError(f"content.{what}", "content.unknown", message))
-        if part.subject is None or not part.has_body:
+        if part.subject is None or not part.is_written:
             continue
         messages[key] = await _message(part, campaign.settings.encoding, language, mark, faults)
         for place, source in part.sources:

@@ -123,7 +123,10 @@ class Personalisation(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The content of one language, as far as it is there. The body is HTML or MJML; without a text, one is made of it."""
+    """The content of one language, as far as it is there. The body is HTML or MJML; without a text, one is made of it.
+
+    A text without a body is a mail by itself.
+    """
 
     subject: str | None = None
     html: str | None = None
@@ -135,6 +138,11 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     def has_body(self) -> bool:
         """Whether there is HTML, or MJML to make it of."""
         return self.html is not None or self.mjml is not None
+
+    @property
+    def is_written(self) -> bool:
+        """Whether there is anything to be sent but a subject."""
+        return self.has_body or self.text is not None
 
     @property
     def sources(self) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from tabellion.features.campaigns.testing import variant_of
 from tabellion.features.delivery import Claimed, Document, Message, Parameter
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.http.call import Incoming
-from tabellion.platform.templates import fill_links, mark_links, new_mark
+from tabellion.platform.templates import fill_links, fill_text_links, mark_links, mark_text_links, new_mark
 
 
 class ShownLink(NamedTuple):
@@ -52,7 +52,7 @@ async def preview(
         part = chosen.part(language, part)
     missing = [
         FieldError(f"content.{what}", "content.unknown", f"there is no {what} for {language.upper()}, and no default")
-        for what, is_there in (("subject", part.subject is not None), ("body", part.has_body))
+        for what, is_there in (("subject", part.subject is not None), ("body", part.is_written))
         if not is_there
     ]
     if missing or part.subject is None:
@@ -81,7 +81,8 @@ async def preview(
     )  # fmt: skip
     claimed = Claimed(0, None if row is None else row.id, "", language, 1, given)
     (context,) = await rendering.contexts(call, document, table, [claimed])
-    message = Message(part.subject, mark_links(made.html, mark, lambda _: True), made.text)
+    text = made.text if made.html else mark_text_links(made.text, mark)
+    message = Message(part.subject, mark_links(made.html, mark, lambda _: True), text)
     template = rendering.template_of(message, language, time_zone, part.preheader or "")
     outcome = await rendering.render(template, part, context, call.now)
     if isinstance(outcome, rendering.Failure):
@@ -93,7 +94,7 @@ async def preview(
         links.append(ShownLink(address, made.links[index].text, content.leads_away(made.links[index])))
         return address
 
-    html = fill_links(html, mark, noted)
+    html, text = fill_links(html, mark, noted), fill_text_links(text, mark, noted)
     line = subject.decode().strip()
     shown = f"{sender.name} <{sender.address}>" if sender.name else sender.address
     return Preview(

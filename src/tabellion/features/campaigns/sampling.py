@@ -84,16 +84,18 @@ class Trial:
     def _findings(self, done: Sequence[tuple[int, Rendered | rendering.Failure]]) -> list[Finding]:
         failed: dict[rendering.Failure, list[int]] = {}
         without: list[int] = []
+        has_html = True
         for profile, outcome in done:
             if isinstance(outcome, rendering.Failure):
                 failed.setdefault(outcome, []).append(profile)
-            elif self._campaign.kind is not Kind.TRANSACTIONAL and not _leaves(outcome.parts[1]):
+            elif self._campaign.kind is not Kind.TRANSACTIONAL and not _leaves(*outcome.parts[1:]):
                 without.append(profile)
+                has_html = bool(outcome.parts[1])
         found = [self._failure(failure, profiles, len(done)) for failure, profiles in failed.items()]
         if without:
-            message = f"the HTML part has no link to the unsubscribe page in the mail of {_whom(without, len(done))}"
+            message = f"there is no link to the unsubscribe page in the mail of {_whom(without, len(done))}"
             advice = "link to {{ unsubscribeUrl }}, as it is and for everybody"
-            found.append(error("html.unsubscribe", message, advice))
+            found.append(error("html.unsubscribe" if has_html else "text.unsubscribe", message, advice))
         return found
 
     def _failure(self, failure: rendering.Failure, profiles: Sequence[int], of: int) -> Finding:
@@ -129,9 +131,11 @@ def _is_costly(outcome: Rendered | rendering.Failure) -> bool:
     return isinstance(outcome, rendering.Failure) and outcome.costly
 
 
-def _leaves(html: bytes) -> bool:
-    """Whether a rendered mail has a link to the unsubscribe page."""
+def _leaves(html: bytes, text: bytes) -> bool:
+    """Whether a rendered mail has a link to the unsubscribe page; in its text, where it has no HTML."""
     address = re.escape(content.sample_addresses()[content.UNSUBSCRIBE])
+    if not html:
+        return re.search(rf"{address}(?![\w-])".encode(), text) is not None
     return re.search(rf"""href\s*=\s*["']?\s*{address}(?=["'\s>?#&])""".encode(), html, re.IGNORECASE) is not None
 
 

@@ -10,7 +10,7 @@ from tabellion.features.delivery.addresses import with_parameters
 from tabellion.features.delivery.model import Claimed, Message, Sending
 from tabellion.features.delivery.tokens import Token, Use
 from tabellion.platform.mail import Attachment, Mail, Signer, Unsendable, address_of, compose
-from tabellion.platform.templates import Cages, Failed, Part, PartKind, Template, fill_links
+from tabellion.platform.templates import Cages, Failed, Part, PartKind, Template, fill_links, fill_text_links
 
 UNSUBSCRIBE, ONLINE, OPEN, TRAP = "unsubscribeUrl", "onlineUrl", "openUrl", "trapUrl"
 PREFERENCES = "preferencesUrl"
@@ -114,6 +114,9 @@ class Composer:
             sealed = tokens.seal_address(sending.licence_id, claimed.id, leading)
             return f"{self._address(Use.CLICK, claimed, index)}/{sealed}"
 
+        def led(_: int, address: str) -> str:
+            return with_parameters(address, document.goals)
+
         line = subject.decode().strip()
         if document.test:
             line = f"[TEST] {line}"
@@ -124,7 +127,8 @@ class Composer:
             reply_to=document.reply_to,
             subject=line,
             html=fill_links(html, document.mark, tracked),
-            text=text,
+            # Beside HTML a text stays readable; by itself it is all that can tell what its readers look at.
+            text=fill_text_links(text, document.mark, led if html else tracked),
             charset=document.charset,
             date=now,
             # The same for each attempt, so that receivers notice a mail that comes twice.

@@ -1,8 +1,10 @@
 """A mail as a page, for readers whose mail program does not show it well."""
 
 import email
+import re
 from datetime import datetime
 from email import policy
+from html import escape
 
 from tabellion.features.customdata import custom_tables
 from tabellion.features.delivery import recipient_store, store, tokens
@@ -13,11 +15,14 @@ from tabellion.features.tables import profile_tables
 from tabellion.platform.database.connection import Database
 from tabellion.platform.templates import Cages
 
+# In text that is escaped already.
+_ADDRESS = re.compile(r"https?://(?:[^\s<>\"'()&]|&amp;)+")
+
 
 async def view(db: Database, cages: Cages, text: str, now: datetime) -> str | None:
-    """The HTML that a token's mail has, with the recipient's data as they are now; None: we did not write the address.
+    """The HTML of a token's mail, or its text as a page, with the recipient's data as they are now.
 
-    Raises `CageUnavailable`.
+    None: we did not write the address. Raises `CageUnavailable`.
     """
     token = tokens.read(text)
     if token is None or token.use is not Use.ONLINE or not await store.licence_exists(db, token.licence_id):
@@ -35,5 +40,20 @@ async def view(db: Database, cages: Cages, text: str, now: datetime) -> str | No
     (made,) = await Composer(sending, cages, None).mails([found[1]], contexts, now)
     if not isinstance(made, Ready):
         return None
-    part = email.message_from_bytes(made.raw, policy=policy.default).get_body(("html",))
-    return None if part is None else part.get_content()
+    mail = email.message_from_bytes(made.raw, policy=policy.default)
+    part = mail.get_body(("html", "plain"))
+    if part is None:
+        return None
+    content: str = part.get_content()
+    return content if part.get_content_subtype() == "html" else _page(str(mail["Subject"]), content)
+
+
+def _page(subject: str, text: str) -> str:
+    """A plain text as a page, with links in it."""
+    linked = _ADDRESS.sub(r'<a href="\g<0>">\g<0></a>', escape(text, quote=True))
+    style = "white-space:pre-wrap;overflow-wrap:anywhere;font-family:inherit"
+    return (
+        '<!doctype html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,'
+        'initial-scale=1">'
+        f'<title>{escape(subject)}</title></head><body><pre dir="auto" style="{style}">{linked}</pre></body></html>'
+    )

@@ -73,8 +73,8 @@ def _as_written(links: Sequence[LinkFigures], document: Document, summary: Summa
     written: dict[tuple[str, int | None], str] = {}
     mark = re.escape(document.mark)
     for language, message in document.messages.items():
-        for found in re.finditer(f"{mark}([0-9]+):(.*?){mark}", message.html, re.DOTALL):
-            written[language, int(found[1])] = address_text(found[2])
+        for found in re.finditer(f"{mark}([0-9]+):(.*?){mark}", message.html or message.text, re.DOTALL):
+            written[language, int(found[1])] = address_text(found[2]) if message.html else found[2]
     # A mail in a language, or a variant, that has no message of its own got another one.
     only = next(iter(document.messages), "")
 

@@ -48,9 +48,9 @@ class Attachment(msgspec.Struct, frozen=True):
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
     """What a mail is made of.
 
-    `sender` and `reply_to` are addresses, `sender_name` the words before the first. `text` and `html` are in UTF-8 and leave
-    in `charset`. `extra` are further headers with ASCII values, structured by the caller (List-Unsubscribe): they are taken
-    as they are. `message_id` is without its brackets.
+    Without `html` it is plain text. `sender` and `reply_to` are addresses, `sender_name` the words before the first.
+    `text` and `html` are in UTF-8 and leave in `charset`. `extra` are further headers with ASCII values, structured by
+    the caller (List-Unsubscribe): they are taken as they are. `message_id` is without its brackets.
     """
 
     sender: str
@@ -113,6 +113,8 @@ def compose(mail: Mail) -> Lines:
 
 
 def _alternative(mail: Mail, boundary: str) -> bytes:
+    if not mail.html:
+        return _text("plain", mail.text, mail.charset)
     return _multipart(
         "alternative", boundary, [_text("plain", mail.text, mail.charset), _text("html", mail.html, mail.charset)]
     )

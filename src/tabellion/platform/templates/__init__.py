@@ -10,6 +10,7 @@ from tabellion.platform.templates.documents import Content, Mistake, Prepared, R
 from tabellion.platform.templates.links import Image, Link, fill_links, mark_links, new_mark
 from tabellion.platform.templates.references import address_text
 from tabellion.platform.templates.template import Failed, Outcome, Part, PartKind, Reason, Rendered, Template
+from tabellion.platform.templates.text_links import fill_text_links, mark_text_links
 from tabellion.platform.templates.vocabulary import Kind, Row, Rows, Shape, Values, Vocabulary, vocabulary
 
 __all__ = [
@@ -41,7 +42,9 @@ __all__ = [
     "checklist",
     "error",
     "fill_links",
+    "fill_text_links",
     "mark_links",
+    "mark_text_links",
     "new_mark",
     "vocabulary",
     "warning",

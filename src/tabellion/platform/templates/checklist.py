@@ -93,7 +93,8 @@ def _unsubscribe(prepared: Prepared, names: frozenset[str]) -> Iterator[Finding]
     if prepared.html.strip() and not _prints(prepared.html, names):
         yield error("html.unsubscribe", "the HTML part has no unsubscribe link", f"add {example}")
     if prepared.text.strip() and not _prints(prepared.text, names):
-        yield warning("text.unsubscribe", "the text part has no unsubscribe link", f"add {example}")
+        severity = warning if prepared.html.strip() else error
+        yield severity("text.unsubscribe", "the text part has no unsubscribe link", f"add {example}")
 
 
 def _prints(source: str, names: frozenset[str]) -> bool:
@@ -104,7 +105,14 @@ def _prints(source: str, names: frozenset[str]) -> bool:
 
 def _texts(prepared: Prepared) -> Iterator[Finding]:
     if not prepared.html.strip():
-        yield error("html.missing", "there is no HTML part", "write one")
+        if not prepared.text.strip():
+            yield error("html.missing", "there is no HTML part", "write one")
+            return
+        yield warning(
+            "text.only",
+            "the mail is plain text: it has no pictures, and nobody is told of who opens it",
+            "write HTML, unless that is what you want",
+        )
         return
     if not prepared.text.strip():
         yield error(

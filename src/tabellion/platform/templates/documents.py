@@ -26,7 +26,10 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Content(msgspec.Struct, frozen=True):
-    """What an author hands in: HTML or MJML, a text of their own or none (then it is made), a preheader or none."""
+    """What an author hands in: HTML or MJML, a text of their own or none (then it is made), a preheader or none.
+
+    With neither HTML nor MJML the mail is that text alone.
+    """
 
     html: str = ""
     mjml: str = ""
@@ -36,6 +39,7 @@ class Content(msgspec.Struct, frozen=True):
 
 class Prepared(msgspec.Struct, frozen=True):
     """What is rendered, with Liquid in it. `bytes` is the size of the HTML in UTF-8; `text_is_own` that the author wrote it.
+    `links` are those of the HTML, or of the text where there is none.
     `words`: how many the HTML has.
 
     `notes` are no errors: something was left as it was, and why. A source that cannot be used has `errors` and nothing else.

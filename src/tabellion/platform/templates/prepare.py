@@ -16,6 +16,7 @@ from tabellion.platform.templates.markup import Document, Piece, PieceKind, docu
 from tabellion.platform.templates.plaintext import plain_text
 from tabellion.platform.templates.shield import shield
 from tabellion.platform.templates.suggestion import did_you_mean
+from tabellion.platform.templates.text_links import text_links
 
 _OPTIONS = mrml.ParserOptions(include_loader=mrml.noop_loader())
 _RENDER = mrml.RenderOptions(disable_comments=False)
@@ -53,7 +54,8 @@ def prepare(content: Content) -> Prepared:
     doc = document(source)
     size = len(source.encode())
     words = len(_LIQUID.sub("x", said).split())
-    return Prepared(source, text, bool(content.text), links(doc), images(doc), size, notes, words=words)
+    found = links(doc) if source else text_links(text)
+    return Prepared(source, text, bool(content.text), found, images(doc), size, notes, words=words)
 
 
 def _from_mjml(source: str) -> tuple[str, list[Mistake], list[Mistake]]:

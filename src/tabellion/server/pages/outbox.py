@@ -112,13 +112,16 @@ def _mail(raw: bytes, number: int) -> Response[bytes]:
         f'<tr><th scope="row">{html.escape(name)}<td>{html.escape(str(value))}' for name, value in message.items()
     )
     text = message.get_body(("plain",))
+    shown = ""
+    if message.get_body(("html",)) is not None:
+        frame = f'<iframe sandbox title="The mail as readers see it" src="/outbox/{number:d}/html"></iframe>'
+        shown = f"<h2>HTML</h2>{frame}"
     plain = html.escape(text.get_content()) if text is not None else ""
     return _page(
         subject,
         f'<p><a href="/outbox">Outbox</a> · <a href="/outbox/{number:d}/source">source</a></p>'
         f"<h1>{html.escape(subject)}</h1><table>{headers}</table>{_attachments(message)}"
-        f'<h2>HTML</h2><iframe sandbox title="The mail as readers see it" src="/outbox/{number:d}/html"></iframe>'
-        f"<h2>Text</h2><pre>{plain}</pre>",
+        f"{shown}<h2>Text</h2><pre>{plain}</pre>",
     )
 
 

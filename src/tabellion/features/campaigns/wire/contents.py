@@ -43,7 +43,8 @@ class Personalisations(msgspec.Struct):
 class ContentIn(msgspec.Struct):
     """The content of a language; what is not there is not there any more. The body is `html` or `mjml`.
 
-    `text` null: the plain text is made of the body. `preheader`: what lists of mails show behind the subject.
+    `text` null: the plain text is made of the body. `text` without a body: the mail is plain text. `preheader`: what lists
+    of mails show behind the subject.
     """
 
     subject: str | None = None
@@ -158,7 +159,7 @@ def contents_out(campaign: Campaign, languages: Sequence[str]) -> ContentsOut:
                 own.preheader,
                 body,
                 own.text is not None,
-                whole.subject is not None and whole.has_body,
+                whole.subject is not None and whole.is_written,
             )
         )
     return ContentsOut(found)
