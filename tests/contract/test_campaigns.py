@@ -169,6 +169,7 @@ def test_lists_find_by_name_type_and_date(tenant: Tenant, mail: str) -> None:
         ("application/json", "{{ profile.lastName }}, lente", "{{ profile.lastName }}, lente"),
         ("application/json", '"Last minute" deals', '"Last minute" deals'),
         ("application/xml", "<mailSubject><subject>Zo\xeb &amp; co</subject></mailSubject>", "Zoë & co"),
+        ("application/xml", "Lente & zomer < herfst", "Lente & zomer < herfst"),
         ("application/octet-stream", "\ufeffHello", "Hello"),
     ],
 )
@@ -408,6 +409,8 @@ def test_a_form_without_the_file_is_told_so_and_a_file_needs_no_name(tenant: Ten
 
 
 def test_names_that_do_not_exist_are_told_with_their_place(tenant: Tenant, mail: str) -> None:
+    near = tenant.call("PUT", f"{mail}/content/subject", content="{{ lastNme }}")
+    assert "did you mean lastName? Parameters are announced by PUT .../content/personalisation" in near.json()["message"]
     html = "<p>\n  {{ profile.lastNme }} {{ stayRef }}</p>"
     answer = tenant.call("PUT", f"{mail}/content/body", content=html, headers={"Content-Type": "text/html"})
     assert faults(answer) == [("body", "template.name")] * 2

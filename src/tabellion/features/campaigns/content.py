@@ -99,9 +99,11 @@ async def mistakes(source: str, names: Vocabulary, place: str) -> list[FieldErro
 
 def _hint(mistake: Mistake) -> str:
     """What integrators forget who send contents first: parameters have to be announced."""
-    if mistake.code == "template.name" and mistake.message.startswith("there is no ") and ";" not in mistake.message:
-        return ", no attribute and no parameter (PUT .../content/personalisation announces parameters)"
-    return ""
+    if mistake.code != "template.name" or not mistake.message.startswith("there is no "):
+        return ""
+    if ";" in mistake.message:  # it tells of a name that is near, which may be another thing than was meant
+        return " Parameters are announced by PUT .../content/personalisation."
+    return ", no attribute and no parameter (PUT .../content/personalisation announces parameters)"
 
 
 async def checked(source: str, names: Vocabulary) -> Report:

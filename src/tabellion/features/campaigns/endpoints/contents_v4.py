@@ -87,7 +87,7 @@ def _subject(call: Incoming) -> str:
     document: Any = _json(call.raw_body) if media_type == "application/json" else None
     if document is not None:
         text = document if isinstance(document, str) else _read(call, document, from_xml=False)
-    elif negotiation.is_xml(content_type):
+    elif negotiation.is_xml(content_type) and _is_element(call.raw_body):
         document = xml_codec.decode(call.raw_body, wire.Subject, "mailSubject", negotiation.charset(content_type))
         text = _read(call, document, from_xml=True)
     else:
@@ -98,12 +98,16 @@ def _subject(call: Incoming) -> str:
     return text
 
 
+def _is_element(raw: bytes) -> bool:
+    return raw.removeprefix(json_codec.BOM).lstrip().startswith(b"<")
+
+
 def _json(raw: bytes) -> Any:
     """The document of a body that is called JSON, if it is an object or a string; None: the body is the subject itself.
 
     `12`, `{{ firstName }}, hello` and `"Spring" is here` are subjects; a document that is cut off is none.
     """
-    start = raw.removeprefix(b"\xef\xbb\xbf").strip()
+    start = raw.removeprefix(json_codec.BOM).strip()
     if start.startswith(b"{") and not start.startswith((b"{{", b"{%")):
         return json_codec.decode(raw)
     if not start.startswith(b'"'):

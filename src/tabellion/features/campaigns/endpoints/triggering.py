@@ -63,7 +63,7 @@ async def contacts(call: Incoming) -> Answer:
 def _trigger_body(call: Incoming) -> wire.Parameters:
     """The list alone, the object with it, or nothing; XML when it says so."""
     content_type = call.headers.get("content-type")
-    if not call.raw_body.strip():
+    if not call.raw_body.removeprefix(json_codec.BOM).strip():
         return wire.Parameters()
     from_xml = negotiation.is_xml(content_type)
     if from_xml:
@@ -71,8 +71,10 @@ def _trigger_body(call: Incoming) -> wire.Parameters:
     else:
         negotiation.request_format(content_type, has_body=True, version="v4")
         document = json_codec.decode(call.raw_body)
-        if document is None or isinstance(document, list):
+        if isinstance(document, list):
             document = {"parameters": document}
+        elif document in (None, ""):
+            document = {}
     read: Any
     read, call.ignored = shapes.reader(wire.Parameters).read(document, from_xml=from_xml)
     return read
