@@ -14,6 +14,7 @@ import pytest
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
 
+_XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _TABLE = "/v4/entity/hotels/table/Guests"
 _ANN = _TABLE + "/profile/emailAddress=ann@example.com"
 _ANN5 = "/v5/entities/hotels/profile-tables/Guests/profiles/emailAddress=ann@example.com"
@@ -169,7 +170,7 @@ def test_null_for_a_list_is_no_list(tenant: Tenant) -> None:
 def test_null_for_an_object_or_a_flag_is_nothing(tenant: Tenant) -> None:
     # What mappers of Java, .NET and Go make of a class whose fields are not set.
     nulls = {"attributes": [{"name": "lastName", "value": "Nil"}], "segmentations": None, "dataCollectionInformation": None}
-    nil = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"'
+    nil = f'xmlns:xsi="{_XSI}" xsi:nil="true"'
     xml = f"<profile><attributes><attribute><name>lastName</name><value>Nihil</value></attribute></attributes><dataCollectionInformation {nil}/></profile>"
     assert tenant.json("PUT", _ANN, nulls).status_code == 200
     assert _attributes(tenant)["lastName"] == "Nil"
@@ -535,6 +536,38 @@ def test_v1_works_with_credentials_in_the_query(tenant: Tenant) -> None:
     )
     assert wrong.status_code == 400
     assert "<errors><error>attribute 'lastName' is mandatory</error></errors>" in wrong.text
+
+
+@pytest.mark.parametrize(
+    ("attribute", "kept"),
+    [
+        ("<attribute name='lastName'>Vos</attribute>", "Vos"),
+        (
+            "<attribute name='lastName'><value><![CDATA[V & s]]></value><other>x</other></attribute><other name='x'/>",
+            "V & s",
+        ),
+        (f"<attribute name='cardNumber'><value xmlns:xsi='{_XSI}' xsi:nil='true'/></attribute>", None),
+    ],
+)
+@pytest.mark.parametrize("namespace", ["", " xmlns='http://example.com/profile'"])
+def test_v1_xml_is_read_as_v4_xml_is(attribute: str, kept: str | None, namespace: str, tenant: Tenant) -> None:
+    name = attribute.partition("name='")[2].partition("'")[0]
+    key = '<attribute name="emailAddress"><value>ann@example.com</value></attribute>'
+    address = f"/ActitoWebServices/ws/profile/v1/updateOrCreateProfile?licence={tenant.licence}&login={tenant.login}"
+    saved = tenant.client.post(
+        f"{address}&pwd={tenant.password}&table=Guests",
+        content=f"<profileInformation{namespace}>{key}{attribute}</profileInformation>",
+        headers={"Content-Type": "text/xml"},
+    )
+    assert saved.status_code == 200, saved.text
+    assert _attributes(tenant)[name] == kept
+
+
+def test_v1_takes_an_attribute_alone_for_the_list_of_it(tenant: Tenant) -> None:
+    # What makes JSON of XML writes a list of one so.
+    address = f"/ActitoWebServices/ws/profile/v1/updateOrCreateProfile?licence={tenant.licence}&login={tenant.login}"
+    body = {"profileInformation": {"attribute": {"@name": "emailAddress", "value": "ANN@example.com"}}}
+    assert tenant.client.post(f"{address}&pwd={tenant.password}&table=Guests", json=body).status_code == 200
 
 
 def test_a_profile_too_large_for_a_row_is_refused_in_words(tenant: Tenant) -> None:

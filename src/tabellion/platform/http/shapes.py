@@ -2,7 +2,8 @@
 
 A reader is compiled once per struct type from `msgspec.inspect`. Extras in a field's `Meta(extra=...)`:
 `{"alias": "other"}` a second name of the member; `{"coerce": "flag"}` booleans as integrations write them (`Flag`);
-`{"coerce": "text"}` numbers and booleans taken as text (`Text`); `{"json_only": True}` left out of XML answers.
+`{"coerce": "text"}` numbers and booleans taken as text (`Text`); `{"coerce": "list"}` an object alone taken for the list of
+it; `{"json_only": True}` left out of XML answers.
 
 A struct that has a method `unused()` says by it which of its members, by their paths in it, are taken and have no effect: a
 document may be sent as it was read. They are listed with the unknown ones.
@@ -146,7 +147,7 @@ def _compile(type_: inspect.Type) -> Read:  # noqa: C901, PLR0912 - one branch a
         case inspect.StructType():
             return _struct(inner)
         case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
-            return _list(_compile(item))
+            return _list(_compile(item), takes_one=coerce == "list")
         case inspect.DictType(value_type=item):
             return _dict(_compile(item))
         case inspect.StrType():
@@ -207,8 +208,10 @@ def _union(types: tuple[inspect.Type, ...], coerce: str | None) -> Read:
     return read_or_null
 
 
-def _list(read_item: Read) -> Read:
+def _list(read_item: Read, *, takes_one: bool = False) -> Read:
     def read_list(value: Any, path: Path, context: Context) -> Any:
+        if takes_one and isinstance(value, dict):
+            value = [value]
         if not isinstance(value, list):
             context.wrong(path, _list_for(value, context))
             return []

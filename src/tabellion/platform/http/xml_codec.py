@@ -73,9 +73,9 @@ def parse(body: bytes, charset: str | None) -> Element:
 def decode(body: bytes, type_: type[msgspec.Struct], root: str, charset: str | None) -> Any:
     """The plain document that the JSON form would be. Raises `Malformed`, `DoctypeRefused`, `Invalid` (text.invalid)."""
     element = parse(body, charset)
-    if _name(element) != root:
-        raise Malformed(f"the root element is <{_name(element)}>, <{root}> was expected")
-    if _is_nil(element):
+    if local_name(element) != root:
+        raise Malformed(f"the root element is <{local_name(element)}>, <{root}> was expected")
+    if is_nil(element):
         return None
     info = inspect.type_info(type_)
     if _is_only_list(type_, root) and isinstance(info, inspect.StructType):
@@ -124,16 +124,18 @@ def _as_utf8(body: bytes, charset: str | None) -> bytes:
     return _ANY_DECLARATION.sub("", document, count=1).encode()
 
 
-def _name(element: Element) -> str:
+def local_name(element: Element) -> str:
+    """The name of an element, whatever its namespace."""
     return etree.QName(element).localname
 
 
-def _is_nil(element: Element) -> bool:
+def is_nil(element: Element) -> bool:
+    """Whether an element says that it is null."""
     return element.get(_NIL) in {"true", "1"}
 
 
 def _value(element: Element, type_: inspect.Type) -> Any:
-    if _is_nil(element):
+    if is_nil(element):
         return None
     inner = shapes.plain(type_)
     if isinstance(inner, inspect.UnionType):
@@ -157,15 +159,15 @@ def _is_text(element: Element) -> bool:
 
 
 def _is_list(element: Element) -> bool:
-    wanted = singular(_name(element))
-    return all(_name(child) == wanted for child in element)
+    wanted = singular(local_name(element))
+    return all(local_name(child) == wanted for child in element)
 
 
 def _items(element: Element) -> list[Element]:
-    wanted = singular(_name(element))
+    wanted = singular(local_name(element))
     for child in element:
-        if _name(child) != wanted:
-            raise Malformed(f"line {child.sourceline}: <{_name(element)}> holds <{wanted}>, not <{_name(child)}>")
+        if local_name(child) != wanted:
+            raise Malformed(f"line {child.sourceline}: <{local_name(element)}> holds <{wanted}>, not <{local_name(child)}>")
     return list(element)
 
 
@@ -179,24 +181,24 @@ def _struct(element: Element, info: inspect.Type) -> dict[str, Any]:
             types[alias] = field.type
     document: dict[str, Any] = {}
     for child in element:
-        name = _name(child)
+        name = local_name(child)
         if name in document:
-            raise Malformed(f"line {child.sourceline}: <{name}> stands twice in <{_name(element)}>")
+            raise Malformed(f"line {child.sourceline}: <{name}> stands twice in <{local_name(element)}>")
         document[name] = _value(child, types[name]) if name in types else _untyped(child)
     return document
 
 
 def _untyped(element: Element) -> Any:
     """Text, or a list where the element is a wrapper, or an object."""
-    if _is_nil(element):
+    if is_nil(element):
         return None
-    name = _name(element)
+    name = local_name(element)
     if len(element) == 0:
         is_wrapper = name != singular(name)
         return [] if is_wrapper and not _is_text(element) else element.text or ""
     if _is_list(element):
         return [_untyped(child) for child in element]
-    return {_name(child): _untyped(child) for child in element}
+    return {local_name(child): _untyped(child) for child in element}
 
 
 class _Field(NamedTuple):

@@ -16,7 +16,7 @@ from tabellion.platform.http import xml_codec
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
 
 _PATH = "/profile/v1/"
-_ROOT = "profileInformation"
+_ROOT, _ATTRIBUTE, _VALUE = "profileInformation", "attribute", "value"
 
 
 class AttributeV1(msgspec.Struct, omit_defaults=True):
@@ -29,7 +29,7 @@ class AttributeV1(msgspec.Struct, omit_defaults=True):
 class AttributesV1(msgspec.Struct):
     """The attributes of a profile."""
 
-    attribute: list[AttributeV1] = []
+    attribute: Annotated[list[AttributeV1], Meta(extra={"coerce": "list"})] = []
 
 
 class ProfileInformation(msgspec.Struct, rename="camel"):
@@ -47,16 +47,22 @@ class ValueV1(msgspec.Struct):
 def decode(body: bytes, charset: str | None) -> object:
     """The v1 XML document as its JSON twin."""
     root = xml_codec.parse(body, charset)
-    if root.tag != _ROOT:
-        raise Malformed(f"the root element is <{root.tag}>, <{_ROOT}> was expected")
-    attributes: list[dict[str, Any]] = []
-    for element in root:
-        item: dict[str, Any] = {} if element.get("name") is None else {"@name": element.get("name")}
-        values = [value.text or "" for value in element]
-        if values:
-            item["value"] = values[0] if len(values) == 1 else values
-        attributes.append(item)
-    return {"profileInformation": {"attribute": attributes}}
+    if (name := xml_codec.local_name(root)) != _ROOT:
+        raise Malformed(f"the root element is <{name}>, <{_ROOT}> was expected")
+    attributes = [_item(element) for element in root if xml_codec.local_name(element) == _ATTRIBUTE]
+    others = [name for element in root if (name := xml_codec.local_name(element)) != _ATTRIBUTE]
+    return {_ROOT: {_ATTRIBUTE: attributes} | dict.fromkeys(others)}
+
+
+def _item(element: xml_codec.Element) -> dict[str, Any]:
+    """An attribute as its JSON twin. Its value may stand in it without <value>, as those of named things do in v4."""
+    item: dict[str, Any] = {} if element.get("name") is None else {"@name": element.get("name")}
+    values = [None if xml_codec.is_nil(v) else v.text or "" for v in element if xml_codec.local_name(v) == _VALUE]
+    if values:
+        item[_VALUE] = values[0] if len(values) == 1 else values
+    elif element.text and element.text.strip():
+        item[_VALUE] = element.text
+    return item | dict.fromkeys(name for child in element if (name := xml_codec.local_name(child)) != _VALUE)
 
 
 def encode(body: msgspec.Struct, root: str) -> bytes:
