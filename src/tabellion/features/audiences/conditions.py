@@ -6,7 +6,7 @@ from typing import Any
 
 from tabellion.features.audiences import store
 from tabellion.features.audiences.model import MAX_KEYS, Audience, Keys, Segment, Target
-from tabellion.features.tables import Attribute, BadValue, ProfileTable, column_cast, is_email, parse_value
+from tabellion.features.tables import Attribute, BadValue, ProfileTable, as_compared, column_cast, compared, parse_value
 from tabellion.features.tables.filters import ALWAYS, Condition, FilterFault, compile_filter
 from tabellion.kit.digits import BIGINT, number_of
 from tabellion.kit.problem import FieldError, Invalid
@@ -50,7 +50,7 @@ def canonical_key(attribute: Attribute | None, text: str, zone: Any) -> str:
     if value is None:
         raise BadValue("is empty", "attribute.value")
     kept = value.isoformat() if isinstance(value, datetime) else str(value)
-    return kept.lower() if is_email(attribute) else kept
+    return as_compared(attribute, kept)
 
 
 def key_attribute(table: ProfileTable, name: str | None, place: str) -> Attribute | None:
@@ -124,8 +124,7 @@ def _kept(table: ProfileTable, audience: Audience, faults: list[FieldError], pre
         return _NEVER
     column, cast = "t.id", "bigint"
     if attribute is not None:
-        column = f"lower(t.{attribute.column})" if is_email(attribute) else f"t.{attribute.column}"
-        cast = "text" if is_email(attribute) else column_cast(attribute)
+        column, cast = compared(attribute, f"t.{attribute.column}"), column_cast(attribute)
     keys = f"SELECT k.key::{cast} FROM {store.keys_of(table.licence_id)} k WHERE k.audience_id = %s"  # noqa: S608 - numbers
     return Condition(f"{column} IN ({keys})", (audience.id,))
 
@@ -206,9 +205,8 @@ def _by_values(attribute: Attribute, texts: tuple[str, ...], zone: Any, faults: 
     values: list[Any] = []
     for place, text in enumerate(texts):
         try:
-            values.append(parse_value(attribute, text, zone))
+            values.append(as_compared(attribute, parse_value(attribute, text, zone)))
         except BadValue as error:
             faults.append(FieldError(f"keys.values[{place}]", error.code, f"'{attribute.name}' {error}"))
-    if is_email(attribute):
-        return Condition(f"lower(t.{attribute.column}) = ANY (%s::text[])", ([value.lower() for value in values],))
-    return Condition(f"t.{attribute.column} = ANY (%s::{column_cast(attribute)}[])", (values,))
+    column = compared(attribute, f"t.{attribute.column}")
+    return Condition(f"{column} = ANY (%s::{column_cast(attribute)}[])", (values,))

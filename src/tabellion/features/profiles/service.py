@@ -13,8 +13,8 @@ from tabellion.features.tables import (
     ProfileTable,
     Segmentation,
     Subscription,
+    as_compared,
     find_table,
-    is_email,
     parse_value,
 )
 from tabellion.features.tables.filters import Condition, Reference, parse_reference
@@ -119,7 +119,7 @@ async def put_by_body_key(call: Incoming, table: ProfileTable, reader: Reader, k
     own = reader.values.get(attribute.number)
     if (
         own is not None
-        and not _same_key(attribute, own[1], value)
+        and as_compared(attribute, own[1]) != as_compared(attribute, value)
         and not await store.find(call.db, table, [(attribute, value)])
     ):
         message = f"'{attribute.name}' differs from the key, which a new profile may not"
@@ -148,12 +148,6 @@ def _key(call: Incoming, table: ProfileTable, key: dict[str, Any]) -> tuple[Attr
 def _keys(table: ProfileTable) -> str:
     """What a profile may be recognised by."""
     return ", ".join(f"'{name}'" for name in (*(a.name for a in table.unique_attributes), table.kind.id_name))
-
-
-def _same_key(attribute: Attribute, one: Any, other: Any) -> bool:
-    if is_email(attribute) and isinstance(one, str) and isinstance(other, str):
-        return one.lower() == other.lower()
-    return one == other
 
 
 async def patch(call: Incoming, table: ProfileTable, reader: Reader) -> Written:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tabellion.features.profiles import news, short
 from tabellion.features.profiles.choices import choice_columns, history, keep_replaced
-from tabellion.features.tables import Attribute, ProfileTable, Table, column_cast, is_email
+from tabellion.features.tables import Attribute, ProfileTable, Table, column_cast, compared, compared_value
 from tabellion.platform import audit
 from tabellion.platform.outbox import NOBODY
 
@@ -233,10 +233,8 @@ SELECT EXISTS (SELECT FROM guard), target.matches, target.id, (SELECT updated_at
     def _equals(attribute: Attribute | None, parameter: str) -> str:
         if attribute is None:
             return f"t.id = %({parameter})s::bigint"
-        value = f"%({parameter})s::{column_cast(attribute)}"
-        if is_email(attribute):
-            return f"lower(t.a{attribute.number:d}) = lower({value})"
-        return f"t.a{attribute.number:d} = {value}"
+        value = compared_value(attribute, f"%({parameter})s::{column_cast(attribute)}")
+        return f"{compared(attribute, f't.a{attribute.number:d}')} = {value}"
 
     def _membership_cast(self, number: int) -> str:
         return "boolean" if self._segmentations[number].type == "SIMPLE" else "integer"

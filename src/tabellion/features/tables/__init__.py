@@ -35,6 +35,7 @@ from tabellion.features.tables.service import (
 from tabellion.features.tables.store import Catalogue, alter, count_of, qualified, relation_of
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.boolean import parse_flag
+from tabellion.features.tables.types.comparing import as_compared, compared, compared_value
 from tabellion.features.tables.types.moment import moment_or_null, parse_moment, render_moment
 from tabellion.features.tables.types.predefined import LANGUAGES
 from tabellion.features.tables.types.registry import (
@@ -79,8 +80,11 @@ __all__ = [
     "Test",
     "UpdateRule",
     "alter",
+    "as_compared",
     "attribute_type",
     "column_cast",
+    "compared",
+    "compared_value",
     "complete",
     "count_of",
     "email_of",

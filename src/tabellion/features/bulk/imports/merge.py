@@ -13,7 +13,7 @@ from tabellion.features.bulk.imports.columns import Column, Plan
 from tabellion.features.bulk.imports.model import EmptyCells, Mode, Order
 from tabellion.features.customdata import CustomTable
 from tabellion.features.profiles import choice_columns, keep_replaced, of_write
-from tabellion.features.tables import Attribute, Referrer, Subscription, Table, is_email
+from tabellion.features.tables import Attribute, Referrer, Subscription, Table, compared, compared_value
 from tabellion.platform import outbox
 
 STAGE, FOUND = "import_stage", "import_found"
@@ -292,8 +292,8 @@ class MergeSql:
 
 def _same(column: Column, theirs: str) -> str:
     """Whether a row has the value of the staged one, as the unique index compares them."""
-    attribute, mine, other = column.attribute, f"s.{column.name}", f"{theirs}.{column.name}"
-    return f"lower({other}) = lower({mine})" if attribute is not None and is_email(attribute) else f"{other} = {mine}"
+    mine = compared_value(column.attribute, f"s.{column.name}")
+    return f"{compared(column.attribute, f'{theirs}.{column.name}')} = {mine}"
 
 
 def _is_flag(column: Column) -> bool:

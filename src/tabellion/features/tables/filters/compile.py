@@ -14,6 +14,7 @@ from tabellion.features.tables.filters.tree import Compare, In, Junction, Like, 
 from tabellion.features.tables.model import CREATION_MOMENT, UPDATE_MOMENT, Attribute, Segmentation, Table
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.boolean import parse_flag
+from tabellion.features.tables.types.comparing import compared, compared_value
 from tabellion.features.tables.types.registry import is_email, parse_single, value_type
 
 
@@ -36,6 +37,16 @@ class Target(NamedTuple):
     is_text: bool
     is_ordered: bool
     is_many: bool
+
+    @property
+    def compared(self) -> str:
+        """What is compared with values (`given`)."""
+        return compared(self.attribute, self.expression)
+
+    @property
+    def given(self) -> str:
+        """A parameter as it is compared."""
+        return compared_value(self.attribute, f"%s::{self.cast}")
 
     def sure(self, test: str) -> str:
         """The test, false where this has no value."""
@@ -193,15 +204,13 @@ class Compiler:
 def compare(target: Target, operator: str, value: Any) -> Condition:
     """`target OP value`; on a multi-valued attribute some value must satisfy it, `!=`: it has values and none is equal."""
     sql_operator = "<>" if operator == "!=" else operator
-    column, parameter = target.expression, f"%s::{target.cast}"
     if target.is_many:
+        column, parameter = target.expression, f"%s::{target.cast}"
         if operator == "!=":
             return Condition(f"coalesce({parameter} <> ALL ({column}), false)", (value,))
         flipped = {"=": "=", ">": "<", ">=": "<=", "<": ">", "<=": ">="}[operator]
         return Condition(f"coalesce({parameter} {flipped} ANY ({column}), false)", (value,))
-    if target.attribute is not None and is_email(target.attribute):
-        column, parameter = f"lower({column})", f"lower({parameter})"
-    return Condition(target.sure(f"{column} {sql_operator} {parameter}"), (value,))
+    return Condition(target.sure(f"{target.compared} {sql_operator} {target.given}"), (value,))
 
 
 def is_in(target: Target, values: Sequence[Any], *, negated: bool) -> Condition:
@@ -211,8 +220,8 @@ def is_in(target: Target, values: Sequence[Any], *, negated: bool) -> Condition:
         test = f"NOT ({column} && {parameter}) AND cardinality({column}) > 0" if negated else f"{column} && {parameter}"
         return Condition(f"coalesce({test}, false)", (list(values),))
     if target.attribute is not None and is_email(target.attribute):
-        # Both sides are folded by the database, which knows the capitals of ASCII only.
-        column, parameter = f"lower({column})", f'ARRAY(SELECT lower(v COLLATE "C") FROM unnest({parameter}) AS v)'  # noqa: S608 - casts
+        value = compared_value(target.attribute, "v")
+        column, parameter = target.compared, f"ARRAY(SELECT {value} FROM unnest({parameter}) AS v)"  # noqa: S608 - casts
     test = f"{column} <> ALL ({parameter})" if negated else f"{column} = ANY ({parameter})"
     return Condition(target.sure(test), (list(values),))
 
