@@ -59,6 +59,18 @@ def test_a_household_gets_one_mail_and_the_report_adds_up(families: Tenant, data
     assert page["excluded"] == {"duplicateAddress": 2}
 
 
+def test_a_household_is_found_by_its_address_whatever_its_case(families: Tenant) -> None:
+    def numbers(query: str) -> list[Any]:
+        answer = families.json("GET", f"/v5/entities/hotels/profile-tables/Families/profiles?{query}")
+        assert answer.status_code == 200, answer.text
+        return [each["attributes"]["number"] for each in answer.json()["profiles"]]
+
+    assert numbers("filter=emailAddress%20%3D%20%22Vos@EXAMPLE.com%22") == [1, 2, 4]
+    assert numbers("emailAddress=Vos@EXAMPLE.com") == [1, 2, 4]
+    found = families.json("GET", "/v4/entity/hotels/table/Families/profile?search=emailAddress=Vos@EXAMPLE.com").json()
+    assert len(found["profiles"]) == 3
+
+
 def test_who_are_not_meant_keep_nobody_from_the_mail(families: Tenant, database: psycopg.Connection[Any]) -> None:
     report = finished(families, {"exclude": "number < 4"})
     assert (report["targeted"], report["sent"]) == (1, 1)

@@ -1,4 +1,4 @@
-"""E-mail addresses are one whatever the case of A to Z: in every way of asking."""
+"""E-mail addresses are one whatever the case of A to Z: in every way of asking, and by their index."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
@@ -142,3 +142,40 @@ async def test_a_profile_is_recognised_by_its_address_whatever_its_case(people: 
     for address in ("ANN@example.com", "ÉRIC@EXAMPLE.com", "éRIC@example.com", "50%_OFF@example.com", "nobody@example.com"):
         rows = await (await people.execute(statement, {"k0": address})).fetchall()
         assert {row[0] for row in rows} == {i for i, (known, _) in ROWS.items() if small(known) == small(address)}, address
+
+
+async def plan(db: Db, what: str, condition: Condition, order: str = "") -> str:
+    text = f"EXPLAIN SELECT {what} FROM l900901.p2 t WHERE {condition.sql} {order}"
+    cursor = await db.execute(text.encode(), condition.params)
+    return "\n".join(row[0] for row in await cursor.fetchall())
+
+
+@pytest.fixture
+async def many(db: Db) -> Db:
+    """Twenty thousand rows with the index that such a table has."""
+    await db.execute(SCHEMA)
+    await db.execute("CREATE INDEX i2_a1 ON l900901.p2 (lower(a1))")
+    await db.execute(
+        "INSERT INTO l900901.p2 SELECT n, %s, %s, 'Person' || n / 2 || '@Example.com' FROM generate_series(1, 20000) n",
+        (NOW, NOW),
+    )
+    await db.execute("ANALYZE l900901.p2")
+    return db
+
+
+async def test_the_index_of_addresses_serves_filters(many: Db) -> None:
+    for saying in (
+        "= 'PERSON77@example.com'", "in ('PERSON77@example.com', 'x@y.com')", "startsWith 'Person77'", "> 'PERSON9998@'",
+    ):  # fmt: skip
+        condition = compile_filter(TABLE, f"emailAddress {saying}", UTC_ZONE, NOW)
+        for order in ("", "ORDER BY t.id LIMIT 101"):
+            assert "i2_a1" in await plan(many, "t.a2", condition, order), (saying, order)
+        found = await ids(many, condition)
+        async with many.transaction(force_rollback=True):
+            await many.execute("DROP INDEX l900901.i2_a1")
+            assert found == await ids(many, condition) != set()
+
+
+async def test_the_index_of_addresses_serves_a_v4_search(many: Db) -> None:
+    condition = compile_v4_search(TABLE, ["emailAddress=PERSON77@example.com"], [], UTC_ZONE)
+    assert "i2_a1" in await plan(many, "t.a2", condition, "ORDER BY t.id LIMIT 100")

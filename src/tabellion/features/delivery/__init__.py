@@ -25,6 +25,7 @@ from tabellion.features.delivery.outbox_store import KeptMail, kept_mail, kept_m
 from tabellion.features.delivery.pacing import zone_column
 from tabellion.features.delivery.reaching import Reached, licences_that_wait, reach_relays, unreadable_secrets
 from tabellion.features.delivery.restoring import doubt, skip_numbers
+from tabellion.features.delivery.same_address import reached
 from tabellion.features.delivery.sender import Pace, Sender
 from tabellion.features.delivery.service import (
     Forecast,
@@ -49,7 +50,6 @@ from tabellion.features.delivery.service import (
     tally,
     withdraw,
 )
-from tabellion.features.delivery.sole_mails import KEY as ADDRESS_KEY
 from tabellion.features.delivery.store import announce, in_schema, licence_exists
 from tabellion.features.delivery.suppression import REASONS, UNSUBSCRIBE, Suppression, joined
 from tabellion.features.delivery.suppression_store import is_suppressed, subscribe_again, suppress, unsuppress
@@ -60,7 +60,6 @@ from tabellion.features.delivery.transport import Ways
 from tabellion.features.delivery.viewing import view
 
 __all__ = [
-    "ADDRESS_KEY",
     "REASONS",
     "SENT",
     "SOFT_REASONS",
@@ -123,6 +122,7 @@ __all__ = [
     "pause",
     "plan",
     "reach_relays",
+    "reached",
     "read_return_path",
     "read_token",
     "relay_admin",

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from tabellion.features.tables.model import Attribute, Columns, Kind
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.predefined import EMAIL_ADDRESS, PREDEFINED
-from tabellion.features.tables.types.registry import VALUE_TYPES, parse_value
+from tabellion.features.tables.types.registry import VALUE_TYPES, is_email, parse_value
 from tabellion.features.tables.types.restriction import canonical
 from tabellion.kit.names import folded
 from tabellion.kit.problem import FieldError
@@ -74,8 +74,8 @@ class Plan(Generic[D]):
         self.steps += [Step("addLookup", "", self._numbered(number)) for number in sorted(after - before)]
 
     def lookups(self, definition: D) -> set[int]:
-        """The attributes, by number, that have a plain index of their own."""
-        return {a.number for a in definition.attributes if a.indexed and not a.unique}
+        """The attributes, by number, that have a plain index of their own: the address that mails go to always has one."""
+        return {a.number for a in definition.attributes if (a.indexed or is_email(a)) and not a.unique}
 
     def _numbered(self, number: int) -> Attribute:
         return next(a for a in self.definition.attributes if a.number == number)

@@ -8,25 +8,24 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from tabellion.features.delivery import (
-    ADDRESS_KEY,
     UNSUBSCRIBE,
     Token,
     Use,
     is_suppressed,
+    reached,
     subscribe_again,
     suppress,
     suppression_store,
     write_token,
 )
 from tabellion.features.profiles import record_choice, search_rows
-from tabellion.features.tables import ProfileTable, Subscription, email_of, profile_tables
+from tabellion.features.tables import ProfileTable, Subscription, profile_tables
 from tabellion.features.tables.filters import Condition
 from tabellion.features.tracking import store
 from tabellion.features.tracking.model import Choice, Option, Page, Preferences
 from tabellion.features.tracking.service import find_reader, note_unsubscribe
 from tabellion.features.tracking.store import Reader
 from tabellion.features.tracking.words import words_in
-from tabellion.kit.domain import readable
 from tabellion.platform.database.connection import Database
 
 _UNSUBSCRIBED, _ONE_CLICK, _CHOSEN = "unsubscribe page", "one-click", "preference page"
@@ -147,15 +146,7 @@ async def _subscribed(db: Database, reader: Reader, standing: _Standing, subscri
     table = standing.table
     if table is None:
         return []
-    condition = Condition("t.id = %s", (reader.profile_id,))
-    email = email_of(table.attributes)
-    if email is not None and not email.unique:
-        key = ADDRESS_KEY.format("f.address")
-        same = f"{ADDRESS_KEY.format(f't.{email.column}')} IN (SELECT {key} FROM unnest(%s::text[]) AS f (address))"  # noqa: S608 - columns
-        # A mail's address has its domain as relays take it; people may have written it otherwise.
-        local, _, domain = reader.address.rpartition("@")
-        forms = [reader.address, f"{local}@{readable(domain)}"]
-        condition = Condition(f"(t.id = %s OR {same})", (reader.profile_id, forms))
+    condition = reached(table, reader.profile_id, reader.address)
     choice = f"t.{subscription.column} IS TRUE"
     found = await search_rows(db, table, Condition(f"{choice} AND {condition.sql}", condition.params), "t.id", _MOST)
     return [each.id for each in found]

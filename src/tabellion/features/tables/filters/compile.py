@@ -14,7 +14,7 @@ from tabellion.features.tables.filters.tree import Compare, In, Junction, Like, 
 from tabellion.features.tables.model import CREATION_MOMENT, UPDATE_MOMENT, Attribute, Segmentation, Table
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.boolean import parse_flag
-from tabellion.features.tables.types.comparing import compared, compared_value
+from tabellion.features.tables.types.comparing import as_compared, compared, compared_value
 from tabellion.features.tables.types.registry import is_email, parse_single, value_type
 
 
@@ -40,7 +40,7 @@ class Target(NamedTuple):
 
     @property
     def compared(self) -> str:
-        """What is compared with values (`given`)."""
+        """What is compared with values (`given`), and sorted by."""
         return compared(self.attribute, self.expression)
 
     @property
@@ -232,6 +232,9 @@ def like(target: Target, text: str, *, at_start: bool) -> Condition:
     text = text.translate(str.maketrans(upper, lower))
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     pattern = f"{escaped}%" if at_start else f"%{escaped}%"
+    if at_start and not upper and target.compared != target.expression:
+        # The beginning of what the index holds.
+        return Condition(target.sure(f"{target.compared} LIKE %s::text"), (as_compared(target.attribute, pattern),))
     value = "v" if target.is_many else target.expression
     params: tuple[Any, ...] = (pattern,)
     if upper:
