@@ -59,7 +59,7 @@ def test_a_household_gets_one_mail_and_the_report_adds_up(families: Tenant, data
     assert page["excluded"] == {"duplicateAddress": 2}
 
 
-def test_a_household_is_found_by_its_address_whatever_its_case(families: Tenant) -> None:
+def test_a_household_is_found_and_listed_by_its_address_whatever_its_case(families: Tenant) -> None:
     def numbers(query: str) -> list[Any]:
         answer = families.json("GET", f"/v5/entities/hotels/profile-tables/Families/profiles?{query}")
         assert answer.status_code == 200, answer.text
@@ -67,6 +67,8 @@ def test_a_household_is_found_by_its_address_whatever_its_case(families: Tenant)
 
     assert numbers("filter=emailAddress%20%3D%20%22Vos@EXAMPLE.com%22") == [1, 2, 4]
     assert numbers("emailAddress=Vos@EXAMPLE.com") == [1, 2, 4]
+    assert numbers("sort=emailAddress") == [3, 1, 2, 4]
+    assert numbers("sort=-emailAddress,-number") == [4, 2, 1, 3]
     found = families.json("GET", "/v4/entity/hotels/table/Families/profile?search=emailAddress=Vos@EXAMPLE.com").json()
     assert len(found["profiles"]) == 3
 

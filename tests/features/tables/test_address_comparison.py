@@ -1,18 +1,22 @@
-"""E-mail addresses are one whatever the case of A to Z: in every way of asking, and by their index."""
+"""E-mail addresses are one whatever the case of A to Z: in every way of asking, in order, and by their index."""
 
+import base64
+import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import psycopg
 import pytest
 
 from tabellion.features.audiences.conditions import canonical_key, condition_of
 from tabellion.features.audiences.model import Keys, Target
 from tabellion.features.profiles.sql import sql_of
-from tabellion.features.tables.filters import Condition, compile_filter, compile_v4_search
+from tabellion.features.tables.filters import Condition, Listing, compile_filter, compile_v4_search
 from tabellion.features.tables.model import Attribute, Definition, ProfileTable
+from tabellion.platform.http.query import Query
 from tests.support.postgres import Cluster, database_name
 
 Db = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -144,6 +148,64 @@ async def test_a_profile_is_recognised_by_its_address_whatever_its_case(people: 
         assert {row[0] for row in rows} == {i for i, (known, _) in ROWS.items() if small(known) == small(address)}, address
 
 
+async def page(db: Db, listing: Listing) -> list[tuple[int, Any]]:
+    """Rows of a list: ids and values of its keys."""
+    columns = {"emailAddress": "t.a1", "lastName": "t.a2", "profileId": "t.id"}
+    wanted = ", ".join(columns[key.name] for key in listing.keys)
+    found: list[tuple[int, Any]] = []
+    for part in listing.parts:
+        text = f"SELECT t.id, {wanted} FROM l900901.p2 t WHERE {part.condition.sql} ORDER BY {part.order} LIMIT %s"
+        cursor = await db.execute(text.encode(), [*part.condition.params, listing.limit - len(found)])
+        found += [(row[0], row[1:]) for row in await cursor.fetchall()]
+    return found
+
+
+async def pages(db: Db, sort: str, limit: int, cursor: str = "") -> list[int]:
+    seen: list[int] = []
+    while True:
+        query = Query([("sort", sort), ("limit", str(limit)), ("cursor", cursor)])
+        listing = Listing.of(TABLE, query, UTC_ZONE, NOW)
+        rows = await page(db, listing)
+        seen += [id_ for id_, _ in rows]
+        if len(rows) < limit:
+            return seen
+        cursor = listing.cursor_after(rows[-1][1], rows[-1][0])
+
+
+def in_order(sort: str, fold: Callable[[str | None], str | None] = small) -> list[int]:
+    """The ids as a list has them: stable sorts from the last key to the first, nulls last."""
+    order = sorted(ROWS)
+    for key in reversed(sort.split(",")):
+        place = 0 if key.endswith("emailAddress") else 1
+        values = {i: fold(ROWS[i][0]) if place == 0 else ROWS[i][1] for i in ROWS}
+        order.sort(key=lambda i: (values[i] or "").encode(), reverse=key.startswith("-"))
+        order.sort(key=lambda i: values[i] is None)
+    return order
+
+
+@pytest.mark.parametrize(
+    "sort", ["emailAddress", "-emailAddress", "lastName,emailAddress", "-lastName,-emailAddress", "emailAddress,-lastName"]
+)
+async def test_pages_by_address_show_everybody_once_with_equal_addresses_beside_each_other(people: Db, sort: str) -> None:
+    for limit in (1, 2, 3, 100):
+        assert await pages(people, sort, limit) == in_order(sort)
+
+
+@pytest.mark.parametrize("sort", ["emailAddress", "-emailAddress", "lastName,emailAddress"])
+async def test_a_cursor_from_when_lists_went_by_how_addresses_are_written_goes_on_in_that_order(
+    people: Db, sort: str
+) -> None:
+    whole = in_order(sort, fold=lambda text: text)
+    assert whole != in_order(sort)
+    scope = msgspec.json.encode([TABLE.licence_id, TABLE.relation, "", sort, []])
+    for place, id_ in enumerate(whole):
+        address, name = ROWS[id_]
+        values = [name, address] if sort.startswith("last") else [address]
+        raw = hashlib.sha256(scope).digest()[:12] + msgspec.json.encode([values, id_])
+        cursor = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+        assert await pages(people, sort, 4, cursor) == whole[place + 1 :]
+
+
 async def plan(db: Db, what: str, condition: Condition, order: str = "") -> str:
     text = f"EXPLAIN SELECT {what} FROM l900901.p2 t WHERE {condition.sql} {order}"
     cursor = await db.execute(text.encode(), condition.params)
@@ -179,3 +241,17 @@ async def test_the_index_of_addresses_serves_filters(many: Db) -> None:
 async def test_the_index_of_addresses_serves_a_v4_search(many: Db) -> None:
     condition = compile_v4_search(TABLE, ["emailAddress=PERSON77@example.com"], [], UTC_ZONE)
     assert "i2_a1" in await plan(many, "t.a2", condition, "ORDER BY t.id LIMIT 100")
+
+
+@pytest.mark.parametrize("sort", ["emailAddress", "-emailAddress"])
+async def test_a_page_by_address_begins_where_the_last_one_ended(many: Db, sort: str) -> None:
+    first = Listing.of(TABLE, Query([("sort", sort)]), UTC_ZONE, NOW)
+    cursor = first.cursor_after(["Person5000@Example.com"], 10001)
+    second = Listing.of(TABLE, Query([("sort", sort), ("cursor", cursor)]), UTC_ZONE, NOW)
+    sign = "<=" if sort[0] == "-" else ">="
+    for listing, begins in ((first, "IS NOT NULL"), (second, f"{sign} 'person5000@example.com'")):
+        valued, empty = listing.parts
+        text = await plan(many, "t.a2", valued.condition, f"ORDER BY {valued.order} LIMIT 101")
+        assert "Presorted Key: (lower(a1))" in text
+        assert f"Index Cond: (lower(a1) {begins}" in text
+        assert "Index Cond: (lower(a1) IS NULL)" in await plan(many, "t.a2", empty.condition, "LIMIT 101")

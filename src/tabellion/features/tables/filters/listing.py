@@ -1,11 +1,11 @@
 """The v5 list: filter, equalities, sorting and the cursor.
 
 The cursor holds the sort values and the id of the last row, and a digest of licence, table, filter and sort. It is no
-secret: it grants nothing that the caller's own filter would not; the digest catches cursors of other lists.
+secret: it grants nothing that the caller's own filter would not; the digest catches cursors of other lists. Lists by an
+e-mail address were in the order of how it is written, once: whoever has a cursor of such a list goes on in that order.
 """
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -35,11 +35,22 @@ class CursorInvalid(Problem):
 
 
 class Key(NamedTuple):
-    """One key of the sort."""
+    """One key of the sort. `as_written`: with capitals before small letters, also where they are compared as the same."""
 
     name: str
     target: Target
     descending: bool
+    as_written: bool = False
+
+    @property
+    def expression(self) -> str:
+        """What the rows are sorted by."""
+        return self.target.expression if self.as_written else self.target.compared
+
+    @property
+    def given(self) -> str:
+        """A parameter to compare it with."""
+        return f"%s::{self.target.cast}" if self.as_written else self.target.given
 
 
 class Part(NamedTuple):
@@ -66,8 +77,7 @@ class Listing(msgspec.Struct, frozen=True):
         conditions = [compile_filter(table, text, zone, now)] if text.strip() else []
         conditions += [_equality(table, name, value, zone) for name, value in query.pairs if name not in _OWN]
         keys = _keys(table, sort)
-        scope = msgspec.json.encode([table.licence_id, table.relation, text, sort, others])
-        digest = hashlib.sha256(scope).digest()[:_DIGEST_BYTES]
+        keys, digest = _scope(keys, [table.licence_id, table.relation, text, sort, others], cursor)
         last = _read_cursor(cursor, keys, digest) if cursor else None
         whole = [*conditions, *([] if last is None else [_after(keys, last)])]
         parts = _in_parts(conditions, keys, last) or (Part(both(whole), _order(keys)),)
@@ -85,10 +95,10 @@ def _in_parts(conditions: list[Condition], keys: tuple[Key, ...], last: tuple[li
     Asked for `column >= value` such an index begins there, and it is read backwards as well. But not where rows without a
     value are to come last by the same statement: then each page reads it from its beginning, or sorts the table.
     """
-    if not keys or not _has_index(keys[0].target):
+    if not keys or not _has_index(keys[0]):
         return ()
     first, *others = keys
-    column, direction = first.target.expression, "DESC" if first.descending else "ASC"
+    column, direction = first.expression, "DESC" if first.descending else "ASC"
     rest = _order(tuple(others))
     empty = Condition(f"{column} IS NULL")
     if last is None:
@@ -96,7 +106,7 @@ def _in_parts(conditions: list[Condition], keys: tuple[Key, ...], last: tuple[li
     elif last[0][0] is None:
         return (Part(both([*conditions, _after(keys, last)]), rest),)
     else:
-        bound = f"{column} {'<=' if first.descending else '>='} %s::{first.target.cast}"
+        bound = f"{column} {'<=' if first.descending else '>='} {first.given}"
         behind = both([Condition(bound, (last[0][0],)), _after(keys, last, valued=True)])
     return (
         Part(both([*conditions, behind]), f"{column} {direction}, {rest}"),
@@ -104,10 +114,11 @@ def _in_parts(conditions: list[Condition], keys: tuple[Key, ...], last: tuple[li
     )
 
 
-def _has_index(target: Target) -> bool:
-    # E-mail addresses are indexed as they are compared, whatever their case; they are sorted as they are written.
-    attribute = target.attribute
-    return attribute is not None and (attribute.unique or attribute.indexed) and not is_email(attribute)
+def _has_index(key: Key) -> bool:
+    attribute = key.target.attribute
+    if attribute is None or key.as_written:
+        return False
+    return attribute.unique or attribute.indexed or is_email(attribute)
 
 
 def _once(query: Query, name: str) -> str:
@@ -145,7 +156,7 @@ def _order(keys: Sequence[Key]) -> str:
     for key in keys:
         # Technical columns are never null, and their indexes know no other place for nulls than that of their direction.
         nulls = "" if key.target.attribute is None else " NULLS LAST"
-        parts.append(f"{key.target.expression} {'DESC' if key.descending else 'ASC'}{nulls}")
+        parts.append(f"{key.expression} {'DESC' if key.descending else 'ASC'}{nulls}")
         if key.target == ID:
             return ", ".join(parts)
     return ", ".join([*parts, "t.id ASC"])
@@ -177,29 +188,50 @@ def _after(keys: tuple[Key, ...], last: tuple[list[Any], int], *, valued: bool =
     branches: list[Condition] = []
     equal: list[Condition] = []
     for key, value in zip(keys, values, strict=True):
-        column, cast = key.target.expression, key.target.cast
+        column, given = key.expression, key.given
         if value is None:
             equal.append(Condition(f"{column} IS NULL"))
             continue
         operator = "<" if key.descending else ">"
         filled = key.target.attribute is None or (valued and key is keys[0])
         also = "" if filled else f" OR {column} IS NULL"
-        beyond = Condition(f"({column} {operator} %s::{cast}{also})", (value,))
+        beyond = Condition(f"({column} {operator} {given}{also})", (value,))
         branches.append(both([*equal, beyond]))
-        equal.append(Condition(f"{column} = %s::{cast}", (value,)))
+        equal.append(Condition(f"{column} = {given}", (value,)))
     branches.append(both([*equal, Condition("t.id > %s::bigint", (last_id,))]))
     joined = " OR ".join(branch.sql for branch in branches)
     return Condition(f"({joined})", tuple(p for branch in branches for p in branch.params))
 
 
+def _scope(keys: tuple[Key, ...], what: list[Any], cursor: str) -> tuple[tuple[Key, ...], bytes]:
+    """The digest of what a list is of, and its keys: those of its cursor, where that is of another order."""
+    first = _digest(what)
+    if not any(key.expression != key.target.expression for key in keys):
+        return keys, first
+    if cursor and _decoded(cursor)[:_DIGEST_BYTES] == first:
+        return tuple(key._replace(as_written=True) for key in keys), first
+    return keys, _digest([*what, "as compared"])
+
+
+def _digest(what: list[Any]) -> bytes:
+    return hashlib.sha256(msgspec.json.encode(what)).digest()[:_DIGEST_BYTES]
+
+
+def _decoded(cursor: str) -> bytes:
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except ValueError:  # also of letters that base64 has not
+        return b""
+
+
 def _read_cursor(cursor: str, keys: tuple[Key, ...], digest: bytes) -> tuple[list[Any], int]:
     try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        raw = _decoded(cursor)
         values, id_ = msgspec.json.decode(raw[_DIGEST_BYTES:], type=tuple[list[Any], int])
         if raw[:_DIGEST_BYTES] != digest or len(values) != len(keys) or not 0 < id_ < 2**63:
             raise ValueError  # noqa: TRY301 - one answer for all that is wrong with a cursor
         return [_unpacked(key.target, value) for key, value in zip(keys, values, strict=True)], id_
-    except (binascii.Error, msgspec.DecodeError, ValueError, TypeError, ArithmeticError):
+    except (msgspec.DecodeError, ValueError, TypeError, ArithmeticError):
         raise CursorInvalid("the cursor does not belong to this list, filter and sort; start again without it") from None
 
 
