@@ -120,8 +120,8 @@ def baseline(database_url: str, folder: Path, prepared: Prepared, workers: int) 
         "PYTHONPATH": str(Path(__file__).parent),
     }
     command = [
-        *(sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "uvloop", "--http", "1", "--no-ws"),
-        *("--workers", str(workers), "--port", str(port), "bare:app"),
+        *(sys.executable, "-m", "uvicorn", "--http", "httptools", "--loop", "uvloop", "--ws", "none", "--no-access-log"),
+        *("--log-level", "warning", "--workers", str(workers), "--port", str(port), "bare:app"),
     ]
     with _running(command, environment, port, "/profile/user1@example.com", folder / f"bare-{port}.log") as served:
         yield served

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-LIBRARIES = ("polars", "liquid", "babel", "procrastinate", "aiosmtpd", "asyncssh", "minio", "mrml", "granian", "lxml")
+LIBRARIES = ("polars", "liquid", "babel", "procrastinate", "aiosmtpd", "asyncssh", "minio", "mrml", "uvicorn", "lxml")
 
 
 @pytest.mark.parametrize(

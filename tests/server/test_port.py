@@ -5,7 +5,7 @@ import socket
 import msgspec
 import pytest
 
-from tabellion.server.port import CannotListen, check_port
+from tabellion.server.port import CannotListen, check_port, listen
 from tabellion.settings import Settings
 from tests.support.api import free_port
 
@@ -37,6 +37,7 @@ def test_a_host_that_is_none_of_this_machine(host: str) -> None:
     assert "give --host an address of this machine: 127.0.0.1 " in str(error)
 
 
-def test_the_server_below_gets_numbers() -> None:
-    assert check_port(settings("localhost")) == "127.0.0.1"
-    assert check_port(settings("0.0.0.0")) == "0.0.0.0"
+def test_a_host_may_be_named() -> None:
+    for host, address in (("localhost", "127.0.0.1"), ("0.0.0.0", "0.0.0.0")):
+        with listen(settings(host), 8) as listening:
+            assert listening.getsockname()[0] == address

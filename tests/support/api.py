@@ -48,7 +48,7 @@ class Api:
         return httpx.Client(base_url=self.url, timeout=60, **options)
 
     def children(self) -> list[int]:
-        """The ids of the processes that serve (Granian's workers)."""
+        """The ids of the processes that serve."""
         return descendants(self.process.pid)
 
     def stop(self) -> None:

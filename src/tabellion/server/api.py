@@ -1,32 +1,34 @@
-"""The API processes: Granian serves the application; children die with their parent, and are started again when they die."""
+"""The API processes: forks that share a listening socket, die with their parent, and are started again when they die."""
 
 import gc
+import logging
 import os
 import shutil
-from typing import Any
-
-from granian import Granian
-from granian.constants import HTTPModes, Interfaces, Loops
+import time
+from functools import partial
 
 from tabellion.platform.http.front import App
-from tabellion.platform.telemetry import configure_logs, http_server_logs, prepare_metrics
-from tabellion.server.death import die_with_parent, end_children_when_asked
-from tabellion.server.port import check_port
+from tabellion.platform.telemetry import configure_logs, prepare_metrics
+from tabellion.server.child import fork, stop_all
+from tabellion.server.death import end_children_when_asked, stop_signals
+from tabellion.server.http import serve_on
+from tabellion.server.http.serving import BACKLOG
+from tabellion.server.port import listen
 from tabellion.settings import Settings
 
-_BACKLOG = 1024
 _GC_THRESHOLDS = (20_000, 20, 50)
+_CHECK_EVERY_S = 0.1
+_log = logging.getLogger(__name__)
 
 
-def create_app() -> App:
-    """What each API process runs: its settings come from the environment that the parent made."""
+def _say(message: str, level: int = logging.INFO) -> None:
+    _log.log(level, message)
+
+
+def create_app(settings: Settings) -> App:
+    """What each API process runs."""
     from tabellion.server.app import create_app as compose  # noqa: PLC0415 - the metrics library must come after the settings
 
-    parent = os.environ.get("TABELLION_PARENT")
-    if parent:
-        die_with_parent(int(parent))
-    settings = Settings.load({name: value for name, value in os.environ.items() if name != "TABELLION_PARENT"})
-    configure_logs(settings.log_level)
     application = compose(settings)
     # What is made at the start lives for ever: the collector need not look at it again, and rarely at the rest.
     gc.collect()
@@ -40,28 +42,20 @@ def run_api(settings: Settings) -> None:
 
     Whoever started it sets an end to that: the supervisor after 35 s, and the kernel then ends the API processes too.
     """
-    host = check_port(settings)
-    os.environ.update(settings.environment())
-    metrics = prepare_metrics(settings.data_dir, settings.port)
-    os.environ["TABELLION_PARENT"] = str(os.getpid())
-    options: dict[str, Any] = {
-        "address": host,
-        "port": settings.port,
-        "interface": Interfaces.ASGI,
-        "factory": True,
-        "loop": Loops.uvloop,
-        "workers": settings.workers,
-        "http": HTTPModes.http1,
-        "websockets": False,
-        "backlog": _BACKLOG,
-        "respawn_failed_workers": True,
-        "respawn_interval": 0.1,
-        "log_enabled": True,
-        "log_level": "warning",
-        "log_dictconfig": http_server_logs(),
-    }
-    end_children_when_asked()
-    try:
-        Granian("tabellion.server.api:create_app", **options).serve()
-    finally:
-        shutil.rmtree(metrics, ignore_errors=True)
+    with stop_signals() as stopping, listen(settings, BACKLOG) as listening:
+        os.environ.update(settings.environment())
+        configure_logs(settings.log_level)
+        metrics = prepare_metrics(settings.data_dir, settings.port)
+        end_children_when_asked()
+        serving = partial(serve_on, listening, partial(create_app, settings))
+        children = [fork("API", serving) for _ in range(settings.workers)]
+        try:
+            while not stopping():
+                for child in children:
+                    child.tend(_say)
+                time.sleep(_CHECK_EVERY_S)
+        finally:
+            # Nobody listens any more once all have closed it.
+            listening.close()
+            stop_all(children, within_s=None)
+            shutil.rmtree(metrics, ignore_errors=True)

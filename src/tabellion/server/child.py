@@ -1,11 +1,13 @@
 """A child process that is kept running."""
 
 import logging
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from tabellion.server.death import die_with_parent
@@ -13,7 +15,7 @@ from tabellion.settings import Settings
 
 # Calls in flight may wait up to 25 s for the licence's pace.
 STOP_WITHIN_S = 30.0
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 10.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
 # Whoever was killed from outside did not fail by itself, and what it was at waits.
 _LONGEST_PAUSE_AFTER_KILL_S = 1.0
 # A child that has lived this long was not killed by its own start.
@@ -28,13 +30,38 @@ class Say(Protocol):
         ...
 
 
-class Child:
-    """`tabellion <verb>` with the settings of its parent; when it dies it is started again, at ever longer intervals."""
+class Process(Protocol):
+    """What of `subprocess.Popen` is made use of."""
 
-    def __init__(self, verb: str, settings: Settings) -> None:
-        self.verb = verb
-        self._environment = {**os.environ, **settings.environment()}
-        self._process: subprocess.Popen[bytes] | None = None
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        ...
+
+    def poll(self) -> int | None:
+        """Its status once it has ended; the signal that ended it is told as a negative number."""
+        ...
+
+    def send_signal(self, sig: int) -> None:
+        """Send it a signal, if it runs."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Wait for its end. Raises `subprocess.TimeoutExpired`."""
+        ...
+
+
+class Child:
+    """A process that is started again when it dies, at ever longer intervals."""
+
+    def __init__(self, name: str, start: Callable[[], Process]) -> None:
+        self.name = name
+        self._start_process = start
+        self._process: Process | None = None
         self._pause_s = _FIRST_PAUSE_S
         self._started_s = 0.0
         self._not_before_s = 0.0
@@ -56,7 +83,7 @@ class Child:
                 self._pause_s = _FIRST_PAUSE_S
             pause_s = min(self._pause_s, _LONGEST_PAUSE_AFTER_KILL_S) if status < 0 else self._pause_s
             self._not_before_s = now_s + pause_s
-            message = f"the {self.verb} process ended with status {status}; it is started again in {pause_s:g} s"
+            message = f"the {self.name} process ended with status {status}; it is started again in {pause_s:g} s"
             say(message, logging.WARNING)
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
         if now_s >= self._not_before_s:
@@ -67,32 +94,77 @@ class Child:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
-    def wait(self, until_s: float) -> None:
+    def wait(self, until_s: float | None) -> None:
         """Wait for its end, until the monotonic clock says `until_s`; then it is killed."""
         if self._process is None:
             return
         try:
-            self._process.wait(max(0.0, until_s - time.monotonic()))
+            self._process.wait(None if until_s is None else max(0.0, until_s - time.monotonic()))
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
     def _start(self) -> None:
-        parent = os.getpid()
-        command = [sys.executable, "-m", "tabellion", self.verb]
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
-            command,
-            env=self._environment,
-            preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509 - it calls the kernel and nothing else
-        )
+        self._process = self._start_process()
         self._started_s = time.monotonic()
 
 
-def stop_all(children: list[Child]) -> None:
-    """End them side by side."""
+def verb(name: str, settings: Settings) -> Child:
+    """`tabellion <verb>` with the settings of its parent."""
+    environment = {**os.environ, **settings.environment()}
+    parent = os.getpid()
+
+    def start() -> Process:
+        return subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "tabellion", name],
+            env=environment,
+            preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509 - it calls the kernel and nothing else
+        )
+
+    return Child(name, start)
+
+
+def fork(name: str, run: Callable[[], object]) -> Child:
+    """A copy of this process that does something else: what was imported is in memory once."""
+    return Child(name, lambda: _Fork(run))
+
+
+class _Fork:
+    def __init__(self, run: Callable[[], object]) -> None:
+        parent = os.getpid()
+
+        def begin() -> None:
+            die_with_parent(parent)
+            run()
+
+        self._process = multiprocessing.get_context("fork").Process(target=begin)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid or 0
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, sig: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, sig)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("fork", timeout or 0)
+        return self._process.exitcode
+
+
+def stop_all(children: list[Child], within_s: float | None = STOP_WITHIN_S + 5) -> None:
+    """End them side by side; None: however long that takes. The default is longer than they give themselves."""
     for child in children:
         child.ask_to_stop()
-    # Longer than they give themselves.
-    until_s = time.monotonic() + STOP_WITHIN_S + 5
+    until_s = None if within_s is None else time.monotonic() + within_s
     for child in children:
         child.wait(until_s)

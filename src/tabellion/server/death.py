@@ -4,6 +4,9 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -39,3 +42,20 @@ def end_children_when_asked() -> None:
         after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, signals),
         after_in_child=forked,
     )
+
+
+@contextmanager
+def stop_signals() -> Generator[Callable[[], bool]]:
+    """Whether SIGTERM or SIGINT has come."""
+    came = False
+
+    def stop(_: int, __: FrameType | None) -> None:
+        nonlocal came
+        came = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -25,12 +25,32 @@ class CannotListen(Exception):
         super().__init__(f"{where} cannot be listened on ({self.reason})" + (self.advice and f"; {self.advice}"))
 
 
-def check_port(settings: Settings) -> str:
-    """The address to listen on, in numbers, of a host that may be named. Raises `CannotListen`."""
-    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise CannotListen(f"{settings.host}:{settings.port}", error, host="--host", port="--port") from None
-        return probe.getsockname()[0]
+def check_port(settings: Settings) -> None:
+    """Raise `CannotListen` where the address cannot be listened on."""
+    _bound(settings).close()
+
+
+def listen(settings: Settings, backlog: int) -> socket.socket:
+    """Listen on the address. Raises `CannotListen`."""
+    listening = _bound(settings)
+    try:
+        listening.listen(backlog)
+    except OSError as error:
+        listening.close()
+        raise _cannot(settings, error) from None
+    return listening
+
+
+def _bound(settings: Settings) -> socket.socket:
+    probe = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind((settings.host, settings.port))
+    except OSError as error:
+        probe.close()
+        raise _cannot(settings, error) from None
+    return probe
+
+
+def _cannot(settings: Settings, error: OSError) -> CannotListen:
+    return CannotListen(f"{settings.host}:{settings.port}", error, host="--host", port="--port")

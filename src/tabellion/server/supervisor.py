@@ -1,19 +1,18 @@
 """`tabellion serve`: the embedded database, the API and the job worker under one roof; what dies is started again."""
 
 import logging
-import signal
 import socket
 import time
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
-from types import FrameType
+from collections.abc import Callable
+from contextlib import ExitStack
 
 import psycopg
 
-from tabellion.server.child import Child, Say, stop_all
+from tabellion.server.child import Say, stop_all, verb
 from tabellion.server.claim import claimed, refuse_second
 from tabellion.server.connections import fit, places_of
 from tabellion.server.database import prepare_database
+from tabellion.server.death import stop_signals
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.hold import hold_of, key_missing
 from tabellion.server.port import check_port
@@ -35,7 +34,7 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
     if not settings.database_url:
         refuse_second(settings.data_dir)
     check_port(settings)
-    with _stop_signals() as stopping, ExitStack() as stack:
+    with stop_signals() as stopping, ExitStack() as stack:
         if not settings.database_url:
             make_data_dir(settings.data_dir)
             stack.enter_context(claimed(settings.data_dir, address(settings)))
@@ -54,7 +53,7 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
                 say(f"there is no key of secrets: {missing}", logging.WARNING)
         database = None if embedded is None else _Database(embedded, say)
         verbs = ["api", *["worker"] * settings.job_workers, *(["intake"] if settings.intake_port else [])]
-        children = [Child(verb, settings) for verb in verbs]
+        children = [verb(name, settings) for name in verbs]
         stack.callback(stop_all, children)
         announced = False
         while not stopping() and not (until is not None and until()):
@@ -73,23 +72,6 @@ def address(settings: Settings) -> str:
     """The base address of the server."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}"
-
-
-@contextmanager
-def _stop_signals() -> Generator[Callable[[], bool]]:
-    """Whether SIGTERM or SIGINT has come."""
-    came = False
-
-    def stop(_: int, __: FrameType | None) -> None:
-        nonlocal came
-        came = True
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield lambda: came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _answers(settings: Settings) -> bool:

@@ -25,6 +25,8 @@ Send = Callable[[Any], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _SCOPE_KEY = "tabellion.exchange"
+# In the scope of what could not be read as a request: the `Problem` that it is answered with.
+REFUSAL = "tabellion.refusal"
 # Below this a compressed answer is hardly smaller than the packet it travels in.
 _COMPRESS_FROM_BYTES = 1400
 # A refusal may come before the body was read. Closed with bytes unread, a connection is reset and the answer may be lost on
@@ -82,7 +84,12 @@ class Front:
             receive = _noting(receive, exchange)
         outgoing = _Outgoing(receive, send, exchange)
         try:
-            await self._inner(scope, receive, outgoing)
+            if REFUSAL in scope:
+                await self._answer_failure(scope[REFUSAL], exchange, outgoing)
+                return
+            # The server's own scope keeps the method of the request: an answer to HEAD has a length, and no body.
+            inner = scope if exchange.method != "HEAD" else {**scope, "method": "GET"}
+            await self._inner(inner, receive, outgoing)
         except Exception as error:  # noqa: BLE001 - the edge: whatever happened, the caller gets an answer
             await self._answer_failure(error, exchange, outgoing)
         finally:
@@ -109,8 +116,6 @@ class Front:
         scope[_SCOPE_KEY] = exchange
         scope["path"] = path
         scope["raw_path"] = path.encode("latin-1")
-        if exchange.method == "HEAD":
-            scope["method"] = "GET"
         return exchange
 
     async def _answer_failure(self, error: BaseException, exchange: Exchange, outgoing: "_Outgoing") -> None:
@@ -180,7 +185,7 @@ class _Outgoing:
                     if not message.get("more_body", False):
                         return True
                     size += len(message["body"])
-        except TimeoutError:
+        except (TimeoutError, Problem):
             return False
         return False
 

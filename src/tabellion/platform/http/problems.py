@@ -31,6 +31,27 @@ class BodyTooLarge(Problem):
     code = "body.tooLarge"
 
 
+class AddressTooLong(Problem):
+    """The first line of the request is too long. Long searches and filters may be split, or made smaller."""
+
+    status = 414
+    code = "address.tooLong"
+
+
+class HeadersTooLarge(Problem):
+    """The request has too many headers, or too long ones."""
+
+    status = 431
+    code = "headers.tooLarge"
+
+
+class RequestTooSlow(Problem):
+    """The first line and the headers, or more of the body, did not come in time. Send the request again, at one go."""
+
+    status = 408
+    code = "request.timeout"
+
+
 class EtagMismatch(Problem):
     """`If-Match` names another state than the present one, or `If-None-Match: *` meets what exists. Read it again."""
 

@@ -1,7 +1,7 @@
 """Logs and metrics: one line and a few counters per request; never a value, a body, a credential or a person's address."""
 
-from tabellion.platform.telemetry.logs import configure_logs, http_server_logs
+from tabellion.platform.telemetry.logs import configure_logs
 from tabellion.platform.telemetry.metrics import prepare_metrics, render_metrics
 from tabellion.platform.telemetry.requests import flush, report
 
-__all__ = ["configure_logs", "flush", "http_server_logs", "prepare_metrics", "render_metrics", "report"]
+__all__ = ["configure_logs", "flush", "prepare_metrics", "render_metrics", "report"]

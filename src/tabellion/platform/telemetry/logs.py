@@ -7,14 +7,13 @@ stored or sent: a database quotes values in its messages, and local variables ho
 import logging
 import sys
 import traceback
-from typing import Any
 
 import psycopg
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 # These tell of every connection and job; what matters of them is told by us.
-_CHATTY = ("psycopg.pool", "procrastinate", "_granian")
+_CHATTY = ("psycopg.pool", "procrastinate", "uvicorn")
 _TOLD = (OSError, psycopg.OperationalError, psycopg.InterfaceError)
 
 
@@ -51,15 +50,6 @@ def configure_logs(level: str) -> None:
 def _is_news(record: logging.LogRecord) -> bool:
     """After a crash of the database each connection of each pool is told to be closed, which that of the server says."""
     return not str(record.msg).startswith("discarding closed connection")
-
-
-def http_server_logs() -> dict[str, Any]:
-    """The same lines for the messages of the HTTP server, in the form of `logging.config`."""
-    return {
-        "formatters": {"json": {"()": formatter}},
-        "handlers": {"console": {"formatter": "json", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}},
-        "loggers": {"_granian": {"handlers": ["console"], "level": "WARNING", "propagate": False}},
-    }
 
 
 def _tell_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
