@@ -1,7 +1,7 @@
 """The baseline: Litestar and psycopg run the very statements of a call, with nothing around them.
 
 No credentials, no limits, no validation, no audit, no history: what the framework and the database cost by themselves.
-Served by uvicorn with httptools and uvloop, of which Tabellion derives its own; `BARE_URL` and `BARE_TABLE` (`l1.p1`) come from the environment.
+Served by uvicorn, with the parser and the event loop that Tabellion has, too; `BARE_URL` and `BARE_TABLE` (`l1.p1`) come from the environment.
 """
 
 import os
