@@ -155,3 +155,20 @@ def test_messages_say_what_to_write_instead(tenant: Tenant) -> None:
     lost = tenant.json("PATCH", f"{PROFILES}/emailAddress=ann@example.com", {"attributes": {"lastNam": "x"}}).json()
     assert "did you mean 'lastName'?" in lost["message"]
     assert "did you mean 'lastName'?" in tenant.call("GET", f"{PROFILES}?filter=lastNam%20=%20%22x%22").json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("table/Guests/profile?searchs=x&search=lastName=Vos&number=1&dateFilter=", "searchs"),
+        ("customTable/Stays/record?sortField=price&sortedField=price&ascending=true&searchField=&searchValue=", "sortField"),
+        ("webhookSubscription?pagesize=1&page=0&pageSize=1", "pagesize"),
+        ("mail?Type=x&name=&type=&dateFilter=&number=1", "Type"),
+        ("table/Guests/profile/emailAddress=ann@example.com/interaction?since=x&from=&to=&number=1&campaign=", "since"),
+        ("table/Guests?_=1", "_"),
+        ("table/Guests/profile?number=1&&=", None),
+    ],
+)
+def test_reading_calls_of_v4_name_the_parameters_that_they_ignore(path: str, named: str | None, tenant: Tenant) -> None:
+    answer = tenant.call("GET", f"/v4/entity/hotels/{path}")
+    assert (answer.status_code, answer.headers.get("X-Ignored-Parameters")) == (200, named)

@@ -13,15 +13,17 @@ _MOST = 20
 
 
 def unknown_parameters(call: Call, query: Query) -> list[str]:
-    """The query parameters of a writing call that it does not know and may ignore; reading calls look after their own.
+    """The query parameters that a call does not know and may ignore; reading calls of v5 look after their own.
 
-    Raises `Invalid`: v5 refuses all of them, v4 those that are a known one but for a letter or two. Integrations of v4 add
-    parameters of their own invention to whatever they send.
+    Raises `Invalid` for writing calls: v5 refuses all of them, v4 those that are a known one but for a letter or two.
+    Integrations of v4 add parameters of their own invention to whatever they send.
     """
-    if not query.pairs or not call.writes or call.version == "v1":
+    if not query.pairs or call.version == "v1" or (call.version == "v5" and not call.writes):
         return []
     known = [each.name for each in call.parameters if "{" + each.name + "}" not in call.path]
     unknown = [name for name in dict.fromkeys(name for name, _ in query.pairs) if name not in known]
+    if not call.writes:
+        return unknown
     strict = call.version == "v5"
     wrong = [name for name in unknown if strict or (not call.free_query and misspelt(name, known) is not None)]
     if wrong:

@@ -219,7 +219,7 @@ def read_search(name: str | None, type_: str | None, dates: list[str], limit: in
     if name and not name.isprintable():
         raise invalid("name", "parameter.invalid", "'name' expects the name of a campaign")
     kinds = _KINDS[type_.upper()] if type_ else tuple(Kind)
-    return Search(name or None, kinds, tuple(_date_filter(text, zone) for text in dates), limit)
+    return Search(name or None, kinds, tuple(_date_filter(text, zone) for text in dates if text.strip()), limit)
 
 
 def name_faults(name: str) -> list[FieldError]:
