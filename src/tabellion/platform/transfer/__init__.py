@@ -4,15 +4,8 @@ import importlib
 from typing import Any
 
 from tabellion.platform.egress import Policy
-from tabellion.platform.transfer.model import (
-    PORTS,
-    Folder,
-    Opening,
-    ProtocolName,
-    RemoteFile,
-    Server,
-    TransferError,
-)
+from tabellion.platform.transfer.folder import Folder, Opening
+from tabellion.platform.transfer.model import PORTS, ProtocolName, RemoteFile, Server, TransferError
 
 __all__ = [
     "PORTS",

@@ -5,16 +5,15 @@ import asyncio
 import ftplib
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
 
 from tabellion.platform.egress import Policy
 from tabellion.platform.transfer.connecting import IDLE_S, connected_socket, tls, tls_failure
+from tabellion.platform.transfer.folder import Folder, Opened, in_thread
 from tabellion.platform.transfer.model import (
     IMPLICIT_TLS_PORT,
-    Opened,
     RemoteFile,
     Server,
     TransferError,
@@ -24,7 +23,6 @@ from tabellion.platform.transfer.model import (
     too_large,
 )
 
-T = TypeVar("T")
 _BLOCK = 1 << 18
 _GONE = "550"
 
@@ -87,27 +85,19 @@ def _quit(client: ftplib.FTP) -> None:
     client.close()
 
 
-class _FtpFolder:
+class _FtpFolder(Folder):
+    errors = ftplib.all_errors
+
     def __init__(self, client: ftplib.FTP, path: str) -> None:
+        self.called = f"the folder '{path}'"
         self._client = client
         self._path = path
 
-    async def files(self) -> list[RemoteFile]:
-        return await self._run("LIST", f"the folder '{self._path}' cannot be listed", self._files)
-
-    async def fetch(self, name: str, target: Path, max_bytes: int) -> None:
-        await self._run("READ", f"'{name}' cannot be read", lambda: self._fetch(name, target, max_bytes))
-
-    async def store(self, source: Path, name: str) -> None:
-        await self._run("WRITE", f"'{name}' cannot be written", lambda: self._store(source, name))
-
-    async def remove(self, name: str) -> None:
-        await self._run("WRITE", f"'{name}' cannot be deleted", lambda: self._gone(inside(self._path, name)))
-
-    async def move(self, name: str, to: str) -> None:
-        await self._run("WRITE", f"'{name}' cannot be moved to '{to}'", lambda: self._move(name, to))
-
+    @in_thread
     def _files(self) -> list[RemoteFile]:
+        return self._listed()
+
+    def _listed(self) -> list[RemoteFile]:
         # Machine-readable (RFC 3659): the listings of LIST differ from server to server.
         found: list[RemoteFile] = []
         for entry, facts in self._client.mlsd(self._path, ["type", "size", "modify"]):
@@ -116,6 +106,7 @@ class _FtpFolder:
                 found.append(RemoteFile(name, int(facts.get("size", "0")), facts.get("modify", "")))
         return found
 
+    @in_thread
     def _fetch(self, name: str, target: Path, max_bytes: int) -> None:
         copied = 0
         with target.open("wb") as file:
@@ -129,17 +120,23 @@ class _FtpFolder:
 
             self._client.retrbinary(f"RETR {inside(self._path, name)}", take, _BLOCK)
 
+    @in_thread
     def _store(self, source: Path, name: str) -> None:
         partial, final = inside(self._path, partial_name(name)), inside(self._path, name)
         with source.open("rb") as file:
             self._client.storbinary(f"STOR {partial}", file, _BLOCK)
         self._rename(partial, final)
 
+    @in_thread
     def _move(self, name: str, to: str) -> None:
         # 550 says many things; a listing says whether the file is gone.
-        if name not in {file.name for file in self._files()}:
+        if name not in {file.name for file in self._listed()}:
             return
         self._rename(inside(self._path, name), inside(to, name))
+
+    @in_thread
+    def _remove(self, name: str) -> None:
+        self._gone(inside(self._path, name))
 
     def _rename(self, before: str, after: str) -> None:
         """Some servers replace what has the name, others refuse."""
@@ -155,11 +152,3 @@ class _FtpFolder:
         except ftplib.error_perm as error:
             if not str(error).startswith(_GONE):
                 raise
-
-    async def _run(self, step: str, what: str, work: Callable[[], T]) -> T:
-        try:
-            return await asyncio.to_thread(work)
-        except TransferError:
-            raise
-        except ftplib.all_errors as error:
-            raise TransferError(step, f"{what}: {error}") from None

@@ -1,8 +1,7 @@
 """What a server and a file on it are, and how a transfer fails."""
 
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path, PurePosixPath
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -46,40 +45,6 @@ class TransferError(OSError):
         super().__init__(message)
         self.step = step
         self.message = message
-
-
-class Folder(Protocol):
-    """A folder on a server, for as long as the connection is open. All raise `TransferError`."""
-
-    async def files(self) -> list[RemoteFile]:
-        """The plain files in it."""
-        ...
-
-    async def fetch(self, name: str, target: Path, max_bytes: int) -> None:
-        """Copy a file here, at most so many bytes."""
-        ...
-
-    async def store(self, source: Path, name: str) -> None:
-        """Copy a file there: whole under its name, or not at all. What has the name is replaced."""
-        ...
-
-    async def remove(self, name: str) -> None:
-        """Delete a file; nothing when it is gone."""
-        ...
-
-    async def move(self, name: str, to: str) -> None:
-        """Move a file into another folder of the server; nothing when it is gone."""
-        ...
-
-
-class Opened(NamedTuple):
-    """A folder, and the host key that the server has shown (SFTP)."""
-
-    folder: Folder
-    host_key: str | None = None
-
-
-Opening = AbstractAsyncContextManager[Opened]
 
 
 def is_plain_name(name: str) -> bool:

@@ -1,11 +1,10 @@
 """Folders in a bucket of an S3-compatible store (minio's client in a thread). A folder is `/bucket/prefix`."""
 
-import asyncio
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import urllib3
 from minio import Minio
@@ -17,16 +16,9 @@ from urllib3.util.connection import create_connection
 
 from tabellion.platform.egress import Policy
 from tabellion.platform.transfer.connecting import CONNECT_S, IDLE_S, addresses, tls
-from tabellion.platform.transfer.model import (
-    Opened,
-    RemoteFile,
-    Server,
-    TransferError,
-    is_plain_name,
-    too_large,
-)
+from tabellion.platform.transfer.folder import Folder, Opened, in_thread
+from tabellion.platform.transfer.model import RemoteFile, Server, TransferError, is_plain_name, too_large
 
-T = TypeVar("T")
 _BLOCK = 1 << 18
 _MAX_LISTED = 100_000
 _LOGIN_CODES = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
@@ -85,34 +77,23 @@ class _Pools(urllib3.PoolManager):
         self.pool_classes_by_scheme = {"http": PlainPool, "https": SecuredPool}
 
 
-class _S3Folder:
+class _S3Folder(Folder):
+    errors = (MinioException, urllib3.exceptions.HTTPError, ValueError, OSError)
+    called = "the bucket"
+
     def __init__(self, client: Minio, bucket: str, prefix: str) -> None:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
 
-    async def files(self) -> list[RemoteFile]:
-        return await self._run("LIST", "the bucket cannot be listed", self._files)
+    def _failure(self, step: str, what: str, error: Exception) -> TransferError:
+        if isinstance(error, S3Error):
+            return TransferError("LOGIN" if error.code in _LOGIN_CODES else step, f"{what}: {error.code}: {error.message}")
+        # minio connects at its first call, which is the listing where files are fetched.
+        unreached = isinstance(error, urllib3.exceptions.HTTPError) and step == "LIST"
+        return TransferError("CONNECT" if unreached else step, f"{what}: {error}")
 
-    async def fetch(self, name: str, target: Path, max_bytes: int) -> None:
-        await self._run("READ", f"'{name}' cannot be read", lambda: self._fetch(name, target, max_bytes))
-
-    async def store(self, source: Path, name: str) -> None:
-        # An object is there when all of it is: no partial name is needed.
-        def work() -> None:
-            self._client.fput_object(self._bucket, self._prefix + name, str(source))
-
-        await self._run("WRITE", f"'{name}' cannot be written", work)
-
-    async def remove(self, name: str) -> None:
-        def work() -> None:
-            self._client.remove_object(self._bucket, self._prefix + name)
-
-        await self._run("WRITE", f"'{name}' cannot be deleted", work)
-
-    async def move(self, name: str, to: str) -> None:
-        await self._run("WRITE", f"'{name}' cannot be moved to '{to}'", lambda: self._move(name, to))
-
+    @in_thread
     def _files(self) -> list[RemoteFile]:
         found: list[RemoteFile] = []
         for each in self._client.list_objects(self._bucket, prefix=self._prefix):
@@ -123,6 +104,7 @@ class _S3Folder:
                 raise TransferError("LIST", f"the folder has over {_MAX_LISTED:,} files")
         return found
 
+    @in_thread
     def _fetch(self, name: str, target: Path, max_bytes: int) -> None:
         answer = self._client.get_object(self._bucket, self._prefix + name)
         copied = 0
@@ -136,6 +118,16 @@ class _S3Folder:
         finally:
             answer.close()
 
+    @in_thread
+    def _store(self, source: Path, name: str) -> None:
+        # An object is there when all of it is: no partial name is needed.
+        self._client.fput_object(self._bucket, self._prefix + name, str(source))
+
+    @in_thread
+    def _remove(self, name: str) -> None:
+        self._client.remove_object(self._bucket, self._prefix + name)
+
+    @in_thread
     def _move(self, name: str, to: str) -> None:
         bucket, _, prefix = to.strip("/").partition("/")
         target = f"{prefix}/{name}" if prefix else name
@@ -146,16 +138,3 @@ class _S3Folder:
                 return
             raise
         self._client.remove_object(self._bucket, self._prefix + name)
-
-    @staticmethod
-    async def _run(step: str, what: str, work: Callable[[], T]) -> T:
-        try:
-            return await asyncio.to_thread(work)
-        except TransferError:
-            raise
-        except S3Error as error:
-            step = "LOGIN" if error.code in _LOGIN_CODES else step
-            raise TransferError(step, f"{what}: {error.code}: {error.message}") from None
-        except (MinioException, urllib3.exceptions.HTTPError, ValueError, OSError) as error:
-            step = "CONNECT" if isinstance(error, urllib3.exceptions.HTTPError) and step == "LIST" else step
-            raise TransferError(step, f"{what}: {error}") from None

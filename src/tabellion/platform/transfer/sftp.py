@@ -10,8 +10,8 @@ import asyncssh
 
 from tabellion.platform.egress import Policy
 from tabellion.platform.transfer.connecting import CONNECT_S, IDLE_S, connected_socket
+from tabellion.platform.transfer.folder import Folder, Opened
 from tabellion.platform.transfer.model import (
-    Opened,
     RemoteFile,
     Server,
     TransferError,
@@ -66,64 +66,51 @@ async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerat
             yield Opened(_SftpFolder(sftp, path), shown)
 
 
-class _SftpFolder:
+class _SftpFolder(Folder):
+    errors = (asyncssh.Error, OSError)
+
     def __init__(self, sftp: asyncssh.SFTPClient, path: str) -> None:
+        self.called = f"the folder '{path}'"
         self._sftp = sftp
         self._path = path
 
-    async def files(self) -> list[RemoteFile]:
-        try:
-            found = await self._sftp.readdir(self._path)
-        except (asyncssh.Error, OSError) as error:
-            raise _failed("LIST", f"the folder '{self._path}' cannot be listed", error) from None
+    def _failure(self, step: str, what: str, error: Exception) -> TransferError:
+        return TransferError(step, f"{what}: {getattr(error, 'reason', '') or error}")
+
+    async def _files(self) -> list[RemoteFile]:
         return [
             RemoteFile(name, attributes.size or 0, str(attributes.mtime))
-            for name, attributes in ((str(each.filename), each.attrs) for each in found)
+            for name, attributes in ((str(each.filename), each.attrs) for each in await self._sftp.readdir(self._path))
             if is_plain_name(name) and attributes.permissions is not None and stat.S_ISREG(attributes.permissions)
         ]
 
-    async def fetch(self, name: str, target: Path, max_bytes: int) -> None:
+    async def _fetch(self, name: str, target: Path, max_bytes: int) -> None:
         def watch(_source: bytes, _target: bytes, copied: int, _total: int) -> None:
             if copied > max_bytes:
                 raise too_large(name, max_bytes)
 
-        try:
-            await self._sftp.get(inside(self._path, name), str(target), progress_handler=watch)
-        except TransferError:
-            raise
-        except (asyncssh.Error, OSError) as error:
-            raise _failed("READ", f"'{name}' cannot be read", error) from None
+        await self._sftp.get(inside(self._path, name), str(target), progress_handler=watch)
 
-    async def store(self, source: Path, name: str) -> None:
-        partial, final = inside(self._path, partial_name(name)), inside(self._path, name)
-        try:
-            await self._sftp.put(str(source), partial)
-            try:
-                await self._sftp.posix_rename(partial, final)
-            except asyncssh.SFTPOpUnsupported:
-                await self._gone(final)
-                await self._sftp.rename(partial, final)
-        except (asyncssh.Error, OSError) as error:
-            raise _failed("WRITE", f"'{name}' cannot be written", error) from None
+    async def _store(self, source: Path, name: str) -> None:
+        partial = inside(self._path, partial_name(name))
+        await self._sftp.put(str(source), partial)
+        await self._rename(partial, inside(self._path, name))
 
-    async def remove(self, name: str) -> None:
-        try:
-            await self._gone(inside(self._path, name))
-        except (asyncssh.Error, OSError) as error:
-            raise _failed("WRITE", f"'{name}' cannot be deleted", error) from None
+    async def _remove(self, name: str) -> None:
+        await self._gone(inside(self._path, name))
 
-    async def move(self, name: str, to: str) -> None:
-        target = inside(to, name)
+    async def _move(self, name: str, to: str) -> None:
+        before = inside(self._path, name)
+        if await self._sftp.exists(before):
+            await self._rename(before, inside(to, name))
+
+    async def _rename(self, before: str, after: str) -> None:
+        """Servers without the extension of OpenSSH refuse where something has the name."""
         try:
-            if not await self._sftp.exists(inside(self._path, name)):
-                return
-            try:
-                await self._sftp.posix_rename(inside(self._path, name), target)
-            except asyncssh.SFTPOpUnsupported:
-                await self._gone(target)
-                await self._sftp.rename(inside(self._path, name), target)
-        except (asyncssh.Error, OSError) as error:
-            raise _failed("WRITE", f"'{name}' cannot be moved to '{to}'", error) from None
+            await self._sftp.posix_rename(before, after)
+        except asyncssh.SFTPOpUnsupported:
+            await self._gone(after)
+            await self._sftp.rename(before, after)
 
     async def _gone(self, path: str) -> None:
         try:
@@ -166,7 +153,3 @@ def _client_keys(server: Server) -> Any:
         return [asyncssh.import_private_key(server.private_key, server.password or None)]
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
         raise TransferError("LOGIN", "'privateKey' is no private key, or 'password' does not open it") from None
-
-
-def _failed(step: str, what: str, error: Exception) -> TransferError:
-    return TransferError(step, f"{what}: {getattr(error, 'reason', '') or error}")

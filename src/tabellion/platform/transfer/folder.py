@@ -1,0 +1,91 @@
+"""A folder on a server: what can be done with it, and what is told when that fails, for all protocols."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import wraps
+from pathlib import Path
+from typing import NamedTuple, ParamSpec, TypeVar
+
+from tabellion.platform.transfer.model import RemoteFile, TransferError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Folder(ABC):
+    """A folder on a server, for as long as the connection is open. All calls raise `TransferError`.
+
+    Protocols do the work (`_files` and so on); what their clients raise of `errors` is told with the step and what was done.
+    """
+
+    errors: tuple[type[Exception], ...]
+    called: str
+    """What messages call it."""
+
+    async def files(self) -> list[RemoteFile]:
+        """The plain files in it."""
+        return await self._told("LIST", f"{self.called} cannot be listed", self._files())
+
+    async def fetch(self, name: str, target: Path, max_bytes: int) -> None:
+        """Copy a file here, at most so many bytes."""
+        await self._told("READ", f"'{name}' cannot be read", self._fetch(name, target, max_bytes))
+
+    async def store(self, source: Path, name: str) -> None:
+        """Copy a file there: whole under its name, or not at all. What has the name is replaced."""
+        await self._told("WRITE", f"'{name}' cannot be written", self._store(source, name))
+
+    async def remove(self, name: str) -> None:
+        """Delete a file; nothing when it is gone."""
+        await self._told("WRITE", f"'{name}' cannot be deleted", self._remove(name))
+
+    async def move(self, name: str, to: str) -> None:
+        """Move a file into another folder of the server; nothing when it is gone."""
+        await self._told("WRITE", f"'{name}' cannot be moved to '{to}'", self._move(name, to))
+
+    @abstractmethod
+    def _files(self) -> Awaitable[list[RemoteFile]]: ...
+
+    @abstractmethod
+    def _fetch(self, name: str, target: Path, max_bytes: int) -> Awaitable[None]: ...
+
+    @abstractmethod
+    def _store(self, source: Path, name: str) -> Awaitable[None]: ...
+
+    @abstractmethod
+    def _remove(self, name: str) -> Awaitable[None]: ...
+
+    @abstractmethod
+    def _move(self, name: str, to: str) -> Awaitable[None]: ...
+
+    def _failure(self, step: str, what: str, error: Exception) -> TransferError:
+        return TransferError(step, f"{what}: {error}")
+
+    async def _told(self, step: str, what: str, work: Awaitable[T]) -> T:
+        try:
+            return await work
+        except TransferError:
+            raise
+        except self.errors as error:
+            raise self._failure(step, what, error) from None
+
+
+class Opened(NamedTuple):
+    """A folder, and the host key that the server has shown (SFTP)."""
+
+    folder: Folder
+    host_key: str | None = None
+
+
+Opening = AbstractAsyncContextManager[Opened]
+
+
+def in_thread(work: Callable[P, T]) -> Callable[P, Awaitable[T]]:
+    """The work of a client that blocks, done in a thread."""
+
+    @wraps(work)
+    def start(*args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        return asyncio.to_thread(work, *args, **kwargs)
+
+    return start
