@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 import tabellion
 from tabellion.features import transfers
@@ -23,6 +24,7 @@ from tests.contract.test_addresses import V5_FAMILIES
 from tests.support.api import Api
 from tests.support.etls import ETLS, EXECUTIONS, Etls, one_file
 from tests.support.exports import EXPORTS, Exports
+from tests.support.imports import Imports, zipped
 from tests.support.tenant import Tenant
 from tests.support.transfer_servers import sshd
 
@@ -244,6 +246,25 @@ def test_files_are_loaded_once_as_soon_as_they_are_there(etls: Etls, tenant: Ten
     assert (
         tenant.json("DELETE", f"{LOCATIONS}/{tenant.json('GET', LOCATIONS).json()['locations'][0]['id']}").status_code == 409
     )
+
+
+@pytest.mark.parametrize(("table_type", "table"), [("PROFILE_TABLE", "Guests"), ("CUSTOM_TABLE", "Stays")])
+def test_fetched_files_are_loaded_in_turn_with_imports_into_their_table(
+    etls: Etls, tenant: Tenant, root: Path, table_type: str, table: str
+) -> None:
+    definition = one_file(namePattern="a.csv", load={"tableType": table_type, "tableId": table})
+    sent = etls.send(EXECUTIONS, {"a.csv": GUESTS}, definition).json()["id"]
+    etl = stored(tenant, location(tenant), **definition)
+    fetched = tenant.json("POST", f"{ETLS}/{etl}/trigger-execution").json()["id"]
+    path = f"/v4/entity/hotels/{'table' if table_type == 'PROFILE_TABLE' else 'customTable'}/{table}"
+    imported = Imports(tenant, etls.url, etls.spool).send(zipped(GUESTS), path=path).json()["id"]
+
+    with psycopg.connect(etls.url) as db:
+        turns = db.execute(
+            "SELECT lock FROM jobs.procrastinate_jobs WHERE (task_name, args) IN (('etls.run', %s), ('etls.run', %s), ('imports.run', %s))",
+            [Jsonb({"execution_id": int(sent)}), Jsonb({"execution_id": int(fetched)}), Jsonb({"job_id": imported})],
+        ).fetchall()
+    assert (len(turns), len(set(turns))) == (3, 1)
 
 
 @pytest.mark.parametrize("after", ["DELETE", "MOVE"])

@@ -11,7 +11,7 @@ from tabellion.features.bulk.etls import store
 from tabellion.features.bulk.etls.definition import Definition
 from tabellion.features.bulk.etls.fetching import is_complete, meant, put_away
 from tabellion.features.bulk.etls.model import Due, NewExecution
-from tabellion.features.bulk.imports import new_folder
+from tabellion.features.bulk.imports import new_folder, turn
 from tabellion.features.transfers import keep_host_key, open_location
 from tabellion.kit.schedule import Schedule
 from tabellion.platform import jobs
@@ -63,8 +63,7 @@ async def enter(db: Database, due: Due, now: datetime, user_id: int | None = Non
     folder = new_folder("etl")
     new = NewExecution(due.licence_id, due.entity_id, user_id, due.id, definition, (), folder, due.location_id)
     number = await store.enter(db, new, now)
-    # In turn with the other imports into its table.
-    await jobs.defer(db, TASK, lock=f"import/{definition['files'][0]['load']['tableId']}", execution_id=number)
+    await jobs.defer(db, TASK, lock=turn(definition["files"][0]["load"]["tableId"]), execution_id=number)
     return number
 
 

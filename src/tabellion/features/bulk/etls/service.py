@@ -15,7 +15,7 @@ from tabellion.features.bulk.etls.definition import Definition, check
 from tabellion.features.bulk.etls.errors import EtlInactive, EtlNameUsed, EtlUnknown
 from tabellion.features.bulk.etls.looking import TASK, enter, next_run
 from tabellion.features.bulk.etls.model import Due, Etl, Execution, NewExecution, Uploaded
-from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder, reports, spool_file
+from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder, reports, spool_file, turn
 from tabellion.features.bulk.names import base_name
 from tabellion.features.customdata import find_custom_table
 from tabellion.features.licences import entity_of
@@ -134,14 +134,13 @@ async def _accept(call: Incoming, etl_id: int | None, definition: Definition, se
     uploads = [Uploaded(f"upload-{number}", base_name(file.client_name)) for number, file in enumerate(sent)]
     place = spool_file({upload.place: file.path for upload, file in zip(uploads, sent, strict=True)}, folder)
     document: dict[str, Any] = msgspec.to_builtins(definition)
-    caller, first = call.caller, targets[0].table
+    caller = call.caller
     new = NewExecution(caller.licence_id, entity.id, caller.user_id, etl_id, document, tuple(uploads), folder)
     try:
         async with call.db.transaction():
             await count_bulk_call(call.db, caller, {target.table.public_id for target in targets}, call.now)
             number = await store.enter(call.db, new, call.now)
-            # In turn with the other imports into its table.
-            await jobs.defer(call.db, TASK, lock=f"import/{first.label}", execution_id=number)
+            await jobs.defer(call.db, TASK, lock=turn(targets[0].table.public_id), execution_id=number)
             await audit.record(call.db, call, f"etl-execution/{number}")
     except Problem:
         # After any other error nobody knows whether the execution is there; what has none is swept up a day later.

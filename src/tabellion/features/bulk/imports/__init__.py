@@ -20,7 +20,7 @@ from tabellion.features.bulk.imports.model import (
 )
 from tabellion.features.bulk.imports.opening import INPUT, csv_entries, not_there
 from tabellion.features.bulk.imports.service import keep as spool_file
-from tabellion.features.bulk.imports.service import new_folder
+from tabellion.features.bulk.imports.service import new_folder, turn
 from tabellion.features.bulk.imports.source import charset_of, codec_of
 from tabellion.features.bulk.imports.wire import format_faults
 
@@ -47,4 +47,5 @@ __all__ = [
     "not_there",
     "reports",
     "spool_file",
+    "turn",
 ]

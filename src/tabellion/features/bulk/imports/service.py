@@ -38,8 +38,7 @@ async def accept(call: Incoming, uploaded: Path, order: Callable[[], Order]) -> 
         async with call.db.transaction():
             await count_bulk_call(call.db, call.caller, {table.public_id}, call.now)
             job_id = await store.insert(call.db, table, wanted, folder, call.now, user_id=call.caller.user_id)
-            # Imports into one table run one after the other: in the order in which they were accepted.
-            await jobs.defer(call.db, TASK, lock=f"import/{table.label}", job_id=job_id)
+            await jobs.defer(call.db, TASK, lock=turn(table.public_id), job_id=job_id)
             await audit.record(call.db, call, f"import/{job_id}")
     except Problem:
         # After any other error nobody knows whether the job is there; what has no job is swept up a day later.
@@ -79,6 +78,11 @@ async def cancel(call: Incoming) -> None:
         if not await store.end(call.db, job.id, Status.CANCELLED, call.now):
             raise JobState(f"the import {job.id} has ended already")
         await audit.record(call.db, call, f"import/{job.id}")
+
+
+def turn(table_id: str) -> str:
+    """The lock of jobs: whatever imports into one table does so in the order of acceptance. `table_id` is the public one."""
+    return f"import/{table_id}"
 
 
 def new_folder(word: str = "import") -> str:
