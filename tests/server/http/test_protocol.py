@@ -351,6 +351,15 @@ def test_a_body_that_does_not_go_on_is_given_up(port: int, monkeypatch: pytest.M
         assert (answer[0], answer[1]["connection"], answer[2]["code"]) == (408, "close", "request.timeout")
 
 
+def test_an_answer_that_nobody_reads_is_given_up(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "TAKEN_WITHIN_S", 0.1)
+    _reported.clear()
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
+        raw.sendall(b"GET /large HTTP/1.1\r\n\r\n")
+        _wait_for(_reported)
+        assert [exchange.path for exchange in _reported] == ["/large"]
+
+
 def test_what_is_wrong_in_a_body_is_told(port: int) -> None:
     (answer,) = _send(port, _P + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", b"zz\r\n\r\n", close=False)
     assert (answer[0], answer[2]["code"]) == (400, "request.malformed")

@@ -14,6 +14,7 @@ from tabellion.server.http.turn import Turn
 
 HEAD_WITHIN_S = 30.0
 KEPT_ALIVE_S = 75.0
+TAKEN_WITHIN_S = 60.0
 _LINGER_S = 2.0
 _NOTHING_READ = {
     "method": "",
@@ -119,9 +120,13 @@ class Protocol(asyncio.Protocol):
         self._transport.write(data)
 
     async def drained(self) -> None:
-        """Wait until what was sent has mostly left."""
-        if self._room is not None:
-            await asyncio.shield(self._room)
+        """Wait until what was sent has mostly left; who reads nothing of it for a minute is given up."""
+        if self._room is None:
+            return
+        try:
+            await asyncio.wait_for(asyncio.shield(self._room), TAKEN_WITHIN_S)
+        except TimeoutError:
+            self._transport.abort()
 
     def hold_back(self) -> None:
         """Read no more for now."""
