@@ -123,8 +123,8 @@ def test_a_table_where_addresses_are_unique_is_not_asked(people: ProfileTable) -
 
 async def test_the_spellings_are_all_that_the_database_takes_for_one_letter(bench: Bench) -> None:
     query = (
-        "SELECT chr(n), tabellion.folded(chr(n)) FROM generate_series(128, 65535) n "
-        "WHERE n NOT BETWEEN 55296 AND 57343 AND tabellion.folded(chr(n)) <> chr(n)"
+        'SELECT c, tabellion.folded(c) FROM (SELECT chr(n) COLLATE "C" AS c FROM generate_series(128, 65535) n '
+        "WHERE n NOT BETWEEN 55296 AND 57343) l WHERE tabellion.folded(c) <> c"
     )
     rows = await (await bench.db.execute(query)).fetchall()
     assert len(rows) > 500
