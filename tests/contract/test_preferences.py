@@ -2,6 +2,7 @@
 
 import re
 from email.message import EmailMessage
+from html import escape
 from typing import Any
 
 import httpx
@@ -77,7 +78,7 @@ def test_readers_choose_among_what_they_were_asked_about(tenant: Tenant, mail: E
     assert boxes(said.text)["Newsletter"] == (number, False)
     assert choices(tenant)["Newsletter"] is False
     assert tenant.json("GET", f"{MAIL}/SpringOffer/report").json()["unsubscribes"] == 1
-    assert "You get no more of these mails" in httpx.get(local(tenant, hrefs(mail)[1])).text
+    assert "You get no more “Newsletter” mails at ann@example.com." in httpx.get(local(tenant, hrefs(mail)[1])).text
     assert boxes(httpx.post(address, data={"shown": number, "want": number}).text)["Newsletter"][1]
     assert "Do you want to get no more" in httpx.get(local(tenant, hrefs(mail)[1])).text
     consents = tenant.json("GET", f"{ANN}/consents").json()["consents"]
@@ -177,11 +178,35 @@ def test_who_has_left_by_a_mail_for_no_subscription_takes_what_they_tick_anew(
     assert database.execute(f"SELECT FROM {schema_of(tenant, database)}.suppression").fetchall() == []
 
 
+def test_the_pages_say_whose_mails_they_are_about(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    assert tenant.json("PATCH", ANN, {"subscriptions": {"Newsletter": True}}).status_code == 200
+    number = tenant.campaign("Spring", **{"from": 'Müller & <Söhne>, "Berlin" <news@m\u00fcller.example>'})
+    put = tenant.call("PUT", f"{MAIL}/{number}/content/body", content=HTML, headers={"Content-Type": "text/html"})
+    assert put.status_code == 200, put.text
+    assert tenant.json("PUT", f"{MAIL}/{number}/target", {"subscription": "Newsletter"}).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    ((_, mail),) = until(lambda: outbox(tenant, database))
+    sender = mail["From"].addresses[0]
+    choose, stop = (local(tenant, href) for href in hrefs(mail)[:2])
+    said = f'<p class="sender">{escape(sender.display_name)}</p>'
+    for page in (httpx.get(choose), httpx.get(stop), httpx.post(stop)):
+        assert said in page.text
+        assert "Müller &amp; &lt;Söhne&gt;" in page.text.partition("</title>")[0]
+    # Without a name it is the domain, as people know it.
+    database.execute(
+        """UPDATE tabellion.sending SET document = jsonb_set(document, '{sender_name}', '""') WHERE campaign_id = %s""",
+        (number,),
+    )
+    assert '<p class="sender">m\u00fcller.example</p>' in httpx.get(stop).text
+
+
 def test_every_language_says_everything() -> None:
     for language in LANGUAGES:
-        code, words = words_in(language, "ann@example.com")
+        code, words = words_in(language, "ann@example.com", "{address}")
         assert code == language
-        assert all(text and "{" not in text for text in words)
+        # A name may look like one of the places that are filled.
+        assert all(text and "{" not in text.replace("{address}", "") for text in words)
+        assert {name for name, text in words._asdict().items() if "{address}" in text} == {"question", "thanks"}
         addressed = {name for name, text in words._asdict().items() if "ann@example.com" in text}
         assert addressed == {"question", "question_all", "thanks", "intro", "stopped", "blocked"}, language
     english = words_in("en", "")[1]

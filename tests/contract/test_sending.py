@@ -445,7 +445,7 @@ def test_looking_at_the_unsubscribe_page_changes_nothing_and_its_button_does(ten
     address = local(tenant, sent["List-Unsubscribe"].strip("<>"))
     profile = f"{PROFILES}/emailAddress=ann@example.com"
     page = httpx.get(address)
-    assert "Do you want to get no more of these mails at ann@example.com?" in page.text
+    assert "Do you want to get no more “Newsletter” mails at ann@example.com?" in page.text
     assert tenant.json("GET", profile).json()["subscriptions"]["Newsletter"] is True
     for _ in range(2):
         done = httpx.post(address, data={"List-Unsubscribe": "One-Click"})

@@ -8,11 +8,13 @@ from tabellion.features.tracking.words import Words
 class Page(NamedTuple):
     """The unsubscribe page. `done`: they get no more of these mails. `preferences`: the token of the other page, if any.
 
-    `everything`: the mail was for no subscription, so that all but transactional mails end. `blocked`: not even those come.
+    `sender`: whose mails they are. `everything`: the mail was for no subscription, so that all but transactional mails end.
+    `blocked`: not even those come.
     """
 
     language: str
     words: Words
+    sender: str
     done: bool
     everything: bool
     blocked: bool
@@ -34,6 +36,7 @@ class Preferences(NamedTuple):
 
     language: str
     words: Words
+    sender: str
     options: tuple[Option, ...]
     saved: bool
     stopped: bool

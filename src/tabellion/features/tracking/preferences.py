@@ -26,6 +26,7 @@ from tabellion.features.tracking.model import Choice, Option, Page, Preferences
 from tabellion.features.tracking.service import find_reader, note_unsubscribe
 from tabellion.features.tracking.store import Reader
 from tabellion.features.tracking.words import words_in
+from tabellion.kit.domain import readable
 from tabellion.platform.database.connection import Database
 
 _UNSUBSCRIBED, _ONE_CLICK, _CHOSEN = "unsubscribe page", "one-click", "preference page"
@@ -169,7 +170,7 @@ async def _shown(db: Database, licence_id: int, reader: Reader, *, saved: bool) 
     code, words = words_in(reader.language, reader.address)
     stopped = await is_suppressed(db, licence_id, reader.address)
     blocked = stopped and await is_suppressed(db, licence_id, reader.address, transactional=True)
-    return Preferences(code, words, options, saved, stopped, blocked)
+    return Preferences(code, words, readable(reader.sender), options, saved, stopped, blocked)
 
 
 async def _standing(db: Database, licence_id: int, reader: Reader) -> _Standing:
@@ -208,8 +209,9 @@ def _offered(reader: Reader, subscription: Subscription, subscribed: bool | None
 
 
 async def _page(db: Database, licence_id: int, reader: Reader, standing: _Standing, *, done: bool) -> Page:
-    everything = _own(reader, standing) is None
+    own = _own(reader, standing)
+    everything = own is None
     blocked = done and everything and await is_suppressed(db, licence_id, reader.address, transactional=True)
-    code, words = words_in(reader.language, reader.address)
+    code, words = words_in(reader.language, reader.address, "" if own is None else own[0].display_name or own[0].name)
     other = None if reader.profile_id is None else write_token(Token(Use.PREFERENCES, licence_id, reader.id))
-    return Page(code, words, done, everything, blocked, other)
+    return Page(code, words, readable(reader.sender), done, everything, blocked, other)

@@ -17,7 +17,7 @@ _NEAR_TRAP = timedelta(seconds=60)
 class Reader(NamedTuple):
     """The recipient whom a token names. `subscription`: the number of the one that the mail was sent for.
 
-    `uncertain`: nobody knew whether the mail had left.
+    `uncertain`: nobody knew whether the mail had left. `sender`: whom it came from, by name or else by domain.
     """
 
     id: int
@@ -30,6 +30,7 @@ class Reader(NamedTuple):
     delivered_at: datetime | None
     subscription: int | None
     uncertain: bool = False
+    sender: str = ""
 
 
 class Happening(NamedTuple):
@@ -51,7 +52,8 @@ async def reader(db: Database, licence_id: int, recipient_id: int) -> Reader | N
         return None
     query = """
 SELECT r.id, r.campaign_id, r.table_id, r.profile_id, coalesce(r.address, ''), r.language, r.test, r.ended_at,
-       (s.document ->> 'subscription')::int, r.state = 'UNCERTAIN'
+       (s.document ->> 'subscription')::int, r.state = 'UNCERTAIN',
+       coalesce(nullif(s.document ->> 'sender_name', ''), split_part(s.document ->> 'sender_address', '@', 2), '')
 FROM {l}.recipient r JOIN tabellion.sending s ON s.id = r.sending_id WHERE r.id = %s
 """
     row = await (await db.execute(in_schema(licence_id, query), (recipient_id,))).fetchone()

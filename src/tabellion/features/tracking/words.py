@@ -1,5 +1,6 @@
 """What the pages for readers say, by language. Pure."""
 
+import re
 from typing import NamedTuple
 
 from tabellion.kit.domain import readable
@@ -10,7 +11,7 @@ class Words(NamedTuple):
 
     `question_all`: the button ends all but transactional mails, which readers know as "newsletters and offers". `stopped`
     says that they have ended, and `still` what comes nevertheless; `blocked`: not even that comes, because of bounces or a
-    complaint, say. `{address}` stands for the reader's.
+    complaint, say. `{address}` stands for the reader's, `{subscription}` for the name of the one that ends.
     """
 
     title: str
@@ -33,10 +34,10 @@ class Words(NamedTuple):
 _WORDS = {
     "en": Words(
         title="Unsubscribe",
-        question="Do you want to get no more of these mails at {address}?",
+        question="Do you want to get no more “{subscription}” mails at {address}?",
         question_all="Do you want to get no more newsletters or offers at {address}?",
         button="Unsubscribe",
-        thanks="You get no more of these mails at {address}.",
+        thanks="You get no more “{subscription}” mails at {address}.",
         preferences="Your preferences",
         intro="Which mails do you want to get at {address}?",
         none="There is nothing to choose here.",
@@ -53,10 +54,10 @@ _WORDS = {
     ),
     "nl": Words(
         title="Uitschrijven",
-        question="Wilt u deze mails op {address} niet meer ontvangen?",
+        question="Wilt u geen mails “{subscription}” meer ontvangen op {address}?",
         question_all="Wilt u geen nieuwsbrieven en aanbiedingen meer ontvangen op {address}?",
         button="Uitschrijven",
-        thanks="U ontvangt deze mails op {address} niet meer.",
+        thanks="U ontvangt geen mails “{subscription}” meer op {address}.",
         preferences="Uw voorkeuren",
         intro="Welke mails wilt u op {address} ontvangen?",
         none="Er is hier niets te kiezen.",
@@ -73,10 +74,10 @@ _WORDS = {
     ),
     "fr": Words(
         title="Se désabonner",
-        question="Ne voulez-vous plus recevoir ces e-mails à {address} ?",
+        question="Ne voulez-vous plus recevoir les e-mails « {subscription} » à {address} ?",
         question_all="Ne voulez-vous plus recevoir de newsletters ni d'offres à {address} ?",
         button="Se désabonner",
-        thanks="Vous ne recevrez plus ces e-mails à {address}.",
+        thanks="Vous ne recevrez plus les e-mails « {subscription} » à {address}.",
         preferences="Vos préférences",
         intro="Quels e-mails souhaitez-vous recevoir à {address} ?",
         none="Il n'y a rien à choisir ici.",
@@ -96,10 +97,10 @@ _WORDS = {
     ),
     "de": Words(
         title="Abmelden",
-        question="Möchten Sie diese E-Mails an {address} nicht mehr bekommen?",
+        question="Möchten Sie keine E-Mails „{subscription}“ mehr an {address} bekommen?",
         question_all="Möchten Sie an {address} keine Newsletter und Angebote mehr bekommen?",
         button="Abmelden",
-        thanks="Sie bekommen diese E-Mails an {address} nicht mehr.",
+        thanks="Sie bekommen keine E-Mails „{subscription}“ mehr an {address}.",
         preferences="Ihre Einstellungen",
         intro="Welche E-Mails möchten Sie an {address} bekommen?",
         none="Hier gibt es nichts zu wählen.",
@@ -118,10 +119,10 @@ _WORDS = {
     ),
     "es": Words(
         title="Darse de baja",
-        question="¿No quiere recibir más estos correos en {address}?",
+        question="¿No quiere recibir más los correos «{subscription}» en {address}?",
         question_all="¿No quiere recibir más boletines ni ofertas en {address}?",
         button="Darse de baja",
-        thanks="Ya no recibirá estos correos en {address}.",
+        thanks="Ya no recibirá los correos «{subscription}» en {address}.",
         preferences="Sus preferencias",
         intro="¿Qué correos desea recibir en {address}?",
         none="Aquí no hay nada que elegir.",
@@ -138,10 +139,10 @@ _WORDS = {
     ),
     "it": Words(
         title="Annulla iscrizione",
-        question="Non vuole più ricevere queste e-mail su {address}?",
+        question="Non vuole più ricevere le e-mail «{subscription}» su {address}?",
         question_all="Non vuole più ricevere newsletter e offerte su {address}?",
         button="Annulla iscrizione",
-        thanks="Non riceverà più queste e-mail su {address}.",
+        thanks="Non riceverà più le e-mail «{subscription}» su {address}.",
         preferences="Le sue preferenze",
         intro="Quali e-mail desidera ricevere su {address}?",
         none="Qui non c'è nulla da scegliere.",
@@ -158,10 +159,10 @@ _WORDS = {
     ),
     "pt": Words(
         title="Cancelar subscrição",
-        question="Deseja deixar de receber estes e-mails em {address}?",
+        question="Deseja deixar de receber os e-mails «{subscription}» em {address}?",
         question_all="Deseja deixar de receber newsletters e ofertas em {address}?",
         button="Cancelar subscrição",
-        thanks="Deixará de receber estes e-mails em {address}.",
+        thanks="Deixará de receber os e-mails «{subscription}» em {address}.",
         preferences="As suas preferências",
         intro="Que e-mails deseja receber em {address}?",
         none="Não há nada para escolher aqui.",
@@ -181,10 +182,10 @@ _WORDS = {
     ),
     "pl": Words(
         title="Rezygnacja z subskrypcji",
-        question="Czy nie chcesz już otrzymywać tych wiadomości na adres {address}?",
+        question="Czy nie chcesz już otrzymywać wiadomości „{subscription}” na adres {address}?",
         question_all="Czy nie chcesz już otrzymywać newsletterów i ofert na adres {address}?",
         button="Zrezygnuj",
-        thanks="Nie będziesz już otrzymywać tych wiadomości na adres {address}.",
+        thanks="Nie będziesz już otrzymywać wiadomości „{subscription}” na adres {address}.",
         preferences="Twoje preferencje",
         intro="Jakie wiadomości chcesz otrzymywać na adres {address}?",
         none="Nie ma tu nic do wyboru.",
@@ -201,11 +202,13 @@ _WORDS = {
     ),
 }
 LANGUAGES = tuple(_WORDS)
+_PLACE = re.compile(r"\{(?:address|subscription)\}")
 
 
-def words_in(language: str, address: str) -> tuple[str, Words]:
+def words_in(language: str, address: str, subscription: str = "") -> tuple[str, Words]:
     """The words of a language with the reader's address in them, and its code; English where there are none."""
     code = language.lower() if language.lower() in _WORDS else "en"
     local, at, domain = address.rpartition("@")
-    shown = f"{local}{at}{readable(domain)}"
-    return code, Words(*(text.replace("{address}", shown) for text in _WORDS[code]))
+    names = {"{address}": f"{local}{at}{readable(domain)}", "{subscription}": subscription}
+    # At once: a name may look like one of the places.
+    return code, Words(*(_PLACE.sub(lambda place: names[place[0]], text) for text in _WORDS[code]))

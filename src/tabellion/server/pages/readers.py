@@ -24,7 +24,7 @@ def unsubscribe(page: Page) -> str:
         content = f'<p>{escape(question)}</p>{still}<form method="post"><button>{escape(words.button)}</button></form>'
     if page.preferences is not None:
         content += f'<p><a href="/t/p/{escape(page.preferences)}">{escape(words.preferences)}</a></p>'
-    return _page(page.language, words.title, content)
+    return _page(page.language, words.title, content, page.sender)
 
 
 def preferences(page: Preferences) -> str:
@@ -47,7 +47,7 @@ def preferences(page: Preferences) -> str:
         f'<input type="hidden" name="stop" value="1"><button class="quiet">{escape(words.stop_all)}</button></form>'
     )
     middle = form if page.options else f"<p>{escape(words.none)}</p>"
-    return _page(page.language, words.preferences, f"{said}{middle}{'' if page.stopped else stop}")
+    return _page(page.language, words.preferences, f"{said}{middle}{'' if page.stopped else stop}", page.sender)
 
 
 def notice(title: str, text: str) -> str:
@@ -61,9 +61,12 @@ def _stopped(words: Words, *, blocked: bool) -> str:
     return "".join(f"<p>{escape(text)}</p>" for text in said)
 
 
-def _page(language: str, title: str, content: str) -> str:
+def _page(language: str, title: str, content: str, sender: str = "") -> str:
+    """A page; `sender` says whose mails it is about."""
+    above = f'<p class="sender">{escape(sender)}</p>' if sender else ""
+    whole = f"{title} – {sender}" if sender else title  # noqa: RUF001 - a dash between the two
     return (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body><main><h1>{escape(title)}</h1>{content}</main></body></html>"
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(whole)}</title>'
+        f"<style>{_STYLE}</style></head><body><main>{above}<h1>{escape(title)}</h1>{content}</main></body></html>"
     )
