@@ -1,5 +1,6 @@
 """What a mail looks like after its styles have been inlined: the same as before, on every screen, as a browser says."""
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -49,6 +50,9 @@ def looks(page: Page, html: str, *, width: int, dark: bool) -> list[str]:
         font-family:"Segoe UI",sans-serif} @page S {size:1pt} @list l0 {mso-list-id:1} @media (max-width:480px){p.a{color:#00ff00}} --></style>""",
         # A value for those who know more, behind one for all.
         '<style>.a{color:#333;color:rgba(0,0,255,.5);background:#222;background:url("data:image/gif;base64,R0;")} .b{color:#f00}</style>',
+        # Single sides, set before all sides were and again after it, by rules of the same weight.
+        "<style>td,p{padding-left:0;margin-bottom:7px} .a{padding:10px 4px;margin:0 auto 3px} p.a{padding-left:0} .a.b,td.a{padding-top:1px}</style>",
+        "<style>p{padding-left:1px} .a{padding:10px!important} .b.b{padding:2px} @media (max-width:480px){.a{padding:1px!important}}</style>",
     ],
 )
 def test_a_mail_looks_on_every_screen_as_its_author_wrote_it(page: Page, sheets: str) -> None:
@@ -72,6 +76,16 @@ def test_a_property_said_twice_is_said_twice_in_the_same_order() -> None:
     assert style.index("color: #fff") < style.index("color: rgb(1 2 3)")
     assert "margin:0" in style.replace(" ", "")
     assert ".a:hover { color: red; color: lch(1 2 3); }" in html
+
+
+def test_sides_that_are_set_together_stand_together() -> None:
+    sheet = "<style>i{padding-left:1px} .a{padding:1px 2px 3px} .b{padding:4px} .c{padding:1px 2px 3px 4px;margin:calc(1px + 2px)}</style>"
+    source = f"{sheet}<p class=a>a</p><p class=b>b</p><p class=c>c</p><p class=a style='padding:0'>d</p>"
+    html = prepare(Content(html=source)).html
+    assert [style.replace(" ", "").rstrip(";") for style in re.findall('<p class="." style="([^"]*)"', html)] == [
+        "padding:1px2px3px", "padding:4px", "padding:1px2px3px4px;margin:calc(1px+2px)",
+        "padding-top:1px;padding-right:2px;padding-bottom:3px;padding-left:2px;padding:0",
+    ]  # fmt: skip
 
 
 def test_only_what_was_inlined_is_made_important() -> None:

@@ -17,6 +17,12 @@ _SHORTHANDS = frozenset({
     "animation", "background", "border", "columns", "flex", "font", "grid", "list-style", "margin", "outline", "overflow",
     "padding", "text-decoration", "transition",
 })  # fmt: skip
+_SIDES = ("top", "right", "bottom", "left")
+# Which of one to four values each side has.
+_PLACES = {1: (0, 0, 0, 0), 2: (0, 1, 0, 1), 3: (0, 1, 2, 1), 4: (0, 1, 2, 3)}
+# With which of so many values the last may be the same, and then goes without saying.
+_SAME_AS = {4: 1, 3: 0, 2: 0}
+_FOUR = re.compile(r"(margin|padding)\s*:\s*([-+.\w% ]+?)\s*(!\s*important)?")
 _KEPT, _MARKED = "fb", "im"
 
 
@@ -51,32 +57,76 @@ def ahead_of_inlined(sheet: str, inlined: frozenset[str], *, whole: bool) -> str
     return "".join([*parts, sheet[position:]]) if parts else sheet
 
 
-def ready_to_inline(sheet: str, word: str, elsewhere: frozenset[str]) -> str:
+def sides_apart(sheets: Iterable[str]) -> frozenset[str]:
+    """Of margin and padding those of which rules set single sides: their order is lost where rules set all sides as well."""
+    names = {each.name for sheet in sheets for each in declarations(sheet) if not each.conditional}
+    return frozenset(name for name in ("margin", "padding") if any(f"{name}-{side}" in names for side in _SIDES))
+
+
+def ready_to_inline(sheet: str, word: str, elsewhere: frozenset[str], apart: frozenset[str] = frozenset()) -> str:
     """A style sheet that says by words of ours what the inliner would lose.
 
     No rule says a property twice: but for the last time it has another name. What is important and what some screens have
-    rules about (`elsewhere`) is marked.
+    rules about (`elsewhere`) is marked. Properties of `apart` are said side by side.
     """
     said: dict[tuple[int, str], list[Declaration]] = {}
     for each in declarations(sheet):
         if not each.conditional:
-            said.setdefault((each.rule, each.name), []).append(each)
-    added: list[tuple[int, str]] = []
-    for times in said.values():
+            # As it is written: `Margin` beside `margin` is for programs that know the one only, and the inliner keeps both.
+            said.setdefault((each.rule, sheet[each.start : each.start + len(each.name)]), []).append(each)
+    changes: list[tuple[int, int, str]] = []
+    for (_, name), times in said.items():
+        before, last = times[:-1], times[-1]
         if not any(each.important for each in times):
-            added += [(each.start, f"{word}{_KEPT}{number}-") for number, each in enumerate(times[:-1])]
-        elif family(times[0].name) in elsewhere:
-            added += [(sheet.rindex("!", each.start, each.end), f" {word}{_MARKED}") for each in times if each.important]
+            changes += [(each.start, each.start, f"{word}{_KEPT}{number}-") for number, each in enumerate(before)]
+        sides = _sides(sheet[last.start : last.end], word, elsewhere) if name in apart and not before else ""
+        if sides:
+            changes.append((last.start, last.end, sides))
+        elif family(last.name) in elsewhere:
+            places = (sheet.rindex("!", each.start, each.end) for each in times if each.important)
+            changes += [(place, place, f" {word}{_MARKED}") for place in places]
     parts: list[str] = []
     position = 0
-    for start, text in sorted(added):
+    for start, end, text in sorted(changes):
         parts += (sheet[position:start], text)
-        position = start
+        position = end
     return "".join([*parts, sheet[position:]]) if parts else sheet
+
+
+def _sides(declaration: str, word: str, elsewhere: frozenset[str]) -> str:
+    """`padding: 1px 2px` side by side; empty where that is not simple."""
+    found = _FOUR.fullmatch(declaration)
+    values = found[2].split() if found else []
+    if found is None or not 1 <= len(values) <= len(_SIDES):
+        return ""
+    name = found[1]
+    importance = f" {word}{_MARKED}{found[3]}" if found[3] and name in elsewhere else (found[3] or "")
+    top, right, bottom, left = (values[place] for place in _PLACES[len(values)])
+    pairs = zip(_SIDES, (top, right, bottom, left), strict=True)
+    return ";".join(f"{name}-{side}:{value}{importance}" for side, value in pairs)
+
+
+def _together(style: str) -> str:
+    """The value of a `style` attribute with four sides of the same thing in one."""
+    for name in ("margin", "padding"):
+        if "&" in style or style.count(f"{name}-") != len(_SIDES):
+            continue
+        found = {side: re.search(rf"(?<![\w-]){name}-{side}:\s*([^;!\s]+)\s*(?:;|\Z)", style) for side in _SIDES}
+        if any(each is None for each in found.values()) or re.search(rf"(?<![\w-]){name}\s*:", style, re.IGNORECASE):
+            continue
+        spans = sorted(each.span() for each in found.values() if each)
+        values = [each[1] for each in found.values() if each]
+        while len(values) > 1 and values[-1] == values[_SAME_AS[len(values)]]:
+            values.pop()
+        for start, end in reversed(spans[1:]):
+            style = style[:start] + style[end:]
+        style = f"{style[: spans[0][0]]}{name}: {' '.join(values)};{style[spans[0][1] :]}"
+    return style
 
 
 def as_inlined(style: str, word: str) -> str:
     """The value of a `style` attribute that the inliner has made: fallbacks first, marked importance taken away."""
+    style = _together(style)
     if word not in style:
         return style
     style = re.sub(rf"\s*{word}{_MARKED}\s*!\s*important", "", style, flags=re.IGNORECASE)

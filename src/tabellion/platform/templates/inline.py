@@ -13,6 +13,7 @@ from tabellion.platform.templates.cascade import (
     as_inlined,
     families,
     ready_to_inline,
+    sides_apart,
     without_words,
 )
 from tabellion.platform.templates.documents import Mistake
@@ -46,16 +47,17 @@ def inlined(source: str) -> tuple[str, list[Mistake]]:
     for sheet, way in _with_ways(document(shielded.text)):
         sheets[way].append(shielded.text[sheet.start : sheet.end])
     elsewhere = families(chain.from_iterable(sheets.values()), conditional=True) | families(sheets[_Way.CONDITIONAL])
+    apart = sides_apart(sheets[_Way.INLINED])
 
     def ready(sheet: str, way: _Way) -> str:
-        return ready_to_inline(sheet, word, elsewhere) if way is _Way.INLINED else sheet
+        return ready_to_inline(sheet, word, elsewhere, apart) if way is _Way.INLINED else sheet
 
     try:
         html = _INLINER.inline(_changed(shielded.text, ready))
     except css_inline.InlineError as error:
         message = f"styles stay in the style sheet, because one of them cannot be read: {error}"
         return source, [Mistake(1, 1, "html.notInlined", message)]
-    html = _cascading(html, families(sheets[_Way.INLINED]), word)
+    html = _cascading(html, families(sheets[_Way.INLINED]), word, changed=bool(apart))
     html = _EMPTY_STYLE.sub("", html.replace(f" {IGNORE}", ""))
     doctype = _DOCTYPE.search(source)
     if doctype is not None:
@@ -93,10 +95,10 @@ def _changed(html: str, change: Callable[[str, _Way], str]) -> str:
     return "".join([*parts, html[position:]])
 
 
-def _cascading(html: str, inlined: frozenset[str], word: str) -> str:
+def _cascading(html: str, inlined: frozenset[str], word: str, *, changed: bool) -> str:
     """What was inlined, with everything that came before it coming before it still."""
     html = _changed(html, lambda sheet, way: ahead_of_inlined(sheet, inlined, whole=way is _Way.CONDITIONAL))
-    if word not in html:
+    if word not in html and not changed:
         return html
     parts: list[str] = []
     position = 0
