@@ -263,6 +263,17 @@ def test_the_plain_text_reads_like_a_letter() -> None:
     )
 
 
+def test_the_plain_text_says_each_thing_once_and_nothing_that_is_hidden() -> None:
+    source = """<div style="max-height:0px;overflow:hidden;mso-hide:all">no</div><span style="visibility:hidden">no</span>
+    <div style="line-height:0;overflow:hidden">Yes</div><a href="https://example.com/" style="mso-hide:all">https://example.com/</a>
+    <a href="https://a.example">A</a><a href="https://b.example">B</a>, <a href="https://c.example">C</a>.
+    <p>&#847;&zwnj;&nbsp;&#8199;&shy;&#847;\u200d \U0001f469\u200d\U0001f467 &#1605;&#1740;&zwnj;&#1582;</p><ol><li>one<ul><li>deep</li></ul></li>{% for r in rows %}<li>two</li>{% endfor %}</ol><li>none</li>"""
+    assert prepare(Content(html=source)).text == (
+        "Yes\nhttps://example.com/ A (https://a.example) B (https://b.example), C (https://c.example).\n\n"
+        "\U0001f469\u200d\U0001f467 \u0645\u06cc\u200c\u062e\n\n1. one\n\n- deep\n\n{% for r in rows %}\n2. two\n{% endfor %}\n\n- none\n"
+    )
+
+
 def test_an_own_text_is_kept() -> None:
     prepared = prepare(Content(html="<p>a</p>", text="b {{ name }}"))
     assert (prepared.text, prepared.text_is_own) == ("b {{ name }}", True)

@@ -10,10 +10,15 @@ from tabellion.platform.templates.references import address_text
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "pre", "hr"})
 _LINES = frozenset({"div", "tr", "li", "br", "dt", "dd", "section", "article", "header", "footer", "center", "body"})
 _SKIPPED = frozenset({"head", "script", "style", "title", "select", "textarea"})
-_HIDDEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
+# How preheaders and what is for other screens are hidden. Not `mso-hide`: that is what all but Outlook show.
+_HIDDEN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
+_NO_HEIGHT = re.compile(r"(?<![\w-])(?:max-)?height\s*:\s*0(?:px)?\s*(?:!\s*important\s*)?(?:;|\Z)", re.IGNORECASE)
+_CUT_OFF = re.compile(r"overflow\s*:\s*hidden", re.IGNORECASE)
 _BLANKS = re.compile(r"\s+")
-# What pads preheaders: joiners and blanks of no width.
-_WIDTHLESS = re.compile("[\u034f\u200b-\u200f\u2060\ufeff\u00ad]+")
+# What pads preheaders and tells where words may break: without it nothing is lost.
+_WIDTHLESS = re.compile("[\u034f\u200b\u2060\ufeff\u00ad]+")
+# Joiners and directions pad, too, where they stand beside blanks. Within words they make one emoji of several.
+_JOINERS = re.compile(r"(?:^|(?<=\s))[\u200c-\u200f]+|[\u200c-\u200f]+(?=\s|$)")
 
 
 class _Writer:
@@ -23,13 +28,30 @@ class _Writer:
         self._parts: list[str] = []
         self._breaks = 2
         self._blank = False
+        self._after_link = False
+
+    @property
+    def length(self) -> int:
+        """How many parts there are."""
+        return len(self._parts)
+
+    def said_since(self, length: int) -> str:
+        """What was written after there were so many parts."""
+        return "".join(self._parts[length:]).strip()
+
+    def link(self, address: str) -> None:
+        """An address behind its words."""
+        self.words(" ")
+        self.verbatim(f"({address})")
+        self._after_link = True
 
     def words(self, text: str) -> None:
-        text = _BLANKS.sub(" ", _WIDTHLESS.sub("", html.unescape(text)).replace("\xa0", " "))
+        text = _WIDTHLESS.sub("", html.unescape(text)).replace("\xa0", " ")
+        text = _BLANKS.sub(" ", _JOINERS.sub("", text))
         if not text.strip():
             self._blank = self._blank or bool(text)
             return
-        if text.startswith(" "):
+        if text.startswith(" ") or (self._after_link and text[0].isalnum()):
             self._blank = True
         self.verbatim(text.strip())
         self._blank = text.endswith(" ")
@@ -40,7 +62,7 @@ class _Writer:
         elif self._blank and self._parts:
             self._parts.append(" ")
         self._parts.append(text)
-        self._breaks, self._blank = 0, False
+        self._breaks, self._blank, self._after_link = 0, False, False
 
     def control(self, text: str) -> None:
         """A Liquid tag: prints nothing, so that blanks and breaks go on across it."""
@@ -64,7 +86,8 @@ def plain_text(doc: Document) -> str:
     writer = _Writer()
     hidden = ""  # the name of the element that is skipped, and how deep it is nested in its like
     depth = 0
-    links: list[str] = []
+    links: list[tuple[str, int]] = []
+    lists: list[int] = []  # of each open list the number that came last; -1: it has none
     for piece, liquid in doc.with_liquid():
         if hidden:
             if piece.name == hidden and piece.kind in {PieceKind.START, PieceKind.END}:
@@ -79,9 +102,12 @@ def plain_text(doc: Document) -> str:
                 if piece.name not in VOID:
                     hidden, depth = piece.name, 1
             case PieceKind.START:
-                _start(writer, doc, piece, links)
+                _number(piece, lists)
+                _start(writer, doc, piece, links, lists)
             case PieceKind.END:
                 _end(writer, piece, links)
+                if piece.name in {"ul", "ol"} and lists:
+                    lists.pop()
             case _:
                 pass
     return writer.text()
@@ -100,28 +126,35 @@ def _text(writer: _Writer, doc: Document, piece: Piece, liquid: list[Span]) -> N
     writer.words(doc.source[position : piece.end])
 
 
-def _start(writer: _Writer, doc: Document, piece: Piece, links: list[str]) -> None:
+def _number(piece: Piece, lists: list[int]) -> None:
+    if piece.name in {"ul", "ol"}:
+        lists.append(0 if piece.name == "ol" else -1)
+    elif piece.name == "li" and lists and lists[-1] >= 0:
+        lists[-1] += 1
+
+
+def _start(writer: _Writer, doc: Document, piece: Piece, links: list[tuple[str, int]], lists: list[int]) -> None:
     _break(writer, piece)
     if piece.name == "li":
-        writer.verbatim("-")
+        writer.verbatim(f"{lists[-1]}." if lists and lists[-1] > 0 else "-")
         writer.words(" ")
     elif piece.name == "hr":
         writer.verbatim("-" * 20)
         writer.broken(2)
     elif piece.name == "a":
-        links.append(address_text(doc.value(piece, "href") or ""))
+        links.append((address_text(doc.value(piece, "href") or ""), writer.length))
     elif piece.name == "img":
         writer.words(doc.value(piece, "alt") or "")
     elif piece.name in {"td", "th"}:
         writer.words(" ")
 
 
-def _end(writer: _Writer, piece: Piece, links: list[str]) -> None:
+def _end(writer: _Writer, piece: Piece, links: list[tuple[str, int]]) -> None:
     if piece.name == "a" and links:
-        href = links.pop()
-        if href and not href.startswith(("#", "mailto:", "tel:")):
-            writer.words(" ")
-            writer.verbatim(f"({href})")
+        href, length = links.pop()
+        # An address that stands there already need not be said again.
+        if href and not href.startswith(("#", "mailto:", "tel:")) and writer.said_since(length) != href:
+            writer.link(href)
     _break(writer, piece)
 
 
@@ -133,4 +166,7 @@ def _break(writer: _Writer, piece: Piece) -> None:
 
 
 def _is_hidden(doc: Document, piece: Piece) -> bool:
-    return bool(_HIDDEN.search(doc.value(piece, "style") or "")) or doc.value(piece, "hidden") is not None
+    style = doc.value(piece, "style") or ""
+    if _HIDDEN.search(style) or doc.value(piece, "hidden") is not None:
+        return True
+    return _NO_HEIGHT.search(style) is not None and _CUT_OFF.search(style) is not None
