@@ -154,7 +154,7 @@ class _StyleSheets:
         if key not in self._read:
             name = self._entries[key].name
             raw = _bytes(self._path, self._entries[key], MAX_HTML_BYTES)
-            self._read[key] = images.rewritten(_styles(raw, self._charset, name), posixpath.dirname(name))
+            self._read[key] = images.rewritten(_styles(raw, self._charset, name), posixpath.dirname(_path(name)))
         self._left -= len(self._read[key])
         if self._left < 0:
             raise Malformed(f"the style sheets are over {MAX_HTML_BYTES:,} characters")
