@@ -36,7 +36,7 @@ from tabellion.features.licences.service import (
     named_entity,
     resolve_entity,
 )
-from tabellion.features.licences.store import bump_catalogue, entity_name, lock_licence
+from tabellion.features.licences.store import bump_catalogue, entity_name, lock_licence, zone_and_version
 
 __all__ = [
     "MODULES",
@@ -78,4 +78,5 @@ __all__ = [
     "rotate_user",
     "views_schema",
     "views_schema_of",
+    "zone_and_version",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from psycopg import sql
@@ -96,6 +97,13 @@ async def bump_catalogue(db: Database, licence_id: int) -> None:
     The licence's row is locked by it: such changes follow each other.
     """
     await db.execute("UPDATE tabellion.licence SET catalogue_version = catalogue_version + 1 WHERE id = %s", (licence_id,))
+
+
+async def zone_and_version(db: Database, licence_id: int) -> tuple[ZoneInfo, int]:
+    """The time zone of a licence and the version of its catalogue; UTC and 0 when it is gone."""
+    cursor = await db.execute("SELECT time_zone, catalogue_version FROM tabellion.licence WHERE id = %s", (licence_id,))
+    row = await cursor.fetchone()
+    return (ZoneInfo("UTC"), 0) if row is None else (ZoneInfo(row[0]), row[1])
 
 
 async def lock_licence(db: Database, licence_id: int) -> None:

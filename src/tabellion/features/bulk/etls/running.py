@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tabellion.features.bulk import fenced
+from tabellion.features.bulk import fenced, tables
 from tabellion.features.bulk.etls import store
 from tabellion.features.bulk.etls.definition import Definition, Target, check
 from tabellion.features.bulk.etls.fetching import fetch
@@ -22,9 +22,8 @@ from tabellion.features.bulk.etls.reporting import order_reports
 from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import INPUT, Status, jobs_store, reports
 from tabellion.features.bulk.imports.running import SETTINGS, Run
-from tabellion.features.customdata import custom_tables_of_licence
-from tabellion.features.licences import entity_name
-from tabellion.features.tables import Table, TableUnknown, tables_of_licence
+from tabellion.features.licences import entity_name, zone_and_version
+from tabellion.features.tables import Table, TableUnknown
 from tabellion.features.transfers import keep_host_key, open_location
 from tabellion.kit.problem import FieldError
 from tabellion.platform import files, jobs, outbox
@@ -135,12 +134,11 @@ class Executor:
         await jobs_store.insert(db, table, order, file.folder, now, user_id=job.user_id, part_of=part)
 
     async def _finder(self, db: Database, job: Execution) -> Callable[[str, str], Any]:
-        version = await store.catalogue_version(db, job.licence_id)
+        _, version = await zone_and_version(db, job.licence_id)
 
         async def find(table_type: str, reference: str) -> Table:
-            load: Any = tables_of_licence if table_type == "PROFILE_TABLE" else custom_tables_of_licence
-            tables: list[Table] = await load(db, job.licence_id, version)
-            found = next((t for t in tables if t.public_id == reference and t.entity_id == job.entity_id), None)
+            known = await tables.of_licence(db, job.licence_id, table_type, version)
+            found = next((t for t in known if t.public_id == reference and t.entity_id == job.entity_id), None)
             if found is None:
                 raise TableUnknown("the table was deleted")
             return found
@@ -180,7 +178,7 @@ class Executor:
         """News for whoever listens to the ETL."""
         if job.etl_id is None:
             return
-        version = await store.catalogue_version(db, job.licence_id)
+        _, version = await zone_and_version(db, job.licence_id)
         listened = await outbox.interests(db, job.licence_id, version)
         if event_type not in listened.get((SUBJECT, str(job.etl_id)), outbox.NOBODY):
             return

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,8 @@ from tabellion.features.bulk.etls.looking import TASK, enter, next_run
 from tabellion.features.bulk.etls.model import Due, Etl, Execution, NewExecution, Uploaded
 from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder, reports, spool_file, turn
 from tabellion.features.bulk.names import base_name
-from tabellion.features.customdata import find_custom_table
+from tabellion.features.bulk.tables import find
 from tabellion.features.licences import entity_of
-from tabellion.features.tables import Table, find_table
 from tabellion.features.transfers import find_location
 from tabellion.features.usage import count_bulk_call
 from tabellion.kit.digits import INTEGER, number_of
@@ -127,7 +127,7 @@ async def _accept(call: Incoming, etl_id: int | None, definition: Definition, se
     if not sent:
         raise invalid("file", "member.mandatory", "the form has no file 'file'")
     entity = entity_of(call)
-    targets, faults = await check(definition, _finder(call))
+    targets, faults = await check(definition, partial(find, call))
     if faults:
         raise Invalid(faults)
     folder = new_folder("etl")
@@ -201,7 +201,7 @@ async def purge(db: Database, now: datetime) -> set[str]:
 async def _checked(call: Incoming, etl: Etl, found: Sequence[FieldError]) -> Etl:
     """The ETL with its tables named by id, its location, and when it is looked after. Raises `Invalid`, with those found."""
     definition = msgspec.convert(etl.definition, Definition)
-    _, more = await check(definition, _finder(call))
+    _, more = await check(definition, partial(find, call))
     faults = [*found, *more]
     source, location = etl.definition["source"], None
     reference = source.get("locationId")
@@ -218,14 +218,6 @@ async def _checked(call: Incoming, etl: Etl, found: Sequence[FieldError]) -> Etl
         location_id=None if location is None else location.id,
         next_run_at=next_run(etl.definition, call.now),
     )
-
-
-def _finder(call: Incoming) -> Callable[[str, str], Any]:
-    async def find(table_type: str, reference: str) -> Table:
-        look: Any = find_table if table_type == "PROFILE_TABLE" else find_custom_table
-        return await look(call, call.path["e"], reference)
-
-    return find
 
 
 def _name_used(entity: EntityRef, name: str) -> EtlNameUsed:

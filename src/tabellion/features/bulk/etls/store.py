@@ -245,19 +245,6 @@ async def max_file_bytes(db: Database, licence_id: int) -> int:
     return 0 if row is None else row[0]
 
 
-async def catalogue_version(db: Database, licence_id: int) -> int:
-    """The version of a licence's catalogue; 0 when the licence is gone."""
-    row = await (await db.execute("SELECT catalogue_version FROM tabellion.licence WHERE id = %s", (licence_id,))).fetchone()
-    return 0 if row is None else row[0]
-
-
-async def time_zone(db: Database, licence_id: int) -> str:
-    """The licence's time zone."""
-    cursor = await db.execute("SELECT time_zone FROM tabellion.licence WHERE id = %s", (licence_id,))
-    row = await cursor.fetchone()
-    return "UTC" if row is None else row[0]
-
-
 async def purge(db: Database, before: datetime) -> None:
     """Forget the executions that ended before a moment."""
     await db.execute("DELETE FROM tabellion.etl_execution WHERE ended_at < %s", (before,))

@@ -7,13 +7,12 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 from psycopg import ClientCursor, sql
 from psycopg.adapt import Transformer
 
-from tabellion.features.bulk import fenced
+from tabellion.features.bulk import fenced, tables
 from tabellion.features.bulk.exports import store
 from tabellion.features.bulk.exports.definition import Definition, check
 from tabellion.features.bulk.exports.links import execution_link, export_link
@@ -23,9 +22,8 @@ from tabellion.features.bulk.exports.writing import Target, Written, header, wri
 from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import Status, codec_of
 from tabellion.features.bulk.names import NamePattern
-from tabellion.features.customdata import custom_tables_of_licence
-from tabellion.features.licences import entity_name
-from tabellion.features.tables import Table, render_moment, tables_of_licence
+from tabellion.features.licences import entity_name, zone_and_version
+from tabellion.features.tables import render_moment
 from tabellion.features.tables.filters import FilterFault, compile_filter
 from tabellion.features.transfers import keep_host_key, open_location
 from tabellion.kit.disk import is_full
@@ -91,10 +89,10 @@ class Exporter:
         location_id = job.definition.get("locationId")
         if location_id is None:
             return
-        zone_name, _ = await store.licence(db, job.licence_id)
+        zone, _ = await zone_and_version(db, job.licence_id)
         pattern, name = job.definition.get("fileName"), file_name(job)
         if pattern is not None:
-            name = NamePattern(pattern).at(job.created_at.astimezone(ZoneInfo(zone_name)))
+            name = NamePattern(pattern).at(job.created_at.astimezone(zone))
         try:
             location, opening = await open_location(db, job.licence_id, job.entity_id, int(location_id))
             async with opening as opened:
@@ -114,13 +112,11 @@ class Exporter:
 
     async def _rows(self, db: Database, job: Execution) -> tuple[Rows, Definition, list[str]]:
         definition = msgspec.convert(job.definition, Definition)
-        zone_name, version = await store.licence(db, job.licence_id)
-        load: Any = tables_of_licence if definition.table_type == "PROFILE_TABLE" else custom_tables_of_licence
-        tables: list[Table] = await load(db, job.licence_id, version)
-        table = next((t for t in tables if t.public_id == definition.table_id and t.entity_id == job.entity_id), None)
+        zone, version = await zone_and_version(db, job.licence_id)
+        known = await tables.of_licence(db, job.licence_id, definition.table_type, version)
+        table = next((t for t in known if t.public_id == definition.table_id and t.entity_id == job.entity_id), None)
         if table is None:
             raise JobError("table.unknown", "the table was deleted")
-        zone = ZoneInfo(zone_name)
         chosen, faults = check(definition, table, zone)
         if faults:
             raise JobError(faults[0].code, f"{faults[0].field}: {faults[0].message}")
@@ -150,7 +146,7 @@ class Exporter:
         """News for whoever listens to the export."""
         if job.export_id is None:
             return
-        _, version = await store.licence(db, job.licence_id)
+        _, version = await zone_and_version(db, job.licence_id)
         listened = await outbox.interests(db, job.licence_id, version)
         if event_type not in listened.get((SUBJECT, str(job.export_id)), outbox.NOBODY):
             return

@@ -14,9 +14,9 @@ from tabellion.features.bulk.exports.definition import Definition, check
 from tabellion.features.bulk.exports.errors import ExportInactive, ExportNameUsed, ExportUnknown
 from tabellion.features.bulk.exports.model import FILE, KEPT, ROWS_KEPT, Execution, Export
 from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder
-from tabellion.features.customdata import find_custom_table
+from tabellion.features.bulk.tables import find
 from tabellion.features.licences import entity_of
-from tabellion.features.tables import Table, find_table
+from tabellion.features.tables import Table
 from tabellion.features.transfers import find_location
 from tabellion.kit.digits import INTEGER, number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
@@ -216,9 +216,8 @@ async def _checked(call: Incoming, export: Export) -> Export:
 
 
 async def _check(call: Incoming, definition: Definition) -> None:
-    look: Any = find_table if definition.table_type == "PROFILE_TABLE" else find_custom_table
     try:
-        table: Table = await look(call, call.path["e"], definition.table_id)
+        table = await find(call, definition.table_type, definition.table_id)
     except Problem as error:
         if error.code != "table.unknown":
             raise

@@ -206,13 +206,6 @@ async def reopen(db: Database, number: int) -> bool:
     return cursor.rowcount == 1
 
 
-async def licence(db: Database, licence_id: int) -> tuple[str, int]:
-    """The time zone of a licence and the version of its catalogue; it is there, for the execution refers to it."""
-    cursor = await db.execute("SELECT time_zone, catalogue_version FROM tabellion.licence WHERE id = %s", (licence_id,))
-    row = await cursor.fetchone()
-    return ("UTC", 0) if row is None else (row[0], row[1])
-
-
 async def purge(db: Database, files_before: datetime, rows_before: datetime) -> set[str]:
     """Forget the executions that ended before a moment; returns the folders whose files are still within their time."""
     await db.execute("DELETE FROM tabellion.export_execution WHERE ended_at < %s", (rows_before,))

@@ -5,16 +5,15 @@ A block's rows, its counters, its mistakes and how far the file is applied are o
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg import errors
 
-from tabellion.features.bulk import fenced
+from tabellion.features.bulk import fenced, tables
 from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import opening, reports, store
 from tabellion.features.bulk.imports.applying import Applied, Applier
@@ -23,8 +22,8 @@ from tabellion.features.bulk.imports.columns import Plan, plan
 from tabellion.features.bulk.imports.merge import MergeSql
 from tabellion.features.bulk.imports.model import Fault, Job, Status
 from tabellion.features.bulk.imports.rows import Block, Reader
-from tabellion.features.customdata import CUSTOM_TABLES, custom_tables_of_licence
-from tabellion.features.tables import Table, referrers, tables_of_licence
+from tabellion.features.licences import zone_and_version
+from tabellion.features.tables import Table, referrers
 from tabellion.kit.problem import FieldError
 from tabellion.platform import outbox
 from tabellion.platform.database.advisory import AdvisoryLock
@@ -127,17 +126,14 @@ class _Attempt:
 
     async def _prepare(self, headers: tuple[str, ...]) -> None:
         job = self._job
-        found = await store.licence(self._db, job.licence_id)
-        tables: Sequence[Table] = ()
-        if found is not None:
-            load = custom_tables_of_licence if job.table_kind == CUSTOM_TABLES.subject else tables_of_licence
-            tables = await load(self._db, job.licence_id, found[1])
-        table = next((table for table in tables if table.id == job.table_id), None)
-        if found is None or table is None:
+        zone, version = await zone_and_version(self._db, job.licence_id)
+        known = await tables.of_licence(self._db, job.licence_id, job.table_kind, version)
+        table = next((table for table in known if table.id == job.table_id), None)
+        if table is None:
             raise JobError("table.unknown", "the table was deleted")
         self._table = table
-        self._catalogue_version = found[1]
-        self._plan = plan(table, headers, job.order, ZoneInfo(found[0]))
+        self._catalogue_version = version
+        self._plan = plan(table, headers, job.order, zone)
         self._checker = Checker(table, self._plan, job.order)
         interests = await outbox.interests(self._db, job.licence_id, self._catalogue_version)
         listened = interests.get((table.kind.subject, str(table.id)), outbox.NOBODY)

@@ -177,13 +177,6 @@ async def catalogue_version(db: Database, kind: Kind, table_id: int) -> int | No
     return None if row is None else row[0]
 
 
-async def licence(db: Database, licence_id: int) -> tuple[str, int] | None:
-    """The time zone of a licence and the version of its catalogue; None when it is gone."""
-    cursor = await db.execute("SELECT time_zone, catalogue_version FROM tabellion.licence WHERE id = %s", (licence_id,))
-    row = await cursor.fetchone()
-    return None if row is None else (row[0], row[1])
-
-
 async def purge(db: Database, before: datetime) -> int:
     """Forget the jobs that ended before a moment; those of executions go with them."""
     query = "DELETE FROM tabellion.import_job WHERE ended_at < %s AND execution_id IS NULL"
