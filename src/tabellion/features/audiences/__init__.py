@@ -1,6 +1,8 @@
 """Whom a campaign is for: a target, checked against a table and turned into a condition on its rows; saved audiences."""
 
 from tabellion.features.audiences.conditions import condition_of
+from tabellion.features.audiences.examples import LIMIT as SAMPLE_LIMIT
+from tabellion.features.audiences.examples import SAMPLE as SAMPLE_EXAMPLE
 from tabellion.features.audiences.model import Audience, Keys, Segment, Target
 from tabellion.features.audiences.service import (
     Sample,
@@ -15,6 +17,8 @@ from tabellion.features.audiences.service import (
 from tabellion.features.audiences.wire import ProfileSample, SegmentDocument, read_sample_size, sample_out
 
 __all__ = [
+    "SAMPLE_EXAMPLE",
+    "SAMPLE_LIMIT",
     "Audience",
     "Keys",
     "ProfileSample",

@@ -3,7 +3,7 @@
 from tabellion.features.delivery import ab_tests, pacing_admin, relay_admin, sender_admin, suppression_store
 from tabellion.features.delivery.addresses import for_header
 from tabellion.features.delivery.contexts import contexts_of
-from tabellion.features.delivery.hours import Hours, Window
+from tabellion.features.delivery.hours import DAYS, MINUTES_OF_DAY, Hours, Window
 from tabellion.features.delivery.limits import Contact, Delivery, DomainLimit, Limits, SenderLimit, limited_domain
 from tabellion.features.delivery.limits_store import HeldDomain
 from tabellion.features.delivery.model import (
@@ -60,6 +60,8 @@ from tabellion.features.delivery.transport import Ways
 from tabellion.features.delivery.viewing import view
 
 __all__ = [
+    "DAYS",
+    "MINUTES_OF_DAY",
     "REASONS",
     "SENT",
     "SOFT_REASONS",

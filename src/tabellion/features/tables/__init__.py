@@ -37,7 +37,7 @@ from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.boolean import parse_flag
 from tabellion.features.tables.types.comparing import as_compared, compared, compared_value
 from tabellion.features.tables.types.moment import moment_or_null, parse_moment, render_moment
-from tabellion.features.tables.types.predefined import LANGUAGES
+from tabellion.features.tables.types.predefined import COUNTRIES, LANGUAGES
 from tabellion.features.tables.types.registry import (
     VALUE_TYPES,
     attribute_type,
@@ -52,6 +52,7 @@ from tabellion.features.tables.types.registry import (
 from tabellion.features.tables.wire import Restriction
 
 __all__ = [
+    "COUNTRIES",
     "ENTITY",
     "LANGUAGES",
     "ORIGIN",

@@ -10,8 +10,7 @@ from typing import Any
 import polars as pl
 
 from tabellion.features.bulk.imports.columns import Column
-from tabellion.features.tables import Attribute
-from tabellion.features.tables.types.predefined import COUNTRIES, LANGUAGES
+from tabellion.features.tables import COUNTRIES, LANGUAGES, Attribute
 
 Test = Callable[[pl.Expr], pl.Expr]
 

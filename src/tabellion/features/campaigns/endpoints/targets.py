@@ -2,8 +2,15 @@
 
 from typing import Any
 
-from tabellion.features.audiences import ProfileSample, audiences_of, read_sample_size, resolve, sample_out
-from tabellion.features.audiences.examples import LIMIT, SAMPLE
+from tabellion.features.audiences import (
+    SAMPLE_EXAMPLE,
+    SAMPLE_LIMIT,
+    ProfileSample,
+    audiences_of,
+    read_sample_size,
+    resolve,
+    sample_out,
+)
 from tabellion.features.campaigns import aiming, service
 from tabellion.features.campaigns.endpoints.places import CAMPAIGN, CATEGORY, MODULE, ONE_V4, ONE_V5, WRITE, written
 from tabellion.features.campaigns.wire import targets as wire
@@ -83,10 +90,10 @@ CALLS = (
         summary="Read some of the profiles that an e-mail campaign is for",
         description="The same ones each time, spread over the table, before suppression and languages are looked at.",
         handler=sample,
-        parameters=(ENTITY, CAMPAIGN, LIMIT),
+        parameters=(ENTITY, CAMPAIGN, SAMPLE_LIMIT),
         statuses={200: "How many profiles are meant at the moment, and some of them."},
         conflicts=("campaign.incomplete",),
         answer=ProfileSample,
-        answer_example=SAMPLE,
+        answer_example=SAMPLE_EXAMPLE,
     ),
 )

@@ -8,6 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from tabellion.features.delivery import (
+    DAYS,
+    MINUTES_OF_DAY,
     Contact,
     Delivery,
     DomainLimit,
@@ -18,7 +20,6 @@ from tabellion.features.delivery import (
     Window,
     limited_domain,
 )
-from tabellion.features.delivery.hours import DAYS, MINUTES_OF_DAY
 from tabellion.features.tables import ProfileTable, render_moment
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.http.caller import EntityRef
