@@ -1,6 +1,5 @@
 """Use cases of ETLs: keep definitions, accept executions, tell how far they are, hand out what came of them, cancel."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,14 +15,14 @@ from tabellion.features.bulk.etls.definition import Definition, check
 from tabellion.features.bulk.etls.errors import EtlInactive, EtlNameUsed, EtlUnknown
 from tabellion.features.bulk.etls.looking import TASK, enter, next_run
 from tabellion.features.bulk.etls.model import Due, Etl, Execution, NewExecution, Uploaded
-from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder, reports, spool_file, turn
+from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder, reports, spooled, turn
 from tabellion.features.bulk.names import base_name
 from tabellion.features.bulk.tables import find
 from tabellion.features.licences import entity_of
 from tabellion.features.transfers import find_location
 from tabellion.features.usage import count_bulk_call
 from tabellion.kit.digits import INTEGER, number_of
-from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
+from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit, files, jobs
 from tabellion.platform.database.connection import Database
 from tabellion.platform.files import UploadedFile
@@ -132,20 +131,15 @@ async def _accept(call: Incoming, etl_id: int | None, definition: Definition, se
         raise Invalid(faults)
     folder = new_folder("etl")
     uploads = [Uploaded(f"upload-{number}", base_name(file.client_name)) for number, file in enumerate(sent)]
-    place = spool_file({upload.place: file.path for upload, file in zip(uploads, sent, strict=True)}, folder)
     document: dict[str, Any] = msgspec.to_builtins(definition)
     caller = call.caller
     new = NewExecution(caller.licence_id, entity.id, caller.user_id, etl_id, document, tuple(uploads), folder)
-    try:
+    with spooled({upload.place: file.path for upload, file in zip(uploads, sent, strict=True)}, folder):
         async with call.db.transaction():
             await count_bulk_call(call.db, caller, {target.table.public_id for target in targets}, call.now)
             number = await store.enter(call.db, new, call.now)
             await jobs.defer(call.db, TASK, lock=turn(targets[0].table.public_id), execution_id=number)
             await audit.record(call.db, call, f"etl-execution/{number}")
-    except Problem:
-        # After any other error nobody knows whether the execution is there; what has none is swept up a day later.
-        shutil.rmtree(place, ignore_errors=True)
-        raise
     return number
 
 

@@ -20,6 +20,7 @@ from tabellion.features.bulk.imports.model import (
 )
 from tabellion.features.bulk.imports.opening import INPUT, csv_entries, not_there
 from tabellion.features.bulk.imports.service import keep as spool_file
+from tabellion.features.bulk.imports.service import kept as spooled
 from tabellion.features.bulk.imports.service import new_folder, turn
 from tabellion.features.bulk.imports.source import charset_of, codec_of
 from tabellion.features.bulk.imports.wire import format_faults
@@ -47,5 +48,6 @@ __all__ = [
     "not_there",
     "reports",
     "spool_file",
+    "spooled",
     "turn",
 ]

@@ -3,7 +3,8 @@
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -33,17 +34,12 @@ async def accept(call: Incoming, uploaded: Path, order: Callable[[], Order]) -> 
     table: Table = await find(call, call.path["e"], call.path["t"])
     wanted = order()
     folder = new_folder()
-    place = keep({opening.INPUT: uploaded}, folder)
-    try:
+    with kept({opening.INPUT: uploaded}, folder):
         async with call.db.transaction():
             await count_bulk_call(call.db, call.caller, {table.public_id}, call.now)
             job_id = await store.insert(call.db, table, wanted, folder, call.now, user_id=call.caller.user_id)
             await jobs.defer(call.db, TASK, lock=turn(table.public_id), job_id=job_id)
             await audit.record(call.db, call, f"import/{job_id}")
-    except Problem:
-        # After any other error nobody knows whether the job is there; what has no job is swept up a day later.
-        shutil.rmtree(place, ignore_errors=True)
-        raise
     return job_id
 
 
@@ -103,6 +99,18 @@ def keep(uploaded: Mapping[str, Path], folder: str) -> Path:
         finally:
             os.close(handle)
     return place
+
+
+@contextmanager
+def kept(uploaded: Mapping[str, Path], folder: str) -> Generator[None]:
+    """`keep` files for a job that is entered within; when that is refused, they are deleted."""
+    place = keep(uploaded, folder)
+    try:
+        yield
+    except Problem:
+        # After any other error nobody knows whether the job is there; what has no job is swept up a day later.
+        shutil.rmtree(place, ignore_errors=True)
+        raise
 
 
 async def purge(db: Database, now: datetime) -> set[str]:
