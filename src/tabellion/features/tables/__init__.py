@@ -4,6 +4,7 @@ Profile tables are whole here. Custom tables, a feature of their own, share the 
 `Structures`.
 """
 
+from tabellion.features.tables.ddl import alter, count_of, qualified, relation_of
 from tabellion.features.tables.errors import NameUsed, TableInUse, TableUnknown
 from tabellion.features.tables.model import (
     ORIGIN,
@@ -32,7 +33,7 @@ from tabellion.features.tables.service import (
     structure_etag,
     tables_of_licence,
 )
-from tabellion.features.tables.store import Catalogue, alter, count_of, qualified, relation_of
+from tabellion.features.tables.store import Catalogue
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.boolean import parse_flag
 from tabellion.features.tables.types.comparing import as_compared, compared, compared_value

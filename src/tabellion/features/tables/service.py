@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from psycopg import errors
 
 from tabellion.features.licences import bump_catalogue, entity_of, resolve_entity
-from tabellion.features.tables import store, views
+from tabellion.features.tables import ddl, store, views
 from tabellion.features.tables.errors import DataConflict, NameUsed, TableInUse, TableUnknown
 from tabellion.features.tables.model import PROFILE_TABLES, Columns, Definition, ProfileTable, Table
 from tabellion.features.tables.plan import Plan, Step
@@ -106,12 +106,12 @@ class Structures(Generic[T, D, P]):
 
         async def work() -> T:
             async with call.db.transaction():
-                await store.set_lock_timeout(call.db, LOCK_TIMEOUT_MS)
+                await ddl.set_lock_timeout(call.db, LOCK_TIMEOUT_MS)
                 licence_id = call.caller.licence_id
                 table = await self._catalogue.insert(call.db, licence_id, entity.id, plan.name, plan.definition, call.now)
                 if table is None:
                     raise NameUsed(f"the entity '{entity.name}' has a table '{name}' already")
-                await store.create_relation(call.db, table)
+                await ddl.create_relation(call.db, table)
                 for step in plan.steps:
                     await self._catalogue.apply(call.db, table, step)
                 await views.make_view(call.db, table)
@@ -186,7 +186,7 @@ class Structures(Generic[T, D, P]):
             await views.make_view(db, table)
 
     async def _locked(self, call: Incoming, known: T) -> T:
-        await store.set_lock_timeout(call.db, LOCK_TIMEOUT_MS)
+        await ddl.set_lock_timeout(call.db, LOCK_TIMEOUT_MS)
         table = await self._catalogue.lock(call.db, known.id)
         if table is None:
             raise TableUnknown(f"the table '{known.name}' has just been deleted")

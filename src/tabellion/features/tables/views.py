@@ -7,8 +7,8 @@ structure: it goes before the first step and comes back after the last.
 from psycopg import sql
 
 from tabellion.features.licences import views_schema_of
+from tabellion.features.tables.ddl import relation_of
 from tabellion.features.tables.model import CREATION_MOMENT, UPDATE_MOMENT, Segmentation, Table
-from tabellion.features.tables.store import relation_of
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.names import distinguished, identifier
 
