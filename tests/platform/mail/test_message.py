@@ -76,6 +76,13 @@ def test_what_goes_in_comes_out(subject: str, name: str, text: str, html: str) -
         assert got.replace("\r\n", "\n").rstrip("\n") == wanted.replace("\r", "\n").rstrip("\n")
 
 
+def test_no_line_begins_as_mailboxes_begin_mails() -> None:
+    text = "From us\nfor you\nFrom the sea \u00fc\n"
+    for made in (compose(mail(text=text.encode(), html=b"")), compose(mail(text=text[:16].encode(), html=text.encode()))):
+        assert re.search(rb"^From ", made.partition(b"\r\n\r\n")[2], re.MULTILINE) is None
+        assert parsed(made).get_body(("html", "plain")).get_content().replace("\r\n", "\n") == text
+
+
 HOSTILE = ["a\r\nBcc: x@example.com", "a\nb", "a\rb", "a\0b", "a\x0bb", "a\u2028b", "a\x85b", "\r\n\r\nbody", "a\x7fb"]
 
 

@@ -1,5 +1,6 @@
 """What a campaign is, and how its state changes. Pure."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from tabellion.features.audiences import Target
 from tabellion.features.delivery import ABTest, Criterion
 
+_QUOTED = re.compile(r"\\(.)")
 # Characters of a line such as the name for people.
 MAX_LINE = 320
 
@@ -98,7 +100,11 @@ def name_and_address(sender: str) -> tuple[str, str]:
         name, _, address = said[:-1].rpartition("<")
     elif "@" in said and " " not in said:
         name, address = "", said
-    return name.strip().strip('"'), address.strip()
+    name = name.strip()
+    if len(name) > 1 and name[0] == name[-1] == '"':
+        # In quotes, as headers have it, with backslashes before those within.
+        name = _QUOTED.sub(r"\1", name[1:-1])
+    return name, address.strip()
 
 
 class Settings(msgspec.Struct, frozen=True, rename="camel"):

@@ -147,9 +147,14 @@ def _text(kind: str, raw: bytes, charset: str) -> bytes:
     beyond = len(raw) - len(raw.translate(None, delete=_BEYOND))
     if beyond > len(raw) * _MANY:
         return (head + "base64\r\n\r\n").encode() + _base64(raw.replace(b"\n", b"\r\n"))
-    return (head + "quoted-printable\r\n\r\n").encode() + binascii.b2a_qp(raw, istext=True).replace(b"\n", b"\r\n")
+    quoted = binascii.b2a_qp(raw, istext=True)
+    if _from(quoted):
+        # Mailboxes would put a sign before it, and the signature would not be that of the mail any more.
+        quoted = _BEGINS_FROM.sub(b"=46rom ", quoted)
+    return (head + "quoted-printable\r\n\r\n").encode() + quoted.replace(b"\n", b"\r\n")
 
 
+_BEGINS_FROM = re.compile(rb"^From ", re.MULTILINE)
 _BEYOND = bytes(range(0x80, 0x100))
 
 
