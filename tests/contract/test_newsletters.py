@@ -120,6 +120,33 @@ def test_it_is_checked_and_shown_before(tenant: Tenant, number: int) -> None:
     }
 
 
+def test_a_mail_that_is_too_long_with_its_links_is_told(tenant: Tenant) -> None:
+    number = tenant.campaign()
+    links = '<p><a href="https://www.example.com/a">Good words</a></p>' * 700
+    html = f'<p>Dear {{{{ lastName }}}}</p>{links}<a href="{{{{ unsubscribeUrl }}}}">stop</a>'
+    assert tenant.json("PUT", f"{MAILS}/{number}/contents/default", {"subject": "Hi", "html": html}).status_code == 200
+    items = tenant.json("GET", f"{MAILS}/{number}/checklist").json()["items"]
+    (told,) = [item["message"] for item in items if item["code"] == "html.large"]
+    assert re.fullmatch(r"with the addresses of its links the HTML of the mail of the profile \d+ has 1\d\d kB", told)
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ('"M\xfcller, S\xf6hne" <news@example.com>', "M\xfcller, S\xf6hne"),
+        (r'"Hafen \"Nord\"" <news@example.com>', 'Hafen "Nord"'),
+        ('Hafen "Nord" <news@example.com>', 'Hafen "Nord"'),
+    ],
+)
+def test_senders_are_named_as_headers_name_them(
+    tenant: Tenant, database: psycopg.Connection[Any], said: str, name: str
+) -> None:
+    number = tenant.campaign(**{"from": said})
+    assert tenant.json("POST", f"{MAIL}/{number}/test", {"recipients": ["me@example.com"]}).status_code == 200
+    ((_, mail),) = until(lambda: outbox(tenant, database))
+    assert mail["From"].addresses[0].display_name == name
+
+
 @pytest.mark.browser
 @pytest.mark.xdist_group("browser")
 def test_it_looks_as_it_was_made(sent: EmailMessage, browser: Browser) -> None:

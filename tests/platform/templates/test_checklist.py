@@ -47,6 +47,9 @@ def test_subjects(subject: str, found: list[str]) -> None:
     ("html", "found"),
     [
         ("<a href='www.example.com'>x</a>", ["link.scheme"]),
+        ("Dear *|FNAME|*", ["template.foreign"]),
+        ("Dear %%first name%% and [[LAST]], <%= code %>", ["template.foreign"]),
+        ("50%% off at 7% [1] [[1]] C## a*|b|*", []),
         ("<a href='javascript:alert(1)'>x</a>", ["link.scheme"]),
         ("<a href='ftp://example.com'>x</a>", ["link.scheme"]),
         ("<a href=''>x</a>", ["link.empty"]),

@@ -11,11 +11,11 @@ from tabellion.features.campaigns import content, rendering
 from tabellion.features.campaigns.checks import Finding, error, warning
 from tabellion.features.campaigns.model import Campaign, Kind, Part
 from tabellion.features.campaigns.recipients import reached_at
-from tabellion.features.delivery import Claimed, Document, language_of
+from tabellion.features.delivery import Claimed, Document, bytes_as_sent, language_of
 from tabellion.features.tables import ProfileTable
 from tabellion.platform.database.errors import Unavailable
 from tabellion.platform.http.call import Incoming
-from tabellion.platform.templates import Rendered
+from tabellion.platform.templates import MAX_HTML_BYTES, Rendered, large
 
 PROFILES, WITHIN_S = 5, 10.0
 # Of these the profiles of each language are taken.
@@ -85,10 +85,13 @@ class Trial:
         failed: dict[rendering.Failure, list[int]] = {}
         without: list[int] = []
         has_html = True
+        sizes: list[tuple[int, int]] = []
         for profile, outcome in done:
             if isinstance(outcome, rendering.Failure):
                 failed.setdefault(outcome, []).append(profile)
-            elif self._campaign.kind is not Kind.TRANSACTIONAL and not _leaves(*outcome.parts[1:]):
+                continue
+            sizes.append((self._grown_to(outcome.parts[1]), profile))
+            if self._campaign.kind is not Kind.TRANSACTIONAL and not _leaves(*outcome.parts[1:]):
                 without.append(profile)
                 has_html = bool(outcome.parts[1])
         found = [self._failure(failure, profiles, len(done)) for failure, profiles in failed.items()]
@@ -96,7 +99,15 @@ class Trial:
             message = f"there is no link to the unsubscribe page in the mail of {_whom(without, len(done))}"
             advice = "link to {{ unsubscribeUrl }}, as it is and for everybody"
             found.append(error("html.unsubscribe" if has_html else "text.unsubscribe", message, advice))
+        if sizes and (longest := max(sizes))[0]:
+            what = f"with the addresses of its links the HTML of the mail of the profile {longest[1]} has"
+            found.append(large(longest[0], what))
         return found
+
+    def _grown_to(self, html: bytes) -> int:
+        """How long rendered HTML is that has become too long by data and by the addresses of its links; 0: it has not."""
+        size = bytes_as_sent(self._document, self._campaign.licence_id, html)
+        return size if size > MAX_HTML_BYTES else 0
 
     def _failure(self, failure: rendering.Failure, profiles: Sequence[int], of: int) -> Finding:
         message = f"{failure.place}: {failure.where}the mail cannot be written for {_whom(profiles, of)}: {failure.message}"

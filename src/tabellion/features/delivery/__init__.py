@@ -2,6 +2,7 @@
 
 from tabellion.features.delivery import ab_tests, pacing_admin, relay_admin, sender_admin, suppression_store
 from tabellion.features.delivery.addresses import for_header
+from tabellion.features.delivery.composing import bytes_as_sent
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.hours import DAYS, MINUTES_OF_DAY, Hours, Window
 from tabellion.features.delivery.limits import Contact, Delivery, DomainLimit, Limits, SenderLimit, limited_domain
@@ -101,6 +102,7 @@ __all__ = [
     "ab_tests",
     "all_of",
     "announce",
+    "bytes_as_sent",
     "contexts_of",
     "doubt",
     "events_of",

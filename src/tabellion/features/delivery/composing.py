@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from tabellion.features.delivery import tokens
 from tabellion.features.delivery.addresses import with_parameters
-from tabellion.features.delivery.model import Claimed, Message, Sending
+from tabellion.features.delivery.model import Claimed, Document, Message, Sending
 from tabellion.features.delivery.tokens import Token, Use
 from tabellion.platform.mail import Attachment, Mail, Signer, Unsendable, address_of, compose
 from tabellion.platform.templates import Cages, Failed, Part, PartKind, Template, fill_links, fill_text_links
@@ -95,8 +95,7 @@ class Composer:
         return {name: f"{self._address(use, claimed)}{ending}" for name, (use, ending) in self._named.items()}
 
     def _address(self, use: Use, claimed: Claimed, link: int = 0) -> str:
-        token = tokens.write(Token(use, self._sending.licence_id, claimed.id, link))
-        return f"{self._sending.document.tracking}/t/{use.value}/{token}"
+        return _page(self._sending.document, use, self._sending.licence_id, claimed.id, link)
 
     def _mail(
         self, claimed: Claimed, subject: bytes, html: bytes, text: bytes, *, now: datetime,
@@ -108,11 +107,7 @@ class Composer:
             raise Unsendable("the address has a form that mail servers do not take")
 
         def tracked(index: int, address: str) -> str:
-            if not address[:8].lower().startswith(_TRACKED) or address.startswith(f"{document.tracking}/t/"):
-                return address
-            leading = with_parameters(address, document.goals)
-            sealed = tokens.seal_address(sending.licence_id, claimed.id, leading)
-            return f"{self._address(Use.CLICK, claimed, index)}/{sealed}"
+            return _counted(document, sending.licence_id, claimed.id, index, address)
 
         def led(_: int, address: str) -> str:
             return with_parameters(address, document.goals)
@@ -152,6 +147,23 @@ class Composer:
                 ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
             ]
         return tuple(headers)
+
+
+def bytes_as_sent(document: Document, licence_id: int, html: bytes) -> int:
+    """How long rendered HTML is with the addresses that its links have in a mail."""
+    return len(fill_links(html, document.mark, lambda index, address: _counted(document, licence_id, 0, index, address)))
+
+
+def _counted(document: Document, licence_id: int, recipient_id: int, index: int, address: str) -> str:
+    """Where a link of a mail leads: through the server, if it leads away."""
+    if not address[:8].lower().startswith(_TRACKED) or address.startswith(f"{document.tracking}/t/"):
+        return address
+    sealed = tokens.seal_address(licence_id, recipient_id, with_parameters(address, document.goals))
+    return f"{_page(document, Use.CLICK, licence_id, recipient_id, index)}/{sealed}"
+
+
+def _page(document: Document, use: Use, licence_id: int, recipient_id: int, link: int) -> str:
+    return f"{document.tracking}/t/{use.value}/{tokens.write(Token(use, licence_id, recipient_id, link))}"
 
 
 def _template(message: Message, language: str, time_zone: str) -> Template:

@@ -5,7 +5,7 @@ Everything that reads what customers wrote runs in a caged process; see `Cages`.
 
 from tabellion.platform.templates.cage import CageUnavailable, Limits
 from tabellion.platform.templates.cages import Cages
-from tabellion.platform.templates.checklist import Finding, Severity, checklist, error, warning
+from tabellion.platform.templates.checklist import MAX_HTML_BYTES, Finding, Severity, checklist, error, large, warning
 from tabellion.platform.templates.documents import Content, Mistake, Prepared, Report
 from tabellion.platform.templates.links import Image, Link, fill_links, mark_links, new_mark
 from tabellion.platform.templates.references import address_text
@@ -14,6 +14,7 @@ from tabellion.platform.templates.text_links import fill_text_links, mark_text_l
 from tabellion.platform.templates.vocabulary import Kind, Row, Rows, Shape, Values, Vocabulary, vocabulary
 
 __all__ = [
+    "MAX_HTML_BYTES",
     "CageUnavailable",
     "Cages",
     "Content",
@@ -43,6 +44,7 @@ __all__ = [
     "error",
     "fill_links",
     "fill_text_links",
+    "large",
     "mark_links",
     "mark_text_links",
     "new_mark",

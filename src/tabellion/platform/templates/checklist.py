@@ -25,6 +25,11 @@ _NUMERIC_HOST = re.compile(r"https?://\d{1,3}(?:\.\d{1,3}){3}(?:[/:?]|$)", re.IG
 _ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?((?:[a-z0-9-]+\.)+[a-z]{2,})", re.IGNORECASE)
 _FORBIDDEN = re.compile(r"<(script|form|iframe|object|embed|video|audio)\b", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
+# Merge tags of other systems: *|FNAME|*, %%first name%%, [[name]], %recipient.name%, <%= name %>, ##name##, $$name$$.
+_FOREIGN = re.compile(
+    r"\*\|[A-Z][\w:]{0,60}\|\*|%%[A-Za-z][\w .]{0,60}%%|\[\[[A-Za-z][\w .]{0,60}\]\]|%recipient\.\w{1,60}%"
+    r"|<%=?[^%<>]{1,80}%>|##[A-Za-z]\w{0,60}##|\$\$[A-Za-z]\w{0,60}\$\$"
+)
 _LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 
 
@@ -50,6 +55,7 @@ def checklist(subject: str, prepared: Prepared, *, unsubscribe: Iterable[str] | 
     """
     leaving = [] if unsubscribe is None else _unsubscribe(prepared, frozenset(unsubscribe))
     found = [*_subject(subject), *leaving, *_texts(prepared), *_links(prepared), *_images(prepared)]
+    found += _foreign(f"{subject}\n{prepared.html}\n{prepared.text}")
     return sorted(found, key=lambda finding: finding.severity)
 
 
@@ -97,6 +103,21 @@ def _unsubscribe(prepared: Prepared, names: frozenset[str]) -> Iterator[Finding]
         yield severity("text.unsubscribe", "the text part has no unsubscribe link", f"add {example}")
 
 
+def _foreign(source: str) -> Iterator[Finding]:
+    """What other systems put names in: here it is printed as it stands."""
+    left = list(dict.fromkeys(found[0] for found in _FOREIGN.finditer(source)))
+    if left:
+        others = f", and {len(left) - 1} more" if len(left) > 1 else ""
+        message = f"{left[0][:60]}{others} looks like a name of data as another system writes it, and is sent as it stands"
+        yield warning("template.foreign", message, "write {{ firstName }}, {{ unsubscribeUrl }}")
+
+
+def large(size: int, what: str = "the HTML has") -> Finding:
+    """The finding of a mail that is cut off."""
+    message = f"{what} {round(size / 1000)} kB"
+    return warning("html.large", message, f"above {MAX_HTML_BYTES // 1000} kB mail programs cut it off; shorten it")
+
+
 def _prints(source: str, names: frozenset[str]) -> bool:
     """Whether a source prints one of the names."""
     spans, _ = scan(source)
@@ -119,12 +140,7 @@ def _texts(prepared: Prepared) -> Iterator[Finding]:
             "text.missing", "there is no text part, and none could be made of the HTML", "write one: filters want it"
         )
     if prepared.bytes > MAX_HTML_BYTES:
-        size = round(prepared.bytes / 1000)
-        yield warning(
-            "html.large",
-            f"the HTML has {size} kB",
-            f"above {MAX_HTML_BYTES // 1000} kB mail programs cut it off; shorten it",
-        )
+        yield large(prepared.bytes)
     for name in sorted({found[1].lower() for found in _FORBIDDEN.finditer(prepared.html)}):
         yield warning("html.element", f"mail programs refuse or remove <{name}>", "take it out")
     if prepared.images and prepared.words < _FEW_WORDS:
