@@ -5,6 +5,7 @@ import json
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -31,7 +32,7 @@ from tabellion.server.backup.restoring import Restored, read, restore
 from tabellion.server.backup.waking import resume
 from tabellion.server.claim import claimed
 from tabellion.settings import Settings
-from tests.support.api import Api, running_api
+from tests.support.api import Api, free_port, running_api
 from tests.support.imports import Imports, zipped
 from tests.support.postgres import Cluster, database_name
 from tests.support.processes import wait_until
@@ -361,6 +362,37 @@ def test_a_restore_that_is_killed_leaves_nothing_that_is_served_and_can_be_repea
     assert again["held"]
     assert _files(tmp_path / "data" / "spool") == source.files
     require_current(empty_database_url)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """One that the user of the database may enter, unlike those of pytest where root runs it."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_a_restore_that_is_killed_before_there_is_a_database_leaves_no_empty_server(
+    source: Source, open_folder: Path
+) -> None:
+    data = open_folder / "data"
+    process = subprocess.Popen(
+        [*TABELLION, "restore", str(source.backup), "--data-dir", str(data)], cwd=open_folder, env=clean_environment()
+    )
+    wait_until((data / "postgres.new" / "PG_VERSION").exists, _LONG_S)
+    process.kill()
+    process.wait()
+    assert not (data / "postgres").exists()
+    for verb in ("serve", "licence list", "backup"):
+        refused = run(*verb.split(), "--data-dir", str(data), cwd=open_folder, TABELLION_PORT=str(free_port()))
+        assert refused.returncode == 1, verb
+        assert f"run tabellion restore FILE --data-dir {data} again" in refused.stderr
+    listed = json.loads(run("doctor", "--json", "--data-dir", str(data), cwd=open_folder).stdout)
+    (found,) = (one for one in listed if one["check"] == "database")
+    assert (found["state"], "did not come to its end" in found["found"]) == ("problem", True)
+    again = run_json("restore", str(source.backup), "--data-dir", str(data), cwd=open_folder)
+    assert (again["held"], again["licences"]) == (True, 1)
+    assert run_json("licence", "list", "--data-dir", str(data), cwd=open_folder)
 
 
 def test_a_restore_that_fails_leaves_the_place_empty(

@@ -20,7 +20,7 @@ from tabellion.features.delivery import Reached, licences_that_wait, reach_relay
 from tabellion.features.transfers import unreadable_servers
 from tabellion.platform import jobs, secrets
 from tabellion.platform.database.migrate import MAKE_UNICODE, MIN_SERVER_VERSION, MigrationError, NotUnicode, state
-from tabellion.server import connections
+from tabellion.server import connections, unfinished
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.hold import hold_of, key_missing
 from tabellion.server.port import CannotListen, check_port
@@ -164,6 +164,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         try:
             url = settings.database_url
             if not url:
+                unfinished.refuse(settings.data_dir)
                 if not (settings.data_dir / "postgres").exists():
                     yield Finding("database", "ok", "not made yet; the first start of the server makes it")
                     return

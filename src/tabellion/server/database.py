@@ -7,21 +7,24 @@ import msgspec
 
 from tabellion.platform import jobs
 from tabellion.platform.database import migrate as migrations
+from tabellion.server import unfinished
 from tabellion.server.claim import AlreadyServed, refuse_second
 from tabellion.server.embedded import EmbeddedPostgres
 from tabellion.settings import Settings
 
 
 def open_database(
-    settings: Settings, stack: ExitStack, *, beginning: bool = False
+    settings: Settings, stack: ExitStack, *, beginning: bool = False, restoring: bool = False
 ) -> tuple[Settings, EmbeddedPostgres | None]:
     """Start or adopt the embedded database unless an own one is set; the settings with the URL.
 
     Only when `beginning` is one made where there is none: a mistyped data directory must not look like an empty server.
-    Raises `EmbeddedPostgresError`.
+    What a restore has left that was killed is for the next one (`restoring`). Raises `EmbeddedPostgresError`.
     """
     if settings.database_url:
         return settings, None
+    if not restoring:
+        unfinished.refuse(settings.data_dir)
     embedded = stack.enter_context(EmbeddedPostgres(settings.data_dir, existing=not beginning))
     return msgspec.structs.replace(settings, database_url=embedded.url), embedded
 

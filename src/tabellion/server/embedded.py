@@ -20,6 +20,7 @@ import psycopg
 from psycopg import sql
 
 from tabellion.kit.disk import sync_folder
+from tabellion.server.death import die_with_parent
 from tabellion.server.postgres import place, postmaster, programs, sizing
 from tabellion.server.postgres.errors import EmbeddedPostgresError
 from tabellion.server.postgres.locks import open_lock
@@ -222,6 +223,7 @@ def _create_cluster(initdb: Path, where: place.Place) -> None:
         "--auth-host=reject",
         "--no-instructions",
     ]  # fmt: skip
+    parent = os.getpid()
     outcome = subprocess.run(  # noqa: S603 - our own program and arguments
         command,
         cwd=where.home,
@@ -232,6 +234,8 @@ def _create_cluster(initdb: Path, where: place.Place) -> None:
         errors="replace",
         check=False,
         umask=0o077,
+        # A program that was killed must not go on through this one, into the folder that the next start makes anew.
+        preexec_fn=lambda: die_with_parent(parent),
         **where.owner.process_options,
     )
     if outcome.returncode != 0:

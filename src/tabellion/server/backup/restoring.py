@@ -1,8 +1,9 @@
 """A server made from a backup: in an empty place, whole or not at all.
 
-While the database is being made, the schema `tabellion_restoring` is in it, with which no server and no verb works; it
-goes in the transaction that holds the server. Whatever ends a restore before that leaves a database that only another
-restore uses, which empties it first.
+While an embedded database is being made, a file in the data directory says so (`unfinished`); while a database is filled,
+the schema `tabellion_restoring` is in it, which goes in the transaction that holds the server. With either of them no
+server and no verb works. Whatever ends a restore before that leaves a database that only another restore uses, which
+empties it first.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ import psycopg
 from tabellion.platform import jobs, secrets
 from tabellion.platform.database import migrate as migrations
 from tabellion.platform.database.advisory import AdvisoryLock
-from tabellion.server import database
+from tabellion.server import database, unfinished
 from tabellion.server.backup import cleaning, placing, waking
 from tabellion.server.backup.archive import Reader, open_backup
 from tabellion.server.backup.errors import BackupError
@@ -32,7 +33,7 @@ from tabellion.settings import Settings
 Clock = Callable[[], datetime]
 _KNOWN_HERE = frozenset({
     "spool", KEY, "postgres", "postgres.new", "postgres.start", "postgres.users", "engine", "serve.lock", "spool.lock",
-    "backup.lock", "lost+found",
+    "backup.lock", unfinished.FILE, "lost+found",
 })  # fmt: skip
 
 
@@ -82,7 +83,8 @@ def restore(settings: Settings, path: Path, clock: Clock, *, resume_sendings: bo
         make_data_dir(settings.data_dir)
         if embedded:
             stack.enter_context(claimed(settings.data_dir, "tabellion restore"))
-        settings, _ = database.open_database(settings, stack, beginning=True)
+        begun = stack.enter_context(unfinished.marked(settings.data_dir)) if embedded else None
+        settings, _ = database.open_database(settings, stack, beginning=True, restoring=True)
         url = settings.database_url
         with psycopg.connect(url) as db:
             major = db.info.server_version // 10_000
@@ -94,6 +96,8 @@ def restore(settings: Settings, path: Path, clock: Clock, *, resume_sendings: bo
         dumped_by = int(reader.manifest.pg_dump.split(".")[0])
         client = find_client("pg_restore", max(major, dumped_by))
         with _alone(url), _begun(settings, reader):
+            if begun is not None:
+                begun()  # the database has a mark by now
             load(client, url, reader)
             count = placing.place_files(reader, settings.data_dir)
             applied = [step.label for step in migrations.migrate(url, restoring=True)] + jobs.install(url)
