@@ -248,6 +248,8 @@ def test_suppression_lists_go_in_and_out_as_files(
     assert header == "address,reason,since,detail,unsubscribed"
     assert ann == "ann@example.com,MANUAL,2026-03-01T09:00:00.000Z,'=1+1; Zoë,"
     assert [line.split(",")[:2] for line in others] == [["bob@example.com", "MANUAL"], ["carl@example.com", "MANUAL"]]
+    assert "out.csv is there already" in refused("suppression", "export", harbour, str(out))
+    assert verb("suppression", "export", harbour, str(out), "--force").exit_code == 0
     # What went out can come in again.
     assert told("suppression", "import", harbour, str(out)) == {"added": 0, "known": 3}
     for wrong, why in (("address\nnobody\n", "no e-mail address"), ("name\nx\n", "address"), ("[1", "JSON"), ("{}", "list")):

@@ -403,6 +403,18 @@ def test_the_command_line_exports_and_tells(exports: Exports, tenant: Tenant, tm
     assert (wrong.returncode, (tmp_path / "c.csv").exists()) == (1, False)
     assert "filter: " in wrong.stderr
 
+    # What is there is replaced on demand, and the standard output has the rows and nothing else.
+    before = (tmp_path / "b.jsonl").read_bytes()
+    refused = run("export", "Guests", *options, "--out", "b.jsonl", cwd=tmp_path, **where)
+    assert (refused.returncode, "b.jsonl is there already" in refused.stderr) == (1, True)
+    assert (tmp_path / "b.jsonl").read_bytes() == before
+    assert run_json("export", "Guests", *options, "--out", "b.jsonl", "--force", cwd=tmp_path, **where)["rows"] == 1
+    assert "ann@example.com" in (tmp_path / "b.jsonl").read_text()
+    piped = run("export", "Guests", *options, "--out", "-", "--attribute", "emailAddress", cwd=tmp_path, **where)
+    assert (piped.returncode, piped.stdout) == (0, "emailAddress\nann@example.com\n")
+    assert "rows" in piped.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv.gz", "b.jsonl"]
+
 
 def test_the_command_line_looks_after_exports(exports: Exports, tenant: Tenant, tmp_path: Path) -> None:
     where = {"TABELLION_DATABASE_URL": exports.url, "TABELLION_DATA_DIR": str(exports.spool.parent)}

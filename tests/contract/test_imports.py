@@ -1,6 +1,7 @@
 """Imports: both variants of the call, the file's many shapes, every row accounted for."""
 
 import csv
+import io
 import json
 import re
 from pathlib import Path
@@ -528,6 +529,20 @@ def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tm
     saved = run("jobs", "errors", str(listed[0]["id"]), "--out", "again.zip", cwd=tmp_path, **where)
     assert "1 rejected rows in again.zip" in saved.stdout
     assert unzipped((tmp_path / "again.zip").read_bytes()) == wrong
+    number = str(listed[0]["id"])
+    kept = run("jobs", "errors", number, "--out", "rejected.csv", cwd=tmp_path, **where)
+    assert (kept.returncode, "rejected.csv is there already" in kept.stderr) == (1, True)
+    assert run("jobs", "errors", number, "--out", "rejected.csv", "--force", cwd=tmp_path, **where).returncode == 0
+    piped = run("jobs", "errors", number, "--out", "-", cwd=tmp_path, **where)
+    assert list(csv.DictReader(io.StringIO(piped.stdout))) == wrong
+    assert "1 rejected rows" in piped.stderr
+    # An import does not begin when its rejected rows would replace something.
+    unasked = run("import", "bad.csv", *options, *rejected, cwd=tmp_path, **where)
+    assert (unasked.returncode, "rejected.csv is there already" in unasked.stderr) == (1, True)
+    beside = run("import", "bad.csv", *options, "--mode", "UPDATE_ONLY", "--errors", "-", cwd=tmp_path, **where)
+    assert list(csv.DictReader(io.StringIO(beside.stdout))) == wrong
+    assert "DONE_WITH_ERRORS" in beside.stderr
+    assert not (tmp_path / "-").exists()
     assert run("jobs", "errors", "7", "--out", "x", cwd=tmp_path, **where).stderr == "tabellion: there is no import 7\n"
     assert again.stderr == (
         f"tabellion: the import {done['id']} is DONE: there is nothing left to do, or it belongs to an ETL\n"

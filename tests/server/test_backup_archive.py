@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
+from tabellion.kit.newfile import NotWritten, written
 from tabellion.platform.database.migrate import Applied
 from tabellion.server.backup.archive import Reader, Writer, open_backup
 from tabellion.server.backup.errors import BackupError
 from tabellion.server.backup.manifest import FORMAT, Manifest
-from tabellion.server.backup.target import written
 from tabellion.server.postgres.clients import environment, find_client
 from tabellion.server.postgres.errors import EmbeddedPostgresError
 
@@ -186,20 +186,20 @@ def test_a_format_of_later_is_refused_with_what_to_do(tmp_path: Path) -> None:
 
 def test_the_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "x.tar"
-    with pytest.raises(ZeroDivisionError), written(target, force=False) as out:
+    with pytest.raises(ZeroDivisionError), written(target, force=False, what="backup") as out:
         out.write(bytes(1 // 0))
     assert list(tmp_path.iterdir()) == []
     (tmp_path / ".old.tar.tabellion-partial").write_bytes(b"of one that was killed")
-    with written(target, force=False) as out:
+    with written(target, force=False, what="backup") as out:
         out.write(b"whole")
         assert not target.exists()
-        with pytest.raises(BackupError, match="another backup is being written"), written(target, force=False):
+        with pytest.raises(NotWritten, match="another backup is being written"), written(target, force=False, what="backup"):
             pass
     assert [path.name for path in tmp_path.iterdir()] == ["x.tar"]
     assert (target.read_bytes(), target.stat().st_mode & 0o777) == (b"whole", 0o600)
-    with pytest.raises(BackupError, match="is there already"), written(target, force=False):
+    with pytest.raises(NotWritten, match="is there already"), written(target, force=False, what="backup"):
         pass
-    with written(target, force=True) as out:
+    with written(target, force=True, what="backup") as out:
         out.write(b"new")
     assert target.read_bytes() == b"new"
 

@@ -327,6 +327,9 @@ def test_a_backup_that_is_killed_leaves_no_file_and_the_next_one_cleans_up(
     assert [path.name for path in tmp_path.iterdir()] == ["z.tar"]
     assert list((source.data / "spool").glob("backup-*")) == []
     assert run("backup", "z.tar", "--verify", cwd=tmp_path).returncode == 0
+    mixed = run("backup", "z.tar", "--verify", "--force", "--without-secret-key", cwd=tmp_path)
+    assert (mixed.returncode, mixed.stdout) == (1, "")
+    assert "leave out --force, --without-secret-key, or --verify" in mixed.stderr
 
 
 def test_a_restore_that_is_killed_leaves_nothing_that_is_served_and_can_be_repeated(

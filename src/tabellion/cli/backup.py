@@ -25,14 +25,14 @@ from tabellion.cli.common import (
     settings_of,
     show,
 )
+from tabellion.cli.output import Force, is_standard
 from tabellion.kit.clock import utc_now
-from tabellion.server.backup.archive import STANDARD
+from tabellion.kit.newfile import full, is_full, written
 from tabellion.server.backup.errors import BackupError
 from tabellion.server.backup.making import make, note
 from tabellion.server.backup.manifest import SPOOL, Manifest
 from tabellion.server.backup.restoring import Restored, read, require_restorable
 from tabellion.server.backup.restoring import restore as restore_backup
-from tabellion.server.backup.target import full, is_full, written
 from tabellion.server.backup.waking import HeldCampaign
 from tabellion.server.backup.waking import resume as resume_server
 from tabellion.server.database import open_database
@@ -56,19 +56,27 @@ def backup(
     without_secret_key: Annotated[
         bool, typer.Option("--without-secret-key", help="Leave secret.key out, to be kept elsewhere.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
+    force: Force = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Make one file of everything that the server keeps, while it runs or not."""
     if verify:
+        _refuse_beside_verify(
+            {
+                "--force": force,
+                "--without-secret-key": without_secret_key,
+                "--data-dir": data_dir,
+                "--database-url": database_url,
+            }
+        )
         _verify(file, as_json=as_json)
         return
     with clear_errors(), ExitStack() as stack:
         _interruptible(stack, "the backup was interrupted; nothing of it was left")
         settings, _ = open_database(settings_of(data_dir, database_url), stack)
-        if file == STANDARD:
+        if is_standard(Path(file)):
             if sys.stdout.isatty():
                 fail("a backup is no text: send the standard output to a file or a program")
             try:
@@ -78,13 +86,13 @@ def backup(
                 fail("the program that the backup is sent to ended before it had all: what it has is no backup")
             except OSError as error:
                 if is_full(error):
-                    raise full("the standard output") from error
+                    raise full("the standard output", "backup") from error
                 raise
             note(settings.database_url, manifest, size)
             print(f"tabellion: a backup of {manifest.made_at:%H:%M:%S} UTC was written", file=sys.stderr)  # noqa: T201
             return
         path = Path(file or f"tabellion-{datetime.now(UTC):%Y%m%d-%H%M%S}.tar")
-        with written(path, force=force) as out:
+        with written(path, force=force, what="backup") as out:
             manifest, size = make(settings, out, with_key=not without_secret_key)
         note(settings.database_url, manifest, size)
         _show(_described(manifest, path), as_json=as_json)
@@ -148,6 +156,12 @@ def resume(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: 
     else:
         _say("job workers begin within seconds: mails, webhooks and files leave, jobs run")
         _list_held(done["campaigns"])
+
+
+def _refuse_beside_verify(given: dict[str, object]) -> None:
+    """What is about making a backup, which somebody may take for said to the reading of one."""
+    if named := [option for option, value in given.items() if value]:
+        fail(f"--verify makes no backup, it reads one: leave out {', '.join(named)}, or --verify")
 
 
 def _verify(file: str, *, as_json: bool) -> None:

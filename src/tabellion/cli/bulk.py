@@ -1,12 +1,11 @@
 """`import` and `export`: files into tables and tables into files, without the API."""
 
 import asyncio
-import os
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -17,6 +16,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, fail, settings_of, show
+from tabellion.cli.output import Force, check_place, is_standard, told_beside, written
 from tabellion.features.bulk.etls import Execution as EtlExecution
 from tabellion.features.bulk.exports import FILE as EXPORT_FILE
 from tabellion.features.bulk.exports import Definition as ExportDefinition
@@ -35,6 +35,8 @@ from tabellion.server.database import prepare_database
 from tabellion.settings import Settings
 
 _POLL_S = 0.3
+# What `kit.newfile` calls the files.
+REJECTED, _EXPORT = "list of rejected rows", "export"
 T = TypeVar("T")
 
 
@@ -56,8 +58,12 @@ def import_file(
     encoding: Annotated[str, typer.Option(help="UTF-8, UTF-16, ISO-8859-1, ISO-8859-15 or Windows-1252.")] = "UTF-8",
     key: Annotated[str | None, typer.Option(help="Column that alone identifies a row.")] = None,
     errors: Annotated[
-        Path | None, typer.Option(help="Where to put the rejected rows, if there are any: a CSV file; .zip compresses it.")
+        Path | None,
+        typer.Option(
+            help="Where to put the rejected rows, if any: a CSV file, '-' for the standard output; .zip compresses it."
+        ),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file of --errors if it is there.")] = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
@@ -70,9 +76,10 @@ def import_file(
     if len(separator) != 1 or separator in '"\r\n':
         fail(f"the separator has to be one character, not '{separator}'")
     if errors is not None:
-        check_place(errors, "--errors")
         if errors.exists() and errors.samefile(file):
             fail(f"--errors would write over the file that is imported: name another file than {errors}")
+        with clear_errors():
+            check_place(errors, force=force, what=REJECTED)
     order = Order(mode=mode, encoding=encoding, separator=separator, key_column=key)
 
     async def enter(db: Database) -> int:
@@ -87,13 +94,19 @@ def import_file(
             await audit.record_admin(db, owner.id, "import", f"import/{job_id}", utc_now())
         return job_id
 
-    run_import(data_dir, database_url, enter, as_json=as_json, rejected=errors)
+    run_import(data_dir, database_url, enter, as_json=as_json, rejected=errors, force=force)
 
 
 def export_table(
     table: Annotated[str, typer.Argument(help="Name of the profile table or custom table.")],
     licence: Annotated[str, typer.Option(help="Name of the licence.")],
-    out: Annotated[Path, typer.Option(help="The file to write; .zip and .gz compress it, .jsonl makes it JSON lines.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="The file to write, '-' for the standard output; .zip and .gz compress it, .jsonl makes it JSON lines."
+        ),
+    ],
+    force: Force = False,
     attribute: Annotated[list[str] | None, typer.Option(help="Only these, in this order; may be repeated.")] = None,
     where: Annotated[str, typer.Option("--filter", help="Only rows that satisfy a filter, as in the v5 lists.")] = "",
     separator: Annotated[str, typer.Option(help="What stands between cells; 'tab' for a tab.")] = ",",
@@ -103,7 +116,8 @@ def export_table(
     as_json: AsJson = False,
 ) -> None:
     """Export a table into a file, here and now."""
-    check_place(out, "--out")
+    with clear_errors():
+        check_place(out, force=force, what=_EXPORT)
     suffixes = [suffix.lower() for suffix in out.suffixes]
     definition = ExportDefinition(
         table_id="",
@@ -127,15 +141,25 @@ def export_table(
         await audit.record_admin(db, owner.id, "export", f"export-execution/{number}", utc_now())
         return number
 
-    done = run_export(data_dir, database_url, enter, hidden=as_json)
+    done = run_export(data_dir, database_url, enter, hidden=as_json or is_standard(out))
+    made = files.spool() / done.folder / EXPORT_FILE
     with clear_errors():
-        shutil.move(files.spool() / done.folder / EXPORT_FILE, out)
-    written = {"file": str(out), "rows": done.rows_exported, "bytes": done.bytes, "sha256": done.sha256}
-    show(written, as_json=as_json)
+        with made.open("rb") as rows, written(out, force=force, what=_EXPORT) as copy:
+            shutil.copyfileobj(rows, copy)
+        made.unlink()
+        with told_beside(out):
+            told = {"file": str(out), "rows": done.rows_exported, "bytes": done.bytes, "sha256": done.sha256}
+            show(told, as_json=as_json)
 
 
 def run_import(
-    data_dir: Path | None, database_url: str | None, enter: Any, *, as_json: bool, rejected: Path | None = None
+    data_dir: Path | None,
+    database_url: str | None,
+    enter: Any,
+    *,
+    as_json: bool,
+    rejected: Path | None = None,
+    force: bool = False,
 ) -> None:
     """Run an import in this process and show how far it is; rejected rows go into a file, if one is named."""
 
@@ -145,10 +169,13 @@ def run_import(
 
     with _ready(data_dir, database_url) as settings:
         run = Run(settings.database_url, settings.spool_dir, utc_now)
-        job = asyncio.run(_follow(settings.database_url, "import", enter, run, look, hidden=as_json))
+        beside = nullcontext() if rejected is None else told_beside(rejected)
+        with beside:
+            job = asyncio.run(_follow(settings.database_url, "import", enter, run, look, hidden=as_json))
         if rejected is not None and job.counters.in_error:
-            _save_rejected(job, rejected)
-        show(whole(job), as_json=as_json)
+            _save_rejected(job, rejected, force=force)
+        with beside:
+            show(whole(job), as_json=as_json)
         if job.status != Status.DONE:
             raise typer.Exit(1)
 
@@ -169,7 +196,7 @@ def run_export(data_dir: Path | None, database_url: str | None, enter: Any, *, h
         return done
 
 
-def save_rejected_of(data_dir: Path | None, database_url: str | None, job_id: int, out: Path) -> int:
+def save_rejected_of(data_dir: Path | None, database_url: str | None, job_id: int, out: Path, *, force: bool) -> int:
     """Write the rejected rows of an import into a file; how many there are."""
 
     async def find(url: str) -> Job | None:
@@ -180,30 +207,22 @@ def save_rejected_of(data_dir: Path | None, database_url: str | None, job_id: in
         job = asyncio.run(find(settings.database_url))
         if job is None:
             fail(f"there is no import {job_id}")
-        _save_rejected(job, out)
+        _save_rejected(job, out, force=force)
     return job.counters.in_error
 
 
-def _save_rejected(job: Job, out: Path) -> None:
+def _save_rejected(job: Job, out: Path, *, force: bool) -> None:
     """Copy the error file of an import, or what is in it; ends the program when there is none."""
     made = files.spool() / job.folder / f"{reports.NAMES[reports.ERRORS]}.zip"
     if not made.exists():
         fail(f"there is no error file of the import {job.id}: it is {job.status}, or it ended more than 30 days ago")
-    if out.suffix.lower() == ".zip":
-        shutil.copyfile(made, out)
-        return
-    with zipfile.ZipFile(made) as archive, archive.open(archive.namelist()[0]) as rows, out.open("wb") as copy:
-        shutil.copyfileobj(rows, copy)
-
-
-def check_place(out: Path, option: str) -> None:
-    """Whether the file can be written, before the work is done for it."""
-    if out.is_dir():
-        fail(f"{option} is the file to write, and {out} is a folder: name a file in it")
-    if not out.parent.is_dir():
-        fail(f"{out} cannot be written: there is no folder {out.parent}")
-    if not os.access(out.parent, os.W_OK | os.X_OK):
-        fail(f"{out} cannot be written: this user has no right to write in {out.parent.absolute()}")
+    with written(out, force=force, what=REJECTED) as copy:
+        if out.suffix.lower() == ".zip":
+            with made.open("rb") as packed:
+                shutil.copyfileobj(packed, copy)
+            return
+        with zipfile.ZipFile(made) as archive, archive.open(archive.namelist()[0]) as rows:
+            shutil.copyfileobj(rows, copy)
 
 
 def whole(job: Job) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tabellion.features.licences import AdminError
+from tabellion.kit.newfile import NotWritten
 from tabellion.kit.problem import Problem
 from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
@@ -50,6 +51,7 @@ _EXPECTED = (
     AlreadyServed,
     TooFewConnections,
     BackupError,
+    NotWritten,
     secrets.KeyUnusable,
 )
 # Wide enough for every table where there is no terminal that says how wide it is.

@@ -7,8 +7,9 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from tabellion.cli.bulk import check_place, run_export, run_import, save_rejected_of, shown, whole
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, console, fail, on_database, show
+from tabellion.cli.bulk import REJECTED, run_export, run_import, save_rejected_of, shown, whole
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, fail, on_database, show
+from tabellion.cli.output import Force, check_place, told_beside
 from tabellion.features.bulk.etls import Execution as EtlExecution
 from tabellion.features.bulk.etls import etls_store
 from tabellion.features.bulk.exports import Execution as ExportExecution
@@ -125,14 +126,17 @@ def show_job(
 @app.command("errors")
 def save_errors(
     job_id: JobId,
-    out: Annotated[Path, typer.Option(help="The file to write: CSV; .zip compresses it.")],
+    out: Annotated[Path, typer.Option(help="The file to write, '-' for the standard output: CSV; .zip compresses it.")],
+    force: Force = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Write the rejected rows of an import into a file, with line, code and message; those of an ETL are of its imports."""
-    check_place(out, "--out")
-    count = save_rejected_of(data_dir, database_url, job_id, out)
-    console.print(f"{count:,} rejected rows in {out}", soft_wrap=True)
+    with clear_errors():
+        check_place(out, force=force, what=REJECTED)
+    count = save_rejected_of(data_dir, database_url, job_id, out, force=force)
+    with told_beside(out):
+        console.print(f"{count:,} rejected rows in {out}", soft_wrap=True)
 
 
 @app.command("cancel")

@@ -1,13 +1,13 @@
 """`sender`, `suppression`, `tracking`: who mails come from, who gets none, who read them."""
 
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Name, clear_errors, fail, on_database, show
+from tabellion.cli.output import Force, check_place, written
 from tabellion.features import tracking as readers
 from tabellion.features.bounces import admin
 from tabellion.features.delivery import sender_admin
@@ -19,6 +19,7 @@ sender = typer.Typer(no_args_is_help=True, help="Senders: who the mails of an en
 suppression = typer.Typer(no_args_is_help=True, help="Addresses that get no mails: bounced, complained, unsubscribed.")
 tracking = typer.Typer(no_args_is_help=True, help="What readers of mails did, told from what machines did.")
 
+_LIST = "list of addresses"
 Entity = Annotated[str, typer.Argument(metavar="ENTITY", help="Name of the entity.")]
 
 
@@ -125,6 +126,7 @@ def import_suppressed(
 def export_suppressed(
     name: Name,
     file: Annotated[Path, typer.Argument(help="Where to write CSV; - is standard output.")] = Path("-"),
+    force: Force = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
@@ -133,12 +135,13 @@ def export_suppressed(
     async def write(db: Database) -> None:
         pieces = admin.export_list(db, name)
         first = await anext(pieces)
-        with nullcontext(sys.stdout.buffer) if str(file) == "-" else file.open("wb") as out:
+        with written(file, force=force, what=_LIST) as out:
             out.write(first)
             async for piece in pieces:
                 out.write(piece)
-            out.flush()
 
+    with clear_errors():
+        check_place(file, force=force, what=_LIST)
     on_database(data_dir, database_url, write)
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import psycopg
 
+from tabellion.kit.newfile import is_full
 from tabellion.platform import jobs, secrets
 from tabellion.platform.database import migrate as migrations
 from tabellion.platform.database.advisory import AdvisoryLock
@@ -24,7 +25,6 @@ from tabellion.server.backup.archive import Reader, open_backup
 from tabellion.server.backup.errors import BackupError
 from tabellion.server.backup.loading import load
 from tabellion.server.backup.manifest import KEY, Manifest
-from tabellion.server.backup.target import is_full
 from tabellion.server.claim import AlreadyServed, claimed, refuse_second
 from tabellion.server.postgres.clients import find_client
 from tabellion.server.postgres.place import make_data_dir
