@@ -12,6 +12,7 @@ from typing import NamedTuple
 import psycopg
 from psycopg.rows import class_row
 
+from tabellion.kit.outage import Outage
 from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
 from tabellion.settings import Settings
@@ -65,18 +66,19 @@ async def release(db: Database) -> Hold | None:
 
 async def wait_until_released(url: str) -> None:
     """Come back once the server is not held, at once if it is not; a database that is away is waited for."""
-    told = False
+    held, blind = Outage(_log), Outage(_log)
     while True:
         try:
             async with await psycopg.AsyncConnection.connect(
                 url, autocommit=True, application_name="tabellion worker"
             ) as db:
                 while row := await (await db.execute(_HOLD)).fetchone():
-                    if not told:
-                        _log.warning("%s", Hold(*row))
-                        told = True
+                    blind.over("it is looked again whether the server is held")
+                    held.found(str(Hold(*row)))
                     await asyncio.sleep(_LOOK_EVERY_S)
+                blind.over("it is looked again whether the server is held")
+                held.over("the server is held no more: mails, webhooks and files leave it, and jobs run")
                 return
         except psycopg.OperationalError as error:
-            _log.warning("it could not be looked whether the server is held: %s", type(error).__name__)
+            blind.found(f"it cannot be looked whether the server is held: {type(error).__name__}")
             await asyncio.sleep(_LOOK_EVERY_S)

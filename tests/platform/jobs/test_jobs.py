@@ -1,21 +1,26 @@
 """Jobs: their schema and its upgrades; deferring in the caller's transaction; rescue after the death of a worker."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from importlib.resources import files
+from typing import Any
 
 import psycopg
 import pytest
 from procrastinate import App
+from procrastinate.worker import Worker
+from psycopg import sql
 
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
-from tabellion.platform.jobs import JobsMissing, defer, install, jobs_url, require_installed
+from tabellion.platform.jobs import JobsMissing, defer, install, jobs_url, lifeline, require_installed
 from tabellion.platform.jobs.application import app
-from tabellion.platform.jobs.lifeline import rescue
+from tabellion.platform.jobs.lifeline import Lifeline, rescue
 from tabellion.platform.jobs.periodic import periodic
+from tests.support.postgres import Cluster
 
 _STEPS = sorted(file.name for file in (files("procrastinate.sql") / "migrations").iterdir() if file.name.endswith(".sql"))
 
@@ -167,6 +172,36 @@ async def test_a_worker_that_holds_its_lock_is_slow_not_dead(database_url: str) 
         await db.execute("UPDATE jobs.procrastinate_jobs SET status = 'doing', worker_id = %s WHERE id = %s", (row[0], job))
         await life.close()
         await until(lambda: rescue(db, jobs))
+
+
+async def test_a_database_that_is_away_is_told_when_it_goes_and_when_it_comes(
+    cluster: Cluster, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger=lifeline.__name__)
+    monkeypatch.setattr(lifeline, "_LOOK_EVERY_S", 0.01)
+    jobs = app(database_url)
+    name = sql.Identifier(psycopg.conninfo.conninfo_to_dict(database_url)["dbname"])
+    tries: list[str] = []
+
+    class Counted(psycopg.AsyncConnection[Any]):
+        @classmethod
+        async def connect(cls, conninfo: str = "", **options: Any) -> Any:
+            tries.append(conninfo)
+            return await super().connect(conninfo, **options)
+
+    monkeypatch.setattr(lifeline, "AsyncConnection", Counted)
+    async with await psycopg.AsyncConnection.connect(cluster.superuser("postgres"), autocommit=True) as admin:
+        await admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        running = asyncio.create_task(Lifeline(database_url, jobs, Worker(jobs)).run())
+        while len(tries) < 4:  # noqa: ASYNC110 - the loop that is tested sets no event
+            await asyncio.sleep(0.01)
+        assert [record.getMessage() for record in caplog.records] == ["dead workers cannot be looked for: OperationalError"]
+        await admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
+        async with asyncio.timeout(10):
+            while len(caplog.records) < 2:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        running.cancel()
+    assert [record.getMessage() for record in caplog.records][1:] == ["dead workers are looked for again"]
 
 
 async def until(rescued: Callable[[], Awaitable[int]]) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from tabellion.features.delivery import relay_store
 from tabellion.kit.domain import domain_name
+from tabellion.kit.outage import Outage
 from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Fate, MayLeave, Post, Relay, Reply, Signer
@@ -28,7 +29,8 @@ class Exit:
     def __init__(self, post: Post) -> None:
         self.post = post
         self._pause_s = self._until = 0.0
-        self._trying = self._was_stuck = False
+        self._trying = False
+        self._slow = Outage(_log)
 
     @property
     def failing(self) -> bool:
@@ -49,15 +51,14 @@ class Exit:
 
     def watch(self) -> None:
         """Tell the log when it has become stuck since the last look, or is so no more."""
-        relay, was_stuck, self._was_stuck = self.post.relay, self._was_stuck, self.is_stuck
-        if self._was_stuck and not was_stuck:
-            _log.warning(
-                "%s:%d is slow: all %d connections wait for its answers; mails go by other relays, or wait. See what it is "
-                "busy with, and whether --connections is less than it can do",
-                relay.host, relay.port, relay.connections,
-            )  # fmt: skip
-        elif was_stuck and not self._was_stuck:
-            _log.info("%s:%d answers again", relay.host, relay.port)
+        relay = self.post.relay
+        if self.is_stuck:
+            self._slow.found(
+                f"{relay.host}:{relay.port} is slow: all {relay.connections} connections wait for its answers; mails go by "
+                "other relays, or wait. See what it is busy with, and whether --connections is less than it can do"
+            )
+        else:
+            self._slow.over(f"{relay.host}:{relay.port} answers again")
 
     async def deliver(
         self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None, *, patient: bool = True

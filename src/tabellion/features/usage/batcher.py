@@ -15,6 +15,7 @@ import psycopg
 
 from tabellion.features.usage import store
 from tabellion.features.usage.model import Verdict
+from tabellion.kit.outage import Outage
 from tabellion.platform.database.connection import Connection
 from tabellion.platform.database.errors import Unavailable
 from tabellion.platform.database.pool import with_settings
@@ -61,6 +62,7 @@ class Batcher:
         self._database: Connection | None = None
         self._process = 0
         self._turn = asyncio.Lock()
+        self._away = Outage(_log)
         self.connected = False
 
     async def start(self) -> None:
@@ -123,6 +125,7 @@ class Batcher:
             try:
                 async with self._turn:
                     await self._put(batch, released)
+                self._away.over("the gate can be asked again")
                 pause = _FIRST_PAUSE_S
             except Exception as error:  # noqa: BLE001 - whatever it was: a gate that nobody asks any more stops every call
                 self._refuse(batch, error)
@@ -164,7 +167,7 @@ class Batcher:
                 waiting.answer.set_result(verdict)
 
     def _refuse(self, batch: list[_Waiting], error: Exception) -> None:
-        _log.warning("the gate cannot be asked: %s", type(error).__name__)
+        self._away.found(f"the gate cannot be asked: {type(error).__name__}")
         for waiting in [*batch, *self._waiting]:
             if not waiting.answer.done():
                 waiting.answer.set_exception(Unavailable("the database is not reachable; repeat the call in a moment"))

@@ -22,6 +22,7 @@ import psycopg
 from tabellion.features.webhooks import queue, rendering, service, signing
 from tabellion.features.webhooks.fanout import fan_out
 from tabellion.features.webhooks.model import ATTEMPTS, Claimed, Outcome, is_own_header, next_attempt
+from tabellion.kit.outage import Outage
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import LOCK_TIMEOUT, STATEMENT_TIMEOUT, with_settings
 from tabellion.platform.egress import Client, Reply, Undelivered
@@ -65,18 +66,20 @@ class Dispatcher:
 
     async def run(self, stop: asyncio.Event, *, closing_s: float = 4.0) -> None:
         """Deliver until `stop`; attempts under way then get `closing_s` seconds to end."""
-        pause_s = 0.1
+        pause_s, away = 0.1, Outage(_log)
         while not stop.is_set():
             try:
                 async with await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True) as db:
                     while not stop.is_set():
                         busy = await self.step(db)
                         pause_s = 0.1
+                        away.over("webhooks are delivered again")
                         await self._wait(stop, 0 if busy else self._pace.look_every_s)
                     await self._close(db, closing_s)
-            except Exception:  # noqa: BLE001 - whatever it is, others wait for their news
+            except Exception as error:  # noqa: BLE001 - whatever it is, others wait for their news
                 # Lost connections, a failover, a subscription deleted at the wrong moment: what was begun is begun again.
-                _log.exception("deliveries of webhooks were interrupted; going on in %.1f s", pause_s)
+                gone = isinstance(error, psycopg.OperationalError)
+                away.found(f"deliveries of webhooks are interrupted: {type(error).__name__}", trace=not gone)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

@@ -13,6 +13,7 @@ from procrastinate import App
 from procrastinate.worker import Worker
 from psycopg import AsyncConnection, OperationalError
 
+from tabellion.kit.outage import Outage
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 
@@ -37,6 +38,7 @@ class Lifeline:
         self._jobs = jobs
         self._worker = worker
         self._held: int | None = None
+        self._blind = Outage(_log)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -48,11 +50,12 @@ class Lifeline:
                     self._held = None
                     while True:
                         await self._turn(db)
+                        self._blind.over("dead workers are looked for again")
                         await asyncio.sleep(_LOOK_EVERY_S)
             except OperationalError as error:
-                _log.warning("dead workers could not be looked for: %s", type(error).__name__)
-            except Exception:  # noqa: BLE001 - whatever it is, the next turn comes soon
-                _log.exception("dead workers could not be looked for")
+                self._blind.found(f"dead workers cannot be looked for: {type(error).__name__}")
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next turn comes soon
+                self._blind.found(f"dead workers cannot be looked for: {type(error).__name__}", trace=True)
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _turn(self, db: Database) -> None:
