@@ -550,6 +550,34 @@ def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tm
     assert nothing.stderr == "tabellion: the licence has no table 'Nope'\n"
 
 
+def test_an_import_that_waits_for_room_says_so_once_and_goes_on(imports: Imports, caplog: pytest.LogCaptureFixture) -> None:
+    job_id = imports.send(zipped(GOOD)).json()["id"]
+    with psycopg.connect(imports.url) as db:
+        ((name,),) = db.execute("SELECT folder FROM tabellion.import_job WHERE id = %s", (job_id,)).fetchall()
+    where = {"TABELLION_DATABASE_URL": imports.url, "TABELLION_DATA_DIR": str(imports.spool.parent)}
+    caplog.set_level("INFO", logger="tabellion.features.bulk.waiting")
+    for _ in range(2):
+        # What is unpacked is written there, onto a disk that is always full.
+        (imports.spool / name / "rows.part").symlink_to("/dev/full")
+        with pytest.raises(OSError, match="No space left"):
+            imports.run(job_id)
+    waits = imports.result(job_id)
+    assert waits["status"] == "VALIDATING"
+    assert [error["code"] for error in waits["errors"]] == ["disk.full"]
+    assert "goes on by itself once there is room" in waits["errors"][0]["message"]
+    (listed,) = run_json("jobs", "list", "--licence", imports.tenant.licence, cwd=imports.spool, **where)
+    assert listed["errors"][0].startswith("disk.full: ")
+    doctor = json.loads(run("doctor", "--json", cwd=imports.spool, **where).stdout)
+    assert [one["found"] for one in doctor if one["check"] == "jobs"] == ["1 wait for room on a disk"]
+    imports.run(job_id)
+    done = imports.result(job_id)
+    assert (done["status"], done["rowsCreated"], done["errors"]) == ("DONE", 2, [])
+    assert [record.getMessage() for record in caplog.records] == [
+        f"import {job_id} waits: the disk of the server is full. Make room, and it goes on by itself",
+        f"import {job_id} waits no more: there was room again",
+    ]
+
+
 def test_rejected_rows_are_not_written_over_the_file_that_is_imported(tmp_path: Path) -> None:
     (tmp_path / "guests.csv").write_text(GOOD)
     (tmp_path / "link.csv").symlink_to("guests.csv")

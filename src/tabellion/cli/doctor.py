@@ -16,6 +16,7 @@ import psycopg
 import typer
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
+from tabellion.features.bulk import waiting
 from tabellion.features.delivery import Reached, licences_that_wait, reach_relays, unreadable_secrets
 from tabellion.features.transfers import unreadable_servers
 from tabellion.platform import jobs, secrets
@@ -174,6 +175,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield schema
             if schema.state == "ok":
                 yield from _backup(url, settings)
+                yield from _jobs(url)
             if schema.state == "ok" and _key(settings).state != "problem":
                 yield from _relays(url, settings)
                 yield from _secrets(url)
@@ -209,6 +211,16 @@ def _backup(url: str, settings: Settings) -> Iterator[Finding]:
     old = age > _OLD_BACKUP
     found = f"{age.days} days old" if age.days else f"{age.seconds // 3600} hours old"
     yield Finding("backup", "warning" if old else "ok", found, "make one: tabellion backup" if old else "")
+
+
+def _jobs(url: str) -> Iterator[Finding]:
+    async def counted() -> int:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+            return await waiting.count(db)
+
+    if count := asyncio.run(counted()):
+        advice = "make room on the disks of the data directory and of the database; they go on by themselves"
+        yield Finding("jobs", "warning", f"{count} wait for room on a disk", advice)
 
 
 def _relays(url: str, settings: Settings) -> Iterator[Finding]:

@@ -78,7 +78,7 @@ _KINDS: dict[Kind, _Jobs] = {
         lambda job: [(job.definition["tableType"], job.definition["tableId"])], "export-execution",
     ),
 }  # fmt: skip
-_BRIEF = ("id", "licence", "table", "status", "percent", "rowsRead", "rowsInError", "createdAt")
+_BRIEF = ("id", "licence", "table", "status", "percent", "rowsRead", "rowsInError", "createdAt", "errors")
 
 
 @app.command("list")

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 import psycopg
 
+from tabellion.features.bulk import waiting
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.connection import Database
 from tabellion.platform.secrets import SecretUnreadable
@@ -101,13 +102,16 @@ async def _attempt(db: Database, kind: Kind[J], number: int) -> None:
     try:
         await _start(db, kind, number, job.progress)
         await kind.work(db, job)
+        waiting.over(kind.word, number)
     except JobError as error:
         await kind.fail(db, job, FieldError("", error.code, str(error)))
     except SecretUnreadable as error:
         await kind.fail(db, job, FieldError("", error.code, error.message))
     except Stopped:
         _log.info("%s %d was stopped", kind.word, number)
-    except (psycopg.OperationalError, OSError, Busy):
+    except (psycopg.OperationalError, OSError, Busy) as error:
+        if waiting.lacks_room(error):
+            await waiting.note(db, kind.word, number, error)
         raise
     except Exception:
         if job.attempt < _GIVE_UP_AFTER:

@@ -2,6 +2,7 @@
 
 from procrastinate import BaseRetryStrategy
 from procrastinate.retry import RetryDecision
+from psycopg.errors import DiskFull
 
 
 class Again(BaseRetryStrategy):
@@ -12,4 +13,4 @@ class Again(BaseRetryStrategy):
 
     def get_retry_decision(self, *, exception: BaseException, job: object) -> RetryDecision:
         """A database or another worker is back in seconds; a full disk waits for somebody to make room."""
-        return RetryDecision(retry_in={"seconds": 30 if isinstance(exception, OSError) else 2})
+        return RetryDecision(retry_in={"seconds": 30 if isinstance(exception, OSError | DiskFull) else 2})

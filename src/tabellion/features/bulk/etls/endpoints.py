@@ -162,7 +162,10 @@ CALLS = (
         category=_CATEGORY,
         module=_MODULE,
         summary="Read an execution",
-        description="`withErrors` is false only when every row is in. `errors` says why an execution FAILED.",
+        description=(
+            "`withErrors` is false only when every row is in. `errors` says why an execution FAILED, or "
+            "what one that has not ended waits for."
+        ),
         handler=execution,
         parameters=(ENTITY, _X),
         statuses={200: "What became of the rows so far."},

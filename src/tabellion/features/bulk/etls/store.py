@@ -120,7 +120,8 @@ async def begin(db: Database, number: int, now: datetime) -> Execution | None:
     """Take an execution up, for the first time or again; None when it has ended."""
     cursor = await db.execute(
         "UPDATE tabellion.etl_execution SET attempt = attempt + 1, started_at = coalesce(started_at, %s::timestamptz), "
-        "status = CASE WHEN status = 'QUEUED' THEN 'VALIDATING' ELSE status END WHERE id = %s AND status <> ALL (%s)",
+        "status = CASE WHEN status = 'QUEUED' THEN 'VALIDATING' ELSE status END, errors = '[]' "
+        "WHERE id = %s AND status <> ALL (%s)",
         (now, number, list(ENDED)),
     )
     return await execution(db, number) if cursor.rowcount else None

@@ -154,7 +154,7 @@ async def begin(db: Database, number: int, now: datetime) -> Execution | None:
     """Take an execution up, for the first time or again, from its beginning; None when it has ended."""
     cursor = await db.execute(
         "UPDATE tabellion.export_execution SET attempt = attempt + 1, started_at = %s::timestamptz, status = 'RUNNING', "
-        "rows_exported = 0 WHERE id = %s AND status <> ALL (%s)",
+        "rows_exported = 0, errors = '[]' WHERE id = %s AND status <> ALL (%s)",
         (now, number, list(ENDED)),
     )
     return await execution(db, number) if cursor.rowcount else None

@@ -144,7 +144,10 @@ CALLS = (
         category=_CATEGORY,
         module=_MODULE,
         summary="Read the result of an import",
-        description="`withErrors` is false only when every row is in. `errors` says why a whole import FAILED.",
+        description=(
+            "`withErrors` is false only when every row is in. `errors` says why a whole import FAILED, or "
+            "what one that has not ended waits for."
+        ),
         handler=result,
         parameters=(ENTITY, _I),
         statuses={200: "What became of the rows so far."},

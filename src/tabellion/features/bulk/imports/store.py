@@ -76,7 +76,7 @@ async def listed(db: Database, licence_id: int | None, limit: int) -> list[Job]:
 
 _BEGIN = f"""
 UPDATE tabellion.import_job SET attempt = attempt + 1, started_at = coalesce(started_at, %(now)s::timestamptz),
-    status = CASE WHEN status = 'QUEUED' THEN 'VALIDATING' ELSE status END
+    status = CASE WHEN status = 'QUEUED' THEN 'VALIDATING' ELSE status END, errors = '[]'
 WHERE id = %(id)s AND status <> ALL (%(ended)s) RETURNING {_COLUMNS}
 """  # noqa: S608 - names of our own
 

@@ -1,0 +1,60 @@
+"""Jobs that wait for room on a disk: said once in the log, and in the job itself for as long as it waits."""
+
+import logging
+from typing import Final, LiteralString
+
+import msgspec
+import psycopg
+from psycopg.types.json import Jsonb
+
+from tabellion.kit.disk import is_full
+from tabellion.kit.outage import Outage
+from tabellion.kit.problem import FieldError
+from tabellion.platform.database.connection import Database
+
+_log = logging.getLogger(__name__)
+CODE: Final = "disk.full"
+# Where the jobs of a word (`fenced.Kind`) are.
+_MARK: Final[dict[str, LiteralString]] = {
+    "import": "UPDATE tabellion.import_job SET errors = %s WHERE id = %s AND ended_at IS NULL",
+    "execution": "UPDATE tabellion.etl_execution SET errors = %s WHERE id = %s AND ended_at IS NULL",
+    "export": "UPDATE tabellion.export_execution SET errors = %s WHERE id = %s AND ended_at IS NULL",
+}
+_COUNT: Final = """
+SELECT (SELECT count(*) FROM tabellion.import_job WHERE ended_at IS NULL AND errors @> %(why)s)
+     + (SELECT count(*) FROM tabellion.etl_execution WHERE ended_at IS NULL AND errors @> %(why)s)
+     + (SELECT count(*) FROM tabellion.export_execution WHERE ended_at IS NULL AND errors @> %(why)s)
+"""
+_outages: dict[tuple[str, int], Outage] = {}
+
+
+def lacks_room(error: BaseException) -> bool:
+    """Whether it was a disk that is full, the server's or the database's."""
+    return isinstance(error, psycopg.errors.DiskFull) or (isinstance(error, OSError) and is_full(error))
+
+
+async def note(db: Database, word: str, number: int, error: BaseException) -> None:
+    """A job has met a full disk, and is tried again: say so in the job, where even that is possible, and in the log."""
+    whose = "database" if isinstance(error, psycopg.Error) else "server"
+    message = f"the disk of the {whose} is full; what is left goes on by itself once there is room"
+    outage = _outages.setdefault((word, number), Outage(_log))
+    outage.found(f"{word} {number} waits: the disk of the {whose} is full. Make room, and it goes on by itself")
+    why = msgspec.to_builtins((FieldError("", CODE, message),))
+    try:
+        await db.execute(_MARK[word], (Jsonb(why), number))
+    except psycopg.Error:
+        return  # the log says it, and the disk is to be seen
+
+
+def over(word: str, number: int) -> None:
+    """A job waits for no room, or no more."""
+    outage = _outages.pop((word, number), None)
+    if outage is not None:
+        outage.over(f"{word} {number} waits no more: there was room again")
+
+
+async def count(db: Database) -> int:
+    """How many jobs wait for room."""
+    cursor = await db.execute(_COUNT, {"why": Jsonb([{"code": CODE}])})
+    row = await cursor.fetchone()
+    return 0 if row is None else row[0]
