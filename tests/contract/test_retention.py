@@ -9,12 +9,14 @@ from typing import Any
 
 import psycopg
 
-from tabellion.features.bulk.tasks import purge
+from tabellion.features.bulk.tasks import purge, register
 from tabellion.kit.clock import utc_now
+from tabellion.platform.jobs.application import app
 from tests.support.etls import EXECUTIONS, Etls, one_file, packed
 from tests.support.exports import EXECUTIONS as EXPORTS
 from tests.support.exports import Exports
 from tests.support.imports import Imports
+from tests.support.serving import run
 from tests.support.tenant import Tenant
 
 GUESTS = "emailAddress,lastName\nbob@example.com,Bob\n"
@@ -29,6 +31,36 @@ def purged(url: str, spool: Path, *, days: float) -> None:
 
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, work()).result()
+
+
+def test_files_go_with_their_licence(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    Imports(tenant, worker_database_url, spool).do(GUESTS)
+    Etls(tenant, worker_database_url, spool).do({"guests.zip": packed(guests=GUESTS)}, one_file())
+    Exports(tenant, worker_database_url, spool).do()
+    places: list[Path] = []
+    for table in ("import_job", "etl_execution", "export_execution"):
+        alone = " AND execution_id IS NULL" if table == "import_job" else ""
+        query = (
+            f"SELECT folder FROM tabellion.{table} j JOIN tabellion.licence l ON l.id = licence_id WHERE l.name = %s{alone}"
+        )
+        places += [spool / folder for (folder,) in database.execute(query, (tenant.licence,)).fetchall()]
+    assert [place.is_dir() for place in places] == [True] * 3
+    others = {path.name for path in spool.iterdir()} - {place.name for place in places}
+    where = {"TABELLION_DATABASE_URL": worker_database_url, "TABELLION_DATA_DIR": str(spool.parent)}
+
+    assert run("licence", "delete", tenant.licence, "--yes", cwd=tmp_path, **where).returncode == 0
+
+    query = "SELECT args FROM jobs.procrastinate_jobs WHERE task_name = 'bulk.erase' AND args->'folders' ? %s"
+    ((told,),) = database.execute(query, (places[0].name,)).fetchall()
+    jobs = app(worker_database_url)
+    register(jobs, worker_database_url, spool)
+    for _ in range(2):  # a worker that dies over it begins anew
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, jobs.tasks["bulk.erase"].func(**told)).result()
+    assert [place.exists() for place in places] == [False] * 3
+    assert others <= {path.name for path in spool.iterdir()}
 
 
 def test_files_stay_for_their_time_and_go_after_it(

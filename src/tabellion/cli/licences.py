@@ -7,6 +7,7 @@ import typer
 from tabellion.cli.analyst import give_access
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, LicenceName, Name, fail, on_database, on_server, show
 from tabellion.features import licences as use
+from tabellion.features.bulk import erasing
 from tabellion.features.licences import Licence
 from tabellion.kit.clock import utc_now
 from tabellion.kit.digits import BIGINT, INTEGER
@@ -105,7 +106,7 @@ def delete_licence(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Erase a licence with its users, tables and profiles. There is no way back.
+    """Erase a licence with its users, tables, profiles and files. There is no way back.
 
     Its audit trail stays until it is too old, under the id that is printed: `tabellion audit licence/ID`.
     """
@@ -116,7 +117,9 @@ def delete_licence(
 
     async def work(db: Database, admin: Database) -> int:
         await use.end_analysts_access(db, admin, name, utc_now())
-        return await use.delete_licence(db, name, utc_now())
+        async with db.transaction():
+            await erasing.order(db, (await use.get_licence(db, name)).id)
+            return await use.delete_licence(db, name, utc_now())
 
     show({"deleted": name, "id": on_server(data_dir, database_url, work)}, as_json=as_json)
 

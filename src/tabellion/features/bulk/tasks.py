@@ -1,4 +1,4 @@
-"""The nightly purge of bulk calls: rows first, then whatever no row knows in the spool."""
+"""The nightly purge of bulk calls: rows first, then whatever no row knows in the spool; the files of erased licences."""
 
 import asyncio
 import shutil
@@ -8,9 +8,11 @@ from pathlib import Path
 
 from procrastinate import App
 
+from tabellion.features.bulk import erasing
 from tabellion.features.bulk.etls import service as etls
 from tabellion.features.bulk.exports import service as exports
 from tabellion.features.bulk.imports import service as imports
+from tabellion.features.bulk.retrying import Again
 from tabellion.platform import files
 from tabellion.platform.database.connection import Database
 from tabellion.platform.jobs.periodic import periodic
@@ -22,9 +24,13 @@ _ORPHANS_KEPT_S = 24 * 3600
 
 
 def register(jobs: App, url: str, spool: Path) -> None:
-    """Register the purge."""
+    """Register the purge, and the erasure of what an erased licence had."""
     said = "deleted %d files and folders of bulk calls"
     periodic(jobs, url, "bulk.purge", "37 3 * * *", lambda db, now: purge(db, spool, now), says=said)
+
+    @jobs.task(name=erasing.TASK, retry=Again(), pass_context=False)
+    async def erase(folders: list[str]) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+        await asyncio.to_thread(erasing.erase, spool, folders)
 
 
 async def purge(db: Database, spool: Path, now: datetime) -> int:
