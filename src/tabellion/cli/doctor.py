@@ -1,21 +1,16 @@
 """`tabellion doctor`: looks at what a server needs, and says what to do where something is missing."""
 
 import asyncio
-import shutil
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import psycopg
 import typer
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
+from tabellion.cli.machine import RIGHTS, Finding, key, machine
 from tabellion.features.bulk import waiting
 from tabellion.features.delivery import Reached, licences_that_wait, reach_relays, unreadable_secrets
 from tabellion.features.transfers import unreadable_servers
@@ -24,24 +19,11 @@ from tabellion.platform.database.migrate import MAKE_UNICODE, MIN_SERVER_VERSION
 from tabellion.server import connections, unfinished
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.hold import hold_of, key_missing
-from tabellion.server.port import CannotListen, check_port
-from tabellion.server.supervisor import address
 from tabellion.settings import Settings, SettingsError, unknown_variables
 
-_GIGABYTE = 1024**3
-# The database's log of changes grows by pieces of 16 MB, and checkpoints keep some.
-_NO_DISK_BYTES = 256 * 1024**2
-_LITTLE_DISK_BYTES = 2 * _GIGABYTE
 _CLOCK_DRIFT_S = 2.0
-# The first releases with the fixes for ZIP64 confusion and for e-mail headers.
-_PATCHED = {(3, 11): 15, (3, 12): 13, (3, 13): 12, (3, 14): 3}
 _NAMED_LICENCES = 3
-_SHORT_KEY = 16
 _OLD_BACKUP = timedelta(days=8)
-_RIGHTS = (
-    "run it as the user whom the server runs as (sudo -u tabellion ...); or give this user the right to write there, or "
-    "choose another folder with --data-dir"
-)
 _DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 _QUESTIONS = """
 SELECT clock_timestamp(), has_database_privilege(current_database(), 'CREATE'),
@@ -50,15 +32,6 @@ SELECT clock_timestamp(), has_database_privilege(current_database(), 'CREATE'),
        current_setting('server_encoding'),
        current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit')
 """
-
-
-class Finding(msgspec.Struct):
-    """One thing looked at. `state`: ok, warning or problem; `advice` says what to do."""
-
-    check: str
-    state: str
-    found: str
-    advice: str = ""
 
 
 def doctor(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
@@ -72,92 +45,14 @@ def doctor(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: 
 
 
 def _look(settings: Settings) -> Iterator[Finding]:
-    yield _python()
     for name in unknown_variables():
         yield Finding("environment", "warning", name, "no setting has this name; tabellion settings lists them")
-    yield from _data_dir(settings)
-    yield _port(settings)
-    yield _key(settings)
+    yield from machine(settings)
     try:
         settings.check_folders()
     except SettingsError as error:
         yield Finding("folders", "problem", str(error))
     yield from _database(settings)
-
-
-def _python() -> Finding:
-    version = sys.version_info
-    found = f"Python {version.major}.{version.minor}.{version.micro}"
-    patched = _PATCHED.get((version.major, version.minor), 0)
-    if version.micro < patched:
-        advice = f"lacks security fixes; install {version.major}.{version.minor}.{patched} or later"
-        return Finding("interpreter", "warning", found, advice)
-    return Finding("interpreter", "ok", found)
-
-
-def _data_dir(settings: Settings) -> Iterator[Finding]:
-    folder = settings.data_dir.absolute()
-    existing = folder
-    try:
-        existing = next(path for path in (folder, *folder.parents) if path.exists())
-        probe = existing / ".tabellion-doctor"
-        probe.touch()
-        probe.unlink()
-        yield Finding("data directory", "ok", str(folder))
-    except OSError as error:
-        yield Finding("data directory", "problem", f"{existing}: {error.strerror}", _RIGHTS)
-    try:
-        yield _disk(existing)
-    except OSError:
-        return  # said above
-
-
-def _disk(existing: Path) -> Finding:
-    free = shutil.disk_usage(existing).free
-    found = f"{free / _GIGABYTE:.1f} GB free"
-    if free < _NO_DISK_BYTES:
-        advice = "make room: calls that write are answered with 503 on a full disk, and the database may not start"
-        return Finding("disk", "problem", found, advice)
-    if free < _LITTLE_DISK_BYTES:
-        return Finding("disk", "warning", found, "less than 2 GB: make room before the database stops")
-    return Finding("disk", "ok", found)
-
-
-def _key(settings: Settings) -> Finding:
-    if settings.secret_key:
-        length = len(settings.secret_key)
-        if length < _SHORT_KEY:
-            advice = (
-                "who has the database could guess it: set 32 random characters or more before anything is sealed with it"
-            )
-            return Finding("key of secrets", "warning", f"TABELLION_SECRET_KEY has {length} characters", advice)
-        return Finding("key of secrets", "ok", "TABELLION_SECRET_KEY")
-    try:
-        secrets.check_key("", settings.data_dir)
-    except secrets.KeyUnusable as error:
-        return Finding("key of secrets", "problem", str(error))
-    except OSError as error:
-        return Finding("key of secrets", "problem", f"{error.filename}: {error.strerror}", _RIGHTS)
-    file = settings.data_dir / "secret.key"
-    return Finding("key of secrets", "ok", "secret.key in the data directory" if file.exists() else "not made yet")
-
-
-def _port(settings: Settings) -> Finding:
-    where = f"{settings.host}:{settings.port}"
-    try:
-        check_port(settings)
-    except CannotListen as error:
-        if not error.in_use:
-            return Finding("port", "problem", f"{where}: {error.reason}", error.advice)
-        try:
-            with urllib.request.urlopen(f"{address(settings)}/health", timeout=2) as answer:  # noqa: S310 - ours, http://
-                ours = answer.status == 200 and b'"up"' in answer.read(200)  # noqa: PLR2004 - the status of success
-        except (urllib.error.URLError, OSError, ValueError):
-            ours = False
-        if ours:
-            return Finding("port", "ok", f"{where}: a Tabellion serves here")
-        return Finding("port", "problem", f"{where}: in use by another program", error.advice)
-    return Finding("port", "ok", f"{where} is free")
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
@@ -176,15 +71,15 @@ def _database(settings: Settings) -> Iterator[Finding]:
             if schema.state == "ok":
                 yield from _backup(url, settings)
                 yield from _jobs(url)
-            if schema.state == "ok" and _key(settings).state != "problem":
+            if schema.state == "ok" and key(settings).state != "problem":
                 yield from _relays(url, settings)
                 yield from _secrets(url)
         except EmbeddedPostgresError as error:
             no_right = isinstance(error.__cause__, PermissionError)
-            advice = _RIGHTS if no_right else "see the log in the data directory's postgres/log"
+            advice = RIGHTS if no_right else "see the log in the data directory's postgres/log"
             yield Finding("database", "problem", str(error), advice)
         except PermissionError as error:
-            yield Finding("database", "problem", f"{error.filename}: {error.strerror}", _RIGHTS)
+            yield Finding("database", "problem", f"{error.filename}: {error.strerror}", RIGHTS)
         except psycopg.OperationalError as error:
             advice = "check the URL, that the server runs, and that it lets this machine and user in"
             if "connection slots are reserved" in str(error) or "too many" in str(error):
@@ -200,7 +95,7 @@ def _backup(url: str, settings: Settings) -> Iterator[Finding]:
     """How old the last backup is, and whether the server was made of one and waits."""
     if (held := hold_of(url)) is not None:
         yield Finding("restored", "warning", f"held since {held.restored_at:%Y-%m-%d %H:%M} UTC", str(held))
-        if _key(settings).state != "problem" and (missing := key_missing(settings)) is not None:
+        if key(settings).state != "problem" and (missing := key_missing(settings)) is not None:
             yield Finding("restored key", "warning", "there is none", missing)
     with psycopg.connect(url, autocommit=True) as db:
         row = db.execute("SELECT backup_at FROM tabellion.server_backup").fetchone()

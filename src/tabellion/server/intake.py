@@ -11,7 +11,7 @@ from tabellion.kit.clock import utc_now
 from tabellion.platform import secrets
 from tabellion.platform.database.pool import open_pool
 from tabellion.platform.telemetry import configure_logs
-from tabellion.server.port import CannotListen
+from tabellion.server.port import cannot_take_bounces
 from tabellion.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -36,8 +36,6 @@ async def _run(settings: Settings) -> None:
         _log.info("bounces are taken at %s:%d", settings.intake_host, settings.intake_port)
         await intake.run(settings.intake_host, settings.intake_port, stop)
     except OSError as error:
-        where = f"{settings.intake_host}:{settings.intake_port} (for bounces)"
-        names = {"host": "TABELLION_INTAKE_HOST", "port": "TABELLION_INTAKE_PORT"}
-        raise CannotListen(where, error, **names) from None
+        raise cannot_take_bounces(settings, error) from None
     finally:
         await pool.close()

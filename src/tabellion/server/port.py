@@ -30,6 +30,21 @@ def check_port(settings: Settings) -> None:
     _bound(settings).close()
 
 
+def check_intake_port(settings: Settings) -> None:
+    """The same of the address that bounces are taken at, if they are."""
+    if settings.intake_port:
+        try:
+            _bind(settings.intake_host, settings.intake_port).close()
+        except OSError as error:
+            raise cannot_take_bounces(settings, error) from None
+
+
+def cannot_take_bounces(settings: Settings, error: OSError) -> CannotListen:
+    """That it cannot be listened on there."""
+    where = f"{settings.intake_host}:{settings.intake_port} (for bounces)"
+    return CannotListen(where, error, host="TABELLION_INTAKE_HOST", port="TABELLION_INTAKE_PORT")
+
+
 def listen(settings: Settings, backlog: int) -> socket.socket:
     """Listen on the address. Raises `CannotListen`."""
     listening = _bound(settings)
@@ -42,13 +57,20 @@ def listen(settings: Settings, backlog: int) -> socket.socket:
 
 
 def _bound(settings: Settings) -> socket.socket:
-    probe = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    try:
+        return _bind(settings.host, settings.port)
+    except OSError as error:
+        raise _cannot(settings, error) from None
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    probe = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        probe.bind((settings.host, settings.port))
-    except OSError as error:
+        probe.bind((host, port))
+    except OSError:
         probe.close()
-        raise _cannot(settings, error) from None
+        raise
     return probe
 
 

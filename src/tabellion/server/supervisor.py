@@ -15,7 +15,7 @@ from tabellion.server.database import prepare_database
 from tabellion.server.death import stop_signals
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.hold import hold_of, key_missing
-from tabellion.server.port import check_port
+from tabellion.server.port import check_intake_port, check_port
 from tabellion.server.postgres.place import linked_cluster, make_data_dir
 from tabellion.settings import Settings
 
@@ -34,6 +34,7 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
     if not settings.database_url:
         refuse_second(settings.data_dir)
     check_port(settings)
+    check_intake_port(settings)
     with stop_signals() as stopping, ExitStack() as stack:
         if not settings.database_url:
             make_data_dir(settings.data_dir)

@@ -22,6 +22,7 @@ from tabellion.kit.problem import Problem
 _NONCE_BYTES, _KEY_BYTES = 12, 32
 _FILE = "secret.key"
 _FINGERPRINT_DIGITS = 16
+_OF_OTHERS = 0o077
 _source: list[tuple[str, Path]] = []
 _keys: list[AESGCM] = []
 _mac_keys: list[bytes] = []
@@ -66,6 +67,12 @@ def fingerprint(text: str, data_dir: Path) -> str | None:
         return None
     raw = hashlib.sha256(text.encode()).digest() if text else _kept(data_dir / _FILE)
     return hmac.digest(raw, b"fingerprint", "sha256").hex()[:_FINGERPRINT_DIGITS]
+
+
+def is_open(text: str, data_dir: Path) -> bool:
+    """Whether others on this machine may read the file of the key that `use_key` would use."""
+    file = data_dir / _FILE
+    return not text and file.exists() and bool(file.stat().st_mode & _OF_OTHERS)
 
 
 def seal(secret: str, purpose: str) -> str:
