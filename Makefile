@@ -33,7 +33,7 @@ arch: setup  ## import contracts
 
 setup: .venv/.ready  ## install everything into this folder (.venv, .tools)
 
-.venv/.ready: requirements/dev.txt pyproject.toml tools/bootstrap.sh
+.venv/.ready: requirements/dev.txt pyproject.toml src/tabellion/__init__.py tools/bootstrap.sh
 	@sh tools/bootstrap.sh
 
 install:  ## what a server needs and nothing else, into this folder (.venv, .tools)

@@ -1,8 +1,10 @@
 """The verbs that are about the server itself."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,16 @@ def test_a_wrong_option_is_told_with_the_usage() -> None:
     shown = _runner.invoke(app(), ["licence", "create", "--colour", "red"])
     assert shown.exit_code == 2
     assert "No such option: --colour" in shown.stderr
+
+
+def test_everything_names_the_same_version() -> None:
+    root = Path(__file__).parents[2]
+    newest = re.search(r"^## (?!Unreleased)(\S+)", (root / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None
+    assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
+    assert newest[1] == __version__ == metadata.version("tabellion")
+    assert _runner.invoke(app(), ["--version"]).stdout == f"tabellion {__version__}\n"
+    assert json.loads(_runner.invoke(app(), ["openapi"]).stdout)["info"]["version"] == __version__
 
 
 def test_version_and_settings() -> None:

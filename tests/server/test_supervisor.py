@@ -13,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 
+from tabellion import __version__
 from tabellion.server.embedded import EmbeddedPostgres
 from tests.support.api import free_port
 from tests.support.processes import wait_until
@@ -99,6 +100,10 @@ def test_metrics_add_up_over_the_processes(server: Serving) -> None:
         # A connection each, so that both processes have some.
         assert httpx.get(f"{server.url}/v5/usage").status_code == 401
     wait_until(lambda: _answered(server) == before + 20)
+
+
+def test_metrics_tell_which_version_runs(server: Serving) -> None:
+    assert f'tabellion_build_info{{version="{__version__}"}} 1.0' in httpx.get(f"{server.url}/metrics").text
 
 
 def _answered(server: Serving) -> float:

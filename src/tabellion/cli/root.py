@@ -7,9 +7,11 @@ work, and the processes of a server would carry what none of them uses.
 import sys
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Final
+from typing import Annotated, Final
 
 import typer
+
+from tabellion import __version__
 
 # In the order of the help: what is called, in which module of this package. A Typer is a group of verbs.
 _VERBS: Final = {
@@ -48,7 +50,7 @@ _INTERRUPTED: Final = 130
 def app(verbs: Iterable[str] = _VERBS) -> typer.Typer:
     """The command line with some of its verbs."""
     made = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-    made.callback(help="Tabellion: a marketing-data and campaign server.")(_nothing)
+    made.callback(help="Tabellion: a marketing-data and campaign server.")(_before)
     for verb in verbs:
         module, name = _VERBS[verb]
         found = getattr(import_module(f"tabellion.cli.{module}"), name)
@@ -59,8 +61,18 @@ def app(verbs: Iterable[str] = _VERBS) -> typer.Typer:
     return made
 
 
-def _nothing() -> None:
-    """A command line with one verb alone would else be that verb."""
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"tabellion {__version__}")  # noqa: T201 - the command line speaks
+        raise typer.Exit
+
+
+def _before(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """A command line with one verb alone would else, without this, be that verb."""
 
 
 def main() -> None:

@@ -92,7 +92,8 @@ def test_a_newer_schema_is_refused_and_left_alone(empty_database_url: str) -> No
     migrate(empty_database_url, migrations=[FIRST, SECOND])
 
     with pytest.raises(
-        SchemaMismatch, match=r"newer Tabellion \(unknown here: 0002_m2\); upgrade .*, or restore the backup"
+        SchemaMismatch,
+        match=r"newer Tabellion than this one, which is [0-9.]+ \(unknown here: 0002_m2\); upgrade .*, or restore the backup",
     ):
         migrate(empty_database_url, migrations=[FIRST, _migration(3, "SELECT 1")])
 

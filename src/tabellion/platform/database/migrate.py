@@ -16,6 +16,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from tabellion import __version__
 from tabellion.platform.database.advisory import AdvisoryLock
 
 LOCK_TIMEOUT = "4s"
@@ -311,8 +312,8 @@ def refuse_foreign(found: SchemaState) -> None:
     if found.unknown:
         labels = ", ".join(row.label for row in found.unknown)
         raise SchemaMismatch(
-            f"the database was made by a newer Tabellion (unknown here: {labels}); upgrade this program to that version, or "
-            "restore the backup from before the upgrade"
+            f"the database was made by a newer Tabellion than this one, which is {__version__} (unknown here: {labels}); "
+            "upgrade this program to that version, or restore the backup from before the upgrade"
         )
     if found.changed:
         labels = ", ".join(row.label for row in found.changed)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from tabellion import __version__
+
 # Where Linux keeps files in memory.
 MEMORY = Path("/dev/shm")  # noqa: S108 - the folder in it is made anew, for this user only
 # Many times what the files of all processes come to.
@@ -51,7 +53,10 @@ def _in_memory(data_dir: Path, port: int, memory: Path) -> Path | None:
 @cache
 def observer() -> Callable[[str, str, int, float, str, float], None]:
     """A function that counts a request: call, method, status, seconds, code of the refusal, seconds of the gate's pace."""
-    from prometheus_client import Counter, Histogram  # noqa: PLC0415 - see the module's docstring
+    from prometheus_client import Counter, Gauge, Histogram  # noqa: PLC0415 - see the module's docstring
+
+    build = Gauge("tabellion_build_info", "The version that runs", ["version"], multiprocess_mode="max")
+    build.labels(__version__).set(1)
 
     requests = Counter("tabellion_requests", "Requests answered", ["call", "method", "status"])
     durations = Histogram("tabellion_request_seconds", "Time to answer", ["call", "method"], buckets=_BUCKETS)
