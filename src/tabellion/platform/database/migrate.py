@@ -114,7 +114,7 @@ def migrate(
 ) -> list[Applied]:
     """Bring the schema up to date and return what was applied now, in order; safe to run on many machines at once.
 
-    `tell` hears the label of each file before it is applied, where there is a schema already. Each file is one transaction
+    `tell` hears the label of each file before it is applied, where there was a schema before. Each file is one transaction
     under an advisory lock, so an interrupted run leaves whole files behind and can simply be repeated.
     Raises `ServerTooOld`, `NotUnicode`, `SchemaMismatch` (newer or altered schema; nothing is changed then) and
     `MigrationError`, which names the file that failed; `RestoreUnfinished` for everybody but who is `restoring`.
@@ -125,7 +125,7 @@ def migrate(
         if not restoring:
             _refuse_unfinished(db)
         try:
-            while (applied := _apply_next(db, known, tell)) is not None:
+            while (applied := _apply_next(db, known, tell, own=len(done))) is not None:
                 done.append(applied)
         except LockWaited as error:
             raise LockWaited(f"{error}{_holders(db)}") from error
@@ -188,7 +188,8 @@ def _connect(url: str) -> Connection:
     return db
 
 
-def _apply_next(db: Connection, known: Sequence[Migration], tell: Callable[[str], object]) -> Applied | None:
+def _apply_next(db: Connection, known: Sequence[Migration], tell: Callable[[str], object], *, own: int) -> Applied | None:
+    """`own`: how many this run has applied; where there are no others, the database is new and there is nothing to tell."""
     with db.transaction():
         # A lock of the transaction, not of the session, so that it also holds behind a connection pooler.
         _set_local(db, "statement_timeout", _WAIT_FOR_OTHERS)
@@ -200,9 +201,9 @@ def _apply_next(db: Connection, known: Sequence[Migration], tell: Callable[[str]
         if not found.pending:
             return None
         migration = found.pending[0]
-        if found.applied:
+        if len(found.applied) > own:
             tell(migration.label)
-        else:
+        if not found.applied:
             _create_ledger(db)
         return _apply(db, migration)
 
