@@ -41,6 +41,18 @@ def test_the_reason_comes_from_the_newest_log_and_a_full_disk_is_told(cluster: P
     assert "make room" in second
 
 
+def test_who_knocks_meanwhile_does_not_hide_the_reason(cluster: Path) -> None:
+    knocks = (
+        "2026-11-26 19:41:32.331 UTC [7] [unknown] FATAL:  the database system is starting up\n"
+        "2026-11-26 19:41:32.332 UTC [8] [unknown] FATAL:  the database system is not yet accepting connections\n"
+        "2026-11-26 19:41:32.332 UTC [8] [unknown] DETAIL:  Consistent recovery state has not been yet reached.\n"
+    )
+    (cluster / "log" / "postgresql-20261126-194132.log").write_text(_FULL + knocks * 20)
+    first, second = complaints(cluster).splitlines()
+    assert "could not write to file" in first
+    assert second.startswith("The disk of ")
+
+
 def test_a_full_disk_is_told_when_no_log_could_be_written(cluster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (cluster / "log" / "postgresql-20261126-194132.log").touch()
     assert complaints(cluster) == ""

@@ -1,11 +1,14 @@
 """Verbs of a new version on the data directory of an earlier one, whose server may still run."""
 
+import json
 from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
+from tabellion.cli.root import app
 from tabellion.platform.database.migrate import MigrationError, load_migrations, migrate, state
 from tabellion.server.claim import claimed
 from tabellion.server.database import prepare_database
@@ -33,6 +36,9 @@ def test_a_schema_is_not_changed_under_a_server_that_runs(tmp_path: Path) -> Non
             prepare()
         assert not state(url).is_current
         assert told == []
+        listed = json.loads(CliRunner().invoke(app(), ["doctor", "--json", "--data-dir", str(settings.data_dir)]).stdout)
+        (found,) = (one for one in listed if one["check"] == "schema")
+        assert (found["found"], "start the server anew" in found["advice"]) == ("1 migrations behind", True)
 
         with claimed(settings.data_dir, "http://127.0.0.1:8080"):
             prepare(beginning=True)

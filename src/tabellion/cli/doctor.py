@@ -66,7 +66,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
                     return
                 url = stack.enter_context(EmbeddedPostgres(settings.data_dir)).url
             yield from _server(url, settings)
-            schema = _schema(url)
+            schema = _schema(url, embedded=not settings.database_url)
             yield schema
             if schema.state == "ok":
                 yield from _backup(url, settings)
@@ -188,14 +188,15 @@ def _server(url: str, settings: Settings) -> Iterator[Finding]:
     yield Finding("clock", state_, f"{drift_s:.1f} s apart from the database's", advice)
 
 
-def _schema(url: str) -> Finding:
+def _schema(url: str, *, embedded: bool) -> Finding:
     found = state(url)
+    advice = "start the server anew with this version, which brings it up to date" if embedded else "run: tabellion migrate"
     if found.unknown or found.changed:
         return Finding("schema", "problem", "made by another version", "install the version that made it")
     if found.pending:
-        return Finding("schema", "problem", f"{len(found.pending)} migrations behind", "run: tabellion migrate")
+        return Finding("schema", "problem", f"{len(found.pending)} migrations behind", advice)
     try:
         jobs.require_installed(url)
     except jobs.JobsMissing as error:
-        return Finding("schema", "problem", str(error), "run: tabellion migrate")
+        return Finding("schema", "problem", str(error), advice)
     return Finding("schema", "ok", f"current ({len(found.applied)} migrations)")

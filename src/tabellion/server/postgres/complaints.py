@@ -8,6 +8,11 @@ _MOST_LINES = 10
 # It goes on with its log files after these; the reason is there.
 _REDIRECTING = re.compile(r"redirecting log output to|Future log output will appear in")
 _REASON = re.compile(r"\] (?:\S+ )?(?:ERROR|FATAL|PANIC|DETAIL|HINT): ")
+# What clients are told meanwhile, many times a second: no reason for anything.
+_KNOCKING = re.compile(
+    r"FATAL:  the database system is (?:starting up|shutting down|not yet accepting connections|in recovery)"
+)
+_OF_KNOCKING = "DETAIL:  Consistent recovery state has not been yet reached."
 # The log of changes grows by pieces of 16 MB; recovery needs one or two.
 _FULL_BYTES = 32 * 1024**2
 
@@ -30,7 +35,8 @@ def _of_newest_log(folder: Path) -> list[str]:
     if newest is None:
         return []
     lines = newest.read_text(errors="replace").splitlines()
-    return [line for line in lines if _REASON.search(line)] or lines
+    reasons = [line for line in lines if _REASON.search(line) and not _KNOCKING.search(line)]
+    return [line for line in reasons if not line.endswith(_OF_KNOCKING)] or lines
 
 
 def _advised(cluster: Path, lines: list[str]) -> list[str]:
