@@ -448,6 +448,19 @@ def test_a_normal_user_runs_it_and_root_may_join(directory: Path, warm: None) ->
 
 
 @as_root
+def test_what_root_makes_in_the_folder_of_a_normal_user_is_theirs(directory: Path, warm: None) -> None:
+    nobody = pwd.getpwnam("nobody")
+    data_dir = directory / "theirs"
+    data_dir.mkdir(mode=0o700)
+    os.chown(data_dir, nobody.pw_uid, nobody.pw_gid)
+
+    with embedded_in(data_dir):  # as a restore does
+        assert {path for path in data_dir.rglob("*") if path.lstat().st_uid != nobody.pw_uid} == set()
+    with ForkedUser(nobody, data_dir) as user:
+        assert user.outcome.startswith("postgresql://"), user.outcome
+
+
+@as_root
 def test_root_with_the_few_capabilities_of_a_container(data_dir: Path) -> None:
     kept = "+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+net_bind_service,+sys_chroot"
     limits = ["setpriv", f"--bounding-set=-all,{kept}", "--inh-caps=-all"]

@@ -117,6 +117,8 @@ def _launch(postgres: Path, cluster: Path, owner: Owner) -> "subprocess.Popen[by
         # refuse to start. Called its grandparent it is not taken for a rival; the file's other checks stay in force.
         environment["PG_GRANDPARENT_PID"] = str(stale.pid)
     with (cluster / "startup.log").open("wb") as messages:
+        # Where root made it, the server's user could not start it any more.
+        owner.give(cluster / "startup.log")
         # A session of its own: Ctrl-C in our terminal must not reach it. It inherits nothing of ours (close_fds).
         return subprocess.Popen(  # noqa: S603 - our own program and arguments
             [str(postgres), "-D", str(cluster)],
