@@ -18,7 +18,7 @@ import tabellion
 from tests.contract.test_addresses import V5_FAMILIES
 from tests.support.exports import BASE, EXECUTIONS, EXPORTS, Exports
 from tests.support.imports import Imports
-from tests.support.serving import run, run_json
+from tests.support.serving import run, run_here, run_json
 from tests.support.tenant import Tenant
 
 PROFILES = f"{BASE}/profile-tables/Guests/profiles"
@@ -403,17 +403,23 @@ def test_the_command_line_exports_and_tells(exports: Exports, tenant: Tenant, tm
     assert (wrong.returncode, (tmp_path / "c.csv").exists()) == (1, False)
     assert "filter: " in wrong.stderr
 
-    # What is there is replaced on demand, and the standard output has the rows and nothing else.
-    before = (tmp_path / "b.jsonl").read_bytes()
-    refused = run("export", "Guests", *options, "--out", "b.jsonl", cwd=tmp_path, **where)
-    assert (refused.returncode, "b.jsonl is there already" in refused.stderr) == (1, True)
-    assert (tmp_path / "b.jsonl").read_bytes() == before
-    assert run_json("export", "Guests", *options, "--out", "b.jsonl", "--force", cwd=tmp_path, **where)["rows"] == 1
-    assert "ann@example.com" in (tmp_path / "b.jsonl").read_text()
-    piped = run("export", "Guests", *options, "--out", "-", "--attribute", "emailAddress", cwd=tmp_path, **where)
-    assert (piped.returncode, piped.stdout) == (0, "emailAddress\nann@example.com\n")
+
+def test_an_export_replaces_no_file_unasked_and_may_go_to_the_standard_output(
+    exports: Exports, tenant: Tenant, tmp_path: Path
+) -> None:
+    where = {"TABELLION_DATABASE_URL": exports.url, "TABELLION_DATA_DIR": str(exports.spool.parent)}
+    out = tmp_path / "b.jsonl"
+    out.write_text("mine")
+    order = ("export", "Guests", "--licence", tenant.licence, "--attribute", "emailAddress", "--out")
+    refused = run_here(*order, str(out), **where)
+    assert (refused.exit_code, "b.jsonl is there already" in refused.stderr, out.read_text()) == (1, True, "mine")
+    assert run_here(*order, str(out), "--force", **where).exit_code == 0
+    assert "ann@example.com" in out.read_text()
+    assert out.stat().st_mode & 0o777 == 0o600
+    piped = run_here(*order, "-", **where)
+    assert (piped.exit_code, piped.stdout) == (0, "emailAddress\nann@example.com\n")
     assert "rows" in piped.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv.gz", "b.jsonl"]
+    assert [path.name for path in tmp_path.iterdir()] == ["b.jsonl"]
 
 
 def test_the_command_line_looks_after_exports(exports: Exports, tenant: Tenant, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tabellion.features.bulk.imports import running
 from tabellion.kit.clock import utc_now
 from tests.support.api import Api
 from tests.support.imports import TABLE, Imports, unzipped, zipped
-from tests.support.serving import run, run_json
+from tests.support.serving import run, run_here, run_json
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
 
@@ -529,25 +529,34 @@ def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tm
     saved = run("jobs", "errors", str(listed[0]["id"]), "--out", "again.zip", cwd=tmp_path, **where)
     assert "1 rejected rows in again.zip" in saved.stdout
     assert unzipped((tmp_path / "again.zip").read_bytes()) == wrong
-    number = str(listed[0]["id"])
-    kept = run("jobs", "errors", number, "--out", "rejected.csv", cwd=tmp_path, **where)
-    assert (kept.returncode, "rejected.csv is there already" in kept.stderr) == (1, True)
-    assert run("jobs", "errors", number, "--out", "rejected.csv", "--force", cwd=tmp_path, **where).returncode == 0
-    piped = run("jobs", "errors", number, "--out", "-", cwd=tmp_path, **where)
-    assert list(csv.DictReader(io.StringIO(piped.stdout))) == wrong
-    assert "1 rejected rows" in piped.stderr
-    # An import does not begin when its rejected rows would replace something.
-    unasked = run("import", "bad.csv", *options, *rejected, cwd=tmp_path, **where)
-    assert (unasked.returncode, "rejected.csv is there already" in unasked.stderr) == (1, True)
-    beside = run("import", "bad.csv", *options, "--mode", "UPDATE_ONLY", "--errors", "-", cwd=tmp_path, **where)
-    assert list(csv.DictReader(io.StringIO(beside.stdout))) == wrong
-    assert "DONE_WITH_ERRORS" in beside.stderr
-    assert not (tmp_path / "-").exists()
     assert run("jobs", "errors", "7", "--out", "x", cwd=tmp_path, **where).stderr == "tabellion: there is no import 7\n"
     assert again.stderr == (
         f"tabellion: the import {done['id']} is DONE: there is nothing left to do, or it belongs to an ETL\n"
     )
     assert nothing.stderr == "tabellion: the licence has no table 'Nope'\n"
+
+
+def test_rejected_rows_replace_no_file_unasked_and_may_go_to_the_standard_output(imports: Imports, tmp_path: Path) -> None:
+    where = {"TABELLION_DATABASE_URL": imports.url, "TABELLION_DATA_DIR": str(imports.spool.parent)}
+    file, out = tmp_path / "bad.csv", tmp_path / "rejected.csv"
+    file.write_text("emailAddress,lastName\nno address,Dan\n")
+    out.write_text("mine")
+    order = ("import", str(file), "--licence", imports.tenant.licence, "--table", "guests", "--errors")
+    # The import does not even begin.
+    unasked = run_here(*order, str(out), **where)
+    assert (unasked.exit_code, "rejected.csv is there already" in unasked.stderr) == (1, True)
+    piped = run_here(*order, "-", **where)
+    assert [row["lastName"] for row in csv.DictReader(io.StringIO(piped.stdout))] == ["Dan"]
+    assert "DONE_WITH_ERRORS" in piped.stderr
+    (job,) = json.loads(run_here("jobs", "list", "--licence", imports.tenant.licence, "--json", **where).stdout)
+
+    errors = ("jobs", "errors", str(job["id"]), "--out")
+    assert (run_here(*errors, str(out), **where).exit_code, out.read_text()) == (1, "mine")
+    assert run_here(*errors, str(out), "--force", **where).exit_code == 0
+    again = run_here(*errors, "-", **where)
+    assert (again.stdout, "1 rejected rows" in again.stderr) == (out.read_text(), True)
+    assert again.stdout == piped.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv", "rejected.csv"]
 
 
 def test_an_import_that_waits_for_room_says_so_once_and_goes_on(imports: Imports, caplog: pytest.LogCaptureFixture) -> None:
@@ -565,9 +574,9 @@ def test_an_import_that_waits_for_room_says_so_once_and_goes_on(imports: Imports
     assert waits["status"] == "VALIDATING"
     assert [error["code"] for error in waits["errors"]] == ["disk.full"]
     assert "goes on by itself once there is room" in waits["errors"][0]["message"]
-    (listed,) = run_json("jobs", "list", "--licence", imports.tenant.licence, cwd=imports.spool, **where)
+    (listed,) = json.loads(run_here("jobs", "list", "--licence", imports.tenant.licence, "--json", **where).stdout)
     assert listed["errors"][0].startswith("disk.full: ")
-    doctor = json.loads(run("doctor", "--json", cwd=imports.spool, **where).stdout)
+    doctor = json.loads(run_here("doctor", "--json", **where).stdout)
     assert [one["found"] for one in doctor if one["check"] == "jobs"] == ["1 wait for room on a disk"]
     imports.run(job_id)
     done = imports.result(job_id)

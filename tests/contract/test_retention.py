@@ -16,7 +16,7 @@ from tests.support.etls import EXECUTIONS, Etls, one_file, packed
 from tests.support.exports import EXECUTIONS as EXPORTS
 from tests.support.exports import Exports
 from tests.support.imports import Imports
-from tests.support.serving import run
+from tests.support.serving import run_here
 from tests.support.tenant import Tenant
 
 GUESTS = "emailAddress,lastName\nbob@example.com,Bob\n"
@@ -34,7 +34,7 @@ def purged(url: str, spool: Path, *, days: float) -> None:
 
 
 def test_files_go_with_their_licence(
-    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any], tmp_path: Path
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
 ) -> None:
     Imports(tenant, worker_database_url, spool).do(GUESTS)
     Etls(tenant, worker_database_url, spool).do({"guests.zip": packed(guests=GUESTS)}, one_file())
@@ -50,7 +50,7 @@ def test_files_go_with_their_licence(
     others = {path.name for path in spool.iterdir()} - {place.name for place in places}
     where = {"TABELLION_DATABASE_URL": worker_database_url, "TABELLION_DATA_DIR": str(spool.parent)}
 
-    assert run("licence", "delete", tenant.licence, "--yes", cwd=tmp_path, **where).returncode == 0
+    assert run_here("licence", "delete", tenant.licence, "--yes", **where).exit_code == 0
 
     query = "SELECT args FROM jobs.procrastinate_jobs WHERE task_name = 'bulk.erase' AND args->'folders' ? %s"
     ((told,),) = database.execute(query, (places[0].name,)).fetchall()

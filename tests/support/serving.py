@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+from click.testing import Result
+from typer.testing import CliRunner
 
+from tabellion.cli.root import app
 from tests.support.api import descendants, free_port, wait_until_ready
 
 TABELLION = [sys.executable, "-m", "tabellion"]
@@ -32,6 +35,13 @@ def run(*arguments: str, cwd: Path, stdin: str = "", **settings: str) -> subproc
         timeout=120,
         check=False,
     )
+
+
+def run_here(*arguments: str, **settings: str) -> Result:
+    """One verb to its end in this process, which takes a tenth of the time of a program that has to start."""
+    names = [name for name in os.environ if name.startswith("TABELLION_")]
+    cleared: dict[str, str | None] = dict.fromkeys(names)
+    return CliRunner().invoke(app(arguments[:1]), list(arguments), env=cleared | settings)
 
 
 def run_json(*arguments: str, cwd: Path, **settings: str) -> Any:
