@@ -38,6 +38,15 @@ def test_what_the_directory_shows_is_refused_at_once(name: str, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("name", ["parent folders", "parent folders of Windows"])
+def test_a_name_that_leads_elsewhere_is_told_with_what_to_do(name: str, tmp_path: Path) -> None:
+    # addFile('../export.csv') of PHP packs it under that name.
+    path = tmp_path / "upload"
+    path.write_bytes(VISIBLE[name]())
+    with pytest.raises(ArchiveError, match="leads out of the zip's own folder; pack the file under its name alone"):
+        contents(path, cap=CAP)
+
+
 @pytest.mark.parametrize("name", LIARS)
 def test_liars_are_stopped_soon_after_what_they_said(name: str, tmp_path: Path) -> None:
     path, target = tmp_path / "upload", tmp_path / "rows"

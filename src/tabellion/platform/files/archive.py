@@ -278,8 +278,10 @@ def _name(raw: bytes, flags: int) -> str:
         if flags & _UTF8:
             raise ArchiveError("a name in the zip is not in UTF-8, though the zip says so") from None
         name = raw.decode("cp437")
-    if not name or "\0" in name or ".." in name.replace("\\", "/").split("/"):
+    if not name or "\0" in name:
         raise ArchiveError(f"the zip holds a file with the name {_shown(name)}")
+    if ".." in name.replace("\\", "/").split("/"):
+        raise ArchiveError(f"{_shown(name)} leads out of the zip's own folder; pack the file under its name alone")
     return name
 
 
