@@ -48,6 +48,13 @@ def test_subjects(subject: str, found: list[str]) -> None:
     [
         ("<a href='www.example.com'>x</a>", ["link.scheme"]),
         ("Dear *|FNAME|*", ["template.foreign"]),
+        ("<table><tr><td background='images/bg.gif'>x</td></tr></table>", ["image.source"]),
+        ("<p style='background:#fff url(&quot;../bg.gif&quot;) 0 0'>x</p>", ["image.source"]),
+        ("<!--[if mso]><v:fill src='bg.gif'/><img src='a.gif' alt=''><![endif]-->", ["image.source", "image.source"]),
+        (
+            "<p style='background:url(https://x.example/a.gif)'>x</p><p style='background:url(data:image/png;base64,A)'>x</p>",
+            [],
+        ),
         ("Dear %%first name%% and [[LAST]], <%= code %>", ["template.foreign"]),
         ("50%% off at 7% [1] [[1]] C## a*|b|*", []),
         ("<a href='javascript:alert(1)'>x</a>", ["link.scheme"]),
