@@ -65,7 +65,7 @@ bench-send: setup  ## a campaign to Postfix's smtp-sink, against a bare loop; an
 	@sh tools/debian.sh smtp-sink
 	@for part in mails audience memory trigger; do .venv/bin/python benchmarks/send.py $$part --write docs/benchmarks.md || exit 1; done
 
-bench-report: setup-tests  ## the report of a campaign to 1,000,000, compared with counting one by one (2 minutes)
+bench-report: setup-tests  ## the report of a campaign to 1,000,000, kept and counted from its mails, compared with counting one by one (2 minutes)
 	@TABELLION_REPORT_RECIPIENTS=1000000 $(RUN) pytest -q -s tests/features/tracking/test_report_figures.py
 
 bench-large: setup  ## 5,000,000 rows: the worker's memory, the calls of another licence meanwhile (5 minutes)

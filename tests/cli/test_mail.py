@@ -229,6 +229,8 @@ def test_suppressed_addresses(told: Told, refused: Refused, harbour: str) -> Non
 def test_events_are_judged_again(told: Told, refused: Refused, harbour: str) -> None:
     assert told("tracking", "judge", harbour, "--campaign", "1") == {"mails": 0, "changed": 0}
     assert "no licence" in refused("tracking", "judge", "nobody")
+    assert told("tracking", "recount", harbour) == {"campaigns": 0}
+    assert "no licence" in refused("tracking", "recount", "nobody")
 
 
 def test_suppression_lists_go_in_and_out_as_files(

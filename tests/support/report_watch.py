@@ -1,5 +1,6 @@
 """Somebody who reads the report of a campaign all the time while it is sent, and wants it to add up each time."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any, Self
 import httpx
 import psycopg
 
+from tests.support.sums import assert_right
 from tests.support.tenant import Tenant
 
 _OPEN = {"PLANNED", "DEFERRED", "CLAIMED", "SENDING"}
@@ -49,11 +51,16 @@ class ReportWatch:
         if kind is None:
             assert not self._thread.is_alive()
             self.check()
+            asyncio.run(self._kept_is_right())
 
     def check(self) -> None:
         """Raises what did not add up until now."""
         if self._fault is not None:
             raise self._fault
+
+    async def _kept_is_right(self) -> None:
+        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as db:
+            await assert_right(db, int(self._schema[1:]), self._campaign)
 
     def _run(self) -> None:
         try:

@@ -300,6 +300,11 @@ def _trigger_all(database: Database, licence: int, number: int) -> None:
         f"{', split_part(a1, chr(64), 2)' if domain else ''} FROM l{licence}.p{table}",
         (sending, number, table),
     )
+    database.rows(
+        f"INSERT INTO l{licence}.report_change (campaign_id, state, number) "
+        f"SELECT %s, 'TARGETED', count(*) FROM l{licence}.recipient",
+        (number,),
+    )
     database.rows("INSERT INTO tabellion.mail_due VALUES (%s, now(), 'infinity')", (sending,))
 
 

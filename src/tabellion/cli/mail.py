@@ -179,3 +179,16 @@ def judge(
     """Judge again who was behind opens and clicks, by the rules and lists of this version; reports change with it."""
     found = on_database(data_dir, database_url, lambda db: readers.admin.judge_again(db, name, campaign))
     show(found._asdict(), as_json=as_json)
+
+
+@tracking.command("recount")
+def recount(
+    name: Name,
+    campaign: Annotated[int | None, typer.Option(help="Of this campaign only: its id.")] = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have what reports add up counted anew from the mails, by a worker; its log tells where something was wrong."""
+    count = on_database(data_dir, database_url, lambda db: readers.admin.ask_recount(db, name, campaign))
+    show({"campaigns": count}, as_json=as_json)

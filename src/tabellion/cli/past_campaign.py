@@ -60,6 +60,10 @@ UPDATE {s}.mail_event e SET moment = r.ended_at + coalesce(
 FROM {s}.recipient r LEFT JOIN unnest(%(ids)s::bigint[], %(opened)s::interval[], %(clicked)s::interval[])
     AS d (id, opened, clicked) ON d.id = r.id
 WHERE r.id = e.recipient_id AND e.campaign_id = %(campaign)s""",
+    # What reports have added up so far is of the moments before.
+    """
+INSERT INTO tabellion.report_recount (campaign_id, licence_id, usable) VALUES (%(campaign)s, %(licence)s, false)
+ON CONFLICT (campaign_id) DO UPDATE SET usable = false""",
 )
 
 
@@ -96,7 +100,7 @@ def past_campaign(client: Client, url: str) -> None:
         schema = sql.Identifier(f"l{licence:d}")
         mails = list(_mails(db, schema, number))
         delays = _read(client, mails)
-        _put_back(db, schema, number, delays)
+        _put_back(db, licence, number, delays)
     console.print(
         f"a campaign of last week to {len(mails):,} of them, opened and clicked, in {time.monotonic() - started:.1f} s"
     )
@@ -141,16 +145,16 @@ def _read(client: Client, mails: list[_Mail]) -> dict[int, tuple[timedelta, time
 
 
 def _put_back(
-    db: psycopg.Connection[Any], schema: sql.Identifier, number: int, delays: dict[int, tuple[timedelta, timedelta]]
+    db: psycopg.Connection[Any], licence: int, number: int, delays: dict[int, tuple[timedelta, timedelta]]
 ) -> None:
     """Let all of it have been some days ago, and what people did spread over the days since."""
     values = {
-        "campaign": number, "ago": _AGO, "ids": list(delays), "opened": [each[0] for each in delays.values()],
-        "clicked": [each[1] for each in delays.values()],
+        "campaign": number, "licence": licence, "ago": _AGO, "ids": list(delays),
+        "opened": [each[0] for each in delays.values()], "clicked": [each[1] for each in delays.values()],
     }  # fmt: skip
     with db.transaction():
         for query in _PUT_BACK:
-            db.execute(sql.SQL(query).format(s=schema), values)
+            db.execute(sql.SQL(query).format(s=sql.Identifier(f"l{licence:d}")), values)
 
 
 def _visit(client: Client, method: str, path: str, program: str) -> None:

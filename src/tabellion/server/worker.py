@@ -1,6 +1,6 @@
 """The job worker: registers the features' jobs and their schedules, and works until it is told to stop.
 
-The deliveries of webhooks and the sending of mails run beside the jobs.
+The deliveries of webhooks, the sending of mails and the sums of reports run beside the jobs.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from tabellion.features.bulk.etls import tasks as etls
 from tabellion.features.bulk.exports import tasks as exports
 from tabellion.features.bulk.imports import tasks as imports
 from tabellion.features.customdata import tasks as customdata
-from tabellion.features.delivery import Sender, Ways
+from tabellion.features.delivery import Folder, Sender, Ways
 from tabellion.features.usage import purge
 from tabellion.features.webhooks import Dispatcher, purge_dead
 from tabellion.kit.clock import utc_now
@@ -85,6 +85,7 @@ async def _work(settings: Settings) -> None:
         ways = Ways(bounce_domain=settings.bounce_domain)
         sender = Sender(settings.database_url, cages, utc_now, gather=campaigns.gather, ended=campaigns.ended, ways=ways)
         mails = asyncio.create_task(sender.run(stop))
+        sums = asyncio.create_task(Folder(settings.database_url).run(stop))
         worker = Worker(
             jobs,
             concurrency=_JOBS_AT_ONCE,
@@ -102,4 +103,4 @@ async def _work(settings: Settings) -> None:
         finally:
             lifeline.cancel()
             stop.set()
-            await asyncio.gather(deliveries, mails)
+            await asyncio.gather(deliveries, mails, sums)

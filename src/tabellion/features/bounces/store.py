@@ -7,7 +7,7 @@ from typing import NamedTuple
 from psycopg.errors import UndefinedTable
 
 from tabellion.features.bounces.model import Wanted
-from tabellion.features.delivery import Suppression, in_schema
+from tabellion.features.delivery import Suppression, changes, has_arrived, in_schema
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import normal_form
@@ -40,30 +40,48 @@ FROM {l}.recipient r JOIN tabellion.sending s ON s.id = r.sending_id WHERE r.id 
 
 async def has_left(db: Database, licence_id: int, recipient_id: int) -> None:
     """A mail of which nobody knew whether it had left has left: it came back."""
-    query = "UPDATE {l}.recipient SET state = 'ACCEPTED', reason = NULL WHERE id = %s AND state = 'UNCERTAIN'"
-    await db.execute(in_schema(licence_id, query), (recipient_id,))
+    await has_arrived(db, licence_id, recipient_id)
 
 
 async def note_bounce(db: Database, licence_id: int, mail: Mail, kind: str, detail: str, now: datetime) -> bool:
     """Note that a mail bounced; False: that is known. A hard bounce takes the place of a soft one."""
     query = """
-INSERT INTO {l}.mail_event AS e (recipient_id, campaign_id, type, moment, detail) VALUES (%s, %s, %s, %s, %s)
-ON CONFLICT (recipient_id) WHERE type IN ('SOFT_BOUNCE', 'HARD_BOUNCE')
-DO UPDATE SET type = EXCLUDED.type, moment = EXCLUDED.moment, detail = EXCLUDED.detail
-WHERE e.type = 'SOFT_BOUNCE' AND EXCLUDED.type = 'HARD_BOUNCE'
+WITH told AS (
+    INSERT INTO {l}.mail_event (recipient_id, campaign_id, type, moment, detail) VALUES (%s, %s, %s, %s, %s)
+    ON CONFLICT (recipient_id) WHERE type IN ('SOFT_BOUNCE', 'HARD_BOUNCE') DO NOTHING
+    RETURNING id, recipient_id, campaign_id
+){noted}
 """
-    values = (mail.id, mail.campaign_id, kind, now, detail)
-    return (await db.execute(in_schema(licence_id, query), values)).rowcount == 1
+    statement = in_schema(licence_id, query, noted=changes.noted(changes.HAPPENED, "told"))
+    if (await db.execute(statement, (mail.id, mail.campaign_id, kind, now, detail))).rowcount == 1:
+        return True
+    if kind != "HARD_BOUNCE":
+        return False
+    # Locked first, by a statement of its own: the next one sees it as whoever had the lock before has left it.
+    query = "SELECT FROM {l}.mail_event WHERE recipient_id = %s AND type = 'SOFT_BOUNCE' FOR UPDATE"
+    await db.execute(in_schema(licence_id, query), (mail.id,))
+    query = """
+WITH were AS MATERIALIZED (
+    SELECT * FROM {l}.mail_event WHERE recipient_id = %(mail)s AND type = 'SOFT_BOUNCE'
+), noted AS ({noted})
+UPDATE {l}.mail_event SET type = %(type)s, moment = %(moment)s, detail = %(detail)s
+WHERE recipient_id = %(mail)s AND type = 'SOFT_BOUNCE'
+"""
+    values = {"mail": mail.id, "type": kind, "moment": now, "detail": detail}
+    statement = in_schema(licence_id, query, noted=changes.noted(changes.WAS, "were"))
+    return (await db.execute(statement, values)).rowcount == 1
 
 
 async def note_complaint(db: Database, licence_id: int, mail: Mail, detail: str, now: datetime) -> bool:
     """Note a complaint about a mail; False: that is known."""
     query = """
-INSERT INTO {l}.mail_event (recipient_id, campaign_id, type, moment, detail) VALUES (%s, %s, 'COMPLAINT', %s, %s)
-ON CONFLICT (recipient_id) WHERE type = 'COMPLAINT' DO NOTHING
+WITH told AS (
+    INSERT INTO {l}.mail_event (recipient_id, campaign_id, type, moment, detail) VALUES (%s, %s, 'COMPLAINT', %s, %s)
+    ON CONFLICT (recipient_id) WHERE type = 'COMPLAINT' DO NOTHING RETURNING id, recipient_id, campaign_id
+){noted}
 """
-    values = (mail.id, mail.campaign_id, now, detail)
-    return (await db.execute(in_schema(licence_id, query), values)).rowcount == 1
+    statement = in_schema(licence_id, query, noted=changes.noted(changes.HAPPENED, "told"))
+    return (await db.execute(statement, (mail.id, mail.campaign_id, now, detail))).rowcount == 1
 
 
 async def count_soft(db: Database, licence_id: int, address: str, mark: str, moment: datetime, since: datetime) -> int:

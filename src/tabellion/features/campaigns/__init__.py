@@ -3,7 +3,7 @@
 from tabellion.features.campaigns.checks import Network, use_network
 from tabellion.features.campaigns.content import use_cages, use_public_url
 from tabellion.features.campaigns.guarding import check_change, check_custom_change
-from tabellion.features.campaigns.model import Campaign
+from tabellion.features.campaigns.model import Campaign, Kind
 from tabellion.features.campaigns.progress import ended, gather, hold, hold_begun
 from tabellion.features.campaigns.service import find_subject
 from tabellion.features.campaigns.service import get as get_campaign
@@ -12,6 +12,7 @@ from tabellion.features.campaigns.wire.ab_tests import VariantResult
 
 __all__ = [
     "Campaign",
+    "Kind",
     "Network",
     "VariantResult",
     "check_change",

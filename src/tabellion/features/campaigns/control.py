@@ -12,7 +12,7 @@ from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.fitting import document_faults, linked_of, sending_faults
 from tabellion.features.campaigns.launching import document_of
 from tabellion.features.campaigns.model import Campaign, Event, Kind, State, after
-from tabellion.features.delivery import Sending, WantedInteractions
+from tabellion.features.delivery import Sending, Tally, WantedInteractions, sums
 from tabellion.features.tables import render_moment
 from tabellion.kit.problem import invalid
 from tabellion.platform import audit
@@ -121,11 +121,10 @@ async def cancel(call: Incoming) -> Campaign:
     return await _moved(call, work)
 
 
-async def report(call: Incoming) -> tuple[Campaign, dict[tuple[str, str | None], int], dict[str, tuple[int, int]]]:
-    """The campaign of the path, its recipients by state and reason, and what came of mails, by type."""
+async def report(call: Incoming) -> tuple[Campaign, Tally]:
+    """The campaign of the path, and what became of its recipients."""
     campaign = await service.get(call)
-    recipients, events = await delivery.tally(call.db, campaign.licence_id, campaign.id)
-    return campaign, recipients, events
+    return campaign, await sums.tally(call.db, campaign.licence_id, campaign.id)
 
 
 async def interactions(call: Incoming, wanted: WantedInteractions) -> Any:

@@ -1,9 +1,10 @@
 """The sending of mails: from planned recipients to what the relay said, exactly once and after any crash."""
 
-from tabellion.features.delivery import ab_tests, pacing_admin, relay_admin, sender_admin, suppression_store
+from tabellion.features.delivery import ab_tests, changes, pacing_admin, relay_admin, sender_admin, sums, suppression_store
 from tabellion.features.delivery.addresses import for_header
 from tabellion.features.delivery.composing import bytes_as_sent
 from tabellion.features.delivery.contexts import contexts_of
+from tabellion.features.delivery.folding import Folder
 from tabellion.features.delivery.hours import DAYS, MINUTES_OF_DAY, Hours, Window
 from tabellion.features.delivery.limits import Contact, Delivery, DomainLimit, Limits, SenderLimit, limited_domain
 from tabellion.features.delivery.limits_store import HeldDomain
@@ -48,10 +49,10 @@ from tabellion.features.delivery.service import (
     sending_of,
     start,
     stop,
-    tally,
     withdraw,
 )
 from tabellion.features.delivery.store import announce, in_schema, licence_exists
+from tabellion.features.delivery.sums import Counts, Fact, Scope, Tally
 from tabellion.features.delivery.suppression import REASONS, UNSUBSCRIBE, Suppression, joined
 from tabellion.features.delivery.suppression_store import is_suppressed, subscribe_again, suppress, unsuppress
 from tabellion.features.delivery.tokens import Token, Use, read_return_path, unseal_address
@@ -71,10 +72,13 @@ __all__ = [
     "ABTest",
     "Claimed",
     "Contact",
+    "Counts",
     "Criterion",
     "Delivery",
     "Document",
     "DomainLimit",
+    "Fact",
+    "Folder",
     "Forecast",
     "HeldDomain",
     "Hours",
@@ -90,10 +94,12 @@ __all__ = [
     "Policy",
     "Reached",
     "Recipient",
+    "Scope",
     "Sender",
     "SenderLimit",
     "Sending",
     "Suppression",
+    "Tally",
     "Token",
     "Use",
     "WantedInteractions",
@@ -103,6 +109,7 @@ __all__ = [
     "all_of",
     "announce",
     "bytes_as_sent",
+    "changes",
     "contexts_of",
     "doubt",
     "events_of",
@@ -140,9 +147,9 @@ __all__ = [
     "start",
     "stop",
     "subscribe_again",
+    "sums",
     "suppress",
     "suppression_store",
-    "tally",
     "tell",
     "unreadable_secrets",
     "unseal_address",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from psycopg.types.json import Jsonb
 
+from tabellion.features.delivery import changes, sums
 from tabellion.features.delivery.model import ABTest, Sending
 from tabellion.features.delivery.store import in_schema
 from tabellion.platform.database.connection import Database
@@ -54,14 +55,16 @@ async def split(db: Database, sending: Sending, test: ABTest, now: datetime) -> 
 WITH picked AS (
     SELECT id, row_number() OVER (ORDER BY hashint8extended(id, %(seed)s), id) AS place, count(*) OVER () AS everybody
     FROM {l}.recipient WHERE sending_id = %(sending)s AND state = 'PLANNED'
-)
-UPDATE {l}.recipient r SET variant = (p.place - 1) %% %(variants)s + 1, due_at = %(now)s
-FROM picked p WHERE r.id = p.id AND p.place <= greatest(ceil(p.everybody * %(share)s / 100.0), %(variants)s)
+), told AS (
+    UPDATE {l}.recipient r SET variant = (p.place - 1) %% %(variants)s + 1, due_at = %(now)s
+    FROM picked p WHERE r.id = p.id AND p.place <= greatest(ceil(p.everybody * %(share)s / 100.0), %(variants)s)
+    RETURNING r.campaign_id, r.variant
+){given}
 """
     values = {
         "sending": sending.id, "seed": sending.id, "variants": len(test.variants), "share": test.share, "now": now,
     }  # fmt: skip
-    await db.execute(in_schema(sending.licence_id, query), values)
+    await db.execute(in_schema(sending.licence_id, query, given=changes.noted(changes.GIVEN, "told")), values)
 
 
 async def is_testing(db: Database, sending: Sending) -> bool:
@@ -93,25 +96,28 @@ async def set_winner(db: Database, campaign_id: int, variant: int, results: Sequ
 async def spread(db: Database, sending: Sending, variant: int, now: datetime) -> None:
     """Let all who waited have the winner."""
     query = """
-UPDATE {l}.recipient SET variant = %s, due_at = %s
-WHERE sending_id = %s AND variant IS NULL AND state = 'PLANNED' AND due_at = 'infinity'
+WITH told AS (
+    UPDATE {l}.recipient SET variant = %s, due_at = %s
+    WHERE sending_id = %s AND variant IS NULL AND state = 'PLANNED' AND due_at = 'infinity' RETURNING campaign_id, variant
+){given}
 """
-    await db.execute(in_schema(sending.licence_id, query), (variant, now, sending.id))
+    statement = in_schema(sending.licence_id, query, given=changes.noted(changes.GIVEN, "told"))
+    await db.execute(statement, (variant, now, sending.id))
     query = "UPDATE tabellion.campaign_ab_test SET decided_at = %s WHERE campaign_id = %s"
     await db.execute(query, (now, sending.campaign_id))
 
 
 async def results(db: Database, licence_id: int, campaign_id: int) -> list[Result]:
     """What came of each variant, by number. What scanners did is left out."""
-    query = """
-SELECT r.variant, count(*), count(*) FILTER (WHERE r.state IN ('ACCEPTED', 'REJECTED')),
-       count(*) FILTER (WHERE e.opened), count(*) FILTER (WHERE e.clicked), count(*) FILTER (WHERE e.unsubscribed)
-FROM {l}.recipient r LEFT JOIN (
-    SELECT recipient_id, bool_or(type = 'OPEN') AS opened, bool_or(type = 'CLICK') AS clicked,
-           bool_or(type = 'UNSUBSCRIBE') AS unsubscribed
-    FROM {l}.mail_event WHERE campaign_id = %(id)s AND actor IS DISTINCT FROM 'scanner' GROUP BY recipient_id
-) e ON e.recipient_id = r.id
-WHERE r.campaign_id = %(id)s AND NOT r.test AND r.variant IS NOT NULL GROUP BY r.variant ORDER BY r.variant
-"""
-    rows = await (await db.execute(in_schema(licence_id, query), {"id": campaign_id})).fetchall()
-    return [Result(*row) for row in rows]
+    facts = await sums.read(db, sums.Scope(licence_id, campaign_id), ("state", "variant"))
+    targeted = {
+        fact.key[1]: fact.counts.mails
+        for fact in facts
+        if fact.part == "state" and fact.key[0] == "VARIANT" and fact.counts.mails
+    }
+    done = {fact.key[0]: fact.counts for fact in facts if fact.part == "variant"}
+    found: list[Result] = []
+    for variant in sorted(targeted, key=int):
+        of = done.get(variant, sums.Counts())
+        found.append(Result(int(variant), targeted[variant], of.mails, of.unique_opens, of.unique_clicks, of.unsubscribes))
+    return found

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from tabellion.features.delivery import sole_mails
+from tabellion.features.delivery import changes, sole_mails
 from tabellion.features.delivery.model import Document, Sending
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.suppression_store import holds
@@ -46,7 +46,11 @@ SELECT %s, %s, false, %s, a.id, a.address, a.language,
        CASE WHEN a.reason IS NULL THEN 'PLANNED' ELSE 'EXCLUDED' END, a.reason,
        CASE WHEN a.reason IS NULL THEN %s::timestamptz END, %s, CASE WHEN a.reason IS NOT NULL THEN %s::timestamptz END, true
 FROM ({meant}) a
-RETURNING {beyond} AS written
+RETURNING campaign_id, state, reason, {beyond} AS written
+), left_out AS ({left_out}
+), entered AS (
+    INSERT INTO {l}.report_change (campaign_id, state, number)
+    SELECT campaign_id, 'TARGETED', count(*) FROM frozen GROUP BY 1
 )
 SELECT count(*), array_agg(DISTINCT written) FILTER (WHERE written IS NOT NULL) FROM frozen
 """
@@ -56,7 +60,7 @@ SELECT count(*), array_agg(DISTINCT written) FILTER (WHERE written IS NOT NULL) 
     )  # fmt: skip
     parts = {
         "meant": sole_mails.among(_MEANT) if sole else _MEANT, "beyond": _BEYOND.format("address"),
-        **_parts(sending.document, table, audience),
+        "left_out": changes.noted(changes.LEFT_OUT, "frozen"), **_parts(sending.document, table, audience),
     }  # fmt: skip
     row = await (await db.execute(in_schema(sending.licence_id, query, **parts), values)).fetchone()
     assert row is not None  # noqa: S101 - an aggregate without GROUP BY answers one row

@@ -49,7 +49,8 @@ WITH rates AS MATERIALIZED (
     UNION ALL
     SELECT {queue} || v.domain, max(v.due_at) FROM verdict v WHERE v.fate = 'LATER' AND v.queues GROUP BY v.domain
     ON CONFLICT (key) DO UPDATE SET free_at = EXCLUDED.free_at
-)
+)"""
+_CLAIMING = """
 UPDATE {l}.recipient r SET
     state = CASE v.fate WHEN 'LATER' THEN r.state WHEN 'EXCLUDED' THEN {out} ELSE v.fate END,
     reason = CASE WHEN v.fate = 'LATER' THEN r.reason ELSE coalesce({doubt}, v.reason) END,
@@ -198,11 +199,12 @@ async def claim(  # noqa: PLR0917 - one statement
         **recipient_store.still(sending.document, table),
     }
     values = _values(sending, worker, most, now, rules)
+    query = recipient_store.with_note(sending.document, _CLAIM, _CLAIMING)
     async with db.pipeline(), db.transaction():
         await limits_store.hold_claims(db, sending.licence_id)
         if sole_mails.is_at_stake(sending.document, table):
             await sole_mails.hold_claims(db, sending)
-        cursor = await db.execute(in_schema(sending.licence_id, _CLAIM, **parts), values, prepare=True)
+        cursor = await db.execute(in_schema(sending.licence_id, query, **parts), values, prepare=True)
     return recipient_store.taken(await cursor.fetchall())
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from tabellion.features.delivery import changes
 from tabellion.features.delivery.store import in_schema
 from tabellion.platform.database.connection import Database
 
@@ -40,23 +41,6 @@ class MailEvent(NamedTuple):
     url: str | None
 
 
-async def tally(db: Database, licence_id: int, campaign_id: int) -> dict[tuple[str, str | None], int]:
-    """How many recipients by state and reason, tests aside."""
-    query = "SELECT state, reason, count(*) FROM {l}.recipient WHERE campaign_id = %s AND NOT test GROUP BY 1, 2"
-    rows = await (await db.execute(in_schema(licence_id, query), (campaign_id,))).fetchall()
-    return {(row[0], row[1]): row[2] for row in rows}
-
-
-async def tally_events(db: Database, licence_id: int, campaign_id: int) -> dict[str, tuple[int, int]]:
-    """How many events by type, and of how many recipients."""
-    query = (
-        "SELECT type, count(*), count(DISTINCT recipient_id) FROM {l}.mail_event "
-        "WHERE campaign_id = %s AND actor IS DISTINCT FROM 'scanner' GROUP BY type"
-    )
-    rows = await (await db.execute(in_schema(licence_id, query), (campaign_id,))).fetchall()
-    return {row[0]: (row[1], row[2]) for row in rows}
-
-
 async def interactions(db: Database, licence_id: int, wanted: WantedInteractions) -> list[Interaction]:
     """The mails of a profile, newest first, tests aside."""
     query = """
@@ -79,8 +63,14 @@ ORDER BY coalesce(r.ended_at, r.planned_at) DESC, r.id DESC LIMIT %(most)s
 
 async def has_arrived(db: Database, licence_id: int, recipient_id: int) -> bool:
     """A mail of which nobody knew whether it had left is in somebody's hands; False: that was known."""
-    query = "UPDATE {l}.recipient SET state = 'ACCEPTED', reason = NULL WHERE id = %s AND state = 'UNCERTAIN' AND NOT test"
-    return (await db.execute(in_schema(licence_id, query), (recipient_id,))).rowcount == 1
+    query = """
+WITH told AS (
+    UPDATE {l}.recipient SET state = 'ACCEPTED', reason = NULL WHERE id = %s AND state = 'UNCERTAIN' AND NOT test
+    RETURNING id, campaign_id, state
+){noted}
+"""
+    statement = in_schema(licence_id, query, noted=changes.noted(changes.LEFT, "told"))
+    return (await db.execute(statement, (recipient_id,))).rowcount == 1
 
 
 async def events_of(db: Database, licence_id: int, recipients: Sequence[int]) -> dict[int, list[MailEvent]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from tabellion.features.delivery import sole_mails
+from tabellion.features.delivery import changes, sole_mails
 from tabellion.features.delivery.limits_store import CURRENT, Versions, fence
 from tabellion.features.delivery.model import DOUBTS, Claimed, Document, Ending, Recipient, Sending
 from tabellion.features.delivery.store import in_schema
@@ -16,14 +16,23 @@ from tabellion.features.tables import ProfileTable, email_of
 from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Attachment, relayed_form
 
+_ENTERED = """, entered AS (
+    INSERT INTO {l}.report_change (campaign_id, state, reason, number)
+    SELECT campaign_id, 'TARGETED', NULL, 1 FROM told
+    UNION ALL SELECT campaign_id, state, reason, 1 FROM told WHERE state = 'EXCLUDED'
+)"""
+
 
 async def plan(db: Database, sending: Sending, recipient: Recipient, now: datetime) -> int:
     """Enter one recipient of a trigger or a test; with a reason, as one who gets nothing. Its id."""
     query = """
 INSERT INTO {l}.recipient (sending_id, campaign_id, test, table_id, profile_id, address, language, state, reason, due_at,
                            planned_at, ended_at, parameters)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id, campaign_id, state, reason
 """
+    query = "WITH told AS ({query}){noted} SELECT id FROM told".replace("{query}", query).replace(
+        "{noted}", "" if sending.document.test else _ENTERED
+    )
     out = recipient.excluded is not None
     address = None if recipient.address is None else relayed_form(recipient.address)
     values = (
@@ -79,9 +88,22 @@ def doubt() -> dict[str, str]:
 
 # What a claiming statement answers of each recipient `r`: see `taken`.
 CLAIMED = (
-    "r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant, r.language), r.attempt, r.parameters, "
-    "r.reason IS NOT NULL, r.tries, looked.written, r.state"
+    "r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant, r.language) AS message, r.attempt, "
+    "r.parameters, r.reason IS NOT NULL AS doubtful, r.tries, looked.written, r.state"
 )
+# As the end of a claiming statement that notes whom it leaves out; tests are not noted.
+_NOTED = """, taken AS ({claiming}, r.campaign_id, r.reason
+), noted AS ({left_out}
+) SELECT id, profile_id, address, message, attempt, parameters, doubtful, tries, written, state FROM taken
+"""
+
+
+def with_note(document: Document, before: str, claiming: str) -> str:
+    """A claiming statement, of the queries before its UPDATE and that."""
+    if document.test:
+        return f"{before}\n{claiming}"
+    noted = _NOTED.replace("{claiming}", claiming.rstrip())
+    return before + noted.replace("{left_out}", changes.noted(changes.LEFT_OUT, "taken"))
 
 
 def taken(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Claimed], bool]:
@@ -105,7 +127,8 @@ WITH due AS MATERIALIZED (
     WHERE d.sending_id = %(sending)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at <= %(now)s
       AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' AND {entered} AND {current}
     ORDER BY d.due_at, d.id LIMIT %(most)s FOR UPDATE SKIP LOCKED
-), {looked}
+), {looked}"""
+    claiming = """
 UPDATE {l}.recipient r SET
     state = CASE WHEN looked.reason IS NULL THEN 'CLAIMED' ELSE {out} END, due_at = NULL,
     reason = coalesce({doubt}, looked.reason),
@@ -123,7 +146,7 @@ RETURNING {claimed}
     if versions is not None:
         parts["current"] = CURRENT
         values |= fence(sending, versions)
-    statement = in_schema(sending.licence_id, query, **parts)
+    statement = in_schema(sending.licence_id, with_note(sending.document, query, claiming), **parts)
     if not sole_mails.is_at_stake(sending.document, table):
         return taken(await (await db.execute(statement, values, prepare=True)).fetchall())
     async with db.pipeline(), db.transaction():
@@ -198,12 +221,14 @@ WHERE worker = %(worker)s AND sending_id = %(sending)s AND state IN ('CLAIMED', 
     await db.execute(in_schema(sending.licence_id, query), values)
 
 
-_WITH_FILES = """
-WITH told AS ({end}, r.state), gone AS (
+# What went with mails is of no use any more when their fate is known.
+_FILES = """, gone AS (
     DELETE FROM {l}.mail_attachment a USING told
     WHERE a.recipient_id = told.id AND told.state NOT IN ('DEFERRED', 'PLANNED')
-) SELECT id FROM told
-"""
+)"""
+_ENDED = f""", has_left AS ({changes.noted(changes.LEFT, "told")}
+), left_out AS ({changes.noted(changes.LEFT_OUT, "told")}
+)"""
 
 
 async def end(db: Database, sending: Sending, worker: int, endings: Sequence[Ending], now: datetime) -> set[int]:
@@ -213,6 +238,7 @@ async def end(db: Database, sending: Sending, worker: int, endings: Sequence[End
     nobody knows.
     """
     query = """
+WITH told AS (
 UPDATE {l}.recipient r SET state = e.state, reason = e.reason, reply = e.reply, due_at = e.due_at,
     tries = r.tries + CASE WHEN e.state = 'PLANNED' OR r.state = 'UNCERTAIN' THEN 0 ELSE 1 END,
     ended_at = CASE WHEN e.state IN ('DEFERRED', 'PLANNED') THEN NULL ELSE %(now)s::timestamptz END
@@ -221,11 +247,12 @@ FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(states)s::text[], %(r
 WHERE r.id = e.id AND r.attempt = e.attempt AND r.worker = %(worker)s
   AND (r.state IN ('SENDING', 'UNCERTAIN')
        OR r.state = 'CLAIMED' AND e.state IN ('FAILED', 'DEFERRED', 'REJECTED', 'PLANNED', 'UNCERTAIN'))
-RETURNING r.id
+RETURNING r.id, r.campaign_id, r.state, r.reason
+){files}{noted} SELECT id FROM told
 """
-    if sending.document.transactional:
-        # What went with mails is of no use any more when their fate is known.
-        query = _WITH_FILES.replace("{end}", query.rstrip())
+    parts = {
+        "files": _FILES if sending.document.transactional else "", "noted": "" if sending.document.test else _ENDED,
+    }  # fmt: skip
     values = _held([ending.claimed for ending in endings]) | {
         "states": [ending.state.value for ending in endings],
         "reasons": [ending.reason for ending in endings],
@@ -234,7 +261,7 @@ RETURNING r.id
         "worker": worker,
         "now": now,
     }
-    cursor = await db.execute(in_schema(sending.licence_id, query), values, prepare=True)
+    cursor = await db.execute(in_schema(sending.licence_id, query, **parts), values, prepare=True)
     return {row[0] for row in await cursor.fetchall()}
 
 
@@ -296,6 +323,8 @@ async def take_back(db: Database, sending: Sending, now: datetime) -> None:
         "UPDATE {l}.recipient r SET state = {out}, reason = coalesce({doubt}, 'cancelled'), due_at = NULL, ended_at = %s "
         "WHERE sending_id = %s AND state IN ('PLANNED', 'DEFERRED')"
     )
+    if not sending.document.test:
+        query = f"WITH told AS ({query} RETURNING campaign_id, state, reason){changes.noted(changes.LEFT_OUT, 'told')}"
     await db.execute(in_schema(sending.licence_id, query, **doubt()), (now, sending.id))
 
 

@@ -22,6 +22,7 @@ from tabellion.features.delivery import (
     recall_store,
     recipient_store,
     store,
+    sums,
     worker_store,
 )
 from tabellion.features.delivery.batch import Batch
@@ -266,6 +267,8 @@ class Sender:
             await store.set_state(db, sending.id, "ENDED", now)
             if not locked.document.test:
                 await self.ended(db, locked, now)
+                # Once everybody's fate is known, what was added up on the way is compared with the mails.
+                await sums.ask_recount(db, locked.licence_id, locked.campaign_id, usable=True)
 
     async def _close(self, closing_s: float) -> None:
         self.stopping = True

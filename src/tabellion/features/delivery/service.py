@@ -132,12 +132,4 @@ async def sender_facts(db: Database, licence_id: int, entity_id: int, address: s
     return SenderFacts(back, name, record, has_relay or waits, waits)
 
 
-async def tally(
-    db: Database, licence_id: int, campaign_id: int
-) -> tuple[dict[tuple[str, str | None], int], dict[str, tuple[int, int]]]:
-    """How many recipients there are by state and reason; and of events, by type, how many and of how many recipients."""
-    recipients = await outcome_store.tally(db, licence_id, campaign_id)
-    return recipients, await outcome_store.tally_events(db, licence_id, campaign_id)
-
-
 __all__ = ["Forecast", "Interaction", "MailEvent", "SenderIdentity", "WantedInteractions"]

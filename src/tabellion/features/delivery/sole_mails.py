@@ -8,6 +8,7 @@ reach, is taken. Claims of such a sending go one after the other, so that of two
 from collections.abc import Sequence
 from datetime import datetime
 
+from tabellion.features.delivery import changes
 from tabellion.features.delivery.model import Document, Sending
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.tables import ProfileTable, email_of
@@ -81,14 +82,16 @@ def among(meant: str) -> str:
 async def set_aside(db: Database, sending: Sending, domains: Sequence[str], now: datetime) -> None:
     """The same for the domains that a frozen audience was given in the form that relays take: it may have both forms."""
     query = """
+WITH told AS (
 UPDATE {l}.recipient r SET state = 'EXCLUDED', reason = '{reason}', due_at = NULL, ended_at = %(now)s
 FROM (
     SELECT id, row_number() OVER (PARTITION BY {key} ORDER BY id) AS place FROM {l}.recipient
     WHERE sending_id = %(sending)s AND state = 'PLANNED' AND lower(split_part(address, '@', -1)) = ANY (%(domains)s)
-) d WHERE d.id = r.id AND d.place > 1
+) d WHERE d.id = r.id AND d.place > 1 RETURNING r.campaign_id, r.state, r.reason
+){noted}
 """
     values = {"sending": sending.id, "domains": list(domains), "now": now}
-    parts = {"reason": REASON, "key": KEY.format("address")}
+    parts = {"reason": REASON, "key": KEY.format("address"), "noted": changes.noted(changes.LEFT_OUT, "told")}
     await db.execute(in_schema(sending.licence_id, query, **parts), values)
 
 

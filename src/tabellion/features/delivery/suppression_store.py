@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from tabellion.features.delivery import changes
 from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.suppression import UNSUBSCRIBE, Suppression
@@ -132,18 +133,21 @@ async def set_aside(db: Database, sending: Sending, worker: int, claimed: list[C
     if not beyond:
         return claimed
     query = """
+WITH told AS (
 UPDATE {l}.recipient r SET state = CASE WHEN r.reason IS NULL THEN 'EXCLUDED' ELSE 'UNCERTAIN' END,
     reason = coalesce(r.reason, 'suppressed'), attempt = r.attempt - 1, ended_at = %(now)s
 FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(keys)s::text[]) AS h (id, attempt, key)
 JOIN {l}.suppression s ON s.address = h.key AND {holds}
 WHERE r.id = h.id AND r.attempt = h.attempt AND r.worker = %(worker)s AND r.state = 'CLAIMED'
-RETURNING r.id
+RETURNING r.id, r.campaign_id, r.state, r.reason
+){noted} SELECT id FROM told
 """
     values = {
         "ids": [each.id for each in beyond], "attempts": [each.attempt for each in beyond], "keys": keys(beyond),
         "worker": worker, "now": now,
     }  # fmt: skip
-    parts = {"holds": holds(transactional=sending.document.transactional)}
+    noted = "" if sending.document.test else f", noted AS ({changes.noted(changes.LEFT_OUT, 'told')})"
+    parts = {"noted": noted, "holds": holds(transactional=sending.document.transactional)}
     rows = await (await db.execute(in_schema(sending.licence_id, query, **parts), values)).fetchall()
     left_out = {row[0] for row in rows}
     return [each for each in claimed if each.id not in left_out]

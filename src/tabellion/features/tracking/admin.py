@@ -1,7 +1,8 @@
-"""What an operator does about tracking: judge again whose events are, when the lists of programs have grown."""
+"""What an operator does about tracking: judge again whose events are, have reports counted anew."""
 
 from typing import NamedTuple
 
+from tabellion.features.delivery import sums
 from tabellion.features.licences import get_licence
 from tabellion.features.tracking import service, store
 from tabellion.platform.database.connection import Database
@@ -31,3 +32,15 @@ async def judge_again(db: Database, licence_name: str, campaign_id: int | None) 
         mails += len(found)
         after = found[-1][0]
     return Judged(mails, changed)
+
+
+async def ask_recount(db: Database, licence_name: str, campaign_id: int | None) -> int:
+    """Have the reports of a licence, or of one campaign, counted anew from the mails; how many. Raises `AdminError`.
+
+    A worker does it; what is kept is used until then.
+    """
+    licence = await get_licence(db, licence_name)
+    found = await sums.launched(db, licence.id, campaign_id)
+    for each in found:
+        await sums.ask_recount(db, licence.id, each, usable=True)
+    return len(found)

@@ -7,10 +7,9 @@ from itertools import product
 
 from msgspec.structs import replace
 
-from tabellion.features.campaigns import Campaign, get_campaign
-from tabellion.features.delivery import Document, ab_tests, sending_of
+from tabellion.features.campaigns import Campaign, Kind, get_campaign
+from tabellion.features.delivery import Document, Scope, ab_tests, sending_of, sums
 from tabellion.features.tracking import report_store
-from tabellion.features.tracking.report_store import MOST_LINKS, Scope
 from tabellion.features.tracking.reporting import MOST_HOURS, LinkFigures, Report, Summary, Tested, bucket_of
 from tabellion.kit.problem import invalid
 from tabellion.platform.http.call import Incoming
@@ -29,21 +28,30 @@ async def report(
         await report_store.begin(call.db)
         campaign = await get_campaign(call)
         by = _bucket(campaign, from_at, to_at, bucket, call.now)
-        scope = Scope(campaign.licence_id, campaign.id, from_at, to_at)
-        summary = await report_store.summary(call.db, scope)
+        scope = await _scope(call, campaign, from_at, to_at)
+        facts = await sums.read(call.db, scope, bucket=by, zone=str(call.caller.time_zone))
+        summary, links = report_store.summary(facts), report_store.links(facts)
         sending = await sending_of(call.db, campaign.id)
-        links = await report_store.links(call.db, scope)
-        devices, actors = await report_store.doings(call.db, scope)
         return campaign, Report(
             summary=summary,
-            bounces=await report_store.bounces(call.db, scope),
+            bounces=report_store.bounces(facts),
             links=links if sending is None else _as_written(links, sending.document, summary),
             ab_test=None if sending is None else await _tested(call, campaign, sending.document),
-            devices=devices,
-            actors=actors,
+            devices=report_store.doings(facts, "device"),
+            actors=report_store.doings(facts, "actor"),
             bucket=by,
-            points=await report_store.points(call.db, scope, by, str(call.caller.time_zone)),
+            points=report_store.points(facts),
         )
+
+
+async def _scope(call: Incoming, campaign: Campaign, from_at: datetime | None, to_at: datetime | None) -> Scope:
+    """What is asked for; a span that has all of a mass campaign, which was planned at one moment, is all of it."""
+    scope = Scope(campaign.licence_id, campaign.id, from_at, to_at)
+    if campaign.kind is Kind.MASS and not scope.whole:
+        at = await sums.planned_at(call.db, campaign.licence_id, campaign.id)
+        if at is not None and (from_at is None or from_at <= at) and (to_at is None or at < to_at):
+            return Scope(campaign.licence_id, campaign.id)
+    return scope
 
 
 async def _tested(call: Incoming, campaign: Campaign, document: Document) -> Tested | None:
@@ -94,7 +102,7 @@ def _as_written(links: Sequence[LinkFigures], document: Document, summary: Summa
         for (key, link), text in written.items()
         if key == content(language, variant) and (language, variant, link) not in known and _is_followed(text)
     ]
-    return [*followed, *others[: max(MOST_LINKS - len(followed), 0)]]
+    return [*followed, *others[: max(sums.MOST_LINKS - len(followed), 0)]]
 
 
 def _is_followed(address: str) -> bool:

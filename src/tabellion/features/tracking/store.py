@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from tabellion.features.delivery import in_schema, licence_exists
+from tabellion.features.delivery import changes, in_schema, licence_exists
 from tabellion.features.tracking.actors import Raw
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
@@ -72,18 +72,21 @@ async def add(db: Database, licence_id: int, reader: Reader, happening: Happenin
     A program that has just followed the link that people do not see stays a scanner.
     """
     query = """
+WITH told AS (
 INSERT INTO {l}.mail_event (recipient_id, campaign_id, type, moment, actor, method, url, link, agent, device)
 SELECT %(id)s, %(campaign)s, %(type)s, %(moment)s, CASE WHEN EXISTS (
         SELECT FROM {l}.mail_event e WHERE e.recipient_id = %(id)s AND e.method = 'TRAP' AND e.agent = %(agent)s
         AND e.moment >= %(near)s) THEN 'scanner' ELSE %(actor)s END,
     %(method)s, %(url)s, %(link)s, %(agent)s, %(device)s
 WHERE (SELECT count(*) FROM {l}.mail_event WHERE recipient_id = %(id)s) < %(most)s
-RETURNING actor
+RETURNING id, recipient_id, campaign_id, actor
+), noted AS ({noted}) SELECT actor FROM told
 """
     values = happening._asdict() | {
         "id": reader.id, "campaign": reader.campaign_id, "most": _MOST_EVENTS, "near": happening.moment - _NEAR_TRAP,
     }  # fmt: skip
-    row = await (await db.execute(in_schema(licence_id, query), values)).fetchone()
+    statement = in_schema(licence_id, query, noted=changes.noted(changes.HAPPENED, "told"))
+    row = await (await db.execute(statement, values)).fetchone()
     return None if row is None else row[0]
 
 
@@ -98,11 +101,14 @@ WHERE recipient_id = %s AND method IS NOT NULL ORDER BY id
 
 
 async def judge(db: Database, licence_id: int, changed: Sequence[tuple[int, str]]) -> None:
-    """Write down of whom events are after all."""
-    query = (
-        "UPDATE {l}.mail_event e SET actor = n.actor FROM unnest(%s::bigint[], %s::text[]) n (id, actor) WHERE e.id = n.id"
-    )
-    await db.execute(in_schema(licence_id, query), ([id_ for id_, _ in changed], [actor for _, actor in changed]))
+    """Write down of whom events of one mail are after all; its `lock` is held."""
+    query = """
+WITH were AS MATERIALIZED (SELECT * FROM {l}.mail_event WHERE id = ANY (%(ids)s)), noted AS ({noted})
+UPDATE {l}.mail_event e SET actor = n.actor FROM unnest(%(ids)s::bigint[], %(actors)s::text[]) n (id, actor)
+WHERE e.id = n.id
+"""
+    values = {"ids": [id_ for id_, _ in changed], "actors": [actor for _, actor in changed]}
+    await db.execute(in_schema(licence_id, query, noted=changes.noted(changes.WAS, "were")), values)
 
 
 async def recipients_with_events(

@@ -27,3 +27,5 @@ class AdvisoryLock(IntEnum):
     SOFT_BOUNCES = 7_255_003
     READER = 7_255_004
     MAIL_ADDRESSES = 7_255_005
+    # Held for as long as a process adds changes to the sums of a licence's reports.
+    REPORT_SUMS = 7_255_006

@@ -1,13 +1,13 @@
 """The document of the report, version 4."""
 
-from collections.abc import Mapping
+from collections import Counter
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from tabellion.features.campaigns.model import Campaign
-from tabellion.features.delivery import SOFT_REASONS
+from tabellion.features.delivery import Tally
 
 _MOST_REASONS = 5
 
@@ -55,53 +55,41 @@ class Report(msgspec.Struct, rename="camel"):
     failures: Annotated[list[FailureReason], Meta(description="why mails failed, the most frequent reasons first")] = []
 
 
-def report_out(
-    campaign: Campaign, recipients: Mapping[tuple[str, str | None], int], events: Mapping[str, tuple[int, int]]
-) -> Report:
-    """The report of a campaign, of what recipients there are by state and reason, and of events."""
-
-    def of(state: str, reason: str | None = None) -> int:
-        return sum(n for (s, r), n in recipients.items() if s == state and reason in {None, r})
-
-    def count(kind: str, *, unique: bool = False) -> int:
-        return events.get(kind, (0, 0))[unique]
-
-    excluded = Excluded(
-        no_address=of("EXCLUDED", "noAddress"),
-        unsubscribed=of("EXCLUDED", "unsubscribed"),
-        suppressed=of("EXCLUDED", "suppressed"),
-        language=of("EXCLUDED", "language"),
-        deleted=of("EXCLUDED", "deleted"),
-        cancelled=of("EXCLUDED", "cancelled"),
-        failed=of("FAILED"),
-        pressure=of("EXCLUDED", "pressure"),
-        duplicate_address=of("EXCLUDED", "duplicateAddress"),
-    )
-    rejected, declined = of("REJECTED"), sum(of("REJECTED", reason) for reason in SOFT_REASONS)
-    sent = of("ACCEPTED") + rejected
-    hard = rejected - declined + count("HARD_BOUNCE", unique=True)
-    soft = declined + count("SOFT_BOUNCE", unique=True)
+def report_out(campaign: Campaign, tally: Tally) -> Report:
+    """The report of a campaign."""
+    excluded = Counter(tally.excluded)
+    sent = tally.sent
     return Report(
         campaign_id=campaign.id,
         state=campaign.state.value,
-        targeted=sum(recipients.values()),
-        excluded=excluded,
-        sent=sent,
-        delivered=sent - hard - soft,
-        soft_bounces=soft,
-        hard_bounces=hard,
-        opens=count("OPEN"),
-        unique_opens=count("OPEN", unique=True),
-        clicks=count("CLICK"),
-        unique_clicks=count("CLICK", unique=True),
-        unsubscribes=count("UNSUBSCRIBE", unique=True),
-        complaints=count("COMPLAINT", unique=True),
-        uncertain=of("UNCERTAIN"),
-        pending=sum(of(state) for state in ("PLANNED", "CLAIMED", "SENDING", "DEFERRED")),
-        failures=_failures(recipients),
+        targeted=tally.targeted,
+        excluded=Excluded(
+            no_address=excluded["noAddress"],
+            unsubscribed=excluded["unsubscribed"],
+            suppressed=excluded["suppressed"],
+            language=excluded["language"],
+            deleted=excluded["deleted"],
+            cancelled=excluded["cancelled"],
+            failed=sum(tally.failed.values()),
+            pressure=excluded["pressure"],
+            duplicate_address=excluded["duplicateAddress"],
+        ),
+        sent=sent.mails,
+        delivered=sent.mails - sent.soft - sent.hard,
+        soft_bounces=sent.soft,
+        hard_bounces=sent.hard,
+        opens=sent.opens,
+        unique_opens=sent.unique_opens,
+        clicks=sent.clicks,
+        unique_clicks=sent.unique_clicks,
+        unsubscribes=sent.unsubscribes,
+        complaints=sent.complaints,
+        uncertain=tally.uncertain,
+        pending=tally.pending,
+        failures=_failures(tally),
     )
 
 
-def _failures(recipients: Mapping[tuple[str, str | None], int]) -> list[FailureReason]:
-    failed = [FailureReason(reason or "unknown", n) for (state, reason), n in recipients.items() if state == "FAILED"]
+def _failures(tally: Tally) -> list[FailureReason]:
+    failed = [FailureReason(reason, n) for reason, n in tally.failed.items()]
     return sorted(failed, key=lambda each: (-each.count, each.reason))[:_MOST_REASONS]
