@@ -100,6 +100,7 @@ def test_metrics_add_up_over_the_processes(server: Serving) -> None:
         # A connection each, so that both processes have some.
         assert httpx.get(f"{server.url}/v5/usage").status_code == 401
     wait_until(lambda: _answered(server) == before + 20)
+    assert "tabellion_webhook_waiting 0\n" in httpx.get(f"{server.url}/metrics").text
 
 
 def test_metrics_tell_which_version_runs(server: Serving) -> None:

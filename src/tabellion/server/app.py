@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
-from tabellion.features import bounces, campaigns, delivery
+from tabellion.features import bounces, campaigns, delivery, webhooks
 from tabellion.features.bulk import etls, exports
 from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import TOKEN_GRACE, Authentication, Credential, Unauthorized
@@ -126,6 +126,16 @@ class Resources:
             return f"the database does not answer ({type(error).__name__})"
         return None
 
+    async def metrics(self) -> bytes:
+        """What the processes have counted, and how webhooks stand; without that when the database does not answer."""
+        own = render_metrics()
+        try:
+            async with self.connection() as db:
+                return own + await webhooks.exposition(db, utc_now())
+        except Exception as error:  # noqa: BLE001 - monitoring is to hear of the rest above all then
+            _log.warning("metrics of webhooks are missing: the database does not answer (%s)", type(error).__name__)
+            return own
+
 
 def translate(error: BaseException) -> Problem:
     """What a caller sees of an exception: a refusal, a lost database (503), or our own fault (500)."""
@@ -173,7 +183,7 @@ def create_app(settings: Settings | None = None) -> App:
     pipeline = Pipeline(resources, resources, clock=utc_now, max_body_bytes=settings.max_body_bytes, translate=translate)
     handlers = [
         *Site(CALLS).handlers(),
-        *operations.handlers(ready=resources.ready, metrics=render_metrics),
+        *operations.handlers(ready=resources.ready, metrics=resources.metrics),
         *images.handlers(resources.connection),
         *mails.handlers(resources.connection, cages, utc_now),
         *Outbox(resources.connection, resources.admit, translate).handlers(),

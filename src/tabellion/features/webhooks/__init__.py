@@ -1,6 +1,7 @@
 """Webhooks: subscriptions to events, and the delivery of the events to their targets."""
 
 from tabellion.features.webhooks.dispatcher import Dispatcher, Pace
+from tabellion.features.webhooks.metrics import exposition
 from tabellion.features.webhooks.service import purge_dead
 
-__all__ = ["Dispatcher", "Pace", "purge_dead"]
+__all__ = ["Dispatcher", "Pace", "exposition", "purge_dead"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -114,6 +115,38 @@ async def finish(db: Database, outcomes: Sequence[Outcome]) -> None:
         claims = ([o.claimed.id for o in bad], [o.claimed.claim for o in bad])
         results = ([o.due_at for o in bad], [o.status for o in bad], [o.error for o in bad])
         await db.execute(_FAILED, (*claims, *results))
+
+
+async def count(db: Database, outcomes: Sequence[Outcome]) -> None:
+    """Count attempts by how they ended. Last in a transaction: it is one row for all processes."""
+    bad = [o for o in outcomes if not o.delivered]
+    query = "UPDATE tabellion.webhook_count SET delivered = delivered + %s, failed = failed + %s, given_up = given_up + %s"
+    await db.execute(query, (len(outcomes) - len(bad), len(bad), sum(o.due_at is None for o in bad)))
+
+
+class Standing(NamedTuple):
+    """How many attempts ended how since the start of counting, and what waits since when."""
+
+    delivered: int
+    failed: int
+    given_up: int
+    waiting: int
+    oldest_at: datetime | None
+    failing: int
+
+
+async def standing(db: Database) -> Standing:
+    """How deliveries stand, of all licences."""
+    query = """
+SELECT c.delivered, c.failed, c.given_up, d.waiting, d.oldest_at,
+    (SELECT count(*) FROM tabellion.webhook_subscription WHERE is_active AND failing_since IS NOT NULL)
+FROM tabellion.webhook_count c, (
+    SELECT count(*) AS waiting, min(occurred_at) AS oldest_at FROM tabellion.webhook_delivery
+    WHERE state IN ('PENDING', 'GATHERING')
+) d
+"""
+    row = await (await db.execute(query)).fetchone()
+    return Standing(0, 0, 0, 0, None, 0) if row is None else Standing(*row)
 
 
 async def full_blocks(db: Database, now: datetime) -> list[tuple[int, int]]:

@@ -161,6 +161,7 @@ async def conclude(db: Database, outcomes: Sequence[Outcome], now: datetime) -> 
         if good:
             await store.note_success(db, good)
         tired = await store.failing_too_long(db, bad, now - SWITCHED_OFF_AFTER) if bad else []
+        await queue.count(db, outcomes)
     for subscription in {o.claimed.subscription.id: o.claimed.subscription for o in outcomes if o.gone}.values():
         await switch_off(db, subscription.licence_id, subscription.entity_id, subscription.id, GONE, now)
     for licence_id, entity_id, subscription_id in tired:

@@ -10,7 +10,9 @@ from tabellion.server.pages import AnyRequest
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def handlers(*, ready: Callable[[], Awaitable[str | None]], metrics: Callable[[], bytes]) -> list[HTTPRouteHandler]:
+def handlers(
+    *, ready: Callable[[], Awaitable[str | None]], metrics: Callable[[], Awaitable[bytes]]
+) -> list[HTTPRouteHandler]:
     """The three routes. `ready` gives None, or what is missing."""
 
     async def health(request: AnyRequest) -> Response[dict[str, str]]:
@@ -25,8 +27,8 @@ def handlers(*, ready: Callable[[], Awaitable[str | None]], metrics: Callable[[]
         return Response({"status": "unavailable", "reason": missing}, status_code=503, headers={"Retry-After": "2"})
 
     async def exposition(request: AnyRequest) -> Response[bytes]:
-        """The metrics of all the processes of this server, for Prometheus."""
-        return Response(metrics(), media_type=METRICS_TYPE)
+        """The metrics of all the processes of this server, and of what waits in the database, for Prometheus."""
+        return Response(await metrics(), media_type=METRICS_TYPE)
 
     routes = [("/health", health), ("/ready", readiness), ("/metrics", exposition)]
     return [HTTPRouteHandler(path, http_method="GET", name=path)(handler) for path, handler in routes]
