@@ -142,7 +142,7 @@ class Bench:
         folder = service.new_folder()
         copy = spool() / "copy"
         copy.write_bytes(packed.read_bytes())
-        service.keep({opening.INPUT: copy}, folder)
+        service.spool_files({opening.INPUT: copy}, folder)
 
         async def enter() -> int:
             async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as db:

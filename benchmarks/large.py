@@ -24,7 +24,7 @@ import prepare
 import psycopg
 from calls import say
 
-from tabellion.features.bulk.imports import Order, jobs_store, new_folder, spool_file
+from tabellion.features.bulk.imports import Order, jobs_store, new_folder, spool_files
 from tabellion.features.bulk.imports.opening import INPUT
 from tabellion.features.bulk.imports.service import TASK
 from tabellion.features.tables import tables_of_licence
@@ -103,7 +103,7 @@ class Large:
         """Queue an import."""
         folder, copy = new_folder(), spool() / "copy"
         copy.write_bytes(packed.read_bytes())
-        spool_file({INPUT: copy}, folder)
+        spool_files({INPUT: copy}, folder)
 
         async def work() -> int:
             async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as db:

@@ -23,7 +23,7 @@ from tabellion.features.bulk.exports import Definition as ExportDefinition
 from tabellion.features.bulk.exports import Execution as ExportExecution
 from tabellion.features.bulk.exports import Exporter, enter_export, exports_store
 from tabellion.features.bulk.exports import Format as ExportFormat
-from tabellion.features.bulk.imports import INPUT, Job, Mode, Order, Status, jobs_store, new_folder, reports, spool_file
+from tabellion.features.bulk.imports import INPUT, Job, Mode, Order, Status, jobs_store, new_folder, reports, spool_files
 from tabellion.features.bulk.imports.running import Run
 from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import get_licence
@@ -88,7 +88,7 @@ def import_file(
         folder = new_folder()
         with tempfile.NamedTemporaryFile(dir=files.spool(), delete=False) as copy, file.open("rb") as source:
             shutil.copyfileobj(source, copy)
-        spool_file({INPUT: Path(copy.name)}, folder)
+        spool_files({INPUT: Path(copy.name)}, folder)
         async with db.transaction():
             job_id = await jobs_store.insert(db, found, order, folder, utc_now())
             await audit.record_admin(db, owner.id, "import", f"import/{job_id}", utc_now())

@@ -19,9 +19,7 @@ from tabellion.features.bulk.imports.model import (
     Transformation,
 )
 from tabellion.features.bulk.imports.opening import INPUT, csv_entries, not_there
-from tabellion.features.bulk.imports.service import keep as spool_file
-from tabellion.features.bulk.imports.service import kept as spooled
-from tabellion.features.bulk.imports.service import new_folder, turn
+from tabellion.features.bulk.imports.service import new_folder, spool_files, spooled, turn
 from tabellion.features.bulk.imports.source import charset_of, codec_of
 from tabellion.features.bulk.imports.wire import format_faults
 
@@ -47,7 +45,7 @@ __all__ = [
     "new_folder",
     "not_there",
     "reports",
-    "spool_file",
+    "spool_files",
     "spooled",
     "turn",
 ]

@@ -34,7 +34,7 @@ async def accept(call: Incoming, uploaded: Path, order: Callable[[], Order]) -> 
     table: Table = await find(call, call.path["e"], call.path["t"])
     wanted = order()
     folder = new_folder()
-    with kept({opening.INPUT: uploaded}, folder):
+    with spooled({opening.INPUT: uploaded}, folder):
         async with call.db.transaction():
             await count_bulk_call(call.db, call.caller, {table.public_id}, call.now)
             job_id = await store.insert(call.db, table, wanted, folder, call.now, user_id=call.caller.user_id)
@@ -86,7 +86,7 @@ def new_folder(word: str = "import") -> str:
     return f"{word}-{secrets.token_hex(16)}"
 
 
-def keep(uploaded: Mapping[str, Path], folder: str) -> Path:
+def spool_files(uploaded: Mapping[str, Path], folder: str) -> Path:
     """Move files, by their new names, into a job's folder, so that they are there after a power cut; returns the folder."""
     place = files.spool() / folder
     place.mkdir(mode=0o700)
@@ -102,9 +102,9 @@ def keep(uploaded: Mapping[str, Path], folder: str) -> Path:
 
 
 @contextmanager
-def kept(uploaded: Mapping[str, Path], folder: str) -> Generator[None]:
-    """`keep` files for a job that is entered within; when that is refused, they are deleted."""
-    place = keep(uploaded, folder)
+def spooled(uploaded: Mapping[str, Path], folder: str) -> Generator[None]:
+    """`spool_files` for a job that is entered within. When that is refused, they are deleted."""
+    place = spool_files(uploaded, folder)
     try:
         yield
     except Problem:
