@@ -123,6 +123,24 @@ def test_value_and_values_empty_alike_clear(tenant: Tenant) -> None:
     assert tenant.json("PUT", _ANN, {"attributes": [item]}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("members", "status", "kept"),
+    [
+        ({"values": "3.5"}, 200, 3.5),
+        ({"value": None, "values": 3.5}, 200, 3.5),
+        ({"value": 3.5, "values": []}, 200, 3.5),
+        ({"values": [3.5]}, 400, 249.5),
+        ({"value": None}, 200, None),
+    ],
+)
+def test_values_of_a_record_is_value(members: dict[str, Any], status: int, kept: float | None, tenant: Tenant) -> None:
+    # One class for the attributes of profiles and records: `values` was ignored, and what stood there was cleared.
+    record = "/v4/entity/hotels/customTable/Stays/record/ST-00001"
+    assert tenant.json("PUT", record, {"properties": [{"name": "price"} | members]}).status_code == status
+    found = {p["name"]: p["value"] for p in tenant.call("GET", record).json()["properties"]}
+    assert found["price"] == kept
+
+
 @pytest.mark.parametrize("subscribe", [True, False])
 def test_a_null_under_the_other_name_takes_no_choice_away(subscribe: bool, tenant: Tenant) -> None:
     path = _ANN + "/subscription/Newsletter"

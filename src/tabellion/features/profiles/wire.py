@@ -201,7 +201,7 @@ def read_profile(reader: Reader, body: ProfileIn | None) -> Reader:
         return reader
     _collect(reader, body.data_collection_information)
     for i, a in enumerate(body.attributes):
-        part, value = _given(a)
+        part, value = given_value(a.value, a.values)
         reader.attribute(Item(f"attributes[{i}].{part}", a.name, value, f"attributes[{i}].name"))
     for i, s in enumerate(body.subscriptions):
         reader.subscription(Item(f"subscriptions[{i}].subscribe", s.name, s.subscribe, f"subscriptions[{i}].name"))
@@ -216,11 +216,11 @@ def read_profile(reader: Reader, body: ProfileIn | None) -> Reader:
     return reader
 
 
-def _given(a: AttributeIn) -> tuple[str, Any]:
-    """The member that counts, and its value. Clients whose classes have both send the other one empty, or the same twice."""
-    if a.values is UNSET or (a.value is not UNSET and (a.values in (None, []) or a.values == [a.value])):
-        return "value", None if a.value is UNSET else a.value
-    return "values", a.values
+def given_value(value: Any, values: Any) -> tuple[str, Any]:
+    """Which of `value` and `values` counts, and what it says. Classes that have both send one empty, or the same twice."""
+    if values is UNSET or (value is not UNSET and (values in (None, []) or values == [value])):
+        return "value", None if value is UNSET else value
+    return "values", values
 
 
 def read_profile5(reader: Reader, body: ProfileKeyIn | ProfilePatchIn | None) -> Reader:

@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from tabellion.features.customdata.model import CustomTable
 from tabellion.features.customdata.service.records import business_key
-from tabellion.features.profiles import Item, Reader, Row
+from tabellion.features.profiles import Item, Reader, Row, given_value
 from tabellion.features.tables import render_moment, render_value
 from tabellion.platform.http.shapes import Text
 
@@ -20,6 +20,7 @@ class PropertyIn(msgspec.Struct):
 
     name: Text
     value: AnyValue | UnsetType = UNSET
+    values: Annotated[Any, Meta(description="the same as `value`")] | UnsetType = UNSET
 
 
 class RecordIn(msgspec.Struct):
@@ -91,8 +92,8 @@ def read_record(table: CustomTable, zone: Any, body: RecordIn | None) -> Reader:
     """Take a v4 body."""
     reader = Reader(table, zone, "properties")
     for i, item in enumerate(body.properties if body else ()):
-        value = None if item.value is UNSET else item.value
-        reader.attribute(Item(f"properties[{i}].value", item.name, value, f"properties[{i}].name"))
+        part, value = given_value(item.value, item.values)
+        reader.attribute(Item(f"properties[{i}].{part}", item.name, value, f"properties[{i}].name"))
     return reader
 
 
