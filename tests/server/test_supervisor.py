@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import psycopg
 import pytest
 
 from tabellion import __version__
+from tabellion.server import supervisor
 from tabellion.server.embedded import EmbeddedPostgres
+from tabellion.settings import Settings
 from tests.support.api import free_port
 from tests.support.processes import wait_until
 from tests.support.serving import Serving, run
@@ -32,6 +35,13 @@ def test_what_it_tells(server: Serving) -> None:
     # The server may answer us before its supervisor has looked.
     wait_until(lambda: f"Tabellion serves at {server.url}, documentation at {server.url}/docs" in server.log.read_text())
     assert str(server.data_dir) in server.log.read_text()
+
+
+def test_a_port_that_listens_is_not_said_to_be_served(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_ANSWER_WITHIN_S", 0.1)
+    assert supervisor.answers(msgspec.structs.replace(Settings.load(), port=server.port))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert not supervisor.answers(msgspec.structs.replace(Settings.load(), port=silent.getsockname()[1]))
 
 
 def test_others_cannot_look_into_its_data_directory(server: Serving) -> None:

@@ -1,7 +1,7 @@
 """`tabellion serve`: the embedded database, the API and the job worker under one roof; what dies is started again."""
 
+import http.client
 import logging
-import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -20,7 +20,7 @@ from tabellion.server.postgres.place import linked_cluster, make_data_dir
 from tabellion.settings import Settings
 
 _CHECK_EVERY_S = 0.1
-_CONNECT_WITHIN_S = 1.0
+_ANSWER_WITHIN_S = 1.0
 _TRY_DATABASE_AFTER_S, _TRY_DATABASE_WITHIN_S = 2.0, 10.0
 _PRUNE_LOGS_EVERY_S = 3600.0
 
@@ -62,7 +62,7 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
                 database.tend()
             for child in children:
                 child.tend(say)
-            if not announced and _answers(settings):
+            if not announced and answers(settings):
                 say(f"Tabellion serves at {address(settings)}, documentation at {address(settings)}/docs")
                 announced = True
             time.sleep(_CHECK_EVERY_S)
@@ -75,11 +75,16 @@ def address(settings: Settings) -> str:
     return f"http://{host}:{settings.port}"
 
 
-def _answers(settings: Settings) -> bool:
+def answers(settings: Settings) -> bool:
+    """Whether calls are answered. The socket listens before that: who connects while the processes start has to wait."""
+    connection = http.client.HTTPConnection(settings.host, settings.port, timeout=_ANSWER_WITHIN_S)
     try:
-        socket.create_connection((settings.host, settings.port), timeout=_CONNECT_WITHIN_S).close()
-    except OSError:
+        connection.request("HEAD", "/health")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
     return True
 
 
