@@ -87,6 +87,8 @@ def render_metrics() -> bytes:
     """The exposition of all processes together."""
     from prometheus_client import CollectorRegistry, generate_latest, multiprocess  # noqa: PLC0415 - as above
 
+    # What is known without any request: the version.
+    observer()
     if _FOLDER not in os.environ:
         return generate_latest()
     registry = CollectorRegistry()
