@@ -1,7 +1,7 @@
 """One connection: what comes goes to its reader, requests to the application; what does not come in time is given up."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -40,6 +40,8 @@ class Protocol(asyncio.Protocol):
             config.load()
         self._app = config.loaded_app
         self._server = server_state
+        # Of which the type names protocols of uvicorn alone.
+        self._connections: set[Any] = server_state.connections
         self._loop = _loop or asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._client: Any = None
@@ -58,17 +60,17 @@ class Protocol(asyncio.Protocol):
 
     # What the event loop tells.
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first request."""
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._client = transport.get_extra_info("peername")
-        self._server.connections.add(self)  # type: ignore[arg-type]
+        self._connections.add(self)
         self._wait_for_it(HEAD_WITHIN_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The application hears of it from what it waits for."""
         self._over = True
-        self._server.connections.discard(self)  # type: ignore[arg-type]
+        self._connections.discard(self)
         if self._clock is not None:
             self._clock.cancel()
         self.resume_writing()

@@ -14,9 +14,7 @@ _HOLD_BACK_FROM_BYTES = 65_536
 _JOINED_UP_TO_BYTES = 65_536
 _CONTROLS = bytes({*range(32), 127} - {9})
 _STATUS_LINES = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
-    for status in HTTPStatus
-    if status >= 200  # noqa: PLR2004
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus if status >= HTTPStatus.OK
 }
 _KEPT_ALIVE = b"connection: keep-alive\r\n\r\n"
 _BODILESS = frozenset({204, 304})
