@@ -21,6 +21,7 @@ tracking = typer.Typer(no_args_is_help=True, help="What readers of mails did, to
 
 _LIST = "list of addresses"
 Entity = Annotated[str, typer.Argument(metavar="ENTITY", help="Name of the entity.")]
+OneCampaign = Annotated[int | None, typer.Option(help="Of this campaign only: its id.")]
 
 
 @sender.command("set")
@@ -171,7 +172,7 @@ def _sender(found: sender_admin.SenderRow) -> dict[str, str | bool]:
 @tracking.command("judge")
 def judge(
     name: Name,
-    campaign: Annotated[int | None, typer.Option(help="Of this campaign only: its id.")] = None,
+    campaign: OneCampaign = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
@@ -184,7 +185,7 @@ def judge(
 @tracking.command("recount")
 def recount(
     name: Name,
-    campaign: Annotated[int | None, typer.Option(help="Of this campaign only: its id.")] = None,
+    campaign: OneCampaign = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
