@@ -1,9 +1,11 @@
 """Imports: both variants of the call, the file's many shapes, every row accounted for."""
 
+import asyncio
 import csv
 import io
 import json
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -323,6 +325,45 @@ def test_an_import_that_is_cancelled_on_the_way_tells_the_rows_rejected_so_far(
     result = imports.result(job_id)
     assert (result["status"], result["rowsRead"], result["rowsCreated"]) == ("DONE_WITH_ERRORS", 25_001, 25_000)
     assert [row["lineNumber"] for row in imports.errors(job_id)] == ["2"]
+
+
+def test_blocks_that_were_read_ahead_of_a_structure_change_are_judged_by_the_new_structure(
+    imports: Imports, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["Vos"] * 6 + ["Maes"] * 10
+    rows = "".join(f"p{n}@example.com,{name},{'x' * 600_000}\n" for n, name in enumerate(names))
+    mapping = [{"headerColumn": name, "attributeName": name} for name in ("emailAddress", "lastName")]
+    job_id = imports.send(zipped(f"emailAddress,lastName,unused\n{rows}"), {"attributesMapping": mapping}).json()["id"]
+    commit, changed = running._Attempt._commit, threading.Event()
+    counts = {"checks": 0, "commits": 0}
+
+    class Checker(running.Checker):
+        """The third block is checked, and then the structure changes, before the second one is committed."""
+
+        def check(self, block: Any) -> Any:
+            checked = super().check(block)
+            counts["checks"] += 1
+            if counts["checks"] == 3:
+                changes = {"valueRestriction": {"acceptedValues": ["Vos"]}}
+                operation = {"operation": "updateAttribute", "name": "lastName", "changes": changes}
+                path = "/v5/entities/hotels/profile-tables/Guests/change-requests"
+                assert tenant.json("POST", path, {"operations": [operation]}).status_code == 200
+                changed.set()
+            return checked
+
+    async def commit_once_changed(attempt: Any, *block: Any) -> None:
+        counts["commits"] += 1
+        if counts["commits"] == 2:
+            assert await asyncio.to_thread(changed.wait, 10)
+        await commit(attempt, *block)
+
+    monkeypatch.setattr(running, "Checker", Checker)
+    monkeypatch.setattr(running._Attempt, "_commit", commit_once_changed)
+    imports.run(job_id)
+
+    result = imports.result(job_id)
+    assert (result["status"], result["rowsCreated"], result["rowsRead"]) == ("DONE_WITH_ERRORS", 6, 16)
+    assert [row["lineNumber"] for row in imports.errors(job_id)] == [str(line) for line in range(8, 18)]
 
 
 def test_a_later_row_of_the_same_key_wins(imports: Imports, tenant: Tenant) -> None:

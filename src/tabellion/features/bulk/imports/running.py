@@ -51,6 +51,7 @@ SETTINGS = {
 class _Ready(NamedTuple):
     block: Block
     checked: Checked
+    checker: Checker
 
 
 class Run:
@@ -151,21 +152,28 @@ class _Attempt:
             block = next(blocks, None)
             if block is None:
                 return None
-            checked = self._checker.check(block)
+            checker = self._checker
+            checked = checker.check(block)
             if self._applier.needs_stage(checked):
                 _ = checked.csv
-            return _Ready(block, checked)
+            return _Ready(block, checked, checker)
 
         ready = await asyncio.to_thread(read)
         while ready is not None:
             following = asyncio.create_task(asyncio.to_thread(read))
             try:
-                await self._write(ready.block, ready.checked, reader.headers)
+                await self._write(ready.block, await self._current(ready), reader.headers)
             except BaseException:
                 # The thread reads the file that is about to be closed.
                 await asyncio.wait({following})
                 raise
             ready = await following
+
+    async def _current(self, ready: _Ready) -> Checked:
+        """What was checked; anew where the structure has changed while it was, as the block before has found out."""
+        if ready.checker is self._checker:
+            return ready.checked
+        return await asyncio.to_thread(self._checker.check, ready.block)
 
     async def _write(self, block: Block, checked: Checked, headers: tuple[str, ...]) -> None:
         """Apply a block; what the database refuses as a whole is halved until the row is found."""
