@@ -229,6 +229,19 @@ async def test_a_read_of_a_column_that_is_going_is_answered_by_the_new_structure
     assert profile["attributes"]["lastName"] == "Vos"
 
 
+async def test_a_call_that_cannot_go_on_by_the_new_structure_is_to_be_repeated(guests: Bench) -> None:
+    await guests.call("audiences.v5.create", {"name": "Rich", "targetTable": "Guests", "filter": "points > 3"})
+    operation = {"operation": "removeAttribute", "name": "points"}
+
+    async with guests.connection() as first, guests.connection() as second:
+        sample = guests.call("audiences.v5.sample", db=second, audience="Rich")
+        async with overtaken(guests, sample, guests.change(operation, db=first)) as sampling:
+            with pytest.raises(Problem) as refusal:
+                await sampling
+
+    assert (refusal.value.status, refusal.value.code) == (503, "unavailable")
+
+
 async def test_a_write_to_a_table_that_is_going_finds_no_table(guests: Bench) -> None:
     body = {"key": {"emailAddress": "late@example.com"}, "attributes": {"lastName": "Vos"}}
 

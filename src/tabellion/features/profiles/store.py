@@ -15,14 +15,18 @@ from tabellion.features.tables import Attribute, Table
 from tabellion.features.tables.filters import Condition
 from tabellion.kit.problem import invalid
 from tabellion.platform.database.connection import Database, fetch
+from tabellion.platform.database.errors import Unavailable
 
 # u31_a4: the unique index of an attribute; fc5_a4: its foreign key; kc5: the composite key of a table.
 _CONSTRAINT = re.compile(r"^[uf](c?\d+)_a(\d+)$")
 _CHOICE_COLUMNS = 3
 
 
-class StaleDefinition(Exception):
-    """The table's structure changed after it was read: read it again and repeat."""
+class StaleDefinition(Unavailable):
+    """The table's structure changed after it was read: read it again and repeat, or have the call repeated."""
+
+    def __init__(self) -> None:
+        super().__init__("the table's structure is being changed; repeat the call in a moment")
 
 
 class Taken(Exception):

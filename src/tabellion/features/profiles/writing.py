@@ -22,7 +22,7 @@ from tabellion.platform.http.etag import names_any, require_match, tags
 from tabellion.platform.http.problems import EtagMismatch
 
 T = TypeVar("T")
-R = TypeVar("R", bound=Table)
+R = TypeVar("R")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A race is lost to a call that went through, so a third defeat in a row means heavy traffic on one row.
@@ -30,14 +30,15 @@ _ATTEMPTS = 4
 
 
 async def until_current(find: Callable[[bool], Awaitable[R]], work: Callable[[R], Awaitable[T]]) -> T:
-    """Do `work` on the table that `find(fresh)` gives, again with the new definition when it changed in between."""
-    for attempt in range(_ATTEMPTS):
-        table = await find(attempt > 0)
+    """Do `work` on what `find(fresh)` gives (a table), again with the new one when its structure changed in between."""
+    attempt = 0
+    while True:
         try:
-            return await work(table)
+            return await work(await find(attempt > 0))
         except store.StaleDefinition:
-            continue
-    raise Unavailable("the table's structure is being changed; repeat in a moment")
+            attempt += 1
+            if attempt == _ATTEMPTS:
+                raise
 
 
 def etag(table: Table, row: Row) -> str:

@@ -4,8 +4,9 @@ Shown are the subscriptions for which the reader's profile has a recorded choice
 what else a table has is none of a reader's business before somebody has offered it to them.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from tabellion.features.delivery import (
     UNSUBSCRIBE,
@@ -18,7 +19,7 @@ from tabellion.features.delivery import (
     suppression_store,
     write_token,
 )
-from tabellion.features.profiles import record_choice, search_rows
+from tabellion.features.profiles import record_choice, search_rows, until_current
 from tabellion.features.tables import ProfileTable, Subscription, profile_tables
 from tabellion.features.tables.filters import Condition
 from tabellion.features.tracking import store
@@ -32,6 +33,7 @@ from tabellion.platform.database.connection import Database
 _UNSUBSCRIBED, _ONE_CLICK, _CHOSEN = "unsubscribe page", "one-click", "preference page"
 # Of one address.
 _MOST = 1000
+T = TypeVar("T")
 
 
 class _Standing(NamedTuple):
@@ -43,13 +45,13 @@ class _Standing(NamedTuple):
 
 async def unsubscribe_page(db: Database, text: str) -> Page | None:
     """The page that asks; nothing happens by looking at it, as machines do. None: we did not write the address."""
-    found = await find_reader(db, text, Use.UNSUBSCRIBE)
-    if found is None:
-        return None
-    licence_id, reader = found
-    standing = await _standing(db, licence_id, reader)
-    done = not reader.test and await _is_out(db, licence_id, reader, standing)
-    return await _page(db, licence_id, reader, standing, done=done)
+
+    async def work(licence_id: int, reader: Reader) -> Page:
+        standing = await _standing(db, licence_id, reader)
+        done = not reader.test and await _is_out(db, licence_id, reader, standing)
+        return await _page(db, licence_id, reader, standing, done=done)
+
+    return await _for_reader(db, text, Use.UNSUBSCRIBE, work)
 
 
 async def unsubscribe(db: Database, text: str, now: datetime, *, one_click: bool = False) -> Page | None:
@@ -59,31 +61,30 @@ async def unsubscribe(db: Database, text: str, now: datetime, *, one_click: bool
 
     In one transaction with the event; repeated, it changes nothing. A test changes nothing at all.
     """
-    found = await find_reader(db, text, Use.UNSUBSCRIBE)
-    if found is None:
-        return None
-    licence_id, reader = found
-    if reader.test:
-        standing = await _standing(db, licence_id, reader)
-    else:
-        async with db.transaction():
-            await store.lock(db, licence_id, reader.id)
+
+    async def work(licence_id: int, reader: Reader) -> Page:
+        if reader.test:
             standing = await _standing(db, licence_id, reader)
-            own = _own(reader, standing)
-            if own is None:
-                await suppress(db, licence_id, [reader.address], "UNSUBSCRIBE", now)
-            else:
-                way = _ONE_CLICK if one_click else _UNSUBSCRIBED
-                for profile_id in await _subscribed(db, reader, standing, own[0]):
-                    await _record(db, profile_id, standing, own[0], way, now, subscribed=False)
-            await _note_once(db, licence_id, reader, now)
-    return await _page(db, licence_id, reader, standing, done=True)
+        else:
+            async with db.transaction():
+                await store.lock(db, licence_id, reader.id)
+                standing = await _standing(db, licence_id, reader)
+                own = _own(reader, standing)
+                if own is None:
+                    await suppress(db, licence_id, [reader.address], "UNSUBSCRIBE", now)
+                else:
+                    way = _ONE_CLICK if one_click else _UNSUBSCRIBED
+                    for profile_id in await _subscribed(db, reader, standing, own[0]):
+                        await _record(db, profile_id, standing, own[0], way, now, subscribed=False)
+                await _note_once(db, licence_id, reader, now)
+        return await _page(db, licence_id, reader, standing, done=True)
+
+    return await _for_reader(db, text, Use.UNSUBSCRIBE, work)
 
 
 async def preferences_page(db: Database, text: str) -> Preferences | None:
     """What a reader may choose. None: we did not write the address."""
-    found = await find_reader(db, text, Use.PREFERENCES)
-    return None if found is None else await _shown(db, *found, saved=False)
+    return await _for_reader(db, text, Use.PREFERENCES, lambda *reader: _shown(db, *reader, saved=False))
 
 
 async def choose(db: Database, text: str, choice: Choice, now: datetime) -> Preferences | None:
@@ -92,19 +93,28 @@ async def choose(db: Database, text: str, choice: Choice, now: datetime) -> Pref
     Only what they were shown can change. Who takes a subscription after having stopped all mails gets mails again; who is
     kept from them for another reason (bounces, complaints) does not.
     """
-    found = await find_reader(db, text, Use.PREFERENCES)
-    if found is None:
-        return None
-    licence_id, reader = found
-    if not reader.test:
-        async with db.transaction():
-            await store.lock(db, licence_id, reader.id)
-            standing = await _standing(db, licence_id, reader)
-            if choice.stop:
-                await _stop(db, licence_id, reader, standing, now)
-            else:
-                await _change(db, licence_id, reader, standing, choice, now)
-    return await _shown(db, licence_id, reader, saved=True)
+
+    async def work(licence_id: int, reader: Reader) -> Preferences:
+        if not reader.test:
+            async with db.transaction():
+                await store.lock(db, licence_id, reader.id)
+                standing = await _standing(db, licence_id, reader)
+                if choice.stop:
+                    await _stop(db, licence_id, reader, standing, now)
+                else:
+                    await _change(db, licence_id, reader, standing, choice, now)
+        return await _shown(db, licence_id, reader, saved=True)
+
+    return await _for_reader(db, text, Use.PREFERENCES, work)
+
+
+async def _for_reader(db: Database, text: str, use: Use, work: Callable[[int, Reader], Awaitable[T]]) -> T | None:
+    """Do `work` for the reader whom a token names, again where the structure of their table changed in between."""
+
+    async def found(found: tuple[int, Reader] | None) -> T | None:
+        return None if found is None else await work(*found)
+
+    return await until_current(lambda _: find_reader(db, text, use), found)
 
 
 async def _stop(db: Database, licence_id: int, reader: Reader, standing: _Standing, now: datetime) -> None:
