@@ -326,6 +326,29 @@ def test_one_look_at_a_time_starts_one_execution(etls: Etls, tenant: Tenant, roo
     assert [x is None for x in do(work())] == [False, True]
 
 
+def test_looks_at_the_same_time_start_one_execution(
+    etls: Etls, tenant: Tenant, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = stored(tenant, location(tenant))
+    (root / "in" / "guests_1.csv").write_text(GUESTS)
+    both, keep = asyncio.Barrier(2), looking.keep_host_key
+
+    async def together(*known: Any) -> None:
+        await keep(*known)
+        await both.wait()
+
+    monkeypatch.setattr(looking, "keep_host_key", together)
+
+    async def one() -> int | None:
+        async with await psycopg.AsyncConnection.connect(etls.url, autocommit=True) as db:
+            return await looking.look(db, int(number), utc_now)
+
+    async def work() -> list[int | None]:
+        return await asyncio.gather(one(), one())
+
+    assert sorted(x is None for x in do(work())) == [False, True]
+
+
 def test_what_cannot_be_fetched_is_said(etls: Etls, tenant: Tenant, root: Path) -> None:
     place = location(tenant)
     number = stored(tenant, place)

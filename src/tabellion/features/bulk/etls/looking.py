@@ -84,11 +84,14 @@ async def look(db: Database, etl_id: int, clock: Callable[[], datetime]) -> int 
     except SecretUnreadable as error:
         await store.looked(db, etl_id, clock(), error.message)
         return None
-    found = meant(files, definition, await store.taken_files(db, etl_id, but_failed=False))
     async with db.transaction():
+        # The row is held from now on: of two looks at once, the second one sees what the first one has started.
         await store.looked(db, etl_id, clock(), None)
         await store.forget_gone(db, etl_id, [file.name for file in files])
-        return await enter(db, due, clock()) if is_complete(found, definition) else None
+        found = meant(files, definition, await store.taken_files(db, etl_id, but_failed=False))
+        if not is_complete(found, definition) or await store.is_busy(db, etl_id):
+            return None
+        return await enter(db, due, clock())
 
 
 async def put_files_away(db: Database, execution_id: int) -> None:
