@@ -9,8 +9,10 @@ import msgspec
 import pytest
 from standardwebhooks import Webhook
 
+from tabellion.features.webhooks import queue
 from tabellion.platform import outbox
 from tabellion.platform.outbox import Interest
+from tests.features.tables.test_structure_races import until_waiting
 from tests.features.webhooks.conftest import Hooks
 from tests.support.custom import STAYS, create, put
 from tests.support.receiver import Received, status
@@ -352,6 +354,28 @@ async def test_switched_off_and_deleted_subscriptions_get_nothing(hooks: Hooks) 
     await hooks.profile("cis@example.com")
     await hooks.deliver()
     assert len(hooks.receiver.requests) == 4
+
+
+@pytest.mark.parametrize("push", ["ONE_BY_ONE", "BULK"])
+async def test_a_subscription_that_is_switched_off_and_its_deliveries_do_not_wait_for_each_other(
+    push: str, hooks: Hooks
+) -> None:
+    id_ = await hooks.subscribe(webhookPushType=push)
+    await hooks.profile("ann@example.com")
+    hooks.receiver.answers(status(500))
+    async with hooks.connection() as works, hooks.connection() as changes:
+        await hooks.dispatcher.step(works)
+        await hooks.dispatcher.idle()
+        # A failure is to be written down; or what was gathered has waited long enough, and is to be sent.
+        hooks.clock.forward(seconds=5)
+        async with changes.transaction():
+            await changes.execute("SELECT FROM tabellion.webhook_subscription WHERE id = %s FOR UPDATE", (id_,))
+            working = asyncio.ensure_future(hooks.dispatcher.step(works))
+            await until_waiting(hooks, "%tabellion.webhook_%")
+            await queue.kill(changes, id_, "switched off")
+        await working
+        await hooks.dispatcher.idle()
+    assert [state for state, _, _ in await hooks.deliveries()] == ["DEAD"]
 
 
 async def test_a_target_that_hangs_or_fails_is_asked_one_at_a_time_and_others_do_not_wait(hooks: Hooks) -> None:

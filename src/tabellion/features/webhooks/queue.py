@@ -157,8 +157,9 @@ async def full_blocks(db: Database, now: datetime) -> list[tuple[int, int]]:
 async def close_blocks(db: Database, subscription_id: int, size: int, now: datetime) -> None:
     """Make what was gathered for a subscription into blocks; one that is not full goes on waiting for its time.
 
-    In the caller's transaction.
+    In the caller's transaction. The subscription comes first, as where it is switched off with what waits for it.
     """
+    await db.execute("SELECT FROM tabellion.webhook_subscription WHERE id = %s FOR KEY SHARE", (subscription_id,))
     rows = await (await db.execute(_GATHERING, (subscription_id,))).fetchall()
     items = [item for _, events in rows for item in _items(events)]
     await db.execute("DELETE FROM tabellion.webhook_delivery WHERE id = ANY (%s)", ([id_ for id_, _ in rows],))

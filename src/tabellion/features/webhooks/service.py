@@ -155,11 +155,12 @@ async def conclude(db: Database, outcomes: Sequence[Outcome], now: datetime) -> 
     good = sorted({o.claimed.subscription.id for o in outcomes if o.delivered})
     bad = sorted({o.claimed.subscription.id for o in outcomes if not o.delivered})
     async with db.transaction():
-        await queue.finish(db, outcomes)
+        # Subscriptions come before their deliveries, as where they are switched off: or the two would wait for each other.
         if bad:
             await store.note_failure(db, bad, now)
         if good:
             await store.note_success(db, good)
+        await queue.finish(db, outcomes)
         tired = await store.failing_too_long(db, bad, now - SWITCHED_OFF_AFTER) if bad else []
         await queue.count(db, outcomes)
     for subscription in {o.claimed.subscription.id: o.claimed.subscription for o in outcomes if o.gone}.values():
