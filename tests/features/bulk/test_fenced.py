@@ -1,9 +1,12 @@
 """Jobs over which the process dies, really: each attempt is a process of its own."""
 
 import asyncio
+import errno
+import logging
 import multiprocessing
 import os
 import signal
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import psycopg
@@ -23,7 +26,7 @@ class _Job(NamedTuple):
 
 
 class _Deadly:
-    """A kind of jobs; `behaviour` is what happens when it is worked on: killed, away (the disk is full) or well."""
+    """A kind of jobs; `behaviour` is what happens when it is worked on: killed, away (the disk is full), stopped or well."""
 
     word = "import"
     lock = 7
@@ -41,7 +44,9 @@ class _Deadly:
         if self._behaviour == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         if self._behaviour == "away":
-            raise OSError("no space left on device")
+            raise OSError(errno.ENOSPC, "no space left on device")
+        if self._behaviour == "stopped":
+            raise fenced.Stopped
         self.done += 1
 
     async def fail(self, db: Any, job: _Job, why: FieldError) -> None:
@@ -102,6 +107,18 @@ async def test_what_is_away_for_a_time_is_waited_for(database_url: str) -> None:
             await fenced.run(database_url, _Deadly("away"), 1)
 
     assert (await _last(database_url)).done == 1
+
+
+async def test_each_time_that_a_job_begins_to_wait_for_room_the_log_says_so(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "tabellion.features.bulk.waiting")
+    for behaviour in ("away", "away", "stopped", "away", "well"):
+        with suppress(OSError):
+            await fenced.run(database_url, _Deadly(behaviour), 1)
+
+    said = [record.message.partition(":")[0] for record in caplog.records if record.name.endswith("waiting")]
+    assert said == ["import 1 waits", "import 1 waits no more"] * 2
 
 
 async def _free(url: str) -> None:

@@ -87,6 +87,7 @@ async def run(conninfo: str, kind: Kind[J], number: int) -> None:
             raise Busy(f"{kind.word} {number} is with another worker")
         try:
             await _attempt(db, kind, number)
+            waiting.over(kind.word, number)
         finally:
             # The server ends a connection's session some moments after the connection; until then the next attempt,
             # which may come at once, would find the job taken.
@@ -102,7 +103,6 @@ async def _attempt(db: Database, kind: Kind[J], number: int) -> None:
     try:
         await _start(db, kind, number, job.progress)
         await kind.work(db, job)
-        waiting.over(kind.word, number)
     except JobError as error:
         await kind.fail(db, job, FieldError("", error.code, str(error)))
     except SecretUnreadable as error:

@@ -47,10 +47,10 @@ async def note(db: Database, word: str, number: int, error: BaseException) -> No
 
 
 def over(word: str, number: int) -> None:
-    """A job waits for no room, or no more."""
+    """A job waits for no room, or no more: there is room again, or it has ended otherwise."""
     outage = _outages.pop((word, number), None)
     if outage is not None:
-        outage.over(f"{word} {number} waits no more: there was room again")
+        outage.over(f"{word} {number} waits no more")
 
 
 async def count(db: Database) -> int:
