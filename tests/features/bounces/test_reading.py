@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tabellion.features.bounces.model import Finding, Kind, Rules, too_many_complaints
+from tabellion.features.bounces.model import Finding, Kind, Rules, enough_accepted
 from tabellion.features.bounces.reading import read, read_reply
 from tests.support.bounce_corpus import BACK, TO, Head, _plain, complaint, corpus
 from tests.support.bounce_replies import REPLIES
@@ -144,8 +144,4 @@ def test_a_complaint_that_is_none() -> None:
 
 def test_rules() -> None:
     assert Rules() == Rules(5, Rules().within)
-    assert not too_many_complaints(4, 4)
-    assert not too_many_complaints(5, 1667)
-    assert too_many_complaints(5, 1666)
-    assert not too_many_complaints(30, 10_000)
-    assert too_many_complaints(31, 10_000)
+    assert [enough_accepted(complaints) for complaints in (4, 5, 30, 31)] == [0, 1667, 10_000, 10_334]

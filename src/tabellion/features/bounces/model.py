@@ -77,6 +77,6 @@ LEAST_COMPLAINTS = 5
 _COMPLAINTS, _OF = 3, 1000
 
 
-def too_many_complaints(complaints: int, accepted: int) -> bool:
-    """Whether a campaign is to be held, after so many complaints about so many mails that were accepted."""
-    return complaints >= LEAST_COMPLAINTS and complaints * _OF > accepted * _COMPLAINTS
+def enough_accepted(complaints: int) -> int:
+    """Of how many accepted mails, or more, a campaign may have so many complaints; with fewer it is to be held."""
+    return 0 if complaints < LEAST_COMPLAINTS else -(-complaints * _OF // _COMPLAINTS)

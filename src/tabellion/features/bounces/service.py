@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tabellion.features import campaigns
 from tabellion.features.bounces import store
-from tabellion.features.bounces.model import EVENTS, Finding, Kind, Rules, too_many_complaints
+from tabellion.features.bounces.model import EVENTS, Finding, Kind, Rules, enough_accepted
 from tabellion.features.bounces.reading import read
 from tabellion.features.bounces.store import Mail
 from tabellion.features.delivery import MailNews, licence_exists, read_return_path, read_token, suppress, tell
@@ -140,10 +140,9 @@ async def _end_subscription(db: Database, licence_id: int, mail: Mail, now: date
 async def _hold(db: Database, licence_id: int, campaign_id: int, now: datetime) -> None:
     """Hold a mass campaign when too many readers call it spam. Once: whoever lets it go on after that means it."""
     complaints = await store.complaints(db, licence_id, campaign_id)
-    if not too_many_complaints(complaints, 0):
-        return
-    accepted = await store.accepted(db, licence_id, campaign_id)
-    if not too_many_complaints(complaints, accepted):
+    enough = enough_accepted(complaints)
+    accepted = await store.accepted(db, licence_id, campaign_id, enough)
+    if accepted >= enough:
         return
     told = f"too many complaints: {complaints:,} readers of {accepted:,} mails call it spam"
     async with db.transaction():

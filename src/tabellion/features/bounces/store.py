@@ -122,10 +122,14 @@ WHERE campaign_id = %(campaign)s AND NOT test AND state = 'RUNNING' AND complain
     return row[0] if row else 0
 
 
-async def accepted(db: Database, licence_id: int, campaign_id: int) -> int:
-    """How many mails of a campaign were accepted, tests aside."""
-    query = "SELECT count(*) FROM {l}.recipient WHERE campaign_id = %s AND NOT test AND state = 'ACCEPTED'"
-    row = await (await db.execute(in_schema(licence_id, query), (campaign_id,))).fetchone()
+async def accepted(db: Database, licence_id: int, campaign_id: int, most: int) -> int:
+    """How many mails of a campaign were accepted, tests aside; it is not counted further than `most`."""
+    query = """
+SELECT count(*) FROM (
+    SELECT FROM {l}.recipient WHERE campaign_id = %s AND NOT test AND state = 'ACCEPTED' LIMIT %s
+) r
+"""
+    row = await (await db.execute(in_schema(licence_id, query), (campaign_id, most))).fetchone()
     return row[0] if row else 0
 
 
