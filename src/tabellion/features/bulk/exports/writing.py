@@ -10,6 +10,7 @@ import queue
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -135,7 +136,7 @@ class _Sink:
             raise self.error
         written = Written(rows, self._bytes, self._hash.hexdigest())
         packed = self._out is not self._file
-        if self._out is not self._file:
+        if packed:
             self._out.close()
         if self._zip is not None:
             manifest = Manifest(self._target.name, *written, self._target.moment)
@@ -147,8 +148,11 @@ class _Sink:
         return _of_file(self._path, rows) if packed else written
 
     def abandon(self) -> None:
-        """Leave nothing behind."""
-        self._file.close()
+        """Leave nothing behind, also where there is no room for the end of an archive."""
+        for each in (self._out, self._zip, self._file):
+            with suppress(Exception):
+                if each is not None:
+                    each.close()
         self._path.unlink(missing_ok=True)
 
 
