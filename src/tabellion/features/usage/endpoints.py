@@ -10,7 +10,6 @@ from tabellion.platform.http.call import Answer, Call, Incoming
 async def usage(call: Incoming) -> Answer:
     """The licence's limits and what it has used of them; the numbers are those of this answer's headers."""
     counters, settings = await service.usage(call)
-    preset, max_users, mode, bulk_limit, scope, file_bytes = settings
     now = service.limits_of(call)
     midnight = service.next_midnight(call.now, call.caller).astimezone(UTC)
     used = None if now.calls_per_minute is None or now.remaining is None else now.calls_per_minute - now.remaining
@@ -19,7 +18,7 @@ async def usage(call: Incoming) -> Answer:
             "permin",
             now.calls_per_minute,
             window=now.window_seconds,
-            mode=mode,
+            mode=settings.on_excess,
             used=0 if used is None else used,
             remaining=now.remaining,
             reset_after=now.reset_s,
@@ -27,19 +26,19 @@ async def usage(call: Incoming) -> Answer:
         wire.Limit("conc", now.max_concurrent, used=now.in_flight, remaining=_left(now.max_concurrent, now.in_flight)),
         wire.Limit(
             "bulkday",
-            bulk_limit,
-            scope=scope,
+            settings.bulk_per_day,
+            scope=settings.bulk_scope,
             used=counters.bulk_total,
-            remaining=_left(bulk_limit, counters.bulk_total),
+            remaining=_left(settings.bulk_per_day, counters.bulk_total),
             reset_at=f"{midnight.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z",
             per_table=[wire.TableUse(table, n) for table, n in sorted(counters.bulk_per_table.items())],
         ),
-        wire.Limit("users", max_users, used=counters.users, remaining=_left(max_users, counters.users)),
-        wire.Limit("bulkFileBytes", file_bytes),
+        wire.Limit("users", settings.max_users, used=counters.users, remaining=_left(settings.max_users, counters.users)),
+        wire.Limit("bulkFileBytes", settings.max_bulk_file_bytes),
     ]
     today = wire.Today(counters.calls, counters.slowed_down, counters.refused)
     caller = call.caller
-    return Answer(200, wire.Usage(caller.licence_name, preset, str(caller.time_zone), limits, today))
+    return Answer(200, wire.Usage(caller.licence_name, settings.preset, str(caller.time_zone), limits, today))
 
 
 def _left(limit: int | None, used: int) -> int | None:

@@ -1,6 +1,7 @@
 """The state of a licence's limits as the gate tells it, and the headers that show it."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -83,6 +84,17 @@ class Verdict(msgspec.Struct, frozen=True, array_like=True):
             -(-self.reset_ms // 1000),
             self.in_flight,
         )
+
+
+class Settings(NamedTuple):
+    """What was said about the limits of a licence, but for those of the gate. None is no limit."""
+
+    preset: str
+    max_users: int | None
+    on_excess: str
+    bulk_per_day: int | None
+    bulk_scope: str
+    max_bulk_file_bytes: int
 
 
 class Counters(msgspec.Struct, frozen=True):

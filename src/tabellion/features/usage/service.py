@@ -3,10 +3,8 @@
 import asyncio
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
 
 from tabellion.features.licences import (
-    TOKEN_GRACE,
     Authentication,
     Connections,
     Credential,
@@ -17,7 +15,7 @@ from tabellion.features.licences import (
 from tabellion.features.usage import store
 from tabellion.features.usage.batcher import Batcher
 from tabellion.features.usage.errors import TooManyBulkCalls, TooManyCalls, TooManyConcurrent
-from tabellion.features.usage.model import Counters, Limits, Verdict
+from tabellion.features.usage.model import Counters, Limits, Settings, Verdict
 from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.caller import Caller
@@ -120,11 +118,11 @@ def limits_of(call: Incoming) -> Limits:
     return limits
 
 
-async def usage(call: Incoming) -> tuple[Counters, tuple[Any, ...]]:
-    """What the caller's licence has used today, and its limits' settings."""
+async def usage(call: Incoming) -> tuple[Counters, Settings]:
+    """What the caller's licence has used today, and what was said about its limits."""
     day = call.now.astimezone(call.caller.time_zone).date()
     licence_id = call.caller.licence_id
-    return await store.counters(call.db, licence_id, day), await store.limits_of(call.db, licence_id)
+    return await store.counters(call.db, licence_id, day), await store.settings_of(call.db, licence_id)
 
 
 async def count_bulk_call(db: Database, caller: Caller, table_ids: Collection[str], now: datetime) -> None:
@@ -134,12 +132,12 @@ async def count_bulk_call(db: Database, caller: Caller, table_ids: Collection[st
     rolled back.
     """
     local = now.astimezone(caller.time_zone)
-    _, _, _, most, scope, _ = await store.limits_of(db, caller.licence_id)
+    settings = await store.settings_of(db, caller.licence_id)
     total = await store.count_bulk(db, caller.licence_id, local.date(), "")
     of_tables = [
         await store.count_bulk(db, caller.licence_id, local.date(), table_id) for table_id in sorted(set(table_ids))
     ]
-    used = max(of_tables) if scope == "TABLE" else total
+    used, most = max(of_tables) if settings.bulk_scope == "TABLE" else total, settings.bulk_per_day
     if most is not None and used > most:
         wait = next_midnight(now, caller) - now
         raise TooManyBulkCalls(f"the {most} bulk calls of the day are used up", -(-wait // timedelta(seconds=1)))
@@ -154,8 +152,3 @@ def next_midnight(now: datetime, caller: Caller) -> datetime:
 async def purge(db: Database, now: datetime) -> int:
     """Delete expired tokens, old keys of idempotency, dead processes and old failures; returns the number of rows."""
     return await store.purge(db, now)
-
-
-def grace() -> timedelta:
-    """How long a token is accepted past its expiry."""
-    return TOKEN_GRACE

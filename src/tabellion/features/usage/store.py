@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
 
-from tabellion.features.usage.model import Counters, Verdict
+from tabellion.features.usage.model import Counters, Settings, Verdict
 from tabellion.platform.database.connection import Database, fetch
 
 _GATE = (
@@ -82,8 +81,8 @@ async def counters(db: Database, licence_id: int, day: date) -> Counters:
     return Counters(row[0], row[1], row[2], bulk.get("", 0), {t: n for t, n in bulk.items() if t}, row[4])
 
 
-async def limits_of(db: Database, licence_id: int) -> tuple[Any, ...]:
-    """Preset, users, mode, wait, bulk limits of a licence; its row is locked inside a transaction."""
+async def settings_of(db: Database, licence_id: int) -> Settings:
+    """What was said about the limits of a licence."""
     cursor = await db.execute(
         "SELECT preset, max_users, on_excess, bulk_per_day, bulk_scope, max_bulk_file_bytes FROM tabellion.licence "
         "WHERE id = %s",
@@ -91,7 +90,7 @@ async def limits_of(db: Database, licence_id: int) -> tuple[Any, ...]:
     )
     row = await cursor.fetchone()
     assert row is not None  # noqa: S101 - the caller was admitted a moment ago
-    return row
+    return Settings(*row)
 
 
 async def count_bulk(db: Database, licence_id: int, day: date, table_id: str) -> int:
