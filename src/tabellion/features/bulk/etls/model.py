@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tabellion.features.bulk.imports import ENDED, Counters, Status
+from tabellion.features.bulk.news import Links
 from tabellion.kit.problem import FieldError
 
 SUBJECT = "ETL"
-STARTED, FINISHED = "STARTED", "FINISHED"
+LINKS = Links("/mass-imports/v5/entities", "etl")
 
 
 class Etl(msgspec.Struct, frozen=True):

@@ -9,8 +9,7 @@ import msgspec
 
 from tabellion.features.bulk.etls import store
 from tabellion.features.bulk.etls.definition import Definition
-from tabellion.features.bulk.etls.links import execution_link
-from tabellion.features.bulk.etls.model import Execution
+from tabellion.features.bulk.etls.model import LINKS, Execution
 from tabellion.features.bulk.imports import Status
 from tabellion.features.delivery import Notice, send_notice
 from tabellion.features.licences import entity_name, zone_and_version
@@ -76,7 +75,7 @@ def _summary(ended: Execution) -> str:
 
 def _text(ended: Execution, name: str, entity: str, zone: ZoneInfo, public_url: str) -> str:
     counters = ended.counters
-    link = f"{public_url}{execution_link(entity, ended.id)}"
+    link = f"{public_url}{LINKS.execution(entity, ended.id)}"
     lines = [f"{name}, execution {ended.id}, entity '{entity}': {_OUTCOMES.get(ended.status, ended.status)}.", ""]
     for word, moment in (("Began", ended.started_at), ("Ended", ended.ended_at)):
         if moment is not None:

@@ -14,22 +14,23 @@ from tabellion.features.bulk import fenced, tables
 from tabellion.features.bulk.etls import store
 from tabellion.features.bulk.etls.definition import Definition, Target, check
 from tabellion.features.bulk.etls.fetching import fetch
-from tabellion.features.bulk.etls.links import etl_link, execution_link
 from tabellion.features.bulk.etls.looking import PUT_AWAY
-from tabellion.features.bulk.etls.model import FINISHED, STARTED, SUBJECT, Execution, Part
+from tabellion.features.bulk.etls.model import LINKS, SUBJECT, Execution, Part
 from tabellion.features.bulk.etls.opening import Opened, open_files
 from tabellion.features.bulk.etls.reporting import order_reports
 from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import INPUT, Status, jobs_store, reports
 from tabellion.features.bulk.imports.running import SETTINGS, Run
-from tabellion.features.licences import entity_name, zone_and_version
+from tabellion.features.bulk.news import FINISHED, STARTED, Ran, tell
+from tabellion.features.licences import zone_and_version
 from tabellion.features.tables import Table, TableUnknown
 from tabellion.features.transfers import keep_host_key, open_location
 from tabellion.kit.problem import FieldError
-from tabellion.platform import files, jobs, outbox
+from tabellion.platform import files, jobs
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import with_settings
+from tabellion.platform.outbox import Interest
 from tabellion.platform.transfer import TransferError
 
 _COPY_BYTES = 1 << 20
@@ -176,22 +177,9 @@ class Executor:
 
     async def _tell(self, db: Database, job: Execution, event_type: str) -> None:
         """News for whoever listens to the ETL."""
-        if job.etl_id is None:
-            return
-        _, version = await zone_and_version(db, job.licence_id)
-        listened = await outbox.interests(db, job.licence_id, version)
-        if event_type not in listened.get((SUBJECT, str(job.etl_id)), outbox.NOBODY):
-            return
-        entity = await entity_name(db, job.entity_id)
-        links = {"etlExecution": execution_link(entity, job.id), "etl": etl_link(entity, job.etl_id)}
-        data = {
-            "etl.id": job.etl_id,
-            "etl.executionId": job.id,
-            "etl.executionStatus": job.outcome,
-            "_links": {name: {"href": href} for name, href in links.items()},
-        }
-        interest = outbox.Interest(SUBJECT, str(job.etl_id), event_type)
-        await outbox.emit(db, job.licence_id, interest, data, self._clock())
+        if job.etl_id is not None:
+            ran = Ran(job.licence_id, job.entity_id, job.id, job.outcome)
+            await tell(db, LINKS, Interest(SUBJECT, str(job.etl_id), event_type), ran, self._clock())
 
 
 def _forget(spool: Path, folder: str) -> None:

@@ -7,8 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from tabellion.features.bulk.documents import Link, name_faults
 from tabellion.features.bulk.etls.definition import Definition, File, Report
-from tabellion.features.bulk.etls.links import etl_link, execution_link
-from tabellion.features.bulk.etls.model import Etl, Execution
+from tabellion.features.bulk.etls.model import LINKS, Etl, Execution
 from tabellion.features.bulk.imports import Status
 from tabellion.features.tables import moment_or_null
 from tabellion.kit.problem import FieldError
@@ -157,11 +156,12 @@ def etl_brief(etl: Etl) -> EtlBrief:
 def execution_out(execution: Execution, entity: str) -> ExecutionOut:
     """An execution as it is answered."""
     counters = execution.counters
-    links = {"errors": Link(execution_link(entity, execution.id) + "/errors")}
+    own = LINKS.execution(entity, execution.id)
+    links = {"errors": Link(f"{own}/errors")}
     if execution.definition.get("generateResultFile"):
-        links["resultFile"] = Link(execution_link(entity, execution.id) + "/result-file")
+        links["resultFile"] = Link(f"{own}/result-file")
     if execution.etl_id is not None:
-        links["etl"] = Link(etl_link(entity, execution.etl_id))
+        links["etl"] = Link(LINKS.definition(entity, execution.etl_id))
     loads = [file["load"] for file in execution.definition["files"]]
     return ExecutionOut(
         id=str(execution.id),

@@ -6,9 +6,11 @@ from typing import Any
 import msgspec
 
 from tabellion.features.bulk.imports import ENDED, Status
+from tabellion.features.bulk.news import Links
 from tabellion.kit.problem import FieldError
 
 SUBJECT = "EXPORT"
+LINKS = Links("/exports/v5/entities", "export")
 # The file in an execution's folder.
 FILE = "export"
 KEPT = timedelta(days=5)

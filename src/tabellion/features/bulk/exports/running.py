@@ -15,26 +15,25 @@ from psycopg.adapt import Transformer
 from tabellion.features.bulk import fenced, tables
 from tabellion.features.bulk.exports import store
 from tabellion.features.bulk.exports.definition import Definition, check
-from tabellion.features.bulk.exports.links import execution_link, export_link
-from tabellion.features.bulk.exports.model import FILE, OVERLAP, SUBJECT, Execution, file_name
+from tabellion.features.bulk.exports.model import FILE, LINKS, OVERLAP, SUBJECT, Execution, file_name
 from tabellion.features.bulk.exports.reading import Rows, read
 from tabellion.features.bulk.exports.writing import Target, Written, header, write
 from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import Status, codec_of
 from tabellion.features.bulk.names import NamePattern
-from tabellion.features.licences import entity_name, zone_and_version
+from tabellion.features.bulk.news import FINISHED, STARTED, Ran, tell
+from tabellion.features.licences import zone_and_version
 from tabellion.features.tables import render_moment
 from tabellion.features.tables.filters import FilterFault, compile_filter
 from tabellion.features.transfers import keep_host_key, open_location
 from tabellion.kit.disk import is_full
 from tabellion.kit.problem import FieldError
-from tabellion.platform import outbox
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import with_settings
+from tabellion.platform.outbox import Interest
 from tabellion.platform.transfer import TransferError
 
-STARTED, FINISHED = "STARTED", "FINISHED"
 _SETTINGS = {"TimeZone": "UTC", "DateStyle": "ISO", "statement_timeout": "0"}
 _LOOK_EVERY_S = 0.5
 # A server that does not answer is tried so often, every 30 seconds.
@@ -144,22 +143,9 @@ class Exporter:
 
     async def _tell(self, db: Database, job: Execution, event_type: str) -> None:
         """News for whoever listens to the export."""
-        if job.export_id is None:
-            return
-        _, version = await zone_and_version(db, job.licence_id)
-        listened = await outbox.interests(db, job.licence_id, version)
-        if event_type not in listened.get((SUBJECT, str(job.export_id)), outbox.NOBODY):
-            return
-        entity = await entity_name(db, job.entity_id)
-        links = {"exportExecution": execution_link(entity, job.id), "export": export_link(entity, job.export_id)}
-        data = {
-            "export.id": job.export_id,
-            "export.executionId": job.id,
-            "export.executionStatus": job.outcome,
-            "_links": {name: {"href": href} for name, href in links.items()},
-        }
-        interest = outbox.Interest(SUBJECT, str(job.export_id), event_type)
-        await outbox.emit(db, job.licence_id, interest, data, self._clock())
+        if job.export_id is not None:
+            ran = Ran(job.licence_id, job.entity_id, job.id, job.outcome)
+            await tell(db, LINKS, Interest(SUBJECT, str(job.export_id), event_type), ran, self._clock())
 
 
 class _Bound(sql.Composable):

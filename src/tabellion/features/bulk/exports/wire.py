@@ -7,8 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from tabellion.features.bulk.documents import Link, name_faults
 from tabellion.features.bulk.exports.definition import Definition, Format
-from tabellion.features.bulk.exports.links import execution_link, export_link
-from tabellion.features.bulk.exports.model import KEPT, Execution, Export, file_name
+from tabellion.features.bulk.exports.model import KEPT, LINKS, Execution, Export, file_name
 from tabellion.features.bulk.imports import charset_of
 from tabellion.features.bulk.names import NamePattern
 from tabellion.features.tables import moment_or_null, render_moment
@@ -126,9 +125,9 @@ def export_brief(export: Export) -> ExportBrief:
 
 def execution_out(execution: Execution, entity: str) -> ExecutionOut:
     """An execution as it is answered."""
-    links = {"file": Link(execution_link(entity, execution.id) + "/file")}
+    links = {"file": Link(LINKS.execution(entity, execution.id) + "/file")}
     if execution.export_id is not None:
-        links["export"] = Link(export_link(entity, execution.export_id))
+        links["export"] = Link(LINKS.definition(entity, execution.export_id))
     ended = execution.ended_at
     return ExecutionOut(
         id=str(execution.id),
