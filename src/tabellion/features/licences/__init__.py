@@ -27,6 +27,7 @@ from tabellion.features.licences.model import (
     Entity,
     Licence,
     LicenceLimits,
+    Owner,
 )
 from tabellion.features.licences.service import (
     TOKEN_GRACE,
@@ -34,6 +35,7 @@ from tabellion.features.licences.service import (
     entity_of,
     find_caller,
     named_entity,
+    owner_of,
     resolve_entity,
 )
 from tabellion.features.licences.store import bump_catalogue, entity_name, lock_licence, zone_and_version
@@ -51,6 +53,7 @@ __all__ = [
     "Entity",
     "Licence",
     "LicenceLimits",
+    "Owner",
     "Unauthorized",
     "UsersLimit",
     "bump_catalogue",
@@ -73,6 +76,7 @@ __all__ = [
     "list_users",
     "lock_licence",
     "named_entity",
+    "owner_of",
     "resolve_entity",
     "revoke_user",
     "rotate_user",

@@ -1,7 +1,7 @@
 """Licences, entities, API users: records and rules."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -49,6 +49,13 @@ class Entity(msgspec.Struct, frozen=True):
     id: int
     name: str
     comment: str | None
+
+
+class Owner(NamedTuple):
+    """To whom something belongs: an entity of a licence."""
+
+    licence_id: int
+    entity_id: int
 
 
 class ApiUser(msgspec.Struct, frozen=True, rename="camel"):

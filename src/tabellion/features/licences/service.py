@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from tabellion.features.licences import store
 from tabellion.features.licences.errors import EntityForbidden, EntityUnknown
+from tabellion.features.licences.model import Owner
 from tabellion.kit import keys
 from tabellion.kit.problem import invalid
 from tabellion.platform.database.connection import Database
@@ -37,6 +38,11 @@ def resolve_entity(caller: Caller, name: str) -> EntityRef:
 def entity_of(call: Incoming) -> EntityRef:
     """The entity of a call's path. Raises as `resolve_entity` does."""
     return resolve_entity(call.caller, call.path["e"])
+
+
+def owner_of(call: Incoming) -> Owner:
+    """To whom that belongs which a call is about. Raises as `resolve_entity` does."""
+    return Owner(call.caller.licence_id, entity_of(call).id)
 
 
 def named_entity(caller: Caller, name: str, member: str) -> EntityRef:

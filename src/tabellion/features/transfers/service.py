@@ -7,7 +7,7 @@ from pathlib import Path
 
 from psycopg import errors
 
-from tabellion.features.licences import entity_of
+from tabellion.features.licences import Owner, owner_of
 from tabellion.features.transfers import store
 from tabellion.features.transfers.errors import LocationUnknown, ServerUnknown, TransferInUse, TransferNameUsed
 from tabellion.features.transfers.model import FileServer, Location, Step
@@ -48,13 +48,13 @@ def policy() -> Policy:
 
 async def list_servers(call: Incoming) -> list[FileServer]:
     """The servers of the entity of the path, by name."""
-    return await store.servers(call.db, _owner(call))
+    return await store.servers(call.db, owner_of(call))
 
 
 async def get_server(call: Incoming, *, lock: bool = False) -> FileServer:
     """The server of the path. Raises `ServerUnknown`."""
     number = number_of(call.path["id"], INTEGER)
-    found = None if number is None else await store.server(call.db, _owner(call), number, lock=lock)
+    found = None if number is None else await store.server(call.db, owner_of(call), number, lock=lock)
     if found is None:
         raise _unknown_server(call)
     return found
@@ -63,7 +63,7 @@ async def get_server(call: Incoming, *, lock: bool = False) -> FileServer:
 async def create_server(call: Incoming, new: FileServer) -> int:
     """Keep a server; its id. Raises `TransferNameUsed`."""
     async with call.db.transaction():
-        number = await store.insert_server(call.db, _owner(call), new, call.now)
+        number = await store.insert_server(call.db, owner_of(call), new, call.now)
         if number is None:
             raise _name_used(call, "server", new.name)
         await audit.record(call.db, call, f"transfer-server/{number}")
@@ -74,7 +74,7 @@ async def change_server(call: Incoming, changed: Callable[[FileServer], FileServ
     """Change the server of the path. Raises `ServerUnknown`, `Invalid`, `TransferNameUsed`."""
     async with call.db.transaction():
         after = changed(await get_server(call, lock=True))
-        await _kept(call, "server", after.name, lambda: store.update_server(call.db, _owner(call), after))
+        await _kept(call, "server", after.name, lambda: store.update_server(call.db, owner_of(call), after))
         await audit.record(call.db, call, f"transfer-server/{after.id}")
     return after
 
@@ -84,20 +84,20 @@ async def delete_server(call: Incoming) -> None:
     # Without a look at it: one whose secrets cannot be read any more can be deleted.
     number = number_of(call.path["id"], INTEGER)
     if number is None or not await _deleted(
-        call, f"transfer-server/{number}", lambda: store.delete_server(call.db, _owner(call), number)
+        call, f"transfer-server/{number}", lambda: store.delete_server(call.db, owner_of(call), number)
     ):
         raise _unknown_server(call)
 
 
 async def list_locations(call: Incoming) -> list[Location]:
     """The locations of the entity of the path, by name."""
-    return await store.locations(call.db, _owner(call))
+    return await store.locations(call.db, owner_of(call))
 
 
 async def get_location(call: Incoming, *, lock: bool = False) -> Location:
     """The location of the path. Raises `LocationUnknown`."""
     number = number_of(call.path["id"], INTEGER)
-    found = None if number is None else await store.location(call.db, _owner(call), number, lock=lock)
+    found = None if number is None else await store.location(call.db, owner_of(call), number, lock=lock)
     if found is None:
         raise LocationUnknown(f"the entity '{call.path['e']}' has no location '{call.path['id'][:30]}'")
     return found
@@ -107,7 +107,7 @@ async def create_location(call: Incoming, new: Location) -> int:
     """Keep a location; its id. Raises `Invalid`, `TransferNameUsed`."""
     async with call.db.transaction():
         await _server_of(call, new)
-        number = await store.insert_location(call.db, _owner(call), new, call.now)
+        number = await store.insert_location(call.db, owner_of(call), new, call.now)
         if number is None:
             raise _name_used(call, "location", new.name)
         await audit.record(call.db, call, f"transfer-location/{number}")
@@ -127,19 +127,19 @@ async def change_location(call: Incoming, changed: Callable[[Location], Location
 async def delete_location(call: Incoming) -> None:
     """Delete the location of the path. Raises `LocationUnknown`, `TransferInUse`."""
     found = await get_location(call)
-    await _deleted(call, f"transfer-location/{found.id}", lambda: store.delete_location(call.db, _owner(call), found.id))
+    await _deleted(call, f"transfer-location/{found.id}", lambda: store.delete_location(call.db, owner_of(call), found.id))
 
 
 async def find_location(call: Incoming, reference: str) -> Location | None:
     """The location of the entity of the path by its id; None: there is none."""
     number = number_of(reference, INTEGER)
-    return None if number is None else await store.location(call.db, _owner(call), number)
+    return None if number is None else await store.location(call.db, owner_of(call), number)
 
 
 async def prepare_test(call: Incoming, *, write: bool) -> Callable[[], Awaitable[list[Step]]]:
     """What tries the location of the path, step by step; it needs the database no more. Raises `LocationUnknown`."""
     found = await get_location(call)
-    kept = await store.server(call.db, _owner(call), found.server_id)
+    kept = await store.server(call.db, owner_of(call), found.server_id)
     if kept is None:
         raise LocationUnknown("the server of the location has just been deleted")
     server = await _platform_server(call.db, call.caller.licence_id, kept)
@@ -152,7 +152,7 @@ async def open_location(db: Database, licence_id: int, entity_id: int, location_
 
     Raises `TransferError` when the location is gone, `SecretUnreadable`.
     """
-    owner = store.Owner(licence_id, entity_id)
+    owner = Owner(licence_id, entity_id)
     found = await store.location(db, owner, location_id)
     kept = None if found is None else await store.server(db, owner, found.server_id)
     if found is None or kept is None:
@@ -219,7 +219,7 @@ async def _platform_server(db: Database, licence_id: int, kept: FileServer) -> S
 
 
 async def _server_of(call: Incoming, location: Location) -> None:
-    if await store.server(call.db, _owner(call), location.server_id, lock=True) is None:
+    if await store.server(call.db, owner_of(call), location.server_id, lock=True) is None:
         raise invalid("serverId", "server.unknown", f"the entity '{call.path['e']}' has no server '{location.server_id}'")
 
 
@@ -245,10 +245,6 @@ async def _deleted(call: Incoming, subject: str, delete: Callable[[], Awaitable[
 
 def _unknown_server(call: Incoming) -> ServerUnknown:
     return ServerUnknown(f"the entity '{call.path['e']}' has no server '{call.path['id'][:30]}'")
-
-
-def _owner(call: Incoming) -> store.Owner:
-    return store.Owner(call.caller.licence_id, entity_of(call).id)
 
 
 def _name_used(call: Incoming, kind: str, name: str) -> TransferNameUsed:

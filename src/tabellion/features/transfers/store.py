@@ -1,11 +1,12 @@
 """The SQL of file servers and locations."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from psycopg.types.json import Jsonb
 
+from tabellion.features.licences import Owner
 from tabellion.features.transfers.model import FileServer, Location, Secrets
 from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
@@ -15,13 +16,6 @@ _LOCATION = (
     "SELECT id, name, server_id, path, after_read, move_to FROM tabellion.transfer_location "
     "WHERE licence_id = %s AND entity_id = %s "
 )
-
-
-class Owner(NamedTuple):
-    """Whose servers and locations."""
-
-    licence_id: int
-    entity_id: int
 
 
 async def servers(db: Database, owner: Owner) -> list[FileServer]:

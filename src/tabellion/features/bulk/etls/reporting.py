@@ -12,7 +12,7 @@ from tabellion.features.bulk.etls.definition import Definition
 from tabellion.features.bulk.etls.model import LINKS, Execution
 from tabellion.features.bulk.imports import Status
 from tabellion.features.delivery import Notice, send_notice
-from tabellion.features.licences import entity_name, zone_and_version
+from tabellion.features.licences import Owner, entity_name, zone_and_version
 from tabellion.platform import jobs
 from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Fate
@@ -47,7 +47,7 @@ async def send_report(db: Database, execution_id: int, recipient: str, public_ur
         return
     name = "a one-shot ETL"
     if ended.etl_id is not None:
-        found = await store.find(db, ended.licence_id, ended.entity_id, ended.etl_id)
+        found = await store.find(db, Owner(ended.licence_id, ended.entity_id), ended.etl_id)
         name = f"ETL '{found.name}'" if found is not None else f"ETL {ended.etl_id}"
     entity = await entity_name(db, ended.entity_id)
     zone, _ = await zone_and_version(db, ended.licence_id)

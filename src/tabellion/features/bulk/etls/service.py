@@ -18,7 +18,7 @@ from tabellion.features.bulk.etls.model import Due, Etl, Execution, NewExecution
 from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder, reports, spooled, turn
 from tabellion.features.bulk.names import base_name
 from tabellion.features.bulk.tables import find
-from tabellion.features.licences import entity_of
+from tabellion.features.licences import entity_of, owner_of
 from tabellion.features.transfers import find_location
 from tabellion.features.usage import count_bulk_call
 from tabellion.kit.digits import INTEGER, number_of
@@ -27,22 +27,19 @@ from tabellion.platform import audit, files, jobs
 from tabellion.platform.database.connection import Database
 from tabellion.platform.files import UploadedFile
 from tabellion.platform.http.call import Incoming
-from tabellion.platform.http.caller import EntityRef
 
 KEPT = timedelta(days=30)
 
 
 async def list_etls(call: Incoming) -> list[Etl]:
     """The ETLs of the entity of the path, by name."""
-    return await store.listed(call.db, call.caller.licence_id, entity_of(call).id)
+    return await store.listed(call.db, owner_of(call))
 
 
 async def get(call: Incoming, *, lock: bool = False) -> Etl:
     """The ETL of the path. Raises `EtlUnknown`."""
     number = number_of(call.path["i"], INTEGER)
-    found = None
-    if number is not None:
-        found = await store.find(call.db, call.caller.licence_id, entity_of(call).id, number, lock=lock)
+    found = None if number is None else await store.find(call.db, owner_of(call), number, lock=lock)
     if found is None:
         raise EtlUnknown(f"the entity '{entity_of(call).name}' has no ETL '{call.path['i'][:30]}'")
     return found
@@ -50,21 +47,19 @@ async def get(call: Incoming, *, lock: bool = False) -> Etl:
 
 async def find_subject(call: Incoming, reference: str) -> str | None:
     """The id of the ETL that a webhook is to listen to, by its id or its name; None when there is none."""
-    owner = entity_of(call)
-    number = number_of(reference, INTEGER)
-    found = None if number is None else await store.find(call.db, call.caller.licence_id, owner.id, number)
-    found = found or await store.find_named(call.db, call.caller.licence_id, owner.id, reference)
+    owner, number = owner_of(call), number_of(reference, INTEGER)
+    found = None if number is None else await store.find(call.db, owner, number)
+    found = found or await store.find_named(call.db, owner, reference)
     return None if found is None else str(found.id)
 
 
 async def create(call: Incoming, etl: Etl, faults: Sequence[FieldError]) -> int:
     """Keep an ETL, unless there were faults; its id. Raises `Invalid` with them and all others, `EtlNameUsed`."""
-    entity = entity_of(call)
     etl = await _checked(call, etl, faults)
     async with call.db.transaction():
-        number = await store.insert(call.db, call.caller.licence_id, entity.id, etl, call.now)
+        number = await store.insert(call.db, owner_of(call), etl, call.now)
         if number is None:
-            raise _name_used(entity, etl.name)
+            raise _name_used(call, etl.name)
         await audit.record(call.db, call, f"etl/{number}")
     return number
 
@@ -78,7 +73,7 @@ async def change(call: Incoming, changed: Callable[[Etl], tuple[Etl, Sequence[Fi
             async with call.db.transaction():
                 await store.update(call.db, after)
         except errors.UniqueViolation:
-            raise _name_used(entity_of(call), after.name) from None
+            raise _name_used(call, after.name) from None
         await audit.record(call.db, call, f"etl/{after.id}")
     return after
 
@@ -87,7 +82,7 @@ async def delete(call: Incoming) -> None:
     """Delete the ETL of the path; its executions stay. Raises `EtlUnknown`."""
     async with call.db.transaction():
         etl = await get(call, lock=True)
-        await store.delete(call.db, call.caller.licence_id, entity_of(call).id, etl.id)
+        await store.delete(call.db, owner_of(call), etl.id)
         await audit.record(call.db, call, f"etl/{etl.id}")
 
 
@@ -111,8 +106,7 @@ async def trigger(call: Incoming, sent: Sequence[UploadedFile]) -> int:
 
 async def _fetch(call: Incoming, etl: Etl, location_id: int) -> int:
     """Make an execution that fetches its files, and count it against the quota."""
-    entity = entity_of(call)
-    due = Due(etl.id, call.caller.licence_id, entity.id, etl.definition, location_id)
+    due = Due(etl.id, *owner_of(call), etl.definition, location_id)
     async with call.db.transaction():
         tables = {file["load"]["tableId"] for file in etl.definition["files"]}
         await count_bulk_call(call.db, call.caller, tables, call.now)
@@ -125,18 +119,16 @@ async def _accept(call: Incoming, etl_id: int | None, definition: Definition, se
     """Make an execution of uploaded files, count it against the quota, and queue it: all of it, or nothing."""
     if not sent:
         raise invalid("file", "member.mandatory", "the form has no file 'file'")
-    entity = entity_of(call)
     targets, faults = await check(definition, partial(find, call))
     if faults:
         raise Invalid(faults)
     folder = new_folder("etl")
     uploads = [Uploaded(f"upload-{number}", base_name(file.client_name)) for number, file in enumerate(sent)]
     document: dict[str, Any] = msgspec.to_builtins(definition)
-    caller = call.caller
-    new = NewExecution(caller.licence_id, entity.id, caller.user_id, etl_id, document, tuple(uploads), folder)
+    new = NewExecution(*owner_of(call), call.caller.user_id, etl_id, document, tuple(uploads), folder)
     with spooled({upload.place: file.path for upload, file in zip(uploads, sent, strict=True)}, folder):
         async with call.db.transaction():
-            await count_bulk_call(call.db, caller, {target.table.public_id for target in targets}, call.now)
+            await count_bulk_call(call.db, call.caller, {target.table.public_id for target in targets}, call.now)
             number = await store.enter(call.db, new, call.now)
             await jobs.defer(call.db, TASK, lock=turn(targets[0].table.public_id), execution_id=number)
             await audit.record(call.db, call, f"etl-execution/{number}")
@@ -145,12 +137,11 @@ async def _accept(call: Incoming, etl_id: int | None, definition: Definition, se
 
 async def execution(call: Incoming) -> Execution:
     """The execution of the path. Raises `ExecutionUnknown`."""
-    entity = entity_of(call)
-    text = call.path["i"]
+    owner, text = owner_of(call), call.path["i"]
     number = number_of(text)
     found = None if number is None else await store.execution(call.db, number)
-    if found is None or found.licence_id != call.caller.licence_id or found.entity_id != entity.id:
-        raise ExecutionUnknown(f"the entity '{entity.name}' has no execution '{text[:30]}'")
+    if found is None or (found.licence_id, found.entity_id) != owner:
+        raise ExecutionUnknown(f"the entity '{entity_of(call).name}' has no execution '{text[:30]}'")
     return found
 
 
@@ -158,9 +149,7 @@ async def executions(
     call: Incoming, *, etl_id: int | None, status: Status | None, before: int | None, limit: int
 ) -> tuple[list[Execution], int | None]:
     """Executions of the entity of the path, the latest first, and where the next page begins (None: there is none)."""
-    found = await store.executions(
-        call.db, call.caller.licence_id, entity_of(call).id, etl_id=etl_id, status=status, before=before, limit=limit + 1
-    )
+    found = await store.executions(call.db, owner_of(call), etl_id=etl_id, status=status, before=before, limit=limit + 1)
     return found[:limit], found[limit - 1].id if len(found) > limit else None
 
 
@@ -214,5 +203,5 @@ async def _checked(call: Incoming, etl: Etl, found: Sequence[FieldError]) -> Etl
     )
 
 
-def _name_used(entity: EntityRef, name: str) -> EtlNameUsed:
-    return EtlNameUsed(f"the entity '{entity.name}' has an ETL '{name}' already")
+def _name_used(call: Incoming, name: str) -> EtlNameUsed:
+    return EtlNameUsed(f"the entity '{entity_of(call).name}' has an ETL '{name}' already")

@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 
 from tabellion.features.bulk.etls.model import Due, Etl, Execution, NewExecution, Part, Uploaded
 from tabellion.features.bulk.imports import ENDED, Counters, Status
+from tabellion.features.licences import Owner
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.connection import Database
 
@@ -30,33 +31,33 @@ _PARTS = (
 _faults = tuple[FieldError, ...]
 
 
-async def listed(db: Database, licence_id: int, entity_id: int) -> list[Etl]:
+async def listed(db: Database, owner: Owner) -> list[Etl]:
     """The ETLs of an entity, by name."""
-    cursor = await db.execute(_ETL + "ORDER BY tabellion.folded(name)", (licence_id, entity_id))
+    cursor = await db.execute(_ETL + "ORDER BY tabellion.folded(name)", owner)
     return [Etl(*row) for row in await cursor.fetchall()]
 
 
-async def find(db: Database, licence_id: int, entity_id: int, etl_id: int, *, lock: bool = False) -> Etl | None:
+async def find(db: Database, owner: Owner, etl_id: int, *, lock: bool = False) -> Etl | None:
     """One ETL; `lock` keeps its row for the transaction."""
     query = _ETL + ("AND id = %s FOR UPDATE" if lock else "AND id = %s")
-    row = await (await db.execute(query, (licence_id, entity_id, etl_id))).fetchone()
+    row = await (await db.execute(query, (*owner, etl_id))).fetchone()
     return None if row is None else Etl(*row)
 
 
-async def find_named(db: Database, licence_id: int, entity_id: int, name: str) -> Etl | None:
+async def find_named(db: Database, owner: Owner, name: str) -> Etl | None:
     """One ETL by its name, whatever the case."""
     query = _ETL + "AND tabellion.folded(name) = tabellion.folded(%s)"
-    row = await (await db.execute(query, (licence_id, entity_id, name))).fetchone()
+    row = await (await db.execute(query, (*owner, name))).fetchone()
     return None if row is None else Etl(*row)
 
 
-async def insert(db: Database, licence_id: int, entity_id: int, etl: Etl, now: datetime) -> int | None:
+async def insert(db: Database, owner: Owner, etl: Etl, now: datetime) -> int | None:
     """Enter an ETL; None when the name is used."""
     cursor = await db.execute(
         "INSERT INTO tabellion.etl "
         "(licence_id, entity_id, name, is_active, definition, location_id, next_run_at, created_at) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, tabellion.folded(name)) DO NOTHING RETURNING id",
-        (licence_id, entity_id, *_values(etl), now),
+        (*owner, *_values(etl), now),
     )
     row = await cursor.fetchone()
     return None if row is None else row[0]
@@ -71,10 +72,10 @@ async def update(db: Database, etl: Etl) -> None:
     )
 
 
-async def delete(db: Database, licence_id: int, entity_id: int, etl_id: int) -> bool:
+async def delete(db: Database, owner: Owner, etl_id: int) -> bool:
     """Delete an ETL; whether there was one. Its executions stay."""
     query = "DELETE FROM tabellion.etl WHERE licence_id = %s AND entity_id = %s AND id = %s"
-    return (await db.execute(query, (licence_id, entity_id, etl_id))).rowcount == 1
+    return (await db.execute(query, (*owner, etl_id))).rowcount == 1
 
 
 async def enter(db: Database, new: NewExecution, now: datetime) -> int:
@@ -105,13 +106,13 @@ async def latest(db: Database, licence_id: int | None, limit: int) -> list[Execu
 
 
 async def executions(
-    db: Database, licence_id: int, entity_id: int, *, etl_id: int | None, status: str | None, before: int | None, limit: int
+    db: Database, owner: Owner, *, etl_id: int | None, status: str | None, before: int | None, limit: int
 ) -> list[Execution]:
     """Executions of an entity, the latest first."""
     cursor = await db.execute(
         _EXECUTION + "WHERE licence_id = %s AND entity_id = %s AND id < coalesce(%s::bigint, 9223372036854775807) "
         "AND (%s::int IS NULL OR etl_id = %s::int) AND (%s::text IS NULL OR status = %s::text) ORDER BY id DESC LIMIT %s",
-        (licence_id, entity_id, before, etl_id, etl_id, status, status, limit),
+        (*owner, before, etl_id, etl_id, status, status, limit),
     )
     return await _with_parts(db, await cursor.fetchall())
 

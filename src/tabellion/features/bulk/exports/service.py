@@ -15,7 +15,7 @@ from tabellion.features.bulk.exports.errors import ExportInactive, ExportNameUse
 from tabellion.features.bulk.exports.model import FILE, KEPT, ROWS_KEPT, Execution, Export
 from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder
 from tabellion.features.bulk.tables import find
-from tabellion.features.licences import entity_of
+from tabellion.features.licences import Owner, owner_of
 from tabellion.features.tables import Table
 from tabellion.features.transfers import find_location
 from tabellion.kit.digits import INTEGER, number_of
@@ -30,13 +30,13 @@ TASK = "exports.run"
 
 async def list_exports(call: Incoming) -> list[Export]:
     """The exports of the entity of the path, by name."""
-    return await store.listed(call.db, _owner(call))
+    return await store.listed(call.db, owner_of(call))
 
 
 async def get(call: Incoming, *, lock: bool = False) -> Export:
     """The export of the path. Raises `ExportUnknown`."""
     number = number_of(call.path["i"], INTEGER)
-    found = None if number is None else await store.find(call.db, _owner(call), number, lock=lock)
+    found = None if number is None else await store.find(call.db, owner_of(call), number, lock=lock)
     if found is None:
         raise ExportUnknown(f"the entity '{call.path['e']}' has no export '{call.path['i'][:30]}'")
     return found
@@ -44,7 +44,7 @@ async def get(call: Incoming, *, lock: bool = False) -> Export:
 
 async def find_subject(call: Incoming, reference: str) -> str | None:
     """The id of the export that a webhook is to listen to, by its id or its name; None when there is none."""
-    owner, number = _owner(call), number_of(reference, INTEGER)
+    owner, number = owner_of(call), number_of(reference, INTEGER)
     found = None if number is None else await store.find(call.db, owner, number)
     found = found or await store.find_named(call.db, owner, reference)
     return None if found is None else str(found.id)
@@ -54,7 +54,7 @@ async def create(call: Incoming, export: Export) -> int:
     """Keep an export; its id. Raises `Invalid`, `ExportNameUsed`."""
     export = timed(await _checked(call, export), call.now)
     async with call.db.transaction():
-        number = await store.insert(call.db, _owner(call), export, call.now)
+        number = await store.insert(call.db, owner_of(call), export, call.now)
         if number is None:
             raise _name_used(call, export.name)
         await audit.record(call.db, call, f"export/{number}")
@@ -82,14 +82,14 @@ async def delete(call: Incoming) -> None:
     """Delete the export of the path; its executions stay. Raises `ExportUnknown`."""
     async with call.db.transaction():
         export = await get(call, lock=True)
-        await store.delete(call.db, _owner(call), export.id)
+        await store.delete(call.db, owner_of(call), export.id)
         await audit.record(call.db, call, f"export/{export.id}")
 
 
 async def execute(call: Incoming, definition: Definition) -> int:
     """Accept a one-shot; the number of its execution. Raises `Invalid`."""
     await _check(call, definition)
-    new = store.NewExecution(_owner(call), None, msgspec.to_builtins(definition), None, new_folder("export"))
+    new = store.NewExecution(owner_of(call), None, msgspec.to_builtins(definition), None, new_folder("export"))
     async with call.db.transaction():
         return await _enter(call, new)
 
@@ -102,7 +102,7 @@ async def trigger(call: Incoming) -> int:
             raise ExportInactive(f"the export '{export.name}' is switched off")
         await _check(call, msgspec.convert(export.definition, Definition))
         since = export.changed_since if export.definition.get("incremental") else None
-        new = store.NewExecution(_owner(call), export.id, export.definition, since, new_folder("export"))
+        new = store.NewExecution(owner_of(call), export.id, export.definition, since, new_folder("export"))
         return await _enter(call, new)
 
 
@@ -132,14 +132,14 @@ async def enter_export(
     _, faults = check(definition, table, zone)
     if faults:
         return 0, faults
-    owner = store.Owner(table.licence_id, table.entity_id)
+    owner = Owner(table.licence_id, table.entity_id)
     new = store.NewExecution(owner, None, msgspec.to_builtins(definition), None, new_folder("export"))
     return await store.enter(db, new, now), []
 
 
 async def execution(call: Incoming) -> Execution:
     """The execution of the path. Raises `ExecutionUnknown`."""
-    owner, text = _owner(call), call.path["i"]
+    owner, text = owner_of(call), call.path["i"]
     number = number_of(text)
     found = None if number is None else await store.execution(call.db, number)
     if found is None or (found.licence_id, found.entity_id) != owner:
@@ -151,7 +151,9 @@ async def executions(
     call: Incoming, *, export_id: int | None, status: Status | None, before: int | None, limit: int
 ) -> tuple[list[Execution], int | None]:
     """Executions of the entity of the path, the latest first, and where the next page begins (None: there is none)."""
-    found = await store.executions(call.db, _owner(call), export_id=export_id, status=status, before=before, limit=limit + 1)
+    found = await store.executions(
+        call.db, owner_of(call), export_id=export_id, status=status, before=before, limit=limit + 1
+    )
     return found[:limit], found[limit - 1].id if len(found) > limit else None
 
 
@@ -225,10 +227,6 @@ async def _check(call: Incoming, definition: Definition) -> None:
     _, faults = check(definition, table, call.caller.time_zone)
     if faults:
         raise Invalid(faults)
-
-
-def _owner(call: Incoming) -> store.Owner:
-    return store.Owner(call.caller.licence_id, entity_of(call).id)
 
 
 def _name_used(call: Incoming, name: str) -> ExportNameUsed:

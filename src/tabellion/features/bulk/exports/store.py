@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 
 from tabellion.features.bulk.exports.model import Execution, Export
 from tabellion.features.bulk.imports import ENDED, Status
+from tabellion.features.licences import Owner
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.connection import Database
 
@@ -20,13 +21,6 @@ _EXECUTION = (
     "SELECT id, licence_id, entity_id, export_id, definition, changed_since, folder, status, attempt, rows_exported, "
     "rows_expected, bytes, sha256, errors, created_at, started_at, ended_at FROM tabellion.export_execution "
 )
-
-
-class Owner(NamedTuple):
-    """Whose it is."""
-
-    licence_id: int
-    entity_id: int
 
 
 class Due(NamedTuple):
