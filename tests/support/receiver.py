@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -30,11 +30,12 @@ def status(code: int, **headers: str) -> bytes:
 
 
 class Receiver:
-    """`answer` says what comes back for a request: bytes, `"hang"` or `"reset"`."""
+    """`answer` says what comes back for a request: bytes, `"hang"` or `"reset"`; `hold` is waited for before."""
 
     def __init__(self) -> None:
         self.requests: list[Received] = []
         self.answer: Callable[[Received], bytes | str] = lambda _: OK
+        self.hold: Callable[[], Awaitable[object]] | None = None
         self.connections = 0
         self.most_at_once = 0
         self._at_once = 0
@@ -73,6 +74,8 @@ class Receiver:
         self.most_at_once = max(self.most_at_once, self._at_once)
         try:
             answer = self.answer(received)
+            if self.hold is not None:
+                await self.hold()
             if answer == "hang":
                 # Until the other side has had enough.
                 await reader.read()

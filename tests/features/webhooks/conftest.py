@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tabellion.features import licences as use
-from tabellion.features.webhooks import Dispatcher, Pace
+from tabellion.features.webhooks import Dispatcher
 from tabellion.kit.clock import utc_now
 from tabellion.platform import egress
 from tabellion.platform.egress import Client, Policy
@@ -86,7 +86,7 @@ async def hooks(database_url: str) -> AsyncIterator[Hooks]:
         hooks = Hooks(database_url, db)
         await hooks.make_licence(time_zone="Europe/Brussels")
         await hooks.create()
-        hooks.prepare(Dispatcher(database_url, client, clock, Pace(lease=timedelta(seconds=60))), clock, receiver)
+        hooks.prepare(Dispatcher(database_url, client, clock), clock, receiver)
         yield hooks
         await use.delete_licence(db, hooks.licence, utc_now())
     egress.allow(Policy())

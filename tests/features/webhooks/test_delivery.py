@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from standardwebhooks import Webhook
 
-from tabellion.features.webhooks import queue
+from tabellion.features.webhooks import Dispatcher, queue
 from tabellion.platform import outbox
 from tabellion.platform.outbox import Interest
 from tests.features.tables.test_structure_races import until_waiting
@@ -411,10 +411,30 @@ async def test_a_delivery_of_a_dead_worker_is_sent_again_under_its_id_once_its_l
     hooks.dispatcher._outcomes.clear()
     await hooks.deliver()
     assert len(hooks.receiver.requests) == 1
-    hooks.clock.forward(seconds=61)
+    hooks.clock.forward(seconds=16)
     await hooks.deliver()
     assert len(hooks.receiver.requests) == 2
     assert len({r.headers["webhook-id"] for r in hooks.receiver.requests}) == 1
+    assert await hooks.deliveries() == []
+
+
+async def test_an_attempt_that_outlasts_the_lease_is_nobody_elses(hooks: Hooks) -> None:
+    await hooks.subscribe()
+    await hooks.profile("ann@example.com")
+    answering = asyncio.Event()
+    hooks.receiver.hold = answering.wait
+    other = Dispatcher(hooks._url, hooks.dispatcher._client, hooks.clock)
+    async with hooks.connection() as db:
+        await hooks.dispatcher.step(db)
+        for _ in range(4):
+            hooks.clock.forward(seconds=6)
+            await hooks.dispatcher.step(db)
+            await other.step(db)
+        answering.set()
+        await hooks.dispatcher.idle()
+        await other.idle()
+        await hooks.dispatcher.step(db)
+    assert len(hooks.receiver.requests) == 1
     assert await hooks.deliveries() == []
 
 
@@ -427,7 +447,7 @@ async def test_what_a_worker_says_after_its_lease_is_not_believed(hooks: Hooks) 
         await hooks.dispatcher.idle()
         late = list(hooks.dispatcher._outcomes)
         hooks.dispatcher._outcomes.clear()
-        hooks.clock.forward(seconds=61)
+        hooks.clock.forward(seconds=16)
         hooks.receiver.answers(status(500))
         await hooks.dispatcher.step(db)
         await hooks.dispatcher.idle()
@@ -444,7 +464,7 @@ async def test_an_attempt_that_always_ends_its_worker_is_given_up(hooks: Hooks) 
         await hooks.dispatcher.idle()
         hooks.dispatcher._outcomes.clear()
         await db.execute("UPDATE tabellion.webhook_delivery SET attempts = 9")
-    hooks.clock.forward(seconds=61)
+    hooks.clock.forward(seconds=16)
     await hooks.deliver()
     assert len(hooks.receiver.requests) == 1
     assert await hooks.deliveries() == [("DEAD", 10, "the worker ended during the attempts")]

@@ -2,8 +2,8 @@
 
 One loop does all that touches the database, on one connection: it writes down how attempts ended, fans events out, closes
 blocks, and claims what is due. The attempts run beside it. The database is asked at short intervals: a notification would
-cost every writer, and a look at an empty outbox costs next to nothing. A worker that dies leaves its deliveries
-claimed until the lease ends; they are then sent again, under the same id.
+cost every writer, and a look at an empty outbox costs next to nothing. Whoever lives renews the leases of what it is
+sending; a worker that dies leaves its deliveries claimed until the lease ends. They are then sent again, under the same id.
 """
 
 import asyncio
@@ -29,6 +29,8 @@ from tabellion.platform.egress import Client, Reply, Undelivered
 
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE_S = 5.0
+# In the time of a lease: a look may be late by most of it.
+_RENEWALS = 3
 _HONOURED = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _INTERRUPTED = "the worker ended during the attempts"
 
@@ -36,12 +38,12 @@ _INTERRUPTED = "the worker ended during the attempts"
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """How the dispatcher works; the numbers of a server.
 
-    `look_every_s`: pause between looks at the database. `lease`: longer than any attempt. `at_once`: attempts of one
+    `look_every_s`: pause between looks at the database. `lease`: longer than any look takes. `at_once`: attempts of one
     subscription at the same time (1 while it fails); `most`: attempts of the process.
     """
 
     look_every_s: float = 0.2
-    lease: timedelta = timedelta(seconds=60)
+    lease: timedelta = timedelta(seconds=15)
     at_once: int = 8
     most: int = 500
 
@@ -60,7 +62,8 @@ class Dispatcher:
         self._clock = clock
         self._pace = pace or Pace()
         self._chance = random.Random()  # noqa: S311 - spreads attempts, hides nothing
-        self._running: dict[asyncio.Task[None], int] = {}
+        self._running: dict[asyncio.Task[None], Claimed] = {}
+        self._renewed_at = clock()
         self._outcomes: list[Outcome] = []
         self._something_ended = asyncio.Event()
 
@@ -88,17 +91,18 @@ class Dispatcher:
         """One round; whether there is more to do at once."""
         await self._write_down(db)
         now = self._clock()
+        await self._renew(db, now)
         events = await fan_out(db, now)
         for subscription_id, size in await queue.full_blocks(db, now):
             async with db.transaction():
                 await queue.close_blocks(db, subscription_id, size, now)
         free = self._pace.most - len(self._running)
         if free > 0:
-            busy = Counter(self._running.values())
+            busy = Counter(claimed.subscription.id for claimed in self._running.values())
             pace = self._pace
             for claimed in await queue.claim(db, now, lease=pace.lease, busy=busy, at_once=pace.at_once, most=free):
                 task = asyncio.create_task(self._attempt(claimed))
-                self._running[task] = claimed.subscription.id
+                self._running[task] = claimed
                 task.add_done_callback(self._ended)
         return events > 0
 
@@ -134,6 +138,11 @@ class Dispatcher:
         if outcomes:
             await service.conclude(db, outcomes, self._clock())
             del self._outcomes[: len(outcomes)]
+
+    async def _renew(self, db: Database, now: datetime) -> None:
+        if now - self._renewed_at >= self._pace.lease / _RENEWALS:
+            await queue.renew(db, list(self._running.values()), now + self._pace.lease)
+            self._renewed_at = now
 
     async def _attempt(self, claimed: Claimed) -> None:
         if claimed.attempts > len(ATTEMPTS):

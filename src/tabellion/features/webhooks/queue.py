@@ -46,6 +46,10 @@ UPDATE tabellion.webhook_delivery d SET due_at = coalesce(o.due_at, d.due_at), l
 FROM unnest(%s::uuid[], %s::int[], %s::timestamptz[], %s::int[], %s::text[]) o (id, claim, due_at, status, error)
 WHERE d.id = o.id AND d.claim = o.claim AND d.state = 'PENDING'
 """
+_RENEWED = """
+UPDATE tabellion.webhook_delivery d SET due_at = %s FROM unnest(%s::uuid[], %s::int[]) o (id, claim)
+WHERE d.id = o.id AND d.claim = o.claim AND d.state = 'PENDING'
+"""
 _COPY = (
     "COPY tabellion.webhook_delivery "
     "(subscription_id, state, events, event_ids, occurred_at, planned_at, due_at, last_error) FROM STDIN"
@@ -103,6 +107,12 @@ async def claim(
         for row in rows
         for id_, number, attempts, planned_at, events, entity in [row[WIDTH:]]
     ]
+
+
+async def renew(db: Database, claimed: Sequence[Claimed], lease_until: datetime) -> None:
+    """Go on holding what is being sent; what another process has claimed since is left alone."""
+    if claimed:
+        await db.execute(_RENEWED, (lease_until, [c.id for c in claimed], [c.claim for c in claimed]))
 
 
 async def finish(db: Database, outcomes: Sequence[Outcome]) -> None:
