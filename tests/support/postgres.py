@@ -1,7 +1,7 @@
 """One PostgreSQL for the whole test run, and cheap databases on it.
 
-The run's first process makes a directory and hands it to the xdist workers through the environment; each process that
-needs a database starts or adopts the same server, as several processes of one installation do.
+The run's first process makes a directory, in memory where there is enough of it, and hands it to the xdist workers through the
+environment; each process that needs a database starts or adopts the same server, as several processes of one installation do.
 
 TABELLION_TEST_POSTGRES=16|18 chooses the version (18); TABELLION_TEST_DATABASE_URL an outside server instead, by a URL
 of a role that may create databases.
@@ -9,6 +9,7 @@ of a role that may create databases.
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -37,6 +38,9 @@ SETTINGS = {
 }
 
 
+# Databases are made and dropped by the thousand, and their files are most of what that costs. A run leaves up to 5 GB.
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 8 * 2**30
 # Between making its directory and locking it a run looks as if it were dead.
 _SURELY_LOCKED_AFTER_S = 30
 
@@ -50,9 +54,10 @@ class RunDirectory:
     def make(self) -> None:
         if _DIRECTORY in os.environ:
             return
-        for stale in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-            _remove_if_stale(stale)
-        directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        for folder in (_MEMORY, Path(tempfile.gettempdir())):
+            for stale in folder.glob(f"{_PREFIX}*"):
+                _remove_if_stale(stale)
+        directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_MEMORY if _is_roomy(_MEMORY) else None))
         self._lock = os.open(directory / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         os.environ[_DIRECTORY] = str(directory)
@@ -112,6 +117,17 @@ def running_cluster() -> Iterator[Cluster]:
 
 def database_name(purpose: str) -> str:
     return f"t_{purpose}_{uuid.uuid4().hex[:12]}"
+
+
+def _is_roomy(memory: Path) -> bool:
+    """Whether a file system in memory has room for a run's databases, and the machine for it."""
+    try:
+        free = shutil.disk_usage(memory).free
+        available = re.search(r"^MemAvailable:\s+(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    except OSError:
+        return False
+    writable = os.access(memory, os.W_OK | os.X_OK)
+    return writable and available is not None and min(free, int(available[1]) * 1024 * 2 // 3) > _ROOM_BYTES
 
 
 def _remove_if_stale(directory: Path) -> None:
