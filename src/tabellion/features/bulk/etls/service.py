@@ -126,12 +126,12 @@ async def _accept(call: Incoming, etl_id: int | None, definition: Definition, se
     uploads = [Uploaded(f"upload-{number}", base_name(file.client_name)) for number, file in enumerate(sent)]
     document: dict[str, Any] = msgspec.to_builtins(definition)
     new = NewExecution(*owner_of(call), call.caller.user_id, etl_id, document, tuple(uploads), folder)
-    with spooled({upload.place: file.path for upload, file in zip(uploads, sent, strict=True)}, folder):
-        async with call.db.transaction():
-            await count_bulk_call(call.db, call.caller, {target.table.public_id for target in targets}, call.now)
-            number = await store.enter(call.db, new, call.now)
-            await jobs.defer(call.db, TASK, lock=turn(targets[0].table.public_id), execution_id=number)
-            await audit.record(call.db, call, f"etl-execution/{number}")
+    places = {upload.place: file.path for upload, file in zip(uploads, sent, strict=True)}
+    async with spooled(places, folder), call.db.transaction():
+        await count_bulk_call(call.db, call.caller, {target.table.public_id for target in targets}, call.now)
+        number = await store.enter(call.db, new, call.now)
+        await jobs.defer(call.db, TASK, lock=turn(targets[0].table.public_id), execution_id=number)
+        await audit.record(call.db, call, f"etl-execution/{number}")
     return number
 
 

@@ -1,10 +1,11 @@
 """Use cases of imports: accept a file, tell how far it is, hand out what came of it, cancel."""
 
+import asyncio
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -34,12 +35,11 @@ async def accept(call: Incoming, uploaded: Path, order: Callable[[], Order]) -> 
     table: Table = await find(call, call.path["e"], call.path["t"])
     wanted = order()
     folder = new_folder()
-    with spooled({opening.INPUT: uploaded}, folder):
-        async with call.db.transaction():
-            await count_bulk_call(call.db, call.caller, {table.public_id}, call.now)
-            job_id = await store.insert(call.db, table, wanted, folder, call.now, user_id=call.caller.user_id)
-            await jobs.defer(call.db, TASK, lock=turn(table.public_id), job_id=job_id)
-            await audit.record(call.db, call, f"import/{job_id}")
+    async with spooled({opening.INPUT: uploaded}, folder), call.db.transaction():
+        await count_bulk_call(call.db, call.caller, {table.public_id}, call.now)
+        job_id = await store.insert(call.db, table, wanted, folder, call.now, user_id=call.caller.user_id)
+        await jobs.defer(call.db, TASK, lock=turn(table.public_id), job_id=job_id)
+        await audit.record(call.db, call, f"import/{job_id}")
     return job_id
 
 
@@ -101,15 +101,15 @@ def spool_files(uploaded: Mapping[str, Path], folder: str) -> Path:
     return place
 
 
-@contextmanager
-def spooled(uploaded: Mapping[str, Path], folder: str) -> Generator[None]:
+@asynccontextmanager
+async def spooled(uploaded: Mapping[str, Path], folder: str) -> AsyncGenerator[None]:
     """`spool_files` for a job that is entered within. When that is refused, they are deleted."""
-    place = spool_files(uploaded, folder)
+    place = await asyncio.to_thread(spool_files, uploaded, folder)
     try:
         yield
     except Problem:
         # After any other error nobody knows whether the job is there; what has no job is swept up a day later.
-        shutil.rmtree(place, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
         raise
 
 
