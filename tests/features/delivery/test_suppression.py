@@ -1,5 +1,6 @@
 """Who is left out between a claim and the first byte, and how reasons go together."""
 
+import asyncio
 from datetime import datetime, timedelta
 from itertools import product
 
@@ -12,6 +13,7 @@ from tabellion.features.delivery.model import Claimed
 from tabellion.features.delivery.pacing import rules_of
 from tabellion.features.delivery.suppression import REASONS, Suppression, joined
 from tests.features.delivery.conftest import START, Post
+from tests.features.tables.test_structure_races import until_waiting
 
 SMALL, CAPITALS, ASCII = "a@exämple.com", "B@EXÄMPLE.com", "xn--exmple-cua.com"
 PLAIN = Limits()
@@ -134,3 +136,14 @@ async def test_what_keeps_an_address_from_its_mails_stays_the_reason(reason: str
     else:
         expected = Suppression("a@x.com", reason, START, "first", START + timedelta(hours=1))
     assert found == expected
+
+
+async def test_two_lists_with_the_same_addresses_do_not_wait_for_each_other(post: Post) -> None:
+    low, high = (Suppression(f"{name}@example.com", "MANUAL", START) for name in ("a", "b"))
+    async with post.bench.connection() as first, post.bench.connection() as second:
+        async with first.transaction():
+            await suppression_store.put(first, post.licence_id, [low])
+            other = asyncio.ensure_future(suppression_store.put(second, post.licence_id, [high, low]))
+            await until_waiting(post.bench, "%suppression%")
+            await suppression_store.put(first, post.licence_id, [high])
+        assert await other == 0
