@@ -3,8 +3,10 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from tabellion.features.delivery import Delivery, DomainLimit, Limits, SenderLimit, limits_store
-from tests.features.delivery.conftest import Post, after
+import pytest
+
+from tabellion.features.delivery import Delivery, DomainLimit, Limits, SenderLimit, limits_store, pacing
+from tests.features.delivery.conftest import START, Post, after
 
 NONE = Limits()
 
@@ -136,3 +138,14 @@ async def test_triggered_mails_that_wait_are_looked_at_again_when_they_are_due(p
     # No worker was there when they became due: they are looked at as soon as there is one.
     assert sending.id in await post.due(after(9 * 3600))
     assert sending.id in await post.due(after(9 * 3600 + 1))
+
+
+async def test_a_worker_forgets_the_rules_of_sendings_that_are_over(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = 1000.0
+    monkeypatch.setattr(pacing, "monotonic", lambda: seconds)
+    rules = pacing.Pacing()
+    for _ in range(3):
+        sending = await post.sending("TRANSACTIONAL")
+        await rules.of(post.db, sending, post.table, START)
+        seconds += 2.5
+    assert list(rules._known) == [sending.id]

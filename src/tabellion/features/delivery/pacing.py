@@ -76,9 +76,12 @@ class Pacing:
         """The rules of a sending. Tests have none."""
         if sending.document.test:
             return PLAIN
+        oldest = monotonic() - _KNOWN_FOR_S
         read_at, said = self._known.get(sending.id, (0.0, None))
-        if said is None or monotonic() - read_at >= _KNOWN_FOR_S:
+        if said is None or read_at <= oldest:
             said = await limits_store.said_of(db, sending, now)
+            # With those of sendings that have ended, all that is too old to be used is forgotten.
+            self._known = {number: each for number, each in self._known.items() if each[0] > oldest}
             self._known[sending.id] = (monotonic(), said)
         return Rules(versions=said.versions) if said.nothing else rules_of(sending, said, table, now)
 

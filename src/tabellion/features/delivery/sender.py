@@ -162,6 +162,8 @@ class Sender:
         due = [sending_id for sending_id, _ in await store.due(life, self.clock())]
         # Whoever had its turn longest ago comes first: some are worth a look all the time and seldom have work.
         self._turns = {sending_id: self._turns.get(sending_id, 0.0) for sending_id in due}
+        now = monotonic()
+        self._quiet = {sending_id: until for sending_id, until in self._quiet.items() if until > now}
         for sending_id in sorted(due, key=self._turns.__getitem__):
             self._begin(sending_id)
 
