@@ -18,15 +18,25 @@ from tabellion.kit.problem import Malformed, Problem
 from tabellion.platform.http.front import Front
 from tabellion.platform.http.mount import _body
 from tabellion.server.http import protocol, turn
+from tests.support.processes import wait_until
 
 _reported: list[Any] = []
 _left: list[str] = []
+_connections: set[Any] = set()
 _go = threading.Event()
 
 
 async def _echo(scope: Any, receive: Any, send: Any) -> None:
-    """Tells what it got; `/early` answers before the body, `/large` with 20 MB, `/wait` once the caller has left."""
+    """Tells what it got; `/early` answers before the body, `/large` with 20 MB, `/wait` once the caller has left.
+
+    `/bytes` answers with as many as its query says, in one piece.
+    """
     path = scope["path"]
+    if path == "/bytes":
+        size = int(scope["query_string"])
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+        await send({"type": "http.response.body", "body": b"x" * size})
+        return
     if path == "/wait":
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -72,6 +82,8 @@ def port() -> Iterator[int]:
     config = uvicorn.Config(front, http=protocol.Protocol, ws="none", interface="asgi3", log_config=None, access_log=False)
     config.proxy_headers = False
     made = loop.run_until_complete(loop.create_server(lambda: protocol.Protocol(config, state, {}, loop), "127.0.0.1", 0))
+    _connections.clear()
+    state.connections = _connections
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     yield made.sockets[0].getsockname()[1]
@@ -358,6 +370,36 @@ def test_an_answer_that_nobody_reads_is_given_up(port: int, monkeypatch: pytest.
         raw.sendall(b"GET /large HTTP/1.1\r\n\r\n")
         _wait_for(_reported)
         assert [exchange.path for exchange in _reported] == ["/large"]
+
+
+def test_requests_wait_while_nobody_takes_the_answers_to_those_before_them(port: int) -> None:
+    _reported.clear()
+    many, size = 60, 1 << 20
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
+        raw.sendall(b"GET /bytes?%d HTTP/1.1\r\n\r\n" % size * many)
+        _wait_for(_reported)
+        for _ in range(2 * many):  # in which the loop would come to all of them
+            _send(port)
+        assert sum(exchange.path == "/bytes" for exchange in _reported) < 20, "what the kernel keeps of both sides"
+        raw.sendall(b"GET /end HTTP/1.1\r\nConnection: close\r\n\r\n")
+        taken = 0
+        while chunk := raw.recv(1 << 20):
+            taken += len(chunk)
+    assert taken > many * size
+
+
+def test_the_end_of_a_server_does_not_wait_for_who_takes_no_answers(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "TAKEN_WITHIN_S", 0.1)
+    wait_until(lambda: not _connections)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
+        wait_until(lambda: len(_connections) == 1)
+        (ours,) = _connections
+        while not ours._transport.get_write_buffer_size():
+            _reported.clear()
+            raw.sendall(b"GET /bytes?40000 HTTP/1.1\r\n\r\n")
+            _wait_for(_reported)
+        ours._loop.call_soon_threadsafe(ours.shutdown)
+        wait_until(lambda: not _connections)
 
 
 def test_what_is_wrong_in_a_body_is_told(port: int) -> None:

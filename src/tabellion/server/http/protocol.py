@@ -106,7 +106,7 @@ class Protocol(asyncio.Protocol):
     def shutdown(self) -> None:
         """End after the answer under way."""
         if self._turn is None or self._turn.over:
-            self._transport.close()
+            self._close()
         else:
             self._turn.keep_alive = False
 
@@ -123,12 +123,12 @@ class Protocol(asyncio.Protocol):
 
     async def drained(self) -> None:
         """Wait until what was sent has mostly left; who reads nothing of it for a minute is given up."""
-        if self._room is None:
-            return
-        try:
-            await asyncio.wait_for(asyncio.shield(self._room), TAKEN_WITHIN_S)
-        except TimeoutError:
-            self._transport.abort()
+        while (room := self._room) is not None:
+            left = self._transport.get_write_buffer_size()
+            await asyncio.wait({room}, timeout=TAKEN_WITHIN_S)
+            if not room.done() and self._transport.get_write_buffer_size() >= left:
+                self._transport.abort()
+                return
 
     def hold_back(self) -> None:
         """Read no more for now."""
@@ -197,7 +197,7 @@ class Protocol(asyncio.Protocol):
             self._turn.break_off(problem)
         elif self._reader.in_body:
             # It was answered before its body had come.
-            self._transport.close()
+            self._close()
             return
         else:
             self._start({**_NOTHING_READ, REFUSAL: problem}, keep_alive=False).end_body()
@@ -210,10 +210,16 @@ class Protocol(asyncio.Protocol):
         """
         if self._over:
             self._transport.write_eof()
-            self._loop.call_later(_LINGER_S, self._transport.close)
+            self._loop.call_later(_LINGER_S, self._close)
         else:
             self._over = True
-            self._transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Close, once what was sent has left; who does not read the rest of it within a minute is given up."""
+        self._transport.close()
+        if self._transport.get_write_buffer_size():
+            self._loop.call_later(TAKEN_WITHIN_S, self._transport.abort)
 
     # Times.
 
@@ -245,4 +251,4 @@ class Protocol(asyncio.Protocol):
         elif self._ahead:
             self._refuse(RequestTooSlow(f"the head of the request had not come within {HEAD_WITHIN_S:g} s"))
         else:
-            self._transport.close()
+            self._close()

@@ -158,8 +158,9 @@ class Turn:
                 self._connection.write(head)
             if body:
                 self._connection.write(body)
+        # Also behind the last piece: another request is read when there is room for its answer.
+        await self._connection.drained()
         if more:
-            await self._connection.drained()
             return
         self.over = True
         self._wake()
