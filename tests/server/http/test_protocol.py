@@ -29,7 +29,7 @@ _go = threading.Event()
 async def _echo(scope: Any, receive: Any, send: Any) -> None:
     """Tells what it got; `/early` answers before the body, `/large` with 20 MB, `/wait` once the caller has left.
 
-    `/bytes` answers with as many as its query says, in one piece.
+    `/bytes` answers with as many as its query says, in one piece; `/endless` for as long as somebody takes it.
     """
     path = scope["path"]
     if path == "/bytes":
@@ -37,6 +37,14 @@ async def _echo(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
         await send({"type": "http.response.body", "body": b"x" * size})
         return
+    if path == "/endless":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": b"x" * 1000, "more_body": True})
+                await asyncio.sleep(0)
+        finally:
+            _left.append(path)
     if path == "/wait":
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -46,10 +54,12 @@ async def _echo(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.to_thread(_go.wait, 10)
     if path == "/large":
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % (20 << 20))]})
-        for _ in range(20):
-            await send({"type": "http.response.body", "body": b"x" * (1 << 20), "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-        _left.append(path)
+        try:
+            for _ in range(20):
+                await send({"type": "http.response.body", "body": b"x" * (1 << 20), "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            _left.append(path)
         return
     assert not any(name == b"t" for name, _ in scope["headers"])
     size = 0
@@ -332,17 +342,18 @@ def test_there_is_an_end_to_what_belongs_to_a_body(port: int, endless: bytes) ->
     assert (answer[0], answer[2]["code"]) == (400, "request.malformed")
 
 
-@pytest.mark.parametrize("path", ["/wait", "/large"])
-def test_who_leaves_is_noticed(port: int, path: str) -> None:
+@pytest.mark.parametrize("path", ["/wait", "/large", "/endless"])
+def test_who_leaves_is_noticed(port: int, path: str, caplog: pytest.LogCaptureFixture) -> None:
     _reported.clear()
     _left.clear()
     with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
         body = b"Content-Length: 10\r\n\r\nabc" if path == "/wait" else b"\r\n"
         raw.sendall(b"POST %b HTTP/1.1\r\n%b" % (path.encode(), body))
-        if path == "/large":
+        if path != "/wait":
             raw.recv(1000)
     _wait_for(_reported)
     assert _left == [path]
+    assert not caplog.records
 
 
 def test_a_slow_head_and_a_silent_connection_are_given_up(port: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,10 @@ _CHALLENGE = re.compile(rb", (?=[A-Za-z]+ realm=)")
 _COMPRESSIBLE = ("application/json", "application/xml", "text/", "application/problem+json")
 
 
+class Left(Exception):
+    """The caller has gone before all pieces of the answer were sent."""
+
+
 class Report(Protocol):
     """Called once per request, after the answer has left: writes the log line and the metrics."""
 
@@ -90,6 +94,8 @@ class Front:
             # The server's own scope keeps the method of the request: an answer to HEAD has a length, and no body.
             inner = scope if exchange.method != "HEAD" else {**scope, "method": "GET"}
             await self._inner(inner, receive, outgoing)
+        except Left:
+            return
         except Exception as error:  # noqa: BLE001 - the edge: whatever happened, the caller gets an answer
             await self._answer_failure(error, exchange, outgoing)
         finally:

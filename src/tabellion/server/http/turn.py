@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from tabellion.kit.problem import Problem
-from tabellion.platform.http.front import App
+from tabellion.platform.http.front import App, Left
 from tabellion.platform.http.problems import RequestTooSlow
 
 MORE_WITHIN_S = 60.0
@@ -133,8 +133,13 @@ class Turn:
         return {"type": "http.disconnect"}
 
     async def send(self, message: dict[str, Any]) -> None:
-        """The head of the answer, then its body in pieces. The head leaves with the first piece."""
+        """The head of the answer, then its body in pieces. The head leaves with the first piece.
+
+        Raises `Left` where there are more pieces to come and nobody to take them.
+        """
         if self.over:
+            if message.get("more_body", False):
+                raise Left
             return
         if message["type"] == "http.response.start":
             self._asked_for = False
