@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from tabellion import __version__
+from tabellion.cli.machine import machine
 from tabellion.server import supervisor
 from tabellion.server.embedded import EmbeddedPostgres
 from tabellion.settings import Settings
@@ -42,6 +43,16 @@ def test_a_port_that_listens_is_not_said_to_be_served(server: Serving, monkeypat
     assert supervisor.answers(msgspec.structs.replace(Settings.load(), port=server.port))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert not supervisor.answers(msgspec.structs.replace(Settings.load(), port=silent.getsockname()[1]))
+
+
+def test_the_doctor_asks_the_server_itself_whatever_proxies_are_set(
+    server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        found = {each.check: each for each in machine(Settings(data_dir=server.data_dir, port=server.port))}
+    assert (found["port"].state, found["port"].found) == ("ok", f"127.0.0.1:{server.port}: a Tabellion serves here")
 
 
 def test_others_cannot_look_into_its_data_directory(server: Serving) -> None:

@@ -1,14 +1,13 @@
 """`tabellion demo`: a server with a thousand invented people, and a walk through the calls of the quick start."""
 
 import asyncio
-import http.client
 import shlex
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 import psycopg
@@ -25,7 +24,8 @@ from tabellion.kit.clock import utc_now
 from tabellion.server.claim import refuse_second
 from tabellion.server.embedded import EmbeddedPostgres
 from tabellion.server.port import check_port
-from tabellion.server.supervisor import address, serve
+from tabellion.server.supervisor import address, answers, serve
+from tabellion.settings import Settings
 
 PEOPLE = 1000
 _LOGIN = "website"
@@ -91,7 +91,7 @@ def demo(
 
         def show() -> None:
             try:
-                made.append(_show(base, settings.data_dir))
+                made.append(_show(settings))
                 if not once:
                     console.rule("ready")
                     _point_to(base, made[0])
@@ -117,13 +117,13 @@ def demo(
         _point_to(base, made[0])
 
 
-def _show(base: str, data_dir: Path) -> use.Credentials:
+def _show(settings: Settings) -> use.Credentials:
     """Fill the server and walk through the calls; whose key it was done with."""
-    _wait(base)
-    with EmbeddedPostgres(data_dir) as database:
+    _wait(settings)
+    with EmbeddedPostgres(settings.data_dir) as database:
         url = database.url
         user = asyncio.run(_prepare(url))
-    client = Client(base, user.api_key)
+    client = Client(address(settings), user.api_key)
     _fill(client)
     asyncio.run(_limit(url, "classic"))
     walk(client)
@@ -155,19 +155,12 @@ def _program() -> str:
     return shlex.quote(str(near)) if program.is_file() else "tabellion"
 
 
-def _wait(base: str) -> None:
+def _wait(settings: Settings) -> None:
     deadline = time.monotonic() + 60
-    where = urlsplit(base)
-    while time.monotonic() < deadline:
-        try:
-            connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=2)
-            connection.request("GET", "/ready")
-            if connection.getresponse().status == http.client.OK:
-                return
-        except OSError:
-            pass
+    while not answers(settings):
+        if time.monotonic() > deadline:
+            raise WalkFailed("the server was not ready within a minute")
         time.sleep(0.1)
-    raise WalkFailed("the server was not ready within a minute")
 
 
 async def _prepare(url: str) -> use.Credentials:

@@ -3,8 +3,6 @@
 import pwd
 import shutil
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import msgspec
 
 from tabellion.platform import secrets
 from tabellion.server.port import CannotListen, check_intake_port, check_port
-from tabellion.server.supervisor import address
+from tabellion.server.supervisor import answers
 from tabellion.settings import Settings
 
 _GIGABYTE = 1024**3
@@ -159,12 +157,7 @@ def _port(settings: Settings) -> Finding:
     except CannotListen as error:
         if not error.in_use:
             return Finding("port", "problem", f"{where}: {error.reason}", error.advice)
-        try:
-            with urllib.request.urlopen(f"{address(settings)}/health", timeout=2) as answer:  # noqa: S310 - ours, http://
-                ours = answer.status == 200 and b'"up"' in answer.read(200)  # noqa: PLR2004 - the status of success
-        except (urllib.error.URLError, OSError, ValueError):
-            ours = False
-        if ours:
+        if answers(settings):
             return Finding("port", "ok", f"{where}: {_OURS}")
         return Finding("port", "problem", f"{where}: in use by another program", error.advice)
     return Finding("port", "ok", f"{where} is free")

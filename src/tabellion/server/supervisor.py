@@ -20,7 +20,9 @@ from tabellion.server.postgres.place import linked_cluster, make_data_dir
 from tabellion.settings import Settings
 
 _CHECK_EVERY_S = 0.1
-_ANSWER_WITHIN_S = 1.0
+_ANSWER_WITHIN_S = 2.0
+# More than it says; others may say anything.
+_HEALTH_BYTES = 200
 _TRY_DATABASE_AFTER_S, _TRY_DATABASE_WITHIN_S = 2.0, 10.0
 _PRUNE_LOGS_EVERY_S = 3600.0
 
@@ -76,16 +78,16 @@ def address(settings: Settings) -> str:
 
 
 def answers(settings: Settings) -> bool:
-    """Whether calls are answered. The socket listens before that: who connects while the processes start has to wait."""
+    """Whether a Tabellion answers calls. Its socket listens before that: who connects while it starts has to wait."""
     connection = http.client.HTTPConnection(settings.host, settings.port, timeout=_ANSWER_WITHIN_S)
     try:
-        connection.request("HEAD", "/health")
-        connection.getresponse()
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        return answer.status == http.client.OK and b'"up"' in answer.read(_HEALTH_BYTES)
     except (OSError, http.client.HTTPException):
         return False
     finally:
         connection.close()
-    return True
 
 
 class _Database:
