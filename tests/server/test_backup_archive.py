@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from tabellion.kit.newfile import NotWritten, written
 from tabellion.platform.database.migrate import Applied
 from tabellion.server.backup.archive import Reader, Writer, open_backup
 from tabellion.server.backup.errors import BackupError
@@ -182,26 +181,6 @@ def test_a_format_of_later_is_refused_with_what_to_do(tmp_path: Path) -> None:
     write(out, tmp_path, format=FORMAT + 1)
     with pytest.raises(BackupError, match="newer Tabellion: restore it with that version"):
         reader(out.getvalue())
-
-
-def test_the_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
-    target = tmp_path / "x.tar"
-    with pytest.raises(ZeroDivisionError), written(target, force=False, what="backup") as out:
-        out.write(bytes(1 // 0))
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / ".old.tar.tabellion-partial").write_bytes(b"of one that was killed")
-    with written(target, force=False, what="backup") as out:
-        out.write(b"whole")
-        assert not target.exists()
-        with pytest.raises(NotWritten, match="another backup is being written"), written(target, force=False, what="backup"):
-            pass
-    assert [path.name for path in tmp_path.iterdir()] == ["x.tar"]
-    assert (target.read_bytes(), target.stat().st_mode & 0o777) == (b"whole", 0o600)
-    with pytest.raises(NotWritten, match="is there already"), written(target, force=False, what="backup"):
-        pass
-    with written(target, force=True, what="backup") as out:
-        out.write(b"new")
-    assert target.read_bytes() == b"new"
 
 
 def test_a_client_that_is_too_old_is_told_with_those_there_are() -> None:

@@ -41,15 +41,12 @@ def written(path: Path, *, force: bool, what: str) -> Generator[BinaryIO]:
     partial = path.with_name(f".{path.name}{_SUFFIX}")
     try:
         _forget_dead(path.parent)
-        handle = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        handle = _opened(partial)
+    except BlockingIOError:
+        raise NotWritten(f"another {what} is being written to {path}: wait for it, or choose another file") from None
     except OSError as error:
         raise NotWritten(f"no {what} can be written in {path.parent}: {error.strerror}") from error
     with os.fdopen(handle, "r+b") as file:
-        try:
-            # Who finds it unlocked knows that its writer was killed.
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise NotWritten(f"another {what} is being written to {path}: wait for it, or choose another file") from None
         try:
             file.truncate(0)
             yield file
@@ -89,13 +86,30 @@ def _takes_what_comes(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
+def _opened(partial: Path) -> int:
+    """The file, made if need be, and locked: who finds it unlocked knows that its writer was killed.
+
+    Between the two steps others may have taken it for dead, or come to their end with it. Raises `OSError`.
+    """
+    while True:
+        handle = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), partial.lstat()):
+                    return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
 def _forget_dead(folder: Path) -> None:
     """Delete what programs have left that were killed."""
     for path in folder.glob(f".*{_SUFFIX}"):
         with suppress(OSError):
-            handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            handle = _opened(path)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
             finally:
                 os.close(handle)
