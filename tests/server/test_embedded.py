@@ -21,8 +21,8 @@ import psycopg
 import pytest
 
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from tabellion.server.postgres import place, programs
-from tabellion.server.postgres.owner import find_owner
+from tabellion.server.postgres import place, postmaster, programs
+from tabellion.server.postgres.owner import Owner, find_owner
 from tests.support.postgres import VERSION
 from tests.support.processes import wait_until
 
@@ -304,6 +304,30 @@ def test_a_killed_server_is_recovered_by_another_start(data_dir: Path) -> None:
 
         assert postmaster_pid(data_dir) != pid
         assert execute(embedded.url, "SELECT count(*) FROM kept") == [(1000,)]
+
+
+def test_a_recovery_that_takes_long_is_left_to_itself(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launch = postmaster._launch
+
+    def launched(postgres: Path, cluster: Path, owner: Owner) -> "subprocess.Popen[bytes]":
+        process = launch(postgres, cluster, owner)
+        wait_until(lambda: postmaster.running(cluster))
+        return process
+
+    with embedded_in(data_dir) as embedded:
+        os.kill(pid := postmaster_pid(data_dir), signal.SIGKILL)
+        wait_until(lambda: not is_alive(pid))
+        monkeypatch.setattr(postmaster, "_launch", launched)
+        monkeypatch.setattr(postmaster, "START_TIMEOUT_S", 0)
+        with pytest.raises(EmbeddedPostgresError, match="goes on starting, try again later"):
+            embedded.start()
+        recovering = postmaster_pid(data_dir)
+        monkeypatch.undo()
+
+        embedded.start()
+
+        assert postmaster_pid(data_dir) == recovering
+        assert execute(embedded.url, "SELECT 1") == [(1,)]
 
 
 def test_busy_children_of_a_killed_server_do_not_stand_in_the_way(data_dir: Path) -> None:

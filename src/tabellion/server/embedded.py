@@ -22,7 +22,7 @@ from psycopg import sql
 from tabellion.kit.disk import sync_folder
 from tabellion.server.death import die_with_parent
 from tabellion.server.postgres import place, postmaster, programs, sizing
-from tabellion.server.postgres.errors import EmbeddedPostgresError
+from tabellion.server.postgres.errors import EmbeddedPostgresError, StillStarting
 from tabellion.server.postgres.locks import open_lock
 
 __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]
@@ -75,6 +75,10 @@ class EmbeddedPostgres:
             where = place.find_place(self._data_dir)
             try:
                 self._run(where)
+            except StillStarting:
+                # Stopped now, it would begin its recovery anew at each start, and might never come to the end of it.
+                self._leave()
+                raise
             except BaseException:
                 # Ctrl-C while it was starting must not leave a server behind that nobody uses.
                 self._leave()

@@ -3,3 +3,7 @@
 
 class EmbeddedPostgresError(RuntimeError):
     """The embedded PostgreSQL cannot be started, stopped or used; the message says why and what to do."""
+
+
+class StillStarting(EmbeddedPostgresError):
+    """It has not come to the end of its recovery yet, and goes on with it."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tabellion.server.postgres.complaints import complaints
-from tabellion.server.postgres.errors import EmbeddedPostgresError
+from tabellion.server.postgres.errors import EmbeddedPostgresError, StillStarting
 from tabellion.server.postgres.owner import Owner
 from tabellion.server.postgres.place import SOCKET, socket_directory
 
@@ -72,7 +72,7 @@ def is_ready(cluster: Path) -> bool:
 def start(postgres: Path, cluster: Path, owner: Owner) -> None:
     """Start a postmaster, or wait for the one that is starting, until it accepts connections.
 
-    Call it under the start lock. Raises `EmbeddedPostgresError` with the end of PostgreSQL's messages.
+    Call it under the start lock. Raises `EmbeddedPostgresError` with the end of PostgreSQL's messages, and `StillStarting`.
     """
     deadline = time.monotonic() + START_TIMEOUT_S
     for _ in range(_MAX_ATTEMPTS):
@@ -143,7 +143,7 @@ def _becomes_ready(cluster: Path, process: "subprocess.Popen[bytes] | None", dea
         if ended:
             return False
         time.sleep(_POLL_S)
-    raise EmbeddedPostgresError(
+    raise StillStarting(
         f"the embedded PostgreSQL is not ready after {START_TIMEOUT_S} s; see {cluster / 'log'}; "
         "it goes on starting, try again later"
     )
