@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncssh
@@ -195,6 +196,10 @@ async def test_a_host_key_that_is_kept_is_insisted_on(tmp_path: Path) -> None:
             async with open_folder(replace(server, private_key=stranger), path, NEAR):
                 pass
         assert error.value.step == "LOGIN"
+        with pytest.raises(TransferError, match="'privateKey' is no private key") as error:
+            async with open_folder(replace(server, private_key="nonsense"), path, NEAR):
+                pass
+        assert error.value.step == "LOGIN"
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
@@ -229,18 +234,16 @@ async def test_a_local_folder_is_not_left(tmp_path: Path) -> None:
             pass
 
 
-async def test_hostile_names_of_a_listing_are_not_seen(tmp_path: Path) -> None:
-    """An FTP server that makes names up."""
-    listing = b"".join(
-        b"type=file;size=1;modify=20270101000000; %s\r\n" % name
-        for name in (b"good.csv", b"../up.csv", b"..", b"a\\b.csv", b"tab\there.csv", b"x" * 300, b"")
-    )
+@contextmanager
+def inventor(*facts_and_names: bytes) -> Iterator[Server]:
+    """An FTP server that makes listings up, and talks in Latin-1."""
+    listing = b"".join(b"type=file;modify=20270101000000;%b\r\n" % each for each in facts_and_names)
 
-    def serve(control: socket.socket) -> None:
+    def serve() -> None:
         connection, _ = control.accept()
         data = socket.create_server(("127.0.0.1", 0))
         with connection, data, connection.makefile("rb") as lines:
-            connection.sendall(b"220 hello\r\n")
+            connection.sendall(b"220 bienvenue \xe0 tous\r\n")
             for line in lines:
                 word = line.split()[0].upper()
                 if word in {b"EPSV", b"PASV"}:
@@ -248,7 +251,7 @@ async def test_hostile_names_of_a_listing_are_not_seen(tmp_path: Path) -> None:
                     # The address is another one's: the client is to come back to this server all the same.
                     connection.sendall(b"227 (10,0,0,1,%d,%d)\r\n" % (high, low))
                 elif word == b"MLSD":
-                    connection.sendall(b"150 here\r\n")
+                    connection.sendall(b"150 voil\xe0\r\n")
                     sender, _ = data.accept()
                     with sender:
                         sender.sendall(listing)
@@ -257,10 +260,21 @@ async def test_hostile_names_of_a_listing_are_not_seen(tmp_path: Path) -> None:
                     connection.sendall({b"USER": b"331 go on\r\n", b"QUIT": b"221 bye\r\n"}.get(word, b"230 fine\r\n"))
 
     with socket.create_server(("127.0.0.1", 0)) as control:
-        thread = threading.Thread(target=serve, args=(control,), daemon=True)
-        thread.start()
-        server = Server(protocol="FTP", host="127.0.0.1", port=control.getsockname()[1], user="u", password="p")
+        threading.Thread(target=serve, daemon=True).start()
+        yield Server(protocol="FTP", host="127.0.0.1", port=control.getsockname()[1], user="u", password="p")
+
+
+async def test_hostile_names_of_a_listing_are_not_seen() -> None:
+    names = (b"good.csv", b"../up.csv", b"..", b"a\\b.csv", b"tab\there.csv", b"x" * 300, b"")
+    with inventor(*(b"size=1; " + name for name in names)) as server:
         async with open_folder(server, "/", NEAR) as opened:
-            names = {file.name for file in await opened.folder.files()}
+            found = {file.name for file in await opened.folder.files()}
     # Of a path only the last part is a name, and a folder's file is looked for in the folder.
-    assert names == {"good.csv", "up.csv"}
+    assert found == {"good.csv", "up.csv"}
+
+
+@pytest.mark.parametrize(("listed", "why"), [(b"size=1; caf\xe9.csv", "other than UTF-8"), (b"size=large; a.csv", "large")])
+async def test_a_listing_that_cannot_be_read_is_told(listed: bytes, why: str) -> None:
+    with inventor(listed) as server, pytest.raises(TransferError, match=why) as error:
+        await _listing(server)
+    assert error.value.step == "LIST"

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from tabellion.platform.egress import Policy
 from tabellion.platform.transfer.connecting import IDLE_S, connected_socket, tls, tls_failure
@@ -41,6 +42,12 @@ async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerat
 class _Tls(ftplib.FTP_TLS):
     """Data connections go on with the TLS session of the commands, which many servers insist on."""
 
+    def auth(self) -> str:
+        answer = super().auth()
+        if self.sock is not None:
+            self.file = _replies(self.sock)
+        return answer
+
     def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket.socket, int]:
         connection, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
         session = self.sock.session if isinstance(self.sock, ssl.SSLSocket) else None
@@ -57,7 +64,7 @@ def _login(server: Server, raw: socket.socket) -> ftplib.FTP:
         if secured and server.port == IMPLICIT_TLS_PORT:
             raw = tls(server).wrap_socket(raw, server_hostname=server.host)
         client.sock = raw
-        client.file = raw.makefile("r", encoding="utf-8")
+        client.file = _replies(raw)
         client.welcome = client.getresp()
         if isinstance(client, _Tls) and server.port != IMPLICIT_TLS_PORT:
             client.auth()
@@ -79,6 +86,11 @@ def _login(server: Server, raw: socket.socket) -> ftplib.FTP:
     return client
 
 
+def _replies(connection: socket.socket) -> TextIO:
+    """What the server says. Only its codes count: words in another encoding are no reason to hang up."""
+    return connection.makefile("r", encoding="utf-8", errors="replace")
+
+
 def _quit(client: ftplib.FTP) -> None:
     with suppress(*ftplib.all_errors):
         client.quit()
@@ -86,12 +98,16 @@ def _quit(client: ftplib.FTP) -> None:
 
 
 class _FtpFolder(Folder):
-    errors = ftplib.all_errors
+    errors = (*ftplib.all_errors, ValueError)
 
     def __init__(self, client: ftplib.FTP, path: str) -> None:
         self.called = f"the folder '{path}'"
         self._client = client
         self._path = path
+
+    def _failure(self, step: str, what: str, error: Exception) -> TransferError:
+        why = "the server writes names in an encoding other than UTF-8" if isinstance(error, UnicodeError) else error
+        return TransferError(step, f"{what}: {why}")
 
     @in_thread
     def _files(self) -> list[RemoteFile]:

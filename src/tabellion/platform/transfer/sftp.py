@@ -28,34 +28,7 @@ async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerat
 
     A host key that is known is insisted on; one that is not is told, for the caller to keep. Raises `TransferError`.
     """
-    known = _known(server)
-    raw = await connected_socket(server, policy)
-    try:
-        connection = await asyncssh.connect(
-            sock=raw,
-            username=server.user,
-            password=server.password or None,
-            client_keys=_client_keys(server),
-            known_hosts=known,
-            # Nothing of the account that the server runs under: no agent, no configuration, no keys.
-            agent_path=None,
-            config=None,
-            login_timeout=CONNECT_S,
-            keepalive_interval=IDLE_S / 2,
-        )
-    except asyncssh.HostKeyNotVerifiable:
-        raise TransferError(
-            "CONNECT",
-            "the server shows another host key than the one that is kept; if it was changed on purpose, set 'hostKey'",
-        ) from None
-    except asyncssh.PermissionDenied:
-        raise TransferError("LOGIN", f"the server refuses the user '{server.user}' with this password or key") from None
-    except (asyncssh.Error, OSError, TimeoutError) as error:
-        raise TransferError("CONNECT", f"no SSH session: {error}") from None
-    finally:
-        if "connection" not in locals():
-            raw.close()
-    async with connection:
+    async with await _connected(server, policy) as connection:
         try:
             sftp = await connection.start_sftp_client()
         except (asyncssh.Error, OSError) as error:
@@ -64,6 +37,40 @@ async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerat
         shown = key.export_public_key().decode().strip() if key else None
         async with sftp:
             yield Opened(_SftpFolder(sftp, path), shown)
+
+
+async def _connected(server: Server, policy: Policy) -> asyncssh.SSHClientConnection:
+    keys, known = _client_keys(server), _known(server)
+    raw = await connected_socket(server, policy)
+    try:
+        return await asyncssh.connect(
+            sock=raw,
+            username=server.user,
+            password=server.password or None,
+            client_keys=keys,
+            known_hosts=known,
+            # Nothing of the account that the server runs under: no agent, no configuration, no keys.
+            agent_path=None,
+            config=None,
+            login_timeout=CONNECT_S,
+            keepalive_interval=IDLE_S / 2,
+        )
+    except BaseException as error:
+        raw.close()
+        if isinstance(error, asyncssh.Error | OSError):
+            raise _unconnected(server, error) from None
+        raise
+
+
+def _unconnected(server: Server, error: Exception) -> TransferError:
+    match error:
+        case asyncssh.HostKeyNotVerifiable():
+            changed = "the server shows another host key than the one that is kept; if it was changed on purpose, set"
+            return TransferError("CONNECT", f"{changed} 'hostKey'")
+        case asyncssh.PermissionDenied():
+            return TransferError("LOGIN", f"the server refuses the user '{server.user}' with this password or key")
+        case _:
+            return TransferError("CONNECT", f"no SSH session: {error}")
 
 
 class _SftpFolder(Folder):
