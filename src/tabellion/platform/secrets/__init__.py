@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
+from tabellion.kit.disk import sync_folder
 from tabellion.kit.problem import Problem
 
 _NONCE_BYTES, _KEY_BYTES = 12, 32
@@ -163,6 +164,8 @@ def _kept(path: Path) -> bytes:
         try:
             # Unlike a renaming, a link does not replace the key that another process has made meanwhile.
             path.hardlink_to(partial)
+            # Before anything is sealed with it: the database keeps what it has said, over a power cut as well.
+            sync_folder(path.parent)
         except FileExistsError:
             pass
         finally:
