@@ -6,6 +6,7 @@ import logging
 import pytest
 from psycopg import errors
 
+from tabellion.platform.telemetry import seldom
 from tabellion.server import app
 from tabellion.server.app import translate
 
@@ -15,8 +16,8 @@ def test_it_is_told_once_a_minute_with_what_to_do(
     error: Exception, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr(app, "monotonic", lambda: now[0])
-    monkeypatch.setattr(app, "_told_full", app.Seldom())
+    monkeypatch.setattr(seldom, "monotonic", lambda: now[0])
+    monkeypatch.setattr(app, "_full", seldom.Seldom())
     for _ in range(100):
         assert translate(error).status == 503
     now[0] += 61

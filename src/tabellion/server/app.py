@@ -2,7 +2,6 @@
 
 import logging
 from contextlib import AbstractAsyncContextManager
-from time import monotonic
 from typing import Any
 
 from psycopg import errors
@@ -33,7 +32,7 @@ from tabellion.platform.http.mount import Dispatcher, pages
 from tabellion.platform.http.pipeline import Pipeline
 from tabellion.platform.http.problems import Internal
 from tabellion.platform.http.query import Query
-from tabellion.platform.telemetry import flush, render_metrics, report
+from tabellion.platform.telemetry import Seldom, flush, render_metrics, report
 from tabellion.platform.templates import Cages
 from tabellion.server.calls import CALLS
 from tabellion.server.pages import images, mails, operations
@@ -45,26 +44,9 @@ _log = logging.getLogger(__name__)
 _FORWARDED = "x-forwarded-for"
 # How long the checklist waits for a page.
 _LINK_WITHIN_S = 6.0
-_SELDOM_S = 60.0
 # Foreign keys of the catalogue to whom a call comes from: they are there when it is let in, and may be deleted meanwhile.
 _OF_THE_CALLER = ("_licence_id_fkey", "_entity_id_fkey", "_user_id_fkey")
-
-
-class Seldom:
-    """Tells what every call meets, at most once a minute."""
-
-    def __init__(self) -> None:
-        self._not_before_s = 0.0
-
-    def tell(self, message: str) -> None:
-        """Tell it, unless something was told just now."""
-        now_s = monotonic()
-        if now_s >= self._not_before_s:
-            self._not_before_s = now_s + _SELDOM_S
-            _log.error(message)
-
-
-_told_full = Seldom()
+_full = Seldom()
 
 
 class Resources:
@@ -142,13 +124,18 @@ def translate(error: BaseException) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, OSError) and is_full(error):
-        _told_full.tell("the disk of the spool is full, and calls are answered with 503: make room in the data directory")
+        _tell_full("the disk of the spool", "in the data directory")
         return Unavailable("the disk of the server is full; its operator has to make room")
     if isinstance(error, errors.ForeignKeyViolation) and constraint_name(error).endswith(_OF_THE_CALLER):
         return Unauthorized("the licence or API user of this call was deleted while it ran")
     if isinstance(error, errors.DiskFull):
-        _told_full.tell("the disk of the database is full, and calls are answered with 503: make room where the database is")
+        _tell_full("the disk of the database", "where the database is")
     return unavailable(error) or Internal("an error of the server; tell the operator the request id")
+
+
+def _tell_full(what: str, where: str) -> None:
+    if _full.is_due():
+        _log.error("%s is full, and calls are answered with 503: make room %s", what, where)
 
 
 def client_address(scope: Any, headers: dict[str, str], trusted: frozenset[str]) -> str:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg_pool import PoolTimeout
 
-from tabellion.platform.telemetry import configure_logs
+from tabellion.platform.database.pool import open_pool
+from tabellion.platform.telemetry import Seldom, configure_logs, logs
 
 _log = logging.getLogger("tabellion.test")
 
@@ -75,6 +77,18 @@ def test_the_reason_of_a_lost_connection_is_told(
         _log.exception("no database")
     (line,) = lines(capsys)
     assert "No such file or directory" in line["reason"]
+
+
+async def test_a_database_that_is_away_is_told_of_once_and_not_by_each_connection(
+    start: Callable[[], None], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start()
+    monkeypatch.setattr(logs, "_away", Seldom())
+    with pytest.raises(PoolTimeout):
+        await open_pool(f"postgresql://nobody@/none?host={tmp_path}", min_size=4, max_size=4, wait_s=0.1)
+    (line,) = lines(capsys)
+    assert line["event"].startswith("error connecting in 'tabellion': ")
+    assert "No such file or directory" in line["event"]
 
 
 def test_libraries_that_tell_of_everything_are_kept_quiet(

@@ -3,5 +3,6 @@
 from tabellion.platform.telemetry.logs import configure_logs
 from tabellion.platform.telemetry.metrics import prepare_metrics, render_metrics
 from tabellion.platform.telemetry.requests import flush, report
+from tabellion.platform.telemetry.seldom import Seldom
 
-__all__ = ["configure_logs", "flush", "prepare_metrics", "render_metrics", "report"]
+__all__ = ["Seldom", "configure_logs", "flush", "prepare_metrics", "render_metrics", "report"]

@@ -12,9 +12,12 @@ import psycopg
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from tabellion.platform.telemetry.seldom import Seldom
+
 # These tell of every connection and job; what matters of them is told by us.
 _CHATTY = ("psycopg.pool", "procrastinate", "uvicorn")
 _TOLD = (OSError, psycopg.OperationalError, psycopg.InterfaceError)
+_away = Seldom()
 
 
 def formatter() -> logging.Formatter:
@@ -48,8 +51,14 @@ def configure_logs(level: str) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """After a crash of the database each connection of each pool is told to be closed, which that of the server says."""
-    return not str(record.msg).startswith("discarding closed connection")
+    """While the database is away, the driver's pools tell of each connection, and of each try to make another one.
+
+    That it is away is said by the tries, now and then, with the reason; that its connections are closed goes without saying.
+    """
+    text = str(record.msg)
+    if text.startswith(("error connecting", "reconnection attempt")):
+        return _away.is_due()
+    return not text.startswith("discarding closed connection")
 
 
 def _tell_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
