@@ -1,6 +1,5 @@
 """Events are written in the statement of the change, where somebody listens, and for real changes only."""
 
-import json
 from typing import Any
 
 import pytest
@@ -142,17 +141,3 @@ async def test_a_table_of_many_attributes_is_told_whole(guests: Bench) -> None:
     assert fields is not None
     assert len(fields) == 152
     assert data["x149"] == 149
-
-
-async def test_blocks_hold_the_rows_of_a_bulk_call(guests: Bench) -> None:
-    interest = Interest("PROFILE_TABLE", "31", "CREATE")
-    rows = "SELECT ARRAY['a1'] AS fields, jsonb_build_object('id', i) AS data FROM generate_series(1, 2500) i"
-    statement = outbox.insert_blocks(guests.licence_id, interest, rows)
-    await guests.db.execute(statement.encode(), {"now": "2027-03-01T08:15:00Z"})
-    cursor = await guests.db.execute(
-        "SELECT rows, jsonb_array_length(data), data->0 FROM tabellion.outbox_event WHERE licence_id = %s ORDER BY id",
-        (guests.licence_id,),
-    )
-    found = await cursor.fetchall()
-    assert [(size, length) for size, length, _ in found] == [(1000, 1000), (1000, 1000), (500, 500)]
-    assert json.dumps(found[0][2], sort_keys=True) == '{"data": {"id": 1}, "fields": ["a1"]}'

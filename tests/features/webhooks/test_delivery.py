@@ -167,21 +167,6 @@ async def test_a_block_holds_what_came_within_some_seconds(hooks: Hooks) -> None
     assert await hooks.deliveries() == []
 
 
-async def test_the_block_of_a_bulk_call_is_taken_apart(hooks: Hooks) -> None:
-    await hooks.subscribe(onFields=["emailAddress"])
-    table_id = (await hooks.row("SELECT id FROM tabellion.profile_table"))[0]
-    rows = (
-        "SELECT ARRAY[CASE WHEN i = 3 THEN 'a2' ELSE 'a1' END] AS fields, "
-        "jsonb_build_object('id', i, 'a1', i || '@example.com') AS data FROM generate_series(1, 5) i"
-    )
-    statement = outbox.insert_blocks(hooks.licence_id, Interest("PROFILE_TABLE", str(table_id), "CREATE"), rows)
-    await hooks.db.execute(statement.encode(), {"now": hooks.clock()})
-    await hooks.deliver()
-    told = sorted((r.json["id"], r.json["data"]["profileId"]) for r in hooks.receiver.requests)
-    assert [profile for _, profile in told] == ["1", "2", "4", "5"]
-    assert len({id_ for id_, _ in told}) == 4
-
-
 async def test_a_trigger_has_the_second_shape(hooks: Hooks) -> None:
     made = await hooks.call("customActions.v5.create", {"name": "print-voucher"})
     body = {"on": "CUSTOM_ACTION", "onElementId": "Print-Voucher", "eventType": "TRIGGER", "targetUrl": hooks.receiver.url}

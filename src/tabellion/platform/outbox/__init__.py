@@ -24,7 +24,6 @@ __all__ = [
     "Interest",
     "declare",
     "emit",
-    "insert_blocks",
     "interests",
     "interests_now",
     "subjects",
@@ -32,8 +31,6 @@ __all__ = [
 ]
 
 _MAX_LICENCES_CACHED = 20_000
-# Rows of one block: large enough to cost nothing per row, small enough to be taken apart in one go.
-BLOCK_ROWS = 1000
 NOBODY: frozenset[str] = frozenset()
 
 # For writers that insert the event in the statement of the change: `INSERT INTO tabellion.outbox_event (COLUMNS) SELECT`.
@@ -54,11 +51,8 @@ FROM unnest(%(kinds)s::text[], %(ids)s::text[], %(types)s::text[]) w (kind, id, 
 """
 
 _TAKE = """
-SELECT id, licence_id, subject_kind, subject_id, event_type, fields, data::text, rows, occurred_at
+SELECT id, licence_id, subject_kind, subject_id, event_type, fields, data::text, occurred_at
 FROM tabellion.outbox_event ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
-"""
-_NUMBERS = """
-SELECT nextval(pg_get_serial_sequence('tabellion.outbox_event', 'id')) FROM generate_series(1, %s)
 """
 _REMOVE = "DELETE FROM tabellion.outbox_event WHERE id = ANY (%s)"
 # Numbers with a fraction stay exact.
@@ -137,42 +131,15 @@ async def emit(
     await db.execute(_EMIT, row)
 
 
-def insert_blocks(licence_id: int, interest: Interest, rows: str) -> str:
-    """The INSERT that stores the events of many rows, `BLOCK_ROWS` in a block; parameter `now`.
-
-    `rows` is a query of the columns `fields` (text[] or null) and `data` (jsonb). `interest` is made of our own words and
-    numbers, never of user text. May stand alone or in a WITH.
-    """
-    kind, subject, event_type = (part.replace("'", "''") for part in interest)
-    return f"""
-INSERT INTO tabellion.outbox_event ({COLUMNS}, rows)
-SELECT {licence_id:d}, '{kind}', '{subject}', '{event_type}', NULL,
-    jsonb_agg(jsonb_build_object('fields', n.fields, 'data', n.data)), %(now)s::timestamptz, count(*)
-FROM (SELECT r.fields, r.data, (row_number() OVER () - 1) / {BLOCK_ROWS:d} AS block FROM ({rows}) r) n
-GROUP BY n.block ORDER BY n.block"""  # noqa: S608 - numbers and words of our own
-
-
 async def take(db: Database, most: int) -> list[Event]:
-    """Take out up to about `most` events, oldest first; blocks are taken apart. Inside the caller's transaction: they are
-    there again when it fails. Several may take at once; none gets what another one has.
+    """Take out up to `most` events, oldest first. Inside the caller's transaction: they are there again when it fails.
+    Several may take at once; none gets what another one has.
     """
     cursor = await db.execute(_TAKE, (most,), prepare=True)
-    rows = await cursor.fetchall()
-    events: list[Event] = []
-    taken: list[int] = []
-    for id_, licence_id, kind, subject, event_type, fields, data, size, occurred_at in rows:
-        if taken and len(events) + (size or 1) > most:
-            break
-        taken.append(id_)
-        if size is None:
-            events.append(Event(id_, licence_id, kind, subject, event_type, fields, _decode(data), occurred_at))
-            continue
-        numbers = await (await db.execute(_NUMBERS, (size,))).fetchall()
-        parts = zip(numbers, _decode(data), strict=True)
-        events += [
-            Event(number, licence_id, kind, subject, event_type, part["fields"], part["data"], occurred_at)
-            for (number,), part in parts
-        ]
-    if taken:
-        await db.execute(_REMOVE, (taken,), prepare=True)
+    events = [
+        Event(id_, licence_id, kind, subject, event_type, fields, _decode(data), occurred_at)
+        for id_, licence_id, kind, subject, event_type, fields, data, occurred_at in await cursor.fetchall()
+    ]
+    if events:
+        await db.execute(_REMOVE, ([event.id for event in events],), prepare=True)
     return events
