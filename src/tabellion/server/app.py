@@ -149,9 +149,8 @@ def client_address(scope: Any, headers: dict[str, str], trusted: frozenset[str])
     return address
 
 
-def create_app(settings: Settings | None = None) -> App:
+def create_app(settings: Settings) -> App:
     """The ASGI application of one API process."""
-    settings = settings or Settings.load()
     allow_targets(settings)
     files.use_spool(settings.spool_dir)
     for feature in (etls, exports):

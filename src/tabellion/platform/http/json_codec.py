@@ -46,6 +46,11 @@ class JsonSyntax(Malformed):
         self.line = line
         self.column = column
 
+    @classmethod
+    def at(cls, place: int, text: str, message: str) -> "JsonSyntax":
+        """At a place of the text."""
+        return cls(message, text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place))
+
 
 def decode(body: bytes) -> Any:
     """The document of a body. Raises `JsonSyntax`, and `Invalid` (text.invalid) with the path of an unfit text."""
@@ -126,9 +131,7 @@ def _constant(name: str) -> NoReturn:
 def _at(pattern: re.Pattern[str], message: str, text: str) -> JsonSyntax:
     """The fault at the first place outside texts that a pattern finds."""
     place = next((m.start() for m in pattern.finditer(text) if not m[0].startswith('"')), None)
-    if place is None:
-        return JsonSyntax(message)
-    return JsonSyntax(message, text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place))
+    return JsonSyntax(message) if place is None else JsonSyntax.at(place, text, message)
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Decimal, parse_constant=_constant)
@@ -145,17 +148,14 @@ def _fault(error: json.JSONDecodeError, text: str) -> JsonSyntax:
     if error.msg == "Expecting ',' delimiter":
         # The decoder stops at the next token, often a line later; people look where the comma should stand.
         place = len(text[:place].rstrip())
-    line = text.count("\n", 0, place) + 1
-    return JsonSyntax(message, line, place - text.rfind("\n", 0, place))
+    return JsonSyntax.at(place, text, message)
 
 
 def _duplicate(name: str, text: str) -> JsonSyntax:
     message = f"the member '{name[:100]}' stands twice in one object"
     found = [m.start() for m in re.finditer(re.escape(json.dumps(name, ensure_ascii=False)) + r"\s*:", text)]
-    if len(found) != 2:  # noqa: PLR2004 - only then is the second one surely at fault
-        return JsonSyntax(message)
-    place = found[1]
-    return JsonSyntax(message, text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place))
+    # Only then is the second one surely at fault.
+    return JsonSyntax.at(found[1], text, message) if len(found) == 2 else JsonSyntax(message)  # noqa: PLR2004
 
 
 def _check_depth(text: str) -> None:
@@ -165,9 +165,7 @@ def _check_depth(text: str) -> None:
         if mark in "[{":
             depth += 1
             if depth > MAX_DEPTH:
-                place = match.start()
-                line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
-                raise JsonSyntax(f"more than {MAX_DEPTH} levels of nesting", line, column)
+                raise JsonSyntax.at(match.start(), text, f"more than {MAX_DEPTH} levels of nesting")
         elif mark in "]}":
             depth -= 1
 

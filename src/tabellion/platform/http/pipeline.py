@@ -91,7 +91,6 @@ class Pipeline:
             rendered = render.problem(error, exchange, fmt, v1=call.version == "v1")
             if error.status == 401 and call.download.startswith("text/html"):  # noqa: PLR2004 - unauthorized
                 # A page for people: browsers ask for a password only when Basic is the one way that is offered.
-                rendered = render.merged(rendered, {})
                 rendered.headers["WWW-Authenticate"] = 'Basic realm="tabellion", charset="UTF-8"'
             return rendered
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tabellion.kit.problem import invalid
 
-_FLAGS = {"true": True, "false": False, "1": True, "0": False}  # http_build_query of PHP writes digits
+FLAGS = {"true": True, "false": False, "1": True, "0": False}  # http_build_query of PHP writes digits
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
@@ -54,7 +54,7 @@ class Query:
         text = self.first(name)
         if not text:
             return default
-        flag = _FLAGS.get(text.strip().lower())
+        flag = FLAGS.get(text.strip().lower())
         if flag is None:
             raise invalid(name, "parameter.invalid", f"'{name}' expects true or false")
         return flag

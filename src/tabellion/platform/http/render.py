@@ -1,6 +1,5 @@
 """Answers and refusals in bytes: JSON, XML (v4), problem documents (RFC 9457) and the XML of v1, in one place."""
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -107,8 +106,3 @@ def _problem_document(error: Problem, exchange: Exchange) -> ProblemDocument:
         request_id=exchange.request_id,
         violated_policies=tuple(policies) or msgspec.UNSET,
     )
-
-
-def merged(rendered: Rendered, extra: Mapping[str, str]) -> Rendered:
-    """The same answer with more headers; what is there already stays."""
-    return Rendered(rendered.status, {**extra, **rendered.headers}, rendered.body)

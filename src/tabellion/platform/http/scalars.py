@@ -4,9 +4,9 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from tabellion.platform.http.query import FLAGS
 from tabellion.platform.http.walk import Context, Path, Read
 
-_FLAGS = {"true": True, "false": False, "1": True, "0": False}
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _MAX_DIGITS = 40
 # Larger numbers are written with their exponent, lest a few characters become a million.
@@ -34,7 +34,7 @@ def flag(*, nullable: bool) -> Read:
             return value
         if isinstance(value, str):
             text = value.strip().lower()
-            found = _FLAGS.get(text, _bit(_whole(_number(text))))
+            found = FLAGS.get(text, _bit(_whole(_number(text))))
         else:
             found = _bit(_whole(value))
         if found is None:
@@ -78,8 +78,8 @@ def text_coerced(value: Any, path: Path, context: Context) -> Any:
 
 def boolean(value: Any, path: Path, context: Context) -> Any:
     """A boolean."""
-    if context.from_xml and isinstance(value, str) and value.strip().lower() in _FLAGS:
-        return _FLAGS[value.strip().lower()]
+    if context.from_xml and isinstance(value, str) and value.strip().lower() in FLAGS:
+        return FLAGS[value.strip().lower()]
     if not isinstance(value, bool):
         context.wrong(path, "true or false")
     return value
