@@ -72,8 +72,7 @@ async def add(call: Incoming) -> Answer:
 async def export(call: Incoming) -> Answer:
     """The list as CSV."""
     pieces = [piece async for piece in suppression.as_csv(call.db, call.caller.licence_id, _wanted(call))]
-    headers = {"Content-Disposition": 'attachment; filename="suppressions.csv"'}
-    return Answer(200, content=b"".join(pieces), headers=headers)
+    return Answer(200, content=b"".join(pieces), name="suppressions.csv")
 
 
 async def bounces(call: Incoming) -> Answer:

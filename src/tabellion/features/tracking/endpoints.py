@@ -56,7 +56,7 @@ async def _report(call: Incoming) -> tuple[wire.ReportOut, Report]:
 
 
 def _file(content: bytes, name: str, headers: Any) -> Answer:
-    return Answer(200, content=content, headers={**headers, "Content-Disposition": f'attachment; filename="{name}"'})
+    return Answer(200, content=content, name=name, headers=headers)
 
 
 _FIGURES = {

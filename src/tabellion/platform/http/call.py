@@ -47,6 +47,7 @@ class Answer(msgspec.Struct):
     """What a handler returns. `body` is a Struct (rendered in the caller's format) or None for 204.
 
     `file` is sent as it is, in pieces, by a call that is a download; it stays in its place. `content` is the same in memory.
+    `name`: what either is called where it is saved; none: browsers show it.
 
     `later` makes the body after the call has given its database connection back: for calls that wait for other servers.
 
@@ -61,6 +62,7 @@ class Answer(msgspec.Struct):
     headers: Mapping[str, str] = {}
     file: Path | None = None
     content: bytes | None = None
+    name: str = ""
     later: Callable[[], Awaitable[msgspec.Struct]] | None = None
 
 

@@ -1,5 +1,6 @@
 """Answers and refusals in bytes: JSON, XML (v4), problem documents (RFC 9457) and the XML of v1, in one place."""
 
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +18,8 @@ XML_DEPRECATION = {
     "Link": '</docs/deprecation/xml>; rel="deprecation"; type="text/html"',
 }
 _PROBLEM_JSON = "application/problem+json"
+# What a name in a header, and on the disks of all machines, had better be without.
+_UNSAFE = re.compile(r"[^A-Za-z0-9 ._-]")
 
 
 class ErrorDocument(msgspec.Struct, rename="camel"):
@@ -50,10 +53,11 @@ def answer(call: Call, result: Answer, fmt: Format, exchange: Exchange) -> Rende
         headers["Location"] = exchange.family + result.location
     if result.etag is not None:
         headers["ETag"] = f'"{result.etag}"'
-    if result.file is not None:
-        return Rendered(result.status, {"Content-Type": call.download} | headers, b"", result.file)
-    if result.content is not None:
-        return Rendered(result.status, {"Content-Type": call.download} | headers, result.content)
+    if result.file is not None or result.content is not None:
+        headers = {"Content-Type": call.download} | headers
+        if result.name:
+            headers["Content-Disposition"] = f'attachment; filename="{_UNSAFE.sub("_", result.name)}"'
+        return Rendered(result.status, headers, result.content or b"", result.file)
     if result.body is None:
         return Rendered(result.status, headers, b"")
     headers.setdefault("Content-Type", fmt.content_type)

@@ -80,7 +80,7 @@ async def execution(call: Incoming) -> Answer:
 async def errors(call: Incoming) -> Answer:
     """The rejected rows, zipped."""
     found, path = await service.report(call, reports.ERRORS)
-    return Answer(200, file=path, headers=_named(f"errors-{found.id}.zip"))
+    return Answer(200, file=path, name=f"errors-{found.id}.zip")
 
 
 async def result_file(call: Incoming) -> Answer:
@@ -89,7 +89,7 @@ async def result_file(call: Incoming) -> Answer:
     pattern, name = found.definition.get("resultFileNamePattern"), f"result-{found.id}.zip"
     if pattern is not None:
         name = NamePattern(pattern).at((found.ended_at or call.now).astimezone(call.caller.time_zone))
-    return Answer(200, file=path, headers=_named(name))
+    return Answer(200, file=path, name=name)
 
 
 async def cancel(call: Incoming) -> Answer:
@@ -113,11 +113,6 @@ def _definition(call: Incoming) -> Definition:
         raise invalid(_DEFINITION, "member.mandatory", f"the form has no part '{_DEFINITION}'")
     definition, call.ignored = wire.read_definition(document)
     return definition
-
-
-def _named(name: str) -> dict[str, str]:
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "_" for c in name)
-    return {"Content-Disposition": f'attachment; filename="{plain}"'}
 
 
 _FILES_TEXT = (

@@ -5,6 +5,7 @@ from typing import Any
 from tabellion.features.bulk.documents import Id, page_parameters, read_page
 from tabellion.features.bulk.exports import service, wire
 from tabellion.features.bulk.exports.definition import Definition
+from tabellion.features.bulk.exports.model import file_name
 from tabellion.features.licences import entity_of
 from tabellion.features.tables import ENTITY
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
@@ -38,7 +39,7 @@ async def execution(call: Incoming) -> Answer:
 async def file(call: Incoming) -> Answer:
     """The file."""
     found, path = await service.file(call)
-    return Answer(200, file=path, headers=wire.file_headers(found))
+    return Answer(200, file=path, name=file_name(found), headers={"Content-Type": wire.media_type(found)})
 
 
 async def cancel(call: Incoming) -> Answer:

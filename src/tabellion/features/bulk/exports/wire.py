@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from tabellion.features.bulk.documents import Link, name_faults
 from tabellion.features.bulk.exports.definition import Definition, Format
-from tabellion.features.bulk.exports.model import KEPT, LINKS, Execution, Export, file_name
+from tabellion.features.bulk.exports.model import KEPT, LINKS, Execution, Export
 from tabellion.features.bulk.imports import charset_of
 from tabellion.features.bulk.names import NamePattern
 from tabellion.features.tables import moment_or_null, render_moment
@@ -146,13 +146,11 @@ def execution_out(execution: Execution, entity: str) -> ExecutionOut:
     )
 
 
-def file_headers(execution: Execution) -> dict[str, str]:
-    """Name and type of the file of an execution."""
-    name = file_name(execution)
+def media_type(execution: Execution) -> str:
+    """The type of the file of an execution."""
     format_ = execution.definition["format"]
     plain = f"text/csv;charset={charset_of(format_['encoding'])}" if format_["type"] == "CSV" else "application/x-ndjson"
-    media = _MEDIA.get(execution.definition["compression"], plain)
-    return {"Content-Disposition": f'attachment; filename="{name}"', "Content-Type": media}
+    return _MEDIA.get(execution.definition["compression"], plain)
 
 
 def _export(number: int, document: dict[str, Any]) -> Export:

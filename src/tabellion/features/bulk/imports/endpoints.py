@@ -91,8 +91,7 @@ async def result_file(call: Incoming) -> Answer:
 
 async def _file(call: Incoming, kind: str) -> Answer:
     job, path = await service.report(call, kind)
-    name = f"{reports.NAMES[kind]}-{job.id}.zip"
-    return Answer(200, file=path, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    return Answer(200, file=path, name=f"{reports.NAMES[kind]}-{job.id}.zip")
 
 
 async def cancel(call: Incoming) -> Answer:
