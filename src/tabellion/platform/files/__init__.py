@@ -1,6 +1,7 @@
 """Files from callers: the spool, forms with files, archives."""
 
-from tabellion.platform.files.archive import ArchiveError, Entry, Kind, contents, gunzip, inflate, kind_of
+from tabellion.platform.files.archive import Kind, gunzip, inflate, kind_of
+from tabellion.platform.files.directory import ArchiveError, Entry, contents
 from tabellion.platform.files.spool import deleting, keeping, spool, use_spool
 from tabellion.platform.files.uploads import MAX_FILES, FileTooLarge, FormExpected, Rules, Upload, UploadedFile, receive
 
