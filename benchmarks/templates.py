@@ -28,7 +28,7 @@ from tabellion.platform.templates import (
     mark_links,
     new_mark,
 )
-from tabellion.platform.templates.dialect import Compiled
+from tabellion.platform.templates.compiled import Compiled
 from tabellion.platform.templates.lexer import scan
 from tabellion.platform.templates.prepare import prepare
 from tabellion.platform.templates.vocabulary import resolve

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tabellion.platform.templates import Cages, Failed, Part, PartKind, Reason, Rendered, Template
-from tabellion.platform.templates.dialect import Compiled
+from tabellion.platform.templates.compiled import Compiled
 from tabellion.platform.templates.lexer import scan
 from tabellion.platform.templates.vocabulary import resolve
 from tabellion.platform.templates.wire import Answer, Done, Loaded, Printed, frame

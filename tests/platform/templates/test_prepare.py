@@ -19,7 +19,7 @@ from tabellion.platform.templates import (
     new_mark,
 )
 from tabellion.platform.templates.balance import unbalanced
-from tabellion.platform.templates.dialect import Compiled
+from tabellion.platform.templates.compiled import Compiled
 from tabellion.platform.templates.lexer import scan
 from tabellion.platform.templates.markup import document
 from tabellion.platform.templates.prepare import prepare

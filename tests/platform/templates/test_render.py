@@ -10,9 +10,10 @@ from babel.numbers import format_currency, format_decimal
 from liquid.exceptions import LiquidError
 
 from tabellion.platform.templates import PartKind
-from tabellion.platform.templates.dialect import Compiled, locale
+from tabellion.platform.templates.compiled import Compiled
 from tabellion.platform.templates.filters import figures
 from tabellion.platform.templates.lexer import scan
+from tabellion.platform.templates.literals import locale
 from tabellion.platform.templates.vocabulary import resolve
 
 CONTEXT: Mapping[str, object] = {

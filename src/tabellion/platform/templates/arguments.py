@@ -9,13 +9,12 @@ from liquid.builtin.expressions import KeywordArgument, StringLiteral
 from liquid.builtin.expressions.filtered import Filter
 from liquid.exceptions import LiquidError
 
-from tabellion.platform.templates.dialect import locale
 from tabellion.platform.templates.filters import FILTERS
 from tabellion.platform.templates.filters.dates import STYLES, formatted
 from tabellion.platform.templates.filters.numbers import is_currency
 from tabellion.platform.templates.filters.patterns import misread
 from tabellion.platform.templates.lexer import Fault
-from tabellion.platform.templates.literals import LANGUAGE, TIME_ZONE
+from tabellion.platform.templates.literals import LANGUAGE, TIME_ZONE, locale
 from tabellion.platform.templates.suggestion import did_you_mean
 from tabellion.platform.templates.template import SettingUnknown, zone
 

@@ -1,6 +1,6 @@
 """Whether HTML elements and Liquid blocks fit into each other, so that an HTML parser cannot tear a block apart."""
 
-from tabellion.platform.templates.dialect import BLOCKS
+from tabellion.platform.templates.dialect import BLOCKS, DIVIDERS
 from tabellion.platform.templates.lexer import SpanKind
 from tabellion.platform.templates.markup import VOID, Document, PieceKind
 
@@ -8,7 +8,6 @@ from tabellion.platform.templates.markup import VOID, Document, PieceKind
 _OPTIONAL = frozenset(
     {"p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "colgroup", "option", "html", "head", "body"}
 )
-_DIVIDERS = frozenset(name for names in BLOCKS.values() for name in names)
 
 
 def unbalanced(doc: Document) -> int | None:
@@ -29,7 +28,7 @@ def unbalanced(doc: Document) -> int | None:
                 continue
             if span.name in BLOCKS:
                 blocks.append((span.start, inside, len(elements)))
-            elif blocks and (span.name in _DIVIDERS or span.name.startswith("end")):
+            elif blocks and (span.name in DIVIDERS or span.name.startswith("end")):
                 start, where, depth = blocks[-1]
                 if where != inside or depth != len(elements):
                     return start

@@ -4,11 +4,10 @@ Values are what JSON can say, and nothing else is ever reached: a name is looked
 attribute. The caps here give good errors early; what they do not foresee is stopped by the cage around the process.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from io import StringIO
 from typing import TextIO, cast
 
-from babel import Locale, UnknownLocaleError
 from liquid import BoundTemplate, Environment, Markup, RenderContext, Token, TokenStream, escape
 from liquid.ast import Node
 from liquid.builtin import content, illegal, output
@@ -16,7 +15,6 @@ from liquid.builtin.expressions import FilteredExpression, Path
 from liquid.builtin.tags import assign_tag, capture_tag, case_tag, for_tag, if_tag, unless_tag
 from liquid.exceptions import (
     LiquidError,
-    LiquidInterrupt,
     LiquidSyntaxError,
     LoopIterationLimitError,
     OutputStreamLimitError,
@@ -32,15 +30,12 @@ from liquid.utils import ReadOnlyChainMap
 from tabellion.platform.templates.filters import FILTERS
 from tabellion.platform.templates.filters.values import text
 from tabellion.platform.templates.lexer import Span
-from tabellion.platform.templates.literals import literals
-from tabellion.platform.templates.template import MAX_OUTPUT, PartKind, SettingUnknown, zone
+from tabellion.platform.templates.template import MAX_OUTPUT
 from tabellion.platform.templates.tokens import Tokens, expression_tokens, liquid_tokens
 
 MAX_SOURCE = 1_000_000
 MAX_ITERATIONS = 10_000
 MAX_NESTING = 20
-# Shorter stretches of a source travel faster than their numbers are worth.
-_MIN_LITERAL = 8
 # So many pieces of an output become one, or a mail of single characters would take up the memory of a large one.
 _MAX_PIECES = 20_000
 # Tags that open a block, and those that may divide it.
@@ -51,6 +46,7 @@ BLOCKS: Mapping[str, frozenset[str]] = {
     "for": frozenset({"else"}),
     "capture": frozenset(),
 }
+DIVIDERS = frozenset(name for names in BLOCKS.values() for name in names)
 TAGS = frozenset({*BLOCKS, "assign", "break", "continue", "raw", "comment", "#"})
 
 
@@ -251,78 +247,3 @@ class Dialect(Environment):
 
     def __eq__(self, other: object) -> bool:
         return self is other
-
-
-_ENVIRONMENTS: Mapping[PartKind, Dialect] = {kind: Dialect(autoescape=kind is PartKind.HTML) for kind in PartKind}
-
-
-class Compiled(BoundTemplate):
-    """A part that is ready to be rendered, with the languages and time zones that it needs.
-
-    `literals` are the stretches of the source that are printed as they stand, if at all: the same for all recipients.
-    """
-
-    def __init__(self, spans: list[Span], source: str, kind: PartKind, language: str, time_zone: str) -> None:
-        """Raises LiquidError, and `SettingUnknown` for a language or a time zone that is none."""
-        environment = _ENVIRONMENTS[kind]
-        super().__init__(environment, environment.nodes(spans, source))
-        self._line = kind is PartKind.LINE
-        self.locale = locale(language)
-        self.zone = zone(time_zone)
-        named = literals(self.nodes, Context(self, globals={}))
-        self.locales = {name: locale(name) for name in named.languages}
-        self.zones = {name: zone(name) for name in named.time_zones}
-        texts = [] if self._line else [text for text in _texts(self.nodes, Context(self, globals={})) if _is_long(text)]
-        self.literals = tuple(text.encode() for text in texts)
-        # By the very object, which the parse tree keeps: what it prints itself is recognised without being compared.
-        self._numbers = {id(text): number for number, text in enumerate(texts)}
-
-    def printed(self, names: Mapping[str, object]) -> str:
-        """The part for one recipient. Raises LiquidError with a place where it can."""
-        found = self._run(names).getvalue()
-        return " ".join(found.split()) if self._line else found
-
-    def pieces(self, names: Mapping[str, object]) -> list[int | bytes]:
-        """The same in pieces: a number stands for a literal."""
-        if self._line:
-            return [self.printed(names).encode()]
-        number = self._numbers.get
-        return [piece.encode() if (found := number(id(piece))) is None else found for piece in self._run(names).pieces]
-
-    def _run(self, names: Mapping[str, object]) -> Output:
-        context, buffer = Context(self, globals=names), Output(MAX_OUTPUT)
-        for node in self.nodes:
-            try:
-                node.render_to_output(context, buffer)
-            except LiquidInterrupt as interrupt:
-                raise LiquidSyntaxError(f"{interrupt} outside a loop", token=node.token) from None
-            except LiquidError as error:
-                error.token = error.token or node.token
-                raise
-            except RecursionError:
-                raise LiquidSyntaxError("an expression is nested too deeply", token=node.token) from None
-        return buffer
-
-
-def _texts(nodes: Iterable[Node], context: RenderContext) -> Iterator[str]:
-    """What is printed as it stands, of nodes and what they hold."""
-    for node in nodes:
-        if isinstance(node, content.ContentNode):
-            yield node.text
-        yield from _texts(node.children(context), context)
-
-
-def _is_long(text_: str) -> bool:
-    return len(text_) >= _MIN_LITERAL
-
-
-def locale(language: str) -> Locale:
-    """The language's rules, such as of `nl`, `fr_BE` or `NL`. Raises `SettingUnknown`."""
-    first, _, rest = language.replace("-", "_").partition("_")
-    try:
-        found = Locale.parse(f"{first.lower()}_{rest.upper()}" if rest else first.lower())
-        # Babel reads the language's file only now: while a caged process may.
-        _ = found.date_formats
-    except (UnknownLocaleError, ValueError):
-        raise SettingUnknown(f"{language[:40]!r} is no language such as nl or fr_BE") from None
-    return found

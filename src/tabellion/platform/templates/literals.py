@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Iterator
 
 import msgspec
+from babel import Locale, UnknownLocaleError
 from liquid import RenderContext
 from liquid.ast import Node
 from liquid.builtin.expressions import FilteredExpression, KeywordArgument, StringLiteral
 from liquid.builtin.expressions.filtered import Filter
 from liquid.expression import Expression
+
+from tabellion.platform.templates.template import SettingUnknown
 
 LANGUAGE, TIME_ZONE = "language", "time_zone"
 
@@ -44,3 +47,15 @@ def filters(expression: Expression) -> Iterator[Filter]:
         yield from expression.filters or ()
     for child in expression.children():
         yield from filters(child)
+
+
+def locale(language: str) -> Locale:
+    """The language's rules, such as of `nl`, `fr_BE` or `NL`. Raises `SettingUnknown`."""
+    first, _, rest = language.replace("-", "_").partition("_")
+    try:
+        found = Locale.parse(f"{first.lower()}_{rest.upper()}" if rest else first.lower())
+        # Babel reads the language's file only now: while a caged process may.
+        _ = found.date_formats
+    except (UnknownLocaleError, ValueError):
+        raise SettingUnknown(f"{language[:40]!r} is no language such as nl or fr_BE") from None
+    return found

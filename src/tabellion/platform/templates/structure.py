@@ -1,6 +1,6 @@
 """Whether tags exist and blocks fit into each other."""
 
-from tabellion.platform.templates.dialect import BLOCKS, MAX_NESTING, TAGS
+from tabellion.platform.templates.dialect import BLOCKS, DIVIDERS, MAX_NESTING, TAGS
 from tabellion.platform.templates.lexer import Fault, Span, SpanKind
 from tabellion.platform.templates.suggestion import did_you_mean
 
@@ -16,7 +16,6 @@ _REFUSED = {
     "increment": "use assign and the filter plus",
     "decrement": "use assign and the filter minus",
 }
-_DIVIDERS = frozenset({name for names in BLOCKS.values() for name in names})
 
 
 def structure(spans: list[Span]) -> list[Fault]:
@@ -37,7 +36,7 @@ def structure(spans: list[Span]) -> list[Fault]:
                 fault(span, "template.tooLarge", f"blocks stand in each other at most {MAX_NESTING - 1} deep")
         elif name.startswith("end") and name[3:] in BLOCKS:
             _close(span, open_blocks, faults)
-        elif name in _DIVIDERS:
+        elif name in DIVIDERS:
             _divide(span, open_blocks, faults)
         elif name in {"break", "continue"} and not any(block.name == "for" for block in open_blocks):
             fault(span, "template.tag", f"{name} stands inside for only")
@@ -69,5 +68,5 @@ def _unknown(name: str) -> str:
         return "a tag begins with its name, such as {% if ... %}"
     if name in _REFUSED:
         return f"there is no tag {name}: {_REFUSED[name]}"
-    known = [*TAGS, *_DIVIDERS, *(f"end{block}" for block in BLOCKS)]
+    known = [*TAGS, *DIVIDERS, *(f"end{block}" for block in BLOCKS)]
     return f"there is no tag {name}{did_you_mean(name, known)}"

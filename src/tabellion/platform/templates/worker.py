@@ -17,7 +17,7 @@ from liquid.exceptions import LiquidError, LiquidTypeError, LoopIterationLimitEr
 from tabellion.platform.templates import limits
 from tabellion.platform.templates.check import check
 from tabellion.platform.templates.comparisons import compared
-from tabellion.platform.templates.dialect import Compiled
+from tabellion.platform.templates.compiled import Compiled
 from tabellion.platform.templates.lexer import place, scan
 from tabellion.platform.templates.prepare import prepare
 from tabellion.platform.templates.template import Failed, Part, PartKind, Reason, SettingUnknown, Template
