@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from tabellion import __version__
 from tabellion.cli.root import app, main
-from tabellion.platform.database.migrate import load_migrations
+from tabellion.platform.database.schema import load_migrations
 from tabellion.server.calls import CALLS
 from tests.support.postgres import Cluster, database_name
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tabellion.platform.database.migrate import Applied
+from tabellion.platform.database.schema import Applied
 from tabellion.server.backup.archive import Reader, Writer, open_backup
 from tabellion.server.backup.errors import BackupError
 from tabellion.server.backup.manifest import FORMAT, Manifest

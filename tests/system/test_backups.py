@@ -17,13 +17,8 @@ import psycopg
 import pytest
 
 from tabellion.platform import files
-from tabellion.platform.database.migrate import (
-    MigrationError,
-    RestoreUnfinished,
-    load_migrations,
-    migrate,
-    require_current,
-)
+from tabellion.platform.database.migrate import migrate
+from tabellion.platform.database.schema import MigrationError, RestoreUnfinished, load_migrations, require_current
 from tabellion.platform.jobs import install
 from tabellion.server.backup import snapshot
 from tabellion.server.backup.errors import BackupError
@@ -475,7 +470,7 @@ def test_an_older_schema_is_brought_up_to_date_and_a_newer_one_refused(
         assert done.applied[0] == "0043_restored"
         require_current(empty_database_url)
 
-        monkeypatch.setattr("tabellion.platform.database.migrate.load_migrations", lambda: tuple(older[:-1]))
+        monkeypatch.setattr("tabellion.platform.database.schema.load_migrations", lambda: tuple(older[:-1]))
         with pytest.raises(
             BackupError, match=r"with the schema 0041_told, which this program does not know .*upgrade this program"
         ):

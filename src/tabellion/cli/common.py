@@ -21,7 +21,7 @@ from tabellion.kit.newfile import NotWritten
 from tabellion.kit.problem import Problem
 from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
-from tabellion.platform.database.migrate import MigrationError
+from tabellion.platform.database.schema import MigrationError
 from tabellion.platform.jobs import JobsMissing
 from tabellion.server.backup.errors import BackupError
 from tabellion.server.claim import AlreadyServed

@@ -15,7 +15,7 @@ from tabellion.features.bulk import waiting
 from tabellion.features.delivery import Reached, licences_that_wait, reach_relays, unreadable_secrets
 from tabellion.features.transfers import unreadable_servers
 from tabellion.platform import jobs, secrets
-from tabellion.platform.database.migrate import MAKE_UNICODE, MIN_SERVER_VERSION, MigrationError, NotUnicode, state
+from tabellion.platform.database.schema import MAKE_UNICODE, MIN_SERVER_VERSION, MigrationError, NotUnicode, state
 from tabellion.server import connections, unfinished
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.hold import hold_of, key_missing

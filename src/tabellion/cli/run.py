@@ -13,7 +13,7 @@ from tabellion import __version__
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, settings_of, show
 from tabellion.cli.news import teller
 from tabellion.platform import secrets
-from tabellion.platform.database.migrate import load_migrations
+from tabellion.platform.database.schema import load_migrations
 from tabellion.server.connections import fit, places_of
 from tabellion.server.database import migrate as migrate_schema
 from tabellion.server.database import open_database, prepare_database, refuse_under_server

@@ -7,6 +7,7 @@ import msgspec
 
 from tabellion.platform import jobs
 from tabellion.platform.database import migrate as migrations
+from tabellion.platform.database import schema
 from tabellion.server import unfinished
 from tabellion.server.claim import AlreadyServed, refuse_second
 from tabellion.server.embedded import EmbeddedPostgres
@@ -42,8 +43,8 @@ def refuse_under_server(settings: Settings) -> None:
 
     It is of an earlier version, and would meet tables that it does not know.
     """
-    if migrations.state(settings.database_url).pending and _is_served(settings):
-        raise migrations.MigrationError(
+    if schema.state(settings.database_url).pending and _is_served(settings):
+        raise schema.MigrationError(
             "the database's schema is behind this program, and a server of an earlier version runs on it: stop that one and "
             f"start it anew, which brings the schema up to date ({settings.data_dir.absolute()})"
         )
@@ -68,7 +69,7 @@ def prepare_database(
             refuse_under_server(settings)
         migrate(settings.database_url, tell=tell)
     else:
-        migrations.require_current(settings.database_url)
+        schema.require_current(settings.database_url)
         jobs.require_installed(settings.database_url)
     return settings, embedded
 
@@ -79,4 +80,4 @@ def _is_served(settings: Settings) -> bool:
     except AlreadyServed:
         return True
     # The first releases have no lock.
-    return migrations.is_served(settings.database_url)
+    return schema.is_served(settings.database_url)

@@ -8,7 +8,8 @@ import pytest
 
 from tabellion.features.delivery import recipient_store, worker_store
 from tabellion.features.delivery.model import Claimed, Ending, Policy, Sending, State, next_attempt
-from tabellion.platform.database.migrate import load_migrations, migrate
+from tabellion.platform.database.migrate import migrate
+from tabellion.platform.database.schema import load_migrations
 from tests.features.delivery.conftest import START, Post
 
 

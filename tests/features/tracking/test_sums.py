@@ -25,7 +25,8 @@ from tabellion.features.delivery.folding import FoldingPace
 from tabellion.features.delivery.model import UNCERTAIN, Ending, State
 from tabellion.features.tracking import service, store
 from tabellion.features.tracking.store import Happening
-from tabellion.platform.database.migrate import load_migrations, migrate
+from tabellion.platform.database.migrate import migrate
+from tabellion.platform.database.schema import load_migrations
 from tests.features.delivery.conftest import START, Post, licence_that_sends
 from tests.support.structure import Connection, connect
 from tests.support.sums import assert_right

@@ -4,7 +4,8 @@ import unicodedata
 
 import psycopg
 
-from tabellion.platform.database.migrate import load_migrations, migrate
+from tabellion.platform.database.migrate import migrate
+from tabellion.platform.database.schema import load_migrations
 
 _LETTERS = [
     chr(code)

@@ -7,7 +7,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabellion.platform.database.advisory import AdvisoryLock
-from tabellion.platform.database.migrate import MigrationError
+from tabellion.platform.database.schema import MigrationError
 
 SCHEMA = "jobs"
 _LOCK_TIMEOUT, _STATEMENT_TIMEOUT = "10s", "60s"

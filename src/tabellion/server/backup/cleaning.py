@@ -3,7 +3,7 @@
 import psycopg
 from psycopg import sql
 
-from tabellion.platform.database.migrate import RESTORING
+from tabellion.platform.database.schema import RESTORING
 from tabellion.server.backup.errors import BackupError
 from tabellion.server.backup.loading import APPLICATION
 

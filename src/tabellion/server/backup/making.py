@@ -10,7 +10,7 @@ import psycopg
 
 from tabellion import __version__
 from tabellion.platform import secrets
-from tabellion.platform.database import migrate as migrations
+from tabellion.platform.database import schema
 from tabellion.server.backup import snapshot
 from tabellion.server.backup.archive import PIECE, Writer
 from tabellion.server.backup.errors import BackupError
@@ -34,11 +34,11 @@ def make(settings: Settings, out: BinaryIO, *, with_key: bool) -> tuple[Manifest
     Raises `BackupError`, `MigrationError`, `EmbeddedPostgresError`, `KeyUnusable`, `OSError`.
     """
     url = settings.database_url
-    found = migrations.state(url)
+    found = schema.state(url)
     if not found.applied:
         raise BackupError("there is nothing to back up: the database has no tables of Tabellion")
     if found.unknown or found.changed:
-        migrations.require_current(url)
+        schema.require_current(url)
     with psycopg.connect(url) as db:
         client = find_client("pg_dump", db.info.server_version // 10_000)
     with snapshot.only_backup(settings.data_dir):

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from tabellion.platform.database.migrate import Applied
+from tabellion.platform.database.schema import Applied
 
 FORMAT = 1
 # The parts. The database is in pieces, as its length is not known before it is written.

@@ -17,7 +17,7 @@ import psycopg
 
 from tabellion.kit.newfile import is_full
 from tabellion.platform import jobs, secrets
-from tabellion.platform.database import migrate as migrations
+from tabellion.platform.database import migrate, schema
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.server import database, unfinished
 from tabellion.server.backup import cleaning, placing, waking
@@ -58,8 +58,8 @@ def read(path: Path) -> Manifest:
 def require_restorable(manifest: Manifest) -> None:
     """That this program knows the schema of the backup. Raises `BackupError`."""
     try:
-        migrations.refuse_foreign(migrations.compare(manifest.migrations))
-    except migrations.SchemaMismatch as error:
+        schema.refuse_foreign(schema.compare(manifest.migrations))
+    except schema.SchemaMismatch as error:
         raise BackupError(
             f"the backup was made by Tabellion {manifest.version} with the schema {manifest.schema}, which this program "
             f"does not know ({error}); nothing was changed"
@@ -100,7 +100,7 @@ def restore(settings: Settings, path: Path, clock: Clock, *, resume_sendings: bo
                 begun()  # the database has a mark by now
             load(client, url, reader)
             count = placing.place_files(reader, settings.data_dir)
-            applied = [step.label for step in migrations.migrate(url, restoring=True)] + jobs.install(url)
+            applied = [step.label for step in migrate.migrate(url, restoring=True)] + jobs.install(url)
             woken = asyncio.run(waking.settle(url, reader.manifest, clock(), resume_sendings=resume_sendings))
         return Restored(reader.manifest, applied, count, _key_now(settings, reader.manifest), woken)
 

@@ -17,13 +17,12 @@ from typing import Any, NamedTuple
 import psycopg
 
 from tabellion.platform import files
-from tabellion.platform.database.migrate import Applied
+from tabellion.platform.database.schema import Applied, Connection, ledger
 from tabellion.server.backup.errors import BackupError
 from tabellion.server.backup.folders import make_folder
 from tabellion.server.backup.manifest import SPOOL
 from tabellion.server.postgres.locks import open_lock
 
-Connection = psycopg.Connection[tuple[Any, ...]]
 _LOCK = "backup.lock"
 _STAGING = "backup-"
 # Made anew from what was uploaded; files that are being written.
@@ -37,7 +36,6 @@ _FOLDERS = """
 SELECT folder FROM tabellion.import_job WHERE execution_id IS NULL
 UNION SELECT folder FROM tabellion.etl_execution UNION SELECT folder FROM tabellion.export_execution
 """
-_MIGRATIONS = "SELECT version, name, checksum, applied_at FROM tabellion.schema_migration ORDER BY version"
 
 
 class Snapshot(NamedTuple):
@@ -84,14 +82,14 @@ def taken(url: str, spool: Path) -> Generator[Snapshot]:
         db.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         if not spool.is_dir():
             facts, missing = _facts(db), len(_folders(db))
-            yield Snapshot._make((*facts, _migrations(db), (), missing))
+            yield Snapshot._make((*facts, ledger(db), (), missing))
             return
         staging = spool / f"{_STAGING}{secrets.token_hex(8)}"
         stack.callback(shutil.rmtree, staging, ignore_errors=True)
         with files.keeping(spool):
             facts = _facts(db)
             found = tuple(_linked(spool, staging, _folders(db)))
-        yield Snapshot._make((*facts, _migrations(db), found, 0))
+        yield Snapshot._make((*facts, ledger(db), found, 0))
 
 
 def _facts(db: Connection) -> tuple[Any, ...]:
@@ -102,10 +100,6 @@ def _facts(db: Connection) -> tuple[Any, ...]:
 
 def _folders(db: Connection) -> list[str]:
     return [folder for (folder,) in db.execute(_FOLDERS)]
-
-
-def _migrations(db: Connection) -> tuple[Applied, ...]:
-    return tuple(Applied(*row) for row in db.execute(_MIGRATIONS))
 
 
 def _linked(spool: Path, staging: Path, folders: list[str]) -> Iterator[tuple[str, Path]]:

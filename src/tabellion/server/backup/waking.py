@@ -12,7 +12,7 @@ from psycopg import sql
 
 from tabellion.features import campaigns, delivery
 from tabellion.platform.database.connection import Database
-from tabellion.platform.database.migrate import RESTORING
+from tabellion.platform.database.schema import RESTORING
 from tabellion.server import hold
 from tabellion.server.backup.manifest import Manifest
 
