@@ -98,7 +98,7 @@ def on_database(data_dir: Path | None, database_url: str | None, work: Callable[
     """Run `work` on the database, whether or not a server is running on it."""
 
     async def connected(url: str) -> T:
-        async with await _connect(url) as db:
+        async with await connect(url) as db:
             return await work(db)
 
     with _prepared(data_dir, database_url) as (url, _):
@@ -110,7 +110,7 @@ def on_server(data_dir: Path | None, database_url: str | None, work: Callable[[D
     """The same with a second connection that may make roles: the embedded server's superuser, or else the same role."""
 
     async def connected(url: str, admin_url: str) -> T:
-        async with await _connect(url) as db, await _connect(admin_url) as admin:
+        async with await connect(url) as db, await connect(admin_url) as admin:
             return await work(db, admin)
 
     with _prepared(data_dir, database_url) as (url, admin_url):
@@ -128,7 +128,8 @@ def _prepared(data_dir: Path | None, database_url: str | None) -> Generator[tupl
         yield url, embedded.url_of("postgres") if embedded else url
 
 
-def _connect(url: str) -> Awaitable[Database]:
+def connect(url: str) -> Awaitable[Database]:
+    """A connection in autocommit mode."""
     return psycopg.AsyncConnection.connect(url, autocommit=True, application_name="tabellion cli")
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from tabellion.cli.bulk import REJECTED, run_export, run_import, save_rejected_of, shown, whole
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, fail, on_database, show
+from tabellion.cli.foreground import REJECTED, run_export, run_import, save_rejected_of, shown, whole
 from tabellion.cli.output import Force, check_place, told_beside
 from tabellion.features.bulk.etls import Execution as EtlExecution
 from tabellion.features.bulk.etls import etls_store
