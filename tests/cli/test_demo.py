@@ -9,7 +9,7 @@ import pytest
 from tabellion.cli.people import people
 from tabellion.cli.walk import pretty, pretty_xml
 from tests.support.api import free_port, running_api
-from tests.support.serving import run, run_json
+from tests.support.serving import json_here, run
 
 
 def test_the_people_are_the_same_each_time_and_nobody_can_own_their_addresses() -> None:
@@ -68,7 +68,7 @@ def test_the_demo_runs_once_and_again_over_its_own_data(tmp_path: Path) -> None:
         assert "The server has been stopped" in again
         assert f"http://127.0.0.1:{port}/docs" in then
         assert "/v4/entity/shop/table/Contacts/profile/1\n" in then
-    (listed,) = run_json("table", "list", "demo", cwd=tmp_path, TABELLION_DATA_DIR="demo-data")
+    (listed,) = json_here("table", "list", "demo", cwd=tmp_path, TABELLION_DATA_DIR="demo-data")
     assert (listed["name"], listed["entity"], listed["attributes"]) == ("Contacts", "shop", 13)
 
 

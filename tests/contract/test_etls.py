@@ -13,7 +13,7 @@ import pytest
 import tabellion
 from tabellion.server.app import translate
 from tests.support.etls import BASE, ETLS, EXECUTIONS, Etls, one_file, packed
-from tests.support.serving import run, run_json
+from tests.support.serving import json_here, run_here
 from tests.support.tenant import Tenant
 
 GUESTS = "emailAddress,lastName,points\nbob@example.com,Bob,7\ncat@example.com,Cat,8\n"
@@ -319,10 +319,10 @@ def test_the_command_line_looks_after_executions(etls: Etls, tenant: Tenant, tmp
     done, waiting = (etls.send(EXECUTIONS, {"a.csv": GUESTS}, one_file()).json()["id"] for _ in range(2))
     etls.run(done)
 
-    cancelled = run("jobs", "cancel", waiting, "--kind", "etl", cwd=tmp_path, **where)
-    listed = run_json("jobs", "list", "--licence", tenant.licence, cwd=tmp_path, **where)
-    shown = run_json("jobs", "show", done, "--kind", "etl", cwd=tmp_path, **where)
-    retried = run("jobs", "retry", waiting, "--kind", "etl", cwd=tmp_path, **where)
+    cancelled = run_here("jobs", "cancel", waiting, "--kind", "etl", cwd=tmp_path, **where)
+    listed = json_here("jobs", "list", "--licence", tenant.licence, cwd=tmp_path, **where)
+    shown = json_here("jobs", "show", done, "--kind", "etl", cwd=tmp_path, **where)
+    retried = run_here("jobs", "retry", waiting, "--kind", "etl", cwd=tmp_path, **where)
 
     assert (cancelled.returncode, etls.read(waiting)["status"]) == (0, "CANCELLED")
     assert [(job["kind"], job["status"]) for job in listed] == [("import", "DONE"), ("etl", "CANCELLED"), ("etl", "DONE")]

@@ -18,7 +18,7 @@ import tabellion
 from tests.contract.test_addresses import V5_FAMILIES
 from tests.support.exports import BASE, EXECUTIONS, EXPORTS, Exports
 from tests.support.imports import Imports
-from tests.support.serving import run, run_here, run_json
+from tests.support.serving import json_here, run_here
 from tests.support.tenant import Tenant
 
 PROFILES = f"{BASE}/profile-tables/Guests/profiles"
@@ -387,14 +387,14 @@ def test_the_command_line_exports_and_tells(exports: Exports, tenant: Tenant, tm
     where = {"TABELLION_DATABASE_URL": exports.url, "TABELLION_DATA_DIR": str(exports.spool.parent)}
     options = ("--licence", tenant.licence)
 
-    done = run_json("export", "guests", *options, "--out", "a.csv.gz", "--attribute", "emailAddress", cwd=tmp_path, **where)
-    lines = run_json("export", "Stays", *options, "--out", "b.jsonl", cwd=tmp_path, **where)
+    done = json_here("export", "guests", *options, "--out", "a.csv.gz", "--attribute", "emailAddress", cwd=tmp_path, **where)
+    lines = json_here("export", "Stays", *options, "--out", "b.jsonl", cwd=tmp_path, **where)
     for place, why in (("none/out.csv", "there is no folder none"), (".", "is a folder: name a file in it")):
-        refused = run("export", "Guests", *options, "--out", place, cwd=tmp_path, **where)
+        refused = run_here("export", "Guests", *options, "--out", place, cwd=tmp_path, **where)
         assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
         assert why in refused.stderr
     assert not (tmp_path / "export").exists()
-    wrong = run("export", "Guests", *options, "--out", "c.csv", "--filter", "nope = 1", cwd=tmp_path, **where)
+    wrong = run_here("export", "Guests", *options, "--out", "c.csv", "--filter", "nope = 1", cwd=tmp_path, **where)
 
     assert (done["file"], done["rows"]) == ("a.csv.gz", 1)
     assert gzip.decompress((tmp_path / "a.csv.gz").read_bytes()) == b"emailAddress\nann@example.com\n"
@@ -412,12 +412,12 @@ def test_an_export_replaces_no_file_unasked_and_may_go_to_the_standard_output(
     out.write_text("mine")
     order = ("export", "Guests", "--licence", tenant.licence, "--attribute", "emailAddress", "--out")
     refused = run_here(*order, str(out), **where)
-    assert (refused.exit_code, "b.jsonl is there already" in refused.stderr, out.read_text()) == (1, True, "mine")
-    assert run_here(*order, str(out), "--force", **where).exit_code == 0
+    assert (refused.returncode, "b.jsonl is there already" in refused.stderr, out.read_text()) == (1, True, "mine")
+    assert run_here(*order, str(out), "--force", **where).returncode == 0
     assert "ann@example.com" in out.read_text()
     assert out.stat().st_mode & 0o777 == 0o600
     piped = run_here(*order, "-", **where)
-    assert (piped.exit_code, piped.stdout) == (0, "emailAddress\nann@example.com\n")
+    assert (piped.returncode, piped.stdout) == (0, "emailAddress\nann@example.com\n")
     assert "rows" in piped.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["b.jsonl"]
 
@@ -427,14 +427,14 @@ def test_the_command_line_looks_after_exports(exports: Exports, tenant: Tenant, 
     number = tenant.json("POST", EXECUTIONS, {"tableId": "Guests"}).json()["id"]
 
     def jobs(*arguments: str) -> Any:
-        return run_json("jobs", *arguments, "--kind", "export", cwd=tmp_path, **where)
+        return json_here("jobs", *arguments, "--kind", "export", cwd=tmp_path, **where)
 
     (listed,) = jobs("list", "--licence", tenant.licence)
-    cancelled = run("jobs", "cancel", number, "--kind", "export", cwd=tmp_path, **where)
+    cancelled = run_here("jobs", "cancel", number, "--kind", "export", cwd=tmp_path, **where)
     status = exports.read(number)["status"]
     done = jobs("retry", number)
-    again = run("jobs", "retry", number, "--kind", "export", cwd=tmp_path, **where)
-    unknown = run("jobs", "cancel", number, cwd=tmp_path, **where)
+    again = run_here("jobs", "retry", number, "--kind", "export", cwd=tmp_path, **where)
+    unknown = run_here("jobs", "cancel", number, cwd=tmp_path, **where)
 
     assert (listed["kind"], str(listed["id"]), listed["status"]) == ("export", number, "QUEUED")
     assert (cancelled.returncode, status) == (0, "CANCELLED")

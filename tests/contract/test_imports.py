@@ -18,7 +18,7 @@ from tabellion.features.bulk.imports import running
 from tabellion.kit.clock import utc_now
 from tests.support.api import Api
 from tests.support.imports import TABLE, Imports, unzipped, zipped
-from tests.support.serving import run, run_here, run_json
+from tests.support.serving import json_here, run_here
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
 
@@ -297,7 +297,7 @@ def test_an_import_that_fails_on_the_way_tells_the_rows_rejected_so_far_and_can_
     assert sorted(path.name for path in (imports.spool / found[0]).iterdir()) == ["errors.zip", "input"]
 
     where = {"TABELLION_DATABASE_URL": imports.url, "TABELLION_DATA_DIR": str(imports.spool.parent)}
-    again = run("jobs", "retry", str(job_id), cwd=tmp_path, **where)
+    again = run_here("jobs", "retry", str(job_id), cwd=tmp_path, **where)
     assert again.returncode == 1
     assert imports.result(job_id) | {"endedAt": ""} == result | {"endedAt": ""}
 
@@ -320,8 +320,9 @@ def test_an_import_that_is_cancelled_on_the_way_tells_the_rows_rejected_so_far(
     assert 1 < result["rowsRead"] < 25_001
     assert [row["lineNumber"] for row in imports.errors(job_id)] == ["2"]
 
+    monkeypatch.undo()
     where = {"TABELLION_DATABASE_URL": imports.url, "TABELLION_DATA_DIR": str(imports.spool.parent)}
-    run("jobs", "retry", str(job_id), cwd=tmp_path, **where)
+    run_here("jobs", "retry", str(job_id), cwd=tmp_path, **where)
     result = imports.result(job_id)
     assert (result["status"], result["rowsRead"], result["rowsCreated"]) == ("DONE_WITH_ERRORS", 25_001, 25_000)
     assert [row["lineNumber"] for row in imports.errors(job_id)] == ["2"]
@@ -550,12 +551,12 @@ def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tm
     (tmp_path / "bad.csv").write_text(GOOD + "no address,Dan,,\n")
     options = ("--licence", tenant.licence, "--table", "guests")
 
-    done = run_json("import", "good.csv", *options, cwd=tmp_path, **where)
+    done = json_here("import", "good.csv", *options, cwd=tmp_path, **where)
     rejected = ("--mode", "UPDATE_ONLY", "--errors", "rejected.csv")
-    failed = run("import", "bad.csv", *options, *rejected, cwd=tmp_path, **where)
-    listed = run_json("jobs", "list", "--licence", tenant.licence, cwd=tmp_path, **where)
-    again = run("jobs", "retry", str(done["id"]), cwd=tmp_path, **where)
-    nothing = run("import", "good.csv", "--licence", tenant.licence, "--table", "Nope", cwd=tmp_path, **where)
+    failed = run_here("import", "bad.csv", *options, *rejected, cwd=tmp_path, **where)
+    listed = json_here("jobs", "list", "--licence", tenant.licence, cwd=tmp_path, **where)
+    again = run_here("jobs", "retry", str(done["id"]), cwd=tmp_path, **where)
+    nothing = run_here("import", "good.csv", "--licence", tenant.licence, "--table", "Nope", cwd=tmp_path, **where)
 
     assert (done["status"], done["rowsCreated"]) == ("DONE", 2)
     assert profile(tenant, "emailAddress=bob@example.com")["attributes"]["points"] == 7
@@ -563,14 +564,14 @@ def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tm
     assert "DONE_WITH_ERRORS" in failed.stdout
     assert [(job["status"], job["rowsInError"]) for job in listed] == [("DONE_WITH_ERRORS", 1), ("DONE", 0)]
     assert {(job["licence"], job["table"]) for job in listed} == {(tenant.licence, "Guests")}
-    told = run_json("jobs", "show", str(done["id"]), cwd=tmp_path, **where)
+    told = json_here("jobs", "show", str(done["id"]), cwd=tmp_path, **where)
     assert (told["kind"], told["licence"], told["table"], told["rowsRead"]) == ("import", tenant.licence, "Guests", 2)
     wrong = list(csv.DictReader((tmp_path / "rejected.csv").open(encoding="utf-8")))
     assert [(row["lastName"], row["lineNumber"], row["errorColumn"]) for row in wrong] == [("Dan", "4", "emailAddress")]
-    saved = run("jobs", "errors", str(listed[0]["id"]), "--out", "again.zip", cwd=tmp_path, **where)
+    saved = run_here("jobs", "errors", str(listed[0]["id"]), "--out", "again.zip", cwd=tmp_path, **where)
     assert "1 rejected rows in again.zip" in saved.stdout
     assert unzipped((tmp_path / "again.zip").read_bytes()) == wrong
-    assert run("jobs", "errors", "7", "--out", "x", cwd=tmp_path, **where).stderr == "tabellion: there is no import 7\n"
+    assert run_here("jobs", "errors", "7", "--out", "x", cwd=tmp_path, **where).stderr == "tabellion: there is no import 7\n"
     assert again.stderr == (
         f"tabellion: the import {done['id']} is DONE: there is nothing left to do, or it belongs to an ETL\n"
     )
@@ -585,15 +586,15 @@ def test_rejected_rows_replace_no_file_unasked_and_may_go_to_the_standard_output
     order = ("import", str(file), "--licence", imports.tenant.licence, "--table", "guests", "--errors")
     # The import does not even begin.
     unasked = run_here(*order, str(out), **where)
-    assert (unasked.exit_code, "rejected.csv is there already" in unasked.stderr) == (1, True)
+    assert (unasked.returncode, "rejected.csv is there already" in unasked.stderr) == (1, True)
     piped = run_here(*order, "-", **where)
     assert [row["lastName"] for row in csv.DictReader(io.StringIO(piped.stdout))] == ["Dan"]
     assert "DONE_WITH_ERRORS" in piped.stderr
-    (job,) = json.loads(run_here("jobs", "list", "--licence", imports.tenant.licence, "--json", **where).stdout)
+    (job,) = json_here("jobs", "list", "--licence", imports.tenant.licence, **where)
 
     errors = ("jobs", "errors", str(job["id"]), "--out")
-    assert (run_here(*errors, str(out), **where).exit_code, out.read_text()) == (1, "mine")
-    assert run_here(*errors, str(out), "--force", **where).exit_code == 0
+    assert (run_here(*errors, str(out), **where).returncode, out.read_text()) == (1, "mine")
+    assert run_here(*errors, str(out), "--force", **where).returncode == 0
     again = run_here(*errors, "-", **where)
     assert (again.stdout, "1 rejected rows" in again.stderr) == (out.read_text(), True)
     assert again.stdout == piped.stdout
@@ -615,7 +616,7 @@ def test_an_import_that_waits_for_room_says_so_once_and_goes_on(imports: Imports
     assert waits["status"] == "VALIDATING"
     assert [error["code"] for error in waits["errors"]] == ["disk.full"]
     assert "goes on by itself once there is room" in waits["errors"][0]["message"]
-    (listed,) = json.loads(run_here("jobs", "list", "--licence", imports.tenant.licence, "--json", **where).stdout)
+    (listed,) = json_here("jobs", "list", "--licence", imports.tenant.licence, **where)
     assert listed["errors"][0].startswith("disk.full: ")
     doctor = json.loads(run_here("doctor", "--json", **where).stdout)
     assert [one["found"] for one in doctor if one["check"] == "jobs"] == ["1 wait for room on a disk"]
@@ -632,7 +633,7 @@ def test_rejected_rows_are_not_written_over_the_file_that_is_imported(tmp_path: 
     (tmp_path / "guests.csv").write_text(GOOD)
     (tmp_path / "link.csv").symlink_to("guests.csv")
 
-    done = run(
+    done = run_here(
         "import",
         "guests.csv",
         "--licence",
@@ -656,12 +657,12 @@ def test_the_command_line_goes_on_with_what_was_stopped(imports: Imports, tenant
     where = {"TABELLION_DATABASE_URL": imports.url, "TABELLION_DATA_DIR": str(imports.spool.parent)}
     job_id = imports.send(GOOD.encode()).json()["id"]
 
-    assert run_json("jobs", "retry", str(job_id), cwd=tmp_path, **where)["rowsCreated"] == 2
+    assert json_here("jobs", "retry", str(job_id), cwd=tmp_path, **where)["rowsCreated"] == 2
 
     other = imports.send(GOOD.encode()).json()["id"]
-    assert run("jobs", "cancel", str(other), cwd=tmp_path, **where).returncode == 0
+    assert run_here("jobs", "cancel", str(other), cwd=tmp_path, **where).returncode == 0
     assert imports.result(other)["status"] == "CANCELLED"
-    assert run_json("jobs", "retry", str(other), cwd=tmp_path, **where)["rowsUnchanged"] == 2
-    trail = run_json("audit", tenant.licence, "--object", f"import/{other}", cwd=tmp_path, **where)
+    assert json_here("jobs", "retry", str(other), cwd=tmp_path, **where)["rowsUnchanged"] == 2
+    trail = json_here("audit", tenant.licence, "--object", f"import/{other}", cwd=tmp_path, **where)
     assert [entry["route"] for entry in trail[:2]] == ["jobs retry", "jobs cancel"]
     assert [entry["actor"] for entry in trail] == ["cli", "cli", tenant.login]

@@ -50,7 +50,7 @@ def test_files_go_with_their_licence(
     others = {path.name for path in spool.iterdir()} - {place.name for place in places}
     where = {"TABELLION_DATABASE_URL": worker_database_url, "TABELLION_DATA_DIR": str(spool.parent)}
 
-    assert run_here("licence", "delete", tenant.licence, "--yes", **where).exit_code == 0
+    assert run_here("licence", "delete", tenant.licence, "--yes", **where).returncode == 0
 
     query = "SELECT args FROM jobs.procrastinate_jobs WHERE task_name = 'bulk.erase' AND args->'folders' ? %s"
     ((told,),) = database.execute(query, (places[0].name,)).fetchall()

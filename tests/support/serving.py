@@ -1,5 +1,6 @@
 """`tabellion serve` as an operator runs it: a process of its own, with its data directory."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
-from click.testing import Result
 from typer.testing import CliRunner
 
 from tabellion.cli.root import app
@@ -37,16 +37,20 @@ def run(*arguments: str, cwd: Path, stdin: str = "", **settings: str) -> subproc
     )
 
 
-def run_here(*arguments: str, **settings: str) -> Result:
+def run_here(*arguments: str, cwd: Path | None = None, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     """One verb to its end in this process, which takes a tenth of the time of a program that has to start."""
     names = [name for name in os.environ if name.startswith("TABELLION_")]
     cleared: dict[str, str | None] = dict.fromkeys(names)
-    return CliRunner().invoke(app(arguments[:1]), list(arguments), env=cleared | settings)
+    with contextlib.chdir(cwd or Path.cwd()):
+        done = CliRunner().invoke(app(arguments[:1]), list(arguments), input=stdin, env=cleared | settings)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
-def run_json(*arguments: str, cwd: Path, **settings: str) -> Any:
+def json_here(*arguments: str, cwd: Path | None = None, **settings: str) -> Any:
     """What a verb prints with `--json`."""
-    done = run(*arguments, "--json", cwd=cwd, **settings)
+    done = run_here(*arguments, "--json", cwd=cwd, **settings)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -84,7 +88,7 @@ class Serving:
 
     def verb(self, *arguments: str) -> Any:
         """A verb on the same data directory, with `--json`."""
-        return run_json(*arguments, cwd=self.folder, TABELLION_DATA_DIR=str(self.data_dir))
+        return json_here(*arguments, TABELLION_DATA_DIR=str(self.data_dir))
 
     def __enter__(self) -> Self:
         return self

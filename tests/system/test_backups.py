@@ -31,7 +31,7 @@ from tests.support.api import Api, free_port, running_api
 from tests.support.imports import Imports, zipped
 from tests.support.postgres import Cluster, database_name
 from tests.support.processes import wait_until
-from tests.support.serving import TABELLION, Serving, clean_environment, run, run_json
+from tests.support.serving import TABELLION, Serving, clean_environment, json_here, run, run_here
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
 
@@ -98,7 +98,7 @@ def source(cluster: Cluster, template_database: str, tmp_path_factory: pytest.Te
         place = image[image.index("/i/") :].split('"')[0]
         backup = folder / "backup.tar"
         environment = {"TABELLION_DATABASE_URL": url, "TABELLION_DATA_DIR": str(folder / "data")}
-        told = run_json("backup", str(backup), cwd=folder, **environment)
+        told = json_here("backup", str(backup), cwd=folder, **environment)
         assert (told["licences"], told["secretKey"], told["missingFiles"]) == (1, "included", 0)
         spool = _files(folder / "data" / "spool")
         assert told["files"]["count"] == len(spool)
@@ -132,7 +132,7 @@ def _restored(backup: Path, url: str, folder: Path, **options: Any) -> Restored:
 
 
 def test_a_server_is_made_of_it_that_knows_everything_and_sends_nothing_by_itself(source: Source, tmp_path: Path) -> None:
-    told = run_json("restore", str(source.backup), "--data-dir", str(tmp_path / "data"), cwd=tmp_path)
+    told = json_here("restore", str(source.backup), "--data-dir", str(tmp_path / "data"), cwd=tmp_path)
     assert (told["secretKey"], told["uncertainMails"], told["held"]) == ("in place", 1, True)
     assert [(each["id"], each["name"]) for each in told["campaigns"]] == [(source.campaign, "SpringOffer")]
     assert _files(tmp_path / "data" / "spool") == source.files
@@ -308,7 +308,7 @@ def test_a_backup_that_is_killed_leaves_no_file_and_the_next_one_cleans_up(
         )
         waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'tabellion backup' AND wait_event_type = 'Lock'"
         wait_until(lambda: db.execute(waiting).fetchone() is not None, _LONG_S)
-        second = run("backup", "y.tar", cwd=tmp_path, **environment)
+        second = run_here("backup", "y.tar", cwd=tmp_path, **environment)
         assert (second.returncode, "another backup of" in second.stderr) == (1, True)
         process.send_signal(sign)
         _, told = process.communicate(timeout=_LONG_S)
@@ -317,12 +317,12 @@ def test_a_backup_that_is_killed_leaves_no_file_and_the_next_one_cleans_up(
         assert list(tmp_path.iterdir()) == []
         assert list((source.data / "spool").glob("backup-*")) == []
     assert not (tmp_path / "x.tar").exists()
-    done = run("backup", "z.tar", cwd=tmp_path, **environment)
+    done = run_here("backup", "z.tar", cwd=tmp_path, **environment)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["z.tar"]
     assert list((source.data / "spool").glob("backup-*")) == []
-    assert run("backup", "z.tar", "--verify", cwd=tmp_path).returncode == 0
-    mixed = run("backup", "z.tar", "--verify", "--force", "--without-secret-key", cwd=tmp_path)
+    assert run_here("backup", "z.tar", "--verify", cwd=tmp_path).returncode == 0
+    mixed = run_here("backup", "z.tar", "--verify", "--force", "--without-secret-key", cwd=tmp_path)
     assert (mixed.returncode, mixed.stdout) == (1, "")
     assert "leave out --force, --without-secret-key, or --verify" in mixed.stderr
 
@@ -356,7 +356,7 @@ def test_a_restore_that_is_killed_leaves_nothing_that_is_served_and_can_be_repea
         assert (refused.returncode, "run tabellion restore again" in refused.stderr) == (1, True), refused.stderr
         db.execute("DROP EVENT TRIGGER stop")
         db.execute("SELECT pg_advisory_unlock(4711)")
-    again = run_json("restore", str(source.backup), cwd=tmp_path, **environment)
+    again = json_here("restore", str(source.backup), cwd=tmp_path, **environment)
     assert again["held"]
     assert _files(tmp_path / "data" / "spool") == source.files
     require_current(empty_database_url)
@@ -385,12 +385,12 @@ def test_a_restore_that_is_killed_before_there_is_a_database_leaves_no_empty_ser
         refused = run(*verb.split(), "--data-dir", str(data), cwd=open_folder, TABELLION_PORT=str(free_port()))
         assert refused.returncode == 1, verb
         assert f"run tabellion restore FILE --data-dir {data} again" in refused.stderr
-    listed = json.loads(run("doctor", "--json", "--data-dir", str(data), cwd=open_folder).stdout)
+    listed = json.loads(run_here("doctor", "--json", "--data-dir", str(data)).stdout)
     (found,) = (one for one in listed if one["check"] == "database")
     assert (found["state"], "did not come to its end" in found["found"]) == ("problem", True)
-    again = run_json("restore", str(source.backup), "--data-dir", str(data), cwd=open_folder)
+    again = json_here("restore", str(source.backup), "--data-dir", str(data), cwd=open_folder)
     assert (again["held"], again["licences"]) == (True, 1)
-    assert run_json("licence", "list", "--data-dir", str(data), cwd=open_folder)
+    assert json_here("licence", "list", "--data-dir", str(data), cwd=open_folder)
 
 
 def test_a_restore_that_fails_leaves_the_place_empty(
@@ -510,7 +510,7 @@ def test_a_full_disk_leaves_no_file_and_is_told(source: Source, tmp_path: Path) 
 
 def test_a_backup_made_beside_the_data_directory_says_what_it_lacks(source: Source, tmp_path: Path) -> None:
     wrong = {"TABELLION_DATABASE_URL": source.url, "TABELLION_DATA_DIR": str(tmp_path / "nothing")}
-    done = run("backup", "x.tar", "--json", cwd=tmp_path, **wrong)
+    done = run_here("backup", "x.tar", "--json", cwd=tmp_path, **wrong)
     assert (done.returncode, json.loads(done.stdout)["secretKey"]) == (0, "none")
     assert "there is no spool and no secret.key in" in done.stderr
 
@@ -525,8 +525,8 @@ def test_a_pipe_gets_the_same_and_the_key_stays_at_home_when_that_is_asked_for(s
     assert manifest.secret_key == "left out"
     assert "secret.key" not in {part.name for part in manifest.parts}
     assert (source.data / "secret.key").read_bytes() not in (tmp_path / "x.tar").read_bytes()
-    found = run_json("backup", "x.tar", "--verify", cwd=tmp_path)
+    found = json_here("backup", "x.tar", "--verify", cwd=tmp_path)
     assert found["database"]["bytes"] > 10_000
-    doctor = json.loads(run("doctor", "--json", cwd=tmp_path, **environment).stdout)
+    doctor = json.loads(run_here("doctor", "--json", cwd=tmp_path, **environment).stdout)
     assert [one["found"] for one in doctor if one["check"] == "backup"] == ["0 hours old"]
     assert source.backup.stat().st_mode & 0o777 == 0o600
