@@ -2,6 +2,7 @@
 SHELL := /bin/sh
 RUN := .venv/bin/python -m
 DEMO := $(if $(ONCE),--once,)
+N ?= 2
 
 help:  ## list the targets
 	@grep -hE '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -9,11 +10,11 @@ help:  ## list the targets
 demo: setup  ## start a server with 1,000 invented people and walk through the calls (ONCE=1: stop after the walk)
 	@$(RUN) tabellion demo --data-dir demo-data $(DEMO)
 
-test: setup-tests  ## run the whole test suite (T=path or -k expression for a part)
-	@$(RUN) pytest -q -n 2 --dist loadgroup $(T)
+test: setup-tests  ## run the whole test suite (T=path or -k expression for a part, N=processes)
+	@$(RUN) pytest -q -n $(N) --dist loadgroup $(T)
 
 test-postgres-16: setup-tests  ## the same suite against PostgreSQL 16
-	@TABELLION_TEST_POSTGRES=16 $(RUN) pytest -q -n 2 --dist loadgroup $(T)
+	@TABELLION_TEST_POSTGRES=16 $(RUN) pytest -q -n $(N) --dist loadgroup $(T)
 
 check: setup lint types arch test  ## what CI runs: format, lint, types, import contracts, tests
 
