@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from tabellion.platform.database.pool import Pool, open_pool, with_settings
 from tabellion.server.database import migrate
+from tests.support.distribution import Distribution
 from tests.support.postgres import Cluster, RunDirectory, database_name, running_cluster
 from tests.support.shelters import remove_shelters
 
@@ -29,6 +30,11 @@ def pytest_configure() -> None:
 
 def pytest_unconfigure() -> None:
     _run_directory.remove()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    return Distribution(config, log)
 
 
 def pytest_asyncio_loop_factories() -> dict[str, object]:
