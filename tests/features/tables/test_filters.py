@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -421,3 +422,15 @@ def test_a_refused_search_names_the_attribute() -> None:
         with pytest.raises(Problem) as refusal:
             compile_v4_search(TABLE, [search], [], UTC_ZONE)
         assert f"'{name}'" in refusal.value.message
+
+
+def test_blanks_of_a_search_cost_no_time() -> None:
+    begun = time.process_time()
+    blanks = " " * 60_000
+    for text in (f"{blanks}lastName", f"lastName{blanks}", f"{blanks}lastName{blanks}!"):
+        with pytest.raises(Problem, match="operator"):
+            compile_v4_search(TABLE, [text], [], UTC_ZONE)
+    with pytest.raises(Problem, match="a value was expected"):
+        parse(f"born = now({' ' * 8000}x")
+    assert time.process_time() - begun < 1
+    assert compile_v4_search(TABLE, [f"{blanks}lastName{blanks}=Vos"], [], UTC_ZONE).params == ("Vos",)

@@ -2,6 +2,9 @@
 
 import re
 from datetime import datetime
+from typing import Any
+
+import re2  # pyright: ignore[reportMissingTypeStubs] - the package has none
 
 from tabellion.kit.datepattern import DatePattern
 
@@ -27,7 +30,9 @@ class NamePattern:
             parts.append(f"(?:{_GROUP_NAMES.sub('?:', DatePattern(date[1]).expression)})")
             place = date.end()
         parts.append(_literal(pattern[place:]))
-        self._matches = re.compile("".join(parts), re.IGNORECASE | re.DOTALL).fullmatch
+        # In a time that grows with the name: Python's own expressions try every way to share it out among the stars.
+        compiled: Any = re2.compile(f"(?is){''.join(parts)}")
+        self._matches = compiled.fullmatch
 
     def matches(self, name: str) -> bool:
         """Whether a file's name, without folders, is one of these."""

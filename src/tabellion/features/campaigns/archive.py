@@ -25,7 +25,7 @@ from tabellion.platform.files import ArchiveError, Entry, Kind, contents, inflat
 _MAX_TOTAL_BYTES, _MAX_IMAGE_BYTES, _MAX_IMAGES = 30 * 1024 * 1024, 5 * 1024 * 1024, 200
 # By content: what an entry is called says nothing. SVG is a document that runs scripts.
 _IMAGES = ((b"GIF8", "image/gif"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
-_REFERENCE = re.compile(r"""(?<=["'(])\s*([^"'()<>\s][^"'()<>]*?)\s*(?=["')])""")
+_REFERENCE = re.compile(r"""(?<=["'(])([^"'()<>]++)(?=["')])""")
 
 # Several of them in one attribute, each with the width or density that it is for.
 _SEVERAL = re.compile(r"""(?i)\bsrcset\s*=\s*(?:"[^"]*"|'[^']*')""")
@@ -102,7 +102,7 @@ class _Found:
 
     def rewritten(self, source: str, folder: str) -> str:
         """A source with addresses in the place of references; `folder`: where it lies in the zip."""
-        source = _REFERENCE.sub(lambda one: self._hosted(one[1], folder) or one[0], source)
+        source = _REFERENCE.sub(lambda one: self._hosted(one[1].strip(), folder) or one[0], source)
         source = _BARE.sub(lambda bare: bare[1] + (self._hosted(bare[2], folder) or bare[2]), source)
         return _SEVERAL.sub(
             lambda several: _EACH.sub(lambda one: self._hosted(one[1], folder) or one[0], several[0]), source

@@ -6,18 +6,24 @@ grammar of RFC 8259: a member twice in one object, NaN and Infinity, more than 6
 
 import json
 import re
+from collections.abc import Iterator
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final, NoReturn
 
 import msgspec
 
 from tabellion.kit.problem import FieldError, Invalid, Malformed
+from tabellion.platform.http.walk import MOST_ERRORS, Path, text_of
 
 MAX_DEPTH: Final = 64
 BOM = b"\xef\xbb\xbf"
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
-_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', re.DOTALL)
-_HUGE = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d{4301,}|-?\d+(?:\.\d+)?[eE][+-]?\d{18,}', re.DOTALL)
+# These look at bodies that may be anything, so each takes what it has looked at once and never again (`++`): a text goes to
+# its quote or, where it has none, to the end.
+_TEXT = r'"(?:[^"\\]++|\\.)*+"?'
+_BRACKET = re.compile(rf"{_TEXT}|([\[\]{{}}])", re.DOTALL)
+_CONSTANT = re.compile(rf"{_TEXT}|(NaN|-?Infinity)", re.DOTALL)
+_HUGE = re.compile(rf"{_TEXT}|(-?\d{{4301,}}+|-?\d++(?:\.\d++)?[eE][+-]?\d{{18,}}+)|\d++", re.DOTALL)
 _MARKUP = re.compile(r"\s*<[?A-Za-z!]")
 _ENCODED_ANEW = "in which JSON is read whatever charset its Content-Type names"
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
@@ -130,7 +136,7 @@ def _constant(name: str) -> NoReturn:
 
 def _at(pattern: re.Pattern[str], message: str, text: str) -> JsonSyntax:
     """The fault at the first place outside texts that a pattern finds."""
-    place = next((m.start() for m in pattern.finditer(text) if not m[0].startswith('"')), None)
+    place = next((m.start() for m in pattern.finditer(text) if m[1]), None)
     return JsonSyntax(message) if place is None else JsonSyntax.at(place, text, message)
 
 
@@ -160,33 +166,41 @@ def _duplicate(name: str, text: str) -> JsonSyntax:
 
 def _check_depth(text: str) -> None:
     depth = 0
-    for match in _STRING_OR_BRACKET.finditer(text):
-        mark = match[0]
+    for match in _BRACKET.finditer(text):
+        mark = match[1]
+        if mark is None:
+            continue
         if mark in "[{":
             depth += 1
             if depth > MAX_DEPTH:
                 raise JsonSyntax.at(match.start(), text, f"more than {MAX_DEPTH} levels of nesting")
-        elif mark in "]}":
+        else:
             depth -= 1
 
 
 def _check_texts(document: Any) -> None:
-    errors: list[FieldError] = []
-    _collect_unfit(document, "", errors)
+    errors = [
+        FieldError(
+            _UNFIT.sub("\N{REPLACEMENT CHARACTER}", text_of(path)),
+            "text.invalid",
+            "a text holds U+0000 or half a surrogate pair",
+        )
+        for path in islice(_unfit(document, ()), MOST_ERRORS)
+    ]
     if errors:
         raise Invalid(errors)
 
 
-def _collect_unfit(value: Any, path: str, errors: list[FieldError]) -> None:
+def _unfit(value: Any, path: Path) -> Iterator[Path]:
+    """Where the texts are that may not be. Paths become texts only there: a name in them may be as long as the body."""
     if isinstance(value, str):
         if _UNFIT.search(value):
-            errors.append(FieldError(path, "text.invalid", "a text holds U+0000 or half a surrogate pair"))
+            yield path
     elif isinstance(value, list):
         for index, item in enumerate(value):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - plain documents
-            _collect_unfit(item, f"{path}[{index}]", errors)
+            yield from _unfit(item, (*path, index))
     elif isinstance(value, dict):
         for name, item in value.items():  # pyright: ignore[reportUnknownVariableType] - plain documents
-            clean = _UNFIT.sub("\N{REPLACEMENT CHARACTER}", str(name))  # pyright: ignore[reportUnknownArgumentType] - plain documents
-            inner = f"{path}.{clean}" if path else clean
-            _collect_unfit(name, inner, errors)
-            _collect_unfit(item, inner, errors)
+            inner = (*path, name)
+            yield from _unfit(name, inner)
+            yield from _unfit(item, inner)

@@ -18,7 +18,7 @@ from msgspec import Meta, inspect
 
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.http import scalars
-from tabellion.platform.http.walk import Context, Path, Read, text_of
+from tabellion.platform.http.walk import Context, Enough, Path, Read, text_of
 
 Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
 Text = Annotated[str, Meta(extra={"coerce": "text"})]
@@ -52,7 +52,10 @@ class Reader(Generic[T]):
         for those that documents of the type `echoed` have. `merge`: the document is a merge patch, where null takes away.
         """
         context = Context(self._type, from_xml=from_xml, strict=strict, merge=merge, echoed=echoed)
-        value = self._read(document, (), context)
+        try:
+            value = self._read(document, (), context)
+        except Enough:
+            raise Unreadable(context.errors, context.ignored) from None
         if context.errors:
             raise Unreadable(context.errors, context.ignored)
         return value, context.ignored
@@ -106,7 +109,7 @@ def _struct(info: inspect.Type) -> Read:
         for attribute, name in required:
             if attribute not in members:
                 place = text_of((*path, name))
-                context.errors.append(FieldError(place, "member.mandatory", f"'{place}' is missing"))
+                context.note(FieldError(place, "member.mandatory", f"'{place}' is missing"))
         return None if context.errors else build(members, path, context)
 
     return read_struct

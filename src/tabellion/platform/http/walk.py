@@ -8,6 +8,13 @@ from tabellion.platform.http.members import knows, message
 
 Path = tuple[Any, ...]
 _MAX_REFUSED = 20
+# A document of nothing but faults is not to be answered by hundreds of megabytes; nobody reads more of them.
+MOST_ERRORS = 1000
+_SHOWN = 100
+
+
+class Enough(Exception):
+    """As many errors were found as are told."""
 
 
 class Context:
@@ -34,21 +41,27 @@ class Context:
             self.ignored.append(place)
             return
         self.refused += 1
-        self.errors.append(FieldError(place, "member.unknown", message(name, text_of(path), known, self.type_)))
+        self.note(FieldError(place, "member.unknown", message(name, text_of(path), known, self.type_)))
 
     def wrong(self, path: Path, expected: str) -> None:
         """Note a value of another kind."""
         place = text_of(path)
         name = f"'{place}'" if place else "the document"
-        self.errors.append(FieldError(place, "member.type", f"{name} expects {expected}"))
+        self.note(FieldError(place, "member.type", f"{name} expects {expected}"))
+
+    def note(self, error: FieldError) -> None:
+        """Note an error. Raises `Enough`."""
+        self.errors.append(error)
+        if len(self.errors) >= MOST_ERRORS:
+            raise Enough
 
 
 Read = Callable[[Any, Path, Context], Any]
 
 
 def text_of(path: Path) -> str:
-    """A path as text: `attributes[2].value`."""
+    """A path as text: `attributes[2].value`. Names in it are cut to 100 characters: one may stand in each of the errors."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else str(part))
+        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{str(part)[:_SHOWN]}"
     return text

@@ -25,7 +25,7 @@ from tabellion.kit.problem import invalid
 
 DEFAULT_ROWS = 100
 MAX_ROWS = 1000
-_TEST = re.compile(r"\s*([^=!<>~]*?)\s*(!=|>=|<=|=|>|<|~)(.*)", re.DOTALL)
+_TEST = re.compile(r"([^=!<>~]*+)(!=|>=|<=|=|>|<|~)(.*)", re.DOTALL)
 
 
 def row_limit(text: str | None, parameter: str) -> int:
@@ -61,17 +61,19 @@ def equality(table: Table, name: str, value: str, zone: Any, parameter: str = ""
 
 def _search(table: Table, text: str, zone: Any) -> Condition:
     found = _TEST.fullmatch(text)
-    if found is None or not found[1]:
+    name = found[1].strip() if found else ""
+    if found is None or not name:
         raise FilterFault("'search' expects an attribute, an operator and a value", 0, parameter="search")
-    return _test(table, _target(table, found[1], "search"), found[2], found[3], zone, "search")
+    return _test(table, _target(table, name, "search"), found[2], found[3], zone, "search")
 
 
 def _date(table: Table, text: str, zone: Any) -> Condition:
     found = _TEST.fullmatch(text)
-    if found is None or found[2] == "~" or found[1].lower() not in {"creationmoment", "updatemoment"} or not found[3]:
+    name = found[1].strip() if found else ""
+    if found is None or found[2] == "~" or name.lower() not in {"creationmoment", "updatemoment"} or not found[3]:
         message = "'dateFilter' expects creationMoment or updateMoment, a comparison and a moment"
         raise FilterFault(message, 0, parameter="dateFilter")
-    return _test(table, _target(table, found[1], "dateFilter"), found[2], found[3], zone, "dateFilter")
+    return _test(table, _target(table, name, "dateFilter"), found[2], found[3], zone, "dateFilter")
 
 
 def _target(table: Table, name: str, parameter: str) -> Target:
