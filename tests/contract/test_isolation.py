@@ -3,11 +3,12 @@
 import json
 
 import httpx
+import psycopg
 import pytest
 
 from tabellion.features.webhooks.examples import TABLE_WEBHOOK
 from tabellion.server.calls import CALLS
-from tests.support.tenant import Tenant
+from tests.support.tenant import Tenant, schema_of
 from tests.support.tenants import Tenants
 
 SECRET = "Geheim-Maier"
@@ -118,3 +119,71 @@ def test_a_table_of_another_licence_cannot_be_referred_to_or_listened_to(tenant:
         refused = tenant.json("POST", "/v4/entity/hotels/webhookSubscription", hook)
         assert (refused.status_code, refused.json()["code"]) == (400, "table.unknown")
     assert victim.state() == before
+
+
+def test_a_campaign_is_no_way_to_a_table_of_an_entity_that_is_out_of_reach(tenant: Tenant, tenants: Tenants) -> None:
+    """A user of all entities aims campaigns of `spas` at a table of `hotels`; one of `spas` alone gets nothing out of them."""
+    limited = {"Authorization": f"Bearer {tenants.user(tenant.licence, 'limited', entities=['spas']).api_key}"}
+    limited["Content-Type"] = "application/json"
+    aimed = {"entityOfTarget": "hotels", "targetTable": "Guests"}
+    audience = tenant.json("POST", "/v5/entities/spas/audiences", {"name": "All", **aimed})
+    assert audience.status_code == 201, audience.text
+    mail = {"name": "Offer", "supportedLanguages": ["EN"], "sendingMode": "TRANSACTIONAL", **aimed}
+    made = tenant.json("POST", "/v4/entity/spas/mail", mail)
+    assert made.status_code == 201, made.text
+    number = made.json()["campaignId"]
+    one = f"/v4/entity/spas/mail/{number}"
+    for part, text in (("subject", "Hello {{ profile.lastName }}"), ("body", "<p>{{ profile.lastName }}</p>")):
+        kind = {"Content-Type": "text/html" if part == "body" else "text/plain"}
+        assert tenant.call("PUT", f"{one}/content/{part}", content=text, headers=kind).status_code == 200
+    assert tenant.json("PUT", f"{one}/target", {}).status_code == 200
+    before = tenant.state(but={"audit"})
+    audiences, mails = "/v5/entities/spas/audiences/All", f"/v5/entities/spas/mails/{number}"
+    ann = "emailAddress=ann@example.com"
+    calls = [
+        ("GET", f"{audiences}/sample", None),
+        ("PATCH", audiences, {"filter": 'lastName = "Vos"'}),
+        ("GET", f"{mails}/target/sample", None),
+        ("POST", f"{mails}/preview", {"profile": ann}),
+        ("GET", f"{mails}/checklist", None),
+        ("POST", f"{mails}/copies", {"name": "Mine"}),
+        ("PUT", f"{one}/target", {"filter": 'lastName = "Vos"'}),
+        ("POST", f"{one}/test", {"recipients": ["me@example.com"], "profile": ann}),
+        ("POST", f"{one}/launch", None),
+        ("GET", f"{one}/profile/{ann}/interaction", None),
+    ]
+    for method, path, body in calls:
+        answer = tenant.call(method, path, content="" if body is None else json.dumps(body), headers=limited)
+        assert (answer.status_code, answer.json()["code"]) == (403, "entity.forbidden"), (path, answer.text)
+        assert "Vos" not in answer.text
+    assert tenant.state(but={"audit"}) == before
+    assert tenant.json("POST", f"{one}/launch").status_code == 200
+    body = json.dumps({"profile": {"attributes": [{"name": "emailAddress", "value": "ann@example.com"}]}})
+    for path in (f"{one}/profile/{ann}", f"/v4/entity/spas/transactionalmail/{number}/contact"):
+        answer = tenant.call("POST", path, content=body, headers=limited)
+        assert (answer.status_code, answer.json()["code"]) == (403, "entity.forbidden"), answer.text
+
+
+def test_the_outbox_shows_the_mails_of_the_entities_in_reach(
+    tenant: Tenant, tenants: Tenants, database: psycopg.Connection
+) -> None:
+    number = tenant.campaign()
+    schema = schema_of(tenant, database)
+    database.execute(
+        f"WITH r AS (INSERT INTO {schema}.recipient (sending_id, campaign_id, test, table_id, language, state, planned_at) "
+        f"VALUES (0, %s, false, 1, 'en', 'ACCEPTED', now()) RETURNING id) "
+        f"INSERT INTO {schema}.outbox_mail (recipient_id, moment, sender, recipient, subject, content) "
+        f"SELECT id, now(), 'a@b.example', '{SECRET}@example.com', '{SECRET}', 'Subject: {SECRET}' FROM r",
+        (number,),
+    )
+    row = database.execute(f"SELECT id FROM {schema}.outbox_mail").fetchone()
+    assert row is not None
+    near, far = (tenants.user(tenant.licence, name, entities=[name]) for name in ("hotels", "spas"))
+    for user, status in ((near, 200), (far, 404)):
+        auth = httpx.BasicAuth(f"{tenant.licence}/{user.login}", user.password)
+        assert (SECRET in tenant.client.get("/outbox", auth=auth).text) is (status == 200)
+        for page in ("", "/html", "/source"):
+            answer = tenant.client.get(f"/outbox/{row[0]}{page}", auth=auth)
+            assert answer.status_code == status
+            assert answer.headers["cache-control"] == "no-store"
+    assert SECRET in tenant.client.get(f"/outbox/{row[0]}", auth=tenant.basic).text

@@ -12,7 +12,7 @@ from tabellion.features.audiences import store
 from tabellion.features.audiences.conditions import canonical_key, condition_of, condition_of_audience, key_attribute
 from tabellion.features.audiences.errors import AudienceInUse, AudienceUnknown
 from tabellion.features.audiences.model import Audience, Target
-from tabellion.features.licences import entity_of, named_entity
+from tabellion.features.licences import check_reach, entity_of, named_entity
 from tabellion.features.profiles import Profile, are_over, count_rows, search_rows
 from tabellion.features.tables import BadValue, NameUsed, ProfileTable, named, profile_tables
 from tabellion.features.tables.filters import Condition
@@ -195,11 +195,12 @@ async def sample(call: Incoming, audience: Audience, table: ProfileTable, most: 
 
 
 async def table_of(call: Incoming, audience: Audience) -> ProfileTable:
-    """The table of an audience; it cannot be deleted as long as there is one."""
+    """The table of an audience; it cannot be deleted as long as there is one. Raises `EntityForbidden`."""
     tables = await profile_tables.of_caller(call)
     found = next((table for table in tables if table.id == audience.table_id), None)
     if found is None:
         found = next(t for t in await profile_tables.of_caller(call, fresh=True) if t.id == audience.table_id)
+    check_reach(call.caller, found.entity_id, f"the table of the audience '{audience.name}'")
     return found
 
 

@@ -13,7 +13,7 @@ from tabellion.features.campaigns.errors import CampaignNameUsed, CampaignState,
 from tabellion.features.campaigns.fitting import address_faults
 from tabellion.features.campaigns.model import Campaign, may_change, may_change_content
 from tabellion.features.customdata import custom_tables
-from tabellion.features.licences import entity_of, named_entity
+from tabellion.features.licences import check_reach, entity_of, named_entity
 from tabellion.features.tables import ProfileTable, named, profile_tables
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import FieldError, Invalid, invalid
@@ -125,20 +125,23 @@ def etag(campaign: Campaign) -> str:
 
 
 async def table_of(call: Incoming, campaign: Campaign) -> ProfileTable:
-    """The profile table of a campaign. Raises `Invalid` when it is gone."""
+    """The profile table of a campaign. Raises `Invalid` when it is gone, `EntityForbidden`."""
     tables = await profile_tables.of_caller(call)
-    found = next((table for table in tables if table.id == campaign.table_id), None)
-    if found is None:
-        raise _table_deleted(campaign)
-    return found
+    return _within_reach(call, campaign, next((table for table in tables if table.id == campaign.table_id), None))
 
 
 async def kept_table_of(call: Incoming, campaign: Campaign) -> ProfileTable:
-    """The same as it is now; it stays so until the end of the transaction. Raises `Invalid` when it is gone."""
+    """The same as it is now; it stays so until the end of the transaction. Raises as `table_of` does."""
     found = None if campaign.table_id is None else await profile_tables.keep(call.db, campaign.table_id)
-    if found is None:
+    return _within_reach(call, campaign, found)
+
+
+def _within_reach(call: Incoming, campaign: Campaign, table: ProfileTable | None) -> ProfileTable:
+    """A table, if it is there and the caller may use it: whoever may not has no way to its profiles by a campaign either."""
+    if table is None:
         raise _table_deleted(campaign)
-    return found
+    check_reach(call.caller, table.entity_id, f"the table of the campaign '{campaign.name}'")
+    return table
 
 
 async def revise(call: Incoming, work: Callable[[Campaign], Awaitable[Campaign]], *, content: bool = False) -> Campaign:

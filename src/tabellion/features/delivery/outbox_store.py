@@ -55,14 +55,23 @@ class KeptMail(NamedTuple):
     subject: str
 
 
-async def kept_mails(db: Database, licence_id: int, most: int) -> list[KeptMail]:
-    """The mails in the outbox, newest first."""
-    query = "SELECT id, moment, recipient, subject FROM {l}.outbox_mail ORDER BY id DESC LIMIT %s"
-    return [KeptMail(*row) for row in await (await db.execute(in_schema(licence_id, query), (most,))).fetchall()]
+# Those of campaigns of some entities; without `entities` all, which mails of no campaign and of erased ones are among.
+_WITHIN = """(%(entities)s::int[] IS NULL OR EXISTS (
+    SELECT FROM {l}.recipient r JOIN tabellion.campaign c ON c.id = r.campaign_id
+    WHERE r.id = m.recipient_id AND c.entity_id = ANY (%(entities)s)))"""
 
 
-async def kept_mail(db: Database, licence_id: int, number: int) -> bytes | None:
-    """A mail in the outbox as it would have left."""
-    query = "SELECT content FROM {l}.outbox_mail WHERE id = %s"
-    row = await (await db.execute(in_schema(licence_id, query), (number,))).fetchone()
+async def kept_mails(db: Database, licence_id: int, most: int, entities: Sequence[int] | None = None) -> list[KeptMail]:
+    """The mails in the outbox, newest first; `entities`: only those of their campaigns."""
+    query = "SELECT id, moment, recipient, subject FROM {l}.outbox_mail m WHERE {within} ORDER BY id DESC LIMIT %(most)s"
+    values = {"entities": entities, "most": most}
+    statement = in_schema(licence_id, query, within=_WITHIN)
+    return [KeptMail(*row) for row in await (await db.execute(statement, values)).fetchall()]
+
+
+async def kept_mail(db: Database, licence_id: int, number: int, entities: Sequence[int] | None = None) -> bytes | None:
+    """A mail in the outbox as it would have left; `entities` as for `kept_mails`."""
+    query = "SELECT content FROM {l}.outbox_mail m WHERE id = %(id)s AND {within}"
+    values = {"entities": entities, "id": number}
+    row = await (await db.execute(in_schema(licence_id, query, within=_WITHIN), values)).fetchone()
     return None if row is None else bytes(row[0])

@@ -32,6 +32,7 @@ from tabellion.features.licences.model import (
 from tabellion.features.licences.service import (
     TOKEN_GRACE,
     cached_caller,
+    check_reach,
     entity_of,
     find_caller,
     named_entity,
@@ -60,6 +61,7 @@ __all__ = [
     "cached_caller",
     "change_access",
     "change_limits",
+    "check_reach",
     "create_entity",
     "create_licence",
     "create_user",

@@ -56,6 +56,12 @@ def named_entity(caller: Caller, name: str, member: str) -> EntityRef:
         raise invalid(member, error.code, error.message) from None
 
 
+def check_reach(caller: Caller, entity_id: int, what: str) -> None:
+    """That an API user may use the entity of what is only referred to. Raises `EntityForbidden`."""
+    if all(entity.id != entity_id for entity in caller.entities):
+        raise EntityForbidden(f"{what} belongs to an entity that this API user may not use")
+
+
 async def find_caller(db: Database, user_id: int, licence_id: int, catalogue_version: int) -> Caller | None:
     """The caller behind a user id; from the process's cache unless the licence's catalogue has changed."""
 

@@ -23,6 +23,7 @@ _MODULE = "campaigns"
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 # What customers wrote is shown without scripts, forms, and an origin.
 _MAIL_POLICY = "sandbox; default-src 'none'; img-src *; style-src 'unsafe-inline'; font-src *; frame-ancestors 'self'"
+_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 _SHOWN = 200
 
 
@@ -80,11 +81,13 @@ class Outbox:
             admission = exchange.admission = await self._admit(exchange, _LOOK)
             if _MODULE not in admission.caller.rights:
                 return _refused(403, f"this API user lacks the read right of the module '{_MODULE}'")
+            caller = admission.caller
+            entities = [entity.id for entity in caller.entities] if caller.foreign_entities else None
             async with self._connection() as db:
                 if number is None:
-                    return show(await kept_mails(db, admission.caller.licence_id, _SHOWN), 0)
+                    return show(await kept_mails(db, caller.licence_id, _SHOWN, entities), 0)
                 known = 0 <= number < 1 << 63
-                raw = await kept_mail(db, admission.caller.licence_id, number) if known else None
+                raw = await kept_mail(db, caller.licence_id, number, entities) if known else None
         except Exception as failure:  # noqa: BLE001 - every refusal becomes a page
             problem = self._translate(failure)
             return _refused(problem.status, problem.message)
@@ -137,12 +140,12 @@ def _attachments(message: email.message.EmailMessage) -> str:
 def _html(raw: bytes, _: int) -> Response[bytes]:
     part = email.message_from_bytes(raw, policy=policy.default).get_body(("html",))
     content = part.get_content() if part is not None else ""
-    headers = {"Content-Security-Policy": _MAIL_POLICY, "X-Content-Type-Options": "nosniff"}
+    headers = {"Content-Security-Policy": _MAIL_POLICY, **_HEADERS}
     return Response(content.encode(), media_type="text/html", headers=headers)
 
 
 def _source(raw: bytes, _: int) -> Response[bytes]:
-    return Response(raw, media_type="text/plain", headers={"X-Content-Type-Options": "nosniff"})
+    return Response(raw, media_type="text/plain", headers=_HEADERS)
 
 
 def _refused(status: int, message: str) -> Response[bytes]:
@@ -158,7 +161,7 @@ def _page(title: str, content: str, status: int = 200) -> Response[bytes]:
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{html.escape(title)}</title>'
         f"<style>{_STYLE}</style></head><body><main>{content}</main></body></html>"
     )
-    headers = {"Content-Security-Policy": _PAGE_POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    headers = {"Content-Security-Policy": _PAGE_POLICY, **_HEADERS}
     return Response(text.encode(), status_code=status, media_type="text/html", headers=headers)
 
 
