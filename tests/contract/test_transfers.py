@@ -154,6 +154,24 @@ def test_secrets_are_neither_answered_nor_stored_in_clear(tenant: Tenant, worker
     assert "hush" not in row[0]
 
 
+def test_a_password_goes_to_the_server_that_it_was_given_for(tenant: Tenant) -> None:
+    """Whoever may change a server, and not read its password, cannot have it sent to a server of their own."""
+    one = f"{SERVERS}/{made(tenant, SERVERS, SFTP)}"
+    for change in (
+        {"host": "evil.example"},
+        {"port": 2222},
+        {"protocol": "FTP"},
+        {"host": "evil.example", "privateKey": None},
+    ):
+        refused = tenant.json("PATCH", one, change)
+        assert refused.status_code == 400, refused.text
+        assert [(e["field"], e["code"]) for e in refused.json()["errors"]] == [("password", "member.mandatory")]
+    assert tenant.json("GET", one).json()["host"] == "files.example.com"
+    assert tenant.json("PATCH", one, {"host": "files.example.com", "port": 22}).status_code == 200
+    moved = tenant.json("PATCH", one, {"host": "sftp.example.com", "password": "hush-hush"})
+    assert (moved.status_code, moved.json()["host"]) == (200, "sftp.example.com")
+
+
 def test_secrets_of_another_key_are_set_anew(
     tenant: Tenant, database: psycopg.Connection[Any], root: Path, etls: Etls
 ) -> None:

@@ -137,7 +137,7 @@ def read_server(body: ServerIn, policy: Policy) -> FileServer:
 
 
 def read_changed_server(before: FileServer, body: ServerPatch, policy: Policy) -> FileServer:
-    """The server with what a body changes; another host has another host key. Raises `Invalid`."""
+    """The server with what a body changes; another host has another host key, and is told its password. Raises `Invalid`."""
     secrets = {"password": before.secrets.password, "privateKey": before.secrets.private_key}
     changes: dict[str, Any] = msgspec.to_builtins(body)
     document = before.definition | {"name": before.name} | secrets | changes
@@ -146,6 +146,10 @@ def read_changed_server(before: FileServer, body: ServerPatch, policy: Policy) -
     )
     if moved and "hostKey" not in changes:
         document["hostKey"] = None
+    if moved and before.secrets.password and "password" not in changes:
+        # Else whoever may change the server would read the password at one of their own.
+        message = "is needed again: another host, port or protocol is another server, which the one that is kept is not for"
+        raise Invalid([_fault("password", message, _MANDATORY)])
     if "protocol" in changes and "port" not in changes:
         document["port"] = None
     after = _server(before.id, document, policy)
