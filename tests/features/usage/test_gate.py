@@ -11,7 +11,9 @@ import psycopg
 import pytest
 
 from tabellion.features import licences as use
-from tabellion.features.licences import Authentication, Credential, Unauthorized
+from tabellion.features.licences import Authentication, Credential, Unauthorized, passwords
+from tabellion.features.licences.authentication import MAX_ADDRESS_FAILURES, MAX_USER_FAILURES
+from tabellion.features.licences.errors import AuthThrottled
 from tabellion.features.usage import Batcher, Gate
 from tabellion.features.usage.errors import LimitReached, TooManyCalls, TooManyConcurrent
 from tabellion.kit import keys
@@ -237,3 +239,37 @@ async def test_without_the_database_nothing_is_let_in(bed: Bed) -> None:
 
     assert set(outcomes) <= {"admitted", "Unavailable"}
     assert outcomes["admitted"] == 5
+
+
+async def test_guesses_that_come_at_once_are_tried_up_to_the_limit(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bed.licence()
+    tried: list[str] = []
+    real = passwords.PasswordChecks.matches
+
+    async def counted(checks: passwords.PasswordChecks, password_hash: str | None, password: str) -> bool:
+        tried.append(password)
+        return await real(checks, password_hash, password)
+
+    monkeypatch.setattr(passwords.PasswordChecks, "matches", counted)
+    authentication = Authentication(bed.pool, utc_now)
+    guesses = (authentication.password("harbour", "website", f"guess {i}", "192.0.2.1") for i in range(60))
+    refusals = [type(each) for each in await asyncio.gather(*guesses, return_exceptions=True)]
+    # Two are tried at a time: one may be on its way when the limit is passed.
+    assert MAX_USER_FAILURES <= len(tried) <= MAX_USER_FAILURES + 2
+    assert set(refusals) == {Unauthorized, AuthThrottled}
+
+
+async def test_addresses_of_one_ipv6_network_are_counted_together(bed: Bed) -> None:
+    await bed.licence()
+    authentication = Authentication(bed.pool, utc_now)
+
+    async def refusal(address: str) -> type[Exception]:
+        with pytest.raises((Unauthorized, AuthThrottled)) as found:
+            await authentication.key("tbl_nonsense", address)
+        return found.type
+
+    for i in range(MAX_ADDRESS_FAILURES):
+        assert await refusal(f"2001:db8:1:2::{i:x}") is Unauthorized
+    assert await refusal("2001:db8:1:2:ffff::1") is AuthThrottled
+    for other in ("2001:db8:1:3::1", "::ffff:192.0.2.1", "192.0.2.2", "", "fe80::1%eth0"):
+        assert await refusal(other) is Unauthorized

@@ -3,8 +3,9 @@
 import base64
 import binascii
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime, timedelta
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Literal, NamedTuple, Protocol
 
 from tabellion.features.licences import store
@@ -17,6 +18,8 @@ from tabellion.platform.database.connection import Database
 MAX_USER_FAILURES = 10
 MAX_ADDRESS_FAILURES = 50
 WINDOW = timedelta(minutes=1)
+# A customer of an IPv6 network has 64 bits of addresses, and may take another one for each call.
+_HOST_BITS = 64
 _NAMES = {"k": "key", "t": "token", "u": "password"}
 
 
@@ -82,18 +85,23 @@ class Authentication:
             raise Unauthorized("licence, login or password is wrong")
         whole = f"{licence}/{login}:{password}"
         known = self._checks.remembered(whole)
-        if known is not None:
-            return Credential("u", user_id=known[0], version=known[1], basic=whole)
-        subjects = [f"address:{address}", f"user:{licence.lower()}/{login.lower()}"[:200]]
-        now = self._clock()
+        if known is None:
+            # In turn, the look at the failures too: of a thousand guesses at once none is tried beyond the limit.
+            async with self._checks.turn:
+                known = self._checks.remembered(whole) or await self._checked(licence, login, password, address)
+            self._checks.remember(whole, *known)
+        return Credential("u", user_id=known[0], version=known[1], basic=whole)
+
+    async def _checked(self, licence: str, login: str, password: str, address: str) -> tuple[int, int]:
+        """User id and credential version of a right password."""
+        subjects = [_origin(address), f"user:{licence.lower()}/{login.lower()}"[:200]]
         async with self._connections.connection() as db:
-            _throttle(await store.failures(db, subjects, now - WINDOW))
+            _throttle(await store.failures(db, subjects, self._clock() - WINDOW))
             user = await store.password_user(db, licence, login)
         if not await self._checks.matches(user.password_hash if user else None, password) or user is None:
             await self._fail(subjects)
             raise Unauthorized("licence, login or password is wrong")
-        self._checks.remember(whole, user.user_id, user.credential_version)
-        return Credential("u", user_id=user.user_id, version=user.credential_version, basic=whole)
+        return user.user_id, user.credential_version
 
     async def refused(self, credential: Credential, address: str) -> Unauthorized:
         """The refusal of a credential that the gate does not know; a wrong key is counted. Raises `AuthThrottled`.
@@ -105,7 +113,7 @@ class Authentication:
             self._checks.forget(credential.basic)
             return Unauthorized("licence, login or password is wrong")
         if credential.kind == "k":
-            await self._fail([f"address:{address}"])
+            await self._fail([_origin(address)])
         return Unauthorized("the credentials are not known, or were revoked")
 
     async def _secret(self, secret: str, address: str) -> Credential:
@@ -113,7 +121,7 @@ class Authentication:
             return Credential("k", keys.digest(secret))
         if keys.looks_right(secret, keys.TOKEN_PREFIX):
             return Credential("t", keys.digest(secret))
-        await self._fail([f"address:{address}"])
+        await self._fail([_origin(address)])
         raise Unauthorized("the credentials are not known, or were revoked")
 
     async def _basic(self, encoded: str, address: str) -> Credential:
@@ -138,6 +146,16 @@ class Authentication:
         now = self._clock()
         async with self._connections.connection() as db:
             _throttle(await store.record_failure(db, subjects, now, now - WINDOW))
+
+
+def _origin(address: str) -> str:
+    """Whose failures are counted together: those of an IPv4 address, or of the network that one customer has in IPv6."""
+    with suppress(ValueError):
+        found = ip_address(address)
+        if isinstance(found, IPv6Address):
+            mapped = found.ipv4_mapped
+            return f"address:{mapped or IPv6Network((int(found) >> _HOST_BITS << _HOST_BITS, 128 - _HOST_BITS))}"
+    return f"address:{address}"
 
 
 def _throttle(failures: dict[str, int]) -> None:

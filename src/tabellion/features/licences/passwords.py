@@ -1,7 +1,7 @@
 """Passwords of API users: Argon2id at the least cost that OWASP advises, off the event loop; good ones are remembered.
 
-Hashing takes about 20 ms of a core. A few at a time run in threads; the rest wait, so that a flood of wrong passwords
-cannot take all cores. What was found good is remembered for five minutes by a keyed digest, never in clear.
+Hashing takes about 20 ms of a core. A few at a time run in threads; the rest wait their turn, so that a flood of wrong
+passwords cannot take all cores. What was found good is remembered for five minutes by a keyed digest, never in clear.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class PasswordChecks:
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
         self._good: OrderedDict[bytes, tuple[int, int, float]] = OrderedDict()
-        self._turn = asyncio.Semaphore(_AT_A_TIME)
+        self.turn = asyncio.Semaphore(_AT_A_TIME)
 
     def remembered(self, credential: str) -> tuple[int, int] | None:
         """User id and credential version of a credential found good in the last five minutes."""
@@ -57,9 +57,8 @@ class PasswordChecks:
         self._good.pop(self._digest(credential), None)
 
     async def matches(self, password_hash: str | None, password: str) -> bool:
-        """Whether a password fits its hash; None is an unknown user, who takes as long and never fits."""
-        async with self._turn:
-            right = await asyncio.to_thread(_verify, password_hash or _NOBODY, password)
+        """Whether a password fits its hash; None is an unknown user, who takes as long and never fits. Within `turn`."""
+        right = await asyncio.to_thread(_verify, password_hash or _NOBODY, password)
         return right and password_hash is not None
 
     def _digest(self, credential: str) -> bytes:
