@@ -273,3 +273,16 @@ async def test_addresses_of_one_ipv6_network_are_counted_together(bed: Bed) -> N
     assert await refusal("2001:db8:1:2:ffff::1") is AuthThrottled
     for other in ("2001:db8:1:3::1", "::ffff:192.0.2.1", "192.0.2.2", "", "fe80::1%eth0"):
         assert await refusal(other) is Unauthorized
+
+
+async def test_a_flood_of_wrong_keys_is_not_written_down_one_by_one(bed: Bed) -> None:
+    await bed.licence()
+    authentication = Authentication(bed.pool, utc_now)
+    for _ in range(MAX_ADDRESS_FAILURES + 20):
+        with pytest.raises((Unauthorized, AuthThrottled)):
+            await authentication.key("tbl_nonsense", "192.0.2.1")
+    with pytest.raises(AuthThrottled):
+        await authentication.password("harbour", "website", "guess", "192.0.2.1")
+    async with bed.pool.connection() as db:
+        cursor = await db.execute("SELECT subject, failures FROM tabellion.auth_failure")
+        assert await cursor.fetchall() == [("address:192.0.2.1", MAX_ADDRESS_FAILURES + 1)]

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ MAX_ADDRESS_FAILURES = 50
 WINDOW = timedelta(minutes=1)
 # A customer of an IPv6 network has 64 bits of addresses, and may take another one for each call.
 _HOST_BITS = 64
+_CLOSED_S, _MOST_CLOSED = 5.0, 10_000
 _NAMES = {"k": "key", "t": "token", "u": "password"}
 
 
@@ -53,6 +55,8 @@ class Authentication:
         self._connections = connections
         self._clock = clock
         self._checks = PasswordChecks()
+        # Origins that have failed too often, and until when that is known without asking the database.
+        self._closed_until_s: dict[str, float] = {}
 
     async def read(self, authorization: str | None, address: str) -> Credential:
         """The credential of an Authorization header: a bare API key, Bearer (token or key), or Basic.
@@ -86,6 +90,7 @@ class Authentication:
         whole = f"{licence}/{login}:{password}"
         known = self._checks.remembered(whole)
         if known is None:
+            self._check_open(_origin(address))
             # In turn, the look at the failures too: of a thousand guesses at once none is tried beyond the limit.
             async with self._checks.turn:
                 known = self._checks.remembered(whole) or await self._checked(licence, login, password, address)
@@ -143,9 +148,22 @@ class Authentication:
         return await self.password(licence, login, password, address)
 
     async def _fail(self, subjects: list[str]) -> None:
+        """Count a failure of an origin, and of a user. Raises `AuthThrottled`."""
+        origin = subjects[0]
+        self._check_open(origin)
         now = self._clock()
         async with self._connections.connection() as db:
-            _throttle(await store.record_failure(db, subjects, now, now - WINDOW))
+            failures = await store.record_failure(db, subjects, now, now - WINDOW)
+        if failures[origin] > MAX_ADDRESS_FAILURES:
+            if len(self._closed_until_s) >= _MOST_CLOSED:
+                self._closed_until_s.clear()
+            self._closed_until_s[origin] = time.monotonic() + _CLOSED_S
+        _throttle(failures)
+
+    def _check_open(self, origin: str) -> None:
+        """A flood of failures would queue for one row, on all the connections that there are. Raises `AuthThrottled`."""
+        if self._closed_until_s.get(origin, 0.0) > time.monotonic():
+            raise AuthThrottled(int(WINDOW.total_seconds()))
 
 
 def _origin(address: str) -> str:
