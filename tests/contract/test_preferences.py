@@ -1,6 +1,7 @@
 """The pages on which readers unsubscribe and choose: what they show, what they change, and what they look like."""
 
 import re
+import socket
 from email.message import EmailMessage
 from html import escape
 from typing import Any
@@ -249,3 +250,11 @@ def test_the_pages_work_in_a_browser_in_every_language(
     base = str(tenant.client.base_url).rstrip("/")
     assert [url for url in asked if not url.startswith(f"{base}/t/") and not url.endswith("/favicon.ico")] == []
     assert [fault for fault in faults if "favicon" not in fault] == []
+
+
+def test_no_megabytes_are_waited_for_from_whoever_unsubscribes(tenant: Tenant) -> None:
+    url = tenant.client.base_url
+    with socket.create_connection((url.host, url.port or 80), 5) as connection:
+        head = b"POST /t/u/nobody HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9000000\r\n\r\n"
+        connection.sendall(head)
+        assert connection.recv(100).startswith(b"HTTP/1.1 404")

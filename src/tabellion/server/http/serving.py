@@ -1,6 +1,7 @@
 """One process that serves an application on a socket that listens already."""
 
 import asyncio
+import resource
 import signal
 import socket
 from collections.abc import Callable, Generator
@@ -30,7 +31,17 @@ def serve_on(listening: socket.socket, create_app: Callable[[], App]) -> None:
         proxy_headers=False,
         server_header=False,
     )
+    open_all_descriptors()
     _Server(config).run([listening])
+
+
+def open_all_descriptors() -> None:
+    """Take as many connections as the system allows, and not the 1,024 that it begins with.
+
+    That many idle ones from a single machine would keep everybody else out.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Server(uvicorn.Server):

@@ -44,9 +44,13 @@ def handlers(connection: Connection, cages: Cages, clock: Callable[[], datetime]
         HTTPRouteHandler("/t/x/{token:str}", http_method=_LOOKS, name="mail-trapped")(pages.trapped),
         HTTPRouteHandler("/t/v/{token:str}", http_method=_LOOKS, name="mail-online")(pages.online),
         HTTPRouteHandler("/t/u/{token:str}", http_method=_LOOKS, name="mail-ask")(pages.ask),
-        HTTPRouteHandler("/t/u/{token:str}", http_method="POST", name="mail-unsubscribe", status_code=200)(
-            pages.unsubscribe
-        ),
+        HTTPRouteHandler(
+            "/t/u/{token:str}",
+            http_method="POST",
+            name="mail-unsubscribe",
+            status_code=200,
+            request_max_body_size=_MAX_FORM_BYTES,
+        )(pages.unsubscribe),
         HTTPRouteHandler("/t/p/{token:str}", http_method=_LOOKS, name="mail-preferences")(pages.preferences),
         HTTPRouteHandler(
             "/t/p/{token:str}",
