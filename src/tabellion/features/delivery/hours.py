@@ -1,6 +1,6 @@
 """Sending hours: on which days, from when until when, on whose clocks. Pure."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Literal
@@ -39,20 +39,29 @@ class Hours(msgspec.Struct, frozen=True):
 
 def opens_at(hours: Hours, zone: ZoneInfo, now: datetime) -> datetime | None:
     """When mails may leave again in a zone; None: they may now."""
-    local = now.astimezone(zone)
-    minute = local.hour * _HOUR_MIN + local.minute
-    if any(DAYS[local.weekday()] in each.days and each.begin <= minute < each.end for each in hours.windows):
+    if _is_open(hours, zone, now):
         return None
-    found: list[datetime] = []
-    for ahead in range(8):
-        day = local.date() + timedelta(days=ahead)
-        for window in hours.windows:
-            if DAYS[day.weekday()] in window.days:
-                begin = datetime(
-                    day.year, day.month, day.day, window.begin // _HOUR_MIN, window.begin % _HOUR_MIN, tzinfo=zone
-                )
-                found.append(begin.astimezone(UTC))
-    return min(moment for moment in found if moment > now)
+    today = now.astimezone(zone).date()
+    # A window can be missing in one week: the clocks jump over it.
+    for day in (today + timedelta(days=ahead) for ahead in range(15)):
+        windows = [each for each in hours.windows if DAYS[day.weekday()] in each.days]
+        found = [moment for each in windows for moment in _beginnings(each, day, zone) if moment > now]
+        if opening := next((moment for moment in sorted(found) if _is_open(hours, zone, moment)), None):
+            return opening
+    raise AssertionError("no window opens within two weeks")
+
+
+def _is_open(hours: Hours, zone: ZoneInfo, moment: datetime) -> bool:
+    local = moment.astimezone(zone)
+    minute = local.hour * _HOUR_MIN + local.minute
+    return any(DAYS[local.weekday()] in each.days and each.begin <= minute < each.end for each in hours.windows)
+
+
+def _beginnings(window: Window, day: date, zone: ZoneInfo) -> list[datetime]:
+    """When a window may begin on a day: one moment, but where the clocks change each minute that may be it."""
+    local = datetime.combine(day, time(window.begin // _HOUR_MIN, window.begin % _HOUR_MIN), zone)
+    first, last = sorted(local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    return [first + timedelta(minutes=ahead) for ahead in range((last - first) // timedelta(minutes=1) + 1)]
 
 
 def openings(hours: Hours, now: datetime) -> dict[str, datetime | None]:
