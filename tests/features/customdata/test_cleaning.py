@@ -18,10 +18,14 @@ def ruled(attribute: str, days: int) -> dict[str, Any]:
     return {"operation": "setCleaningRule", "cleaningRule": {"attribute": attribute, "olderThanDays": days}}
 
 
-async def left(bench: Bench) -> list[str]:
-    query = "SELECT id FROM tabellion.custom_table WHERE licence_id = %s AND name = 'Stays'"
-    (number,) = await bench.row(query, bench.licence_id)
-    cursor = await bench.db.execute(f"SELECT a1 FROM l{bench.licence_id}.c{number} ORDER BY 1")
+async def relation_of(bench: Bench, table: str) -> str:
+    query = "SELECT id FROM tabellion.custom_table WHERE licence_id = %s AND name = %s"
+    (number,) = await bench.row(query, bench.licence_id, table)
+    return f"l{bench.licence_id}.c{number}"
+
+
+async def left(bench: Bench, table: str = "Stays") -> list[str]:
+    cursor = await bench.db.execute(f"SELECT a1 FROM {await relation_of(bench, table)} ORDER BY 1")
     return [row[0] for row in await cursor.fetchall()]
 
 
@@ -63,3 +67,19 @@ async def test_what_others_refer_to_stays(stays: Bench) -> None:
     await change(stays, ruled("creationMoment", 1))
     await clean(stays.db, utc_now() + timedelta(days=2))
     assert await left(stays) == ["A"]
+
+
+async def test_a_busy_table_does_not_keep_the_others(stays: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    document = {"name": "Later", "primaryKeyAttribute": "ref", "attributes": [{"name": "ref", "valueType": "STRING"}]}
+    await create(stays, document)
+    await put(stays, "A", state="OPEN")
+    await put(stays, "B", t="Later")
+    for table in ("Stays", "Later"):
+        await change(stays, ruled("creationMoment", 1), t=table)
+    await stays.db.execute("SET lock_timeout = '50ms'")
+    async with stays.connection() as other, other.transaction():
+        await other.execute(f"LOCK TABLE {await relation_of(stays, 'Stays')}")
+        assert await clean(stays.db, utc_now() + timedelta(days=2)) == 1
+    assert await left(stays) == ["A"]
+    assert await left(stays, "Later") == []
+    assert "was busy" in caplog.text

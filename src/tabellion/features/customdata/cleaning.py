@@ -21,7 +21,8 @@ _COLUMNS = {"creationmoment": "created_at", "updatemoment": "updated_at"}
 async def clean(db: Database, now: datetime) -> int:
     """Delete what the rules of all licences' custom tables say; returns how many records.
 
-    Who listens to deletions is told. Where a record is met that others refer to (RESTRICT), the rest of its table stays.
+    Who listens to deletions is told. Where a record is met that others refer to (RESTRICT), or that somebody holds for too
+    long, the rest of its table stays until the next night.
     """
     count = 0
     for licence_id, zone, version in await cleaned_licences(db):
@@ -41,6 +42,9 @@ async def _clean(db: Database, table: CustomTable, limit: tuple[str, Any], now: 
             done = await clean_batch(db, table, *limit, now, _BATCH, told=told)
         except (errors.ForeignKeyViolation, errors.RestrictViolation):
             _log.warning("records of the custom table %s are referred to and stay", table.public_id)
+            return count
+        except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected):
+            _log.warning("the custom table %s was busy: its old records stay until the next night", table.public_id)
             return count
         except (errors.UndefinedTable, errors.UndefinedColumn):
             return count  # changed just now: the next night knows its rule
