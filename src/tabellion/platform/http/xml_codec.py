@@ -34,7 +34,8 @@ _IRREGULAR = {"categories": "category", "entities": "entity", "properties": "pro
 _REGULAR = (
     "attributes values subscriptions segmentations profiles records profileTableNames customTables mailDocuments "
     "smsDocuments supportedLanguages parameters personalisations recipients contacts interactions events scenarios forms "
-    "questions answers onFields acceptedValues webhookSubscriptions errors headers excludeAudiences"
+    "questions answers onFields acceptedValues webhookSubscriptions errors headers excludeAudiences "
+    "failures"
 )
 SINGULAR = {**{plural: plural[:-1] for plural in _REGULAR.split()}, **_IRREGULAR}
 
