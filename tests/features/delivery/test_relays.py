@@ -72,3 +72,23 @@ async def test_when_no_relay_can_be_reached_nothing_is_tried_until_one_can() -> 
         replies = await hand_over(way, 20)
     assert {reply.fate for reply in replies} == {Fate.ACCEPTED}
     assert len(sink.mails) == 20
+
+
+async def test_what_is_told_of_a_relay_that_refuses_the_login_holds_neither_name_nor_password() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        while line := await reader.readline():
+            writer.write(
+                b"250-here\r\n250 AUTH PLAIN\r\n" if line.startswith(b"EHLO") else b"535 5.7.8 mailer/hunter2 is no user\r\n"
+            )
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        exit_ = Exit(Post(Relay(host="127.0.0.1", port=port, user="mailer", password="hunter2")))
+        assert exit_.trouble is None
+        assert not await exit_.reach()
+        await exit_.post.__aexit__()
+    assert exit_.trouble is not None
+    assert "535 5.7.8 …/… is no user" in exit_.trouble
+    assert "mailer" not in exit_.trouble

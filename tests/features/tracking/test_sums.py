@@ -175,6 +175,15 @@ class World:
         """Raises where what is kept is not what the mails say."""
         for sending in self.sendings:
             await assert_right(self.db, self.post.licence_id, sending.campaign_id)
+            await self._explain(sending)
+
+    async def _explain(self, sending: Sending) -> None:
+        """Raises where the reasons why mails are pending are not one for each."""
+        scope = sums.Scope(self.post.licence_id, sending.campaign_id)
+        number = (await sums.tally(self.db, scope)).pending
+        found = await delivery.pending.explain(self.db, scope, sending, number, self.now, paused_because=None)
+        assert sum(each.mails for each in found.waits) == number
+        assert all(each.mails > 0 for each in found.waits)
 
     async def _reader(self) -> store.Reader | None:
         id_ = await self._left()
@@ -239,7 +248,7 @@ async def test_what_is_committed_while_sums_are_made_is_neither_lost_nor_counted
             await store.judge(late, licence, [(await _event(late, licence), "scanner")])
             assert await sums.count_anew(post.db, licence, campaign) == 0
     await assert_right(post.db, licence, campaign)
-    assert (await sums.tally(post.db, licence, campaign)).sent.opens == 1
+    assert (await sums.tally(post.db, sums.Scope(licence, campaign))).sent.opens == 1
 
 
 async def _event(db: Connection, licence: int) -> int:
@@ -316,10 +325,10 @@ def test_an_upgrade_counts_the_campaigns_that_are_there(empty_database_url: str)
     async def look() -> None:
         async with await psycopg.AsyncConnection.connect(empty_database_url, autocommit=True) as db:
             # Before somebody has counted, it is read from the mails.
-            before = await sums.tally(db, licence, campaign)
+            before = await sums.tally(db, sums.Scope(licence, campaign))
             assert (before.targeted, before.uncertain, before.sent) == (3, 1, sums.Counts(2, 1, 0, 1, 1))
             await Folder(empty_database_url).step(db)
-            assert await sums.tally(db, licence, campaign) == before
+            assert await sums.tally(db, sums.Scope(licence, campaign)) == before
             await assert_right(db, licence, campaign)
             row = await (await db.execute(f"SELECT count(*) > 0 FROM l{licence}.report_sum".encode())).fetchone()
             assert row == (True,)

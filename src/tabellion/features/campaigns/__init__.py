@@ -2,6 +2,7 @@
 
 from tabellion.features.campaigns.checks import Network, use_network
 from tabellion.features.campaigns.content import use_cages, use_public_url
+from tabellion.features.campaigns.control import explain_pending
 from tabellion.features.campaigns.guarding import check_change, check_custom_change
 from tabellion.features.campaigns.model import Campaign, Kind
 from tabellion.features.campaigns.progress import ended, gather, hold, hold_begun
@@ -9,15 +10,22 @@ from tabellion.features.campaigns.service import find_subject
 from tabellion.features.campaigns.service import get as get_campaign
 from tabellion.features.campaigns.store import image as hosted_image
 from tabellion.features.campaigns.wire.ab_tests import VariantResult
+from tabellion.features.campaigns.wire.pending import EXAMPLE as PENDING_EXAMPLE
+from tabellion.features.campaigns.wire.pending import Delay, Wait, delays_out, waits_out
 
 __all__ = [
+    "PENDING_EXAMPLE",
     "Campaign",
+    "Delay",
     "Kind",
     "Network",
     "VariantResult",
+    "Wait",
     "check_change",
     "check_custom_change",
+    "delays_out",
     "ended",
+    "explain_pending",
     "find_subject",
     "gather",
     "get_campaign",
@@ -27,4 +35,5 @@ __all__ = [
     "use_cages",
     "use_network",
     "use_public_url",
+    "waits_out",
 ]

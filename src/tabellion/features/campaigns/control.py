@@ -11,8 +11,8 @@ from tabellion.features.campaigns import senders, service, store
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.fitting import document_faults, linked_of, sending_faults
 from tabellion.features.campaigns.launching import document_of
-from tabellion.features.campaigns.model import Campaign, Event, Kind, State, after
-from tabellion.features.delivery import Sending, Tally, WantedInteractions, sums
+from tabellion.features.campaigns.model import Campaign, Event, Kind, State, after, is_over
+from tabellion.features.delivery import Pending, Scope, Sending, Tally, WantedInteractions, sums
 from tabellion.features.tables import render_moment
 from tabellion.kit.problem import invalid
 from tabellion.platform import audit
@@ -121,10 +121,23 @@ async def cancel(call: Incoming) -> Campaign:
     return await _moved(call, work)
 
 
-async def report(call: Incoming) -> tuple[Campaign, Tally]:
-    """The campaign of the path, and what became of its recipients."""
-    campaign = await service.get(call)
-    return campaign, await sums.tally(call.db, campaign.licence_id, campaign.id)
+async def report(call: Incoming) -> tuple[Campaign, Tally, Pending]:
+    """The campaign of the path, what became of its recipients, and why some are pending."""
+    async with call.db.transaction():
+        await sums.begin(call.db)
+        campaign = await service.get(call)
+        scope = Scope(campaign.licence_id, campaign.id)
+        tally = await sums.tally(call.db, scope)
+        return campaign, tally, await explain_pending(call, campaign, scope, tally.pending)
+
+
+async def explain_pending(call: Incoming, campaign: Campaign, scope: Scope, number: int) -> Pending:
+    """Why so many mails of a campaign are pending, in the snapshot in which they were counted."""
+    sending = None if is_over(campaign.state) and not number else await delivery.sending_of(call.db, campaign.id)
+    if sending is None:
+        return Pending()
+    why = campaign.paused_because
+    return await delivery.pending.explain(call.db, scope, sending, number, call.now, paused_because=why)
 
 
 async def interactions(call: Incoming, wanted: WantedInteractions) -> Any:

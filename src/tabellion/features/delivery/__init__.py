@@ -1,6 +1,15 @@
 """The sending of mails: from planned recipients to what the relay said, exactly once and after any crash."""
 
-from tabellion.features.delivery import ab_tests, changes, pacing_admin, relay_admin, sender_admin, sums, suppression_store
+from tabellion.features.delivery import (
+    ab_tests,
+    changes,
+    pacing_admin,
+    pending,
+    relay_admin,
+    sender_admin,
+    sums,
+    suppression_store,
+)
 from tabellion.features.delivery.addresses import for_header
 from tabellion.features.delivery.composing import bytes_as_sent
 from tabellion.features.delivery.contexts import contexts_of
@@ -25,6 +34,7 @@ from tabellion.features.delivery.news import SENT, SUBJECT, MailNews, all_of, te
 from tabellion.features.delivery.notices import Notice, send_notice
 from tabellion.features.delivery.outbox_store import KeptMail, kept_mail, kept_mails
 from tabellion.features.delivery.pacing import zone_column
+from tabellion.features.delivery.pending import Delay, Pending, Wait
 from tabellion.features.delivery.reaching import Reached, licences_that_wait, reach_relays, unreadable_secrets
 from tabellion.features.delivery.restoring import doubt, skip_numbers
 from tabellion.features.delivery.same_address import reached
@@ -74,6 +84,7 @@ __all__ = [
     "Contact",
     "Counts",
     "Criterion",
+    "Delay",
     "Delivery",
     "Document",
     "DomainLimit",
@@ -91,6 +102,7 @@ __all__ = [
     "Notice",
     "Pace",
     "Parameter",
+    "Pending",
     "Policy",
     "Reached",
     "Recipient",
@@ -102,6 +114,7 @@ __all__ = [
     "Tally",
     "Token",
     "Use",
+    "Wait",
     "WantedInteractions",
     "Ways",
     "Window",
@@ -131,6 +144,7 @@ __all__ = [
     "limited_domain",
     "pacing_admin",
     "pause",
+    "pending",
     "plan",
     "reach_relays",
     "reached",

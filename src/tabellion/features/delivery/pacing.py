@@ -90,8 +90,8 @@ class Pacing:
         self._known.pop(sending_id, None)
 
 
-def rules_of(sending: Sending, said: limits_store.Said, table: ProfileTable, now: datetime) -> Rules:
-    """The rules at a moment, from what was said."""
+def rules_of(sending: Sending, said: limits_store.Said, table: ProfileTable | None, now: datetime) -> Rules:
+    """The rules at a moment, from what was said. Hours of recipients need the table."""
     limits, own, held, versions = said
     document = sending.document
     zone = ZoneInfo(document.time_zone)
@@ -101,7 +101,7 @@ def rules_of(sending: Sending, said: limits_store.Said, table: ProfileTable, now
     closed_until, zones = None, None
     if hours is not None:
         closed_until = opens_at(hours, zone, now)
-        column = zone_column(table, hours) if hours.clock == "RECIPIENT" else None
+        column = zone_column(table, hours) if table is not None and hours.clock == "RECIPIENT" else None
         if column is not None:
             known = openings(hours, now)
             closed = {name: moment for name, moment in known.items() if moment is not None}

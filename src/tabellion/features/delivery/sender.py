@@ -31,6 +31,7 @@ from tabellion.features.delivery.pacing import Pacing
 from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.setbacks import Setbacks
 from tabellion.features.delivery.transport import Way, Ways
+from tabellion.features.delivery.troubles import Troubles, troubles_of
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import LOCK_TIMEOUT, STATEMENT_TIMEOUT, with_settings
 from tabellion.platform.templates import Cages
@@ -105,6 +106,7 @@ class Sender:
         self._life = Setbacks("the sending of mails was interrupted", first_s=retry_s / 10, longest_s=_LONGEST_PAUSE_S)
         self._recalls = Setbacks("mails that were put off could not be looked at again", first_s=retry_s)
         self._recall_at = 0.0
+        self._troubles = Troubles()
         self.stumbles = Setbacks("a mail could not be made or handed over")
 
     async def run(self, stop: asyncio.Event, *, closing_s: float = 8.0) -> None:
@@ -145,6 +147,7 @@ class Sender:
                     _log.warning("this worker was silent for so long that others have given it up; beginning anew")
                     self.worker = await worker_store.enter_worker(life, now)
                 await self._recover(life, now)
+                await self._troubles.tell(life, self.worker, troubles_of(self.ways.troubles(), self._setbacks))
                 await store.forget_due(life, now)
                 if (self._recalling is None or self._recalling.done()) and monotonic() >= self._recall_at:
                     self._recalling = asyncio.create_task(self._recall())

@@ -7,6 +7,7 @@ from time import monotonic
 
 import psycopg
 
+from tabellion.features.delivery.model import words_of
 from tabellion.platform.templates import CageUnavailable
 
 _log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ class Setbacks:
     """Failures of one piece of work. `what` begins the lines of the log: "the sending 7 was interrupted".
 
     The first of a kind is logged with where it came from; of its repetitions the 2nd, the 4th, the 8th and so on, with their
-    number.
+    number. `last`: what happened last, in words for others; None: it went well since.
     """
 
     def __init__(
@@ -35,10 +36,12 @@ class Setbacks:
         self._what, self._first_s, self._longest_s, self._clock = what, first_s, longest_s, clock
         self._kinds: Counter[str] = Counter()
         self._pause_s = self._last_at = 0.0
+        self.last: str | None = None
 
     def happened(self, error: BaseException) -> float:
         """Take note of a failure; how long to wait before the next try."""
         now = self._clock()
+        self.last = words_of(error)
         if now - self._last_at > _FORGOTTEN_AFTER_S:
             self.over()
         self._last_at = now
@@ -58,4 +61,5 @@ class Setbacks:
         """It went well."""
         if self._kinds:
             self._kinds.clear()
+            self.last = None
             self._pause_s = 0.0

@@ -112,6 +112,11 @@ async def read(
     return [Fact(part, tuple(key), label, Counts(*counts)) for part, key, label, *counts in rows]
 
 
+async def begin(db: Database) -> None:
+    """Make the caller's transaction one snapshot that is read. Before the first statement."""
+    await db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
 async def settle(db: Database) -> None:
     """Room for sums, until the transaction ends. Compiling takes longer than it saves."""
     await db.execute("SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true)")
@@ -143,9 +148,9 @@ def tally_of(facts: Sequence[Fact]) -> Tally:
     return Tally(single.get("TARGETED", 0), excluded, failed, single.get("UNCERTAIN", 0), sent)
 
 
-async def tally(db: Database, licence_id: int, campaign_id: int) -> Tally:
-    """Everybody of a campaign, tests aside."""
-    return tally_of(await read(db, Scope(licence_id, campaign_id), ("state", "language")))
+async def tally(db: Database, scope: Scope) -> Tally:
+    """Everybody, tests aside."""
+    return tally_of(await read(db, scope, ("state", "language")))
 
 
 _INTO = """

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import re
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -30,6 +31,7 @@ class Exit:
         self.post = post
         self._pause_s = self._until = 0.0
         self._trying = False
+        self._wrong = ""
         self._slow = Outage(_log)
 
     @property
@@ -49,14 +51,30 @@ class Exit:
         """Whether all its connections wait for it, and have for a while."""
         return self.post.is_stuck
 
+    @property
+    def trouble(self) -> str | None:
+        """Why mails do not leave by it at the moment, without what is secret of it; None: they do."""
+        relay = self.post.relay
+        if not self.failing and not self.is_stuck:
+            return None
+        wrong = self._wrong if self.failing else self._slowness
+        for secret in filter(None, (relay.user, relay.password)):
+            wrong = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "…", wrong)
+        return wrong
+
+    @property
+    def _slowness(self) -> str:
+        relay = self.post.relay
+        return (
+            f"{relay.host}:{relay.port} is slow: all {relay.connections} connections wait for its answers; mails go by "
+            "other relays, or wait. See what it is busy with, and whether --connections is less than it can do"
+        )
+
     def watch(self) -> None:
         """Tell the log when it has become stuck since the last look, or is so no more."""
         relay = self.post.relay
         if self.is_stuck:
-            self._slow.found(
-                f"{relay.host}:{relay.port} is slow: all {relay.connections} connections wait for its answers; mails go by "
-                "other relays, or wait. See what it is busy with, and whether --connections is less than it can do"
-            )
+            self._slow.found(self._slowness)
         else:
             self._slow.over(f"{relay.host}:{relay.port} answers again")
 
@@ -88,11 +106,11 @@ class Exit:
 
     def _learn(self, wrong: str | None) -> None:
         if wrong is None:
-            self._pause_s = 0.0
+            self._pause_s, self._wrong = 0.0, ""
         elif not self.failing or monotonic() >= self._until:
             # Mails that were on their way together have failed together: that is once.
             self._pause_s = min(self._pause_s * 2 or _PAUSE_S, _LONGEST_PAUSE_S)
-            self._until = monotonic() + self._pause_s
+            self._until, self._wrong = monotonic() + self._pause_s, wrong
             _log.warning("%s; the relay is left alone for %.0f s", wrong, self._pause_s)
 
 
@@ -166,6 +184,7 @@ class Ways:
         self._post, self._bounce_domain = post, bounce_domain
         self._exits: dict[Relay, Exit] = {}
         self._known: dict[int, tuple[float, Way]] = {}
+        self._numbers: dict[int, dict[int, Exit]] = {}
 
     async def of(self, db: Database, licence_id: int) -> Way:
         """The way of a licence: the same one until it is changed, which is looked at every other second."""
@@ -173,12 +192,15 @@ class Ways:
         if licence_id in self._known and monotonic() - read_at < _KNOWN_FOR_S:
             return way
         found: list[tuple[int, Exit]] = []
+        numbers: dict[int, Exit] = {}
         for id_, host, port, security, login, sealed, weight, connections in await relay_store.relays(db, licence_id):
             password = secrets.unseal(sealed, f"relay {id_:d}") if sealed else ""
             relay = Relay(host=host, port=port, security=security, user=login, password=password, connections=connections)
             if relay not in self._exits:
                 self._exits[relay] = Exit(self._post(relay))
             found.append((weight, self._exits[relay]))
+            numbers[id_] = self._exits[relay]
+        self._numbers[licence_id] = numbers
         licence = None if found else await relay_store.relayed(db, licence_id)
         if licence is not None and not way.waits:
             _log.warning("%s", waiting(licence))
@@ -199,6 +221,11 @@ class Ways:
     async def bounce_domain_of(self, db: Database, entity_id: int) -> str:
         """The domain that an entity's mails come back to; empty: to the sender's address."""
         return await relay_store.bounce_domain_of(db, entity_id) or self._bounce_domain
+
+    def troubles(self) -> dict[int, str]:
+        """Why mails do not leave by relays, by their ids."""
+        found = {id_: each.trouble for numbers in self._numbers.values() for id_, each in numbers.items()}
+        return {id_: wrong for id_, wrong in found.items() if wrong is not None}
 
     def watch(self) -> None:
         """Tell the log of relays that have become stuck, or are so no more."""

@@ -76,6 +76,7 @@ async def insert_licence(db: Database, name: str, time_zone: str, preset: str, l
     await db.execute("SELECT tabellion.make_suppression_columns(%s)", (row[0],))
     await db.execute("SELECT tabellion.make_address_index(%s)", (row[0],))
     await db.execute("SELECT tabellion.make_report_tables(%s)", (row[0],))
+    await db.execute("SELECT tabellion.make_retry_index(%s)", (row[0],))
     return row[0]
 
 

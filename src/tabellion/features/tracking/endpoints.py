@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from tabellion.features.campaigns import PENDING_EXAMPLE
 from tabellion.features.tables import ENTITY
 from tabellion.features.tables.filters import query_moment
 from tabellion.features.tracking import charts, report_csv, report_page, reports, wire
@@ -69,14 +70,14 @@ _EXAMPLE: dict[str, Any] = {
     "campaignName": "SpringOffer",
     "displayName": "Spring offer",
     "sendingMode": "MASS",
-    "state": "FINISHED",
+    "state": "IN_PROGRESS",
     "startedAt": "2027-03-02T09:00:00.000Z",
-    "endedAt": "2027-03-02T09:00:04.000Z",
+    "endedAt": None,
     "timeZone": "Europe/Brussels",
-    "madeAt": "2027-03-05T12:00:00.000Z",
-    "targeted": 1000,
+    "madeAt": "2027-03-02T09:30:00.000Z",
+    "targeted": 1430,
     "excluded": {"noAddress": 3, "suppressed": 5, "unsubscribed": 12},
-    "pending": 0,
+    **PENDING_EXAMPLE,
     "uncertain": 0,
     "totals": _FIGURES,
     "rates": {

@@ -32,6 +32,10 @@ def _rows(report: ReportOut) -> Iterator[dict[str, Any]]:
         yield {"part": "excluded", "name": name, "count": count}
     for name, count in (("pending", report.pending), ("uncertain", report.uncertain)):
         yield {"part": name, "name": "all", "count": count}
+    for wait in report.waits:
+        yield {"part": "wait", "name": wait.reason, "detail": wait.until or "", "count": wait.mails}
+    for delay in report.delays:
+        yield {"part": "delay", "name": delay.cause, "detail": delay.message}
     for bounce in report.bounces:
         yield {"part": "bounce", "name": bounce.kind, "detail": bounce.status or bounce.reported, "count": bounce.count}
     for link in report.links:

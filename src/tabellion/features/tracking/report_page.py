@@ -44,6 +44,16 @@ _EXCLUDED = {
 }
 
 
+_WAITS = {
+    "ready": "ready to leave",
+    "leaving": "leaving right now",
+    "retry": "put off by a relay, and tried again",
+    "hours": "sending hours of the recipient",
+    "domain": "room at the recipient's domain",
+    "winner": "the winner of the A/B test",
+}
+
+
 def page(out: ReportOut, report: Report, zone: ZoneInfo) -> bytes:
     """The whole page."""
     title = escape(out.display_name)
@@ -52,6 +62,7 @@ def page(out: ReportOut, report: Report, zone: ZoneInfo) -> bytes:
     bounces = [(f"{b.kind.lower()}, {b.status or 'no status'}, told by {b.reported.lower()}", b.count) for b in out.bounces]
     domains = [("all others" if each.domain == "*" else each.domain, each) for each in out.domains]
     sections = [
+        _section("Still to send", _pending(out, zone)),
         _section("Way of the mails", charts.drawing(*funnel, "Way of the mails")),
         _section(f"Over time, by {out.timeline.bucket}", over_time),
         _section("Links", _links(out)),
@@ -95,12 +106,29 @@ _NOTE = (
 )
 
 
+def _pending(out: ReportOut, zone: ZoneInfo) -> str:
+    """What delays all, and what each waits for."""
+    delays = "".join(f'<p class="notice">{escape(each.message)}{_until(each.until, zone)}.</p>' for each in out.delays)
+    waits = [
+        (_WAITS[each.reason], each.mails, *each.details, *([f"first: {_moment(each.until, zone)}"] if each.until else []))
+        for each in out.waits
+    ]
+    return delays + _counts("Wait for", waits)
+
+
+def _until(moment: str | None, zone: ZoneInfo) -> str:
+    return f", until {_moment(moment, zone)}" if moment else ""
+
+
+def _moment(moment: str, zone: ZoneInfo) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone(zone):%d %b %Y, %H:%M}"
+
+
 def _standing(out: ReportOut, zone: ZoneInfo) -> str:
     words = [out.state.lower().replace("_", " ")]
     for word, moment in (("began", out.started_at), ("ended", out.ended_at), ("as of", out.made_at)):
         if moment:
-            local = datetime.fromisoformat(moment).astimezone(zone)
-            words.append(f"{word} {local:%d %b %Y, %H:%M}")
+            words.append(f"{word} {_moment(moment, zone)}")
     return escape(f"{' · '.join(words)} ({out.time_zone})")
 
 
@@ -145,11 +173,7 @@ def _ab_test(out: ReportOut, zone: ZoneInfo) -> str:
         return ""
     words = "No winner has been chosen yet."
     if test.winner is not None:
-        since = (
-            ""
-            if test.decided_at is None
-            else f" on {datetime.fromisoformat(test.decided_at).astimezone(zone):%d %b %Y, %H:%M}"
-        )
+        since = f" on {_moment(test.decided_at, zone)}" if test.decided_at else ""
         by = {"OPENS": "by opens", "CLICKS": "by clicks"}.get(test.criterion, "by hand")
         words = f"{test.winner} was chosen{since}, {by}. These are the figures of the test at that moment."
     rows = [(each.name, each) for each in test.results]
@@ -189,10 +213,16 @@ def _count(each: object, field: str) -> int:
     return getattr(each, "soft_bounces", 0) + getattr(each, "hard_bounces", 0)
 
 
-def _counts(first: str, rows: Sequence[tuple[str, int]]) -> str:
+def _counts(first: str, rows: Sequence[tuple[str, int, *tuple[str, ...]]]) -> str:
+    """A table of numbers; what more there is to say of a row stands below its name."""
     if not rows:
         return ""
-    body = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{count:,}</td></tr>' for name, count in rows)
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}'
+        + "".join(f'<span class="soft">{escape(line)}</span>' for line in below)
+        + f"</th><td>{count:,}</td></tr>"
+        for name, count, *below in rows
+    )
     return (
         f'<table><thead><tr><th scope="col">{first}</th><th scope="col">Mails</th></tr></thead><tbody>{body}</tbody></table>'
     )

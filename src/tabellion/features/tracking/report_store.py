@@ -5,12 +5,6 @@ from datetime import UTC, datetime
 
 from tabellion.features.delivery import Counts, Fact, sums
 from tabellion.features.tracking.reporting import Bounce, Doings, Figures, LinkFigures, Point, Summary
-from tabellion.platform.database.connection import Database
-
-
-async def begin(db: Database) -> None:
-    """Make the caller's transaction one snapshot. Before the first statement."""
-    await db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
 def summary(facts: Sequence[Fact]) -> Summary:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tabellion.features.delivery import ABTest, ab_tests
+from tabellion.features.delivery import ABTest, Pending, ab_tests
 
 _AN_HOUR_EACH = timedelta(days=3)
 MOST_HOURS = timedelta(days=31)
@@ -112,6 +112,7 @@ class Report(msgspec.Struct, frozen=True):
     actors: Mapping[str, Doings]
     bucket: str
     points: Sequence[Point]
+    pending: Pending
     ab_test: Tested | None = None
 
 

@@ -7,7 +7,7 @@ from itertools import product
 
 from msgspec.structs import replace
 
-from tabellion.features.campaigns import Campaign, Kind, get_campaign
+from tabellion.features.campaigns import Campaign, Kind, explain_pending, get_campaign
 from tabellion.features.delivery import Document, Scope, ab_tests, sending_of, sums
 from tabellion.features.tracking import report_store
 from tabellion.features.tracking.reporting import MOST_HOURS, LinkFigures, Report, Summary, Tested, bucket_of
@@ -25,7 +25,7 @@ async def report(
 ) -> tuple[Campaign, Report]:
     """The campaign of the path, and what became of its mails. Raises `CampaignUnknown`, `Invalid`."""
     async with call.db.transaction():
-        await report_store.begin(call.db)
+        await sums.begin(call.db)
         campaign = await get_campaign(call)
         by = _bucket(campaign, from_at, to_at, bucket, call.now)
         scope = await _scope(call, campaign, from_at, to_at)
@@ -41,6 +41,7 @@ async def report(
             actors=report_store.doings(facts, "actor"),
             bucket=by,
             points=report_store.points(facts),
+            pending=await explain_pending(call, campaign, scope, summary.pending),
         )
 
 

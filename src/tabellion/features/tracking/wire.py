@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from tabellion.features.campaigns import Campaign, VariantResult
+from tabellion.features.campaigns import Campaign, Delay, VariantResult, Wait, delays_out, waits_out
 from tabellion.features.tables import moment_or_null, render_moment
 from tabellion.features.tracking.reporting import Bounce, Doings, Figures, LinkFigures, Point, Rates, Report, rates
 
@@ -74,7 +74,10 @@ class Timeline(msgspec.Struct, frozen=True):
 
 
 class ReportOut(msgspec.Struct, rename="camel"):
-    """What became of a campaign. `targeted` is the sum of `excluded`, `totals.sent`, `uncertain` and `pending`."""
+    """What became of a campaign. `targeted` is the sum of `excluded`, `totals.sent`, `uncertain` and `pending`.
+
+    `waits`: what the pending ones wait for, together `pending`; `delays`: what holds or slows all of them.
+    """
 
     campaign_id: int
     campaign_name: str
@@ -88,6 +91,8 @@ class ReportOut(msgspec.Struct, rename="camel"):
     targeted: int
     excluded: dict[str, int]
     pending: int
+    waits: list[Wait]
+    delays: list[Delay]
     uncertain: int
     totals: Figures
     rates: Rates
@@ -118,6 +123,8 @@ def report_out(campaign: Campaign, report: Report, zone: ZoneInfo, now: datetime
         targeted=summary.targeted,
         excluded=dict(summary.excluded),
         pending=summary.pending,
+        waits=waits_out(report.pending),
+        delays=delays_out(report.pending),
         uncertain=summary.uncertain,
         totals=summary.totals,
         rates=rates(summary.totals),

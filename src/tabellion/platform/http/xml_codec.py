@@ -35,7 +35,7 @@ _REGULAR = (
     "attributes values subscriptions segmentations profiles records profileTableNames customTables mailDocuments "
     "smsDocuments supportedLanguages parameters personalisations recipients contacts interactions events scenarios forms "
     "questions answers onFields acceptedValues webhookSubscriptions errors headers excludeAudiences "
-    "failures"
+    "failures waits delays details"
 )
 SINGULAR = {**{plural: plural[:-1] for plural in _REGULAR.split()}, **_IRREGULAR}
 

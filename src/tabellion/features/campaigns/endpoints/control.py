@@ -8,6 +8,7 @@ from tabellion.features.campaigns.endpoints.places import CAMPAIGN, CATEGORY, ID
 from tabellion.features.campaigns.model import Campaign
 from tabellion.features.campaigns.wire import control as wire
 from tabellion.features.campaigns.wire.definition import MailOut
+from tabellion.features.campaigns.wire.pending import EXAMPLE as PENDING
 from tabellion.features.campaigns.wire.report import Report, report_out
 from tabellion.features.campaigns.wire.triggering import read_parameters
 from tabellion.features.tables import ENTITY, BadValue, moment_or_null, parse_moment
@@ -77,8 +78,8 @@ def _state(campaign: Campaign) -> Answer:
 
 _REPORT: dict[str, Any] = {
     "campaignId": 4711,
-    "state": "FINISHED",
-    "targeted": 1000,
+    "state": "IN_PROGRESS",
+    "targeted": 1430,
     "excluded": {
         "noAddress": 3, "unsubscribed": 12, "suppressed": 5, "language": 0, "deleted": 0, "cancelled": 0, "failed": 0,
         "pressure": 0, "duplicateAddress": 0,
@@ -94,7 +95,7 @@ _REPORT: dict[str, Any] = {
     "unsubscribes": 4,
     "complaints": 0,
     "uncertain": 0,
-    "pending": 0,
+    **PENDING,
     "failures": [{"reason": "html: this is not a number", "count": 2}],
 }  # fmt: skip
 _COMMON: dict[str, Any] = {"category": CATEGORY, "module": MODULE}
@@ -183,7 +184,10 @@ CALLS = (
         method="GET",
         path=f"{ONE_V4}/report",
         summary="Read what became of a campaign",
-        description="At its end `targeted` is the sum of `excluded`, `sent` and `uncertain`; before, `pending` makes it up.",
+        description=(
+            "At its end `targeted` is the sum of `excluded`, `sent` and `uncertain`; before, `pending` makes it up. `waits` "
+            "says what the pending ones wait for, `delays` what holds or slows all of them."
+        ),
         handler=report,
         parameters=(ENTITY, CAMPAIGN),
         statuses={200: "The report, as it is now."},

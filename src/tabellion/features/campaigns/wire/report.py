@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Meta
 
 from tabellion.features.campaigns.model import Campaign
-from tabellion.features.delivery import Tally
+from tabellion.features.campaigns.wire.pending import Delay, Wait, delays_out, waits_out
+from tabellion.features.delivery import Pending, Tally
 
 _MOST_REASONS = 5
 
@@ -52,10 +53,12 @@ class Report(msgspec.Struct, rename="camel"):
     complaints: int
     uncertain: int
     pending: int
+    waits: Annotated[list[Wait], Meta(description="what the pending ones wait for; together they are `pending`")]
+    delays: Annotated[list[Delay], Meta(description="what holds or slows all of them")]
     failures: Annotated[list[FailureReason], Meta(description="why mails failed, the most frequent reasons first")] = []
 
 
-def report_out(campaign: Campaign, tally: Tally) -> Report:
+def report_out(campaign: Campaign, tally: Tally, pending: Pending) -> Report:
     """The report of a campaign."""
     excluded = Counter(tally.excluded)
     sent = tally.sent
@@ -86,6 +89,8 @@ def report_out(campaign: Campaign, tally: Tally) -> Report:
         complaints=sent.complaints,
         uncertain=tally.uncertain,
         pending=tally.pending,
+        waits=waits_out(pending),
+        delays=delays_out(pending),
         failures=_failures(tally),
     )
 
