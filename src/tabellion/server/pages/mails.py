@@ -44,22 +44,15 @@ def handlers(connection: Connection, cages: Cages, clock: Callable[[], datetime]
         HTTPRouteHandler("/t/x/{token:str}", http_method=_LOOKS, name="mail-trapped")(pages.trapped),
         HTTPRouteHandler("/t/v/{token:str}", http_method=_LOOKS, name="mail-online")(pages.online),
         HTTPRouteHandler("/t/u/{token:str}", http_method=_LOOKS, name="mail-ask")(pages.ask),
-        HTTPRouteHandler(
-            "/t/u/{token:str}",
-            http_method="POST",
-            name="mail-unsubscribe",
-            status_code=200,
-            request_max_body_size=_MAX_FORM_BYTES,
-        )(pages.unsubscribe),
+        _form("/t/u/{token:str}", "mail-unsubscribe")(pages.unsubscribe),
         HTTPRouteHandler("/t/p/{token:str}", http_method=_LOOKS, name="mail-preferences")(pages.preferences),
-        HTTPRouteHandler(
-            "/t/p/{token:str}",
-            http_method="POST",
-            name="mail-choose",
-            status_code=200,
-            request_max_body_size=_MAX_FORM_BYTES,
-        )(pages.choose),
+        _form("/t/p/{token:str}", "mail-choose")(pages.choose),
     ]
+
+
+def _form(path: str, name: str) -> HTTPRouteHandler:
+    """A route that takes what readers choose, from whoever asks: as much as a form can have."""
+    return HTTPRouteHandler(path, http_method="POST", name=name, status_code=200, request_max_body_size=_MAX_FORM_BYTES)
 
 
 class _Pages:
