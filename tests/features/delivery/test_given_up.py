@@ -2,9 +2,12 @@
 
 import asyncio
 
-from tabellion.features.delivery import Delivery, Limits, worker_store
+import pytest
+
+from tabellion.features.delivery import Delivery, Limits, recipient_store, worker_store
+from tabellion.features.delivery.model import Ending, State
 from tests.features.delivery.conftest import START, Post
-from tests.support.structure import connect
+from tests.support.structure import Connection, connect
 
 _PACED = Delivery(per_minute=6000)
 _WAITS = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
@@ -26,13 +29,37 @@ async def test_what_it_was_just_claiming_is_planned_again(post: Post, worker_dat
         async with late.transaction():
             claimed, _ = await post.plain_claim(sending, db=late)
             giving_up = asyncio.create_task(worker_store.give_up(other, post.worker, START))
-            async with asyncio.timeout(10):
-                while not await _waits(post, other.info.backend_pid):
-                    assert not giving_up.done(), "it was given up over its head"
-                    await asyncio.sleep(0.01)
+            await _until_waiting(post, other, giving_up)
         assert await giving_up == (2, 0)
     assert len(claimed) == 2
     assert await post.fates(sending) == {("PLANNED", None): 2}
+
+
+@pytest.mark.parametrize("step", [1, -1])
+async def test_what_it_writes_down_does_not_cross_those_who_give_it_up(
+    step: int, post: Post, worker_database_url: str
+) -> None:
+    await post.guests(["ann@example.com", "bob@example.com"])
+    sending = await post.sending()
+    claimed, _ = await post.plain_claim(sending)
+    await recipient_store.begin(post.db, sending, post.table, post.worker, claimed)
+    async with await connect(worker_database_url) as late, await connect(worker_database_url) as other:
+        async with late.transaction():
+            ordered = claimed[::step]
+            for each in ordered:
+                await recipient_store.end(late, sending, post.worker, [Ending(each, State.ACCEPTED)], START)
+                if each is ordered[0]:
+                    giving_up = asyncio.create_task(worker_store.give_up(other, post.worker, START))
+                    await _until_waiting(post, other, giving_up)
+        assert await giving_up == (0, 0)
+    assert await post.fates(sending) == {("ACCEPTED", None): 2}
+
+
+async def _until_waiting(post: Post, other: Connection, giving_up: asyncio.Task[tuple[int, int]]) -> None:
+    async with asyncio.timeout(10):
+        while not await _waits(post, other.info.backend_pid):
+            assert not giving_up.done(), "it was given up over its head"
+            await asyncio.sleep(0.01)
 
 
 async def _waits(post: Post, pid: int) -> bool:

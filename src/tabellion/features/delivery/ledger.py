@@ -90,7 +90,8 @@ class Ledger:
             if held := [(ending.claimed.domain, ending.reply or "") for ending in endings if ending.hold]:
                 await limits_store.hold_domains(db, sending.licence_id, held, now)
                 self._held()
-            for due_at in {ending.due_at for ending in endings if ending.due_at is not None}:
+            # In one order: who enters the same moment waits for the other.
+            for due_at in sorted({ending.due_at for ending in endings if ending.due_at is not None}):
                 await store.look_for_a_while(db, sending.id, due_at)
 
     async def announce(self, db: Database, endings: Sequence[Ending], told: set[int], now: datetime) -> None:

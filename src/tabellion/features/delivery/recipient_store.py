@@ -11,7 +11,7 @@ from tabellion.features.delivery.limits_store import CURRENT, Versions, fence
 from tabellion.features.delivery.model import DOUBTS, Claimed, Document, Ending, Recipient, Sending
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.suppression_store import UNLESS_BY_KEY, holds, keys
-from tabellion.features.delivery.worker_store import ENTERED
+from tabellion.features.delivery.worker_store import ALONE, ENTERED
 from tabellion.features.tables import ProfileTable, email_of
 from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Attachment, relayed_form
@@ -167,14 +167,14 @@ UPDATE {l}.recipient r SET state = 'SENDING'
 FROM looked, unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(written)s::text[]) AS h (id, attempt, written)
 WHERE r.id = h.id AND looked.id = h.id AND looked.reason IS NULL AND r.attempt = h.attempt
   AND looked.written IS NOT DISTINCT FROM h.written AND r.worker = %(worker)s
-  AND r.state = 'CLAIMED' AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' {unless}
+  AND r.state = 'CLAIMED' AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' AND {entered} {unless}
 RETURNING r.id
 """
     others = keys(held)
     written = [each.written for each in held]
     values = _held(held) | {"worker": worker, "sending": sending.id, "keys": others, "written": written}
     # Where all addresses are in ASCII, as nearly always, the statement is the one that costs half as much.
-    parts = {"unless": UNLESS_BY_KEY if any(others) else "", **still(sending.document, table)}
+    parts = {"unless": UNLESS_BY_KEY if any(others) else "", "entered": ENTERED, **still(sending.document, table)}
     cursor = await db.execute(in_schema(sending.licence_id, query, **parts), values, prepare=True)
     return {row[0] for row in await cursor.fetchall()}
 
@@ -184,9 +184,9 @@ async def release(db: Database, licence_id: int, worker: int, held: Sequence[Cla
     query = """
 UPDATE {l}.recipient r SET state = 'PLANNED', due_at = %(now)s, worker = NULL
 FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[]) AS h (id, attempt)
-WHERE r.id = h.id AND r.attempt = h.attempt AND r.worker = %(worker)s AND r.state = 'CLAIMED'
+WHERE r.id = h.id AND r.attempt = h.attempt AND r.worker = %(worker)s AND r.state = 'CLAIMED' AND {entered}
 """
-    await db.execute(in_schema(licence_id, query), _held(held) | {"worker": worker, "now": now})
+    await db.execute(in_schema(licence_id, query, entered=ENTERED), _held(held) | {"worker": worker, "now": now})
 
 
 async def readdress(db: Database, licence_id: int, worker: int, claimed: list[Claimed], now: datetime) -> list[Claimed]:
@@ -203,11 +203,11 @@ async def readdress(db: Database, licence_id: int, worker: int, claimed: list[Cl
     query = """
 UPDATE {l}.recipient r SET state = 'PLANNED', due_at = %(now)s, worker = NULL, address = h.address
 FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(addresses)s::text[]) AS h (id, attempt, address)
-WHERE r.id = h.id AND r.attempt = h.attempt AND r.worker = %(worker)s AND r.state = 'CLAIMED'
+WHERE r.id = h.id AND r.attempt = h.attempt AND r.worker = %(worker)s AND r.state = 'CLAIMED' AND {entered}
 """
     held = [each for each, _ in moved]
     values = _held(held) | {"addresses": [address for _, address in moved], "worker": worker, "now": now}
-    await db.execute(in_schema(licence_id, query), values)
+    await db.execute(in_schema(licence_id, query, entered=ENTERED), values)
     return [each for each in claimed if each not in held]
 
 
@@ -216,9 +216,10 @@ async def take_up(db: Database, sending: Sending, worker: int, now: datetime) ->
     query = """
 UPDATE {l}.recipient SET state = 'PLANNED', due_at = %(now)s, worker = NULL
 WHERE worker = %(worker)s AND sending_id = %(sending)s AND state IN ('CLAIMED', 'SENDING')
+  AND {entered}
 """
     values = {"worker": worker, "sending": sending.id, "now": now}
-    await db.execute(in_schema(sending.licence_id, query), values)
+    await db.execute(in_schema(sending.licence_id, query, entered=ENTERED), values)
 
 
 # What went with mails is of no use any more when their fate is known.
@@ -244,14 +245,15 @@ UPDATE {l}.recipient r SET state = e.state, reason = e.reason, reply = e.reply, 
     ended_at = CASE WHEN e.state IN ('DEFERRED', 'PLANNED') THEN NULL ELSE %(now)s::timestamptz END
 FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(states)s::text[], %(reasons)s::text[], %(replies)s::text[],
             %(dues)s::timestamptz[]) AS e (id, attempt, state, reason, reply, due_at)
-WHERE r.id = e.id AND r.attempt = e.attempt AND r.worker = %(worker)s
+WHERE {alone} AND r.id = e.id AND r.attempt = e.attempt AND r.worker = %(worker)s
   AND (r.state IN ('SENDING', 'UNCERTAIN')
        OR r.state = 'CLAIMED' AND e.state IN ('FAILED', 'DEFERRED', 'REJECTED', 'PLANNED', 'UNCERTAIN'))
 RETURNING r.id, r.campaign_id, r.state, r.reason
 ){files}{noted} SELECT id FROM told
 """
     parts = {
-        "files": _FILES if sending.document.transactional else "", "noted": "" if sending.document.test else _ENDED,
+        "alone": ALONE, "files": _FILES if sending.document.transactional else "",
+        "noted": "" if sending.document.test else _ENDED,
     }  # fmt: skip
     values = _held([ending.claimed for ending in endings]) | {
         "states": [ending.state.value for ending in endings],

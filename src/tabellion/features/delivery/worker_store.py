@@ -14,6 +14,10 @@ from tabellion.platform.database.connection import Database
 # In a statement that claims: whether the worker has not been given up, and is not while the statement runs.
 ENTERED = "EXISTS (SELECT 1 FROM tabellion.mail_worker WHERE id = %(worker)s FOR KEY SHARE)"
 
+# The same in one that writes down what is known already, which it does for a worker that has been given up as well. Both
+# come before the rows of recipients: or it and whoever gives the worker up could wait for each other.
+ALONE = "(SELECT count(*) FROM (SELECT 1 FROM tabellion.mail_worker WHERE id = %(worker)s FOR KEY SHARE) w) >= 0"
+
 
 async def enter_worker(db: Database, now: datetime) -> int:
     """Enter a process that sends, on the connection that stands for its life."""
@@ -89,7 +93,7 @@ FROM tabellion.sending s WHERE s.id = r.sending_id AND r.worker = %(worker)s AND
 RETURNING r.sending_id, r.state
 """
     rows = await (await db.execute(in_schema(licence_id, query, died=DIED), {"worker": worker, "now": now})).fetchall()
-    for sending_id in {row[0] for row in rows}:
+    for sending_id in sorted({row[0] for row in rows}):
         await look_for_a_while(db, sending_id, now)
     uncertain = sum(row[1] == "UNCERTAIN" for row in rows)
     return len(rows) - uncertain, uncertain
