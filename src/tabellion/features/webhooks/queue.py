@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -36,19 +36,26 @@ FROM due, tabellion.webhook_subscription s, tabellion.entity e
 WHERE d.id = due.id AND s.id = d.subscription_id AND e.id = s.entity_id
 RETURNING {COLUMNS}, d.id::text, d.claim, d.attempts, d.planned_at, d.events::text, e.name
 """  # noqa: S608 - our own words
-_DELIVERED = """
-DELETE FROM tabellion.webhook_delivery d USING unnest(%s::uuid[], %s::int[]) o (id, claim)
-WHERE d.id = o.id AND d.claim = o.claim
+# Whoever changes several deliveries locks them by id, so that two who change the same ones do not wait for each other.
+_OURS = """
+WITH held AS (
+    SELECT d.id FROM tabellion.webhook_delivery d
+    JOIN unnest(%(ids)s::uuid[], %(claims)s::int[]) o (id, claim) USING (id, claim) ORDER BY d.id FOR UPDATE OF d)
 """
-_FAILED = """
+_DELIVERED = f"{_OURS} DELETE FROM tabellion.webhook_delivery d USING held WHERE d.id = held.id"  # noqa: S608 - our own words
+_FAILED = f"""{_OURS}
 UPDATE tabellion.webhook_delivery d SET due_at = coalesce(o.due_at, d.due_at), last_status = o.status, last_error = o.error,
     state = CASE WHEN o.due_at IS NULL THEN 'DEAD' ELSE d.state END
-FROM unnest(%s::uuid[], %s::int[], %s::timestamptz[], %s::int[], %s::text[]) o (id, claim, due_at, status, error)
-WHERE d.id = o.id AND d.claim = o.claim AND d.state = 'PENDING'
-"""
-_RENEWED = """
-UPDATE tabellion.webhook_delivery d SET due_at = %s FROM unnest(%s::uuid[], %s::int[]) o (id, claim)
-WHERE d.id = o.id AND d.claim = o.claim AND d.state = 'PENDING'
+FROM held JOIN unnest(%(ids)s::uuid[], %(dues)s::timestamptz[], %(statuses)s::int[], %(errors)s::text[])
+    o (id, due_at, status, error) USING (id)
+WHERE d.id = held.id AND d.state = 'PENDING'
+"""  # noqa: S608 - our own words
+_RENEWED = f"""{_OURS}
+UPDATE tabellion.webhook_delivery d SET due_at = %(until)s FROM held WHERE d.id = held.id AND d.state = 'PENDING'
+"""  # noqa: S608 - our own words
+_KILLED = """
+UPDATE tabellion.webhook_delivery SET state = 'DEAD', last_error = %s WHERE id IN (
+    SELECT id FROM tabellion.webhook_delivery WHERE subscription_id = %s AND state <> 'DEAD' ORDER BY id FOR UPDATE)
 """
 _COPY = (
     "COPY tabellion.webhook_delivery "
@@ -112,7 +119,7 @@ async def claim(
 async def renew(db: Database, claimed: Sequence[Claimed], lease_until: datetime) -> None:
     """Go on holding what is being sent; what another process has claimed since is left alone."""
     if claimed:
-        await db.execute(_RENEWED, (lease_until, [c.id for c in claimed], [c.claim for c in claimed]))
+        await db.execute(_RENEWED, _held(claimed) | {"until": lease_until})
 
 
 async def finish(db: Database, outcomes: Sequence[Outcome]) -> None:
@@ -120,11 +127,16 @@ async def finish(db: Database, outcomes: Sequence[Outcome]) -> None:
     good = [o for o in outcomes if o.delivered]
     bad = [o for o in outcomes if not o.delivered]
     if good:
-        await db.execute(_DELIVERED, ([o.claimed.id for o in good], [o.claimed.claim for o in good]))
+        await db.execute(_DELIVERED, _held([o.claimed for o in good]))
     if bad:
-        claims = ([o.claimed.id for o in bad], [o.claimed.claim for o in bad])
-        results = ([o.due_at for o in bad], [o.status for o in bad], [o.error for o in bad])
-        await db.execute(_FAILED, (*claims, *results))
+        results = {
+            "dues": [o.due_at for o in bad], "statuses": [o.status for o in bad], "errors": [o.error for o in bad],
+        }  # fmt: skip
+        await db.execute(_FAILED, _held([o.claimed for o in bad]) | results)
+
+
+def _held(claimed: Sequence[Claimed]) -> dict[str, list[Any]]:
+    return {"ids": [c.id for c in claimed], "claims": [c.claim for c in claimed]}
 
 
 async def count(db: Database, outcomes: Sequence[Outcome]) -> None:
@@ -189,11 +201,7 @@ def blocks(subscription_id: int, items: Sequence[Item], size: int, now: datetime
 
 async def kill(db: Database, subscription_id: int, reason: str) -> None:
     """What waits for a subscription is not sent any more, unless replayed."""
-    await db.execute(
-        "UPDATE tabellion.webhook_delivery SET state = 'DEAD', last_error = %s "
-        "WHERE subscription_id = %s AND state <> 'DEAD'",
-        (reason, subscription_id),
-    )
+    await db.execute(_KILLED, (reason, subscription_id))
 
 
 async def failures(db: Database, subscription_id: int, begin: datetime, end: datetime, limit: int) -> list[Failure]:

@@ -91,20 +91,22 @@ async def delete(db: Database, subscription_id: int) -> None:
     await db.execute("DELETE FROM tabellion.webhook_subscription WHERE id = %s", (subscription_id,))
 
 
+# In one order, so that two who note the same ones do not wait for each other.
+_NOTED = (
+    "UPDATE tabellion.webhook_subscription SET failing_since = %(since)s WHERE id IN (SELECT id FROM "
+    "tabellion.webhook_subscription WHERE id = ANY (%(ids)s) AND (failing_since IS NULL) = %(well)s "
+    "ORDER BY id FOR NO KEY UPDATE)"
+)
+
+
 async def note_success(db: Database, ids: list[int]) -> None:
     """These targets have taken something."""
-    await db.execute(
-        "UPDATE tabellion.webhook_subscription SET failing_since = NULL WHERE id = ANY (%s) AND failing_since IS NOT NULL",
-        (ids,),
-    )
+    await db.execute(_NOTED, {"ids": ids, "well": False, "since": None})
 
 
 async def note_failure(db: Database, ids: list[int], now: datetime) -> None:
     """These targets have failed; the first failure after a success is remembered."""
-    await db.execute(
-        "UPDATE tabellion.webhook_subscription SET failing_since = %s WHERE id = ANY (%s) AND failing_since IS NULL",
-        (now, ids),
-    )
+    await db.execute(_NOTED, {"ids": ids, "well": True, "since": now})
 
 
 async def failing_too_long(db: Database, ids: list[int], since: datetime) -> list[tuple[int, int, int]]:
