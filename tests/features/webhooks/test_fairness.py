@@ -1,17 +1,21 @@
-"""One target that hangs among a hundred: the others get their events as if it were not there."""
+"""Targets that hang or are slow: the others get their events as if they were not there."""
 
 import asyncio
 import math
+from datetime import timedelta
 
 import pytest
 
-from tabellion.features.webhooks import Dispatcher
+from tabellion.features.webhooks import Dispatcher, queue
+from tabellion.features.webhooks.dispatcher import Pace
+from tabellion.features.webhooks.fanout import fan_out
 from tabellion.kit.clock import utc_now
 from tabellion.platform import outbox
 from tabellion.platform.egress import Client
 from tabellion.platform.outbox import Interest
 from tests.features.webhooks.conftest import ALLOWED, Hooks
 from tests.support.receiver import OK
+from tests.support.structure import connect
 
 TARGETS = 100
 EVENTS = 10
@@ -55,3 +59,58 @@ async def test_a_hanging_target_delays_nobody(hooks: Hooks) -> None:
     p99 = sorted(waits)[math.ceil(len(waits) * 0.99) - 1]
     assert p99 <= P99_S, f"{p99:.2f} s"
     assert 1 <= hooks.receiver.paths.count("/0") <= 8
+
+
+async def test_many_slow_targets_leave_room_for_others(hooks: Hooks) -> None:
+    told = asyncio.Event()
+
+    def answer(received):
+        if received.path != "/well":
+            return "hang"
+        told.set()
+        return OK
+
+    hooks.receiver.answer = answer
+    for path in ("slow", "slower", "well"):
+        await hooks.subscribe(url=f"http://127.0.0.1:{hooks.receiver.port}/{path}")
+    stop = asyncio.Event()
+    async with Client(ALLOWED, answer_within_s=20) as client:
+        for number in range(10):
+            await hooks.profile(f"guest{number}@example.com")
+        running = asyncio.create_task(Dispatcher(hooks._url, client, utc_now, Pace(most=16)).run(stop, closing_s=0.1))
+        await asyncio.wait_for(told.wait(), 5)
+        stop.set()
+        await running
+
+
+async def test_who_has_nothing_under_way_comes_first(hooks: Hooks) -> None:
+    busy, idle, new = [await hooks.subscribe() for _ in range(3)]
+    for number in range(4):
+        await hooks.profile(f"guest{number}@example.com")
+    await fan_out(hooks.db, hooks.clock())
+    lease = timedelta(minutes=1)
+
+    async def claim(under_way: dict[int, int], most: int) -> list[int]:
+        found = await queue.claim(hooks.db, hooks.clock(), lease=lease, busy=under_way, at_once=8, most=most)
+        return sorted(each.subscription.id for each in found)
+
+    assert await claim({busy: 6}, most=8) == [idle, new]
+    assert await claim({busy: 6, idle: 1, new: 1}, most=8) == []
+    assert await claim({busy: 2, idle: 1}, most=8) == [new]
+    assert len(await claim({busy: 4, idle: 2, new: 2}, most=20)) == 2
+
+
+async def test_licences_share_what_there_is(hooks: Hooks) -> None:
+    many = [await hooks.subscribe() for _ in range(3)]
+    await hooks.profile("ann@example.com")
+    await fan_out(hooks.db, hooks.clock())
+    async with await connect(hooks._url) as db:
+        other = Hooks(hooks._url, db)
+        await other.make_licence(time_zone="Europe/Brussels")
+        await other.create()
+        other.prepare(hooks.dispatcher, hooks.clock, hooks.receiver)
+        late = await other.subscribe()
+        await other.profile("bob@example.com")
+        await fan_out(hooks.db, hooks.clock())
+        found = await queue.claim(hooks.db, hooks.clock(), lease=timedelta(minutes=1), busy={many[0]: 1}, at_once=8, most=2)
+    assert [each.subscription.id for each in found] == [late]

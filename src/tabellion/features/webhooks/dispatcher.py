@@ -39,7 +39,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """How the dispatcher works; the numbers of a server.
 
     `look_every_s`: pause between looks at the database. `lease`: longer than any look takes. `at_once`: attempts of one
-    subscription at the same time (1 while it fails); `most`: attempts of the process.
+    subscription at the same time (1 while it fails); `most`: attempts of the process, of which one half is kept for
+    subscriptions that have none under way.
     """
 
     look_every_s: float = 0.2
@@ -96,11 +97,10 @@ class Dispatcher:
         for subscription_id, size in await queue.full_blocks(db, now):
             async with db.transaction():
                 await queue.close_blocks(db, subscription_id, size, now)
-        free = self._pace.most - len(self._running)
-        if free > 0:
+        if len(self._running) < self._pace.most:
             busy = Counter(claimed.subscription.id for claimed in self._running.values())
             pace = self._pace
-            for claimed in await queue.claim(db, now, lease=pace.lease, busy=busy, at_once=pace.at_once, most=free):
+            for claimed in await queue.claim(db, now, lease=pace.lease, busy=busy, at_once=pace.at_once, most=pace.most):
                 task = asyncio.create_task(self._attempt(claimed))
                 self._running[task] = claimed
                 task.add_done_callback(self._ended)

@@ -10,8 +10,10 @@ from tabellion.features.webhooks.model import GATHER_FOR, Claimed, Failure, Item
 from tabellion.features.webhooks.store import COLUMNS, WIDTH, subscription
 from tabellion.platform.database.connection import Database
 
-# The subscriptions that wait for something, one step through the index each; then the oldest deliveries of each, as many as
-# its target may still get at once. `busy` is what this process is sending at the moment.
+# The subscriptions that wait for something, one step through the index each; the oldest deliveries of each, as many as its
+# target may still get at once; and of all those the ones whose turn it is. A subscription's first comes before the second of
+# any other, and among those the licence that has the fewest. From the second on there is less room, so that many slow
+# targets leave some for others. `busy` is what this process is sending at the moment.
 _CLAIM = f"""
 WITH RECURSIVE waiting (id) AS (
     SELECT min(subscription_id) FROM tabellion.webhook_delivery WHERE state = 'PENDING'
@@ -19,21 +21,33 @@ WITH RECURSIVE waiting (id) AS (
     SELECT (SELECT min(d.subscription_id) FROM tabellion.webhook_delivery d
             WHERE d.state = 'PENDING' AND d.subscription_id > w.id)
     FROM waiting w WHERE w.id IS NOT NULL),
-due AS MATERIALIZED (
-    SELECT d.id FROM waiting w
+busy AS (
+    SELECT b.id, b.sending, s.licence_id FROM unnest(%(busy_ids)s::int[], %(busy)s::int[]) b (id, sending)
+    JOIN tabellion.webhook_subscription s ON s.id = b.id),
+due AS (
+    SELECT d.id, d.due_at, s.licence_id, coalesce(b.sending, 0) + d.place AS nth FROM waiting w
     JOIN tabellion.webhook_subscription s ON s.id = w.id
-    LEFT JOIN unnest(%(busy_ids)s::int[], %(busy)s::int[]) b (id, sending) ON b.id = w.id
+    LEFT JOIN busy b ON b.id = w.id
     CROSS JOIN LATERAL (
-        SELECT d.id FROM tabellion.webhook_delivery d
-        WHERE d.subscription_id = w.id AND d.state = 'PENDING' AND d.due_at <= %(now)s::timestamptz ORDER BY d.due_at
-        LIMIT greatest(CASE WHEN s.failing_since IS NULL THEN %(at_once)s::int ELSE 1 END - coalesce(b.sending, 0), 0)
-        FOR UPDATE SKIP LOCKED) d
-    LIMIT %(most)s)
+        SELECT o.id, o.due_at, row_number() OVER (ORDER BY o.due_at) AS place FROM (
+            SELECT d.id, d.due_at FROM tabellion.webhook_delivery d
+            WHERE d.subscription_id = w.id AND d.state = 'PENDING' AND d.due_at <= %(now)s::timestamptz ORDER BY d.due_at
+            LIMIT greatest(CASE WHEN s.failing_since IS NULL THEN %(at_once)s::int ELSE 1 END - coalesce(b.sending, 0), 0)
+        ) o) d),
+shared AS (
+    SELECT d.id, d.due_at, d.nth, coalesce(l.sending, 0)
+        + row_number() OVER (PARTITION BY d.licence_id ORDER BY d.nth, d.due_at) AS of_licence
+    FROM due d LEFT JOIN (SELECT licence_id, sum(sending) AS sending FROM busy GROUP BY 1) l USING (licence_id)),
+turns AS (SELECT id, nth, row_number() OVER (ORDER BY nth, of_licence, due_at) AS turn FROM shared),
+chosen AS MATERIALIZED (
+    SELECT d.id FROM turns t JOIN tabellion.webhook_delivery d ON d.id = t.id
+    WHERE t.turn <= CASE t.nth WHEN 1 THEN %(room)s::int ELSE %(more)s::int END
+      AND d.state = 'PENDING' AND d.due_at <= %(now)s::timestamptz FOR UPDATE OF d SKIP LOCKED)
 UPDATE tabellion.webhook_delivery d
 SET claim = d.claim + 1, attempts = d.attempts + 1, last_attempt_at = %(now)s::timestamptz,
     due_at = %(lease_until)s::timestamptz
-FROM due, tabellion.webhook_subscription s, tabellion.entity e
-WHERE d.id = due.id AND s.id = d.subscription_id AND e.id = s.entity_id
+FROM chosen, tabellion.webhook_subscription s, tabellion.entity e
+WHERE d.id = chosen.id AND s.id = d.subscription_id AND e.id = s.entity_id
 RETURNING {COLUMNS}, d.id::text, d.claim, d.attempts, d.planned_at, d.events::text, e.name
 """  # noqa: S608 - our own words
 # Whoever changes several deliveries locks them by id, so that two who change the same ones do not wait for each other.
@@ -98,14 +112,20 @@ async def insert(db: Database, deliveries: Sequence[New]) -> None:
 async def claim(
     db: Database, now: datetime, *, lease: timedelta, busy: dict[int, int], at_once: int, most: int
 ) -> list[Claimed]:
-    """Take what is due; nobody else gets it before the lease has ended. A failing target gets one at a time."""
+    """Take what is due; nobody else gets it before the lease has ended. A failing target gets one at a time.
+
+    Then `most` are under way, half of them at most as the second or later one of their subscription.
+    """
+    running = sum(busy.values())
+    more = most // 2 - running
     parameters = {
         "now": now,
         "lease_until": now + lease,
         "busy_ids": list(busy),
         "busy": list(busy.values()),
-        "at_once": at_once,
-        "most": most,
+        "at_once": at_once if more > 0 else 1,
+        "room": most - running,
+        "more": more,
     }
     # Planned anew each time: the table is empty at one moment, and holds a hundred thousand rows at the next.
     rows = await (await db.execute(_CLAIM, parameters, prepare=False)).fetchall()
