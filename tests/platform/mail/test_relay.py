@@ -338,3 +338,25 @@ def test_no_line_of_a_mail_is_its_end_whatever_ends_lines(end: bytes, tail: byte
     read = b"\r\n".join(line.removeprefix(b".") for line in lines[:-2]) + b"\r\n"
     wanted = re.sub(rb"\r\n|\r|\n", b"\r\n", b".first" + end + tail + end)
     assert read == (wanted if wanted.endswith(b"\r\n") else wanted + b"\r\n")
+
+
+@pytest.mark.parametrize("stage", ["EHLO", "AUTH", "RCPT", "."])
+async def test_what_a_server_says_in_latin_1_can_be_kept_and_read(stage: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        while line := await reader.readline():
+            command = line.split(b":")[0].decode().strip().upper()
+            command = "AUTH" if command.startswith("AUTH") else command.split()[0]
+            said = {"EHLO": b"250-here\r\n250 AUTH PLAIN\r\n", "AUTH": b"235 in\r\n"}.get(command, b"250 ok\r\n")
+            if command == "DATA":
+                writer.write(b"354 go\r\n")
+                await reader.readuntil(b"\r\n.\r\n")
+                command = "."
+            writer.write("550 refusé, boîte fermée\r\n".encode("latin-1") if command in {stage, "HELO"} else said)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as made:
+        port = made.sockets[0].getsockname()[1]
+        async with Post(Relay(host="127.0.0.1", port=port, user="u", password="p"), waits=Waits.all_of(5)) as post:
+            reply = await post.deliver("a@example.com", "b@example.com", RAW)
+    assert "550 refusé, boîte fermée" in reply.text

@@ -207,7 +207,7 @@ class Exchange(asyncio.Protocol):
             if not code.isdigit() or line[3:4] not in {b" ", b"-", b"", b"\r"}:
                 self._break(f"an answer that is none: {line[:80].decode(errors='replace')}")
                 return
-            self._lines.append(line[4:].decode(errors="replace").strip())
+            self._lines.append(line[4:].decode(errors="surrogateescape").strip())
             if line[3:4] != b"-":
                 self._answers.append(Answer(int(code), " ".join(self._lines)))
                 self._lines = []

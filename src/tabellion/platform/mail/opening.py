@@ -27,6 +27,7 @@ _KEEP_ALIVE = (
 )
 _HUNG_UP = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, aiosmtplib.SMTPServerDisconnected)
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+_UNDECODED = re.compile("[\udc80-\udcff]")
 # Of OpenSSL, `X509_V_ERR_...`.
 _EXPIRED, _NOT_YET_VALID = 10, 9
 _OTHER_NAME = frozenset({62, 64})
@@ -218,5 +219,8 @@ def said(error: BaseException) -> str:
 
 
 def in_one_line(text: str) -> str:
-    """What strangers say, for databases and terminals: neither of them takes all control characters."""
-    return " ".join(_CONTROL.sub("", text).split())[:300]
+    """What strangers say, for databases and terminals: neither of them takes all control characters.
+
+    Octets that were no UTF-8, as the library leaves them, are Latin-1, as servers that say what they say in French mean it.
+    """
+    return " ".join(_CONTROL.sub("", _UNDECODED.sub(lambda found: chr(ord(found[0]) - 0xDC00), text)).split())[:300]
