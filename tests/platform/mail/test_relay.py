@@ -340,6 +340,37 @@ def test_no_line_of_a_mail_is_its_end_whatever_ends_lines(end: bytes, tail: byte
     assert read == (wanted if wanted.endswith(b"\r\n") else wanted + b"\r\n")
 
 
+@pytest.mark.parametrize(
+    ("said", "no_mailbox"),
+    [
+        ("550 relay not permitted", False),
+        ("550-Verification failed for <news@example.com>\r\n550 Sender verify failed", False),
+        ("550 Administrative prohibition", False),
+        ("550 authentication required", False),
+        ("550 Rejected: listed at zen.spamhaus.example", False),
+        ("550 Access denied - Invalid HELO name", False),
+        ("553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", False),
+        ("550 5.7.1 <b@example.com>... Relaying denied", False),
+        ("550 5.1.8 Sender domain not found", False),
+        ("550 5.1.0 <news@example.com> sender rejected", False),
+        ("550 Mailbox quota exceeded", False),
+        ("550 5.2.1 mailbox full", False),
+        ("550 Unrouteable address", True),
+        ("550 5.1.10 RESOLVER.ADR.RecipientNotFound", True),
+        ("551 not our customer", True),
+        ("554 delivery error: dd This user doesn't have a yahoo.example account", True),
+    ],
+)
+async def test_only_who_lives_nowhere_is_said_to(said: str, no_mailbox: bool) -> None:
+    """Of many servers the number for that, 550, is the one for all that they do not want."""
+    async with (
+        server(answering(RCPT=said)) as (port, _),
+        Post(Relay(host="127.0.0.1", port=port), waits=Waits.all_of(5)) as post,
+    ):
+        reply = await post.deliver("a@example.com", "b@example.com", RAW)
+    assert (reply.fate, reply.no_mailbox) == (Fate.REJECTED, no_mailbox)
+
+
 @pytest.mark.parametrize("stage", ["EHLO", "AUTH", "RCPT", "."])
 async def test_what_a_server_says_in_latin_1_can_be_kept_and_read(stage: str) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -5,7 +5,6 @@ answer, is certain.
 """
 
 import asyncio
-import re
 import time
 from enum import StrEnum
 from typing import Self, cast
@@ -15,6 +14,7 @@ import msgspec
 
 from tabellion.platform.mail.exchange import Broken, Exchange, MayLeave, Outcome
 from tabellion.platform.mail.opening import Relay, UnreachableError, in_one_line, opened, said
+from tabellion.platform.mail.refusals import Refusal, judge
 from tabellion.platform.mail.waits import Waits
 
 _IDLE_S = 20.0
@@ -23,10 +23,6 @@ _STUCK_S = 5.0
 _MAILS_PER_CONNECTION = 500
 _CLOSING_CHANNEL = 421
 _TRANSIENT, _PERMANENT = 400, 500
-_ENHANCED = re.compile(r"\s*(\d\.\d{1,3}\.\d{1,3})\b")
-# What says that there is no such mailbox (RFC 3463), or only the basic codes for it.
-_NO_MAILBOX = re.compile(r"5\.1\.[0-36]|5\.1\.10|5\.2\.1")
-_NO_MAILBOX_CODES = frozenset({550, 551, 553})
 
 
 class Fate(StrEnum):
@@ -190,9 +186,7 @@ def _reply(outcome: Outcome) -> Reply:
     if outcome.accepted:
         return Reply(Fate.ACCEPTED, text)
     if answer.code >= _PERMANENT:
-        enhanced = _ENHANCED.match(answer.text)
-        known = _NO_MAILBOX.fullmatch(enhanced[1]) is not None if enhanced else answer.code in _NO_MAILBOX_CODES
-        return Reply(Fate.REJECTED, text, outcome.at == "RCPT" and known)
+        return Reply(Fate.REJECTED, text, outcome.at == "RCPT" and judge(text).refusal is Refusal.HARD)
     if answer.code >= _TRANSIENT or outcome.at != ".":
         return Reply(Fate.DEFERRED, text)
     # After the end of a mail there is no such answer: nobody knows what it means.

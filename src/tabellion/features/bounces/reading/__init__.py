@@ -7,9 +7,10 @@ address a bounce is about, which a signed return path says better, and does not 
 import re
 
 from tabellion.features.bounces.model import Finding, Kind, one_line
-from tabellion.features.bounces.reading import answers, phrases
+from tabellion.features.bounces.reading import answers
 from tabellion.features.bounces.reading.message import Opened, Part, fields_of, opened
-from tabellion.features.bounces.reading.status import BASIC, Code, code_of, kind_of
+from tabellion.platform.mail.refusals import MOST_WORDS, judge, shown
+from tabellion.platform.mail.refusals.status import code_of
 
 _REPORT, _FEEDBACK, _RECEIPT = "message/delivery-status", "message/feedback-report", "message/disposition-notification"
 _RETURNED = frozenset({"message/rfc822", "text/rfc822-headers", "message/rfc822-headers", "message/global"})
@@ -27,8 +28,6 @@ _COPY = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _LEAST = 40
-# A reason stands near the beginning; what is searched is short, so that nobody can make the search long.
-_MOST_WORDS = 8_000
 _REFUSED = re.compile(r"reject|refuse", re.IGNORECASE)
 
 
@@ -108,15 +107,15 @@ def _of_recipient(group: dict[str, str], mail: Opened, words: str) -> Finding | 
     if not action and not status:
         return None
     named = code_of(status)
-    shown = "" if named is None else _shown(named)
+    code = "" if named is None else shown(named)
     diagnostic = group.get("diagnostic-code", "") or group.get("x-display-diagnostic", "")
     if diagnostic.lower().startswith(("smtp;", "x-unix;", "x-postfix;", "x400;", "unknown;", "x-notes;")):
         diagnostic = diagnostic.partition(";")[2].strip()
     if action in _UNDONE:
-        return Finding(Kind.OTHER, shown, action)
+        return Finding(Kind.OTHER, code, action)
     delayed = action.startswith("delay") or (not action.startswith("fail") and status.startswith("4"))
     if delayed and (action or answers.is_delay(mail, words)):
-        return Finding(Kind.DELAYED, shown, one_line(diagnostic))
+        return Finding(Kind.DELAYED, code, one_line(diagnostic))
     # Some write the reason behind the status, some to people only.
     return _judged(diagnostic or (status if "(" in status else words), status, words)
 
@@ -146,7 +145,7 @@ def _words(mail: Opened) -> str:
             break
         if part.kind == "text/plain" or (part.kind.startswith("text/") and not texts):
             texts.append(_before_copy(part))
-    return "\n".join(texts)[: 2 * _MOST_WORDS]
+    return "\n".join(texts)[: 2 * MOST_WORDS]
 
 
 def _before_copy(part: Part) -> str:
@@ -157,40 +156,5 @@ def _before_copy(part: Part) -> str:
 
 
 def _judged(diagnostic: str, status: str, words: str) -> Finding:
-    """Weigh what a diagnostic, a status field and the words around them say, in this order."""
-    diagnostic = diagnostic[:_MOST_WORDS]
-    said = " ".join(diagnostic.lower().split())
-    code = code_of(diagnostic)
-    field = code_of(status)
-    if code is None or (code.says_nothing and field is not None):
-        code = field or code
-    around = " ".join(words[:_MOST_WORDS].lower().split())
-    kind = _weighed(said, code) or _weighed(around, code) or _of_number(diagnostic, code)
-    return Finding(kind, "" if code is None else _shown(code), one_line(diagnostic or words))
-
-
-def _shown(code: Code) -> str:
-    return f"{code.klass}.{code.subject}.{code.detail}"
-
-
-def _weighed(text: str, code: Code | None) -> Kind | None:
-    if text and phrases.is_full(text):
-        return Kind.SOFT
-    by_code = None if code is None else kind_of(code)
-    by_words = phrases.kind_in(text) if text else None
-    if code is not None and code.klass == 4:  # noqa: PLR2004 - transient: nothing is for ever
-        return Kind.BLOCK if Kind.BLOCK in {by_code, by_words} else Kind.SOFT
-    if by_code is Kind.BLOCK and phrases.says_hard(text):
-        return Kind.HARD
-    if by_code is Kind.HARD and code is not None and code.detail == 0 and phrases.blames_sender(text):
-        return Kind.BLOCK
-    return by_code or by_words
-
-
-def _of_number(text: str, code: Code | None) -> Kind:
-    """By the reply code alone: 550, 551 and 553 to a recipient are what servers say when there is none."""
-    if code is None:
-        numbers = [int(found) for found in BASIC.findall(text)]
-        if any(number in {550, 551, 553} for number in numbers):
-            return Kind.HARD
-    return Kind.SOFT
+    found = judge(diagnostic, status, words)
+    return Finding(Kind(found.refusal), found.status, one_line(diagnostic[:MOST_WORDS] or words))

@@ -3,8 +3,8 @@
 import re
 
 from tabellion.features.bounces.model import Kind
-from tabellion.features.bounces.reading import phrases
 from tabellion.features.bounces.reading.message import Opened
+from tabellion.platform.mail.refusals import phrases
 
 _ANSWER_HEADERS = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply", "x-vacation", "x-mail-autoreply")
 _ANSWER_SUBJECT = re.compile(

@@ -5,7 +5,7 @@ The lists hold what means one thing only. Words are compared in lower case, with
 
 import re
 
-from tabellion.features.bounces.model import Kind
+from tabellion.platform.mail.refusals.kind import Refusal
 
 
 def _any(*words: str) -> re.Pattern[str]:
@@ -95,12 +95,12 @@ _HARD = _any(
 _BLOCK = _any(
     r"\bspam", r"junk ?mail", r"unsolicited", r"black ?list", r"block ?list", r"\bblocked\b", r"\brbl\b", r"dnsbl",
     r"spamhaus", r"spamcop", r"barracuda", r"sorbs", r"reputation", r"policy", r"policies",
-    r"content (?:rejected|filter|denied)", r"bulk mail", r"virus", r"malware", r"phish", r"suspicious", r"prohibited",
+    r"content (?:rejected|filter|denied)", r"bulk mail", r"virus", r"malware", r"phish", r"suspicious", r"prohibit",
     r"not (?:accepted|permitted|allowed)", r"banned", r"abuse", r"access denied",
     r"rejected by (?:filter|rule|content|the recipient)", r"message (?:was )?(?:rejected|refused|considered)",
     r"not accepting (?:e-?)?(?:mails?|messages)", r"complaint", r"grey ?list", r"rate ?limit",
     r"too many (?:connections|messages|recipients|complaints)", r"throttl", r"restricted", r"not authoriz",
-    r"permission", r"considered (?:as )?", r"tss\d\d", r"ofr[_ ]?50[0-9]", r"mail rejet", r"refusée?\b",
+    r"permission", r"relaying", r"considered (?:as )?", r"tss\d\d", r"ofr[_ ]?50[0-9]", r"mail rejet", r"refusée?\b",
     r"abgelehnt|verweigert", r"geweigerd", r"rifiutat", r"rechazad",
 )  # fmt: skip
 _SOFT = _any(
@@ -117,11 +117,14 @@ def is_full(text: str) -> bool:
     return _FULL.search(text) is not None
 
 
-def kind_in(text: str) -> Kind | None:
+def kind_in(text: str) -> Refusal | None:
     """What the words say; None: nothing that is known."""
     if is_full(text):
-        return Kind.SOFT
-    kinds = ((_SENDER, Kind.BLOCK), (_LATER, Kind.SOFT), (_HARD, Kind.HARD), (_BLOCK, Kind.BLOCK), (_SOFT, Kind.SOFT))
+        return Refusal.SOFT
+    kinds = (
+        (_SENDER, Refusal.BLOCK), (_LATER, Refusal.SOFT), (_HARD, Refusal.HARD), (_BLOCK, Refusal.BLOCK),
+        (_SOFT, Refusal.SOFT),
+    )  # fmt: skip
     for pattern, kind in kinds:
         if pattern.search(text):
             return kind

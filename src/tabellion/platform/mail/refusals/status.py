@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from tabellion.features.bounces.model import Kind
+from tabellion.platform.mail.refusals.kind import Refusal
 
 # `550 5.1.1`, `550-5.1.1`, `#5.1.1`, `(5.1.1)`, `5.1.1 <...>`; not the middle of an address such as 10.5.1.1.
 ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]{0,12}\d)")
@@ -14,20 +14,20 @@ BASIC = re.compile(
 )
 
 # By the two last numbers of a permanent failure. What is not here depends on the words, or is soft.
-_PERMANENT: dict[tuple[int, int], Kind] = {
-    (1, 7): Kind.BLOCK,  # the sender's address
-    (1, 8): Kind.BLOCK,
-    (2, 1): Kind.HARD,  # switched off
-    (2, 2): Kind.SOFT,  # full
-    (2, 3): Kind.SOFT,
-    (2, 4): Kind.SOFT,
-    (3, 4): Kind.SOFT,  # too large
-    (4, 4): Kind.HARD,  # no such domain, or none that takes mails
-    (4, 310): Kind.HARD,
-    (5, 6): Kind.SOFT,
-    (7, 13): Kind.HARD,  # switched off
-    (7, 17): Kind.HARD,  # the mailbox, or the domain, has another owner
-    (7, 18): Kind.HARD,
+_PERMANENT: dict[tuple[int, int], Refusal] = {
+    (1, 7): Refusal.BLOCK,  # the sender's address
+    (1, 8): Refusal.BLOCK,
+    (2, 1): Refusal.HARD,  # switched off
+    (2, 2): Refusal.SOFT,  # full
+    (2, 3): Refusal.SOFT,
+    (2, 4): Refusal.SOFT,
+    (3, 4): Refusal.SOFT,  # too large
+    (4, 4): Refusal.HARD,  # no such domain, or none that takes mails
+    (4, 310): Refusal.HARD,
+    (5, 6): Refusal.SOFT,
+    (7, 13): Refusal.HARD,  # switched off
+    (7, 17): Refusal.HARD,  # the mailbox, or the domain, has another owner
+    (7, 18): Refusal.HARD,
 }
 _ADDRESS, _CONTENT, _POLICY = 1, 6, 7
 
@@ -44,6 +44,11 @@ class Code(NamedTuple):
         """Whether it says no more than its class does."""
         return (self.subject, self.detail) == (0, 0)
 
+    @property
+    def is_of_sender(self) -> bool:
+        """Whether it is the sender's address that is wrong."""
+        return (self.subject, self.detail) in {(1, 7), (1, 8)}
+
 
 def code_of(text: str) -> Code | None:
     """The first enhanced status code in a text that says something, else the first at all."""
@@ -58,13 +63,13 @@ def code_of(text: str) -> Code | None:
     return first
 
 
-def kind_of(code: Code) -> Kind | None:
+def kind_of(code: Code) -> Refusal | None:
     """What a code means by itself; None: the words have to say."""
     if code.klass == 4:  # noqa: PLR2004 - transient
-        return Kind.BLOCK if code.subject == _POLICY else Kind.SOFT
+        return Refusal.BLOCK if code.subject == _POLICY else Refusal.SOFT
     known = _PERMANENT.get((code.subject, code.detail))
     if known is not None:
         return known
     if code.subject == _ADDRESS:
-        return Kind.HARD
-    return Kind.BLOCK if code.subject in {_CONTENT, _POLICY} else None
+        return Refusal.HARD
+    return Refusal.BLOCK if code.subject in {_CONTENT, _POLICY} else None
