@@ -19,9 +19,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import page
 import prepare
 import psycopg
-from calls import heading, say
+from calls import say
 from pocketbase import PROGRAM, PocketBase
 
 from tabellion.features.bulk.exports import store as exports_store
@@ -355,9 +356,7 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if options.write:
-        before, _, after = options.write.read_text().partition("<!-- bulk -->")
-        rest = after.partition("<!-- /bulk -->")[2]
-        options.write.write_text(f"{before}<!-- bulk -->\n{heading()}\n\n{text}\n<!-- /bulk -->{rest}")
+        page.write(options.write, "bulk", text)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,13 @@ Usage: python benchmarks/calls.py [--rounds N] [--seconds N] [--quick] [--write 
 
 import argparse
 import importlib.resources
-import os
-import platform
 import shutil
 import sys
 import tempfile
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 
+import page
 import prepare
 import statements
 from pocketbase import PROGRAM, PocketBase
@@ -158,13 +156,6 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def heading() -> str:
-    """When and where."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    today = datetime.now(UTC).date().isoformat()
-    return f"{today}, {os.cpu_count()} cores, {memory:.0f} GB, Python {platform.python_version()}, embedded PostgreSQL"
-
-
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser()
@@ -194,9 +185,7 @@ def main() -> None:
     text = table(rows)
     print(text)
     if options.write:
-        options.write.write_text(
-            f"{options.write.read_text().partition('<!-- calls -->')[0]}<!-- calls -->\n{heading()}\n\n{text}\n"
-        )
+        page.write(options.write, "calls", text)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -23,10 +22,11 @@ from typing import Any, NamedTuple
 
 import cpu
 import newsletter
+import page
 import prepare
 import psycopg
 import smtp
-from calls import heading, say
+from calls import say
 
 from tabellion.features import campaigns, delivery
 from tabellion.kit.clock import utc_now
@@ -382,10 +382,7 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if options.write:
-        mark = f"send {options.part}"
-        block = f"<!-- {mark} -->\n{heading()}\n\n{text}\n<!-- /{mark} -->"
-        page = options.write.read_text()
-        options.write.write_text(re.sub(f"<!-- {mark} -->.*<!-- /{mark} -->", lambda _: block, page, flags=re.DOTALL))
+        page.write(options.write, f"send {options.part}", text)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ Usage: python benchmarks/templates.py [--mails N] [--rounds N] [--write docs/ben
 
 import argparse
 import asyncio
-import re
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from calls import heading
+import page
 
 from tabellion.platform.templates import (
     Cages,
@@ -167,9 +166,7 @@ def main() -> None:
     text = _table(asyncio.run(_measure(options.mails, options.rounds)))
     print(text)
     if options.write:
-        block = f"<!-- templates -->\n{heading()}\n\n{text}\n<!-- /templates -->"
-        page = options.write.read_text()
-        options.write.write_text(re.sub(r"<!-- templates -->.*<!-- /templates -->", lambda _: block, page, flags=re.DOTALL))
+        page.write(options.write, "templates", text)
 
 
 if __name__ == "__main__":
