@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from playwright.sync_api import Page
 
 from tabellion.platform.templates import Content
-from tabellion.platform.templates.cascade import ahead_of_inlined, as_inlined, families, ready_to_inline, without_words
+from tabellion.platform.templates.cascade import (
+    Beaten,
+    ahead_of_inlined,
+    as_inlined,
+    bounds,
+    families,
+    ready_to_inline,
+    without_words,
+)
 from tabellion.platform.templates.prepare import prepare
 from tabellion.platform.templates.stylesheets import declarations
 from tests.support.browser import chromium
@@ -50,6 +58,11 @@ def looks(page: Page, html: str, *, width: int, dark: bool) -> list[str]:
         font-family:"Segoe UI",sans-serif} @page S {size:1pt} @list l0 {mso-list-id:1} @media (max-width:480px){p.a{color:#00ff00}} --></style>""",
         # A value for those who know more, behind one for all.
         '<style>.a{color:#333;color:rgba(0,0,255,.5);background:#222;background:url("data:image/gif;base64,R0;")} .b{color:#f00}</style>',
+        # Of rules for small screens those that weigh less, or stand before, come before nothing.
+        """<style>@media (max-width:480px){.a{color:#00ff00} p{font-size:9px}} p.a{color:#990000;font-size:40px} .a{padding:3px}
+        @media (max-width:480px){td{padding:1px} td.a{padding:7px} .b{margin:0;color:#0000ff}}</style>""",
+        """<style media='(max-width:480px)'>.a{color:#00ff00}</style><style>.a{color:#ff0000;width:90px!important}
+        @media (max-width:480px){.a{width:50%}}</style>""",
         # Single sides, set before all sides were and again after it, by rules of the same weight.
         "<style>td,p{padding-left:0;margin-bottom:7px} .a{padding:10px 4px;margin:0 auto 3px} p.a{padding-left:0} .a.b,td.a{padding-top:1px}</style>",
         "<style>p{padding-left:1px} .a{padding:10px!important} .b.b{padding:2px} @media (max-width:480px){.a{padding:1px!important}}</style>",
@@ -64,6 +77,35 @@ def test_a_mail_looks_on_every_screen_as_its_author_wrote_it(page: Page, sheets:
         assert looks(page, prepared.html, width=width, dark=dark) == looks(page, source, width=width, dark=dark)
 
 
+@pytest.mark.parametrize(
+    ("sheet", "color"),
+    [
+        (".l{color:#111111} .l:hover{color:#222222}", "rgb(34, 34, 34)"),
+        ("a{color:#111111} a:hover,a:active{color:#222222} .l{color:#333333}", "rgb(34, 34, 34)"),
+        ("a:hover{color:#222222} td a.l{color:#333333}", "rgb(51, 51, 51)"),
+        ("#i{color:#333333} .l:hover{color:#222222}", "rgb(51, 51, 51)"),
+        # One for all links, beside buttons.
+        ("a{color:#111111} a:hover{color:#222222} td a.l{color:#333333}", "rgb(51, 51, 51)"),
+        (".l{color:#111111!important} .l:hover{color:#222222}", "rgb(17, 17, 17)"),
+        (".l{color:#111111!important} .l:hover{color:#222222!important}", "rgb(34, 34, 34)"),
+    ],
+)
+def test_what_is_pointed_at_looks_as_its_author_wrote_it(page: Page, sheet: str, color: str) -> None:
+    source = f'<html><head><style>{sheet}</style></head><body><table><tr><td><a id="i" class="l" href="#">x</a></table></body></html>'
+    for html in (source, prepare(Content(html=source)).html):
+        page.set_content(html)
+        page.hover("a")
+        assert page.evaluate("() => getComputedStyle(document.querySelector('a')).color") == color
+
+
+def test_what_an_element_says_itself_stays_when_it_is_pointed_at(page: Page) -> None:
+    sheet = "<style>a{color:#111111} a:hover{color:#222222}</style>"
+    source = f'<html><head>{sheet}</head><body><a class="l" style="color:#ffffff" href="#">x</a></body></html>'
+    page.set_content(prepare(Content(html=source)).html)
+    page.hover("a")
+    assert page.evaluate("() => getComputedStyle(document.querySelector('a')).color") == "rgb(255, 255, 255)"
+
+
 def test_a_property_said_twice_is_said_twice_in_the_same_order() -> None:
     html = prepare(
         Content(
@@ -75,7 +117,7 @@ def test_a_property_said_twice_is_said_twice_in_the_same_order() -> None:
     assert style.index("background: #222;") < style.index("background: linear-gradient(#222,{{ c }})")
     assert style.index("color: #fff") < style.index("color: rgb(1 2 3)")
     assert "margin:0" in style.replace(" ", "")
-    assert ".a:hover { color: red; color: lch(1 2 3); }" in html
+    assert ".a:hover { color: red !important; color: lch(1 2 3) !important; }" in html
 
 
 def test_sides_that_are_set_together_stand_together() -> None:
@@ -90,13 +132,13 @@ def test_sides_that_are_set_together_stand_together() -> None:
 
 def test_only_what_was_inlined_is_made_important() -> None:
     sheet = "@media (max-width:1px){.a{color:red;margin-top:1px; line-height:2 /* x */ } /* y */ .b{border:0}} .c{color:red}"
-    inlined = families([".a{color:x;margin:0} @media print{.b{border:0}} td{font:1px A}"])
-    assert ahead_of_inlined(sheet, inlined, whole=False) == (
+    beaten = Beaten(bounds([(0, ".a{color:x;margin:0} @media print{.b{border:0}} td{font:1px A}")]), {})
+    assert ahead_of_inlined(sheet, 1, beaten, whole=False) == (
         "@media (max-width:1px){.a{color:red !important;margin-top:1px !important; line-height:2 !important /* x */ } "
         "/* y */ .b{border:0}} .c{color:red}"
     )
-    assert ahead_of_inlined(".c{color:red;border:0}", inlined, whole=True) == ".c{color:red !important;border:0}"
-    assert ahead_of_inlined("@media x{@keyframes k{from{color:red}} @font-face{font-family:a}}", inlined, whole=True) == (
+    assert ahead_of_inlined(".c{color:red;border:0}", 1, beaten, whole=True) == ".c{color:red !important;border:0}"
+    assert ahead_of_inlined("@media x{@keyframes k{from{color:red}} @font-face{font-family:a}}", 1, beaten, whole=True) == (
         "@media x{@keyframes k{from{color:red}} @font-face{font-family:a}}"
     )
 
@@ -109,7 +151,7 @@ SIGNS = st.text(alphabet=st.sampled_from("{};:()'\"\\/*@media a-b!important url<
 def test_any_text_is_gone_through_and_nothing_of_it_is_lost(sheet: str) -> None:
     found = list(declarations(sheet))
     assert [each.start for each in found] == sorted(each.start for each in found)
-    changed = ahead_of_inlined(sheet, families([sheet.replace("@", "")]), whole=True)
+    changed = ahead_of_inlined(sheet, 1, Beaten(bounds([(0, sheet.replace("@", ""))]), {}), whole=True)
     assert changed.replace(" !important", "") == sheet.replace(" !important", "")
     renamed = ready_to_inline(sheet, "lqd", families([sheet]))
     assert without_words(renamed, "lqd").replace(" ", "") == sheet.replace(" ", "")

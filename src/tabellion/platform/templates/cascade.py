@@ -1,15 +1,18 @@
 """What a style sheet comes to once most of its rules are in `style` attributes, which come before all that is left in it.
 
-Rules that hold on some screens (`@media`) were written to come before the ones that are inlined: they are made
-`!important` where they are about a property that was inlined. What the author made important for all screens is
+Rules that hold on some screens (`@media`), or while readers do something (`:hover`), are made `!important` where they came
+before one that is inlined, by weight or order. What the author made important for all screens is
 inlined without that, where some screens have a rule about it: in an attribute, nothing would come before it. A
 property that a rule says twice, the second time for those who know more (`background: #222; background: linear-
 gradient(...)`), is still said twice afterwards, where the inliner would keep the last.
 """
 
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
+from tabellion.platform.templates.selectors import Weight, is_of_doing, selectors_of, subject, weight
 from tabellion.platform.templates.stylesheets import Declaration, declarations, end_of_declaration
 
 # Properties that set several others at once, each of which begins with its name.
@@ -23,6 +26,7 @@ _PLACES = {1: (0, 0, 0, 0), 2: (0, 1, 0, 1), 3: (0, 1, 2, 1), 4: (0, 1, 2, 3)}
 # With which of so many values the last may be the same, and then goes without saying.
 _SAME_AS = {4: 1, 3: 0, 2: 0}
 _FOUR = re.compile(r"(margin|padding)\s*:\s*([-+.\w% ]+?)\s*(!\s*important)?")
+_NOTHING, _IMPORTANT = Weight(0, 0, 0), Weight(sys.maxsize, 0, 0)
 _KEPT, _MARKED = "fb", "im"
 
 
@@ -42,19 +46,73 @@ def families(sheets: Iterable[str], *, conditional: bool = False) -> frozenset[s
     )
 
 
-def ahead_of_inlined(sheet: str, inlined: frozenset[str], *, whole: bool) -> str:
-    """A style sheet whose conditional declarations come before those of attributes, where they are about the same.
+class Rank(NamedTuple):
+    """Where a declaration stands among those that are as important: what its selector weighs, then the order."""
+
+    weight: Weight
+    sheet: int
+    rule: int
+
+
+class Bounds(NamedTuple):
+    """The lowest and the highest of declarations."""
+
+    lowest: Rank
+    highest: Rank
+
+
+class Beaten(NamedTuple):
+    """What comes after rules that stay in a style sheet.
+
+    `inlined`: of each property the bounds of what is inlined. `own`: of each property what elements are called that say it
+    in their own `style`, which comes before all rules.
+    """
+
+    inlined: Mapping[str, Bounds]
+    own: Mapping[str, frozenset[str]]
+
+
+def bounds(sheets: Iterable[tuple[int, str]]) -> dict[str, Bounds]:
+    """Of each property the bounds of declarations without a condition, of style sheets with their numbers."""
+    found: dict[str, Bounds] = {}
+    for number, sheet in sheets:
+        for each in declarations(sheet):
+            if each.conditional:
+                continue
+            weights = [_IMPORTANT] if each.important else [weight(one) for one in selectors_of(each.selectors)] or [_NOTHING]
+            low, high = (Rank(of(weights), number, each.rule) for of in (min, max))
+            known = found.get(family(each.name), Bounds(low, high))
+            found[family(each.name)] = Bounds(min(low, known.lowest), max(high, known.highest))
+    return found
+
+
+def ahead_of_inlined(sheet: str, number: int, beaten: Beaten, *, whole: bool) -> str:
+    """A style sheet whose conditional declarations come before those of attributes that they came before as rules.
 
     `whole`: all of it holds under a condition.
     """
     parts: list[str] = []
     position = 0
     for each in declarations(sheet):
-        if each.important or family(each.name) not in inlined or not (whole or each.conditional):
-            continue
-        parts += (sheet[position : each.end], " !important")
-        position = each.end
+        if not each.important and (whole or each.conditional) and _comes_before(each, number, beaten):
+            parts += (sheet[position : each.end], " !important")
+            position = each.end
     return "".join([*parts, sheet[position:]]) if parts else sheet
+
+
+def _comes_before(each: Declaration, number: int, beaten: Beaten) -> bool:
+    about = family(each.name)
+    inlined = beaten.inlined.get(about)
+    if inlined is None:
+        return False
+    found = selectors_of(each.selectors)
+    weights = [weight(one) for one in found] or [_NOTHING]
+    if not is_of_doing(each.selectors):
+        return Rank(max(weights), number, each.rule) > inlined.lowest
+    # `a:hover` is said once, for the links of all colours: it must not come before what is said of buttons.
+    called = beaten.own.get(about, frozenset())
+    above = Rank(min(weights), number, each.rule) > inlined.highest
+    return above and not (called and any(subject(one) <= called for one in found))
 
 
 def sides_apart(sheets: Iterable[str]) -> frozenset[str]:

@@ -1,6 +1,8 @@
 """Moves the rules of style sheets into the elements: what some mail programs read is the `style` attribute only."""
 
+import itertools
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from enum import Enum
 from itertools import chain
@@ -9,9 +11,12 @@ import css_inline
 
 from tabellion.platform.templates.balance import unbalanced
 from tabellion.platform.templates.cascade import (
+    Beaten,
     ahead_of_inlined,
     as_inlined,
+    bounds,
     families,
+    family,
     ready_to_inline,
     sides_apart,
     without_words,
@@ -43,13 +48,21 @@ def inlined(source: str) -> tuple[str, list[Mistake]]:
         return source, [Mistake(*place(source, at), "html.notInlined", message)]
     shielded = shield(document(_mark_bodies(doc)))
     word = shielded.word
+    bare = document(shielded.text)
     sheets: dict[_Way, list[str]] = {way: [] for way in _Way}
-    for sheet, way in _with_ways(document(shielded.text)):
+    numbered: list[tuple[int, str]] = []
+    for number, (sheet, way) in enumerate(_with_ways(bare)):
         sheets[way].append(shielded.text[sheet.start : sheet.end])
+        if way is _Way.INLINED:
+            numbered.append((number, sheets[way][-1]))
     elsewhere = families(chain.from_iterable(sheets.values()), conditional=True) | families(sheets[_Way.CONDITIONAL])
     apart = sides_apart(sheets[_Way.INLINED])
 
+    beaten = Beaten(bounds(numbered), _own_styles(bare))
+    count = itertools.count()
+
     def ready(sheet: str, way: _Way) -> str:
+        sheet = ahead_of_inlined(sheet, next(count), beaten, whole=way is _Way.CONDITIONAL)
         return ready_to_inline(sheet, word, elsewhere, apart) if way is _Way.INLINED else sheet
 
     try:
@@ -57,7 +70,7 @@ def inlined(source: str) -> tuple[str, list[Mistake]]:
     except css_inline.InlineError as error:
         message = f"styles stay in the style sheet, because one of them cannot be read: {error}"
         return source, [Mistake(1, 1, "html.notInlined", message)]
-    html = _cascading(html, families(sheets[_Way.INLINED]), word, changed=bool(apart))
+    html = _as_inlined(html, word, changed=bool(apart))
     html = _EMPTY_STYLE.sub("", html.replace(f" {IGNORE}", ""))
     doctype = _DOCTYPE.search(source)
     if doctype is not None:
@@ -95,9 +108,21 @@ def _changed(html: str, change: Callable[[str, _Way], str]) -> str:
     return "".join([*parts, html[position:]])
 
 
-def _cascading(html: str, inlined: frozenset[str], word: str, *, changed: bool) -> str:
-    """What was inlined, with everything that came before it coming before it still."""
-    html = _changed(html, lambda sheet, way: ahead_of_inlined(sheet, inlined, whole=way is _Way.CONDITIONAL))
+def _own_styles(doc: Document) -> dict[str, frozenset[str]]:
+    """Of each property what elements are called that say it in their `style`: names, `.class`, `#id`."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for piece in doc.pieces:
+        style = doc.value(piece, "style") if piece.kind is PieceKind.START else None
+        if style:
+            called = {piece.name, *(f".{each}" for each in (doc.value(piece, "class") or "").lower().split())}
+            called.add(f"#{(doc.value(piece, 'id') or '').lower()}")
+            for each in style.split(";"):
+                found[family(each.partition(":")[0].strip().lower())] |= called
+    return {name: frozenset(called) for name, called in found.items()}
+
+
+def _as_inlined(html: str, word: str, *, changed: bool) -> str:
+    """What was inlined, without the words of ours."""
     if word not in html and not changed:
         return html
     parts: list[str] = []

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tabellion.platform.templates.selectors import is_of_doing
+
 # What may hold signs that mean nothing there, and the signs that mean something.
 _TOKEN = re.compile(
     r"""/\*.*?(?:\*/|\Z)|"(?:[^"\\\n]|\\.)*+"?|'(?:[^'\\\n]|\\.)*+'?|url\(\s*+(?!["'])[^)]*+\)?|<!--|-->|\\.|[{};]""",
@@ -17,7 +19,10 @@ _IMPORTANT = re.compile(r"!\s*important\s*\Z", re.IGNORECASE)
 
 
 class Declaration(NamedTuple):
-    """A declaration of a rule. `end`: behind its value. `conditional`: within `@media` and the like. `rule` counts rules."""
+    """A declaration of a rule. `end`: behind its value. `conditional`: within `@media` and the like, or for what readers do.
+
+    `rule` counts rules; `selectors` are the rule's, as they stand there.
+    """
 
     name: str
     start: int
@@ -25,6 +30,7 @@ class Declaration(NamedTuple):
     important: bool
     conditional: bool
     rule: int
+    selectors: str
 
 
 class _Block(NamedTuple):
@@ -33,6 +39,7 @@ class _Block(NamedTuple):
     styles: bool = False
     conditional: bool = False
     apart: bool = False
+    selectors: str = ""
 
 
 class _Stretch:
@@ -86,7 +93,8 @@ def end_of_declaration(text: str, position: int) -> int:
 def _opened(prelude: str, around: _Block) -> _Block:
     at = _AT.match(prelude)
     if at is None:
-        return around._replace(styles=not around.apart)
+        conditional = around.conditional or is_of_doing(prelude)
+        return around._replace(styles=not around.apart, conditional=conditional, selectors=prelude)
     if at[1].lower() in _CONDITIONS:
         return around._replace(styles=False, conditional=True)
     return around._replace(styles=False, apart=True)
@@ -100,4 +108,4 @@ def _declaration(text: str, stretch: _Stretch, block: _Block, rule: int) -> Decl
     if not colon or not value.strip() or not _NAME.fullmatch(name):
         return None
     important = _IMPORTANT.search(value[-40:]) is not None
-    return Declaration(name.lower(), stretch.start, stretch.end, important, block.conditional, rule)
+    return Declaration(name.lower(), stretch.start, stretch.end, important, block.conditional, rule, block.selectors)
