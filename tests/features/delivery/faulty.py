@@ -48,7 +48,7 @@ class Case(NamedTuple):
         """What becomes of the first mail; None: there is no connection, and it waits with the others."""
         if self.fault in SLOW:
             return State.ACCEPTED
-        if self.stage == "GREETING":
+        if self.stage == "GREETING" or (self.stage == "MAIL" and self.fault.startswith("421")):
             return None
         if self.stage == "EHLO":
             # Who does not know EHLO is asked by HELO.

@@ -92,3 +92,26 @@ async def test_what_is_told_of_a_relay_that_refuses_the_login_holds_neither_name
     assert exit_.trouble is not None
     assert "535 5.7.8 …/… is no user" in exit_.trouble
     assert "mailer" not in exit_.trouble
+
+
+async def test_a_relay_that_greets_and_takes_no_mails_is_left_alone_for_longer_each_time() -> None:
+    async def turn_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        while line := await reader.readline():
+            writer.write(b"530 5.7.0 log in first\r\n" if line.startswith(b"MAIL") else b"250 here\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(turn_away, "127.0.0.1", 0) as server:
+        exit_ = exit_to(server.sockets[0].getsockname()[1])
+        way = Way([(1, exit_)])
+        rests: list[float] = []
+        for _ in range(2):
+            assert await way.opens()
+            replies = await hand_over(way, 5)
+            assert {(reply.fate, reply.reached) for reply in replies} == {(Fate.DEFERRED, False)}
+            assert exit_.trouble is not None
+            assert "530 5.7.0 log in first" in exit_.trouble
+            rests.append(exit_.rest_s)
+            await rested(exit_)
+        await exit_.post.__aexit__()
+    assert rests[0] <= 1 < rests[1] <= 2

@@ -391,3 +391,34 @@ async def test_what_a_server_says_in_latin_1_can_be_kept_and_read(stage: str) ->
         async with Post(Relay(host="127.0.0.1", port=port, user="u", password="p"), waits=Waits.all_of(5)) as post:
             reply = await post.deliver("a@example.com", "b@example.com", RAW)
     assert "550 refusé, boîte fermée" in reply.text
+
+
+@pytest.mark.parametrize("end", ["421 4.7.0 too many messages in this connection", None])
+@pytest.mark.parametrize("ehlo", ["250 here", PIPELINING])
+async def test_a_kept_connection_that_takes_no_more_mails_is_replaced_at_once(ehlo: str, end: str | None) -> None:
+    senders = 0
+
+    def script(command: str) -> str | None:
+        nonlocal senders
+        if command == "MAIL":
+            senders += 1
+            if senders % 3 == 0:
+                return end
+        return answering(EHLO=ehlo)(command)
+
+    async with server(script) as (port, heard), Post(Relay(host="127.0.0.1", port=port), waits=Waits.all_of(5)) as post:
+        replies = [await post.deliver("a@example.com", f"b{n}@example.com", RAW) for n in range(6)]
+    assert {reply.fate for reply in replies} == {Fate.ACCEPTED}
+    assert sum(line.startswith("EHLO") for line in heard) == 3
+
+
+@pytest.mark.parametrize("said", ["421 4.7.0 too much mail from you", "530 5.7.0 Authentication required"])
+async def test_a_relay_that_takes_no_mails_from_anybody_is_as_one_that_cannot_be_reached(said: str) -> None:
+    async with (
+        server(answering(MAIL=said)) as (port, heard),
+        Post(Relay(host="127.0.0.1", port=port), waits=Waits.all_of(5)) as post,
+    ):
+        replies = [await post.deliver("a@example.com", "b@example.com", RAW) for _ in range(2)]
+    assert {(reply.fate, reply.reached) for reply in replies} == {(Fate.DEFERRED, False)}
+    assert said in replies[0].text
+    assert sum(line.startswith("MAIL") for line in heard) == 2

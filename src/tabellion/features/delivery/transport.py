@@ -37,7 +37,7 @@ class Exit:
     @property
     def failing(self) -> bool:
         """Whether it could not be reached the last time."""
-        return self._pause_s > 0
+        return self._wrong != ""
 
     @property
     def rest_s(self) -> float:
@@ -84,6 +84,9 @@ class Exit:
         """Hand one mail over, and learn from it; `patient`: even where the relay is stuck."""
         with self._trial():
             reply = await self.post.deliver(sender, recipient, raw, may_leave, patient=patient)
+            if reply.reached:
+                # Only then: one that greets may still take no mails.
+                self._pause_s = 0.0
             if not reply.busy:
                 self._learn(None if reply.reached else reply.text)
         return reply
@@ -106,7 +109,7 @@ class Exit:
 
     def _learn(self, wrong: str | None) -> None:
         if wrong is None:
-            self._pause_s, self._wrong = 0.0, ""
+            self._wrong = ""
         elif not self.failing or monotonic() >= self._until:
             # Mails that were on their way together have failed together: that is once.
             self._pause_s = min(self._pause_s * 2 or _PAUSE_S, _LONGEST_PAUSE_S)

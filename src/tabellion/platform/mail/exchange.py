@@ -55,7 +55,10 @@ class Outcome(NamedTuple):
 
 
 class Exchange(asyncio.Protocol):
-    """Takes the place of the protocol that opened the connection. `begun`: the mail's end may have been written."""
+    """Takes the place of the protocol that opened the connection.
+
+    `begun`: the mail's end may have been written. `heard`: the relay has answered something about this mail.
+    """
 
     def __init__(self, transport: asyncio.Transport, *, pipelining: bool, waits: Waits) -> None:
         self._transport, self._pipelining, self._waits = transport, pipelining, waits
@@ -66,7 +69,7 @@ class Exchange(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._lost: Broken | None = None
         self._full = False
-        self.begun = False
+        self.begun = self.heard = False
         transport.set_write_buffer_limits(high=_BLOCK_BYTES)
         transport.set_protocol(self)
 
@@ -80,7 +83,7 @@ class Exchange(asyncio.Protocol):
 
         Raises `Broken`; whether the mail may have arrived is then said by `begun`. Raises what `may_leave` does.
         """
-        self.begun = False
+        self.begun = self.heard = False
         if _INJECTION.search(sender) or _INJECTION.search(recipient):
             raise ValueError("an address with blanks, brackets or control characters")
         commands = (f"MAIL FROM:<{sender}>\r\n".encode(), f"RCPT TO:<{recipient}>\r\n".encode(), b"DATA\r\n")
@@ -174,6 +177,7 @@ class Exchange(asyncio.Protocol):
             if self._lost is not None:
                 raise self._lost
             await self._wait(until, f"no answer within {within_s:g} s")
+        self.heard = True
         return self._answers.popleft()
 
     async def _wait(self, until: float, why: str) -> None:

@@ -68,6 +68,15 @@ class UnreachableError(Exception):
         super().__init__(f"no connection to {relay.host}:{relay.port}: {words}")
 
 
+def turned_away(relay: Relay, reply: str) -> str:
+    """What is told of a relay that greets and takes no mails."""
+    if reply.startswith("530"):
+        hint = "it wants a login or TLS first: set --login and --security as it needs them with relay add"
+    else:
+        hint = "it may limit how many mails it takes in a time"
+    return in_one_line(f"{relay.host}:{relay.port} takes no mails: {reply}; {hint}")
+
+
 async def opened(relay: Relay, timeout_s: float) -> aiosmtplib.SMTP:
     """A connection that is ready for mails; `timeout_s` for each step. Raises `UnreachableError`.
 

@@ -13,7 +13,7 @@ import aiosmtplib
 import msgspec
 
 from tabellion.platform.mail.exchange import Broken, Exchange, MayLeave, Outcome
-from tabellion.platform.mail.opening import Relay, UnreachableError, in_one_line, opened, said
+from tabellion.platform.mail.opening import Relay, UnreachableError, in_one_line, opened, said, turned_away
 from tabellion.platform.mail.refusals import Refusal, judge
 from tabellion.platform.mail.waits import Waits
 
@@ -22,6 +22,8 @@ _IDLE_S = 20.0
 _STUCK_S = 5.0
 _MAILS_PER_CONNECTION = 500
 _CLOSING_CHANNEL = 421
+# To a sender: whoever it is. RFC 4954 and 3207 have the second for "log in first" and "TLS first".
+_NOT_OVER_THIS = frozenset({_CLOSING_CHANNEL, 530})
 _TRANSIENT, _PERMANENT = 400, 500
 
 
@@ -39,7 +41,7 @@ class Fate(StrEnum):
 class Reply(msgspec.Struct, frozen=True):
     """The fate of one mail and what the relay said. `no_mailbox`: it said that nobody lives at the address.
 
-    `reached` false: there was no connection, so that nothing of the mail has left. `busy`: for all of them were stuck.
+    `reached` false: there was no connection that takes mails, so that nothing has left. `busy`: all of them were stuck.
     """
 
     fate: Fate
@@ -85,21 +87,31 @@ class Post:
         if not await self._take_slot(patient=patient):
             return Reply(Fate.DEFERRED, "all connections of the relay are stuck", reached=False, busy=True)
         try:
-            line = self._kept()
+            while (line := self._kept()) is not None:
+                reply = await self._deliver(line, sender, recipient, raw, may_leave)
+                if not line.is_over:
+                    return reply
             try:
-                if line is None:
-                    line = await self._connect()
+                line = await self._connect()
             except UnreachableError as error:
                 return Reply(Fate.DEFERRED, str(error), reached=False)
-            try:
-                return await line.deliver(sender, recipient, raw, may_leave)
-            finally:
-                if line.usable and not self._closed:
-                    self._free.append(line)
-                else:
-                    line.close()
+            reply = await self._deliver(line, sender, recipient, raw, may_leave)
+            if line.turned_away:
+                return msgspec.structs.replace(
+                    reply, fate=Fate.DEFERRED, text=turned_away(self.relay, reply.text), reached=False
+                )
+            return reply
         finally:
             self._give_slot()
+
+    async def _deliver(self, line: "_Line", sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None) -> Reply:
+        try:
+            return await line.deliver(sender, recipient, raw, may_leave)
+        finally:
+            if line.usable and not self._closed:
+                self._free.append(line)
+            else:
+                line.close()
 
     async def reach(self) -> str | None:
         """Open a connection and keep it, unless one is kept; what is wrong when that is not possible."""
@@ -149,11 +161,16 @@ class Post:
 
 
 class _Line:
-    """One connection. `usable`: another mail may go over it."""
+    """One connection. `usable`: another mail may go over it.
+
+    `turned_away`: the relay takes no mail over it, whoever it is from and for. `is_over`: it was so, or gone, before it was
+    asked for this one, of which it knows nothing.
+    """
 
     def __init__(self, client: aiosmtplib.SMTP, exchange: Exchange) -> None:
         self.client, self.exchange = client, exchange
         self.usable = True
+        self.is_over = self.turned_away = False
         self.used_at = time.monotonic()
         self._mails = 0
 
@@ -167,11 +184,14 @@ class _Line:
         try:
             outcome = await exchange.hand_over(sender, recipient, raw, may_leave)
         except Broken as error:
+            self.is_over = not exchange.heard
             return Reply(Fate.UNCERTAIN if exchange.begun else Fate.DEFERRED, f"the connection broke: {said(error)}")
         if outcome is None:
             return Reply(Fate.WITHHELD, "withheld")
         reply = _reply(outcome)
-        if reply.fate is Fate.UNCERTAIN or outcome.answer.code == _CLOSING_CHANNEL:
+        # A limit of mails for a connection, say, or no login.
+        self.is_over = self.turned_away = outcome.at == "MAIL" and outcome.answer.code in _NOT_OVER_THIS
+        if reply.fate is Fate.UNCERTAIN or self.turned_away or outcome.answer.code == _CLOSING_CHANNEL:
             return reply
         if outcome.accepted or await exchange.reset():
             self._mails += 1
