@@ -5,6 +5,7 @@ import socket
 from email.message import EmailMessage
 from html import escape
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import psycopg
@@ -151,6 +152,10 @@ def test_the_unsubscribe_page_says_what_it_ends(tenant: Tenant, database: psycop
     asked = httpx.get(address).text
     assert "Do you want to get no more newsletters or offers at ann@example.com?" in asked
     assert "such as confirmations, still come" in asked
+    # Relative: before the path, a proxy may have a folder of its own.
+    (preferences,) = re.findall('<a href="([^"]*)"', asked)
+    assert "Your preferences" in httpx.get(urljoin(address, preferences)).text
+    assert urljoin("https://www.example.com/mails/t/u/token", preferences).startswith("https://www.example.com/mails/t/p/")
     for done in (httpx.post(address).text, httpx.get(address).text):
         assert "You get no newsletters or offers at ann@example.com at the moment." in done
         assert "such as confirmations, still come" in done

@@ -23,7 +23,7 @@ def unsubscribe(page: Page) -> str:
         question = words.question_all if page.everything else words.question
         content = f'<p>{escape(question)}</p>{still}<form method="post"><button>{escape(words.button)}</button></form>'
     if page.preferences is not None:
-        content += f'<p><a href="/t/p/{escape(page.preferences)}">{escape(words.preferences)}</a></p>'
+        content += f'<p><a href="../p/{escape(page.preferences)}">{escape(words.preferences)}</a></p>'
     return _page(page.language, words.title, content, page.sender)
 
 
