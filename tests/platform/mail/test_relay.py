@@ -422,3 +422,36 @@ async def test_a_relay_that_takes_no_mails_from_anybody_is_as_one_that_cannot_be
     assert {(reply.fate, reply.reached) for reply in replies} == {(Fate.DEFERRED, False)}
     assert said in replies[0].text
     assert sum(line.startswith("MAIL") for line in heard) == 2
+
+
+async def test_of_a_relay_that_takes_few_connections_mails_take_turns_on_those() -> None:
+    open_now = most = refused = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal open_now, most, refused
+        if open_now == 2:
+            refused += 1
+            writer.write(b"421 4.7.0 too many connections from you\r\n")
+            writer.close()
+            return
+        open_now += 1
+        most = max(most, open_now)
+        writer.write(b"220 ready\r\n")
+        while line := await reader.readline():
+            if line.startswith(b"DATA"):
+                writer.write(b"354 go on\r\n")
+                await reader.readuntil(b"\r\n.\r\n")
+                await asyncio.sleep(0.001)
+            writer.write(b"250 ok\r\n")
+        open_now -= 1
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as made:
+        port = made.sockets[0].getsockname()[1]
+        async with Post(Relay(host="127.0.0.1", port=port, connections=10), waits=Waits.all_of(5)) as post:
+            assert await post.reach() is None
+            both = [post.deliver("a@example.com", f"b{n}@example.com", RAW) for n in range(100)]
+            replies = await asyncio.gather(*both)
+    assert {reply.fate for reply in replies} == {Fate.ACCEPTED}
+    # Those that were tried together.
+    assert (most, refused < 10) == (2, True)

@@ -28,6 +28,7 @@ _KEEP_ALIVE = (
 _HUNG_UP = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, aiosmtplib.SMTPServerDisconnected)
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _UNDECODED = re.compile("[\udc80-\udcff]")
+_LATER = range(400, 500)
 # Of OpenSSL, `X509_V_ERR_...`.
 _EXPIRED, _NOT_YET_VALID = 10, 9
 _OTHER_NAME = frozenset({62, 64})
@@ -62,10 +63,11 @@ def _is_here(host: str) -> bool:
 
 
 class UnreachableError(Exception):
-    """There is no connection to a relay that may be used. The text is for operators."""
+    """There is no connection to a relay that may be used. The text is for operators. `full`: it says "later" (4xx)."""
 
-    def __init__(self, relay: Relay, words: str) -> None:
+    def __init__(self, relay: Relay, words: str, *, full: bool = False) -> None:
         super().__init__(f"no connection to {relay.host}:{relay.port}: {words}")
+        self.full = full
 
 
 def turned_away(relay: Relay, reply: str) -> str:
@@ -139,7 +141,8 @@ def _step(relay: Relay, timeout_s: float, name: str) -> Generator[None]:
         yield
     except (aiosmtplib.SMTPException, OSError, TimeoutError, UnicodeError) as error:
         words = _tls_words(relay, error) or _words(relay, error, name, timeout_s)
-        raise UnreachableError(relay, in_one_line(words)) from error
+        full = isinstance(error, aiosmtplib.SMTPResponseException) and error.code in _LATER
+        raise UnreachableError(relay, in_one_line(words), full=full and name in {"greeting", "EHLO"}) from error
 
 
 def _tls_words(relay: Relay, error: BaseException) -> str | None:

@@ -6,6 +6,9 @@ answer, is certain.
 
 import asyncio
 import time
+from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Self, cast
 
@@ -21,6 +24,8 @@ _IDLE_S = 20.0
 # All connections are busy, and none has come to an end for so long: mails had better leave by others.
 _STUCK_S = 5.0
 _MAILS_PER_CONNECTION = 500
+# For how long no more connections are tried than a relay took.
+_FULL_S = 60.0
 _CLOSING_CHANNEL = 421
 # To a sender: whoever it is. RFC 4954 and 3207 have the second for "log in first" and "TLS first".
 _NOT_OVER_THIS = frozenset({_CLOSING_CHANNEL, 530})
@@ -61,6 +66,10 @@ class Post:
         self._slots = asyncio.Semaphore(relay.connections)
         self._moved_at = time.monotonic()
         self._closed = False
+        # Connections that are being opened or used, and until when the relay takes no more connections than there are.
+        self._busy = 0
+        self._full_until = 0.0
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,15 +96,25 @@ class Post:
         if not await self._take_slot(patient=patient):
             return Reply(Fate.DEFERRED, "all connections of the relay are stuck", reached=False, busy=True)
         try:
-            while (line := self._kept()) is not None:
+            fresh = False
+            while True:
+                line = self._kept()
+                if line is None:
+                    if self._busy and time.monotonic() < self._full_until:
+                        await self._one_is_free()
+                        continue
+                    try:
+                        with self._at_work():
+                            line, fresh = await self._connect(), True
+                    except UnreachableError as error:
+                        if not error.full or not self._busy:
+                            return Reply(Fate.DEFERRED, str(error), reached=False)
+                        # It takes no more connections than these: mails take turns on them.
+                        self._full_until = time.monotonic() + _FULL_S
+                        continue
                 reply = await self._deliver(line, sender, recipient, raw, may_leave)
-                if not line.is_over:
-                    return reply
-            try:
-                line = await self._connect()
-            except UnreachableError as error:
-                return Reply(Fate.DEFERRED, str(error), reached=False)
-            reply = await self._deliver(line, sender, recipient, raw, may_leave)
+                if fresh or not line.is_over:
+                    break
             if line.turned_away:
                 return msgspec.structs.replace(
                     reply, fate=Fate.DEFERRED, text=turned_away(self.relay, reply.text), reached=False
@@ -105,13 +124,37 @@ class Post:
             self._give_slot()
 
     async def _deliver(self, line: "_Line", sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None) -> Reply:
+        with self._at_work():
+            try:
+                return await line.deliver(sender, recipient, raw, may_leave)
+            finally:
+                self._keep(line)
+
+    def _keep(self, line: "_Line") -> None:
+        if line.usable and not self._closed:
+            self._free.append(line)
+        else:
+            line.close()
+
+    @contextmanager
+    def _at_work(self) -> Generator[None]:
+        self._busy += 1
         try:
-            return await line.deliver(sender, recipient, raw, may_leave)
+            yield
         finally:
-            if line.usable and not self._closed:
-                self._free.append(line)
-            else:
-                line.close()
+            self._busy -= 1
+            # All of them, when none is left that could wake them later.
+            while self._waiting:
+                waiter = self._waiting.popleft()
+                if not waiter.done():
+                    waiter.set_result(None)
+                    if self._busy:
+                        break
+
+    async def _one_is_free(self) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        await waiter
 
     async def reach(self) -> str | None:
         """Open a connection and keep it, unless one is kept; what is wrong when that is not possible."""
