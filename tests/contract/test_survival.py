@@ -12,6 +12,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from tabellion.features import licences as use
+from tabellion.kit.clock import utc_now
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
 
@@ -381,6 +383,22 @@ def test_an_idempotency_key_makes_a_call_happen_once(tenant: Tenant) -> None:
     refused = [_post(tenant, {"attributes": [{"name": "nothing", "value": 1}]}, Idempotency_Key="bad") for _ in range(2)]
     assert [r.status_code for r in refused] == [400, 400]
     assert refused[1].headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_kept_answer_is_not_for_a_user_who_has_lost_an_entity(tenants: Tenants, tenant: Tenant) -> None:
+    clerk = tenants.user(tenant.licence, "clerk")
+    body = {"attributes": [{"name": "emailAddress", "value": "kept@example.com"}, {"name": "lastName", "value": "Kept"}]}
+    headers = {"Authorization": f"Bearer {clerk.api_key}", "Idempotency-Key": "kept"}
+
+    def send() -> httpx.Response:
+        return httpx.post(f"{tenant.client.base_url}{_TABLE}/profile", json=body, headers=headers)
+
+    assert send().status_code == 201
+    tenants.run(lambda db: use.change_access(db, tenant.licence, "clerk", utc_now(), entities=["spas"]))
+    refused = send()
+    assert (refused.status_code, refused.json()["code"]) == (403, "idempotency.forbidden")
+    tenants.run(lambda db: use.change_access(db, tenant.licence, "clerk", utc_now(), every_entity=True))
+    assert send().headers["Idempotency-Replayed"] == "true"
 
 
 def test_concurrent_calls_with_one_key_have_one_effect(tenant: Tenant) -> None:

@@ -16,7 +16,7 @@ from tabellion.kit.problem import Problem, invalid
 from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.exchange import Rendered
-from tabellion.platform.http.problems import IdempotencyMismatch, IdempotencyRunning
+from tabellion.platform.http.problems import IdempotencyForbidden, IdempotencyMismatch, IdempotencyRunning
 
 KEPT = timedelta(hours=24)
 MAX_KEY_LENGTH = 255
@@ -25,14 +25,16 @@ _NOT_STORED = frozenset({401, 403, 429})
 
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
 _READ = """
-SELECT fingerprint, status, headers::text, body FROM tabellion.idempotency
+SELECT fingerprint, status, headers::text, body, entities FROM tabellion.idempotency
 WHERE licence_id = %(licence)s AND user_id = %(user)s AND route = %(route)s AND key = %(key)s AND created_at > %(oldest)s
 """
 _STORE = """
-INSERT INTO tabellion.idempotency (licence_id, user_id, route, key, fingerprint, status, headers, body, created_at)
-VALUES (%(licence)s, %(user)s, %(route)s, %(key)s, %(fingerprint)s, %(status)s, %(headers)s::jsonb, %(body)s, %(now)s)
+INSERT INTO tabellion.idempotency (licence_id, user_id, route, key, fingerprint, status, headers, body, created_at, entities)
+VALUES (%(licence)s, %(user)s, %(route)s, %(key)s, %(fingerprint)s, %(status)s, %(headers)s::jsonb, %(body)s, %(now)s,
+    %(entities)s)
 ON CONFLICT (licence_id, user_id, route, key) DO UPDATE SET fingerprint = EXCLUDED.fingerprint,
-    status = EXCLUDED.status, headers = EXCLUDED.headers, body = EXCLUDED.body, created_at = EXCLUDED.created_at
+    status = EXCLUDED.status, headers = EXCLUDED.headers, body = EXCLUDED.body, created_at = EXCLUDED.created_at,
+    entities = EXCLUDED.entities
 """
 
 
@@ -57,15 +59,23 @@ async def once(
 ) -> Rendered:
     """Run the call unless it ran before; `run` does it and renders, `refuse` renders a refusal (then stored as well).
 
-    Raises `IdempotencyRunning` and `IdempotencyMismatch`. Costs three statements and a transaction around the effect.
+    Raises `IdempotencyRunning`, `IdempotencyMismatch`, and `IdempotencyForbidden` when the user has lost an entity since:
+    which of them a call is about only the call knows, and it does not run again. Costs three statements and a transaction
+    around the effect.
     """
     fingerprint = hashlib.sha256(b"%d\n%s\n%s" % (len(query), query, call.raw_body)).digest()
     caller = call.caller
     scope = {"licence": caller.licence_id, "user": caller.user_id, "route": route, "key": key}
+    reach = {entity.id for entity in caller.entities}
     async with call.db.transaction():
         found = await _claim(call.db, scope, call.now - KEPT)
         if found is not None:
-            stored, replay = found
+            stored, replay, entities = found
+            if not entities <= reach:
+                raise IdempotencyForbidden(
+                    "this API user may no longer use all the entities that it could use when the call was done: the answer "
+                    "is not given again"
+                )
             if stored != fingerprint:
                 raise IdempotencyMismatch(
                     "this Idempotency-Key was used with another query or body; use a new key for a new call"
@@ -84,12 +94,13 @@ async def once(
             "headers": msgspec.json.encode(rendered.headers).decode(),
             "body": rendered.body,
             "now": call.now,
+            "entities": sorted(reach),
         }
         await call.db.execute(_STORE, scope | record)
         return rendered
 
 
-async def _claim(db: Database, scope: dict[str, Any], oldest: datetime) -> tuple[bytes, Rendered] | None:
+async def _claim(db: Database, scope: dict[str, Any], oldest: datetime) -> tuple[bytes, Rendered, set[int]] | None:
     # Two statements on purpose: the second one's snapshot is taken under the lock, so it sees what the last holder did.
     cursor = await db.execute(_LOCK, ("\n".join(str(part) for part in scope.values()),))
     locked = await cursor.fetchone()
@@ -99,6 +110,7 @@ async def _claim(db: Database, scope: dict[str, Any], oldest: datetime) -> tuple
     row = await cursor.fetchone()
     if row is None:
         return None
-    fingerprint, status, headers, body = row
+    fingerprint, status, headers, body, entities = row
     replay_headers = msgspec.json.decode(headers, type=dict[str, str])
-    return bytes(fingerprint), Rendered(status, {**replay_headers, "Idempotency-Replayed": "true"}, bytes(body))
+    replay = Rendered(status, {**replay_headers, "Idempotency-Replayed": "true"}, bytes(body))
+    return bytes(fingerprint), replay, set(entities)

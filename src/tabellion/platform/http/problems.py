@@ -73,6 +73,13 @@ class IdempotencyMismatch(Problem):
     code = "idempotency.mismatch"
 
 
+class IdempotencyForbidden(Problem):
+    """The answer kept for this Idempotency-Key is not given again: the user has lost an entity since the call was done."""
+
+    status = 403
+    code = "idempotency.forbidden"
+
+
 class Internal(Problem):
     """Our fault. The request id leads the operator to the log entry."""
 
