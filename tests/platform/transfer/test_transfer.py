@@ -149,6 +149,16 @@ async def test_what_is_not_there_is_said(place: Place, tmp_path: Path) -> None:
         assert error.value.step == "LIST"
 
 
+async def test_a_listing_that_is_too_long_is_ended(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(6):
+        place.put(f"many{number}.csv", b"x")
+    await files(place)
+    monkeypatch.setattr("tabellion.platform.transfer.model.MAX_LISTED", 5)
+    with pytest.raises(TransferError, match="over 5 entries") as error:
+        await files(place)
+    assert error.value.step == "LIST"
+
+
 @pytest.mark.parametrize("kind", ["SFTP", "FTP", "FTPS", "S3"])
 async def test_private_addresses_are_refused_unless_the_operator_allows_them(kind: str) -> None:
     connections: list[object] = []

@@ -5,7 +5,7 @@ import asyncio
 import ftplib
 import socket
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TextIO
@@ -17,6 +17,7 @@ from tabellion.platform.transfer.model import (
     IMPLICIT_TLS_PORT,
     RemoteFile,
     Server,
+    Tally,
     TransferError,
     inside,
     is_plain_name,
@@ -39,7 +40,21 @@ async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerat
         await asyncio.to_thread(_quit, client)
 
 
-class _Tls(ftplib.FTP_TLS):
+class _Plain(ftplib.FTP):
+    """Ends a listing that is too long; the library reads all of it before it looks at a line."""
+
+    def retrlines(self, cmd: str, callback: Callable[[str], object] | None = None) -> str:
+        tally = Tally()
+
+        def take(line: str) -> None:
+            tally.take(line)
+            if callback is not None:
+                callback(line)
+
+        return super().retrlines(cmd, take)
+
+
+class _Tls(_Plain, ftplib.FTP_TLS):
     """Data connections go on with the TLS session of the commands, which many servers insist on."""
 
     def auth(self) -> str:
@@ -57,7 +72,7 @@ class _Tls(ftplib.FTP_TLS):
 def _login(server: Server, raw: socket.socket) -> ftplib.FTP:
     raw.settimeout(IDLE_S)
     secured = server.protocol == "FTPS"
-    client = _Tls(context=tls(server), encoding="utf-8") if secured else ftplib.FTP(encoding="utf-8")
+    client = _Tls(context=tls(server), encoding="utf-8") if secured else _Plain(encoding="utf-8")
     client.host, client.port, client.timeout = server.host, server.port, IDLE_S
     client.af = raw.family
     try:

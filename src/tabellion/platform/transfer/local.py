@@ -8,7 +8,15 @@ from pathlib import Path
 
 from tabellion.platform.egress import Policy
 from tabellion.platform.transfer.folder import Folder, Opened, in_thread
-from tabellion.platform.transfer.model import RemoteFile, Server, TransferError, is_plain_name, partial_name, too_large
+from tabellion.platform.transfer.model import (
+    RemoteFile,
+    Server,
+    Tally,
+    TransferError,
+    is_plain_name,
+    partial_name,
+    too_large,
+)
 
 _BLOCK = 1 << 20
 
@@ -47,8 +55,13 @@ class _LocalFolder(Folder):
     @in_thread
     def _files(self) -> list[RemoteFile]:
         with os.scandir(self._folder()) as entries:
-            plain = [e for e in entries if e.is_file(follow_symlinks=False) and is_plain_name(e.name)]
-            return [RemoteFile(e.name, (found := e.stat()).st_size, str(found.st_mtime_ns)) for e in plain]
+            found, tally = list[RemoteFile](), Tally()
+            for each in entries:
+                tally.take()
+                if each.is_file(follow_symlinks=False) and is_plain_name(each.name):
+                    status = each.stat()
+                    found.append(RemoteFile(each.name, status.st_size, str(status.st_mtime_ns)))
+            return found
 
     @in_thread
     def _fetch(self, name: str, target: Path, max_bytes: int) -> None:

@@ -9,6 +9,9 @@ ProtocolName = Literal["SFTP", "FTP", "FTPS", "S3", "FOLDER"]
 PORTS: dict[str, int] = {"SFTP": 22, "FTP": 21, "FTPS": 21, "S3": 443, "FOLDER": 0}
 IMPLICIT_TLS_PORT = 990
 _MAX_NAME = 255
+MAX_LISTED = 100_000
+# Several times of what so many entries need.
+_MAX_CHARACTERS = 500 * MAX_LISTED
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +53,23 @@ class TransferError(OSError):
 def is_plain_name(name: str) -> bool:
     """Whether a name of a listing is a file's name and nothing else: no path, no control characters."""
     return 1 <= len(name) <= _MAX_NAME and name not in {".", ".."} and name.isprintable() and not set(name) & {"/", "\\"}
+
+
+class Tally:
+    """Counts what a server lists, who may go on for ever."""
+
+    def __init__(self) -> None:
+        self._entries = self._characters = 0
+
+    def take(self, entry: str = "") -> None:
+        """Count an entry, of whatever kind. Raises `TransferError` (LIST) when there are too many to be kept in memory."""
+        self._entries += 1
+        self._characters += len(entry)
+        if self._entries > MAX_LISTED or self._characters > _MAX_CHARACTERS:
+            raise TransferError(
+                "LIST",
+                f"the folder has over {MAX_LISTED:,} entries, the most that are listed: move files that are done away",
+            )
 
 
 def inside(path: str, name: str) -> str:

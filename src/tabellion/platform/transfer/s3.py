@@ -17,10 +17,9 @@ from urllib3.util.connection import create_connection
 from tabellion.platform.egress import Policy
 from tabellion.platform.transfer.connecting import CONNECT_S, IDLE_S, addresses, tls
 from tabellion.platform.transfer.folder import Folder, Opened, in_thread
-from tabellion.platform.transfer.model import RemoteFile, Server, TransferError, is_plain_name, too_large
+from tabellion.platform.transfer.model import RemoteFile, Server, Tally, TransferError, is_plain_name, too_large
 
 _BLOCK = 1 << 18
-_MAX_LISTED = 100_000
 _LOGIN_CODES = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
 
 
@@ -95,13 +94,12 @@ class _S3Folder(Folder):
 
     @in_thread
     def _files(self) -> list[RemoteFile]:
-        found: list[RemoteFile] = []
+        found, tally = list[RemoteFile](), Tally()
         for each in self._client.list_objects(self._bucket, prefix=self._prefix):
+            tally.take()
             name = str(each.object_name or "").removeprefix(self._prefix)
             if not each.is_dir and is_plain_name(name):
                 found.append(RemoteFile(name, each.size or 0, each.etag or str(each.last_modified)))
-            if len(found) > _MAX_LISTED:
-                raise TransferError("LIST", f"the folder has over {_MAX_LISTED:,} files")
         return found
 
     @in_thread

@@ -14,6 +14,7 @@ from tabellion.platform.transfer.folder import Folder, Opened
 from tabellion.platform.transfer.model import (
     RemoteFile,
     Server,
+    Tally,
     TransferError,
     inside,
     is_plain_name,
@@ -85,11 +86,13 @@ class _SftpFolder(Folder):
         return TransferError(step, f"{what}: {getattr(error, 'reason', '') or error}")
 
     async def _files(self) -> list[RemoteFile]:
-        return [
-            RemoteFile(name, attributes.size or 0, str(attributes.mtime))
-            for name, attributes in ((str(each.filename), each.attrs) for each in await self._sftp.readdir(self._path))
-            if is_plain_name(name) and attributes.permissions is not None and stat.S_ISREG(attributes.permissions)
-        ]
+        found, tally = list[RemoteFile](), Tally()
+        async for each in self._sftp.scandir(self._path):
+            tally.take()
+            name, attributes = str(each.filename), each.attrs
+            if is_plain_name(name) and attributes.permissions is not None and stat.S_ISREG(attributes.permissions):
+                found.append(RemoteFile(name, attributes.size or 0, str(attributes.mtime)))
+        return found
 
     async def _fetch(self, name: str, target: Path, max_bytes: int) -> None:
         def watch(_source: bytes, _target: bytes, copied: int, _total: int) -> None:
