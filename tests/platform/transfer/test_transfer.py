@@ -159,6 +159,16 @@ async def test_a_listing_that_is_too_long_is_ended(place: Place, monkeypatch: py
     assert error.value.step == "LIST"
 
 
+async def test_all_addresses_of_a_host_are_tried(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.put("there.csv", b"x")
+
+    async def two(*_: object) -> list[str]:
+        return ["127.0.0.9", "127.0.0.1"]
+
+    monkeypatch.setattr("tabellion.platform.transfer.connecting.resolve_host", two)
+    assert "there.csv" in await files(place)
+
+
 @pytest.mark.parametrize("kind", ["SFTP", "FTP", "FTPS", "S3"])
 async def test_private_addresses_are_refused_unless_the_operator_allows_them(kind: str) -> None:
     connections: list[object] = []

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import Sequence
 from ipaddress import ip_address
 
 from tabellion.kit.tls import as_openssl_checks
@@ -15,9 +16,14 @@ IDLE_S = 60.0
 
 async def connected_socket(server: Server, policy: Policy) -> socket.socket:
     """A connected TCP socket. Raises `TransferError` (CONNECT)."""
+    return await connect(await addresses(server, policy), server)
+
+
+async def connect(found: Sequence[str], server: Server) -> socket.socket:
+    """The same to the first of the server's addresses that answers."""
     loop = asyncio.get_running_loop()
     last: OSError | None = None
-    for address in await addresses(server, policy):
+    for address in found:
         family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET  # noqa: PLR2004 - the version of IP
         raw = socket.socket(family, socket.SOCK_STREAM)
         raw.settimeout(0)

@@ -1,7 +1,8 @@
 """Folders in a bucket of an S3-compatible store (minio's client in a thread). A folder is `/bucket/prefix`."""
 
+import asyncio
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,9 @@ from minio.commonconfig import CopySource
 from minio.error import MinioException, S3Error
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.util.connection import create_connection
 
 from tabellion.platform.egress import Policy
-from tabellion.platform.transfer.connecting import CONNECT_S, IDLE_S, addresses, tls
+from tabellion.platform.transfer.connecting import CONNECT_S, IDLE_S, addresses, connect, tls
 from tabellion.platform.transfer.folder import Folder, Opened, in_thread
 from tabellion.platform.transfer.model import RemoteFile, Server, Tally, TransferError, is_plain_name, too_large
 
@@ -30,7 +30,7 @@ async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerat
     if not bucket:
         raise TransferError("LIST", "the path of a location in S3 is /bucket or /bucket/folder")
     found = await addresses(server, policy)
-    pools = _Pools(found[0], server)
+    pools = _Pools(found, server, asyncio.get_running_loop())
     try:
         client = Minio(
             f"{server.host}:{server.port}",
@@ -49,23 +49,25 @@ async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerat
 
 
 class _Pools(urllib3.PoolManager):
-    """Connects to the address that was looked at, whatever the name servers say meanwhile."""
+    """Connects to the addresses that were looked at, whatever the name servers say meanwhile; `loop` does so."""
 
-    def __init__(self, address: str, server: Server) -> None:
+    def __init__(self, found: Sequence[str], server: Server, loop: asyncio.AbstractEventLoop) -> None:
         timeout = urllib3.Timeout(connect=CONNECT_S, read=IDLE_S)
         options: dict[str, Any] = {"ssl_context": tls(server)} if server.secure else {}
         super().__init__(timeout=timeout, retries=False, **options)
 
-        def connect() -> socket.socket:
-            return create_connection((address, server.port), CONNECT_S)
+        def connected() -> socket.socket:
+            raw = asyncio.run_coroutine_threadsafe(connect(found, server), loop).result()
+            raw.settimeout(CONNECT_S)
+            return raw
 
         class Plain(HTTPConnection):
             def _new_conn(self) -> socket.socket:
-                return connect()
+                return connected()
 
         class Secured(HTTPSConnection):
             def _new_conn(self) -> socket.socket:
-                return connect()
+                return connected()
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls: Any = Plain
