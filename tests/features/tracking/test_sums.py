@@ -273,10 +273,14 @@ async def test_the_folder_adds_up_what_is_enough_and_mends_what_is_wrong(
 
     async with await psycopg.AsyncConnection.connect(worker_database_url, autocommit=True) as db:
         before = await left()
-        await Folder(worker_database_url, FoldingPace(enough=100)).step(db)
+        late = Folder(worker_database_url, FoldingPace(enough=100, look_every_s=0.0, idle_s=0.0))
+        await late.step(db)
         assert await left() == before > 0
+        assert campaign in late._waiting[licence]
         await Folder(worker_database_url, FoldingPace(enough=1)).step(db)
         assert await left() == 0
+        await late.step(db)
+        assert not late._waiting[licence]
         await assert_right(post.db, licence, campaign)
         # Somebody has been at the rows themselves.
         await post.db.execute(f"UPDATE l{licence}.recipient SET address = 'ann@elsewhere.example'".encode())

@@ -25,6 +25,8 @@ SELECT (SELECT count(*) FROM tabellion.import_job WHERE ended_at IS NULL AND err
      + (SELECT count(*) FROM tabellion.etl_execution WHERE ended_at IS NULL AND errors @> %(why)s)
      + (SELECT count(*) FROM tabellion.export_execution WHERE ended_at IS NULL AND errors @> %(why)s)
 """
+# Of a job that another worker has brought to its end nobody says here that it is over: the oldest go.
+_MOST_KEPT = 1000
 _outages: dict[tuple[str, int], Outage] = {}
 
 
@@ -38,6 +40,8 @@ async def note(db: Database, word: str, number: int, error: BaseException) -> No
     whose = "database" if isinstance(error, psycopg.Error) else "server"
     message = f"the disk of the {whose} is full; what is left goes on by itself once there is room"
     outage = _outages.setdefault((word, number), Outage(_log))
+    if len(_outages) > _MOST_KEPT:
+        del _outages[next(iter(_outages))]
     outage.found(f"{word} {number} waits: the disk of the {whose} is full. Make room, and it goes on by itself")
     why = msgspec.to_builtins((FieldError("", CODE, message),))
     try:

@@ -51,9 +51,9 @@ class Folder:
         self._conninfo = with_settings(url, settings, application_name="tabellion reports")
         self._pace = pace or FoldingPace()
         self._setbacks = Setbacks("the sums of reports could not be brought up to date", first_s=1.0, longest_s=60.0)
-        # By licence: when it is looked at next, and the pause before that; by campaign: since when its few changes wait.
+        # By licence: when it is looked at next, and the pause before that; since when few changes wait, by campaign.
         self._next: dict[int, tuple[float, float]] = {}
-        self._waiting: dict[int, float] = {}
+        self._waiting: dict[int, dict[int, float]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`."""
@@ -74,6 +74,7 @@ class Folder:
         rows = await (await db.execute("SELECT DISTINCT licence_id FROM tabellion.sending")).fetchall()
         known = {row[0] for row in rows}
         self._next = {licence: self._next.get(licence, (0.0, 0.0)) for licence in known}
+        self._waiting = {licence: campaigns for licence, campaigns in self._waiting.items() if licence in known}
         for licence in sorted(known, key=lambda each: self._next[each][0]):
             at, pause_s = self._next[licence]
             if at > monotonic() or (stop is not None and stop.is_set()):
@@ -103,13 +104,15 @@ SELECT campaign_id FROM tabellion.report_recount WHERE licence_id = %s ORDER BY 
         if asked is not None:
             await self._count_anew(db, licence, asked[0])
         changes = await (await db.execute(in_schema(licence, _HELD))).fetchall()
+        # Others may have folded what waited here: of that nothing is kept.
+        before = self._waiting.get(licence, {})
+        waiting = self._waiting[licence] = {campaign: before.get(campaign, monotonic()) for campaign, _ in changes}
         for campaign, size in changes:
-            since = self._waiting.setdefault(campaign, monotonic())
-            if size >= self._pace.enough or monotonic() - since >= self._pace.at_last_s:
+            if size >= self._pace.enough or monotonic() - waiting[campaign] >= self._pace.at_last_s:
                 async with db.transaction():
                     await sums.settle(db)
                     await sums.fold(db, licence, campaign)
-                del self._waiting[campaign]
+                del waiting[campaign]
         return asked is not None or bool(changes)
 
     async def _count_anew(self, db: Database, licence: int, campaign: int) -> None:
