@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import psycopg
+
 from tabellion.features.bulk.imports import opening, reports, store
 from tabellion.features.bulk.imports.errors import FileUnknown, ImportUnknown, JobState
 from tabellion.features.bulk.imports.model import Job, Order, Status
@@ -104,10 +106,15 @@ def spool_files(uploaded: Mapping[str, Path], folder: str) -> Path:
 @asynccontextmanager
 async def spooled(uploaded: Mapping[str, Path], folder: str) -> AsyncGenerator[None]:
     """`spool_files` for a job that is entered within. When that is refused, they are deleted."""
-    place = await asyncio.to_thread(spool_files, uploaded, folder)
+    place = files.spool() / folder
+    try:
+        await asyncio.to_thread(spool_files, uploaded, folder)
+    except OSError:
+        await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+        raise
     try:
         yield
-    except Problem:
+    except (Problem, psycopg.errors.DiskFull):
         # After any other error nobody knows whether the job is there; what has no job is swept up a day later.
         await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
         raise
