@@ -96,7 +96,7 @@ async def bounces(call: Incoming) -> Answer:
 
 def _rows(call: Incoming) -> list[dict[str, Any]]:
     content_type = call.headers.get("content-type")
-    if (content_type or "").partition(";")[0].strip().lower() == _CSV:
+    if negotiation.media_type(content_type) == _CSV:
         rows = table.read_csv(call.raw_body)
     else:
         negotiation.request_format(content_type, has_body=True, version="v5")

@@ -40,29 +40,34 @@ _FORMATS = {
 }
 
 
+def media_type(content_type: str | None) -> str:
+    """The type that a Content-Type names, without its parameters, in lower case; empty where there is none."""
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
 @lru_cache(maxsize=512)
 def request_format(content_type: str | None, *, has_body: bool, version: str, also: tuple[str, ...] = ()) -> RequestFormat:
     """The format of a body by its label; a missing label is JSON. Raises `ContentTypeUnsupported`."""
     if not has_body or content_type is None or not content_type.strip():
         return "json"
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type == _JSON or media_type in also:
+    said = media_type(content_type)
+    if said == _JSON or said in also:
         return "json"
-    if media_type in {_XML, _TEXT_XML} and version != "v5":
+    if said in {_XML, _TEXT_XML} and version != "v5":
         return "xml"
     offered = "application/json" if version == "v5" else "application/json or application/xml"
-    message = f"this call reads {offered}, not '{media_type}': say in the header Content-Type what the body is"
-    raise ContentTypeUnsupported(message + _by_default(media_type))
+    message = f"this call reads {offered}, not '{said}': say in the header Content-Type what the body is"
+    raise ContentTypeUnsupported(message + _by_default(said))
 
 
 def is_xml(content_type: str | None) -> bool:
     """Whether a body's label says XML."""
-    return (content_type or "").partition(";")[0].strip().lower() in {_XML, _TEXT_XML}
+    return media_type(content_type) in {_XML, _TEXT_XML}
 
 
-def _by_default(media_type: str) -> str:
+def _by_default(said: str) -> str:
     """Who sends this type when nobody has said another, for those who do not know that they do."""
-    if media_type == "application/x-www-form-urlencoded":
+    if said == "application/x-www-form-urlencoded":
         return "; this one is sent by curl -d, PHP, Java and Ruby when the program names none"
     return ""
 
@@ -120,8 +125,8 @@ def error_format(accept: str | None, version: str) -> Format:
 def _qualities(accept: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for part in accept.split(","):
-        media_type, _, parameters = part.partition(";")
-        name = media_type.strip().lower()
+        name, _, parameters = part.partition(";")
+        name = name.strip().lower()
         if name:
             # As old Java has it; not in the grammar, but it can mean one thing only.
             name = "*/*" if name == "*" else name

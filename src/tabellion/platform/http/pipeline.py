@@ -208,8 +208,7 @@ async def _form(call: Call, exchange: Exchange, max_file_bytes: int, body: Body)
 
 
 def _is_raw(call: Call, exchange: Exchange) -> bool:
-    media_type = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return call.form is not None and media_type in call.form.raw_types
+    return call.form is not None and negotiation.media_type(exchange.headers.get("content-type")) in call.form.raw_types
 
 
 async def _whole(result: Answer) -> Answer:

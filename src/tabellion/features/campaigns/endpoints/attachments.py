@@ -13,7 +13,7 @@ from tabellion.features.campaigns.wire import triggering as wire
 from tabellion.features.tables import ENTITY
 from tabellion.kit.problem import Malformed, invalid
 from tabellion.platform.files import Upload, UploadedFile
-from tabellion.platform.http import json_codec, shapes, xml_codec
+from tabellion.platform.http import json_codec, negotiation, shapes, xml_codec
 from tabellion.platform.http.call import Answer, Call, Form, Incoming
 from tabellion.platform.http.problems import BodyTooLarge
 from tabellion.platform.mail import Attachment
@@ -55,7 +55,7 @@ def name_of(client_name: str, number: int) -> str:
 
 def media_type_of(said: str, name: str) -> str:
     """The type that the client says, if it is one; otherwise what the name stands for."""
-    given = said.partition(";")[0].strip().lower()
+    given = negotiation.media_type(said)
     if given == _UNKNOWN_TYPE or not _MEDIA_TYPE.fullmatch(given):
         given = mimetypes.guess_type(name)[0] or _UNKNOWN_TYPE
     return _UNKNOWN_TYPE if given.startswith(_NOT_IN_BASE64) else given

@@ -83,8 +83,8 @@ async def put_personalisation(call: Incoming) -> Answer:
 def _subject(call: Incoming) -> str:
     """The subject of the body: as it is, whatever it is called, unless it is JSON or XML."""
     content_type = call.headers.get("content-type")
-    media_type = (content_type or "").partition(";")[0].strip().lower()
-    document: Any = _json(call.raw_body) if media_type == "application/json" else None
+    is_json = negotiation.media_type(content_type) == "application/json"
+    document: Any = _json(call.raw_body) if is_json else None
     if document is not None:
         text = document if isinstance(document, str) else _read(call, document, from_xml=False)
     elif negotiation.is_xml(content_type) and _is_element(call.raw_body):
