@@ -11,10 +11,10 @@ demo: setup  ## start a server with 1,000 invented people and walk through the c
 	@$(RUN) tabellion demo --data-dir demo-data $(DEMO)
 
 test: setup-tests  ## run the whole test suite (T=path or -k expression for a part, N=processes)
-	@$(RUN) pytest -q -n $(N) --dist loadgroup $(T)
+	@$(RUN) pytest -q -n $(N) $(T)
 
 test-postgres-16: setup-tests  ## the same suite against PostgreSQL 16
-	@TABELLION_TEST_POSTGRES=16 $(RUN) pytest -q -n $(N) --dist loadgroup $(T)
+	@TABELLION_TEST_POSTGRES=16 $(RUN) pytest -q -n $(N) $(T)
 
 check: setup lint types arch test  ## what CI runs: format, lint, types, import contracts, tests
 

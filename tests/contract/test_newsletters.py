@@ -148,7 +148,6 @@ def test_senders_are_named_as_headers_name_them(
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("browser")
 def test_it_looks_as_it_was_made(sent: EmailMessage, browser: Browser) -> None:
     source = PAGE.replace("{{ lastName }}", "Vos").replace('{% if lastName == "Vos" %}', "").replace("{% endif %}", "")
     source = re.sub(r"<link[^>]*>", lambda _: f"<style>{SHEET}</style>", source)

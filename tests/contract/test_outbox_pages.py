@@ -13,7 +13,7 @@ from tests.support.browser import shoot
 from tests.support.tenant import Tenant
 
 __all__ = ["sent"]
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.usefixtures("worker")]
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("worker")]
 
 
 def test_a_mail_is_found_and_seen_as_its_reader_sees_it(

@@ -103,7 +103,6 @@ def test_hours_of_recipients_are_told_with_the_moment(tenant: Tenant) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("browser")
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_the_page_shows_why_mails_are_pending(
     held: tuple[Tenant, int], browser: Browser, tmp_path: Any, width: int, scheme: Any

@@ -220,7 +220,6 @@ def test_every_language_says_everything() -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("browser")
 def test_the_pages_work_in_a_browser_in_every_language(
     tenant: Tenant, mail: EmailMessage, database: psycopg.Connection[Any], browser: Browser, tmp_path: Any
 ) -> None:

@@ -150,7 +150,6 @@ def test_the_picture_is_the_drawing(reported: Tenant) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("browser")
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_the_page_opens_in_a_browser_without_a_fault(
     reported: Tenant, database: psycopg.Connection[Any], browser: Browser, tmp_path: Any, width: int, scheme: Any
