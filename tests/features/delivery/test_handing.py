@@ -153,6 +153,13 @@ async def test_a_domain_that_wants_to_be_left_in_peace_is_not_even_asked() -> No
     assert {(e.state, e.due_at is not None) for e in office.endings} == {(State.PLANNED, True)}
 
 
+def test_a_relay_without_room_says_nothing_of_whom_it_has_not_heard_of() -> None:
+    patience = Patience()
+    for _ in range(10):
+        assert not patience.hears(1, "example.com", Reply(Fate.DEFERRED, "452 4.3.1 no room", to_sender=True))
+    assert not patience.rest_s(1, "example.com")
+
+
 class Stumbling(Post):
     """A connection with a defect: one mail is too much for it before it may leave, another one afterwards."""
 

@@ -455,3 +455,13 @@ async def test_of_a_relay_that_takes_few_connections_mails_take_turns_on_those()
     assert {reply.fate for reply in replies} == {Fate.ACCEPTED}
     # Those that were tried together.
     assert (most, refused < 10) == (2, True)
+
+
+@pytest.mark.parametrize(("stage", "to_sender"), [("MAIL", True), ("RCPT", False), ("DATA", False)])
+async def test_later_to_a_sender_is_told_apart_from_later_to_a_recipient(stage: str, to_sender: bool) -> None:
+    async with (
+        server(answering(**{stage: "452 4.3.1 no room"})) as (port, _),
+        Post(Relay(host="127.0.0.1", port=port), waits=Waits.all_of(5)) as post,
+    ):
+        reply = await post.deliver("a@example.com", "b@example.com", RAW)
+    assert (reply.fate, reply.to_sender) == (Fate.DEFERRED, to_sender)

@@ -44,14 +44,16 @@ class Fate(StrEnum):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The fate of one mail and what the relay said. `no_mailbox`: it said that nobody lives at the address.
+    """The fate of one mail and what the relay said.
 
+    `no_mailbox`: it said that nobody lives at the address. `to_sender`: that "later" was said before it had heard whose.
     `reached` false: there was no connection that takes mails, so that nothing has left. `busy`: all of them were stuck.
     """
 
     fate: Fate
     text: str
     no_mailbox: bool = False
+    to_sender: bool = False
     reached: bool = True
     busy: bool = False
 
@@ -251,6 +253,6 @@ def _reply(outcome: Outcome) -> Reply:
     if answer.code >= _PERMANENT:
         return Reply(Fate.REJECTED, text, outcome.at == "RCPT" and judge(text).refusal is Refusal.HARD)
     if answer.code >= _TRANSIENT or outcome.at != ".":
-        return Reply(Fate.DEFERRED, text)
+        return Reply(Fate.DEFERRED, text, to_sender=outcome.at == "MAIL")
     # After the end of a mail there is no such answer: nobody knows what it means.
     return Reply(Fate.UNCERTAIN, text)
