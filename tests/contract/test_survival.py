@@ -197,6 +197,15 @@ def test_null_for_an_object_or_a_flag_is_nothing(tenant: Tenant) -> None:
     assert _attributes(tenant)["lastName"] == "Nihil"
 
 
+def test_a_wrong_category_is_told_with_some_of_the_right_ones(tenant: Tenant) -> None:
+    cities = {"name": "City", "type": "EXCLUSIVE", "categories": [f"City {number}" for number in range(30)]}
+    change = {"operations": [{"operation": "addSegmentation", "segmentation": cities}]}
+    assert tenant.json("POST", "/v5/entities/hotels/profile-tables/Guests/change-requests", change).status_code == 200
+    refused = tenant.json("PATCH", _ANN5, {"segmentations": {"City": "Brussels"}}).text
+    assert "'City 9' and 20 more" in refused
+    assert "City 10" not in refused
+
+
 def test_a_category_may_be_sent_as_a_number(tenant: Tenant) -> None:
     floors = {"name": "Floor", "type": "EXCLUSIVE", "categories": ["1", "2"]}
     change = {"operations": [{"operation": "addSegmentation", "segmentation": floors}]}

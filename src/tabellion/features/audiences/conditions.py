@@ -155,8 +155,7 @@ def _segmented(table: ProfileTable, segment: Segment, faults: list[FieldError], 
         return Condition(f"t.{found.column} IS NOT NULL")
     number = found.category(segment.category)
     if number is None:
-        known = ", ".join(category.name for category in found.categories)
-        message = f"the categories of '{found.name}' are {known}"
+        message = f"the categories of '{found.name}' are {found.named()}"
         faults.append(FieldError(f"{place}.category", "segmentation.category", message))
         return ALWAYS
     return Condition(f"t.{found.column} = %s", (number,))

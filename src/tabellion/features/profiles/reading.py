@@ -156,8 +156,7 @@ def membership(segmentation: Segmentation, belongs: Any, category: Any) -> Any:
     is_text = isinstance(category, str | int | Decimal) and not isinstance(category, bool)
     number = segmentation.category(str(category)) if is_text else None
     if number is None:
-        known = ", ".join(c.name for c in segmentation.categories)
-        raise BadValue(f"expects one of its categories: {known}", "segmentation.category")
+        raise BadValue(f"expects one of its categories: {segmentation.named()}", "segmentation.category")
     return number
 
 

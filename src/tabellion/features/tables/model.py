@@ -18,6 +18,8 @@ SegmentationType = Literal["SIMPLE", "EXCLUSIVE"]
 
 CREATION_MOMENT = "creationMoment"
 UPDATE_MOMENT = "updateMoment"
+# Of categories in a message.
+_MOST_NAMED = 10
 
 
 class Kind(NamedTuple):
@@ -142,6 +144,11 @@ class Segmentation(msgspec.Struct, frozen=True, rename="camel"):
         """The number of a category by its name, however that is written; None: there is none."""
         wanted = folded(name)
         return next((c.number for c in self.categories if folded(c.name) == wanted), None)
+
+    def named(self) -> str:
+        """Its categories for a message: the first of them, and how many more there are."""
+        names = [f"'{each.name}'" for each in self.categories]
+        return ", ".join(names[:_MOST_NAMED]) + (f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else "")
 
 
 class Test(NamedTuple):

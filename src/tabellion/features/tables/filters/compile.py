@@ -274,6 +274,6 @@ def _flag(literal: Literal_) -> bool:
 def _category(segmentation: Segmentation, literal: Literal_) -> int:
     found = segmentation.category(str(literal.value))
     if found is None or literal.kind != "string":
-        known = ", ".join(f'"{c.name}"' for c in segmentation.categories)
-        raise FilterFault(f"one of its categories was expected: {known}", literal.position, "segmentation.category")
+        message = f"one of its categories was expected: {segmentation.named()}"
+        raise FilterFault(message, literal.position, "segmentation.category")
     return found
