@@ -14,7 +14,8 @@ from tabellion.features import licences as use
 from tabellion.features.licences import Authentication, Credential, Unauthorized, passwords
 from tabellion.features.licences.authentication import MAX_ADDRESS_FAILURES, MAX_USER_FAILURES
 from tabellion.features.licences.errors import AuthThrottled
-from tabellion.features.usage import Batcher, Gate
+from tabellion.features.usage import Batcher, Gate, store
+from tabellion.features.usage import batcher as batching
 from tabellion.features.usage.errors import LimitReached, TooManyCalls, TooManyConcurrent
 from tabellion.kit import keys
 from tabellion.kit.clock import utc_now
@@ -286,3 +287,58 @@ async def test_a_flood_of_wrong_keys_is_not_written_down_one_by_one(bed: Bed) ->
     async with bed.pool.connection() as db:
         cursor = await db.execute("SELECT subject, failures FROM tabellion.auth_failure")
         assert await cursor.fetchall() == [("address:192.0.2.1", MAX_ADDRESS_FAILURES + 1)]
+
+
+@pytest.mark.parametrize("on_excess", ["SLOW_DOWN", "REJECT"])
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_clock_that_was_put_back_keeps_nobody_out(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch, on_excess: str, restarted: bool
+) -> None:
+    monkeypatch.setattr(batching, "HEARTBEAT_S", 0.02)
+    await bed.licence(calls_per_minute=20, window_seconds=1, max_wait_seconds=1, on_excess=on_excess, max_concurrent=1)
+    gate = await bed.gate()
+    (await gate.admit(bed.credential, "")).release()
+    hour = timedelta(hours=1)
+    async with bed.pool.connection() as db:
+        # As it stands when the clock is put back by an hour, also of a process that was killed with a call on its way.
+        killed = await store.register(db, batching.LEASE, [1])
+        await db.execute("UPDATE tabellion.usage_process SET alive_until = alive_until + %s WHERE id = %s", (hour, killed))
+        await db.execute("UPDATE tabellion.usage_state SET arrival = arrival + 3600")
+        await db.execute("UPDATE tabellion.usage_call SET at = at + %s", (hour,))
+    if restarted:
+        gate = await bed.gate()
+    else:
+        bed.gates[0][1]._beat_at = utc_now() + hour  # pyright: ignore[reportPrivateUsage]
+    until = time.monotonic() + 5
+    async with bed.pool.connection() as db:
+        while time.monotonic() < until:
+            cursor = await db.execute(
+                "SELECT (SELECT max(arrival) < extract(epoch FROM clock_timestamp()) + 3 FROM tabellion.usage_state) AND "
+                "NOT EXISTS (SELECT FROM tabellion.usage_call WHERE at > clock_timestamp()) AND "
+                "(SELECT max(alive_until) < clock_timestamp() + %s FROM tabellion.usage_process)",
+                (2 * batching.LEASE,),
+            )
+            if (await cursor.fetchone()) == (True,):
+                break
+            await asyncio.sleep(0.01)
+        await store.farewell(db, killed)
+    while True:
+        try:
+            (await gate.admit(bed.credential, "")).release()
+        except TooManyCalls:
+            assert time.monotonic() < until
+            await asyncio.sleep(0.05)
+        else:
+            break
+
+
+async def test_failures_from_before_the_clock_was_put_back_count_no_more(bed: Bed) -> None:
+    await bed.licence()
+    ahead = Authentication(bed.pool, lambda: utc_now() + timedelta(hours=1))
+    for _ in range(MAX_USER_FAILURES + 1):
+        with pytest.raises((Unauthorized, AuthThrottled)):
+            await ahead.password("harbour", "website", "wrong", "192.0.2.7")
+    with pytest.raises(AuthThrottled):
+        await ahead.password("harbour", "website", "wrong", "192.0.2.7")
+    with pytest.raises(Unauthorized):
+        await Authentication(bed.pool, utc_now).password("harbour", "website", "wrong", "192.0.2.7")

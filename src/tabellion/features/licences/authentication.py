@@ -101,7 +101,7 @@ class Authentication:
         """User id and credential version of a right password."""
         subjects = [_origin(address), f"user:{licence.lower()}/{login.lower()}"[:200]]
         async with self._connections.connection() as db:
-            _throttle(await store.failures(db, subjects, self._clock() - WINDOW))
+            _throttle(await store.failures(db, subjects, self._clock(), WINDOW))
             user = await store.password_user(db, licence, login)
         if not await self._checks.matches(user.password_hash if user else None, password) or user is None:
             await self._fail(subjects)
@@ -151,9 +151,8 @@ class Authentication:
         """Count a failure of an origin, and of a user. Raises `AuthThrottled`."""
         origin = subjects[0]
         self._check_open(origin)
-        now = self._clock()
         async with self._connections.connection() as db:
-            failures = await store.record_failure(db, subjects, now, now - WINDOW)
+            failures = await store.record_failure(db, subjects, self._clock(), WINDOW)
         if failures[origin] > MAX_ADDRESS_FAILURES:
             if len(self._closed_until_s) >= _MOST_CLOSED:
                 self._closed_until_s.clear()

@@ -1,7 +1,7 @@
 """The SQL of licences, entities, API users and tokens."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,14 +27,19 @@ SELECT l.name, l.time_zone, u.login, u.rights, u.entity_ids, u.default_entity_id
      FROM tabellion.entity e WHERE e.licence_id = l.id), l.max_bulk_file_bytes
 FROM tabellion.api_user u JOIN tabellion.licence l ON l.id = u.licence_id WHERE u.id = %s
 """
-_FAILED = """
+# A moment to come is one from before the clock was put back; some seconds of it are a difference between machines.
+_RECENT = "f.since > %(now)s::timestamptz - %(window)s::interval AND f.since < %(now)s::timestamptz + %(window)s::interval"
+_FAILED = f"""
 INSERT INTO tabellion.auth_failure AS f (subject, failures, since)
 SELECT s, 1, %(now)s FROM unnest(%(subjects)s::text[]) s ORDER BY s
 ON CONFLICT (subject) DO UPDATE SET
-    failures = CASE WHEN f.since > %(since)s THEN f.failures + 1 ELSE 1 END,
-    since = CASE WHEN f.since > %(since)s THEN f.since ELSE EXCLUDED.since END
+    failures = CASE WHEN {_RECENT} THEN f.failures + 1 ELSE 1 END,
+    since = CASE WHEN {_RECENT} THEN f.since ELSE EXCLUDED.since END
 RETURNING f.subject, f.failures
-"""
+"""  # noqa: S608 - our own words
+_FAILURES = f"""
+SELECT f.subject, f.failures FROM tabellion.auth_failure f WHERE f.subject = ANY (%(subjects)s) AND {_RECENT}
+"""  # noqa: S608 - our own words
 
 
 async def licences(db: Database) -> list[Licence]:
@@ -227,16 +232,15 @@ async def insert_token(db: Database, token_hash: bytes, user_id: int, expires_at
     )
 
 
-async def failures(db: Database, subjects: list[str], since: datetime) -> dict[str, int]:
-    """Failed attempts since a moment, by subject."""
-    query = "SELECT subject, failures FROM tabellion.auth_failure WHERE subject = ANY (%s) AND since > %s"
-    cursor = await db.execute(query, (subjects, since))
+async def failures(db: Database, subjects: list[str], now: datetime, window: timedelta) -> dict[str, int]:
+    """Failed attempts within the window, by subject."""
+    cursor = await db.execute(_FAILURES, {"subjects": subjects, "now": now, "window": window})
     return dict(await cursor.fetchall())
 
 
-async def record_failure(db: Database, subjects: list[str], now: datetime, since: datetime) -> dict[str, int]:
+async def record_failure(db: Database, subjects: list[str], now: datetime, window: timedelta) -> dict[str, int]:
     """Count a failed attempt; returns the new numbers."""
-    cursor = await db.execute(_FAILED, {"subjects": subjects, "now": now, "since": since})
+    cursor = await db.execute(_FAILED, {"subjects": subjects, "now": now, "window": window})
     return dict(await cursor.fetchall())
 
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import psycopg
@@ -31,6 +31,8 @@ _LINGER_S = 0.001
 _RELEASE_LINGERS = 3
 _MOST_TURNS = 10
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 Request = tuple[str, bytes, int, int, int]
 
@@ -61,6 +63,8 @@ class Batcher:
         self._tasks: list[asyncio.Task[None]] = []
         self._database: Connection | None = None
         self._process = 0
+        # On the gate's clock, which is the database's.
+        self._beat_at = _NEVER
         self._turn = asyncio.Lock()
         self._away = Outage(_log)
         self.connected = False
@@ -189,6 +193,8 @@ class Batcher:
         if self._database is not None:
             await self._database.close()
         self._database = await Connection.connect(self._conninfo)
+        # The clock may have been put back while nobody looked.
+        await self._bring_back(self._database)
         # A new identity; the old one's lease runs out by itself. What is still held is stated anew.
         self._process = await store.register(self._database, LEASE, list((+self._held).elements()))
         self.connected = True
@@ -201,10 +207,19 @@ class Batcher:
                 continue
             try:
                 async with self._turn:
-                    if not await store.heartbeat(database, self._process, LEASE):
+                    moment = await store.heartbeat(database, self._process, LEASE)
+                    if moment is None:
                         await self._connect()
+                    elif moment < self._beat_at:
+                        await self._bring_back(database)
+                    self._beat_at = moment or _NEVER
             except Exception:  # noqa: BLE001 - as above
                 # The connection is broken: the run loop notices with the next question, and reconnects.
                 await database.close()
                 self._wake.set()
                 self._released.append(0)
+
+    async def _bring_back(self, database: Connection) -> None:
+        licences = await store.bring_back(database, LEASE)
+        if licences:
+            _log.warning("the database's clock was put back: the limits of %d licences go on from now", licences)

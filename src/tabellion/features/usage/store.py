@@ -21,7 +21,31 @@ held AS (
     WHERE EXISTS (SELECT FROM tabellion.licence l WHERE l.id = h.licence_id))
 SELECT id FROM process
 """
-_HEARTBEAT = "UPDATE tabellion.usage_process SET alive_until = clock_timestamp() + %s::interval WHERE id = %s RETURNING id"
+_HEARTBEAT = """
+UPDATE tabellion.usage_process SET alive_until = clock_timestamp() + %s::interval WHERE id = %s RETURNING clock_timestamp()
+"""
+# Later than the gate has ever written, unless its clock was put back since. Locked in the order in which the gate locks.
+_AHEAD = """
+SELECT s.licence_id FROM tabellion.usage_state s JOIN tabellion.licence l ON l.id = s.licence_id
+WHERE s.arrival > extract(epoch FROM clock_timestamp()) + l.window_seconds + l.max_wait_seconds + 1
+    OR EXISTS (SELECT FROM tabellion.usage_call c WHERE c.licence_id = s.licence_id AND c.at > clock_timestamp())
+ORDER BY s.licence_id FOR UPDATE OF s
+"""
+_BROUGHT_BACK = (
+    """
+UPDATE tabellion.usage_state s
+SET arrival = least(s.arrival, extract(epoch FROM clock_timestamp()) + l.window_seconds)
+FROM tabellion.licence l WHERE l.id = s.licence_id AND s.licence_id = ANY (%(licences)s)
+""",
+    """
+UPDATE tabellion.usage_call SET at = clock_timestamp() WHERE licence_id = ANY (%(licences)s) AND at > clock_timestamp()
+""",
+)
+_LEASES_BROUGHT_BACK = """
+UPDATE tabellion.usage_process SET alive_until = clock_timestamp() + %(lease)s::interval WHERE id IN (
+    SELECT id FROM tabellion.usage_process WHERE alive_until > clock_timestamp() + 2 * %(lease)s::interval
+    ORDER BY id FOR UPDATE SKIP LOCKED)
+"""
 _COUNTERS = """
 SELECT coalesce(s.calls, 0), coalesce(s.slowed_down, 0), coalesce(s.refused, 0),
     (SELECT coalesce(json_object_agg(table_id, accepted), '{}'::json) FROM tabellion.usage_bulk b
@@ -60,10 +84,26 @@ async def register(db: Database, lease: timedelta, held: Sequence[int]) -> int:
     return row[0]
 
 
-async def heartbeat(db: Database, process: int, lease: timedelta) -> bool:
-    """Stay alive for another `lease`; False when the process was forgotten."""
+async def heartbeat(db: Database, process: int, lease: timedelta) -> datetime | None:
+    """Stay alive for another `lease`; the moment on the gate's clock, or None when the process was forgotten."""
     cursor = await db.execute(_HEARTBEAT, (lease, process))
-    return await cursor.fetchone() is not None
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def bring_back(db: Database, lease: timedelta) -> int:
+    """Take what the gate wrote before its clock was put back as if it had been now; returns of how many licences.
+
+    Otherwise nobody would be let in until the clock is there again. What a licence may still do is none too much: it
+    begins with a window that is used up.
+    """
+    async with db.transaction():
+        licences = [row[0] for row in await (await db.execute(_AHEAD)).fetchall()]
+        if licences:
+            for statement in _BROUGHT_BACK:
+                await db.execute(statement, {"licences": licences})
+    await db.execute(_LEASES_BROUGHT_BACK, {"lease": lease})
+    return len(licences)
 
 
 async def farewell(db: Database, process: int) -> None:
