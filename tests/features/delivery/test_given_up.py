@@ -1,6 +1,7 @@
 """A worker that others have given up: whatever it still does, nobody's mail is held by it for ever."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -59,6 +60,21 @@ async def _until_waiting(post: Post, other: Connection, giving_up: asyncio.Task[
     async with asyncio.timeout(10):
         while not await _waits(post, other.info.backend_pid):
             assert not giving_up.done(), "it was given up over its head"
+            await asyncio.sleep(0.01)
+
+
+async def test_one_that_died_before_the_clock_was_put_back_is_dead(post: Post, worker_database_url: str) -> None:
+    silent, lost = timedelta(seconds=6), timedelta(minutes=1)
+
+    async def found() -> bool:
+        return dead in await worker_store.dead_workers(post.db, post.worker, START, silent, lost)
+
+    async with await connect(worker_database_url) as life:
+        dead = await worker_store.enter_worker(life, START + timedelta(hours=1))
+        assert not await found(), "it has its lock"
+    async with asyncio.timeout(10):
+        # The connection's end is the database's to notice.
+        while not await found():  # noqa: ASYNC110 - nobody tells of it
             await asyncio.sleep(0.01)
 
 

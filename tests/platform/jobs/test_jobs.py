@@ -126,7 +126,8 @@ async def test_periodic_work_has_a_connection_and_is_told_of_unless_there_was_no
     assert [record.message for record in caplog.records if record.name.endswith(".periodic")] == ["3 done"]
 
 
-async def test_jobs_of_a_dead_worker_go_back_to_the_queue(database_url: str) -> None:
+@pytest.mark.parametrize("seen", ["-10 min", "1 hour"], ids=["ten minutes ago", "before the clock was put back"])
+async def test_jobs_of_a_dead_worker_go_back_to_the_queue(database_url: str, seen: str) -> None:
     jobs = app(database_url)
     ran: list[int] = []
 
@@ -136,9 +137,9 @@ async def test_jobs_of_a_dead_worker_go_back_to_the_queue(database_url: str) -> 
 
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as db:
         job = await defer(db, "test.once", number=7)
-        # A worker took it and was killed ten minutes ago.
+        # A worker took it and was killed.
         cursor = await db.execute(
-            "INSERT INTO jobs.procrastinate_workers (last_heartbeat) VALUES (now() - interval '10 min') RETURNING id"
+            "INSERT INTO jobs.procrastinate_workers (last_heartbeat) VALUES (now() + %s::interval) RETURNING id", (seen,)
         )
         dead = await cursor.fetchone()
         assert dead is not None

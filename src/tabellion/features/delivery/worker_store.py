@@ -48,11 +48,12 @@ async def works_for(db: Database, worker: int, licence_id: int) -> None:
 async def dead_workers(db: Database, own: int, now: datetime, silent: timedelta, lost: timedelta) -> list[int]:
     """Workers whose connection is gone and who have been silent for a while, or silent for very long.
 
-    The locks that this takes are given back at once; who is back before the decision keeps its recipients.
+    The locks that this takes are given back at once; who is back before the decision keeps its recipients. Who was seen at
+    a moment to come was seen before the clock was put back.
     """
-    query = "SELECT id, seen_at FROM tabellion.mail_worker WHERE id <> %s AND seen_at < %s"
+    query = "SELECT id, seen_at FROM tabellion.mail_worker WHERE id <> %s AND seen_at NOT BETWEEN %s AND %s"
     found: list[int] = []
-    for worker, seen_at in await (await db.execute(query, (own, now - silent))).fetchall():
+    for worker, seen_at in await (await db.execute(query, (own, now - silent, now + silent))).fetchall():
         row = await (await db.execute("SELECT pg_try_advisory_lock(%s, %s)", (AdvisoryLock.MAIL_WORKER, worker))).fetchone()
         if row and row[0]:
             await db.execute("SELECT pg_advisory_unlock(%s, %s)", (AdvisoryLock.MAIL_WORKER, worker))

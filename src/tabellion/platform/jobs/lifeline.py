@@ -2,7 +2,8 @@
 
 A worker holds an advisory lock on its number. The lock goes with the connection, and that with the process, so a worker
 that was killed is known at once, and one that is only slow is not taken for dead. One that was stopped still has its lock:
-it is given up once it has not shown for longer that it lives.
+it is given up once it has not shown for longer that it lives. A sign of life from a moment to come is one from before the
+clock was put back, and counts for nothing.
 """
 
 import asyncio
@@ -24,7 +25,8 @@ _LOOK_EVERY_S = 1.0
 _DEAD = """
 SELECT j.id FROM jobs.procrastinate_jobs j LEFT JOIN jobs.procrastinate_workers w ON w.id = j.worker_id
 WHERE j.status = 'doing' AND (w.id IS NULL OR w.last_heartbeat < now() - make_interval(secs => %(silent)s)
-    OR (w.last_heartbeat < now() - make_interval(secs => %(gone)s) AND NOT EXISTS (
+    OR (w.last_heartbeat NOT BETWEEN now() - make_interval(secs => %(gone)s) AND now() + make_interval(secs => %(gone)s)
+        AND NOT EXISTS (
         SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
         WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %(lock)s AND l.objid = w.id AND l.objsubid = 2)))
 """
