@@ -8,7 +8,7 @@ from tabellion.settings import Settings
 # Of an API process: the gate's connection. Of the job worker: its pool, its listener, a job's own ones, those of
 # webhooks and of reports.
 _BESIDE_THE_POOL = 1
-_OF_WORKER = 9
+_OF_WORKER = 11
 _OF_INTAKE = 4
 # For verbs, the doctor and whoever has to look what is the matter.
 _SPARE = 3

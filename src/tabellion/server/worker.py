@@ -23,6 +23,7 @@ from tabellion.kit.clock import utc_now
 from tabellion.platform import audit, files
 from tabellion.platform.egress import Client
 from tabellion.platform.jobs.application import app
+from tabellion.platform.jobs.fetching import PLACES
 from tabellion.platform.jobs.lifeline import HEARTBEAT_S, SILENT_AFTER_S, Lifeline
 from tabellion.platform.jobs.periodic import periodic
 from tabellion.platform.telemetry import configure_logs
@@ -32,7 +33,6 @@ from tabellion.server.hold import wait_until_released
 from tabellion.server.targets import allow_targets, webhook_policy
 from tabellion.settings import Settings
 
-_JOBS_AT_ONCE = 2
 # Processes that render mails, started when there is something to render.
 _CAGES = 2
 _FAILED_JOBS_KEPT_H = 30 * 24
@@ -88,7 +88,7 @@ async def _work(settings: Settings) -> None:
         sums = asyncio.create_task(Folder(settings.database_url).run(stop))
         worker = Worker(
             jobs,
-            concurrency=_JOBS_AT_ONCE,
+            concurrency=PLACES,
             listen_notify=True,
             fetch_job_polling_interval=_POLL_S,
             # Failed jobs stay to be looked at; of those that worked nobody asks any more.

@@ -2,9 +2,12 @@
 
 from procrastinate import App, PsycopgConnector
 
+from tabellion.platform.jobs.fetching import InTurns
 from tabellion.platform.jobs.schema import jobs_url
 
 
 def app(url: str) -> App:
     """The job application on a database; tasks are registered by the composition root."""
-    return App(connector=PsycopgConnector(conninfo=jobs_url(url), min_size=1, max_size=4))
+    made = App(connector=PsycopgConnector(conninfo=jobs_url(url), min_size=1, max_size=4))
+    made.job_manager = InTurns(made.connector)
+    return made

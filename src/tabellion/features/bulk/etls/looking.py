@@ -51,7 +51,8 @@ async def start_due(db: Database, now: datetime) -> int:
             else:
                 try:
                     async with db.transaction():
-                        await jobs.defer(db, LOOK, queueing_lock=f"etl-look/{due.id}", etl_id=due.id)
+                        one = f"etl-look/{due.id}"
+                        await jobs.defer(db, LOOK, licence_id=due.licence_id, queueing_lock=one, etl_id=due.id)
                 except psycopg.errors.UniqueViolation:
                     continue  # the last look has not begun yet
         count += 1
@@ -63,7 +64,8 @@ async def enter(db: Database, due: Due, now: datetime, user_id: int | None = Non
     folder = new_folder("etl")
     new = NewExecution(due.licence_id, due.entity_id, user_id, due.id, definition, (), folder, due.location_id)
     number = await store.enter(db, new, now)
-    await jobs.defer(db, TASK, lock=turn(definition["files"][0]["load"]["tableId"]), execution_id=number)
+    turn_of = turn(definition["files"][0]["load"]["tableId"])
+    await jobs.defer(db, TASK, licence_id=due.licence_id, lock=turn_of, execution_id=number)
     return number
 
 

@@ -37,7 +37,7 @@ async def order_reports(db: Database, ended: Execution) -> None:
     if report is None or (report.when == "ON_ERROR" and ended.status == Status.DONE):
         return
     for recipient in dict.fromkeys(report.recipients):
-        await jobs.defer(db, REPORT, execution_id=ended.id, recipient=recipient)
+        await jobs.defer(db, REPORT, licence_id=ended.licence_id, execution_id=ended.id, recipient=recipient)
 
 
 async def send_report(db: Database, execution_id: int, recipient: str, public_url: str, now: datetime) -> None:

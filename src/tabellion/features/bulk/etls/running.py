@@ -166,7 +166,7 @@ class Executor:
                 await self._tell(db, ended, FINISHED)
                 await order_reports(db, ended)
             if job.location_id is not None and status != Status.FAILED:
-                await jobs.defer(db, PUT_AWAY, execution_id=job.id)
+                await jobs.defer(db, PUT_AWAY, licence_id=job.licence_id, execution_id=job.id)
         await self._forget_inputs(db, job)
 
     async def _forget_inputs(self, db: Database, job: Execution) -> None:

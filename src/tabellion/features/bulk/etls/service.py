@@ -130,7 +130,8 @@ async def _accept(call: Incoming, etl_id: int | None, definition: Definition, se
     async with spooled(places, folder), call.db.transaction():
         await count_bulk_call(call.db, call.caller, {target.table.public_id for target in targets}, call.now)
         number = await store.enter(call.db, new, call.now)
-        await jobs.defer(call.db, TASK, lock=turn(targets[0].table.public_id), execution_id=number)
+        turn_of = turn(targets[0].table.public_id)
+        await jobs.defer(call.db, TASK, licence_id=new.licence_id, lock=turn_of, execution_id=number)
         await audit.record(call.db, call, f"etl-execution/{number}")
     return number
 

@@ -120,7 +120,7 @@ async def start_due(db: Database, now: datetime) -> int:
             since = due.changed_since if due.definition.get("incremental") else None
             new = store.NewExecution(due.owner, due.id, due.definition, since, new_folder("export"))
             number = await store.enter(db, new, now)
-            await jobs.defer(db, TASK, execution_id=number)
+            await jobs.defer(db, TASK, licence_id=new.owner[0], execution_id=number)
             await store.set_next_run(db, due.id, _next_run(due.definition, now))
         count += 1
 
@@ -195,7 +195,7 @@ def _next_run(definition: dict[str, Any], now: datetime) -> datetime | None:
 
 async def _enter(call: Incoming, new: store.NewExecution) -> int:
     number = await store.enter(call.db, new, call.now)
-    await jobs.defer(call.db, TASK, execution_id=number)
+    await jobs.defer(call.db, TASK, licence_id=new.owner[0], execution_id=number)
     await audit.record(call.db, call, f"export-execution/{number}")
     return number
 

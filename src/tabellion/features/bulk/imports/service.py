@@ -40,7 +40,7 @@ async def accept(call: Incoming, uploaded: Path, order: Callable[[], Order]) -> 
     async with spooled({opening.INPUT: uploaded}, folder), call.db.transaction():
         await count_bulk_call(call.db, call.caller, {table.public_id}, call.now)
         job_id = await store.insert(call.db, table, wanted, folder, call.now, user_id=call.caller.user_id)
-        await jobs.defer(call.db, TASK, lock=turn(table.public_id), job_id=job_id)
+        await jobs.defer(call.db, TASK, licence_id=call.caller.licence_id, lock=turn(table.public_id), job_id=job_id)
         await audit.record(call.db, call, f"import/{job_id}")
     return job_id
 
