@@ -115,7 +115,7 @@ class Post:
     async def due(self, now: datetime) -> set[int]:
         """Which sendings are looked at, after the old looks were forgotten."""
         await store.forget_due(self.db, now)
-        return {number for number, _ in await store.due(self.db, now)}
+        return {each.id for each in await store.due(self.db, now)}
 
     async def refuse(self, sending: Sending, claimed: Sequence[Claimed]) -> None:
         """Relays have refused mails."""

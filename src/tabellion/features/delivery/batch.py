@@ -50,6 +50,7 @@ class Batch:
         self._origin: tuple[Signing | None, str] = (None, "")
         self._followed_at = 0.0
         self._stumbles = 0
+        self._took = False
         pace = sender.pace
         self._ledger = Ledger(
             sender.database, sending, worker, sender.clock, every_s=pace.write_every_s, at=pace.write_at,
@@ -79,7 +80,7 @@ class Batch:
             sender.rest(sending.id, min(max(way.rest_s, 0.1), _LONGEST_REST_S))
             return
         if not way.posts:
-            while (mails := await self._next(table, composer)) is not None:
+            while not self._gives_way() and (mails := await self._next(table, composer)) is not None:
                 await self._keep(table, mails)
             return
         writing = asyncio.create_task(self._ledger.run())
@@ -160,7 +161,7 @@ class Batch:
 
     async def _feed(self, handing: Handing, table: ProfileTable, composer: Composer) -> None:
         """Have handed over what is due, until there is no more."""
-        while not handing.halted and (mails := await self._next(table, composer)) is not None:
+        while not handing.halted and not self._gives_way() and (mails := await self._next(table, composer)) is not None:
             putting = asyncio.create_task(handing.put(mails))
             try:
                 while not (await asyncio.wait([putting], timeout=_LOOK_AGAIN_S))[0]:
@@ -168,6 +169,10 @@ class Batch:
                         await self._follow(db, composer)
             finally:
                 putting.cancel()
+
+    def _gives_way(self) -> bool:
+        # Not before something was done, however long it took to begin.
+        return self._took and not self._held and self._sender.turns.gives_way(self._sending.id)
 
     async def _settled(self, handing: Handing) -> bool:
         with self._sender.aside(self._sending.id):
@@ -189,6 +194,41 @@ class Batch:
     async def _made(self, table: ProfileTable, composer: Composer) -> list[Ready] | None:
         """The mails of the next recipients that may leave now. Those without hope are written down."""
         sender, sending = self._sender, self._sending
+        claimed = await self._claimed(table, composer)
+        if not claimed:
+            return None if claimed is None else []
+        try:
+            async with sender.rendering(sending):
+                async with sender.database() as db:
+                    fresh = await self._table(db) or table
+                    linked = await custom_tables.load(db, sending.licence_id) if sending.document.uses else ()
+                    contexts = await contexts_of(db, sending.document, fresh, linked, claimed)
+                    files = {}
+                    if sending.document.transactional:
+                        files = await recipient_store.attachments(db, sending.licence_id, [each.id for each in claimed])
+                # Without a connection: others need them while these are made.
+                mails = await composer.mails(claimed, contexts, sender.clock(), files)
+        except BaseException as error:
+            async with sender.database() as db:
+                if not isinstance(error, Exception) or passes(error):
+                    await self._give_back(db, claimed)
+                    raise
+                if len(claimed) > 1:
+                    # Of one of them, perhaps: each for itself.
+                    self._held = [*([each] for each in claimed), *self._held]
+                else:
+                    await self._stumble(db, claimed[0], error)
+            return []
+        self._stumbles = 0
+        hopeless = [Ending(mail.claimed, State.FAILED, mail.reason) for mail in mails if isinstance(mail, Hopeless)]
+        if hopeless:
+            async with sender.database() as db:
+                await recipient_store.end(db, sending, self._worker, hopeless, sender.clock())
+        return [mail for mail in mails if isinstance(mail, Ready)]
+
+    async def _claimed(self, table: ProfileTable, composer: Composer) -> list[Claimed] | None:
+        """The next recipients that may leave now; none, perhaps later; None: there are no more."""
+        sender, sending = self._sender, self._sending
         if sender.stopping or self._way.is_blocked or self._worker != sender.worker:
             return None
         async with sender.database() as db:
@@ -205,31 +245,9 @@ class Batch:
                     self._wait_s = taken.wait_s
                     sender.rest(sending.id, taken.rest_s)
                     return [] if taken.some or taken.wait_s else None
+                self._took = True
                 self._held = await self._portions(db, taken.claimed)
-            claimed = self._held.pop(0)
-            try:
-                fresh = await self._table(db) or table
-                linked = await custom_tables.load(db, sending.licence_id) if sending.document.uses else ()
-                contexts = await contexts_of(db, sending.document, fresh, linked, claimed)
-                files = {}
-                if sending.document.transactional:
-                    files = await recipient_store.attachments(db, sending.licence_id, [each.id for each in claimed])
-                mails = await composer.mails(claimed, contexts, now, files)
-            except BaseException as error:
-                if not isinstance(error, Exception) or passes(error):
-                    await self._give_back(db, claimed)
-                    raise
-                if len(claimed) > 1:
-                    # Of one of them, perhaps: each for itself.
-                    self._held = [*([each] for each in claimed), *self._held]
-                else:
-                    await self._stumble(db, claimed[0], error)
-                return []
-            self._stumbles = 0
-            hopeless = [Ending(mail.claimed, State.FAILED, mail.reason) for mail in mails if isinstance(mail, Hopeless)]
-            if hopeless:
-                await recipient_store.end(db, sending, self._worker, hopeless, sender.clock())
-        return [mail for mail in mails if isinstance(mail, Ready)]
+        return self._held.pop(0)
 
     async def _give_back(self, db: Database, claimed: Sequence[Claimed] = ()) -> None:
         """Have all that is claimed and not yet made looked at afresh."""

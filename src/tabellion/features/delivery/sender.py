@@ -8,7 +8,7 @@ doubt are the mails that were being written or waited for an answer at that mome
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from datetime import datetime, timedelta
 from time import monotonic
 from weakref import WeakKeyDictionary
@@ -32,6 +32,7 @@ from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.setbacks import Setbacks
 from tabellion.features.delivery.transport import Way, Ways
 from tabellion.features.delivery.troubles import Troubles, troubles_of
+from tabellion.features.delivery.turns import Turns
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import LOCK_TIMEOUT, STATEMENT_TIMEOUT, with_settings
 from tabellion.platform.templates import Cages
@@ -52,8 +53,9 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
     `look_every_s`: pause between looks at what is due. `batch`: recipients claimed at a time. `beat_every_s`: how often a
     worker shows that it lives; `silent`: after which one without connection is given up, `lost`: one with.
-    `write_every_s`, `write_at`: when outcomes are written down. `sendings`: worked on at a time. `retry_s`: pause after a
-    failure; the more of them in a row, the longer.
+    `write_every_s`, `write_at`: when outcomes are written down. `sendings`, `turn_s`: see `Turns`. `renderings`: batches of
+    mass mails that cages have at a time, so that triggered ones wait for no others. `retry_s`: pause after a failure; the
+    more of them in a row, the longer.
     """
 
     look_every_s: float = 0.1
@@ -64,6 +66,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     write_every_s: float = 0.05
     write_at: int = 200
     sendings: int = 8
+    turn_s: float = 2.0
+    renderings: int = 2
     retry_s: float = 1.0
 
 
@@ -94,7 +98,8 @@ class Sender:
         self.stopping = False
         self._pool: AsyncConnectionPool[Database] | None = None
         self._working: dict[int, asyncio.Task[None]] = {}
-        self._turns: dict[int, float] = {}
+        self.turns = Turns(self.pace.sendings, self.pace.turn_s)
+        self._renderings = asyncio.Semaphore(self.pace.renderings)
         self._quiet: dict[int, float] = {}
         self._again: set[int] = set()
         self._aside: set[int] = set()
@@ -162,13 +167,14 @@ class Sender:
             self._life.over()
 
     async def _look(self, life: Database) -> None:
-        due = [sending_id for sending_id, _ in await store.due(life, self.clock())]
-        # Whoever had its turn longest ago comes first: some are worth a look all the time and seldom have work.
-        self._turns = {sending_id: self._turns.get(sending_id, 0.0) for sending_id in due}
+        due = await store.due(life, self.clock())
         now = monotonic()
         self._quiet = {sending_id: until for sending_id, until in self._quiet.items() if until > now}
-        for sending_id in sorted(due, key=self._turns.__getitem__):
+        for sending_id in self.turns.order(due, self._at_work()):
             self._begin(sending_id)
+
+    def _at_work(self) -> list[int]:
+        return [each for each in self._working if not self._only_waits(each)]
 
     async def _recover(self, db: Database, now: datetime) -> None:
         for worker in await worker_store.dead_workers(db, self.worker, now, self.pace.silent, self.pace.lost):
@@ -191,11 +197,8 @@ class Sender:
                 # It may have made its last claim already.
                 self._again.add(sending_id)
             return
-        if sum(not self._only_waits(each) for each in self._working) >= self.pace.sendings:
+        if self._quiet.get(sending_id, 0.0) > monotonic() or not self.turns.begins(sending_id, self._at_work()):
             return
-        if self._quiet.get(sending_id, 0.0) > monotonic():
-            return
-        self._turns[sending_id] = monotonic()
         task = asyncio.create_task(self._work(sending_id))
         self._working[sending_id] = task
         task.add_done_callback(lambda _: self._done(sending_id))
@@ -208,6 +211,7 @@ class Sender:
     def _done(self, sending_id: int) -> None:
         self._working.pop(sending_id, None)
         self._ways.pop(sending_id, None)
+        self.turns.over(sending_id)
         if sending_id in self._again and not self.stopping:
             self._again.discard(sending_id)
             self._begin(sending_id)
@@ -293,6 +297,10 @@ class Sender:
         assert self._pool is not None  # noqa: S101 - it was opened by `run`
         async with self._pool.connection() as db:
             yield db
+
+    def rendering(self, sending: Sending) -> AbstractAsyncContextManager[object]:
+        """While mails of a sending are made."""
+        return nullcontext() if sending.document.triggered else self._renderings
 
     def rest(self, sending_id: int, seconds: float) -> None:
         """Do not look at a sending for a while."""

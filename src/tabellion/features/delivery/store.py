@@ -1,7 +1,7 @@
 """The SQL of sendings. A statement touches one licence's schema; the moment is always a parameter."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from psycopg.types.json import Jsonb
@@ -96,15 +96,25 @@ async def forget_looks(db: Database, sending_id: int) -> None:
     await db.execute("DELETE FROM tabellion.mail_due WHERE sending_id = %s", (sending_id,))
 
 
-async def due(db: Database, now: datetime) -> list[tuple[int, int]]:
-    """Id and version of the sendings that are worth a look."""
+class Due(NamedTuple):
+    """A sending that is worth a look. `triggered`: as in its document."""
+
+    id: int
+    licence_id: int
+    state: str
+    triggered: bool
+
+
+async def due(db: Database, now: datetime) -> list[Due]:
+    """The sendings that are worth a look."""
     cursor = await db.execute(
-        "SELECT DISTINCT s.id, s.version FROM tabellion.mail_due d JOIN tabellion.sending s ON s.id = d.sending_id "
+        "SELECT DISTINCT s.id, s.licence_id, s.state, coalesce((s.document->>'triggered')::bool, false) "
+        "FROM tabellion.mail_due d JOIN tabellion.sending s ON s.id = d.sending_id "
         "WHERE d.from_at <= %(now)s AND d.until_at > %(now)s AND s.state IN ('GATHERING', 'RUNNING', 'CLOSING') "
         "ORDER BY s.id",
         {"now": now},
     )
-    return [(row[0], row[1]) for row in await cursor.fetchall()]
+    return [Due(*row) for row in await cursor.fetchall()]
 
 
 async def forget_due(db: Database, now: datetime) -> None:
