@@ -5,10 +5,11 @@ import psycopg
 
 from tabellion.settings import Settings
 
-# Of an API process: the gate's connection. Of the job worker: its pool, its listener, a job's own ones, those of
-# webhooks and of reports.
+# Of an API process: the gate's connection. Of the job worker: its pool of four and its listener, one that shows that it is
+# alive, one for each of four jobs; of mails a pool of six and the one that holds the worker's number; those of webhooks and
+# of reports.
 _BESIDE_THE_POOL = 1
-_OF_WORKER = 11
+_OF_WORKER = 19
 _OF_INTAKE = 4
 # For verbs, the doctor and whoever has to look what is the matter.
 _SPARE = 3
