@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from html import escape
 
 import pytest
 from hypothesis import given, settings
@@ -27,6 +28,7 @@ LOOKS = """() => [...document.body.querySelectorAll('*')].map(e => {
   const s = getComputedStyle(e);
   return [e.tagName, s.color, s.backgroundColor, s.display, s.width, s.paddingTop, s.fontSize, s.fontFamily, s.textAlign].join(' ');
 })"""
+QUOTED = "() => [...document.querySelectorAll('p')].map(p => getComputedStyle(p)).map(s => s.backgroundImage + s.fontFamily)"
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +98,29 @@ def test_what_is_pointed_at_looks_as_its_author_wrote_it(page: Page, sheet: str,
         page.set_content(html)
         page.hover("a")
         assert page.evaluate("() => getComputedStyle(document.querySelector('a')).color") == color
+
+
+@pytest.mark.parametrize(
+    "css",
+    [
+        """background:url("a'b.png")""",
+        """background:url('a"b.png')""",
+        r"""background:url("a\"b\'c.png")""",
+        r"""background:url("a\\'b.png")""",
+        r"""background:url(a\'b\"c.png)""",
+        """font-family:"O'Neil",serif""",
+        """/* it's */ background:url("a;'(b).png")""",
+    ],
+)
+def test_quotes_within_quotes_stay_what_they_are(page: Page, css: str) -> None:
+    sheet = f"<style>p{{margin:0}} .a{{{css}}} @media print{{.a{{color:red}}}}</style>"
+    source = f'<html><head><base href="https://x.example">{sheet}</head><body><p class=a>x</p><p style="{escape(css)}">y</p></body></html>'
+    looked: list[list[str]] = []
+    for html in (source, prepare(Content(html=source)).html):
+        page.set_content(html)
+        looked.append(page.evaluate(QUOTED))
+    assert looked[0] == looked[1]
+    assert looked[0][0] == looked[0][1]
 
 
 def test_what_an_element_says_itself_stays_when_it_is_pointed_at(page: Page) -> None:

@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from enum import Enum
+from html import escape
 from itertools import chain
 
 import css_inline
@@ -24,7 +25,9 @@ from tabellion.platform.templates.cascade import (
 from tabellion.platform.templates.documents import Mistake
 from tabellion.platform.templates.lexer import place
 from tabellion.platform.templates.markup import Document, Piece, PieceKind, document
+from tabellion.platform.templates.references import attribute_text
 from tabellion.platform.templates.shield import IGNORE, is_conditional, shield
+from tabellion.platform.templates.stylesheets import with_any_quotes
 
 # What cannot be inlined (`:hover`, media queries) stays in the style sheet. Nothing is ever loaded.
 _INLINER = css_inline.CSSInliner(
@@ -62,11 +65,11 @@ def inlined(source: str) -> tuple[str, list[Mistake]]:
     count = itertools.count()
 
     def ready(sheet: str, way: _Way) -> str:
-        sheet = ahead_of_inlined(sheet, next(count), beaten, whole=way is _Way.CONDITIONAL)
+        sheet = ahead_of_inlined(with_any_quotes(sheet), next(count), beaten, whole=way is _Way.CONDITIONAL)
         return ready_to_inline(sheet, word, elsewhere, apart) if way is _Way.INLINED else sheet
 
     try:
-        html = _INLINER.inline(_changed(shielded.text, ready))
+        html = _INLINER.inline(_with_any_quotes(_changed(shielded.text, ready)))
     except css_inline.InlineError as error:
         message = f"styles stay in the style sheet, because one of them cannot be read: {error}"
         return source, [Mistake(1, 1, "html.notInlined", message)]
@@ -106,6 +109,19 @@ def _changed(html: str, change: Callable[[str, _Way], str]) -> str:
         parts += (html[position : piece.start], change(html[piece.start : piece.end], way))
         position = piece.end
     return "".join([*parts, html[position:]])
+
+
+def _with_any_quotes(source: str) -> str:
+    """The source with `style` attributes that lose nothing when the inliner writes all their quotes as single ones."""
+    parts: list[str] = []
+    position = 0
+    for piece in document(source).pieces:
+        for each in piece.attributes if piece.kind is PieceKind.START else ():
+            style = attribute_text(source[each.value_start : each.value_end]) if each.name == "style" else ""
+            if style != (safe := with_any_quotes(style)):
+                parts += (source[position : each.value_start], escape(safe))
+                position = each.value_end
+    return "".join([*parts, source[position:]])
 
 
 def _own_styles(doc: Document) -> dict[str, frozenset[str]]:

@@ -11,6 +11,7 @@ _TOKEN = re.compile(
     r"""/\*.*?(?:\*/|\Z)|"(?:[^"\\\n]|\\.)*+"?|'(?:[^'\\\n]|\\.)*+'?|url\(\s*+(?!["'])[^)]*+\)?|<!--|-->|\\.|[{};]""",
     re.DOTALL | re.IGNORECASE,
 )
+_QUOTE = re.compile(r"""\\?"|'|\\[^"]""", re.DOTALL)
 _AT = re.compile(r"@([\w-]+)")
 # At-rules whose rules hold under a condition; those of the others (fonts, animations, pages) style no element by themselves.
 _CONDITIONS = frozenset({"media", "supports", "container", "layer", "document", "-moz-document"})
@@ -83,6 +84,26 @@ def declarations(text: str) -> Iterator[Declaration]:
     stretch.take(text, position, len(text))
     if blocks and blocks[-1].styles and (found := _declaration(text, stretch, blocks[-1], rule)) is not None:
         yield found
+
+
+def with_any_quotes(text: str) -> str:
+    """Styles that say the same with each `"` written as a single quote: those within are escaped (CSS Syntax, 4.3.7)."""
+    return _TOKEN.sub(_any_quotes, text) if '"' in text else text
+
+
+def _any_quotes(token: re.Match[str]) -> str:
+    said = token[0]
+    if said[0] in {'"', "'"}:
+        closed = len(said) > 1 and said[-1] == said[0]
+        inner = said[1:-1] if closed else said[1:]
+        return f"{said[0]}{_QUOTE.sub(_escaped, inner)}{said[0] if closed else ''}"
+    return _QUOTE.sub(_escaped, said) if said[0] in "uU" else said
+
+
+def _escaped(quote: re.Match[str]) -> str:
+    if quote[0] == "'":
+        return r"\'"
+    return r"\22 " if quote[0].endswith('"') else quote[0]
 
 
 def end_of_declaration(text: str, position: int) -> int:
