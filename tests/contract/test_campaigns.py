@@ -250,6 +250,17 @@ def test_images_of_a_zip_are_hosted_where_the_html_looks_for_them(tenant: Tenant
         ('<img src="images/logo%20%C3%A4.gif?x=1#y">', "images/logo a\u0308.gif"),
         ('<img src="images/a&amp;b.gif">', "images/a&b.gif"),
         ('<img src="images/a.gif?b">', "images/a.gif?b"),
+        ('<img src="images/photo (1).gif">', "images/photo (1).gif"),
+        ("<img alt='x' src = \"images/a'b.gif\">", "images/a'b.gif"),
+        ("<style>td{background:url( 'images/photo (1).gif' )}</style>", "images/photo (1).gif"),
+        ('<p style="background:url(&quot;images/a\'b.gif&quot;)">', "images/a'b.gif"),
+        ('<p style="background:url(&#39;images/a&amp;b.gif&#39;)">', "images/a&b.gif"),
+        ("<source srcset=images/x.gif>", "images/x.gif"),
+        ("<source srcset=\"images/a'b,c=d.gif, images/a'b,c=d.gif 2x\">", "images/a'b,c=d.gif"),
+        ('<img src="images/a%20b.gif">', "images/a%20b.gif"),
+        ('<img src="/images/x.gif">', "images/x.gif"),
+        ('<img src="../images/x.gif">', "images/x.gif"),
+        ('<img src="..\\images\\x.gif">', "images/x.gif"),
     ],
 )
 def test_images_are_found_however_they_are_referred_to(tenant: Tenant, mail: str, reference: str, name: str) -> None:

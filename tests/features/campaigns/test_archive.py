@@ -20,3 +20,16 @@ def test_the_time_for_a_page_grows_with_its_length_only(tmp_path: Path) -> None:
     assert time.process_time() - begun < 2
     assert found.html.startswith('<img src="/i/a.png">')
     assert [image.content for image in found.images] == [PIXEL]
+
+
+def test_the_time_for_references_grows_with_their_number_only(tmp_path: Path) -> None:
+    path = tmp_path / "page.zip"
+    many = 5_000
+    pages = ("url('", "url('url(\"url(&quot;", '="', "='", '<img srcset=",', ", ", "a,")
+    for page in pages:
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("page.html", f'<img srcset="{page * many}"><p>{page * many}')
+            file.writestr("a.png", PIXEL)
+        begun = time.process_time()
+        read_html(path, None, "utf-8", lambda _, name: f"/i/{name}")
+        assert time.process_time() - begun < 1, page

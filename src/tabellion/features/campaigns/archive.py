@@ -26,12 +26,15 @@ _MAX_TOTAL_BYTES, _MAX_IMAGE_BYTES, _MAX_IMAGES = 30 * 1024 * 1024, 5 * 1024 * 1
 # By content: what an entry is called says nothing. SVG is a document that runs scripts.
 _IMAGES = ((b"GIF8", "image/gif"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
 _REFERENCE = re.compile(r"""(?<=["'(])([^"'()<>]++)(?=["')])""")
+# Names may hold brackets, and quotes of the other kind. Within attributes quotes are written as references.
+_ATTRIBUTE = re.compile(r"""(=\s*)(?:"([^"<>]++)"|'([^'<>]++)')""")
+_URL = re.compile(r"""(?i)(\burl\(\s*(["']|&quot;|&apos;|&#0?3[49];|&#x2[27];))((?:(?!\2)[^<>\n]){1,1000}+)\2""")
 
-# Several of them in one attribute, each with the width or density that it is for.
-_SEVERAL = re.compile(r"""(?i)\bsrcset\s*=\s*(?:"[^"]*"|'[^']*')""")
-_EACH = re.compile(r"""([^\s,"'=]+)""")
+# Several of them in one attribute, each with the width or density that it is for (HTML, 4.8.4.2.1).
+_SEVERAL = re.compile(r"""(?i)\bsrcset\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_EACH = re.compile(r"[^\s,](?:\S*[^\s,])?")
 # The value that stands without quotes, with what stands before it.
-_BARE = re.compile(r"""(?i)(?<=[\s"'])((?:src|background|poster)\s*=\s*)([^\s"'<>=]+)""")
+_BARE = re.compile(r"""(?i)(?<=[\s"'])((?:src|srcset|background|poster)\s*=\s*)([^\s"'<>=]+)""")
 _EMBEDDED = re.compile(r"(?i)data:image/[a-z.+-]{1,20};base64,([a-z0-9+/=%\s]{20,}+)")
 _LINK = re.compile(r"(?i)<link\b[^<>]{0,1000}>")
 _STYLE_SHEET = re.compile(r"""(?i)\brel\s*=\s*["']?stylesheet\b""")
@@ -103,10 +106,23 @@ class _Found:
     def rewritten(self, source: str, folder: str) -> str:
         """A source with addresses in the place of references; `folder`: where it lies in the zip."""
         source = _REFERENCE.sub(lambda one: self._hosted(one[1].strip(), folder) or one[0], source)
+        source = _ATTRIBUTE.sub(lambda one: self._attribute(one, folder) or one[0], source)
+        source = _URL.sub(lambda one: one[1] + (self._hosted(one[3].strip(), folder) or one[3]) + one[2], source)
         source = _BARE.sub(lambda bare: bare[1] + (self._hosted(bare[2], folder) or bare[2]), source)
-        return _SEVERAL.sub(
-            lambda several: _EACH.sub(lambda one: self._hosted(one[1], folder) or one[0], several[0]), source
-        )
+        return _SEVERAL.sub(lambda several: self._several(several, folder), source)
+
+    def _several(self, found: re.Match[str], folder: str) -> str:
+        start, end = (at - found.start() for at in found.span(1 if found[1] is not None else 2))
+        each = _EACH.sub(lambda one: self._one_of_several(one[0], folder), found[0][start:end])
+        return f"{found[0][:start]}{each}{found[0][end:]}"
+
+    def _one_of_several(self, said: str, folder: str) -> str:
+        # `600w,b.png` has the end of one and the beginning of the next; names may have commas, too.
+        return self._hosted(said, folder) or ",".join(self._hosted(part, folder) or part for part in said.split(","))
+
+    def _attribute(self, found: re.Match[str], folder: str) -> str | None:
+        hosted = self._hosted((found[2] or found[3]).strip(), folder)
+        return f'{found[1]}"{hosted}"' if hosted else None
 
     def _hosted(self, reference: str, folder: str) -> str | None:
         key = next((key for key in _keys(reference, folder) if key in self._images), None)
@@ -173,11 +189,13 @@ def _styles(raw: bytes, charset: str, name: str) -> str:
 
 
 def _keys(reference: str, folder: str) -> list[str]:
-    """What a reference may mean in the zip: as it stands, and without query and fragment."""
+    """What a reference may mean in the zip: as it stands, unescaped, and without query and fragment."""
     plain = unescape(reference)
     both = (plain, re.split(r"[?#]", plain, maxsplit=1)[0])
-    names = [unquote(each, charset) for each in both if each for charset in ("utf-8", "cp1252")]
-    return [_key(posixpath.join(folder, name)) for name in dict.fromkeys(names)]
+    names = [name for each in both if each for name in (each, unquote(each, "utf-8"), unquote(each, "cp1252"))]
+    # What is looked for from the root of a website lies beside the page in a zip of one folder.
+    names += [name.lstrip("/") for name in names if re.match("/[^/]", name)]
+    return [_key(posixpath.join(folder, _path(name))) for name in dict.fromkeys(names)]
 
 
 def _image(path: Path, entry: Entry) -> Image | None:
@@ -215,8 +233,8 @@ def _names(name: str) -> list[str]:
 
 
 def _key(name: str) -> str:
-    # Letters with accents are one character or two, depending on the program that packed them.
-    return normalize("NFC", posixpath.normpath(_path(name).lower()))
+    # Letters with accents are one character or two, depending on the program that packed them. Nothing is above the root.
+    return normalize("NFC", posixpath.normpath(posixpath.join("/", _path(name).lower())))
 
 
 def _is_clutter(name: str) -> bool:
