@@ -328,6 +328,8 @@ def test_html_is_read_and_given_in_its_encoding(tenant: Tenant, mail: str) -> No
         ("iso-8859-1", "utf-8", "UTF-8"),  # as a template was before somebody saved it
         ("unicode", "utf-16", "UTF-8"),
         ("x-unknown", "utf-8", "UTF-8"),
+        ("iso-8859-1", "utf-8", "ISO-8859-1"),
+        ("ISO-8859-15", "iso-8859-15", "ISO-8859-1"),
     ],
 )
 @pytest.mark.parametrize("zipped", [True, False])
@@ -396,6 +398,7 @@ def test_images_that_are_written_into_the_html_are_hosted(tenant: Tenant, mail: 
         b"%PDF-1.4 x",
         GIF,
         packed({"a.html": GIF}),
+        packed({"a.html": "<meta charset=windows-1250><p>\u0142</p>".encode("cp1250")}),
     ],
 )
 def test_what_is_no_content_is_refused(tenant: Tenant, mail: str, content: bytes) -> None:

@@ -31,14 +31,14 @@ def charset_of(raw: bytes, usual: str) -> str:
     """What a text is in of which nobody has said it: the usual, unless it is in another one and says so."""
     if mark := next((charset for mark, charset in _MARKS if raw.startswith(mark)), None):
         return mark
+    if raw.isascii():
+        return usual
+    # Hardly any text is UTF-8 without being meant so; any octets can be in an encoding of single ones.
+    if _can_be(raw, "utf-8"):
+        return "utf-8"
     found = _DECLARED.search(raw[:_HEAD_BYTES].decode("ascii", "replace"))
-    said = found[0].removeprefix(found[1]) if found else ""
-    codec, usual_codec = (_CODECS.get(_NO_LETTER.sub("", each.lower())) for each in (said, usual))
-    is_utf8 = _can_be(raw, "utf-8")
-    if usual_codec == _UTF8:
-        return usual if is_utf8 or codec is None or codec == _UTF8 else said
-    # Any octets can be in an encoding of single ones; what is in UTF-8 and says so is.
-    return said if is_utf8 and codec == _UTF8 else usual
+    said = found[0].removeprefix(found[1]) if found else usual
+    return usual if _CODECS.get(_NO_LETTER.sub("", said.lower())) in {_UTF8, "utf-16"} else said
 
 
 def _can_be(raw: bytes, codec: str) -> bool:
