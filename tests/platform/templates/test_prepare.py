@@ -270,8 +270,15 @@ def test_the_plain_text_says_each_thing_once_and_nothing_that_is_hidden() -> Non
     <p>&#847;&zwnj;&nbsp;&#8199;&shy;&#847;\u200d \U0001f469\u200d\U0001f467 &#1605;&#1740;&zwnj;&#1582;</p><ol><li>one<ul><li>deep</li></ul></li>{% for r in rows %}<li>two</li>{% endfor %}</ol><li>none</li>"""
     assert prepare(Content(html=source)).text == (
         "Yes\nhttps://example.com/ A (https://a.example) B (https://b.example), C (https://c.example).\n\n"
-        "\U0001f469\u200d\U0001f467 \u0645\u06cc\u200c\u062e\n\n1. one\n\n- deep\n\n{% for r in rows %}\n2. two\n{% endfor %}\n\n- none\n"
+        "\U0001f469\u200d\U0001f467 \u0645\u06cc\u200c\u062e\n\n1. one\n  - deep\n{% for r in rows %}\n2. two\n{% endfor %}\n\n- none\n"
     )
+
+
+def test_the_plain_text_says_no_address_that_leads_to_no_page() -> None:
+    links = "".join(
+        f"<a href='{each}'>x</a> " for each in ("SMS:+32", "javascript:x()", "Mailto:a@b.example", "tel:1", "#top")
+    )
+    assert prepare(Content(html=f"<p>{links}</p>")).text == "x x x x x\n"
 
 
 def test_an_own_text_is_kept() -> None:

@@ -14,6 +14,8 @@ _SKIPPED = frozenset({"head", "script", "style", "title", "select", "textarea"})
 _HIDDEN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
 _NO_HEIGHT = re.compile(r"(?<![\w-])(?:max-)?height\s*:\s*0(?:px)?\s*(?:!\s*important\s*)?(?:;|\Z)", re.IGNORECASE)
 _CUT_OFF = re.compile(r"overflow\s*:\s*hidden", re.IGNORECASE)
+# Addresses that lead to no page: what is done there is said by their words.
+_NO_PAGE = re.compile(r"#|(?:mailto|tel|sms|javascript):", re.IGNORECASE)
 _BLANKS = re.compile(r"\s+")
 # What pads preheaders and tells where words may break: without it nothing is lost.
 _WIDTHLESS = re.compile("[\u034f\u200b\u2060\ufeff\u00ad]+")
@@ -105,7 +107,7 @@ def plain_text(doc: Document) -> str:
                 _number(piece, lists)
                 _start(writer, doc, piece, links, lists)
             case PieceKind.END:
-                _end(writer, piece, links)
+                _end(writer, piece, links, lists)
                 if piece.name in {"ul", "ol"} and lists:
                     lists.pop()
             case _:
@@ -134,9 +136,10 @@ def _number(piece: Piece, lists: list[int]) -> None:
 
 
 def _start(writer: _Writer, doc: Document, piece: Piece, links: list[tuple[str, int]], lists: list[int]) -> None:
-    _break(writer, piece)
+    _break(writer, piece, lists)
     if piece.name == "li":
-        writer.verbatim(f"{lists[-1]}." if lists and lists[-1] > 0 else "-")
+        indent = "  " * (len(lists) - 1)
+        writer.verbatim(f"{indent}{lists[-1]}." if lists and lists[-1] > 0 else f"{indent}-")
         writer.words(" ")
     elif piece.name == "hr":
         writer.verbatim("-" * 20)
@@ -149,17 +152,19 @@ def _start(writer: _Writer, doc: Document, piece: Piece, links: list[tuple[str, 
         writer.words(" ")
 
 
-def _end(writer: _Writer, piece: Piece, links: list[tuple[str, int]]) -> None:
+def _end(writer: _Writer, piece: Piece, links: list[tuple[str, int]], lists: list[int]) -> None:
     if piece.name == "a" and links:
         href, length = links.pop()
         # An address that stands there already need not be said again.
-        if href and not href.startswith(("#", "mailto:", "tel:")) and writer.said_since(length) != href:
+        if href and not _NO_PAGE.match(href) and writer.said_since(length) != href:
             writer.link(href)
-    _break(writer, piece)
+    _break(writer, piece, lists)
 
 
-def _break(writer: _Writer, piece: Piece) -> None:
-    if piece.name in _PARAGRAPHS:
+def _break(writer: _Writer, piece: Piece, lists: list[int]) -> None:
+    if piece.name in {"ul", "ol"} and len(lists) > 1:
+        writer.broken(1)  # a list within another goes on with it
+    elif piece.name in _PARAGRAPHS:
         writer.broken(2)
     elif piece.name in _LINES:
         writer.broken(1)
