@@ -46,9 +46,10 @@ BUSY = "421 4.7.0 too many mails from you"
 
 
 @pytest.fixture(autouse=True)
-async def nothing_asked(post: Post) -> None:
-    """What tests without a sender have asked for is not carried out here."""
+async def nothing_of_others(post: Post) -> None:
+    """What tests without a sender have asked for is not carried out here, and workers that they left do not count."""
     await post.db.execute("DELETE FROM tabellion.mail_recall")
+    await post.db.execute("DELETE FROM tabellion.mail_worker WHERE id <> %s", (post.worker,))
 
 
 async def explained(post: Post, sending: Sending, seconds: float = 0, because: str | None = None) -> Pending:
