@@ -4,6 +4,7 @@ aiosmtplib does each step. What it says of a failure is for programmers: an oper
 it failed, and what to change.
 """
 
+import asyncio
 import ipaddress
 import re
 import socket
@@ -15,6 +16,7 @@ import aiosmtplib
 import msgspec
 
 from tabellion.kit.tls import as_openssl_checks
+from tabellion.platform.mail.connecting import connected
 
 # A peer that is gone (a firewall that forgot the connection, a machine without power) says nothing, nor does one that
 # searches a mail for viruses: the kernel asks whether it is still there.
@@ -93,9 +95,8 @@ async def opened(relay: Relay, timeout_s: float) -> aiosmtplib.SMTP:
         if not relay.verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     client = aiosmtplib.SMTP(
-        hostname=relay.host, port=relay.port, use_tls=relay.security == "TLS", start_tls=False, timeout=timeout_s,
-        tls_context=context,
-    )  # fmt: skip
+        hostname=relay.host, use_tls=relay.security == "TLS", start_tls=False, timeout=timeout_s, tls_context=context
+    )
     try:
         await _open(client, relay, timeout_s)
         for option in _KEEP_ALIVE:
@@ -111,7 +112,13 @@ async def opened(relay: Relay, timeout_s: float) -> aiosmtplib.SMTP:
 
 async def _open(client: aiosmtplib.SMTP, relay: Relay, timeout_s: float) -> None:
     with _step(relay, timeout_s, "greeting"):
-        await client.connect()
+        async with asyncio.timeout(timeout_s):
+            raw = await connected(relay.host, relay.port)
+        try:
+            await client.connect(sock=raw)
+        except BaseException:
+            raw.close()
+            raise
     with _step(relay, timeout_s, "EHLO"):
         await _greet(client)
     if relay.security == "STARTTLS":
