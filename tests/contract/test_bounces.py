@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tabellion.features.bounces import Rules
+from tabellion.features.bounces import Rules, intake
 from tests.contract.test_sending import MAIL, PROFILES, state, until
 from tests.support.bounce_corpus import BODY, ORIGINAL, Head, _plain, complaint, exim, gmail, postfix
 from tests.support.bounce_replies import Said
@@ -218,7 +218,35 @@ def test_tests_bounce_into_no_report(
     assert suppressed(tenant, database) == {"me@example.com": "HARD_BOUNCE"}
 
 
-def test_hostile_peers_get_nothing_and_keep_nobody_out(tenant: Tenant, door: int, backs: dict[str, str]) -> None:
+def test_a_bounce_that_holds_a_large_mail_is_read_from_its_beginning(
+    tenant: Tenant, database: psycopg.Connection[Any], door: int, backs: dict[str, str]
+) -> None:
+    before, end, boundary = postfix(HARD).rpartition(b"\r\n--")
+    whole = before + (b"\r\n" + b"x" * 70_000 + b"\r\n." + b"y" * 997) * 100 + end + boundary
+    assert len(whole) > 7_000_000
+    with talking(door) as smtp:
+        smtp.mail("")
+        assert smtp.rcpt(backs["g0@example.com"])[0] == 250
+        assert smtp.data(whole)[0] == 250
+        # The end was found where it is.
+        smtp.mail("")
+        smtp.rcpt(backs["g1@example.com"])
+        assert smtp.docmd("DATA")[0] == 354
+        smtp.send("..one line\r\n.\r\n")
+        assert smtp.getreply()[0] == 250
+        smtp.mail("")
+        smtp.rcpt(backs["g1@example.com"])
+        assert smtp.docmd("DATA")[0] == 354
+        assert smtp.docmd(".")[0] == 250
+        assert smtp.docmd("DATA")[0] == 503
+    assert suppressed(tenant, database) == {"g0@example.com": "HARD_BOUNCE"}
+    # What comes back without words is a soft one.
+    assert counts(tenant)[2:4] == (1, 1)
+
+
+def test_hostile_peers_get_nothing_and_keep_nobody_out(
+    tenant: Tenant, door: int, backs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     good = backs["g0@example.com"]
     with talking(door) as smtp:
         assert smtp.docmd("MAIL", "FROM:<> SIZE=99999999")[0] == 552
@@ -227,7 +255,9 @@ def test_hostile_peers_get_nothing_and_keep_nobody_out(tenant: Tenant, door: int
         smtp.rset()
         smtp.mail("")
         smtp.rcpt(good)
-        code, _ = smtp.data(b"Subject: x\r\n\r\n" + (b"x" * 1000 + b"\r\n") * 6000)
+        with monkeypatch.context() as patch:
+            patch.setattr(intake, "_MOST_BYTES", 5_000_000)
+            code, _ = smtp.data(b"Subject: x\r\n\r\n" + (b"x" * 1000 + b"\r\n") * 6000)
         assert code == 552
         smtp.mail("")
         smtp.rcpt(good)

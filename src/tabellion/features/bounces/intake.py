@@ -23,11 +23,12 @@ from tabellion.features.delivery import read_return_path
 from tabellion.platform.database.pool import Pool
 
 _log = logging.getLogger(__name__)
-# A bounce may hold the whole mail that it returns.
-_MOST_BYTES, _MOST_LINE = 5 * 1024 * 1024, 64 * 1024
+# A bounce may hold the whole mail that it returns, as large as most providers take them. What it means, and the seals of a
+# complaint, stand at its beginning: the rest is not kept.
+_MOST_BYTES, _MOST_KEPT, _MOST_LINE = 50 * 1024 * 1024, 1024 * 1024, 64 * 1024
 _MOST_CONNECTIONS, _MOST_OF_PEER, _MOST_RECIPIENTS = 40, 10, 10
 # Of a connection: all that it may send, how long it may take for a command or a mail, and how long it may last.
-_MOST_TRAFFIC, _STEP_S, _LIFE_S = 25 * 1024 * 1024, 120.0, 900.0
+_MOST_TRAFFIC, _STEP_S, _LIFE_S = 120 * 1024 * 1024, 120.0, 900.0
 _COMMANDS = {"*": 50, "MAIL": 100, "RCPT": 200, "DATA": 100, "RSET": 200}
 _COMPLAINTS_TO = frozenset({"abuse", "fbl"})
 _LATER = "451 4.3.0 not now, try again later"
@@ -160,6 +161,41 @@ class _Line(SMTP):
             self.transport.abort()
             return
         super().data_received(data)
+
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - aiosmtpd calls it so
+        """Take a mail, of which the beginning is kept: the library keeps all of it."""
+        if await self.check_helo_needed():
+            return
+        if self.session is None or self.envelope is None or not self.envelope.rcpt_tos:
+            await self.push("503 5.5.1 RCPT comes first")
+            return
+        if arg:
+            await self.push("501 5.5.4 DATA takes nothing")
+            return
+        await self.push("354 End data with <CR><LF>.<CR><LF>")
+        kept, octets = await self._mail()
+        if octets > _MOST_BYTES:
+            answer = f"552 5.3.4 a mail may have {_MOST_BYTES} octets"
+        else:
+            self.envelope.content = self.envelope.original_content = kept
+            answer = await self._intake.handle_DATA(self, self.session, self.envelope)
+        self._set_post_data_state()
+        await self.push(answer)
+
+    async def _mail(self) -> tuple[bytes, int]:
+        """The beginning of a mail, up to `_MOST_KEPT`, and how many octets it has."""
+        kept, octets, at_start = bytearray(), 0, True
+        while True:
+            try:
+                piece = await self._reader.readuntil(b"\r\n")
+            except asyncio.LimitOverrunError as error:
+                piece = await self._reader.read(error.consumed)
+            if at_start and piece == b".\r\n":
+                return bytes(kept), octets
+            octets += len(piece)
+            if len(kept) < _MOST_KEPT:
+                kept += piece[1:] if at_start and piece[:1] == b"." else piece
+            at_start = piece.endswith(b"\r\n")
 
     def eof_received(self) -> bool | None:
         """Nothing more comes."""
