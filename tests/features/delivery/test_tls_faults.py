@@ -51,9 +51,9 @@ class Visit:
     async def secure(self, name: str) -> None:
         await self.writer.start_tls(self.contexts[name])
 
-    async def take(self, ehlo: tuple[str, ...] = ("250 here",)) -> None:
+    async def take(self, ehlo: tuple[str, ...] = ("250 here",), auth: str = "235 welcome") -> None:
         """Take mails."""
-        answers = {b"EHLO": ehlo, b"DATA": ("354 go on",), b"AUTH": ("235 welcome",)}
+        answers = {b"EHLO": ehlo, b"DATA": ("354 go on",), b"AUTH": (auth,)}
         while line := await self.hear():
             self.say(*answers.get(line[:4].strip().upper(), ("250 ok",)))
             if line == b"DATA\r\n":
@@ -62,14 +62,14 @@ class Visit:
                 self.say("250 queued")
 
 
-def secured(context: str, *said: str, ehlo: tuple[str, ...] = ("250 here",)) -> Talk:
+def secured(context: str, *said: str, ehlo: tuple[str, ...] = ("250 here",), auth: str = "235 welcome") -> Talk:
     """A relay that begins TLS after such an answer, and takes mails."""
 
     async def talk(visit: Visit) -> None:
         await visit.begin()
         visit.say(*(said or ("220 go on",)))
         await visit.secure(context)
-        await visit.take(ehlo)
+        await visit.take(ehlo, auth)
 
     return talk
 
@@ -203,6 +203,12 @@ FAULTS = [
         "STARTTLS",
         secured("good", ehlo=("250-here", "250 AUTH CRAM-MD5")),
         ("refuses the login 'harbour'",),
+    ),
+    Fault(
+        "login not possible now",
+        "STARTTLS",
+        secured("good", ehlo=("250-here", "250 AUTH CRAM-MD5"), auth="454 4.7.0 Temporary authentication failure"),
+        ("cannot check the login 'harbour' now: 454 4.7.0 Temporary", "nothing has to be set anew"),
     ),
     # On Linux this address is this machine's, too, but does not say so.
     Fault("password without TLS", "NONE", greeting, ("password does not leave without TLS", "--security"), host="0.0.0.0"),

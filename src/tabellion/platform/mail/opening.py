@@ -213,11 +213,18 @@ def _words(relay: Relay, error: Exception, step: str, timeout_s: float) -> str:
         case "STARTTLS":
             return "it does not offer STARTTLS, and no mail leaves without; " + _FROM_THE_START
         case "login" if refused:
-            return f"it refuses the login '{relay.user}': {text}; set the right one with relay add"
+            return _login_words(relay, text, later=error.code in _LATER)
         case "login" if not late and not isinstance(error, ConnectionError):
             return f"it offers no login that this server knows (PLAIN, LOGIN, CRAM-MD5): {text}"
         case _:
             return f"no answer to {step} within {timeout_s:g} s" if late else f"{text} ({step})"
+
+
+def _login_words(relay: Relay, text: str, *, later: bool) -> str:
+    if later:
+        # 454 (RFC 4954): those whom it asks about logins do not answer.
+        return f"it cannot check the login '{relay.user}' now: {text}; it is tried again, and nothing has to be set anew"
+    return f"it refuses the login '{relay.user}': {text}; set the right one with relay add"
 
 
 def _see_its_log(relay: Relay) -> str:
