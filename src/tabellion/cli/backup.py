@@ -1,6 +1,7 @@
 """`tabellion backup`, `restore`, `resume`: everything in one file, a server made of it, and its waking."""
 
 import asyncio
+import shlex
 import signal
 import sys
 from collections.abc import Generator
@@ -137,7 +138,10 @@ def restore(
             _say(f"{done.woken.doubtful} mails of triggers and tests were under way: they are uncertain now, and not sent")
         _list_held(done.woken.campaigns)
         if done.woken.held:
-            _say("No mail, webhook or file leaves this server, and no job runs, until you run: tabellion resume")
+            # Without these, the verb would be for whichever server the environment names.
+            same = f" --data-dir {shlex.quote(str(where))}" if data_dir else ""
+            same += " --database-url URL" if database_url else ""
+            _say(f"No mail, webhook or file leaves this server, and no job runs, until you run: tabellion resume{same}")
 
 
 def resume(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
