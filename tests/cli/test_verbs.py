@@ -196,7 +196,7 @@ def test_the_doctor_warns_when_the_database_has_too_few_connections(database_url
     env = {"TABELLION_WORKERS": "64", "TABELLION_CONNECTIONS": "200"}
     found = findings(_runner.invoke(app(), ["doctor", "--json", "--database-url", database_url], env=env))
     assert found["connections"]["state"] == "warning"
-    assert found["connections"]["found"].startswith("12873 wanted")
+    assert found["connections"]["found"].startswith("12883 wanted")
 
 
 def test_the_doctor_tells_a_host_that_is_not_here_from_a_port_in_use(database_url: str) -> None:
