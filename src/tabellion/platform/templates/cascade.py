@@ -79,7 +79,7 @@ def bounds(sheets: Iterable[tuple[int, str]]) -> dict[str, Bounds]:
         for each in declarations(sheet):
             if each.conditional:
                 continue
-            weights = [_IMPORTANT] if each.important else [weight(one) for one in selectors_of(each.selectors)] or [_NOTHING]
+            weights = [_IMPORTANT] if each.important else _weights(each)
             low, high = (Rank(of(weights), number, each.rule) for of in (min, max))
             known = found.get(family(each.name), Bounds(low, high))
             found[family(each.name)] = Bounds(min(low, known.lowest), max(high, known.highest))
@@ -105,14 +105,17 @@ def _comes_before(each: Declaration, number: int, beaten: Beaten) -> bool:
     inlined = beaten.inlined.get(about)
     if inlined is None:
         return False
-    found = selectors_of(each.selectors)
-    weights = [weight(one) for one in found] or [_NOTHING]
+    weights = _weights(each)
     if not is_of_doing(each.selectors):
         return Rank(max(weights), number, each.rule) > inlined.lowest
     # `a:hover` is said once, for the links of all colours: it must not come before what is said of buttons.
     called = beaten.own.get(about, frozenset())
     above = Rank(min(weights), number, each.rule) > inlined.highest
-    return above and not (called and any(subject(one) <= called for one in found))
+    return above and not (called and any(subject(one) <= called for one in selectors_of(each.selectors)))
+
+
+def _weights(each: Declaration) -> list[Weight]:
+    return [weight(one) for one in selectors_of(each.selectors)] or [_NOTHING]
 
 
 def sides_apart(sheets: Iterable[str]) -> frozenset[str]:
