@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tabellion.platform.egress import Client, Policy, TargetRefused, Undelivered, parse_target
+from tests.support.addresses import CLOSED, HERE, SILENT, silent
 
 STRICT = Policy()
 HTTP = Policy(allow_http=True)
@@ -124,6 +125,25 @@ async def test_a_name_that_changes_its_address_is_looked_up_once_for_each_connec
             assert refusal.value.refused
     assert len(asked) == 4
     assert canary.connections == 0
+
+
+async def test_addresses_that_do_not_answer_keep_no_call_from_the_others(
+    canary: Canary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tabellion.platform.sockets._NEXT_AFTER_S", 0.05)
+    resolver = resolving_to(CLOSED, SILENT, HERE)
+    url = f"http://hooks.example.com:{canary.port}/"
+    async with Client(Policy(allow_http=True, allow_private=True), resolver=resolver, connect_within_s=5) as client:
+        with silent(canary.port):
+            assert (await client.post(url, {}, b"{}")).status == 200
+    assert canary.connections == 1
+
+
+async def test_a_target_that_takes_no_connection_is_told_of_as_that(canary: Canary) -> None:
+    policy = Policy(allow_http=True, allow_private=True)
+    async with Client(policy, resolver=resolving_to(SILENT), connect_within_s=0.2) as client:
+        with silent(canary.port), pytest.raises(Undelivered, match="no connection in time"):
+            await client.post(f"http://hooks.example.com:{canary.port}/", {}, b"{}")
 
 
 async def test_a_redirect_is_an_answer_and_is_not_followed(canary: Canary) -> None:

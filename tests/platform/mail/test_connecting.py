@@ -1,31 +1,13 @@
 """Relays whose name has several addresses."""
 
 import asyncio
-import errno
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tabellion.platform.mail import Fate, Post, Relay, Waits, connecting
+from tabellion.platform.mail import Fate, Post, Relay, Waits
 from tests.platform.mail.test_relay import RAW, answering, server
-
-SILENT, CLOSED, HERE = "127.0.0.9", "127.0.0.8", "127.0.0.1"
-
-
-@contextmanager
-def silent(port: int) -> Iterator[None]:
-    """An address that answers nothing: more wait there than the kernel keeps, and so it drops what comes."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind((SILENT, port))
-        listener.listen(0)
-        for _ in range(4):
-            filling = stack.enter_context(socket.socket())
-            filling.setblocking(False)
-            assert filling.connect_ex((SILENT, port)) == errno.EINPROGRESS
-        yield
+from tests.support.addresses import CLOSED, HERE, SILENT, silent
 
 
 @pytest.fixture
@@ -33,12 +15,12 @@ def name(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the relay's name has for addresses."""
     found: list[str] = []
 
-    async def addresses(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:
+    def addresses(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
         assert host == "relay.example"
-        return [(socket.AF_INET, (address, port)) for address in found]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, port)) for address in found]
 
-    monkeypatch.setattr(connecting, "_addresses", addresses)
-    monkeypatch.setattr(connecting, "_NEXT_AFTER_S", 0.05)
+    monkeypatch.setattr("socket.getaddrinfo", addresses)
+    monkeypatch.setattr("tabellion.platform.sockets._NEXT_AFTER_S", 0.05)
     return found
 
 

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from tabellion.platform.egress import Policy
 from tabellion.platform.transfer import RemoteFile, Server, TransferError, open_folder
+from tests.support.addresses import CLOSED, HERE, SILENT, silent
 from tests.support.transfer_servers import ftpd, s3, sshd
 
 NEAR = Policy(allow_http=True, allow_private=True)
@@ -159,14 +160,19 @@ async def test_a_listing_that_is_too_long_is_ended(place: Place, monkeypatch: py
     assert error.value.step == "LIST"
 
 
-async def test_all_addresses_of_a_host_are_tried(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_addresses_of_a_host_that_do_not_answer_keep_nobody_from_the_others(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place.put("there.csv", b"x")
 
-    async def two(*_: object) -> list[str]:
-        return ["127.0.0.9", "127.0.0.1"]
+    async def several(*_: object) -> list[str]:
+        return [CLOSED, SILENT, HERE]
 
-    monkeypatch.setattr("tabellion.platform.transfer.connecting.resolve_host", two)
-    assert "there.csv" in await files(place)
+    monkeypatch.setattr("tabellion.platform.transfer.connecting.resolve_host", several)
+    monkeypatch.setattr("tabellion.platform.sockets._NEXT_AFTER_S", 0.05)
+    with silent(place.server.port):
+        async with asyncio.timeout(5):
+            assert "there.csv" in await files(place)
 
 
 @pytest.mark.parametrize("kind", ["SFTP", "FTP", "FTPS", "S3"])

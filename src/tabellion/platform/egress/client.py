@@ -7,6 +7,7 @@ import asyncio
 import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Self, cast
 
 import httpcore
@@ -16,6 +17,7 @@ from tabellion.kit.tls import as_openssl_checks
 from tabellion.platform.egress.addresses import Policy
 from tabellion.platform.egress.connections import Connections
 from tabellion.platform.egress.target import Resolver, Target, TargetRefused, parse_target, resolve
+from tabellion.platform.sockets import first_of
 
 CONNECT_WITHIN_S = 5.0
 ANSWER_WITHIN_S = 20.0
@@ -56,12 +58,14 @@ class _Guarded(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        async with asyncio.timeout(timeout):
-            addresses = await resolve(Target("https", host, port, "/"), self._policy, self._resolver)
-            for address in addresses[:-1]:
-                with suppress(httpcore.ConnectError):
-                    return await self._backend.connect_tcp(str(address), port, timeout, local_address, socket_options)
-            return await self._backend.connect_tcp(str(addresses[-1]), port, timeout, local_address, socket_options)
+        rest = (port, None, local_address, socket_options)
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = await resolve(Target("https", host, port, "/"), self._policy, self._resolver)
+                ways = [partial(self._backend.connect_tcp, str(address), *rest) for address in addresses]
+                return await first_of(ways, httpcore.AsyncNetworkStream.aclose)
+        except TimeoutError:
+            raise httpcore.ConnectTimeout from None
 
     async def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
         raise TargetRefused("is no address")

@@ -4,18 +4,15 @@ The URL is taken apart once, by a grammar stricter than RFC 3986, and the connec
 second parser that could read it otherwise.
 """
 
-import asyncio
 import re
-import socket
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 
 import msgspec
 
 from tabellion.kit.domain import in_ascii
 from tabellion.platform.egress.addresses import Address, Policy, is_allowed
+from tabellion.platform.sockets import look_up
 
 MAX_URL_LENGTH = 2000
 _HIGHEST_PORT = 65535
@@ -29,9 +26,6 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 _NUMERIC = re.compile(r"(?:\d+|0x[0-9a-f]*)", re.ASCII)
 _PORTS = {"http": 80, "https": 443}
 _MAX_NAME = 253
-# A look-up occupies a thread for as long as its name servers are silent: with the usual handful, a few such names would
-# delay all others.
-_LOOK_UPS = ThreadPoolExecutor(64, thread_name_prefix="look-up")
 
 # Host and port to addresses, as `getaddrinfo` does; raises OSError when there is none.
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -82,14 +76,14 @@ async def resolve(target: Target, policy: Policy, resolver: Resolver | None = No
     literal = _literal(target.host)
     if literal is not None:
         return [literal]  # looked at by `parse_target`
-    return await _looked_up(target.host, target.port, policy, resolver or _getaddrinfo)
+    return await _looked_up(target.host, target.port, policy, resolver or _addresses)
 
 
 async def resolve_host(host: str, port: int, policy: Policy) -> list[Address]:
     """The same for a host that stands in no URL. Raises as `resolve` does."""
     name = parse_host(host, policy)
     literal = _literal(name)
-    return [literal] if literal is not None else await _looked_up(name, port, policy, _getaddrinfo)
+    return [literal] if literal is not None else await _looked_up(name, port, policy, _addresses)
 
 
 def parse_host(text: str, policy: Policy) -> str:
@@ -161,7 +155,5 @@ def _escaped(resource: str) -> str:
     return "".join(c if "!" <= c <= "~" else "".join(f"%{byte:02X}" for byte in c.encode()) for c in resource)
 
 
-async def _getaddrinfo(host: str, port: int) -> Sequence[str]:
-    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await asyncio.get_running_loop().run_in_executor(_LOOK_UPS, look_up)
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+async def _addresses(host: str, port: int) -> Sequence[str]:
+    return list(dict.fromkeys(str(address) for address, *_ in await look_up(host, port)))

@@ -16,7 +16,7 @@ import aiosmtplib
 import msgspec
 
 from tabellion.kit.tls import as_openssl_checks
-from tabellion.platform.mail.connecting import connected
+from tabellion.platform.sockets import connected, look_up
 
 # A peer that is gone (a firewall that forgot the connection, a machine without power) says nothing, nor does one that
 # searches a mail for viruses: the kernel asks whether it is still there.
@@ -113,7 +113,7 @@ async def opened(relay: Relay, timeout_s: float) -> aiosmtplib.SMTP:
 async def _open(client: aiosmtplib.SMTP, relay: Relay, timeout_s: float) -> None:
     with _step(relay, timeout_s, "greeting"):
         async with asyncio.timeout(timeout_s):
-            raw = await connected(relay.host, relay.port)
+            raw = await connected(await look_up(relay.host, relay.port))
         try:
             await client.connect(sock=raw)
         except BaseException:

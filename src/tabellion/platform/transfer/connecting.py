@@ -4,10 +4,10 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Sequence
-from ipaddress import ip_address
 
 from tabellion.kit.tls import as_openssl_checks
 from tabellion.platform.egress import Policy, TargetRefused, resolve_host
+from tabellion.platform.sockets import connected
 from tabellion.platform.transfer.model import Server, TransferError
 
 CONNECT_S = 10.0
@@ -21,22 +21,12 @@ async def connected_socket(server: Server, policy: Policy) -> socket.socket:
 
 async def connect(found: Sequence[str], server: Server) -> socket.socket:
     """The same to the first of the server's addresses that answers."""
-    loop = asyncio.get_running_loop()
-    last: OSError | None = None
-    for address in found:
-        family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET  # noqa: PLR2004 - the version of IP
-        raw = socket.socket(family, socket.SOCK_STREAM)
-        raw.settimeout(0)
-        try:
-            async with asyncio.timeout(CONNECT_S):
-                await loop.sock_connect(raw, (address, server.port))
-        except (OSError, TimeoutError) as error:
-            raw.close()
-            last = error
-        else:
-            return raw
-    why = "no answer" if isinstance(last, TimeoutError) else str(last.strerror if last else "") or "refused"
-    raise TransferError("CONNECT", f"{server.host}:{server.port} cannot be reached: {why}")
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            return await connected((address, server.port) for address in found)
+    except OSError as error:
+        why = "no answer" if isinstance(error, TimeoutError) else error.strerror or "refused"
+        raise TransferError("CONNECT", f"{server.host}:{server.port} cannot be reached: {why}") from None
 
 
 async def addresses(server: Server, policy: Policy) -> list[str]:
