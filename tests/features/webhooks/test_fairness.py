@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -100,17 +102,42 @@ async def test_who_has_nothing_under_way_comes_first(hooks: Hooks) -> None:
     assert len(await claim({busy: 4, idle: 2, new: 2}, most=20)) == 2
 
 
+async def test_licences_take_turns_at_the_outbox(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of news of one licence, and then one of another: that one is passed on with the first of them."""
+    monkeypatch.setattr("tabellion.features.webhooks.fanout._EVENTS_AT_ONCE", 10)
+    await hooks.subscribe()
+    for number in range(12):
+        await hooks.profile(f"guest{number}@example.com")
+    async with _other(hooks) as other:
+        late = await other.subscribe()
+        await other.profile("bob@example.com")
+        waiting = "SELECT licence_id, count(*) FROM tabellion.outbox_event GROUP BY 1"
+
+        assert await fan_out(hooks.db, hooks.clock()) == 6
+        assert dict(await (await hooks.db.execute(waiting)).fetchall()) == {hooks.licence_id: 7}
+        found = await queue.claim(hooks.db, hooks.clock(), lease=timedelta(minutes=1), busy={}, at_once=8, most=2)
+        assert late in {each.subscription.id for each in found}
+        assert await fan_out(hooks.db, hooks.clock()) == 7
+
+
 async def test_licences_share_what_there_is(hooks: Hooks) -> None:
     many = [await hooks.subscribe() for _ in range(3)]
     await hooks.profile("ann@example.com")
     await fan_out(hooks.db, hooks.clock())
-    async with await connect(hooks._url) as db:
-        other = Hooks(hooks._url, db)
-        await other.make_licence(time_zone="Europe/Brussels")
-        await other.create()
-        other.prepare(hooks.dispatcher, hooks.clock, hooks.receiver)
+    async with _other(hooks) as other:
         late = await other.subscribe()
         await other.profile("bob@example.com")
         await fan_out(hooks.db, hooks.clock())
         found = await queue.claim(hooks.db, hooks.clock(), lease=timedelta(minutes=1), busy={many[0]: 1}, at_once=8, most=2)
     assert [each.subscription.id for each in found] == [late]
+
+
+@asynccontextmanager
+async def _other(hooks: Hooks) -> AsyncGenerator[Hooks]:
+    """A second licence, with a table and a receiver."""
+    async with await connect(hooks._url) as db:
+        other = Hooks(hooks._url, db)
+        await other.make_licence(time_zone="Europe/Brussels")
+        await other.create()
+        other.prepare(hooks.dispatcher, hooks.clock, hooks.receiver)
+        yield other

@@ -50,11 +50,21 @@ SELECT DISTINCT %(licence)s::int, w.kind, w.id, w.type
 FROM unnest(%(kinds)s::text[], %(ids)s::text[], %(types)s::text[]) w (kind, id, type) ON CONFLICT DO NOTHING
 """
 
+# The licences that have news, one step through the index each, and of each its share of what is taken.
 _TAKE = """
-SELECT id, licence_id, subject_kind, subject_id, event_type, fields, data::text, occurred_at
-FROM tabellion.outbox_event ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+WITH RECURSIVE waiting (licence_id) AS (
+    SELECT min(licence_id) FROM tabellion.outbox_event
+    UNION ALL
+    SELECT (SELECT min(o.licence_id) FROM tabellion.outbox_event o WHERE o.licence_id > w.licence_id)
+    FROM waiting w WHERE w.licence_id IS NOT NULL),
+share AS (SELECT greatest(%s / greatest(count(licence_id), 1), 1) AS most FROM waiting),
+taken AS MATERIALIZED (
+    SELECT t.* FROM waiting w CROSS JOIN LATERAL (
+        SELECT o.licence_id, o.id FROM tabellion.outbox_event o WHERE o.licence_id = w.licence_id
+        ORDER BY o.id LIMIT (SELECT most FROM share) FOR UPDATE SKIP LOCKED) t)
+DELETE FROM tabellion.outbox_event o USING taken t WHERE o.licence_id = t.licence_id AND o.id = t.id
+RETURNING o.id, o.licence_id, subject_kind, subject_id, event_type, fields, data::text, occurred_at
 """
-_REMOVE = "DELETE FROM tabellion.outbox_event WHERE id = ANY (%s)"
 # Numbers with a fraction stay exact.
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
@@ -132,14 +142,14 @@ async def emit(
 
 
 async def take(db: Database, most: int) -> list[Event]:
-    """Take out up to `most` events, oldest first. Inside the caller's transaction: they are there again when it fails.
-    Several may take at once; none gets what another one has.
+    """Take out about `most` events: of each licence that has some as many, its oldest, in order.
+
+    Inside the caller's transaction: they are there again when it fails. Several may take at once; none gets what another one
+    has.
     """
-    cursor = await db.execute(_TAKE, (most,), prepare=True)
-    events = [
+    # Planned anew each time: the table is empty at one moment, and holds a hundred thousand rows at the next.
+    cursor = await db.execute(_TAKE, (most,), prepare=False)
+    return [
         Event(id_, licence_id, kind, subject, event_type, fields, _decode(data), occurred_at)
-        for id_, licence_id, kind, subject, event_type, fields, data, occurred_at in await cursor.fetchall()
+        for id_, licence_id, kind, subject, event_type, fields, data, occurred_at in sorted(await cursor.fetchall())
     ]
-    if events:
-        await db.execute(_REMOVE, ([event.id for event in events],), prepare=True)
-    return events
