@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tabellion.features.delivery import changes, sole_mails
 from tabellion.features.delivery.model import Document, Sending
 from tabellion.features.delivery.store import in_schema
-from tabellion.features.delivery.suppression_store import holds
+from tabellion.features.delivery.suppression_store import holds, listed
 from tabellion.features.tables import ProfileTable, email_of, mother_language_of
 from tabellion.features.tables.filters import Condition
 from tabellion.kit.domain import in_ascii
@@ -21,7 +21,7 @@ _MEANT = """
     SELECT t.id, t.{email} AS address, CASE WHEN {spoken} = '' THEN %s ELSE {spoken} END AS language,
            CASE WHEN coalesce(t.{email}, '') = '' THEN 'noAddress'
                 WHEN {spoken} <> '' AND {spoken} <> ALL (%s) THEN 'language'
-                WHEN EXISTS (SELECT 1 FROM {l}.suppression s WHERE s.address = lower(t.{email}) AND {holds})
+                WHEN EXISTS (SELECT 1 FROM {l}.suppression s WHERE {listed} AND {holds})
                 THEN 'suppressed'
            END AS reason
     FROM {l}.{table} t WHERE {audience} ORDER BY t.id LIMIT %s
@@ -120,7 +120,7 @@ def _parts(document: Document, table: ProfileTable, audience: Condition) -> dict
     email, language = email_of(table.attributes), mother_language_of(table.attributes)
     assert email is not None  # noqa: S101 - whoever asks has seen that the table has addresses
     return {
-        "audience": audience.sql, "email": email.column, "table": table.relation,
+        "audience": audience.sql, "listed": listed("t.{email}"), "email": email.column, "table": table.relation,
         "holds": holds(transactional=document.transactional),
         "spoken": f"lower(coalesce(t.{language.column}, ''))" if language else "''",
     }  # fmt: skip

@@ -22,7 +22,8 @@ from tabellion.platform.database.connection import Database
 _STAY = timedelta(seconds=5)
 _CLOSED_S = 2.0
 _SECOND = timedelta(seconds=1)
-_DOMAIN = "lower(substring({0}.address FROM '[^@]*$'))"
+# Compared as the keys of paces and held domains are, whatever the collation of the address (`suppression_store.listed`).
+_DOMAIN = """(lower(substring({0}.address FROM '[^@]*$')) COLLATE "default")"""
 # Per key: how many may leave now.
 _ROOM = "floor((k.every_s + 1 - extract(epoch FROM greatest(k.free_at, %(now)s) - %(now)s)) / k.every_s + 0.000001)"
 _CLAIM = """

@@ -10,7 +10,7 @@ from tabellion.features.delivery import changes, sole_mails
 from tabellion.features.delivery.limits_store import CURRENT, Versions, fence
 from tabellion.features.delivery.model import DOUBTS, Claimed, Document, Ending, Recipient, Sending
 from tabellion.features.delivery.store import in_schema
-from tabellion.features.delivery.suppression_store import UNLESS_BY_KEY, holds, keys
+from tabellion.features.delivery.suppression_store import UNLESS_BY_KEY, holds, keys, listed
 from tabellion.features.delivery.worker_store import ALONE, ENTERED
 from tabellion.features.tables import ProfileTable, email_of
 from tabellion.platform.database.connection import Database
@@ -58,7 +58,7 @@ _STILL = """
         CASE WHEN r.profile_id IS NOT NULL AND t.id IS NULL THEN 'deleted' {cleared} {choice}
              WHEN s.address IS NOT NULL THEN 'suppressed' END AS reason
     FROM {l}.recipient r LEFT JOIN {l}.{table} t ON t.id = r.profile_id
-    LEFT JOIN {l}.suppression s ON s.address = lower({address}) AND {holds}"""
+    LEFT JOIN {l}.suppression s ON {listed} AND {holds}"""
 # Where the profile is reached now. One beyond ASCII is compared by the program, which knows the form that relays take.
 _REACHED = "CASE WHEN octet_length({0}) = length({0}) THEN {0} ELSE r.address END"
 
@@ -77,7 +77,13 @@ def still(document: Document, table: ProfileTable) -> dict[str, str]:
     else:
         cleared = f"WHEN r.profile_id IS NOT NULL AND coalesce({column}, '') = '' THEN 'noAddress'"
         parts |= {"written": column, "address": _REACHED.format(column), "cleared": cleared}
-    return {"still": _STILL, "table": table.relation, "holds": holds(transactional=document.transactional), **parts}
+    return {
+        "still": _STILL,
+        "table": table.relation,
+        "listed": listed("{address}"),
+        "holds": holds(transactional=document.transactional),
+        **parts,
+    }
 
 
 def doubt() -> dict[str, str]:

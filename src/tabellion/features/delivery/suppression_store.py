@@ -55,6 +55,15 @@ def holds(*, transactional: bool) -> str:
     return "s.reason <> 'UNSUBSCRIBE'" if transactional else "true"
 
 
+def listed(address: str) -> str:
+    """A part of conditions: whether `s` is the suppression of an address that profiles have.
+
+    It is compared as the index on the list compares. Columns of profiles have another collation (bytes, "C"), which would
+    win, and no index is of any use then: each claim would read the whole list.
+    """
+    return f's.address = lower({address}) COLLATE "default"'
+
+
 async def suppress(
     db: Database, licence_id: int, addresses: Iterable[str], reason: str, now: datetime, detail: str | None = None
 ) -> None:
