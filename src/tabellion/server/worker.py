@@ -16,7 +16,7 @@ from tabellion.features.bulk.etls import tasks as etls
 from tabellion.features.bulk.exports import tasks as exports
 from tabellion.features.bulk.imports import tasks as imports
 from tabellion.features.customdata import tasks as customdata
-from tabellion.features.delivery import Folder, Sender, Ways
+from tabellion.features.delivery import Folder, Sender, Ways, forget_paid
 from tabellion.features.usage import purge
 from tabellion.features.webhooks import Dispatcher, purge_dead
 from tabellion.kit.clock import utc_now
@@ -51,6 +51,8 @@ def register(jobs: App, settings: Settings) -> None:
     periodic(jobs, url, "audit.purge", "17 3 * * *", lambda db, now: audit.purge(db, now - kept), says=old)
     periodic(jobs, url, "webhooks.purge", "27 3 * * *", purge_dead, says="deleted %d dead deliveries of webhooks")
     forgotten = "forgot %d soft bounces that were too old to count"
+    paid = "forgot %d paces that were paid for and domains that begin anew"
+    periodic(jobs, url, "delivery.purge", "57 3 * * *", forget_paid, says=paid)
     periodic(jobs, url, "bounces.purge", "37 3 * * *", lambda db, now: bounces.purge(db, rules, now), says=forgotten)
 
     @jobs.periodic(cron="47 3 * * *")

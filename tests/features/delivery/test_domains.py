@@ -96,3 +96,24 @@ async def test_limits_that_were_kept_as_they_were_written_count(post: Post) -> N
     assert limits.domains == expected
     sending = await post.sending()
     assert (await limits_store.said_of(post.db, sending, START)).limits.domains == expected
+
+
+async def test_what_campaigns_leave_of_paces_is_forgotten_and_what_counts_is_not(post: Post) -> None:
+    kept = (
+        f"SELECT (SELECT count(*) FROM l{post.licence_id}.mail_rate), (SELECT count(*) FROM l{post.licence_id}.domain_hold)"
+    )
+
+    async def rows() -> object:
+        return await (await post.db.execute(kept.encode())).fetchone()
+
+    await post.guests(f"g{i}@example.com" for i in range(10))
+    limits, sending = Limits(domains=(DomainLimit("*", per_minute=1),)), await post.sending()
+    claimed = await post.claim(sending, limits)
+    await limits_store.hold_domains(post.db, post.licence_id, [("example.com", "421 later")], START)
+    # The domain's pace, and the queue of the campaign, whose last mail is due in minutes.
+    assert (len(claimed), await rows()) == (1, (2, 1))
+    await limits_store.forget_paid(post.db, after(30))
+    assert (await post.claim(sending, limits, now=after(30)), await rows()) == ([], (2, 1))
+    await limits_store.forget_paid(post.db, after(7200))
+    assert await rows() == (0, 0)
+    assert len(await post.claim(sending, limits, now=after(7200))) == 1

@@ -1,13 +1,10 @@
 """The SQL of bounces and complaints. A statement touches one licence's schema; the moment is always a parameter."""
 
-from contextlib import suppress as suppress_error
 from datetime import datetime
 from typing import NamedTuple
 
-from psycopg.errors import UndefinedTable
-
 from tabellion.features.bounces.model import Wanted
-from tabellion.features.delivery import Suppression, changes, has_arrived, in_schema
+from tabellion.features.delivery import Suppression, changes, everywhere, has_arrived, in_schema
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import normal_form
@@ -103,12 +100,7 @@ ON CONFLICT (address, mark) DO NOTHING
 
 async def forget_soft(db: Database, before: datetime) -> int:
     """Delete soft bounces that count no more, of all licences; how many."""
-    forgotten = 0
-    for row in await (await db.execute("SELECT id FROM tabellion.licence ORDER BY id")).fetchall():
-        query = "DELETE FROM {l}.soft_bounce WHERE moment < %s"
-        with suppress_error(UndefinedTable):  # deleted meanwhile
-            forgotten += (await db.execute(in_schema(row[0], query), (before,))).rowcount
-    return forgotten
+    return await everywhere(db, "DELETE FROM {l}.soft_bounce WHERE moment < %(before)s", {"before": before})
 
 
 async def complaints(db: Database, licence_id: int, campaign_id: int) -> int:

@@ -16,7 +16,7 @@ from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.folding import Folder
 from tabellion.features.delivery.hours import DAYS, MINUTES_OF_DAY, Hours, Window
 from tabellion.features.delivery.limits import Contact, Delivery, DomainLimit, Limits, SenderLimit, limited_domain
-from tabellion.features.delivery.limits_store import HeldDomain
+from tabellion.features.delivery.limits_store import HeldDomain, forget_paid
 from tabellion.features.delivery.model import (
     SOFT_REASONS,
     ABTest,
@@ -61,7 +61,7 @@ from tabellion.features.delivery.service import (
     stop,
     withdraw,
 )
-from tabellion.features.delivery.store import announce, in_schema, licence_exists
+from tabellion.features.delivery.store import announce, everywhere, in_schema, licence_exists
 from tabellion.features.delivery.sums import Counts, Fact, Scope, Tally
 from tabellion.features.delivery.suppression import REASONS, UNSUBSCRIBE, Suppression, joined
 from tabellion.features.delivery.suppression_store import is_suppressed, subscribe_again, suppress, unsuppress
@@ -126,7 +126,9 @@ __all__ = [
     "contexts_of",
     "doubt",
     "events_of",
+    "everywhere",
     "for_header",
+    "forget_paid",
     "foretell",
     "gather",
     "has_arrived",

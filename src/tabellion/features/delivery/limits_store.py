@@ -1,7 +1,7 @@
 """The SQL of limits: what licences and campaigns say about the pace of their mails, and domains that said "later"."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, LiteralString, NamedTuple
 
 import msgspec
@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from tabellion.features.delivery.limits import Delivery, Limits
 from tabellion.features.delivery.model import Sending
-from tabellion.features.delivery.store import in_schema
+from tabellion.features.delivery.store import everywhere, in_schema
 from tabellion.kit.domain import domain_name
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
@@ -19,6 +19,8 @@ _LIMITS_VERSION = "coalesce((SELECT version FROM tabellion.delivery_limits WHERE
 _OWN_VERSION = "coalesce((SELECT version FROM tabellion.campaign_delivery WHERE campaign_id = %(campaign)s), 0)"
 # In a statement that claims: whether the rules it goes by are still those that count.
 CURRENT: LiteralString = f"({_LIMITS_VERSION} = %(limits_version)s AND {_OWN_VERSION} = %(own_version)s)"
+# Clocks of workers may be apart.
+_KEPT = timedelta(hours=1)
 
 
 class Versions(NamedTuple):
@@ -184,3 +186,14 @@ ON CONFLICT (domain) DO UPDATE SET
     by_domain = dict(said)
     values = {"domains": list(by_domain), "replies": list(by_domain.values()), "now": now}
     await db.execute(in_schema(licence_id, query), values)
+
+
+async def forget_paid(db: Database, now: datetime) -> int:
+    """Delete paces that are paid for, places in queues that are over, and domains that begin anew; how many, of all licences.
+
+    They are as good as none, and each campaign leaves some for each domain that it wrote to. On a connection in autocommit mode.
+    """
+    paid = "DELETE FROM {l}.mail_rate WHERE free_at < %(before)s"
+    anew = "DELETE FROM {l}.domain_hold WHERE until_at + pause_s * interval '1 s' < %(before)s"
+    values = {"before": now - _KEPT}
+    return await everywhere(db, paid, values) + await everywhere(db, anew, values)

@@ -1,9 +1,12 @@
 """The SQL of sendings. A statement touches one licence's schema; the moment is always a parameter."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
+from psycopg.errors import UndefinedTable
 from psycopg.types.json import Jsonb
 
 from tabellion.features.delivery.model import Document, Sending
@@ -21,6 +24,15 @@ def in_schema(licence_id: int, query: str, **parts: str) -> bytes:
     for name, part in parts.items():
         query = query.replace(f"{{{name}}}", part)
     return query.replace("{l}", f"l{licence_id:d}").encode()
+
+
+async def everywhere(db: Database, query: str, values: Mapping[str, Any]) -> int:
+    """Carry a statement out for each licence, on a connection in autocommit mode; how many rows. What is deleted meanwhile has none."""
+    count = 0
+    for (licence_id,) in await (await db.execute("SELECT id FROM tabellion.licence ORDER BY id")).fetchall():
+        with suppress(UndefinedTable):
+            count += (await db.execute(in_schema(licence_id, query), values)).rowcount
+    return count
 
 
 async def insert(db: Database, licence_id: int, campaign_id: int, state: str, document: Document, now: datetime) -> int:
