@@ -189,9 +189,10 @@ ON CONFLICT (domain) DO UPDATE SET
 
 
 async def forget_paid(db: Database, now: datetime) -> int:
-    """Delete paces that are paid for, places in queues that are over, and domains that begin anew; how many, of all licences.
+    """Delete paces that are paid for, places in queues that are over, and domains that begin anew; how many.
 
-    They are as good as none, and each campaign leaves some for each domain that it wrote to. On a connection in autocommit mode.
+    Of all licences. They are as good as none, and each campaign leaves some for each domain that it wrote to.
+    `db` is in autocommit mode.
     """
     paid = "DELETE FROM {l}.mail_rate WHERE free_at < %(before)s"
     anew = "DELETE FROM {l}.domain_hold WHERE until_at + pause_s * interval '1 s' < %(before)s"

@@ -27,7 +27,7 @@ def in_schema(licence_id: int, query: str, **parts: str) -> bytes:
 
 
 async def everywhere(db: Database, query: str, values: Mapping[str, Any]) -> int:
-    """Carry a statement out for each licence, on a connection in autocommit mode; how many rows. What is deleted meanwhile has none."""
+    """Carry a statement out for each licence, in autocommit mode; how many rows. One that is deleted meanwhile has none."""
     count = 0
     for (licence_id,) in await (await db.execute("SELECT id FROM tabellion.licence ORDER BY id")).fetchall():
         with suppress(UndefinedTable):
