@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,3 +60,9 @@ def test_no_module_takes_what_another_keeps_to_itself() -> None:
     ]
 
     assert strays == []
+
+
+def test_the_sources_are_found_whatever_the_letters_of_the_path_and_the_locale() -> None:
+    # Python 3.11 reads these files in the encoding of the locale, and ends where LC_ALL=C has none for a letter.
+    for path in Path(sysconfig.get_path("purelib")).glob("*tabellion*.pth"):
+        assert path.read_text().strip() == "../../../../src"

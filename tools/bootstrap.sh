@@ -31,5 +31,7 @@ fi
 say "installing the locked packages into .venv"
 "$uv" pip sync --quiet --python .venv/bin/python --require-hashes "requirements/${1:-dev}.txt"
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+# Python 3.11 reads this file in the encoding of the locale: a whole path with letters beyond it would end every start.
+for source in .venv/lib/python3*/site-packages/_editable_impl_tabellion.pth; do echo ../../../../src >"$source"; done
 # What a server needs is less than `make setup` promises.
 if [ "${1:-dev}" = run ]; then rm -f .venv/.ready; else touch .venv/.ready; fi
