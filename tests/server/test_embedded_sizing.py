@@ -1,5 +1,7 @@
 """The settings of the embedded PostgreSQL follow the machine."""
 
+from pathlib import Path
+
 import pytest
 
 from tabellion.server.postgres.sizing import configuration, cores, memory_bytes, settings
@@ -39,3 +41,56 @@ def test_values_are_quoted() -> None:
 def test_the_machine_is_measured() -> None:
     assert memory_bytes() > 64 << 20
     assert cores() >= 1
+
+
+@pytest.mark.parametrize(
+    ("groups", "files"),
+    [
+        ("0::/", {"memory.max": "536870912"}),  # a container
+        ("0::/of/the/host", {"memory.max": "536870912"}),  # one that sees where it is in the host
+        ("0::/system.slice/t.service", {"system.slice/t.service/memory.max": "536870912"}),  # MemoryMax= of systemd
+        ("0::/system.slice/t.service", {"system.slice/t.service/memory.max": "max", "system.slice/memory.max": "536870912"}),
+        ("0::/a", {"a/memory.max": "1073741824", "a/memory.high": "536870912"}),
+        ("4:memory:/a\n0::/", {"memory/a/memory.limit_in_bytes": "536870912", "memory/memory.limit_in_bytes": str(1 << 63)}),
+        ("7:cpu,memory:/of/the/host", {"memory/memory.limit_in_bytes": "536870912"}),
+    ],
+)
+def test_the_memory_of_a_control_group_counts(groups: str, files: dict[str, str], tmp_path: Path) -> None:
+    assert memory_bytes(_system(tmp_path, groups, files)) == 512 << 20
+
+
+@pytest.mark.parametrize(
+    ("groups", "files"),
+    [
+        ("0::/", {"cpu.max": "100000 100000"}),
+        ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "50000 100000"}),
+        ("2:cpu,cpuacct:/a", {"cpu/a/cpu.cfs_quota_us": "100000", "cpu/a/cpu.cfs_period_us": "100000"}),
+    ],
+)
+def test_the_cores_of_a_control_group_count(groups: str, files: dict[str, str], tmp_path: Path) -> None:
+    assert cores(_system(tmp_path, groups, files)) == 1
+
+
+def test_what_no_control_group_limits_is_the_machines(tmp_path: Path) -> None:
+    unlimited = {
+        "memory.max": "max",
+        "cpu.max": "max 100000",
+        "cpu/cpu.cfs_quota_us": "-1",
+        "cpu/cpu.cfs_period_us": "100000",
+    }
+    system = _system(tmp_path / "unlimited", "2:cpu:/\n0::/", unlimited)
+    nothing = tmp_path / "nothing"
+
+    assert memory_bytes(system) == memory_bytes(nothing) > 512 << 20
+    assert cores(system) == cores(nothing)
+
+
+def _system(root: Path, groups: str, files: dict[str, str]) -> Path:
+    for name, text in {
+        "proc/self/cgroup": groups,
+        **{f"sys/fs/cgroup/{name}": text for name, text in files.items()},
+    }.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+    return root

@@ -1,33 +1,37 @@
-"""The settings of the embedded PostgreSQL, sized to the machine (or to the container's share of it)."""
+"""The settings of the embedded PostgreSQL, sized to the machine (or to the share that a container or service has of it)."""
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _MB = 1024 * 1024
-_CGROUP = Path("/sys/fs/cgroup")
 # API processes, the worker and command-line verbs of one machine; a connection costs little while it idles.
 MAX_CONNECTIONS = 200
+# Version 2 of control groups, and 1. `high` slows down whoever takes more, and most of all who cannot do with less.
+_MEMORY_LIMITS = ("memory.max", "memory.high", "memory.limit_in_bytes")
+# Microseconds that may be used, of so many.
+_CPU_SHARE = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us")
+_QUOTA_AND_PERIOD = 2
 # From here on a scan may use a second core without starving the API.
 _CORES_FOR_PARALLEL_SCANS = 4
 
 
-def memory_bytes() -> int:
-    """RAM that this process may use: the machine's, or less where a control group says so."""
+def memory_bytes(system: Path = Path("/")) -> int:
+    """RAM that this process may use: the machine's, or less where a control group or one above it says so."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = _first_word(_CGROUP / "memory.max")
-    return min(physical, int(limit)) if limit.isdigit() else physical
+    paths = [group / name for group in _groups(system, "memory") for name in _MEMORY_LIMITS]
+    return min([physical, *(limit for path in paths for limit in _numbers(path))])
 
 
-def cores() -> int:
+def cores(system: Path = Path("/")) -> int:
     """Processor cores that this process may use, at least 1."""
     available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else (os.cpu_count() or 1)
-    try:
-        quota, period = (_CGROUP / "cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return available
-    return max(1, min(available, int(quota) // int(period))) if quota.isdigit() else available
+    for group in _groups(system, "cpu"):
+        share = [number for name in _CPU_SHARE for number in _numbers(group / name)]
+        if len(share) == _QUOTA_AND_PERIOD and share[0] > 0:
+            available = min(available, share[0] // share[1])
+    return max(1, available)
 
 
 def settings(memory: int, core_count: int, free_disk: int) -> dict[str, str]:
@@ -91,8 +95,29 @@ def _megabytes(size: int, least: int, most: int) -> str:
     return f"{min(most, max(least, size // _MB))}MB"
 
 
-def _first_word(path: Path) -> str:
+def _groups(system: Path, controller: str) -> Iterator[Path]:
+    """The control groups whose limits count for this process, up to the root.
+
+    See https://docs.kernel.org/admin-guide/cgroup-v2.html; version 1 has a hierarchy for each controller. In a container the
+    path may be the host's and not be there: what the root shows is then the container's own.
+    """
     try:
-        return path.read_text().split()[0]
-    except (OSError, IndexError):
-        return ""
+        lines = (system / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        root = system / "sys/fs/cgroup" / (controller if controllers else "")
+        group = root / path.lstrip("/")
+        yield from (folder for folder in (group, *group.parents) if folder.is_relative_to(root))
+
+
+def _numbers(path: Path) -> list[int]:
+    """The numbers in a file of the kernel; none where there is no file, or it says "max"."""
+    try:
+        words = path.read_text().split()
+        return [int(word) for word in words]
+    except (OSError, ValueError):
+        return []
