@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib import metadata
@@ -124,6 +126,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_good_database(verb: Callable[...,
     assert result.exit_code == 1
     assert "set fsync = on" in found["fsync"]["advice"]
     assert found["schema"]["state"] == "ok"
+    assert (found["backup"]["state"], "tabellion backup" in found["backup"]["advice"]) == ("ok", True)
 
 
 def test_the_doctor_warns_of_a_restored_server_without_the_key_of_its_backup(database_url: str, tmp_path: Path) -> None:
@@ -152,6 +155,19 @@ def test_ctrl_c_before_a_verb_has_begun_shows_no_traceback(
         main()
     assert left.value.code == 130
     assert capsys.readouterr().err == "tabellion: interrupted\n"
+
+
+def test_no_socket_is_taken_for_a_standard_stream_that_was_closed() -> None:
+    # libuv ends a process that closes a socket with such a number.
+    program = """
+import atexit, os, socket
+from tabellion.cli import main
+atexit.register(lambda: os._exit(socket.socket().fileno()))
+main()
+"""
+    closed = ["sh", "-c", 'exec "$0" -c "$1" version <&- >&- 2>&-', sys.executable, program]
+
+    assert subprocess.run(closed, check=False).returncode > 2
 
 
 def test_the_doctor_says_how_to_mend_a_database_without_schema(empty_database_url: str) -> None:

@@ -100,7 +100,10 @@ def _backup(url: str, settings: Settings) -> Iterator[Finding]:
     with psycopg.connect(url, autocommit=True) as db:
         row = db.execute("SELECT backup_at FROM tabellion.server_backup").fetchone()
     if row is None:
-        yield Finding("backup", "ok", "none was made by tabellion backup")
+        # Whoever has an own PostgreSQL may have its dumps; of the embedded one, nothing else makes any.
+        state = "ok" if settings.database_url else "warning"
+        advice = "have one made every night: tabellion backup; or back up database, key of secrets and spool in your own way"
+        yield Finding("backup", state, "none was made by tabellion backup", advice)
         return
     age = datetime.now(UTC) - row[0]
     old = age > _OLD_BACKUP

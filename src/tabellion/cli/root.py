@@ -4,6 +4,7 @@ A verb's module is imported when the verb is asked for: by the time that all of 
 work, and the processes of a server would carry what none of them uses.
 """
 
+import os
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -45,6 +46,7 @@ _VERBS: Final = {
 
 # What shells call a program that Ctrl-C has ended.
 _INTERRUPTED: Final = 130
+_LAST_STREAM: Final = 2
 
 
 def app(verbs: Iterable[str] = _VERBS) -> typer.Typer:
@@ -77,9 +79,23 @@ def _before(
 
 def main() -> None:
     """Run the command line."""
+    _open_missing_streams()
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
         app([verb] if verb in _VERBS else _VERBS)()
     except KeyboardInterrupt:  # while the verb's module is imported, which takes a second on a busy machine
         print("tabellion: interrupted", file=sys.stderr)  # noqa: T201 - the command line speaks
         sys.exit(_INTERRUPTED)
+
+
+def _open_missing_streams() -> None:
+    """Stand in for standard streams that whoever started us has closed: the next socket would have such a number.
+
+    Whoever closes or writes to a stream by its number, as the event loop and the children do, would mean that socket.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _LAST_STREAM:
+        os.set_inheritable(number, True)
+    os.close(number)
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
