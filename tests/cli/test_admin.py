@@ -86,6 +86,14 @@ def test_what_is_refused_is_told_in_one_line(refused: Refused, harbour: str, arg
     assert refused(*arguments).startswith(message)
 
 
+def test_who_makes_an_api_user_again_is_told_how_to_get_a_new_key(
+    refused: Refused, verb: Callable[..., Result], harbour: str
+) -> None:
+    verb("user", "create", harbour, "web site")
+
+    assert refused("user", "create", harbour, "web site").strip().endswith("tabellion user rotate harbour 'web site'")
+
+
 @pytest.mark.parametrize(
     "option", ["--calls-per-minute=-1", "--concurrent=0", "--users=99999999999", "--max-wait-seconds=61"]
 )

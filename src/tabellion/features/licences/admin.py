@@ -1,5 +1,6 @@
 """Licences, entities and API users as the command line makes, changes and ends them."""
 
+import shlex
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -170,7 +171,10 @@ async def create_user(  # noqa: PLR0913 - an API user has this many settings
         try:
             user_id = await store.insert_user(db, licence.id, values)
         except errors.UniqueViolation:
-            raise AdminError(f"the licence has an API user '{login}' already") from None
+            raise AdminError(
+                f"the licence has an API user '{login}' already; for a new key and password: "
+                f"tabellion user rotate {shlex.quote(licence.name)} {shlex.quote(login)}"
+            ) from None
         await store.bump_catalogue(db, licence.id)
         await audit.record_admin(db, licence.id, "user create", f"user/{user_id}", now)
     return Credentials(licence.name, login, secret, key)
