@@ -231,7 +231,7 @@ def test_the_guides_of_mails_run_as_written(tmp_path: Path) -> None:
     (tmp_path / "password.txt").write_text("secret")
     (tmp_path / "list.csv").write_text("eve@example.com\n")
     (tmp_path / ".venv").symlink_to(Path(__import__("sys").prefix))
-    (stop,) = [block for block in transactional if "kill %1" in block]
+    (stop,) = [block for block in transactional if "kill $SERVER" in block]
     transactional.remove(stop)
     script = "\n".join([
         "set -eu\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT",
@@ -239,9 +239,6 @@ def test_the_guides_of_mails_run_as_written(tmp_path: Path) -> None:
         'echo; echo ======; tabellion() { .venv/bin/tabellion "$@"; }',
         *domain, *bounces, *pacing, stop,
     ])  # fmt: skip
-    script = script.replace("kill %1", "kill $SERVER").replace(
-        "serve >server.log 2>&1 &", "serve >server.log 2>&1 &\nSERVER=$!"
-    )
     script = re.sub("8080|8090", str(free_port()), script)
     run = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
@@ -280,7 +277,7 @@ def test_the_quick_start_runs_as_written(tmp_path: Path) -> None:
     blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     assert len(blocks) >= 8
     script = "set -eu\n" + "\n".join(blocks)
-    script = script.replace("make setup\n", "").replace("kill %1", "kill $!").replace("8090", str(free_port()))
+    script = script.replace("make setup\n", "").replace("8090", str(free_port()))
     (tmp_path / ".venv").symlink_to(Path(__import__("sys").prefix))
     run = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
