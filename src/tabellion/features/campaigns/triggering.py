@@ -3,10 +3,12 @@
 from functools import partial
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from tabellion.features import delivery
 from tabellion.features.campaigns import recipients, service
 from tabellion.features.campaigns.control import sending_of
-from tabellion.features.campaigns.errors import CampaignKind
+from tabellion.features.campaigns.errors import CampaignKind, CampaignState
 from tabellion.features.campaigns.fitting import audience_of
 from tabellion.features.campaigns.model import Campaign, Kind, State
 from tabellion.features.delivery import Recipient, Sending, language_of
@@ -39,17 +41,24 @@ async def triggered(call: Incoming, *, transactional: bool = False) -> tuple[Cam
         wanted = "TRANSACTIONAL" if transactional else "CONTINUOUS or TRANSACTIONAL"
         raise CampaignKind(f"the campaign '{campaign.name}' is {campaign.kind.value}; this call is for {wanted} ones")
     if campaign.state is not State.ACTIVE:
-        raise service.wrong_state(campaign, f"be triggered{_ADVICE.get(campaign.state, '')}")
+        raise _not_active(campaign)
     sending = await sending_of(call.db, campaign)
     call.afterwards.append(partial(delivery.announce, sending_id=sending.id))
     return campaign, await service.table_of(call, campaign), sending
+
+
+def _not_active(campaign: Campaign) -> CampaignState:
+    return service.wrong_state(campaign, f"be triggered{_ADVICE.get(campaign.state, '')}")
 
 
 async def trigger(
     call: Incoming, ready: tuple[Campaign, ProfileTable, Sending], profile: Profile, parameters: dict[str, Any],
     attachments: tuple[Attachment, ...] = (),
 ) -> Triggered:  # fmt: skip
-    """Plan a mail to a profile. One that must not get it is told apart by its interaction's outcome."""
+    """Plan a mail to a profile. One that must not get it is told apart by its interaction's outcome.
+
+    Raises `CampaignState` when the campaign was cancelled after it was read.
+    """
     campaign, table, sending = ready
     address, recorded = recipients.reached_at(table, profile)
     languages = sending.document.languages
@@ -62,7 +71,10 @@ async def trigger(
         excluded = "unsubscribed"
     language = language_of(recorded, languages) or languages[0]
     recipient = Recipient(profile.id, address, language, parameters, excluded)
-    number = await delivery.plan(call.db, sending, recipient, call.now, attachments)
+    try:
+        number = await delivery.plan(call.db, sending, recipient, call.now, attachments)
+    except delivery.Stopped:
+        raise _not_active(replace(campaign, state=State.STOPPED)) from None
     await audit.record(call.db, call, f"interaction/{number}")
     return Triggered(profile.id, number)
 

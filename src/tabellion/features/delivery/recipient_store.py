@@ -23,12 +23,16 @@ _ENTERED = """, entered AS (
 )"""
 
 
-async def plan(db: Database, sending: Sending, recipient: Recipient, now: datetime) -> int:
-    """Enter one recipient of a trigger or a test; with a reason, as one who gets nothing. Its id."""
+async def plan(db: Database, sending: Sending, recipient: Recipient, now: datetime) -> int | None:
+    """Enter one recipient of a trigger or a test; with a reason, as one who gets nothing. Its id.
+
+    None: the sending was stopped meanwhile. One that goes on does not end before this transaction has (`wait_for_plans`).
+    """
     query = """
 INSERT INTO {l}.recipient (sending_id, campaign_id, test, table_id, profile_id, address, language, state, reason, due_at,
                            planned_at, ended_at, parameters)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id, campaign_id, state, reason
+SELECT s.id, s.campaign_id, s.test, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s FROM tabellion.sending s
+WHERE s.id = %s AND s.state NOT IN ('CLOSING', 'ENDED') FOR KEY SHARE RETURNING id, campaign_id, state, reason
 """
     query = "WITH told AS ({query}){noted} SELECT id FROM told".replace("{query}", query).replace(
         "{noted}", "" if sending.document.test else _ENTERED
@@ -36,13 +40,12 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id, campai
     out = recipient.excluded is not None
     address = None if recipient.address is None else relayed_form(recipient.address)
     values = (
-        sending.id, sending.campaign_id, sending.document.test, sending.document.table_id, recipient.profile_id,
-        address, recipient.language, "EXCLUDED" if out else "PLANNED", recipient.excluded, None if out else now,
-        now, now if out else None, None if recipient.parameters is None else Jsonb(recipient.parameters),
+        sending.document.table_id, recipient.profile_id, address, recipient.language,
+        "EXCLUDED" if out else "PLANNED", recipient.excluded, None if out else now, now, now if out else None,
+        None if recipient.parameters is None else Jsonb(recipient.parameters), sending.id,
     )  # fmt: skip
     row = await (await db.execute(in_schema(sending.licence_id, query), values)).fetchone()
-    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
-    return row[0]
+    return None if row is None else row[0]
 
 
 async def attach(db: Database, licence_id: int, recipient_id: int, files: Sequence[Attachment]) -> None:

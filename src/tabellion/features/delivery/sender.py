@@ -265,12 +265,12 @@ class Sender:
 
     async def _end(self, sending: Sending) -> None:
         """End a sending when nobody's fate is open any more; a triggered one goes on until it is stopped."""
+        if sending.document.triggered and sending.state == "RUNNING":
+            return
         async with self.database() as db, db.transaction():
+            await store.wait_for_plans(db, sending.id)
             locked = await store.lock(db, sending)
-            if locked is None or locked.state not in {"RUNNING", "CLOSING"}:
-                return
-            endless = locked.document.triggered and locked.state == "RUNNING"
-            if endless or await recipient_store.is_open(db, locked):
+            if locked is None or locked.state not in {"RUNNING", "CLOSING"} or await recipient_store.is_open(db, locked):
                 return
             now = self.clock()
             await store.set_state(db, sending.id, "ENDED", now)

@@ -72,11 +72,20 @@ async def stop(db: Database, sending: Sending, now: datetime) -> None:
     await store.look_at(db, sending.id, now, None)
 
 
+class Stopped(Exception):
+    """The sending was stopped for good after it was read."""
+
+
 async def plan(
     db: Database, sending: Sending, recipient: Recipient, now: datetime, attachments: Sequence[Attachment] = ()
 ) -> int:
-    """Enter one recipient; the interaction's id. In the caller's transaction. Only transactional mails take attachments."""
+    """Enter one recipient; the interaction's id. In the caller's transaction. Only transactional mails take attachments.
+
+    Raises `Stopped`.
+    """
     number = await recipient_store.plan(db, sending, recipient, now)
+    if number is None:
+        raise Stopped
     if attachments and recipient.excluded is None:
         await recipient_store.attach(db, sending.licence_id, number, attachments)
     if recipient.excluded is None and sending.document.triggered:

@@ -59,6 +59,15 @@ async def set_state(db: Database, sending_id: int, state: str, now: datetime) ->
     await db.execute("UPDATE tabellion.sending SET state = %s, ended_at = %s WHERE id = %s", (state, ended, sending_id))
 
 
+async def wait_for_plans(db: Database, sending_id: int) -> None:
+    """Keep others from planning mails of a sending, once those are done who are planning (`recipient_store.plan`).
+
+    A call with a thousand triggers takes some seconds.
+    """
+    await db.execute("SET LOCAL lock_timeout = 0")
+    await db.execute("SELECT FROM tabellion.sending WHERE id = %s FOR UPDATE", (sending_id,))
+
+
 async def delete(db: Database, sending_id: int) -> None:
     """Delete a sending; workers that hear of it find nothing."""
     await db.execute("DELETE FROM tabellion.sending WHERE id = %s", (sending_id,))
