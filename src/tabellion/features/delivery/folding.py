@@ -23,6 +23,8 @@ from tabellion.platform.database.pool import LOCK_TIMEOUT, with_settings
 _log = logging.getLogger(__name__)
 # To count a campaign of many millions takes minutes; nobody waits for it.
 _STATEMENT_TIMEOUT = timedelta(hours=1)
+# Those that may send. Of sendings there are very many after some years.
+_LICENCES = "SELECT l.id FROM tabellion.licence l WHERE EXISTS (SELECT FROM tabellion.campaign c WHERE c.licence_id = l.id)"
 _HELD = """
 SELECT campaign_id, count(*) + coalesce(sum(cardinality(sent)), 0)::bigint FROM {l}.report_change GROUP BY 1 ORDER BY 2 DESC
 """
@@ -71,7 +73,7 @@ class Folder:
 
     async def step(self, db: Database, stop: asyncio.Event | None = None) -> None:
         """One round over the licences whose turn it is; on a connection in autocommit mode."""
-        rows = await (await db.execute("SELECT DISTINCT licence_id FROM tabellion.sending")).fetchall()
+        rows = await (await db.execute(_LICENCES)).fetchall()
         known = {row[0] for row in rows}
         self._next = {licence: self._next.get(licence, (0.0, 0.0)) for licence in known}
         self._waiting = {licence: campaigns for licence, campaigns in self._waiting.items() if licence in known}

@@ -196,8 +196,8 @@ async def looked(db: Database, etl_id: int, now: datetime, error: str | None) ->
 
 async def is_busy(db: Database, etl_id: int) -> bool:
     """Whether an execution of the ETL has not ended."""
-    query = "SELECT 1 FROM tabellion.etl_execution WHERE etl_id = %s AND status <> ALL (%s) LIMIT 1"
-    return await (await db.execute(query, (etl_id, list(ENDED)))).fetchone() is not None
+    query = "SELECT 1 FROM tabellion.etl_execution WHERE etl_id = %s AND ended_at IS NULL LIMIT 1"
+    return await (await db.execute(query, (etl_id,))).fetchone() is not None
 
 
 async def taken_files(db: Database, etl_id: int, *, but_failed: bool) -> dict[str, tuple[int, str]]:
