@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import quote
 
+import msgspec
+
 from tabellion.features.licences import entity_name
 from tabellion.platform import outbox
 from tabellion.platform.database.connection import Database
@@ -13,10 +15,11 @@ STARTED, FINISHED = "STARTED", "FINISHED"
 
 
 class Links(NamedTuple):
-    """Where the definitions of a kind are that `name` names (etl, export), and their executions."""
+    """Where the definitions of a kind are that `name` names (etl, export), and their executions. `subject`: in news."""
 
     base: str
     name: str
+    subject: str
 
     def definition(self, entity: str, number: int) -> str:
         """The address of an ETL or an export."""
@@ -27,22 +30,30 @@ class Links(NamedTuple):
         return f"{self.base}/{quote(entity, safe='')}/{self.name}-executions/{number}"
 
 
-class Ran(NamedTuple):
-    """An execution that has begun or ended. `outcome`: `executionStatus` of the documents."""
+class Ran(msgspec.Struct, frozen=True):
+    """An execution of an ETL or an export."""
 
+    id: int
     licence_id: int
     entity_id: int
-    id: int
-    outcome: str | None
+
+    @property
+    def outcome(self) -> str | None:
+        """`executionStatus` of the documents; None before the end."""
+        raise NotImplementedError
 
 
-async def tell(db: Database, links: Links, interest: Interest, execution: Ran, now: datetime) -> None:
-    """Tell whoever has this interest, in the transaction in which an execution begins or ends."""
-    listened = await outbox.interests_now(db, execution.licence_id)
-    subject = (interest.subject_kind, interest.subject_id)
-    if interest.event_type not in listened.get(subject, outbox.NOBODY):
+async def tell(
+    db: Database, links: Links, definition_id: int | None, event_type: str, execution: Ran, now: datetime
+) -> None:
+    """Tell whoever listens to a definition (None: a one-shot), in the transaction in which an execution begins or ends."""
+    if definition_id is None:
         return
-    entity, name, definition_id = await entity_name(db, execution.entity_id), links.name, int(interest.subject_id)
+    interest = Interest(links.subject, str(definition_id), event_type)
+    listened = await outbox.interests_now(db, execution.licence_id)
+    if event_type not in listened.get((interest.subject_kind, interest.subject_id), outbox.NOBODY):
+        return
+    entity, name = await entity_name(db, execution.entity_id), links.name
     hrefs = {
         f"{name}Execution": links.execution(entity, execution.id), name: links.definition(entity, definition_id),
     }  # fmt: skip

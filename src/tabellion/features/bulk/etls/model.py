@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tabellion.features.bulk.imports import ENDED, Counters, Status
-from tabellion.features.bulk.news import Links
+from tabellion.features.bulk.news import Links, Ran
 from tabellion.kit.problem import FieldError
 
 SUBJECT = "ETL"
-LINKS = Links("/mass-imports/v5/entities", "etl")
+LINKS = Links("/mass-imports/v5/entities", "etl", SUBJECT)
 
 
 class Etl(msgspec.Struct, frozen=True):
@@ -78,15 +78,12 @@ class Due(NamedTuple):
     location_id: int
 
 
-class Execution(msgspec.Struct, frozen=True):
+class Execution(Ran, frozen=True):
     """One run over one or more files; `etl_id` None: a one-shot. `folder` is its place in the spool.
 
     `location_id`: where it fetches its files; None: they were sent.
     """
 
-    id: int
-    licence_id: int
-    entity_id: int
     etl_id: int | None
     user_id: int | None
     definition: dict[str, Any]

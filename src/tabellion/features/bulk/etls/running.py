@@ -15,13 +15,13 @@ from tabellion.features.bulk.etls import store
 from tabellion.features.bulk.etls.definition import Definition, Target, check
 from tabellion.features.bulk.etls.fetching import fetch
 from tabellion.features.bulk.etls.looking import PUT_AWAY
-from tabellion.features.bulk.etls.model import LINKS, SUBJECT, Execution, Part
+from tabellion.features.bulk.etls.model import LINKS, Execution, Part
 from tabellion.features.bulk.etls.opening import Opened, open_files
 from tabellion.features.bulk.etls.reporting import order_reports
 from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import INPUT, Status, jobs_store, reports
 from tabellion.features.bulk.imports.running import SETTINGS, Run
-from tabellion.features.bulk.news import FINISHED, STARTED, Ran, tell
+from tabellion.features.bulk.news import FINISHED, STARTED, tell
 from tabellion.features.licences import zone_and_version
 from tabellion.features.tables import Table, TableUnknown
 from tabellion.features.transfers import keep_host_key, open_location
@@ -30,7 +30,6 @@ from tabellion.platform import files, jobs
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import with_settings
-from tabellion.platform.outbox import Interest
 from tabellion.platform.transfer import TransferError
 
 _COPY_BYTES = 1 << 20
@@ -59,7 +58,7 @@ class Executor:
         async with db.transaction():
             taken = await store.begin(db, number, self._clock())
             if taken is not None and taken.attempt == 1:
-                await self._tell(db, taken, STARTED)
+                await tell(db, LINKS, taken.etl_id, STARTED, taken, self._clock())
         return taken
 
     async def work(self, db: Database, job: Execution) -> None:
@@ -163,7 +162,7 @@ class Executor:
                 raise Stopped
             ended = await store.execution(db, job.id)
             if ended is not None:
-                await self._tell(db, ended, FINISHED)
+                await tell(db, LINKS, ended.etl_id, FINISHED, ended, self._clock())
                 await order_reports(db, ended)
             if job.location_id is not None and status != Status.FAILED:
                 await jobs.defer(db, PUT_AWAY, licence_id=job.licence_id, execution_id=job.id)
@@ -174,12 +173,6 @@ class Executor:
         found = await store.execution(db, job.id)
         for part in found.parts if found is not None and found.has_ended else ():
             await asyncio.to_thread(_forget, self._spool, part.folder)
-
-    async def _tell(self, db: Database, job: Execution, event_type: str) -> None:
-        """News for whoever listens to the ETL."""
-        if job.etl_id is not None:
-            ran = Ran(job.licence_id, job.entity_id, job.id, job.outcome)
-            await tell(db, LINKS, Interest(SUBJECT, str(job.etl_id), event_type), ran, self._clock())
 
 
 def _forget(spool: Path, folder: str) -> None:

@@ -9,19 +9,18 @@ from typing import Any
 import msgspec
 from psycopg import errors
 
-from tabellion.features.bulk.documents import ExecutionUnknown
 from tabellion.features.bulk.etls import store
 from tabellion.features.bulk.etls.definition import Definition, check
 from tabellion.features.bulk.etls.errors import EtlInactive, EtlNameUsed, EtlUnknown
 from tabellion.features.bulk.etls.looking import TASK, enter, next_run
 from tabellion.features.bulk.etls.model import Due, Etl, Execution, NewExecution, Uploaded
+from tabellion.features.bulk.finding import by_id, execution_of, subject_of
 from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder, reports, spooled, turn
 from tabellion.features.bulk.names import base_name
 from tabellion.features.bulk.tables import find
 from tabellion.features.licences import entity_of, owner_of
 from tabellion.features.transfers import find_location
 from tabellion.features.usage import count_bulk_call
-from tabellion.kit.digits import INTEGER, number_of
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit, files, jobs
 from tabellion.platform.database.connection import Database
@@ -38,8 +37,7 @@ async def list_etls(call: Incoming) -> list[Etl]:
 
 async def get(call: Incoming, *, lock: bool = False) -> Etl:
     """The ETL of the path. Raises `EtlUnknown`."""
-    number = number_of(call.path["i"], INTEGER)
-    found = None if number is None else await store.find(call.db, owner_of(call), number, lock=lock)
+    found = await by_id(call, call.path["i"], partial(store.find, lock=lock))
     if found is None:
         raise EtlUnknown(f"the entity '{entity_of(call).name}' has no ETL '{call.path['i'][:30]}'")
     return found
@@ -47,10 +45,7 @@ async def get(call: Incoming, *, lock: bool = False) -> Etl:
 
 async def find_subject(call: Incoming, reference: str) -> str | None:
     """The id of the ETL that a webhook is to listen to, by its id or its name; None when there is none."""
-    owner, number = owner_of(call), number_of(reference, INTEGER)
-    found = None if number is None else await store.find(call.db, owner, number)
-    found = found or await store.find_named(call.db, owner, reference)
-    return None if found is None else str(found.id)
+    return await subject_of(call, reference, store.find, store.find_named)
 
 
 async def create(call: Incoming, etl: Etl, faults: Sequence[FieldError]) -> int:
@@ -138,12 +133,7 @@ async def _accept(call: Incoming, etl_id: int | None, definition: Definition, se
 
 async def execution(call: Incoming) -> Execution:
     """The execution of the path. Raises `ExecutionUnknown`."""
-    owner, text = owner_of(call), call.path["i"]
-    number = number_of(text)
-    found = None if number is None else await store.execution(call.db, number)
-    if found is None or (found.licence_id, found.entity_id) != owner:
-        raise ExecutionUnknown(f"the entity '{entity_of(call).name}' has no execution '{text[:30]}'")
-    return found
+    return await execution_of(call, store.execution)
 
 
 async def executions(

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 
 from tabellion.features.bulk.imports import ENDED, Status
-from tabellion.features.bulk.news import Links
+from tabellion.features.bulk.news import Links, Ran
 from tabellion.kit.problem import FieldError
 
 SUBJECT = "EXPORT"
-LINKS = Links("/exports/v5/entities", "export")
+LINKS = Links("/exports/v5/entities", "export", SUBJECT)
 # The file in an execution's folder.
 FILE = "export"
 KEPT = timedelta(days=5)
@@ -31,15 +31,12 @@ class Export(msgspec.Struct, frozen=True):
     changed_since: datetime | None = None
 
 
-class Execution(msgspec.Struct, frozen=True):
+class Execution(Ran, frozen=True):
     """One file that is or was written; `export_id` None: a one-shot. `folder` is its place in the spool.
 
     `bytes` and `sha256` (hex) are of the file as it is downloaded.
     """
 
-    id: int
-    licence_id: int
-    entity_id: int
     export_id: int | None
     definition: dict[str, Any]
     changed_since: datetime | None

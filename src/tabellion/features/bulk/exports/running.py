@@ -15,13 +15,13 @@ from psycopg.adapt import Transformer
 from tabellion.features.bulk import fenced, tables
 from tabellion.features.bulk.exports import store
 from tabellion.features.bulk.exports.definition import Definition, check
-from tabellion.features.bulk.exports.model import FILE, LINKS, OVERLAP, SUBJECT, Execution, file_name
+from tabellion.features.bulk.exports.model import FILE, LINKS, OVERLAP, Execution, file_name
 from tabellion.features.bulk.exports.reading import Rows, read
 from tabellion.features.bulk.exports.writing import Target, Written, header, write
 from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import Status, codec_of
 from tabellion.features.bulk.names import NamePattern
-from tabellion.features.bulk.news import FINISHED, STARTED, Ran, tell
+from tabellion.features.bulk.news import FINISHED, STARTED, tell
 from tabellion.features.licences import zone_and_version
 from tabellion.features.tables import render_moment
 from tabellion.features.tables.filters import FilterFault, compile_filter
@@ -31,7 +31,6 @@ from tabellion.kit.problem import FieldError
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import with_settings
-from tabellion.platform.outbox import Interest
 from tabellion.platform.transfer import TransferError
 
 _SETTINGS = {"TimeZone": "UTC", "DateStyle": "ISO", "statement_timeout": "0"}
@@ -62,7 +61,7 @@ class Exporter:
         async with db.transaction():
             taken = await store.begin(db, number, self._clock())
             if taken is not None and taken.attempt == 1:
-                await self._tell(db, taken, STARTED)
+                await tell(db, LINKS, taken.export_id, STARTED, taken, self._clock())
         return taken
 
     async def work(self, db: Database, job: Execution) -> None:
@@ -139,13 +138,7 @@ class Exporter:
     async def _told(self, db: Database, job: Execution) -> None:
         ended = await store.execution(db, job.id)
         if ended is not None:
-            await self._tell(db, ended, FINISHED)
-
-    async def _tell(self, db: Database, job: Execution, event_type: str) -> None:
-        """News for whoever listens to the export."""
-        if job.export_id is not None:
-            ran = Ran(job.licence_id, job.entity_id, job.id, job.outcome)
-            await tell(db, LINKS, Interest(SUBJECT, str(job.export_id), event_type), ran, self._clock())
+            await tell(db, LINKS, ended.export_id, FINISHED, ended, self._clock())
 
 
 class _Bound(sql.Composable):

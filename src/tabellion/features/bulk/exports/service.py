@@ -2,23 +2,23 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from psycopg import errors
 
-from tabellion.features.bulk.documents import ExecutionUnknown
 from tabellion.features.bulk.exports import store
 from tabellion.features.bulk.exports.definition import Definition, check
 from tabellion.features.bulk.exports.errors import ExportInactive, ExportNameUsed, ExportUnknown
 from tabellion.features.bulk.exports.model import FILE, KEPT, ROWS_KEPT, Execution, Export
+from tabellion.features.bulk.finding import by_id, execution_of, subject_of
 from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder
 from tabellion.features.bulk.tables import find
 from tabellion.features.licences import Owner, owner_of
 from tabellion.features.tables import Table
 from tabellion.features.transfers import find_location
-from tabellion.kit.digits import INTEGER, number_of
 from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
 from tabellion.kit.schedule import Schedule
 from tabellion.platform import audit, files, jobs
@@ -35,8 +35,7 @@ async def list_exports(call: Incoming) -> list[Export]:
 
 async def get(call: Incoming, *, lock: bool = False) -> Export:
     """The export of the path. Raises `ExportUnknown`."""
-    number = number_of(call.path["i"], INTEGER)
-    found = None if number is None else await store.find(call.db, owner_of(call), number, lock=lock)
+    found = await by_id(call, call.path["i"], partial(store.find, lock=lock))
     if found is None:
         raise ExportUnknown(f"the entity '{call.path['e']}' has no export '{call.path['i'][:30]}'")
     return found
@@ -44,10 +43,7 @@ async def get(call: Incoming, *, lock: bool = False) -> Export:
 
 async def find_subject(call: Incoming, reference: str) -> str | None:
     """The id of the export that a webhook is to listen to, by its id or its name; None when there is none."""
-    owner, number = owner_of(call), number_of(reference, INTEGER)
-    found = None if number is None else await store.find(call.db, owner, number)
-    found = found or await store.find_named(call.db, owner, reference)
-    return None if found is None else str(found.id)
+    return await subject_of(call, reference, store.find, store.find_named)
 
 
 async def create(call: Incoming, export: Export) -> int:
@@ -139,12 +135,7 @@ async def enter_export(
 
 async def execution(call: Incoming) -> Execution:
     """The execution of the path. Raises `ExecutionUnknown`."""
-    owner, text = owner_of(call), call.path["i"]
-    number = number_of(text)
-    found = None if number is None else await store.execution(call.db, number)
-    if found is None or (found.licence_id, found.entity_id) != owner:
-        raise ExecutionUnknown(f"the entity '{call.path['e']}' has no execution '{text[:30]}'")
-    return found
+    return await execution_of(call, store.execution)
 
 
 async def executions(
