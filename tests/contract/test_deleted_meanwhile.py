@@ -52,6 +52,21 @@ def test_a_licence_that_is_deleted_while_its_calls_run(
         assert "WWW-Authenticate" in refused.headers
 
 
+def test_a_campaign_that_is_deleted_while_a_test_of_it_is_asked_for(
+    tenants: Tenants, tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    number = tenant.campaign()
+    with psycopg.connect(tenants.database_url) as deleting, ThreadPoolExecutor(1) as threads:
+        deleting.execute("DELETE FROM tabellion.campaign WHERE id = %s", (number,))
+        sent = threads.submit(
+            tenant.json, "POST", f"/v4/entity/hotels/mail/{number}/test", {"recipients": ["me@example.com"]}
+        )
+        _until_they_wait(database, 1)
+        deleting.commit()
+    refused = sent.result()
+    assert (refused.status_code, refused.json()["code"]) == (404, "campaign.unknown"), refused.text
+
+
 @pytest.mark.parametrize("again", ["rotate", "revoke"])
 def test_tokens_that_ended_are_401_however_often_they_come(again: str, tenants: Tenants, tenant: Tenant) -> None:
     # Clients that hear 401 get themselves a new token; 429 would tell them to wait, and then to send the old one again.

@@ -47,6 +47,8 @@ async def test(call: Incoming, order: Test) -> tuple[Campaign, int]:
     )  # fmt: skip
     await _try(call, campaign, table, document, only, planned)
     async with call.db.transaction():
+        # Nobody deletes it meanwhile.
+        await service.get(call, lock=True)
         number = await delivery.start(call.db, campaign.licence_id, campaign.id, document, call.now, call.now)
         sending = Sending(number, campaign.licence_id, campaign.id, "RUNNING", 1, document)
         for recipient in planned:
