@@ -2,7 +2,6 @@
 
 import logging
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
@@ -34,6 +33,7 @@ from tabellion.platform.http.problems import Internal
 from tabellion.platform.http.query import Query
 from tabellion.platform.telemetry import Seldom, flush, render_metrics, report
 from tabellion.platform.templates import Cages
+from tabellion.server.callers import client_address
 from tabellion.server.calls import CALLS
 from tabellion.server.pages import images, mails, operations
 from tabellion.server.pages.outbox import Outbox
@@ -41,7 +41,6 @@ from tabellion.server.targets import allow_targets
 from tabellion.settings import Settings
 
 _log = logging.getLogger(__name__)
-_FORWARDED = "x-forwarded-for"
 # How long the checklist waits for a page.
 _LINK_WITHIN_S = 6.0
 # Foreign keys of the catalogue to whom a call comes from: they are there when it is let in, and may be deleted meanwhile.
@@ -136,17 +135,6 @@ def translate(error: BaseException) -> Problem:
 def _tell_full(what: str, where: str) -> None:
     if _full.is_due():
         _log.error("%s is full, and calls are answered with 503: make room %s", what, where)
-
-
-def client_address(scope: Any, headers: dict[str, str], trusted: frozenset[str]) -> str:
-    """The caller's address: the socket's, or the last one that trusted proxies have not added themselves."""
-    client = scope.get("client")
-    address = client[0] if client else ""
-    if address in trusted and _FORWARDED in headers:
-        for hop in reversed([part.strip() for part in headers[_FORWARDED].split(",")]):
-            if hop and hop not in trusted:
-                return hop[:45]
-    return address
 
 
 def create_app(settings: Settings) -> App:
