@@ -13,7 +13,9 @@ from tabellion.server.http.reader import Reader
 from tabellion.server.http.turn import Turn
 
 HEAD_WITHIN_S = 30.0
-KEPT_ALIVE_S = 75.0
+# Longer than proxies keep a connection that nobody uses: one that is closed here while a request comes over it costs a 502.
+# Google's load balancers keep them for 600 s, Caddy for 120, nginx and those of Amazon for 60.
+KEPT_ALIVE_S = 620.0
 TAKEN_WITHIN_S = 60.0
 _LINGER_S = 2.0
 _NOTHING_READ = {
