@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec import inspect
 
-from tabellion.features.profiles.wire import ProfileIn
+from tabellion.features.profiles.wire.bodies import ProfileIn
 from tabellion.kit.problem import Invalid
 from tabellion.platform.http import shapes
 from tabellion.platform.http.call import Call

@@ -14,7 +14,8 @@ from tabellion.features.profiles.store import count as count_rows
 from tabellion.features.profiles.store import find as find_rows
 from tabellion.features.profiles.store import read as read_row
 from tabellion.features.profiles.store import search as search_rows
-from tabellion.features.profiles.wire import Profile5Out, ProfileIn, given_value, profile5_out, read_profile
+from tabellion.features.profiles.wire.answers import Profile5Out, profile5_out
+from tabellion.features.profiles.wire.bodies import ProfileIn, given_value, read_profile
 from tabellion.features.profiles.writing import count_listed as row_count
 from tabellion.features.profiles.writing import delete as delete_row
 from tabellion.features.profiles.writing import etag as row_etag

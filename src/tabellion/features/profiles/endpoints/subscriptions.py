@@ -1,11 +1,12 @@
 """The v4 calls on the subscriptions and segmentations of a profile: JSON and XML."""
 
-from tabellion.features.profiles import service, wire
+from tabellion.features.profiles import service
 from tabellion.features.profiles.endpoints import examples
 from tabellion.features.profiles.endpoints.v4 import ONE
 from tabellion.features.profiles.model import Collection
 from tabellion.features.profiles.parameters import PROFILE
 from tabellion.features.profiles.reading import Reader
+from tabellion.features.profiles.wire import answers, bodies
 from tabellion.features.tables import ENTITY, TABLE, ProfileTable
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
 
@@ -17,15 +18,15 @@ _SEGMENTATION = Parameter("s", "name of the segmentation; `;category=Gold` names
 async def list_subscriptions(call: Incoming, table: ProfileTable) -> Answer:
     """Read the profile's choices for all subscriptions of the table."""
     profile = await service.get(call, table)
-    return Answer(200, wire.SubscriptionsOut(wire.subscriptions_out(table, profile)))
+    return Answer(200, answers.SubscriptionsOut(answers.subscriptions_out(table, profile)))
 
 
 @service.on_table
 async def post_subscription(call: Incoming, table: ProfileTable) -> Answer:
     """Subscribe."""
-    reader = wire.read_collection(Reader(table, call.caller.time_zone), call.body)
+    reader = bodies.read_collection(Reader(table, call.caller.time_zone), call.body)
     subscription, choice = await service.subscribe(call, table, subscribed=True, collection=reader.collected_from())
-    return Answer(200, wire.subscription_out(subscription, choice))
+    return Answer(200, answers.subscription_out(subscription, choice))
 
 
 @service.on_table
@@ -38,15 +39,15 @@ async def delete_subscription(call: Incoming, table: ProfileTable) -> Answer:
 @service.on_table
 async def list_segmentations(call: Incoming, table: ProfileTable) -> Answer:
     """Read the profile's memberships."""
-    items = wire.segmentations_out(table, await service.get(call, table))
-    return Answer(200, wire.SegmentationsOut(items, items))
+    items = answers.segmentations_out(table, await service.get(call, table))
+    return Answer(200, answers.SegmentationsOut(items, items))
 
 
 @service.on_table
 async def put_segmentation(call: Incoming, table: ProfileTable) -> Answer:
     """Put the profile into a segmentation, or give it a category."""
     segmentation, value = await service.belong(call, table, belongs=True)
-    return Answer(200, wire.segmentation_out(segmentation, value))
+    return Answer(200, answers.segmentation_out(segmentation, value))
 
 
 @service.on_table
@@ -67,7 +68,7 @@ CALLS = (
         handler=list_subscriptions,
         parameters=(ENTITY, TABLE, PROFILE),
         statuses={200: "All subscriptions of the table; `subscribe` is null where no choice is recorded."},
-        answer=wire.SubscriptionsOut,
+        answer=answers.SubscriptionsOut,
         answer_root="subscriptions",
         answer_example={"subscriptions": examples.SUBSCRIPTIONS},
     ),
@@ -82,11 +83,11 @@ CALLS = (
         handler=post_subscription,
         parameters=(ENTITY, TABLE, PROFILE, _SUBSCRIPTION),
         statuses={200: "The profile is subscribed."},
-        body=wire.CollectionBody,
+        body=bodies.CollectionBody,
         body_root="subscription",
         body_optional=True,
         body_example={"dataCollectionInformation": examples.COLLECTION},
-        answer=wire.SubscriptionOut,
+        answer=answers.SubscriptionOut,
         answer_root="subscription",
         answer_example=examples.SUBSCRIPTIONS[0],
     ),
@@ -113,7 +114,7 @@ CALLS = (
         handler=list_segmentations,
         parameters=(ENTITY, TABLE, PROFILE),
         statuses={200: "All segmentations of the table."},
-        answer=wire.SegmentationsOut,
+        answer=answers.SegmentationsOut,
         answer_root="segmentations",
         answer_example={"segmentation": examples.SEGMENTATIONS, "segmentations": examples.SEGMENTATIONS},
     ),
@@ -134,7 +135,7 @@ CALLS = (
             Parameter("category", "the category of an exclusive segmentation", "Gold"),
         ),
         statuses={200: "The profile belongs to it."},
-        answer=wire.SegmentationOut,
+        answer=answers.SegmentationOut,
         answer_root="segmentation",
         answer_example=examples.SEGMENTATIONS[1],
     ),

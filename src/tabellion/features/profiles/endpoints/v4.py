@@ -1,10 +1,11 @@
 """The v4 profile calls: JSON and XML, attributes as lists of names and values."""
 
-from tabellion.features.profiles import service, wire
+from tabellion.features.profiles import service
 from tabellion.features.profiles.endpoints import examples
 from tabellion.features.profiles.model import Written
 from tabellion.features.profiles.parameters import PROFILE
 from tabellion.features.profiles.reading import Reader
+from tabellion.features.profiles.wire import answers, bodies
 from tabellion.features.tables import ENTITY, TABLE, ProfileTable
 from tabellion.features.tables.filters import Condition, compile_v4_search, row_limit
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
@@ -29,11 +30,11 @@ ONE = _PATH + "/{p}"
 
 
 def _reader(call: Incoming, table: ProfileTable) -> Reader:
-    return wire.read_profile(Reader(table, call.caller.time_zone), call.body)
+    return bodies.read_profile(Reader(table, call.caller.time_zone), call.body)
 
 
 def _written(call: Incoming, table: ProfileTable, written: Written) -> Answer:
-    body = wire.ProfileId(written.id)
+    body = answers.ProfileId(written.id)
     if written.outcome != "CREATED":
         return Answer(200, body)
     return Answer(201, body, location=f"/v4/entity/{call.path['e']}/table/{call.path['t']}/profile/{written.id}")
@@ -50,7 +51,7 @@ async def post_profile(call: Incoming, table: ProfileTable) -> Answer:
 async def get_profile(call: Incoming, table: ProfileTable) -> Answer:
     """Read one profile."""
     profile = await service.get(call, table)
-    return Answer(200, wire.profile_out(table, profile), etag=service.etag(table, profile))
+    return Answer(200, answers.profile_out(table, profile), etag=service.etag(table, profile))
 
 
 @service.on_table
@@ -71,13 +72,13 @@ async def list_profiles(call: Incoming, table: ProfileTable) -> Answer:
     """Search profiles."""
     limit = row_limit(call.query.first("number"), "number")
     profiles = await service.search(call, table, _condition(call, table), limit)
-    return Answer(200, wire.ProfilesOut([wire.profile_out(table, profile) for profile in profiles]))
+    return Answer(200, answers.ProfilesOut([answers.profile_out(table, profile) for profile in profiles]))
 
 
 @service.on_table
 async def count_profiles(call: Incoming, table: ProfileTable) -> Answer:
     """Count the profiles that a search would find."""
-    return Answer(200, wire.CountOut(await service.count(call, table, _condition(call, table))))
+    return Answer(200, answers.CountOut(await service.count(call, table, _condition(call, table))))
 
 
 def _condition(call: Incoming, table: ProfileTable) -> Condition:
@@ -114,10 +115,10 @@ CALLS = (
         ),
         statuses={201: _CREATED, 200: _UPDATED},
         conflicts=("attribute.ambiguous", "profile.exists", "attribute.notUnique", "profile.inUse"),
-        body=wire.ProfileIn,
+        body=bodies.ProfileIn,
         body_root="profile",
         body_example=examples.PROFILE_IN,
-        answer=wire.ProfileId,
+        answer=answers.ProfileId,
         answer_root="profile",
         answer_example=examples.PROFILE_ID,
     ),
@@ -132,7 +133,7 @@ CALLS = (
         handler=list_profiles,
         parameters=(ENTITY, TABLE, *SEARCH, NUMBER),
         statuses={200: "The profiles found."},
-        answer=wire.ProfilesOut,
+        answer=answers.ProfilesOut,
         answer_root="profiles",
         answer_example={"profiles": [examples.PROFILE_OUT]},
     ),
@@ -146,7 +147,7 @@ CALLS = (
         handler=count_profiles,
         parameters=(ENTITY, TABLE, *SEARCH),
         statuses={200: "How many profiles a search would find."},
-        answer=wire.CountOut,
+        answer=answers.CountOut,
         answer_root="profileCount",
         answer_example={"count": 12},
     ),
@@ -162,7 +163,7 @@ CALLS = (
         parameters=(ENTITY, TABLE, PROFILE),
         statuses={200: "The profile."},
         etag=True,
-        answer=wire.ProfileOut,
+        answer=answers.ProfileOut,
         answer_root="profile",
         answer_example=examples.PROFILE_OUT,
     ),
@@ -182,10 +183,10 @@ CALLS = (
         statuses={200: _UPDATED, 201: _CREATED},
         conflicts=("attribute.notUnique", "profile.inUse"),
         etag=True,
-        body=wire.ProfileIn,
+        body=bodies.ProfileIn,
         body_root="profile",
         body_example={"attributes": [{"name": "lastName", "value": "Vos"}]},
-        answer=wire.ProfileId,
+        answer=answers.ProfileId,
         answer_root="profile",
         answer_example=examples.PROFILE_ID,
     ),

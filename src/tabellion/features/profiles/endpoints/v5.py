@@ -1,10 +1,11 @@
 """The v5 profile calls: JSON, attributes as one flat object."""
 
-from tabellion.features.profiles import service, wire
+from tabellion.features.profiles import service
 from tabellion.features.profiles.endpoints import examples
 from tabellion.features.profiles.model import Written
 from tabellion.features.profiles.parameters import PROFILE
 from tabellion.features.profiles.reading import Reader
+from tabellion.features.profiles.wire import answers, bodies
 from tabellion.features.tables import ENTITY, TABLE, ProfileTable
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
 
@@ -20,8 +21,8 @@ FILTER = (
 
 def _reader(call: Incoming, table: ProfileTable) -> Reader:
     if not (call.body.attributes or call.body.subscriptions or call.body.segmentations):
-        call.refuse_ignored(wire.Profile5Out, "the profile stays as it is")
-    return wire.read_profile5(Reader(table, call.caller.time_zone), call.body)
+        call.refuse_ignored(answers.Profile5Out, "the profile stays as it is")
+    return bodies.read_profile5(Reader(table, call.caller.time_zone), call.body)
 
 
 @service.on_table
@@ -36,20 +37,20 @@ async def put_profile(call: Incoming, table: ProfileTable) -> Answer:
 async def get_profile(call: Incoming, table: ProfileTable) -> Answer:
     """Read one profile."""
     profile = await service.get(call, table)
-    return Answer(200, wire.profile5_out(table, profile), etag=service.etag(table, profile))
+    return Answer(200, answers.profile5_out(table, profile), etag=service.etag(table, profile))
 
 
 @service.on_table
 async def list_profiles(call: Incoming, table: ProfileTable) -> Answer:
     """One page of the profiles that satisfy a filter."""
     profiles, cursor = await service.page(call, table)
-    return Answer(200, wire.Profiles5Out([wire.profile5_out(table, p) for p in profiles], cursor))
+    return Answer(200, answers.Profiles5Out([answers.profile5_out(table, p) for p in profiles], cursor))
 
 
 @service.on_table
 async def count_profiles(call: Incoming, table: ProfileTable) -> Answer:
     """How many profiles satisfy a filter."""
-    return Answer(200, wire.CountOut(await service.count_listed(call, table)))
+    return Answer(200, answers.CountOut(await service.count_listed(call, table)))
 
 
 @service.on_table
@@ -69,11 +70,11 @@ async def delete_profile(call: Incoming, table: ProfileTable) -> Answer:
 @service.on_table
 async def list_consents(call: Incoming, table: ProfileTable) -> Answer:
     """Read the consent history of a profile."""
-    return Answer(200, wire.consents_out(*await service.consents(call, table)))
+    return Answer(200, answers.consents_out(*await service.consents(call, table)))
 
 
 def _written(call: Incoming, written: Written) -> Answer:
-    body = wire.ProfileId(written.id)
+    body = answers.ProfileId(written.id)
     if written.outcome != "CREATED":
         return Answer(200, body)
     path = call.path
@@ -98,11 +99,11 @@ CALLS = (
         statuses={201: "The profile was created.", 200: "The profile was updated, or was already as asked."},
         conflicts=("attribute.notUnique", "profile.inUse"),
         etag=True,
-        body=wire.ProfileKeyIn,
+        body=bodies.ProfileKeyIn,
         lenient=True,
-        echoed=wire.Profile5Out,
+        echoed=answers.Profile5Out,
         body_example=examples.PROFILE5_IN,
-        answer=wire.ProfileId,
+        answer=answers.ProfileId,
         answer_example=examples.PROFILE_ID,
     ),
     Call(
@@ -119,7 +120,7 @@ CALLS = (
         handler=list_profiles,
         parameters=(ENTITY, TABLE, *FILTER),
         statuses={200: "A page of profiles."},
-        answer=wire.Profiles5Out,
+        answer=answers.Profiles5Out,
         answer_example={"profiles": [examples.PROFILE5_OUT], "nextCursor": None},
     ),
     Call(
@@ -133,7 +134,7 @@ CALLS = (
         handler=count_profiles,
         parameters=(ENTITY, TABLE, FILTER[0]),
         statuses={200: "How many profiles satisfy the filter."},
-        answer=wire.CountOut,
+        answer=answers.CountOut,
         answer_example={"count": 12},
     ),
     Call(
@@ -147,7 +148,7 @@ CALLS = (
         parameters=(ENTITY, TABLE, PROFILE),
         statuses={200: "The profile."},
         etag=True,
-        answer=wire.Profile5Out,
+        answer=answers.Profile5Out,
         answer_example=examples.PROFILE5_OUT,
     ),
     Call(
@@ -163,11 +164,11 @@ CALLS = (
         statuses={200: "The profile was updated, or was already as asked."},
         conflicts=("attribute.notUnique", "profile.inUse"),
         etag=True,
-        body=wire.ProfilePatchIn,
+        body=bodies.ProfilePatchIn,
         lenient=True,
-        echoed=wire.Profile5Out,
+        echoed=answers.Profile5Out,
         body_example=examples.PROFILE5_PATCH,
-        answer=wire.ProfileId,
+        answer=answers.ProfileId,
         answer_example=examples.PROFILE_ID,
     ),
     Call(
@@ -197,7 +198,7 @@ CALLS = (
         handler=list_consents,
         parameters=(ENTITY, TABLE, PROFILE),
         statuses={200: "The changes of consent."},
-        answer=wire.ConsentsOut,
+        answer=answers.ConsentsOut,
         answer_example={
             "consents": [
                 {
