@@ -1,8 +1,9 @@
-"""The calls of ETLs, v5."""
+"""The calls that run ETLs, and those on their executions, v5."""
 
 from tabellion.features.bulk.documents import Id, page_parameters, read_page
 from tabellion.features.bulk.etls import examples, service, wire
 from tabellion.features.bulk.etls.definition import Definition
+from tabellion.features.bulk.etls.endpoints.definitions import CATEGORY, ETL, ETL_ID, MODULE
 from tabellion.features.bulk.imports import reports
 from tabellion.features.bulk.names import NamePattern
 from tabellion.features.licences import entity_of
@@ -11,45 +12,9 @@ from tabellion.kit.problem import invalid
 from tabellion.platform.files import UploadedFile
 from tabellion.platform.http.call import Answer, Call, Form, Incoming, Parameter
 
-_CATEGORY, _MODULE = "mass-imports", "bulk"
-_ETLS, _EXECUTIONS = "/v5/entities/{e}/etls", "/v5/entities/{e}/etl-executions"
-_ETL, _EXECUTION = _ETLS + "/{i}", _EXECUTIONS + "/{i}"
-_I, _X = Parameter("i", "id of the ETL", "12"), Parameter("i", "id of the execution", "99")
+_EXECUTIONS = "/v5/entities/{e}/etl-executions"
+_EXECUTION, _X = _EXECUTIONS + "/{i}", Parameter("i", "id of the execution", "99")
 _FILE, _DEFINITION = "file", "definition"
-
-
-async def list_etls(call: Incoming) -> Answer:
-    """The ETLs of an entity."""
-    return Answer(200, wire.EtlsOut([wire.etl_brief(etl) for etl in await service.list_etls(call)]))
-
-
-async def create(call: Incoming) -> Answer:
-    """Keep an ETL."""
-    number = await service.create(call, *wire.read_new(call.body))
-    return Answer(201, Id(str(number)), location=f"/v5/entities/{call.path['e']}/etls/{number}")
-
-
-async def get(call: Incoming) -> Answer:
-    """One ETL."""
-    return Answer(200, wire.etl_out(await service.get(call)))
-
-
-async def replace(call: Incoming) -> Answer:
-    """Put another one in an ETL's place."""
-    return Answer(200, wire.etl_out(await service.change(call, lambda before: wire.read_new(call.body, before.id))))
-
-
-async def change(call: Incoming) -> Answer:
-    """Change an ETL."""
-    if call.body == wire.EtlPatch():
-        call.refuse_ignored(wire.EtlOut, "the ETL stays as it is")
-    return Answer(200, wire.etl_out(await service.change(call, lambda before: wire.read_changed(before, call.body))))
-
-
-async def delete(call: Incoming) -> Answer:
-    """Delete an ETL."""
-    await service.delete(call)
-    return Answer(204)
 
 
 async def trigger(call: Incoming) -> Answer:
@@ -125,8 +90,8 @@ CALLS = (
         id="etls.v5.execute",
         method="POST",
         path=_EXECUTIONS,
-        category=_CATEGORY,
-        module=_MODULE,
+        category=CATEGORY,
+        module=MODULE,
         summary="Import files once, with a definition",
         description=f"{_FILES_TEXT} What is wrong with the definition is told at once, with a file by the execution.",
         handler=execute,
@@ -141,8 +106,8 @@ CALLS = (
         id="etls.v5.executions",
         method="GET",
         path=_EXECUTIONS,
-        category=_CATEGORY,
-        module=_MODULE,
+        category=CATEGORY,
+        module=MODULE,
         summary="List executions",
         handler=executions,
         parameters=(ENTITY, *page_parameters("etlId", "ETL")),
@@ -154,8 +119,8 @@ CALLS = (
         id="etls.v5.execution",
         method="GET",
         path=_EXECUTION,
-        category=_CATEGORY,
-        module=_MODULE,
+        category=CATEGORY,
+        module=MODULE,
         summary="Read an execution",
         description=(
             "`withErrors` is false only when every row is in. `errors` says why an execution FAILED, or "
@@ -171,8 +136,8 @@ CALLS = (
         id="etls.v5.errors",
         method="GET",
         path=_EXECUTION + "/errors",
-        category=_CATEGORY,
-        module=_MODULE,
+        category=CATEGORY,
+        module=MODULE,
         summary="Download the rejected rows of an execution",
         description="A CSV per file: its columns, `lineNumber`, `errorCode`, `errorColumn`, `errorMessage`. Kept 30 days.",
         handler=errors,
@@ -185,8 +150,8 @@ CALLS = (
         id="etls.v5.resultFile",
         method="GET",
         path=_EXECUTION + "/result-file",
-        category=_CATEGORY,
-        module=_MODULE,
+        category=CATEGORY,
+        module=MODULE,
         summary="Download all rows of an execution and what became of them",
         description="A CSV per file: its columns, and `lineNumber`, `operation`, `id`; if `generateResultFile` is true.",
         handler=result_file,
@@ -199,8 +164,8 @@ CALLS = (
         id="etls.v5.cancel",
         method="DELETE",
         path=_EXECUTION,
-        category=_CATEGORY,
-        module=_MODULE,
+        category=CATEGORY,
+        module=MODULE,
         summary="Cancel an execution",
         description="Rows already written stay.",
         handler=cancel,
@@ -209,108 +174,15 @@ CALLS = (
         conflicts=("job.state",),
     ),
     Call(
-        id="etls.v5.list",
-        method="GET",
-        path=_ETLS,
-        category=_CATEGORY,
-        module=_MODULE,
-        summary="List the ETLs of an entity",
-        handler=list_etls,
-        parameters=(ENTITY,),
-        statuses={200: "The ETLs, by name."},
-        answer=wire.EtlsOut,
-        answer_example={"etls": [{"id": "12", "name": "guests-daily", "isActive": True}]},
-    ),
-    Call(
-        id="etls.v5.create",
-        method="POST",
-        path=_ETLS,
-        category=_CATEGORY,
-        module=_MODULE,
-        summary="Keep an ETL",
-        description="All that is wrong with the definition is told at once. `report`: who gets a mail at the end.",
-        handler=create,
-        parameters=(ENTITY,),
-        statuses={201: "The ETL was created."},
-        conflicts=("name.used",),
-        body=wire.EtlIn,
-        lenient=True,
-        echoed=wire.EtlOut,
-        body_example=examples.ETL_IN,
-        answer=Id,
-        answer_example={"id": "12"},
-    ),
-    Call(
-        id="etls.v5.get",
-        method="GET",
-        path=_ETL,
-        category=_CATEGORY,
-        module=_MODULE,
-        summary="Read an ETL",
-        handler=get,
-        parameters=(ENTITY, _I),
-        statuses={200: "The ETL."},
-        answer=wire.EtlOut,
-        answer_example=examples.ETL_OUT,
-    ),
-    Call(
-        id="etls.v5.replace",
-        method="PUT",
-        path=_ETL,
-        category=_CATEGORY,
-        module=_MODULE,
-        summary="Put another definition in an ETL's place",
-        handler=replace,
-        parameters=(ENTITY, _I),
-        statuses={200: "The ETL as it is now."},
-        conflicts=("name.used",),
-        body=wire.EtlIn,
-        lenient=True,
-        echoed=wire.EtlOut,
-        body_example=examples.ETL_IN,
-        answer=wire.EtlOut,
-        answer_example=examples.ETL_OUT,
-    ),
-    Call(
-        id="etls.v5.change",
-        method="PATCH",
-        path=_ETL,
-        category=_CATEGORY,
-        module=_MODULE,
-        summary="Change an ETL",
-        description="Only what is sent changes; each member is replaced as a whole.",
-        handler=change,
-        parameters=(ENTITY, _I),
-        statuses={200: "The ETL as it is now."},
-        conflicts=("name.used",),
-        body=wire.EtlPatch,
-        lenient=True,
-        body_example={"isActive": False},
-        answer=wire.EtlOut,
-        answer_example={**examples.ETL_OUT, "isActive": False},
-    ),
-    Call(
-        id="etls.v5.delete",
-        method="DELETE",
-        path=_ETL,
-        category=_CATEGORY,
-        module=_MODULE,
-        summary="Delete an ETL",
-        description="Its executions stay; those that run go on.",
-        handler=delete,
-        parameters=(ENTITY, _I),
-        statuses={204: "The ETL is deleted."},
-    ),
-    Call(
         id="etls.v5.trigger",
         method="POST",
-        path=_ETL + "/trigger-execution",
-        category=_CATEGORY,
-        module=_MODULE,
+        path=ETL + "/trigger-execution",
+        category=CATEGORY,
+        module=MODULE,
         summary="Run an ETL now",
         description=_FILES_TEXT + " An ETL that fetches its files from a location is called without a body.",
         handler=trigger,
-        parameters=(ENTITY, _I),
+        parameters=(ENTITY, ETL_ID),
         statuses={201: "The execution is queued."},
         conflicts=("etl.inactive",),
         form=Form(_FILE, optional=True),
