@@ -67,6 +67,26 @@ def test_a_campaign_that_is_deleted_while_a_test_of_it_is_asked_for(
     assert (refused.status_code, refused.json()["code"]) == (404, "campaign.unknown"), refused.text
 
 
+@pytest.mark.parametrize("path", ["etls", "exports"])
+def test_a_location_that_is_deleted_while_something_is_made_for_it(
+    path: str, tenants: Tenants, tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    base = "/v5/entities/hotels"
+    server = {"name": "erp", "protocol": "SFTP", "host": "8.8.8.8", "user": "u", "password": "x"}
+    server_id = tenant.json("POST", f"{base}/servers", server).json()["id"]
+    place = tenant.json("POST", f"{base}/locations", {"name": "in", "serverId": server_id, "path": "/in"}).json()["id"]
+    table = {"tableType": "PROFILE_TABLE", "tableId": "Guests"}
+    etl = {"files": [{"namePattern": "*.csv", "load": table}], "source": {"type": "LOCATION", "locationId": place}}
+    document = etl if path == "etls" else table | {"locationId": place}
+    with psycopg.connect(tenants.database_url) as deleting, ThreadPoolExecutor(1) as threads:
+        deleting.execute("DELETE FROM tabellion.transfer_location WHERE id = %s", (place,))
+        sent = threads.submit(tenant.json, "POST", f"{base}/{path}", {"name": "nightly", **document})
+        _until_they_wait(database, 1)
+        deleting.commit()
+    refused = sent.result()
+    assert (refused.status_code, [error["code"] for error in refused.json()["errors"]]) == (400, ["location.unknown"])
+
+
 @pytest.mark.parametrize("again", ["rotate", "revoke"])
 def test_tokens_that_ended_are_401_however_often_they_come(again: str, tenants: Tenants, tenant: Tenant) -> None:
     # Clients that hear 401 get themselves a new token; 429 would tell them to wait, and then to send the old one again.

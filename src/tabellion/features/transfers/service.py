@@ -131,9 +131,9 @@ async def delete_location(call: Incoming) -> None:
 
 
 async def find_location(call: Incoming, reference: str) -> Location | None:
-    """The location of the entity of the path by its id; None: there is none."""
+    """The location of the entity of the path by its id, which stays for the transaction; None: there is none."""
     number = number_of(reference, INTEGER)
-    return None if number is None else await store.location(call.db, owner_of(call), number)
+    return None if number is None else await store.location(call.db, owner_of(call), number, keep=True)
 
 
 async def prepare_test(call: Incoming, *, write: bool) -> Callable[[], Awaitable[list[Step]]]:

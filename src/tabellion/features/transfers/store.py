@@ -77,9 +77,9 @@ async def locations(db: Database, owner: Owner) -> list[Location]:
     return [Location(*row) for row in await cursor.fetchall()]
 
 
-async def location(db: Database, owner: Owner, number: int, *, lock: bool = False) -> Location | None:
-    """One location; `lock` keeps its row for the transaction."""
-    query = _LOCATION + ("AND id = %s FOR UPDATE" if lock else "AND id = %s")
+async def location(db: Database, owner: Owner, number: int, *, lock: bool = False, keep: bool = False) -> Location | None:
+    """One location; `lock` keeps its row for the transaction, `keep` lets others change it, but not delete it."""
+    query = _LOCATION + "AND id = %s" + (" FOR UPDATE" if lock else " FOR KEY SHARE" if keep else "")
     row = await (await db.execute(query, (*owner, number))).fetchone()
     return None if row is None else Location(*row)
 

@@ -50,8 +50,8 @@ async def find_subject(call: Incoming, reference: str) -> str | None:
 
 async def create(call: Incoming, etl: Etl, faults: Sequence[FieldError]) -> int:
     """Keep an ETL, unless there were faults; its id. Raises `Invalid` with them and all others, `EtlNameUsed`."""
-    etl = await _checked(call, etl, faults)
     async with call.db.transaction():
+        etl = await _checked(call, etl, faults)
         number = await store.insert(call.db, owner_of(call), etl, call.now)
         if number is None:
             raise _name_used(call, etl.name)

@@ -48,8 +48,8 @@ async def find_subject(call: Incoming, reference: str) -> str | None:
 
 async def create(call: Incoming, export: Export) -> int:
     """Keep an export; its id. Raises `Invalid`, `ExportNameUsed`."""
-    export = timed(await _checked(call, export), call.now)
     async with call.db.transaction():
+        export = timed(await _checked(call, export), call.now)
         number = await store.insert(call.db, owner_of(call), export, call.now)
         if number is None:
             raise _name_used(call, export.name)
