@@ -1,6 +1,6 @@
 """From a target to a condition on the rows of its table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,8 @@ from tabellion.kit.digits import BIGINT, number_of
 from tabellion.kit.problem import FieldError, Invalid
 
 _NEVER = Condition("false")
+# From a saved audience to a condition: who belongs to it, or who does not.
+Made = Callable[[ProfileTable, Audience, Any, datetime, list[FieldError], str], Condition]
 
 
 def condition_of(
@@ -79,10 +81,9 @@ def _condition(  # noqa: PLR0917 - all that is said
         _listed(table, target.keys, zone, faults),
     ]
     if target.audience is not None:
-        parts.append(_named(table, target.audience, zone, now, faults, audiences, "audience"))
+        parts.append(_named(table, target.audience, zone, now, faults, audiences, "audience", _saved))
     for i, number in enumerate(target.exclude_audiences):
-        place = f"excludeAudiences[{i}]"
-        parts.append(_negated(_named(table, number, zone, now, faults, audiences, place)))
+        parts.append(_named(table, number, zone, now, faults, audiences, f"excludeAudiences[{i}]", _left_out))
     return _all(parts)
 
 
@@ -93,9 +94,9 @@ def _all(parts: list[Condition]) -> Condition:
     return Condition(" AND ".join(f"({part.sql})" for part in said), tuple(p for part in said for p in part.params))
 
 
-def _named(  # noqa: PLR0917 - one part of a condition
+def _named(  # noqa: PLR0913, PLR0917 - one part of a condition
     table: ProfileTable, number: int, zone: Any, now: datetime, faults: list[FieldError],
-    audiences: Mapping[int, Audience], place: str,
+    audiences: Mapping[int, Audience], place: str, made: Made,
 ) -> Condition:  # fmt: skip
     audience = audiences.get(number)
     if audience is None:
@@ -105,28 +106,46 @@ def _named(  # noqa: PLR0917 - one part of a condition
         message = f"the audience '{audience.name}' is for another table than '{table.name}'"
         faults.append(FieldError(place, "structure.invalid", message))
         return _NEVER
-    return _saved(table, audience, zone, now, faults, f"{place}.")
+    return made(table, audience, zone, now, faults, f"{place}.")
 
 
 def _saved(
     table: ProfileTable, audience: Audience, zone: Any, now: datetime, faults: list[FieldError], prefix: str
 ) -> Condition:
+    """Whom an audience means. Where it is a list, the keys stay in the database."""
     own = _condition(table, audience.definition, zone, now, faults, {}, prefix)
-    return own if audience.keys is None else _all([own, _kept(table, audience, faults, prefix)])
+    if audience.keys is None:
+        return own
+    column, key = _key(table, audience, faults, prefix)
+    keys = f"SELECT {key} FROM {store.keys_of(table.licence_id)} k WHERE k.audience_id = %s"  # noqa: S608 - numbers
+    return _all([own, Condition(f"{column} IN ({keys})", (audience.id,))])
 
 
-def _kept(table: ProfileTable, audience: Audience, faults: list[FieldError], prefix: str) -> Condition:
-    """The profiles of a list that is kept; the keys stay in the database."""
+def _left_out(
+    table: ProfileTable, audience: Audience, zone: Any, now: datetime, faults: list[FieldError], prefix: str
+) -> Condition:
+    """Whom it does not mean. The planner makes a join of this form alone.
+
+    A negated IN is a subquery, and one whose list does not fit into the memory for hashes is read for each profile.
+    """
+    own = _condition(table, audience.definition, zone, now, faults, {}, prefix)
+    if audience.keys is None:
+        return _negated(own)
+    column, key = _key(table, audience, faults, prefix)
+    keys = f"SELECT FROM {store.keys_of(table.licence_id)} k WHERE k.audience_id = %s AND {key} = {column}"
+    return Condition(f"NOT EXISTS ({keys} AND ({own.sql}))", (audience.id, *own.params))
+
+
+def _key(table: ProfileTable, audience: Audience, faults: list[FieldError], prefix: str) -> tuple[str, str]:
+    """The column of the profiles `t` that a list is of, as it is compared, and its keys `k`."""
     try:
         attribute = key_attribute(table, audience.attribute, f"{prefix}keys.attribute")
     except Invalid as error:
         faults += error.errors
-        return _NEVER
-    column, cast = "t.id", "bigint"
-    if attribute is not None:
-        column, cast = compared(attribute, f"t.{attribute.column}"), column_cast(attribute)
-    keys = f"SELECT k.key::{cast} FROM {store.keys_of(table.licence_id)} k WHERE k.audience_id = %s"  # noqa: S608 - numbers
-    return Condition(f"{column} IN ({keys})", (audience.id,))
+        attribute = None
+    if attribute is None:
+        return "t.id", "k.key::bigint"
+    return compared(attribute, f"t.{attribute.column}"), f"k.key::{column_cast(attribute)}"
 
 
 def _subscribed(table: ProfileTable, target: Target, faults: list[FieldError], prefix: str) -> Condition:
