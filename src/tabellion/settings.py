@@ -55,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dns_servers: tuple[str, ...] = ()
     intake_host: str = "127.0.0.1"
     intake_port: int = 0
+    refusals_in_a_row: int = 20
     soft_bounces: int = 5
     soft_bounce_days: int = 30
 
@@ -81,7 +82,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ranges = {"port": (1, 65535), "workers": (1, 64), "connections": (1, 200), "audit_retention_days": (1, 36_500)}
         ranges["job_workers"] = (1, 64)
         ranges["max_body_bytes"] = (1024, 64 * 1024 * 1024)
-        ranges |= {"intake_port": (0, 65535), "soft_bounces": (1, 1000), "soft_bounce_days": (1, 365)}
+        ranges |= {
+            "intake_port": (0, 65535),
+            "refusals_in_a_row": (0, 10_000),
+            "soft_bounces": (1, 1000),
+            "soft_bounce_days": (1, 365),
+        }
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) <= high:
                 raise SettingsError(f"{PREFIX}{name.upper()}: {getattr(self, name)} is not between {low} and {high}")
@@ -188,6 +194,10 @@ HELP: dict[str, tuple[str, str]] = {
     ),
     "intake_host": ("address to listen on for bounces and complaints (SMTP)", "address"),
     "intake_port": ("port to listen on for bounces and complaints (SMTP); 0: none are taken", "port"),
+    "refusals_in_a_row": (
+        "after so many mails that a relay refuses in a row for their sender or content, a campaign waits; 0: never",
+        "mails",
+    ),
     "soft_bounces": ("after this many soft bounces an address gets no more mails", "bounces"),
     "soft_bounce_days": ("within how many days they have to come", "days"),
 }
@@ -199,8 +209,8 @@ _SWITCHES = frozenset({"webhooks_allow_http", "webhooks_allow_private", "transfe
 _FOLDERS = frozenset({"data_dir", "transfers_folder"})
 _LISTS = frozenset({"trusted_proxies", "dns_servers"})
 _NUMBERS = frozenset({
-    "port", "workers", "job_workers", "connections", "max_body_bytes", "audit_retention_days", "intake_port", "soft_bounces",
-    "soft_bounce_days",
+    "port", "workers", "job_workers", "connections", "max_body_bytes", "audit_retention_days", "intake_port",
+    "refusals_in_a_row", "soft_bounces", "soft_bounce_days",
 })  # fmt: skip
 
 

@@ -131,6 +131,27 @@ def test_the_doctor_tries_the_relays(told: Told, verb: Callable[..., Result], ha
     assert in_all["found"] == "1 of 2 can be reached"
 
 
+def test_the_doctor_names_campaigns_that_a_relay_refuses(
+    told: Told, verb: Callable[..., Result], harbour: str, database_url: str
+) -> None:
+    number = told("relay", "add", harbour, "127.0.0.1", "--port", "9", "--security", "NONE")["id"]
+    with psycopg.connect(database_url, autocommit=True) as db:
+        db.execute(
+            """
+WITH c AS (INSERT INTO tabellion.campaign (licence_id, entity_id, table_id, name, kind, settings, created_at, updated_at)
+    SELECT l.id, e.id, NULL, 'Spring', 'MASS', '{}', now(), now() FROM tabellion.licence l
+    JOIN tabellion.entity e ON e.licence_id = l.id WHERE l.name = %s LIMIT 1 RETURNING id, licence_id
+), s AS (INSERT INTO tabellion.sending (licence_id, campaign_id, test, state, document, created_at)
+    SELECT licence_id, id, false, 'RUNNING', '{}', now() FROM c RETURNING id
+), w AS (INSERT INTO tabellion.mail_worker (seen_at) VALUES (now()) RETURNING id)
+INSERT INTO tabellion.mail_trouble SELECT w.id, %s, s.id, 'smtp says: 554 relay access denied' FROM s, w
+""",
+            (harbour, number),
+        )
+    (found,) = [one for one in json.loads(verb("doctor", "--json").stdout) if one["check"] == "campaign"]
+    assert (found["state"], found["found"]) == ("warning", "'Spring' of harbour: smtp says: 554 relay access denied")
+
+
 def test_the_doctor_makes_no_key_where_it_looks(
     told: Told, verb: Callable[..., Result], harbour: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

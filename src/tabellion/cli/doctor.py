@@ -11,8 +11,8 @@ import typer
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
 from tabellion.cli.machine import RIGHTS, Finding, key, machine
+from tabellion.features import delivery
 from tabellion.features.bulk import waiting
-from tabellion.features.delivery import Reached, licences_that_wait, reach_relays, unreadable_secrets
 from tabellion.features.transfers import unreadable_servers
 from tabellion.platform import jobs, secrets
 from tabellion.platform.database.schema import MAKE_UNICODE, MIN_SERVER_VERSION, MigrationError, NotUnicode, state
@@ -124,18 +124,22 @@ def _jobs(url: str) -> Iterator[Finding]:
 def _relays(url: str, settings: Settings) -> Iterator[Finding]:
     """Those that cannot be reached from this machine: a licence's affair, so that it is no more than a warning."""
 
-    async def reached() -> tuple[list[Reached], list[str]]:
+    async def reached() -> tuple[list[delivery.Reached], list[str], list[delivery.Refused]]:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
-            return await reach_relays(db), await licences_that_wait(db)
+            refused = await delivery.refused(db, datetime.now(UTC))
+            return await delivery.reach_relays(db), await delivery.licences_that_wait(db), refused
 
     secrets.use_key(settings.secret_key, settings.data_dir, at_once=False)
-    found, waiting = asyncio.run(reached())
+    found, waiting, refused = asyncio.run(reached())
     if waiting:
         advice = "their mails wait: tabellion relay add, or tabellion relay outbox to have them kept"
         yield Finding("relay", "warning", f"no relay any more: {_some(waiting)}", advice)
     for relay in found:
         if relay.wrong:
             yield Finding("relay", "warning", relay.wrong, f"mails of {_some(relay.licences)} wait, or go by other relays")
+    for each in refused:
+        advice = "set relay, login and sender so that it takes the mails; they wait, or go by other relays"
+        yield Finding("campaign", "warning", f"'{each.campaign}' of {each.licence}: {each.wrong}", advice)
     if found:
         good = sum(not relay.wrong for relay in found)
         yield Finding("relays", "ok" if good == len(found) else "warning", f"{good} of {len(found)} can be reached")
@@ -151,7 +155,7 @@ def _secrets(url: str) -> Iterator[Finding]:
 
     async def counted() -> tuple[int, int, int]:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
-            return await unreadable_servers(db), *await unreadable_secrets(db)
+            return await unreadable_servers(db), *await delivery.unreadable_secrets(db)
 
     counts = zip(("of file servers", "of relays", "DKIM keys"), asyncio.run(counted()), strict=True)
     if wrong := [f"{count} {what}" for what, count in counts if count]:

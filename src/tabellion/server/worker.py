@@ -16,7 +16,7 @@ from tabellion.features.bulk.etls import tasks as etls
 from tabellion.features.bulk.exports import tasks as exports
 from tabellion.features.bulk.imports import tasks as imports
 from tabellion.features.customdata import tasks as customdata
-from tabellion.features.delivery import Folder, Sender, Ways, forget_paid
+from tabellion.features.delivery import Folder, Pace, Sender, Ways, forget_paid
 from tabellion.features.usage import purge
 from tabellion.features.webhooks import Dispatcher, purge_dead
 from tabellion.kit.clock import utc_now
@@ -85,7 +85,10 @@ async def _work(settings: Settings) -> None:
     async with jobs.open_async(), Client(webhook_policy(settings)) as client, Cages(_CAGES) as cages:
         deliveries = asyncio.create_task(Dispatcher(settings.database_url, client, utc_now).run(stop))
         ways = Ways(bounce_domain=settings.bounce_domain)
-        sender = Sender(settings.database_url, cages, utc_now, gather=campaigns.gather, ended=campaigns.ended, ways=ways)
+        sender = Sender(
+            settings.database_url, cages, utc_now, gather=campaigns.gather, ended=campaigns.ended, ways=ways,
+            pace=Pace(refusals_in_a_row=settings.refusals_in_a_row),
+        )  # fmt: skip
         mails = asyncio.create_task(sender.run(stop))
         sums = asyncio.create_task(Folder(settings.database_url).run(stop))
         worker = Worker(

@@ -20,7 +20,7 @@ async def hand_over(way: Way, count: int) -> list[Reply]:
 
     async def one(n: int) -> Reply:
         async with slots:
-            return await way.deliver("a@example.com", f"g{n}@example.com", RAW)
+            return (await way.deliver("a@example.com", f"g{n}@example.com", RAW))[0]
 
     return await asyncio.gather(*(one(n) for n in range(count)))
 

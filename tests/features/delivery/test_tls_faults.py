@@ -276,7 +276,7 @@ async def test_a_mail_leaves_by_another_relay_and_the_log_says_what_to_do(
             async with Post(Relay(host=HOST, port=sink.port)) as good:
                 # The first choice is the one with the fault.
                 way = Way([(1, Exit(post)), (0, Exit(good))])
-                reply = await way.deliver("a@example.com", "c@example.com", RAW)
+                reply, _ = await way.deliver("a@example.com", "c@example.com", RAW)
         alone = await post.deliver("a@example.com", "b@example.com", RAW)
         assert (alone.fate, alone.reached) == (Fate.DEFERRED, False)
     assert reply.fate is Fate.ACCEPTED

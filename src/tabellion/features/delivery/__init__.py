@@ -70,6 +70,7 @@ from tabellion.features.delivery.tokens import Token, Use, read_return_path, uns
 from tabellion.features.delivery.tokens import read as read_token
 from tabellion.features.delivery.tokens import write as write_token
 from tabellion.features.delivery.transport import Ways
+from tabellion.features.delivery.troubles import Refused, refused
 from tabellion.features.delivery.viewing import view
 
 __all__ = [
@@ -107,6 +108,7 @@ __all__ = [
     "Policy",
     "Reached",
     "Recipient",
+    "Refused",
     "Scope",
     "Sender",
     "SenderLimit",
@@ -154,6 +156,7 @@ __all__ = [
     "reached",
     "read_return_path",
     "read_token",
+    "refused",
     "relay_admin",
     "reschedule",
     "resume",

@@ -15,7 +15,7 @@ from tabellion.features.delivery.composing import Composer, Hopeless, Ready
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.handing import TOO_MANY, Handing, Orders
 from tabellion.features.delivery.ledger import Ledger
-from tabellion.features.delivery.model import Claimed, Ending, Sending, State, own_failure
+from tabellion.features.delivery.model import DECLINED, Claimed, Ending, Sending, State, own_failure
 from tabellion.features.delivery.setbacks import passes
 from tabellion.features.delivery.transport import Signing, Way, signing_of
 from tabellion.features.tables import ProfileTable, profile_tables
@@ -46,6 +46,7 @@ class Batch:
         self._held: list[list[Claimed]] = []
         self._wait_s = 0.0
         self._way = Way(())
+        self._favour = sender.favour_of(sending)
         self._handing: Handing | None = None
         self._origin: tuple[Signing | None, str] = (None, "")
         self._followed_at = 0.0
@@ -79,6 +80,9 @@ class Batch:
         if way.is_blocked and not await self._opens():
             sender.rest(sending.id, min(max(way.rest_s, 0.1), _LONGEST_REST_S))
             return
+        if rest_s := way.rests_s(self._favour):
+            sender.rest(sending.id, min(rest_s, _LONGEST_REST_S))
+            return
         if not way.posts:
             while not self._gives_way() and (mails := await self._next(table, composer)) is not None:
                 await self._keep(table, mails)
@@ -100,6 +104,18 @@ class Batch:
             finally:
                 self._ledger.close()
                 await writing
+        await self._conclude()
+
+    async def _conclude(self) -> None:
+        """What relays have declined is final where no other mail can show any more that they take others."""
+        sender, kept = self._sender, self._favour.kept
+        if not kept or sender.stopping:
+            return
+        async with sender.database() as db:
+            others = await recipient_store.is_open(db, self._sending, beside=DECLINED)
+        if not others:
+            await self._ledger.write(kept)
+            self._favour.forget(kept)
 
     async def _prepare(self, db: Database) -> tuple[ProfileTable, Composer] | None:
         """What the sending is made of and where it leaves, as that stands now; None: its table is gone."""
@@ -150,7 +166,8 @@ class Batch:
             prepared = await self._prepare(db)
         if not self._way.posts:
             handing.use(self._way)
-        if prepared is None or not self._way.posts or (self._way.is_blocked and not await self._opens()):
+        way = self._way
+        if prepared is None or not way.posts or (way.is_blocked and not await self._opens()) or way.rests_s(self._favour):
             return None
         handing.resume(self._way)
         return prepared
@@ -229,15 +246,18 @@ class Batch:
     async def _claimed(self, table: ProfileTable, composer: Composer) -> list[Claimed] | None:
         """The next recipients that may leave now; none, perhaps later; None: there are no more."""
         sender, sending = self._sender, self._sending
-        if sender.stopping or self._way.is_blocked or self._worker != sender.worker:
+        way, favour = self._way, self._favour
+        if sender.stopping or way.is_blocked or way.rests_s(favour) or self._worker != sender.worker:
             return None
+        # Where relays are only tried, one mail is enough.
+        most = 1 if way.posts and all(map(favour.is_lost, way.exits)) else sender.pace.batch
         async with sender.database() as db:
             if not await self._follow(db, composer):
                 return None
             now = sender.clock()
             if not self._held:
                 rules = await sender.pacing.of(db, sending, table, now)
-                taken = await claiming.take(db, sending, table, self._worker, sender.pace.batch, now, rules)
+                taken = await claiming.take(db, sending, table, self._worker, most, now, rules)
                 if taken.stale:
                     sender.pacing.forget(sending.id)
                     return []
@@ -330,5 +350,5 @@ class Batch:
 
         return Orders(
             begin, give_back, self._ledger.tell, sender.stumbles.happened, lambda: sender.stopping, sender.clock,
-            self._sending.document.policy, sender.patience, self._sending.licence_id,
+            self._sending.document.policy, sender.patience, self._sending.licence_id, self._favour,
         )  # fmt: skip

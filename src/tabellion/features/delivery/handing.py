@@ -15,7 +15,9 @@ from time import monotonic
 import msgspec
 
 from tabellion.features.delivery.composing import Ready
+from tabellion.features.delivery.favour import Favour
 from tabellion.features.delivery.model import (
+    DECLINED,
     UNCERTAIN,
     Claimed,
     Ending,
@@ -56,6 +58,7 @@ class Orders(msgspec.Struct, frozen=True):
     policy: Policy
     patience: Patience
     licence_id: int
+    favour: Favour = msgspec.field(default_factory=Favour)
 
 
 class NotCommittedError(Exception):
@@ -171,16 +174,20 @@ class Handing:
             due_at = orders.clock().replace(microsecond=0) + timedelta(seconds=int(rest_s) + 1)
             orders.tell(Ending(claimed, State.PLANNED, due_at=due_at))
             return
-        reply = await self._way.deliver(mail.sender, mail.recipient, mail.raw, lambda exit_: self._may_leave(claimed, exit_))
+        reply, relay = await self._way.deliver(
+            mail.sender, mail.recipient, mail.raw, lambda exit_: self._may_leave(claimed, exit_), orders.favour
+        )
         self._stumbles = 0
-        if not reply.reached:
+        if relay is None or not reply.reached:
             # It is no fault of the mail's: it waits with the others until a relay can be reached.
             self._left.append(claimed)
-            self.halted = self.halted or self._way.is_blocked
+            self.halted = self.halted or self._way.is_blocked or self._way.rests_s(orders.favour) > 0
             return
         if reply.fate is not Fate.WITHHELD:
             hold = orders.patience.hears(orders.licence_id, claimed.domain, reply)
-            orders.tell(self._ending(claimed, reply, hold=hold))
+            ending = self._ending(claimed, reply, hold=hold)
+            for each in orders.favour.weigh(relay, reply, ending, orders.clock()):
+                orders.tell(each)
 
     async def _may_leave(self, claimed: Claimed, exit_: Exit) -> bool:
         """Commit that a mail leaves, together with those that come while another commit is under way.
@@ -231,7 +238,7 @@ class Handing:
                 # This one is refused, for good; the earlier one may have arrived.
                 return Ending(claimed, State.UNCERTAIN, UNCERTAIN, reply.text)
             case Fate.REJECTED:
-                reason = "refused" if reply.no_mailbox else "declined"
+                reason = "refused" if reply.no_mailbox else DECLINED
                 return Ending(claimed, State.REJECTED, reason, reply.text, suppress=reply.no_mailbox)
             case Fate.UNCERTAIN if self._orders.policy is Policy.RESEND:
                 return in_doubt(claimed, reply.text, now)

@@ -55,7 +55,7 @@ class Ledger:
             if not endings:
                 continue
             try:
-                await self._write(endings)
+                await self.write(endings)
                 del self._endings[: len(endings)]
                 self._setbacks.over()
             except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
@@ -71,7 +71,7 @@ class Ledger:
             # The fate counts; the words of a relay can be done without.
             for form in (ending, msgspec.structs.replace(ending, reply=None)):
                 try:
-                    await self._write([form])
+                    await self.write([form])
                 except Exception as error:  # noqa: BLE001 - it stays among those to be written
                     if passes(error):
                         return
@@ -79,8 +79,11 @@ class Ledger:
                     self._endings.remove(ending)
                     break
 
-    async def _write(self, endings: list[Ending]) -> None:
+    async def write(self, endings: list[Ending]) -> None:
+        """Write outcomes down at once, all or none of them."""
         sending, now = self._sending, self._clock()
+        # Of a mail that was put off and has come to its end meanwhile, the end.
+        endings = list({ending.claimed.id: ending for ending in endings}.values())
         async with self._database() as db, db.transaction():
             told = await recipient_store.end(db, sending, self._worker, endings, now)
             await self.announce(db, endings, told, now)

@@ -174,7 +174,8 @@ class Ending(msgspec.Struct, frozen=True):
 
 # Why a mail was rejected, where that says nothing about the address: tried for too long, or declined for what it is, for who
 # sends it, or for now (a full mailbox). A soft bounce; any other rejection is a hard one.
-SOFT_REASONS = ("expired", "declined")
+DECLINED = "declined"
+SOFT_REASONS = ("expired", DECLINED)
 
 # Why nobody knows whether a mail has left. With the policy RESEND they stay the reason until its fate is known: what comes
 # of a later attempt says nothing of an earlier one, but that it arrives, or that nobody lives there.

@@ -55,7 +55,7 @@ async def send_notice(db: Database, notice: Notice, host: str, now: datetime) ->
     try:
         way = await ways.of(db, notice.licence_id)
         if way.posts:
-            return await way.deliver(sender.address, recipient, raw)
+            return (await way.deliver(sender.address, recipient, raw))[0]
         if way.waits:
             return Reply(
                 Fate.DEFERRED, "the licence has no relay any more: name one with tabellion relay add", reached=False

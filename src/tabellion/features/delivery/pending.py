@@ -21,13 +21,21 @@ from tabellion.platform.database.connection import Database
 
 Reason = Literal["ready", "leaving", "retry", "hours", "domain", "winner"]
 Cause = Literal[
-    "restored", "paused", "noWorker", "cancelled", "noRelay", "relay", "error", "gathering", "hours", "campaignPace",
-    "senderPace",
+    "restored", "paused", "noWorker", "cancelled", "noRelay", "relay", "refused", "error", "gathering", "hours",
+    "campaignPace", "senderPace",
 ]  # fmt: skip
 REASONS: tuple[Reason, ...] = get_args(Reason)
 _MOST_REPLIES = 3
 # What receivers say may name them to whom the mail is.
 _ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]+")
+_TROUBLES = {
+    "relay": "A relay cannot be used, and is tried again by itself: {wrong}",
+    "refused": (
+        "A relay takes none of the campaign's mails, which wait or go by others: {wrong}. Set relay, login and sender so "
+        "that it does; if it is the contents that it refuses, cancel the campaign"
+    ),
+    "error": "The sending was interrupted, and is tried again by itself: {wrong}. The worker's log tells more",
+}
 # A pace that lets all who are ready go sooner is not worth telling.
 _WORTH_TELLING_S = 60.0
 
@@ -150,12 +158,8 @@ async def _delays(db: Database, whose: Whose, ready: int, rules: Rules, paused_b
         return
     if facts.without_relay is not None:
         yield Delay("noRelay", f"No mail leaves: {waiting(facts.without_relay)}")
-    for is_relay, wrong in await pending_store.troubles(db, sending, whose.now):
-        if is_relay:
-            yield Delay("relay", f"A relay cannot be used, and is tried again by itself: {wrong}")
-        else:
-            told = f"The sending was interrupted, and is tried again by itself: {wrong}. The worker's log tells more"
-            yield Delay("error", told)
+    for cause, wrong in await pending_store.troubles(db, sending, whose.now):
+        yield Delay(cause, _TROUBLES[cause].format(wrong=_ADDRESS.sub("…", wrong) if cause == "refused" else wrong))
     if facts.has_worker and sending.state == "GATHERING":
         yield Delay("gathering", "The audience is being looked up")
     if ready:

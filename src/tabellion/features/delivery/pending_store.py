@@ -1,16 +1,15 @@
 """The SQL of why mails are pending. Who is ready, often nearly everybody, is not looked at: they are what is left."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
 
 from tabellion.features.delivery.model import Sending
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.sums import Scope
+from tabellion.features.delivery.worker_store import SILENT
 from tabellion.platform.database.connection import Database
 
-# A worker says each second that it lives.
-_SILENT = timedelta(seconds=15)
 # Of so many mails, those that are due next, it is looked at what receivers said.
 _SAMPLE, _MOST_DETAILS = 500, 3
 _MINE = "r.sending_id = %(sending)s"
@@ -134,19 +133,20 @@ SELECT EXISTS (SELECT 1 FROM tabellion.server_hold),
     (SELECT l.name FROM tabellion.relayed d JOIN tabellion.licence l ON l.id = d.licence_id WHERE l.id = %(licence)s
         AND NOT EXISTS (SELECT 1 FROM tabellion.relay r WHERE r.licence_id = l.id))
 """
-    values = {"alive": now - _SILENT, "sending": sending.id, "licence": sending.licence_id, "now": now}
+    values = {"alive": now - SILENT, "sending": sending.id, "licence": sending.licence_id, "now": now}
     row = await (await db.execute(query, values)).fetchone()
     assert row is not None  # noqa: S101 - a SELECT without FROM answers one row
     return Facts(*row)
 
 
-async def troubles(db: Database, sending: Sending, now: datetime) -> list[tuple[bool, str]]:
-    """What keeps living workers from sending: whether it is a relay, and what is wrong."""
+async def troubles(db: Database, sending: Sending, now: datetime) -> list[tuple[Literal["relay", "refused", "error"], str]]:
+    """What keeps living workers from sending: a relay, one that refuses these mails, or an error; and what is wrong."""
     query = """
-SELECT DISTINCT t.relay_id IS NOT NULL, t.wrong
+SELECT DISTINCT CASE WHEN t.relay_id IS NULL THEN 'error' WHEN t.sending_id IS NULL THEN 'relay' ELSE 'refused' END, t.wrong
 FROM tabellion.mail_trouble t JOIN tabellion.mail_worker w ON w.id = t.worker_id
 LEFT JOIN tabellion.relay r ON r.id = t.relay_id
-WHERE w.seen_at > %(alive)s AND (r.licence_id = %(licence)s OR t.sending_id = %(sending)s) ORDER BY 1 DESC, 2
+WHERE w.seen_at > %(alive)s
+  AND (t.sending_id IS NULL AND r.licence_id = %(licence)s OR t.sending_id = %(sending)s) ORDER BY 1 DESC, 2
 """
-    values = {"alive": now - _SILENT, "sending": sending.id, "licence": sending.licence_id}
+    values = {"alive": now - SILENT, "sending": sending.id, "licence": sending.licence_id}
     return [(row[0], row[1]) for row in await (await db.execute(query, values)).fetchall()]

@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 
 from tabellion.features.delivery import changes, sole_mails
 from tabellion.features.delivery.limits_store import CURRENT, Versions, fence
-from tabellion.features.delivery.model import DOUBTS, Claimed, Document, Ending, Recipient, Sending
+from tabellion.features.delivery.model import DECLINED, DOUBTS, Claimed, Document, Ending, Recipient, Sending
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.suppression_store import UNLESS_BY_KEY, holds, keys, listed
 from tabellion.features.delivery.worker_store import ALONE, ENTERED
@@ -244,24 +244,27 @@ _ENDED = f""", has_left AS ({changes.noted(changes.LEFT, "told")}
 async def end(db: Database, sending: Sending, worker: int, endings: Sequence[Ending], now: datetime) -> set[int]:
     """Write down what came of attempts; the ids of those that were still this worker's to tell of.
 
+    A mail that was declined and is put off has not been a try, and may come to its end before it is tried again (`favour`).
+
     A worker that was thought dead may come back with what it knows: that its mail was accepted is better than that
     nobody knows.
     """
     query = """
 WITH told AS (
 UPDATE {l}.recipient r SET state = e.state, reason = e.reason, reply = e.reply, due_at = e.due_at,
-    tries = r.tries + CASE WHEN e.state = 'PLANNED' OR r.state = 'UNCERTAIN' THEN 0 ELSE 1 END,
+    tries = r.tries + CASE WHEN e.state = 'PLANNED' OR r.state = 'UNCERTAIN' OR {put_off} THEN 0 ELSE 1 END,
     ended_at = CASE WHEN e.state IN ('DEFERRED', 'PLANNED') THEN NULL ELSE %(now)s::timestamptz END
 FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(states)s::text[], %(reasons)s::text[], %(replies)s::text[],
             %(dues)s::timestamptz[]) AS e (id, attempt, state, reason, reply, due_at)
 WHERE {alone} AND r.id = e.id AND r.attempt = e.attempt AND r.worker = %(worker)s
-  AND (r.state IN ('SENDING', 'UNCERTAIN')
+  AND (r.state IN ('SENDING', 'UNCERTAIN') OR r.state = 'DEFERRED' AND e.state = 'REJECTED'
        OR r.state = 'CLAIMED' AND e.state IN ('FAILED', 'DEFERRED', 'REJECTED', 'PLANNED', 'UNCERTAIN'))
 RETURNING r.id, r.campaign_id, r.state, r.reason
 ){files}{noted} SELECT id FROM told
 """
     parts = {
-        "alone": ALONE, "files": _FILES if sending.document.transactional else "",
+        "alone": ALONE, "put_off": f"e.state = 'DEFERRED' AND e.reason = '{DECLINED}'",
+        "files": _FILES if sending.document.transactional else "",
         "noted": "" if sending.document.test else _ENDED,
     }  # fmt: skip
     values = _held([ending.claimed for ending in endings]) | {
@@ -318,13 +321,15 @@ async def recipient(db: Database, licence_id: int, number: int) -> tuple[int, Cl
     return None if row is None else (row[0], Claimed(*row[1:]))
 
 
-async def is_open(db: Database, sending: Sending) -> bool:
-    """Whether somebody's fate is still to come."""
+async def is_open(db: Database, sending: Sending, *, beside: str = "") -> bool:
+    """Whether somebody's fate is still to come; `beside` those that are put off for a reason."""
     query = (
-        "SELECT EXISTS (SELECT 1 FROM {l}.recipient WHERE sending_id = %(id)s AND state IN ('PLANNED', 'DEFERRED')) "
+        "SELECT EXISTS (SELECT 1 FROM {l}.recipient WHERE sending_id = %(id)s AND state IN ('PLANNED', 'DEFERRED') "
+        "AND (state, coalesce(reason, '')) IS DISTINCT FROM ('DEFERRED', %(beside)s)) "
         "OR EXISTS (SELECT 1 FROM {l}.recipient WHERE sending_id = %(id)s AND state IN ('CLAIMED', 'SENDING'))"
     )
-    row = await (await db.execute(in_schema(sending.licence_id, query), {"id": sending.id})).fetchone()
+    values = {"id": sending.id, "beside": beside}
+    row = await (await db.execute(in_schema(sending.licence_id, query), values)).fetchone()
     return bool(row and row[0])
 
 

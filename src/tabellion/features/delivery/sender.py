@@ -26,12 +26,13 @@ from tabellion.features.delivery import (
     worker_store,
 )
 from tabellion.features.delivery.batch import Batch
+from tabellion.features.delivery.favour import Favour
 from tabellion.features.delivery.model import Sending
 from tabellion.features.delivery.pacing import Pacing
 from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.setbacks import Setbacks
 from tabellion.features.delivery.transport import Way, Ways
-from tabellion.features.delivery.troubles import Troubles, troubles_of
+from tabellion.features.delivery.troubles import Trouble, Troubles, troubles_of
 from tabellion.features.delivery.turns import Turns
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import LOCK_TIMEOUT, STATEMENT_TIMEOUT, with_settings
@@ -55,7 +56,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     worker shows that it lives; `silent`: after which one without connection is given up, `lost`: one with.
     `write_every_s`, `write_at`: when outcomes are written down. `sendings`, `turn_s`: see `Turns`. `renderings`: batches of
     mass mails that cages have at a time, so that triggered ones wait for no others. `retry_s`: pause after a failure; the
-    more of them in a row, the longer.
+    more of them in a row, the longer. `refusals_in_a_row`: see `Favour`.
     """
 
     look_every_s: float = 0.1
@@ -69,6 +70,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     turn_s: float = 2.0
     renderings: int = 2
     retry_s: float = 1.0
+    refusals_in_a_row: int = 20
 
 
 Audience = Callable[[Database, Sending, datetime], Awaitable[bool]]
@@ -108,6 +110,7 @@ class Sender:
         self._recalling: asyncio.Task[None] | None = None
         retry_s = self.pace.retry_s
         self._setbacks: dict[int, Setbacks] = {}
+        self._favours: dict[int, Favour] = {}
         self._life = Setbacks("the sending of mails was interrupted", first_s=retry_s / 10, longest_s=_LONGEST_PAUSE_S)
         self._recalls = Setbacks("mails that were put off could not be looked at again", first_s=retry_s)
         self._recall_at = 0.0
@@ -152,8 +155,9 @@ class Sender:
                     _log.warning("this worker was silent for so long that others have given it up; beginning anew")
                     self.worker = await worker_store.enter_worker(life, now)
                 await self._recover(life, now)
-                await self._troubles.tell(life, self.worker, troubles_of(self.ways.troubles(), self._setbacks))
+                await self._troubles.tell(life, self.worker, self._found_wrong())
                 await store.forget_due(life, now)
+                await self._forget_favours(life)
                 if (self._recalling is None or self._recalling.done()) and monotonic() >= self._recall_at:
                     self._recalling = asyncio.create_task(self._recall())
                 beaten_at = monotonic()
@@ -172,6 +176,23 @@ class Sender:
         self._quiet = {sending_id: until for sending_id, until in self._quiet.items() if until > now}
         for sending_id in self.turns.order(due, self._at_work()):
             self._begin(sending_id)
+
+    def _found_wrong(self) -> list[Trouble]:
+        refused = [
+            Trouble(number, sending_id, wrong)
+            for sending_id, favour in sorted(self._favours.items())
+            for relay, wrong in favour.troubles().items()
+            if (number := self.ways.number_of(favour.licence_id, relay)) is not None
+        ]
+        return [*troubles_of(self.ways.troubles(), self._setbacks), *refused]
+
+    async def _forget_favours(self, db: Database) -> None:
+        """Know no more of sendings that relays refuse nothing of, or that are over."""
+        kept = {each: favour for each, favour in self._favours.items() if each in self._working or favour}
+        if kept:
+            going_on = await store.going_on(db, list(kept))
+            kept = {each: favour for each, favour in kept.items() if each in self._working or each in going_on}
+        self._favours = kept
 
     def _at_work(self) -> list[int]:
         return [each for each in self._working if not self._only_waits(each)]
@@ -301,6 +322,13 @@ class Sender:
     def rendering(self, sending: Sending) -> AbstractAsyncContextManager[object]:
         """While mails of a sending are made."""
         return nullcontext() if sending.document.triggered else self._renderings
+
+    def favour_of(self, sending: Sending) -> Favour:
+        """What relays think of the mails of a sending; anew when it was changed, or held and resumed."""
+        known = self._favours.get(sending.id)
+        if known is None or known.version != sending.version:
+            known = self._favours[sending.id] = Favour(self.pace.refusals_in_a_row, sending)
+        return known
 
     def rest(self, sending_id: int, seconds: float) -> None:
         """Do not look at a sending for a while."""

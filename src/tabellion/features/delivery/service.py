@@ -59,9 +59,8 @@ async def pause(db: Database, sending: Sending, now: datetime) -> None:
 
 
 async def resume(db: Database, sending: Sending, document: Document, now: datetime) -> None:
-    """Go on, with the document as it is now."""
-    if document != sending.document:
-        await store.replace_document(db, sending.id, document)
+    """Go on, with the document as it is now; a relay that has refused the mails is tried at once."""
+    await store.replace_document(db, sending.id, document)
     await store.set_state(db, sending.id, "RUNNING" if await is_gathered(db, sending) else "GATHERING", now)
     await store.look_at(db, sending.id, now, now + _LOOK_FOR)
 

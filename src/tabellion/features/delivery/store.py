@@ -173,6 +173,12 @@ async def lock(db: Database, sending: Sending) -> Sending | None:
     return await find(db, sending.id)
 
 
+async def going_on(db: Database, sendings: list[int]) -> set[int]:
+    """Of some sendings those that may have mails to come."""
+    query = "SELECT id FROM tabellion.sending WHERE id = ANY (%s) AND state <> 'ENDED'"
+    return {row[0] for row in await (await db.execute(query, (sendings,))).fetchall()}
+
+
 async def licence_exists(db: Database, licence_id: int) -> bool:
     """Whether there is such a licence: one that is gone has no tables to ask."""
     query = "SELECT EXISTS (SELECT 1 FROM tabellion.licence WHERE id = %s)"

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from tabellion.features.delivery import relay_store
+from tabellion.features.delivery.favour import Favour
 from tabellion.kit.domain import domain_name
 from tabellion.kit.outage import Outage
 from tabellion.platform import secrets
@@ -54,13 +55,20 @@ class Exit:
     @property
     def trouble(self) -> str | None:
         """Why mails do not leave by it at the moment, without what is secret of it; None: they do."""
-        relay = self.post.relay
         if not self.failing and not self.is_stuck:
             return None
-        wrong = self._wrong if self.failing else self._slowness
-        for secret in filter(None, (relay.user, relay.password)):
-            wrong = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "…", wrong)
-        return wrong
+        return self.spoken(self._wrong if self.failing else self._slowness)
+
+    @property
+    def name(self) -> str:
+        """Host and port."""
+        return f"{self.post.relay.host}:{self.post.relay.port}"
+
+    def spoken(self, text: str) -> str:
+        """What it has said, without what is secret of it."""
+        for secret in filter(None, (self.post.relay.user, self.post.relay.password)):
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "…", text)
+        return text
 
     @property
     def _slowness(self) -> str:
@@ -150,6 +158,10 @@ class Way:
         """For how long no relay is worth trying."""
         return min((each.rest_s for _, each in self._exits), default=0.0)
 
+    def rests_s(self, favour: Favour) -> float:
+        """For how long no relay is worth trying for a sending."""
+        return min((max(each.rest_s, favour.rest_s(each)) for _, each in self._exits), default=0.0)
+
     def is_of(self, exits: Sequence[tuple[int, Exit]], *, waits: bool) -> bool:
         """Whether it is made of these."""
         return self._exits == list(exits) and self.waits == waits
@@ -161,23 +173,30 @@ class Way:
                 return True
         return False
 
-    async def deliver(self, sender: str, recipient: str, raw: bytes, may_leave: MayLeaveBy | None = None) -> Reply:
+    async def deliver(
+        self, sender: str, recipient: str, raw: bytes, may_leave: MayLeaveBy | None = None, favour: Favour | None = None
+    ) -> tuple[Reply, "Exit | None"]:
         """Hand one mail over to a relay, chosen by weight; to another one when that cannot be reached, or is stuck.
 
-        `may_leave` is asked with the relay that waits for the mail.
+        `may_leave` is asked with the relay that waits for the mail; with `favour`, by one of those that take the sending's
+        mails. Answers which relay has said it; None: none was tried.
         """
-        left = [(weight, each) for weight, each in self._exits if not each.rest_s]
-        reply = Reply(Fate.DEFERRED, "no relay can be reached", reached=False)
+        favour = favour or Favour()
+        left = [(weight, each) for weight, each in self._exits if not each.rest_s and not favour.rest_s(each)]
+        reply, chosen = Reply(Fate.DEFERRED, "no relay can be reached", reached=False), None
         while left:
             if len(left) > 1:
                 left = [(weight, each) for weight, each in left if not each.is_stuck] or left
-            (chosen,) = self._chance.choices(left, [weight for weight, _ in left]) if len(left) > 1 else left
-            asked = None if may_leave is None else partial(may_leave, chosen[1])
-            reply = await chosen[1].deliver(sender, recipient, raw, asked, patient=len(left) == 1)
+            ((_, chosen),) = self._chance.choices(left, [weight for weight, _ in left]) if len(left) > 1 else left
+            asked = None if may_leave is None else partial(may_leave, chosen)
+            with favour.trial(chosen):
+                reply = await chosen.deliver(sender, recipient, raw, asked, patient=len(left) == 1)
             if reply.reached:
                 break
-            left = [(weight, each) for weight, each in left if each is not chosen[1] and not each.rest_s]
-        return reply
+            left = [
+                (weight, each) for weight, each in left if each is not chosen and not each.rest_s and not favour.rest_s(each)
+            ]
+        return reply, chosen
 
 
 class Ways:
@@ -224,6 +243,10 @@ class Ways:
     async def bounce_domain_of(self, db: Database, entity_id: int) -> str:
         """The domain that an entity's mails come back to; empty: to the sender's address."""
         return await relay_store.bounce_domain_of(db, entity_id) or self._bounce_domain
+
+    def number_of(self, licence_id: int, relay: Exit) -> int | None:
+        """The id that a relay has for a licence; None: it has it no more."""
+        return next((id_ for id_, each in self._numbers.get(licence_id, {}).items() if each is relay), None)
 
     def troubles(self) -> dict[int, str]:
         """Why mails do not leave by relays, by their ids."""

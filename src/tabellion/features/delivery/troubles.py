@@ -1,10 +1,11 @@
 """What keeps a worker from sending, told in the database for as long as it lasts: reports say why mails are pending."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from tabellion.features.delivery.setbacks import Setbacks
-from tabellion.features.delivery.worker_store import ENTERED
+from tabellion.features.delivery.worker_store import ENTERED, SILENT
 from tabellion.platform.database.connection import Database
 
 # What is gone meanwhile is left out.
@@ -18,12 +19,13 @@ WITH asked AS MATERIALIZED (
 )
 INSERT INTO tabellion.mail_trouble (worker_id, relay_id, sending_id, wrong)
 SELECT %(worker)s, relay_id, sending_id, wrong FROM asked
-WHERE (relay_id IN (SELECT id FROM relay) OR sending_id IN (SELECT id FROM sending)) AND {entered}
+WHERE (relay_id IS NULL OR relay_id IN (SELECT id FROM relay))
+  AND (sending_id IS NULL OR sending_id IN (SELECT id FROM sending)) AND {entered}
 """.replace("{entered}", ENTERED)
 
 
 class Trouble(NamedTuple):
-    """A relay that cannot be used, or a sending that was interrupted; one of the two."""
+    """A relay that cannot be used, a sending that was interrupted, or both: a relay that refuses the sending's mails."""
 
     relay_id: int | None
     sending_id: int | None
@@ -34,6 +36,25 @@ def troubles_of(relays: Mapping[int, str], setbacks: Mapping[int, Setbacks]) -> 
     """Relays with what is wrong with them, by id; and of sendings, those that went wrong last time."""
     found = [Trouble(id_, None, wrong) for id_, wrong in sorted(relays.items())]
     return found + [Trouble(None, id_, each.last) for id_, each in sorted(setbacks.items()) if each.last is not None]
+
+
+class Refused(NamedTuple):
+    """A relay that takes none of a campaign's mails, in words."""
+
+    licence: str
+    campaign: str
+    wrong: str
+
+
+async def refused(db: Database, now: datetime) -> list[Refused]:
+    """The campaigns whose mails relays refuse, as living workers see it."""
+    query = """
+SELECT DISTINCT l.name, c.name, t.wrong FROM tabellion.mail_trouble t
+JOIN tabellion.mail_worker w ON w.id = t.worker_id AND w.seen_at > %s
+JOIN tabellion.sending s ON s.id = t.sending_id JOIN tabellion.campaign c ON c.id = s.campaign_id
+JOIN tabellion.licence l ON l.id = s.licence_id WHERE t.relay_id IS NOT NULL ORDER BY 1, 2, 3
+"""
+    return [Refused(*row) for row in await (await db.execute(query, (now - SILENT,))).fetchall()]
 
 
 class Troubles:

@@ -11,6 +11,8 @@ from tabellion.features.delivery.store import in_schema, look_for_a_while
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 
+# A worker says each second that it lives: for those who only read, one that has not for so long is gone.
+SILENT = timedelta(seconds=15)
 # In a statement that claims: whether the worker has not been given up, and is not while the statement runs.
 ENTERED = "EXISTS (SELECT 1 FROM tabellion.mail_worker WHERE id = %(worker)s FOR KEY SHARE)"
 

@@ -46,13 +46,15 @@ class Fate(StrEnum):
 class Reply(msgspec.Struct, frozen=True):
     """The fate of one mail and what the relay said.
 
-    `no_mailbox`: it said that nobody lives at the address. `to_sender`: that "later" was said before it had heard whose.
+    `no_mailbox`: it said that nobody lives at the address. `of_us`: it refused for whom the mail is from or what it is,
+    whoever it is for. `to_sender`: that "later" was said before it had heard whose.
     `reached` false: there was no connection that takes mails, so that nothing has left. `busy`: all of them were stuck.
     """
 
     fate: Fate
     text: str
     no_mailbox: bool = False
+    of_us: bool = False
     to_sender: bool = False
     reached: bool = True
     busy: bool = False
@@ -251,7 +253,8 @@ def _reply(outcome: Outcome) -> Reply:
     if outcome.accepted:
         return Reply(Fate.ACCEPTED, text)
     if answer.code >= _PERMANENT:
-        return Reply(Fate.REJECTED, text, outcome.at == "RCPT" and judge(text).refusal is Refusal.HARD)
+        refusal = judge(text).refusal if outcome.at == "RCPT" else Refusal.BLOCK
+        return Reply(Fate.REJECTED, text, refusal is Refusal.HARD, refusal is Refusal.BLOCK)
     if answer.code >= _TRANSIENT or outcome.at != ".":
         return Reply(Fate.DEFERRED, text, to_sender=outcome.at == "MAIL")
     # After the end of a mail there is no such answer: nobody knows what it means.
