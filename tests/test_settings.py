@@ -36,6 +36,7 @@ def test_an_empty_variable_is_no_variable() -> None:
         ("TABELLION_PORT", "0", "TABELLION_PORT: 0 is not between 1 and 65535"),
         ("TABELLION_WORKERS", "65", "TABELLION_WORKERS: 65 is not between 1 and 64"),
         ("TABELLION_LOG_LEVEL", "loud", "TABELLION_LOG_LEVEL: 'loud' is not one of debug, info, warning, error"),
+        ("TABELLION_MAIL_NAME", "[192.0.2.25]", "TABELLION_MAIL_NAME: '[192.0.2.25]' is no domain"),
         ("TABELLION_BOUNCE_DOMAIN", "bounces", "TABELLION_BOUNCE_DOMAIN: 'bounces' is no domain"),
         (
             "TABELLION_PUBLIC_URL",

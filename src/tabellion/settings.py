@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     transfers_allow_private: bool = False
     transfers_folder: Path | None = None
     secret_key: str = ""
+    mail_name: str = ""
     bounce_domain: str = ""
     dns_servers: tuple[str, ...] = ()
     intake_host: str = "127.0.0.1"
@@ -110,8 +111,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.public_url and not _is_address(self.public_url):
             message = f"'{self.public_url}' is no address such as https://mail.example.com (without query or fragment)"
             raise SettingsError(f"{PREFIX}PUBLIC_URL: {message}")
-        if self.bounce_domain and not is_domain(self.bounce_domain):
-            raise SettingsError(f"{PREFIX}BOUNCE_DOMAIN: '{self.bounce_domain}' is no domain such as bounces.example.com")
+        self._check_domains()
+
+    def _check_domains(self) -> None:
+        for name, such in (("mail_name", "mail"), ("bounce_domain", "bounces")):
+            value = getattr(self, name)
+            if value and not is_domain(value):
+                raise SettingsError(f"{PREFIX}{name.upper()}: '{value}' is no domain such as {such}.example.com")
 
     def check_folders(self) -> None:
         """Raise `SettingsError` for folders that are not there; not with the others, for only servers need them."""
@@ -184,6 +190,10 @@ HELP: dict[str, tuple[str, str]] = {
     ),
     "transfers_folder": ("folder of this machine whose folders, one per licence, file transfers may use", "directory"),
     "secret_key": ("what passwords of other systems are sealed with; empty: a key made in the data directory", "text"),
+    "mail_name": (
+        "name by which this machine greets relays (EHLO); empty: its full name, or else its address",
+        "domain",
+    ),
     "bounce_domain": (
         "domain that mails come back to, such as bounces.example.com; empty: the senders' addresses",
         "domain",
@@ -235,7 +245,7 @@ def _parse(field: str, text: str) -> Any:
     if field in _LISTS:
         parts = (part.strip() for part in text.split(",") if part.strip())
         return tuple(map(_proxy, parts) if field == "trusted_proxies" else parts)
-    if field == "bounce_domain":
+    if field in {"bounce_domain", "mail_name"}:
         return in_ascii(text) or text
     return text.lower() if field == "log_level" else text
 

@@ -14,7 +14,7 @@ from tabellion.cli.machine import RIGHTS, Finding, key, machine
 from tabellion.features import delivery
 from tabellion.features.bulk import waiting
 from tabellion.features.transfers import unreadable_servers
-from tabellion.platform import jobs, secrets
+from tabellion.platform import jobs, mail, secrets
 from tabellion.platform.database.schema import MAKE_UNICODE, MIN_SERVER_VERSION, MigrationError, NotUnicode, state
 from tabellion.server import connections, unfinished
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -130,6 +130,7 @@ def _relays(url: str, settings: Settings) -> Iterator[Finding]:
             return await delivery.reach_relays(db), await delivery.licences_that_wait(db), refused
 
     secrets.use_key(settings.secret_key, settings.data_dir, at_once=False)
+    mail.use_name(settings.mail_name)
     found, waiting, refused = asyncio.run(reached())
     if waiting:
         advice = "their mails wait: tabellion relay add, or tabellion relay outbox to have them kept"

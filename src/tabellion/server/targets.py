@@ -1,7 +1,7 @@
-"""Where the operator lets callers send the server to, and what their secrets are sealed with."""
+"""Where the operator lets callers send the server to, what their secrets are sealed with, and how it calls itself there."""
 
 from tabellion.features import transfers
-from tabellion.platform import egress, secrets
+from tabellion.platform import egress, mail, secrets
 from tabellion.platform.egress import Policy
 from tabellion.settings import Settings
 
@@ -19,3 +19,4 @@ def allow_targets(settings: Settings) -> None:
         settings.transfers_folder,
     )
     secrets.use_key(settings.secret_key, settings.data_dir)
+    mail.use_name(settings.mail_name)

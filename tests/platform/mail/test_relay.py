@@ -2,13 +2,14 @@
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from tabellion.platform.mail import Fate, Post, Relay, Reply, Waits
+from tabellion.platform.mail import Fate, Post, Relay, Reply, Waits, own_name, use_name
 from tabellion.platform.mail.exchange import stuffed
 
 Script = Callable[[str], str | None]
@@ -465,3 +466,46 @@ async def test_later_to_a_sender_is_told_apart_from_later_to_a_recipient(stage: 
     ):
         reply = await post.deliver("a@example.com", "b@example.com", RAW)
     assert (reply.fate, reply.to_sender) == (Fate.DEFERRED, to_sender)
+
+
+@pytest.mark.parametrize(
+    ("full", "said"),
+    [
+        ("mail.example.com", "mail.example.com"), ("vm", "[127.0.0.1]"), ("localhost", "[127.0.0.1]"),
+        ("localhost.localdomain", "[127.0.0.1]"), ("käse.example.com", "[127.0.0.1]"),
+    ],
+)  # fmt: skip
+async def test_relays_are_greeted_by_a_full_name_or_an_address(
+    full: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_name._Own, "full", None)
+    monkeypatch.setattr(socket, "getfqdn", lambda: full)
+    for name in ("", "news.example.com"):
+        use_name(name)
+        async with server(answering()) as (port, heard), Post(Relay(host="127.0.0.1", port=port)) as post:
+            assert (await post.deliver("a@example.com", "b@example.com", RAW)).fate is Fate.ACCEPTED
+        use_name("")
+        assert heard[0] == f"EHLO {name or said}\r\n"
+
+
+def test_an_address_of_the_newer_kind_says_so() -> None:
+    assert own_name.literal("2001:db8::25%eth0") == "[IPv6:2001:db8::25]"
+
+
+async def test_a_mail_that_is_larger_than_the_relay_takes_is_not_offered() -> None:
+    small = "250-here\r\n250-SIZE 40\r\n250 PIPELINING"
+    async with server(answering(EHLO=small)) as (port, heard), Post(Relay(host="127.0.0.1", port=port)) as post:
+        replies = [await post.deliver("a@example.com", "b@example.com", raw) for raw in (RAW, b"Subject: x\r\n\r\n", RAW)]
+    assert [reply.fate for reply in replies] == [Fate.REJECTED, Fate.ACCEPTED, Fate.REJECTED]
+    assert replies[0].text == f"the mail has {len(RAW)} octets, and the relay takes 40 at most"
+    assert replies[0].of_us
+    assert sum(line.startswith("MAIL") for line in heard) == 1
+
+
+@pytest.mark.parametrize("size", ["SIZE", "SIZE 0", "SIZE many", f"SIZE {'9' * 30}"])
+async def test_a_size_that_says_nothing_keeps_no_mail_back(size: str) -> None:
+    async with (
+        server(answering(EHLO=f"250-here\r\n250 {size}")) as (port, _),
+        Post(Relay(host="127.0.0.1", port=port)) as post,
+    ):
+        assert (await post.deliver("a@example.com", "b@example.com", RAW)).fate is Fate.ACCEPTED

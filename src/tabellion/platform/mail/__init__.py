@@ -13,6 +13,7 @@ from tabellion.platform.mail.message import (
     relayed_form,
 )
 from tabellion.platform.mail.opening import Relay
+from tabellion.platform.mail.own_name import use_name
 from tabellion.platform.mail.relay import Fate, Post, Reply
 from tabellion.platform.mail.waits import Waits
 
@@ -34,4 +35,5 @@ __all__ = [
     "one_line",
     "public_record",
     "relayed_form",
+    "use_name",
 ]

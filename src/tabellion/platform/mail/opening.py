@@ -16,6 +16,7 @@ import aiosmtplib
 import msgspec
 
 from tabellion.kit.tls import as_openssl_checks
+from tabellion.platform.mail.own_name import own_name
 from tabellion.platform.sockets import connected, look_up
 
 # A peer that is gone (a firewall that forgot the connection, a machine without power) says nothing, nor does one that
@@ -115,7 +116,7 @@ async def _open(client: aiosmtplib.SMTP, relay: Relay, timeout_s: float) -> None
         async with asyncio.timeout(timeout_s):
             raw = await connected(await look_up(relay.host, relay.port))
         try:
-            await client.connect(sock=raw)
+            await client.connect(sock=raw, local_hostname=await own_name(raw))
         except BaseException:
             raw.close()
             raise

@@ -30,6 +30,7 @@ _CLOSING_CHANNEL = 421
 # To a sender: whoever it is. RFC 4954 and 3207 have the second for "log in first" and "TLS first".
 _NOT_OVER_THIS = frozenset({_CLOSING_CHANNEL, 530})
 _TRANSIENT, _PERMANENT = 400, 500
+_MOST_DIGITS = 16
 
 
 class Fate(StrEnum):
@@ -204,18 +205,20 @@ class Post:
         if client.transport is None:
             raise UnreachableError(self.relay, "the relay hung up")
         pipelining = client.supports_extension("pipelining")
-        return _Line(client, Exchange(cast("asyncio.Transport", client.transport), pipelining=pipelining, waits=self._waits))
+        exchange = Exchange(cast("asyncio.Transport", client.transport), pipelining=pipelining, waits=self._waits)
+        size = client.esmtp_extensions.get("size", "")
+        return _Line(client, exchange, int(size) if size.isdecimal() and len(size) < _MOST_DIGITS else 0)
 
 
 class _Line:
     """One connection. `usable`: another mail may go over it.
 
     `turned_away`: the relay takes no mail over it, whoever it is from and for. `is_over`: it was so, or gone, before it was
-    asked for this one, of which it knows nothing.
+    asked for this one, of which it knows nothing. `most`: octets that a mail may have, as the relay says (RFC 1870); 0: any.
     """
 
-    def __init__(self, client: aiosmtplib.SMTP, exchange: Exchange) -> None:
-        self.client, self.exchange = client, exchange
+    def __init__(self, client: aiosmtplib.SMTP, exchange: Exchange, most: int) -> None:
+        self.client, self.exchange, self._most = client, exchange, most
         self.usable = True
         self.is_over = self.turned_away = False
         self.used_at = time.monotonic()
@@ -227,6 +230,9 @@ class _Line:
         self.client.close()
 
     async def deliver(self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None) -> Reply:
+        if 0 < self._most < len(raw):
+            told = f"the mail has {len(raw):,} octets, and the relay takes {self._most:,} at most"
+            return Reply(Fate.REJECTED, told, of_us=True)
         exchange, self.usable = self.exchange, False
         try:
             outcome = await exchange.hand_over(sender, recipient, raw, may_leave)
