@@ -83,7 +83,7 @@ def test_the_trail_of_an_erased_licence_stays(told: Told, refused: Refused, harb
     number = told("licence", "delete", harbour, "--yes")["id"]
     assert refused("audit", harbour) == "there is no licence 'harbour'; tabellion licence list shows them"
     found = told("audit", f"licence/{number}")
-    assert routes(found) == ["licence delete", "user create", "entity create", "licence create"]
+    assert routes(found) == ["licence delete", "user revoke", "user create", "entity create", "licence create"]
 
 
 def test_people_see_the_zone_and_a_table(verb: Verb, harbour: str, database_url: str) -> None:

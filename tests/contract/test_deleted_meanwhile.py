@@ -1,5 +1,7 @@
 """Calls whose licence, API user or token ends while they run: refused as if they had come a moment later."""
 
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 from tabellion.features import licences as use
 from tabellion.features.licences.authentication import MAX_ADDRESS_FAILURES
 from tabellion.kit.clock import utc_now
-from tests.support.tenant import Tenant
+from tests.support.tenant import Tenant, schema_of
 from tests.support.tenants import Tenants
 
 _WAIT_S = 20
@@ -50,6 +52,25 @@ def test_a_licence_that_is_deleted_while_its_calls_run(
         refused = answer.result()
         assert (refused.status_code, refused.json()["code"]) == (401, "auth.invalid"), f"{path}: {refused.text}"
         assert "WWW-Authenticate" in refused.headers
+
+
+def test_a_licence_that_is_being_erased_keeps_nobody_waiting(
+    tenants: Tenants, tenant: Tenant, client: httpx.Client, database: psycopg.Connection[Any]
+) -> None:
+    doomed = tenants.create(client)
+    command = [sys.executable, "-m", "tabellion", "licence", "delete", doomed.licence, "--yes"]
+    command += ["--database-url", tenants.database_url]
+    with psycopg.connect(tenants.database_url) as holding:
+        # Where the rest of the licence is deleted, it has locked what the gate asks for.
+        licence_id = schema_of(doomed, database)[1:]
+        holding.execute("SELECT FROM tabellion.profile_table WHERE licence_id = %s FOR UPDATE", (licence_id,))
+        erasing = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _until_they_wait(database, 1)
+        with ThreadPoolExecutor(2) as threads:
+            refused, answered = (threads.submit(each.json, "GET", "/v4/entity") for each in (doomed, tenant))
+            assert [each.result(timeout=4).status_code for each in (answered, refused)] == [200, 401]
+        holding.commit()
+    assert erasing.wait(_WAIT_S) == 0
 
 
 def test_a_campaign_that_is_deleted_while_a_test_of_it_is_asked_for(

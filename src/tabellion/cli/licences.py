@@ -116,6 +116,7 @@ def delete_licence(
         typer.confirm(f"Erase the licence '{name}' with all its profiles?", abort=True, err=True)
 
     async def work(db: Database, admin: Database) -> int:
+        await use.revoke_users(db, name, utc_now())
         await use.end_analysts_access(db, admin, name, utc_now())
         async with db.transaction():
             await erasing.order(db, (await use.get_licence(db, name)).id)

@@ -13,6 +13,7 @@ from tabellion.features.licences.admin import (
     list_licences,
     list_users,
     revoke_user,
+    revoke_users,
     rotate_user,
 )
 from tabellion.features.licences.analyst_store import views_schema
@@ -81,6 +82,7 @@ __all__ = [
     "owner_of",
     "resolve_entity",
     "revoke_user",
+    "revoke_users",
     "rotate_user",
     "views_schema",
     "views_schema_of",

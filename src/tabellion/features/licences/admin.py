@@ -243,6 +243,19 @@ async def revoke_user(db: Database, licence_name: str, login: str, now: datetime
         await audit.record_admin(db, licence.id, "user revoke", f"user/{user_id}", now)
 
 
+async def revoke_users(db: Database, licence_name: str, now: datetime) -> None:
+    """End all API users of a licence, at once. Raises `AdminError`.
+
+    Before it is erased, so that no calls wait for that: who asks the gate for a licence that is being erased keeps everybody
+    waiting who asks with it.
+    """
+    async with db.transaction():
+        licence = await get_licence(db, licence_name)
+        await store.delete_users(db, licence.id)
+        await store.bump_catalogue(db, licence.id)
+        await audit.record_admin(db, licence.id, "user revoke", f"licence/{licence.id}", now)
+
+
 def _no_user(licence: Licence, login: str) -> AdminError:
     return AdminError(f"the licence '{licence.name}' has no API user '{login}'")
 

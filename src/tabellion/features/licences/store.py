@@ -206,6 +206,11 @@ async def delete_user(db: Database, licence_id: int, login: str) -> int | None:
     return None if row is None else row[0]
 
 
+async def delete_users(db: Database, licence_id: int) -> None:
+    """Revoke all API users of a licence with their tokens."""
+    await db.execute("DELETE FROM tabellion.api_user WHERE licence_id = %s", (licence_id,))
+
+
 async def caller(db: Database, user_id: int) -> tuple[Any, ...] | None:
     """What a `Caller` is made of, in one statement."""
     rows = await fetch(db, _CALLER, (user_id,))
