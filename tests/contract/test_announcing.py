@@ -35,6 +35,27 @@ def test_triggered_mails_do_not_wait_for_the_next_look(
             until(lambda wanted=count: len(outbox(tenant, database)) == wanted)
 
 
+def test_what_a_worker_keeps_in_order_holds_up_no_triggered_mail(
+    tenant: Tenant, database: psycopg.Connection[Any], worker_database_url: str, tmp_path: Path
+) -> None:
+    """Somebody has the row of a look that is over, which is to be forgotten: that waits, and nothing else."""
+    secrets.use_key("of the tests", tmp_path)
+    number = _active(tenant, "Invoice")
+    over = (
+        "INSERT INTO tabellion.mail_due SELECT id, now() - interval '2 hours', now() - interval '1 hour' "
+        "FROM tabellion.sending WHERE campaign_id = %s"
+    )
+    database.execute(over, (number,))
+    with database.transaction():
+        database.execute("SELECT FROM tabellion.mail_due WHERE until_at < now() FOR UPDATE")
+        with sending(worker_database_url, pace=DEAF):
+            count = _until_heard(tenant, database, number)
+            for name in ("ann", "bob", "cem"):
+                count += 1
+                _trigger(tenant, number, name)
+                until(lambda wanted=count: len(outbox(tenant, database)) == wanted, 2)
+
+
 def test_many_at_once_are_all_heard(
     tenant: Tenant, database: psycopg.Connection[Any], worker_database_url: str, tmp_path: Path
 ) -> None:

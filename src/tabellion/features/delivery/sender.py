@@ -26,6 +26,7 @@ from tabellion.features.delivery import (
     worker_store,
 )
 from tabellion.features.delivery.batch import Batch
+from tabellion.features.delivery.beside import Beside
 from tabellion.features.delivery.favour import Favour
 from tabellion.features.delivery.model import Sending
 from tabellion.features.delivery.pacing import Pacing
@@ -107,13 +108,13 @@ class Sender:
         self._aside: set[int] = set()
         self._ways: dict[int, Way] = {}
         self._licences: set[tuple[int, int]] = set()
-        self._recalling: asyncio.Task[None] | None = None
         retry_s = self.pace.retry_s
         self._setbacks: dict[int, Setbacks] = {}
         self._favours: dict[int, Favour] = {}
         self._life = Setbacks("the sending of mails was interrupted", first_s=retry_s / 10, longest_s=_LONGEST_PAUSE_S)
-        self._recalls = Setbacks("mails that were put off could not be looked at again", first_s=retry_s)
-        self._recall_at = 0.0
+        not_recalled = Setbacks("mails that were put off could not be looked at again", first_s=retry_s)
+        not_tidied = Setbacks("what dead workers have left, or looks that are over, could not be tidied up", first_s=retry_s)
+        self._recalling, self._tidying = Beside(self._recall, not_recalled), Beside(self._tidy, not_tidied)
         self._troubles = Troubles()
         self.stumbles = Setbacks("a mail could not be made or handed over")
 
@@ -154,12 +155,9 @@ class Sender:
                 if not await worker_store.beat(life, self.worker, now):
                     _log.warning("this worker was silent for so long that others have given it up; beginning anew")
                     self.worker = await worker_store.enter_worker(life, now)
-                await self._recover(life, now)
                 await self._troubles.tell(life, self.worker, self._found_wrong())
-                await store.forget_due(life, now)
-                await self._forget_favours(life)
-                if (self._recalling is None or self._recalling.done()) and monotonic() >= self._recall_at:
-                    self._recalling = asyncio.create_task(self._recall())
+                self._tidying.begin()
+                self._recalling.begin()
                 beaten_at = monotonic()
             if monotonic() - looked_at >= self.pace.look_every_s:
                 await self._look(life)
@@ -188,29 +186,31 @@ class Sender:
 
     async def _forget_favours(self, db: Database) -> None:
         """Know no more of sendings that relays refuse nothing of, or that are over."""
-        kept = {each: favour for each, favour in self._favours.items() if each in self._working or favour}
-        if kept:
-            going_on = await store.going_on(db, list(kept))
-            kept = {each: favour for each, favour in kept.items() if each in self._working or each in going_on}
-        self._favours = kept
+        idle = {each: favour for each, favour in self._favours.items() if each not in self._working}
+        refused = [each for each, favour in idle.items() if favour]
+        going_on = await store.going_on(db, refused) if refused else set[int]()
+        for each in idle:
+            if each not in going_on and each not in self._working:
+                self._favours.pop(each, None)
 
     def _at_work(self) -> list[int]:
         return [each for each in self._working if not self._only_waits(each)]
 
-    async def _recover(self, db: Database, now: datetime) -> None:
-        for worker in await worker_store.dead_workers(db, self.worker, now, self.pace.silent, self.pace.lost):
-            again, uncertain = await worker_store.give_up(db, worker, now)
-            _log.warning("a worker is gone: %d mails go back, %d are uncertain", again, uncertain)
+    async def _tidy(self) -> None:
+        """Give up dead workers, and forget looks that are over: this may have to wait for others, and mails not for it."""
+        async with self.database() as db:
+            now = self.clock()
+            for worker in await worker_store.dead_workers(db, self.worker, now, self.pace.silent, self.pace.lost):
+                again, uncertain = await worker_store.give_up(db, worker, now)
+                _log.warning("a worker is gone: %d mails go back, %d are uncertain", again, uncertain)
+            await store.forget_due(db, now)
+            await self._forget_favours(db)
 
     async def _recall(self) -> None:
         """Have mails looked at again that were put off under limits that were changed; millions take a while."""
-        try:
-            async with self.database() as db:
-                while await recall_store.carry_out(db, self.clock()) is not None:
-                    pass
-            self._recalls.over()
-        except Exception as error:  # noqa: BLE001 - it is tried again
-            self._recall_at = monotonic() + self._recalls.happened(error)
+        async with self.database() as db:
+            while await recall_store.carry_out(db, self.clock()) is not None:
+                pass
 
     def _begin(self, sending_id: int, *, announced: bool = False) -> None:
         if sending_id in self._working:
@@ -304,8 +304,8 @@ class Sender:
         self.stopping = True
         if self._working:
             await asyncio.wait(list(self._working.values()), timeout=closing_s)
-        for task in [*self._working.values(), *([self._recalling] if self._recalling else [])]:
-            task.cancel()
+        for work in [*self._working.values(), self._recalling, self._tidying]:
+            work.cancel()
         if self.worker and self._pool is not None:
             with suppress(Exception):
                 # Nothing is held any more, or what is held is to be recovered by others at once.
