@@ -228,6 +228,17 @@ async def test_a_host_key_that_is_kept_is_insisted_on(tmp_path: Path) -> None:
         assert error.value.step == "LOGIN"
 
 
+async def test_a_certificate_that_cannot_be_read_makes_no_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        port = listener.getsockname()[1]
+        server = Server(protocol="FTPS", host="127.0.0.1", port=port, user="u", password="p", certificate="nonsense")
+        with pytest.raises(TransferError, match="no certificate in PEM"):
+            await _listing(server)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
 async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
     with ftpd(tmp_path, tls=True) as server:
         with pytest.raises(TransferError, match=r"TLS: self.signed certificate") as error:

@@ -32,8 +32,9 @@ _GONE = "550"
 @asynccontextmanager
 async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerator[Opened]:
     """A folder on an FTP server; FTPS means TLS for commands and files, implicit on port 990. Raises `TransferError`."""
+    context = tls(server) if server.protocol == "FTPS" else None
     raw = await connected_socket(server, policy)
-    client = await asyncio.to_thread(_login, server, raw)
+    client = await asyncio.to_thread(_login, server, raw, context)
     try:
         yield Opened(_FtpFolder(client, path))
     finally:
@@ -69,15 +70,14 @@ class _Tls(_Plain, ftplib.FTP_TLS):
         return self.context.wrap_socket(connection, server_hostname=self.host, session=session), size or 0
 
 
-def _login(server: Server, raw: socket.socket) -> ftplib.FTP:
+def _login(server: Server, raw: socket.socket, context: ssl.SSLContext | None) -> ftplib.FTP:
     raw.settimeout(IDLE_S)
-    secured = server.protocol == "FTPS"
-    client = _Tls(context=tls(server), encoding="utf-8") if secured else _Plain(encoding="utf-8")
+    client = _Plain(encoding="utf-8") if context is None else _Tls(context=context, encoding="utf-8")
     client.host, client.port, client.timeout = server.host, server.port, IDLE_S
     client.af = raw.family
     try:
-        if secured and server.port == IMPLICIT_TLS_PORT:
-            raw = tls(server).wrap_socket(raw, server_hostname=server.host)
+        if context is not None and server.port == IMPLICIT_TLS_PORT:
+            raw = context.wrap_socket(raw, server_hostname=server.host)
         client.sock = raw
         client.file = _replies(raw)
         client.welcome = client.getresp()
