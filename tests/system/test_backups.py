@@ -1,6 +1,7 @@
 """`tabellion backup`, `restore` and `resume`: a server with something of everything, and servers made of it."""
 
 import asyncio
+import io
 import json
 import shutil
 import signal
@@ -126,6 +127,28 @@ def _files(spool: Path) -> dict[str, bytes]:
     return {str(path.relative_to(spool)): path.read_bytes() for path in sorted(spool.rglob("*")) if path.is_file()}
 
 
+class _Watched(io.FileIO):
+    """A file that is written only while nobody keeps a snapshot of the database, from the first file of a bulk call on."""
+
+    def __init__(self, path: Path, url: str) -> None:
+        super().__init__(path, "wb")
+        self._url = url
+        self.files = 0
+
+    def write(self, data: Any) -> int:
+        if b"spool/" in bytes(data):
+            self.files += 1
+            wait_until(self._nobody_holds)
+        return super().write(data)
+
+    def _nobody_holds(self) -> bool:
+        query = (
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tabellion backup' AND backend_xmin IS NOT NULL"
+        )
+        with psycopg.connect(self._url, autocommit=True) as db:
+            return db.execute(query).fetchone() == (0,)
+
+
 def _restored(backup: Path, url: str, folder: Path, **options: Any) -> Restored:
     options = {"resume_sendings": False} | options
     return restore(Settings(database_url=url, data_dir=folder), backup, lambda: datetime.now(UTC), **options)
@@ -192,8 +215,9 @@ def test_what_goes_on_as_it_was_when_that_is_asked_for(source: Source, empty_dat
     with pytest.raises(BackupError, match="not empty"):
         _restored(source.backup, empty_database_url, tmp_path / "other")
     # A backup of what was restored is as good.
-    with again.open("wb") as out:
-        manifest, _ = make(Settings(database_url=empty_database_url, data_dir=tmp_path / "data"), out, with_key=True)
+    with _Watched(again, empty_database_url) as watched:
+        manifest, _ = make(Settings(database_url=empty_database_url, data_dir=tmp_path / "data"), watched, with_key=True)
+    assert watched.files
     assert {part.name for part in manifest.parts} == {part.name for part in read(source.backup).parts}
 
 

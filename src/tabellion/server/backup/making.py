@@ -52,6 +52,7 @@ def make(settings: Settings, out: BinaryIO, *, with_key: bool) -> tuple[Manifest
                     if left:
                         continue
                     raise
+                moment.let_go()
                 return _written(settings, out, client, moment, _all(first, dump), with_key=with_key)
     raise AssertionError
 

@@ -8,7 +8,7 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -39,7 +39,11 @@ UNION SELECT folder FROM tabellion.etl_execution UNION SELECT folder FROM tabell
 
 
 class Snapshot(NamedTuple):
-    """`id` is what pg_dump takes; `files` are names in the archive and where the bytes are for now."""
+    """`id` is what pg_dump takes; `files` are names in the archive and where the bytes are for now.
+
+    `let_go`: pg_dump has taken the snapshot, and keeps it as long as it needs it. While anybody does, what is deleted stays in
+    its tables, and whoever looks for mails to be sent reads past it; so it is not kept for the files.
+    """
 
     id: str
     made_at: datetime
@@ -50,6 +54,7 @@ class Snapshot(NamedTuple):
     migrations: tuple[Applied, ...]
     files: tuple[tuple[str, Path], ...]
     missing: int
+    let_go: Callable[[], None]
 
 
 @contextmanager
@@ -73,7 +78,7 @@ def only_backup(data_dir: Path) -> Generator[None]:
 
 @contextmanager
 def taken(url: str, spool: Path) -> Generator[Snapshot]:
-    """Take a snapshot, and keep it until the block ends."""
+    """Take a snapshot, and keep its files until the block ends."""
     with ExitStack() as stack:
         db = stack.enter_context(psycopg.connect(url, autocommit=True, application_name="tabellion backup"))
         db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -82,14 +87,14 @@ def taken(url: str, spool: Path) -> Generator[Snapshot]:
         db.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         if not spool.is_dir():
             facts, missing = _facts(db), len(_folders(db))
-            yield Snapshot._make((*facts, ledger(db), (), missing))
+            yield Snapshot._make((*facts, ledger(db), (), missing, db.close))
             return
         staging = spool / f"{_STAGING}{secrets.token_hex(8)}"
         stack.callback(shutil.rmtree, staging, ignore_errors=True)
         with files.keeping(spool):
             facts = _facts(db)
             found = tuple(_linked(spool, staging, _folders(db)))
-        yield Snapshot._make((*facts, ledger(db), found, 0))
+        yield Snapshot._make((*facts, ledger(db), found, 0, db.close))
 
 
 def _facts(db: Connection) -> tuple[Any, ...]:
