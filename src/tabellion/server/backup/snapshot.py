@@ -41,8 +41,8 @@ UNION SELECT folder FROM tabellion.etl_execution UNION SELECT folder FROM tabell
 class Snapshot(NamedTuple):
     """`id` is what pg_dump takes; `files` are names in the archive and where the bytes are for now.
 
-    `let_go`: pg_dump has taken the snapshot, and keeps it as long as it needs it. While anybody does, what is deleted stays in
-    its tables, and whoever looks for mails to be sent reads past it; so it is not kept for the files.
+    `let_go`: pg_dump has taken the snapshot, and keeps it as long as it needs it. While anybody does, what is deleted stays
+    in its tables, and whoever looks for mails to be sent reads past it; so it is not kept for the files.
     """
 
     id: str
