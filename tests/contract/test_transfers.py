@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -137,6 +138,22 @@ def test_every_call_on_every_alias(family: str, tenant: Tenant, root: Path) -> N
     assert tenant.json("GET", one).json()["code"] == "server.unknown"
     headers = {"Authorization": f"Bearer {tenant.api_key}", "Accept": "application/xml"}
     assert tenant.client.get(f"{base}/servers", headers=headers).status_code == 406
+
+
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "one"}], ids=["", "with a key"])
+def test_a_silent_server_occupies_no_connection_to_the_database(
+    key: dict[str, str], tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as thread:
+        listener.settimeout(30)
+        members = {"name": "silent", "protocol": "FTP", "host": "127.0.0.1", "port": listener.getsockname()[1]}
+        server = made(tenant, SERVERS, members | {"user": "erp", "password": "hush-hush"})
+        place = made(tenant, LOCATIONS, {"name": "in", "serverId": server, "path": "/in"})
+        test = thread.submit(lambda: tenant.json("POST", f"{LOCATIONS}/{place}/test", **key))
+        with listener.accept()[0]:
+            held = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+            assert database.execute(held).fetchall() == []
+        assert test.result().json()["ok"] is False
 
 
 def test_secrets_are_neither_answered_nor_stored_in_clear(tenant: Tenant, worker_database_url: str) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from tabellion.kit.problem import Problem, invalid
 from tabellion.platform.database.connection import Database
-from tabellion.platform.http.call import Incoming
+from tabellion.platform.http.call import Answer, Incoming
 from tabellion.platform.http.exchange import Rendered
 from tabellion.platform.http.problems import IdempotencyForbidden, IdempotencyMismatch, IdempotencyRunning
 
@@ -54,10 +54,13 @@ async def once(
     key: str,
     route: str,
     query: bytes,
-    run: Callable[[], Awaitable[Rendered]],
+    run: Callable[[], Awaitable[Rendered | Answer]],
     refuse: Callable[[Problem], Rendered],
-) -> Rendered:
+) -> Rendered | Answer:
     """Run the call unless it ran before; `run` does it and renders, `refuse` renders a refusal (then stored as well).
+
+    An answer that is to be finished later, when other servers have answered, is handed on and not kept: no transaction
+    waits for them.
 
     Raises `IdempotencyRunning`, `IdempotencyMismatch`, and `IdempotencyForbidden` when the user has lost an entity since:
     which of them a call is about only the call knows, and it does not run again. Costs three statements and a transaction
@@ -88,6 +91,8 @@ async def once(
             if error.status in _NOT_STORED or error.status >= 500:  # noqa: PLR2004 - server errors
                 raise
             rendered = refuse(error)
+        if isinstance(rendered, Answer):
+            return rendered
         record = {
             "fingerprint": fingerprint,
             "status": rendered.status,

@@ -154,8 +154,9 @@ class Pipeline:
                 # What calls that read the body themselves have found.
                 _tell_of(incoming.ignored, exchange)
 
-        async def run() -> Rendered:
-            return rendered(await _whole(await handled()))
+        async def run() -> Rendered | Answer:
+            result = await handled()
+            return rendered(result) if result.later is None else result
 
         def rendered(result: Answer) -> Rendered:
             known = exchange.headers.get("if-none-match")
@@ -175,11 +176,13 @@ class Pipeline:
             incoming.db = db
             if key is not None:
                 route = f"{call.method} {exchange.path}"
-                kept = await idempotency.once(incoming, key, route, exchange.query, run, refuse)
+                result = await idempotency.once(incoming, key, route, exchange.query, run, refuse)
                 await _finish(incoming)
-                return kept
-            result = await handled()
-            await _finish(incoming)
+                if isinstance(result, Rendered):
+                    return result
+            else:
+                result = await handled()
+                await _finish(incoming)
         return rendered(await _whole(result))
 
 
