@@ -18,7 +18,7 @@ from tabellion.features.delivery.setbacks import Setbacks
 from tabellion.features.delivery.store import in_schema
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
-from tabellion.platform.database.pool import LOCK_TIMEOUT, with_settings
+from tabellion.platform.database.pool import with_limits
 
 _log = logging.getLogger(__name__)
 # To count a campaign of many millions takes minutes; nobody waits for it.
@@ -45,12 +45,7 @@ class Folder:
     """Of all licences of a database."""
 
     def __init__(self, url: str, pace: FoldingPace | None = None) -> None:
-        settings = {
-            "TimeZone": "UTC",
-            "statement_timeout": str(_STATEMENT_TIMEOUT // timedelta(milliseconds=1)),
-            "lock_timeout": str(LOCK_TIMEOUT // timedelta(milliseconds=1)),
-        }
-        self._conninfo = with_settings(url, settings, application_name="tabellion reports")
+        self._conninfo = with_limits(url, application_name="tabellion reports", statement_timeout=_STATEMENT_TIMEOUT)
         self._pace = pace or FoldingPace()
         self._setbacks = Setbacks("the sums of reports could not be brought up to date", first_s=1.0, longest_s=60.0)
         # By licence: when it is looked at next, and the pause before that; since when few changes wait, by campaign.

@@ -36,7 +36,7 @@ from tabellion.features.delivery.transport import Way, Ways
 from tabellion.features.delivery.troubles import Trouble, Troubles, troubles_of
 from tabellion.features.delivery.turns import Turns
 from tabellion.platform.database.connection import Database
-from tabellion.platform.database.pool import LOCK_TIMEOUT, STATEMENT_TIMEOUT, with_settings
+from tabellion.platform.database.pool import with_limits
 from tabellion.platform.templates import Cages
 
 _log = logging.getLogger(__name__)
@@ -87,12 +87,7 @@ class Sender:
         self, url: str, cages: Cages, clock: Callable[[], datetime], *, gather: Audience, ended: Ended,
         pace: Pace | None = None, ways: Ways | None = None,
     ) -> None:  # fmt: skip
-        settings = {
-            "TimeZone": "UTC",
-            "statement_timeout": str(STATEMENT_TIMEOUT // timedelta(milliseconds=1)),
-            "lock_timeout": str(LOCK_TIMEOUT // timedelta(milliseconds=1)),
-        }
-        self._conninfo = with_settings(url, settings, application_name="tabellion mail")
+        self._conninfo = with_limits(url, application_name="tabellion mail")
         self.cages, self.clock, self.gather, self.ended = cages, clock, gather, ended
         self.pace = pace or Pace()
         self.ways = ways or Ways()

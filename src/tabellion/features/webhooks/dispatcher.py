@@ -24,7 +24,7 @@ from tabellion.features.webhooks.fanout import fan_out
 from tabellion.features.webhooks.model import ATTEMPTS, Claimed, Outcome, is_own_header, next_attempt
 from tabellion.kit.outage import Outage
 from tabellion.platform.database.connection import Database
-from tabellion.platform.database.pool import LOCK_TIMEOUT, STATEMENT_TIMEOUT, with_settings
+from tabellion.platform.database.pool import with_limits
 from tabellion.platform.egress import Client, Reply, Undelivered
 
 _log = logging.getLogger(__name__)
@@ -53,12 +53,7 @@ class Dispatcher:
     """`clock` gives aware UTC moments; attempts are made with `client`."""
 
     def __init__(self, url: str, client: Client, clock: Callable[[], datetime], pace: Pace | None = None) -> None:
-        settings = {
-            "TimeZone": "UTC",
-            "statement_timeout": str(STATEMENT_TIMEOUT // timedelta(milliseconds=1)),
-            "lock_timeout": str(LOCK_TIMEOUT // timedelta(milliseconds=1)),
-        }
-        self._conninfo = with_settings(url, settings, application_name="tabellion webhooks")
+        self._conninfo = with_limits(url, application_name="tabellion webhooks")
         self._client = client
         self._clock = clock
         self._pace = pace or Pace()

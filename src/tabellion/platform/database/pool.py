@@ -236,17 +236,16 @@ async def open_pool(
     `wait_s` is how long a caller waits for a free connection, and this function for the first ones, before
     `psycopg_pool.PoolTimeout` is raised (for callers of the API: 503). Close the pool with `await pool.close()`.
     """
-    conninfo = with_settings(
+    conninfo = with_limits(
         url,
         {
-            "TimeZone": "UTC",
-            "statement_timeout": _milliseconds(statement_timeout),
-            "lock_timeout": _milliseconds(lock_timeout),
             "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_TIMEOUT),
             # What is prepared finds its rows by keys: the first plan is the best one, and planning costs more than running.
             "plan_cache_mode": "force_generic_plan",
         },
         application_name=application_name,
+        statement_timeout=statement_timeout,
+        lock_timeout=lock_timeout,
     )
     source = AsyncConnectionPool(
         conninfo,
@@ -268,6 +267,23 @@ async def open_pool(
         await pool.close()
         raise
     return pool
+
+
+def with_limits(
+    url: str,
+    settings: Mapping[str, str] | None = None,
+    *,
+    application_name: str,
+    statement_timeout: timedelta = STATEMENT_TIMEOUT,
+    lock_timeout: timedelta = LOCK_TIMEOUT,
+) -> str:
+    """`with_settings` for sessions in UTC whose statements, and whose waits for locks, are ended after a time."""
+    limits = {
+        "TimeZone": "UTC",
+        "statement_timeout": _milliseconds(statement_timeout),
+        "lock_timeout": _milliseconds(lock_timeout),
+    }
+    return with_settings(url, limits | dict(settings or {}), application_name=application_name)
 
 
 def with_settings(url: str, settings: Mapping[str, str], *, application_name: str) -> str:
