@@ -2,9 +2,11 @@
 
 import smtplib
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,6 +16,7 @@ from tabellion.features.bounces import Rules, intake
 from tests.contract.test_sending import MAIL, PROFILES, state, until
 from tests.support.bounce_corpus import BODY, ORIGINAL, Head, _plain, complaint, exim, gmail, postfix
 from tests.support.bounce_replies import Said
+from tests.support.database_proxy import proxied
 from tests.support.mailing import Sink, taking_bounces
 from tests.support.tenant import Tenant, schema_of
 
@@ -307,6 +310,24 @@ def test_a_bounce_is_not_taken_before_it_is_noted(
     assert counts(tenant)[3] == 0
     assert hand_in(door, backs["g0@example.com"], postfix(HARD))[0] == 250
     assert counts(tenant)[3] == 1
+
+
+def test_while_the_database_is_away_bounces_have_to_come_again(
+    tenant: Tenant, worker_database_url: str, backs: dict[str, str]
+) -> None:
+    with (
+        # The path of a socket has room for 100 letters.
+        tempfile.TemporaryDirectory() as folder,
+        proxied(worker_database_url, Path(folder)) as way,
+        taking_bounces(way.url, rules=RULES, wait_s=0.2) as port,
+    ):
+        assert hand_in(port, backs["g0@example.com"], postfix(HARD))[0] == 250
+        way.cut()
+        assert hand_in(port, backs["g1@example.com"], postfix(HARD))[0] == 451
+        assert counts(tenant)[3] == 1
+        way.away = False
+        until(lambda: hand_in(port, backs["g1@example.com"], postfix(HARD))[0] == 250)
+    assert counts(tenant)[3] == 2
 
 
 def tell(tenant: Tenant, *bounces: dict[str, Any]) -> list[Any]:

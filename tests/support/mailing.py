@@ -105,15 +105,17 @@ def smtp_sink(port: int = 0) -> Iterator[Sink]:
 
 
 @contextmanager
-def taking_bounces(url: str, *, rules: Rules | None = None, clock: Callable[[], Any] = utc_now) -> Iterator[int]:
-    """The door for bounces, as `tabellion intake` opens it; its port."""
+def taking_bounces(
+    url: str, *, rules: Rules | None = None, clock: Callable[[], Any] = utc_now, wait_s: float = 10.0
+) -> Iterator[int]:
+    """The door for bounces, as `tabellion intake` opens it; its port. `wait_s`: for the database."""
     port = free_port()
     ready: list[Any] = []
     started = threading.Event()
 
     async def work() -> None:
         stop = asyncio.Event()
-        pool = await open_pool(url, min_size=1, max_size=4, lock_timeout=timedelta(seconds=1))
+        pool = await open_pool(url, min_size=1, max_size=4, lock_timeout=timedelta(seconds=1), wait_s=wait_s)
         ready.extend([asyncio.get_running_loop(), stop])
         running = asyncio.create_task(Intake(pool, clock, rules or Rules()).run("127.0.0.1", port, stop))
         started.set()

@@ -1,0 +1,68 @@
+"""A way to a database that can be cut, for one user of it while the others go on."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from psycopg.conninfo import conninfo_to_dict
+
+
+class DatabaseProxy:
+    """Passes connections on to a database that listens in a folder. While it is `away`, there are none, and no new ones."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        parts = conninfo_to_dict(url)
+        self._name = f".s.PGSQL.{parts.get('port') or 5432}"
+        self._behind = f"{parts['host']}/{self._name}"
+        self._folder = folder
+        self.url = url.replace(quote(str(parts["host"]), safe=""), quote(str(folder), safe=""))
+        assert self.url != url
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self.away = False
+
+    async def serve(self) -> asyncio.Server:
+        return await asyncio.start_unix_server(self._pass_on, self._folder / self._name)
+
+    def cut(self) -> None:
+        """From now on it is away."""
+        self.away = True
+        self._loop.call_soon_threadsafe(lambda: [each.transport.abort() for each in self._writers])
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.away:
+            writer.close()
+            return
+        behind, towards = await asyncio.open_unix_connection(self._behind)
+        self._writers |= {writer, towards}
+        with suppress(ConnectionError):
+            await asyncio.gather(_copy(reader, towards), _copy(behind, writer))
+        self._writers -= {writer, towards}
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while piece := await reader.read(65_536):
+            writer.write(piece)
+            await writer.drain()
+    finally:
+        writer.close()
+
+
+@contextmanager
+def proxied(url: str, folder: Path) -> Iterator[DatabaseProxy]:
+    """Such a way, at work in a thread."""
+    proxy = DatabaseProxy(url, folder)
+    server = proxy._loop.run_until_complete(proxy.serve())
+    thread = threading.Thread(target=proxy._loop.run_forever)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        proxy.cut()
+        proxy._loop.call_soon_threadsafe(server.close)
+        proxy._loop.call_soon_threadsafe(proxy._loop.stop)
+        thread.join(30)
