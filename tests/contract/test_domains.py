@@ -2,6 +2,7 @@
 
 from email.utils import parseaddr
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import psycopg
@@ -111,3 +112,18 @@ def test_readers_see_their_address_as_they_know_it(tenant: Tenant, database: psy
     assert address == f"bea@{NAME}"
     page = next(local(tenant, href) for href in hrefs(mail) if "/t/u/" in href)
     assert f"bea@{SMALL}" in httpx.get(page).text
+
+
+def test_letters_before_the_at_are_told_of_and_those_behind_it_arrive(tenant: Tenant, sink: Sink) -> None:
+    guests(tenant, f"bea@{SMALL}", f"müller@{SMALL}", f"gone@{SMALL}")
+    sink.refuse = {f"gone@{NAME}": "550 5.1.1 no such user"}
+    number = launched(tenant)
+    until(lambda: state(tenant, number) == "FINISHED")
+    found = tenant.json("GET", f"{MAIL}/{number}/report").json()
+    assert (found["delivered"], found["hardBounces"], found["excluded"]["failed"]) == (2, 1, 1)
+    ((reason, count),) = [(each["reason"], each["count"]) for each in found["failures"]]
+    assert (count, "before its @" in reason) == (1, True)
+    assert sink.recipients() == {"ann@example.com": 1, f"bea@{NAME}": 1}
+    for mail in sink.mails:
+        assert f"To: {mail.rcpt_tos[0]}\r\n".encode() in (mail.original_content or b"")
+    assert tenant.json("GET", f"/v5/suppressions/{quote(f'gone@{SMALL}')}").json()["reason"] == "HARD_BOUNCE"

@@ -9,7 +9,7 @@ from tabellion.features.delivery import tokens
 from tabellion.features.delivery.addresses import with_parameters
 from tabellion.features.delivery.model import Claimed, Document, Message, Sending
 from tabellion.features.delivery.tokens import Token, Use
-from tabellion.platform.mail import Attachment, Mail, Signer, Unsendable, address_of, compose
+from tabellion.platform.mail import Attachment, Mail, Signer, Unsendable, address_of, compose, formless
 from tabellion.platform.templates import Cages, Failed, Part, PartKind, Template, fill_links, fill_text_links
 
 UNSUBSCRIBE, ONLINE, OPEN, TRAP = "unsubscribeUrl", "onlineUrl", "openUrl", "trapUrl"
@@ -104,7 +104,7 @@ class Composer:
         sending, document = self._sending, self._sending.document
         recipient = address_of(claimed.address)
         if recipient is None:
-            raise Unsendable("the address has a form that mail servers do not take")
+            raise Unsendable(formless(claimed.address))
 
         def tracked(index: int, address: str) -> str:
             return _counted(document, sending.licence_id, claimed.id, index, address)

@@ -8,7 +8,7 @@ from tabellion.features.delivery import outbox_store
 from tabellion.features.delivery.service import SenderIdentity, identity_of
 from tabellion.features.delivery.transport import Ways, signer_of
 from tabellion.platform.database.connection import Database
-from tabellion.platform.mail import Fate, Mail, Reply, Unsendable, address_of, compose
+from tabellion.platform.mail import Fate, Mail, Reply, Unsendable, address_of, compose, formless
 
 
 class Notice(NamedTuple):
@@ -31,7 +31,7 @@ async def send_notice(db: Database, notice: Notice, host: str, now: datetime) ->
     sender = await identity_of(db, notice.entity_id) or SenderIdentity("", fallback)
     recipient = address_of(notice.recipient)
     if recipient is None:
-        return Reply(Fate.REJECTED, "the address has a form that mail servers do not take")
+        return Reply(Fate.REJECTED, formless(notice.recipient))
     try:
         raw = compose(
             Mail(

@@ -82,6 +82,13 @@ def address_of(text: str) -> str | None:
     return address if len(address) <= _MAX_ADDRESS and _DOT_ATOM.fullmatch(address) else None
 
 
+def formless(text: str) -> str:
+    """Why an address has no form that relays take."""
+    if not text.rpartition("@")[0].isascii():
+        return "the address has letters beyond ASCII before its @ (ü, for instance), which no mail is sent to (SMTPUTF8)"
+    return "the address has a form that mail servers do not take"
+
+
 def relayed_form(text: str) -> str:
     """An address as relays take it; what has no such form, as it is."""
     return address_of(text) or text
