@@ -103,3 +103,17 @@ def test_the_page_on_settings_lists_them_all_with_their_defaults() -> None:
         _, _, unit, default, _, _ = rows[one.variable]
         assert unit.strip() == one.unit
         assert default.strip().startswith(f"`{one.default}`" if one.default != "" else "none")
+
+
+@pytest.mark.parametrize("password", ["s3c%ret", "s3c/ret", "s3c@ret", "s3c/r@et"])
+def test_a_password_that_breaks_its_url_is_not_told(password: str) -> None:
+    with pytest.raises(SettingsError, match="a password in it has % written as %25") as refused:
+        Settings.load({"TABELLION_DATABASE_URL": f"postgresql://tab:{password}@db.example.com/tab"})
+    assert not any(part in str(refused.value) for part in ("s3c", "ret@", "et@"))
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://t:a%40%2Fb:c#d@h/t", "postgresql:///t?host=/run/x&user=a@b", "postgres://h1,h2:5433/t"]
+)
+def test_urls_of_databases_are_taken(url: str) -> None:
+    assert Settings.load({"TABELLION_DATABASE_URL": url}).database_url == url

@@ -106,8 +106,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 server_of(text)
             except ValueError as error:
                 raise SettingsError(f"{PREFIX}DNS_SERVERS: '{text}' is no address of a name server: {error}") from None
-        if self.database_url and not self.database_url.startswith(("postgresql://", "postgres://")):
-            raise SettingsError(f"{PREFIX}DATABASE_URL: a URL such as postgresql://user@host/database is expected")
+        if self.database_url and (wrong := _wrong_with(self.database_url)):
+            raise SettingsError(f"{PREFIX}DATABASE_URL: {wrong}")
         if self.public_url and not _is_address(self.public_url):
             message = f"'{self.public_url}' is no address such as https://mail.example.com (without query or fragment)"
             raise SettingsError(f"{PREFIX}PUBLIC_URL: {message}")
@@ -149,6 +149,25 @@ def _is_address(text: str) -> bool:
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and not set(text) & set("?#@ ")
     except ValueError:
         return False
+
+
+def _wrong_with(url: str) -> str:
+    """Why the database's client would not take the URL as it is meant; no piece of it, which may be of a password."""
+    import psycopg  # noqa: PLC0415 - a large library, which the embedded database's verbs may do without
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - as above
+
+    if not url.startswith(("postgresql://", "postgres://")):
+        return "a URL such as postgresql://user@host/database is expected"
+    # A password that is not written so ends the part before the host too early.
+    place, _, _ = url.partition("://")[2].partition("?")
+    authority = place.partition("/")[0]
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.Error:
+        given = None
+    if given is None or not authority.count("@") == place.count("@") <= 1:
+        return "it cannot be read; a password in it has % written as %25, @ as %40 and / as %2F"
+    return ""
 
 
 def _is_ip_address(text: str) -> bool:

@@ -2,9 +2,12 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -195,6 +198,30 @@ def latin1_url(cluster: Cluster) -> Iterator[str]:
         db.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'".encode())
     yield cluster.application(name)
     cluster.drop(name)
+
+
+@pytest.mark.parametrize("verb", ["migrate", "serve", "doctor --json"])
+def test_a_pooler_that_takes_no_settings_is_told_of_as_that(verb: str, tmp_path: Path) -> None:
+    """It answers as PgBouncer does."""
+    refusal = b"SFATAL\0C08P01\0Munsupported startup parameter: options\0\0"
+    with socket.create_server(("127.0.0.1", 0)) as pooler:
+
+        def refuse() -> None:
+            with suppress(OSError):
+                while True:
+                    client, _ = pooler.accept()
+                    with client:
+                        client.recv(10_000)
+                        client.sendall(b"E" + (len(refusal) + 4).to_bytes(4) + refusal)
+
+        answering = threading.Thread(target=refuse)
+        answering.start()
+        url = f"postgresql://t@127.0.0.1:{pooler.getsockname()[1]}/t?sslmode=disable&gssencmode=disable"
+        result = _runner.invoke(app(), [*verb.split(), "--database-url", url, "--data-dir", str(tmp_path)])
+        pooler.shutdown(socket.SHUT_RDWR)
+        answering.join()
+    assert result.exit_code == 1
+    assert "have the URL name PostgreSQL itself" in result.output
 
 
 def test_the_doctor_names_mistyped_variables_and_an_unreachable_database() -> None:

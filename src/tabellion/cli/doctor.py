@@ -15,7 +15,7 @@ from tabellion.features import delivery
 from tabellion.features.bulk import waiting
 from tabellion.features.transfers import unreadable_servers
 from tabellion.platform import jobs, mail, secrets
-from tabellion.platform.database.schema import MAKE_UNICODE, MIN_SERVER_VERSION, MigrationError, NotUnicode, state
+from tabellion.platform.database.schema import MAKE_UNICODE, MIN_SERVER_VERSION, NO_POOLER, MigrationError, NotUnicode, state
 from tabellion.server import connections, unfinished
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.hold import hold_of, key_missing
@@ -82,7 +82,9 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield Finding("database", "problem", f"{error.filename}: {error.strerror}", RIGHTS)
         except psycopg.OperationalError as error:
             advice = "check the URL, that the server runs, and that it lets this machine and user in"
-            if "connection slots are reserved" in str(error) or "too many" in str(error):
+            if "startup parameter" in str(error):
+                advice = NO_POOLER
+            elif "connection slots are reserved" in str(error) or "too many" in str(error):
                 advice = "all its connections are taken: raise max_connections, or lower TABELLION_CONNECTIONS"
             yield Finding("database", "problem", str(error).strip(), advice)
         except NotUnicode:

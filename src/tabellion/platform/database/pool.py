@@ -1,9 +1,7 @@
 """The pool of connections that API processes and workers take theirs from.
 
-Behind pgbouncer in transaction mode this works with two provisos: pgbouncer is 1.21 or later, so that it carries
-prepared statements along (`max_prepared_statements`), and it has `ignore_startup_parameters = options`, which drops the
-session settings below: give them to the role instead (`ALTER ROLE ... SET statement_timeout = '30s'`, and so on).
-LISTEN and session-level advisory locks need a direct connection.
+A pooler of others, such as pgbouncer, cannot stand before the database: sessions have settings, LISTEN and advisory locks
+(`schema.connect` refuses it).
 """
 
 import asyncio

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabellion import __version__
 
@@ -18,6 +19,11 @@ _SERVING = ("tabellion api", "tabellion gate")
 MIN_SERVER_VERSION = 160000
 # A schema that is there while a database is made from a backup: until it goes, nobody works with what there is of it.
 RESTORING = "tabellion_restoring"
+_MARK = "tabellion.options"
+NO_POOLER = (
+    "a pooler of connections, such as PgBouncer, stands before the database and does not pass the settings of sessions on: "
+    "have the URL name PostgreSQL itself; the server keeps few connections by itself (TABELLION_CONNECTIONS)"
+)
 MAKE_UNICODE = "make the database anew with ENCODING 'UTF8'"
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
@@ -42,6 +48,10 @@ class ServerTooOld(MigrationError):
 
 class NotUnicode(MigrationError):
     """The database's encoding is another than UTF8."""
+
+
+class NotTheServer(MigrationError):
+    """What answers cannot be worked with: a standby, which takes no changes, or a pooler of connections."""
 
 
 class _Named(msgspec.Struct, frozen=True):
@@ -81,7 +91,7 @@ class SchemaState(msgspec.Struct, frozen=True):
 
 
 def state(url: str, *, migrations: Sequence[Migration] | None = None) -> SchemaState:
-    """Compare the database with the files; changes nothing. Raises `ServerTooOld`, `NotUnicode`, `RestoreUnfinished`."""
+    """Compare the database with the files; changes nothing. Raises what `connect` does, and `RestoreUnfinished`."""
     with connect(url) as db:
         refuse_unfinished(db)
         return compare(ledger(db), migrations)
@@ -154,17 +164,42 @@ def load_migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
 
 
 def connect(url: str) -> Connection:
-    """A connection in autocommit mode. Raises `ServerTooOld`, `NotUnicode`."""
-    db = psycopg.connect(url, autocommit=True, application_name="tabellion migrate", connect_timeout=10)
+    """A connection in autocommit mode. Raises `ServerTooOld`, `NotUnicode`, `NotTheServer`."""
+    try:
+        db = psycopg.connect(_with_mark(url), autocommit=True, application_name="tabellion migrate", connect_timeout=10)
+    except psycopg.OperationalError as error:
+        if "startup parameter" in str(error):
+            raise NotTheServer(NO_POOLER) from error
+        raise
+    try:
+        _refuse_unfit(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _with_mark(url: str) -> str:
+    """With an option of the session, by which can be seen whether such options arrive."""
+    given = str(conninfo_to_dict(url).get("options") or "")
+    return make_conninfo(url, options=f"{given} -c {_MARK}=here".strip())
+
+
+def _refuse_unfit(db: Connection) -> None:
     if db.info.server_version < MIN_SERVER_VERSION:
         version = db.info.parameter_status("server_version")
-        db.close()
         raise ServerTooOld(f"this is PostgreSQL {version}; Tabellion needs 16 or later: upgrade the database server")
     encoding = db.info.parameter_status("server_encoding")
     if encoding != "UTF8":
-        db.close()
         raise NotUnicode(f"the encoding of the database is {encoding}, and not all names fit: {MAKE_UNICODE}")
-    return db
+    if db.info.parameter_status("in_hot_standby") == "on":
+        raise NotTheServer(
+            "this database server is a standby, which takes no changes: have the URL name the primary, or all of them with "
+            "target_session_attrs=read-write (postgresql://user@one,two/database?target_session_attrs=read-write)"
+        )
+    mark = db.execute("SELECT current_setting(%s, true)", (_MARK,)).fetchone()
+    if mark is None or mark[0] != "here":
+        raise NotTheServer(NO_POOLER)
 
 
 def refuse_unfinished(db: Connection) -> None:
