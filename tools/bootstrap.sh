@@ -27,6 +27,10 @@ else
   say "this Python has neither venv nor pip (Debian: apt-get install python3-venv)"; exit 1
 fi
 
+# pip takes the system's certificates, uv its own: a company's authority is among the first.
+for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
+  [ ! -s "$bundle" ] || export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
+done
 [ -x .venv/bin/python ] || "$uv" venv --quiet --python "$python" .venv
 say "installing the locked packages into .venv"
 "$uv" pip sync --quiet --python .venv/bin/python --require-hashes "requirements/${1:-dev}.txt"
