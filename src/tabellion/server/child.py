@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 from tabellion.server.death import die_with_parent
@@ -159,6 +161,18 @@ class _Fork:
         if self._process.exitcode is None:
             raise subprocess.TimeoutExpired("fork", timeout or 0)
         return self._process.exitcode
+
+
+def bury_orphans(children: list[Child]) -> None:
+    """Let those go that have ended and whose parents are gone: the first process of a container is given them.
+
+    Children are left alone, for whoever waits for them has to learn their status.
+    """
+    ours = {child.pid for child in children}
+    with suppress(OSError):
+        for task in Path("/proc/self/task").iterdir():
+            for pid in set(map(int, (task / "children").read_text().split())) - ours:
+                os.waitpid(pid, os.WNOHANG)
 
 
 def stop_all(children: list[Child], within_s: float | None = STOP_WITHIN_S + 5) -> None:

@@ -2,13 +2,14 @@
 
 import http.client
 import logging
+import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
 import psycopg
 
-from tabellion.server.child import Say, stop_all, verb
+from tabellion.server.child import Say, bury_orphans, stop_all, verb
 from tabellion.server.claim import claimed, refuse_second
 from tabellion.server.connections import fit, places_of
 from tabellion.server.database import prepare_database
@@ -64,6 +65,8 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
                 database.tend()
             for child in children:
                 child.tend(say)
+            if os.getpid() == 1:
+                bury_orphans(children)
             if not announced and answers(settings):
                 say(f"Tabellion serves at {address(settings)}, documentation at {address(settings)}/docs")
                 announced = True
