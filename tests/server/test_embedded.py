@@ -24,7 +24,7 @@ from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.postgres import place, postmaster, programs
 from tabellion.server.postgres.owner import Owner, find_owner
 from tests.support.postgres import VERSION
-from tests.support.processes import wait_until
+from tests.support.processes import is_alive, wait_until
 
 SMALL = {"shared_buffers": "16MB", "max_connections": "20"}
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -140,13 +140,6 @@ def embedded_in(data_dir: Path, version: int = VERSION) -> EmbeddedPostgres:
 
 def postmaster_pid(data_dir: Path) -> int:
     return int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
 
 
 def execute(url: str, statement: str) -> list[tuple[object, ...]]:

@@ -20,7 +20,7 @@ from tabellion.server import supervisor
 from tabellion.server.embedded import EmbeddedPostgres
 from tabellion.settings import Settings
 from tests.support.api import free_port
-from tests.support.processes import wait_until
+from tests.support.processes import is_alive, wait_until
 from tests.support.serving import Serving, run
 
 pytestmark = pytest.mark.system
@@ -142,7 +142,7 @@ def test_when_it_is_killed_nothing_of_it_stays_but_the_data(tmp_path: Path) -> N
         assert len(children) == 3
         killed.process.kill()
         killed.process.wait()
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), timeout_s=2)
+    wait_until(lambda: not any(map(is_alive, children)), timeout_s=2)
     # The port is free at once, and the database server that was left running is adopted.
     with Serving(tmp_path, port=killed.port) as again:
         assert [one["name"] for one in again.verb("licence", "list")] == ["kept"]

@@ -2,6 +2,15 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs. One that has ended may stay as a zombie until the first process of the machine has time for it."""
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,7 +32,7 @@ from tabellion.platform.templates.wire import Done, frame
 from tests.platform.templates.bombs import BOMBS
 from tests.platform.templates.escapes import ESCAPES
 from tests.support.api import descendants
-from tests.support.processes import wait_until
+from tests.support.processes import is_alive, wait_until
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
@@ -294,12 +293,5 @@ async def test_processes_end_with_their_server() -> None:
     run = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
-    await asyncio.to_thread(_until_gone, int(run.stdout))
-
-
-def _until_gone(pid: int) -> None:
-    state = Path(f"/proc/{pid}/stat")
-    deadline = time.monotonic() + 10
-    while state.exists() and state.read_text().split()[2] != "Z":
-        assert time.monotonic() < deadline, "the caged process outlived its server"
-        time.sleep(0.02)
+    caged = int(run.stdout)
+    await asyncio.to_thread(wait_until, lambda: not is_alive(caged), 10)
