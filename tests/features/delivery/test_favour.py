@@ -195,6 +195,22 @@ async def test_what_is_refused_is_final_when_nobody_else_is_left(
                     await asyncio.sleep(0.01)
 
 
+async def test_many_that_are_refused_at_the_end_of_a_campaign_do_not_hold_it_for_ever(
+    post: Post, worker_database_url: str, tmp_path: Path, clock: Clock
+) -> None:
+    """More than would have it wait: the relay has taken others, and each of them was tried."""
+    sending = await campaign(post, 20)
+    bad = {f"g{n}@example.com" for n in range(10, 20)}
+    async with choosy(post) as relay:
+        relay.refuses = lambda at, recipient: SAID["."] if at == "." and recipient in bad else None
+        async with at_work(worker_database_url, tmp_path, clock=clock, pace=FEW):
+            fates = await all_are(post, sending, ("ACCEPTED", None), ("REJECTED", "declined"))
+            assert fates == {("ACCEPTED", None): 10, ("REJECTED", "declined"): 10}
+            assert await delays(post, sending, clock.now) == {}
+    # Some may have been on their way when it was left alone, and have waited.
+    assert relay.asked <= 20 + 4
+
+
 async def test_mails_go_by_the_relay_that_takes_them(
     post: Post, worker_database_url: str, tmp_path: Path, clock: Clock
 ) -> None:

@@ -107,15 +107,20 @@ class Batch:
         await self._conclude()
 
     async def _conclude(self) -> None:
-        """What relays have declined is final where no other mail can show any more that they take others."""
-        sender, kept = self._sender, self._favour.kept
-        if not kept or sender.stopping:
+        """What relays have declined is final where no other mail can show any more that they take others.
+
+        Where all relays have lost favour it is if they have taken others before: nobody is left whom they have not refused.
+        """
+        sender, sending, favour = self._sender, self._sending, self._favour
+        if not favour.kept(lost=True) or sender.stopping:
             return
         async with sender.database() as db:
-            others = await recipient_store.is_open(db, self._sending, beside=DECLINED)
-        if not others:
+            if await recipient_store.is_open(db, sending, beside=DECLINED):
+                return
+            lost = all(map(favour.is_lost, self._way.exits)) and await recipient_store.has_accepted(db, sending)
+        if kept := favour.kept(lost=lost):
             await self._ledger.write(kept)
-            self._favour.forget(kept)
+            favour.forget(kept)
 
     async def _prepare(self, db: Database) -> tuple[ProfileTable, Composer] | None:
         """What the sending is made of and where it leaves, as that stands now; None: its table is gone."""

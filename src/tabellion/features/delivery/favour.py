@@ -31,14 +31,14 @@ _STRANGERS = 5
 
 
 class _Run:
-    """Refusals in a row: how many, what they weigh, and those that may become final.
+    """Refusals in a row: how many, what they weigh, and those that may become final, by the recipient's id.
 
     A relay that has lost favour is tried again at `until`; `told`: how many it had refused when it did.
     """
 
     def __init__(self) -> None:
         self.count = self.weight = self.told = 0
-        self.kept: list[Ending] = []
+        self.kept: dict[int, Ending] = {}
         self.said = ""
         self.until = self.pause_s = 0.0
         self.trying = False
@@ -103,7 +103,8 @@ class Favour:
                 return (ending,)
             if not self.troubles():
                 self._outage.over(f"{relay.name} takes mails of the campaign '{self._name}' again")
-            return (ending, *run.kept)
+            # What it refused in a row it may take now.
+            return (ending,) if run.is_lost else (ending, *run.kept.values())
         if not self._most or ending.state is not State.REJECTED or not (weight := self._weight(relay, reply)):
             return (ending,)
         run = self._runs.setdefault(relay, _Run())
@@ -112,9 +113,8 @@ class Favour:
         run.said = relay.spoken(reply.text)
         if self._triggered:
             return (self._for_now(run, ending, now),)
-        if run.weight < self._most * _STRANGERS:
-            run.kept.append(ending)
-        else:
+        run.kept[ending.claimed.id] = ending
+        if run.weight >= self._most * _STRANGERS:
             self._leave_alone(relay, run)
         # To the second, so that many of them are one look.
         due_at = now.replace(microsecond=0) + _PUT_OFF
@@ -134,7 +134,6 @@ class Favour:
         return replace(ending, state=State.DEFERRED, reason="deferred", due_at=due_at, suppress=False)
 
     def _leave_alone(self, relay: "Exit", run: _Run) -> None:
-        run.kept = []
         # Mails that were on their way together are refused together: that is once.
         if monotonic() >= run.until:
             run.told = run.told or run.count
@@ -142,16 +141,19 @@ class Favour:
             run.until = monotonic() + run.pause_s
         self._outage.found(f"campaign '{self._name}': {_told(relay, run)}")
 
-    @property
-    def kept(self) -> list[Ending]:
-        """Refusals that are final when nobody else is left. A relay that has taken nothing has no address suppressed."""
-        return [replace(each, suppress=False) for run in self._runs.values() for each in run.kept]
+    def kept(self, *, lost: bool) -> list[Ending]:
+        """Refusals that are final when nobody else is left; `lost`: those by relays that have lost favour as well.
+
+        A relay that has taken nothing has no address suppressed.
+        """
+        runs = [run for run in self._runs.values() if lost or not run.is_lost]
+        return [replace(each, suppress=False) for run in runs for each in run.kept.values()]
 
     def forget(self, endings: Iterable[Ending]) -> None:
         """They have become final."""
-        gone = {each.claimed.id for each in endings}
         for run in self._runs.values():
-            run.kept = [each for each in run.kept if each.claimed.id not in gone]
+            for each in endings:
+                run.kept.pop(each.claimed.id, None)
 
     def troubles(self) -> "dict[Exit, str]":
         """Relays that are left alone, and why."""

@@ -333,6 +333,13 @@ async def is_open(db: Database, sending: Sending, *, beside: str = "") -> bool:
     return bool(row and row[0])
 
 
+async def has_accepted(db: Database, sending: Sending) -> bool:
+    """Whether a relay has taken a mail of the sending."""
+    query = "SELECT EXISTS (SELECT 1 FROM {l}.recipient WHERE sending_id = %s AND state = 'ACCEPTED')"
+    row = await (await db.execute(in_schema(sending.licence_id, query), (sending.id,))).fetchone()
+    return bool(row and row[0])
+
+
 async def take_back(db: Database, sending: Sending, now: datetime) -> None:
     """Of a cancelled sending: nobody who was planned gets it."""
     query = (
