@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,17 +14,9 @@ from tabellion.features.licences.authentication import MAX_ADDRESS_FAILURES
 from tabellion.kit.clock import utc_now
 from tests.support.tenant import Tenant, schema_of
 from tests.support.tenants import Tenants
+from tests.support.waiting import until_they_wait
 
 _WAIT_S = 20
-
-
-def _until_they_wait(watch: psycopg.Connection[Any], calls: int) -> None:
-    """Until so many statements wait for a lock of ours."""
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    end = time.monotonic() + _WAIT_S
-    while watch.execute(query).fetchone() != (calls,):
-        assert time.monotonic() < end, "the calls never came to the tables"
-        time.sleep(0.01)
 
 
 def test_a_licence_that_is_deleted_while_its_calls_run(
@@ -45,7 +36,7 @@ def test_a_licence_that_is_deleted_while_its_calls_run(
         # They are let in, and wait where they would write.
         deleting.execute(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")
         sent = [threads.submit(doomed.json, "POST", path, body) for path, body in calls]
-        _until_they_wait(database, len(calls))
+        until_they_wait(database, *["tabellion api"] * len(calls))
         deleting.execute("DELETE FROM tabellion.licence WHERE name = %s", (doomed.licence,))
         deleting.commit()
     for (path, _), answer in zip(calls, sent, strict=True):
@@ -65,7 +56,7 @@ def test_a_licence_that_is_being_erased_keeps_nobody_waiting(
         licence_id = schema_of(doomed, database)[1:]
         holding.execute("SELECT FROM tabellion.profile_table WHERE licence_id = %s FOR UPDATE", (licence_id,))
         erasing = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _until_they_wait(database, 1)
+        until_they_wait(database, "tabellion cli")
         with ThreadPoolExecutor(2) as threads:
             refused, answered = (threads.submit(each.json, "GET", "/v4/entity") for each in (doomed, tenant))
             assert [each.result(timeout=4).status_code for each in (answered, refused)] == [200, 401]
@@ -82,7 +73,7 @@ def test_a_campaign_that_is_deleted_while_a_test_of_it_is_asked_for(
         sent = threads.submit(
             tenant.json, "POST", f"/v4/entity/hotels/mail/{number}/test", {"recipients": ["me@example.com"]}
         )
-        _until_they_wait(database, 1)
+        until_they_wait(database, "tabellion api")
         deleting.commit()
     refused = sent.result()
     assert (refused.status_code, refused.json()["code"]) == (404, "campaign.unknown"), refused.text
@@ -102,7 +93,7 @@ def test_a_location_that_is_deleted_while_something_is_made_for_it(
     with psycopg.connect(tenants.database_url) as deleting, ThreadPoolExecutor(1) as threads:
         deleting.execute("DELETE FROM tabellion.transfer_location WHERE id = %s", (place,))
         sent = threads.submit(tenant.json, "POST", f"{base}/{path}", {"name": "nightly", **document})
-        _until_they_wait(database, 1)
+        until_they_wait(database, "tabellion api")
         deleting.commit()
     refused = sent.result()
     assert (refused.status_code, [error["code"] for error in refused.json()["errors"]]) == (400, ["location.unknown"])

@@ -1,19 +1,19 @@
 """Campaigns that are stopped while triggers of theirs run: whoever was promised a mail has a fate, and nobody is left waiting."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
 
+from tests.support.processes import wait_until
 from tests.support.tenant import Tenant, schema_of
 from tests.support.tenants import Tenants
+from tests.support.waiting import until_they_wait
 
 pytestmark = pytest.mark.usefixtures("worker")
 
 MAIL = "/v4/entity/hotels/mail"
-_WAIT_S = 20
 
 
 @pytest.fixture
@@ -24,25 +24,9 @@ def active(tenant: Tenant) -> int:
     return number
 
 
-def until(database: psycopg.Connection[Any], query: str, values: tuple[Any, ...], wanted: Any) -> None:
-    """Until the query gives this."""
-    end = time.monotonic() + _WAIT_S
-    while (row := database.execute(query.encode(), values).fetchone()) != (wanted,):
-        assert time.monotonic() < end, f"{row} instead of {wanted}"
-        time.sleep(0.01)
-
-
-def until_they_wait(database: psycopg.Connection[Any], *applications: str) -> None:
-    """Until these, and nobody else, wait for locks."""
-    query = (
-        "SELECT array_agg(application_name ORDER BY application_name) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    until(database, query, (), list(applications))
-
-
 def _until_ended(database: psycopg.Connection[Any], number: int) -> None:
-    until(database, "SELECT state FROM tabellion.sending WHERE campaign_id = %s AND NOT test", (number,), "ENDED")
+    query = "SELECT state FROM tabellion.sending WHERE campaign_id = %s AND NOT test"
+    wait_until(lambda: database.execute(query, (number,)).fetchone() == ("ENDED",))
 
 
 def _fates(tenant: Tenant, database: psycopg.Connection[Any], number: int) -> list[tuple[str, str]]:
