@@ -10,6 +10,7 @@ import pytest
 import uvloop
 from hypothesis import settings
 
+from tabellion.platform import secrets
 from tabellion.platform.database.pool import Pool, open_pool, with_settings
 from tabellion.server.database import migrate
 from tests.support.distribution import Distribution
@@ -46,6 +47,12 @@ def pytest_asyncio_loop_factories() -> dict[str, object]:
 def _no_shelters_stay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
     remove_shelters(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_key(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What seals, for tests that do a server's work in their own process."""
+    secrets.use_key("of the tests", tmp_path_factory.mktemp("key"))
 
 
 @pytest.fixture(autouse=True)

@@ -147,3 +147,67 @@ async def test_two_lists_with_the_same_addresses_do_not_wait_for_each_other(post
             await until_waiting(post.bench, "%suppression%")
             await suppression_store.put(first, post.licence_id, [high])
         assert await other == 0
+
+
+ERASED = ["ann@example.com", "Bob@Example.COM", SMALL]
+
+
+async def erase(post: Post, *, suppress: bool = False) -> None:
+    for address in ERASED:
+        await suppression_store.forget_person(post.db, post.licence_id, address, START, suppress=suppress)
+
+
+@pytest.mark.parametrize("limits", [PLAIN, RULED], ids=["plain", "ruled"])
+async def test_an_erased_person_stays_suppressed(post: Post, limits: Limits) -> None:
+    await suppress(post, *ERASED, reason="COMPLAINT")
+    await erase(post)
+    assert await suppression_store.latest(post.db, post.licence_id, 10) == []
+    await post.guests([*ERASED, "cid@example.com"])
+    sending = await post.sending()
+    # The form of a domain that lists compare is known to those who claim.
+    assert await post.fates(sending) == {("PLANNED", None): 2, ("EXCLUDED", "suppressed"): 2}
+    assert await take(post, sending, limits) == (["cid@example.com"], True)
+    assert (await post.fates(sending))["EXCLUDED", "suppressed"] == 3
+
+
+async def test_who_is_erased_after_the_claim_gets_nothing(post: Post) -> None:
+    await post.guests([*ERASED, "cid@example.com"])
+    sending = await post.sending()
+    held = await claimed(post, sending)
+    assert len(held) == 4
+    await erase(post, suppress=True)
+    assert await begun(post, sending, held) == ["cid@example.com"]
+
+
+@pytest.mark.parametrize("reason", REASONS)
+async def test_an_erased_person_is_kept_from_mails_for_an_objection_alone(post: Post, reason: str) -> None:
+    await suppress(post, ERASED[0], reason=reason)
+    kept = await suppression_store.forget_person(post.db, post.licence_id, ERASED[0], START, suppress=False)
+    assert kept == (reason in {"COMPLAINT", "UNSUBSCRIBE", "MANUAL"})
+    assert await delivery.is_suppressed(post.db, post.licence_id, "ANN@example.com") == kept
+    held = await delivery.is_suppressed(post.db, post.licence_id, ERASED[0], transactional=True)
+    assert held == (kept and reason != "UNSUBSCRIBE")
+    found = await suppression_store.find(post.db, post.licence_id, ERASED[0])
+    assert found == (Suppression(ERASED[0], reason, START) if kept else None)
+
+
+async def test_what_keeps_an_erased_person_from_mails_can_be_lifted(post: Post) -> None:
+    db, licence_id, ann = post.db, post.licence_id, ERASED[0]
+    await suppress(post, ann, reason="UNSUBSCRIBE")
+    await suppress(post, ann, reason="COMPLAINT")
+    for _ in range(2):  # whoever was interrupted repeats it
+        assert await suppression_store.forget_person(db, licence_id, ann, START, suppress=False)
+    assert await suppression_store.find(db, licence_id, ann) == Suppression(ann, "COMPLAINT", START, None, START)
+    assert await delivery.unsuppress(db, licence_id, ann) == (True, True)
+    assert await suppression_store.find(db, licence_id, ann) == Suppression(ann, "UNSUBSCRIBE", START)
+    await delivery.subscribe_again(db, licence_id, ann)
+    assert await suppression_store.find(db, licence_id, ann) is None
+    assert await delivery.unsuppress(db, licence_id, ann) == (False, False)
+
+
+async def test_a_bounce_is_no_objection_and_the_unsubscription_beside_it_is(post: Post) -> None:
+    ann = ERASED[0]
+    await suppress(post, ann, reason="HARD_BOUNCE")
+    await suppress(post, ann, reason="UNSUBSCRIBE")
+    assert await suppression_store.forget_person(post.db, post.licence_id, ann, START, suppress=False)
+    assert await suppression_store.find(post.db, post.licence_id, ann) == Suppression(ann, "UNSUBSCRIBE", START)

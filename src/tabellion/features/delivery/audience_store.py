@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tabellion.features.delivery import changes, sole_mails
+from tabellion.features.delivery.hashed import is_hashed
 from tabellion.features.delivery.model import Document, Sending
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.suppression_store import holds, listed
@@ -21,7 +22,7 @@ _MEANT = """
     SELECT t.id, t.{email} AS address, CASE WHEN {spoken} = '' THEN %s ELSE {spoken} END AS language,
            CASE WHEN coalesce(t.{email}, '') = '' THEN 'noAddress'
                 WHEN {spoken} <> '' AND {spoken} <> ALL (%s) THEN 'language'
-                WHEN EXISTS (SELECT 1 FROM {l}.suppression s WHERE {listed} AND {holds})
+                WHEN EXISTS (SELECT 1 FROM {l}.suppression s WHERE {listed} AND {holds}) OR {hashed}
                 THEN 'suppressed'
            END AS reason
     FROM {l}.{table} t WHERE {audience} ORDER BY t.id LIMIT %s
@@ -120,8 +121,8 @@ def _parts(document: Document, table: ProfileTable, audience: Condition) -> dict
     email, language = email_of(table.attributes), mother_language_of(table.attributes)
     assert email is not None  # noqa: S101 - whoever asks has seen that the table has addresses
     return {
-        "audience": audience.sql, "listed": listed("t.{email}"), "email": email.column, "table": table.relation,
-        "holds": holds(transactional=document.transactional),
+        "audience": audience.sql, "listed": listed("t.{email}"), "hashed": is_hashed(table.licence_id, "lower(t.{email})"),
+        "email": email.column, "table": table.relation, "holds": holds(transactional=document.transactional),
         "spoken": f"lower(coalesce(t.{language.column}, ''))" if language else "''",
     }  # fmt: skip
 

@@ -7,10 +7,11 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from tabellion.features.delivery import changes, sole_mails
+from tabellion.features.delivery.hashed import is_hashed
 from tabellion.features.delivery.limits_store import CURRENT, Versions, fence
 from tabellion.features.delivery.model import DECLINED, DOUBTS, Claimed, Document, Ending, Recipient, Sending
 from tabellion.features.delivery.store import in_schema
-from tabellion.features.delivery.suppression_store import UNLESS_BY_KEY, holds, keys, listed
+from tabellion.features.delivery.suppression_store import holds, keys, listed, unless_by_key
 from tabellion.features.delivery.worker_store import ALONE, ENTERED
 from tabellion.features.tables import ProfileTable, email_of
 from tabellion.platform.database.connection import Database
@@ -59,9 +60,10 @@ async def attach(db: Database, licence_id: int, recipient_id: int, files: Sequen
 _STILL = """
     SELECT r.id, {written} AS written, {address} AS address,
         CASE WHEN r.profile_id IS NOT NULL AND t.id IS NULL THEN 'deleted' {cleared} {choice}
-             WHEN s.address IS NOT NULL THEN 'suppressed' END AS reason
+             WHEN s.address IS NOT NULL OR h.found THEN 'suppressed' END AS reason
     FROM {l}.recipient r LEFT JOIN {l}.{table} t ON t.id = r.profile_id
-    LEFT JOIN {l}.suppression s ON {listed} AND {holds}"""
+    LEFT JOIN {l}.suppression s ON {listed} AND {holds}
+    LEFT JOIN LATERAL (SELECT true AS found WHERE {hashed}) h ON true"""
 # Where the profile is reached now. One beyond ASCII is compared by the program, which knows the form that relays take.
 _REACHED = "CASE WHEN octet_length({0}) = length({0}) THEN {0} ELSE r.address END"
 
@@ -84,6 +86,7 @@ def still(document: Document, table: ProfileTable) -> dict[str, str]:
         "still": _STILL,
         "table": table.relation,
         "listed": listed("{address}"),
+        "hashed": is_hashed(table.licence_id, "lower({address})"),
         "holds": holds(transactional=document.transactional),
         **parts,
     }
@@ -183,7 +186,7 @@ RETURNING r.id
     written = [each.written for each in held]
     values = _held(held) | {"worker": worker, "sending": sending.id, "keys": others, "written": written}
     # Where all addresses are in ASCII, as nearly always, the statement is the one that costs half as much.
-    parts = {"unless": UNLESS_BY_KEY if any(others) else "", "entered": ENTERED, **still(sending.document, table)}
+    parts = {"unless": unless_by_key(sending) if any(others) else "", "entered": ENTERED, **still(sending.document, table)}
     cursor = await db.execute(in_schema(sending.licence_id, query, **parts), values, prepare=True)
     return {row[0] for row in await cursor.fetchall()}
 

@@ -2,14 +2,15 @@
 
 Statements that look at everybody of a sending compare with the address in lower case as it stands: the database cannot turn
 a domain into ASCII. Of the few addresses for which that is not enough, the program knows the normal form when it has
-claimed them (`keys`, `set_aside`, `UNLESS_BY_KEY`).
+claimed them (`keys`, `set_aside`, `unless_by_key`).
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tabellion.features.delivery import changes
+from tabellion.features.delivery.hashed import hash_of, is_hashed
 from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.suppression import UNSUBSCRIBE, Suppression
@@ -37,12 +38,6 @@ RETURNING xmax = 0
 _ONLY_NEWS = "WHERE NOT ({alike}) AND (EXCLUDED.reason <> 'UNSUBSCRIBE' OR s.unsubscribed IS NULL)"
 
 
-# A part of conditions on a recipient `r`: who is suppressed in another form than their own is left out.
-UNLESS_BY_KEY = """AND r.id NOT IN (
-    SELECT k.id FROM unnest(%(ids)s::bigint[], %(keys)s::text[]) AS k (id, key)
-    JOIN {l}.suppression s ON s.address = k.key AND {holds})"""
-
-
 class Lifted(NamedTuple):
     """What came of letting an address get mails again. `unsubscribed`: its owner still wants none."""
 
@@ -53,6 +48,20 @@ class Lifted(NamedTuple):
 def holds(*, transactional: bool) -> str:
     """A part of conditions: which suppressions `s` keep mails of a kind from an address. The one place that says so."""
     return "s.reason <> 'UNSUBSCRIBE'" if transactional else "true"
+
+
+def is_on_list(licence_id: int, address: str) -> str:
+    """A part of conditions: whether an address in its normal form gets nothing more, in clear or as a hash."""
+    return (
+        f"(EXISTS (SELECT FROM {{l}}.suppression s WHERE s.address = {address} AND {{holds}}) "
+        f"OR {is_hashed(licence_id, address)})"
+    )
+
+
+def unless_by_key(sending: Sending) -> str:
+    """A part of conditions on a recipient `r`: who is suppressed in another form than their own is left out."""
+    keyed = "SELECT k.id FROM unnest(%(ids)s::bigint[], %(keys)s::text[]) AS k (id, key)"
+    return f"AND r.id NOT IN ({keyed} WHERE {is_on_list(sending.licence_id, 'k.key')})"
 
 
 def listed(address: str) -> str:
@@ -88,16 +97,23 @@ async def _enter(db: Database, licence_id: int, rows: Sequence[Suppression], onl
 
 async def is_suppressed(db: Database, licence_id: int, address: str, *, transactional: bool = False) -> bool:
     """Whether an address gets nothing more."""
-    query = "SELECT EXISTS (SELECT 1 FROM {l}.suppression s WHERE s.address = ANY (%s) AND {holds})"
+    query = """
+SELECT EXISTS (SELECT FROM {l}.suppression s WHERE s.address = ANY (%(them)s) AND {holds}
+               UNION ALL SELECT FROM {l}.suppression_hash s WHERE s.hash = %(hash)s AND {holds})
+"""
     parts = {"holds": holds(transactional=transactional)}
-    row = await (await db.execute(in_schema(licence_id, query, **parts), (_spellings(address),))).fetchone()
+    row = await (await db.execute(in_schema(licence_id, query, **parts), _of(licence_id, address))).fetchone()
     return bool(row and row[0])
 
 
 async def find(db: Database, licence_id: int, address: str) -> Suppression | None:
-    """What keeps an address from its mails."""
-    query = _SELECT + "WHERE address = ANY (%(them)s) ORDER BY address = %(normal)s DESC LIMIT 1"
-    values = {"them": _spellings(address), "normal": normal_form(address)}
+    """What keeps an address from its mails; of an erased person the address as it is asked for."""
+    query = f"""
+SELECT * FROM (
+    {_SELECT} WHERE address = ANY (%(them)s) ORDER BY address = %(normal)s DESC LIMIT 1
+) s UNION ALL SELECT %(normal)s, reason, since, NULL, unsubscribed FROM {{l}}.suppression_hash WHERE hash = %(hash)s LIMIT 1
+"""  # noqa: S608 - words of our own
+    values = _of(licence_id, address) | {"normal": normal_form(address)}
     row = await (await db.execute(in_schema(licence_id, query), values)).fetchone()
     return None if row is None else Suppression(*row)
 
@@ -115,10 +131,14 @@ async def unsuppress(db: Database, licence_id: int, address: str) -> Lifted:
 WITH forgotten AS (DELETE FROM {l}.soft_bounce WHERE address = ANY (%(them)s)),
 gone AS (DELETE FROM {l}.suppression WHERE address = ANY (%(them)s) AND unsubscribed IS NULL RETURNING 1),
 kept AS (UPDATE {l}.suppression SET reason = %(unsubscribe)s, since = unsubscribed, detail = NULL, unsubscribed = NULL
-         WHERE address = ANY (%(them)s) AND unsubscribed IS NOT NULL RETURNING 1)
-SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM kept)
+         WHERE address = ANY (%(them)s) AND unsubscribed IS NOT NULL RETURNING 1),
+hash_gone AS (DELETE FROM {l}.suppression_hash WHERE hash = %(hash)s AND unsubscribed IS NULL RETURNING 1),
+hash_kept AS (UPDATE {l}.suppression_hash SET reason = %(unsubscribe)s, since = unsubscribed, unsubscribed = NULL
+              WHERE hash = %(hash)s AND unsubscribed IS NOT NULL RETURNING 1)
+SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM hash_gone),
+    (SELECT count(*) FROM kept) + (SELECT count(*) FROM hash_kept)
 """
-    values = {"them": _spellings(address), "unsubscribe": UNSUBSCRIBE}
+    values = _of(licence_id, address) | {"unsubscribe": UNSUBSCRIBE}
     row = await (await db.execute(in_schema(licence_id, query), values)).fetchone()
     gone, kept = row or (0, 0)
     return Lifted(bool(gone or kept), bool(kept))
@@ -127,10 +147,12 @@ SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM kept)
 async def subscribe_again(db: Database, licence_id: int, address: str) -> None:
     """Forget that the owner of an address wanted no mails; another reason stays."""
     query = """
-WITH gone AS (DELETE FROM {l}.suppression WHERE address = ANY (%(them)s) AND reason = %(unsubscribe)s)
+WITH gone AS (DELETE FROM {l}.suppression WHERE address = ANY (%(them)s) AND reason = %(unsubscribe)s),
+hash_gone AS (DELETE FROM {l}.suppression_hash WHERE hash = %(hash)s AND reason = %(unsubscribe)s),
+hash_kept AS (UPDATE {l}.suppression_hash SET unsubscribed = NULL WHERE hash = %(hash)s AND reason <> %(unsubscribe)s)
 UPDATE {l}.suppression SET unsubscribed = NULL WHERE address = ANY (%(them)s) AND reason <> %(unsubscribe)s
 """
-    await db.execute(in_schema(licence_id, query), {"them": _spellings(address), "unsubscribe": UNSUBSCRIBE})
+    await db.execute(in_schema(licence_id, query), _of(licence_id, address) | {"unsubscribe": UNSUBSCRIBE})
 
 
 def keys(held: Sequence[Claimed]) -> list[str | None]:
@@ -148,8 +170,7 @@ WITH told AS (
 UPDATE {l}.recipient r SET state = CASE WHEN r.reason IS NULL THEN 'EXCLUDED' ELSE 'UNCERTAIN' END,
     reason = coalesce(r.reason, 'suppressed'), attempt = r.attempt - 1, ended_at = %(now)s
 FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(keys)s::text[]) AS h (id, attempt, key)
-JOIN {l}.suppression s ON s.address = h.key AND {holds}
-WHERE r.id = h.id AND r.attempt = h.attempt AND r.worker = %(worker)s AND r.state = 'CLAIMED'
+WHERE r.id = h.id AND r.attempt = h.attempt AND r.worker = %(worker)s AND r.state = 'CLAIMED' AND {on_list}
 RETURNING r.id, r.campaign_id, r.state, r.reason
 ){noted} SELECT id FROM told
 """
@@ -158,10 +179,49 @@ RETURNING r.id, r.campaign_id, r.state, r.reason
         "worker": worker, "now": now,
     }  # fmt: skip
     noted = "" if sending.document.test else f", noted AS ({changes.noted(changes.LEFT_OUT, 'told')})"
-    parts = {"noted": noted, "holds": holds(transactional=sending.document.transactional)}
+    parts = {
+        "noted": noted, "on_list": is_on_list(sending.licence_id, "h.key"),
+        "holds": holds(transactional=sending.document.transactional),
+    }  # fmt: skip
     rows = await (await db.execute(in_schema(sending.licence_id, query, **parts), values)).fetchall()
     left_out = {row[0] for row in rows}
     return [each for each in claimed if each.id not in left_out]
+
+
+async def forget_person(db: Database, licence_id: int, address: str, now: datetime, *, suppress: bool) -> bool:
+    """Forget an address with its soft bounces; a hash is left of it where its owner has objected to mails, or `suppress`.
+
+    An unsubscription, a complaint and what somebody has entered by hand are objections; bounces are none. Whether there is
+    one.
+    """
+    query = """
+WITH soft AS (DELETE FROM {l}.soft_bounce WHERE address = ANY (%(them)s)),
+gone AS (DELETE FROM {l}.suppression WHERE address = ANY (%(them)s) RETURNING *),
+meant AS (
+    SELECT reason, since, unsubscribed FROM gone WHERE reason NOT IN ('HARD_BOUNCE', 'SOFT_BOUNCE')
+    UNION ALL
+    SELECT %(unsubscribe)s, unsubscribed, NULL FROM gone
+    WHERE reason IN ('HARD_BOUNCE', 'SOFT_BOUNCE') AND unsubscribed IS NOT NULL
+    UNION ALL SELECT %(unsubscribe)s, %(now)s::timestamptz, NULL WHERE %(suppress)s
+), kept AS (
+    INSERT INTO {l}.suppression_hash (hash, reason, since, unsubscribed)
+    SELECT %(hash)s, m.reason, m.since, coalesce(m.unsubscribed, (
+        SELECT min(o.since) FROM meant o WHERE o.reason = %(unsubscribe)s AND m.reason <> %(unsubscribe)s))
+    FROM meant m ORDER BY m.reason = %(unsubscribe)s, m.since LIMIT 1
+    ON CONFLICT (hash) DO UPDATE SET reason = CASE
+        WHEN suppression_hash.reason = %(unsubscribe)s THEN EXCLUDED.reason ELSE suppression_hash.reason END
+    RETURNING 1
+)
+SELECT EXISTS (SELECT FROM kept) OR EXISTS (SELECT FROM {l}.suppression_hash WHERE hash = %(hash)s)
+"""
+    values = _of(licence_id, address) | {"unsubscribe": UNSUBSCRIBE, "now": now, "suppress": suppress}
+    row = await (await db.execute(in_schema(licence_id, query), values)).fetchone()
+    return bool(row and row[0])
+
+
+def _of(licence_id: int, address: str) -> dict[str, Any]:
+    """How an address may stand on the list: `them` in clear, and its `hash`."""
+    return {"them": _spellings(address), "hash": hash_of(licence_id, address)}
 
 
 def _spellings(address: str) -> list[str]:

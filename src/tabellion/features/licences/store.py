@@ -82,6 +82,7 @@ async def insert_licence(db: Database, name: str, time_zone: str, preset: str, l
     await db.execute("SELECT tabellion.make_address_index(%s)", (row[0],))
     await db.execute("SELECT tabellion.make_report_tables(%s)", (row[0],))
     await db.execute("SELECT tabellion.make_retry_index(%s)", (row[0],))
+    await db.execute("SELECT tabellion.make_erasure_tables(%s)", (row[0],))
     return row[0]
 
 
