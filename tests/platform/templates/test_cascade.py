@@ -68,6 +68,9 @@ def looks(page: Page, html: str, *, width: int, dark: bool) -> list[str]:
         # Single sides, set before all sides were and again after it, by rules of the same weight.
         "<style>td,p{padding-left:0;margin-bottom:7px} .a{padding:10px 4px;margin:0 auto 3px} p.a{padding-left:0} .a.b,td.a{padding-top:1px}</style>",
         "<style>p{padding-left:1px} .a{padding:10px!important} .b.b{padding:2px} @media (max-width:480px){.a{padding:1px!important}}</style>",
+        # Layers are no conditions: what is in none comes before them, whatever it weighs.
+        "<style>@layer one,two; p,td{color:#ff0000} @layer two{.a{padding:3px} p.a.b{color:#00ff00}} @layer one{p.a{padding:9px;width:50%}}</style>",
+        "<style>@layer one{.a{color:#ff0000} @media (max-width:480px){.a{color:#00ff00}}}</style>",
     ],
 )
 def test_a_mail_looks_on_every_screen_as_its_author_wrote_it(page: Page, sheets: str) -> None:
@@ -98,6 +101,49 @@ def test_what_is_pointed_at_looks_as_its_author_wrote_it(page: Page, sheet: str,
         page.set_content(html)
         page.hover("a")
         assert page.evaluate("() => getComputedStyle(document.querySelector('a')).color") == color
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        "#c:checked ~ .b{display:block;color:#00ff00} .b{display:none;color:#ff0000}",
+        ".b{display:none} :checked ~ p.b,input:checked+p{display:block}",
+        ".a:not(.b){width:50px} .b{display:none} @media screen{#c:checked ~ .b{display:block}}",
+    ],
+)
+def test_what_readers_choose_shows_as_its_author_wrote_it(page: Page, sheet: str) -> None:
+    """Menus and questions that open without scripts."""
+    source = f'<html><head><style>{sheet}</style></head><body><input type="checkbox" id="c"><p class="b">x</p></body></html>'
+    looked: list[list[str]] = []
+    for html in (source, prepare(Content(html=source)).html):
+        page.set_content(html)
+        looked.append(page.evaluate(LOOKS))
+        page.click("input")
+        looked.append(page.evaluate(LOOKS))
+    assert looked[:2] == looked[2:]
+    assert looked[0] != looked[1]
+
+
+@pytest.mark.parametrize(
+    ("nested", "inner"),
+    [
+        (".a{color:#ff0000; & b{color:#0000ff}}", "& b"),
+        (".a{ b{color:#0000ff} padding:3px}", "b{"),
+        (".a{color:#ff0000; @media (max-width:480px){color:#0000ff}}", "@media"),
+        ("@media (max-width:480px){.a{> b{color:#0000ff}}}", "> b"),
+        (".b{color: {{ x }};b{color:#0000ff}}", "b{color:#0"),
+    ],
+)
+def test_rules_within_rules_stay_and_are_told(page: Page, nested: str, inner: str) -> None:
+    source = f"""<html><head><style>p{{margin:1px}}</style>
+<style>{nested} .a{{padding:7px}}</style></head><body><p class="a">x<b>y</b></p></body></html>"""
+    prepared = prepare(Content(html=source))
+    for width in (700, 400):
+        assert looks(page, prepared.html, width=width, dark=False) == looks(page, source, width=width, dark=False)
+    assert 'style="margin: 1px;"' in prepared.html
+    (note,) = prepared.notes
+    assert (note.line, note.column, note.code) == (2, len("<style>") + nested.index(inner) + 1, "html.notInlined")
+    assert "rule within a rule" in note.message
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,10 @@ from tabellion.platform.templates.cascade import (
 )
 from tabellion.platform.templates.documents import Mistake
 from tabellion.platform.templates.lexer import place
-from tabellion.platform.templates.markup import Document, Piece, PieceKind, document
+from tabellion.platform.templates.markup import Document, Piece, PieceKind, cover, document
 from tabellion.platform.templates.references import attribute_text
 from tabellion.platform.templates.shield import IGNORE, is_conditional, shield
-from tabellion.platform.templates.stylesheets import with_any_quotes
+from tabellion.platform.templates.stylesheets import nested, with_any_quotes
 
 # What cannot be inlined (`:hover`, media queries) stays in the style sheet. Nothing is ever loaded.
 _INLINER = css_inline.CSSInliner(
@@ -78,14 +78,27 @@ def inlined(source: str) -> tuple[str, list[Mistake]]:
     doctype = _DOCTYPE.search(source)
     if doctype is not None:
         html = _DOCTYPE.sub(lambda _: doctype[0], html, count=1)
-    return _drop_bodies(shielded.restore(html)), []
+    return _drop_bodies(shielded.restore(html)), list(_nested(doc))
+
+
+def _nested(doc: Document) -> Iterator[Mistake]:
+    covered = cover(doc.source, doc.liquid)
+    for piece in doc.pieces:
+        if piece.kind is PieceKind.RAW and piece.name == "style":
+            at = nested(covered[piece.start : piece.end])
+            if at is not None:
+                message = (
+                    "this is a rule within a rule, which most mail programs cannot read: its style sheet is not copied into "
+                    "elements; write the rule by itself, or close the one before it with }"
+                )
+                yield Mistake(*place(doc.source, piece.start + at), "html.notInlined", message)
 
 
 class _Way(Enum):
     """What is done with a style sheet."""
 
     INLINED = "inlined"
-    # It has Liquid where nobody can tell what it selects: it stays as it is.
+    # It has Liquid where nobody can tell what it selects, or rules within rules: it stays as it is.
     KEPT = "kept"
     # It is for some screens only.
     CONDITIONAL = "conditional"

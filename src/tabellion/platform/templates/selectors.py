@@ -12,6 +12,8 @@ _CLASS, _ID, _PSEUDO = re.compile(r"\.[\w-]+"), re.compile(r"#[\w-]+"), re.compi
 _NAME = re.compile(r"[\w-]+")
 # What readers do with an element: no `style` attribute can say it.
 _DOING = re.compile(r":(?:hover|active|focus(?:-within|-visible)?)(?![\w-])", re.IGNORECASE)
+# What they have chosen, in forms that open and close without scripts.
+_CHOSEN = re.compile(r":(?:checked|target)(?![\w-])", re.IGNORECASE)
 _STEP = re.compile(r"[\s>+~]+")
 
 
@@ -42,6 +44,12 @@ def is_of_doing(prelude: str) -> bool:
     """Whether a rule holds only while readers point at something, press it or have come to it by keys."""
     found = selectors_of(prelude)
     return bool(found) and all(_DOING.search(each) for each in found)
+
+
+def is_of_state(prelude: str) -> bool:
+    """Whether a rule holds only while readers do something with an element, or have chosen it."""
+    found = selectors_of(prelude)
+    return bool(found) and all(_DOING.search(each) or _CHOSEN.search(each) for each in found)
 
 
 def subject(selector: str) -> frozenset[str]:

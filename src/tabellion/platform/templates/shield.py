@@ -10,6 +10,7 @@ import msgspec
 
 from tabellion.platform.templates.lexer import Span, SpanKind
 from tabellion.platform.templates.markup import FILLER, Document, Piece, PieceKind, cover
+from tabellion.platform.templates.stylesheets import nested
 
 # What css-inline leaves alone.
 IGNORE = 'data-css-inline="ignore"'
@@ -100,9 +101,12 @@ def _only_values(style: str) -> bool:
 
 
 def _mark_style(work: _Shielding, piece: Piece, liquid: list[Span], covered: str) -> None:
-    """Leave a style sheet with Liquid elsewhere than in values as it is: what it selects shows only in the mail."""
+    """Leave a style sheet as it is that has Liquid elsewhere than in values, since what it selects shows only in the mail,
+    or rules within rules, which the inliner loses.
+    """
     free = (span for span in liquid if span.kind is not SpanKind.OUTPUT or not _in_value(covered, piece.start, span.start))
-    if any(free) and work.position < piece.start - 1:
+    stays = any(free) or nested(covered[piece.start : piece.end]) is not None
+    if stays and work.position < piece.start - 1:
         work.copy(piece.start - 1)  # before the `>` of its tag
         work.parts.append(f" {IGNORE}")
 

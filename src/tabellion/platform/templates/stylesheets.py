@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tabellion.platform.templates.selectors import is_of_doing
+from tabellion.platform.templates.selectors import is_of_state
 
 # What may hold signs that mean nothing there, and the signs that mean something.
 _TOKEN = re.compile(
@@ -14,13 +14,15 @@ _TOKEN = re.compile(
 _QUOTE = re.compile(r"""\\?"|'|\\[^"]""", re.DOTALL)
 _AT = re.compile(r"@([\w-]+)")
 # At-rules whose rules hold under a condition; those of the others (fonts, animations, pages) style no element by themselves.
-_CONDITIONS = frozenset({"media", "supports", "container", "layer", "document", "-moz-document"})
+_CONDITIONS = frozenset({"media", "supports", "container", "document", "-moz-document"})
 _NAME = re.compile(r"-{0,2}[a-zA-Z][a-zA-Z0-9-]*")
 _IMPORTANT = re.compile(r"!\s*important\s*\Z", re.IGNORECASE)
 
 
 class Declaration(NamedTuple):
-    """A declaration of a rule. `end`: behind its value. `conditional`: within `@media` and the like, or for what readers do.
+    """A declaration of a rule. `end`: behind its value.
+
+    `conditional`: within `@media` and the like, or for what readers do or have chosen.
 
     `rule` counts rules; `selectors` are the rule's, as they stand there.
     """
@@ -61,29 +63,45 @@ def declarations(text: str) -> Iterator[Declaration]:
     """The declarations of rules, in order."""
     blocks: list[_Block] = []
     rule = 0
+    for sign, stretch in _stretches(text):
+        if sign == "{":
+            blocks.append(_opened(text[stretch.start : stretch.end], blocks[-1] if blocks else _Block()))
+            rule += 1
+            continue
+        if blocks and blocks[-1].styles and (found := _declaration(text, stretch, blocks[-1], rule)) is not None:
+            yield found
+        if sign == "}" and blocks:
+            blocks.pop()
+
+
+def nested(text: str) -> int | None:
+    """Where the first rule begins that stands within a rule; None: there is none."""
+    blocks: list[_Block] = []
+    for sign, stretch in _stretches(text):
+        if sign == "{":
+            if blocks and blocks[-1].styles:
+                return stretch.start
+            blocks.append(_opened(text[stretch.start : stretch.end], blocks[-1] if blocks else _Block()))
+        elif sign == "}" and blocks:
+            blocks.pop()
+    return None
+
+
+def _stretches(text: str) -> Iterator[tuple[str, _Stretch]]:
+    """What stands before each sign that means something, and before the end (with an empty sign)."""
     stretch = _Stretch()
     position = 0
     for token in _TOKEN.finditer(text):
         stretch.take(text, position, token.start())
         position = token.end()
         sign = token[0]
-        if sign not in {"{", "}", ";"}:
-            if not sign.startswith(("/*", "<!--", "-->")):
-                stretch.take(text, token.start(), token.end())
-            continue
-        if sign == "{":
-            prelude = text[stretch.start : stretch.end] if stretch.start >= 0 else ""
-            blocks.append(_opened(prelude, blocks[-1] if blocks else _Block()))
-            rule += 1
-        else:
-            if blocks and blocks[-1].styles and (found := _declaration(text, stretch, blocks[-1], rule)) is not None:
-                yield found
-            if sign == "}" and blocks:
-                blocks.pop()
-        stretch = _Stretch()
+        if sign in {"{", "}", ";"}:
+            yield sign, stretch
+            stretch = _Stretch()
+        elif not sign.startswith(("/*", "<!--", "-->")):
+            stretch.take(text, token.start(), token.end())
     stretch.take(text, position, len(text))
-    if blocks and blocks[-1].styles and (found := _declaration(text, stretch, blocks[-1], rule)) is not None:
-        yield found
+    yield "", stretch
 
 
 def with_any_quotes(text: str) -> str:
@@ -114,8 +132,10 @@ def end_of_declaration(text: str, position: int) -> int:
 def _opened(prelude: str, around: _Block) -> _Block:
     at = _AT.match(prelude)
     if at is None:
-        conditional = around.conditional or is_of_doing(prelude)
+        conditional = around.conditional or is_of_state(prelude)
         return around._replace(styles=not around.apart, conditional=conditional, selectors=prelude)
+    if at[1].lower() == "layer":
+        return around
     if at[1].lower() in _CONDITIONS:
         return around._replace(styles=False, conditional=True)
     return around._replace(styles=False, apart=True)
