@@ -117,8 +117,9 @@ def cover(source: str, liquid: list[Span]) -> str:
 
 def _pieces(text: str) -> Iterator[Piece]:
     position = text_start = 0
+    last = text.rfind(">")
     while (found := _TAG.search(text, position)) is not None:
-        piece = _piece(text, found)
+        piece = _piece(text, found, last)
         if piece is None:  # a tag without an end: text, up to here at least
             position = found.end()
             continue
@@ -136,12 +137,14 @@ def _pieces(text: str) -> Iterator[Piece]:
         yield Piece(PieceKind.TEXT, text_start, len(text))
 
 
-def _piece(text: str, found: re.Match[str]) -> Piece | None:
+def _piece(text: str, found: re.Match[str], last: int) -> Piece | None:
     comment, declaration, slash, name = found.groups()
     start = found.start()
     if comment:
         end = text.find("-->", found.end())
         return Piece(PieceKind.COMMENT, start, end + 3 if end >= 0 else len(text))
+    if found.end() > last:
+        return None
     if declaration or slash:
         end = text.find(">", found.end())
         if end < 0:
