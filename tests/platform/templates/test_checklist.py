@@ -1,8 +1,12 @@
 """The list before the launch."""
 
+import time
+
 import pytest
 
 from tabellion.platform.templates import Content, Prepared, Severity, checklist
+from tabellion.platform.templates.images import images, style_parts
+from tabellion.platform.templates.markup import document
 from tabellion.platform.templates.prepare import prepare
 
 FOOT = (
@@ -75,6 +79,37 @@ def test_subjects(subject: str, found: list[str]) -> None:
         ("<img src='{{ photo }}' alt=''>", []),
         ("<img src='images/{{ photo }}.png' alt=''>", ["image.source"]),
         ("<img src='https://x.example/{{ photo }}.png' alt=''>", []),
+        (
+            "<img src='https://x.example/a.gif' srcset='https://x.example/b.gif 1.5x, images/c.gif 2x' alt=''>",
+            ["image.source"],
+        ),
+        (
+            "<picture><source srcset='a,b.webp 600w,c.webp 9w'><img src='https://x.example/a.gif' alt=''></picture>",
+            ["image.source"] * 2,
+        ),
+        (
+            "<img src='https://x.example/a.gif' srcset='{{ photo | append: \".png, x\" }} 2x,data:image/gif;base64,R0 3x' alt=''>",
+            [],
+        ),
+        ("<video poster='p.jpg'></video>", ["image.source", "html.element"]),
+        (
+            "<style>@media print{a{background:url(bg.gif)}} b:hover{background:URL('x y.gif')} /* url(c.gif) */</style>",
+            ["image.source"] * 2,
+        ),
+        (
+            "<style>.x{background:url(bg.gif)} a:hover{color:{{ c }};background:url({{ photo }})}</style><p class=x>x</p>",
+            ["image.source"],
+        ),
+        ("<!--[if mso]><style>td{background:url(bg.gif)}</style><![endif]-->", ["image.source"]),
+        ("<link rel='stylesheet' href='css/mail.css'><link rel='icon' href='x.ico'>", ["style.source"]),
+        (
+            "<style>@import 'a.css';@import url(\"b.css\");@font-face{font-family:X;src:url(x.woff2),url(https://x.example/x.ttf)}</style>",
+            ["style.source"] * 3,
+        ),
+        (
+            "<link rel='stylesheet' href='https://x.example/a.css'><style>@import url(https://x.example/css?family=A:wght@400;700);p{margin:0}</style>",
+            [],
+        ),
         ("<script>x</script><form></form>", ["html.element", "html.element"]),
         ("<p>" + "é" * 50_001 + "</p>", ["html.large"]),
     ],
@@ -114,3 +149,20 @@ def test_whether_a_mail_is_all_images_is_seen_in_its_html_whatever_its_text_says
     assert [each.code for each in found] == ["html.imagesOnly"]
     words = "<p>" + "word " * 50 + "</p>"
     assert checklist("Hi", prepare(Content(html=html + words, text="{{ u }} Hi")), unsubscribe=["u"]) == []
+
+
+def test_what_a_mail_loads_is_found_in_no_time() -> None:
+    began_at = time.process_time()
+    for part in (
+        '<img srcset="',
+        "<img srcset='a ",
+        "<a b=",
+        "<style>url(",
+        "<style>@import '",
+        "<style>a{b:url(c)}",
+        "<style>/*",
+    ):
+        doc = document(part * 10_000)
+        images(doc)
+        style_parts(doc)
+    assert time.process_time() - began_at < 5

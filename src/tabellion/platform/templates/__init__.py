@@ -7,7 +7,8 @@ from tabellion.platform.templates.cage import CageUnavailable, Limits
 from tabellion.platform.templates.cages import Cages
 from tabellion.platform.templates.checklist import MAX_HTML_BYTES, Finding, Severity, checklist, error, large, warning
 from tabellion.platform.templates.documents import Content, Mistake, Prepared, Report
-from tabellion.platform.templates.links import Image, Link, fill_links, mark_links, new_mark
+from tabellion.platform.templates.images import Image
+from tabellion.platform.templates.links import Link, fill_links, mark_links, new_mark
 from tabellion.platform.templates.references import address_text
 from tabellion.platform.templates.template import Failed, Outcome, Part, PartKind, Reason, Rendered, Template
 from tabellion.platform.templates.text_links import fill_text_links, mark_text_links

@@ -7,8 +7,8 @@ from enum import StrEnum
 import msgspec
 
 from tabellion.platform.templates.documents import Prepared
+from tabellion.platform.templates.images import Image
 from tabellion.platform.templates.lexer import SpanKind, scan
-from tabellion.platform.templates.links import Image
 
 # Gmail cuts longer mails off, and the unsubscribe link with the rest.
 MAX_HTML_BYTES = 100_000
@@ -197,14 +197,19 @@ def _images(prepared: Prepared) -> Iterator[Finding]:
     for image in prepared.images:
         if not image.source.strip():
             yield error("image.empty", "an image has no source", "give it one, or take it out")
-        elif not _is_on_web(image):
+        elif not _is_on_web(image.source):
             yield error("image.source", f"the image {image.source[:80]!r} is not on the web", _remedy(image))
+    for source in prepared.style_parts:
+        if not _is_on_web(source):
+            message = f"{source[:80]!r}, which the mail's styles come from, is not on the web"
+            yield error(
+                "style.source", message, "put its rules into <style>, and name fonts that are on the web with https://"
+            )
 
 
-def _is_on_web(image: Image) -> bool:
+def _is_on_web(source: str) -> bool:
     """Whether readers can load it; what begins with a name is known in the mail only."""
-    source = image.source.strip()
-    return _WEB.match(source) is not None or (image.dynamic and source.startswith(("{{", "{%")))
+    return _WEB.match(source.strip()) is not None or source.strip().startswith(("{{", "{%"))
 
 
 def _remedy(image: Image) -> str:

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from tabellion.platform.templates.links import Image, Link
+from tabellion.platform.templates.images import Image
+from tabellion.platform.templates.links import Link
 
 
 class Mistake(msgspec.Struct, frozen=True, order=True):
@@ -40,7 +41,7 @@ class Content(msgspec.Struct, frozen=True):
 class Prepared(msgspec.Struct, frozen=True):
     """What is rendered, with Liquid in it. `bytes` is the size of the HTML in UTF-8; `text_is_own` that the author wrote it.
     `links` are those of the HTML, or of the text where there is none.
-    `words`: how many the HTML has.
+    `words`: how many the HTML has. `style_parts`: the addresses of style sheets and fonts that it loads.
 
     `notes` are no errors: something was left as it was, and why. A source that cannot be used has `errors` and nothing else.
     """
@@ -54,3 +55,4 @@ class Prepared(msgspec.Struct, frozen=True):
     notes: list[Mistake] = []
     errors: list[Mistake] = []
     words: int = 0
+    style_parts: list[str] = []

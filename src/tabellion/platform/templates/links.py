@@ -1,4 +1,4 @@
-"""Links and images of a prepared mail, and putting tracked addresses in the place of links.
+"""Links of a prepared mail, and putting tracked addresses in the place of links.
 
 At definition time every link gets an index, and a mark around its address that nobody can forge, because it holds a
 random word. After rendering, the mail is split at the marks: that costs next to nothing per mail.
@@ -7,15 +7,13 @@ random word. After rendering, the mail is split at the marks: that costs next to
 import html
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import msgspec
 
-from tabellion.platform.templates.markup import FILLER, Document, Piece, PieceKind, cover, document
-from tabellion.platform.templates.references import address_text, attribute_text
+from tabellion.platform.templates.markup import Document, Piece, PieceKind, document
+from tabellion.platform.templates.references import address_text
 
-# Of a declaration of styles.
-_URL = re.compile(r"""(?i)url\(\s*["']?([^"')]*)""")
 _SCHEME = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9+.-]*):")
 
 
@@ -39,17 +37,6 @@ class Link(msgspec.Struct, frozen=True):
         return found[1].lower() if found else ""
 
 
-class Image(msgspec.Struct, frozen=True):
-    """An `<img>`, or what stands behind words.
-
-    `alt` is None when there is none; an empty one says that the image is decoration.
-    """
-
-    source: str
-    alt: str | None
-    dynamic: bool
-
-
 def links(doc: Document) -> list[Link]:
     """All links, indexed from 0."""
     found: list[Link] = []
@@ -71,41 +58,6 @@ def links(doc: Document) -> list[Link]:
 
 def _leads(piece: Piece) -> bool:
     return piece.name in {"a", "area"} or piece.name.startswith("v:")
-
-
-def images(doc: Document) -> list[Image]:
-    """All images, also those behind words and those that only Outlook shows."""
-    covered = cover(doc.source, doc.liquid)
-    found: list[Image] = []
-    for piece in doc.opened():
-        if piece.kind is not PieceKind.START:
-            continue
-        if piece.name == "img":
-            found.append(_image(doc, piece, covered))
-        found += (Image(source, "", "{{" in source or "{%" in source) for source in _behind(doc, piece))
-    return found
-
-
-def _image(doc: Document, piece: Piece, covered: str) -> Image:
-    names = {each.name: each for each in piece.attributes}
-    source, alt = doc.value(piece, "src") or "", doc.value(piece, "alt")
-    # A loop or condition among the attributes may bring an alt that is not seen here.
-    hidden = any(FILLER in name for name in names)
-    return Image(
-        attribute_text(source),
-        attribute_text(alt) if alt is not None else "" if hidden else None,
-        "src" in names and FILLER in covered[names["src"].start : names["src"].end],
-    )
-
-
-def _behind(doc: Document, piece: Piece) -> Iterator[str]:
-    """The addresses of what an element has behind its words, but for what is written out in the address itself."""
-    sources = [doc.value(piece, "background"), doc.value(piece, "src") if piece.name.startswith("v:") else None]
-    sources += (found[1] for found in _URL.finditer(attribute_text(doc.value(piece, "style") or "")))
-    for source in sources:
-        text = attribute_text(source or "").strip()
-        if text and not text.lower().startswith(("data:", "#")):
-            yield text
 
 
 def new_mark() -> str:

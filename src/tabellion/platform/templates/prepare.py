@@ -9,9 +9,10 @@ import re
 import mrml
 
 from tabellion.platform.templates.documents import Content, Mistake, Prepared
+from tabellion.platform.templates.images import images, style_parts
 from tabellion.platform.templates.inline import inlined
 from tabellion.platform.templates.lexer import SpanKind, place, scan
-from tabellion.platform.templates.links import images, links
+from tabellion.platform.templates.links import links
 from tabellion.platform.templates.markup import Document, Piece, PieceKind, document
 from tabellion.platform.templates.plaintext import plain_text
 from tabellion.platform.templates.shield import shield
@@ -55,7 +56,9 @@ def prepare(content: Content) -> Prepared:
     size = len(source.encode())
     words = len(_LIQUID.sub("x", said).split())
     found = links(doc) if source else text_links(text)
-    return Prepared(source, text, bool(content.text), found, images(doc), size, notes, words=words)
+    return Prepared(
+        source, text, bool(content.text), found, images(doc), size, notes, words=words, style_parts=style_parts(doc)
+    )
 
 
 def _from_mjml(source: str) -> tuple[str, list[Mistake], list[Mistake]]:
