@@ -22,6 +22,7 @@ from tabellion.features.delivery import (
     store,
     worker_store,
 )
+from tabellion.features.delivery.mark import Place
 from tabellion.features.delivery.model import Claimed, Ending, State
 from tabellion.features.delivery.pacing import rules_of
 from tabellion.features.tables import ProfileTable, profile_tables
@@ -108,7 +109,7 @@ class Post:
     async def plain_claim(
         self, sending: Sending, now: datetime = START, db: Connection | None = None,
         versions: limits_store.Versions | None = None,
-    ) -> tuple[list[Claimed], bool]:  # fmt: skip
+    ) -> tuple[list[Claimed], Place | None]:  # fmt: skip
         """Claim where there are no rules."""
         return await recipient_store.claim(db or self.db, sending, self.table, self.worker, 200, now, versions)
 

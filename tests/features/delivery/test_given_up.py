@@ -18,7 +18,7 @@ async def test_it_claims_nothing_any_more(post: Post) -> None:
     await post.guests(["ann@example.com"])
     sending = await post.sending()
     await worker_store.give_up(post.db, post.worker, START)
-    assert await post.plain_claim(sending) == ([], False)
+    assert await post.plain_claim(sending) == ([], None)
     assert await post.claim(sending, Limits(), _PACED) == []
     assert await post.fates(sending) == {("PLANNED", None): 1}
 

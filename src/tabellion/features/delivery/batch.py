@@ -15,6 +15,7 @@ from tabellion.features.delivery.composing import Composer, Hopeless, Ready
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.handing import TOO_MANY, Handing, Orders
 from tabellion.features.delivery.ledger import Ledger
+from tabellion.features.delivery.mark import Mark
 from tabellion.features.delivery.model import DECLINED, Claimed, Ending, Sending, State, own_failure
 from tabellion.features.delivery.setbacks import passes
 from tabellion.features.delivery.transport import Signing, Way, signing_of
@@ -52,6 +53,7 @@ class Batch:
         self._followed_at = 0.0
         self._stumbles = 0
         self._took = False
+        self._mark = Mark()
         pace = sender.pace
         self._ledger = Ledger(
             sender.database, sending, worker, sender.clock, every_s=pace.write_every_s, at=pace.write_at,
@@ -262,7 +264,7 @@ class Batch:
             now = sender.clock()
             if not self._held:
                 rules = await sender.pacing.of(db, sending, table, now)
-                taken = await claiming.take(db, sending, table, self._worker, most, now, rules)
+                taken = await claiming.take(db, sending, table, self._worker, most, now, rules, self._mark)
                 if taken.stale:
                     sender.pacing.forget(sending.id)
                     return []

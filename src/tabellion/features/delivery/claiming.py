@@ -7,9 +7,11 @@ own, one after the other, so that each is looked at about once more and nothing 
 """
 
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, NamedTuple
 
 from tabellion.features.delivery import limits_store, recipient_store, sole_mails, suppression_store
+from tabellion.features.delivery.mark import BEGINNING, Mark, Place
 from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.pacing import Rules
 from tabellion.features.delivery.store import in_schema
@@ -33,6 +35,7 @@ WITH rates AS MATERIALIZED (
 ), due AS MATERIALIZED (
     SELECT d.id, d.table_id, d.profile_id, d.due_at FROM {l}.recipient d
     WHERE d.sending_id = %(sending)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at <= %(now)s
+      AND {after}
       AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' AND {entered} AND {current}
     ORDER BY d.due_at, d.id
     LIMIT (SELECT CASE WHEN %(exempt)s THEN %(most)s ELSE greatest(least(%(most)s, min({room})), 0) END::bigint FROM rates k)
@@ -139,50 +142,61 @@ class Taken(NamedTuple):
     stale: bool = False
 
 
-async def take(  # noqa: PLR0917 - one statement
-    db: Database, sending: Sending, table: ProfileTable, worker: int, most: int, now: datetime, rules: Rules
-) -> Taken:
-    """Claim recipients as the rules want it, or as there are none."""
-    taken = await _take(db, sending, table, worker, most, now, rules)
+async def take(  # noqa: PLR0913, PLR0917 - one statement
+    db: Database, sending: Sending, table: ProfileTable, worker: int, most: int, now: datetime, rules: Rules,
+    mark: Mark | None = None,
+) -> Taken:  # fmt: skip
+    """Claim recipients as the rules want it, or as there are none: those after the mark first."""
+    taken = await _take(db, sending, table, worker, most, now, rules, mark or Mark())
     claimed = await recipient_store.readdress(db, sending.licence_id, worker, taken.claimed, now)
     return taken._replace(claimed=await suppression_store.set_aside(db, sending, worker, claimed, now))
 
 
-async def _take(  # noqa: PLR0917 - the same
-    db: Database, sending: Sending, table: ProfileTable, worker: int, most: int, now: datetime, rules: Rules
+async def _take(  # noqa: PLR0913, PLR0917 - the same
+    db: Database, sending: Sending, table: ProfileTable, worker: int, most: int, now: datetime, rules: Rules, mark: Mark
 ) -> Taken:
     if rules.opens_at is not None:
         return Taken([], some=False, rest_s=min(_CLOSED_S, (rules.opens_at - now) / _SECOND))
+    while True:
+        begun_at, after = monotonic(), mark.after(now)
+        if rules.plain:
+            claimed, last = await recipient_store.claim(db, sending, table, worker, most, now, rules.versions, after)
+        else:
+            claimed, last = await claim(db, sending, table, worker, most, now, rules, after)
+        mark.looked(after, last, monotonic() - begun_at)
+        if last is not None:
+            return Taken(claimed, some=True)
+        if after == BEGINNING:
+            break
     if rules.plain:
-        return Taken(*await recipient_store.claim(db, sending, table, worker, most, now, rules.versions))
-    claimed, some = await claim(db, sending, table, worker, most, now, rules)
-    if some:
-        return Taken(claimed, some)
+        return Taken([], some=False)
     if rules.versions is not None and not await limits_store.is_current(db, sending, rules.versions):
         return Taken([], some=False, stale=True)
-    due_at = await next_due(db, sending)
+    due_at = await next_due(db, sending, mark.after(now))
     if due_at is None or due_at >= now + _STAY:
         return Taken([], some=False)
     return Taken([], some=False, wait_s=min(max((due_at - now) / _SECOND, rules.soonest_s), 1.0))
 
 
-async def next_due(db: Database, sending: Sending) -> datetime | None:
-    """When the next mail of a sending is due; None: none will be, or it has been paused or changed."""
+async def next_due(db: Database, sending: Sending, after: Place = BEGINNING) -> datetime | None:
+    """When the next mail of a sending after a place is due; None: none will be, or it has been paused or changed."""
     query = """
 SELECT d.due_at FROM {l}.recipient d
-WHERE d.sending_id = %(id)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at < 'infinity'
+WHERE d.sending_id = %(id)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at < 'infinity' AND {after}
   AND (SELECT state = 'RUNNING' AND version = %(version)s FROM tabellion.sending WHERE id = %(id)s)
 ORDER BY d.due_at LIMIT 1
 """
-    values = {"id": sending.id, "version": sending.version}
-    row = await (await db.execute(in_schema(sending.licence_id, query), values, prepare=True)).fetchone()
+    values = {"id": sending.id, "version": sending.version, **recipient_store.places(after)}
+    query = in_schema(sending.licence_id, query, after=recipient_store.AFTER)
+    row = await (await db.execute(query, values, prepare=True)).fetchone()
     return None if row is None else row[0]
 
 
-async def claim(  # noqa: PLR0917 - one statement
-    db: Database, sending: Sending, table: ProfileTable, worker: int, most: int, now: datetime, rules: Rules
-) -> tuple[list[Claimed], bool]:
-    """Take recipients that are due and whom the rules let have their mails; whether there were any, also to be put off."""
+async def claim(  # noqa: PLR0913, PLR0917 - one statement
+    db: Database, sending: Sending, table: ProfileTable, worker: int, most: int, now: datetime, rules: Rules,
+    after: Place = BEGINNING,
+) -> tuple[list[Claimed], Place | None]:  # fmt: skip
+    """Take recipients that are due `after` a place and whom the rules let have their mails; the last one that was met."""
     parts = {
         "looked": sole_mails.looked(sending.document, table, materialized=True),
         "closed": _CLOSED if rules.zones else _NEVER_CLOSED,
@@ -190,6 +204,7 @@ async def claim(  # noqa: PLR0917 - one statement
         "verdict": _DOMAINED if rules.domains else _UNDOMAINED,
         "room": _ROOM,
         "entered": ENTERED,
+        "after": recipient_store.AFTER,
         "current": "true" if rules.versions is None else limits_store.CURRENT,
         "domain": _DOMAIN.format("d"),
         "reached": _DOMAIN.format("k"),
@@ -199,7 +214,7 @@ async def claim(  # noqa: PLR0917 - one statement
         **recipient_store.doubt(),
         **recipient_store.still(sending.document, table),
     }
-    values = _values(sending, worker, most, now, rules)
+    values = _values(sending, worker, most, now, rules) | recipient_store.places(after)
     query = recipient_store.with_note(sending.document, _CLAIM, _CLAIMING)
     async with db.pipeline(), db.transaction():
         await limits_store.hold_claims(db, sending.licence_id)

@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 from tabellion.features.delivery import changes, sole_mails
 from tabellion.features.delivery.hashed import is_hashed
 from tabellion.features.delivery.limits_store import CURRENT, Versions, fence
+from tabellion.features.delivery.mark import BEGINNING, Place
 from tabellion.features.delivery.model import DECLINED, DOUBTS, Claimed, Document, Ending, Recipient, Sending
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.suppression_store import holds, keys, listed, unless_by_key
@@ -58,7 +59,7 @@ async def attach(db: Database, licence_id: int, recipient_id: int, files: Sequen
 
 
 _STILL = """
-    SELECT r.id, {written} AS written, {address} AS address,
+    SELECT r.id, r.due_at, {written} AS written, {address} AS address,
         CASE WHEN r.profile_id IS NOT NULL AND t.id IS NULL THEN 'deleted' {cleared} {choice}
              WHEN s.address IS NOT NULL OR h.found THEN 'suppressed' END AS reason
     FROM {l}.recipient r LEFT JOIN {l}.{table} t ON t.id = r.profile_id
@@ -98,15 +99,24 @@ def doubt() -> dict[str, str]:
     return {"doubt": found, "out": f"CASE WHEN {found} IS NULL THEN 'EXCLUDED' ELSE 'UNCERTAIN' END"}
 
 
+# In a statement that looks for recipients `d` in the order in which they are due: after a place (`places`).
+AFTER = "(d.due_at, d.id) > (%(after)s, %(after_id)s)"
+
+
+def places(after: Place) -> dict[str, Any]:
+    """The values of `AFTER`."""
+    return {"after": after.due_at, "after_id": after.id}
+
+
 # What a claiming statement answers of each recipient `r`: see `taken`.
 CLAIMED = (
     "r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant, r.language) AS message, r.attempt, "
-    "r.parameters, r.reason IS NOT NULL AS doubtful, r.tries, looked.written, r.state"
+    "r.parameters, r.reason IS NOT NULL AS doubtful, r.tries, looked.written, r.state, looked.due_at"
 )
 # As the end of a claiming statement that notes whom it leaves out; tests are not noted.
 _NOTED = """, taken AS ({claiming}, r.campaign_id, r.reason
 ), noted AS ({left_out}
-) SELECT id, profile_id, address, message, attempt, parameters, doubtful, tries, written, state FROM taken
+) SELECT id, profile_id, address, message, attempt, parameters, doubtful, tries, written, state, due_at FROM taken
 """
 
 
@@ -118,17 +128,18 @@ def with_note(document: Document, before: str, claiming: str) -> str:
     return before + noted.replace("{left_out}", changes.noted(changes.LEFT_OUT, "taken"))
 
 
-def taken(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Claimed], bool]:
-    """The claimed of such rows, by id; and whether there were any at all, also such as get nothing or are put off."""
-    claimed = [Claimed(*of_claimed) for *of_claimed, state in rows if state == "CLAIMED"]
-    return sorted(claimed, key=lambda each: each.id), bool(rows)
+def taken(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Claimed], Place | None]:
+    """The claimed of such rows, by id; the last place among all, also those who get nothing or are put off. None: no row."""
+    claimed = [Claimed(*of_claimed) for *of_claimed, state, _ in rows if state == "CLAIMED"]
+    last = max((Place(due_at, id_) for id_, *_, due_at in rows), default=None)
+    return sorted(claimed, key=lambda each: each.id), last
 
 
-async def claim(  # noqa: PLR0917 - one statement
+async def claim(  # noqa: PLR0913, PLR0917 - one statement
     db: Database, sending: Sending, table: ProfileTable, worker: int, most: int, now: datetime,
-    versions: Versions | None = None,
-) -> tuple[list[Claimed], bool]:  # fmt: skip
-    """Take recipients that are due; whether there were any. A worker that has been given up gets none.
+    versions: Versions | None = None, after: Place = BEGINNING,
+) -> tuple[list[Claimed], Place | None]:  # fmt: skip
+    """Take recipients that are due `after` a place; the last one that was met. A worker that has been given up gets none.
 
     With `versions` of rules that do not count any more, nobody either. Those who must not get the mail any more are set
     aside by the same statement, and whoever has another address since gets the mail there.
@@ -136,7 +147,7 @@ async def claim(  # noqa: PLR0917 - one statement
     query = """
 WITH due AS MATERIALIZED (
     SELECT d.id FROM {l}.recipient d
-    WHERE d.sending_id = %(sending)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at <= %(now)s
+    WHERE d.sending_id = %(sending)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at <= %(now)s AND {after}
       AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' AND {entered} AND {current}
     ORDER BY d.due_at, d.id LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ), {looked}"""
@@ -151,9 +162,10 @@ FROM looked WHERE r.id = looked.id
 RETURNING {claimed}
 """
     values = {"sending": sending.id, "now": now, "most": most, "worker": worker, "campaign_of": sending.campaign_id}
+    values |= places(after)
     parts = {
         "looked": sole_mails.looked(sending.document, table, materialized=False), "entered": ENTERED, "current": "true",
-        "claimed": CLAIMED, **doubt(), **still(sending.document, table),
+        "after": AFTER, "claimed": CLAIMED, **doubt(), **still(sending.document, table),
     }  # fmt: skip
     if versions is not None:
         parts["current"] = CURRENT

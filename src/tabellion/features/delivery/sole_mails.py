@@ -25,7 +25,7 @@ _LOCKS = 2**31
 # Between `looked` and what takes its place in a claiming statement. The places are those within the statement itself, which
 # does not see what it claims.
 _SOLE = """
-    SELECT k.id, k.written, k.address, CASE
+    SELECT k.id, k.due_at, k.written, k.address, CASE
         WHEN k.reason IS NOT NULL THEN k.reason
         WHEN row_number() OVER (PARTITION BY k.reason IS NULL, {key} ORDER BY k.id) > 1 THEN '{reason}'
         WHEN EXISTS (
