@@ -1,15 +1,21 @@
 """`audit`: who changed what, for operators."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from click.testing import Result
+
+from tabellion.kit.clock import utc_now
+from tabellion.platform import secrets
+from tabellion.platform.audit import seal
 
 Told = Callable[..., Any]
 Refused = Callable[..., str]
@@ -144,3 +150,45 @@ def test_who_reads_on_no_longer_ends_it_without_a_word(harbour: str, database_ur
 )
 def test_what_cannot_be_is_told_in_one_line(refused: Refused, harbour: str, arguments: list[str], message: str) -> None:
     assert refused("audit", *arguments).startswith(message)
+
+
+async def _seal(url: str, data_dir: Path) -> None:
+    """As the worker does it."""
+    secrets.use_key("", data_dir)
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+        await seal(db, utc_now())
+
+
+def test_whether_the_trail_is_what_it_was(
+    told: Told, refused: Refused, verb: Verb, harbour: str, database_url: str, tmp_path: Path
+) -> None:
+    folder = ("--data-dir", str(tmp_path))
+    assert told("audit", "verify", *folder) | {"openSince": None} == {
+        "fits": True, "seals": 0, "entries": 0, "entriesGone": 0, "entriesOpen": 3, "openSince": None, "sealedAt": None,
+        "head": None, "misfits": [],
+    }  # fmt: skip
+    asyncio.run(_seal(database_url, tmp_path))
+    # What is erased leaves its trail.
+    told("licence", "delete", harbour, "--yes")
+    asyncio.run(_seal(database_url, tmp_path))
+    found = told("audit", "verify", *folder)
+    assert (found["fits"], found["seals"], found["entries"], found["entriesOpen"]) == (True, 2, 5, 0)
+    shown = verb("audit", "verify", *folder, "--head", found["head"])
+    assert shown.exit_code == 0
+    assert f"head   {found['head']}\n" in shown.stdout
+    assert "The trail is what it was: 5 entries, 2 seals." in shown.stdout
+    with psycopg.connect(database_url, autocommit=True) as db:
+        db.execute("UPDATE tabellion.audit SET actor = 'nobody' WHERE id = 2")
+    shown = verb("audit", "verify", *folder)
+    assert shown.exit_code == 1
+    assert "seal 1: the entries are not those that were sealed (ids up to 3, sealed 20" in " ".join(shown.stdout.split())
+    assert "The trail does not fit" in shown.stdout
+    found = verb("audit", "verify", *folder, "--json")
+    assert found.exit_code == 1
+    assert json.loads(found.stdout)["misfits"][0]["lastId"] == 3
+    assert "--head is what audit verify has printed" in refused("audit", "verify", *folder, "--head", "57")
+
+
+def test_licences_are_found_whatever_their_name(told: Told) -> None:
+    number = told("licence", "create", "verify")["id"]
+    assert told("audit", "trail", "verify") == told("audit", f"licence/{number}") != []

@@ -1,4 +1,4 @@
-"""`audit`: who changed what in a licence, and when."""
+"""`audit`: who changed what in a licence, and when; and whether that was changed."""
 
 import json
 import re
@@ -12,23 +12,42 @@ from zoneinfo import ZoneInfo
 import msgspec
 import typer
 from rich.table import Table
+from typer.core import TyperGroup
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, console, fail, harmless, on_database
 from tabellion.features.licences import AdminError, get_licence, list_licences
 from tabellion.features.tables import BadValue, parse_moment
 from tabellion.kit.clock import utc_now
 from tabellion.kit.digits import BIGINT, INTEGER, number_of
-from tabellion.platform.audit import Entry, Wanted, read
+from tabellion.platform.audit import Entry, Head, Verdict, Wanted, read, verify
 from tabellion.platform.database.connection import Database
 
 # As the trail names a licence; no name has a slash.
 _BY_ID = "licence/"
+_HEAD = re.compile(r"(\d{1,19}):([0-9a-f]{64})", re.ASCII)
 _AGO = re.compile(r"(\d{1,6})([mhd])", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _MOMENT = "a date, a moment (2027-03-01T08:15), or so long ago: 30m, 12h, 7d"
 
 
-def audit(
+class _TrailUnlessNamed(TyperGroup):
+    """`audit LICENCE` is `audit trail LICENCE`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = ["trail", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_TrailUnlessNamed,
+    no_args_is_help=True,
+    help="Tell who changed what in a licence (audit LICENCE), and whether the trail is what it was.",
+)
+
+
+@app.command("trail")
+def trail(
     licence: Annotated[
         str, typer.Argument(metavar="LICENCE", help="Name of the licence; licence/7 for the id 7, also of an erased one.")
     ],
@@ -71,6 +90,58 @@ def audit(
         sys.stdout.flush()
 
     on_database(data_dir, database_url, work)
+
+
+@app.command("verify")
+def verify_trail(
+    head: Annotated[
+        str | None, typer.Option(help="A head that was printed before and kept elsewhere: it has to be in the trail.")
+    ] = None,
+    accept_key: Annotated[
+        list[str] | None,
+        typer.Option(help="Fingerprint of a secret that the server had before; may be given several times."),
+    ] = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the audit trail of all licences with its seals; the status is 1 where anything does not fit.
+
+    Entries are sealed within five minutes or so, by the worker. Whoever can write to the database alone cannot make seals,
+    but can cut off the end of the trail: keep the head that is printed elsewhere, and give it with --head the next time.
+    """
+    kept = None if head is None else _head(head)
+    found = on_database(data_dir, database_url, lambda db: verify(db, kept, accept_key or ()))
+    if as_json:
+        _print(json.dumps(msgspec.to_builtins(found)))
+    else:
+        _show(found)
+    if not found.fits:
+        raise typer.Exit(1)
+
+
+def _head(text: str) -> Head:
+    if (parts := _HEAD.fullmatch(text.strip())) is None or (number := number_of(parts[1], BIGINT)) is None:
+        fail(f"--head is what audit verify has printed, such as 57:3f9a... with 64 digits after the colon, not '{text}'")
+    return Head(number, bytes.fromhex(parts[2]))
+
+
+def _show(found: Verdict) -> None:
+    for each in found.misfits:
+        seals = f"seal {each.first}" if each.first == each.last else f"seals {each.first} to {each.last}"
+        where = ""
+        if each.sealed_from is not None and each.sealed_to is not None:
+            ids = f"ids up to {each.last_id}" if each.after_id is None else f"ids {each.after_id + 1} to {each.last_id}"
+            where = f" ({ids}, sealed {each.sealed_from:%Y-%m-%d %H:%M} to {each.sealed_to:%Y-%m-%d %H:%M} UTC)"
+        console.print(harmless(f"{seals}: {each.wrong}{where}"))
+    since = f", the first from {found.open_since:%Y-%m-%d %H:%M} UTC" if found.open_since else ""
+    outcome = "The trail is what it was" if found.fits else "The trail does not fit"
+    console.print(
+        f"{outcome}: {found.entries} entries, {found.seals} seals. "
+        f"{found.entries_gone} entries were deleted for their age, {found.entries_open} are not sealed yet{since}."
+    )
+    if found.head is not None:
+        console.print(f"head   {found.head}", soft_wrap=True)
 
 
 async def _licence(db: Database, name: str) -> tuple[int, ZoneInfo]:

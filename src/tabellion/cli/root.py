@@ -33,7 +33,7 @@ _VERBS: Final = {
     "import": ("bulk", "import_file"),
     "export": ("bulk", "export_table"),
     "jobs": ("jobs", "app"),
-    "audit": ("audit", "audit"),
+    "audit": ("audit", "app"),
     "backup": ("backup", "backup"),
     "restore": ("backup", "restore"),
     "resume": ("backup", "resume"),

@@ -48,7 +48,8 @@ def register(jobs: App, settings: Settings) -> None:
     rules = bounces.Rules.of(settings.soft_bounces, settings.soft_bounce_days)
     old = f"deleted %d rows of the audit trail older than {settings.audit_retention_days} days"
     periodic(jobs, url, "usage.purge", "*/5 * * * *", purge, says="purged %d rows that were no longer needed")
-    periodic(jobs, url, "audit.purge", "17 3 * * *", lambda db, now: audit.purge(db, now - kept), says=old)
+    periodic(jobs, url, "audit.purge", "17 3 * * *", lambda db, now: audit.purge(db, now - kept, now), says=old)
+    periodic(jobs, url, "audit.seal", "*/5 * * * *", audit.seal)
     periodic(jobs, url, "webhooks.purge", "27 3 * * *", purge_dead, says="deleted %d dead deliveries of webhooks")
     forgotten = "forgot %d soft bounces that were too old to count"
     paid = "forgot %d paces that were paid for and domains that begin anew"

@@ -1,56 +1,14 @@
 """The trail is read newest first, whatever the order of its rows on disk; what is too old goes, and nothing else."""
 
 import random
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
 
-import psycopg
 import pytest
 
-from tabellion.platform.audit import Entry, Wanted, purge, read
+from tabellion.platform.audit import Wanted, purge, seal, verify
+from tests.platform.audit.conftest import NOW, Trail, entry
 
-NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-Database = psycopg.AsyncConnection[Any]
-_INSERT = "COPY tabellion.audit (at, licence_id, user_id, actor, route, object, request_id, note, credential) FROM STDIN"
-
-
-class Trail(NamedTuple):
-    """The database, and what was written: (licence, entry)."""
-
-    db: Database
-    written: list[tuple[int, Entry]]
-
-    async def write(self, licence_id: int, *entries: Entry) -> None:
-        """Add rows in this order."""
-        async with self.db.cursor() as cursor, cursor.copy(_INSERT) as copy:
-            for each in entries:
-                row = (each.user_id, each.actor, each.route, each.object, each.request_id, each.note, each.credential)
-                await copy.write_row((each.at, licence_id, *row))
-        self.written.extend((licence_id, entry) for entry in entries)
-
-    async def read(self, wanted: Wanted, limit: int = 1_000_000) -> list[Entry]:
-        """All blocks together."""
-        return [entry async for block in read(self.db, wanted, limit, NOW) for entry in block]
-
-    def expected(self, licence_id: int) -> list[Entry]:
-        """A licence's entries, newest first, later written ones first where the moment is the same."""
-        own = [entry for licence, entry in reversed(self.written) if licence == licence_id]
-        own.sort(key=lambda entry: entry.at, reverse=True)
-        return own
-
-
-def entry(at: datetime, **members: Any) -> Entry:
-    told = {"actor": "website", "user_id": 5, "credential": "key", "route": "profiles.v5.put", "object": "profile/1"}
-    return Entry(**{"at": at, "request_id": "R1", "note": None} | told | members)
-
-
-@pytest.fixture
-async def trail(database_url: str) -> AsyncIterator[Trail]:
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as db:
-        await db.execute("SET timezone = 'UTC'")
-        yield Trail(db, [])
 
 
 @pytest.fixture
@@ -119,7 +77,7 @@ async def test_pages_that_are_used_again_change_no_answer(years: Trail) -> None:
     """Their entries of the index then begin long ago: they never become narrower."""
     await years.db.execute("VACUUM tabellion.audit")
     gone = NOW - 200 * DAY
-    assert await purge(years.db, gone) == sum(each.at < gone for _, each in years.written)
+    await years.db.execute("DELETE FROM tabellion.audit WHERE at < %s", (gone,))
     await years.db.execute("VACUUM tabellion.audit")
     years.written[:] = [(licence, each) for licence, each in years.written if each.at >= gone]
     await years.write(2, *(entry(NOW - n * HOUR, object=f"profile/{n}") for n in range(800)))
@@ -148,13 +106,19 @@ async def test_what_is_too_old_goes_in_portions(trail: Trail) -> None:
         """
     )
     before = NOW - 10_000 * timedelta(minutes=1)
-    assert await purge(trail.db, before) == 30_001
+    assert await purge(trail.db, before, NOW) == 0, "what is not sealed stays"
+    assert await seal(trail.db, NOW) == count + 2
+    assert await purge(trail.db, before, NOW) == 30_000
     portions = await (
         await trail.db.execute("SELECT count(DISTINCT transaction), count(*), max(rows) FROM portion")
     ).fetchone()
     assert portions is not None
-    assert portions[0] == portions[1] >= 4
-    assert portions[2] <= 12_000
+    assert portions == (3, 3, 10_000)
     left = await trail.read(Wanted(1))
-    assert left == [each for each in trail.expected(1) if each.at >= before]
-    assert await purge(trail.db, before) == 0
+    # An entry goes with those that were sealed with it.
+    assert left == [each for each in trail.expected(1) if each.at >= before or each.at == NOW - 300 * DAY]
+    assert await purge(trail.db, before, NOW) == 0
+    assert await purge(trail.db, NOW + timedelta(seconds=1), NOW + DAY) == 10_002
+    assert await trail.read(Wanted(1)) == []
+    found = await verify(trail.db)
+    assert (found.fits, found.entries, found.entries_gone) == (True, 0, count + 2)

@@ -1,25 +1,34 @@
-"""The audit trail: who did what to which object, written in the transaction of the change. Ids only, never values."""
+"""The audit trail: who did what to which object, written in the transaction of the change. Ids only, never values.
+
+It is sealed afterwards, so that a change of it shows (docs/adr/0066-audit-seals.md).
+"""
 
 from datetime import datetime
 from typing import Any
 
 from tabellion.platform.audit.purging import purge
 from tabellion.platform.audit.reading import Entry, Wanted, read
+from tabellion.platform.audit.sealing import seal
+from tabellion.platform.audit.verifying import Head, Verdict, verify
 from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Incoming
 
 __all__ = [
     "COLUMNS",
     "Entry",
+    "Head",
+    "Verdict",
     "Wanted",
     "purge",
     "read",
     "record",
     "record_admin",
     "record_server",
+    "seal",
     "selected",
     "values",
     "values_of_nobody",
+    "verify",
 ]
 
 # For stores that write the change and its audit row in one statement: `INSERT ... (COLUMNS) SELECT <selected()>, <object>`.

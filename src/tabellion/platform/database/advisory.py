@@ -29,3 +29,5 @@ class AdvisoryLock(IntEnum):
     MAIL_ADDRESSES = 7_255_005
     # Held for as long as a process adds changes to the sums of a licence's reports.
     REPORT_SUMS = 7_255_006
+    # One at a time adds to the seals of the audit trail.
+    AUDIT_SEALS = 7_255_007

@@ -66,8 +66,13 @@ def fingerprint(text: str, data_dir: Path) -> str | None:
     """
     if not text and not (data_dir / _FILE).exists():
         return None
-    raw = hashlib.sha256(text.encode()).digest() if text else _kept(data_dir / _FILE)
-    return hmac.digest(raw, b"fingerprint", "sha256").hex()[:_FINGERPRINT_DIGITS]
+    return _fingerprint(hashlib.sha256(text.encode()).digest() if text else _kept(data_dir / _FILE))
+
+
+def own_fingerprint() -> str | None:
+    """The same for the key of this process. Raises `KeyUnusable`."""
+    ((text, data_dir),) = _source
+    return fingerprint(text, data_dir)
 
 
 def is_open(text: str, data_dir: Path) -> bool:
@@ -129,6 +134,10 @@ def _key() -> AESGCM:
     if not _keys:
         _load()
     return _keys[0]
+
+
+def _fingerprint(raw: bytes) -> str:
+    return hmac.digest(raw, b"fingerprint", "sha256").hex()[:_FINGERPRINT_DIGITS]
 
 
 def _unreadable() -> SecretUnreadable:
