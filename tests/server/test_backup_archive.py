@@ -193,7 +193,7 @@ def test_a_client_that_is_too_old_is_told_with_those_there_are() -> None:
 
 
 def test_the_password_is_not_among_the_arguments() -> None:
-    conninfo, variables = environment("postgresql://me:s3cr%20et@db/x?sslmode=require", "test")
+    conninfo, variables = environment(find_client("pg_dump", 16), "postgresql://me:s3cr%20et@db/x?sslmode=require", "test")
     assert "s3cr" not in conninfo
     assert variables["PGPASSWORD"] == "s3cr et"
     assert "sslmode=require" in conninfo

@@ -1,6 +1,8 @@
-"""A way to a database that can be cut, for one user of it while the others go on."""
+"""Ways to a database: one that can be cut, for one user of it while the others go on, and one with TLS."""
 
 import asyncio
+import queue
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -8,6 +10,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from psycopg.conninfo import conninfo_to_dict
+
+_SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 
 
 class DatabaseProxy:
@@ -65,4 +69,36 @@ def proxied(url: str, folder: Path) -> Iterator[DatabaseProxy]:
         proxy.cut()
         proxy._loop.call_soon_threadsafe(server.close)
         proxy._loop.call_soon_threadsafe(proxy._loop.stop)
+        thread.join(30)
+
+
+@contextmanager
+def with_tls(url: str, context: ssl.SSLContext) -> Iterator[str]:
+    """A URL without a host for the same database, on a port of this machine that speaks TLS, and nothing else, with callers."""
+    parts = conninfo_to_dict(url)
+    behind = f"{parts['host']}/.s.PGSQL.{parts.get('port') or 5432}"
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
+            if await reader.readexactly(8) != _SSL_REQUEST:
+                writer.close()
+                return
+            writer.write(b"S")
+            await writer.start_tls(context)
+            from_server, to_server = await asyncio.open_unix_connection(behind)
+            await asyncio.gather(_copy(reader, to_server), _copy(from_server, writer))
+
+    stopped, ports = threading.Event(), queue.SimpleQueue[int]()
+
+    async def serve() -> None:
+        async with await asyncio.start_server(pass_on, "127.0.0.1", 0) as server:
+            ports.put(server.sockets[0].getsockname()[1])
+            await asyncio.to_thread(stopped.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        yield f"postgresql://{parts['user']}@HOST:{ports.get(timeout=10)}/{parts['dbname']}"
+    finally:
+        stopped.set()
         thread.join(30)

@@ -17,7 +17,7 @@ _TOLD = 1500
 
 def load(client: Client, url: str, reader: Reader) -> None:
     """Have pg_restore read the dump. Raises `BackupError`; what is in the database by then stays there."""
-    conninfo, variables = environment(url, APPLICATION)
+    conninfo, variables = environment(client, url, APPLICATION)
     command = [str(client.path), "--exit-on-error", "--no-owner", "--no-privileges", "--no-password", f"--dbname={conninfo}"]
     with tempfile.TemporaryFile() as messages:
         process = subprocess.Popen(  # noqa: S603 - our own program and arguments

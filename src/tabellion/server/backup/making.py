@@ -108,7 +108,7 @@ def _all(first: bytes, others: Iterator[bytes]) -> Iterator[bytes]:
 @contextmanager
 def _dumping(client: Client, url: str, snapshot_id: str) -> Generator[Iterator[bytes]]:
     """The dump in pieces; the last one comes after pg_dump has ended well. Raises `BackupError`."""
-    conninfo, variables = environment(url, "tabellion backup")
+    conninfo, variables = environment(client, url, "tabellion backup")
     command = [str(client.path), "--format=custom", "--compress=3", "--no-owner", "--no-privileges", "--no-password"]
     command += [f"--snapshot={snapshot_id}", *(f"--schema={name}" for name in _SCHEMAS), f"--dbname={conninfo}"]
     with tempfile.TemporaryFile() as messages:

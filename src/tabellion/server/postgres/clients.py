@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabellion.server.postgres.errors import EmbeddedPostgresError
@@ -44,16 +45,28 @@ def find_client(name: str, least: int) -> Client:
     return min(fitting, key=lambda client: client.major)
 
 
-def environment(url: str, application: str) -> tuple[str, dict[str, str]]:
+def environment(client: Client, url: str, application: str) -> tuple[str, dict[str, str]]:
     """What a program gets to connect: a connection string without the password, and variables with it.
 
-    Others on the machine see the arguments of programs, and not their variables.
+    Others on the machine see the arguments of programs, and not their variables. Programs of the wheel know no TLS by
+    themselves: they connect through the library of the driver, as all others do.
     """
     values = conninfo_to_dict(url)
     password = values.pop("password", None)
     values["application_name"] = application
     own = {"PGPASSWORD": str(password)} if password else {}
+    if client.path in client_programs(client.path.name) and (library := _library(client.major)):
+        own["LD_PRELOAD"] = " ".join(filter(None, [library, os.environ.get("LD_PRELOAD")]))
     return make_conninfo("", **values), {**os.environ, **own}
+
+
+def _library(least: int) -> str | None:
+    """The libpq that this process has loaded; None: it is older than the program, or not told by this system."""
+    maps = Path("/proc/self/maps")
+    if pq.version() < least * 10_000 or not maps.exists():
+        return None
+    paths = (line.split(maxsplit=5)[-1] for line in maps.read_text().splitlines())
+    return next((path for path in paths if Path(path).name.startswith("libpq") and " " not in path), None)
 
 
 def _found(name: str) -> Iterator[Client]:
