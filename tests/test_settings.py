@@ -112,6 +112,14 @@ def test_a_password_that_breaks_its_url_is_not_told(password: str) -> None:
     assert not any(part in str(refused.value) for part in ("s3c", "ret@", "et@"))
 
 
+def test_a_parameter_that_no_url_of_a_database_has_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"no parameter 'sslrootcrt'; did you mean 'sslrootcert'\?"):
+        Settings.load({"TABELLION_DATABASE_URL": "postgresql://tab:s3c@h/t?sslmode=require&sslrootcrt=/x"})
+    with pytest.raises(SettingsError, match="a password in it") as refused:
+        Settings.load({"TABELLION_DATABASE_URL": "postgresql://tab:s/3?c=ret@h/t"})
+    assert "'c'" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     "url", ["postgresql://t:a%40%2Fb:c#d@h/t", "postgresql:///t?host=/run/x&user=a@b", "postgres://h1,h2:5433/t"]
 )

@@ -12,6 +12,7 @@ import msgspec
 
 from tabellion.kit.domain import in_ascii, is_domain
 from tabellion.kit.nameserver import server_of
+from tabellion.kit.near import meant
 
 PREFIX = "TABELLION_"
 
@@ -159,12 +160,16 @@ def _wrong_with(url: str) -> str:
     if not url.startswith(("postgresql://", "postgres://")):
         return "a URL such as postgresql://user@host/database is expected"
     # A password that is not written so ends the part before the host too early.
-    place, _, _ = url.partition("://")[2].partition("?")
+    place, _, query = url.partition("://")[2].partition("?")
     authority = place.partition("/")[0]
     try:
         given = conninfo_to_dict(url)
-    except psycopg.Error:
+    except psycopg.Error as error:
         given = None
+        unknown = re.search(r'invalid URI query parameter: "(\w+)"', str(error))
+        if unknown is not None and "@" not in query:
+            known = (option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults())
+            return f"there is no parameter '{unknown[1]}'{meant(unknown[1], known)}"
     if given is None or not authority.count("@") == place.count("@") <= 1:
         return "it cannot be read; a password in it has % written as %25, @ as %40 and / as %2F"
     return ""

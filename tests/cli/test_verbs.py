@@ -23,6 +23,8 @@ from tabellion import __version__
 from tabellion.cli.root import app, main
 from tabellion.platform.database.schema import load_migrations
 from tabellion.server.calls import CALLS
+from tests.support.certificates import Authority
+from tests.support.database_proxy import with_tls
 from tests.support.postgres import Cluster, database_name
 
 _runner = CliRunner()
@@ -233,6 +235,18 @@ def test_the_doctor_names_mistyped_variables_and_an_unreachable_database() -> No
     assert ("warning", "TABELLION_PROT") in mistyped
     assert found["database"]["state"] == "problem"
     assert found["database"]["advice"].startswith("check the URL")
+
+
+def test_the_doctor_says_what_to_do_about_a_certificate_that_is_not_believed(database_url: str, tmp_path: Path) -> None:
+    stranger, authority = Authority(tmp_path, "stranger"), Authority(tmp_path)
+    with with_tls(database_url, authority.server("localhost")) as url:
+        for root, host, advice in (
+            (stranger, "localhost", "'sslrootcert' in the URL names the file of the authority"),
+            (authority, "127.0.0.1", "the URL names another host than the certificate"),
+        ):
+            asked = f"{url.replace('HOST', host)}?sslmode=verify-full&sslrootcert={root.certificate}"
+            found = findings(_runner.invoke(app(), ["doctor", "--json", "--database-url", asked]))
+            assert advice in found["database"]["advice"]
 
 
 def test_the_doctor_warns_when_the_database_has_too_few_connections(database_url: str) -> None:

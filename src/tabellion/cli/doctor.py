@@ -24,6 +24,18 @@ from tabellion.settings import Settings, SettingsError, unknown_variables
 _CLOCK_DRIFT_S = 2.0
 _NAMED_LICENCES = 3
 _OLD_BACKUP = timedelta(days=8)
+_NO_ROOM = "all its connections are taken: raise max_connections, or lower TABELLION_CONNECTIONS"
+_STRANGER = "see that it has not run out, and that 'sslrootcert' in the URL names the file of the authority that signed it"
+# What connections fail of, by words of its message.
+_UNREACHABLE = {
+    "startup parameter": NO_POOLER,
+    "connection slots are reserved": _NO_ROOM,
+    "too many": _NO_ROOM,
+    "certificate verify failed": f"{_STRANGER} ('system': one of the machine's)",
+    "does not match host name": "the URL names another host than the certificate: use that name, or have one made for this",
+    "could not load private key": "name a key without a passphrase, or the passphrase as 'sslpassword' in the URL",
+}
+_UNKNOWN = "check the URL, that the server runs, and that it lets this machine and user in"
 _DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 _QUESTIONS = """
 SELECT clock_timestamp(), has_database_privilege(current_database(), 'CREATE'),
@@ -81,16 +93,16 @@ def _database(settings: Settings) -> Iterator[Finding]:
         except PermissionError as error:
             yield Finding("database", "problem", f"{error.filename}: {error.strerror}", RIGHTS)
         except psycopg.OperationalError as error:
-            advice = "check the URL, that the server runs, and that it lets this machine and user in"
-            if "startup parameter" in str(error):
-                advice = NO_POOLER
-            elif "connection slots are reserved" in str(error) or "too many" in str(error):
-                advice = "all its connections are taken: raise max_connections, or lower TABELLION_CONNECTIONS"
-            yield Finding("database", "problem", str(error).strip(), advice)
+            yield Finding("database", "problem", str(error).strip(), _advice(str(error)))
         except NotUnicode:
             return  # said above
         except MigrationError as error:
             yield Finding("schema", "problem", str(error))
+
+
+def _advice(said: str) -> str:
+    """What to do where no connection to the database comes about."""
+    return next((advice for part, advice in _UNREACHABLE.items() if part in said), _UNKNOWN)
 
 
 def _backup(url: str, settings: Settings) -> Iterator[Finding]:
