@@ -145,7 +145,7 @@ async def test_a_process_that_ends_gives_back_what_has_not_begun() -> None:
 
 async def test_a_domain_that_wants_to_be_left_in_peace_is_not_even_asked() -> None:
     office = Office(all_of)
-    office.patience.hears(1, "example.com", Reply(Fate.DEFERRED, "421 4.7.0 too many"))
+    office.patience.hears(1, "example.com", Reply(Fate.DEFERRED, "421 4.7.0 too many", of_domain=True))
     with smtp_sink() as sink:
         await office.hand(sink, mails(5))
         assert not sink.recipients()
@@ -156,7 +156,7 @@ async def test_a_domain_that_wants_to_be_left_in_peace_is_not_even_asked() -> No
 def test_a_relay_without_room_says_nothing_of_whom_it_has_not_heard_of() -> None:
     patience = Patience()
     for _ in range(10):
-        assert not patience.hears(1, "example.com", Reply(Fate.DEFERRED, "452 4.3.1 no room", to_sender=True))
+        assert not patience.hears(1, "example.com", Reply(Fate.DEFERRED, "421 4.3.2 shutting down"))
     assert not patience.rest_s(1, "example.com")
 
 

@@ -458,14 +458,26 @@ async def test_of_a_relay_that_takes_few_connections_mails_take_turns_on_those()
     assert (most, refused < 10) == (2, True)
 
 
-@pytest.mark.parametrize(("stage", "to_sender"), [("MAIL", True), ("RCPT", False), ("DATA", False)])
-async def test_later_to_a_sender_is_told_apart_from_later_to_a_recipient(stage: str, to_sender: bool) -> None:
+@pytest.mark.parametrize(
+    ("stage", "said", "of_domain"),
+    [
+        ("MAIL", "452 4.7.1 later", False), ("RCPT", "452 4.7.1 later", True), ("DATA", "452 4.7.1 later", True),
+        ("DOT", "421 4.7.0 too many mails", True), ("DOT", "421 later", True), ("RCPT", "450 4.2.0 greylisted", True),
+        ("RCPT", "450 4.1.2 domain not found", True), ("DOT", "451 mx.example.com said: 421 4.3.2 not now", True),
+        ("DOT", "421 4.3.2 shutting down", False), ("DATA", "452 4.3.1 no room", False), ("RCPT", "421 4.3.0 busy", False),
+        ("DOT", "451 4.5.0 protocol", False), ("RCPT", "452 4.5.3 too many", False), ("RCPT", "452 4.2.2 full", False),
+        ("RCPT", "450 4.2.1 too quickly for this mailbox", False), ("RCPT", "451 4.1.8 sender's domain", False),
+    ],
+)  # fmt: skip
+async def test_later_of_a_domain_is_told_apart_from_what_the_relay_says_of_itself_or_of_a_mailbox(
+    stage: str, said: str, of_domain: bool
+) -> None:
     async with (
-        server(answering(**{stage: "452 4.3.1 no room"})) as (port, _),
+        server(answering(**{stage: said})) as (port, _),
         Post(Relay(host="127.0.0.1", port=port), waits=Waits.all_of(5)) as post,
     ):
         reply = await post.deliver("a@example.com", "b@example.com", RAW)
-    assert (reply.fate, reply.to_sender) == (Fate.DEFERRED, to_sender)
+    assert (reply.fate, reply.of_domain) == (Fate.DEFERRED, of_domain)
 
 
 @pytest.mark.parametrize(

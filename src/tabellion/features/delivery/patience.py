@@ -24,8 +24,7 @@ class Patience:
             if self._failures:
                 self._failures.pop(key, None)
             return False
-        # What broke says nothing of the domain, nor does a relay without room; a full mailbox (4.2.2) is one recipient's.
-        if reply.to_sender or reply.text[:1] != "4" or reply.text[4:9] == "4.2.2":
+        if not reply.of_domain:
             return False
         failures = self._failures.get(key, 0) + 1
         if not reply.text.startswith("421") and failures < _IN_A_ROW:

@@ -18,6 +18,7 @@ import msgspec
 from tabellion.platform.mail.exchange import Broken, Exchange, MayLeave, Outcome
 from tabellion.platform.mail.opening import Relay, UnreachableError, in_one_line, opened, said, turned_away
 from tabellion.platform.mail.refusals import Refusal, judge
+from tabellion.platform.mail.refusals.status import tells_of_domain
 from tabellion.platform.mail.waits import Waits
 
 _IDLE_S = 20.0
@@ -48,7 +49,7 @@ class Reply(msgspec.Struct, frozen=True):
     """The fate of one mail and what the relay said.
 
     `no_mailbox`: it said that nobody lives at the address. `of_us`: it refused for whom the mail is from or what it is,
-    whoever it is for. `to_sender`: that "later" was said before it had heard whose.
+    whoever it is for. `of_domain`: "later" was said, and may be what the recipient's domain says.
     `reached` false: there was no connection that takes mails, so that nothing has left. `busy`: all of them were stuck.
     """
 
@@ -56,7 +57,7 @@ class Reply(msgspec.Struct, frozen=True):
     text: str
     no_mailbox: bool = False
     of_us: bool = False
-    to_sender: bool = False
+    of_domain: bool = False
     reached: bool = True
     busy: bool = False
 
@@ -262,6 +263,6 @@ def _reply(outcome: Outcome) -> Reply:
         refusal = judge(text).refusal if outcome.at == "RCPT" else Refusal.BLOCK
         return Reply(Fate.REJECTED, text, refusal is Refusal.HARD, refusal is Refusal.BLOCK)
     if answer.code >= _TRANSIENT or outcome.at != ".":
-        return Reply(Fate.DEFERRED, text, to_sender=outcome.at == "MAIL")
+        return Reply(Fate.DEFERRED, text, of_domain=outcome.at != "MAIL" and tells_of_domain(text))
     # After the end of a mail there is no such answer: nobody knows what it means.
     return Reply(Fate.UNCERTAIN, text)

@@ -29,7 +29,7 @@ _PERMANENT: dict[tuple[int, int], Refusal] = {
     (7, 17): Refusal.HARD,  # the mailbox, or the domain, has another owner
     (7, 18): Refusal.HARD,
 }
-_ADDRESS, _CONTENT, _POLICY = 1, 6, 7
+_ADDRESS, _MAILBOX, _SYSTEM, _PROTOCOL, _CONTENT, _POLICY = 1, 2, 3, 5, 6, 7
 
 
 class Code(NamedTuple):
@@ -48,6 +48,20 @@ class Code(NamedTuple):
     def is_of_sender(self) -> bool:
         """Whether it is the sender's address that is wrong."""
         return (self.subject, self.detail) in {(1, 7), (1, 8)}
+
+
+def tells_of_domain(text: str) -> bool:
+    """Whether a "later" to a recipient or a mail may be that of the recipient's domain.
+
+    Not what the relay says of its own system (x.3.x: no room, shutting down) or of the conversation (x.5.x), of the sender,
+    or of one mailbox: full, switched off. x.2.0 is what servers say that want a second try of everybody.
+    """
+    found = ENHANCED.match(text, len("421 "))
+    if found is None:
+        return True
+    code = Code(*(int(part) for part in found[1].split(".")))
+    of_mailbox = code.subject == _MAILBOX and code.detail > 0
+    return code.subject not in {_SYSTEM, _PROTOCOL} and not of_mailbox and not code.is_of_sender
 
 
 def code_of(text: str) -> Code | None:
