@@ -4,7 +4,7 @@ The suite has few recipients and kills; `make chaos-send` (TABELLION_RECIPIENTS=
 
 * outside: a sender that is in the gap of no mail (it is stopped, the server answers what it has, and then it is killed);
 * inside: a sender one of whose mails has ended and is not answered; the server then has taken it, or has not;
-* database: the postmaster. API: once, after the launch.
+* database: the postmaster, killed or told to end (fast, immediate), and started again. API: once, after the launch.
 
 Meanwhile several senders are at work, and one is stopped in the middle and comes back when others have given it up. The server takes
 its time, so that mails last as long as there are deaths to come; a paced campaign is held back by its own limits instead. The checker
@@ -32,6 +32,7 @@ from tabellion.platform.database.migrate import migrate
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tests.support.api import descendants, running_api
 from tests.support.gap_sink import GapSink, owner
+from tests.support.processes import is_alive
 from tests.support.report_watch import ReportWatch
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
@@ -49,6 +50,8 @@ A_DEATH_S = 1.0
 # A process that is stopped between being asked for a mail and writing it goes on, and is tried again.
 TRIES = 5
 DEATHS = 2 * KILLS + DATABASE_KILLS
+# Of a database: as by the kernel, by a restart in a hurry, by a restart.
+ENDS = [signal.SIGKILL, signal.SIGQUIT, signal.SIGINT]
 
 
 class Senders:
@@ -123,7 +126,7 @@ def senders(url: str, chance: random.Random) -> Generator[Senders]:
 
 
 class Database:
-    """A server of this test's own, that may be killed; a statement is repeated when it was."""
+    """A server of this test's own, that may be killed or restarted; a statement is repeated when it was."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -133,12 +136,17 @@ class Database:
         migrate(self.url)
         jobs.install(self.url)
 
-    def kill(self) -> None:
+    def end(self, how: signal.Signals) -> None:
+        """Have it end, and start it again."""
         # Where the folder cannot be entered by the database's user, it holds a link.
         places = [self._folder, *self._folder.iterdir()]
         found = next(path for place in places for path in place.resolve().rglob("postmaster.pid"))
-        os.kill(int(found.read_text().split()[0]), signal.SIGKILL)
+        pid = int(found.read_text().split()[0])
+        os.kill(pid, how)
         deadline = time.monotonic() + 60
+        while is_alive(pid):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         while True:
             try:
                 self._server.start()
@@ -255,7 +263,7 @@ def _under_fire(
             case "inside":
                 done[death if running.kill_inside(sink) else "none"] += 1
             case _:
-                database.kill()
+                database.end(chance.choice(ENDS))
                 done[death] += 1
         if count == len(deaths) // 2:
             running.stop_one()
