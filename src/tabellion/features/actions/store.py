@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 
 from tabellion.features.actions.model import CustomAction, Parameter
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 
 _SELECT = (
     "SELECT id, name, display_name, description, target_url, is_active, parameters "
@@ -37,14 +38,13 @@ async def by_name(db: Database, licence_id: int, entity_id: int, name: str) -> C
 
 async def insert(db: Database, licence_id: int, entity_id: int, action: CustomAction, now: datetime) -> int | None:
     """Enter an action; None when the name is used."""
-    cursor = await db.execute(
+    return await scalar(
+        db,
         "INSERT INTO tabellion.custom_action (licence_id, entity_id, name, display_name, description, target_url, "
         "is_active, parameters, created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) "
         "ON CONFLICT (entity_id, tabellion.folded(name)) DO NOTHING RETURNING id",
         (licence_id, entity_id, *_values(action), now),
     )
-    row = await cursor.fetchone()
-    return None if row is None else row[0]
 
 
 async def update(db: Database, action: CustomAction) -> None:

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from tabellion.features.audiences.model import Audience, Target
 from tabellion.kit.digits import number_of
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar, scalars
 
 _SELECT: LiteralString = (
     "SELECT id, licence_id, entity_id, table_id, name, definition, attribute, keys, version, created_at, updated_at "
@@ -58,7 +59,8 @@ async def search(db: Database, licence_id: int, entity_id: int, most: int) -> li
 
 async def insert(db: Database, new: Audience) -> int | None:
     """Enter an audience; its id, or None when the name is used. Raises ForeignKeyViolation when the table is gone."""
-    cursor = await db.execute(
+    return await scalar(
+        db,
         "INSERT INTO tabellion.audience (licence_id, entity_id, table_id, name, definition, attribute, keys, created_at, "
         "updated_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) "
         "ON CONFLICT (entity_id, tabellion.folded(name)) DO NOTHING RETURNING id",
@@ -67,8 +69,6 @@ async def insert(db: Database, new: Audience) -> int | None:
             new.created_at, new.updated_at,
         ),
     )  # fmt: skip
-    row = await cursor.fetchone()
-    return None if row is None else row[0]
 
 
 async def update(db: Database, changed: Audience, now: datetime) -> None:
@@ -90,12 +90,12 @@ async def delete(db: Database, audience: Audience) -> None:
 
 async def users(db: Database, audience_id: int, ended: Sequence[str]) -> list[str]:
     """Names of the campaigns that aim at an audience, without those in a state of `ended`."""
-    cursor = await db.execute(
+    return await scalars(
+        db,
         "SELECT c.name FROM tabellion.campaign_audience u JOIN tabellion.campaign c ON c.id = u.campaign_id "
         "WHERE u.audience_id = %s AND c.state <> ALL (%s) ORDER BY c.id LIMIT 10",
         (audience_id, list(ended)),
     )
-    return [row[0] for row in await cursor.fetchall()]
 
 
 async def used_by(db: Database, campaign_id: int, audiences: Sequence[int]) -> None:

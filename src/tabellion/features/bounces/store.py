@@ -7,6 +7,7 @@ from tabellion.features.bounces.model import Wanted
 from tabellion.features.delivery import Suppression, changes, everywhere, has_arrived, in_schema
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 from tabellion.platform.mail import normal_form
 
 
@@ -94,8 +95,7 @@ ON CONFLICT (address, mark) DO NOTHING
     query = "DELETE FROM {l}.soft_bounce WHERE address = %s AND moment < %s"
     await db.execute(in_schema(licence_id, query), (address, since))
     query = "SELECT count(*) FROM {l}.soft_bounce WHERE address = %s"
-    row = await (await db.execute(in_schema(licence_id, query), (address,))).fetchone()
-    return row[0] if row else 0
+    return await scalar(db, in_schema(licence_id, query), (address,))
 
 
 async def forget_soft(db: Database, before: datetime) -> int:
@@ -110,8 +110,7 @@ SELECT (SELECT count(*) FROM {l}.mail_event WHERE campaign_id = %(campaign)s AND
 FROM tabellion.sending
 WHERE campaign_id = %(campaign)s AND NOT test AND state = 'RUNNING' AND complaints_at IS NULL
 """
-    row = await (await db.execute(in_schema(licence_id, query), {"campaign": campaign_id})).fetchone()
-    return row[0] if row else 0
+    return await scalar(db, in_schema(licence_id, query), {"campaign": campaign_id}) or 0
 
 
 async def accepted(db: Database, licence_id: int, campaign_id: int, most: int) -> int:
@@ -121,8 +120,7 @@ SELECT count(*) FROM (
     SELECT FROM {l}.recipient WHERE campaign_id = %s AND NOT test AND state = 'ACCEPTED' LIMIT %s
 ) r
 """
-    row = await (await db.execute(in_schema(licence_id, query), (campaign_id, most))).fetchone()
-    return row[0] if row else 0
+    return await scalar(db, in_schema(licence_id, query), (campaign_id, most))
 
 
 async def mark_held(db: Database, campaign_id: int, now: datetime) -> None:

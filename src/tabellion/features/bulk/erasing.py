@@ -7,6 +7,7 @@ from typing import Final
 
 from tabellion.platform import files, jobs
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalars
 
 TASK = "bulk.erase"
 _AT_ONCE = 1000
@@ -22,7 +23,7 @@ async def order(db: Database, licence_id: int) -> None:
     """Have a worker erase the files of a licence, in the transaction that erases the licence."""
     # Bulk calls that are being accepted come before this, and are found, or find no licence any more.
     await db.execute(_LOCK, (licence_id,))
-    found = [row[0] for row in await (await db.execute(_FOLDERS, {"licence": licence_id})).fetchall()]
+    found = await scalars(db, _FOLDERS, {"licence": licence_id})
     for i in range(0, len(found), _AT_ONCE):
         await jobs.defer(db, TASK, folders=found[i : i + _AT_ONCE])
 

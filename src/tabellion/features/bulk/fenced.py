@@ -14,6 +14,7 @@ import psycopg
 from tabellion.features.bulk import waiting
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 from tabellion.platform.secrets import SecretUnreadable
 
 _log = logging.getLogger(__name__)
@@ -81,9 +82,7 @@ class Kind(Protocol[J]):
 async def run(conninfo: str, kind: Kind[J], number: int) -> None:
     """One attempt at one job. Raises `Busy`, and what the database or the disk refuse for the moment."""
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as db:
-        cursor = await db.execute("SELECT pg_try_advisory_lock(%s, %s::int)", (kind.lock, number % 2**31))
-        row = await cursor.fetchone()
-        if row is None or not row[0]:
+        if not await scalar(db, "SELECT pg_try_advisory_lock(%s, %s::int)", (kind.lock, number % 2**31)):
             raise Busy(f"{kind.word} {number} is with another worker")
         try:
             await _attempt(db, kind, number)
@@ -129,12 +128,12 @@ async def _start(db: Database, kind: Kind[J], number: int, progress: int) -> Non
     async with db.transaction():
         # What is to outlive a crash of the database is waited for.
         await db.execute("SET LOCAL synchronous_commit = on")
-        cursor = await db.execute(
+        starts = await scalar(
+            db,
             "INSERT INTO tabellion.bulk_start AS known VALUES (%s, %s, 1, %s) ON CONFLICT (lock, number) DO UPDATE SET "
             "starts = CASE WHEN known.progress = excluded.progress THEN known.starts + 1 ELSE 1 END, "
             "progress = excluded.progress RETURNING starts",
             (kind.lock, number, progress),
         )
-        row = await cursor.fetchone()
-    if row is not None and row[0] > _GIVE_UP_AFTER:
+    if starts > _GIVE_UP_AFTER:
         raise JobError("internal", f"the server died {_GIVE_UP_AFTER} times over it; {_TELL.format(kind.word, number)}")

@@ -11,6 +11,7 @@ from tabellion.kit.disk import is_full
 from tabellion.kit.outage import Outage
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 
 _log = logging.getLogger(__name__)
 CODE: Final = "disk.full"
@@ -59,6 +60,4 @@ def over(word: str, number: int) -> None:
 
 async def count(db: Database) -> int:
     """How many jobs wait for room."""
-    cursor = await db.execute(_COUNT, {"why": Jsonb([{"code": CODE}])})
-    row = await cursor.fetchone()
-    return 0 if row is None else row[0]
+    return await scalar(db, _COUNT, {"why": Jsonb([{"code": CODE}])})

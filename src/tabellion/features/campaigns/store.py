@@ -11,6 +11,7 @@ from tabellion.features.audiences import Target
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Content, Kind, Settings, State
 from tabellion.kit.digits import number_of
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar, scalars
 
 _COLUMNS: LiteralString = (
     "SELECT id, licence_id, entity_id, table_id, name, kind, state, version, settings, content, target, "
@@ -66,13 +67,13 @@ async def on_their_way(db: Database, licence_id: int, table_ids: Sequence[int]) 
 
 async def begun_before(db: Database, moment: datetime, now: datetime) -> list[int]:
     """Mass campaigns that go on, or whose time has come, and were launched before a moment."""
-    cursor = await db.execute(
+    return await scalars(
+        db,
         "SELECT c.id FROM tabellion.campaign c JOIN tabellion.sending s ON s.campaign_id = c.id AND NOT s.test "
         "WHERE c.kind = 'MASS' AND s.created_at <= %s "
         "AND (c.state = 'IN_PROGRESS' OR (c.state = 'SCHEDULED' AND c.scheduled_at <= %s)) ORDER BY c.id",
         (moment, now),
     )
-    return [row[0] for row in await cursor.fetchall()]
 
 
 async def of_table(db: Database, table_id: int) -> list[tuple[Campaign, bool]]:
@@ -121,15 +122,15 @@ async def insert(db: Database, new: Campaign) -> int | None:
         query = (
             "SELECT EXISTS (SELECT 1 FROM tabellion.campaign WHERE entity_id = %s AND ltrim(name, '0') = %s AND id <> %s)"
         )
-        row = await (await db.execute(query, (new.entity_id, str(number), number))).fetchone()
-        if row is None or not row[0]:
+        if not await scalar(db, query, (new.entity_id, str(number), number)):
             return number
         await delete(db, number)
     return None
 
 
 async def _insert(db: Database, new: Campaign) -> int | None:
-    cursor = await db.execute(
+    return await scalar(
+        db,
         "INSERT INTO tabellion.campaign "
         "(licence_id, entity_id, table_id, name, kind, settings, content, created_at, updated_at) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) "
@@ -139,8 +140,6 @@ async def _insert(db: Database, new: Campaign) -> int | None:
             new.created_at, new.updated_at,
         ),
     )  # fmt: skip
-    row = await cursor.fetchone()
-    return None if row is None else row[0]
 
 
 async def update(db: Database, changed: Campaign, now: datetime) -> None:
@@ -164,7 +163,7 @@ async def names_used(db: Database, entity_id: int, names: Sequence[str]) -> set[
         "SELECT n.name FROM unnest(%s::text[]) AS n (name) JOIN tabellion.campaign c "
         "ON c.entity_id = %s AND tabellion.folded(c.name) = tabellion.folded(n.name)"
     )
-    return {row[0] for row in await (await db.execute(query, (list(names), entity_id))).fetchall()}
+    return set(await scalars(db, query, (list(names), entity_id)))
 
 
 async def delete(db: Database, campaign_id: int) -> None:
@@ -201,8 +200,7 @@ async def replace_images(db: Database, campaign_id: int, language: str, images: 
 
 async def image_tokens(db: Database, campaign_id: int) -> list[str]:
     """The tokens of the images of a campaign."""
-    rows = await db.execute("SELECT token FROM tabellion.campaign_image WHERE campaign_id = %s", (campaign_id,))
-    return [row[0] for row in await rows.fetchall()]
+    return await scalars(db, "SELECT token FROM tabellion.campaign_image WHERE campaign_id = %s", (campaign_id,))
 
 
 async def copy_images(db: Database, source_id: int, campaign_id: int, tokens: Mapping[str, str]) -> None:

@@ -9,6 +9,7 @@ from tabellion.features.customdata.model import CustomDefinition, CustomTable, F
 from tabellion.features.profiles import of_delete, unique_columns
 from tabellion.features.tables import Attribute, Catalogue, Step, alter, count_of, qualified, relation_of
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 
 _ON_DELETE: dict[str, LiteralString] = {"CASCADE": "CASCADE", "SET_NULL": "SET NULL", "RESTRICT": "RESTRICT"}
 
@@ -110,6 +111,4 @@ async def clean_batch(
         f"gone AS (DELETE FROM {relation} t USING old WHERE t.id = old.id RETURNING t.id{unique})"
         f"{', ' + event if told else ' '}SELECT count(*) FROM gone"
     )
-    cursor = await db.execute(statement.encode(), {"limit": limit, "most": most, "now": now})
-    row = await cursor.fetchone()
-    return 0 if row is None else row[0]
+    return await scalar(db, statement.encode(), {"limit": limit, "most": most, "now": now})

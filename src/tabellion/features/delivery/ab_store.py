@@ -10,6 +10,7 @@ from tabellion.features.delivery import changes, sums
 from tabellion.features.delivery.model import ABTest, Sending
 from tabellion.features.delivery.store import in_schema
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 
 
 class Result(NamedTuple):
@@ -73,8 +74,7 @@ async def is_testing(db: Database, sending: Sending) -> bool:
 SELECT EXISTS (SELECT 1 FROM {l}.recipient WHERE sending_id = %(id)s AND state = 'PLANNED' AND due_at < 'infinity')
     OR EXISTS (SELECT 1 FROM {l}.recipient WHERE sending_id = %(id)s AND state IN ('CLAIMED', 'SENDING'))
 """
-    row = await (await db.execute(in_schema(sending.licence_id, query), {"id": sending.id})).fetchone()
-    return bool(row and row[0])
+    return bool(await scalar(db, in_schema(sending.licence_id, query), {"id": sending.id}))
 
 
 async def set_decide_at(db: Database, campaign_id: int, moment: datetime) -> None:

@@ -18,6 +18,7 @@ from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.worker_store import ENTERED
 from tabellion.features.tables import ProfileTable
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 
 # A process stays with a sending whose next mail is due within the one; it looks again after the other whether sending hours
 # were changed.
@@ -188,8 +189,7 @@ ORDER BY d.due_at LIMIT 1
 """
     values = {"id": sending.id, "version": sending.version, **recipient_store.places(after)}
     query = in_schema(sending.licence_id, query, after=recipient_store.AFTER)
-    row = await (await db.execute(query, values, prepare=True)).fetchone()
-    return None if row is None else row[0]
+    return await scalar(db, query, values, prepare=True)
 
 
 async def claim(  # noqa: PLR0913, PLR0917 - one statement

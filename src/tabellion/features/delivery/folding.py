@@ -19,6 +19,7 @@ from tabellion.features.delivery.store import in_schema
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import with_limits
+from tabellion.platform.database.scalars import scalar
 
 _log = logging.getLogger(__name__)
 # To count a campaign of many millions takes minutes; nobody waits for it.
@@ -84,8 +85,7 @@ class Folder:
     async def _alone(self, db: Database, licence: int) -> bool:
         """The same for one licence, unless another process is about it; whether there was something."""
         lock = (AdvisoryLock.REPORT_SUMS, licence)
-        row = await (await db.execute("SELECT pg_try_advisory_lock(%s, %s)", lock)).fetchone()
-        if not (row and row[0]):
+        if not await scalar(db, "SELECT pg_try_advisory_lock(%s, %s)", lock):
             return True
         try:
             return await self._licence(db, licence)

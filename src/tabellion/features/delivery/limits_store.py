@@ -14,6 +14,7 @@ from tabellion.features.delivery.store import everywhere, in_schema
 from tabellion.kit.domain import domain_name
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 
 _LIMITS_VERSION = "coalesce((SELECT version FROM tabellion.delivery_limits WHERE licence_id = %(licence)s), 0)"
 _OWN_VERSION = "coalesce((SELECT version FROM tabellion.campaign_delivery WHERE campaign_id = %(campaign)s), 0)"
@@ -69,8 +70,7 @@ def fence(sending: Sending, versions: Versions) -> dict[str, int]:
 
 async def is_current(db: Database, sending: Sending, versions: Versions) -> bool:
     """Whether the rules of a sending are still those."""
-    row = await (await db.execute(f"SELECT {CURRENT}", fence(sending, versions))).fetchone()
-    return bool(row and row[0])
+    return bool(await scalar(db, f"SELECT {CURRENT}", fence(sending, versions)))
 
 
 async def hold_claims(db: Database, licence_id: int) -> None:
@@ -103,10 +103,7 @@ ON CONFLICT (licence_id) DO UPDATE
 SET document = EXCLUDED.document, updated_at = EXCLUDED.updated_at, version = d.version + 1
 RETURNING version
 """
-    cursor = await db.execute(query, (licence_id, Jsonb(msgspec.to_builtins(limits)), now))
-    row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
-    return row[0]
+    return await scalar(db, query, (licence_id, Jsonb(msgspec.to_builtins(limits)), now))
 
 
 async def delivery_of(db: Database, campaign_id: int) -> Delivery:

@@ -16,6 +16,7 @@ from tabellion.features.delivery.suppression_store import holds, keys, listed, u
 from tabellion.features.delivery.worker_store import ALONE, ENTERED
 from tabellion.features.tables import ProfileTable, email_of
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar, scalars
 from tabellion.platform.mail import Attachment, relayed_form
 
 _ENTERED = """, entered AS (
@@ -46,8 +47,7 @@ WHERE s.id = %s AND s.state NOT IN ('CLOSING', 'ENDED') FOR KEY SHARE RETURNING 
         "EXCLUDED" if out else "PLANNED", recipient.excluded, None if out else now, now, now if out else None,
         None if recipient.parameters is None else Jsonb(recipient.parameters), sending.id,
     )  # fmt: skip
-    row = await (await db.execute(in_schema(sending.licence_id, query), values)).fetchone()
-    return None if row is None else row[0]
+    return await scalar(db, in_schema(sending.licence_id, query), values)
 
 
 async def attach(db: Database, licence_id: int, recipient_id: int, files: Sequence[Attachment]) -> None:
@@ -199,8 +199,7 @@ RETURNING r.id
     values = _held(held) | {"worker": worker, "sending": sending.id, "keys": others, "written": written}
     # Where all addresses are in ASCII, as nearly always, the statement is the one that costs half as much.
     parts = {"unless": unless_by_key(sending) if any(others) else "", "entered": ENTERED, **still(sending.document, table)}
-    cursor = await db.execute(in_schema(sending.licence_id, query, **parts), values, prepare=True)
-    return {row[0] for row in await cursor.fetchall()}
+    return set(await scalars(db, in_schema(sending.licence_id, query, **parts), values, prepare=True))
 
 
 async def release(db: Database, licence_id: int, worker: int, held: Sequence[Claimed], now: datetime) -> None:
@@ -290,8 +289,7 @@ RETURNING r.id, r.campaign_id, r.state, r.reason
         "worker": worker,
         "now": now,
     }
-    cursor = await db.execute(in_schema(sending.licence_id, query, **parts), values, prepare=True)
-    return {row[0] for row in await cursor.fetchall()}
+    return set(await scalars(db, in_schema(sending.licence_id, query, **parts), values, prepare=True))
 
 
 async def attached_bytes(db: Database, licence_id: int, recipients: Sequence[int]) -> dict[int, int]:
@@ -344,15 +342,13 @@ async def is_open(db: Database, sending: Sending, *, beside: str = "") -> bool:
         "OR EXISTS (SELECT 1 FROM {l}.recipient WHERE sending_id = %(id)s AND state IN ('CLAIMED', 'SENDING'))"
     )
     values = {"id": sending.id, "beside": beside}
-    row = await (await db.execute(in_schema(sending.licence_id, query), values)).fetchone()
-    return bool(row and row[0])
+    return bool(await scalar(db, in_schema(sending.licence_id, query), values))
 
 
 async def has_accepted(db: Database, sending: Sending) -> bool:
     """Whether a relay has taken a mail of the sending."""
     query = "SELECT EXISTS (SELECT 1 FROM {l}.recipient WHERE sending_id = %s AND state = 'ACCEPTED')"
-    row = await (await db.execute(in_schema(sending.licence_id, query), (sending.id,))).fetchone()
-    return bool(row and row[0])
+    return bool(await scalar(db, in_schema(sending.licence_id, query), (sending.id,)))
 
 
 async def take_back(db: Database, sending: Sending, now: datetime) -> None:
@@ -371,8 +367,7 @@ async def is_gathered(db: Database, sending: Sending) -> bool:
     if sending.document.triggered:
         return True
     query = "SELECT EXISTS (SELECT 1 FROM {l}.recipient WHERE sending_id = %s AND once)"
-    row = await (await db.execute(in_schema(sending.licence_id, query), (sending.id,))).fetchone()
-    return bool(row and row[0])
+    return bool(await scalar(db, in_schema(sending.licence_id, query), (sending.id,)))
 
 
 def _held(held: Sequence[Claimed]) -> dict[str, Any]:

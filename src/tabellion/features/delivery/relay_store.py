@@ -4,6 +4,7 @@ from typing import Any
 
 from tabellion.kit.domain import domain_name
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar, scalars
 from tabellion.platform.mail import Relay, relayed_form
 
 
@@ -32,8 +33,7 @@ async def sender_of(db: Database, entity_id: int) -> tuple[Any, ...] | None:
 async def bounce_domain_of(db: Database, entity_id: int) -> str:
     """The domain of the return paths of an entity's mails; empty: it has none of its own."""
     query = "SELECT bounce_domain FROM tabellion.sender WHERE entity_id = %s"
-    row = await (await db.execute(query, (entity_id,))).fetchone()
-    return row[0] if row else ""
+    return await scalar(db, query, (entity_id,)) or ""
 
 
 async def insert_relay(db: Database, licence_id: int, relay: Relay, weight: int) -> int:
@@ -43,10 +43,9 @@ INSERT INTO tabellion.relay (licence_id, host, port, security, login, weight, co
 VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id
 """
     values = (licence_id, relay.host, relay.port, relay.security, relay.user, weight, relay.connections)
-    row = await (await db.execute(query, values)).fetchone()
-    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
+    relay_id = await scalar(db, query, values)
     await db.execute(_RELAYED, (licence_id,))
-    return row[0]
+    return relay_id
 
 
 async def change_relay(db: Database, relay_id: int, relay: Relay, weight: int) -> None:
@@ -75,8 +74,7 @@ _RELAYED = "INSERT INTO tabellion.relayed (licence_id) VALUES (%s) ON CONFLICT (
 async def relayed(db: Database, licence_id: int) -> str | None:
     """The name of a licence that has or had a relay, so that its mails are meant to leave; None: they go to the outbox."""
     query = "SELECT l.name FROM tabellion.relayed r JOIN tabellion.licence l ON l.id = r.licence_id WHERE l.id = %s"
-    row = await (await db.execute(query, (licence_id,))).fetchone()
-    return row[0] if row else None
+    return await scalar(db, query, (licence_id,))
 
 
 async def forget_relayed(db: Database, licence_id: int) -> None:
@@ -90,7 +88,7 @@ async def licences_that_wait(db: Database) -> list[str]:
         "SELECT l.name FROM tabellion.relayed d JOIN tabellion.licence l ON l.id = d.licence_id "
         "WHERE NOT EXISTS (SELECT 1 FROM tabellion.relay r WHERE r.licence_id = l.id) ORDER BY l.name"
     )
-    return [row[0] for row in await (await db.execute(query)).fetchall()]
+    return await scalars(db, query)
 
 
 async def lock_sender(db: Database, entity_id: int) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from tabellion.features.delivery.model import RESTORED
 from tabellion.features.delivery.store import in_schema
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 
 # Of mails that triggers and tests have asked for. Those of mass campaigns stay: their campaigns are held.
 _DOUBT = """
@@ -30,8 +31,7 @@ _SKIP = 100_000_000
 
 async def doubt(db: Database, licence_id: int, now: datetime) -> int:
     """Note that nobody knows whether a licence's triggered mails and tests that were under way have left; how many."""
-    row = await (await db.execute(in_schema(licence_id, _DOUBT), {"reason": RESTORED, "now": now})).fetchone()
-    return row[0] if row else 0
+    return await scalar(db, in_schema(licence_id, _DOUBT), {"reason": RESTORED, "now": now})
 
 
 async def skip_numbers(db: Database, schema: str) -> None:

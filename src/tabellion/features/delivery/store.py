@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 
 from tabellion.features.delivery.model import Document, Sending
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar, scalars
 
 _CHANNEL = "tabellion_mail"
 _SENDING = "SELECT id, licence_id, campaign_id, state, version, document FROM tabellion.sending "
@@ -37,14 +38,12 @@ async def everywhere(db: Database, query: str, values: Mapping[str, Any]) -> int
 
 async def insert(db: Database, licence_id: int, campaign_id: int, state: str, document: Document, now: datetime) -> int:
     """Enter a sending; its id."""
-    cursor = await db.execute(
+    return await scalar(
+        db,
         "INSERT INTO tabellion.sending (licence_id, campaign_id, test, state, document, created_at) "
         "VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
         (licence_id, campaign_id, document.test, state, _json(document), now),
     )
-    row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
-    return row[0]
 
 
 async def of_campaign(db: Database, campaign_id: int) -> Sending | None:
@@ -176,14 +175,13 @@ async def lock(db: Database, sending: Sending) -> Sending | None:
 async def going_on(db: Database, sendings: list[int]) -> set[int]:
     """Of some sendings those that may have mails to come."""
     query = "SELECT id FROM tabellion.sending WHERE id = ANY (%s) AND state <> 'ENDED'"
-    return {row[0] for row in await (await db.execute(query, (sendings,))).fetchall()}
+    return set(await scalars(db, query, (sendings,)))
 
 
 async def licence_exists(db: Database, licence_id: int) -> bool:
     """Whether there is such a licence: one that is gone has no tables to ask."""
     query = "SELECT EXISTS (SELECT 1 FROM tabellion.licence WHERE id = %s)"
-    row = await (await db.execute(query, (licence_id,))).fetchone()
-    return bool(row and row[0])
+    return bool(await scalar(db, query, (licence_id,)))
 
 
 def _sending(row: tuple[Any, ...]) -> Sending:

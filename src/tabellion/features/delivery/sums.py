@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from tabellion.features.delivery import sums_sql as sql
 from tabellion.features.delivery.store import in_schema
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar, scalars
 
 MOST_DOMAINS, MOST_LINKS, MOST_BOUNCES = 50, 500, 200
 
@@ -125,8 +126,7 @@ async def settle(db: Database) -> None:
 async def is_counted(db: Database, campaign_id: int) -> bool:
     """Whether there are sums that can be used."""
     query = "SELECT EXISTS (SELECT 1 FROM tabellion.report_recount WHERE campaign_id = %s AND NOT usable)"
-    row = await (await db.execute(query, (campaign_id,))).fetchone()
-    return not (row and row[0])
+    return not await scalar(db, query, (campaign_id,))
 
 
 def tally_of(facts: Sequence[Fact]) -> Tally:
@@ -215,11 +215,10 @@ async def launched(db: Database, licence_id: int, campaign_id: int | None) -> li
     query = """
 SELECT campaign_id FROM tabellion.sending WHERE licence_id = %s AND NOT test AND campaign_id = coalesce(%s, campaign_id)
 """
-    return [row[0] for row in await (await db.execute(query, (licence_id, campaign_id))).fetchall()]
+    return await scalars(db, query, (licence_id, campaign_id))
 
 
 async def planned_at(db: Database, licence_id: int, campaign_id: int) -> datetime | None:
     """When somebody of a campaign was planned: of a mass one all are at once."""
     query = "SELECT planned_at FROM {l}.recipient WHERE campaign_id = %s AND NOT test LIMIT 1"
-    row = await (await db.execute(in_schema(licence_id, query), (campaign_id,))).fetchone()
-    return None if row is None else row[0]
+    return await scalar(db, in_schema(licence_id, query), (campaign_id,))

@@ -15,6 +15,7 @@ from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.suppression import UNSUBSCRIBE, Suppression
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar, scalars
 from tabellion.platform.mail import normal_form
 
 _SELECT = "SELECT address, reason, since, detail, unsubscribed FROM {l}.suppression "
@@ -91,8 +92,7 @@ async def _enter(db: Database, licence_id: int, rows: Sequence[Suppression], onl
     rows = sorted(rows, key=lambda row: row.address)
     columns = [[row[i] for row in rows] for i in range(5)]
     query = _PUT.replace("{only}", only).replace("{alike}", _ALIKE)
-    cursor = await db.execute(in_schema(licence_id, query), columns)
-    return sum(row[0] for row in await cursor.fetchall())
+    return sum(await scalars(db, in_schema(licence_id, query), columns))
 
 
 async def is_suppressed(db: Database, licence_id: int, address: str, *, transactional: bool = False) -> bool:
@@ -102,8 +102,7 @@ SELECT EXISTS (SELECT FROM {l}.suppression s WHERE s.address = ANY (%(them)s) AN
                UNION ALL SELECT FROM {l}.suppression_hash s WHERE s.hash = %(hash)s AND {holds})
 """
     parts = {"holds": holds(transactional=transactional)}
-    row = await (await db.execute(in_schema(licence_id, query, **parts), _of(licence_id, address))).fetchone()
-    return bool(row and row[0])
+    return bool(await scalar(db, in_schema(licence_id, query, **parts), _of(licence_id, address)))
 
 
 async def find(db: Database, licence_id: int, address: str) -> Suppression | None:
@@ -215,8 +214,7 @@ meant AS (
 SELECT EXISTS (SELECT FROM kept) OR EXISTS (SELECT FROM {l}.suppression_hash WHERE hash = %(hash)s)
 """
     values = _of(licence_id, address) | {"unsubscribe": UNSUBSCRIBE, "now": now, "suppress": suppress}
-    row = await (await db.execute(in_schema(licence_id, query), values)).fetchone()
-    return bool(row and row[0])
+    return bool(await scalar(db, in_schema(licence_id, query), values))
 
 
 def _of(licence_id: int, address: str) -> dict[str, Any]:

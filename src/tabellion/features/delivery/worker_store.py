@@ -10,6 +10,7 @@ from tabellion.features.delivery.model import DIED
 from tabellion.features.delivery.store import in_schema, look_for_a_while
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 
 # A worker says each second that it lives: for those who only read, one that has not for so long is gone.
 SILENT = timedelta(seconds=15)
@@ -23,11 +24,9 @@ ALONE = "(SELECT count(*) FROM (SELECT 1 FROM tabellion.mail_worker WHERE id = %
 
 async def enter_worker(db: Database, now: datetime) -> int:
     """Enter a process that sends, on the connection that stands for its life."""
-    cursor = await db.execute("INSERT INTO tabellion.mail_worker (seen_at) VALUES (%s) RETURNING id", (now,))
-    row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
-    await hold(db, row[0])
-    return row[0]
+    worker = await scalar(db, "INSERT INTO tabellion.mail_worker (seen_at) VALUES (%s) RETURNING id", (now,))
+    await hold(db, worker)
+    return worker
 
 
 async def hold(db: Database, worker: int) -> None:
@@ -56,8 +55,7 @@ async def dead_workers(db: Database, own: int, now: datetime, silent: timedelta,
     query = "SELECT id, seen_at FROM tabellion.mail_worker WHERE id <> %s AND seen_at NOT BETWEEN %s AND %s"
     found: list[int] = []
     for worker, seen_at in await (await db.execute(query, (own, now - silent, now + silent))).fetchall():
-        row = await (await db.execute("SELECT pg_try_advisory_lock(%s, %s)", (AdvisoryLock.MAIL_WORKER, worker))).fetchone()
-        if row and row[0]:
+        if await scalar(db, "SELECT pg_try_advisory_lock(%s, %s)", (AdvisoryLock.MAIL_WORKER, worker)):
             await db.execute("SELECT pg_advisory_unlock(%s, %s)", (AdvisoryLock.MAIL_WORKER, worker))
             found.append(worker)
         elif seen_at < now - lost:

@@ -6,6 +6,7 @@ from psycopg import errors, sql
 
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.names import identifier
+from tabellion.platform.database.scalars import scalar
 
 # A question is cut short before it holds up a change of structure for long, or fills the disk with a sort.
 _SETTINGS: tuple[tuple[LiteralString, str], ...] = (
@@ -34,8 +35,7 @@ async def analysts(db: Database, entity_id: int) -> tuple[str, str, str] | None:
 
 async def analyst_role(db: Database, licence_id: int) -> str | None:
     """The role of a licence's analysts, if it has any."""
-    row = await (await db.execute("SELECT analyst_role FROM tabellion.licence WHERE id = %s", (licence_id,))).fetchone()
-    return None if row is None else row[0]
+    return await scalar(db, "SELECT analyst_role FROM tabellion.licence WHERE id = %s", (licence_id,))
 
 
 async def set_analyst_role(db: Database, licence_id: int, role: str | None) -> None:

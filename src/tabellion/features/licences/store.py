@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 
 from tabellion.features.licences.model import Access, ApiUser, Entity, Licence, LicenceLimits, PasswordUser
 from tabellion.platform.database.connection import Database, fetch
+from tabellion.platform.database.scalars import scalar
 
 _LIMITS = LicenceLimits.__struct_fields__
 _LIMIT_COLUMNS = sql.SQL(", ").join(map(sql.Identifier, _LIMITS))
@@ -60,10 +61,8 @@ async def insert_licence(db: Database, name: str, time_zone: str, preset: str, l
     query = sql.SQL(
         "INSERT INTO tabellion.licence (name, time_zone, preset, created_at, {}) VALUES (%s, %s, %s, %s, {}) RETURNING id"
     ).format(_LIMIT_COLUMNS, sql.SQL(", ").join(sql.Placeholder() * len(_LIMITS)))
-    cursor = await db.execute(query, (name, time_zone, preset, now, *(getattr(limits, field) for field in _LIMITS)))
-    row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
-    schema = sql.Identifier(f"l{row[0]:d}")
+    licence_id = await scalar(db, query, (name, time_zone, preset, now, *(getattr(limits, field) for field in _LIMITS)))
+    schema = sql.Identifier(f"l{licence_id:d}")
     await db.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
     await db.execute(
         sql.SQL(
@@ -72,18 +71,18 @@ async def insert_licence(db: Database, name: str, time_zone: str, preset: str, l
         ).format(schema)
     )
     await db.execute(sql.SQL("CREATE INDEX consent_profile ON {}.consent (table_id, profile_id, moment)").format(schema))
-    await db.execute("SELECT tabellion.make_mail_tables(%s)", (row[0],))
-    await db.execute("SELECT tabellion.make_bounce_tables(%s)", (row[0],))
-    await db.execute("SELECT tabellion.make_content_tables(%s)", (row[0],))
-    await db.execute("SELECT tabellion.make_reader_columns(%s)", (row[0],))
-    await db.execute("SELECT tabellion.make_pacing_tables(%s)", (row[0],))
-    await db.execute("SELECT tabellion.make_tries_column(%s)", (row[0],))
-    await db.execute("SELECT tabellion.make_suppression_columns(%s)", (row[0],))
-    await db.execute("SELECT tabellion.make_address_index(%s)", (row[0],))
-    await db.execute("SELECT tabellion.make_report_tables(%s)", (row[0],))
-    await db.execute("SELECT tabellion.make_retry_index(%s)", (row[0],))
-    await db.execute("SELECT tabellion.make_erasure_tables(%s)", (row[0],))
-    return row[0]
+    await db.execute("SELECT tabellion.make_mail_tables(%s)", (licence_id,))
+    await db.execute("SELECT tabellion.make_bounce_tables(%s)", (licence_id,))
+    await db.execute("SELECT tabellion.make_content_tables(%s)", (licence_id,))
+    await db.execute("SELECT tabellion.make_reader_columns(%s)", (licence_id,))
+    await db.execute("SELECT tabellion.make_pacing_tables(%s)", (licence_id,))
+    await db.execute("SELECT tabellion.make_tries_column(%s)", (licence_id,))
+    await db.execute("SELECT tabellion.make_suppression_columns(%s)", (licence_id,))
+    await db.execute("SELECT tabellion.make_address_index(%s)", (licence_id,))
+    await db.execute("SELECT tabellion.make_report_tables(%s)", (licence_id,))
+    await db.execute("SELECT tabellion.make_retry_index(%s)", (licence_id,))
+    await db.execute("SELECT tabellion.make_erasure_tables(%s)", (licence_id,))
+    return licence_id
 
 
 async def update_limits(db: Database, licence_id: int, preset: str, limits: LicenceLimits, time_zone: str) -> None:
@@ -128,19 +127,16 @@ async def entities(db: Database, licence_id: int) -> list[Entity]:
 
 async def entity_name(db: Database, entity_id: int) -> str:
     """The name of an entity, for links; empty when it is gone."""
-    row = await (await db.execute("SELECT name FROM tabellion.entity WHERE id = %s", (entity_id,))).fetchone()
-    return "" if row is None else row[0]
+    return await scalar(db, "SELECT name FROM tabellion.entity WHERE id = %s", (entity_id,)) or ""
 
 
 async def insert_entity(db: Database, licence_id: int, name: str, comment: str | None, now: datetime) -> int:
     """Enter an entity. Raises UniqueViolation."""
-    cursor = await db.execute(
+    return await scalar(
+        db,
         "INSERT INTO tabellion.entity (licence_id, name, comment, created_at) VALUES (%s, %s, %s, %s) RETURNING id",
         (licence_id, name, comment, now),
     )
-    row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - as above
-    return row[0]
 
 
 async def users(db: Database, licence_id: int) -> list[ApiUser]:
@@ -151,34 +147,29 @@ async def users(db: Database, licence_id: int) -> list[ApiUser]:
 
 async def count_users(db: Database, licence_id: int) -> int:
     """How many API users a licence has."""
-    cursor = await db.execute("SELECT count(*) FROM tabellion.api_user WHERE licence_id = %s", (licence_id,))
-    row = await cursor.fetchone()
-    return 0 if row is None else row[0]
+    return await scalar(db, "SELECT count(*) FROM tabellion.api_user WHERE licence_id = %s", (licence_id,))
 
 
 async def insert_user(db: Database, licence_id: int, values: Mapping[str, Any]) -> int:
     """Enter an API user. Raises UniqueViolation."""
-    cursor = await db.execute(
+    return await scalar(
+        db,
         "INSERT INTO tabellion.api_user (licence_id, login, application, email, rights, entity_ids, default_entity_id, "
         "api_key_hash, password_hash, created_at) VALUES (%(licence)s, %(login)s, %(application)s, %(email)s, %(rights)s, "
         "%(entity_ids)s, %(default_entity_id)s, %(key_hash)s, %(password_hash)s, %(now)s) RETURNING id",
         {**values, "licence": licence_id, "rights": Jsonb(values["rights"])},
     )
-    row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - as above
-    return row[0]
 
 
 async def rotate(db: Database, licence_id: int, login: str, key_hash: bytes, password_hash: str) -> int | None:
     """Give an API user new credentials and end its tokens; None when there is no such user."""
-    cursor = await db.execute(
+    return await scalar(
+        db,
         "WITH u AS (UPDATE tabellion.api_user SET api_key_hash = %s, password_hash = %s, "
         "credential_version = credential_version + 1 WHERE licence_id = %s AND lower(login) = lower(%s) RETURNING id), "
         "t AS (DELETE FROM tabellion.access_token t USING u WHERE t.user_id = u.id) SELECT id FROM u",
         (key_hash, password_hash, licence_id, login),
     )
-    row = await cursor.fetchone()
-    return None if row is None else row[0]
 
 
 async def access(db: Database, licence_id: int, login: str) -> tuple[int, Access] | None:
@@ -202,9 +193,7 @@ async def set_access(db: Database, user_id: int, given: Access) -> None:
 async def delete_user(db: Database, licence_id: int, login: str) -> int | None:
     """Revoke an API user with its tokens; None when there is no such user."""
     query = "DELETE FROM tabellion.api_user WHERE licence_id = %s AND lower(login) = lower(%s) RETURNING id"
-    cursor = await db.execute(query, (licence_id, login))
-    row = await cursor.fetchone()
-    return None if row is None else row[0]
+    return await scalar(db, query, (licence_id, login))
 
 
 async def delete_users(db: Database, licence_id: int) -> None:

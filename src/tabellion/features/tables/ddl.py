@@ -8,6 +8,7 @@ from tabellion.features.tables.model import Attribute, Segmentation, Table
 from tabellion.features.tables.types.comparing import compared
 from tabellion.features.tables.types.registry import attribute_type, is_email
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 
 
 async def set_lock_timeout(db: Database, milliseconds: int) -> None:
@@ -86,9 +87,7 @@ async def alter(db: Database, table: Table, *actions: sql.Composable) -> None:
 
 async def count_of(db: Database, query: sql.Composed, parameters: Any = ()) -> int:
     """The number that a query gives."""
-    cursor = await db.execute(query, parameters)
-    row = await cursor.fetchone()
-    return 0 if row is None else row[0]
+    return await scalar(db, query, parameters)
 
 
 def drop(column: str) -> sql.Composed:

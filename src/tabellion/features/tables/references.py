@@ -9,6 +9,7 @@ from tabellion.features.tables.errors import TableInUse
 from tabellion.features.tables.model import Table
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 
 # Further records are not counted: a million of them are as much in the way, and take a second.
 MOST_COUNTED = 1000
@@ -56,9 +57,7 @@ async def referring(db: Database, table: Table, referrer: Referrer, ids: Collect
         text = "SELECT FROM {} r JOIN {} t ON t.{} = r.{} WHERE t.id = ANY(%s) LIMIT %s"
         query = sql.SQL(text).format(records, rows, target, own)
     parameters = [*([] if ids is None else [list(ids)]), MOST_COUNTED + 1]
-    cursor = await db.execute(sql.SQL("SELECT count(*) FROM ({}) d").format(query), parameters)
-    row = await cursor.fetchone()
-    return 0 if row is None else row[0]
+    return await scalar(db, sql.SQL("SELECT count(*) FROM ({}) d").format(query), parameters)
 
 
 def told(referrer: Referrer, records: int) -> str:

@@ -8,6 +8,7 @@ from tabellion.features.delivery import changes, in_schema, licence_exists
 from tabellion.features.tracking.actors import Raw
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 
 # Of one mail: a picture that is fetched for ever fills no disk.
 _MOST_EVENTS = 200
@@ -86,8 +87,7 @@ RETURNING id, recipient_id, campaign_id, actor
         "id": reader.id, "campaign": reader.campaign_id, "most": _MOST_EVENTS, "near": happening.moment - _NEAR_TRAP,
     }  # fmt: skip
     statement = in_schema(licence_id, query, noted=changes.noted(changes.HAPPENED, "told"))
-    row = await (await db.execute(statement, values)).fetchone()
-    return None if row is None else row[0]
+    return await scalar(db, statement, values)
 
 
 async def raw_events(db: Database, licence_id: int, recipient_id: int) -> tuple[list[Raw], list[str]]:
@@ -129,5 +129,4 @@ SELECT r.id, r.ended_at FROM {l}.recipient r WHERE r.id = ANY (ARRAY(
 async def has(db: Database, licence_id: int, recipient_id: int, kind: str) -> bool:
     """Whether a reader has done something already."""
     query = "SELECT EXISTS (SELECT 1 FROM {l}.mail_event WHERE recipient_id = %s AND type = %s)"
-    row = await (await db.execute(in_schema(licence_id, query), (recipient_id, kind))).fetchone()
-    return bool(row and row[0])
+    return bool(await scalar(db, in_schema(licence_id, query), (recipient_id, kind)))

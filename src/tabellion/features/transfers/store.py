@@ -10,6 +10,7 @@ from tabellion.features.licences import Owner
 from tabellion.features.transfers.model import FileServer, Location, Secrets
 from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 
 _SERVER = "SELECT id, name, definition, secrets, licence_id FROM tabellion.transfer_server WHERE licence_id = %s "
 _LOCATION = (
@@ -39,13 +40,12 @@ async def server(db: Database, owner: Owner, number: int, *, lock: bool = False)
 
 async def insert_server(db: Database, owner: Owner, new: FileServer, now: datetime) -> int | None:
     """Enter a server; None when the name is used."""
-    cursor = await db.execute(
+    return await scalar(
+        db,
         "INSERT INTO tabellion.transfer_server (licence_id, entity_id, name, definition, secrets, created_at) "
         "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, tabellion.folded(name)) DO NOTHING RETURNING id",
         (*owner, new.name, Jsonb(new.definition), _sealed(new, owner.licence_id), now),
     )
-    row = await cursor.fetchone()
-    return None if row is None else row[0]
 
 
 async def update_server(db: Database, owner: Owner, changed: FileServer) -> None:
@@ -86,14 +86,13 @@ async def location(db: Database, owner: Owner, number: int, *, lock: bool = Fals
 
 async def insert_location(db: Database, owner: Owner, new: Location, now: datetime) -> int | None:
     """Enter a location; None when the name is used. Raises ForeignKeyViolation when its server is gone."""
-    cursor = await db.execute(
+    return await scalar(
+        db,
         "INSERT INTO tabellion.transfer_location "
         "(licence_id, entity_id, name, server_id, path, after_read, move_to, created_at) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, tabellion.folded(name)) DO NOTHING RETURNING id",
         (*owner, new.name, new.server_id, new.path, new.after_read, new.move_to, now),
     )
-    row = await cursor.fetchone()
-    return None if row is None else row[0]
 
 
 async def update_location(db: Database, changed: Location) -> None:
@@ -113,8 +112,7 @@ async def delete_location(db: Database, owner: Owner, number: int) -> bool:
 
 async def licence_name(db: Database, licence_id: int) -> str:
     """The name of a licence, for its own folder; empty when it is gone."""
-    row = await (await db.execute("SELECT name FROM tabellion.licence WHERE id = %s", (licence_id,))).fetchone()
-    return "" if row is None else row[0]
+    return await scalar(db, "SELECT name FROM tabellion.licence WHERE id = %s", (licence_id,)) or ""
 
 
 def _server(row: tuple[Any, ...]) -> FileServer:

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 
 from tabellion.features.usage.model import Counters, Settings, Verdict
 from tabellion.platform.database.connection import Database, fetch
+from tabellion.platform.database.scalars import scalar, scalars
 
 _GATE = (
     b"SELECT * FROM tabellion.gate(%s::int, %s::int[], %s::int[], %s::text[], %s::bytea[], %s::int[], %s::int[], %s::int[], "
@@ -78,17 +79,12 @@ async def ask(
 
 async def register(db: Database, lease: timedelta, held: Sequence[int]) -> int:
     """A new process id, alive for `lease`; `held` are the licences of the slots that the process holds already."""
-    cursor = await db.execute(_REGISTER, {"lease": lease, "held": list(held)})
-    row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
-    return row[0]
+    return await scalar(db, _REGISTER, {"lease": lease, "held": list(held)})
 
 
 async def heartbeat(db: Database, process: int, lease: timedelta) -> datetime | None:
     """Stay alive for another `lease`; the moment on the gate's clock, or None when the process was forgotten."""
-    cursor = await db.execute(_HEARTBEAT, (lease, process))
-    row = await cursor.fetchone()
-    return None if row is None else row[0]
+    return await scalar(db, _HEARTBEAT, (lease, process))
 
 
 async def bring_back(db: Database, lease: timedelta) -> int:
@@ -98,7 +94,7 @@ async def bring_back(db: Database, lease: timedelta) -> int:
     begins with a window that is used up.
     """
     async with db.transaction():
-        licences = [row[0] for row in await (await db.execute(_AHEAD)).fetchall()]
+        licences = await scalars(db, _AHEAD)
         if licences:
             for statement in _BROUGHT_BACK:
                 await db.execute(statement, {"licences": licences})
@@ -135,10 +131,7 @@ async def settings_of(db: Database, licence_id: int) -> Settings:
 
 async def count_bulk(db: Database, licence_id: int, day: date, table_id: str) -> int:
     """Count one accepted bulk call; returns the day's number. The row stays locked until the transaction ends."""
-    cursor = await db.execute(_BULK, (licence_id, day, table_id))
-    row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
-    return row[0]
+    return await scalar(db, _BULK, (licence_id, day, table_id))
 
 
 _PURGES = (

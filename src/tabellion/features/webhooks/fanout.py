@@ -13,6 +13,7 @@ from tabellion.features.webhooks.model import TABLES, Item, Subscription
 from tabellion.features.webhooks.rendering import News
 from tabellion.platform import outbox
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 from tabellion.platform.outbox import Event
 
 _log = logging.getLogger(__name__)
@@ -25,8 +26,7 @@ Tables = dict[tuple[str, str], Table]
 
 async def fan_out(db: Database, now: datetime) -> int:
     """Turn a batch of events into deliveries; how many events. A crash leaves the events where they were."""
-    row = await (await db.execute("SELECT EXISTS (SELECT FROM tabellion.outbox_event)", prepare=True)).fetchone()
-    if row is None or not row[0]:
+    if not await scalar(db, "SELECT EXISTS (SELECT FROM tabellion.outbox_event)", prepare=True):
         return 0
     async with db.transaction():
         events = await outbox.take(db, _EVENTS_AT_ONCE)

@@ -9,6 +9,7 @@ import msgspec
 from tabellion.features.webhooks.model import GATHER_FOR, Claimed, Failure, Item, Outcome, Subscription
 from tabellion.features.webhooks.store import COLUMNS, WIDTH, subscription
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalars
 
 # The subscriptions that wait for something, one step through the index each; the oldest deliveries of each, as many as its
 # target may still get at once; and of all those the ones whose turn it is. A subscription's first comes before the second of
@@ -248,14 +249,15 @@ async def replay(
     end: datetime | None,
 ) -> int:
     """Begin anew with dead deliveries: those that hold an event, or of a span; how many events."""
-    cursor = await db.execute(
+    counts = await scalars(
+        db,
         "UPDATE tabellion.webhook_delivery SET state = 'PENDING', attempts = 0, planned_at = %(now)s, due_at = %(now)s "
         "WHERE subscription_id = %(id)s AND state = 'DEAD' AND (event_ids @> ARRAY[%(event)s::bigint] "
         "OR (occurred_at >= %(begin)s::timestamptz AND occurred_at < %(end)s::timestamptz)) "
         "RETURNING cardinality(event_ids)",
         {"now": now, "id": subscription.id, "event": event_id, "begin": begin, "end": end},
     )
-    return sum(row[0] for row in await cursor.fetchall())
+    return sum(counts)
 
 
 async def purge(db: Database, before: datetime) -> int:

@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 
 from tabellion.features.webhooks.model import Subscription
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 from tabellion.platform.outbox import Interest
 
 COLUMNS = (
@@ -74,9 +75,7 @@ async def of_licences(db: Database, licence_ids: Iterable[int]) -> list[Subscrip
 async def insert(db: Database, new: Subscription, now: datetime) -> int:
     """Enter a subscription; its id."""
     parameters = (new.licence_id, new.entity_id, *_rule(new), new.is_active, new.inactive_since, new.inactive_reason)
-    row = await (await db.execute(_INSERT, (*parameters, new.secret, now))).fetchone()
-    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
-    return row[0]
+    return await scalar(db, _INSERT, (*parameters, new.secret, now))
 
 
 async def update(db: Database, new: Subscription) -> None:

@@ -17,6 +17,7 @@ from psycopg import AsyncConnection, OperationalError
 from tabellion.kit.outage import Outage
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalars
 
 _log = logging.getLogger(__name__)
 # A worker shows that it lives every other second, and takes its lock as soon as it has a number.
@@ -77,8 +78,7 @@ async def rescue(
 
     Dead is who has shown nothing for `silent_after_s`, or for `gone_after_s` while nobody holds its lock.
     """
-    cursor = await db.execute(_DEAD, {"silent": silent_after_s, "gone": gone_after_s, "lock": AdvisoryLock.JOB_WORKER})
-    dead = [row[0] for row in await cursor.fetchall()]
+    dead = await scalars(db, _DEAD, {"silent": silent_after_s, "gone": gone_after_s, "lock": AdvisoryLock.JOB_WORKER})
     for number in dead:
         await jobs.job_manager.retry_job_by_id_async(number, retry_at=datetime.now(UTC))
     return len(dead)

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from tabellion.features import campaigns, delivery
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalars
 from tabellion.platform.database.schema import RESTORING
 from tabellion.server import hold
 from tabellion.server.backup.manifest import Manifest
@@ -78,7 +79,7 @@ async def _hold_campaigns(db: Database, backup_at: datetime, before: datetime, n
 
 async def _waiting(db: Database) -> list[HeldCampaign]:
     query = "SELECT id FROM tabellion.campaign WHERE state = 'PAUSED' AND kind = 'MASS' AND starts_with(paused_because, %s)"
-    return await _named(db, [row[0] for row in await (await db.execute(query, (_TOLD,))).fetchall()])
+    return await _named(db, await scalars(db, query, (_TOLD,)))
 
 
 async def _named(db: Database, ids: list[int]) -> list[HeldCampaign]:
@@ -91,4 +92,4 @@ async def _named(db: Database, ids: list[int]) -> list[HeldCampaign]:
 
 
 async def _licences(db: Database) -> list[int]:
-    return [row[0] for row in await (await db.execute("SELECT id FROM tabellion.licence ORDER BY id")).fetchall()]
+    return await scalars(db, "SELECT id FROM tabellion.licence ORDER BY id")

@@ -12,6 +12,7 @@ from tabellion.features.bulk.imports import ENDED, Counters, Status
 from tabellion.features.licences import Owner
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar, scalars
 
 _ETL = (
     "SELECT id, name, is_active, definition, location_id, next_run_at, looked_at, look_error FROM tabellion.etl "
@@ -53,14 +54,13 @@ async def find_named(db: Database, owner: Owner, name: str) -> Etl | None:
 
 async def insert(db: Database, owner: Owner, etl: Etl, now: datetime) -> int | None:
     """Enter an ETL; None when the name is used."""
-    cursor = await db.execute(
+    return await scalar(
+        db,
         "INSERT INTO tabellion.etl "
         "(licence_id, entity_id, name, is_active, definition, location_id, next_run_at, created_at) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, tabellion.folded(name)) DO NOTHING RETURNING id",
         (*owner, *_values(etl), now),
     )
-    row = await cursor.fetchone()
-    return None if row is None else row[0]
 
 
 async def update(db: Database, etl: Etl) -> None:
@@ -80,15 +80,13 @@ async def delete(db: Database, owner: Owner, etl_id: int) -> bool:
 
 async def enter(db: Database, new: NewExecution, now: datetime) -> int:
     """Enter an execution; its number."""
-    cursor = await db.execute(
+    return await scalar(
+        db,
         "INSERT INTO tabellion.etl_execution "
         "(licence_id, entity_id, user_id, etl_id, definition, uploads, folder, location_id, created_at) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
         (*new[:4], Jsonb(new.definition), Jsonb(msgspec.to_builtins(new.uploads)), new.folder, new.location_id, now),
     )
-    row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
-    return row[0]
 
 
 async def execution(db: Database, number: int) -> Execution | None:
@@ -243,8 +241,7 @@ async def forget_gone(db: Database, etl_id: int, names: Sequence[str]) -> None:
 async def max_file_bytes(db: Database, licence_id: int) -> int:
     """The limit of the licence for the file of a bulk call."""
     query = "SELECT max_bulk_file_bytes FROM tabellion.licence WHERE id = %s"
-    row = await (await db.execute(query, (licence_id,))).fetchone()
-    return 0 if row is None else row[0]
+    return await scalar(db, query, (licence_id,)) or 0
 
 
 async def purge(db: Database, before: datetime) -> None:
@@ -254,7 +251,7 @@ async def purge(db: Database, before: datetime) -> None:
 
 async def folders(db: Database) -> set[str]:
     """The folders of all executions."""
-    return {row[0] for row in await (await db.execute("SELECT folder FROM tabellion.etl_execution")).fetchall()}
+    return set(await scalars(db, "SELECT folder FROM tabellion.etl_execution"))
 
 
 async def _with_parts(db: Database, rows: Sequence[tuple[Any, ...]]) -> list[Execution]:

@@ -12,6 +12,7 @@ from tabellion.features.bulk.imports import ENDED, Status
 from tabellion.features.licences import Owner
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar, scalars
 
 _EXPORT = (
     "SELECT id, name, is_active, definition, location_id, next_run_at, changed_since FROM tabellion.export "
@@ -54,14 +55,13 @@ async def find_named(db: Database, owner: Owner, name: str) -> Export | None:
 
 async def insert(db: Database, owner: Owner, export: Export, now: datetime) -> int | None:
     """Enter an export; None when the name is used."""
-    cursor = await db.execute(
+    return await scalar(
+        db,
         "INSERT INTO tabellion.export "
         "(licence_id, entity_id, name, is_active, definition, location_id, next_run_at, created_at) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entity_id, tabellion.folded(name)) DO NOTHING RETURNING id",
         (*owner, *_values(export), now),
     )
-    row = await cursor.fetchone()
-    return None if row is None else row[0]
 
 
 async def update(db: Database, export: Export) -> None:
@@ -107,15 +107,13 @@ class NewExecution(NamedTuple):
 
 async def enter(db: Database, new: NewExecution, now: datetime) -> int:
     """Enter an execution; its number."""
-    cursor = await db.execute(
+    return await scalar(
+        db,
         "INSERT INTO tabellion.export_execution "
         "(licence_id, entity_id, export_id, definition, changed_since, folder, created_at) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
         (*new.owner, new.export_id, Jsonb(new.definition), new.changed_since, new.folder, now),
     )
-    row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
-    return row[0]
 
 
 async def execution(db: Database, number: int) -> Execution | None:
@@ -203,10 +201,11 @@ async def reopen(db: Database, number: int) -> bool:
 async def purge(db: Database, files_before: datetime, rows_before: datetime) -> set[str]:
     """Forget the executions that ended before a moment; returns the folders whose files are still within their time."""
     await db.execute("DELETE FROM tabellion.export_execution WHERE ended_at < %s", (rows_before,))
-    cursor = await db.execute(
-        "SELECT folder FROM tabellion.export_execution WHERE ended_at IS NULL OR ended_at >= %s", (files_before,)
+    return set(
+        await scalars(
+            db, "SELECT folder FROM tabellion.export_execution WHERE ended_at IS NULL OR ended_at >= %s", (files_before,)
+        )
     )
-    return {row[0] for row in await cursor.fetchall()}
 
 
 def _execution(row: tuple[Any, ...]) -> Execution:

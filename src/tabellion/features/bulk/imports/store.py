@@ -11,6 +11,7 @@ from tabellion.features.bulk.imports.model import ENDED, Counters, Job, Order, P
 from tabellion.features.tables import Kind, Table
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar, scalars
 
 _COLUMNS = (
     'id, licence_id, entity_id, table_kind, table_id, user_id, "order"::text, folder, status, attempt, line, '
@@ -41,16 +42,14 @@ async def insert(
 ) -> int:
     """Enter a job for a table; its number rises from about a million."""
     where = (table.licence_id, table.entity_id, table.kind.subject, table.id)
-    cursor = await db.execute(
+    return await scalar(
+        db,
         "INSERT INTO tabellion.import_job "
         '(licence_id, entity_id, table_kind, table_id, user_id, "order", folder, created_at, '
         "execution_id, file_name, file_number) "
         "VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s) RETURNING id",
         (*where, user_id, msgspec.json.encode(order).decode(), folder, now, *(part_of or (None, None, None))),
     )
-    row = await cursor.fetchone()
-    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
-    return row[0]
 
 
 async def find(db: Database, job_id: int, licence_id: int | None = None) -> Job | None:
@@ -172,9 +171,7 @@ async def catalogue_version(db: Database, kind: Kind, table_id: int) -> int | No
         "SELECT l.catalogue_version FROM tabellion.{} t JOIN tabellion.licence l ON l.id = t.licence_id "
         "WHERE t.id = %s FOR SHARE OF t"
     )
-    cursor = await db.execute(query.format(sql.Identifier(kind.catalogue)), (table_id,))
-    row = await cursor.fetchone()
-    return None if row is None else row[0]
+    return await scalar(db, query.format(sql.Identifier(kind.catalogue)), (table_id,))
 
 
 async def purge(db: Database, before: datetime) -> int:
@@ -185,8 +182,7 @@ async def purge(db: Database, before: datetime) -> int:
 
 async def folders(db: Database) -> set[str]:
     """The folders of all jobs that have one of their own."""
-    cursor = await db.execute("SELECT folder FROM tabellion.import_job WHERE execution_id IS NULL")
-    return {row[0] for row in await cursor.fetchall()}
+    return set(await scalars(db, "SELECT folder FROM tabellion.import_job WHERE execution_id IS NULL"))
 
 
 def _job(row: tuple[Any, ...]) -> Job:
