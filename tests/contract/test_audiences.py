@@ -9,6 +9,7 @@ import pytest
 from tabellion.platform import secrets
 from tests.contract.conftest import TRANSFERS
 from tests.contract.test_sending import outbox, state, until
+from tests.support import plain
 from tests.support.mailing import sending
 from tests.support.tenant import Tenant
 
@@ -135,7 +136,7 @@ def test_an_audience_in_use_stays_until_its_campaigns_have_ended(
     # Leaving ends the subscription that the audience asks for.
     leave = mails[0][1]["List-Unsubscribe"].strip("<>")
     base = str(guests.client.base_url).rstrip("/")
-    assert httpx.post(base + "/t/" + leave.split("/t/", 1)[1]).status_code == 200
+    assert plain.post(base + "/t/" + leave.split("/t/", 1)[1]).status_code == 200
     left = guests.json("GET", f"{PROFILES}/emailAddress={mails[0][0]}").json()
     assert left["subscriptions"]["Newsletter"] is False
     assert guests.json("DELETE", f"{AUDIENCES}/{number}").status_code == 204
@@ -188,8 +189,8 @@ def test_a_file_without_keys_empties_no_list(guests: Tenant, content: bytes) -> 
     refused = put_keys(guests, "?attribute=cardNumber", content)
     assert (refused.status_code, faults(refused)) == (400, [("inputFile", "member.mandatory")])
     assert '{"keys": {"attribute": "cardNumber", "values": []}}' in refused.json()["message"]
-    path, plain = f"{AUDIENCES}/Members/keys?attribute=cardNumber", {"Content-Type": "text/plain"}
-    assert guests.call("PUT", path, content=content, headers=plain).status_code == 400
+    path, as_text = f"{AUDIENCES}/Members/keys?attribute=cardNumber", {"Content-Type": "text/plain"}
+    assert guests.call("PUT", path, content=content, headers=as_text).status_code == 400
     assert guests.state() == before
     # Who means it can say so.
     emptied = guests.json("PATCH", f"{AUDIENCES}/Members", {"keys": {"attribute": "cardNumber", "values": []}})

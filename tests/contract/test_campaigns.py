@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support import plain
 from tests.support.tenant import HTML, SUBJECT, Tenant
 
 MAIL = "/v4/entity/hotels/mail"
@@ -233,12 +234,12 @@ def test_images_of_a_zip_are_hosted_where_the_html_looks_for_them(tenant: Tenant
     assert first.endswith("/a.gif")
     assert got.text.count(first) == 2
     assert 'src="images/none.gif"' in got.text
-    image = httpx.get(f"{str(tenant.client.base_url).rstrip('/')}/i/{first.split('/i/')[1]}")
+    image = plain.get(f"{str(tenant.client.base_url).rstrip('/')}/i/{first.split('/i/')[1]}")
     assert (image.content, image.headers["content-type"]) == (GIF, "image/gif")
     assert "immutable" in image.headers["cache-control"]
     # Another content takes its images' place.
     assert upload(tenant, mail, packed({"a.html": "<p>x</p>"})).status_code == 200
-    assert httpx.get(f"{str(tenant.client.base_url).rstrip('/')}/i/{first.split('/i/')[1]}").status_code == 404
+    assert plain.get(f"{str(tenant.client.base_url).rstrip('/')}/i/{first.split('/i/')[1]}").status_code == 404
 
 
 @pytest.mark.parametrize(

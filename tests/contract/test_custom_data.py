@@ -4,9 +4,9 @@ import threading
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import pytest
 
+from tests.support import plain
 from tests.support.tenant import Tenant
 
 _V4, _V5 = "/v4/entity/hotels/customTable", "/v5/entities/hotels/custom-tables"
@@ -63,7 +63,7 @@ def test_many_clients_creating_one_record_make_one(tenant: Tenant) -> None:
 
     def send() -> None:
         headers = {"Authorization": f"Bearer {tenant.api_key}"}
-        with httpx.Client(base_url=tenant.client.base_url, timeout=30, headers=headers) as client:
+        with plain.Client(base_url=tenant.client.base_url, timeout=30, headers=headers) as client:
             for _ in range(5):
                 statuses.append(client.post(_RECORDS, json=_properties(stayRef="CROWD", state="OPEN")).status_code)
                 statuses.append(client.put(_RECORDS + "/PUT", json=_properties(state="OPEN")).status_code)
@@ -83,7 +83,7 @@ def test_deleting_what_is_referred_to_while_others_refer_leaves_no_loose_end(log
 
     def send(method: str, path: str, body: Any) -> None:
         headers = {"Authorization": f"Bearer {logs.api_key}"}
-        with httpx.Client(base_url=logs.client.base_url, timeout=30, headers=headers) as client:
+        with plain.Client(base_url=logs.client.base_url, timeout=30, headers=headers) as client:
             for _ in range(15):
                 statuses.append(client.request(method, path, json=body).status_code)
 

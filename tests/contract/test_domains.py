@@ -4,11 +4,11 @@ from email.utils import parseaddr
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import psycopg
 import pytest
 
 from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state, until
+from tests.support import plain
 from tests.support.mailing import Sink
 from tests.support.tenant import Tenant
 
@@ -111,7 +111,7 @@ def test_readers_see_their_address_as_they_know_it(tenant: Tenant, database: psy
     ((address, mail),) = outbox(tenant, database)
     assert address == f"bea@{NAME}"
     page = next(local(tenant, href) for href in hrefs(mail) if "/t/u/" in href)
-    assert f"bea@{SMALL}" in httpx.get(page).text
+    assert f"bea@{SMALL}" in plain.get(page).text
 
 
 def test_letters_before_the_at_are_told_of_and_those_behind_it_arrive(tenant: Tenant, sink: Sink) -> None:

@@ -14,6 +14,7 @@ import pytest
 from lxml import etree
 
 from tabellion.server.calls import CALLS
+from tests.support import plain
 from tests.support.api import Api
 from tests.support.hostile import Attack, attacks
 from tests.support.tenants import Tenants
@@ -103,7 +104,7 @@ def check_refusal(answer: httpx.Response, attack: Attack) -> None:
     ],
 )
 def test_hostile_credentials_are_refused(authorization: str, api: Api) -> None:
-    answer = httpx.get(f"{api.url}/v4/entity", headers={"Authorization": authorization.encode("latin-1")}, timeout=30)
+    answer = plain.get(f"{api.url}/v4/entity", headers={"Authorization": authorization.encode("latin-1")}, timeout=30)
 
     assert answer.status_code in {400, 401, 429}, answer.text
     assert {"status", "code", "requestId"} <= set(answer.json())
@@ -114,7 +115,7 @@ def test_hostile_credentials_are_refused(authorization: str, api: Api) -> None:
 )
 @pytest.mark.parametrize("call", [call for call in CALLS if call.version == "v1"], ids=lambda call: call.id)
 def test_hostile_v1_requests_are_refused(call, query: str, api: Api) -> None:
-    answer = httpx.request(call.method, f"{api.url}{call.path}?{query}", content=b"<x>", timeout=30)
+    answer = plain.request(call.method, f"{api.url}{call.path}?{query}", content=b"<x>", timeout=30)
 
     assert 400 <= answer.status_code < 500, answer.text
     assert etree.fromstring(answer.content).tag == "errors"
@@ -159,4 +160,4 @@ def test_hostile_bytes_on_the_wire_get_a_refusal_or_the_door(sent: bytes, api: A
 
     statuses = [line.split()[1] for line in received.split(b"\r\n") if line.startswith(b"HTTP/1.")]
     assert all(status[:1] != b"5" for status in statuses), received[:300]
-    assert httpx.get(f"{api.url}/health", timeout=10).status_code == 200
+    assert plain.get(f"{api.url}/health", timeout=10).status_code == 200

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
 from tests.contract.test_sending import MAIL, guests, hrefs, local, outbox, state, until
+from tests.support import plain
 from tests.support.mailing import Sink
 from tests.support.tenant import Tenant, schema_of
 
@@ -49,13 +49,13 @@ def test_who_listens_to_a_campaign_hears_what_comes_of_its_mails(tenant: Tenant,
     until(lambda: len(outbox(tenant, database)) == 2)
     (mail,) = [mail for address, mail in outbox(tenant, database) if address == "ann@example.com"]
     click, page, trap, picture = (local(tenant, address) for address in hrefs(mail))
-    httpx.get(picture, headers=BROWSER)
-    httpx.get(click, headers=BROWSER)
-    httpx.get(click, headers={"User-Agent": "Barracuda Link Scanner"})
-    httpx.get(trap, headers={"User-Agent": "Mozilla/5.0 (Windows NT 10.0) Chrome/126.0 Safari/537.36"})
-    httpx.get(page, headers=BROWSER)
+    plain.get(picture, headers=BROWSER)
+    plain.get(click, headers=BROWSER)
+    plain.get(click, headers={"User-Agent": "Barracuda Link Scanner"})
+    plain.get(trap, headers={"User-Agent": "Mozilla/5.0 (Windows NT 10.0) Chrome/126.0 Safari/537.36"})
+    plain.get(page, headers=BROWSER)
     for _ in range(2):
-        httpx.post(page)
+        plain.post(page)
     found = told(tenant, database)
     assert [each["eventType"] for each in found] == ["SENT", "OPEN", "CLICK", "UNSUBSCRIBE"]
     interaction = tenant.json("GET", f"{MAIL}/{number}/profile/emailAddress=ann@example.com/interaction").json()
@@ -120,7 +120,7 @@ def test_events_are_judged_again_by_what_is_known_now(
     click, _, _, picture = (local(tenant, address) for address in hrefs(mail))
     robot = {"User-Agent": "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"}
     for address, agent in ((picture, BROWSER), (click, BROWSER), (click, robot)):
-        httpx.get(address, headers=agent)
+        plain.get(address, headers=agent)
 
     def counted() -> tuple[int, int]:
         report = tenant.json("GET", f"{MAIL}/{number}/report").json()
@@ -152,11 +152,11 @@ def test_a_mail_that_was_used_has_arrived(tenant: Tenant, database: psycopg.Conn
     mails = dict(outbox(tenant, database))
     picture = local(tenant, hrefs(mails["ann@example.com"])[-1])
     for _ in range(2):
-        httpx.get(picture, headers=BROWSER)
-    httpx.get(local(tenant, hrefs(mails["g0@example.com"])[0]), headers={"User-Agent": "Barracuda Link Scanner"})
-    httpx.post(local(tenant, hrefs(mails["g1@example.com"])[1]))
+        plain.get(picture, headers=BROWSER)
+    plain.get(local(tenant, hrefs(mails["g0@example.com"])[0]), headers={"User-Agent": "Barracuda Link Scanner"})
+    plain.post(local(tenant, hrefs(mails["g1@example.com"])[1]))
     # To look at the page is no proof for the report: nothing happens by it.
-    httpx.get(local(tenant, hrefs(mails["g2@example.com"])[1]))
+    plain.get(local(tenant, hrefs(mails["g2@example.com"])[1]))
     found = tenant.json("GET", report).json()
     assert (found["targeted"], found["totals"]["sent"], found["totals"]["delivered"], found["uncertain"]) == (5, 3, 3, 2)
     assert found["totals"]["uniqueOpens"] == 1

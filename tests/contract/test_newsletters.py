@@ -4,13 +4,13 @@ import re
 from email.message import EmailMessage
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.contract.test_campaigns import GIF, packed, upload
 from tests.contract.test_sending import outbox, until
+from tests.support import plain
 from tests.support.tenant import Tenant
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -93,7 +93,7 @@ def test_what_was_handed_over_arrives(tenant: Tenant, sent: EmailMessage) -> Non
         assert (answer.content, "immutable" in answer.headers["cache-control"]) == (GIF, True)
     # Of a link in an address of its own: where it leads.
     tracked = [href for href in re.findall(r'href="([^"]*)"', html) if "/t/c/" in href]
-    assert [httpx.get(href, follow_redirects=False).headers["location"] for href in tracked] == [
+    assert [plain.get(href, follow_redirects=False).headers["location"] for href in tracked] == [
         "https://www.example.com/?a=1&currency=EUR&utm_source=example.com&utm_medium=email&utm_campaign=spring",
         "https://www.example.com/?a=1&currency=EUR&utm_source=example.com&utm_medium=email&utm_campaign=spring",
         "HTTPS://www.example.com/Vos?utm_source=example.com&utm_medium=email&utm_campaign=spring#Anker",

@@ -7,13 +7,13 @@ from html import escape
 from typing import Any
 from urllib.parse import urljoin
 
-import httpx
 import psycopg
 import pytest
 from playwright.sync_api import Browser
 
 from tabellion.features.tracking.words import LANGUAGES, words_in
 from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state, until
+from tests.support import plain
 from tests.support.browser import shoot
 from tests.support.tenant import Tenant, schema_of
 
@@ -57,7 +57,7 @@ def choices(tenant: Tenant) -> dict[str, Any]:
 def test_readers_choose_among_what_they_were_asked_about(tenant: Tenant, mail: EmailMessage) -> None:
     address = local(tenant, hrefs(mail)[0])
     before = tenant.state(but=("audit",))
-    page = httpx.get(address)
+    page = plain.get(address)
     assert page.status_code == 200
     policy = page.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
@@ -66,30 +66,30 @@ def test_readers_choose_among_what_they_were_asked_about(tenant: Tenant, mail: E
     number, ticked = boxes(page.text)["Newsletter"]
     assert ticked
     for method in ("GET", "HEAD", "GET"):
-        assert httpx.request(method, address).status_code == 200
+        assert plain.request(method, address).status_code == 200
     assert tenant.state(but=("audit",)) == before
 
     # What was not shown cannot be chosen: neither by a number that is not on the page, nor without saying what was shown.
     offers = {"shown": [number, "2", "99"], "want": [number, "2", "99"]}
-    assert "Your choice is saved." in httpx.post(address, data=offers).text
-    assert httpx.post(address, data={}).status_code == 200
+    assert "Your choice is saved." in plain.post(address, data=offers).text
+    assert plain.post(address, data={}).status_code == 200
     assert choices(tenant)["Newsletter"] is True
     assert choices(tenant)["Weekly offers"] is not True
 
-    said = httpx.post(address, data={"shown": number})
+    said = plain.post(address, data={"shown": number})
     assert boxes(said.text)["Newsletter"] == (number, False)
     assert choices(tenant)["Newsletter"] is False
     assert tenant.json("GET", f"{MAIL}/SpringOffer/report").json()["unsubscribes"] == 1
-    assert "You get no more “Newsletter” mails at ann@example.com." in httpx.get(local(tenant, hrefs(mail)[1])).text
-    assert boxes(httpx.post(address, data={"shown": number, "want": number}).text)["Newsletter"][1]
-    assert "Do you want to get no more" in httpx.get(local(tenant, hrefs(mail)[1])).text
+    assert "You get no more “Newsletter” mails at ann@example.com." in plain.get(local(tenant, hrefs(mail)[1])).text
+    assert boxes(plain.post(address, data={"shown": number, "want": number}).text)["Newsletter"][1]
+    assert "Do you want to get no more" in plain.get(local(tenant, hrefs(mail)[1])).text
     consents = tenant.json("GET", f"{ANN}/consents").json()["consents"]
     assert [(each["subscribe"], each["source"], each["way"]) for each in consents[:2]] == [
         (True, "mail", "preference page"),
         (False, "mail", "preference page"),
     ]
     # Who unsubscribes anew from the same mail is unsubscribed anew, and counted once.
-    assert httpx.post(local(tenant, hrefs(mail)[1])).status_code == 200
+    assert plain.post(local(tenant, hrefs(mail)[1])).status_code == 200
     assert choices(tenant)["Newsletter"] is False
     assert tenant.json("GET", f"{MAIL}/SpringOffer/report").json()["unsubscribes"] == 1
 
@@ -99,9 +99,9 @@ def test_all_mails_can_be_stopped_and_wanted_again(
 ) -> None:
     tenant.json("PATCH", ANN, {"subscriptions": {"Weekly offers": True}})
     address = local(tenant, hrefs(mail)[0])
-    found = boxes(httpx.get(address).text)
+    found = boxes(plain.get(address).text)
     assert list(found) == ["Newsletter", "Weekly offers"]
-    stopped = httpx.post(address, data={"stop": "1"}).text
+    stopped = plain.post(address, data={"stop": "1"}).text
     assert "<p>You get no newsletters or offers at ann@example.com at the moment.</p>" in stopped
     assert "<p>Mails about your own orders, bookings or account, such as confirmations, still come.</p>" in stopped
     assert not any(ticked for _, ticked in boxes(stopped).values())
@@ -110,14 +110,14 @@ def test_all_mails_can_be_stopped_and_wanted_again(
     suppression = f"SELECT reason FROM {schema}.suppression"
     assert database.execute(suppression).fetchall() == [("UNSUBSCRIBE",)]
     number = found["Newsletter"][0]
-    wanted = httpx.post(address, data={"shown": number, "want": number}).text
+    wanted = plain.post(address, data={"shown": number, "want": number}).text
     assert "at the moment" not in wanted
     assert database.execute(suppression).fetchall() == []
     assert choices(tenant) == {"Newsletter": True, "Weekly offers": False}
     # Who complained stays out, whatever is ticked.
     database.execute(f"INSERT INTO {schema}.suppression VALUES ('ann@example.com', 'COMPLAINT', now())")
-    httpx.post(address, data={"shown": number})
-    blocked = httpx.post(address, data={"shown": number, "want": number}).text
+    plain.post(address, data={"shown": number})
+    blocked = plain.post(address, data={"shown": number, "want": number}).text
     assert "<p>No mails at all are sent to ann@example.com at the moment, not even confirmations." in blocked
     assert "still come" not in blocked
     assert database.execute(suppression).fetchall() == [("COMPLAINT",)]
@@ -130,9 +130,9 @@ def test_what_the_page_does_not_send_changes_nothing(tenant: Tenant, mail: Email
         (b"shown=one", 400), (b"shown=1&want=\xff", 400), (b"&".join([b"shown=1"] * 2000), 400), (b"x" * 40_000, 413),
         (b"shown=%ef%bc%91", 200), (b"\x00", 200), (b"shown=" + b"9" * 5000, 400),
     ):  # fmt: skip
-        answer = httpx.post(address, content=body, headers={"Content-Type": "application/x-www-form-urlencoded"})
+        answer = plain.post(address, content=body, headers={"Content-Type": "application/x-www-form-urlencoded"})
         assert answer.status_code == status, (body[:30], answer.status_code)
-    assert httpx.post(address[:-1] + ("A" if address[-1] != "A" else "B"), data={"stop": "1"}).status_code == 404
+    assert plain.post(address[:-1] + ("A" if address[-1] != "A" else "B"), data={"stop": "1"}).status_code == 404
     assert tenant.state() == before
 
 
@@ -141,28 +141,28 @@ def test_a_profile_that_is_gone_can_still_stop_all_mails(
 ) -> None:
     address = local(tenant, hrefs(mail)[0])
     assert tenant.json("DELETE", ANN).status_code == 204
-    page = httpx.get(address)
+    page = plain.get(address)
     assert "There is nothing to choose here." in page.text
-    assert "You get no newsletters or offers" in httpx.post(address, data={"stop": "1"}).text
+    assert "You get no newsletters or offers" in plain.post(address, data={"stop": "1"}).text
 
 
 def test_the_unsubscribe_page_says_what_it_ends(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
     mail = mail_to_ann(tenant, database)
     address = local(tenant, hrefs(mail)[1])
-    asked = httpx.get(address).text
+    asked = plain.get(address).text
     assert "Do you want to get no more newsletters or offers at ann@example.com?" in asked
     assert "such as confirmations, still come" in asked
     # Relative: before the path, a proxy may have a folder of its own.
     (preferences,) = re.findall('<a href="([^"]*)"', asked)
-    assert "Your preferences" in httpx.get(urljoin(address, preferences)).text
+    assert "Your preferences" in plain.get(urljoin(address, preferences)).text
     assert urljoin("https://www.example.com/mails/t/u/token", preferences).startswith("https://www.example.com/mails/t/p/")
-    for done in (httpx.post(address).text, httpx.get(address).text):
+    for done in (plain.post(address).text, plain.get(address).text):
         assert "You get no newsletters or offers at ann@example.com at the moment." in done
         assert "such as confirmations, still come" in done
     # What the page says is so: see test_suppression.py. After a complaint it is not.
     database.execute(f"UPDATE {schema_of(tenant, database)}.suppression SET reason = 'COMPLAINT'")
-    assert "No mails at all are sent to ann@example.com" in httpx.get(address).text
-    assert "still come" not in httpx.get(address).text
+    assert "No mails at all are sent to ann@example.com" in plain.get(address).text
+    assert "still come" not in plain.get(address).text
 
 
 def test_who_has_left_by_a_mail_for_no_subscription_takes_what_they_tick_anew(
@@ -172,12 +172,12 @@ def test_who_has_left_by_a_mail_for_no_subscription_takes_what_they_tick_anew(
     assert tenant.json("PATCH", ANN, {"subscriptions": subscribed}).status_code == 200
     mail = mail_to_ann(tenant, database)
     choose, leave = (local(tenant, href) for href in hrefs(mail)[:2])
-    assert httpx.post(leave).status_code == 200
+    assert plain.post(leave).status_code == 200
     # Nothing comes, so nothing is ticked.
-    found = boxes(httpx.get(choose).text)
+    found = boxes(plain.get(choose).text)
     assert {name: ticked for name, (_, ticked) in found.items()} == dict.fromkeys(subscribed, False)
     shown, newsletter = [value for value, _ in found.values()], found["Newsletter"][0]
-    said = httpx.post(choose, data={"shown": shown, "want": [newsletter]}).text
+    said = plain.post(choose, data={"shown": shown, "want": [newsletter]}).text
     assert {name: ticked for name, (_, ticked) in boxes(said).items()} == {"Newsletter": True, "Weekly offers": False}
     assert "You get no newsletters" not in said
     assert choices(tenant) == {"Newsletter": True, "Weekly offers": False}
@@ -195,7 +195,7 @@ def test_the_pages_say_whose_mails_they_are_about(tenant: Tenant, database: psyc
     sender = mail["From"].addresses[0]
     choose, stop = (local(tenant, href) for href in hrefs(mail)[:2])
     said = f'<p class="sender">{escape(sender.display_name)}</p>'
-    for page in (httpx.get(choose), httpx.get(stop), httpx.post(stop)):
+    for page in (plain.get(choose), plain.get(stop), plain.post(stop)):
         assert said in page.text
         assert "Müller &amp; &lt;Söhne&gt;" in page.text.partition("</title>")[0]
     # Without a name it is the domain, as people know it.
@@ -203,7 +203,7 @@ def test_the_pages_say_whose_mails_they_are_about(tenant: Tenant, database: psyc
         """UPDATE tabellion.sending SET document = jsonb_set(document, '{sender_name}', '""') WHERE campaign_id = %s""",
         (number,),
     )
-    assert '<p class="sender">m\u00fcller.example</p>' in httpx.get(stop).text
+    assert '<p class="sender">m\u00fcller.example</p>' in plain.get(stop).text
 
 
 def test_every_language_says_everything() -> None:

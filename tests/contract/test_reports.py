@@ -5,13 +5,13 @@ import io
 import struct
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from lxml import etree
 from playwright.sync_api import Browser
 
 from tests.contract.test_sending import MAIL, guests, hrefs, local, outbox, state, until
+from tests.support import plain
 from tests.support.browser import shoot
 from tests.support.tenant import Tenant
 
@@ -42,11 +42,11 @@ def reported(tenant: Tenant, database: psycopg.Connection[Any]) -> Tenant:
     ):
         click, page, _, picture = (local(tenant, href) for href in hrefs(mails[address]))
         for program in programs:
-            httpx.get(picture, headers=program)
+            plain.get(picture, headers=program)
         for program in clicks:
-            httpx.get(click, headers=program)
+            plain.get(click, headers=program)
         if address.startswith("g1"):
-            httpx.post(page)
+            plain.post(page)
     return tenant
 
 
@@ -98,7 +98,7 @@ def test_links_that_nobody_followed_are_in_the_report(tenant: Tenant, database: 
     assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
     until(lambda: state(tenant, number) == "FINISHED")
     ((_, mail),) = outbox(tenant, database)
-    httpx.get(local(tenant, next(href for href in hrefs(mail)[::-1] if "/t/c/" in href)), headers=BROWSER)
+    plain.get(local(tenant, next(href for href in hrefs(mail)[::-1] if "/t/c/" in href)), headers=BROWSER)
     found = [(each["language"], each["address"], each["clicks"]) for each in tenant.json("GET", REPORT).json()["links"]]
     # Of a language in which nothing was sent there are none.
     assert found == [

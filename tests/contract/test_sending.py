@@ -10,11 +10,11 @@ from email import policy
 from email.message import EmailMessage
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
 from tabellion.features.delivery.tokens import read_return_path
+from tests.support import plain
 from tests.support.mailing import Sink
 from tests.support.tenant import Tenant, schema_of
 
@@ -403,15 +403,15 @@ def sent(tenant: Tenant, database: psycopg.Connection[Any]) -> EmailMessage:
 def test_what_readers_do_is_reported(tenant: Tenant, sent: EmailMessage) -> None:
     click, _, trap, picture = hrefs(sent)
     browser = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/131.0"}
-    assert httpx.get(local(tenant, picture), headers=browser).headers["content-type"] == "image/gif"
+    assert plain.get(local(tenant, picture), headers=browser).headers["content-type"] == "image/gif"
     for agent in (browser, browser, {"User-Agent": "Barracuda Link Scanner"}):
-        followed = httpx.get(local(tenant, click), headers=agent)
+        followed = plain.get(local(tenant, click), headers=agent)
         assert (followed.status_code, followed.headers["location"]) == (302, "https://www.example.com/spring?a=1&b=2")
         assert followed.headers["content-type"].startswith("text/html")
     # Machines, by what they ask for and how. Each has a name of its own, for what the last one does tells of all that it did.
     for version, (method, address) in enumerate((("HEAD", click), ("HEAD", picture), ("GET", trap)), 126):
         machine = {"User-Agent": f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/{version}.0.0.0 Safari/537.36"}
-        assert httpx.request(method, local(tenant, address), headers=machine).status_code in {200, 302}
+        assert plain.request(method, local(tenant, address), headers=machine).status_code in {200, 302}
     report = tenant.json("GET", f"{MAIL}/SpringOffer/report").json()
     counted = ("opens", "uniqueOpens", "clicks", "uniqueClicks", "unsubscribes")
     assert [report[name] for name in counted] == [1, 1, 2, 1, 0]
@@ -435,7 +435,7 @@ def test_links_carry_what_goal_tracking_says(tenant: Tenant, database: psycopg.C
     until(lambda: state(tenant, number) == "FINISHED")
     ((_, mail),) = outbox(tenant, database)
     click, page = hrefs(mail)[:2]
-    assert httpx.get(local(tenant, click)).headers["location"] == (
+    assert plain.get(local(tenant, click)).headers["location"] == (
         "https://www.example.com/%C3%BC?q=a%20b&utm_source=example.com&utm_medium=email&utm_campaign=spring%2027#top"
     )
     assert "utm" not in page
@@ -444,11 +444,11 @@ def test_links_carry_what_goal_tracking_says(tenant: Tenant, database: psycopg.C
 def test_looking_at_the_unsubscribe_page_changes_nothing_and_its_button_does(tenant: Tenant, sent: EmailMessage) -> None:
     address = local(tenant, sent["List-Unsubscribe"].strip("<>"))
     profile = f"{PROFILES}/emailAddress=ann@example.com"
-    page = httpx.get(address)
+    page = plain.get(address)
     assert "Do you want to get no more “Newsletter” mails at ann@example.com?" in page.text
     assert tenant.json("GET", profile).json()["subscriptions"]["Newsletter"] is True
     for _ in range(2):
-        done = httpx.post(address, data={"List-Unsubscribe": "One-Click"})
+        done = plain.post(address, data={"List-Unsubscribe": "One-Click"})
         assert (done.status_code, "You get no more" in done.text) == (200, True)
     assert tenant.json("GET", profile).json()["subscriptions"]["Newsletter"] is False
     assert tenant.json("GET", f"{MAIL}/SpringOffer/report").json()["unsubscribes"] == 1
@@ -458,14 +458,14 @@ def test_looking_at_the_unsubscribe_page_changes_nothing_and_its_button_does(ten
 
 def test_the_button_of_the_page_and_that_of_mail_programs_are_told_apart(tenant: Tenant, sent: EmailMessage) -> None:
     address = local(tenant, sent["List-Unsubscribe"].strip("<>"))
-    assert httpx.post(address).status_code == 200
+    assert plain.post(address).status_code == 200
     consents = tenant.json("GET", f"{PROFILES}/emailAddress=ann@example.com/consents").json()["consents"]
     assert [consents[0][name] for name in ("subscribe", "source", "way")] == [False, "mail", "unsubscribe page"]
 
 
 def test_a_mail_program_may_send_either_kind_of_form(tenant: Tenant, sent: EmailMessage) -> None:
     address = local(tenant, sent["List-Unsubscribe"].strip("<>"))
-    assert httpx.post(address, files={"List-Unsubscribe": (None, "One-Click")}).status_code == 200
+    assert plain.post(address, files={"List-Unsubscribe": (None, "One-Click")}).status_code == 200
     consents = tenant.json("GET", f"{PROFILES}/emailAddress=ann@example.com/consents").json()["consents"]
     assert consents[0]["way"] == "one-click"
 
@@ -475,7 +475,7 @@ def test_without_a_subscription_the_address_gets_nothing_more(tenant: Tenant, da
     tenant.json("POST", f"{MAIL}/{number}/launch")
     until(lambda: state(tenant, number) == "FINISHED")
     ((_, mail),) = outbox(tenant, database)
-    assert httpx.post(local(tenant, mail["List-Unsubscribe"].strip("<>"))).status_code == 200
+    assert plain.post(local(tenant, mail["List-Unsubscribe"].strip("<>"))).status_code == 200
     again = tenant.campaign("Second")
     tenant.json("POST", f"{MAIL}/{again}/launch")
     until(lambda: state(tenant, again) == "FINISHED")
@@ -491,10 +491,10 @@ def test_a_mail_can_be_looked_at_online(tenant: Tenant, database: psycopg.Connec
     tenant.json("POST", f"{MAIL}/{number}/launch")
     until(lambda: state(tenant, number) == "FINISHED")
     ((_, mail),) = outbox(tenant, database)
-    page = httpx.get(local(tenant, hrefs(mail)[0]))
+    page = plain.get(local(tenant, hrefs(mail)[0]))
     assert "Dear Vos" in page.text
     assert page.headers["content-security-policy"].startswith("sandbox")
-    assert httpx.get(local(tenant, hrefs(mail)[0])[:-1] + "_").status_code == 404
+    assert plain.get(local(tenant, hrefs(mail)[0])[:-1] + "_").status_code == 404
 
 
 def test_altered_addresses_lead_nowhere(tenant: Tenant, sent: EmailMessage) -> None:
@@ -530,21 +530,21 @@ def test_altered_addresses_lead_nowhere(tenant: Tenant, sent: EmailMessage) -> N
 
 def test_the_outbox_is_shown_to_the_licence_alone(tenant: Tenant, other_tenant: Tenant, sent: EmailMessage) -> None:
     base = str(tenant.client.base_url).rstrip("/")
-    listed = httpx.get(f"{base}/outbox", auth=tenant.basic)
+    listed = plain.get(f"{base}/outbox", auth=tenant.basic)
     assert "Spring is here, Vos" in listed.text
     one = re.search(r"/outbox/\d+", listed.text)
     assert one is not None
-    assert "List-Unsubscribe" in httpx.get(base + one[0], auth=tenant.basic).text
-    shown = httpx.get(f"{base}{one[0]}/html", auth=tenant.basic)
+    assert "List-Unsubscribe" in plain.get(base + one[0], auth=tenant.basic).text
+    shown = plain.get(f"{base}{one[0]}/html", auth=tenant.basic)
     assert "Dear Vos," in shown.text
     assert shown.headers["content-security-policy"].startswith("sandbox")
-    assert httpx.get(f"{base}{one[0]}/source", auth=tenant.basic).text.startswith("From: ")
-    assert "Nothing has been sent yet" in httpx.get(f"{base}/outbox", auth=other_tenant.basic).text
-    refused = httpx.get(base + "/outbox")
+    assert plain.get(f"{base}{one[0]}/source", auth=tenant.basic).text.startswith("From: ")
+    assert "Nothing has been sent yet" in plain.get(f"{base}/outbox", auth=other_tenant.basic).text
+    refused = plain.get(base + "/outbox")
     assert (refused.status_code, refused.headers["www-authenticate"][:5]) == (401, "Basic")
-    assert httpx.get(base + "/outbox", auth=("x/y", "z")).status_code == 401
-    assert httpx.get(f"{base}{one[0]}/source", auth=other_tenant.basic).status_code in {200, 404}
-    assert "Dear Vos" not in httpx.get(f"{base}{one[0]}/source", auth=other_tenant.basic).text
+    assert plain.get(base + "/outbox", auth=("x/y", "z")).status_code == 401
+    assert plain.get(f"{base}{one[0]}/source", auth=other_tenant.basic).status_code in {200, 404}
+    assert "Dear Vos" not in plain.get(f"{base}{one[0]}/source", auth=other_tenant.basic).text
 
 
 def test_a_table_of_ended_campaigns_can_be_deleted_and_their_reports_stay(
@@ -581,11 +581,11 @@ def test_a_table_of_ended_campaigns_can_be_deleted_and_their_reports_stay(
         assert tenant.call("GET", f"/v5/entities/hotels/mails/{number}/report{end}").status_code == 200
     ((_, mail),) = outbox(tenant, database)
     click, *pages, _, picture = (local(tenant, href) for href in hrefs(mail))
-    assert httpx.get(click).headers["location"] == "https://a.example/"
-    assert httpx.get(picture).status_code == 200
+    assert plain.get(click).headers["location"] == "https://a.example/"
+    assert plain.get(picture).status_code == 200
     for page in pages:
-        assert httpx.get(page).status_code < 500
-    assert httpx.post(pages[0]).status_code < 500
+        assert plain.get(page).status_code < 500
+    assert plain.post(pages[0]).status_code < 500
     again = tenant.json("POST", f"{MAIL}/{number}/test", {"recipients": ["me@example.com"]})
     assert (again.status_code, again.json()["errors"][0]["code"]) == (400, "table.unknown")
     assert tenant.json("POST", f"{MAIL}/{waiting}/launch", {"scheduledAt": "2090-01-01"}).json()["code"] == "campaign.state"

@@ -3,12 +3,12 @@
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import psycopg
 import pytest
 
 from tests.contract.test_preferences import boxes
 from tests.contract.test_sending import MAIL, PROFILES, local, outbox, state, until
+from tests.support import plain
 from tests.support.mailing import Sink
 from tests.support.tenant import Tenant
 
@@ -60,7 +60,7 @@ def transactional(tenant: Tenant) -> None:
 def unsubscribe(tenant: Tenant, database: psycopg.Connection[Any], number: int = -1) -> None:
     """Use the one-click address of a mail, as mail programs do."""
     header = outbox(tenant, database)[number][1]["List-Unsubscribe"]
-    answer = httpx.post(local(tenant, header.strip("<>")), data={"List-Unsubscribe": "One-Click"})
+    answer = plain.post(local(tenant, header.strip("<>")), data={"List-Unsubscribe": "One-Click"})
     assert answer.status_code == 200
 
 
@@ -152,10 +152,10 @@ def test_who_takes_a_subscription_again_is_unsubscribed_no_more(tenant: Tenant, 
     until(lambda: state(tenant, first) == "FINISHED")
     content = outbox(tenant, database)[0][1].get_body(("html",)).get_content()
     choose = local(tenant, content.partition('href="')[2].partition('"')[0])
-    assert httpx.post(choose, data={"stop": "1"}).status_code == 200
+    assert plain.post(choose, data={"stop": "1"}).status_code == 200
     assert tenant.json("PUT", ANN, {"reason": "HARD_BOUNCE"}).json()["unsubscribed"] is not None
-    number = boxes(httpx.get(choose).text)["Newsletter"][0]
-    assert httpx.post(choose, data={"shown": number, "want": number}).status_code == 200
+    number = boxes(plain.get(choose).text)["Newsletter"][0]
+    assert plain.post(choose, data={"shown": number, "want": number}).status_code == 200
     found = tenant.json("GET", ANN).json()
     assert (found["reason"], found["unsubscribed"]) == ("HARD_BOUNCE", None)
     assert tenant.json("DELETE", ANN).status_code == 204

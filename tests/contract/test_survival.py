@@ -14,6 +14,7 @@ import pytest
 
 from tabellion.features import licences as use
 from tabellion.kit.clock import utc_now
+from tests.support import plain
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
 
@@ -400,7 +401,7 @@ def test_a_kept_answer_is_not_for_a_user_who_has_lost_an_entity(tenants: Tenants
     headers = {"Authorization": f"Bearer {clerk.api_key}", "Idempotency-Key": "kept"}
 
     def send() -> httpx.Response:
-        return httpx.post(f"{tenant.client.base_url}{_TABLE}/profile", json=body, headers=headers)
+        return plain.post(f"{tenant.client.base_url}{_TABLE}/profile", json=body, headers=headers)
 
     assert send().status_code == 201
     tenants.run(lambda db: use.change_access(db, tenant.licence, "clerk", utc_now(), entities=["spas"]))
@@ -415,7 +416,7 @@ def test_concurrent_calls_with_one_key_have_one_effect(tenant: Tenant) -> None:
     statuses: list[int] = []
 
     def send() -> None:
-        with httpx.Client(base_url=tenant.client.base_url, timeout=30) as client:
+        with plain.Client(base_url=tenant.client.base_url, timeout=30) as client:
             headers = {"Authorization": f"Bearer {tenant.api_key}", "Idempotency-Key": "race"}
             statuses.append(client.post(_TABLE + "/profile", json=body, headers=headers).status_code)
 
@@ -433,7 +434,7 @@ def test_many_clients_creating_one_profile_make_one(tenant: Tenant) -> None:
     statuses: list[int] = []
 
     def send() -> None:
-        with httpx.Client(base_url=tenant.client.base_url, timeout=30) as client:
+        with plain.Client(base_url=tenant.client.base_url, timeout=30) as client:
             for _ in range(5):
                 statuses.append(
                     client.post(

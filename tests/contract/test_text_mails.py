@@ -3,11 +3,11 @@
 import re
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
 from tests.contract.test_sending import outbox, until
+from tests.support import plain
 from tests.support.tenant import Tenant
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -65,12 +65,12 @@ def test_a_text_is_a_mail_by_itself(tenant: Tenant, number: int, database: psyco
     assert said.startswith("Dear Vos,\n\nsee http://")
     assert f", or ({second}).\nhttps://www.example.com/\nStop: " in said
     where = {"follow_redirects": False}
-    assert httpx.get(first, **where).headers["location"] == (
+    assert plain.get(first, **where).headers["location"] == (
         "https://www.example.com/spring?a=1&b=Vos&utm_source=example.com&utm_medium=email&utm_campaign=spring"
     )
-    assert httpx.get(second, **where).headers["location"].startswith("HTTP://www.example.com/a_(b)?utm_source=")
+    assert plain.get(second, **where).headers["location"].startswith("HTTP://www.example.com/a_(b)?utm_source=")
     assert "/t/u/" in stop
-    shown = httpx.get(online)
+    shown = plain.get(online)
     assert shown.headers["content-type"].startswith("text/html")
     assert "Dear Vos," in shown.text
     assert re.search(r'<a href="http://[^"]*/t/c/[^"]*">http://', shown.text)

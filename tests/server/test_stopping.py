@@ -6,9 +6,9 @@ import socket
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.support import plain
 from tests.support.api import Api, running_api, starting_api
 
 
@@ -40,7 +40,7 @@ def test_processes_that_die_again_and_again_are_started_again_and_nobody_is_refu
             (serving,) = api.children()
             os.kill(serving, signal.SIGKILL)
             # It waits for the next process to take it.
-            assert httpx.get(f"{api.url}/health", timeout=20).status_code == 200
+            assert plain.get(f"{api.url}/health", timeout=20).status_code == 200
         assert api.log.read_text().count("the API process ended with status -9; it is started again") == 3
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import msgspec
 import psycopg
 import pytest
@@ -19,6 +18,7 @@ from tabellion.cli.machine import machine
 from tabellion.server import supervisor
 from tabellion.server.embedded import EmbeddedPostgres
 from tabellion.settings import Settings
+from tests.support import plain
 from tests.support.api import free_port
 from tests.support.processes import is_alive, wait_until
 from tests.support.serving import Serving, run
@@ -119,17 +119,17 @@ def test_metrics_add_up_over_the_processes(server: Serving) -> None:
     before = _answered(server)
     for _ in range(20):
         # A connection each, so that both processes have some.
-        assert httpx.get(f"{server.url}/v5/usage").status_code == 401
+        assert plain.get(f"{server.url}/v5/usage").status_code == 401
     wait_until(lambda: _answered(server) == before + 20)
-    assert "tabellion_webhook_waiting 0\n" in httpx.get(f"{server.url}/metrics").text
+    assert "tabellion_webhook_waiting 0\n" in plain.get(f"{server.url}/metrics").text
 
 
 def test_metrics_tell_which_version_runs(server: Serving) -> None:
-    assert f'tabellion_build_info{{version="{__version__}"}} 1.0' in httpx.get(f"{server.url}/metrics").text
+    assert f'tabellion_build_info{{version="{__version__}"}} 1.0' in plain.get(f"{server.url}/metrics").text
 
 
 def _answered(server: Serving) -> float:
-    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+    lines = plain.get(f"{server.url}/metrics").text.splitlines()
     return sum(
         float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("tabellion_requests_total") and '"401"' in line
     )
@@ -160,7 +160,7 @@ def test_calls_in_flight_are_finished_before_it_stops(tmp_path: Path) -> None:
 
         def call() -> None:
             headers = {"Authorization": f"Bearer {key}"}
-            answers.append(httpx.get(f"{serving.url}/entities/v4/entity", headers=headers, timeout=30).status_code)
+            answers.append(plain.get(f"{serving.url}/entities/v4/entity", headers=headers, timeout=30).status_code)
 
         call()
         waiting = threading.Thread(target=call)

@@ -14,6 +14,8 @@ from typing import Any
 
 import httpx
 
+from tests.support import plain
+
 READY_WITHIN_S = 60
 
 
@@ -45,7 +47,7 @@ class Api:
 
     def client(self, **options: Any) -> httpx.Client:
         """A client with kept-alive connections."""
-        return httpx.Client(base_url=self.url, timeout=60, **options)
+        return plain.Client(base_url=self.url, timeout=60, **options)
 
     def children(self) -> list[int]:
         """The ids of the processes that serve."""
@@ -80,7 +82,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> N
         if process.poll() is not None:
             raise RuntimeError(f"the server ended with status {process.returncode}:\n{log.read_text()[-4000:]}")
         try:
-            if httpx.get(f"{url}/ready", timeout=2).status_code == 200:
+            if plain.get(f"{url}/ready", timeout=2).status_code == 200:
                 return
         except httpx.HTTPError:
             pass

@@ -13,6 +13,7 @@ import httpx
 from typer.testing import CliRunner
 
 from tabellion.cli.root import app
+from tests.support import plain
 from tests.support.api import descendants, free_port, wait_until_ready
 
 TABELLION = [sys.executable, "-m", "tabellion"]
@@ -82,7 +83,7 @@ class Serving:
     def is_ready(self) -> bool:
         """Whether calls can be served."""
         try:
-            return httpx.get(f"{self.url}/ready", timeout=2).status_code == 200
+            return plain.get(f"{self.url}/ready", timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
 

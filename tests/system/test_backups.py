@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
 import psycopg
 import pytest
 
@@ -28,6 +27,7 @@ from tabellion.server.backup.restoring import Restored, read, restore
 from tabellion.server.backup.waking import resume
 from tabellion.server.claim import claimed
 from tabellion.settings import Settings
+from tests.support import plain
 from tests.support.api import Api, free_port, running_api
 from tests.support.imports import Imports, zipped
 from tests.support.postgres import Cluster, database_name
@@ -161,7 +161,7 @@ def test_a_server_is_made_of_it_that_knows_everything_and_sends_nothing_by_itsel
     assert _files(tmp_path / "data" / "spool") == source.files
     assert (tmp_path / "data" / "secret.key").read_bytes() == (source.data / "secret.key").read_bytes()
 
-    with Serving(tmp_path) as server, httpx.Client(base_url=server.url, timeout=60) as client:
+    with Serving(tmp_path) as server, plain.Client(base_url=server.url, timeout=60) as client:
         tenant = Tenant(client, "", source.tenant.credentials)
         ann = tenant.json("GET", f"{PROFILES}/emailAddress=ann@example.com")
         assert ann.json() == source.tenant.json("GET", f"{PROFILES}/emailAddress=ann@example.com").json()

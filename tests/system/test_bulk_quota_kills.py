@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from tabellion.server.embedded import EmbeddedPostgres
+from tests.support import plain
 from tests.support.imports import zipped
 from tests.support.serving import Serving
 from tests.support.tenant import TABLE
@@ -32,7 +33,7 @@ def test_the_thirteenth_bulk_call_is_refused_whatever_dies(tmp_path: Path) -> No
         server.verb("entity", "create", "harbour", "hotels")
         key = server.verb("user", "create", "harbour", "shop")["apiKey"]
         headers = {"Authorization": f"Bearer {key}"}
-        made = httpx.post(f"{server.url}/v5/entities/hotels/profile-tables", json=TABLE, headers=headers)
+        made = plain.post(f"{server.url}/v5/entities/hotels/profile-tables", json=TABLE, headers=headers)
         assert made.status_code == 201
         answers: dict[str, tuple[int, str]] = {}
 
@@ -56,7 +57,7 @@ def test_the_thirteenth_bulk_call_is_refused_whatever_dies(tmp_path: Path) -> No
         refused = [text for status, text in answers.values() if status == 429]
         assert len(accepted) == MOST, answers
         assert len(refused) == SENDERS * EACH - MOST
-        thirteenth = httpx.post(server.url + PATH, files={"inputFile": ("x.zip", FILE)}, headers=headers)
+        thirteenth = plain.post(server.url + PATH, files={"inputFile": ("x.zip", FILE)}, headers=headers)
         assert (thirteenth.status_code, thirteenth.json()["code"]) == (429, "limit.bulkPerDay")
         with EmbeddedPostgres(server.data_dir) as database, psycopg.connect(database.url) as db:
             assert db.execute("SELECT count(*) FROM tabellion.import_job").fetchone() == (MOST,)
@@ -68,7 +69,7 @@ def _insist(url: str, headers: dict[str, str]) -> tuple[int, str]:
     deadline = time.monotonic() + 90
     while True:
         try:
-            answer = httpx.post(url + PATH, files={"inputFile": ("x.zip", FILE)}, headers=headers, timeout=30)
+            answer = plain.post(url + PATH, files={"inputFile": ("x.zip", FILE)}, headers=headers, timeout=30)
             # 409: the call that was cut off still runs.
             if answer.status_code < 500 and answer.status_code != 409:
                 return answer.status_code, answer.text

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tabellion.server.embedded import EmbeddedPostgres
+from tests.support import plain
 from tests.support.import_checker import compare
 from tests.support.import_model import make
 from tests.support.imports import unzipped, zipped
@@ -35,7 +36,7 @@ class Client:
     """Calls of an integrator who repeats what fails."""
 
     def __init__(self, url: str, key: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=120, headers={"Authorization": f"Bearer {key}"})
+        self._client = plain.Client(base_url=url, timeout=120, headers={"Authorization": f"Bearer {key}"})
 
     def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
         deadline = time.monotonic() + 90

@@ -16,6 +16,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.support import plain
 from tests.support.api import running_api
 from tests.support.tenants import Tenants
 
@@ -36,7 +37,7 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         count = 0
-        with httpx.Client(base_url=self._url, timeout=20, headers={"Authorization": f"Bearer {self._key}"}) as client:
+        with plain.Client(base_url=self._url, timeout=20, headers={"Authorization": f"Bearer {self._key}"}) as client:
             while not self._stop_event.is_set():
                 count += 1
                 email = f"w{self._number}-{count}@example.com"

@@ -21,6 +21,7 @@ import pytest
 
 from tabellion.features.delivery import Token, Use, write_token
 from tabellion.platform import secrets
+from tests.support import plain
 from tests.support.api import running_api
 from tests.support.gap_sink import GapSink
 from tests.support.tenant import Tenant
@@ -112,7 +113,7 @@ async def _click(pages: dict[str, str], clicks: list[str]) -> tuple[dict[str, fl
     slots = asyncio.Semaphore(AT_ONCE)
     # Everybody's mail program makes a connection of its own.
     limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=0)
-    async with httpx.AsyncClient(limits=limits, timeout=60) as client:
+    async with plain.AsyncClient(limits=limits, timeout=60) as client:
 
         async def one(address: str) -> None:
             async with slots:
