@@ -5,7 +5,20 @@ import sys
 
 import pytest
 
-LIBRARIES = ("polars", "liquid", "babel", "procrastinate", "aiosmtpd", "asyncssh", "minio", "mrml", "uvicorn", "lxml")
+LIBRARIES = (
+    "polars",
+    "liquid",
+    "babel",
+    "procrastinate",
+    "aiosmtpd",
+    "asyncssh",
+    "minio",
+    "mrml",
+    "uvicorn",
+    "lxml",
+    "structlog",
+    "pygments",
+)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,13 @@ def test_a_line_has_time_level_logger_and_message(start: Callable[[], None], cap
     assert line == {"event": "deleted 3 rows", "level": "info", "logger": "tabellion.test"}
 
 
+def test_a_line_can_be_written_whatever_it_holds(start: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> None:
+    start()
+    _log.warning("no folder %s\nfor caf\u00e9", "/data/\udcff")
+    (line,) = lines(capsys)
+    assert line["event"] == "no folder /data/\udcff\nfor caf\u00e9"
+
+
 def test_an_exception_is_told_without_message_and_local_variables(
     start: Callable[[], None], capsys: pytest.CaptureFixture[str]
 ) -> None:

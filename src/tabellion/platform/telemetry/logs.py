@@ -4,13 +4,14 @@ An exception is told by its type and by where it happened. Its message is told o
 stored or sent: a database quotes values in its messages, and local variables hold bodies and passwords.
 """
 
+import json
 import logging
 import sys
 import traceback
+from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
-import structlog
-from structlog.typing import EventDict, WrappedLogger
 
 from tabellion.platform.telemetry.seldom import Seldom
 
@@ -20,26 +21,26 @@ _TOLD = (OSError, psycopg.OperationalError, psycopg.InterfaceError)
 _away = Seldom()
 
 
-def formatter() -> logging.Formatter:
-    """What turns a log record into a line."""
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[
-            structlog.stdlib.add_log_level,
-            structlog.stdlib.add_logger_name,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        ],
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            _tell_exception,
-            structlog.processors.JSONRenderer(),
-        ],
-    )
+class _Lines(logging.Formatter):
+    """What makes a line of a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """JSON in ASCII, whatever its parts hold."""
+        line: dict[str, Any] = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "time": datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            line |= _told(record.exc_info[1])
+        return json.dumps(line)
 
 
 def configure_logs(level: str) -> None:
     """Log as JSON from `level` up; called once by each process."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter())
+    handler.setFormatter(_Lines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -61,17 +62,13 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not text.startswith("discarding closed connection")
 
 
-def _tell_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    info = event.pop("exc_info", None)
-    error = info[1] if isinstance(info, tuple) else info
-    if not isinstance(error, BaseException):
-        return event
-    event["error"] = type(error).__name__
+def _told(error: BaseException) -> dict[str, Any]:
+    told: dict[str, Any] = {"error": type(error).__name__}
     # An operational error with a code comes from a statement, and may quote what is in it.
     if isinstance(error, _TOLD) and getattr(error, "sqlstate", None) is None:
-        event["reason"] = str(error).strip()
-    event["trace"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
+        told["reason"] = str(error).strip()
+    told["trace"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
     cause = error.__cause__
     if cause is not None:
-        event["cause"] = type(cause).__name__
-    return event
+        told["cause"] = type(cause).__name__
+    return told
