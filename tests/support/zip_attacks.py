@@ -67,6 +67,18 @@ def archive(*files: File, **end: int | bytes) -> bytes:
     return out.getvalue() + bytes(end.get("behind", b""))  # type: ignore[arg-type]
 
 
+def unfinished(data: bytes) -> bytes:
+    """The same with all that it holds, but not its end."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)
+
+
+def as_blocks(data: bytes) -> bytes:
+    """The same in two blocks that are not compressed: 10 bytes more than the data."""
+    halves = (b"\x00", data[: len(data) // 2]), (b"\x01", data[len(data) // 2 :])
+    return b"".join(last + struct.pack("<HH", len(half), 0xFFFF ^ len(half)) + half for last, half in halves)
+
+
 def _bomb(size: int) -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     return b"".join(packer.compress(bytes(1 << 20)) for _ in range(size >> 20)) + packer.flush()
@@ -96,6 +108,7 @@ def _zip64(**lies: int) -> bytes:
 
 
 GB = 1 << 30
+PIECE = 64 << 10  # what is read at a time
 # Refused by the directory: before a byte is inflated.
 VISIBLE: dict[str, Callable[[], bytes]] = {
     "empty file": lambda: b"PK\x05\x06",
@@ -147,6 +160,10 @@ LIARS: dict[str, Callable[[], bytes]] = {
     "no deflate at all": lambda: archive(File(packed=b"\xff" * 40)),
     "ends in the middle": lambda: archive(File(packed=deflated(CSV)[:-6])),
     "something after its end": lambda: archive(File(packed=deflated(CSV) + b"more")),
+    "no end": lambda: archive(File(packed=unfinished(CSV))),
+    "something after an end that is all that was read": lambda: archive(
+        File(data=bytes(PIECE - 10), packed=as_blocks(bytes(PIECE - 10)) + b"more")
+    ),
 }
 
 

@@ -2,14 +2,16 @@
 
 import gzip
 import io
+import random
 import time
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
 
 from tabellion.platform.files import ArchiveError, Kind, contents, gunzip, inflate, kind_of
-from tests.support.zip_attacks import CSV, LIARS, VISIBLE, good
+from tests.support.zip_attacks import CSV, LIARS, PIECE, VISIBLE, File, archive, as_blocks, good
 
 CAP = 4 << 30
 MAX_CPU_S, MAX_BYTES, MAX_OVER = 0.05, 5 << 20, 128 << 10
@@ -70,6 +72,33 @@ def test_honest_archives_are_taken(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "file",
+    [
+        File(data=random.Random(1).randbytes(3 * PIECE)),
+        File(data=random.Random(1).randbytes(3 * PIECE), method=0),
+        # The last bytes that are read make more than is taken at a time.
+        File(data=bytes(2 * PIECE + 251)),
+        File(data=bytes(PIECE - 10), packed=as_blocks(bytes(PIECE - 10))),
+    ],
+    ids=["random", "stored", "zeros", "ends with what is read"],
+)
+def test_what_is_inflated_piece_by_piece_is_whole(file: File, tmp_path: Path) -> None:
+    path, target = tmp_path / "upload", io.BytesIO()
+    path.write_bytes(archive(file))
+    (entry,) = contents(path, cap=CAP)
+    inflate(path, entry, target)
+    assert target.getvalue() == file.data
+
+
+def test_what_is_damaged_is_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "upload"
+    path.write_bytes(LIARS["no deflate at all"]())
+    (entry,) = contents(path, cap=CAP)
+    with pytest.raises(ArchiveError, match="is damaged; make the zip again"):
+        inflate(path, entry, io.BytesIO())
+
+
+@pytest.mark.parametrize(
     "packed",
     [gzip.compress(CSV), gzip.compress(CSV[:20]) + gzip.compress(CSV[20:]), gzip.compress(CSV) + b"\0" * 512],
     ids=["one", "two members", "filled up"],
@@ -78,7 +107,7 @@ def test_gzip(packed: bytes, tmp_path: Path) -> None:
     path, target = tmp_path / "upload", io.BytesIO()
     path.write_bytes(packed)
     assert kind_of(path) is Kind.GZIP
-    gunzip(path, target, cap=CAP)
+    gunzip(path, target, cap=len(CSV))
     assert target.getvalue() == CSV
 
 
@@ -89,9 +118,12 @@ def test_gzip(packed: bytes, tmp_path: Path) -> None:
         gzip.compress(CSV)[:12],
         gzip.compress(CSV)[:-8] + b"\1\2\3\4" + gzip.compress(CSV)[-4:],
         gzip.compress(CSV) + b"junk",
+        gzip.compress(CSV) + bytes(PIECE) + b"junk",
+        gzip.compress(CSV) + zlib.compress(CSV),
+        zlib.compress(CSV),
         gzip.compress(bytes(64 << 20)),
     ],
-    ids=["cut off", "cut off early", "checksum", "junk behind", "bomb"],
+    ids=["cut off", "cut off early", "checksum", "junk behind", "junk behind zeros", "ZLIB behind", "ZLIB", "bomb"],
 )
 def test_bad_gzip_is_refused(packed: bytes, tmp_path: Path) -> None:
     path, target = tmp_path / "upload", io.BytesIO()

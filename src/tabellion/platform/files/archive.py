@@ -96,7 +96,7 @@ def gunzip(path: Path, target: BinaryIO, *, cap: int, cancelled: Callable[[], bo
 
 def _pieces(file: BinaryIO, left: int) -> Iterator[bytes]:
     """A number of bytes of a file."""
-    while left > 0 and (piece := file.read(min(_PIECE, left))):
+    while piece := file.read(min(_PIECE, left)):
         left -= len(piece)
         yield piece
 
@@ -105,12 +105,12 @@ def _deflated(packed: Iterator[bytes], entry: Entry) -> Iterator[bytes]:
     stream = zlib.decompressobj(-15)
     try:
         for rest in packed:
-            while rest and not stream.eof:
+            while rest:
                 yield stream.decompress(rest, _PIECE)
                 rest = stream.unconsumed_tail  # noqa: PLW2901 - what is left of it
             if stream.eof:
                 break
-        while not stream.eof and (piece := stream.decompress(b"", _PIECE)):
+        while piece := stream.decompress(b"", _PIECE):
             yield piece
     except zlib.error:
         raise ArchiveError(f"{shown(entry.name)} is damaged; make the zip again") from None
