@@ -73,8 +73,10 @@ def _directory(file: BinaryIO) -> tuple[int, int, int]:
         raise ArchiveError("the zip is spread over several files; make one of it")
     if begin + size != end:
         raise ArchiveError("the zip's directory is not where it says to be")
-    if count > _MAX_ENTRIES or size > _MAX_DIRECTORY_BYTES:
+    if count > _MAX_ENTRIES:
         raise ArchiveError(f"the zip has {count:,} entries; at most {_MAX_ENTRIES:,} are taken")
+    if size > _MAX_DIRECTORY_BYTES:
+        raise ArchiveError(f"the zip's directory has {size:,} bytes; at most {_MAX_DIRECTORY_BYTES:,} are taken")
     return count, begin, end
 
 
@@ -199,7 +201,7 @@ def _with_start(file: BinaryIO, listed: _Listed, directory: int) -> tuple[Entry,
     later = bool(flags & _SIZES_FOLLOW)
     same = method == listed.method and name == listed.raw_name and (flags ^ listed.flags) & (_ENCRYPTED | _SIZES_FOLLOW) == 0
     for here, there in ((crc, listed.crc), (packed, listed.packed), (size, listed.size)):
-        same &= here == there or (later and here == 0) or (here == _U32 and there < 2**63 and extra_size > 0)
+        same &= here == there or (later and here == 0) or (here == _U32 and extra_size > 0)
     if not same:
         raise ArchiveError(f"the zip says two different things about {shown(listed.name)}")
     start = listed.at + _LOCAL_SIZE + name_size + extra_size
