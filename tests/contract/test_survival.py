@@ -6,10 +6,12 @@ import http.client
 import json
 import socket
 import threading
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+import psycopg
 import pytest
 
 from tabellion.features import licences as use
@@ -393,6 +395,41 @@ def test_an_idempotency_key_makes_a_call_happen_once(tenant: Tenant) -> None:
     refused = [_post(tenant, {"attributes": [{"name": "nothing", "value": 1}]}, Idempotency_Key="bad") for _ in range(2)]
     assert [r.status_code for r in refused] == [400, 400]
     assert refused[1].headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_key_is_of_one_user_one_method_one_address_and_one_day(
+    tenants: Tenants, tenant: Tenant, other_tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    body = {"attributes": [{"name": "emailAddress", "value": "one@example.com"}, {"name": "lastName", "value": "One"}]}
+    clerk = f"Bearer {tenants.user(tenant.licence, 'clerk').api_key}"
+
+    def done(answer: httpx.Response) -> tuple[int, bool]:
+        return answer.status_code, "Idempotency-Replayed" in answer.headers
+
+    assert done(_post(tenant, body, Idempotency_Key="k")) == (201, False)
+    assert done(_post(other_tenant, body, Idempotency_Key="k")) == (201, False)
+    assert done(_post(tenant, body, Idempotency_Key="k", Authorization=clerk)) == (200, False)
+    one = f"{_TABLE}/profile/emailAddress=one@example.com"
+    assert done(tenant.json("PUT", one, body, Idempotency_Key="k")) == (200, False)
+    assert done(tenant.json("DELETE", one, Idempotency_Key="k")) == (204, False)
+    assert done(tenant.json("DELETE", one, Idempotency_Key="k")) == (204, True)
+    # The profile is gone, and so a call that is done anew makes one.
+    for hours, expected in ((23.99, (201, True)), (0.02, (201, False)), (0, (201, True))):
+        database.execute(
+            "UPDATE tabellion.idempotency SET created_at = created_at - %s WHERE route LIKE 'POST %%'",
+            (timedelta(hours=hours),),
+        )
+        assert done(_post(tenant, body, Idempotency_Key="k")) == expected, hours
+    assert tenant.json("POST", f"{_TABLE}/profile?x=1", body, Idempotency_Key="k").json()["code"] == "idempotency.mismatch"
+
+
+def test_a_refusal_that_says_nothing_of_the_call_is_not_kept(tenants: Tenants, tenant: Tenant) -> None:
+    clerk = tenants.user(tenant.licence, "clerk", entities=["spas"])
+    headers = {"Authorization": f"Bearer {clerk.api_key}", "Idempotency_Key": "k"}
+    body = {"attributes": [{"name": "emailAddress", "value": "no@example.com"}, {"name": "lastName", "value": "No"}]}
+    assert _post(tenant, body, **headers).status_code == 403
+    tenants.run(lambda db: use.change_access(db, tenant.licence, "clerk", utc_now(), every_entity=True))
+    assert _post(tenant, body, **headers).status_code == 201
 
 
 def test_a_kept_answer_is_not_for_a_user_who_has_lost_an_entity(tenants: Tenants, tenant: Tenant) -> None:
