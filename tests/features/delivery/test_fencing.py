@@ -1,0 +1,162 @@
+"""Who may change a recipient: the worker that holds it, by the number of its claim, and only from states that allow it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from tabellion.features.delivery import Sending, recipient_store, worker_store
+from tabellion.features.delivery.model import DECLINED, DIED, Claimed, Ending, Policy, State
+from tests.features.delivery.conftest import START, Post, after
+
+NOW = after(60)
+Act = Callable[[Post, Sending, int, Claimed], Awaitable[Any]]
+
+
+async def put(post: Post, recipient: int, **columns: Any) -> None:
+    """Have a recipient stand somewhere."""
+    names = ", ".join(f"{name} = %s" for name in columns)
+    query = f"UPDATE l{post.licence_id}.recipient SET {names} WHERE id = %s"
+    await post.db.execute(query.encode(), (*columns.values(), recipient))
+
+
+async def rows(post: Post, columns: str = "*") -> list[tuple[Any, ...]]:
+    query = f"SELECT {columns} FROM l{post.licence_id}.recipient ORDER BY id"
+    return await (await post.db.execute(query.encode())).fetchall()
+
+
+async def begin(post: Post, sending: Sending, worker: int, held: Claimed) -> None:
+    await recipient_store.begin(post.db, sending, post.table, worker, [held])
+
+
+async def release(post: Post, sending: Sending, worker: int, held: Claimed) -> None:
+    await recipient_store.release(post.db, post.licence_id, worker, [held], NOW)
+
+
+async def readdress(post: Post, sending: Sending, worker: int, held: Claimed) -> None:
+    moved = msgspec.structs.replace(held, written="ann@exämple.com")
+    await recipient_store.readdress(post.db, post.licence_id, worker, [moved], NOW)
+
+
+async def end(post: Post, sending: Sending, worker: int, held: Claimed) -> None:
+    await recipient_store.end(post.db, sending, worker, [Ending(held, State.FAILED, "broken")], NOW)
+
+
+async def test_nobody_but_the_holder_of_the_claim_changes_a_recipient(post: Post) -> None:
+    await post.guests(["ann@example.com"])
+    sending = await post.sending()
+    ((held,), _) = await post.plain_claim(sending)
+    other = await worker_store.enter_worker(post.db, START)
+    for act in (begin, release, readdress, end):
+        await put(post, held.id, state="CLAIMED", worker=post.worker)
+        before = await rows(post)
+        for attempt in (held.attempt - 1, held.attempt + 1):
+            await act(post, sending, post.worker, msgspec.structs.replace(held, attempt=attempt))
+        await act(post, sending, other, held)
+        await act(post, sending, post.worker, msgspec.structs.replace(held, id=held.id + 1))
+        assert await rows(post) == before, act
+        await act(post, sending, post.worker, held)
+        assert await rows(post) != before, act
+    await worker_store.give_up(post.db, other, START)
+
+
+async def test_what_has_begun_or_is_nobodys_does_not_begin_or_go_back(post: Post) -> None:
+    await post.guests(["ann@example.com"])
+    sending = await post.sending()
+    ((held,), _) = await post.plain_claim(sending)
+    acts = (begin, release, readdress)
+
+    async def untouched(state: State) -> None:
+        await put(post, held.id, state=state.value)
+        before = await rows(post)
+        for act in acts:
+            await act(post, sending, post.worker, held)
+            assert await rows(post) == before, (act, state)
+
+    for state in State:
+        if state is not State.CLAIMED:
+            await untouched(state)
+    await worker_store.give_up(post.db, post.worker, START)
+    await untouched(State.CLAIMED)
+
+
+# What an attempt may come to, by where its recipient stands.
+COMES_TO = {
+    State.CLAIMED: {State.FAILED, State.DEFERRED, State.REJECTED, State.PLANNED, State.UNCERTAIN},
+    State.SENDING: {*State} - {State.CLAIMED, State.SENDING, State.EXCLUDED},
+    State.UNCERTAIN: {*State} - {State.CLAIMED, State.SENDING, State.EXCLUDED},
+    State.DEFERRED: {State.REJECTED},
+}
+
+
+async def test_an_attempt_comes_to_an_end_from_where_it_can(post: Post) -> None:
+    await post.guests(["ann@example.com"])
+    sending = await post.sending()
+    ((held,), _) = await post.plain_claim(sending)
+    for state in State:
+        for ending in sorted(COMES_TO[State.SENDING]):
+            await put(post, held.id, state=state.value, tries=3, ended_at=None, due_at=None, reason=None, reply=None)
+            before = await rows(post)
+            due_at = NOW if ending in {State.DEFERRED, State.PLANNED} else None
+            told = Ending(held, ending, "why", "what it said", due_at)
+            possible = ending in COMES_TO.get(state, set())
+            assert await recipient_store.end(post.db, sending, post.worker, [told], NOW) == (
+                {held.id} if possible else set()
+            )
+            if not possible:
+                assert await rows(post) == before, (state, ending)
+                continue
+            tries = 3 if ending is State.PLANNED or state is State.UNCERTAIN else 4
+            assert await rows(post, "state, reason, reply, due_at, tries, ended_at") == [
+                (ending.value, "why", "what it said", due_at, tries, None if due_at else NOW)
+            ], (state, ending)
+    for ending, reason, tries in (
+        (State.DEFERRED, DECLINED, 3),
+        (State.DEFERRED, "deferred", 4),
+        (State.REJECTED, DECLINED, 4),
+    ):
+        await put(post, held.id, state="SENDING", tries=3)
+        await recipient_store.end(post.db, sending, post.worker, [Ending(held, ending, reason, due_at=NOW)], NOW)
+        assert await rows(post, "tries") == [(tries,)]
+
+
+@pytest.mark.parametrize("policy", Policy)
+async def test_what_others_recover_is_what_the_dead_worker_held(policy: Policy, post: Post) -> None:
+    await post.guests(f"{n}@example.com" for n in range(12))
+    sending = await post.sending(policy=policy)
+    (held, _) = await post.plain_claim(sending)
+    other = await worker_store.enter_worker(post.db, START)
+    for number, each in enumerate(held):
+        state = State.CLAIMED if number == 9 else State.SENDING if number == 10 else [*State][number % 9]
+        worker = other if number in {9, 10} else None if number == 11 else post.worker
+        await put(post, each.id, state=state.value, worker=worker, tries=2, reason="before", due_at=None, ended_at=None)
+    columns = "state, reason, tries, due_at, ended_at"
+    expected = await rows(post, columns)
+    expected[1] = ("PLANNED", "before", 2, NOW, None)
+    again = policy is Policy.RESEND
+    expected[2] = ("PLANNED", DIED, 3, NOW, None) if again else ("UNCERTAIN", DIED, 3, None, NOW)
+    assert await worker_store.give_up(post.db, post.worker, NOW) == ((2, 0) if again else (1, 1))
+    assert await rows(post, columns) == expected
+    assert await worker_store.give_up(post.db, post.worker, NOW) == (0, 0)
+    assert not await worker_store.beat(post.db, post.worker, NOW)
+    assert await worker_store.beat(post.db, other, NOW)
+    await worker_store.give_up(post.db, other, NOW)
+
+
+async def test_a_worker_takes_up_its_own_of_one_sending(post: Post) -> None:
+    await post.guests(f"{n}@example.com" for n in range(9))
+    sending, beside = await post.sending(), await post.sending()
+    for each in (sending, beside):
+        (held, _) = await post.plain_claim(each)
+        for state, recipient in zip(State, held, strict=True):
+            await put(post, recipient.id, state=state.value, due_at=None)
+    other = await worker_store.enter_worker(post.db, START)
+    columns = "state, worker, due_at"
+    expected = await rows(post, columns)
+    await recipient_store.take_up(post.db, sending, other, NOW)
+    assert await rows(post, columns) == expected
+    await recipient_store.take_up(post.db, sending, post.worker, NOW)
+    expected[1] = expected[2] = ("PLANNED", None, NOW)
+    assert await rows(post, columns) == expected
+    await worker_store.give_up(post.db, other, NOW)
