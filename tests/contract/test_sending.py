@@ -463,6 +463,14 @@ def test_the_button_of_the_page_and_that_of_mail_programs_are_told_apart(tenant:
     assert [consents[0][name] for name in ("subscribe", "source", "way")] == [False, "mail", "unsubscribe page"]
 
 
+def test_who_follows_a_link_after_having_unsubscribed_has_unsubscribed(tenant: Tenant, sent: EmailMessage) -> None:
+    browser = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/131.0"}
+    assert httpx.post(local(tenant, sent["List-Unsubscribe"].strip("<>")), headers=browser).status_code == 200
+    assert httpx.get(local(tenant, hrefs(sent)[0]), headers=browser).status_code == 302
+    report = tenant.json("GET", f"{MAIL}/SpringOffer/report").json()
+    assert (report["unsubscribes"], report["clicks"]) == (1, 1)
+
+
 def test_a_mail_program_may_send_either_kind_of_form(tenant: Tenant, sent: EmailMessage) -> None:
     address = local(tenant, sent["List-Unsubscribe"].strip("<>"))
     assert plain.post(address, files={"List-Unsubscribe": (None, "One-Click")}).status_code == 200

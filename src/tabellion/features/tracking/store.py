@@ -94,7 +94,7 @@ async def raw_events(db: Database, licence_id: int, recipient_id: int) -> tuple[
     """What machines and people did with one mail, as far as programs were noted; and whose it was taken for."""
     query = """
 SELECT id, type, moment, method, coalesce(agent, ''), link, actor FROM {l}.mail_event
-WHERE recipient_id = %s AND method IS NOT NULL ORDER BY id
+WHERE recipient_id = %s AND method IS NOT NULL AND type IN ('OPEN', 'CLICK') ORDER BY id
 """
     rows = await (await db.execute(in_schema(licence_id, query), (recipient_id,))).fetchall()
     return [Raw(*row[:6]) for row in rows], [row[6] for row in rows]
