@@ -28,6 +28,7 @@ _VERBS: Final = {
     "relay": ("relays", "relay"),
     "sender": ("mail", "sender"),
     "suppression": ("mail", "suppression"),
+    "erase": ("erasing", "erase"),
     "tracking": ("mail", "tracking"),
     "pacing": ("pacing", "pacing"),
     "import": ("bulk", "import_file"),

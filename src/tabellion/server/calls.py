@@ -8,6 +8,7 @@ from tabellion.features.bulk.exports import endpoints as exports
 from tabellion.features.bulk.imports import endpoints as imports
 from tabellion.features.campaigns import endpoints as campaigns
 from tabellion.features.customdata import endpoints as customdata
+from tabellion.features.erasure import endpoints as erasure
 from tabellion.features.licences import endpoints as licences
 from tabellion.features.profiles import endpoints as profiles
 from tabellion.features.tables import endpoints as tables
@@ -21,6 +22,7 @@ CALLS = (
     *tables.CALLS,
     *profiles.CALLS,
     *customdata.CALLS,
+    *erasure.CALLS,
     *imports.CALLS,
     *etls.CALLS,
     *exports.CALLS,

@@ -17,6 +17,7 @@ from tabellion.features.bulk.exports import tasks as exports
 from tabellion.features.bulk.imports import tasks as imports
 from tabellion.features.customdata import tasks as customdata
 from tabellion.features.delivery import Folder, Pace, Sender, Ways, forget_paid
+from tabellion.features.erasure import tasks as erasure
 from tabellion.features.usage import purge
 from tabellion.features.webhooks import Dispatcher, purge_dead
 from tabellion.kit.clock import utc_now
@@ -63,7 +64,7 @@ def register(jobs: App, settings: Settings) -> None:
             nb_hours=_FAILED_JOBS_KEPT_H, include_failed=True, include_cancelled=True, include_aborted=True
         )
 
-    for feature in (imports, exports, bulk, customdata):
+    for feature in (imports, exports, bulk, customdata, erasure):
         feature.register(jobs, url, settings.spool_dir)
     public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
     etls.register(jobs, url, settings.spool_dir, public_url)

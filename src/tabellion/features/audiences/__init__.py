@@ -14,6 +14,7 @@ from tabellion.features.audiences.service import (
     resolve,
     sample_target,
 )
+from tabellion.features.audiences.store import forget_keys
 from tabellion.features.audiences.wire import ProfileSample, SegmentDocument, read_sample_size, sample_out
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "audiences_of",
     "condition_of",
     "count_target",
+    "forget_keys",
     "is_over",
     "note_use",
     "read_sample_size",

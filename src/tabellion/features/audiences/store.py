@@ -121,6 +121,30 @@ async def replace_keys(db: Database, licence_id: int, audience_id: int, keys: It
     return len(wanted)
 
 
+async def forget_keys(db: Database, licence_id: int, table_id: int, profiles: Sequence[tuple[str | None, str]]) -> int:
+    """Take keys out of the audiences of a table: (attribute, value), of ids without an attribute; how many."""
+    keys = keys_of(licence_id)
+    query = f"""
+WITH gone AS (
+    DELETE FROM {keys} k USING tabellion.audience a, unnest(%(attributes)s::text[], %(values)s::text[]) AS p (attribute, key)
+    WHERE a.licence_id = %(licence)s AND a.table_id = %(table)s AND a.keys IS NOT NULL AND k.audience_id = a.id
+      AND lower(a.attribute) IS NOT DISTINCT FROM p.attribute AND lower(k.key) = lower(p.key)
+    RETURNING k.audience_id
+), counted AS (
+    UPDATE tabellion.audience a SET keys = a.keys - g.number, version = version + 1
+    FROM (SELECT audience_id, count(*) AS number FROM gone GROUP BY 1) g WHERE a.id = g.audience_id
+)
+SELECT count(*) FROM gone
+"""  # noqa: S608 - a number
+    values = {
+        "licence": licence_id, "table": table_id,
+        "attributes": [None if name is None else name.lower() for name, _ in profiles],
+        "values": [value for _, value in profiles],
+    }  # fmt: skip
+    row = await (await db.execute(query.encode(), values)).fetchone()
+    return row[0] if row else 0
+
+
 def _audience(row: tuple[Any, ...]) -> Audience:
     values: list[Any] = [*row[:5], msgspec.convert(row[5], Target), *row[6:]]
     return Audience(*values)

@@ -101,7 +101,9 @@ async def _note_event(desk: Desk, licence_id: int, mail: Mail, finding: Finding)
         return False
     await store.has_left(db, licence_id, mail.id)
     detail = " ".join(part for part in (finding.kind.value if finding.kind is Kind.BLOCK else "", finding.status) if part)
-    detail = f"{detail}: {finding.text}" if detail else finding.text
+    # What a mail system says often names the address, which may be one that is not to be kept.
+    text = finding.text if mail.address else ""
+    detail = ": ".join(part for part in (detail, text) if part)
     kind = EVENTS[finding.kind]
     if finding.kind is Kind.COMPLAINT:
         new = await store.note_complaint(db, licence_id, mail, detail, desk.at)

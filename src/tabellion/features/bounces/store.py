@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tabellion.features.bounces.model import Wanted
-from tabellion.features.delivery import Suppression, changes, everywhere, has_arrived, in_schema
+from tabellion.features.delivery import ADDRESS, Suppression, changes, everywhere, has_arrived, in_schema
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar
@@ -12,7 +12,10 @@ from tabellion.platform.mail import normal_form
 
 
 class Mail(NamedTuple):
-    """The mail that something is said about. `subscription`: the number of the one that it was sent for."""
+    """The mail that something is said about. `subscription`: the number of the one that it was sent for.
+
+    `address`: empty where it is not kept any more.
+    """
 
     id: int
     sending_id: int
@@ -28,11 +31,11 @@ class Mail(NamedTuple):
 async def mail(db: Database, licence_id: int, recipient_id: int) -> Mail | None:
     """A mail; None: it is no more."""
     query = """
-SELECT r.id, r.sending_id, r.campaign_id, r.test, r.state, r.table_id, r.profile_id, coalesce(r.address, ''),
+SELECT r.id, r.sending_id, r.campaign_id, r.test, r.state, r.table_id, r.profile_id, {address},
        (s.document ->> 'subscription')::int
 FROM {l}.recipient r JOIN tabellion.sending s ON s.id = r.sending_id WHERE r.id = %s
 """
-    row = await (await db.execute(in_schema(licence_id, query), (recipient_id,))).fetchone()
+    row = await (await db.execute(in_schema(licence_id, query, address=ADDRESS), (recipient_id,))).fetchone()
     return None if row is None else Mail(*row)
 
 

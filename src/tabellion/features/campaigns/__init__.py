@@ -8,6 +8,7 @@ from tabellion.features.campaigns.model import Campaign, Kind
 from tabellion.features.campaigns.progress import ended, gather, hold, hold_begun
 from tabellion.features.campaigns.service import find_subject
 from tabellion.features.campaigns.service import get as get_campaign
+from tabellion.features.campaigns.store import forget_keys
 from tabellion.features.campaigns.store import image as hosted_image
 from tabellion.features.campaigns.wire.ab_tests import VariantResult
 from tabellion.features.campaigns.wire.pending import EXAMPLE as PENDING_EXAMPLE
@@ -27,6 +28,7 @@ __all__ = [
     "ended",
     "explain_pending",
     "find_subject",
+    "forget_keys",
     "gather",
     "get_campaign",
     "hold",

@@ -152,6 +152,35 @@ async def update(db: Database, changed: Campaign, now: datetime) -> None:
     )
 
 
+async def forget_keys(db: Database, licence_id: int, table_id: int, profiles: Sequence[tuple[str | None, str]]) -> int:
+    """Take keys out of the targets of campaigns to a table: (attribute, value), of ids without an attribute; how many."""
+    query = """
+WITH meant AS (
+    SELECT c.id, p.key FROM tabellion.campaign c, unnest(%(attributes)s::text[], %(values)s::text[]) AS p (attribute, key)
+    WHERE c.licence_id = %(licence)s AND c.table_id = %(table)s
+      AND lower(c.target -> 'keys' ->> 'attribute') IS NOT DISTINCT FROM p.attribute
+), gone AS (
+    SELECT c.id, jsonb_agg(v.value ORDER BY v.place) FILTER (WHERE m.key IS NULL) AS kept, count(m.key) AS number
+    FROM tabellion.campaign c
+    CROSS JOIN LATERAL jsonb_array_elements_text(c.target -> 'keys' -> 'values') WITH ORDINALITY AS v (value, place)
+    LEFT JOIN meant m ON m.id = c.id AND lower(m.key) = lower(v.value)
+    WHERE c.id IN (SELECT id FROM meant) AND c.target -> 'keys' IS NOT NULL GROUP BY 1 HAVING count(m.key) > 0
+), changed AS (
+    UPDATE tabellion.campaign c
+    SET target = jsonb_set(c.target, '{keys,values}', coalesce(g.kept, '[]')), version = version + 1
+    FROM gone g WHERE g.id = c.id
+)
+SELECT coalesce(sum(number), 0)::bigint FROM gone
+"""
+    values = {
+        "licence": licence_id, "table": table_id,
+        "attributes": [None if name is None else name.lower() for name, _ in profiles],
+        "values": [value for _, value in profiles],
+    }  # fmt: skip
+    row = await (await db.execute(query, values)).fetchone()
+    return row[0] if row else 0
+
+
 async def set_target(db: Database, campaign_id: int, target: Target) -> None:
     """Aim a campaign that has just been entered."""
     await db.execute("UPDATE tabellion.campaign SET target = %s WHERE id = %s", (_json(target), campaign_id))

@@ -7,6 +7,7 @@ from tabellion.features.delivery import (
     pending,
     relay_admin,
     sender_admin,
+    stripping,
     sums,
     suppression_store,
 )
@@ -37,7 +38,7 @@ from tabellion.features.delivery.pacing import zone_column
 from tabellion.features.delivery.pending import Delay, Pending, Wait
 from tabellion.features.delivery.reaching import Reached, licences_that_wait, reach_relays, unreadable_secrets
 from tabellion.features.delivery.restoring import doubt, skip_numbers
-from tabellion.features.delivery.same_address import reached
+from tabellion.features.delivery.same_address import forms_of, having, reached
 from tabellion.features.delivery.sender import Pace, Sender
 from tabellion.features.delivery.service import (
     Forecast,
@@ -62,7 +63,8 @@ from tabellion.features.delivery.service import (
     stop,
     withdraw,
 )
-from tabellion.features.delivery.store import announce, everywhere, in_schema, licence_exists
+from tabellion.features.delivery.store import ADDRESS, announce, everywhere, in_schema, licence_exists
+from tabellion.features.delivery.stripping import Forgotten
 from tabellion.features.delivery.sums import Counts, Fact, Scope, Tally
 from tabellion.features.delivery.suppression import REASONS, UNSUBSCRIBE, Suppression, joined
 from tabellion.features.delivery.suppression_store import is_suppressed, subscribe_again, suppress, unsuppress
@@ -74,6 +76,7 @@ from tabellion.features.delivery.troubles import Refused, refused
 from tabellion.features.delivery.viewing import view
 
 __all__ = [
+    "ADDRESS",
     "DAYS",
     "MINUTES_OF_DAY",
     "REASONS",
@@ -93,6 +96,7 @@ __all__ = [
     "Fact",
     "Folder",
     "Forecast",
+    "Forgotten",
     "HeldDomain",
     "Hours",
     "Interaction",
@@ -134,8 +138,10 @@ __all__ = [
     "for_header",
     "foretell",
     "forget_paid",
+    "forms_of",
     "gather",
     "has_arrived",
+    "having",
     "identity_of",
     "in_schema",
     "interactions",
@@ -167,6 +173,7 @@ __all__ = [
     "skip_numbers",
     "start",
     "stop",
+    "stripping",
     "subscribe_again",
     "sums",
     "suppress",

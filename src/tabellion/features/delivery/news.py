@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from tabellion.features.delivery.store import in_schema
+from tabellion.features.delivery.store import ADDRESS, in_schema
 from tabellion.platform import outbox
 from tabellion.platform.database.connection import Database
 
@@ -49,7 +49,7 @@ async def tell_subjects(
 INSERT INTO tabellion.outbox_event ({outbox.COLUMNS})
 SELECT c.licence_id, '{SUBJECT}', s.subject, %(type)s, NULL, jsonb_strip_nulls(jsonb_build_object(
     'eventType', %(type)s::text, 'campaign.id', c.id, 'campaign.name', c.name, 'interactionId', r.id,
-    'tableId', r.table_id, 'profileId', r.profile_id, 'emailAddress', r.address, 'moment', %(shown)s::text,
+    'tableId', r.table_id, 'profileId', r.profile_id, 'emailAddress', nullif({{address}}, ''), 'moment', %(shown)s::text,
     'url', n.url, 'detail', n.detail, 'actor', n.actor,
     '_links', jsonb_build_object('campaign', jsonb_build_object(
         'href', '/email-campaigns/v4/entity/' || e.name || '/mail/' || c.id)))), %(now)s
@@ -64,4 +64,4 @@ WHERE s.subject = ANY (%(subjects)s)
         "subjects": list(subjects), "ids": [each.recipient_id for each in news], "urls": [each.url for each in news],
         "details": [each.detail for each in news], "actors": [each.actor for each in news],
     }  # fmt: skip
-    await db.execute(in_schema(licence_id, query), values)
+    await db.execute(in_schema(licence_id, query, address=ADDRESS), values)

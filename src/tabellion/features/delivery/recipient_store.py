@@ -11,7 +11,7 @@ from tabellion.features.delivery.hashed import is_hashed
 from tabellion.features.delivery.limits_store import CURRENT, Versions, fence
 from tabellion.features.delivery.mark import BEGINNING, Place
 from tabellion.features.delivery.model import DECLINED, DOUBTS, Claimed, Document, Ending, Recipient, Sending
-from tabellion.features.delivery.store import in_schema
+from tabellion.features.delivery.store import ADDRESS, in_schema
 from tabellion.features.delivery.suppression_store import holds, keys, listed, unless_by_key
 from tabellion.features.delivery.worker_store import ALONE, ENTERED
 from tabellion.features.tables import ProfileTable, email_of
@@ -327,10 +327,10 @@ async def forget_attachments(db: Database, sending: Sending) -> None:
 async def recipient(db: Database, licence_id: int, number: int) -> tuple[int, Claimed] | None:
     """The sending that a mail belongs to, and its recipient."""
     query = (
-        "SELECT sending_id, id, profile_id, coalesce(address, ''), coalesce(language || '/' || variant, language), attempt, "
-        "parameters FROM {l}.recipient WHERE id = %s"
+        "SELECT sending_id, id, profile_id, {address}, coalesce(language || '/' || variant, language), attempt, "
+        "parameters FROM {l}.recipient r WHERE id = %s"
     )
-    row = await (await db.execute(in_schema(licence_id, query), (number,))).fetchone()
+    row = await (await db.execute(in_schema(licence_id, query, address=ADDRESS), (number,))).fetchone()
     return None if row is None else (row[0], Claimed(*row[1:]))
 
 

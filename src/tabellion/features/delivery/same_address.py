@@ -9,6 +9,7 @@ from tabellion.features.delivery.sole_mails import KEY
 from tabellion.features.tables import Attribute, ProfileTable, as_compared, compared, email_of
 from tabellion.features.tables.filters import Condition
 from tabellion.kit.domain import readable
+from tabellion.platform.mail import normal_form
 
 # Letters beyond ASCII that have capitals end with Latin Extended Additional, as `tabellion.folded` knows them.
 _BEYOND_ASCII = range(0x80, 0x1F00)
@@ -21,11 +22,25 @@ def reached(table: ProfileTable, profile_id: int | None, address: str) -> Condit
     email = email_of(table.attributes)
     if email is None or email.unique:
         return Condition("t.id = %s", (profile_id,))
-    # A mail's address has its domain as relays take it; people may have written it otherwise.
-    local, _, domain = address.rpartition("@")
-    others = _at(table, email, [address, f"{local}@{readable(domain)}"])
+    others = _at(table, email, forms_of(address))
     # An array of its own: asked for in the order of ids, the planner may prefer to read the table in that.
     return Condition(f"t.id = ANY (array_append(ARRAY({others.sql}), %s::bigint))", (*others.params, profile_id))
+
+
+def having(table: ProfileTable, address: str) -> Condition | None:
+    """Whose address it is, however it is written; None: the table has none."""
+    email = email_of(table.attributes)
+    if email is None:
+        return None
+    them = _at(table, email, forms_of(address))
+    return Condition(f"t.id = ANY (ARRAY({them.sql}))", them.params)
+
+
+def forms_of(address: str) -> list[str]:
+    """How an address may be written, whatever the case: a mail has its domain as relays take it, people as they know it."""
+    relayed = normal_form(address)
+    local, _, domain = relayed.rpartition("@")
+    return list(dict.fromkeys((relayed, f"{local}@{readable(domain)}", address.strip())))
 
 
 def _at(table: ProfileTable, email: Attribute, forms: Sequence[str]) -> Condition:

@@ -16,6 +16,9 @@ from tabellion.platform.database.scalars import scalar, scalars
 _CHANNEL = "tabellion_mail"
 _SENDING = "SELECT id, licence_id, campaign_id, state, version, document FROM tabellion.sending "
 
+# Of a mail `r`: the address it went to, empty where it is not kept any more (`stripping`).
+ADDRESS = "CASE WHEN left(r.address, 1) = '@' THEN '' ELSE coalesce(r.address, '') END"
+
 
 def in_schema(licence_id: int, query: str, **parts: str) -> bytes:
     """A statement about the tables of a licence: `{l}` stands for its schema, `{name}` for a part.

@@ -12,7 +12,8 @@ FIGURES = ("mails", "soft", "hard", "opens", "unique_opens", "clicks", "unique_c
 _SOFT = "coalesce(r.reason IN ('{}'), false)".format("', '".join(SOFT_REASONS))
 # Moments are put together by quarters of an hour, which all time zones have in common.
 _QUARTER = "date_bin('15 minutes', {0}, 'epoch'::timestamptz)"
-_STATUS = "substring({0} FROM '[245]\\.[0-9]{{1,3}}\\.[0-9]{{1,3}}')"
+# Of what a mail system said.
+STATUS = "substring({0} FROM '[245]\\.[0-9]{{1,3}}\\.[0-9]{{1,3}}')"
 _COUNTED = "actor IS DISTINCT FROM 'scanner'"
 # Of which reason is told; the key of a sum has an end.
 _WHY = "left(reason, 500)"
@@ -134,11 +135,11 @@ did AS MATERIALIZED (
     UNION ALL {_DOINGS.format(by="actor", whom="")}
     UNION ALL
     SELECT 'bounce', ARRAY[class, reported, coalesce(status, '')], NULL, sum(n), 0, 0, 0, 0, 0, 0, 0, 0 FROM (
-        SELECT CASE WHEN soft THEN 'SOFT' ELSE 'HARD' END AS class, 'RELAY' AS reported, {_STATUS.format("reply")} AS status,
+        SELECT CASE WHEN soft THEN 'SOFT' ELSE 'HARD' END AS class, 'RELAY' AS reported, {STATUS.format("reply")} AS status,
             count(*) AS n
         FROM mail WHERE fresh AND refused GROUP BY 1, 3
         UNION ALL
-        SELECT left(type, 4), 'MAIL', {_STATUS.format("detail")}, sum(sign)
+        SELECT left(type, 4), 'MAIL', {STATUS.format("detail")}, sum(sign)
         FROM event WHERE type IN ('HARD_BOUNCE', 'SOFT_BOUNCE') GROUP BY 1, 3
     ) b GROUP BY 2
     UNION ALL

@@ -10,6 +10,7 @@ from tabellion.features.customdata import custom_tables
 from tabellion.features.delivery import recipient_store, store, tokens
 from tabellion.features.delivery.composing import Composer, Ready
 from tabellion.features.delivery.contexts import contexts_of
+from tabellion.features.delivery.stripping import Forgotten
 from tabellion.features.delivery.tokens import Use
 from tabellion.features.tables import profile_tables
 from tabellion.platform.database.connection import Database
@@ -22,7 +23,7 @@ _ADDRESS = re.compile(r"https?://(?:[^\s<>\"'()&]|&amp;)+")
 async def view(db: Database, cages: Cages, text: str, now: datetime) -> str | None:
     """The HTML of a token's mail, or its text as a page, with the recipient's data as they are now.
 
-    None: we did not write the address. Raises `CageUnavailable`.
+    None: we did not write the address. Raises `CageUnavailable`, and `Forgotten` where what stood in the mail is not kept.
     """
     token = tokens.read(text)
     if token is None or token.use is not Use.ONLINE or not await store.licence_exists(db, token.licence_id):
@@ -31,6 +32,8 @@ async def view(db: Database, cages: Cages, text: str, now: datetime) -> str | No
     sending = None if found is None else await store.find(db, found[0])
     if found is None or sending is None:
         return None
+    if not found[1].address:
+        raise Forgotten
     tables = await profile_tables.load(db, token.licence_id)
     table = next((table for table in tables if table.id == sending.document.table_id), None)
     if table is None:

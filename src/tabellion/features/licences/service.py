@@ -62,6 +62,12 @@ def check_reach(caller: Caller, entity_id: int, what: str) -> None:
         raise EntityForbidden(f"{what} belongs to an entity that this API user may not use")
 
 
+def check_reaches_all(caller: Caller, what: str) -> None:
+    """That an API user may use all entities of the licence, for what stops at none. Raises `EntityForbidden`."""
+    if caller.foreign_entities:
+        raise EntityForbidden(f"{what} is about the whole licence: only an API user who may use all its entities may do it")
+
+
 async def find_caller(db: Database, user_id: int, licence_id: int, catalogue_version: int) -> Caller | None:
     """The caller behind a user id; from the process's cache unless the licence's catalogue has changed."""
 

@@ -18,6 +18,7 @@ from tabellion.features.profiles.wire.answers import Profile5Out, profile5_out
 from tabellion.features.profiles.wire.bodies import ProfileIn, given_value, read_profile
 from tabellion.features.profiles.writing import count_listed as row_count
 from tabellion.features.profiles.writing import delete as delete_row
+from tabellion.features.profiles.writing import erase as erase_row
 from tabellion.features.profiles.writing import etag as row_etag
 from tabellion.features.profiles.writing import page as row_page
 from tabellion.features.profiles.writing import record_choice, until_current
@@ -37,6 +38,7 @@ __all__ = [
     "choice_columns",
     "count_rows",
     "delete_row",
+    "erase_row",
     "find_rows",
     "given_value",
     "keep_replaced",

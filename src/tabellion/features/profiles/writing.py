@@ -259,6 +259,21 @@ async def delete(call: Incoming, table: Table, attribute: Attribute | None, key:
     return True
 
 
+async def erase(db: Database, table: Table, row_id: int, who: dict[str, Any], now: datetime) -> bool:
+    """Delete a row, whoever asked (`audit.values`); False: it is gone. Raises `RowInUse`, `StaleDefinition`."""
+    known = await outbox.interests_now(db, table.licence_id)
+    listened = known.get((table.kind.subject, table.public_id), outbox.NOBODY)
+    parameters = {"key": row_id, "now": now, "expected": None} | who
+    try:
+        async with db.transaction():
+            row = await store.delete(db, table, None, parameters, expected=False, listened=listened)
+    except store.Held as error:
+        raise await holding.of_delete(db, table, [row_id], error.constraint) from None
+    if not row.current:
+        raise store.StaleDefinition
+    return row.deleted_id is not None
+
+
 async def record_choice(
     db: Database,
     table: Table,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from tabellion.features.delivery import (
     UNSUBSCRIBE,
+    Forgotten,
     Token,
     Use,
     is_suppressed,
@@ -20,7 +21,7 @@ from tabellion.features.delivery import (
     write_token,
 )
 from tabellion.features.profiles import record_choice, search_rows, until_current
-from tabellion.features.tables import ProfileTable, Subscription, profile_tables
+from tabellion.features.tables import ProfileTable, Subscription, email_of, profile_tables
 from tabellion.features.tables.filters import Condition
 from tabellion.features.tracking import store
 from tabellion.features.tracking.model import Choice, Option, Page, Preferences
@@ -109,12 +110,30 @@ async def choose(db: Database, text: str, choice: Choice, now: datetime) -> Pref
 
 
 async def _for_reader(db: Database, text: str, use: Use, work: Callable[[int, Reader], Awaitable[T]]) -> T | None:
-    """Do `work` for the reader whom a token names, again where the structure of their table changed in between."""
+    """Do `work` for the reader whom a token names, again where the structure of their table changed in between.
+
+    Raises `Forgotten` of a mail of an erased person.
+    """
 
     async def found(found: tuple[int, Reader] | None) -> T | None:
-        return None if found is None else await work(*found)
+        if found is not None and found[1].erased:
+            raise Forgotten
+        return None if found is None else await work(found[0], await _addressed(db, *found))
 
     return await until_current(lambda _: find_reader(db, text, use), found)
+
+
+async def _addressed(db: Database, licence_id: int, reader: Reader) -> Reader:
+    """A reader with the address of their profile, where that of the mail is not kept any more."""
+    if reader.address or reader.profile_id is None:
+        return reader
+    tables = await profile_tables.load(db, licence_id)
+    table = next((table for table in tables if table.id == reader.table_id), None)
+    email = None if table is None else email_of(table.attributes)
+    if table is None or email is None:
+        return reader
+    rows: Any = await search_rows(db, table, Condition("t.id = %s", (reader.profile_id,)), "t.id", 1)
+    return reader._replace(address=rows[0].values[table.attributes.index(email)] or "") if rows else reader
 
 
 async def _stop(db: Database, licence_id: int, reader: Reader, standing: _Standing, now: datetime) -> None:

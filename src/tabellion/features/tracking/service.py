@@ -28,7 +28,7 @@ async def find_reader(db: Database, text: str, use: Use) -> tuple[int, Reader] |
 async def opened(db: Database, text: str, asked: Asked, now: datetime) -> None:
     """A mail's picture was fetched."""
     found = await find_reader(db, text, Use.OPEN)
-    if found is not None and not found[1].test:
+    if found is not None and _counts(found[1]):
         async with db.transaction():
             await _note(db, *found, _happening(actors.OPEN, asked, now))
 
@@ -44,7 +44,7 @@ def target_of(text: str, sealed: str) -> str | None:
 async def clicked(db: Database, text: str, url: str, asked: Asked, now: datetime) -> None:
     """A link was followed."""
     found, token = await find_reader(db, text, Use.CLICK), read_token(text)
-    if found is None or token is None or found[1].test:
+    if found is None or token is None or not _counts(found[1]):
         return
     async with db.transaction():
         await store.lock(db, found[0], found[1].id)
@@ -54,7 +54,7 @@ async def clicked(db: Database, text: str, url: str, asked: Asked, now: datetime
 async def trapped(db: Database, text: str, asked: Asked, now: datetime) -> None:
     """The link that people do not see was followed."""
     found = await find_reader(db, text, Use.TRAP)
-    if found is None or found[1].test:
+    if found is None or not _counts(found[1]):
         return
     async with db.transaction():
         await store.lock(db, found[0], found[1].id)
@@ -76,6 +76,11 @@ async def note_unsubscribe(db: Database, licence_id: int, reader: Reader, now: d
     await _settle(db, licence_id, reader, now)
     await store.add(db, licence_id, reader, Happening("UNSUBSCRIBE", now, actors.HUMAN, method="POST"))
     await tell(db, licence_id, "UNSUBSCRIBE", [MailNews(reader.id)], now)
+
+
+def _counts(reader: Reader) -> bool:
+    """Whether it is noted what a reader does: not of tests, and nothing more of people who are erased."""
+    return not (reader.test or reader.erased)
 
 
 async def _settle(db: Database, licence_id: int, reader: Reader, now: datetime) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from tabellion.features.delivery import changes, in_schema, licence_exists
+from tabellion.features.delivery import ADDRESS, changes, in_schema, licence_exists
 from tabellion.features.tracking.actors import Raw
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
@@ -18,7 +18,8 @@ _NEAR_TRAP = timedelta(seconds=60)
 class Reader(NamedTuple):
     """The recipient whom a token names. `subscription`: the number of the one that the mail was sent for.
 
-    `uncertain`: nobody knew whether the mail had left. `sender`: whom it came from, by name or else by domain.
+    `address`: empty where it is not kept any more. `uncertain`: nobody knew whether the mail had left. `sender`: whom it
+    came from, by name or else by domain.
     """
 
     id: int
@@ -32,6 +33,11 @@ class Reader(NamedTuple):
     subscription: int | None
     uncertain: bool = False
     sender: str = ""
+
+    @property
+    def erased(self) -> bool:
+        """Whether nobody knows any more whom the mail went to."""
+        return self.profile_id is None and not self.address
 
 
 class Happening(NamedTuple):
@@ -52,12 +58,12 @@ async def reader(db: Database, licence_id: int, recipient_id: int) -> Reader | N
     if not await licence_exists(db, licence_id):
         return None
     query = """
-SELECT r.id, r.campaign_id, r.table_id, r.profile_id, coalesce(r.address, ''), r.language, r.test, r.ended_at,
+SELECT r.id, r.campaign_id, r.table_id, r.profile_id, {address}, r.language, r.test, r.ended_at,
        (s.document ->> 'subscription')::int, r.state = 'UNCERTAIN',
        coalesce(nullif(s.document ->> 'sender_name', ''), split_part(s.document ->> 'sender_address', '@', 2), '')
 FROM {l}.recipient r JOIN tabellion.sending s ON s.id = r.sending_id WHERE r.id = %s
 """
-    row = await (await db.execute(in_schema(licence_id, query), (recipient_id,))).fetchone()
+    row = await (await db.execute(in_schema(licence_id, query, address=ADDRESS), (recipient_id,))).fetchone()
     return None if row is None else Reader(*row)
 
 

@@ -2,6 +2,7 @@
 
 from tabellion.features.webhooks.dispatcher import Dispatcher, Pace
 from tabellion.features.webhooks.metrics import exposition
+from tabellion.features.webhooks.queue import forget
 from tabellion.features.webhooks.service import purge_dead
 
-__all__ = ["Dispatcher", "Pace", "exposition", "purge_dead"]
+__all__ = ["Dispatcher", "Pace", "exposition", "forget", "purge_dead"]

@@ -8,6 +8,7 @@ import msgspec
 
 from tabellion.features.webhooks.model import GATHER_FOR, Claimed, Failure, Item, Outcome, Subscription
 from tabellion.features.webhooks.store import COLUMNS, WIDTH, subscription
+from tabellion.kit.traces import Traces
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalars
 
@@ -258,6 +259,31 @@ async def replay(
         {"now": now, "id": subscription.id, "event": event_id, "begin": begin, "end": end},
     )
     return sum(counts)
+
+
+async def forget(db: Database, licence_id: int, traces: Traces, until: datetime) -> int:
+    """Take the events of a person, up to a moment, out of what waits, gathers or is dead; how many.
+
+    In the caller's transaction.
+    """
+    query = """
+SELECT d.id, d.events::text FROM tabellion.webhook_delivery d
+JOIN tabellion.webhook_subscription s ON s.id = d.subscription_id
+WHERE s.licence_id = %s AND d.occurred_at <= %s
+  AND EXISTS (SELECT FROM unnest(%s::text[]) t WHERE position(t IN lower(d.events::text)) > 0)
+ORDER BY d.id FOR UPDATE OF d
+"""
+    gone = 0
+    for id_, events in await (await db.execute(query, (licence_id, until, traces.hints))).fetchall():
+        items = _items(events)
+        kept = [item for item in items if item.at > until or not traces.are_in(bytes(item.payload).decode())]
+        gone += len(items) - len(kept)
+        if not kept:
+            await db.execute("DELETE FROM tabellion.webhook_delivery WHERE id = %s", (id_,))
+        elif len(kept) < len(items):
+            query = "UPDATE tabellion.webhook_delivery SET events = %s::json, event_ids = %s WHERE id = %s"
+            await db.execute(query, (msgspec.json.encode(kept).decode(), [item.id for item in kept], id_))
+    return gone
 
 
 async def purge(db: Database, before: datetime) -> int:

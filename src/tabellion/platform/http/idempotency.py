@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tabellion.kit.problem import Problem, invalid
+from tabellion.kit.traces import Traces
 from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Answer, Incoming
 from tabellion.platform.http.exchange import Rendered
@@ -103,6 +104,18 @@ async def once(
         }
         await call.db.execute(_STORE, scope | record)
         return rendered
+
+
+async def forget(db: Database, licence_id: int, traces: Traces) -> int:
+    """Delete kept answers that name a person, or whose calls did; how many. Whoever repeats such a call does it anew."""
+    # What is no text in an answer is escaped, so that whatever it holds can be compared.
+    query = """
+DELETE FROM tabellion.idempotency i WHERE i.licence_id = %s AND EXISTS (
+    SELECT FROM unnest(%s::text[]) t
+    WHERE position(lower(encode(convert_to(t, 'UTF8'), 'escape')) IN lower(encode(i.body, 'escape'))) > 0
+       OR position(t IN lower(i.route || i.key || i.headers::text)) > 0)
+"""
+    return (await db.execute(query, (licence_id, list(traces.texts)))).rowcount
 
 
 async def _claim(db: Database, scope: dict[str, Any], oldest: datetime) -> tuple[bytes, Rendered, set[int]] | None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 from psycopg.types.json import Jsonb
 
+from tabellion.kit.traces import Traces
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.versioned import VersionedCache
 from tabellion.platform.outbox import subjects
@@ -24,10 +25,12 @@ __all__ = [
     "Interest",
     "declare",
     "emit",
+    "forget",
     "interests",
     "interests_now",
     "subjects",
     "take",
+    "tell_ids_alone",
 ]
 
 _MAX_LICENCES_CACHED = 20_000
@@ -139,6 +142,35 @@ async def emit(
     """Store one event in the caller's transaction; `data` is a JSON object. The caller has asked `interests`."""
     row = (licence_id, *interest, list(fields) or None, Jsonb(dict(data)), now)
     await db.execute(_EMIT, row)
+
+
+async def forget(db: Database, licence_id: int, traces: Traces, until: datetime) -> int:
+    """Take out the events of a person, up to a moment, that nobody has passed on yet; how many."""
+    query = """
+DELETE FROM tabellion.outbox_event o WHERE o.licence_id = %(licence)s AND o.occurred_at <= %(until)s AND (
+    EXISTS (SELECT FROM unnest(%(texts)s::text[]) t WHERE position(t IN lower(o.data::text)) > 0)
+    OR o.data ->> 'interactionId' = ANY (%(mails)s)
+    OR (o.subject_id, o.data ->> 'id') IN (SELECT * FROM unnest(%(tables)s::text[], %(rows)s::text[])))
+"""
+    values = {
+        "licence": licence_id, "until": until, "texts": list(traces.texts), "mails": list(traces.mails),
+        "tables": [table for table, _ in traces.rows], "rows": [row for _, row in traces.rows],
+    }  # fmt: skip
+    return (await db.execute(query, values)).rowcount
+
+
+async def tell_ids_alone(db: Database, licence_id: int, traces: Traces, event_type: str) -> None:
+    """Take from news of a type about rows all that identifies them, but their id."""
+    query = """
+UPDATE tabellion.outbox_event o SET data = jsonb_build_object('id', o.data -> 'id')
+WHERE o.licence_id = %(licence)s AND o.event_type = %(type)s
+  AND (o.subject_id, o.data ->> 'id') IN (SELECT * FROM unnest(%(tables)s::text[], %(rows)s::text[]))
+"""
+    values = {
+        "licence": licence_id, "type": event_type,
+        "tables": [table for table, _ in traces.rows], "rows": [row for _, row in traces.rows],
+    }  # fmt: skip
+    await db.execute(query, values)
 
 
 async def take(db: Database, most: int) -> list[Event]:

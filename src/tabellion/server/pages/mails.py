@@ -8,9 +8,10 @@ from urllib.parse import parse_qs
 from litestar import HttpMethod, Response
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import ExceptionHandlersMap
 
 from tabellion.features import tracking
-from tabellion.features.delivery import for_header, view
+from tabellion.features.delivery import Forgotten, for_header, view
 from tabellion.features.tracking import Choice
 from tabellion.platform.http.front import exchange_of
 from tabellion.platform.templates import Cages
@@ -35,6 +36,19 @@ _MAX_FORM_BYTES, _MAX_FIELDS = 32_768, 1000
 _LOOKS = [HttpMethod.GET, HttpMethod.HEAD]
 
 
+def _not_kept(request: AnyRequest, error: Exception) -> Response[bytes]:
+    return _plain("This mail is gone", "What stood in it is not kept any more.", 410)
+
+
+def _erased(request: AnyRequest, error: Exception) -> Response[bytes]:
+    told = "The sender has erased whom this mail went to. There is nothing left to unsubscribe from."
+    return _plain("Nothing is kept of this mail", told, 200)
+
+
+_NOT_KEPT: ExceptionHandlersMap = {Forgotten: _not_kept}
+_ERASED: ExceptionHandlersMap = {Forgotten: _erased}
+
+
 def handlers(connection: Connection, cages: Cages, clock: Callable[[], datetime]) -> list[HTTPRouteHandler]:
     """The routes."""
     pages = _Pages(connection, cages, clock)
@@ -42,17 +56,24 @@ def handlers(connection: Connection, cages: Cages, clock: Callable[[], datetime]
         HTTPRouteHandler("/t/o/{token:str}", http_method=_LOOKS, name="mail-opened")(pages.opened),
         HTTPRouteHandler("/t/c/{token:str}/{sealed:str}", http_method=_LOOKS, name="mail-clicked")(pages.clicked),
         HTTPRouteHandler("/t/x/{token:str}", http_method=_LOOKS, name="mail-trapped")(pages.trapped),
-        HTTPRouteHandler("/t/v/{token:str}", http_method=_LOOKS, name="mail-online")(pages.online),
-        HTTPRouteHandler("/t/u/{token:str}", http_method=_LOOKS, name="mail-ask")(pages.ask),
+        HTTPRouteHandler("/t/v/{token:str}", http_method=_LOOKS, name="mail-online", exception_handlers=_NOT_KEPT)(
+            pages.online
+        ),
+        HTTPRouteHandler("/t/u/{token:str}", http_method=_LOOKS, name="mail-ask", exception_handlers=_ERASED)(pages.ask),
         _form("/t/u/{token:str}", "mail-unsubscribe")(pages.unsubscribe),
-        HTTPRouteHandler("/t/p/{token:str}", http_method=_LOOKS, name="mail-preferences")(pages.preferences),
+        HTTPRouteHandler("/t/p/{token:str}", http_method=_LOOKS, name="mail-preferences", exception_handlers=_ERASED)(
+            pages.preferences
+        ),
         _form("/t/p/{token:str}", "mail-choose")(pages.choose),
     ]
 
 
 def _form(path: str, name: str) -> HTTPRouteHandler:
     """A route that takes what readers choose, from whoever asks: as much as a form can have."""
-    return HTTPRouteHandler(path, http_method="POST", name=name, status_code=200, request_max_body_size=_MAX_FORM_BYTES)
+    return HTTPRouteHandler(
+        path, http_method="POST", name=name, status_code=200, request_max_body_size=_MAX_FORM_BYTES,
+        exception_handlers=_ERASED,
+    )  # fmt: skip
 
 
 class _Pages:

@@ -1,0 +1,106 @@
+"""Files of ended bulk calls in which a person is named: they are deleted, as a whole. Also what was kept of rows of such."""
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Final, NamedTuple, cast
+
+from tabellion.kit.traces import Traces
+from tabellion.platform import files
+from tabellion.platform.database.connection import Database
+
+_PIECE_BYTES: Final = 1024 * 1024
+# Those of executions of ETLs are imports with folders of their own, within or beside that of the execution.
+_FOLDERS: Final = """
+SELECT DISTINCT folder, ended_at IS NULL FROM (
+    SELECT folder, ended_at, licence_id, created_at FROM tabellion.import_job
+    UNION ALL SELECT folder, ended_at, licence_id, created_at FROM tabellion.etl_execution
+    UNION ALL SELECT folder, ended_at, licence_id, created_at FROM tabellion.export_execution
+) f WHERE licence_id = %(licence)s AND created_at <= %(until)s
+"""
+_PARTS: Final = """
+SELECT p.job_id, p.kind::text, p.line, p.content FROM tabellion.import_part p
+JOIN tabellion.import_job j ON j.id = p.job_id WHERE j.licence_id = %s AND j.ended_at IS NOT NULL
+"""
+
+
+class Folders(NamedTuple):
+    """Folders in the spool: of bulk calls that have ended, and of others."""
+
+    ended: list[str]
+    others: list[str]
+
+
+async def folders_of(db: Database, licence_id: int, until: datetime) -> Folders:
+    """Those of a licence's bulk calls that were accepted until a moment."""
+    rows = await (await db.execute(_FOLDERS, {"licence": licence_id, "until": until})).fetchall()
+    others = sorted(folder for folder, open_ in rows if open_)
+    return Folders(sorted({folder for folder, open_ in rows if not open_} - set(others)), others)
+
+
+def forget_files(spool: Path, folders: Sequence[str], traces: Traces) -> int:
+    """Delete the files in which a person is named; how many. Those that are gone already are no matter. Raises `OSError`."""
+    gone = 0
+    for folder in folders:
+        for path in sorted((spool / folder).rglob("*")):
+            if path.is_file() and is_in_file(path, traces):
+                with files.deleting(spool):
+                    path.unlink(missing_ok=True)
+                gone += 1
+    return gone
+
+
+async def forget_parts(db: Database, licence_id: int, traces: Traces) -> int:
+    """Delete what was kept of rows in which a person is named, of imports that ended before their time; how many blocks."""
+    wanted = traces.octets
+    async with db.cursor() as cursor:
+        await cursor.execute(_PARTS, (licence_id,))
+        found = [row[:3] async for row in cursor if _holds(zlib.decompress(row[3]), wanted)]
+    for key in found:
+        await db.execute('DELETE FROM tabellion.import_part WHERE job_id = %s AND kind = %s::"char" AND line = %s', key)
+    return len(found)
+
+
+def is_in_file(path: Path, traces: Traces) -> bool:
+    """Whether a person is named in a file: as it is, compressed, or in an archive."""
+    wanted = traces.octets
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return any(_is_in(each, wanted) for each in _entries(archive))
+        with path.open("rb") as plain:
+            packed = plain.read(2) == b"\x1f\x8b"
+            plain.seek(0)
+            return _is_in(cast("IO[bytes]", gzip.GzipFile(fileobj=plain)) if packed else plain, wanted)
+    except FileNotFoundError:
+        return False
+    except (zipfile.BadZipFile, EOFError, zlib.error, gzip.BadGzipFile, RuntimeError, NotImplementedError):
+        # What cannot be read may hold anybody.
+        return True
+
+
+def _entries(archive: zipfile.ZipFile) -> Iterator[IO[bytes]]:
+    for entry in archive.infolist():
+        if not entry.is_dir():
+            with archive.open(entry) as content:
+                yield content
+
+
+def _is_in(content: IO[bytes], wanted: Sequence[bytes]) -> bool:
+    overlap = max(map(len, wanted))
+    before = b""
+    while piece := content.read(_PIECE_BYTES):
+        whole = before + piece
+        if _holds(whole, wanted):
+            return True
+        before = whole[-overlap:]
+    return False
+
+
+def _holds(content: bytes, wanted: Sequence[bytes]) -> bool:
+    # Letters beyond ASCII keep their case; addresses have them in their domains, mostly in lower case.
+    low = content.lower()
+    return any(each in low for each in wanted)

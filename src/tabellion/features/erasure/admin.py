@@ -1,0 +1,23 @@
+"""Erasing a person on the command line."""
+
+from datetime import datetime
+
+from tabellion.features import licences
+from tabellion.features.erasure import service
+from tabellion.features.erasure.model import Erasure
+from tabellion.features.licences import AdminError
+from tabellion.platform import audit
+from tabellion.platform.database.connection import Database
+
+
+async def erase(db: Database, licence_name: str, address: str, now: datetime, *, suppress: bool) -> Erasure:
+    """Erase who has an address in a licence. Raises `AdminError`, `RowInUse`."""
+    wanted = address.strip()
+    if not service.is_address(wanted):
+        raise AdminError(f"'{address[:100]}' is no e-mail address; nothing was changed")
+    found = await licences.get_licence(db, licence_name)
+    who = audit.values_of_nobody("cli") | {"audit_route": "erase"}
+    async with db.transaction():
+        done = await service.erase(db, service.Asked(found.id, wanted, suppress, who, now))
+        await audit.record_admin(db, found.id, "erase", service.said(done), now)
+    return done

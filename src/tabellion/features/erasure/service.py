@@ -1,0 +1,194 @@
+"""Use cases of erasures: erase what the database has at once, all or nothing; then what is in files, or still on its way."""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tabellion.features import webhooks
+from tabellion.features.audiences import forget_keys
+from tabellion.features.bulk import searching
+from tabellion.features.campaigns import forget_keys as forget_target_keys
+from tabellion.features.delivery import forms_of, having, stripping, suppression_store
+from tabellion.features.erasure import store
+from tabellion.features.erasure.errors import ErasureUnknown
+from tabellion.features.erasure.model import Counts, Erasure
+from tabellion.features.licences import check_reaches_all
+from tabellion.features.profiles import Row, erase_row, search_rows
+from tabellion.features.tables import ProfileTable, profile_tables, referrers, referring, render_value
+from tabellion.kit.digits import number_of
+from tabellion.kit.problem import invalid
+from tabellion.kit.traces import Traces, traces_of
+from tabellion.platform import audit, jobs, outbox, secrets
+from tabellion.platform.database.connection import Database
+from tabellion.platform.http import idempotency
+from tabellion.platform.http.call import Incoming
+
+TASK = "erasure.finish"
+_MAX_ADDRESS, _MOST_PROFILES = 320, 10_000
+_DELETE = "DELETE"
+
+
+class Asked(NamedTuple):
+    """Whom to erase where, and who wants it (`audit.values`). `suppress`: the address is to get no mails later on either."""
+
+    licence_id: int
+    address: str
+    suppress: bool
+    who: dict[str, Any]
+    now: datetime
+
+
+class Rest(NamedTuple):
+    """What a worker has still to do of an erasure: the `person` is sealed, `flying` are mails that were on their way."""
+
+    licence_id: int
+    number: int
+    person: str
+    flying: list[int]
+
+
+class NotYet(Exception):
+    """Something of the person is still on its way: it is looked for again a little later."""
+
+
+async def ask(call: Incoming, address: str, *, suppress: bool) -> Erasure:
+    """Erase the person with an address. Raises `EntityForbidden`, `Invalid`, `RowInUse`."""
+    check_reaches_all(call.caller, "the erasure of a person")
+    wanted = address.strip()
+    if not is_address(wanted):
+        raise invalid("address", "attribute.value", "'address' expects an e-mail address")
+    async with call.db.transaction():
+        done = await erase(call.db, Asked(call.caller.licence_id, wanted, suppress, audit.values(call), call.now))
+        await audit.record(call.db, call, said(done))
+    return done
+
+
+def is_address(text: str) -> bool:
+    """Whether it could be an address that profiles have."""
+    local, at, domain = text.rpartition("@")
+    return bool(local and at and domain) and len(text) <= _MAX_ADDRESS and text.isprintable() and " " not in text
+
+
+def said(erasure: Erasure) -> str:
+    """An erasure in the audit trail: what was found, and not of whom."""
+    return f"erasure/{erasure.id:d} ({erasure.counts})"
+
+
+async def get(call: Incoming) -> Erasure:
+    """The erasure of the path. Raises `ErasureUnknown`."""
+    number = number_of(call.path["i"])
+    found = None if number is None else await store.find(call.db, call.caller.licence_id, number)
+    if found is None:
+        raise ErasureUnknown(f"the licence has no erasure '{call.path['i'][:30]}'")
+    return found
+
+
+async def erase(db: Database, asked: Asked) -> Erasure:
+    """Erase what the database has of a person, in the caller's transaction, and have a worker do the rest.
+
+    Raises `RowInUse`.
+    """
+    licence_id, address, now = asked.licence_id, asked.address, asked.now
+    people = [(table, await _profiles(db, table, address)) for table in await profile_tables.load(db, licence_id)]
+    rows = [(table.id, profile.id) for table, profiles in people for profile in profiles]
+    mails = await stripping.mails_to(db, licence_id, address, rows, now)
+    traces = traces_of(
+        forms_of(address), [(table.public_id, str(row.id)) for table, profiles in people for row in profiles], mails
+    )
+    counts = await _forget_news(db, licence_id, traces, now)
+    stripped = await stripping.strip(db, licence_id, mails, now, unlink=True)
+    counts = counts.plus(
+        Counts(
+            mails=stripped.mails,
+            withdrawn=stripped.withdrawn,
+            events=stripped.events,
+            outbox_mails=await stripping.forget_kept(db, licence_id, address, mails),
+            answers=await idempotency.forget(db, licence_id, traces),
+        )
+    )
+    for table, profiles in people:
+        counts = counts.plus(await _forget_profiles(db, asked, table, profiles))
+    # Whoever listens is told that the profiles are gone, and not who they were.
+    await outbox.tell_ids_alone(db, licence_id, traces, _DELETE)
+    suppressed = await suppression_store.forget_person(db, licence_id, address, now, suppress=asked.suppress)
+    number = await store.insert(db, licence_id, now, suppressed=suppressed, counts=counts)
+    sealed = secrets.seal(address, _purpose(licence_id, number))
+    rest = Rest(licence_id, number, sealed, stripped.flying)
+    await jobs.defer(db, TASK, licence_id=licence_id, rest=rest._asdict())
+    return Erasure(number, licence_id, now, None, suppressed, counts)
+
+
+async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
+    """Erase what was on its way when the erasure was asked for, and files; a worker that dies over it begins anew.
+
+    Raises `NotYet`, `OSError`.
+    """
+    licence_id, number = rest.licence_id, rest.number
+    erasure = await store.find(db, licence_id, number)
+    if erasure is None or erasure.ended_at is not None:
+        return
+    address, until = secrets.unseal(rest.person, _purpose(licence_id, number)), erasure.asked_at
+    traces = traces_of(forms_of(address))
+    async with db.transaction():
+        known = await store.find(db, licence_id, number, lock=True)
+        if known is None:
+            return
+        mails = [*await stripping.mails_to(db, licence_id, address, [], until), *rest.flying]
+        stripped = await stripping.strip(db, licence_id, mails, now, unlink=True)
+        kept = await stripping.forget_kept(db, licence_id, address, mails)
+        counts = Counts(mails=stripped.mails, withdrawn=stripped.withdrawn, events=stripped.events, outbox_mails=kept)
+        counts = counts.plus(await _forget_news(db, licence_id, traces, until))
+        counts = counts.plus(await _forget_news(db, licence_id, traces_of([], mails=mails), now))
+        await store.change(db, number, known.counts.plus(counts), None)
+    folders = await searching.folders_of(db, licence_id, until)
+    if stripped.flying or folders.others:
+        raise NotYet(f"{len(stripped.flying)} mails are on their way, {len(folders.others)} bulk calls at work")
+    files = await asyncio.to_thread(searching.forget_files, spool, folders.ended, traces)
+    async with db.transaction():
+        files += await searching.forget_parts(db, licence_id, traces)
+        known = await store.find(db, licence_id, number, lock=True)
+        if known is None:
+            return
+        counts = known.counts.plus(Counts(files=files))
+        await store.change(db, number, counts, now)
+        ended = Erasure(number, licence_id, until, now, known.suppressed, counts)
+        await audit.record_server(db, licence_id, "erasure ended", said(ended), now)
+
+
+async def _profiles(db: Database, table: ProfileTable, address: str) -> list[Row]:
+    condition = having(table, address)
+    return [] if condition is None else list(await search_rows(db, table, condition, "t.id", _MOST_PROFILES))
+
+
+async def _forget_news(db: Database, licence_id: int, traces: Traces, until: datetime) -> Counts:
+    """What nobody was told of yet, or was told in vain."""
+    news = await outbox.forget(db, licence_id, traces, until)
+    return Counts(news=news + await webhooks.forget(db, licence_id, traces, until))
+
+
+async def _forget_profiles(db: Database, asked: Asked, table: ProfileTable, profiles: list[Row]) -> Counts:
+    """Delete profiles with the records that go with them, and take them out of lists."""
+    keys = [(None, str(row.id)) for row in profiles] + [
+        (attribute.name, str(render_value(attribute, value)))
+        for row in profiles
+        for attribute, value in zip(table.attributes, row.values, strict=True)
+        if attribute.unique and value is not None
+    ]
+    listed = 0
+    if keys:
+        listed = await forget_keys(db, asked.licence_id, table.id, keys)
+        listed += await forget_target_keys(db, asked.licence_id, table.id, keys)
+    ids = [row.id for row in profiles]
+    records = 0
+    for referrer in await referrers(db, table) if ids else ():
+        if referrer.on_delete == "CASCADE":
+            records += await referring(db, table, referrer, ids)
+    gone = 0
+    for id_ in ids:
+        gone += await erase_row(db, table, id_, asked.who, asked.now)
+    return Counts(profiles=gone, records=records, keys=listed)
+
+
+def _purpose(licence_id: int, number: int) -> str:
+    return f"erasure {licence_id:d} {number:d}"

@@ -1,0 +1,56 @@
+"""By what a person is known where data are kept as text: news on their way, answers, files."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+from urllib.parse import quote
+
+
+class Traces(NamedTuple):
+    """`texts`: spellings of an address, in lower case; `rows`: (table, row) ids on the wire; `mails`: ids of their mails."""
+
+    texts: tuple[str, ...]
+    rows: tuple[tuple[str, str], ...] = ()
+    mails: tuple[str, ...] = ()
+
+    @property
+    def octets(self) -> list[bytes]:
+        """How the texts may stand in a file: in the encodings of files that are written here or sent."""
+        found = {text.encode(each) for text in self.texts for each in ("utf-8", "utf-16-le", "utf-16-be")}
+        return sorted(found | {text.encode("cp1252") for text in self.texts if _fits(text)})
+
+    @property
+    def hints(self) -> list[str]:
+        """Texts of which there is at least one in news of the person, as JSON in lower case."""
+        rows = [f'"{name}":"{row}"' for _, row in self.rows for name in _ROW_NAMES]
+        return [*self.texts, *rows, *(f'"interactionid":"{mail}"' for mail in self.mails)]
+
+    def are_in(self, text: str) -> bool:
+        """Whether news, as JSON, are of the person."""
+        low = text.lower()
+        return (
+            any(each in low for each in self.texts)
+            or any(f'"interactionid":"{mail}"' in low for mail in self.mails)
+            or any(
+                f'"tableid":"{table.lower()}"' in low and any(f'"{name}":"{row}"' in low for name in _ROW_NAMES)
+                for table, row in self.rows
+            )
+        )
+
+
+# What receivers call the id of a profile.
+_ROW_NAMES = ("profileid",)
+
+
+def traces_of(forms: Iterable[str], rows: Iterable[tuple[str, str]] = (), mails: Iterable[int] = ()) -> Traces:
+    """Of an address that may be written in several forms; in addresses of calls as well."""
+    texts = {form.lower() for form in forms}
+    texts |= {quote(text, safe="").lower() for text in texts}
+    return Traces(tuple(sorted(texts)), tuple(rows), tuple(str(mail) for mail in mails))
+
+
+def _fits(text: str) -> bool:
+    try:
+        text.encode("cp1252")
+    except UnicodeEncodeError:
+        return False
+    return True

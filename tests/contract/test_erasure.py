@@ -1,0 +1,317 @@
+"""An erased person is nowhere: a canary in every feature, and then no trace of it in database, files and log."""
+
+import asyncio
+import json
+import secrets as chance
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tabellion.features.erasure import service
+from tabellion.features.webhooks.fanout import fan_out
+from tabellion.kit.clock import utc_now
+from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state, until
+from tests.support.api import Api
+from tests.support.etls import Etls, one_file, packed
+from tests.support.exports import Exports
+from tests.support.imports import Imports
+from tests.support.serving import json_here, run_here
+from tests.support.tenant import STAYS, Tenant, schema_of
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+ERASURES, HOOKS = "/v5/erasures", "/v4/entity/hotels/webhookSubscription"
+BODY = (
+    "<html><body><p>Dear {{ profile.lastName }}</p>"
+    '<p><a href="https://www.example.com/offer">Offer</a> <a href="https://www.example.com/?card={{ profile.cardNumber }}">Card</a>'
+    '<a href="{{ unsubscribeUrl }}">unsubscribe</a> <a href="{{ onlineUrl }}">online</a></p></body></html>'
+)
+# What a dump has besides the licence's own schema.
+SHARED = ("tabellion", "jobs")
+
+
+class Canary:
+    """A person all of whose values have one word in them that nothing else has."""
+
+    def __init__(self) -> None:
+        self.word = f"kanari{chance.token_hex(6)}"
+        self.address = f"Ann.{self.word.title()}@Example.net"
+        self.profile = {
+            "key": {"emailAddress": self.address},
+            "attributes": {"lastName": f"Vos {self.word}", "cardNumber": f"C{self.word[:18]}"},
+        }
+        self.card = self.profile["attributes"]["cardNumber"]
+        self.agent = {"User-Agent": f"Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0 {self.word}"}
+
+    def is_in(self, text: bytes) -> bool:
+        """Also as the database prints octets."""
+        low, word = text.lower(), self.word.encode()[:18]
+        return word in low or word.hex().encode() in low
+
+
+@pytest.fixture
+def canary() -> Canary:
+    return Canary()
+
+
+def ok(answer: httpx.Response) -> Any:
+    assert answer.status_code in {200, 201, 204}, answer.text
+    return answer.json() if answer.content else None
+
+
+def run(url: str, work: Any) -> Any:
+    """On a connection to the worker's database."""
+
+    async def connected() -> Any:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+            return await work(db)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, connected()).result()
+
+
+def finish(url: str, spool: Path, database: psycopg.Connection[Any], number: int) -> None:
+    """The worker's part, and that it forgets the job."""
+    query = (
+        "SELECT id, args -> 'rest' FROM jobs.procrastinate_jobs WHERE task_name = %s AND args -> 'rest' ->> 'number' = %s"
+    )
+    ((job, rest),) = database.execute(query, (service.TASK, str(number))).fetchall()
+    for _ in range(2):  # a worker that dies over it begins anew
+        run(url, lambda db: service.finish(db, spool, service.Rest(**rest), utc_now()))
+    database.execute("DELETE FROM jobs.procrastinate_jobs WHERE id = %s", (job,))
+
+
+def places(canary: Canary, database: psycopg.Connection[Any], schema: str, api: Api) -> set[str]:
+    """Where the canary still is: tables, files, log."""
+    found: set[str] = set()
+    query = "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY (%s)"
+    for name, table in database.execute(query, ([schema, *SHARED],)).fetchall():
+        with database.cursor().copy(f'COPY {name}."{table}" TO STDOUT') as copy:
+            # All of it: a copy that is left before its end holds the connection.
+            if canary.is_in(b"".join(bytes(line) for line in copy)):
+                found.add(f"{name.replace(schema, 'l')}.{table}")
+    from tabellion.features.bulk.searching import is_in_file
+    from tabellion.kit.traces import traces_of
+
+    for path in api.spool.rglob("*"):
+        if path.is_file() and is_in_file(path, traces_of([canary.word[:18]])):
+            found.add(f"spool/{path.name}")
+    if canary.is_in(api.log.read_bytes()):
+        found.add("log")
+    return found
+
+
+def listen(tenant: Tenant) -> None:
+    for on, element, event in (
+        ("PROFILE_TABLE", "Guests", "CREATE"), ("PROFILE_TABLE", "Guests", "DELETE"), ("EMAIL_CAMPAIGN", "*", "SENT"),
+        ("EMAIL_CAMPAIGN", "*", "CLICK"),
+    ):  # fmt: skip
+        body = {"on": on, "onElementId": element, "eventType": event, "targetUrl": "https://8.8.8.8/hook"}
+        ok(tenant.json("POST", HOOKS, body))
+
+
+def live(canary: Canary, tenant: Tenant, url: str, spool: Path, database: psycopg.Connection[Any]) -> dict[str, Any]:
+    """The canary in every feature; addresses of its mail, and its campaign."""
+    listen(tenant)
+    to = {"tableType": "PROFILE_TABLE", "tableId": "Guests", "attribute": "cardNumber"}
+    key = {"name": "guest", "attribute": "cardNumber", "reference": to, "onDelete": "CASCADE"}
+    stays = STAYS | {"name": "Trips", "foreignKeys": [key]}
+    ok(tenant.json("POST", "/v5/entities/hotels/custom-tables", stays))
+    ok(tenant.json("PUT", PROFILES, canary.profile, Idempotency_Key=f"make {canary.address}"))
+    one = f"{PROFILES}/emailAddress={canary.address}"
+    for subscribed in (True, False, True):
+        ok(tenant.json("PATCH", one, {"subscriptions": {"Newsletter": subscribed}}))
+    record = {"key": {"stayRef": f"S{canary.word}"}, "attributes": {"cardNumber": canary.card, "state": "OPEN"}}
+    ok(tenant.json("PUT", "/v5/entities/hotels/custom-tables/Trips/records", record))
+
+    rows = f"emailAddress,lastName,birthDate\n{canary.address},Vos {canary.word},never\nbob@example.com,Bos,\n"
+    assert Imports(tenant, url, spool).do(rows)["rowsInError"] == 1
+    Etls(tenant, url, spool).do({"guests.zip": packed(guests=rows)}, one_file())
+    for compression in ("ZIP", "GZIP", "NONE"):
+        Exports(tenant, url, spool).do(compression=compression)
+    keys = {"attribute": "cardNumber", "values": [canary.card, "other"]}
+    ok(tenant.json("POST", "/v5/entities/hotels/audiences", {"name": "Few", "targetTable": "Guests", "keys": keys}))
+
+    number = tenant.campaign()
+    ok(tenant.call("PUT", f"{MAIL}/{number}/content/body", content=BODY, headers={"Content-Type": "text/html"}))
+    ok(tenant.json("PUT", f"{MAIL}/{number}/target", {"keys": {"attribute": "emailAddress", "values": [canary.address]}}))
+    ok(tenant.json("POST", f"{MAIL}/{number}/test", {"recipients": [canary.address]}))
+    ok(tenant.json("POST", f"{MAIL}/{number}/launch"))
+    until(lambda: state(tenant, number) == "FINISHED")
+    (mail,) = until(lambda: [m for _, m in outbox(tenant, database) if m["Subject"].startswith("Spring")])
+    links = [local(tenant, each) for each in hrefs(mail)]
+    picture = next(each for each in links if "/t/o/" in each)
+    card = [each for each in links if "/t/c/" in each][1]
+    for each in (picture, card):
+        httpx.get(each, headers=canary.agent)
+    leave = next(each for each in links if "/t/u/" in each)
+    assert httpx.post(leave).status_code == 200
+    interaction = ok(tenant.json("GET", f"{MAIL}/{number}/profile/emailAddress={canary.address}/interaction"))
+    said = f"550 5.1.1 <{canary.address}>: unknown"
+    told = {
+        "interactionId": interaction["interactions"][0]["interactionId"],
+        "type": "BOUNCE",
+        "status": "5.1.1",
+        "reason": said,
+    }
+    assert ok(tenant.json("POST", "/v5/bounces", {"bounces": [told]}))["accepted"] == 1
+
+    # A triggered mail that waits for its domain, with parameters and a file.
+    ok(tenant.json("DELETE", f"/v5/suppressions/{canary.address}"))
+    waiting = tenant.campaign("Booked", "TRANSACTIONAL")
+    ok(tenant.json("PUT", f"{MAIL}/{waiting}/content/personalisation", {"personalisations": [{"key": "stayRef"}]}))
+    ok(tenant.json("POST", f"{MAIL}/{waiting}/launch"))
+    held = f"INSERT INTO {schema_of(tenant, database)}.domain_hold VALUES ('example.net', now() + interval '1 hour', 60)"
+    database.execute(held)
+    attributes = [{"name": "emailAddress", "value": canary.address}, {"name": "lastName", "value": canary.word}]
+    contact = {"profile": {"attributes": attributes}, "parameters": [{"key": "stayRef", "values": [canary.word]}]}
+    parts = [("contact", (None, json.dumps(contact))), ("attachment", ("x.txt", canary.word.encode(), "text/plain"))]
+    bearer = {"Authorization": f"Bearer {tenant.api_key}"}
+    path = f"/v4/entity/hotels/transactionalmail/{waiting}/contactWithAttachment"
+    ok(tenant.client.post(path, files=parts, headers=bearer))
+    # Some news have become deliveries, some have not.
+    run(url, lambda db: fan_out(db, utc_now()))
+    ok(tenant.json("PATCH", one, {"attributes": {"lastName": f"Fox {canary.word}"}}, Idempotency_Key=canary.word[:18]))
+    httpx.get(card, headers=canary.agent)
+    return {"campaign": number, "waiting": waiting, "links": links, "leave": leave}
+
+
+def test_an_erased_person_is_nowhere(
+    canary: Canary, tenant: Tenant, worker_database_url: str, spool: Path, api: Api, database: psycopg.Connection[Any]
+) -> None:
+    schema = schema_of(tenant, database)
+    lived = live(canary, tenant, worker_database_url, spool, database)
+    report = f"{MAIL}/{lived['campaign']}/report"
+    before = ok(tenant.json("GET", report))
+    assert (before["opens"], before["clicks"], before["unsubscribes"], before["hardBounces"]) == (1, 2, 1, 1)
+    assert {
+        "l.recipient", "l.mail_event", "l.outbox_mail", "l.suppression", "l.mail_attachment", "l.audience_key",
+        "tabellion.idempotency", "tabellion.campaign", "tabellion.webhook_delivery", "tabellion.outbox_event", "spool/errors.zip",
+    } <= places(canary, database, schema, api)  # fmt: skip
+
+    body = {"address": canary.address.upper()}
+    done = ok(tenant.json("POST", ERASURES, body, Idempotency_Key="erase"))
+    assert ok(tenant.json("POST", ERASURES, body, Idempotency_Key="erase")) == done
+    assert done["suppressed"]
+    assert done["endedAt"] is None
+    erased = done["erased"]
+    assert (erased["profiles"], erased["records"], erased["mails"], erased["withdrawn"], erased["keys"]) == (1, 1, 3, 1, 2)
+    finish(worker_database_url, spool, database, done["id"])
+    ended = ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))
+    assert ended["endedAt"] is not None
+    assert ended["erased"]["files"] >= 6
+
+    assert places(canary, database, schema, api) == set()
+    assert ok(tenant.json("GET", report)) == before
+    mails = ok(tenant.json("GET", f"{MAIL}/{lived['waiting']}/report"))
+    assert (mails["targeted"], mails["pending"], mails["excluded"]["deleted"]) == (1, 0, 1)
+    assert database.execute(f"SELECT count(*) FROM {schema}.mail_attachment").fetchone() == (0,)
+    # Whoever listens hears that a profile is gone, and not whose.
+    (news,) = database.execute(
+        "SELECT data FROM tabellion.outbox_event WHERE event_type = 'DELETE' AND licence_id = %s", (schema[1:],)
+    ).fetchall()
+    assert list(news[0]) == ["id"]
+    trail = [row[0] for row in database.execute("SELECT object FROM tabellion.audit WHERE licence_id = %s", (schema[1:],))]
+    assert sum(each.startswith(f"erasure/{done['id']} (profiles 1, records 1, mails 3") for each in trail) == 2
+
+    # The mail is still in somebody's mailbox.
+    sent, online = (next(each for each in lived["links"] if f"/t/{use}/" in each) for use in "cv")
+    assert httpx.get(sent, headers=canary.agent).headers["location"].startswith("https://www.example.com/")
+    assert httpx.get(online).status_code == 410
+    for asked in (httpx.get, httpx.post):
+        page = asked(lived["leave"])
+        assert (page.status_code, "nothing left to unsubscribe from" in page.text) == (200, True)
+    assert ok(tenant.json("GET", report)) == before
+    assert places(canary, database, schema, api) == set()
+
+    # Coming back changes nothing of the wish to get no mails.
+    rows = f"emailAddress,lastName\n{canary.address},Vos\n"
+    assert Imports(tenant, worker_database_url, spool).do(rows)["rowsCreated"] == 1
+    again = tenant.campaign("Again")
+    ok(tenant.json("PUT", f"{MAIL}/{again}/target", {"keys": {"attribute": "emailAddress", "values": [canary.address]}}))
+    ok(tenant.json("POST", f"{MAIL}/{again}/launch"))
+    until(lambda: state(tenant, again) == "FINISHED")
+    assert ok(tenant.json("GET", f"{MAIL}/{again}/report"))["excluded"]["suppressed"] == 1
+
+
+def erased(tenant: Tenant, address: str, **body: Any) -> dict[str, Any]:
+    return ok(tenant.json("POST", ERASURES, {"address": address, **body}))
+
+
+def test_what_an_erasure_is_not_given_is_refused(tenant: Tenant, limited_user_key: str) -> None:
+    before = tenant.state(but={"audit"})
+    for address in ("nobody", "a b@example.com", "@example.com", "x@" + "y" * 320):
+        refused = tenant.json("POST", ERASURES, {"address": address})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "address")
+    one = {"Authorization": f"Bearer {limited_user_key}"}
+    refused = tenant.json("POST", ERASURES, {"address": "ann@example.com"}, **one)
+    assert (refused.status_code, refused.json()["code"]) == (403, "entity.forbidden")
+    assert tenant.json("GET", f"{ERASURES}/77").json()["code"] == "erasure.unknown"
+    assert tenant.state(but={"audit"}) == before
+    assert erased(tenant, "stranger@example.com")["erased"]["profiles"] == 0
+
+
+def test_records_that_keep_a_profile_keep_the_person(tenant: Tenant) -> None:
+    to = {"tableType": "PROFILE_TABLE", "tableId": "Guests", "attribute": "profileId"}
+    bills = {
+        "name": "Bills", "type": "INTERACTIONS", "primaryKeyAttribute": "billRef",
+        "attributes": [{"name": "billRef", "valueType": "STRING"}, {"name": "guest", "valueType": "INTEGER"}],
+        "foreignKeys": [{"name": "guest", "attribute": "guest", "reference": to, "onDelete": "RESTRICT"}],
+    }  # fmt: skip
+    ok(tenant.json("POST", "/v5/entities/hotels/custom-tables", bills))
+    ann = ok(tenant.json("GET", f"{PROFILES}/emailAddress=ann@example.com"))["profileId"]
+    bill = {"key": {"billRef": "B1"}, "attributes": {"guest": ann}}
+    ok(tenant.json("PUT", "/v5/entities/hotels/custom-tables/Bills/records", bill))
+    before = tenant.state()
+    refused = tenant.json("POST", ERASURES, {"address": "ann@example.com"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "profile.inUse")
+    assert tenant.state() == before
+    ok(tenant.json("DELETE", "/v5/entities/hotels/custom-tables/Bills/records/B1"))
+    assert erased(tenant, "ann@example.com")["erased"]["profiles"] == 1
+
+
+def test_a_mail_that_is_being_handed_over_is_erased_after_it(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    schema = schema_of(tenant, database)
+    number = tenant.campaign()
+    ok(tenant.json("POST", f"{MAIL}/{number}/launch"))
+    until(lambda: state(tenant, number) == "FINISHED")
+    database.execute(f"UPDATE {schema}.recipient SET state = 'SENDING'")
+    done = erased(tenant, "Ann@example.com", suppress=True)
+    assert (done["suppressed"], done["erased"]["mails"]) == (True, 0)
+    with pytest.raises(service.NotYet):
+        finish(worker_database_url, spool, database, done["id"])
+    said = "250 ok <ann@example.com>"
+    database.execute(f"UPDATE {schema}.recipient SET state = 'ACCEPTED', reply = %s", (said,))
+    finish(worker_database_url, spool, database, done["id"])
+    row = database.execute(f"SELECT address, profile_id, reply, state FROM {schema}.recipient").fetchone()
+    assert row == ("@example.com", None, None, "ACCEPTED")
+    ended = ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))
+    assert (ended["erased"]["mails"], ended["endedAt"] is not None) == (1, True)
+    # What still comes back of it tells on nobody.
+    ((mail,),) = database.execute(f"SELECT id FROM {schema}.recipient").fetchall()
+    bounce = {"interactionId": mail, "type": "BOUNCE", "status": "5.1.1", "reason": said}
+    assert ok(tenant.json("POST", "/v5/bounces", {"bounces": [bounce]}))["accepted"] == 1
+    assert database.execute(f"SELECT detail FROM {schema}.mail_event").fetchall() == [("5.1.1",)]
+    assert database.execute(f"SELECT count(*) FROM {schema}.suppression").fetchone() == (0,)
+
+
+def test_people_are_erased_on_the_command_line_too(
+    tenant: Tenant, worker_database_url: str, database: psycopg.Connection[Any]
+) -> None:
+    where = {"TABELLION_DATABASE_URL": worker_database_url, "TABELLION_SECRET_KEY": "of the tests"}
+    found = json_here("erase", tenant.licence, " ANN@example.com", "--suppress", **where)
+    assert (found["profiles"], found["suppressed"]) == (1, True)
+    assert ok(tenant.json("GET", f"{ERASURES}/{found['erasure']}"))["erased"]["profiles"] == 1
+    assert ok(tenant.json("GET", "/v5/suppressions/ann@example.com"))["reason"] == "UNSUBSCRIBE"
+    assert ok(tenant.json("GET", "/v5/suppressions"))["suppressions"] == []
+    ok(tenant.json("DELETE", "/v5/suppressions/ann@example.com"))
+    assert tenant.json("GET", "/v5/suppressions/ann@example.com").status_code == 404
+    wrong = run_here("erase", tenant.licence, "nobody", **where)
+    assert wrong.returncode == 1
+    assert "'nobody' is no e-mail address; nothing was changed" in wrong.stderr
