@@ -3,14 +3,14 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from tabellion.features.delivery import Sending, batch, favour, pending, service, store
+from tabellion.features.delivery import Sending, batch, favour, pending, recipient_store, service, store
 from tabellion.features.delivery.sums import Scope, tally
 from tabellion.features.delivery.sums import begin as snapshot
 from tests.features.delivery.conftest import START, Post
@@ -37,6 +37,11 @@ class Choosy:
         self.refuses = lambda at, _: SAID[command] if at == command else None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await self._serve(reader, writer)
+        writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         recipient = ""
         writer.write(b"220 ready\r\n")
         while line := await reader.readline():
@@ -51,7 +56,6 @@ class Choosy:
                 said = self.refuses(".", recipient)
                 self.taken[recipient] += said is None
             writer.write(f"{said or '250 ok'}\r\n".encode())
-        writer.close()
 
 
 @asynccontextmanager
@@ -296,6 +300,24 @@ async def test_two_workers_hold_a_campaign_and_one_that_dies_leaves_nobody_behin
         async with at_work(worker_database_url, tmp_path, clock=clock, pace=FEW):
             await all_are(post, sending, ("ACCEPTED", None))
     assert relay.taken == Counter(f"g{n}@example.com" for n in range(60))
+
+
+async def test_refusals_are_final_once_the_mails_of_other_workers_have_come_to_their_end(
+    post: Post, worker_database_url: str, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where the relay is not to be tried for a long time."""
+    monkeypatch.setattr(favour, "_PAUSE_S", 600.0)
+    monkeypatch.setattr(favour, "_LONGEST_PAUSE_S", 600.0)
+    sending = await campaign(post, 20)
+    held, _ = await recipient_store.claim(post.db, sending, post.table, post.worker, 5, START)
+    async with choosy(post) as relay:
+        relay.refuses = lambda at, _: SAID["."] if at == "." and relay.taken.total() >= 10 else None
+        async with at_work(worker_database_url, tmp_path, clock=clock, pace=FEW):
+            await refused(post, sending, clock)
+            await all_are(post, sending, ("ACCEPTED", None), ("DEFERRED", "declined"), ("CLAIMED", None), ("PLANNED", None))
+            await post.accept(sending, held, START)
+            fates = await all_are(post, sending, ("ACCEPTED", None), ("REJECTED", "declined"))
+    assert fates == {("ACCEPTED", None): 15, ("REJECTED", "declined"): 5}
 
 
 async def test_triggered_mails_are_not_held_and_tried_again(

@@ -83,6 +83,8 @@ class Batch:
             sender.rest(sending.id, min(max(way.rest_s, 0.1), _LONGEST_REST_S))
             return
         if rest_s := way.rests_s(self._favour):
+            # Mails of another worker may have been the last that were open.
+            await self._conclude()
             sender.rest(sending.id, min(rest_s, _LONGEST_REST_S))
             return
         if not way.posts:
