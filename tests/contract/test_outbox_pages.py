@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.contract.test_sending import sent, until
-from tests.support.browser import shoot
+from tests.support.browser import behind_a_path, shoot
 from tests.support.tenant import Tenant
 
 __all__ = ["sent"]
@@ -23,7 +23,9 @@ def test_a_mail_is_found_and_seen_as_its_reader_sees_it(
     page = browser.new_page(viewport={"width": 1000, "height": 900}, http_credentials=credentials)
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.goto(f"{tenant.client.base_url}/outbox")
+    base = str(tenant.client.base_url).rstrip("/")
+    behind_a_path(page, base, "/tabellion")
+    page.goto(f"{base}/tabellion/outbox")
     shown = sent["Subject"]
     page.get_by_role("link", name=shown).click()
     expect(page.get_by_role("row", name="Subject")).to_contain_text(shown)

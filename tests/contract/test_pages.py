@@ -1,25 +1,33 @@
 """The documentation site in a real browser: the formats of a v4 call, a call made from the page, the checker's marks."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import shoot
+from tests.support.browser import behind_a_path, shoot
 from tests.support.tenant import Tenant
 
 pytestmark = [pytest.mark.browser]
 
 
-@pytest.fixture(scope="module")
-def page(browser: Browser) -> Page:
-    return browser.new_page(viewport={"width": 1280, "height": 1000})
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    yield page
+    page.close()
 
 
-def test_a_v4_call_shows_both_formats_and_is_executed(page: Page, tenant: Tenant, tmp_path: Path) -> None:
+# With a path that a proxy takes off; and with a slash at the end that nobody needs.
+@pytest.mark.parametrize("address", ["docs", "tabellion/docs", "docs/"])
+def test_a_v4_call_shows_both_formats_and_is_executed(page: Page, tenant: Tenant, tmp_path: Path, address: str) -> None:
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.goto(f"{tenant.client.base_url}/docs")
+    base = str(tenant.client.base_url).rstrip("/")
+    if address.startswith("tabellion"):
+        behind_a_path(page, base, "/tabellion")
+    page.goto(f"{base}/{address}")
     page.get_by_role("button", name="Authorize").first.click()
     form = page.locator(".auth-container", has_text="accessToken")
     form.locator("input").fill(tenant.api_key)
@@ -44,6 +52,27 @@ def test_a_v4_call_shows_both_formats_and_is_executed(page: Page, tenant: Tenant
     expect(answer).to_contain_text("Vos")
     shoot(page, "v4-answer", tmp_path)
     assert faults == []
+
+
+@pytest.mark.parametrize(
+    ("address", "link", "heading"),
+    [
+        ("/tabellion/docs/guide/profiles", "Errors", "Errors"),
+        ("/tabellion/problems/key.notUnique", "Quick start", "From zero to the first profile"),
+        ("/tabellion/docs/guide/nowhere/", "JSON checker", "JSON checker"),
+    ],
+)
+def test_pages_lead_to_each_other_behind_a_path(page: Page, tenant: Tenant, address: str, link: str, heading: str) -> None:
+    base = str(tenant.client.base_url).rstrip("/")
+    behind_a_path(page, base, "/tabellion")
+    page.goto(f"{base}{address}")
+    page.get_by_role("link", name=link).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+    assert page.evaluate("getComputedStyle(document.querySelector('header')).display") == "flex"
+    if link == "JSON checker":
+        page.get_by_label("Body").fill("{}")
+        page.get_by_role("button", name="Check").click()
+        expect(page.locator("#verdict h2")).to_have_text("Right: this is JSON")
 
 
 def test_the_checker_marks_a_missing_comma_at_its_line(page: Page, tenant: Tenant, tmp_path: Path) -> None:

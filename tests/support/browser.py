@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 _SHOTS = Path(os.environ.get("TABELLION_SCREENSHOTS", ""))
 _ARGUMENTS = [
@@ -28,6 +28,19 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
         yield browser
         browser.close()
+
+
+def behind_a_path(page: Page, base: str, path: str) -> None:
+    """The page sees the server as behind a proxy that takes a path off, and has nothing else at its address."""
+
+    def pass_on(route: Route) -> None:
+        asked = route.request.url.removeprefix(base)
+        if asked.startswith(f"{path}/"):
+            route.fulfill(response=route.fetch(url=base + asked.removeprefix(path), max_redirects=0))
+        else:
+            route.fulfill(status=404, body="nothing here")
+
+    page.route("**/*", pass_on)
 
 
 def shoot(page: Page, name: str, folder: Path) -> None:

@@ -123,7 +123,6 @@ class Front:
         )
         scope[_SCOPE_KEY] = exchange
         scope["path"] = path
-        scope["raw_path"] = path.encode("latin-1")
         return exchange
 
     async def _answer_failure(self, error: BaseException, exchange: Exchange, outgoing: "_Outgoing") -> None:

@@ -61,7 +61,7 @@ def document(calls: Sequence[Call], *, version: str) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tabellion", "version": version, "description": _INTRODUCTION},
-        "servers": [{"url": "/"}],
+        "servers": [{"url": "."}],  # where the document is: a proxy may take a path off
         "tags": [{"name": name, "description": _CATEGORIES.get(name, name)} for name in used],
         "security": [{"accessToken": []}, {"apiKey": []}, {"basic": []}],
         "paths": paths,

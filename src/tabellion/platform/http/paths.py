@@ -39,6 +39,11 @@ class Address(NamedTuple):
     path: str
 
 
+def to_root(raw_path: bytes) -> str:
+    """How links of a page at this path begin that lead to other pages: a proxy may have taken a path off before it."""
+    return "../" * (raw_path.count(b"/") - 1)
+
+
 def normalise(raw_path: bytes) -> Address:
     """Collapse slashes, drop trailing slashes and blanks, take one family prefix off."""
     parts = [part for part in raw_path.decode("latin-1").split("/") if part]

@@ -16,6 +16,7 @@ from tabellion.kit.problem import Problem
 from tabellion.platform.http.call import Answer, Call, Incoming
 from tabellion.platform.http.exchange import Admission, Exchange
 from tabellion.platform.http.front import exchange_of
+from tabellion.platform.http.paths import to_root
 from tabellion.server.pages import AnyRequest, Connection
 
 Admit = Callable[[Exchange, Call], Awaitable[Admission]]
@@ -71,10 +72,11 @@ class Outbox:
         ]
 
     async def _answer(
-        self, request: AnyRequest, number: int | None, show: Callable[[Any, int], Response[bytes]]
+        self, request: AnyRequest, number: int | None, show: Callable[[Any, str], Response[bytes]]
     ) -> Response[bytes]:
         """What is shown of a mail, or of all of them (`number` None); or what keeps us from showing it."""
         exchange = exchange_of(request.scope)
+        at = f"{to_root(request.scope['raw_path'])}outbox"
         if "authorization" not in exchange.headers:
             return _refused(401, "Name: licence/login. Password: that of the API user.")
         try:
@@ -85,19 +87,19 @@ class Outbox:
             entities = [entity.id for entity in caller.entities] if caller.foreign_entities else None
             async with self._connection() as db:
                 if number is None:
-                    return show(await kept_mails(db, caller.licence_id, _SHOWN, entities), 0)
+                    return show(await kept_mails(db, caller.licence_id, _SHOWN, entities), at)
                 known = 0 <= number < 1 << 63
                 raw = await kept_mail(db, caller.licence_id, number, entities) if known else None
         except Exception as failure:  # noqa: BLE001 - every refusal becomes a page
             problem = self._translate(failure)
             return _refused(problem.status, problem.message)
-        return _refused(404, "there is no such mail") if raw is None else show(raw, number)
+        return _refused(404, "there is no such mail") if raw is None else show(raw, f"{at}/{number:d}")
 
 
-def _list(mails: list[KeptMail], _: int) -> Response[bytes]:
+def _list(mails: list[KeptMail], at: str) -> Response[bytes]:
     rows = "".join(
         f"<tr><td><time>{mail.moment:%Y-%m-%d %H:%M:%S}</time><td>{html.escape(mail.recipient)}"
-        f'<td><a href="/outbox/{mail.id:d}">{html.escape(mail.subject) or "(no subject)"}</a>'
+        f'<td><a href="{at}/{mail.id:d}">{html.escape(mail.subject) or "(no subject)"}</a>'
         for mail in mails
     )
     heads = '<tr><th scope="col">Sent (UTC)<th scope="col">To<th scope="col">Subject'
@@ -108,7 +110,7 @@ def _list(mails: list[KeptMail], _: int) -> Response[bytes]:
     )
 
 
-def _mail(raw: bytes, number: int) -> Response[bytes]:
+def _mail(raw: bytes, at: str) -> Response[bytes]:
     message = email.message_from_bytes(raw, policy=policy.default)
     subject = str(message.get("Subject", "")) or "(no subject)"
     headers = "".join(
@@ -117,12 +119,12 @@ def _mail(raw: bytes, number: int) -> Response[bytes]:
     text = message.get_body(("plain",))
     shown = ""
     if message.get_body(("html",)) is not None:
-        frame = f'<iframe sandbox title="The mail as readers see it" src="/outbox/{number:d}/html"></iframe>'
+        frame = f'<iframe sandbox title="The mail as readers see it" src="{at}/html"></iframe>'
         shown = f"<h2>HTML</h2>{frame}"
     plain = html.escape(text.get_content()) if text is not None else ""
     return _page(
         subject,
-        f'<p><a href="/outbox">Outbox</a> · <a href="/outbox/{number:d}/source">source</a></p>'
+        f'<p><a href="{at.rpartition("/")[0]}">Outbox</a> · <a href="{at}/source">source</a></p>'
         f"<h1>{html.escape(subject)}</h1><table>{headers}</table>{_attachments(message)}"
         f"{shown}<h2>Text</h2><pre>{plain}</pre>",
     )
@@ -137,14 +139,14 @@ def _attachments(message: email.message.EmailMessage) -> str:
     return f"<h2>Attachments</h2><ul>{''.join(files)}</ul>" if files else ""
 
 
-def _html(raw: bytes, _: int) -> Response[bytes]:
+def _html(raw: bytes, _: str) -> Response[bytes]:
     part = email.message_from_bytes(raw, policy=policy.default).get_body(("html",))
     content = part.get_content() if part is not None else ""
     headers = {"Content-Security-Policy": _MAIL_POLICY, **_HEADERS}
     return Response(content.encode(), media_type="text/html", headers=headers)
 
 
-def _source(raw: bytes, _: int) -> Response[bytes]:
+def _source(raw: bytes, _: str) -> Response[bytes]:
     return Response(raw, media_type="text/plain", headers=_HEADERS)
 
 

@@ -17,6 +17,7 @@ from tabellion import __version__
 from tabellion.platform.http import json_codec, openapi
 from tabellion.platform.http.call import Call
 from tabellion.platform.http.docs import checker
+from tabellion.platform.http.paths import to_root
 
 _STATIC = files("tabellion.platform.http.docs") / "static"
 # Pages come from this server alone: no scripts, styles or pictures from elsewhere. Swagger UI sets styles in place.
@@ -69,7 +70,9 @@ class Site:
         """Where people who try the bare address go on."""
         headers = {"Vary": "Accept"}
         if "text/html" in request.headers.get("accept", ""):
-            return Response(b"", status_code=302, headers=headers | {"Location": "/docs"})
+            return Response(
+                b"", status_code=302, headers=headers | {"Location": to_root(request.scope["raw_path"]) + "docs"}
+            )
         pointer = {"name": "Tabellion", "version": __version__, "documentation": "/docs", "openapi": "/openapi.json"}
         return Response(json_codec.encode(pointer), media_type="application/json", headers=headers)
 
@@ -79,7 +82,7 @@ class Site:
 
     async def swagger(self, request: AnyRequest) -> Response[bytes]:
         """The interactive documentation."""
-        return self._html("API", (_STATIC / "swagger.html").read_text("utf-8"), wide=True)
+        return self._html(request, "API", (_STATIC / "swagger.html").read_text("utf-8"), wide=True)
 
     async def checker_page(self, request: AnyRequest) -> Response[bytes]:
         """The page where a body is pasted and checked."""
@@ -87,8 +90,8 @@ class Site:
             f'<option value="{escape(call.id)}">{escape(f"{call.method} {call.path} · {call.summary}")}</option>'
             for call in checker.calls_with_body(self._calls)
         )
-        body = Template((_STATIC / "checker.html").read_text("utf-8")).substitute(options=options)
-        return self._html("JSON checker", body)
+        body = (_STATIC / "checker.html").read_text("utf-8").replace("$options", options)
+        return self._html(request, "JSON checker", body)
 
     async def check(self, request: AnyRequest) -> Response[bytes]:
         """Judge the body that was sent; `?call=` names the call it is meant for."""
@@ -104,23 +107,23 @@ class Site:
 
     async def guide(self, request: AnyRequest) -> Response[bytes]:
         """A written guide."""
-        return self._markdown("guide", request.path_params["name"])
+        return self._markdown(request, "guide", request.path_params["name"])
 
     async def reference(self, request: AnyRequest) -> Response[bytes]:
         """A page of the reference."""
-        return self._markdown("reference", request.path_params["name"])
+        return self._markdown(request, "reference", request.path_params["name"])
 
     async def operations(self, request: AnyRequest) -> Response[bytes]:
         """A page for operators."""
-        return self._markdown("operations", request.path_params["name"])
+        return self._markdown(request, "operations", request.path_params["name"])
 
     async def xml_deprecation(self, request: AnyRequest) -> Response[bytes]:
         """What the deprecation of XML means; XML answers link here."""
-        return self._markdown("reference", "xml")
+        return self._markdown(request, "reference", "xml")
 
     async def problem(self, request: AnyRequest) -> Response[bytes]:
         """The page behind the `type` of a problem document."""
-        return self._markdown("reference", "errors")
+        return self._markdown(request, "reference", "errors")
 
     async def static(self, request: AnyRequest) -> Response[bytes]:
         """Scripts and styles that come with the package."""
@@ -128,29 +131,31 @@ class Site:
         source = _STATIC
         for part in name.split("/"):
             if part in {"", ".", ".."} or "\\" in part:
-                return self._not_found()
+                return self._not_found(request)
             source /= part
         if not source.is_file() or name.endswith(".html"):
-            return self._not_found()
+            return self._not_found(request)
         media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
         return Response(
             source.read_bytes(), media_type=media_type, headers={"Cache-Control": "public, max-age=3600", **_HEADERS}
         )
 
-    def _markdown(self, folder: str, name: str) -> Response[bytes]:
+    def _markdown(self, request: AnyRequest, folder: str, name: str) -> Response[bytes]:
         name = name.removesuffix(".md")
         source = self._guides / folder / f"{name}.md"
         if not name.replace("-", "").isalnum() or not source.is_file():
-            return self._not_found()
+            return self._not_found(request)
         text = source.read_text("utf-8")
         title = text.partition("\n")[0].lstrip("# ")
         body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
-        return self._html(title, f"<article>{body}</article>")
+        return self._html(request, title, f"<article>{body}</article>")
 
-    def _not_found(self) -> Response[bytes]:
-        body = '<article><h1>No such page</h1><p>Go to the <a href="/docs">API documentation</a>.</p></article>'
-        return self._html("No such page", body, status=404)
+    def _not_found(self, request: AnyRequest) -> Response[bytes]:
+        body = '<article><h1>No such page</h1><p>Go to the <a href="${root}docs">API documentation</a>.</p></article>'
+        return self._html(request, "No such page", body, status=404)
 
-    def _html(self, title: str, body: str, *, status: int = 200, wide: bool = False) -> Response[bytes]:
-        text = self._page.substitute(title=escape(title), body=body, version=__version__, kind="wide" if wide else "")
+    def _html(self, request: AnyRequest, title: str, body: str, *, status: int = 200, wide: bool = False) -> Response[bytes]:
+        kind = "wide" if wide else ""
+        text = self._page.substitute(title=escape(title), body=body, version=__version__, kind=kind, root="${root}")
+        text = text.replace("${root}", to_root(request.scope["raw_path"]))
         return Response(text.encode(), media_type="text/html; charset=utf-8", status_code=status, headers=_HEADERS)

@@ -3,6 +3,7 @@ const body = document.getElementById("body");
 const lines = document.getElementById("lines");
 const verdict = document.getElementById("verdict");
 const call = document.getElementById("call");
+const judge = new URL("../check", document.currentScript.src);
 let marked = 0;
 
 function number() {
@@ -40,7 +41,7 @@ function select(line, column) {
 async function check() {
   let result;
   try {
-    const answer = await fetch("/docs/check?call=" + encodeURIComponent(call.value), {
+    const answer = await fetch(judge + "?call=" + encodeURIComponent(call.value), {
       method: "POST", headers: { "Content-Type": "text/plain" }, body: body.value,
     });
     result = await answer.json();

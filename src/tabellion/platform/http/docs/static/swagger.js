@@ -1,6 +1,6 @@
 // Swagger UI over our own document. Credentials stay in the page: they are sent to this server only.
 window.ui = SwaggerUIBundle({
-  url: "/openapi.json",
+  url: new URL("../../openapi.json", document.currentScript.src).href,
   dom_id: "#swagger-ui",
   deepLinking: true,
   docExpansion: "list",
