@@ -15,6 +15,7 @@ from tabellion.features.erasure import service
 from tabellion.features.webhooks.fanout import fan_out
 from tabellion.kit.clock import utc_now
 from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state, until
+from tests.support import plain
 from tests.support.api import Api
 from tests.support.etls import Etls, one_file, packed
 from tests.support.exports import Exports
@@ -147,9 +148,9 @@ def live(canary: Canary, tenant: Tenant, url: str, spool: Path, database: psycop
     picture = next(each for each in links if "/t/o/" in each)
     card = [each for each in links if "/t/c/" in each][1]
     for each in (picture, card):
-        httpx.get(each, headers=canary.agent)
+        plain.get(each, headers=canary.agent)
     leave = next(each for each in links if "/t/u/" in each)
-    assert httpx.post(leave).status_code == 200
+    assert plain.post(leave).status_code == 200
     interaction = ok(tenant.json("GET", f"{MAIL}/{number}/profile/emailAddress={canary.address}/interaction"))
     said = f"550 5.1.1 <{canary.address}>: unknown"
     told = {
@@ -176,7 +177,7 @@ def live(canary: Canary, tenant: Tenant, url: str, spool: Path, database: psycop
     # Some news have become deliveries, some have not.
     run(url, lambda db: fan_out(db, utc_now()))
     ok(tenant.json("PATCH", one, {"attributes": {"lastName": f"Fox {canary.word}"}}, Idempotency_Key=canary.word[:18]))
-    httpx.get(card, headers=canary.agent)
+    plain.get(card, headers=canary.agent)
     return {"campaign": number, "waiting": waiting, "links": links, "leave": leave}
 
 
@@ -220,9 +221,9 @@ def test_an_erased_person_is_nowhere(
 
     # The mail is still in somebody's mailbox.
     sent, online = (next(each for each in lived["links"] if f"/t/{use}/" in each) for use in "cv")
-    assert httpx.get(sent, headers=canary.agent).headers["location"].startswith("https://www.example.com/")
-    assert httpx.get(online).status_code == 410
-    for asked in (httpx.get, httpx.post):
+    assert plain.get(sent, headers=canary.agent).headers["location"].startswith("https://www.example.com/")
+    assert plain.get(online).status_code == 410
+    for asked in (plain.get, plain.post):
         page = asked(lived["leave"])
         assert (page.status_code, "nothing left to unsubscribe from" in page.text) == (200, True)
     assert ok(tenant.json("GET", report)) == before

@@ -465,8 +465,8 @@ def test_the_button_of_the_page_and_that_of_mail_programs_are_told_apart(tenant:
 
 def test_who_follows_a_link_after_having_unsubscribed_has_unsubscribed(tenant: Tenant, sent: EmailMessage) -> None:
     browser = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/131.0"}
-    assert httpx.post(local(tenant, sent["List-Unsubscribe"].strip("<>")), headers=browser).status_code == 200
-    assert httpx.get(local(tenant, hrefs(sent)[0]), headers=browser).status_code == 302
+    assert plain.post(local(tenant, sent["List-Unsubscribe"].strip("<>")), headers=browser).status_code == 200
+    assert plain.get(local(tenant, hrefs(sent)[0]), headers=browser).status_code == 302
     report = tenant.json("GET", f"{MAIL}/SpringOffer/report").json()
     assert (report["unsubscribes"], report["clicks"]) == (1, 1)
 
