@@ -5,7 +5,9 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import httpcore
 import pytest
 
 from tabellion.platform.egress import Client, Policy, TargetRefused, Undelivered, parse_target
@@ -137,6 +139,31 @@ async def test_addresses_that_do_not_answer_keep_no_call_from_the_others(
         with silent(canary.port):
             assert (await client.post(url, {}, b"{}")).status == 200
     assert canary.connections == 1
+
+
+async def test_of_two_connections_one_is_taken_and_the_other_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tabellion.platform.sockets._NEXT_AFTER_S", 0)
+    connect, both = httpcore.AnyIOBackend.connect_tcp, asyncio.Barrier(2)
+
+    async def connect_together(*args: Any) -> Any:
+        made = await connect(*args)
+        await both.wait()
+        return made
+
+    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", connect_together)
+    heads = asyncio.Queue[bytes]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.put_nowait(head := await reader.read(4096))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" if head else b"")
+        writer.close()
+
+    async with await asyncio.start_server(serve, HERE, 0) as server:
+        url = f"http://hooks.example.com:{server.sockets[0].getsockname()[1]}/"
+        policy = Policy(allow_http=True, allow_private=True)
+        async with Client(policy, resolver=resolving_to(HERE, HERE), connect_within_s=5) as client:
+            assert (await client.post(url, {}, b"{}")).status == 200
+            assert sorted([await heads.get() != b"", await heads.get() != b""]) == [False, True]
 
 
 async def test_a_target_that_takes_no_connection_is_told_of_as_that(canary: Canary) -> None:

@@ -63,7 +63,7 @@ class _Guarded(httpcore.AsyncNetworkBackend):
             async with asyncio.timeout(timeout):
                 addresses = await resolve(Target("https", host, port, "/"), self._policy, self._resolver)
                 ways = [partial(self._backend.connect_tcp, str(address), *rest) for address in addresses]
-                return await first_of(ways, httpcore.AsyncNetworkStream.aclose)
+                return await first_of(ways, lambda late: late.aclose())
         except TimeoutError:
             raise httpcore.ConnectTimeout from None
 
