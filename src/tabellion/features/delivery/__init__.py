@@ -34,12 +34,13 @@ from tabellion.features.delivery.model import (
 from tabellion.features.delivery.news import SENT, SUBJECT, MailNews, all_of, tell
 from tabellion.features.delivery.notices import Notice, send_notice
 from tabellion.features.delivery.outbox_store import KeptMail, kept_mail, kept_mails
+from tabellion.features.delivery.pace import Pace
 from tabellion.features.delivery.pacing import zone_column
 from tabellion.features.delivery.pending import Delay, Pending, Wait
 from tabellion.features.delivery.reaching import Reached, licences_that_wait, reach_relays, unreadable_secrets
 from tabellion.features.delivery.restoring import doubt, skip_numbers
 from tabellion.features.delivery.same_address import forms_of, having, reached
-from tabellion.features.delivery.sender import Pace, Sender
+from tabellion.features.delivery.sender import Sender
 from tabellion.features.delivery.service import (
     Forecast,
     Interaction,

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from tabellion.features.customdata import custom_tables
-from tabellion.features.delivery import claiming, outbox_store, recipient_store, store
+from tabellion.features.delivery import attachment_store, claiming, outbox_store, recipient_store, store
 from tabellion.features.delivery.composing import Composer, Hopeless, Ready
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.handing import TOO_MANY, Handing, Orders
@@ -18,7 +18,8 @@ from tabellion.features.delivery.ledger import Ledger
 from tabellion.features.delivery.mark import Mark
 from tabellion.features.delivery.model import DECLINED, Claimed, Ending, Sending, State, own_failure
 from tabellion.features.delivery.setbacks import passes
-from tabellion.features.delivery.transport import Signing, Way, signing_of
+from tabellion.features.delivery.signing import Signing, signing_of
+from tabellion.features.delivery.transport import Way
 from tabellion.features.tables import ProfileTable, profile_tables
 from tabellion.platform.database.connection import Database
 
@@ -47,7 +48,7 @@ class Batch:
         self._held: list[list[Claimed]] = []
         self._wait_s = 0.0
         self._way = Way(())
-        self._favour = sender.favour_of(sending)
+        self._favour = sender.favours.of(sending)
         self._handing: Handing | None = None
         self._origin: tuple[Signing | None, str] = (None, "")
         self._followed_at = 0.0
@@ -231,7 +232,7 @@ class Batch:
                     contexts = await contexts_of(db, sending.document, fresh, linked, claimed)
                     files = {}
                     if sending.document.transactional:
-                        files = await recipient_store.attachments(db, sending.licence_id, [each.id for each in claimed])
+                        files = await attachment_store.attachments(db, sending.licence_id, [each.id for each in claimed])
                 # Without a connection: others need them while these are made.
                 mails = await composer.mails(claimed, contexts, sender.clock(), files)
         except BaseException as error:
@@ -300,7 +301,7 @@ class Batch:
         """The claimed in portions whose files fit into memory together."""
         if not self._sending.document.transactional:
             return [claimed]
-        sizes = await recipient_store.attached_bytes(db, self._sending.licence_id, [each.id for each in claimed])
+        sizes = await attachment_store.attached_bytes(db, self._sending.licence_id, [each.id for each in claimed])
         portions: list[list[Claimed]] = [[]]
         total = 0
         for each in claimed:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, NamedTuple
 
-from tabellion.features.delivery import limits_store, recipient_store, sole_mails, suppression_store
+from tabellion.features.delivery import claim_parts, limits_store, recipient_store, sole_mails, suppression_store
 from tabellion.features.delivery.mark import BEGINNING, Mark, Place
 from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.pacing import Rules
@@ -187,8 +187,8 @@ WHERE d.sending_id = %(id)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at 
   AND (SELECT state = 'RUNNING' AND version = %(version)s FROM tabellion.sending WHERE id = %(id)s)
 ORDER BY d.due_at LIMIT 1
 """
-    values = {"id": sending.id, "version": sending.version, **recipient_store.places(after)}
-    query = in_schema(sending.licence_id, query, after=recipient_store.AFTER)
+    values = {"id": sending.id, "version": sending.version, **claim_parts.places(after)}
+    query = in_schema(sending.licence_id, query, after=claim_parts.AFTER)
     return await scalar(db, query, values, prepare=True)
 
 
@@ -204,24 +204,24 @@ async def claim(  # noqa: PLR0913, PLR0917 - one statement
         "verdict": _DOMAINED if rules.domains else _UNDOMAINED,
         "room": _ROOM,
         "entered": ENTERED,
-        "after": recipient_store.AFTER,
+        "after": claim_parts.AFTER,
         "current": "true" if rules.versions is None else limits_store.CURRENT,
         "domain": _DOMAIN.format("d"),
         "reached": _DOMAIN.format("k"),
         "zone": rules.zones.column if rules.zones else "",
         "queue": f"'queue:{sending.id:d}:'",
-        "claimed": recipient_store.CLAIMED,
-        **recipient_store.doubt(),
-        **recipient_store.still(sending.document, table),
+        "claimed": claim_parts.CLAIMED,
+        **claim_parts.doubt(),
+        **claim_parts.still(sending.document, table),
     }
-    values = _values(sending, worker, most, now, rules) | recipient_store.places(after)
-    query = recipient_store.with_note(sending.document, _CLAIM, _CLAIMING)
+    values = _values(sending, worker, most, now, rules) | claim_parts.places(after)
+    query = claim_parts.with_note(sending.document, _CLAIM, _CLAIMING)
     async with db.pipeline(), db.transaction():
         await limits_store.hold_claims(db, sending.licence_id)
         if sole_mails.is_at_stake(sending.document, table):
             await sole_mails.hold_claims(db, sending)
         cursor = await db.execute(in_schema(sending.licence_id, query, **parts), values, prepare=True)
-    return recipient_store.taken(await cursor.fetchall())
+    return claim_parts.taken(await cursor.fetchall())
 
 
 def _values(sending: Sending, worker: int, most: int, now: datetime, rules: Rules) -> dict[str, Any]:

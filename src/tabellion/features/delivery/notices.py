@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from tabellion.features.delivery import outbox_store
 from tabellion.features.delivery.service import SenderIdentity, identity_of
-from tabellion.features.delivery.transport import Ways, signer_of
+from tabellion.features.delivery.signing import signer_of
+from tabellion.features.delivery.transport import Ways
 from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Fate, Mail, Reply, Unsendable, address_of, compose, formless
 

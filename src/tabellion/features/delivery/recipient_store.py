@@ -7,17 +7,17 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from tabellion.features.delivery import changes, sole_mails
-from tabellion.features.delivery.hashed import is_hashed
+from tabellion.features.delivery.claim_parts import AFTER, CLAIMED, doubt, places, still, taken, with_note
 from tabellion.features.delivery.limits_store import CURRENT, Versions, fence
 from tabellion.features.delivery.mark import BEGINNING, Place
-from tabellion.features.delivery.model import DECLINED, DOUBTS, Claimed, Document, Ending, Recipient, Sending
+from tabellion.features.delivery.model import DECLINED, Claimed, Ending, Recipient, Sending
 from tabellion.features.delivery.store import ADDRESS, in_schema
-from tabellion.features.delivery.suppression_store import holds, keys, listed, unless_by_key
+from tabellion.features.delivery.suppression_store import keys, unless_by_key
 from tabellion.features.delivery.worker_store import ALONE, ENTERED
-from tabellion.features.tables import ProfileTable, email_of
+from tabellion.features.tables import ProfileTable
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar, scalars
-from tabellion.platform.mail import Attachment, relayed_form
+from tabellion.platform.mail import relayed_form
 
 _ENTERED = """, entered AS (
     INSERT INTO {l}.report_change (campaign_id, state, reason, number)
@@ -48,91 +48,6 @@ WHERE s.id = %s AND s.state NOT IN ('CLOSING', 'ENDED') FOR KEY SHARE RETURNING 
         None if recipient.parameters is None else Jsonb(recipient.parameters), sending.id,
     )  # fmt: skip
     return await scalar(db, in_schema(sending.licence_id, query), values)
-
-
-async def attach(db: Database, licence_id: int, recipient_id: int, files: Sequence[Attachment]) -> None:
-    """Keep the files of a mail."""
-    query = "INSERT INTO {l}.mail_attachment (recipient_id, position, name, media_type, content) VALUES (%s, %s, %s, %s, %s)"
-    rows = [(recipient_id, i, each.name, each.media_type, each.content) for i, each in enumerate(files)]
-    async with db.cursor() as cursor:
-        await cursor.executemany(in_schema(licence_id, query), rows)
-
-
-_STILL = """
-    SELECT r.id, r.due_at, {written} AS written, {address} AS address,
-        CASE WHEN r.profile_id IS NOT NULL AND t.id IS NULL THEN 'deleted' {cleared} {choice}
-             WHEN s.address IS NOT NULL OR h.found THEN 'suppressed' END AS reason
-    FROM {l}.recipient r LEFT JOIN {l}.{table} t ON t.id = r.profile_id
-    LEFT JOIN {l}.suppression s ON {listed} AND {holds}
-    LEFT JOIN LATERAL (SELECT true AS found WHERE {hashed}) h ON true"""
-# Where the profile is reached now. One beyond ASCII is compared by the program, which knows the form that relays take.
-_REACHED = "CASE WHEN octet_length({0}) = length({0}) THEN {0} ELSE r.address END"
-
-
-def still(document: Document, table: ProfileTable) -> dict[str, str]:
-    """Parts of a statement: why a recipient `r` gets nothing after all (null: all is well), and at which address else.
-
-    A test goes to the addresses that it was asked for. `written` is what the profile says.
-    """
-    number = document.subscription
-    parts = {"choice": "" if number is None else f"WHEN t.s{number:d} IS NOT TRUE THEN 'unsubscribed'"}
-    email = email_of(table.attributes)
-    column = None if email is None else f"t.{email.column}"
-    if document.test or column is None:
-        parts |= {"written": "NULL::text", "address": "r.address", "cleared": ""}
-    else:
-        cleared = f"WHEN r.profile_id IS NOT NULL AND coalesce({column}, '') = '' THEN 'noAddress'"
-        parts |= {"written": column, "address": _REACHED.format(column), "cleared": cleared}
-    return {
-        "still": _STILL,
-        "table": table.relation,
-        "listed": listed("{address}"),
-        "hashed": is_hashed(table.licence_id, "lower({address})"),
-        "holds": holds(transactional=document.transactional),
-        **parts,
-    }
-
-
-def doubt() -> dict[str, str]:
-    """Parts of a statement: why nobody knows whether `r` got the mail before, if so; and what they are who get no more."""
-    found = "CASE WHEN r.reason IN ('{}') THEN r.reason END".format("', '".join(DOUBTS))
-    return {"doubt": found, "out": f"CASE WHEN {found} IS NULL THEN 'EXCLUDED' ELSE 'UNCERTAIN' END"}
-
-
-# In a statement that looks for recipients `d` in the order in which they are due: after a place (`places`).
-AFTER = "(d.due_at, d.id) > (%(after)s, %(after_id)s)"
-
-
-def places(after: Place) -> dict[str, Any]:
-    """The values of `AFTER`."""
-    return {"after": after.due_at, "after_id": after.id}
-
-
-# What a claiming statement answers of each recipient `r`: see `taken`.
-CLAIMED = (
-    "r.id, r.profile_id, r.address, coalesce(r.language || '/' || r.variant, r.language) AS message, r.attempt, "
-    "r.parameters, r.reason IS NOT NULL AS doubtful, r.tries, looked.written, r.state, looked.due_at"
-)
-# As the end of a claiming statement that notes whom it leaves out; tests are not noted.
-_NOTED = """, taken AS ({claiming}, r.campaign_id, r.reason
-), noted AS ({left_out}
-) SELECT id, profile_id, address, message, attempt, parameters, doubtful, tries, written, state, due_at FROM taken
-"""
-
-
-def with_note(document: Document, before: str, claiming: str) -> str:
-    """A claiming statement, of the queries before its UPDATE and that."""
-    if document.test:
-        return f"{before}\n{claiming}"
-    noted = _NOTED.replace("{claiming}", claiming.rstrip())
-    return before + noted.replace("{left_out}", changes.noted(changes.LEFT_OUT, "taken"))
-
-
-def taken(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Claimed], Place | None]:
-    """The claimed of such rows, by id; the last place among all, also those who get nothing or are put off. None: no row."""
-    claimed = [Claimed(*of_claimed) for *of_claimed, state, _ in rows if state == "CLAIMED"]
-    last = max((Place(due_at, id_) for id_, *_, due_at in rows), default=None)
-    return sorted(claimed, key=lambda each: each.id), last
 
 
 async def claim(  # noqa: PLR0913, PLR0917 - one statement
@@ -290,38 +205,6 @@ RETURNING r.id, r.campaign_id, r.state, r.reason
         "now": now,
     }
     return set(await scalars(db, in_schema(sending.licence_id, query, **parts), values, prepare=True))
-
-
-async def attached_bytes(db: Database, licence_id: int, recipients: Sequence[int]) -> dict[int, int]:
-    """How large the files of mails are together, by recipient; only those with files."""
-    query = (
-        "SELECT recipient_id, sum(octet_length(content)) FROM {l}.mail_attachment WHERE recipient_id = ANY (%s) GROUP BY 1"
-    )
-    rows = await (await db.execute(in_schema(licence_id, query), (list(recipients),))).fetchall()
-    return {row[0]: int(row[1]) for row in rows}
-
-
-async def attachments(db: Database, licence_id: int, recipients: Sequence[int]) -> dict[int, tuple[Attachment, ...]]:
-    """The files of mails, by recipient."""
-    query = (
-        "SELECT recipient_id, name, media_type, content FROM {l}.mail_attachment "
-        "WHERE recipient_id = ANY (%s) ORDER BY recipient_id, position"
-    )
-    found: dict[int, tuple[Attachment, ...]] = {}
-    for number, name, media_type, content in await (
-        await db.execute(in_schema(licence_id, query), (list(recipients),))
-    ).fetchall():
-        found[number] = (*found.get(number, ()), Attachment(name, media_type, bytes(content)))
-    return found
-
-
-async def forget_attachments(db: Database, sending: Sending) -> None:
-    """Delete the files of mails whose fate is known, however it came about."""
-    query = (
-        "DELETE FROM {l}.mail_attachment a USING {l}.recipient r WHERE r.id = a.recipient_id AND r.sending_id = %s "
-        "AND r.state NOT IN ('PLANNED', 'DEFERRED', 'CLAIMED', 'SENDING')"
-    )
-    await db.execute(in_schema(sending.licence_id, query), (sending.id,))
 
 
 async def recipient(db: Database, licence_id: int, number: int) -> tuple[int, Claimed] | None:

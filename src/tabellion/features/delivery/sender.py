@@ -9,16 +9,14 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import monotonic
-from weakref import WeakKeyDictionary
 
-import msgspec
 import psycopg
-from psycopg_pool import AsyncConnectionPool
 
 from tabellion.features.delivery import (
     ab_tests,
+    attachment_store,
     recall_store,
     recipient_store,
     store,
@@ -27,8 +25,10 @@ from tabellion.features.delivery import (
 )
 from tabellion.features.delivery.batch import Batch
 from tabellion.features.delivery.beside import Beside
-from tabellion.features.delivery.favour import Favour
+from tabellion.features.delivery.connections import Connections, connections
+from tabellion.features.delivery.favours import Favours
 from tabellion.features.delivery.model import Sending
+from tabellion.features.delivery.pace import Pace
 from tabellion.features.delivery.pacing import Pacing
 from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.setbacks import Setbacks
@@ -45,33 +45,6 @@ _HEAR_FOR_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 # A failure after so long is not the next one in a row.
 _WELL_AFTER_S = 60.0
-_CONNECTIONS = 6
-# A connection that was well so short a while ago is lent as it is: each commit takes one, and to ask it is a round trip.
-_WELL_FOR_S = 1.0
-
-
-class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """How the sender works; the numbers of a server.
-
-    `look_every_s`: pause between looks at what is due. `batch`: recipients claimed at a time. `beat_every_s`: how often a
-    worker shows that it lives; `silent`: after which one without connection is given up, `lost`: one with.
-    `write_every_s`, `write_at`: when outcomes are written down. `sendings`, `turn_s`: see `Turns`. `renderings`: batches of
-    mass mails that cages have at a time, so that triggered ones wait for no others. `retry_s`: pause after a failure; the
-    more of them in a row, the longer. `refusals_in_a_row`: see `Favour`.
-    """
-
-    look_every_s: float = 0.1
-    batch: int = 200
-    beat_every_s: float = 1.0
-    silent: timedelta = timedelta(seconds=6)
-    lost: timedelta = timedelta(seconds=60)
-    write_every_s: float = 0.05
-    write_at: int = 200
-    sendings: int = 8
-    turn_s: float = 2.0
-    renderings: int = 2
-    retry_s: float = 1.0
-    refusals_in_a_row: int = 20
 
 
 Audience = Callable[[Database, Sending, datetime], Awaitable[bool]]
@@ -94,7 +67,7 @@ class Sender:
         self.pacing, self.patience = Pacing(), Patience()
         self.worker = 0
         self.stopping = False
-        self._pool: AsyncConnectionPool[Database] | None = None
+        self._pool: Connections | None = None
         self._working: dict[int, asyncio.Task[None]] = {}
         self.turns = Turns(self.pace.sendings, self.pace.turn_s)
         self._renderings = asyncio.Semaphore(self.pace.renderings)
@@ -105,7 +78,7 @@ class Sender:
         self._licences: set[tuple[int, int]] = set()
         retry_s = self.pace.retry_s
         self._setbacks: dict[int, Setbacks] = {}
-        self._favours: dict[int, Favour] = {}
+        self.favours = Favours(self.pace.refusals_in_a_row)
         self._life = Setbacks("the sending of mails was interrupted", first_s=retry_s / 10, longest_s=_LONGEST_PAUSE_S)
         not_recalled = Setbacks("mails that were put off could not be looked at again", first_s=retry_s)
         not_tidied = Setbacks("what dead workers have left, or looks that are over, could not be tidied up", first_s=retry_s)
@@ -115,11 +88,7 @@ class Sender:
 
     async def run(self, stop: asyncio.Event, *, closing_s: float = 8.0) -> None:
         """Send until `stop`; mails on their way then get `closing_s` seconds."""
-        pool = AsyncConnectionPool[Database](
-            self._conninfo, min_size=1, max_size=_CONNECTIONS, open=False, kwargs={"autocommit": True},
-            check=_Doctor().check,
-        )  # fmt: skip
-        self._pool = pool
+        self._pool = pool = connections(self._conninfo)
         async with pool:
             while not stop.is_set():
                 try:
@@ -171,22 +140,7 @@ class Sender:
             self._begin(sending_id)
 
     def _found_wrong(self) -> list[Trouble]:
-        refused = [
-            Trouble(number, sending_id, wrong)
-            for sending_id, favour in sorted(self._favours.items())
-            for relay, wrong in favour.troubles().items()
-            if (number := self.ways.number_of(favour.licence_id, relay)) is not None
-        ]
-        return [*troubles_of(self.ways.troubles(), self._setbacks), *refused]
-
-    async def _forget_favours(self, db: Database) -> None:
-        """Know no more of sendings that relays refuse nothing of, or that are over."""
-        idle = {each: favour for each, favour in self._favours.items() if each not in self._working}
-        refused = [each for each, favour in idle.items() if favour]
-        going_on = await store.going_on(db, refused) if refused else set[int]()
-        for each in idle:
-            if each not in going_on and each not in self._working:
-                self._favours.pop(each, None)
+        return [*troubles_of(self.ways.troubles(), self._setbacks), *self.favours.troubles(self.ways)]
 
     def _at_work(self) -> list[int]:
         return [each for each in self._working if not self._only_waits(each)]
@@ -199,7 +153,7 @@ class Sender:
                 again, uncertain = await worker_store.give_up(db, worker, now)
                 _log.warning("a worker is gone: %d mails go back, %d are uncertain", again, uncertain)
             await store.forget_due(db, now)
-            await self._forget_favours(db)
+            await self.favours.forget(db, self._working)
 
     async def _recall(self) -> None:
         """Have mails looked at again that were put off under limits that were changed; millions take a while."""
@@ -247,7 +201,7 @@ class Sender:
                 await Batch(self, sending, self.worker).run()
                 if sending.document.transactional:
                     async with self.database() as db:
-                        await recipient_store.forget_attachments(db, sending)
+                        await attachment_store.forget_attachments(db, sending)
                 if sending.document.ab_test is not None:
                     async with self.database() as db:
                         self.rest(sending_id, 1.0 if await ab_tests.waits(db, sending, self.clock()) else 0.0)
@@ -276,7 +230,7 @@ class Sender:
             if await store.lock(db, sending) is not None:
                 await db.execute("SET LOCAL statement_timeout = '1h'")
                 await recipient_store.take_back(db, sending, now)
-                await recipient_store.forget_attachments(db, sending)
+                await attachment_store.forget_attachments(db, sending)
         await self._end(sending)
 
     async def _end(self, sending: Sending) -> None:
@@ -318,13 +272,6 @@ class Sender:
         """While mails of a sending are made."""
         return nullcontext() if sending.document.triggered else self._renderings
 
-    def favour_of(self, sending: Sending) -> Favour:
-        """What relays think of the mails of a sending; anew when it was changed, or held and resumed."""
-        known = self._favours.get(sending.id)
-        if known is None or known.version != sending.version:
-            known = self._favours[sending.id] = Favour(self.pace.refusals_in_a_row, sending)
-        return known
-
     def rest(self, sending_id: int, seconds: float) -> None:
         """Do not look at a sending for a while."""
         if seconds:
@@ -348,16 +295,3 @@ class Sender:
         if (worker, licence_id) not in self._licences:
             await worker_store.works_for(db, worker, licence_id)
             self._licences.add((worker, licence_id))
-
-
-class _Doctor:
-    """Looks whether connections of a pool are well, once in a while."""
-
-    def __init__(self) -> None:
-        self._well_at: WeakKeyDictionary[Database, float] = WeakKeyDictionary()
-
-    async def check(self, db: Database) -> None:
-        """Raises what is wrong with a connection."""
-        if monotonic() - self._well_at.get(db, 0.0) >= _WELL_FOR_S:
-            await AsyncConnectionPool.check_connection(db)
-            self._well_at[db] = monotonic()

@@ -8,7 +8,7 @@ import msgspec
 
 from tabellion.features import licences
 from tabellion.features.delivery import relay_store
-from tabellion.features.delivery.transport import signs_for
+from tabellion.features.delivery.signing import signs_for
 from tabellion.features.licences import AdminError
 from tabellion.kit.domain import domain_name, is_domain
 from tabellion.platform import audit, secrets

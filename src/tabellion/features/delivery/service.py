@@ -4,11 +4,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from tabellion.features.delivery import ab_store, audience_store, outcome_store, recipient_store, relay_store, store
+from tabellion.features.delivery import (
+    ab_store,
+    attachment_store,
+    audience_store,
+    outcome_store,
+    recipient_store,
+    relay_store,
+    store,
+)
 from tabellion.features.delivery.audience_store import Forecast
 from tabellion.features.delivery.model import Document, Recipient, Sending
 from tabellion.features.delivery.outcome_store import Interaction, MailEvent, WantedInteractions
-from tabellion.features.delivery.transport import signs_for
+from tabellion.features.delivery.signing import signs_for
 from tabellion.features.tables import ProfileTable
 from tabellion.features.tables.filters import Condition
 from tabellion.platform import secrets
@@ -86,7 +94,7 @@ async def plan(
     if number is None:
         raise Stopped
     if attachments and recipient.excluded is None:
-        await recipient_store.attach(db, sending.licence_id, number, attachments)
+        await attachment_store.attach(db, sending.licence_id, number, attachments)
     if recipient.excluded is None and sending.document.triggered:
         # The same row for all triggers of ten seconds, so that callers hardly ever wait for each other.
         step = now.timestamp() // _LOOK_STEP_S * _LOOK_STEP_S

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from tabellion.features.delivery import changes, store
 from tabellion.features.delivery.addresses import with_parameters
+from tabellion.features.delivery.claim_parts import doubt
 from tabellion.features.delivery.model import OPEN, Document
-from tabellion.features.delivery.recipient_store import doubt
 from tabellion.features.delivery.same_address import forms_of
 from tabellion.features.delivery.sole_mails import KEY
 from tabellion.features.delivery.store import in_schema

@@ -7,15 +7,13 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from time import monotonic
-from typing import NamedTuple
 
 from tabellion.features.delivery import relay_store
 from tabellion.features.delivery.favour import Favour
-from tabellion.kit.domain import domain_name
 from tabellion.kit.outage import Outage
 from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
-from tabellion.platform.mail import Fate, MayLeave, Post, Relay, Reply, Signer
+from tabellion.platform.mail import Fate, MayLeave, Post, Relay, Reply
 
 # How soon a change of relays is seen.
 _KNOWN_FOR_S = 2.0
@@ -270,36 +268,3 @@ def waiting(licence: str) -> str:
         f"the licence '{licence}' has no relay any more, and its mails wait: name one with tabellion relay add, or "
         "have them kept in the outbox with tabellion relay outbox"
     )
-
-
-class Signing(NamedTuple):
-    """What signs an entity's mails; the key is sealed."""
-
-    entity_id: int
-    domain: str
-    selector: str
-    key: str
-
-    def signer(self) -> Signer:
-        """Who does it."""
-        return Signer(self.domain, self.selector, secrets.unseal(self.key, f"dkim {self.entity_id:d}"))
-
-
-async def signing_of(db: Database, entity_id: int, sender_address: str) -> Signing | None:
-    """What signs an entity's mails; None: nothing, or a key for another domain than the address's."""
-    row = await relay_store.sender_of(db, entity_id)
-    if row is None or not row[4] or not signs_for(row[2], sender_address):
-        return None
-    return Signing(entity_id, *row[2:])
-
-
-async def signer_of(db: Database, entity_id: int, sender_address: str) -> Signer | None:
-    """Who signs an entity's mails; None: nobody."""
-    signing = await signing_of(db, entity_id, sender_address)
-    return signing.signer() if signing else None
-
-
-def signs_for(domain: str, sender_address: str) -> bool:
-    """Whether the key of a domain is one for mails from an address: of the domain, or below it."""
-    of_sender = domain_name(sender_address.rpartition("@")[2])
-    return of_sender == domain or of_sender.endswith(f".{domain}")
