@@ -60,6 +60,8 @@ def test_subjects(subject: str, found: list[str]) -> None:
             [],
         ),
         ("Dear %%first name%% and [[LAST]], <%= code %>", ["template.foreign"]),
+        ("Dear %%=v(@first)=%%", ["template.foreign"]),
+        ("%%[ SET @a = 1 ]%% and 20%% = 30%%", ["template.foreign"]),
         ("50%% off at 7% [1] [[1]] C## a*|b|*", []),
         ("<a href='javascript:alert(1)'>x</a>", ["link.scheme"]),
         ("<a href='ftp://example.com'>x</a>", ["link.scheme"]),
@@ -116,6 +118,17 @@ def test_subjects(subject: str, found: list[str]) -> None:
 )
 def test_html(html: str, found: list[str]) -> None:
     assert codes(html) == found
+
+
+@pytest.mark.parametrize("said", ["\u26a14email", "amp4email data-css-strict", "lang=en AMP4EMAIL"])
+def test_amp_is_told_for_what_it_is(said: str) -> None:
+    boilerplate = "<style amp4email-boilerplate>body{visibility:hidden}</style>"
+    html = f"<!doctype html><html {said}><head>{boilerplate}</head><body><amp-img src=a.gif></amp-img>{FOOT}</body></html>"
+    found = {each.code: each for each in checklist("Hi", prepare(Content(html=html)), unsubscribe=["unsubscribeUrl"])}
+    assert "text.missing" not in found
+    assert (
+        found["html.amp"].message == "the HTML is AMP for e-mail, of which mail programs show nothing in the place of HTML"
+    )
 
 
 def test_a_mail_without_unsubscribe_link_cannot_be_launched() -> None:

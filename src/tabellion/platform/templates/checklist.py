@@ -25,9 +25,12 @@ _NUMERIC_HOST = re.compile(r"https?://\d{1,3}(?:\.\d{1,3}){3}(?:[/:?]|$)", re.IG
 _ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?((?:[a-z0-9-]+\.)+[a-z]{2,})", re.IGNORECASE)
 _FORBIDDEN = re.compile(r"<(script|form|iframe|object|embed|video|audio)\b", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
-# Merge tags of other systems: *|FNAME|*, %%first name%%, [[name]], %recipient.name%, <%= name %>, ##name##, $$name$$.
+_AMP = re.compile(r"<html\b[^>]{0,200}?[\s\"'](?:\u26a1\ufe0f?|amp)4email\b", re.IGNORECASE)
+# Merge tags of other systems: *|FNAME|*, %%first name%%, %%=v(@name)=%%, %%[ SET ... ]%%, [[name]], %recipient.name%,
+# <%= name %>, ##name##, $$name$$.
 _FOREIGN = re.compile(
-    r"\*\|[A-Z][\w:]{0,60}\|\*|%%[A-Za-z][\w .]{0,60}%%|\[\[[A-Za-z][\w .]{0,60}\]\]|%recipient\.\w{1,60}%"
+    r"\*\|[A-Z][\w:]{0,60}\|\*|%%[A-Za-z][\w .]{0,60}%%|%%=[^%=\n]{1,80}=%%|%%\[[^%\]]{1,200}\]%%"
+    r"|\[\[[A-Za-z][\w .]{0,60}\]\]|%recipient\.\w{1,60}%"
     r"|<%=?[^%<>]{1,80}%>|##[A-Za-z]\w{0,60}##|\$\$[A-Za-z]\w{0,60}\$\$"
 )
 _LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
@@ -135,7 +138,10 @@ def _texts(prepared: Prepared) -> Iterator[Finding]:
             "write HTML, unless that is what you want",
         )
         return
-    if not prepared.text.strip():
+    if _AMP.search(prepared.html):
+        message = "the HTML is AMP for e-mail, of which mail programs show nothing in the place of HTML"
+        yield error("html.amp", message, "write HTML; a mail has no part for AMP here")
+    elif not prepared.text.strip():
         yield error(
             "text.missing", "there is no text part, and none could be made of the HTML", "write one: filters want it"
         )
