@@ -23,6 +23,7 @@ BRUSSELS = ZoneInfo("Europe/Brussels")
         ("2027-03-02T06:59", "2027-03-02T07:00"),
         ("2027-03-02T18:59", None),
         ("2027-03-02T19:00", "2027-03-03T07:00"),
+        ("2027-03-06T12:00", "2027-03-08T07:00"),
         # Friday evening; summer time begins on the Sunday.
         ("2027-03-26T19:00", "2027-03-29T06:00"),
         ("2027-10-29T18:00", "2027-11-01T07:00"),
@@ -31,6 +32,27 @@ BRUSSELS = ZoneInfo("Europe/Brussels")
 def test_hours_are_those_of_the_zone(now: str, opens: str | None) -> None:
     wanted = None if opens is None else datetime.fromisoformat(opens).replace(tzinfo=UTC)
     assert opens_at(WORKING, BRUSSELS, datetime.fromisoformat(now).replace(tzinfo=UTC)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("now", "opens"),
+    [
+        # A Monday.
+        ("2027-03-01T09:00", None),
+        ("2027-03-01T18:30", "2027-03-01T20:00"),
+        ("2027-03-01T20:30", None),
+        ("2027-03-02T18:00", "2027-03-06T10:00"),
+        ("2027-03-02T20:30", "2027-03-06T10:00"),
+        ("2027-03-03T10:30", "2027-03-06T10:00"),
+        ("2027-03-06T09:30", "2027-03-06T10:00"),
+        ("2027-03-06T10:30", None),
+        ("2027-03-06T12:00", "2027-03-08T09:00"),
+    ],
+)
+def test_each_window_counts_on_its_own_days(now: str, opens: str | None) -> None:
+    hours = Hours((Window(("MON", "TUE"), 540, 1080), Window(("SAT",), 600, 720), Window(("MON",), 1200, 1260)))
+    wanted = None if opens is None else datetime.fromisoformat(opens).replace(tzinfo=UTC)
+    assert opens_at(hours, ZoneInfo("UTC"), datetime.fromisoformat(now).replace(tzinfo=UTC)) == wanted
 
 
 @pytest.mark.parametrize(
@@ -82,6 +104,9 @@ def test_countries_have_a_zone_where_it_is_clear() -> None:
     assert known["be"] == known["europe/brussels"] == datetime(2027, 3, 2, 7, 0, tzinfo=UTC)
     assert known["de"] == known["es"] == known["be"]
     assert known["jp"] is None
+    assert {"utc", "etc/utc", "localtime", "est", "gb"}.intersection(known) == {"gb"}
+    # Within a minute it is the same.
+    assert openings(WORKING, datetime(2027, 3, 2, 6, 59, 59, 999, tzinfo=UTC))["be"] == known["be"]
     # Half of it has begun to work.
     assert "us" not in openings(WORKING, datetime(2027, 3, 2, 14, 30, tzinfo=UTC))
 
