@@ -78,6 +78,33 @@ async def test_one_that_died_before_the_clock_was_put_back_is_dead(post: Post, w
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize("lives", [True, False])
+async def test_one_is_dead_when_it_is_gone_and_silent_or_silent_for_very_long(
+    lives: bool, post: Post, worker_database_url: str
+) -> None:
+    silent, lost = timedelta(seconds=6), timedelta(minutes=1)
+    async with await connect(worker_database_url) as life:
+        worker = await worker_store.enter_worker(life, START)
+        if not lives:
+            await life.execute("SELECT pg_advisory_unlock_all()")
+        for seconds, dead in (
+            (0, False),
+            (6, False),
+            (7, not lives),
+            (60, not lives),
+            (61, True),
+            (-6, False),
+            (-7, not lives),
+        ):
+            now = START + timedelta(seconds=seconds)
+            found = await worker_store.dead_workers(post.db, post.worker, now, silent, lost)
+            assert (worker in found, post.worker in found) == (dead, False), seconds
+        assert worker not in await worker_store.dead_workers(post.db, worker, START + timedelta(hours=1), silent, lost)
+        held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND objid = %s"
+        assert await (await post.db.execute(held, (worker,))).fetchone() == (0,), "who is back could not enter"
+        await worker_store.give_up(post.db, worker, START)
+
+
 async def _waits(post: Post, pid: int) -> bool:
     row = await (await post.db.execute(_WAITS, (pid,))).fetchone()
     return bool(row and row[0])
