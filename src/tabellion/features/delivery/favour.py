@@ -84,8 +84,7 @@ class Favour:
     def trial(self, relay: "Exit") -> Generator[None]:
         """While a mail is handed over to a relay."""
         run = self._runs.get(relay)
-        mine = run is not None and run.is_lost and not run.trying
-        if run is None or not mine:
+        if run is None or run.trying:
             yield
             return
         run.trying = True
