@@ -256,6 +256,27 @@ def test_what_an_erasure_is_not_given_is_refused(tenant: Tenant, limited_user_ke
     assert erased(tenant, "stranger@example.com")["erased"]["profiles"] == 0
 
 
+def test_what_is_of_somebody_with_a_longer_address_stays(
+    tenant: Tenant, worker_database_url: str, database: psycopg.Connection[Any]
+) -> None:
+    listen(tenant)
+    made = {}
+    for passed_on in (True, False):
+        for name in ("ann", "joann"):
+            mail = f"{name}{passed_on}@example.org"
+            body = {"key": {"emailAddress": mail}, "attributes": {"lastName": name}}
+            made[mail] = ok(tenant.json("PUT", PROFILES, body, Idempotency_Key=mail))
+        if passed_on:
+            run(worker_database_url, lambda db: fan_out(db, utc_now()))
+    for passed_on in (True, False):
+        done = erased(tenant, f"ann{passed_on}@example.org")["erased"]
+        assert (done["profiles"], done["news"], done["answers"]) == (1, 1, 1)
+    for mail in ("joannTrue@example.org", "joannFalse@example.org"):
+        body = {"key": {"emailAddress": mail}, "attributes": {"lastName": "joann"}}
+        again = tenant.json("PUT", PROFILES, body, Idempotency_Key=mail)
+        assert (again.json(), again.headers["Idempotency-Replayed"]) == (made[mail], "true")
+
+
 def test_records_that_keep_a_profile_keep_the_person(tenant: Tenant) -> None:
     to = {"tableType": "PROFILE_TABLE", "tableId": "Guests", "attribute": "profileId"}
     bills = {

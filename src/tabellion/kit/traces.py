@@ -1,8 +1,15 @@
 """By what a person is known where data are kept as text: news on their way, answers, files."""
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import quote
+
+# `joann@` does not have `ann@` in it; but what comes before may be the end of something escaped: of an octet in an address
+# of a call (%3d), of a character in JSON (\n, \u00a0), of an octet as the database prints it (\302).
+_BEFORE = (r"(?<![a-z0-9._+-])", r"(?<=%[0-9a-f]{2})", r"(?<=\\[bfnrt])", r"(?<=\\u[0-9a-f]{4})", r"(?<=\\[0-7]{3})")
+_AFTER = "(?![a-z0-9-])"
+_ESCAPES = {ord("\\"): r"\\", **{octet: f"\\{octet:03o}" for octet in range(0x80, 0x100)}}
 
 
 class Traces(NamedTuple):
@@ -11,6 +18,16 @@ class Traces(NamedTuple):
     texts: tuple[str, ...]
     rows: tuple[tuple[str, str], ...] = ()
     mails: tuple[str, ...] = ()
+
+    @property
+    def pattern(self) -> str | None:
+        """A regular expression, of Python and PostgreSQL, for the texts, not within other addresses; None without texts."""
+        return _pattern(self.texts)
+
+    @property
+    def escaped(self) -> str | None:
+        """The same for what `encode(..., 'escape')` of the database makes of octets."""
+        return _pattern("".join(map(_ESCAPES.get, octets, map(chr, octets))) for octets in map(str.encode, self.texts))
 
     @property
     def octets(self) -> list[bytes]:
@@ -26,9 +43,9 @@ class Traces(NamedTuple):
 
     def are_in(self, text: str) -> bool:
         """Whether news, as JSON, are of the person."""
-        low = text.lower()
+        low, pattern = text.lower(), self.pattern
         return (
-            any(each in low for each in self.texts)
+            (pattern is not None and re.search(pattern, low) is not None)
             or any(f'"interactionid":"{mail}"' in low for mail in self.mails)
             or any(
                 f'"tableid":"{table.lower()}"' in low and any(f'"{name}":"{row}"' in low for name in _ROW_NAMES)
@@ -46,6 +63,11 @@ def traces_of(forms: Iterable[str], rows: Iterable[tuple[str, str]] = (), mails:
     texts = {form.lower() for form in forms}
     texts |= {quote(text, safe="").lower() for text in texts}
     return Traces(tuple(sorted(texts)), tuple(rows), tuple(str(mail) for mail in mails))
+
+
+def _pattern(texts: Iterable[str]) -> str | None:
+    any_ = "|".join(map(re.escape, texts))
+    return f"(?:{'|'.join(_BEFORE)})(?:{any_}){_AFTER}" if any_ else None
 
 
 def _fits(text: str) -> bool:

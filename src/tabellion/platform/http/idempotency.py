@@ -110,12 +110,10 @@ async def forget(db: Database, licence_id: int, traces: Traces) -> int:
     """Delete kept answers that name a person, or whose calls did; how many. Whoever repeats such a call does it anew."""
     # What is no text in an answer is escaped, so that whatever it holds can be compared.
     query = """
-DELETE FROM tabellion.idempotency i WHERE i.licence_id = %s AND EXISTS (
-    SELECT FROM unnest(%s::text[]) t
-    WHERE position(lower(encode(convert_to(t, 'UTF8'), 'escape')) IN lower(encode(i.body, 'escape'))) > 0
-       OR position(t IN lower(i.route || i.key || i.headers::text)) > 0)
+DELETE FROM tabellion.idempotency i WHERE i.licence_id = %s
+  AND (lower(encode(i.body, 'escape')) ~ %s OR lower(concat_ws(' ', i.route, i.key, i.headers)) ~ %s)
 """
-    return (await db.execute(query, (licence_id, list(traces.texts)))).rowcount
+    return (await db.execute(query, (licence_id, traces.escaped, traces.pattern))).rowcount
 
 
 async def _claim(db: Database, scope: dict[str, Any], oldest: datetime) -> tuple[bytes, Rendered, set[int]] | None:

@@ -1,0 +1,38 @@
+"""By what a person is known: where an address stands, and where only part of another one does."""
+
+import re
+
+import pytest
+
+from tabellion.kit.traces import Traces, traces_of
+from tabellion.platform.database.connection import Database
+
+TRACES = traces_of(["Ann@Example.com", "zoë@example.com"])
+NAMED = [
+    '{"mail": "ANN@example.com"}', r'{"note": "hello\nann@example.com"}', r'{"note": "\u00a0ann@example.com."}', "<a>ann@example.com</a>",
+    "emailaddress=ann%40example.com", "q%3Dann%40example.com%20x", "ann@example.com", "zoë@example.com", "\N{EN DASH}ann@example.com",
+    "\N{NO-BREAK SPACE}zoë@example.com",
+]  # fmt: skip
+OTHERS = [
+    "joann@example.com",
+    "jo-ann@example.com",
+    "ann@example.community",
+    "ann@example.com-x.org",
+    "q=jo.ann%40example.com",
+    "ann",
+]
+
+
+@pytest.mark.parametrize(("texts", "wanted"), [(NAMED, True), (OTHERS, False)])
+async def test_an_address_is_found_and_parts_of_others_are_not(db: Database, texts: list[str], wanted: bool) -> None:
+    query = "SELECT lower(encode(convert_to(%s, 'UTF8'), 'escape')) ~ %s, lower(%s) ~ %s"
+    for text in texts:
+        found = await (await db.execute(query, (text, TRACES.escaped, text, TRACES.pattern))).fetchone()
+        assert (text, TRACES.are_in(text), found) == (text, wanted, (wanted, wanted))
+
+
+def test_nobody_is_found_without_a_text() -> None:
+    nobody = traces_of([], mails=[7])
+    assert (nobody.pattern, nobody.escaped, nobody.are_in("ann@example.com")) == (None, None, False)
+    assert nobody.are_in('{"interactionId":"7"}')
+    assert re.search(str(Traces(("a\\b@x.org",)).pattern), "a\\b@x.org")
