@@ -16,8 +16,7 @@ LIBRARIES = (
     "mrml",
     "uvicorn",
     "lxml",
-    "structlog",
-    "pygments",
+    "rich",
 )
 
 

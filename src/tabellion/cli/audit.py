@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
-from rich.table import Table
 from typer.core import TyperGroup
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, console, fail, harmless, on_database
@@ -133,15 +132,15 @@ def _show(found: Verdict) -> None:
         if each.sealed_from is not None and each.sealed_to is not None:
             ids = f"ids up to {each.last_id}" if each.after_id is None else f"ids {each.after_id + 1} to {each.last_id}"
             where = f" ({ids}, sealed {each.sealed_from:%Y-%m-%d %H:%M} to {each.sealed_to:%Y-%m-%d %H:%M} UTC)"
-        console.print(harmless(f"{seals}: {each.wrong}{where}"))
+        console().print(harmless(f"{seals}: {each.wrong}{where}"))
     since = f", the first from {found.open_since:%Y-%m-%d %H:%M} UTC" if found.open_since else ""
     outcome = "The trail is what it was" if found.fits else "The trail does not fit"
-    console.print(
+    console().print(
         f"{outcome}: {found.entries} entries, {found.seals} seals. "
         f"{found.entries_gone} entries were deleted for their age, {found.entries_open} are not sealed yet{since}."
     )
     if found.head is not None:
-        console.print(f"head   {found.head}", soft_wrap=True)
+        console().print(f"head   {found.head}", soft_wrap=True)
 
 
 async def _licence(db: Database, name: str) -> tuple[int, ZoneInfo]:
@@ -204,17 +203,19 @@ class _Tables:
         }
         if any(entry.note for entry in block):
             columns["note"] = lambda entry: entry.note
+        from rich.table import Table  # noqa: PLC0415 - see `console`
+
         table = Table(title="audit trail" if self._is_empty else None, title_justify="left")
         for name in columns:
             table.add_column(name, no_wrap=name == "at", overflow="fold")
         for entry in block:
             table.add_row(*(harmless(text(entry) or "-") for text in columns.values()))
-        console.print(table)
+        console().print(table)
         self._is_empty = False
 
     def end(self) -> None:
         if self._is_empty:
-            console.print("no entries", style="dim")
+            console().print("no entries", style="dim")
 
 
 def _print(text: str, end: str = "\n") -> None:

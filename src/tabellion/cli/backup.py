@@ -258,7 +258,7 @@ def _size(size: int) -> str:
 
 
 def _say(text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    console().print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _warn(text: str) -> None:

@@ -6,15 +6,13 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import msgspec
 import psycopg
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from tabellion.features.licences import AdminError
 from tabellion.kit.newfile import NotWritten
@@ -30,6 +28,10 @@ from tabellion.server.database import prepare_database
 from tabellion.server.embedded import EmbeddedPostgresError
 from tabellion.server.port import CannotListen
 from tabellion.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 T = TypeVar("T")
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the server's data (TABELLION_DATA_DIR).")]
@@ -56,7 +58,6 @@ _EXPECTED = (
 )
 # Wide enough for every table where there is no terminal that says how wide it is.
 _WIDTH_OF_FILES = 120
-console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
 
 
 @contextmanager
@@ -133,6 +134,14 @@ def connect(url: str) -> Awaitable[Database]:
     return psycopg.AsyncConnection.connect(url, autocommit=True, application_name="tabellion cli")
 
 
+@cache
+def console() -> "Console":
+    """Where people are shown things. What does it takes as long to load as a verb to do; JSON and servers go without it."""
+    from rich.console import Console  # noqa: PLC0415 - see above
+
+    return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
+
+
 def show(value: Any, *, as_json: bool, title: str = "") -> None:
     """Print a record or a list of them, as JSON or for people."""
     plain = msgspec.to_builtins(value)
@@ -141,25 +150,29 @@ def show(value: Any, *, as_json: bool, title: str = "") -> None:
         return
     rows: Sequence[dict[str, Any]] = plain if isinstance(plain, list) else [plain]
     if not rows:
-        console.print(f"no {title}" if title else "nothing", style="dim")
+        console().print(f"no {title}" if title else "nothing", style="dim")
         return
     if isinstance(plain, list):
+        from rich.table import Table  # noqa: PLC0415 - see `console`
+
         table = Table(title=title or None, title_justify="left")
         for number, name in enumerate(rows[0]):
             # The first column names the thing, and is what people copy.
             table.add_column(name, no_wrap=number == 0, overflow="fold")
         for row in rows:
             table.add_row(*(harmless(_text(cell)) for cell in row.values()))
-        console.print(table)
+        console().print(table)
         return
     width = max(map(len, rows[0]))
     for name, cell in rows[0].items():
         # As long as it is: keys and records for DNS are copied from here.
-        console.print(f"{name:<{width}}   {harmless(_text(cell))}", markup=False, highlight=False, soft_wrap=True)
+        console().print(f"{name:<{width}}   {harmless(_text(cell))}", markup=False, highlight=False, soft_wrap=True)
 
 
-def harmless(text: str) -> Text:
+def harmless(text: str) -> "Text":
     """What others wrote (names, logins, reasons) for a table: it says nothing to the terminal, and is no markup."""
+    from rich.text import Text  # noqa: PLC0415 - see `console`
+
     return Text("".join(each if each.isprintable() else ascii(each)[1:-1] for each in text))
 
 

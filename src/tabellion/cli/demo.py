@@ -93,11 +93,11 @@ def demo(
             try:
                 made.append(_show(settings))
                 if not once:
-                    console.rule("ready")
+                    console().rule("ready")
                     _point_to(base, made[0])
             except Exception as error:  # noqa: BLE001 - the edge of the thread: told, and turned into the exit status
                 outcome.append(f"{type(error).__name__}: {error}")
-                console.print(f"the walk stopped: {error}", style="red", markup=False)
+                console().print(f"the walk stopped: {error}", style="red", markup=False)
             done.set()
 
         threading.Thread(target=show, daemon=True).start()
@@ -105,12 +105,12 @@ def demo(
         def finished() -> bool:
             return done.is_set() and (once or bool(outcome))
 
-        serve(settings, lambda message, _=0: console.print(message, style="dim"), until=finished)
+        serve(settings, lambda message, _=0: console().print(message, style="dim"), until=finished)
     if outcome:
         fail(f"the demo's walk failed: {outcome[0]}")
     if once and made:
-        console.rule("stopped")
-        console.print("The server has been stopped; its data are kept. To start it again, and then to go on:\n")
+        console().rule("stopped")
+        console().print("The server has been stopped; its data are kept. To start it again, and then to go on:\n")
         options = {"--data-dir": data_dir, "--host": host, "--port": port}
         given = " ".join(f"{name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None)
         print(f"{_program()} serve {given}\n")  # noqa: T201 - to be copied as it stands
@@ -138,12 +138,12 @@ def _show(settings: Settings) -> use.Credentials:
 
 def _point_to(base: str, user: use.Credentials) -> None:
     """What to look at, once the server runs."""
-    console.print(f"documentation  {base}/docs\nJSON checker   {base}/docs/checker\n")
+    console().print(f"documentation  {base}/docs\nJSON checker   {base}/docs/checker\n")
     outbox = f"{base}/outbox   name {LICENCE}/{user.login}, password {user.password}"
-    console.print(f"mails sent     {outbox}\n", markup=False, highlight=False, soft_wrap=True)
+    console().print(f"mails sent     {outbox}\n", markup=False, highlight=False, soft_wrap=True)
     report = f"{base}/email-campaigns/v5/entities/{ENTITY}/mails/{quote(NAME)}/report/page   with the same"
-    console.print(f"a report       {report}\n", markup=False, highlight=False, soft_wrap=True)
-    console.print("try it:")
+    console().print(f"a report       {report}\n", markup=False, highlight=False, soft_wrap=True)
+    console().print("try it:")
     example = f"curl -H 'Authorization: Bearer {user.api_key}' {base}{V4}/profile/1"
     print(example, flush=True)  # noqa: T201 - to be copied as it stands
 
@@ -190,4 +190,4 @@ def _fill(client: Client) -> None:
     for person in people(PEOPLE):
         client.document("PUT", f"{V5}/profiles", person)
     took = time.monotonic() - started
-    console.print(f"{PEOPLE:,} invented people, one call each, in {took:.1f} s ({PEOPLE / took:,.0f} a second)")
+    console().print(f"{PEOPLE:,} invented people, one call each, in {took:.1f} s ({PEOPLE / took:,.0f} a second)")

@@ -162,7 +162,7 @@ async def _follow(
         number = await enter(db)
         running = asyncio.ensure_future(run(number))
         columns = (TextColumn(f"{word} {number}"), BarColumn(), _Rate(), TimeRemainingColumn())
-        with Progress(*columns, console=console, disable=hidden) as progress:
+        with Progress(*columns, console=console(), disable=hidden) as progress:
             task = progress.add_task("", total=100, rows=0)
             while not running.done():
                 await asyncio.wait({running}, timeout=_POLL_S)

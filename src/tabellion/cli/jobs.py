@@ -136,7 +136,7 @@ def save_errors(
         check_place(out, force=force, what=REJECTED)
     count = save_rejected_of(data_dir, database_url, job_id, out, force=force)
     with told_beside(out):
-        console.print(f"{count:,} rejected rows in {out}", soft_wrap=True)
+        console().print(f"{count:,} rejected rows in {out}", soft_wrap=True)
 
 
 @app.command("cancel")
@@ -154,7 +154,7 @@ def cancel_job(
 
     if not on_database(data_dir, database_url, work):
         fail(f"there is no {kind} {job_id} that has not ended")
-    console.print(f"{kind} {job_id} is cancelled")
+    console().print(f"{kind} {job_id} is cancelled")
 
 
 @app.command("retry")

@@ -3,8 +3,6 @@
 import logging
 import sys
 
-from rich.console import Console
-
 from tabellion.platform.telemetry import configure_logs
 from tabellion.server.child import Say
 
@@ -12,6 +10,8 @@ from tabellion.server.child import Say
 def teller(log_level: str) -> Say:
     """A function that tells one thing, a warning or an error where a level says so."""
     if sys.stderr.isatty():
+        from rich.console import Console  # noqa: PLC0415 - elsewhere nothing needs it
+
         terminal = Console(stderr=True)
         return lambda message, _=logging.INFO: terminal.print(message, highlight=False, markup=False, soft_wrap=True)
     configure_logs(log_level)

@@ -101,7 +101,7 @@ def past_campaign(client: Client, url: str) -> None:
         mails = list(_mails(db, schema, number))
         delays = _read(client, mails)
         _put_back(db, licence, number, delays)
-    console.print(
+    console().print(
         f"a campaign of last week to {len(mails):,} of them, opened and clicked, in {time.monotonic() - started:.1f} s"
     )
 

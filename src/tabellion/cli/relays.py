@@ -58,7 +58,7 @@ def list_relays(name: Name, data_dir: DataDir = None, database_url: DatabaseUrl 
         show({"mails": found.mails.value, "relays": rows}, as_json=True)
         return
     show(rows, as_json=False, title="relays")
-    console.print(_SAID[found.mails], soft_wrap=True)
+    console().print(_SAID[found.mails], soft_wrap=True)
 
 
 @relay.command("remove")

@@ -100,4 +100,4 @@ def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json:
         if applied or as_json:
             show({"applied": applied}, as_json=as_json)
         else:
-            console.print(f"the schema is up to date ({load_migrations()[-1].version:04d})", highlight=False)
+            console().print(f"the schema is up to date ({load_migrations()[-1].version:04d})", highlight=False)

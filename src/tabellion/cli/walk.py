@@ -98,15 +98,15 @@ class Walk:
         """One call of the walk; of the member `shorten` of the answer only the beginning is shown. Raises `WalkFailed`."""
         credential = "KEY" if self._client.token == self._client.key else "TOKEN"
         status, headers, text = self._client.call(method, path, body, accept)
-        console.rule(title, align="left")
+        console().rule(title, align="left")
         command = f"curl -X {method} -H \"Authorization: Bearer ${credential}\" '{self._client.base}{path}'"
         if accept:
             command += f" \\\n  -H 'Accept: {accept}'"
         if body is not None:
             command += f" \\\n  -H 'Content-Type: application/json' -d '{pretty(body)}'"
-        console.print(command, style="cyan", markup=False, highlight=False, soft_wrap=True)
+        console().print(command, style="cyan", markup=False, highlight=False, soft_wrap=True)
         limits = headers.get("RateLimit")
-        console.print(
+        console().print(
             f"{status} {http.client.responses[status]}" + (f"   RateLimit: {limits}" if limits else ""), style="bold"
         )
         is_json = headers.get("Content-Type", "").startswith("application/json")
@@ -124,7 +124,7 @@ def _print_answer(answer: Any, language: str, shorten: str) -> None:
     lines = shown.split("\n")
     if len(lines) > _SHOWN_LINES:
         lines = [*lines[:_SHOWN_LINES], f"... and {len(lines) - _SHOWN_LINES} more lines"]
-    console.print(Syntax("\n".join(lines), language, background_color="default", word_wrap=True))
+    console().print(Syntax("\n".join(lines), language, background_color="default", word_wrap=True))
 
 
 def walk(client: Client) -> None:

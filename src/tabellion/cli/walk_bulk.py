@@ -73,8 +73,8 @@ def _webhook(client: Client, step: Walk) -> None:
         step("a new profile", "PUT", f"/profiles{V5}/profiles", new, expect=201)
         if not receiver.came.wait(_WAIT_S):
             raise WalkFailed("the webhook did not arrive")
-        console.print("and this arrives at a receiver of a few lines:")
-        console.print_json(data=receiver.bodies[0])
+        console().print("and this arrives at a receiver of a few lines:")
+        console().print_json(data=receiver.bodies[0])
         client.call("DELETE", f"{path}/{hook}")
     client.call("DELETE", one)
 
@@ -82,14 +82,14 @@ def _webhook(client: Client, step: Walk) -> None:
 def _import(client: Client, step: Walk) -> None:
     content, wrong = _file()
     order = {"format": {"separator": ";"}, "attributesMapping": _MAPPING}
-    console.rule("import a file of many rows", align="left")
-    console.print(f"contacts.csv, {ROWS:,} rows:\n" + "\n".join(content.split("\n")[:_SHOWN_LINES]), markup=False)
+    console().rule("import a file of many rows", align="left")
+    console().print(f"contacts.csv, {ROWS:,} rows:\n" + "\n".join(content.split("\n")[:_SHOWN_LINES]), markup=False)
     boundary = "demo-form"
     form = "".join(
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n\r\n{text}\r\n'
         for name, text in (("inputFile", content), ("parameters", json.dumps(order)))
     )  # fmt: skip
-    console.print(
+    console().print(
         f'curl -X POST -H "Authorization: Bearer $TOKEN" -F inputFile=@contacts.csv -F parameters=@parameters.json '
         f"'{client.base}/mass-imports{V4}/import'",
         style="cyan", markup=False, highlight=False, soft_wrap=True,
@@ -104,7 +104,7 @@ def _import(client: Client, step: Walk) -> None:
          holds=lambda a: (a["rowsRead"], a["rowsInError"]) == (ROWS, wrong))  # fmt: skip
     with zipfile.ZipFile(io.BytesIO(client.download(f"{one}/errors"))) as archive:
         lines = archive.read(archive.namelist()[0]).decode().splitlines()
-    console.print(f"and its error file, with the {wrong} rows to mend:\n" + "\n".join(lines[:_SHOWN_LINES]), markup=False)
+    console().print(f"and its error file, with the {wrong} rows to mend:\n" + "\n".join(lines[:_SHOWN_LINES]), markup=False)
 
 
 def _export(client: Client, step: Walk) -> None:
@@ -124,13 +124,13 @@ def _export(client: Client, step: Walk) -> None:
         rows = json.loads(archive.read("manifest.json"))["rows"]
     if rows != len(lines) - 1:
         raise WalkFailed(f"the manifest says {rows} rows, the file has {len(lines) - 1}")
-    console.print("the file:\n" + "\n".join(lines[:_SHOWN_LINES]), markup=False)
+    console().print("the file:\n" + "\n".join(lines[:_SHOWN_LINES]), markup=False)
 
 
 def _follow(client: Client, path: str, word: str, has_ended: Callable[[Any], bool], rows: str) -> None:
     """Ask how far a job is until it has ended, and show it."""
     columns = (TextColumn(word), BarColumn(), TextColumn("{task.fields[rows]:,} rows"), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console()) as progress:
         task = progress.add_task("", total=100, rows=0)
         deadline = time.monotonic() + _WAIT_S
         while True:

@@ -31,8 +31,8 @@ def walk_mail(client: Client) -> None:
     one = f"{MAIL}/{step.answer['campaignId']}"
     subject = {"subject": "Spring is here, {{ profile.lastName }}"}
     step("its subject", "PUT", f"{one}/content/subject", subject, expect=200)
-    console.rule("its content", align="left")
-    console.print(_HTML, style="cyan", markup=False)
+    console().rule("its content", align="left")
+    console().print(_HTML, style="cyan", markup=False)
     client.document("PUT", f"{one}/content/body", _HTML, Content_Type="text/html")
     target = {"subscription": "Newsletter", "maxProfiles": _MOST}
     step("whom it is for", "PUT", f"{one}/target", target, expect=200)
