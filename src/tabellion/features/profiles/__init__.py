@@ -7,7 +7,7 @@ from tabellion.features.profiles.choices import choice_columns, keep_replaced
 from tabellion.features.profiles.model import Profile, Row, Written
 from tabellion.features.profiles.news import of_delete, of_write, unique_columns
 from tabellion.features.profiles.parameters import PROFILE
-from tabellion.features.profiles.reading import Item, Reader, key_id, membership
+from tabellion.features.profiles.reading import Item, Reader, key_attribute, key_id, key_value, membership
 from tabellion.features.profiles.service import save as save_profile
 from tabellion.features.profiles.store import are_over
 from tabellion.features.profiles.store import count as count_rows
@@ -42,7 +42,9 @@ __all__ = [
     "find_rows",
     "given_value",
     "keep_replaced",
+    "key_attribute",
     "key_id",
+    "key_value",
     "membership",
     "of_delete",
     "of_write",

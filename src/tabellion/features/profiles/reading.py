@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from tabellion.features.profiles.model import Change, Collection
 from tabellion.features.tables import (
@@ -168,6 +169,25 @@ def key_id(table: Table, name: str, value: Any) -> int:
             f"key.{name}", "attribute.type", f"the key '{table.kind.id_name}' expects the id of a {table.kind.row}"
         )
     return found
+
+
+def key_attribute(table: Table, name: str) -> Attribute:
+    """The attribute that a body's `key` names. Raises `Invalid`."""
+    attribute = table.attributes_by_name.get(name.lower())
+    if attribute is None:
+        raise invalid(f"key.{name}", "attribute.unknown", table.lacks(name))
+    return attribute
+
+
+def key_value(attribute: Attribute, name: str, raw: Any, zone: ZoneInfo) -> Any:
+    """What a body's `key` gives for an attribute, which it calls `name`. Raises `Invalid`."""
+    try:
+        value = parse_value(attribute, raw, zone)
+    except BadValue as error:
+        raise invalid(f"key.{name}", error.code, f"attribute '{attribute.name}' {error}") from None
+    if value is None:
+        raise invalid(f"key.{name}", "attribute.mandatory", f"the key '{attribute.name}' cannot be null")
+    return value
 
 
 def _as_id(value: Any) -> int | None:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from tabellion.features.profiles import store, writing
 from tabellion.features.profiles.errors import ProfileUnknown, SegmentationUnknown, SubscriptionUnknown
 from tabellion.features.profiles.model import Change, Choice, Collection, Consent, Profile, Written
-from tabellion.features.profiles.reading import Reader, key_id, membership
+from tabellion.features.profiles.reading import Reader, key_attribute, key_id, key_value, membership
 from tabellion.features.tables import (
     Attribute,
     BadValue,
@@ -15,7 +15,6 @@ from tabellion.features.tables import (
     Subscription,
     as_compared,
     find_table,
-    parse_value,
 )
 from tabellion.features.tables.filters import Condition, Reference, parse_reference
 from tabellion.kit.problem import FieldError, Invalid, invalid
@@ -131,18 +130,10 @@ def _key(call: Incoming, table: ProfileTable, key: dict[str, Any]) -> tuple[Attr
     if len(key) != 1:
         raise invalid("key", "key.notUnique", f"'key' names exactly one of {_keys(table)}")
     name, raw = next(iter(key.items()))
-    attribute = table.attributes_by_name.get(name.lower())
-    if attribute is None:
-        raise invalid(f"key.{name}", "attribute.unknown", table.lacks(name))
+    attribute = key_attribute(table, name)
     if not attribute.unique:
         raise invalid(f"key.{name}", "key.notUnique", f"'{attribute.name}' is not unique; 'key' names one of {_keys(table)}")
-    try:
-        value = parse_value(attribute, raw, call.caller.time_zone)
-    except BadValue as error:
-        raise invalid(f"key.{name}", error.code, f"attribute '{attribute.name}' {error}") from None
-    if value is None:
-        raise invalid(f"key.{name}", "attribute.mandatory", f"the key '{attribute.name}' cannot be null")
-    return attribute, value
+    return attribute, key_value(attribute, name, raw, call.caller.time_zone)
 
 
 def _keys(table: ProfileTable) -> str:

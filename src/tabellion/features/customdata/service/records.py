@@ -14,7 +14,9 @@ from tabellion.features.profiles import (
     Written,
     delete_row,
     find_rows,
+    key_attribute,
     key_id,
+    key_value,
     read_row,
     row_count,
     row_page,
@@ -23,7 +25,7 @@ from tabellion.features.profiles import (
     upsert_row,
     write_row,
 )
-from tabellion.features.tables import Attribute, BadValue, attribute_type, parse_value
+from tabellion.features.tables import Attribute, attribute_type
 from tabellion.features.tables.filters import (
     ALWAYS,
     Reference,
@@ -230,16 +232,8 @@ def _references(call: Incoming, table: CustomTable) -> list[Reference]:
 
 
 def _match(call: Incoming, table: CustomTable, name: str, raw: Any) -> Match:
-    attribute = table.attributes_by_name.get(name.lower())
-    if attribute is None:
-        raise invalid(f"key.{name}", "attribute.unknown", table.lacks(name))
-    try:
-        value = parse_value(attribute, raw, call.caller.time_zone)
-    except BadValue as error:
-        raise invalid(f"key.{name}", error.code, f"attribute '{attribute.name}' {error}") from None
-    if value is None:
-        raise invalid(f"key.{name}", "attribute.mandatory", f"the key '{attribute.name}' cannot be null")
-    return attribute, value
+    attribute = key_attribute(table, name)
+    return attribute, key_value(attribute, name, raw, call.caller.time_zone)
 
 
 def _found(written: Written | None, call: Incoming, table: CustomTable) -> Written:
