@@ -60,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     refusals_in_a_row: int = 20
     soft_bounces: int = 5
     soft_bounce_days: int = 30
+    mail_personal_days: int = 0
 
     @property
     def spool_dir(self) -> Path:
@@ -89,6 +90,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "refusals_in_a_row": (0, 10_000),
             "soft_bounces": (1, 1000),
             "soft_bounce_days": (1, 365),
+            "mail_personal_days": (0, 36_500),
         }
         for name, (low, high) in ranges.items():
             if not low <= getattr(self, name) <= high:
@@ -234,6 +236,10 @@ HELP: dict[str, tuple[str, str]] = {
     ),
     "soft_bounces": ("after this many soft bounces an address gets no more mails", "bounces"),
     "soft_bounce_days": ("within how many days they have to come", "days"),
+    "mail_personal_days": (
+        "how long what is personal in mails, their events and the outbox is kept; 0: for ever",
+        "days",
+    ),
 }
 # In `//user:password@host`; an unescaped @ belongs to the password, as the driver reads it.
 _PASSWORD_OF_USER = re.compile(r"(://[^/:@?]*:)[^/?]*@")
@@ -245,6 +251,7 @@ _LISTS = frozenset({"trusted_proxies", "dns_servers"})
 _NUMBERS = frozenset({
     "port", "workers", "job_workers", "connections", "max_body_bytes", "audit_retention_days", "intake_port",
     "refusals_in_a_row", "soft_bounces", "soft_bounce_days",
+    "mail_personal_days",
 })  # fmt: skip
 
 

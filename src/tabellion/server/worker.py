@@ -16,7 +16,7 @@ from tabellion.features.bulk.etls import tasks as etls
 from tabellion.features.bulk.exports import tasks as exports
 from tabellion.features.bulk.imports import tasks as imports
 from tabellion.features.customdata import tasks as customdata
-from tabellion.features.delivery import Folder, Pace, Sender, Ways, forget_paid
+from tabellion.features.delivery import Folder, Pace, Sender, Ways, forget_paid, strip_old
 from tabellion.features.erasure import tasks as erasure
 from tabellion.features.usage import purge
 from tabellion.features.webhooks import Dispatcher, purge_dead
@@ -56,6 +56,11 @@ def register(jobs: App, settings: Settings) -> None:
     paid = "forgot %d paces that were paid for and domains that begin anew"
     periodic(jobs, url, "delivery.purge", "57 3 * * *", forget_paid, says=paid)
     periodic(jobs, url, "bounces.purge", "37 3 * * *", lambda db, now: bounces.purge(db, rules, now), says=forgotten)
+
+    if (days := settings.mail_personal_days) > 0:
+        personal = timedelta(days=days)
+        old = f"took what is personal from %d mails older than {days} days"
+        periodic(jobs, url, "delivery.strip", "7 2 * * *", lambda db, now: strip_old(db, now - personal, now), says=old)
 
     @jobs.periodic(cron="47 3 * * *")
     @jobs.task(name="jobs.purge", queueing_lock="jobs.purge", pass_context=False)

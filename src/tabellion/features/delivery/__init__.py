@@ -39,6 +39,7 @@ from tabellion.features.delivery.pacing import zone_column
 from tabellion.features.delivery.pending import Delay, Pending, Wait
 from tabellion.features.delivery.reaching import Reached, licences_that_wait, reach_relays, unreadable_secrets
 from tabellion.features.delivery.restoring import doubt, skip_numbers
+from tabellion.features.delivery.retaining import strip_old
 from tabellion.features.delivery.same_address import forms_of, having, reached
 from tabellion.features.delivery.sender import Sender
 from tabellion.features.delivery.service import (
@@ -174,6 +175,7 @@ __all__ = [
     "skip_numbers",
     "start",
     "stop",
+    "strip_old",
     "stripping",
     "subscribe_again",
     "sums",

@@ -7,7 +7,7 @@ link leads to what its author wrote, in which names of values stand for the valu
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tabellion.features.delivery import changes, store
 from tabellion.features.delivery.addresses import with_parameters
@@ -50,10 +50,10 @@ _EVENTS = """
 WITH told AS (
     UPDATE {l}.mail_event e SET agent = NULL, method = NULL, detail = {status}, url = coalesce(n.url, e.url)
     FROM {l}.mail_event o LEFT JOIN unnest(%(events)s::bigint[], %(urls)s::text[]) AS n (id, url) ON n.id = o.id
-    WHERE o.recipient_id = ANY (%(ids)s) AND e.id = o.id RETURNING e.id, e.campaign_id
+    WHERE o.{by} = ANY (%(ids)s) AND e.id = o.id RETURNING e.id, e.campaign_id
 ), noted AS (
     UPDATE {l}.report_change c SET was = c.was || jsonb_build_object('detail', {status_was})
-    WHERE c.campaign_id IN (SELECT campaign_id FROM told) AND c.recipient_id = ANY (%(ids)s) AND c.was IS NOT NULL
+    WHERE c.campaign_id IN (SELECT campaign_id FROM told) AND c.event_id IN (SELECT id FROM told) AND c.was IS NOT NULL
 )
 SELECT count(*) FROM told
 """
@@ -135,11 +135,13 @@ async def strip(db: Database, licence_id: int, ids: Sequence[int], now: datetime
     return Stripped(len(done), sum(row[1] for row in told), events, [row[0] for row in flying])
 
 
-async def strip_events(db: Database, licence_id: int, ids: Sequence[int]) -> int:
-    """Take from what came of mails what is personal; of how many events."""
-    changed = await _other_addresses(db, licence_id, ids)
+async def strip_events(
+    db: Database, licence_id: int, ids: Sequence[int], *, by: Literal["id", "recipient_id"] = "recipient_id"
+) -> int:
+    """Take from what came of mails what is personal; of how many events. `by`: what the ids are of."""
+    changed = await _other_addresses(db, licence_id, ids, by)
     values = {"ids": list(ids), "events": [each.event_id for each in changed], "urls": [each.after for each in changed]}
-    parts = {"status_was": STATUS.format("(c.was ->> 'detail')"), "status": STATUS.format("e.detail")}
+    parts = {"by": by, "status_was": STATUS.format("(c.was ->> 'detail')"), "status": STATUS.format("e.detail")}
     row = await (await db.execute(in_schema(licence_id, _EVENTS, **parts), values)).fetchone()
     if changed:
         labels = {
@@ -159,12 +161,12 @@ class _Changed(NamedTuple):
     after: str
 
 
-async def _other_addresses(db: Database, licence_id: int, ids: Sequence[int]) -> list[_Changed]:
+async def _other_addresses(db: Database, licence_id: int, ids: Sequence[int], by: str) -> list[_Changed]:
     query = """
 SELECT e.id, e.campaign_id, e.url, e.link, r.sending_id, r.language, coalesce(r.language || '/' || r.variant, r.language)
-FROM {l}.mail_event e JOIN {l}.recipient r ON r.id = e.recipient_id WHERE e.recipient_id = ANY (%s) AND e.url IS NOT NULL
+FROM {l}.mail_event e JOIN {l}.recipient r ON r.id = e.recipient_id WHERE e.{by} = ANY (%s) AND e.url IS NOT NULL
 """
-    rows = await (await db.execute(in_schema(licence_id, query), (list(ids),))).fetchall()
+    rows = await (await db.execute(in_schema(licence_id, query, by=by), (list(ids),))).fetchall()
     written: dict[int, Mapping[str, Mapping[int, str]]] = {}
     changed: list[_Changed] = []
     for id_, campaign_id, url, link, sending_id, language, message in rows:

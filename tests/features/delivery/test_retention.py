@@ -1,0 +1,81 @@
+"""Old mails lose what is personal, reports and readers' choices do not."""
+
+from datetime import timedelta
+
+import pytest
+
+from tabellion.features import tracking
+from tabellion.features.delivery import Sending, is_suppressed, retaining, store
+from tabellion.features.delivery.model import Message
+from tabellion.features.delivery.tokens import Token, Use, write
+from tests.features.delivery.conftest import START, Post
+
+MESSAGES = {"en": Message("Hello", "<a href='~~0:https://shop.example/?c={{ profile.code }}~~'>x</a>", "Hello")}
+MUCH_LATER = START + timedelta(days=40)
+BEFORE = MUCH_LATER - timedelta(days=30)
+
+
+async def sent(post: Post, sending: Sending) -> None:
+    claimed, _ = await post.plain_claim(sending)
+    await post.accept(sending, claimed, START)
+    schema = f"l{post.licence_id}"
+    query = (
+        f"INSERT INTO {schema}.mail_event (recipient_id, campaign_id, type, moment, url, link, agent, method, actor) "
+        "SELECT id, campaign_id, 'CLICK', %s, 'https://shop.example/?c=17', 0, 'Firefox', 'GET', 'human' "
+        f"FROM {schema}.recipient WHERE sending_id = %s"
+    )
+    await post.db.execute(query.encode(), (START, sending.id))
+    await post.db.execute(
+        f"INSERT INTO {schema}.outbox_mail (recipient_id, moment, sender, recipient, subject, content) "
+        "VALUES (1, %s, 's@example.com', 'ann@example.com', 'Hello', '')".encode(),
+        (START,),
+    )
+
+
+async def kept(post: Post) -> tuple[list[str], set[tuple[str | None, str | None]], int]:
+    """Addresses of mails, program and address of events, mails in the outbox."""
+    schema = f"l{post.licence_id}"
+    addresses = await (await post.db.execute(f"SELECT address FROM {schema}.recipient ORDER BY id".encode())).fetchall()
+    events = await (await post.db.execute(f"SELECT agent, url FROM {schema}.mail_event".encode())).fetchall()
+    (outbox,) = await (await post.db.execute(f"SELECT count(*) FROM {schema}.outbox_mail".encode())).fetchone() or (0,)
+    return [row[0] for row in addresses], {(row[0], row[1]) for row in events}, outbox
+
+
+@pytest.mark.parametrize("at_once", [1, 2000])
+async def test_old_mails_lose_what_is_personal_and_their_readers_can_unsubscribe(
+    post: Post, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(retaining, "_AT_ONCE", at_once)
+    await post.guests(["ann@example.com", "bob@example.net"])
+    sending = await post.sending(messages=MESSAGES, mark="~~")
+    await sent(post, sending)
+    personal = (["ann@example.com", "bob@example.net"], {("Firefox", "https://shop.example/?c=17")}, 1)
+    assert await retaining.strip_licence(post.db, post.licence_id, START - timedelta(days=1), MUCH_LATER) == 0
+    assert await kept(post) == personal
+    # A mass campaign that goes on compares addresses; what readers did does not wait for it.
+    events = {(None, "https://shop.example/?c={{ profile.code }}")}
+    assert await retaining.strip_licence(post.db, post.licence_id, BEFORE, MUCH_LATER) == 0
+    assert await kept(post) == (personal[0], events, 0)
+    await store.set_state(post.db, sending.id, "ENDED", START)
+    assert await retaining.strip_licence(post.db, post.licence_id, BEFORE, MUCH_LATER) == 2
+    assert await kept(post) == (["@example.com", "@example.net"], events, 0)
+    assert await retaining.strip_licence(post.db, post.licence_id, BEFORE, MUCH_LATER) == 0
+
+    query = f"SELECT min(id) FROM l{post.licence_id}.recipient".encode()
+    (mail,) = await (await post.db.execute(query)).fetchone() or (0,)
+    page = await tracking.unsubscribe(post.db, write(Token(Use.UNSUBSCRIBE, post.licence_id, mail)), MUCH_LATER)
+    assert page is not None
+    assert page.done
+    assert await is_suppressed(post.db, post.licence_id, "ann@example.com")
+    assert not await is_suppressed(post.db, post.licence_id, "@example.com")
+
+
+async def test_mails_that_wait_are_stripped_when_they_have_left(post: Post) -> None:
+    await post.guests(["ann@example.com"])
+    sending = await post.sending("CONTINUOUS", messages=MESSAGES, mark="~~")
+    await post.trigger(sending, "ann@example.com", START)
+    assert await retaining.strip_licence(post.db, post.licence_id, BEFORE, MUCH_LATER) == 0
+    assert (await kept(post))[0] == ["ann@example.com"]
+    await sent(post, sending)
+    assert await retaining.strip_licence(post.db, post.licence_id, BEFORE, MUCH_LATER) == 1
+    assert (await kept(post))[0] == ["@example.com"]
