@@ -235,9 +235,13 @@ async def test_what_is_wrong_with_a_template_is_told_with_its_place() -> None:
         broken = await cages.render(template, [ANN, ANN], now=NOW)
         missing = await cages.render(html("a\n{{ profile.age }}"), [ANN], now=NOW)
         language = await cages.render(html("a", language="zz"), [ANN], now=NOW)
+        values = [html(f"{{{{ firstName | {use} }}}}") for use in ("date: '%Y'", "plus: 1", "size | currency: firstName")]
+        quoted = [await cages.render(each, [named("Kanari")], now=NOW) for each in values]
     assert broken == [Failed(Reason.ERROR, "this {{ is never closed; end it with }}", "html", 2, 3)] * 2
     assert missing == [Failed(Reason.ERROR, "there is no 'age' here", "html", 2, 4)]
     assert language == [Failed(Reason.ERROR, "'zz' is no language such as nl or fr_BE", "html")]
+    # It is told in reports, and kept when the person is erased.
+    assert [isinstance(each, Failed) and "anari" not in each.message for (each,) in quoted] == [True] * 3
 
 
 async def test_data_that_is_too_much_or_no_text_fails_its_recipient_only() -> None:

@@ -123,7 +123,7 @@ def _moment(said: str, zone: ZoneInfo) -> datetime:
             return datetime.combine(date.fromisoformat(said), time(), zone)
         moment = datetime.fromisoformat(said)
     except ValueError:
-        raise refuse(f"{said[:40]!r} is no date such as 2027-03-01 and no moment such as 2027-03-01T08:15:00Z") from None
+        raise refuse("this is no date such as 2027-03-01 and no moment such as 2027-03-01T08:15:00Z") from None
     try:
         return moment.astimezone(zone) if moment.tzinfo else moment.replace(tzinfo=zone)
     except OverflowError:

@@ -75,7 +75,7 @@ def _currency(value: object, code: object, *, context: RenderContext, language: 
         return ""
     wanted = str(text(code))
     if not is_currency(wanted):
-        raise refuse(f"{wanted[:20]!r} is no currency code such as 'EUR'")
+        raise refuse("this is no currency code such as 'EUR'")
     return money(_round(found, _precision(wanted)), wanted, language_of(context, language))
 
 

@@ -30,7 +30,7 @@ def settings(context: RenderContext) -> Settings:
 
 
 def refuse(message: str) -> FilterArgumentError:
-    """The error of a filter; the place is added by the renderer."""
+    """The error of a filter, without the value: reports tell and keep it. The place is added by the renderer."""
     return FilterArgumentError(message, token=None)
 
 
