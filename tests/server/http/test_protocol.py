@@ -66,9 +66,7 @@ async def _echo(scope: Any, receive: Any, send: Any) -> None:
     if path != "/early":
         async for piece in _body(receive):
             size += len(piece)
-    told = json.dumps(
-        {"m": scope["method"], "p": scope["raw_path"].decode(), "q": scope["query_string"].decode(), "n": size}
-    )
+    told = json.dumps({"m": scope["method"], "p": path, "q": scope["query_string"].decode(), "n": size})
     headers = [(b"content-length", b"%d" % len(told))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": told.encode()})
