@@ -163,12 +163,13 @@ async def test_a_process_that_is_killed_from_outside_costs_no_mail() -> None:
         rendering = asyncio.create_task(cages.render(html(source), contexts, now=NOW))
         kills = 0
         while not rendering.done():
-            await asyncio.sleep(0.25)
-            for pid in cages.pids if kills < 3 else ():
+            # Long enough for the next process to come up and to get on: a mail that is met by two ends is given up.
+            await asyncio.sleep(1.5)
+            for pid in cages.pids if kills < 2 else ():
                 os.kill(pid, signal.SIGKILL)
                 kills += 1
         outcomes = await rendering
-    assert kills >= 2
+    assert kills == 2
     assert all(isinstance(outcome, Rendered) for outcome in outcomes)
     assert [outcome.parts[0].split(b"1")[0] for outcome in outcomes[2:9]] == [f"Hi N{n}".encode() for n in range(2, 9)]
 
