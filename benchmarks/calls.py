@@ -106,7 +106,25 @@ def by_size(bench: Bench) -> Rows:
             # Long enough for each licence's statements to have been met: what a server that has been up a while does.
             many = bench.target("many", ours.url, mode, bench.many, 100)
             result = bench.versus(many, few, warm_up=20)
-            rows.append((f"{title}, {len(bench.many):,} licences against 1", result, "0.90"))
+            rows.append((f"{title}, {len(bench.many):,} licences in turns against 1", result, "0.90"))
+            say(f"{rows[-1][0]}: {result.ratio:.2f}")
+    return rows
+
+
+def beside_others(bench: Bench, alone: Bench) -> Rows:
+    """The calls of one licence, where a thousand others are on the server and idle, and where it has the server for itself."""
+    rows: Rows = []
+    profiles = _SIZES["small"]
+    with (
+        prepare.tabellion(bench.url, bench.folder, 1) as crowded,
+        prepare.tabellion(alone.url, alone.folder, 1) as empty,
+    ):
+        for mode, title in (("get", "get by unique attribute"), ("save", "create or update")):
+            result = bench.versus(
+                bench.target("crowded", crowded.url, mode, [bench.prepared["small"].key], profiles),
+                alone.target("empty", empty.url, mode, [alone.prepared["small"].key], profiles),
+            )
+            rows.append((f"{title}, one licence, on a server of {_MANY:,} against a server of 1", result, "0.90"))
             say(f"{rows[-1][0]}: {result.ratio:.2f}")
     return rows
 
@@ -174,10 +192,13 @@ def main() -> None:
             rows = against_bare(bench, "medium", 1)
         else:
             bench.fill(_SIZES, _MANY)
+            alone = Bench(Path(folder, "alone"), options, stack)
+            alone.fill({"small": _SIZES["small"]}, 0)
             for size in ("medium", "large"):
                 for workers in (1, 2):
                     rows += against_bare(bench, size, workers)
             rows += by_size(bench)
+            rows += beside_others(bench, alone)
             # PocketBase does not wait for the disk; who does has calls under way meanwhile, if there are enough.
             for workers, connections in ((1, 16), (1, 64), (2, 16)):
                 rows += against_pocketbase(bench, workers, connections)
