@@ -68,7 +68,7 @@ def test_pages_lead_to_each_other_behind_a_path(page: Page, tenant: Tenant, addr
     page.goto(f"{base}{address}")
     page.get_by_role("link", name=link).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(heading)
-    assert page.evaluate("getComputedStyle(document.querySelector('header')).display") == "flex"
+    expect(page.locator("header")).to_have_css("display", "flex")
     if link == "JSON checker":
         page.get_by_label("Body").fill("{}")
         page.get_by_role("button", name="Check").click()
