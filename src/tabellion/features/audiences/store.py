@@ -141,8 +141,7 @@ SELECT count(*) FROM gone
         "attributes": [None if name is None else name.lower() for name, _ in profiles],
         "values": [value for _, value in profiles],
     }  # fmt: skip
-    row = await (await db.execute(query.encode(), values)).fetchone()
-    return row[0] if row else 0
+    return await scalar(db, query.encode(), values)
 
 
 def _audience(row: tuple[Any, ...]) -> Audience:

@@ -177,8 +177,7 @@ SELECT coalesce(sum(number), 0)::bigint FROM gone
         "attributes": [None if name is None else name.lower() for name, _ in profiles],
         "values": [value for _, value in profiles],
     }  # fmt: skip
-    row = await (await db.execute(query, values)).fetchone()
-    return row[0] if row else 0
+    return await scalar(db, query, values)
 
 
 async def set_target(db: Database, campaign_id: int, target: Target) -> None:

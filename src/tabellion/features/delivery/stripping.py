@@ -18,6 +18,7 @@ from tabellion.features.delivery.sole_mails import KEY
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.sums_sql import STATUS
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar, scalars
 from tabellion.platform.templates import fill_links, fill_text_links
 
 _OPEN = ", ".join(f"'{state}'" for state in OPEN)
@@ -90,7 +91,7 @@ async def mails_to(
         "until": until,
     }  # fmt: skip
     query = in_schema(licence_id, _TO, key=KEY.format("r.address"), key_of_form=KEY.format("f.address"))
-    return [row[0] for row in await (await db.execute(query, values)).fetchall()]
+    return await scalars(db, query, values)
 
 
 async def forget_kept(db: Database, licence_id: int, address: str, ids: Sequence[int]) -> int:
@@ -131,8 +132,8 @@ async def strip(db: Database, licence_id: int, ids: Sequence[int], now: datetime
     done = [row[0] for row in told]
     events = await strip_events(db, licence_id, done)
     query = "SELECT id FROM {l}.recipient WHERE id = ANY (%s) AND state = 'SENDING'"
-    flying = await (await db.execute(in_schema(licence_id, query), (list(ids),))).fetchall()
-    return Stripped(len(done), sum(row[1] for row in told), events, [row[0] for row in flying])
+    flying = await scalars(db, in_schema(licence_id, query), (list(ids),))
+    return Stripped(len(done), sum(row[1] for row in told), events, flying)
 
 
 async def strip_events(
@@ -142,14 +143,14 @@ async def strip_events(
     changed = await _other_addresses(db, licence_id, ids, by)
     values = {"ids": list(ids), "events": [each.event_id for each in changed], "urls": [each.after for each in changed]}
     parts = {"by": by, "status_was": STATUS.format("(c.was ->> 'detail')"), "status": STATUS.format("e.detail")}
-    row = await (await db.execute(in_schema(licence_id, _EVENTS, **parts), values)).fetchone()
+    count: int = await scalar(db, in_schema(licence_id, _EVENTS, **parts), values)
     if changed:
         labels = {
             "campaigns": [each.campaign_id for each in changed], "before": [each.before for each in changed],
             "after": [each.after for each in changed],
         }  # fmt: skip
         await db.execute(in_schema(licence_id, _LABELS), labels)
-    return row[0] if row else 0
+    return count
 
 
 class _Changed(NamedTuple):

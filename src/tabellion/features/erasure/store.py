@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 
 from tabellion.features.erasure.model import Counts, Erasure
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 
 _SELECT: LiteralString = "SELECT id, licence_id, asked_at, ended_at, suppressed, counts FROM tabellion.erasure "
 
@@ -15,9 +16,7 @@ _SELECT: LiteralString = "SELECT id, licence_id, asked_at, ended_at, suppressed,
 async def insert(db: Database, licence_id: int, now: datetime, *, suppressed: bool, counts: Counts) -> int:
     """Enter an erasure that has yet to end; its id."""
     query = "INSERT INTO tabellion.erasure (licence_id, asked_at, suppressed, counts) VALUES (%s, %s, %s, %s) RETURNING id"
-    row = await (await db.execute(query, (licence_id, now, suppressed, _json(counts)))).fetchone()
-    assert row is not None  # noqa: S101 - INSERT ... RETURNING answers one row
-    return row[0]
+    return await scalar(db, query, (licence_id, now, suppressed, _json(counts)))
 
 
 async def find(db: Database, licence_id: int, number: int, *, lock: bool = False) -> Erasure | None:
