@@ -33,9 +33,11 @@ for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.cr
 done
 [ -x .venv/bin/python ] || "$uv" venv --quiet --python "$python" .venv
 say "installing the locked packages into .venv"
+# A server often runs as a user who may not write here, and would compile what it imports at every start of a process.
+if [ "${1:-dev}" = run ]; then export UV_COMPILE_BYTECODE=1; fi
 "$uv" pip sync --quiet --python .venv/bin/python --require-hashes "requirements/${1:-dev}.txt"
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 # Python 3.11 reads this file in the encoding of the locale: a whole path with letters beyond it would end every start.
 for source in .venv/lib/python3*/site-packages/_editable_impl_tabellion.pth; do echo ../../../../src >"$source"; done
 # What a server needs is less than `make setup` promises.
-if [ "${1:-dev}" = run ]; then rm -f .venv/.ready; else touch .venv/.ready; fi
+if [ "${1:-dev}" = run ]; then rm -f .venv/.ready; .venv/bin/python -m compileall -q src; else touch .venv/.ready; fi
