@@ -125,3 +125,15 @@ def test_a_parameter_that_no_url_of_a_database_has_is_named() -> None:
 )
 def test_urls_of_databases_are_taken(url: str) -> None:
     assert Settings.load({"TABELLION_DATABASE_URL": url}).database_url == url
+
+
+@pytest.mark.parametrize(
+    ("variables", "outside"),
+    [
+        ({}, "http://127.0.0.1:8080"),
+        ({"TABELLION_HOST": "::1", "TABELLION_PORT": "81"}, "http://[::1]:81"),
+        ({"TABELLION_PUBLIC_URL": "https://www.example.com/tabellion/"}, "https://www.example.com/tabellion"),
+    ],
+)
+def test_what_mails_lead_to_is_an_address_that_paths_can_follow(variables: dict[str, str], outside: str) -> None:
+    assert Settings.load(variables).outside_address == outside

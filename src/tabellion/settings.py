@@ -122,6 +122,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             if value and not is_domain(value):
                 raise SettingsError(f"{PREFIX}{name.upper()}: '{value}' is no domain such as {such}.example.com")
 
+    @property
+    def own_address(self) -> str:
+        """The address that this machine's callers reach the server by, such as "http://[::1]:8080"."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def outside_address(self) -> str:
+        """The address that mails and browsers outside reach the server by, without a slash at its end."""
+        return self.public_url.rstrip("/") or self.own_address
+
     def check_folders(self) -> None:
         """Raise `SettingsError` for folders that are not there; not with the others, for only servers need them."""
         if self.transfers_folder is not None and not self.transfers_folder.is_dir():

@@ -24,7 +24,7 @@ from tabellion.kit.clock import utc_now
 from tabellion.server.claim import refuse_second
 from tabellion.server.embedded import EmbeddedPostgres
 from tabellion.server.port import check_port
-from tabellion.server.supervisor import address, answers, serve
+from tabellion.server.supervisor import answers, serve
 from tabellion.settings import Settings
 
 PEOPLE = 1000
@@ -84,7 +84,7 @@ def demo(
         settings = msgspec.structs.replace(
             settings, database_url="", log_level="warning", webhooks_allow_http=True, webhooks_allow_private=True
         )
-        base = address(settings)
+        base = settings.own_address
         # Before the walk begins, which would else talk to somebody else's server.
         refuse_second(settings.data_dir)
         check_port(settings)
@@ -123,7 +123,7 @@ def _show(settings: Settings) -> use.Credentials:
     with EmbeddedPostgres(settings.data_dir) as database:
         url = database.url
         user = asyncio.run(_prepare(url))
-    client = Client(address(settings), user.api_key)
+    client = Client(settings.own_address, user.api_key)
     _fill(client)
     asyncio.run(_limit(url, "classic"))
     walk(client)

@@ -146,7 +146,7 @@ def create_app(settings: Settings) -> App:
     outbox.subjects.register(delivery.SUBJECT, campaigns.find_subject)
     profile_tables.use_guard(campaigns.check_change)
     custom_tables.use_guard(campaigns.check_custom_change)
-    campaigns.use_public_url(settings.public_url or f"http://{settings.host}:{settings.port}")
+    campaigns.use_public_url(settings.outside_address)
     bounces.use_rules(bounces.Rules.of(settings.soft_bounces, settings.soft_bounce_days))
     resources, cages = Resources(settings), Cages(1)
     names = Names(settings.dns_servers)

@@ -41,13 +41,13 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
     with stop_signals() as stopping, ExitStack() as stack:
         if not settings.database_url:
             make_data_dir(settings.data_dir)
-            stack.enter_context(claimed(settings.data_dir, address(settings)))
+            stack.enter_context(claimed(settings.data_dir, settings.own_address))
         settings, embedded = prepare_database(
             settings, stack, migrating=migrating, beginning=True,
             tell=lambda step: say(f"the database's schema is brought up to date: {step}"),
         )  # fmt: skip
         if embedded is not None and (linked := linked_cluster(settings.data_dir)) is not None:
-            stack.enter_context(claimed(linked, address(settings)))
+            stack.enter_context(claimed(linked, settings.own_address))
         settings, told = fit(settings, places_of(settings.database_url))
         if told:
             say(told, logging.WARNING)
@@ -68,16 +68,10 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
             if os.getpid() == 1:
                 bury_orphans(children)
             if not announced and answers(settings):
-                say(f"Tabellion serves at {address(settings)}, documentation at {address(settings)}/docs")
+                say(f"Tabellion serves at {settings.own_address}, documentation at {settings.own_address}/docs")
                 announced = True
             time.sleep(_CHECK_EVERY_S)
         say("stopping: calls in flight are finished")
-
-
-def address(settings: Settings) -> str:
-    """The base address of the server."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{settings.port}"
 
 
 def answers(settings: Settings) -> bool:

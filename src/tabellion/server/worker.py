@@ -71,8 +71,7 @@ def register(jobs: App, settings: Settings) -> None:
 
     for feature in (imports, exports, bulk, customdata, erasure):
         feature.register(jobs, url, settings.spool_dir)
-    public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
-    etls.register(jobs, url, settings.spool_dir, public_url)
+    etls.register(jobs, url, settings.spool_dir, settings.outside_address)
 
 
 def run_worker(settings: Settings) -> None:

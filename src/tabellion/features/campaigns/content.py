@@ -63,7 +63,7 @@ def use_cages(cages: Cages | None) -> None:
 
 def use_public_url(url: str) -> None:
     """Say under which address the server is reached from outside, without a slash at its end."""
-    _tools.public_url = url.rstrip("/")
+    _tools.public_url = url
 
 
 def image_address(token: str, name: str) -> str:
