@@ -14,6 +14,7 @@ import httpx
 from tabellion.features.bulk.etls.running import Executor
 from tabellion.kit.clock import utc_now
 from tabellion.platform.files import use_spool
+from tabellion.platform.jobs.turns import Turn
 from tests.support.tenant import Tenant
 
 BASE = "/v5/entities/hotels"
@@ -51,12 +52,12 @@ class Etls:
         headers = {"Authorization": f"Bearer {self.tenant.api_key}"}
         return self.tenant.client.post(path, files=parts, headers=headers)
 
-    def run(self, number: str) -> None:
+    def run(self, number: str, turn: Turn | None = None) -> None:
         """What a worker does."""
 
         async def work() -> None:
             use_spool(self.spool)
-            await Executor(self.url, self.spool, utc_now)(int(number))
+            await Executor(self.url, self.spool, utc_now, turn)(int(number))
 
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, work()).result()

@@ -14,6 +14,7 @@ import httpx
 from tabellion.features.bulk.imports.running import Run
 from tabellion.kit.clock import utc_now
 from tabellion.platform.files import use_spool
+from tabellion.platform.jobs.turns import Turn
 from tests.support.tenant import Tenant
 
 TABLE = "/v4/entity/hotels/table/Guests"
@@ -55,12 +56,12 @@ class Imports:
         headers = {"Authorization": f"Bearer {self.tenant.api_key}"}
         return self.tenant.client.request(method, url, files=files, data=fields, headers=headers)
 
-    def run(self, job_id: int) -> None:
+    def run(self, job_id: int, turn: Turn | None = None) -> None:
         """What a worker does."""
 
         async def work() -> None:
             use_spool(self.spool)
-            await Run(self.url, self.spool, utc_now)(job_id)
+            await Run(self.url, self.spool, utc_now, turn)(job_id)
 
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, work()).result()

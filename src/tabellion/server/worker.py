@@ -24,9 +24,9 @@ from tabellion.kit.clock import utc_now
 from tabellion.platform import audit, files
 from tabellion.platform.egress import Client
 from tabellion.platform.jobs.application import app
-from tabellion.platform.jobs.fetching import PLACES
 from tabellion.platform.jobs.lifeline import HEARTBEAT_S, SILENT_AFTER_S, Lifeline
 from tabellion.platform.jobs.periodic import periodic
+from tabellion.platform.jobs.turns import PLACES
 from tabellion.platform.telemetry import configure_logs
 from tabellion.platform.templates import Cages
 from tabellion.server.child import STOP_WITHIN_S

@@ -14,6 +14,7 @@ import pytest
 
 from tabellion.features.bulk import fenced
 from tabellion.kit.problem import FieldError
+from tabellion.platform.jobs.turns import GaveWay
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["tabellion.features.bulk.fenced", "pytest"])
@@ -21,12 +22,14 @@ _GIVEN_UP_AFTER = 5
 
 
 class _Job(NamedTuple):
-    attempt: int
     progress: int
 
 
 class _Deadly:
-    """A kind of jobs; `behaviour` is what happens when it is worked on: killed, away (the disk is full), stopped or well."""
+    """A kind of jobs; `behaviour` is what happens when it is worked on.
+
+    killed, away (the disk is full), stopped, broken (an error of ours), polite (others have its place) or well.
+    """
 
     word = "import"
     lock = 7
@@ -38,7 +41,7 @@ class _Deadly:
         self.done = 0
 
     async def begin(self, db: Any, number: int) -> _Job | None:
-        return _Job(1, self._progress)
+        return _Job(self._progress)
 
     async def work(self, db: Any, job: _Job) -> None:
         if self._behaviour == "killed":
@@ -47,6 +50,10 @@ class _Deadly:
             raise OSError(errno.ENOSPC, "no space left on device")
         if self._behaviour == "stopped":
             raise fenced.Stopped
+        if self._behaviour == "broken":
+            raise ValueError("ours")
+        if self._behaviour == "polite":
+            raise GaveWay
         self.done += 1
 
     async def fail(self, db: Any, job: _Job, why: FieldError) -> None:
@@ -106,6 +113,28 @@ async def test_what_is_away_for_a_time_is_waited_for(database_url: str) -> None:
         with pytest.raises(OSError, match="no space"):
             await fenced.run(database_url, _Deadly("away"), 1)
 
+    assert (await _last(database_url)).done == 1
+
+
+async def test_an_error_of_ours_is_tried_again_and_given_up_as_long_as_the_job_comes_no_further(database_url: str) -> None:
+    async def fails(progress: int) -> None:
+        with pytest.raises(ValueError, match="ours"):
+            await fenced.run(database_url, _Deadly("broken", progress), 1)
+
+    for progress in (0, 0, 0, 0, 7, 7, 7, 7):
+        await fails(progress)
+    # Between two of its turns nothing is wrong with a job, however many it has.
+    for _ in range(2 * _GIVEN_UP_AFTER):
+        with pytest.raises(GaveWay):
+            await fenced.run(database_url, _Deadly("polite", 7), 1)
+    for _ in range(_GIVEN_UP_AFTER - 1):
+        await fails(7)
+
+    kind = _Deadly("broken", 7)
+    await fenced.run(database_url, kind, 1)
+    assert [why.message for why in kind.failures] == [
+        "an error of the server; tell its operator the number of the import, 1"
+    ]
     assert (await _last(database_url)).done == 1
 
 

@@ -9,8 +9,9 @@ from procrastinate import App
 from procrastinate.jobs import Job, Status
 
 from tabellion.platform.database.connection import Database
-from tabellion.platform.jobs import defer, install
+from tabellion.platform.jobs import defer
 from tabellion.platform.jobs.application import app
+from tabellion.platform.jobs.turns import GaveWay, Turn
 
 
 class Queue:
@@ -35,16 +36,27 @@ class Queue:
     async def finish(self, job: Job) -> None:
         await self._jobs.job_manager.finish_job(job, status=Status.SUCCEEDED, delete_job=True)
 
+    async def gives_way(self, job: Job) -> bool:
+        """Whether a job that has had its time leaves its place; then it waits for the next one."""
+        try:
+            await Turn(job.id, job.queue, least_s=0).end_if_others_wait(self._db)
+        except GaveWay:
+            await self._jobs.job_manager.retry_job(job)
+            return True
+        return False
+
+    async def purge(self) -> None:
+        await self._jobs.job_manager.delete_old_jobs(1)
+
     async def again(self, job: Job) -> None:
         await self._jobs.job_manager.retry_job(job, retry_at=datetime(2020, 1, 1, tzinfo=UTC))
 
 
 @pytest.fixture
-async def queue(empty_database_url: str) -> AsyncIterator[Queue]:
-    install(empty_database_url)
-    jobs = app(empty_database_url)
+async def queue(database_url: str) -> AsyncIterator[Queue]:
+    jobs = app(database_url)
     async with (
-        await psycopg.AsyncConnection.connect(empty_database_url, autocommit=True) as db,
+        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as db,
         jobs.open_async(),
     ):
         yield Queue(db, jobs, await jobs.job_manager.register_worker())
@@ -86,3 +98,94 @@ async def test_jobs_with_the_same_lock_are_done_in_their_order_also_when_one_is_
     assert list(again) == ["import 1"]
     await queue.finish(again["import 1"])
     assert list(await queue.taken()) == ["import 2"]
+
+
+async def test_long_jobs_that_can_go_on_later_let_everybody_have_a_turn(queue: Queue) -> None:
+    for licence_id in range(1, 4):
+        await queue.put(f"long {licence_id}", licence_id)
+    long = await queue.taken()
+    assert not await queue.gives_way(long["long 1"])  # nobody waits
+    await queue.put("short 4", 4)
+    await queue.put("short 5", 5)
+    assert await queue.taken() == {}
+
+    assert await queue.gives_way(long["long 2"])
+    # A place is free now, so nobody else leaves for the first who waits; and who waits longest is next.
+    assert not await queue.gives_way(long["long 3"])
+    short = await queue.taken()
+    assert list(short) == ["short 4"]
+    assert await queue.gives_way(long["long 3"])
+    short |= await queue.taken()
+    assert list(short) == ["short 4", "short 5"]
+
+    # Those that left have their turns among the others', however many these have to do.
+    for number in range(3):
+        await queue.put(f"more 4, {number}", 4)
+    await queue.finish(short["short 4"])
+    assert list(await queue.taken()) == ["long 2"]
+    assert await queue.gives_way(long["long 1"])
+    more = await queue.taken()
+    assert list(more) == ["more 4, 0"]
+    await queue.finish(more["more 4, 0"])
+    assert list(await queue.taken()) == ["long 3"]
+
+
+async def test_a_long_job_leaves_only_for_who_comes_next_then(queue: Queue) -> None:
+    await queue.put("long 1", 1, "one table")
+    await queue.put("long 2", 2)
+    await queue.put("also 2", 2)
+    taken = await queue.taken()
+    assert list(taken) == ["long 1", "long 2", "also 2"]
+    # Others of its own licence wait for it, and those that would have to wait all the same.
+    await queue.put("more 1", 1)
+    await queue.put("more 2", 2)
+    await queue.put("in order", 3, "one table")
+    await queue.put("purge", None)
+    for job in taken.values():
+        assert not await queue.gives_way(job)
+    assert list(await queue.taken()) == ["purge"]
+
+    await queue.put("short 3", 3)
+    assert await queue.gives_way(taken["also 2"])
+    assert list(await queue.taken()) == ["short 3"]
+
+
+async def test_a_long_job_leaves_also_where_the_servers_own_work_has_the_places(queue: Queue) -> None:
+    for name in ("purge", "seal"):
+        await queue.put(name, None)
+    for licence_id in (1, 2):
+        await queue.put(f"long {licence_id}", licence_id)
+    taken = {name: job for _ in range(4) if (job := await queue.next()) and (name := str(job.task_kwargs["name"]))}
+    assert list(taken) == ["purge", "seal", "long 1", "long 2"]
+    await queue.put("short 3", 3)
+    assert await queue.gives_way(taken["long 1"])
+
+
+async def test_a_long_job_has_its_time_and_then_asks_now_and_then(queue: Queue, database_url: str) -> None:
+    for licence_id in range(1, 4):
+        await queue.put(f"long {licence_id}", licence_id)
+    job = (await queue.taken())["long 1"]
+    now = 100.0
+    turn = Turn(job.id, job.queue, clock=lambda: now)
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as db:
+        now = 102.0
+        await turn.end_if_others_wait(db)
+        await queue.put("short 4", 4)
+        now = 102.4
+        await turn.end_if_others_wait(db)
+        now = 102.6
+        with pytest.raises(GaveWay):
+            await turn.end_if_others_wait(db)
+        turn = Turn(job.id, job.queue, clock=lambda: now)
+        now = 104.5
+        await turn.end_if_others_wait(db)
+
+
+async def test_old_turns_are_forgotten(queue: Queue, database_url: str) -> None:
+    await queue.put("any", 1)
+    await queue.taken()
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as db:
+        await db.execute("INSERT INTO tabellion.job_turn VALUES ('licence/7', now() - interval '25 hours')")
+        await queue.purge()
+        cursor = await db.execute("SELECT queue_name FROM tabellion.job_turn")
+        assert await cursor.fetchall() == [("licence/1",)]

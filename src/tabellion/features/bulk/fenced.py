@@ -2,7 +2,7 @@
 
 The connection that works holds the job's advisory lock: when a worker dies, its server process ends, and another one takes
 the job up where it was. A worker that was believed dead writes nothing more: the job counts its attempts. A job that
-takes its worker or the database along with it, each time at the same place, is given up.
+takes its worker or the database along with it, or fails by an error of ours, each time at the same place, is given up.
 """
 
 import logging
@@ -15,6 +15,7 @@ from tabellion.features.bulk import waiting
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar
+from tabellion.platform.jobs.turns import GaveWay
 from tabellion.platform.secrets import SecretUnreadable
 
 _log = logging.getLogger(__name__)
@@ -39,13 +40,11 @@ class Stopped(Exception):
     """The job was cancelled, or taken by another worker."""
 
 
+_PASSING = (psycopg.OperationalError, OSError, Busy, GaveWay)
+
+
 class Numbered(Protocol):
     """A job."""
-
-    @property
-    def attempt(self) -> int:
-        """How often it was taken up."""
-        ...
 
     @property
     def progress(self) -> int:
@@ -80,18 +79,25 @@ class Kind(Protocol[J]):
 
 
 async def run(conninfo: str, kind: Kind[J], number: int) -> None:
-    """One attempt at one job. Raises `Busy`, and what the database or the disk refuse for the moment."""
+    """One attempt at one job. Raises `Busy`, `GaveWay`, and what the database or the disk refuse for the moment."""
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as db:
         if not await scalar(db, "SELECT pg_try_advisory_lock(%s, %s::int)", (kind.lock, number % 2**31)):
             raise Busy(f"{kind.word} {number} is with another worker")
+        counts = False
         try:
             await _attempt(db, kind, number)
             waiting.over(kind.word, number)
+        except _PASSING:
+            raise
+        except Exception:
+            counts = True
+            raise
         finally:
             # The server ends a connection's session some moments after the connection; until then the next attempt,
             # which may come at once, would find the job taken.
             with suppress(psycopg.Error):
-                await db.execute("DELETE FROM tabellion.bulk_start WHERE (lock, number) = (%s, %s)", (kind.lock, number))
+                if not counts:
+                    await db.execute("DELETE FROM tabellion.bulk_start WHERE (lock, number) = (%s, %s)", (kind.lock, number))
                 await db.execute("SELECT pg_advisory_unlock(%s, %s::int)", (kind.lock, number % 2**31))
 
 
@@ -99,8 +105,9 @@ async def _attempt(db: Database, kind: Kind[J], number: int) -> None:
     job = await kind.begin(db, number)
     if job is None:
         return
+    starts = 0
     try:
-        await _start(db, kind, number, job.progress)
+        starts = await _start(db, kind, number, job.progress)
         await kind.work(db, job)
     except JobError as error:
         await kind.fail(db, job, FieldError("", error.code, str(error)))
@@ -108,19 +115,19 @@ async def _attempt(db: Database, kind: Kind[J], number: int) -> None:
         await kind.fail(db, job, FieldError("", error.code, error.message))
     except Stopped:
         _log.info("%s %d was stopped", kind.word, number)
-    except (psycopg.OperationalError, OSError, Busy) as error:
+    except _PASSING as error:
         if waiting.lacks_room(error):
             await waiting.note(db, kind.word, number, error)
         raise
     except Exception:
-        if job.attempt < _GIVE_UP_AFTER:
+        if starts < _GIVE_UP_AFTER:
             raise
-        _log.exception("%s %d failed %d times", kind.word, number, job.attempt)
+        _log.exception("%s %d failed %d times", kind.word, number, starts)
         why = f"an error of the server; {_TELL.format(kind.word, number)}"
         await kind.fail(db, job, FieldError("", "internal", why))
 
 
-async def _start(db: Database, kind: Kind[J], number: int, progress: int) -> None:
+async def _start(db: Database, kind: Kind[J], number: int, progress: int) -> int:
     """Count how often in a row the job was taken up since it came further, or was left in an orderly way.
 
     Raises `JobError` when that is too often.
@@ -137,3 +144,4 @@ async def _start(db: Database, kind: Kind[J], number: int, progress: int) -> Non
         )
     if starts > _GIVE_UP_AFTER:
         raise JobError("internal", f"the server died {_GIVE_UP_AFTER} times over it; {_TELL.format(kind.word, number)}")
+    return starts

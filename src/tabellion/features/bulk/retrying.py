@@ -4,6 +4,8 @@ from procrastinate import BaseRetryStrategy
 from procrastinate.retry import RetryDecision
 from psycopg.errors import DiskFull
 
+from tabellion.platform.jobs.turns import GaveWay
+
 
 class Again(BaseRetryStrategy):
     """When a job that could not go on is tried again: soon, and for as long as it takes.
@@ -12,5 +14,7 @@ class Again(BaseRetryStrategy):
     """
 
     def get_retry_decision(self, *, exception: BaseException, job: object) -> RetryDecision:
-        """A database or another worker is back in seconds; a full disk waits for somebody to make room."""
+        """Who gave way waits for a place alone; a database or another worker is back in seconds; a full disk is slower."""
+        if isinstance(exception, GaveWay):
+            return RetryDecision(retry_in={"seconds": 0})
         return RetryDecision(retry_in={"seconds": 30 if isinstance(exception, OSError | DiskFull) else 2})

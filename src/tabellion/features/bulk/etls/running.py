@@ -30,6 +30,7 @@ from tabellion.platform import files, jobs
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import with_settings
+from tabellion.platform.jobs.turns import Turn
 from tabellion.platform.transfer import TransferError
 
 _COPY_BYTES = 1 << 20
@@ -38,19 +39,19 @@ _FETCHES = 4
 
 
 class Executor:
-    """Runs executions. `clock` gives aware UTC moments; `spool` is the folder of all jobs' folders."""
+    """Runs executions. `clock` gives aware UTC moments; `spool` is the folder of all jobs' folders; `turn` as `Run`'s."""
 
     word = "execution"
     lock = AdvisoryLock.EXECUTION
 
-    def __init__(self, url: str, spool: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(self, url: str, spool: Path, clock: Callable[[], datetime], turn: Turn | None = None) -> None:
         self._conninfo = with_settings(url, SETTINGS, application_name="tabellion etl")
         self._spool = spool
         self._clock = clock
-        self._import = Run(url, spool, clock)
+        self._import = Run(url, spool, clock, turn)
 
     async def __call__(self, number: int) -> None:
-        """Bring an execution to its end. Raises `Busy`, and what the database or the disk refuse for the moment."""
+        """Bring an execution to its end. Raises `Busy`, `GaveWay`, and what database or disk refuse for the moment."""
         await fenced.run(self._conninfo, self, number)
 
     async def begin(self, db: Database, number: int) -> Execution | None:

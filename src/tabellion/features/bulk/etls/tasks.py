@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import psycopg
-from procrastinate import App, BaseRetryStrategy
+from procrastinate import App, BaseRetryStrategy, JobContext
 from procrastinate.jobs import Job
 from procrastinate.retry import RetryDecision
 
@@ -12,6 +12,7 @@ from tabellion.features.bulk.etls.running import Executor
 from tabellion.features.bulk.retrying import Again
 from tabellion.kit.clock import utc_now
 from tabellion.platform.jobs.periodic import periodic
+from tabellion.platform.jobs.turns import Turn
 
 _GIVE_UP_AFTER = 20
 
@@ -28,11 +29,10 @@ class Slowly(BaseRetryStrategy):
 
 def register(jobs: App, url: str, spool: Path, public_url: str) -> None:
     """Register the run of an execution, its reports, and the looks into locations. `public_url`: what mails lead to."""
-    run = Executor(url, spool, utc_now)
 
-    @jobs.task(name=service.TASK, retry=Again(), pass_context=False)
-    async def run_execution(execution_id: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
-        await run(execution_id)
+    @jobs.task(name=service.TASK, retry=Again(), pass_context=True)
+    async def run_execution(context: JobContext, execution_id: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+        await Executor(url, spool, utc_now, Turn(context.job.id, context.job.queue))(execution_id)
 
     @jobs.task(name=looking.LOOK, pass_context=False)
     async def look(etl_id: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator

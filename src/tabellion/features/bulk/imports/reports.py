@@ -72,6 +72,11 @@ async def write(db: Database, job: Job, folder: Path, headers: Sequence[str]) ->
         path.with_suffix(".part").replace(path)
 
 
+def is_made(folder: Path) -> bool:
+    """Whether `write` has been here."""
+    return (folder / f"{NAMES[ERRORS]}.zip").exists()
+
+
 class _Zip:
     """A zip with one CSV file, written piece by piece."""
 

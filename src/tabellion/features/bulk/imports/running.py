@@ -5,7 +5,8 @@ A block's rows, its counters, its mistakes and how far the file is applied are o
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from tabellion.platform import outbox
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import with_settings
+from tabellion.platform.jobs.turns import Turn
 
 _log = logging.getLogger(__name__)
 # Others may write the same profiles: a block that met them is done again.
@@ -55,33 +57,47 @@ class _Ready(NamedTuple):
 
 
 class Run:
-    """Runs imports. `clock` gives aware UTC moments; `spool` is the folder of all jobs' folders."""
+    """Runs imports. `clock` gives aware UTC moments; `spool` is the folder of all jobs' folders.
+
+    `turn`: that of the worker's job, if there is one, which ends between two blocks when others wait.
+    """
 
     word = "import"
     lock = AdvisoryLock.IMPORT
 
-    def __init__(self, url: str, spool: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(self, url: str, spool: Path, clock: Callable[[], datetime], turn: Turn | None = None) -> None:
         self._conninfo = with_settings(url, SETTINGS, application_name="tabellion import")
         self._spool = spool
         self._clock = clock
+        self._turn = turn
 
     async def __call__(self, job_id: int) -> None:
-        """Bring a job to its end. Raises `Busy`, and what the database or the disk refuse for the moment."""
+        """Bring a job to its end. Raises `Busy`, `GaveWay`, and what the database or the disk refuse for the moment."""
         await fenced.run(self._conninfo, self, job_id)
 
     async def begin(self, db: Database, number: int) -> Job | None:
-        """Take the job up."""
-        return await store.begin(db, number, self._clock())
+        """Take the job up; what one owes that was cancelled while it waited for its next turn is made now."""
+        job = await store.begin(db, number, self._clock())
+        if job is None:
+            await self._settle(db, number)
+        return job
 
     async def work(self, db: Database, job: Job) -> None:
         """From the file, or from where an earlier attempt was, to the last row."""
-        await _Attempt(db, job, self._spool / job.folder, self._clock).work()
+        await _Attempt(db, job, self._spool / job.folder, self._clock, self._turn).work()
 
     async def fail(self, db: Database, job: Job, why: FieldError) -> None:
         """End it."""
         async with db.transaction():
             await db.execute("SET LOCAL synchronous_commit = on")
             await store.end(db, job.id, Status.FAILED, self._clock(), (why,))
+
+    async def _settle(self, db: Database, number: int) -> None:
+        job = await store.find(db, number)
+        if job is None or job.status != Status.CANCELLED or not job.line or reports.is_made(self._spool / job.folder):
+            return
+        with suppress(JobError):  # the file may be gone
+            await _Attempt(db, job, self._spool / job.folder, self._clock).leave()
 
 
 class _Attempt:
@@ -93,28 +109,40 @@ class _Attempt:
     _checker: Checker
     _applier: Applier
 
-    def __init__(self, db: Database, job: Job, folder: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, db: Database, job: Job, folder: Path, clock: Callable[[], datetime], turn: Turn | None = None
+    ) -> None:
         self._db = db
         self._job = job
         self._folder = folder
         self._clock = clock
+        self._turn = turn
 
     async def work(self) -> None:
-        job = self._job
-        path = await asyncio.to_thread(opening.rows_file, self._folder)
+        async with self._reader() as (reader, size):
+            try:
+                await self._read(reader, size)
+            except (JobError, Stopped):
+                await self._leave(reader.headers)
+                raise
+        await self._finish(reader.headers)
+
+    async def leave(self) -> None:
+        """What an attempt that was stopped leaves behind."""
+        async with self._reader() as (reader, _):
+            await self._leave(reader.headers)
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncGenerator[tuple[Reader, int]]:
+        """The rows of the file, and its bytes."""
+        path, order = await asyncio.to_thread(opening.rows_file, self._folder), self._job.order
         with path.open("rb") as file:
-            order = job.order
             reader = await asyncio.to_thread(
                 lambda: Reader(
                     file, encoding=order.encoding, separator=order.separator, quote=order.quote, escape=order.escape
                 )
             )
-            try:
-                await self._read(reader, path.stat().st_size)
-            except (JobError, Stopped):
-                await self._leave(reader.headers)
-                raise
-        await self._finish(reader.headers)
+            yield reader, path.stat().st_size
 
     async def _read(self, reader: Reader, size: int) -> None:
         """All the rows, or those that are left."""
@@ -168,6 +196,8 @@ class _Attempt:
                 await asyncio.wait({following})
                 raise
             ready = await following
+            if ready is not None and self._turn is not None:
+                await self._turn.end_if_others_wait(self._db)
 
     async def _current(self, ready: _Ready) -> Checked:
         """What was checked; anew where the structure has changed while it was, as the block before has found out."""

@@ -1,0 +1,81 @@
+"""Whose turn it is: the licence's of which the fewest jobs are done at the moment, then whose turn is longest ago.
+
+A long job that can go on later asks now and then whether somebody waits for its place. See
+docs/adr/0062-shared-by-licence.md and docs/adr/0067-imports-give-way.md.
+"""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
+from tabellion.platform.jobs.queue import OWN_QUEUE
+
+# Places of a worker. How many of them licences may have, so that the server's own work never waits for theirs; how many one.
+PLACES: Final = 4
+_OF_LICENCES, _OF_ONE = 3, 2
+# How long a job works at least, and how often it asks from then on.
+_TURN_S, _LOOK_EVERY_S = 2.0, 0.5
+LIMITS: Final = {"own": OWN_QUEUE, "places": PLACES, "of_licences": _OF_LICENCES, "of_one": _OF_ONE}
+# As the library's own, which also lets jobs with the same lock run in order, but for whose turn it is. `leaving` is a job
+# that is looked at as if it waited, `mine` the queue of its licence. Two workers that ask at the same moment may give a
+# licence a place more than it should have, until its next job ends.
+CANDIDATE: Final = """
+doing AS MATERIALIZED (
+    SELECT queue_name, count(*) AS jobs FROM jobs.procrastinate_jobs
+    WHERE status = 'doing' AND worker_id IS NOT NULL AND id IS DISTINCT FROM %(leaving)s::bigint GROUP BY 1
+), room AS MATERIALIZED (
+    SELECT w.workers * %(of_one)s AS of_one,
+        least(w.workers * %(of_licences)s - d.of_licences, w.workers * %(places)s - d.jobs) AS of_licences
+    FROM (SELECT greatest(count(*), 1) AS workers FROM jobs.procrastinate_workers) w, (
+        SELECT coalesce(sum(jobs), 0) AS jobs, coalesce(sum(jobs) FILTER (WHERE queue_name <> %(own)s), 0) AS of_licences
+        FROM doing) d
+), candidate AS (
+    SELECT j.id, j.queue_name FROM jobs.procrastinate_jobs j CROSS JOIN room
+        LEFT JOIN doing ON doing.queue_name = j.queue_name LEFT JOIN tabellion.job_turn t ON t.queue_name = j.queue_name
+    WHERE (j.status = 'todo' AND (j.scheduled_at IS NULL OR j.scheduled_at <= now()) OR j.id = %(leaving)s)
+      AND (%(queues)s::text[] IS NULL OR j.queue_name = ANY (%(queues)s::text[]))
+      AND (j.queue_name = %(own)s OR room.of_licences > 0 AND coalesce(doing.jobs, 0) < room.of_one)
+      AND NOT EXISTS (
+        SELECT FROM jobs.procrastinate_jobs o
+        WHERE j.lock IS NOT NULL AND o.lock = j.lock AND o.id IS DISTINCT FROM %(leaving)s
+          AND (o.status = 'doing' OR o.status = 'todo' AND (-o.priority, o.id) < (-j.priority, j.id)))
+    ORDER BY j.queue_name <> %(own)s, coalesce(doing.jobs, 0), j.queue_name = %(mine)s, t.at NULLS FIRST,
+        j.priority DESC, j.id LIMIT 1
+"""
+# Whether another licence would come next if the job left, and does not come without that. Its own turn ends then.
+_GIVE_WAY = f"""
+WITH {CANDIDATE}), turn AS (
+    INSERT INTO tabellion.job_turn SELECT %(mine)s, clock_timestamp() FROM candidate CROSS JOIN room
+    WHERE candidate.queue_name NOT IN (%(mine)s, %(own)s) AND room.of_licences <= 1
+    ON CONFLICT (queue_name) DO UPDATE SET at = excluded.at RETURNING 1
+)
+SELECT count(*) FROM turn
+"""  # noqa: S608 - names of our own
+
+
+class GaveWay(Exception):
+    """A job has left its place to others, and goes on where it was as soon as it is its turn again."""
+
+
+class Turn:
+    """A job's time at work; `queue` is that of its licence.
+
+    `least_s`: how long that is, whoever waits; `clock` gives rising seconds.
+    """
+
+    def __init__(
+        self, job_id: int | None, queue: str, *, least_s: float = _TURN_S, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._leaving = {"leaving": job_id, "mine": queue, "queues": None} | LIMITS
+        self._clock = clock
+        self._asks_at = clock() + least_s
+
+    async def end_if_others_wait(self, db: Database) -> None:
+        """To be called where the job can go on from later. Raises `GaveWay` when it has to leave its place."""
+        if self._clock() < self._asks_at:
+            return
+        self._asks_at = self._clock() + _LOOK_EVERY_S
+        if await scalar(db, _GIVE_WAY, self._leaving):
+            raise GaveWay
