@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from litestar import Litestar, Request
 from litestar.exceptions import HTTPException
+from litestar.plugins import PluginProtocol
 
 from tabellion.kit.problem import Malformed
 from tabellion.platform.http.call import Call
@@ -133,9 +134,17 @@ async def _body(receive: Any) -> AsyncGenerator[bytes]:
             return
 
 
+class _Pages(Litestar):
+    """Without the plugins that the library adds by itself: for pydantic and attrs, which it would load."""
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        return plugins
+
+
 def pages(handlers: Sequence[Any], **options: Any) -> Litestar:
     """The Litestar application of the pages; its refusals are raised, for the front to answer."""
-    return Litestar(
+    return _Pages(
         handlers,
         openapi_config=None,
         logging_config=None,
