@@ -3,6 +3,7 @@
 import asyncio
 import mimetypes
 from collections.abc import Sequence
+from functools import cached_property
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 
 from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
-from markdown_it import MarkdownIt
 
 from tabellion import __version__
 from tabellion.platform.http import json_codec, openapi
@@ -45,9 +45,12 @@ class Site:
 
     def __init__(self, calls: Sequence[Call]) -> None:
         self._calls = {call.id: call for call in calls}
-        self._document = json_codec.encode(openapi.document(calls, version=__version__))
         self._page = Template((_STATIC / "page.html").read_text("utf-8"))
         self._guides = guides_folder()
+
+    @cached_property
+    def _document(self) -> bytes:
+        return json_codec.encode(openapi.document(list(self._calls.values()), version=__version__))
 
     def handlers(self) -> list[HTTPRouteHandler]:
         """The routes of the site."""
@@ -78,7 +81,9 @@ class Site:
 
     async def openapi(self, request: AnyRequest) -> Response[bytes]:
         """The OpenAPI document."""
-        return Response(self._document, media_type="application/json", headers={"Access-Control-Allow-Origin": "*"})
+        # In a thread: whoever asks first keeps nobody else waiting.
+        document = await asyncio.to_thread(lambda: self._document)
+        return Response(document, media_type="application/json", headers={"Access-Control-Allow-Origin": "*"})
 
     async def swagger(self, request: AnyRequest) -> Response[bytes]:
         """The interactive documentation."""
@@ -145,6 +150,8 @@ class Site:
         source = self._guides / folder / f"{name}.md"
         if not name.replace("-", "").isalnum() or not source.is_file():
             return self._not_found(request)
+        from markdown_it import MarkdownIt  # noqa: PLC0415 - for readers of guides alone
+
         text = source.read_text("utf-8")
         title = text.partition("\n")[0].lstrip("# ")
         body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
