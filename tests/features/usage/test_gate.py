@@ -260,6 +260,10 @@ async def test_guesses_that_come_at_once_are_tried_up_to_the_limit(bed: Bed, mon
     assert set(refusals) == {Unauthorized, AuthThrottled}
 
 
+def test_who_is_unknown_is_checked_at_the_cost_of_a_user() -> None:
+    assert not passwords._HASHER.check_needs_rehash(passwords._NOBODY)
+
+
 async def test_addresses_of_one_ipv6_network_are_counted_together(bed: Bed) -> None:
     await bed.licence()
     authentication = Authentication(bed.pool, utc_now)

@@ -4,12 +4,20 @@ The lists hold what means one thing only. Words are compared in lower case, with
 """
 
 import re
+from collections.abc import Callable
+from functools import cache
 
 from tabellion.platform.mail.refusals.kind import Refusal
 
 
-def _any(*words: str) -> re.Pattern[str]:
-    return re.compile("|".join(words))
+def _any(*words: str) -> Callable[[str], bool]:
+    """Whether one of these is said. Compiled when it is first asked: that takes longer than loading all the rest."""
+
+    @cache
+    def pattern() -> re.Pattern[str]:
+        return re.compile("|".join(words))
+
+    return lambda text: pattern().search(text) is not None
 
 
 # The mailbox is full: said with every code there is, 5.1.1 among them.
@@ -114,7 +122,7 @@ _SOFT = _any(
 
 def is_full(text: str) -> bool:
     """Whether it is said that a mailbox is full."""
-    return _FULL.search(text) is not None
+    return _FULL(text)
 
 
 def kind_in(text: str) -> Refusal | None:
@@ -125,17 +133,17 @@ def kind_in(text: str) -> Refusal | None:
         (_SENDER, Refusal.BLOCK), (_LATER, Refusal.SOFT), (_HARD, Refusal.HARD), (_BLOCK, Refusal.BLOCK),
         (_SOFT, Refusal.SOFT),
     )  # fmt: skip
-    for pattern, kind in kinds:
-        if pattern.search(text):
+    for says, kind in kinds:
+        if says(text):
             return kind
     return None
 
 
 def blames_sender(text: str) -> bool:
     """Whether it is said that the sender's address is what is wrong."""
-    return _REFUSED_SENDER.search(text) is not None
+    return _REFUSED_SENDER(text)
 
 
 def says_hard(text: str) -> bool:
     """Whether it is said that there is no such mailbox, and nothing against the sender."""
-    return _HARD.search(text) is not None and _SENDER.search(text) is None
+    return _HARD(text) and not _SENDER(text)
