@@ -2,23 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
-
-import dns.asyncresolver
-import dns.exception
-import dns.nameserver
-import dns.resolver
+from typing import TYPE_CHECKING
 
 from tabellion.kit.nameserver import server_of
+from tabellion.platform.dns.errors import LookUpFailed, NameUnknown
+
+if TYPE_CHECKING:
+    from dns.resolver import Answer
 
 WITHIN_S = 4.0
-
-
-class NameUnknown(Exception):
-    """There is no such name."""
-
-
-class LookUpFailed(Exception):
-    """Nobody answered in time, or nobody could say."""
 
 
 class Names:
@@ -61,22 +53,10 @@ class Names:
         except NameUnknown:
             raise LookUpFailed("the name server that was asked knows no names outside of its own network") from None
 
-    async def _ask(self, name: str, kind: str) -> dns.resolver.Answer | None:
-        try:
-            resolver = self._resolver()
-            return await resolver.resolve(name.rstrip(".") + ".", kind, lifetime=self._within_s)
-        except dns.resolver.NXDOMAIN:
-            raise NameUnknown(f"there is no name {name}") from None
-        except dns.resolver.NoAnswer:
-            return None
-        except (dns.exception.DNSException, OSError, UnicodeError) as error:
-            raise LookUpFailed(f"{name} could not be looked up ({type(error).__name__})") from None
+    async def _ask(self, name: str, kind: str) -> "Answer | None":
+        from tabellion.platform.dns.asking import ask  # noqa: PLC0415 - it loads dnspython, which few processes need
 
-    def _resolver(self) -> dns.asyncresolver.Resolver:
-        resolver = dns.asyncresolver.Resolver(configure=not self._servers)
-        if self._servers:
-            resolver.nameservers = [dns.nameserver.Do53Nameserver(address, port) for address, port in self._servers]
-        return resolver
+        return await ask(self._servers, name, kind, self._within_s)
 
 
 __all__ = ["LookUpFailed", "NameUnknown", "Names"]
