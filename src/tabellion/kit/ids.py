@@ -6,8 +6,6 @@ from datetime import datetime
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _RANDOM_BITS = 35
-# Seeded from the system at import; ids are no secrets, they only must not meet.
-_random = random.Random()  # noqa: S311 - as said
 
 
 def base32(number: int, pairs: int) -> str:
@@ -18,4 +16,5 @@ def base32(number: int, pairs: int) -> str:
 def request_id(now: datetime) -> str:
     """A request id: 16 characters that sort by time (milliseconds), the last 7 random."""
     milliseconds = int(now.timestamp() * 1000)
-    return base32((milliseconds << _RANDOM_BITS) | _random.getrandbits(_RANDOM_BITS), 8)
+    # Ids are no secrets, they only must not meet: the library's own generator begins anew in each fork.
+    return base32((milliseconds << _RANDOM_BITS) | random.getrandbits(_RANDOM_BITS), 8)

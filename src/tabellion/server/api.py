@@ -1,4 +1,7 @@
-"""The API processes: forks that share a listening socket, die with their parent, and are started again when they die."""
+"""The API processes: forks that share a listening socket and what is loaded; they die with their parent.
+
+Those that die before it are started again.
+"""
 
 import gc
 import logging
@@ -9,6 +12,7 @@ from functools import partial
 
 from tabellion.platform.http.front import App
 from tabellion.platform.telemetry import configure_logs, prepare_metrics
+from tabellion.server.app import create_app
 from tabellion.server.child import fork, stop_all
 from tabellion.server.death import end_children_when_asked, stop_signals
 from tabellion.server.http import serve_on
@@ -25,11 +29,9 @@ def _say(message: str, level: int = logging.INFO) -> None:
     _log.log(level, message)
 
 
-def create_app(settings: Settings) -> App:
+def _application(settings: Settings) -> App:
     """What each API process runs."""
-    from tabellion.server.app import create_app as compose  # noqa: PLC0415 - the metrics library must come after the settings
-
-    application = compose(settings)
+    application = create_app(settings)
     # What is made at the start lives for ever: the collector need not look at it again, and rarely at the rest.
     gc.collect()
     gc.freeze()
@@ -47,7 +49,9 @@ def run_api(settings: Settings) -> None:
         configure_logs(settings.log_level)
         metrics = prepare_metrics(settings.data_dir, settings.port)
         end_children_when_asked()
-        serving = partial(serve_on, listening, partial(create_app, settings))
+        serving = partial(serve_on, listening, partial(_application, settings))
+        # What is loaded is in memory once, as long as no collector looks at it.
+        gc.freeze()
         children = [fork("API", serving) for _ in range(settings.workers)]
         try:
             while not stopping():
