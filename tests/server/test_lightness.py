@@ -35,7 +35,7 @@ _APPLICATION = "from tabellion.server.app import create_app; from tabellion.sett
         ("import tabellion.cli.analyst", set()),
         ("import tabellion.cli.audit", set()),
         (_APPLICATION, {"lxml"}),
-        ("import tabellion.server.worker", {"polars", "procrastinate", "lxml"}),
+        ("import tabellion.server.worker", {"procrastinate", "lxml"}),
     ],
 )
 def test_what_is_imported(taken: str, carried: set[str], tmp_path: Path) -> None:

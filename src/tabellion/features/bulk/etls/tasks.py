@@ -8,7 +8,6 @@ from procrastinate.jobs import Job
 from procrastinate.retry import RetryDecision
 
 from tabellion.features.bulk.etls import looking, reporting, service
-from tabellion.features.bulk.etls.running import Executor
 from tabellion.features.bulk.retrying import Again
 from tabellion.kit.clock import utc_now
 from tabellion.platform.jobs.periodic import periodic
@@ -32,6 +31,8 @@ def register(jobs: App, url: str, spool: Path, public_url: str) -> None:
 
     @jobs.task(name=service.TASK, retry=Again(), pass_context=True)
     async def run_execution(context: JobContext, execution_id: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
+        from tabellion.features.bulk.etls.running import Executor  # noqa: PLC0415 - as for imports
+
         await Executor(url, spool, utc_now, Turn(context.job.id, context.job.queue))(execution_id)
 
     @jobs.task(name=looking.LOOK, pass_context=False)
