@@ -153,7 +153,12 @@ INSERT INTO tabellion.mail_trouble SELECT w.id, %s, s.id, 'smtp says: 554 relay 
 
 
 def test_the_doctor_makes_no_key_where_it_looks(
-    told: Told, verb: Callable[..., Result], harbour: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    told: Told,
+    verb: Callable[..., Result],
+    harbour: str,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A password that another machine has sealed can be opened by that one's key only."""
     monkeypatch.setenv("TABELLION_DATA_DIR", str(tmp_path / "one"))
@@ -161,8 +166,15 @@ def test_the_doctor_makes_no_key_where_it_looks(
     verb("sender", "set", harbour, "hotels", "news@example.com", "--dkim-selector", "s1")
     assert "secrets" not in {one["check"] for one in json.loads(verb("doctor", "--json").stdout)}
     monkeypatch.setenv("TABELLION_DATA_DIR", str(tmp_path / "other"))
+    with psycopg.connect(database_url, autocommit=True) as db:
+        db.execute(
+            "INSERT INTO tabellion.webhook_subscription (licence_id, entity_id, subject_kind, subject_id, event_type, target_url, "
+            "push_type, max_block_size, is_active, sealed, created_at) SELECT licence_id, id, 'ETL', '1', 'STARTED', '', 'BULK', "
+            "1, true, decode(repeat('00', 40), 'hex'), now() FROM tabellion.entity LIMIT 1"
+        )
     listed = {one["check"]: one for one in json.loads(verb("doctor", "--json").stdout)}
-    assert (listed["secrets"]["state"], listed["secrets"]["found"]) == ("problem", "unreadable: 1 of relays, 1 DKIM keys")
+    unreadable = "unreadable: 1 of relays, 1 DKIM keys, 1 of webhooks"
+    assert (listed["secrets"]["state"], listed["secrets"]["found"]) == ("problem", unreadable)
     assert listed["relay"]["found"].startswith("127.0.0.1:587: a stored secret was sealed with another key")
     assert not (tmp_path / "other").exists()
 

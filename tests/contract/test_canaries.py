@@ -1,7 +1,9 @@
 """Secrets and addresses go with every call: log and metrics have none of them, refusals and dumps no secret."""
 
 import base64
+import binascii
 import json
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +21,8 @@ ADDRESS, NAME = "kanarienvogel@canary.example", "Kanarienvogel"
 # Of a form that somebody who looks for it finds in whatever surrounds it.
 SECRET = "Zwitscher-7f3a91c2"
 PASSWORD = "Trillern-5be2"
+TARGETS_OWN = "Flattern-c40d"
+HOOK = {"eventType": "UPDATE", "targetUrl": "https://8.8.8.8/", "headers": {"X-Authorization": TARGETS_OWN}}
 SFTP = {"name": "erp", "protocol": "SFTP", "host": "files.example.com", "user": "erp", "password": PASSWORD}
 
 
@@ -83,10 +87,14 @@ def test_secrets_and_addresses_stay_where_they_belong(
     token = tenant.call("GET", "/auth/token", headers={"Authorization": tenant.api_key}).json()["accessToken"]
     other = tenants.user(tenant.licence, "other")
     assert tenant.json("POST", "/v5/entities/hotels/servers", SFTP).status_code == 201
+    hook = tenant.json("POST", "/v4/entity/hotels/table/Guests/webhookSubscription", HOOK).json()
+    one = f"/v4/entity/hotels/webhookSubscription/{hook['id']}"
+    new = tenant.json("PUT", one, {"rotateSecret": True}).json()
 
     answers = send_everything(tenant)
 
-    secrets = {SECRET, PASSWORD, tenant.api_key, tenant.password, token, other.api_key, other.password}
+    own = {PASSWORD, TARGETS_OWN, *(each["signingSecret"].removeprefix("whsec_") for each in (hook, new))}
+    secrets = {SECRET, *own, tenant.api_key, tenant.password, token, other.api_key, other.password}
     assert {answer.status_code // 100 for answer in answers} >= {2, 4}
     for answer in answers:
         if answer.status_code >= 400:
@@ -101,3 +109,5 @@ def test_secrets_and_addresses_stay_where_they_belong(
     for secret in secrets - {SECRET}:
         assert secret not in dump
         assert secret.encode().hex() not in dump
+        with suppress(binascii.Error):
+            assert base64.b64decode(secret, validate=True).hex() not in dump

@@ -10,12 +10,15 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from tabellion.features.webhooks import Dispatcher, Pace
+from tabellion.platform import secrets
 from tabellion.platform.egress import Client, Policy
 
 ANSWER_WITHIN_S = 0.5
 LEASE_S = 2.0
+KEY = "of the tests"
 
 
 def fast_clock(base: float, speed: float) -> Callable[[], datetime]:
@@ -25,6 +28,7 @@ def fast_clock(base: float, speed: float) -> Callable[[], datetime]:
 
 async def main(url: str, base: float, speed: float) -> None:
     pace = Pace(look_every_s=0.05, lease=timedelta(seconds=LEASE_S * speed))
+    secrets.use_key(KEY, Path())
     policy = Policy(allow_http=True, allow_private=True)
     async with Client(policy, answer_within_s=ANSWER_WITHIN_S) as client:
         await Dispatcher(url, client, fast_clock(base, speed), pace).run(asyncio.Event())

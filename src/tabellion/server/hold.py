@@ -41,8 +41,8 @@ def key_missing(settings: Settings) -> str | None:
         return None
     return (
         f"put the secret.key of the server of the backup into {settings.data_dir.absolute()}, or set TABELLION_SECRET_KEY, "
-        "before the server starts: it makes another key else, passwords and DKIM keys have to be set anew, and links in "
-        "mails that have left lead nowhere"
+        "before the server starts: it makes another key else, passwords, DKIM keys and webhooks' secrets have to be set "
+        "anew, and links in mails that have left lead nowhere"
     )
 
 

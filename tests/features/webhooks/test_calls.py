@@ -64,6 +64,7 @@ async def test_what_is_made_is_read_as_it_was_defined(hooks: Hooks) -> None:
         "headers": {"X-Authorization": "secret"},
         "isActive": True,
         "inactiveReason": None,
+        "secretsUnreadable": False,
     }
     assert made.location == f"/v4/entity/hotels/webhookSubscription/{made.body.id}"
 

@@ -19,9 +19,9 @@ from http import HTTPStatus
 import msgspec
 import psycopg
 
-from tabellion.features.webhooks import queue, rendering, service, signing
+from tabellion.features.webhooks import queue, rendering, service, signing, store
 from tabellion.features.webhooks.fanout import fan_out
-from tabellion.features.webhooks.model import ATTEMPTS, Claimed, Outcome, is_own_header, next_attempt
+from tabellion.features.webhooks.model import ATTEMPTS, HELD_FOR, Claimed, Outcome, is_own_header, next_attempt
 from tabellion.kit.outage import Outage
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import with_limits
@@ -59,6 +59,8 @@ class Dispatcher:
         self._pace = pace or Pace()
         self._chance = random.Random()  # noqa: S311 - spreads attempts, hides nothing
         self._running: dict[asyncio.Task[None], Claimed] = {}
+        # Until when this process leaves subscriptions alone.
+        self._held: dict[int, datetime] = {}
         self._renewed_at = clock()
         self._outcomes: list[Outcome] = []
         self._something_ended = asyncio.Event()
@@ -69,6 +71,7 @@ class Dispatcher:
         while not stop.is_set():
             try:
                 async with await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True) as db:
+                    await store.seal_unsealed(db)
                     while not stop.is_set():
                         busy = await self.step(db)
                         pause_s = 0.1
@@ -94,17 +97,35 @@ class Dispatcher:
                 await queue.close_blocks(db, subscription_id, size, now)
         if len(self._running) < self._pace.most:
             busy = Counter(claimed.subscription.id for claimed in self._running.values())
-            pace = self._pace
-            for claimed in await queue.claim(db, now, lease=pace.lease, busy=busy, at_once=pace.at_once, most=pace.most):
-                task = asyncio.create_task(self._attempt(claimed))
-                self._running[task] = claimed
-                task.add_done_callback(self._ended)
+            pace, but = self._pace, [id_ for id_, until in self._held.items() if until > now]
+            found = await queue.claim(db, now, lease=pace.lease, busy=busy, but=but, at_once=pace.at_once, most=pace.most)
+            for claimed in found:
+                if not claimed.subscription.unreadable:
+                    self._begin(claimed)
+            await self._hold(db, [claimed for claimed in found if claimed.subscription.unreadable], now)
         return events > 0
 
     async def idle(self) -> None:
         """Wait until no attempt is under way; for those who drive `step` themselves."""
         while self._running:
             await asyncio.wait(self._running)
+
+    def _begin(self, claimed: Claimed) -> None:
+        if self._held.pop(claimed.subscription.id, None) is not None:
+            _log.info("webhook subscription %d is delivered again", claimed.subscription.id)
+        task = asyncio.create_task(self._attempt(claimed))
+        self._running[task] = claimed
+        task.add_done_callback(self._ended)
+
+    async def _hold(self, db: Database, claimed: list[Claimed], now: datetime) -> None:
+        """Leave alone, for a while, all of the subscriptions whose secrets this process cannot read."""
+        for subscription in {each.subscription.id: each.subscription for each in claimed}.values():
+            if subscription.id not in self._held:
+                told = "webhook subscription %d of licence %d is held: %s"
+                _log.warning(told, subscription.id, subscription.licence_id, service.HELD)
+            self._held[subscription.id] = now + HELD_FOR
+        if claimed:
+            await service.hold(db, claimed, now)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._running[task]

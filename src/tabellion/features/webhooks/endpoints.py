@@ -205,6 +205,7 @@ CALLS = (
         handler=change,
         parameters=(ENTITY, _W),
         statuses={200: "The subscription was changed."},
+        conflicts=("webhook.unreadable",),
         etag=True,
         body=wire.WebhookChange,
         body_root="webhookSubscription",

@@ -17,6 +17,13 @@ class EventUnknown(Problem):
     code = "event.unknown"
 
 
+class WebhookUnreadable(Problem):
+    """The secret and the headers were sealed with another key than the server's: send both anew, or neither."""
+
+    status = 409
+    code = "webhook.unreadable"
+
+
 class WebhookInactive(Problem):
     """The subscription is switched off. Switch it on first (`isActive`)."""
 

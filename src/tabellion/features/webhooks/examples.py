@@ -12,7 +12,7 @@ TABLE_WEBHOOK: dict[str, Any] = {
     "isActive": True,
 }
 WEBHOOK: dict[str, Any] = {"on": "PROFILE_TABLE", "onElementId": "Guests", **TABLE_WEBHOOK}
-WEBHOOK_OUT: dict[str, Any] = {"id": 123, **WEBHOOK, "onElementId": "31", "inactiveReason": None}
+WEBHOOK_OUT: dict[str, Any] = {"id": 123, **WEBHOOK, "onElementId": "31", "inactiveReason": None, "secretsUnreadable": False}
 CREATED: dict[str, Any] = {"id": 123, "signingSecret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="}
 FAILURES: dict[str, Any] = {
     "errors": [

@@ -31,6 +31,8 @@ SECRET_OVERLAP = timedelta(hours=24)
 GATHER_FOR = timedelta(seconds=4)
 DEAD_KEPT = timedelta(days=30)
 SWITCHED_OFF_AFTER = timedelta(days=5)
+# How long what cannot be signed is left alone before it is tried again.
+HELD_FOR = timedelta(minutes=1)
 # When each attempt is made, after the event.
 ATTEMPTS = tuple(timedelta(seconds=s) for s in (0, 5, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 16 * 3600, 24 * 3600))
 _JITTER = 0.2
@@ -68,14 +70,17 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     target_url: str
     push_type: str
     max_block_size: int
-    headers: Mapping[str, str]
     is_active: bool
     inactive_since: datetime | None
     inactive_reason: str | None
     failing_since: datetime | None
+    previous_until: datetime | None
+    # These are stored sealed.
+    headers: Mapping[str, str]
     secret: bytes
     previous_secret: bytes | None
-    previous_until: datetime | None
+    # The three as they are stored, where they were sealed with another key: kept until there are new ones.
+    unreadable: bytes = b""
 
     def secrets(self, now: datetime) -> list[bytes]:
         """Those that sign at a moment, the present one first."""

@@ -1,6 +1,6 @@
 """The SQL of deliveries: what is to be sent, who sends it, how it went."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -35,7 +35,8 @@ due AS (
             SELECT d.id, d.due_at FROM tabellion.webhook_delivery d
             WHERE d.subscription_id = w.id AND d.state = 'PENDING' AND d.due_at <= %(now)s::timestamptz ORDER BY d.due_at
             LIMIT greatest(CASE WHEN s.failing_since IS NULL THEN %(at_once)s::int ELSE 1 END - coalesce(b.sending, 0), 0)
-        ) o) d),
+        ) o) d
+    WHERE w.id <> ALL (%(but)s::int[])),
 shared AS (
     SELECT d.id, d.due_at, d.nth, coalesce(l.sending, 0)
         + row_number() OVER (PARTITION BY d.licence_id ORDER BY d.nth, d.due_at) AS of_licence
@@ -68,6 +69,11 @@ WHERE d.id = held.id AND d.state = 'PENDING'
 """  # noqa: S608 - our own words
 _RENEWED = f"""{_OURS}
 UPDATE tabellion.webhook_delivery d SET due_at = %(until)s FROM held WHERE d.id = held.id AND d.state = 'PENDING'
+"""  # noqa: S608 - our own words
+_HELD = f"""{_OURS}
+UPDATE tabellion.webhook_delivery d SET attempts = d.attempts - 1, due_at = %(due_at)s, last_status = NULL,
+    last_error = %(error)s
+FROM held WHERE d.id = held.id AND d.state = 'PENDING'
 """  # noqa: S608 - our own words
 _KILLED = """
 UPDATE tabellion.webhook_delivery SET state = 'DEAD', last_error = %s WHERE id IN (
@@ -112,11 +118,19 @@ async def insert(db: Database, deliveries: Sequence[New]) -> None:
 
 
 async def claim(
-    db: Database, now: datetime, *, lease: timedelta, busy: dict[int, int], at_once: int, most: int
+    db: Database,
+    now: datetime,
+    *,
+    lease: timedelta,
+    busy: dict[int, int],
+    at_once: int,
+    most: int,
+    but: Collection[int] = (),
 ) -> list[Claimed]:
-    """Take what is due; nobody else gets it before the lease has ended. A failing target gets one at a time.
+    """Take what is due, `but` of some subscriptions; nobody else gets it before the lease has ended.
 
-    Then `most` are under way, half of them at most as the second or later one of their subscription.
+    A failing target gets one at a time. Then `most` are under way, half of them at most as the second or later one of their
+    subscription.
     """
     running = sum(busy.values())
     more = most // 2 - running
@@ -125,6 +139,7 @@ async def claim(
         "lease_until": now + lease,
         "busy_ids": list(busy),
         "busy": list(busy.values()),
+        "but": list(but),
         "at_once": at_once if more > 0 else 1,
         "room": most - running,
         "more": more,
@@ -155,6 +170,11 @@ async def finish(db: Database, outcomes: Sequence[Outcome]) -> None:
             "dues": [o.due_at for o in bad], "statuses": [o.status for o in bad], "errors": [o.error for o in bad],
         }  # fmt: skip
         await db.execute(_FAILED, _held([o.claimed for o in bad]) | results)
+
+
+async def hold(db: Database, claimed: Sequence[Claimed], due_at: datetime, error: str) -> None:
+    """Put off what was not attempted."""
+    await db.execute(_HELD, _held(claimed) | {"due_at": due_at, "error": error})
 
 
 def _held(claimed: Sequence[Claimed]) -> dict[str, list[Any]]:

@@ -12,8 +12,10 @@ from tabellion.features.webhooks import queue, signing, store
 from tabellion.features.webhooks.errors import EventUnknown, WebhookInactive, WebhookUnknown
 from tabellion.features.webhooks.model import (
     DEAD_KEPT,
+    HELD_FOR,
     SECRET_OVERLAP,
     SWITCHED_OFF_AFTER,
+    Claimed,
     Failure,
     Outcome,
     Subscription,
@@ -31,6 +33,11 @@ _LOOK_UP_WITHIN_S = 2.0
 BY_CALL = "switched off by a call"
 GONE = "the target answered 410 (gone)"
 FAILED = "the target has failed for 5 days"
+UNREADABLE = "its secret could not be read for 5 days"
+HELD = (
+    "secret and headers were sealed with another key than this server's: its operator has to restore that key; or send "
+    "'rotateSecret' and 'headers' anew"
+)
 
 
 async def page(call: Incoming, *, number: int, size: int) -> list[Subscription]:
@@ -76,7 +83,7 @@ async def change(
 ) -> tuple[Subscription, bool]:
     """Change the subscription of the path; whether it has a new secret.
 
-    Raises `WebhookUnknown`, `EtagMismatch`, `Invalid`.
+    Raises `WebhookUnknown`, `WebhookUnreadable`, `EtagMismatch`, `Invalid`.
     """
     before = await get(call)
     wanted = await alter(before)
@@ -88,8 +95,9 @@ async def change(
         require_match(call.headers.get("if-match"), etag(before))
         after = _switched(before, await alter(before), call.now)
         if rotate:
-            until = call.now + SECRET_OVERLAP
-            after = replace(after, secret=signing.new_secret(), previous_secret=before.secret, previous_until=until)
+            previous = None if before.unreadable else before.secret
+            until = None if previous is None else call.now + SECRET_OVERLAP
+            after = replace(after, secret=signing.new_secret(), previous_secret=previous, previous_until=until)
         if after != before:
             after = replace(after, version=before.version + 1)
             await store.update(call.db, after)
@@ -167,6 +175,17 @@ async def conclude(db: Database, outcomes: Sequence[Outcome], now: datetime) -> 
         await switch_off(db, subscription.licence_id, subscription.entity_id, subscription.id, GONE, now)
     for licence_id, entity_id, subscription_id in tired:
         await switch_off(db, licence_id, entity_id, subscription_id, FAILED, now)
+
+
+async def hold(db: Database, claimed: Sequence[Claimed], now: datetime) -> None:
+    """Put off deliveries that cannot be signed, none of them attempted; after days of nothing else, switch off."""
+    ids = sorted({each.subscription.id for each in claimed})
+    async with db.transaction():
+        await store.note_failure(db, ids, now)
+        await queue.hold(db, claimed, now + HELD_FOR, HELD)
+        tired = await store.failing_too_long(db, ids, now - SWITCHED_OFF_AFTER)
+    for licence_id, entity_id, subscription_id in tired:
+        await switch_off(db, licence_id, entity_id, subscription_id, UNREADABLE, now)
 
 
 async def switch_off(

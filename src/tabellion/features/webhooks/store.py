@@ -4,40 +4,57 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from psycopg.types.json import Jsonb
+import msgspec
+from msgspec.structs import asdict, replace
 
 from tabellion.features.webhooks.model import Subscription
+from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar
 from tabellion.platform.outbox import Interest
 
+
+class _Secrets(msgspec.Struct):
+    """What is sealed of a subscription."""
+
+    headers: dict[str, str]
+    secret: bytes
+    previous_secret: bytes | None
+
+
+_SEALED = frozenset({*_Secrets.__struct_fields__, "unreadable"})
+_OPEN = tuple(name for name in Subscription.__struct_fields__ if name not in _SEALED)
 COLUMNS = (
     "s.id, s.licence_id, s.entity_id, s.version, s.subject_kind, s.subject_id, s.event_type, s.on_fields, s.target_url, "
-    "s.push_type, s.max_block_size, s.headers, s.is_active, s.inactive_since, s.inactive_reason, s.failing_since, s.secret, "
-    "s.previous_secret, s.previous_until"
+    "s.push_type, s.max_block_size, s.is_active, s.inactive_since, s.inactive_reason, s.failing_since, s.previous_until, "
+    "s.sealed, s.unsealed::text"
 )
-WIDTH = len(Subscription.__struct_fields__)
+WIDTH = len(_OPEN) + 2
 _SELECT = f"SELECT {COLUMNS} FROM tabellion.webhook_subscription s "  # noqa: S608 - our own words
 _INSERT = """
-INSERT INTO tabellion.webhook_subscription (licence_id, entity_id, subject_kind, subject_id, event_type, on_fields,
-    target_url, push_type, max_block_size, headers, is_active, inactive_since, inactive_reason, secret, created_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+INSERT INTO tabellion.webhook_subscription (id, licence_id, entity_id, subject_kind, subject_id, event_type, on_fields,
+    target_url, push_type, max_block_size, is_active, inactive_since, inactive_reason, sealed, created_at)
+OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 _UPDATE = """
 UPDATE tabellion.webhook_subscription SET version = %s, subject_kind = %s, subject_id = %s, event_type = %s, on_fields = %s,
-    target_url = %s, push_type = %s, max_block_size = %s, headers = %s, is_active = %s, inactive_since = %s,
-    inactive_reason = %s, failing_since = %s, secret = %s, previous_secret = %s, previous_until = %s
+    target_url = %s, push_type = %s, max_block_size = %s, is_active = %s, inactive_since = %s, inactive_reason = %s,
+    failing_since = %s, previous_until = %s, sealed = %s, unsealed = NULL
 WHERE id = %s
 """
 
 
 def subscription(row: tuple[Any, ...]) -> Subscription:
     """A subscription from the `COLUMNS`."""
-    values = dict(zip(Subscription.__struct_fields__, row[:WIDTH], strict=True))
+    *open_, sealed, unsealed = row[:WIDTH]
+    values = dict(zip(_OPEN, open_, strict=True))
     values["on_fields"] = None if values["on_fields"] is None else tuple(values["on_fields"])
-    for name in ("secret", "previous_secret"):
-        values[name] = None if values[name] is None else bytes(values[name])
-    return Subscription(**values)
+    if sealed is not None:
+        try:
+            unsealed = secrets.unseal_raw(sealed, _purpose(values["id"]))
+        except secrets.SecretUnreadable:
+            return Subscription(**values, headers={}, secret=b"", previous_secret=None, unreadable=sealed)
+    return Subscription(**values, **asdict(msgspec.json.decode(unsealed, type=_Secrets)))
 
 
 async def active_interests(db: Database, licence_id: int) -> list[Interest]:
@@ -74,15 +91,32 @@ async def of_licences(db: Database, licence_ids: Iterable[int]) -> list[Subscrip
 
 async def insert(db: Database, new: Subscription, now: datetime) -> int:
     """Enter a subscription; its id."""
-    parameters = (new.licence_id, new.entity_id, *_rule(new), new.is_active, new.inactive_since, new.inactive_reason)
-    return await scalar(db, _INSERT, (*parameters, new.secret, now))
+    new = replace(new, id=await scalar(db, "SELECT nextval(pg_get_serial_sequence('tabellion.webhook_subscription', 'id'))"))
+    state = (new.is_active, new.inactive_since, new.inactive_reason)
+    await db.execute(_INSERT, (new.id, new.licence_id, new.entity_id, *_rule(new), *state, _sealed(new), now))
+    return new.id
 
 
 async def update(db: Database, new: Subscription) -> None:
     """Write a subscription back."""
-    state = (new.is_active, new.inactive_since, new.inactive_reason, new.failing_since)
-    secrets = (new.secret, new.previous_secret, new.previous_until)
-    await db.execute(_UPDATE, (new.version, *_rule(new), *state, *secrets, new.id))
+    state = (new.is_active, new.inactive_since, new.inactive_reason, new.failing_since, new.previous_until)
+    await db.execute(_UPDATE, (new.version, *_rule(new), *state, _sealed(new), new.id))
+
+
+async def seal_unsealed(db: Database) -> int:
+    """Seal what an earlier release has stored as it was; how many. Others may do so at the same moment."""
+    async with db.transaction():
+        cursor = await db.execute(_SELECT + "WHERE s.unsealed IS NOT NULL ORDER BY s.id FOR UPDATE")
+        found = [subscription(row) for row in await cursor.fetchall()]
+        for each in found:
+            await update(db, each)
+    return len(found)
+
+
+async def unreadable(db: Database) -> int:
+    """How many subscriptions of all licences have secrets that were sealed with another key."""
+    cursor = await db.execute(_SELECT)
+    return sum(bool(subscription(row).unreadable) for row in await cursor.fetchall())
 
 
 async def delete(db: Database, subscription_id: int) -> None:
@@ -120,5 +154,15 @@ async def failing_too_long(db: Database, ids: list[int], since: datetime) -> lis
 
 def _rule(new: Subscription) -> tuple[Any, ...]:
     fields = None if new.on_fields is None else list(new.on_fields)
-    rule = (new.subject_kind, new.subject_id, new.event_type, fields, new.target_url, new.push_type, new.max_block_size)
-    return (*rule, Jsonb(dict(new.headers)))
+    return (new.subject_kind, new.subject_id, new.event_type, fields, new.target_url, new.push_type, new.max_block_size)
+
+
+def _sealed(new: Subscription) -> bytes:
+    if new.unreadable:
+        return new.unreadable
+    found = _Secrets(dict(new.headers), new.secret, new.previous_secret)
+    return secrets.seal_raw(msgspec.json.encode(found).decode(), _purpose(new.id))
+
+
+def _purpose(subscription_id: int) -> str:
+    return f"webhook {subscription_id:d}"

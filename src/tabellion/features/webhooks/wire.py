@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
 from tabellion.features.tables import moment_or_null, render_moment
+from tabellion.features.webhooks.errors import WebhookUnreadable
 from tabellion.features.webhooks.model import (
     DEFAULT_BLOCK_SIZE,
     MAX_BLOCK_SIZE,
@@ -97,6 +98,10 @@ class WebhookOut(msgspec.Struct, rename="camel"):
     headers: dict[str, str]
     is_active: bool
     inactive_reason: str | None
+    secrets_unreadable: Annotated[
+        bool,
+        Meta(description="the secret and the headers were sealed with another key than the server's: nothing is delivered"),
+    ]
 
 
 class WebhooksOut(msgspec.Struct, rename="camel"):
@@ -166,7 +171,7 @@ def blank(subject: Subject, body: TableWebhookIn | WebhookIn) -> Subscription:
 
 
 def changed(before: Subscription, subject: Subject, body: WebhookChange) -> Subscription:
-    """A subscription with what a body changes. Raises `Invalid`."""
+    """A subscription with what a body changes. Raises `Invalid`, `WebhookUnreadable`."""
     members: dict[str, Any] = {
         "event_type": body.event_type,
         "target_url": body.target_url,
@@ -179,6 +184,13 @@ def changed(before: Subscription, subject: Subject, body: WebhookChange) -> Subs
         members["on_fields"] = _names(body.on_fields)
     if not isinstance(body.headers, UnsetType):
         members["headers"] = body.headers or {}
+    if before.unreadable and body.rotate_secret != ("headers" in members):
+        raise WebhookUnreadable(
+            "secret and headers of this subscription were sealed with another key than this server's: send 'rotateSecret' "
+            "and 'headers' (those that it had, or {}) together, or have the operator restore the key"
+        )
+    if body.rotate_secret:
+        members["unreadable"] = b""
     after = replace(before, subject_kind=subject.kind, subject_id=subject.id, **members)
     return checked(after, subject)
 
@@ -225,6 +237,7 @@ def webhook_out(s: Subscription) -> WebhookOut:
         dict(s.headers),
         s.is_active,
         s.inactive_reason,
+        bool(s.unreadable),
     )
 
 

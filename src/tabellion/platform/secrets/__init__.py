@@ -186,7 +186,7 @@ def _kept(path: Path) -> bytes:
     if len(found) != _KEY_BYTES:
         raise KeyUnusable(
             f"{path.absolute()} is damaged: a key has {_KEY_BYTES} bytes, and this file {len(found)}. Put it back from a "
-            "backup; where there is none, move the file away and a new key is made: passwords and DKIM keys have to be set "
-            "anew then"
+            "backup; where there is none, move the file away and a new key is made: passwords, DKIM keys and webhooks' "
+            "secrets have to be set anew then"
         )
     return found

@@ -181,5 +181,6 @@ def _key_now(settings: Settings, manifest: Manifest) -> str:
     state = "is missing" if now is None else "is another one than the backup's"
     return (
         f"{state}. Before the server is started, put the one of the server that the backup was made of back ({place}): "
-        "without it passwords of relays and file servers and DKIM keys have to be set anew, and links in mails lead nowhere"
+        "without it passwords of relays and file servers, DKIM keys, and secrets and headers of webhooks have to be set "
+        "anew, and links in mails lead nowhere"
     )
