@@ -7,13 +7,24 @@ from itertools import product
 import pytest
 
 from tabellion.features import delivery
-from tabellion.features.delivery import Delivery, Limits, Sending, claiming, limits_store, recipient_store, suppression_store
+from tabellion.features.delivery import (
+    Delivery,
+    Limits,
+    Recipient,
+    Sending,
+    claiming,
+    limits_store,
+    recipient_store,
+    suppression_store,
+)
+from tabellion.features.delivery.hashed import hash_of
 from tabellion.features.delivery.limits import Contact
 from tabellion.features.delivery.model import Claimed
 from tabellion.features.delivery.pacing import rules_of
 from tabellion.features.delivery.suppression import REASONS, Suppression, joined
 from tests.features.delivery.conftest import START, Post
 from tests.features.tables.test_structure_races import until_waiting
+from tests.support.sums import assert_right
 
 SMALL, CAPITALS, ASCII = "a@exämple.com", "B@EXÄMPLE.com", "xn--exmple-cua.com"
 PLAIN = Limits()
@@ -62,6 +73,7 @@ async def test_a_claim_leaves_out_who_is_suppressed_in_another_form(post: Post, 
     # Whoever is left out was not tried.
     query = f"SELECT DISTINCT attempt FROM l{post.licence_id}.recipient WHERE state = 'EXCLUDED'".encode()
     assert await (await post.db.execute(query)).fetchall() == [(0,)]
+    await assert_right(post.db, post.licence_id, sending.campaign_id)
     assert await take(post, sending, limits) == ([], False)
 
 
@@ -82,6 +94,15 @@ async def test_who_is_suppressed_after_the_claim_gets_nothing(post: Post, *, bef
     held = await claimed(post, sending)
     await suppress(post, f"b@{ASCII}", "C@Example.com", reason="UNSUBSCRIBE")
     assert await begun(post, sending, held) == [SMALL if before else f"a@{ASCII}", "d@example.com"]
+
+
+async def test_of_a_test_those_get_it_who_are_not_suppressed_meanwhile(post: Post) -> None:
+    sending = await post.sending("CONTINUOUS", test=True)
+    for name in "ab":
+        await delivery.plan(post.db, sending, Recipient(None, f"{name}@example.com", "en"), START)
+    held = await claimed(post, sending)
+    await suppress(post, "a@example.com")
+    assert await begun(post, sending, held) == ["b@example.com"]
 
 
 async def test_transactional_mails_are_held_by_all_but_unsubscriptions(post: Post) -> None:
@@ -211,3 +232,50 @@ async def test_a_bounce_is_no_objection_and_the_unsubscription_beside_it_is(post
     await suppress(post, ann, reason="UNSUBSCRIBE")
     assert await suppression_store.forget_person(post.db, post.licence_id, ann, START, suppress=False)
     assert await suppression_store.find(post.db, post.licence_id, ann) == Suppression(ann, "UNSUBSCRIBE", START)
+
+
+async def others(post: Post, address: str) -> list[list[tuple[object, ...]]]:
+    """What the lists hold of everybody else."""
+    found: list[list[tuple[object, ...]]] = []
+    for table, column, own in (
+        ("suppression", "address", address), ("suppression_hash", "hash", hash_of(post.licence_id, address)),
+        ("soft_bounce", "address", address),
+    ):  # fmt: skip
+        query = f"SELECT t::text FROM l{post.licence_id}.{table} t WHERE {column} <> %s ORDER BY 1".encode()
+        found.append(await (await post.db.execute(query, (own,))).fetchall())
+    return found
+
+
+async def test_what_is_done_about_one_address_touches_no_other(post: Post) -> None:
+    db, licence, ann = post.db, post.licence_id, "ann@example.com"
+    wanted = [("COMPLAINT",), ("UNSUBSCRIBE",), ("COMPLAINT", "UNSUBSCRIBE")]
+
+    async def enter(address: str, reasons: tuple[str, ...], *, erased: bool) -> None:
+        for reason in reasons:
+            await suppress(post, address, reason=reason)
+        if erased:
+            await suppression_store.forget_person(db, licence, address, START, suppress=False)
+        query = f"INSERT INTO l{licence}.soft_bounce VALUES (%s, 'm', %s) ON CONFLICT DO NOTHING".encode()
+        await db.execute(query, (address, START))
+
+    for (number, reasons), erased in product(enumerate(wanted), (False, True)):
+        await enter(f"{number}-{erased}@example.com", reasons, erased=erased)
+    before = await others(post, ann)
+    assert [len(each) for each in before] == [3, 3, 6]
+    assert await suppression_store.find(db, licence, ann) is None
+    assert not await delivery.is_suppressed(db, licence, ann)
+    for reasons, erased, again in product(wanted, (False, True), (False, True)):
+        await enter(ann, reasons, erased=erased)
+        assert await delivery.is_suppressed(db, licence, ann, transactional=True) == ("COMPLAINT" in reasons)
+        if again:
+            await delivery.subscribe_again(db, licence, ann)
+        else:
+            await delivery.unsuppress(db, licence, ann)
+        left = "COMPLAINT" if again else "UNSUBSCRIBE"
+        expected = Suppression(ann, left, START) if left in reasons and (again or len(reasons) > 1) else None
+        assert await suppression_store.find(db, licence, ann) == expected, (reasons, erased, again)
+        assert await others(post, ann) == before
+        for _ in reasons:
+            await delivery.unsuppress(db, licence, ann)
+    await suppression_store.forget_person(db, licence, ann, START, suppress=True)
+    assert await others(post, ann) == before
