@@ -6,8 +6,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from tabellion.features.delivery import Sending, recipient_store, worker_store
+from tabellion.features import delivery
+from tabellion.features.delivery import (
+    Recipient,
+    Sending,
+    attachment_store,
+    recipient_store,
+    store,
+    suppression_store,
+    worker_store,
+)
 from tabellion.features.delivery.model import DECLINED, DIED, Claimed, Ending, Policy, State
+from tabellion.platform.mail import Attachment
 from tests.features.delivery.conftest import START, Post, after
 
 NOW = after(60)
@@ -39,6 +49,11 @@ async def readdress(post: Post, sending: Sending, worker: int, held: Claimed) ->
     await recipient_store.readdress(post.db, post.licence_id, worker, [moved], NOW)
 
 
+async def set_aside(post: Post, sending: Sending, worker: int, held: Claimed) -> None:
+    beyond = msgspec.structs.replace(held, address="gone@exämple.com")
+    await suppression_store.set_aside(post.db, sending, worker, [beyond], NOW)
+
+
 async def end(post: Post, sending: Sending, worker: int, held: Claimed) -> None:
     await recipient_store.end(post.db, sending, worker, [Ending(held, State.FAILED, "broken")], NOW)
 
@@ -47,8 +62,9 @@ async def test_nobody_but_the_holder_of_the_claim_changes_a_recipient(post: Post
     await post.guests(["ann@example.com"])
     sending = await post.sending()
     ((held,), _) = await post.plain_claim(sending)
+    await delivery.suppress(post.db, post.licence_id, ["gone@exämple.com"], "COMPLAINT", START)
     other = await worker_store.enter_worker(post.db, START)
-    for act in (begin, release, readdress, end):
+    for act in (begin, release, readdress, end, set_aside):
         await put(post, held.id, state="CLAIMED", worker=post.worker)
         before = await rows(post)
         for attempt in (held.attempt - 1, held.attempt + 1):
@@ -61,13 +77,24 @@ async def test_nobody_but_the_holder_of_the_claim_changes_a_recipient(post: Post
     await worker_store.give_up(post.db, other, START)
 
 
+async def test_nothing_begins_of_a_sending_that_was_paused_after_the_claim(post: Post) -> None:
+    await post.guests(["ann@example.com"])
+    sending = await post.sending()
+    ((held,), _) = await post.plain_claim(sending)
+    await store.set_state(post.db, sending.id, "PAUSED", START)
+    before = await rows(post)
+    await begin(post, sending, post.worker, held)
+    assert await rows(post) == before
+    assert await post.plain_claim(sending) == ([], None)
+
+
 async def test_what_has_begun_or_is_nobodys_does_not_begin_or_go_back(post: Post) -> None:
     await post.guests(["ann@example.com"])
     sending = await post.sending()
     ((held,), _) = await post.plain_claim(sending)
-    acts = (begin, release, readdress)
+    await delivery.suppress(post.db, post.licence_id, ["gone@exämple.com"], "COMPLAINT", START)
 
-    async def untouched(state: State) -> None:
+    async def untouched(state: State, *acts: Act) -> None:
         await put(post, held.id, state=state.value)
         before = await rows(post)
         for act in acts:
@@ -76,9 +103,9 @@ async def test_what_has_begun_or_is_nobodys_does_not_begin_or_go_back(post: Post
 
     for state in State:
         if state is not State.CLAIMED:
-            await untouched(state)
+            await untouched(state, begin, release, readdress, set_aside)
     await worker_store.give_up(post.db, post.worker, START)
-    await untouched(State.CLAIMED)
+    await untouched(State.CLAIMED, begin, release, readdress)
 
 
 # What an attempt may come to, by where its recipient stands.
@@ -160,3 +187,62 @@ async def test_a_worker_takes_up_its_own_of_one_sending(post: Post) -> None:
     expected[1] = expected[2] = ("PLANNED", None, NOW)
     assert await rows(post, columns) == expected
     await worker_store.give_up(post.db, other, NOW)
+    await put(post, held[4].id, state="CLAIMED", worker=other)
+    before = await rows(post)
+    await recipient_store.take_up(post.db, beside, other, NOW)
+    assert await rows(post) == before
+
+
+async def test_a_cancelled_sending_takes_back_who_was_planned(post: Post) -> None:
+    await post.guests(f"{n}@example.com" for n in range(10))
+    sending, beside = await post.sending(), await post.sending()
+    for each in (sending, beside):
+        (held, _) = await post.plain_claim(each)
+        for state, recipient in zip([*State, State.PLANNED], held, strict=True):
+            await put(post, recipient.id, state=state.value, due_at=START, ended_at=None)
+        await put(post, held[-1].id, reason=DIED)
+    columns = "state, reason, due_at, ended_at"
+    expected = await rows(post, columns)
+    assert [row[0] for row in expected[:10]] == [*State, State.PLANNED]
+    for number, state in enumerate(State):
+        if state in {State.PLANNED, State.DEFERRED}:
+            expected[number] = ("EXCLUDED", "cancelled", None, NOW)
+    # Nobody knows whether it has arrived.
+    expected[9] = ("UNCERTAIN", DIED, None, NOW)
+    await recipient_store.take_back(post.db, sending, NOW)
+    assert await rows(post, columns) == expected
+
+
+async def test_what_comes_of_a_test_is_for_no_report(post: Post) -> None:
+    sending = await post.sending("CONTINUOUS", test=True)
+    for name in ("ann", "bob", "cid", "dan"):
+        await delivery.plan(post.db, sending, Recipient(None, f"{name}@example.com", "en"), START)
+    await delivery.plan(post.db, sending, Recipient(None, None, "en", excluded="noAddress"), START)
+    await delivery.suppress(post.db, post.licence_id, ["ann@example.com"], "COMPLAINT", START)
+    ((bob, cid, dan), _) = await post.plain_claim(sending)
+    await post.accept(sending, [bob], NOW)
+    await end(post, sending, post.worker, cid)
+    await release(post, sending, post.worker, dan)
+    await recipient_store.take_back(post.db, sending, NOW)
+    assert await post.fates(sending) == {
+        ("EXCLUDED", "suppressed"): 1, ("ACCEPTED", None): 1, ("FAILED", "broken"): 1, ("EXCLUDED", "cancelled"): 1,
+        ("EXCLUDED", "noAddress"): 1,
+    }  # fmt: skip
+    noted = await post.db.execute(f"SELECT * FROM l{post.licence_id}.report_change".encode())
+    assert await noted.fetchall() == []
+
+
+async def test_the_files_of_a_mail_go_with_the_word_on_its_fate(post: Post) -> None:
+    await post.guests(f"{n}@example.com" for n in range(4))
+    sending = await post.sending("TRANSACTIONAL")
+    for number in range(4):
+        await post.trigger(sending, f"{number}@example.com", START)
+    (held, _) = await post.plain_claim(sending)
+    numbers = [each.id for each in held]
+    for number in numbers:
+        await attachment_store.attach(post.db, post.licence_id, number, [Attachment("a.pdf", "application/pdf", b"1")])
+    await recipient_store.begin(post.db, sending, post.table, post.worker, held[:3])
+    await recipient_store.end(post.db, sending, post.worker, [Ending(held[0], State.ACCEPTED)], NOW)
+    for again, state in ((held[1], State.DEFERRED), (held[2], State.PLANNED)):
+        await recipient_store.end(post.db, sending, post.worker, [Ending(again, state, due_at=NOW)], NOW)
+    assert {*await attachment_store.attached_bytes(post.db, post.licence_id, numbers)} == {*numbers[1:]}

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabellion.features.delivery import Delivery, Hours, Limits, Window, limits_store
+from tabellion.features.delivery import Delivery, DomainLimit, Hours, Limits, Window, limits_store
 from tabellion.features.delivery.hours import DAYS, openings, opens_at
 from tabellion.features.delivery.pacing import rules_of
-from tests.features.delivery.conftest import Post
+from tests.features.delivery.conftest import Post, after
 
 WORKING = Hours((Window(("MON", "TUE", "WED", "THU", "FRI"), 8 * 60, 20 * 60),))
 BRUSSELS = ZoneInfo("Europe/Brussels")
@@ -115,10 +115,14 @@ async def test_mails_wait_for_the_hours_of_their_recipients(post: Post) -> None:
     for zone in ("Europe/Brussels", "Asia/Tokyo", "JP", "", "nowhere"):
         await post.guests([f"{zone.replace('/', '-') or 'none'}@example.com"], cardNumber=zone)
     hours = Hours(WORKING.windows, "RECIPIENT", "cardNumber")
+    await post.guests(["gone@example.com"], cardNumber="FR")
     sending = await post.sending(time_zone="America/New_York")
+    email = post.table.attributes_by_name["emailaddress"].column
+    await post.db.execute(f"DELETE FROM l{post.licence_id}.{post.table.relation} WHERE {email} LIKE 'gone%'".encode())
     now = datetime(2027, 3, 2, 9, 0, tzinfo=UTC)
     claimed = await post.claim(sending, Limits(), Delivery(hours=hours), now=now)
     assert {each.address for each in claimed} == {"Europe-Brussels@example.com", "Asia-Tokyo@example.com", "JP@example.com"}
+    assert (await post.fates(sending))["EXCLUDED", "deleted"] == 1
     # The others go by the licence's clocks: it is four in the morning there.
     rows = await (
         await post.db.execute(f"SELECT DISTINCT due_at FROM l{post.licence_id}.recipient WHERE state = 'PLANNED'".encode())
@@ -127,10 +131,36 @@ async def test_mails_wait_for_the_hours_of_their_recipients(post: Post) -> None:
     assert len(await post.claim(sending, Limits(), Delivery(hours=hours), now=rows[0][0])) == 2
 
 
+async def test_who_waits_for_their_hours_keeps_nobody_of_their_domain_waiting(post: Post) -> None:
+    for name, zone in (
+        ("z", "America/New_York"),
+        ("y", "America/Toronto"),
+        ("a", "BE"),
+        ("b", "FR"),
+        ("c", "NL"),
+        ("d", "CH"),
+    ):
+        await post.guests([f"{name}@example.com"], cardNumber=zone)
+    hours, limits = Hours(WORKING.windows, "RECIPIENT", "cardNumber"), Limits(domains=(DomainLimit("*", per_minute=60),))
+    sending = await post.sending()
+    claimed = await post.claim(sending, limits, Delivery(hours=hours), most=1)
+    claimed += await post.claim(sending, limits, Delivery(hours=hours))
+    assert [each.address for each in claimed] == ["a@example.com", "b@example.com"]
+    query = (
+        f"SELECT address, due_at FROM l{post.licence_id}.recipient WHERE state = 'PLANNED' ORDER BY due_at, address".encode()
+    )
+    assert await (await post.db.execute(query)).fetchall() == [
+        ("c@example.com", after(3)), ("d@example.com", after(4)), ("y@example.com", after(4 * 3600)),
+        ("z@example.com", after(4 * 3600)),
+    ]  # fmt: skip
+
+
 async def test_outside_the_hours_of_the_licence_nothing_is_claimed_at_all(post: Post) -> None:
     sending = await post.sending(time_zone="Europe/Brussels")
     said = limits_store.Said(Limits(), Delivery(hours=WORKING), held=False)
     assert rules_of(sending, said, post.table, datetime(2027, 3, 2, 9, 0, tzinfo=UTC)).plain
+    lost = Delivery(hours=Hours(WORKING.windows, "RECIPIENT", "gone"))
+    assert rules_of(sending, said._replace(delivery=lost), post.table, datetime(2027, 3, 2, 22, 0, tzinfo=UTC)).opens_at
     closed = rules_of(sending, said, post.table, datetime(2027, 3, 2, 22, 0, tzinfo=UTC))
     assert closed.opens_at == datetime(2027, 3, 3, 7, 0, tzinfo=UTC)
     urgent = await post.sending("TRANSACTIONAL", time_zone="Europe/Brussels")

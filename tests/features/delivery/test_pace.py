@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from tabellion.features import delivery
 from tabellion.features.delivery import Delivery, DomainLimit, Limits, SenderLimit, limits_store, pacing
 from tests.features.delivery.conftest import START, Post, after
 
@@ -80,6 +81,32 @@ async def test_a_full_domain_holds_nobody_else_and_its_mails_come_at_its_pace(po
     assert after(180) < row[0] < after(240)
 
 
+async def test_only_mails_that_leave_use_up_a_pace(post: Post) -> None:
+    await post.guests(f"{name}@example.com" for name in ("gone", "ann", "bob", "cid"))
+    sending, pace = await post.sending(), Delivery(per_minute=60)
+    await delivery.suppress(post.db, post.licence_id, ["gone@example.com"], "COMPLAINT", START)
+    assert [each.address for each in await post.claim(sending, NONE, pace)] == ["ann@example.com"]
+    assert [each.address for each in await post.claim(sending, NONE, pace)] == ["bob@example.com"]
+    assert await post.claim(sending, NONE, pace) == []
+    other, limits = await post.sending(), Limits(domains=(DomainLimit("*", per_minute=60),))
+    await delivery.suppress(post.db, post.licence_id, ["ann@example.com"], "COMPLAINT", START)
+    assert [each.address for each in await post.claim(other, limits)] == ["bob@example.com", "cid@example.com"]
+
+
+@pytest.mark.parametrize("of", ["sender", "domain"])
+async def test_nobody_saves_up_a_pace(of: str, post: Post) -> None:
+    await post.guests(f"g{i}@example.com" for i in range(9))
+    senders, domains = (
+        (SenderLimit(post.entity_id, 3600), SenderLimit(post.entity_id + 1, 36)),
+        (DomainLimit("*", per_minute=60),),
+    )
+    limits = Limits(senders=senders) if of == "sender" else Limits(domains=domains)
+    one, two = await post.sending(), await post.sending()
+    for now in (after(0), after(3600)):
+        assert [len(await post.claim(each, limits, now=now)) for each in (one, two)] == [2, 0]
+    assert await post.claim(two, limits, now=after(3603))
+
+
 async def test_every_domain_has_the_usual_limit_but_those_that_have_their_own(post: Post) -> None:
     await post.guests([f"g{i}@{domain}.example" for i in range(10) for domain in ("a", "B", "big")])
     limits = Limits(domains=(DomainLimit("*", per_minute=60), DomainLimit("big.example")))
@@ -135,6 +162,9 @@ async def test_triggered_mails_that_wait_are_looked_at_again_when_they_are_due(p
     assert sending.id in await post.due(after(60))
     assert sending.id not in await post.due(after(120))
     assert sending.id not in await post.due(after(8 * 3600 - 1))
+    early = after(8 * 3600 - 1)
+    assert await post.plain_claim(sending, early) == ([], None)
+    assert await post.claim(sending, NONE, Delivery(per_minute=60), now=early) == []
     # No worker was there when they became due: they are looked at as soon as there is one.
     assert sending.id in await post.due(after(9 * 3600))
     assert sending.id in await post.due(after(9 * 3600 + 1))
@@ -149,3 +179,27 @@ async def test_a_worker_forgets_the_rules_of_sendings_that_are_over(post: Post, 
         await rules.of(post.db, sending, post.table, START)
         seconds += 2.5
     assert list(rules._known) == [sending.id]
+
+
+async def test_a_worker_reads_anew_what_was_said_once_that_is_old_or_it_hears_of_something(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 1000.0
+    monkeypatch.setattr(pacing, "monotonic", lambda: seconds)
+    rules, sending = pacing.Pacing(), await post.sending()
+
+    async def paces() -> list[float]:
+        return [every_s for _, every_s in (await rules.of(post.db, sending, post.table, START)).rates]
+
+    async def say(per_minute: int) -> None:
+        await limits_store.set_delivery(post.db, sending.campaign_id, Delivery(per_minute=per_minute), START)
+
+    assert await paces() == []
+    await say(60)
+    seconds += 1.9
+    assert await paces() == []
+    seconds += 0.1
+    assert await paces() == [1.0]
+    await say(30)
+    rules.forget(sending.id)
+    assert await paces() == [2.0]

@@ -66,6 +66,20 @@ async def test_what_never_arrived_does_not_count_and_what_is_tried_again_counts_
     assert [each.address for each in await post.claim(first, once)] == ["bob@example.com"]
 
 
+async def test_tests_and_mails_to_the_same_number_in_another_table_do_not_count(post: Post) -> None:
+    await post.guests(["ann@example.com"])
+    once = Limits(contact=Contact(1, 7))
+    # Nor does what is only planned.
+    await post.sending()
+    for change in ("table_id = table_id + 1", "test = true", ""):
+        sending = await post.sending()
+        (claimed,) = await post.claim(sending, once)
+        await post.accept(sending, [claimed], START)
+        if change:
+            query = f"UPDATE l{post.licence_id}.recipient SET {change} WHERE sending_id = %s".encode()
+            await post.db.execute(query, (sending.id,))
+
+
 async def test_campaigns_that_run_at_the_same_time_do_not_pass_together(post: Post) -> None:
     await post.guests(f"g{i}@example.com" for i in range(300))
     sendings = [await post.sending() for _ in range(5)]

@@ -13,6 +13,7 @@ from tabellion.features.delivery.limits import Contact, DomainLimit
 from tabellion.features.delivery.model import Claimed, Ending, State
 from tabellion.features.delivery.pacing import rules_of
 from tests.features.delivery.conftest import START, Post, licence_that_sends
+from tests.features.tables.test_structure_races import until_waiting
 from tests.support.structure import Connection
 from tests.support.tenant import TABLE
 
@@ -153,6 +154,19 @@ async def test_a_mail_that_is_given_back_keeps_no_address(post: Post, limits: Li
     await move(post, 0, "c@example.com")
     await move(post, 1, "a@example.com")
     assert addresses(await take(post, sending, limits)) == ["a@example.com", "c@example.com"]
+
+
+async def test_a_claim_looks_once_another_of_the_sending_has_ended(post: Post) -> None:
+    await post.guests(["a@example.com", "b@example.com"])
+    sending = await post.sending(once_per_address=True)
+    await move(post, 1, "a@example.com")
+    async with post.bench.connection() as first, post.bench.connection() as second:
+        async with first.transaction():
+            assert len(await take(post, sending, Limits(), db=first, most=1)) == 1
+            other = asyncio.ensure_future(take(post, sending, Limits(), db=second))
+            await until_waiting(post.bench, "%advisory%")
+        assert await other == []
+    assert await fates_by_profile(post, sending) == [("CLAIMED", None), DUPLICATE]
 
 
 async def test_a_mail_that_is_tried_again_is_not_its_own_duplicate(post: Post) -> None:
