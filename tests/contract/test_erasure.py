@@ -96,10 +96,9 @@ def places(canary: Canary, database: psycopg.Connection[Any], schema: str, api: 
             if canary.is_in(b"".join(bytes(line) for line in copy)):
                 found.add(f"{name.replace(schema, 'l')}.{table}")
     from tabellion.features.bulk.searching import is_in_file
-    from tabellion.kit.traces import traces_of
 
     for path in api.spool.rglob("*"):
-        if path.is_file() and is_in_file(path, traces_of([canary.word[:18]])):
+        if path.is_file() and is_in_file(path, canary.is_in):
             found.add(f"spool/{path.name}")
     if canary.is_in(api.log.read_bytes()):
         found.add("log")

@@ -31,8 +31,20 @@ async def test_an_address_is_found_and_parts_of_others_are_not(db: Database, tex
         assert (text, TRACES.are_in(text), found) == (text, wanted, (wanted, wanted))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16-le", "utf-16-be"])
+def test_an_address_is_found_in_files_and_parts_of_others_are_not(encoding: str) -> None:
+    is_in = TRACES.finder()
+    for texts, wanted in ((NAMED, True), (OTHERS, False)):
+        for text in texts:
+            if encoding.startswith("utf-16") and re.search(r"\\|%3D", text):
+                continue  # spreadsheets escape nothing
+            assert (text, is_in(f"x;{text}\n".encode(encoding))) == (text, wanted)
+            assert (text, is_in(text.encode(encoding))) == (text, wanted)
+
+
 def test_nobody_is_found_without_a_text() -> None:
     nobody = traces_of([], mails=[7])
     assert (nobody.pattern, nobody.escaped, nobody.are_in("ann@example.com")) == (None, None, False)
+    assert not nobody.finder()(b"ann@example.com")
     assert nobody.are_in('{"interactionId":"7"}')
     assert re.search(str(Traces(("a\\b@x.org",)).pattern), "a\\b@x.org")

@@ -1,15 +1,18 @@
 """By what a person is known where data are kept as text: news on their way, answers, files."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 from urllib.parse import quote
 
 # `joann@` does not have `ann@` in it; but what comes before may be the end of something escaped: of an octet in an address
 # of a call (%3d), of a character in JSON (\n, \u00a0), of an octet as the database prints it (\302).
-_BEFORE = (r"(?<![a-z0-9._+-])", r"(?<=%[0-9a-f]{2})", r"(?<=\\[bfnrt])", r"(?<=\\u[0-9a-f]{4})", r"(?<=\\[0-7]{3})")
-_AFTER = "(?![a-z0-9-])"
+_LETTER_BEFORE, _LETTER_AFTER = "[a-z0-9._+-]", "[a-z0-9-]"
+_BEFORE = (rf"(?<!{_LETTER_BEFORE})", r"(?<=%[0-9a-f]{2})", r"(?<=\\[bfnrt])", r"(?<=\\u[0-9a-f]{4})", r"(?<=\\[0-7]{3})")
+_AFTER = f"(?!{_LETTER_AFTER})"
 _ESCAPES = {ord("\\"): r"\\", **{octet: f"\\{octet:03o}" for octet in range(0x80, 0x100)}}
+
+_ENCODINGS = ("utf-8", "cp1252", "utf-16-le", "utf-16-be")
 
 
 class Traces(NamedTuple):
@@ -29,11 +32,21 @@ class Traces(NamedTuple):
         """The same for what `encode(..., 'escape')` of the database makes of octets."""
         return _pattern("".join(map(_ESCAPES.get, octets, map(chr, octets))) for octets in map(str.encode, self.texts))
 
-    @property
-    def octets(self) -> list[bytes]:
-        """How the texts may stand in a file: in the encodings of files that are written here or sent."""
-        found = {text.encode(each) for text in self.texts for each in ("utf-8", "utf-16-le", "utf-16-be")}
-        return sorted(found | {text.encode("cp1252") for text in self.texts if _fits(text)})
+    def finder(self) -> Callable[[bytes], bool]:
+        """What tells whether a part of a file names the address: in the encodings of files that are written here or sent."""
+        wanted = [
+            (text.encode(encoding), re.compile(_octets_pattern(text, encoding)))
+            for text in self.texts
+            for encoding in _ENCODINGS
+            if encoding != "cp1252" or _fits(text)
+        ]
+
+        def is_in(octets: bytes) -> bool:
+            # Letters beyond ASCII keep their case; addresses have them in their domains, mostly in lower case.
+            low = octets.lower()
+            return any(text in low and pattern.search(low) for text, pattern in wanted)
+
+        return is_in
 
     @property
     def hints(self) -> list[str]:
@@ -68,6 +81,14 @@ def traces_of(forms: Iterable[str], rows: Iterable[tuple[str, str]] = (), mails:
 def _pattern(texts: Iterable[str]) -> str | None:
     any_ = "|".join(map(re.escape, texts))
     return f"(?:{'|'.join(_BEFORE)})(?:{any_}){_AFTER}" if any_ else None
+
+
+def _octets_pattern(text: str, encoding: str) -> bytes:
+    if not encoding.startswith("utf-16"):
+        return (_pattern((text,)) or "").encode(encoding)
+    high, low = (b"", b"\0") if encoding.endswith("le") else (b"\0", b"")
+    before, after = (high + letter.encode() + low for letter in (_LETTER_BEFORE, _LETTER_AFTER))
+    return b"(?<!%s)%s(?!%s)" % (before, re.escape(text.encode(encoding)), after)
 
 
 def _fits(text: str) -> bool:

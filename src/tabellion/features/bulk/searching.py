@@ -1,9 +1,11 @@
 """Files of ended bulk calls in which a person is named: they are deleted, as a whole. Also what was kept of rows of such."""
 
 import gzip
+import lzma
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Final, NamedTuple, cast
@@ -13,6 +15,12 @@ from tabellion.platform import files
 from tabellion.platform.database.connection import Database
 
 _PIECE_BYTES: Final = 1024 * 1024
+# More than an address, each octet of it written as three characters of two octets, with what stands around it.
+_OVERLAP_BYTES: Final = 4096
+# An archive may be damaged, encrypted, of a kind that nobody knows here, or have names and numbers that are none.
+_UNREADABLE: Final = (
+    zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, RuntimeError, ValueError, struct.error, OverflowError,
+)  # fmt: skip
 # Those of executions of ETLs are imports with folders of their own, within or beside that of the execution.
 _FOLDERS: Final = """
 SELECT DISTINCT folder, ended_at IS NULL FROM (
@@ -43,10 +51,10 @@ async def folders_of(db: Database, licence_id: int, until: datetime) -> Folders:
 
 def forget_files(spool: Path, folders: Sequence[str], traces: Traces) -> int:
     """Delete the files in which a person is named; how many. Those that are gone already are no matter. Raises `OSError`."""
-    gone = 0
+    gone, names_them = 0, traces.finder()
     for folder in folders:
         for path in sorted((spool / folder).rglob("*")):
-            if path.is_file() and is_in_file(path, traces):
+            if path.is_file() and is_in_file(path, names_them):
                 with files.deleting(spool):
                     path.unlink(missing_ok=True)
                 gone += 1
@@ -54,30 +62,37 @@ def forget_files(spool: Path, folders: Sequence[str], traces: Traces) -> int:
 
 
 async def forget_parts(db: Database, licence_id: int, traces: Traces) -> int:
-    """Delete what was kept of rows in which a person is named, of imports that ended before their time; how many blocks."""
-    wanted = traces.octets
-    async with db.cursor() as cursor:
+    """Delete what was kept of rows in which a person is named, of imports that ended before their time; how many blocks.
+
+    In the caller's transaction.
+    """
+    names_them = traces.finder()
+    async with db.cursor("parts") as cursor:
         await cursor.execute(_PARTS, (licence_id,))
-        found = [row[:3] async for row in cursor if _holds(zlib.decompress(row[3]), wanted)]
+        found = [row[:3] async for row in cursor if names_them(zlib.decompress(row[3]))]
     for key in found:
         await db.execute('DELETE FROM tabellion.import_part WHERE job_id = %s AND kind = %s::"char" AND line = %s', key)
     return len(found)
 
 
-def is_in_file(path: Path, traces: Traces) -> bool:
-    """Whether a person is named in a file: as it is, compressed, or in an archive."""
-    wanted = traces.octets
+def is_in_file(path: Path, is_in: Callable[[bytes], bool]) -> bool:
+    """Whether something is in a part of a file: as it is, compressed, or in an archive. Raises `OSError` of the disk."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                return any(_is_in(each, wanted) for each in _entries(archive))
+                return any(_holds(each, is_in) for each in _entries(archive))
         with path.open("rb") as plain:
             packed = plain.read(2) == b"\x1f\x8b"
             plain.seek(0)
-            return _is_in(cast("IO[bytes]", gzip.GzipFile(fileobj=plain)) if packed else plain, wanted)
+            return _holds(cast("IO[bytes]", gzip.GzipFile(fileobj=plain)) if packed else plain, is_in)
     except FileNotFoundError:
         return False
-    except (zipfile.BadZipFile, EOFError, zlib.error, gzip.BadGzipFile, RuntimeError, NotImplementedError):
+    except OSError as error:
+        # Decompressors have no number for what is wrong.
+        if error.errno is not None:
+            raise
+        return True
+    except _UNREADABLE:
         # What cannot be read may hold anybody.
         return True
 
@@ -89,18 +104,11 @@ def _entries(archive: zipfile.ZipFile) -> Iterator[IO[bytes]]:
                 yield content
 
 
-def _is_in(content: IO[bytes], wanted: Sequence[bytes]) -> bool:
-    overlap = max(map(len, wanted))
+def _holds(content: IO[bytes], is_in: Callable[[bytes], bool]) -> bool:
     before = b""
     while piece := content.read(_PIECE_BYTES):
         whole = before + piece
-        if _holds(whole, wanted):
+        if is_in(whole):
             return True
-        before = whole[-overlap:]
+        before = whole[-_OVERLAP_BYTES:]
     return False
-
-
-def _holds(content: bytes, wanted: Sequence[bytes]) -> bool:
-    # Letters beyond ASCII keep their case; addresses have them in their domains, mostly in lower case.
-    low = content.lower()
-    return any(each in low for each in wanted)
