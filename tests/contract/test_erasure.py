@@ -276,6 +276,22 @@ def test_what_is_of_somebody_with_a_longer_address_stays(
         assert (again.json(), again.headers["Idempotency-Replayed"]) == (made[mail], "true")
 
 
+def test_an_address_that_stands_for_none_is_no_person(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    attribute = {"type": "EMAIL_ADDRESS", "name": "emailAddress", "unique": False}
+    made = ok(tenant.json("POST", "/v5/entities/hotels/profile-tables", {"name": "Crowd", "attributes": [attribute]}))
+    table = f"{schema_of(tenant, database)}.p{made['id']}"
+    ((column,),) = database.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 3 AND NOT attisdropped", (table,)
+    ).fetchall()
+    database.execute(
+        f"INSERT INTO {table} (created_at, updated_at, {column}) SELECT now(), now(), 'none@example.com' FROM generate_series(0, 10000)"
+    )
+    refused = tenant.json("POST", ERASURES, {"address": "none@example.com"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "erasure.tooMany")
+    assert "over 10,000 profiles of the table 'Crowd'" in refused.json()["message"]
+    assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (10_001,)
+
+
 def test_records_that_keep_a_profile_keep_the_person(tenant: Tenant) -> None:
     to = {"tableType": "PROFILE_TABLE", "tableId": "Guests", "attribute": "profileId"}
     bills = {

@@ -11,7 +11,7 @@ from tabellion.platform.database.connection import Database
 
 
 async def erase(db: Database, licence_name: str, address: str, now: datetime, *, suppress: bool) -> Erasure:
-    """Erase who has an address in a licence. Raises `AdminError`, `RowInUse`."""
+    """Erase who has an address in a licence. Raises `AdminError`, `RowInUse`, `TooManyProfiles`."""
     wanted = address.strip()
     if not service.is_address(wanted):
         raise AdminError(f"'{address[:100]}' is no e-mail address; nothing was changed")

@@ -46,7 +46,7 @@ CALLS = (
         ),
         handler=erase,
         statuses={200: "What was erased."},
-        conflicts=("profile.inUse",),
+        conflicts=("profile.inUse", "erasure.tooMany"),
         body=wire.ErasureIn,
         body_example={"address": "ann@example.com", "suppress": True},
         answer=wire.ErasureOut,

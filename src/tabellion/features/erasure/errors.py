@@ -8,3 +8,10 @@ class ErasureUnknown(Problem):
 
     status = 404
     code = "erasure.unknown"
+
+
+class TooManyProfiles(Problem):
+    """More profiles of a table have the address than a person can be."""
+
+    status = 409
+    code = "erasure.tooMany"

@@ -11,7 +11,7 @@ from tabellion.features.bulk import searching
 from tabellion.features.campaigns import forget_keys as forget_target_keys
 from tabellion.features.delivery import forms_of, having, stripping, suppression_store
 from tabellion.features.erasure import store
-from tabellion.features.erasure.errors import ErasureUnknown
+from tabellion.features.erasure.errors import ErasureUnknown, TooManyProfiles
 from tabellion.features.erasure.model import Counts, Erasure
 from tabellion.features.licences import check_reaches_all
 from tabellion.features.profiles import Row, erase_row, search_rows
@@ -53,7 +53,7 @@ class NotYet(Exception):
 
 
 async def ask(call: Incoming, address: str, *, suppress: bool) -> Erasure:
-    """Erase the person with an address. Raises `EntityForbidden`, `Invalid`, `RowInUse`."""
+    """Erase the person with an address. Raises `EntityForbidden`, `Invalid`, `RowInUse`, `TooManyProfiles`."""
     check_reaches_all(call.caller, "the erasure of a person")
     wanted = address.strip()
     if not is_address(wanted):
@@ -87,7 +87,7 @@ async def get(call: Incoming) -> Erasure:
 async def erase(db: Database, asked: Asked) -> Erasure:
     """Erase what the database has of a person, in the caller's transaction, and have a worker do the rest.
 
-    Raises `RowInUse`.
+    Raises `RowInUse`, `TooManyProfiles`.
     """
     licence_id, address, now = asked.licence_id, asked.address, asked.now
     people = [(table, await _profiles(db, table, address)) for table in await profile_tables.load(db, licence_id)]
@@ -158,7 +158,15 @@ async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
 
 async def _profiles(db: Database, table: ProfileTable, address: str) -> list[Row]:
     condition = having(table, address)
-    return [] if condition is None else list(await search_rows(db, table, condition, "t.id", _MOST_PROFILES))
+    if condition is None:
+        return []
+    found = await search_rows(db, table, condition, "t.id", _MOST_PROFILES + 1)
+    if len(found) > _MOST_PROFILES:
+        raise TooManyProfiles(
+            f"over {_MOST_PROFILES:,} profiles of the table '{table.name}' have this address, which is no person's; "
+            "delete them, or give them other addresses, and erase then"
+        )
+    return [*found]
 
 
 async def _forget_news(db: Database, licence_id: int, traces: Traces, until: datetime) -> Counts:
