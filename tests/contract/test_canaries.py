@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import json
 from contextlib import suppress
 from typing import Any
@@ -111,3 +112,24 @@ def test_secrets_and_addresses_stay_where_they_belong(
         assert secret.encode().hex() not in dump
         with suppress(binascii.Error):
             assert base64.b64decode(secret, validate=True).hex() not in dump
+
+
+def test_a_kept_answer_tells_no_secret_and_no_password_can_be_tried_on_what_was_asked(
+    tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    path, body = "/v4/entity/hotels/table/Guests/webhookSubscription", json.dumps(HOOK).encode()
+
+    def send() -> httpx.Response:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": "hook"}
+        return tenant.call("POST", path, content=body, headers=headers)
+
+    first, again = send(), send()
+    assert (first.status_code, again.content, again.headers["Idempotency-Replayed"]) == (201, first.content, "true")
+    plainly = hashlib.sha256(b"0\n\n" + body).digest()
+    row = database.execute("SELECT fingerprint, body FROM tabellion.idempotency WHERE key = 'hook'").fetchone()
+    assert row is not None
+    assert row[0] != plainly
+    assert first.json()["signingSecret"].encode() not in row[1]
+    # Of a release that kept both as they were.
+    database.execute("UPDATE tabellion.idempotency SET fingerprint = %s, body = %s", (plainly, first.content))
+    assert send().content == first.content

@@ -142,6 +142,7 @@ CALLS = (
         body_root="webhookSubscription",
         body_example=examples.WEBHOOK,
         answer=wire.WebhookId,
+        secret=True,
         answer_root="webhookSubscription",
         answer_example=examples.CREATED,
     ),
@@ -161,6 +162,7 @@ CALLS = (
             body_root="webhookSubscription",
             body_example=example,
             answer=wire.WebhookId,
+            secret=True,
             answer_root="webhookSubscription",
             answer_example=examples.CREATED,
         )
@@ -211,6 +213,7 @@ CALLS = (
         body_root="webhookSubscription",
         body_example={"isActive": False},
         answer=wire.WebhookId,
+        secret=True,
         answer_root="webhookSubscription",
         answer_example={"id": 123},
     ),

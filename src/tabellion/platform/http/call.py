@@ -123,7 +123,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     handler reads the body itself, whatever its type; `body` is for the documentation. `free_query`: callers add query
     parameters as they like, and even one that is nearly a known one is only told of. `echoed`: the document that is read of
     what the body is about, if it is not the answer; its members may be sent back. `lenient`: a v5 call that integrations
-    made before there was this server; members that it does not know are told of, as in v4.
+    made before there was this server; members that it does not know are told of, as in v4. `secret`: the answer may hold
+    one, and is kept sealed where it is kept.
     """
 
     id: str
@@ -155,6 +156,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     free_query: bool = False
     echoed: type[msgspec.Struct] | None = None
     lenient: bool = False
+    secret: bool = False
 
     @property
     def version(self) -> Version:

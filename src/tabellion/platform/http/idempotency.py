@@ -3,6 +3,8 @@
 The key's scope is licence, user, method and path. While the first call runs, a repetition is refused (409); once it has
 ended, the stored answer is replayed byte for byte. What happens is decided under a transaction-level advisory lock, so
 that nothing is left behind by a process that dies, and nobody waits.
+
+A dump of the database tells no secret of a call: what it asked for is kept as a MAC, and an answer with a secret sealed.
 """
 
 import hashlib
@@ -14,6 +16,7 @@ import msgspec
 
 from tabellion.kit.problem import Problem, invalid
 from tabellion.kit.traces import Traces
+from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Answer, Incoming
 from tabellion.platform.http.exchange import Rendered
@@ -23,6 +26,10 @@ KEPT = timedelta(hours=24)
 MAX_KEY_LENGTH = 255
 # These say nothing about the call itself: the same call may succeed later.
 _NOT_STORED = frozenset({401, 403, 429})
+
+_PURPOSE = "idempotency"
+# No answer begins with it that is kept as it is.
+_SEALED = b"\0"
 
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
 _READ = """
@@ -67,7 +74,8 @@ async def once(
     which of them a call is about only the call knows, and it does not run again. Costs three statements and a transaction
     around the effect.
     """
-    fingerprint = hashlib.sha256(b"%d\n%s\n%s" % (len(query), query, call.raw_body)).digest()
+    asked = b"%d\n%s\n%s" % (len(query), query, call.raw_body)
+    fingerprint = secrets.mac(asked, _PURPOSE)
     caller = call.caller
     scope = {"licence": caller.licence_id, "user": caller.user_id, "route": route, "key": key}
     reach = {entity.id for entity in caller.entities}
@@ -80,9 +88,11 @@ async def once(
                     "this API user may no longer use all the entities that it could use when the call was done: the answer "
                     "is not given again"
                 )
-            if stored != fingerprint:
+            # Releases up to 0.9 kept a plain hash, for a day.
+            if stored not in {fingerprint, hashlib.sha256(asked).digest()}:
                 raise IdempotencyMismatch(
-                    "this Idempotency-Key was used with another query or body; use a new key for a new call"
+                    "this Idempotency-Key was used with another query or body, or before the server's own key was "
+                    "exchanged; use a new key for a new call"
                 )
             return replay
         try:
@@ -98,7 +108,7 @@ async def once(
             "fingerprint": fingerprint,
             "status": rendered.status,
             "headers": msgspec.json.encode(rendered.headers).decode(),
-            "body": rendered.body,
+            "body": _sealed(rendered.body, scope) if call.call.secret else rendered.body,
             "now": call.now,
             "entities": sorted(reach),
         }
@@ -118,7 +128,7 @@ DELETE FROM tabellion.idempotency i WHERE i.licence_id = %s
 
 async def _claim(db: Database, scope: dict[str, Any], oldest: datetime) -> tuple[bytes, Rendered, set[int]] | None:
     # Two statements on purpose: the second one's snapshot is taken under the lock, so it sees what the last holder did.
-    cursor = await db.execute(_LOCK, ("\n".join(str(part) for part in scope.values()),))
+    cursor = await db.execute(_LOCK, (_name(scope),))
     locked = await cursor.fetchone()
     if locked is None or not locked[0]:
         raise IdempotencyRunning("the first call with this Idempotency-Key is still running; repeat a little later")
@@ -128,5 +138,19 @@ async def _claim(db: Database, scope: dict[str, Any], oldest: datetime) -> tuple
         return None
     fingerprint, status, headers, body, entities = row
     replay_headers = msgspec.json.decode(headers, type=dict[str, str])
-    replay = Rendered(status, {**replay_headers, "Idempotency-Replayed": "true"}, bytes(body))
-    return bytes(fingerprint), replay, set(entities)
+    replay = Rendered(status, {**replay_headers, "Idempotency-Replayed": "true"}, _opened(body, scope))
+    return fingerprint, replay, set(entities)
+
+
+def _sealed(body: bytes, scope: dict[str, Any]) -> bytes:
+    return _SEALED + secrets.seal_raw(body.decode("latin-1"), f"{_PURPOSE} {_name(scope)}")
+
+
+def _opened(body: bytes, scope: dict[str, Any]) -> bytes:
+    if not body.startswith(_SEALED):
+        return body
+    return secrets.unseal_raw(body.removeprefix(_SEALED), f"{_PURPOSE} {_name(scope)}").encode("latin-1")
+
+
+def _name(scope: dict[str, Any]) -> str:
+    return "\n".join(str(part) for part in scope.values())
