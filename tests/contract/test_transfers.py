@@ -239,6 +239,14 @@ def test_all_that_is_wrong_with_a_server_is_told_at_once(tenant: Tenant) -> None
     assert fields == ["host", "hostKey", "name", "port", "privateKey", "user"]
     refused = tenant.json("POST", SERVERS, FOLDER | {"host": "x", "password": "y"}).json()
     assert sorted(e["field"] for e in refused["errors"]) == ["host", "password"]
+    # These two are told again.
+    both = {
+        "protocol": "FTPS",
+        "certificate": "-----BEGIN RSA PRIVATE KEY-----",
+        "hostKey": "-----BEGIN OPENSSH PRIVATE KEY-----",
+    }
+    refused = tenant.json("POST", SERVERS, SFTP | both).json()
+    assert sorted(e["field"] for e in refused["errors"]) == ["certificate", "hostKey"]
     assert tenant.json("POST", SERVERS, SFTP | {"host": "169.254.169.254"}).json()["errors"][0]["code"] == "transfer.host"
     made(tenant, SERVERS, SFTP)
     assert tenant.json("POST", SERVERS, SFTP | {"name": "ERP"}).json()["code"] == "name.used"

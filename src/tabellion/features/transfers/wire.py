@@ -251,7 +251,12 @@ def _text_faults(document: dict[str, Any]) -> list[FieldError]:
         for member in ("privateKey", "certificate", "hostKey")
         if document[member] is not None and len(document[member]) > _MAX_KEY
     ]
-    return texts + keys
+    private = [
+        _fault(member, "holds a private key, and is told to whoever reads the server: leave that out")
+        for member in ("certificate", "hostKey")
+        if "PRIVATE KEY" in (document[member] or "")
+    ]
+    return texts + keys + private
 
 
 def _key_faults(document: dict[str, Any]) -> list[FieldError]:
