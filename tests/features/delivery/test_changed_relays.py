@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tabellion.features.delivery import batch, relay_store, store, transport
+from tabellion.features.delivery import batch, current, relay_store, store, transport
 from tabellion.features.delivery.handing import Handing, Orders
 from tabellion.features.delivery.model import Ending, Policy
 from tabellion.features.delivery.patience import Patience
@@ -84,6 +84,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Changes are looked at ten times as often as they are, to have short campaigns."""
     monkeypatch.setattr(transport, "_KNOWN_FOR_S", 0.2)
     monkeypatch.setattr(batch, "_LOOK_AGAIN_S", 0.1)
+    monkeypatch.setattr(current, "_LOOK_AGAIN_S", 0.1)
 
 
 async def relay(post: Post, port: int) -> int:
