@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
+from tabellion.features.customdata.events import MAX_EVENTS, Checking, named_by
 from tabellion.features.customdata.model import (
     CUSTOM_TABLES,
     ON_DELETE,
@@ -13,18 +14,13 @@ from tabellion.features.customdata.model import (
     CustomDefinition,
     EventToTrigger,
     ForeignKey,
-    MatchingConditions,
-    TriggerRule,
 )
-from tabellion.features.tables import Attribute, BadValue, Kind, Plan, Step, Table, attribute_type, is_email
+from tabellion.features.tables import Attribute, Kind, Plan, Step, Table, is_email
 
 MAX_FOREIGN_KEYS = 50
-MAX_EVENTS = 100
 MIN_KEY_ATTRIBUTES, MAX_KEY_ATTRIBUTES = 2, 8
 MAX_CLEANING_DAYS = 36_500
 _MAX_NAME = 100
-_OPERATIONS = ("CREATE", "UPDATE", "DELETE")
-_OPERATORS = ("=", "!=", ">", ">=", "<", "<=")
 _NUMERIC = frozenset({"INTEGER", "LONG", "NUMBER"})
 _TIMES = frozenset({"DATE", "TIMESTAMP"})
 # Values of one family are compared with each other.
@@ -169,57 +165,9 @@ class CustomPlan(Plan[CustomDefinition]):
         if len(events) > MAX_EVENTS:
             self.refuse(path, "structure.tooMany", f"a table has at most {MAX_EVENTS} events")
             return
-        checked: list[EventToTrigger] = []
-        for i, event in enumerate(events):
-            if not 1 <= len(event.name) <= _MAX_NAME or not event.name.isprintable():
-                self.refuse(
-                    f"{path}[{i}].name",
-                    "structure.nameInvalid",
-                    f"the name of an event has 1 to {_MAX_NAME} printable characters",
-                )
-            if any(event.name.lower() == other.name.lower() for other in checked):
-                self.refuse(f"{path}[{i}].name", "structure.nameTaken", f"there is an event '{event.name}' already")
-            rules = tuple(self._rule(f"{path}[{i}].triggerRules[{j}]", rule) for j, rule in enumerate(event.trigger_rules))
-            checked.append(EventToTrigger(event.name, rules))
-        self.definition = replace(self.definition, events_to_trigger=tuple(checked))
+        checked = Checking(self).events(path, events)
+        self.definition = replace(self.definition, events_to_trigger=checked)
         self.keep(path, checked)
-
-    def _rule(self, path: str, rule: TriggerRule) -> TriggerRule:
-        if rule.on_operation not in _OPERATIONS:
-            self.refuse(f"{path}.onOperation", "member.type", f"'onOperation' is one of {', '.join(_OPERATIONS)}")
-        names = rule.on_any_attribute
-        if names is not None:
-            found = [self._named(f"{path}.onAnyAttribute[{i}]", name) for i, name in enumerate(names)]
-            names = tuple(attribute.name for attribute in found if attribute is not None)
-        conditions = rule.matching_conditions
-        if conditions is not None:
-            place = f"{path}.matchingConditions"
-            conditions = MatchingConditions(
-                tuple(self._conditions(f"{place}.stateBeforeOperation", conditions.state_before_operation)),
-                tuple(self._conditions(f"{place}.stateAfterOperation", conditions.state_after_operation)),
-            )
-        return TriggerRule(rule.on_operation, names, conditions)
-
-    def _conditions(self, path: str, conditions: Sequence[Any]) -> list[Any]:
-        checked: list[Any] = []
-        for i, condition in enumerate(conditions):
-            found = self._named(f"{path}[{i}].attribute", condition.attribute)
-            if condition.operator not in _OPERATORS:
-                self.refuse(f"{path}[{i}].operator", "member.type", f"'operator' is one of {' '.join(_OPERATORS)}")
-            if found is not None:
-                value = self._value(f"{path}[{i}].value", found, condition.value)
-                checked.append(replace(condition, attribute=found.name, value=value))
-        return checked
-
-    def _value(self, path: str, attribute: Attribute, value: Any) -> Any:
-        """What a condition compares with, as the attribute's type renders it: it means the same ever after."""
-        type_ = attribute_type(attribute).value_type
-        try:
-            parsed = type_.parse(value, self.zone)
-        except BadValue as error:
-            self.refuse(path, error.code, f"'{attribute.name}' {error}")
-            return None
-        return None if parsed is None else type_.render(parsed)
 
     def set_cleaning(self, path: str, rule: CleaningRule | None) -> None:
         """Say which records are to be cleaned away; None: none."""
@@ -295,7 +243,7 @@ def _users(definition: CustomDefinition, name: str) -> list[str]:
         ("'cleaningRule'", [definition.cleaning_rule.attribute] if definition.cleaning_rule else ()),
         *((f"the foreign key '{key.name}'", [key.attribute]) for key in definition.foreign_keys),
         *((f"the foreign key '{key.name}'", [key.target]) for key in _own(definition)),
-        *((f"the event '{event.name}'", _named_by(event)) for event in definition.events_to_trigger),
+        *((f"the event '{event.name}'", named_by(event)) for event in definition.events_to_trigger),
     ]
     return [user for user, names in named if any(n is not None and n.lower() == name for n in names)]
 
@@ -303,14 +251,3 @@ def _users(definition: CustomDefinition, name: str) -> list[str]:
 def _own(definition: CustomDefinition) -> list[ForeignKey]:
     """The foreign keys of a table to itself."""
     return [key for key in definition.foreign_keys if key.table_id == definition.uuid]
-
-
-def _named_by(event: EventToTrigger) -> list[str]:
-    names: list[str] = []
-    for rule in event.trigger_rules:
-        names += rule.on_any_attribute or ()
-        if rule.matching_conditions is not None:
-            conditions = rule.matching_conditions
-            both = (*conditions.state_before_operation, *conditions.state_after_operation)
-            names += [condition.attribute for condition in both]
-    return names
