@@ -192,3 +192,18 @@ def _attributes(attributes: Iterable[Attribute]) -> dict[str, Shape]:
         kind = _KINDS.get(attribute.value_type, Kind.TEXT)
         found[attribute.name] = Values(kind) if attribute.multi_valued else kind
     return found
+
+
+def missing_in(part: Part, language: str) -> list[FieldError]:
+    """What a mail cannot do without."""
+    return [
+        FieldError(f"content.{what}", "content.unknown", f"there is no {what} for {language.upper()}, and no default")
+        for what, is_there in (("subject", part.subject is not None), ("body", part.is_written))
+        if not is_there
+    ]
+
+
+def note_uses(uses: dict[str, set[str]], report: Report) -> None:
+    """Add what a source names: roots, and members of each."""
+    for root, members in report.uses.items():
+        uses.setdefault(root, set()).update(members)

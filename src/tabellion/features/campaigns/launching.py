@@ -49,10 +49,7 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
     uses: dict[str, set[str]] = {}
     mark = mark or new_mark()
     for language, key, part in parts_of(campaign, wanted, ab_test, test=test):
-        for what, is_there in (("subject", part.subject is not None), ("body", part.is_written)):
-            if not is_there:
-                message = f"there is no {what} for {language.upper()}, and no default"
-                faults.append(FieldError(f"content.{what}", "content.unknown", message))
+        faults += content.missing_in(part, language)
         if part.subject is None or not part.is_written:
             continue
         messages[key] = await _message(part, campaign.settings.encoding, language, mark, faults)
@@ -60,8 +57,7 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
             report = await content.checked(source, names)
             # It was right when it was written; what it names may have been removed since.
             faults += _mistakes(report, language, "subject" if place == "subject" else "body")
-            for root, members in report.uses.items():
-                uses.setdefault(root, set()).update(members)
+            content.note_uses(uses, report)
     if campaign.kind is Kind.MASS and campaign.target is None and not test:
         faults.append(FieldError("target", "member.mandatory", "a mass campaign needs a target"))
     if not test:

@@ -50,11 +50,7 @@ async def preview(
     if variant is not None:
         (chosen,) = (await variant_of(call, campaign, variant)).variants
         part = chosen.part(language, part)
-    missing = [
-        FieldError(f"content.{what}", "content.unknown", f"there is no {what} for {language.upper()}, and no default")
-        for what, is_there in (("subject", part.subject is not None), ("body", part.is_written))
-        if not is_there
-    ]
+    missing = content.missing_in(part, language)
     if missing or part.subject is None:
         raise CampaignIncomplete(missing)
     made = await content.made_of(part)
@@ -69,8 +65,7 @@ async def preview(
     names = await service.names_in(call, campaign)
     uses: dict[str, set[str]] = {}
     for _, source in part.sources:
-        for root, members in (await content.checked(source, names)).uses.items():
-            uses.setdefault(root, set()).update(members)
+        content.note_uses(uses, await content.checked(source, names))
     time_zone = str(call.caller.time_zone)
     sender = await sender_of(call.db, campaign)
     document = Document(
