@@ -11,7 +11,10 @@ from procrastinate.jobs import Job, Status
 from tabellion.platform.database.connection import Database
 from tabellion.platform.jobs import defer
 from tabellion.platform.jobs.application import app
-from tabellion.platform.jobs.turns import GaveWay, Turn
+from tabellion.platform.jobs.turns import GaveWay, Turn, let_give_way
+
+GIVES_WAY, STAYS = "test.gives_way", "test.stays"
+let_give_way(GIVES_WAY)
 
 
 class Queue:
@@ -20,8 +23,8 @@ class Queue:
     def __init__(self, db: Database, jobs: App, worker: int) -> None:
         self._db, self._jobs, self._worker = db, jobs, worker
 
-    async def put(self, name: str, licence_id: int | None, lock: str | None = None) -> None:
-        await defer(self._db, "test.any", licence_id=licence_id, lock=lock, name=name)
+    async def put(self, name: str, licence_id: int | None, lock: str | None = None, task: str = GIVES_WAY) -> None:
+        await defer(self._db, task, licence_id=licence_id, lock=lock, name=name)
 
     async def next(self) -> Job | None:
         return await self._jobs.job_manager.fetch_job(None, self._worker)
@@ -83,7 +86,7 @@ async def test_many_jobs_of_one_licence_keep_nobody_else_waiting(queue: Queue) -
 async def test_the_servers_own_jobs_wait_for_no_licence(queue: Queue) -> None:
     for licence_id in range(1, 6):
         await queue.put(f"of {licence_id}", licence_id)
-    assert list(await queue.taken()) == ["of 1", "of 2", "of 3"]
+    assert list(await queue.taken()) == ["of 1", "of 2", "of 3", "of 4"]
     await queue.put("purge", None)
     assert list(await queue.taken()) == ["purge"]
 
@@ -100,42 +103,61 @@ async def test_jobs_with_the_same_lock_are_done_in_their_order_also_when_one_is_
     assert list(await queue.taken()) == ["import 2"]
 
 
+async def test_jobs_that_stay_leave_a_place_for_those_that_give_way(queue: Queue) -> None:
+    for licence_id in range(1, 5):
+        await queue.put(f"export {licence_id}", licence_id, task=STAYS)
+    exports = await queue.taken()
+    assert list(exports) == ["export 1", "export 2", "export 3"]
+    await queue.put("import 5", 5)
+    imports = await queue.taken()
+    assert list(imports) == ["import 5"]
+
+    # It gives way to no job that could not stay there, but to one that gives way in its turn.
+    assert not await queue.gives_way(imports["import 5"])
+    await queue.put("import 6", 6)
+    assert await queue.gives_way(imports["import 5"])
+    assert list(await queue.taken()) == ["import 6"]
+    await queue.finish(exports["export 2"])
+    assert list(await queue.taken()) == ["export 4"]
+
+
 async def test_long_jobs_that_can_go_on_later_let_everybody_have_a_turn(queue: Queue) -> None:
-    for licence_id in range(1, 4):
+    for licence_id in range(1, 5):
         await queue.put(f"long {licence_id}", licence_id)
     long = await queue.taken()
     assert not await queue.gives_way(long["long 1"])  # nobody waits
-    await queue.put("short 4", 4)
     await queue.put("short 5", 5)
+    await queue.put("short 6", 6)
     assert await queue.taken() == {}
 
     assert await queue.gives_way(long["long 2"])
     # A place is free now, so nobody else leaves for the first who waits; and who waits longest is next.
     assert not await queue.gives_way(long["long 3"])
     short = await queue.taken()
-    assert list(short) == ["short 4"]
+    assert list(short) == ["short 5"]
     assert await queue.gives_way(long["long 3"])
     short |= await queue.taken()
-    assert list(short) == ["short 4", "short 5"]
+    assert list(short) == ["short 5", "short 6"]
 
     # Those that left have their turns among the others', however many these have to do.
     for number in range(3):
-        await queue.put(f"more 4, {number}", 4)
-    await queue.finish(short["short 4"])
+        await queue.put(f"more 5, {number}", 5)
+    await queue.finish(short["short 5"])
     assert list(await queue.taken()) == ["long 2"]
     assert await queue.gives_way(long["long 1"])
     more = await queue.taken()
-    assert list(more) == ["more 4, 0"]
-    await queue.finish(more["more 4, 0"])
+    assert list(more) == ["more 5, 0"]
+    await queue.finish(more["more 5, 0"])
     assert list(await queue.taken()) == ["long 3"]
 
 
 async def test_a_long_job_leaves_only_for_who_comes_next_then(queue: Queue) -> None:
     await queue.put("long 1", 1, "one table")
     await queue.put("long 2", 2)
-    await queue.put("also 2", 2)
+    for licence_id in (1, 2):
+        await queue.put(f"also {licence_id}", licence_id)
     taken = await queue.taken()
-    assert list(taken) == ["long 1", "long 2", "also 2"]
+    assert list(taken) == ["long 1", "long 2", "also 1", "also 2"]
     # Others of its own licence wait for it, and those that would have to wait all the same.
     await queue.put("more 1", 1)
     await queue.put("more 2", 2)
@@ -153,16 +175,16 @@ async def test_a_long_job_leaves_only_for_who_comes_next_then(queue: Queue) -> N
 async def test_a_long_job_leaves_also_where_the_servers_own_work_has_the_places(queue: Queue) -> None:
     for name in ("purge", "seal"):
         await queue.put(name, None)
-    for licence_id in (1, 2):
+    for licence_id in (1, 2, 3):
         await queue.put(f"long {licence_id}", licence_id)
-    taken = {name: job for _ in range(4) if (job := await queue.next()) and (name := str(job.task_kwargs["name"]))}
-    assert list(taken) == ["purge", "seal", "long 1", "long 2"]
-    await queue.put("short 3", 3)
+    taken = {name: job for _ in range(5) if (job := await queue.next()) and (name := str(job.task_kwargs["name"]))}
+    assert list(taken) == ["purge", "seal", "long 1", "long 2", "long 3"]
+    await queue.put("short 4", 4)
     assert await queue.gives_way(taken["long 1"])
 
 
 async def test_a_long_job_has_its_time_and_then_asks_now_and_then(queue: Queue, database_url: str) -> None:
-    for licence_id in range(1, 4):
+    for licence_id in range(1, 5):
         await queue.put(f"long {licence_id}", licence_id)
     job = (await queue.taken())["long 1"]
     now = 100.0
@@ -170,7 +192,7 @@ async def test_a_long_job_has_its_time_and_then_asks_now_and_then(queue: Queue, 
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as db:
         now = 102.0
         await turn.end_if_others_wait(db)
-        await queue.put("short 4", 4)
+        await queue.put("short 5", 5)
         now = 102.4
         await turn.end_if_others_wait(db)
         now = 102.6

@@ -12,31 +12,40 @@ from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar
 from tabellion.platform.jobs.queue import OWN_QUEUE
 
-# Places of a worker. How many of them licences may have, so that the server's own work never waits for theirs; how many one.
-PLACES: Final = 4
-_OF_LICENCES, _OF_ONE = 3, 2
+# Places of a worker. How many of them licences may have, so that the server's own work never waits for theirs; how many one;
+# and how many jobs that stay until they have ended, so that others never wait for these.
+PLACES: Final = 5
+_OF_LICENCES, _OF_ONE, _STAYING = 4, 2, 3
 # How long a job works at least, and how often it asks from then on.
 _TURN_S, _LOOK_EVERY_S = 2.0, 0.5
-LIMITS: Final = {"own": OWN_QUEUE, "places": PLACES, "of_licences": _OF_LICENCES, "of_one": _OF_ONE}
+_giving_way: list[str] = []
+LIMITS: Final = {
+    "own": OWN_QUEUE, "places": PLACES, "of_licences": _OF_LICENCES, "of_one": _OF_ONE, "staying": _STAYING,
+    "giving_way": _giving_way,
+}  # fmt: skip
 # As the library's own, which also lets jobs with the same lock run in order, but for whose turn it is. `leaving` is a job
 # that is looked at as if it waited, `mine` the queue of its licence. Two workers that ask at the same moment may give a
 # licence a place more than it should have, until its next job ends.
 CANDIDATE: Final = """
 doing AS MATERIALIZED (
-    SELECT queue_name, count(*) AS jobs FROM jobs.procrastinate_jobs
+    SELECT queue_name, count(*) AS jobs, count(*) FILTER (WHERE task_name <> ALL (%(giving_way)s::text[])) AS staying
+    FROM jobs.procrastinate_jobs
     WHERE status = 'doing' AND worker_id IS NOT NULL AND id IS DISTINCT FROM %(leaving)s::bigint GROUP BY 1
 ), room AS MATERIALIZED (
     SELECT w.workers * %(of_one)s AS of_one,
-        least(w.workers * %(of_licences)s - d.of_licences, w.workers * %(places)s - d.jobs) AS of_licences
+        least(w.workers * %(of_licences)s - d.of_licences, w.workers * %(places)s - d.jobs) AS of_licences,
+        w.workers * %(staying)s - d.staying AS of_staying
     FROM (SELECT greatest(count(*), 1) AS workers FROM jobs.procrastinate_workers) w, (
-        SELECT coalesce(sum(jobs), 0) AS jobs, coalesce(sum(jobs) FILTER (WHERE queue_name <> %(own)s), 0) AS of_licences
+        SELECT coalesce(sum(jobs), 0) AS jobs, coalesce(sum(jobs) FILTER (WHERE queue_name <> %(own)s), 0) AS of_licences,
+            coalesce(sum(staying) FILTER (WHERE queue_name <> %(own)s), 0) AS staying
         FROM doing) d
 ), candidate AS (
     SELECT j.id, j.queue_name FROM jobs.procrastinate_jobs j CROSS JOIN room
         LEFT JOIN doing ON doing.queue_name = j.queue_name LEFT JOIN tabellion.job_turn t ON t.queue_name = j.queue_name
     WHERE (j.status = 'todo' AND (j.scheduled_at IS NULL OR j.scheduled_at <= now()) OR j.id = %(leaving)s)
       AND (%(queues)s::text[] IS NULL OR j.queue_name = ANY (%(queues)s::text[]))
-      AND (j.queue_name = %(own)s OR room.of_licences > 0 AND coalesce(doing.jobs, 0) < room.of_one)
+      AND (j.queue_name = %(own)s OR room.of_licences > 0 AND coalesce(doing.jobs, 0) < room.of_one
+          AND (room.of_staying > 0 OR j.task_name = ANY (%(giving_way)s::text[])))
       AND NOT EXISTS (
         SELECT FROM jobs.procrastinate_jobs o
         WHERE j.lock IS NOT NULL AND o.lock = j.lock AND o.id IS DISTINCT FROM %(leaving)s
@@ -53,6 +62,12 @@ WITH {CANDIDATE}), turn AS (
 )
 SELECT count(*) FROM turn
 """  # noqa: S608 - names of our own
+
+
+def let_give_way(task: str) -> None:
+    """The jobs of a task have a `Turn`, and leave when it has ended: they may have the last place of licences."""
+    if task not in _giving_way:
+        _giving_way.append(task)
 
 
 class GaveWay(Exception):
