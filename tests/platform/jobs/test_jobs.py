@@ -205,6 +205,42 @@ async def test_a_database_that_is_away_is_told_when_it_goes_and_when_it_comes(
     assert [record.getMessage() for record in caplog.records][1:] == ["dead workers are looked for again"]
 
 
+async def test_dead_workers_are_looked_for_while_an_old_session_holds_the_lock(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that broke may have left one on the server, which ends it hours later."""
+    monkeypatch.setattr(lifeline, "_LOOK_EVERY_S", 0.01)
+    jobs = app(database_url)
+    async with (
+        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as db,
+        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as old,
+        jobs.open_async(),
+    ):
+        worker = Worker(jobs)
+        worker.worker_id = number = await jobs.job_manager.register_worker()
+        await old.execute("SELECT pg_advisory_lock(%s, %s::int)", (AdvisoryLock.JOB_WORKER, number))
+        old_pid = old.info.backend_pid
+        job = await defer(db, "test.once", number=8)
+        await db.execute("UPDATE jobs.procrastinate_jobs SET status = 'doing' WHERE id = %s", (job,))
+        running = asyncio.create_task(Lifeline(database_url, jobs, worker).run())
+
+        async def is_rescued() -> int:
+            cursor = await db.execute("SELECT FROM jobs.procrastinate_jobs WHERE id = %s AND status = 'todo'", (job,))
+            return cursor.rowcount
+
+        async def holds_lock() -> int:
+            cursor = await db.execute(
+                "SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND (classid, objid) = (%s::oid, %s::oid) "
+                "AND pid <> %s", (AdvisoryLock.JOB_WORKER, number, old_pid),
+            )  # fmt: skip
+            return cursor.rowcount
+
+        await until(is_rescued)
+        await old.close()
+        await until(holds_lock)
+        running.cancel()
+
+
 async def until(rescued: Callable[[], Awaitable[int]]) -> None:
     """The database notices within moments that a connection has ended."""
     deadline = time.monotonic() + 5

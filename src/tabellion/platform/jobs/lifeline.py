@@ -17,12 +17,13 @@ from psycopg import AsyncConnection, OperationalError
 from tabellion.kit.outage import Outage
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
-from tabellion.platform.database.scalars import scalars
+from tabellion.platform.database.scalars import scalar, scalars
 
 _log = logging.getLogger(__name__)
 # A worker shows that it lives every other second, and takes its lock as soon as it has a number.
 HEARTBEAT_S, GONE_AFTER_S, SILENT_AFTER_S = 2.0, 3.0, 8.0
 _LOOK_EVERY_S = 1.0
+_HOLD = "SELECT pg_try_advisory_lock(%s, %s::int)"
 _DEAD = """
 SELECT j.id FROM jobs.procrastinate_jobs j LEFT JOIN jobs.procrastinate_workers w ON w.id = j.worker_id
 WHERE j.status = 'doing' AND (w.id IS NULL OR w.last_heartbeat < now() - make_interval(secs => %(silent)s)
@@ -63,8 +64,8 @@ class Lifeline:
 
     async def _turn(self, db: Database) -> None:
         number = self._worker.worker_id
-        if number is not None and number != self._held:
-            await db.execute("SELECT pg_advisory_lock(%s, %s::int)", (AdvisoryLock.JOB_WORKER, number))
+        # An earlier connection that broke may hold the lock still, for as long as the server knows nothing of that.
+        if number not in (None, self._held) and await scalar(db, _HOLD, (AdvisoryLock.JOB_WORKER, number)):
             self._held = number
         rescued = await rescue(db, self._jobs)
         if rescued:
