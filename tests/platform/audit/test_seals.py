@@ -57,6 +57,20 @@ async def test_what_nobody_changed_fits(sealed: Trail) -> None:
     assert (await verify(sealed.db)).seals == 10
 
 
+async def test_nobody_waits_without_end_for_who_seals_and_does_not_go_on(
+    trail: Trail, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await trail.write(1, entry(NOW))
+    monkeypatch.setattr(seals, "_WAIT", "20ms")
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as stopped, seals.locked(stopped):
+        for work in (seal(trail.db, NOW + DAY), purge(trail.db, NOW + DAY, NOW + DAY)):
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                await asyncio.wait_for(work, 10)
+    assert await seal(trail.db, NOW + DAY) == 1
+    cursor = await trail.db.execute("SHOW lock_timeout")
+    assert await cursor.fetchone() == ("0",)
+
+
 async def test_settings_of_a_session_make_no_difference(sealed: Trail) -> None:
     await sealed.db.execute("SET timezone = 'Asia/Tokyo'; SET client_encoding = 'LATIN1'")
     assert (await verify(sealed.db)).fits

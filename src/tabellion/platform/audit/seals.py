@@ -18,6 +18,8 @@ from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 
 _PURPOSE = "audit-seal"
+# For who seals or deletes at the moment.
+_WAIT = "60s"
 # What the first seal follows.
 NOTHING = bytes(32)
 _LEAST, _MOST = -(2**63), 2**63 - 1
@@ -98,8 +100,16 @@ def mac_of(digest: bytes) -> bytes:
 
 @asynccontextmanager
 async def locked(db: Database) -> AsyncGenerator[None]:
-    """Be the only one who adds seals; `db` is in autocommit mode."""
-    await db.execute("SELECT pg_advisory_lock(%s)", (AdvisoryLock.AUDIT_SEALS,))
+    """Be the only one who adds seals; `db` is in autocommit mode.
+
+    Raises `LockNotAvailable`: whoever came before has not ended for a minute. It may be stopped, and each who waited for it
+    without end would keep a place among the jobs.
+    """
+    await db.execute("SELECT set_config('lock_timeout', %s, false)", (_WAIT,))
+    try:
+        await db.execute("SELECT pg_advisory_lock(%s)", (AdvisoryLock.AUDIT_SEALS,))
+    finally:
+        await db.execute("RESET lock_timeout")
     try:
         yield
     finally:
