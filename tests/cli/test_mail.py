@@ -175,6 +175,13 @@ def test_the_doctor_makes_no_key_where_it_looks(
     listed = {one["check"]: one for one in json.loads(verb("doctor", "--json").stdout)}
     unreadable = "unreadable: 1 of relays, 1 DKIM keys, 1 of webhooks"
     assert (listed["secrets"]["state"], listed["secrets"]["found"]) == ("problem", unreadable)
+    for options, expected in (
+        (("--json",), '"unreadable": ["1 of relays", "1 DKIM keys", "1 of webhooks"]'),
+        ((), unreadable[12:]),
+    ):
+        with psycopg.connect(database_url, autocommit=True) as db:
+            db.execute("INSERT INTO tabellion.server_hold (backup_at, restored_at) VALUES (now(), now())")
+        assert expected in " ".join(verb("resume", *options).output.split())
     assert listed["relay"]["found"].startswith("127.0.0.1:587: a stored secret was sealed with another key")
     assert not (tmp_path / "other").exists()
 

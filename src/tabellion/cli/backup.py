@@ -146,11 +146,15 @@ def restore(
 
 def resume(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Let a restored server send, deliver and run jobs again; campaigns that it holds stay held."""
+    # What knows all secrets takes as long to load as another verb to do.
+    from tabellion.cli.unreadable import ADVICE, unreadable  # noqa: PLC0415
 
     async def work(db: Any) -> dict[str, Any]:
+        wrong = await unreadable(db)
         found = await resume_server(db, utc_now())
         was, held = found if found is not None else (None, [])
-        return {"resumed": was is not None, "backupAt": _iso(was.backup_at if was else None), "campaigns": held}
+        moment = _iso(was.backup_at if was else None)
+        return {"resumed": was is not None, "backupAt": moment, "campaigns": held, "unreadable": wrong}
 
     done = on_database(data_dir, database_url, work)
     if as_json:
@@ -160,6 +164,8 @@ def resume(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: 
     else:
         _say("job workers begin within seconds: mails, webhooks and files leave, jobs run")
         _list_held(done["campaigns"])
+        if done["unreadable"]:
+            _warn(f"secrets are unreadable, and what needs them waits or fails: {', '.join(done['unreadable'])}; {ADVICE}")
 
 
 def _refuse_beside_verify(given: dict[str, object]) -> None:

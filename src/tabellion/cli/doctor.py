@@ -11,9 +11,9 @@ import typer
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
 from tabellion.cli.machine import RIGHTS, Finding, key, machine
-from tabellion.features import delivery, webhooks
+from tabellion.cli.unreadable import ADVICE, unreadable
+from tabellion.features import delivery
 from tabellion.features.bulk import waiting
-from tabellion.features.transfers import unreadable_servers
 from tabellion.platform import jobs, mail, secrets
 from tabellion.platform.database.schema import MAKE_UNICODE, MIN_SERVER_VERSION, NO_POOLER, MigrationError, NotUnicode, state
 from tabellion.server import connections, unfinished
@@ -168,14 +168,12 @@ def _some(licences: Sequence[str]) -> str:
 def _secrets(url: str) -> Iterator[Finding]:
     """Those that another key has sealed, as after a restore without it."""
 
-    async def counted() -> tuple[int, int, int, int]:
+    async def counted() -> list[str]:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
-            return await unreadable_servers(db), *await delivery.unreadable_secrets(db), await webhooks.unreadable(db)
+            return await unreadable(db)
 
-    counts = zip(("of file servers", "of relays", "DKIM keys", "of webhooks"), asyncio.run(counted()), strict=True)
-    if wrong := [f"{count} {what}" for what, count in counts if count]:
-        advice = "restore the key that sealed them (TABELLION_SECRET_KEY, or the file secret.key), or set them anew"
-        yield Finding("secrets", "problem", f"unreadable: {', '.join(wrong)}", advice)
+    if wrong := asyncio.run(counted()):
+        yield Finding("secrets", "problem", f"unreadable: {', '.join(wrong)}", ADVICE)
 
 
 def _server(url: str, settings: Settings) -> Iterator[Finding]:
