@@ -101,6 +101,12 @@ def test_all_mails_can_be_stopped_and_wanted_again(
     address = local(tenant, hrefs(mail)[0])
     found = boxes(plain.get(address).text)
     assert list(found) == ["Newsletter", "Weekly offers"]
+    # One stays as it is, the other ends; and is taken again by itself.
+    newsletter, offers = (value for value, _ in found.values())
+    plain.post(address, data={"shown": [newsletter, offers], "want": newsletter})
+    assert choices(tenant) == {"Newsletter": True, "Weekly offers": False}
+    plain.post(address, data={"shown": offers, "want": [newsletter, offers]})
+    assert choices(tenant) == {"Newsletter": True, "Weekly offers": True}
     stopped = plain.post(address, data={"stop": "1"}).text
     assert "<p>You get no newsletters or offers at ann@example.com at the moment.</p>" in stopped
     assert "<p>Mails about your own orders, bookings or account, such as confirmations, still come.</p>" in stopped
