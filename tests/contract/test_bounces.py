@@ -388,7 +388,7 @@ def test_the_list_is_paged_filtered_and_goes_out_and_in_as_csv(tenant: Tenant) -
     )
     added = tenant.call("POST", "/v5/suppressions", content=rows, headers={"Content-Type": "text/csv; charset=utf-8"})
     assert added.json() == {"added": 250, "known": 0}
-    assert tenant.json("PUT", "/v5/suppressions/p001@a.example", {"reason": "COMPLAINT"}).status_code == 200
+    assert tenant.json("PUT", "/v5/suppressions/p001@a.example", {"reason": "COMPLAINT", "detail": "=1"}).status_code == 200
 
     def all_of(query: str) -> list[str]:
         found: list[str] = []
@@ -411,6 +411,7 @@ def test_the_list_is_paged_filtered_and_goes_out_and_in_as_csv(tenant: Tenant) -
     exported = tenant.call("GET", "/v5/suppression-export")
     assert exported.headers["content-type"] == "text/csv;charset=UTF-8"
     assert len(exported.text.splitlines()) == 251
+    assert exported.text.count(",'=1,") == 1
     assert tenant.call(
         "POST", "/v5/suppressions", content=exported.content, headers={"Content-Type": "text/csv"}
     ).json() == {"added": 0, "known": 250}

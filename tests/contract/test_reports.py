@@ -132,6 +132,11 @@ def test_what_a_report_cannot_be_asked_for_is_refused(tenant: Tenant) -> None:
         assert tenant.call("GET", f"{REPORT}{end}").status_code == 200
 
 
+def test_no_cell_of_a_report_is_a_formula(tenant: Tenant) -> None:
+    number = tenant.campaign("=1+1")
+    assert "\ntotal,'=1+1," in tenant.call("GET", f"/v5/entities/hotels/mails/{number}/report/csv").text.replace("\r", "")
+
+
 def test_the_drawing_is_a_file_in_itself(reported: Tenant) -> None:
     answer = reported.call("GET", f"{REPORT}/chart")
     assert answer.headers["content-type"] == "image/svg+xml"

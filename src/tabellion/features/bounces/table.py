@@ -9,6 +9,7 @@ from typing import Any
 from tabellion.features.bounces.model import one_line
 from tabellion.features.delivery import REASONS, UNSUBSCRIBE, Suppression, joined
 from tabellion.features.tables import BadValue, parse_moment, render_moment
+from tabellion.kit.formulas import as_text
 from tabellion.kit.problem import FieldError, Invalid, Malformed
 from tabellion.platform.mail import address_of, normal_form
 
@@ -16,8 +17,6 @@ COLUMNS = ("address", "reason", "since", "detail", "unsubscribed")
 # Other systems' names for the first column.
 _ADDRESS = {"address", "email", "e-mail", "emailaddress", "email_address", "recipient", "mail"}
 _MOST_FAULTS = 50
-# What a spreadsheet would take for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def read_csv(raw: bytes) -> list[dict[str, Any]]:
@@ -74,11 +73,8 @@ def write_csv(rows: Iterable[Suppression], *, header: bool) -> bytes:
     if header:
         writer.writerow(COLUMNS)
     for row in rows:
-        detail = row.detail or ""
-        if detail.startswith(_FORMULA):
-            detail = f"'{detail}"
         unsubscribed = "" if row.unsubscribed is None else render_moment(row.unsubscribed)
-        writer.writerow((row.address, row.reason, render_moment(row.since), detail, unsubscribed))
+        writer.writerow((row.address, row.reason, render_moment(row.since), as_text(row.detail or ""), unsubscribed))
     return out.getvalue().encode()
 
 

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from tabellion.features.tracking.wire import ReportOut
+from tabellion.kit.formulas import as_text
 
 COLUMNS = (
     "part", "name", "detail", "sent", "delivered", "softBounces", "hardBounces", "opens", "uniqueOpens", "clicks",
     "uniqueClicks", "unsubscribes", "complaints", "count",
 )  # fmt: skip
-# Cells that begin like this are formulas to a spreadsheet.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def table(report: ReportOut) -> bytes:
@@ -65,4 +64,4 @@ def _figures(struct: Any) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return as_text(value) if isinstance(value, str) else value

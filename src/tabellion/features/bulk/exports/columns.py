@@ -6,11 +6,11 @@ import msgspec
 from psycopg import sql
 
 from tabellion.features.tables import Attribute, Segmentation, Subscription, Table
+from tabellion.kit.formulas import BEGINNINGS
 from tabellion.kit.names import ByName
 from tabellion.kit.problem import FieldError
 
 _MAX_CHOSEN = 2000
-_FORMULA = r"^[=+\-@\t\r]"
 _MOMENT = 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
 
 
@@ -36,8 +36,8 @@ class Chosen(NamedTuple):
         """What is selected for CSV."""
         texts = [column.text for column in self.columns]
         if protect_formulas:
-            guard = sql.SQL("CASE WHEN {0} ~ {1} THEN '''' || {0} ELSE {0} END")
-            texts = [guard.format(text, sql.Literal(_FORMULA)) for text in texts]
+            guard = sql.SQL("CASE WHEN left({0}, 1) = ANY ({1}) THEN '''' || {0} ELSE {0} END")
+            texts = [guard.format(text, sql.Literal(list(BEGINNINGS))) for text in texts]
         return sql.SQL(", ").join(texts)
 
     def json(self) -> sql.Composable:
