@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser
 
+from tabellion.features.tracking.model import Option, Page, Preferences
 from tabellion.features.tracking.words import LANGUAGES, words_in
+from tabellion.server.pages import readers
 from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state, until
 from tests.support import plain
 from tests.support.browser import shoot
@@ -223,6 +225,17 @@ def test_every_language_says_everything() -> None:
         assert addressed == {"question", "question_all", "thanks", "intro", "stopped", "blocked"}, language
     english = words_in("en", "")[1]
     assert all(not set(words_in(language, "")[1]) & set(english) for language in LANGUAGES if language != "en")
+
+
+def test_names_are_no_markup() -> None:
+    _, words = words_in("en", "<i>@example.com", "<i>News</i>")
+    options = (Option(1, "<i>News</i>", subscribed=True),)
+    for stopped in (False, True):
+        page = Preferences("en", words, "<i>Shop</i>", options, saved=True, stopped=stopped, blocked=False)
+        assert "<i>" not in readers.preferences(page)
+    for done in (False, True):
+        page = Page("en", words, "<i>Shop</i>", done, everything=False, blocked=False, preferences="x")
+        assert "<i>" not in readers.unsubscribe(page)
 
 
 @pytest.mark.browser

@@ -254,6 +254,11 @@ def test_a_test_goes_to_the_addresses_that_were_named_and_into_no_report(
         ("me@example.com", "[TEST] Spring is here, Vos"),
         ("you@example.com", "[TEST] Spring is here, Vos"),
     ]
+    # Nor is it noted what somebody does with it.
+    click, _, trap, picture = hrefs(mails[0][1])
+    for address in (click, trap, picture):
+        assert plain.get(local(tenant, address), headers={"User-Agent": "Firefox/131.0"}).status_code in {200, 302}
+    assert database.execute(f"SELECT * FROM {schema_of(tenant, database)}.mail_event").fetchall() == []
     assert state(tenant, number) == "IN_DEFINITION"
     assert tenant.json("GET", f"{MAIL}/{number}/report").json()["targeted"] == 0
     assert tenant.json("POST", f"{MAIL}/{number}/test", {"recipients": ["nobody"]}).status_code == 400

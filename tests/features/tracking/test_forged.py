@@ -135,6 +135,8 @@ SELECT %(licence)s, id, false, 'ENDED', '{}', %(now)s FROM c RETURNING id, campa
             await act(texts[0])
     assert (await events(), await suppressed()) == (0, 0)
 
+    assert tracking.target_of(own[Use.OPEN][0], sealed[0]) is None
+
     # What we wrote does work; the test could not fail otherwise.
     assert tracking.target_of(own[Use.CLICK][0], sealed[0]) == url
     for use, act in does.items():
