@@ -110,6 +110,10 @@ def test_targets_take_audiences_and_leave_others_out(guests: Tenant) -> None:
     assert meant(guests, f"{MAILS}/{campaign}/target/sample") == ["G5"]
     read = guests.call("GET", f"{MAIL}/{campaign}/target", headers={"Accept": "application/xml"}).text
     assert "<excludeAudience>Gold</excludeAudience>" in read
+    # Who is in no category is not in that one.
+    assert guests.json("PUT", f"{MAIL}/{campaign}/target", {"excludeAudiences": ["Gold"]}).status_code == 200
+    assert meant(guests, f"{MAILS}/{campaign}/target/sample") == ["G1", "G3", "G5", "Vos"]
+    assert guests.json("PUT", f"{MAIL}/{campaign}/target", target).status_code == 200
     # What it means follows the audience, until the campaign begins.
     assert guests.json("PATCH", f"{AUDIENCES}/Regulars", {"filter": "points = 4"}).status_code == 200
     assert meant(guests, f"{MAILS}/{campaign}/target/sample") == []

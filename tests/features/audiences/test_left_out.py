@@ -35,10 +35,14 @@ async def test_a_list_that_is_left_out(bench: Bench, attribute: str | None) -> N
     await bench.db.execute(SQL("ANALYZE {}").format(keys))
     await bench.db.execute(SQL("ANALYZE {}").format(relation))
     now = utc_now()
-    for own, left in ((Target(), 2000), (Target(filter="number <= 1000"), 2500)):
+    for own, named, left in ((Target(), 1000, 2000), (Target(filter="number <= 1000"), 500, 2500)):
         audience = Audience(1, bench.licence_id, 1, table.id, "Listed", own, attribute, 1000, 1, now, now)
+        query = f"SELECT count(*) FROM {table.schema}.{table.relation} t WHERE "
+        condition = condition_of(table, Target(audience=1), ZoneInfo("UTC"), now, {1: audience})
+        row = await (await bench.db.execute((query + condition.sql).encode(), condition.params)).fetchone()
+        assert row == (named,)
         condition = condition_of(table, Target(exclude_audiences=(1,)), ZoneInfo("UTC"), now, {1: audience})
-        query = f"SELECT count(*) FROM {table.schema}.{table.relation} t WHERE {condition.sql}"
+        query += condition.sql
         async with bench.db.transaction():
             await bench.db.execute("SET LOCAL work_mem = '64kB'")
             row = await (await bench.db.execute(query.encode(), condition.params)).fetchone()
