@@ -22,6 +22,7 @@ LIBRARIES = (
     "markdown_it",
     "pydantic",
     "attrs",
+    "httpcore",
 )
 _APPLICATION = "from tabellion.server.app import create_app; from tabellion.settings import Settings; create_app(Settings())"
 
@@ -34,8 +35,10 @@ _APPLICATION = "from tabellion.server.app import create_app; from tabellion.sett
         ("import tabellion.cli.run", set()),
         ("import tabellion.cli.analyst", set()),
         ("import tabellion.cli.audit", set()),
-        (_APPLICATION, {"lxml"}),
-        ("import tabellion.server.worker", {"procrastinate", "lxml"}),
+        ("import tabellion.cli.pacing", set()),
+        ("import tabellion.cli.jobs", {"rich", "httpcore"}),
+        (_APPLICATION, {"lxml", "httpcore"}),
+        ("import tabellion.server.worker", {"procrastinate", "lxml", "httpcore"}),
     ],
 )
 def test_what_is_imported(taken: str, carried: set[str], tmp_path: Path) -> None:

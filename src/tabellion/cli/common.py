@@ -39,6 +39,7 @@ DatabaseUrl = Annotated[
     str | None,
     typer.Option("--database-url", help="An own PostgreSQL instead of the embedded one (TABELLION_DATABASE_URL)."),
 ]
+Entity = Annotated[str, typer.Argument(metavar="ENTITY", help="Name of the entity.")]
 Name = Annotated[str, typer.Argument(help="Name of the licence.")]
 LicenceName = Annotated[str, typer.Argument(metavar="LICENCE", help="Name of the licence.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -18,7 +18,6 @@ from tabellion.features.bulk.etls import Execution as EtlExecution
 from tabellion.features.bulk.exports import Execution as ExportExecution
 from tabellion.features.bulk.exports import Exporter, exports_store
 from tabellion.features.bulk.imports import Job, Status, jobs_store, reports
-from tabellion.features.bulk.imports.running import Run
 from tabellion.kit.clock import utc_now
 from tabellion.platform import files
 from tabellion.platform.database.connection import Database
@@ -54,6 +53,8 @@ def run_import(
     async def look(db: Database, job_id: int) -> tuple[Job, int, int] | None:
         job = await jobs_store.find(db, job_id)
         return None if job is None else (job, job.percent, job.counters.read)
+
+    from tabellion.features.bulk.imports.running import Run  # noqa: PLC0415 - it loads polars, for imports alone
 
     with _ready(data_dir, database_url) as settings:
         run = Run(settings.database_url, settings.spool_dir, utc_now)

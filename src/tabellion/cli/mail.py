@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Name, clear_errors, fail, on_database, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Entity, Name, clear_errors, fail, on_database, show
 from tabellion.cli.output import Force, check_place, written
 from tabellion.features import tracking as readers
 from tabellion.features.bounces import admin
@@ -20,7 +20,6 @@ suppression = typer.Typer(no_args_is_help=True, help="Addresses that get no mail
 tracking = typer.Typer(no_args_is_help=True, help="What readers of mails did, told from what machines did.")
 
 _LIST = "list of addresses"
-Entity = Annotated[str, typer.Argument(metavar="ENTITY", help="Name of the entity.")]
 OneCampaign = Annotated[int | None, typer.Option(help="Of this campaign only: its id.")]
 
 

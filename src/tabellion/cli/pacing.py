@@ -4,8 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Name, fail, on_database, show
-from tabellion.cli.mail import Entity
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Entity, Name, fail, on_database, show
 from tabellion.features.delivery import Contact, DomainLimit, HeldDomain, Limits, pacing_admin
 from tabellion.kit.clock import utc_now
 from tabellion.platform.database.connection import Database
