@@ -121,8 +121,10 @@ async def replace_keys(db: Database, licence_id: int, audience_id: int, keys: It
     return len(wanted)
 
 
-async def forget_keys(db: Database, licence_id: int, table_id: int, profiles: Sequence[tuple[str | None, str]]) -> int:
-    """Take keys out of the audiences of a table: (attribute, value), of ids without an attribute; how many."""
+async def forget_keys(
+    db: Database, licence_id: int, table_id: int, attributes: Sequence[str | None], values: Sequence[str]
+) -> int:
+    """Take keys out of the audiences of a table: values of attributes (in lower case; None: ids); how many."""
     keys = keys_of(licence_id)
     query = f"""
 WITH gone AS (
@@ -136,12 +138,8 @@ WITH gone AS (
 )
 SELECT count(*) FROM gone
 """  # noqa: S608 - a number
-    values = {
-        "licence": licence_id, "table": table_id,
-        "attributes": [None if name is None else name.lower() for name, _ in profiles],
-        "values": [value for _, value in profiles],
-    }  # fmt: skip
-    return await scalar(db, query.encode(), values)
+    given = {"licence": licence_id, "table": table_id, "attributes": [*attributes], "values": [*values]}
+    return await scalar(db, query.encode(), given)
 
 
 def _audience(row: tuple[Any, ...]) -> Audience:

@@ -152,8 +152,10 @@ async def update(db: Database, changed: Campaign, now: datetime) -> None:
     )
 
 
-async def forget_keys(db: Database, licence_id: int, table_id: int, profiles: Sequence[tuple[str | None, str]]) -> int:
-    """Take keys out of the targets of campaigns to a table: (attribute, value), of ids without an attribute; how many."""
+async def forget_keys(
+    db: Database, licence_id: int, table_id: int, attributes: Sequence[str | None], values: Sequence[str]
+) -> int:
+    """Take keys out of the targets of campaigns to a table: values of attributes (in lower case; None: ids); how many."""
     query = """
 WITH meant AS (
     SELECT c.id, p.key FROM tabellion.campaign c, unnest(%(attributes)s::text[], %(values)s::text[]) AS p (attribute, key)
@@ -172,12 +174,8 @@ WITH meant AS (
 )
 SELECT coalesce(sum(number), 0)::bigint FROM gone
 """
-    values = {
-        "licence": licence_id, "table": table_id,
-        "attributes": [None if name is None else name.lower() for name, _ in profiles],
-        "values": [value for _, value in profiles],
-    }  # fmt: skip
-    return await scalar(db, query, values)
+    given = {"licence": licence_id, "table": table_id, "attributes": [*attributes], "values": [*values]}
+    return await scalar(db, query, given)
 
 
 async def set_target(db: Database, campaign_id: int, target: Target) -> None:

@@ -177,16 +177,18 @@ async def _forget_news(db: Database, licence_id: int, traces: Traces, until: dat
 
 async def _forget_profiles(db: Database, asked: Asked, table: ProfileTable, profiles: list[Row]) -> Counts:
     """Delete profiles with the records that go with them, and take them out of lists."""
-    keys = [(None, str(row.id)) for row in profiles] + [
-        (attribute.name, str(render_value(attribute, value)))
+    keys: list[tuple[str | None, str]] = [(None, str(row.id)) for row in profiles]
+    keys += [
+        (attribute.name.lower(), str(render_value(attribute, value)))
         for row in profiles
         for attribute, value in zip(table.attributes, row.values, strict=True)
         if attribute.unique and value is not None
     ]
     listed = 0
     if keys:
-        listed = await forget_keys(db, asked.licence_id, table.id, keys)
-        listed += await forget_target_keys(db, asked.licence_id, table.id, keys)
+        attributes, values = zip(*keys, strict=True)
+        listed = await forget_keys(db, asked.licence_id, table.id, attributes, values)
+        listed += await forget_target_keys(db, asked.licence_id, table.id, attributes, values)
     ids = [row.id for row in profiles]
     records = 0
     for referrer in await referrers(db, table) if ids else ():
