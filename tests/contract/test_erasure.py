@@ -14,6 +14,7 @@ import pytest
 from tabellion.features.erasure import service
 from tabellion.features.webhooks.fanout import fan_out
 from tabellion.kit.clock import utc_now
+from tabellion.platform import audit
 from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state, until
 from tests.support import plain
 from tests.support.api import Api
@@ -160,8 +161,19 @@ def live(canary: Canary, tenant: Tenant, url: str, spool: Path, database: psycop
     }
     assert ok(tenant.json("POST", "/v5/bounces", {"bounces": [told]}))["accepted"] == 1
 
-    # A triggered mail that waits for its domain, with parameters and a file.
+    # A variant of an A/B test, and a look at the other one before.
+    tested = tenant.campaign("Tested")
+    ok(tenant.json("PUT", f"{MAIL}/{tested}/target", {"keys": {"attribute": "emailAddress", "values": [canary.address]}}))
+    variants = [{"name": "A"}, {"name": "B", "contents": [{"subject": "B for {{ profile.lastName }}", "html": BODY}]}]
+    test = {"share": 100, "variants": variants, "criterion": "CLICKS", "decideAfterMinutes": 30}
+    ok(tenant.json("PUT", f"/v5/entities/hotels/mails/{tested}/ab-test", test))
+    look = {"variant": "B", "profile": f"emailAddress={canary.address}"}
+    assert canary.word in json.dumps(ok(tenant.json("POST", f"/v5/entities/hotels/mails/{tested}/preview", look)))
     ok(tenant.json("DELETE", f"/v5/suppressions/{canary.address}"))
+    ok(tenant.json("POST", f"{MAIL}/{tested}/launch"))
+    until(lambda: (seen := ok(tenant.json("GET", f"{MAIL}/{tested}/report")))["targeted"] - seen["pending"] == 1)
+
+    # A triggered mail that waits for its domain, with parameters and a file.
     waiting = tenant.campaign("Booked", "TRANSACTIONAL")
     ok(tenant.json("PUT", f"{MAIL}/{waiting}/content/personalisation", {"personalisations": [{"key": "stayRef"}]}))
     ok(tenant.json("POST", f"{MAIL}/{waiting}/launch"))
@@ -193,19 +205,23 @@ def test_an_erased_person_is_nowhere(
         "tabellion.idempotency", "tabellion.campaign", "tabellion.webhook_delivery", "tabellion.outbox_event", "spool/errors.zip",
     } <= places(canary, database, schema, api)  # fmt: skip
 
+    assert run(worker_database_url, lambda db: audit.seal(db, utc_now())) > 0
     body = {"address": canary.address.upper()}
     done = ok(tenant.json("POST", ERASURES, body, Idempotency_Key="erase"))
     assert ok(tenant.json("POST", ERASURES, body, Idempotency_Key="erase")) == done
     assert done["suppressed"]
     assert done["endedAt"] is None
     erased = done["erased"]
-    assert (erased["profiles"], erased["records"], erased["mails"], erased["withdrawn"], erased["keys"]) == (1, 1, 3, 1, 2)
+    assert (erased["profiles"], erased["records"], erased["mails"], erased["withdrawn"], erased["keys"]) == (1, 1, 4, 1, 3)
     finish(worker_database_url, spool, database, done["id"])
     ended = ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))
     assert ended["endedAt"] is not None
     assert ended["erased"]["files"] >= 6
 
     assert places(canary, database, schema, api) == set()
+    # Nothing of the trail was touched, neither by the erasure nor by what followed.
+    assert run(worker_database_url, lambda db: audit.seal(db, utc_now())) > 0
+    assert run(worker_database_url, audit.verify).fits
     assert ok(tenant.json("GET", report)) == before
     mails = ok(tenant.json("GET", f"{MAIL}/{lived['waiting']}/report"))
     assert (mails["targeted"], mails["pending"], mails["excluded"]["deleted"]) == (1, 0, 1)
@@ -216,7 +232,7 @@ def test_an_erased_person_is_nowhere(
     ).fetchall()
     assert list(news[0]) == ["id"]
     trail = [row[0] for row in database.execute("SELECT object FROM tabellion.audit WHERE licence_id = %s", (schema[1:],))]
-    assert sum(each.startswith(f"erasure/{done['id']} (profiles 1, records 1, mails 3") for each in trail) == 2
+    assert sum(each.startswith(f"erasure/{done['id']} (profiles 1, records 1, mails 4") for each in trail) == 2
 
     # The mail is still in somebody's mailbox.
     sent, online = (next(each for each in lived["links"] if f"/t/{use}/" in each) for use in "cv")

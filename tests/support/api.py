@@ -67,11 +67,12 @@ class Api:
 def descendants(pid: int) -> list[int]:
     """All the processes below one, deepest last."""
     found: list[int] = []
-    # A process that ends meanwhile is missing, or, between two looks at it, there and nothing any more.
+    # A process or thread that ends meanwhile is missing, or, between two looks at it, there and nothing any more.
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for children in Path(f"/proc/{pid}/task").glob("*/children"):
-            for child in children.read_text().split():
-                found += [int(child), *descendants(int(child))]
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                for child in children.read_text().split():
+                    found += [int(child), *descendants(int(child))]
     return found
 
 
