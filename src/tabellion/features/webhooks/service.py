@@ -96,7 +96,7 @@ async def change(
         after = _switched(before, await alter(before), call.now)
         if rotate:
             previous = None if before.unreadable else before.secret
-            until = None if previous is None else call.now + SECRET_OVERLAP
+            until = call.now + SECRET_OVERLAP
             after = replace(after, secret=signing.new_secret(), previous_secret=previous, previous_until=until)
         if after != before:
             after = replace(after, version=before.version + 1)
