@@ -33,7 +33,12 @@ def foreign_ids(victim: Tenant) -> dict[str, str]:
     tables = victim.json("GET", "/v4/entity/hotels/table").json()["profileTableNames"]
     custom_tables = victim.json("GET", "/v4/entity/hotels/customTable").json()["customTables"]
     profile = victim.json("GET", "/v4/entity/hotels/table/Guests/profile/emailAddress=ann@example.com").json()
-    hook = victim.json("POST", "/v4/entity/hotels/table/Guests/webhookSubscription", TABLE_WEBHOOK).json()
+    marked = TABLE_WEBHOOK | {"headers": {"X-Authorization": SECRET}}
+    hook = victim.json("POST", "/v4/entity/hotels/table/Guests/webhookSubscription", marked).json()
+    files = {"name": SECRET, "protocol": "SFTP", "host": "8.8.8.8", "user": "x", "password": SECRET}
+    server = victim.json("POST", "/v5/entities/hotels/servers", files).json()
+    place = {"name": SECRET, "serverId": server["id"], "path": "/in"}
+    location = victim.json("POST", "/v5/entities/hotels/locations", place).json()
     action = victim.json("POST", "/v5/entities/hotels/custom-actions", {"name": SECRET}).json()
     file = {"inputFile": ("guests.csv", b"emailAddress,lastName\n", "text/csv")}
     bearer = {"Authorization": f"Bearer {victim.api_key}"}
@@ -45,7 +50,9 @@ def foreign_ids(victim: Tenant) -> dict[str, str]:
         "customTable": custom_tables[0]["id"],
         "profile": profile["profileId"],
         "w": hook["id"],
-        "id": action["id"],
+        "servers": server["id"],
+        "locations": location["id"],
+        "custom-actions": action["id"],
         "i": import_["id"],
         "c": victim.campaign(SECRET),
         "audience": audience["id"],
@@ -73,12 +80,13 @@ def test_foreign_ids_do_not_exist(call, accept, attacker: Tenant, victim: Tenant
     custom = "customTable" in call.path or "custom-tables" in call.path
     table_id = foreign_ids["customTable" if custom else "profileTable"]
     profile_id = foreign_ids["profile"]
+    id_ = foreign_ids.get(call.path.removeprefix("/v5/entities/{e}/").split("/")[0])
     before = victim.state()
     example = json.dumps(call.body_example) if call.body_example is not None else ""
 
     for entity in ("hotels", "-", "HOTELS", victim.licence):
         for reference in (str(profile_id), f"cardNumber={SECRET}", "emailAddress=ann@example.com"):
-            path = call.path.format(e=entity, t=table_id, p=reference, r=reference, s="Newsletter", **foreign_ids)
+            path = call.path.format(e=entity, t=table_id, p=reference, r=reference, s="Newsletter", id=id_, **foreign_ids)
             query = f"?licence={attacker.licence}&login={attacker.login}&pwd={attacker.password}&table={table_id}&id={profile_id}"
             headers = {"Accept": accept, "Content-Type": "application/json"}
             answer = attacker.call(call.method, path + query, content=example, headers=headers)
