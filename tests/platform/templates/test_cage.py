@@ -11,7 +11,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import uvloop
 
 from tabellion.platform.templates import (
     Cages,
@@ -105,6 +104,7 @@ async def test_the_process_has_no_environment_no_files_and_no_sockets() -> None:
             environment = (process / "environ").read_bytes()
             limits = (process / "limits").read_text()
             descriptors = sorted(int(each.name) for each in (process / "fd").iterdir())
+            told, folder = (process / "fd" / "2").readlink(), (process / "cwd").readlink()
             status = (process / "status").read_text()
     except PermissionError:  # as a normal user: the process hides itself from everyone
         pytest.skip("only root may look into the process")
@@ -114,7 +114,9 @@ async def test_the_process_has_no_environment_no_files_and_no_sockets() -> None:
     assert set(environment.split(b"\0")) == {b"LC_ALL=C.UTF-8", b"MALLOC_ARENA_MAX=1", b""}
     assert descriptors == [0, 1, 2]
     rows = {line[:26].strip(): line[26:].split() for line in limits.splitlines()}
-    assert rows["Max open files"][0] == "3"
+    assert (told, folder) == (Path(os.devnull), Path("/"))
+    assert rows["Max open files"][:2] == ["3", "32"]
+    assert rows["Max core file size"][:2] == ["0", "0"]
     assert rows["Max file size"][:2] == ["0", "0"]
     assert rows["Max processes"][:2] == ["0", "0"]
     assert rows["Max address space"][:2] == [str(128 << 20)] * 2
@@ -183,28 +185,34 @@ async def test_a_process_that_falls_silent_is_replaced() -> None:
         assert await cages.render(html("z"), [ANN], now=NOW) == [Rendered((b"z",))]
 
 
-async def test_a_server_that_blocks_the_clocks_signal_is_no_way_out() -> None:
+def test_a_server_that_blocks_the_clocks_signal_is_no_way_out() -> None:
+    """On asyncio's own loop: children of uvloop's, on which the other tests run, have their signals back anyway."""
+
+    async def run() -> object:
+        async with Cages(1) as cages:
+            (outcome,) = await cages.render(html(FOREVER), [ANN], now=NOW)
+            return outcome
+
     before, handler = (
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPROF}),
         signal.signal(signal.SIGPROF, signal.SIG_IGN),
     )
     try:
-        async with Cages(1) as cages:
-            (outcome,) = await cages.render(html(FOREVER), [ANN], now=NOW)
+        outcome = asyncio.run(run())
     finally:
         signal.signal(signal.SIGPROF, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     assert outcome == Failed(Reason.TIME, "more CPU time than a mail may take")
 
 
-def test_uvloop_serves_as_well() -> None:
+def test_asyncios_own_loop_serves_as_well() -> None:
     async def run() -> list[object]:
         async with Cages(2) as cages:
             contexts = [named("Bomb" if number == 70 else f"N{number}") for number in range(150)]
             source = "{{ firstName }}{% if firstName == 'Bomb' %}" + FOREVER + "{% endif %}"
             return [*(await cages.render(html(source), contexts, now=NOW))]
 
-    outcomes = uvloop.run(run())
+    outcomes = asyncio.run(run())
     assert [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, Rendered)] == [70]
     assert getattr(outcomes[70], "reason", None) is Reason.TIME
 
