@@ -193,6 +193,19 @@ async def test_a_cancelled_call_leaves_no_slot_behind(bed: Bed) -> None:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError, LimitReached):
             (await task).release()
+    # While the gate is asked, too.
+    ((_, batcher),) = bed.gates
+    for _ in range(3):
+        async with batcher._turn:
+            task = asyncio.create_task(gate.admit(bed.credential, ""))
+            while not batcher._waiting:  # noqa: ASYNC110 - nobody tells of it
+                await asyncio.sleep(0)
+            while batcher._waiting:  # noqa: ASYNC110 - the same
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+    (await gate.admit(bed.credential, "")).release()
 
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
