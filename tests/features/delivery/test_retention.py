@@ -1,5 +1,6 @@
 """Old mails lose what is personal, reports and readers' choices do not."""
 
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from tabellion.features import tracking
 from tabellion.features.delivery import Sending, is_suppressed, retaining, store
 from tabellion.features.delivery.model import Message
 from tabellion.features.delivery.tokens import Token, Use, write
-from tests.features.delivery.conftest import START, Post
+from tests.features.delivery.conftest import START, Post, licence_that_sends
 
 MESSAGES = {"en": Message("Hello", "<a href='~~0:https://shop.example/?c={{ profile.code }}~~'>x</a>", "Hello")}
 MUCH_LATER = START + timedelta(days=40)
@@ -79,3 +80,22 @@ async def test_mails_that_wait_are_stripped_when_they_have_left(post: Post) -> N
     await sent(post, sending)
     assert await retaining.strip_licence(post.db, post.licence_id, BEFORE, MUCH_LATER) == 1
     assert (await kept(post))[0] == ["@example.com"]
+
+
+async def test_all_licences_are_gone_through_also_when_one_is_deleted_meanwhile(database_url: str) -> None:
+    async with AsyncExitStack() as stack:
+        posts = [await stack.enter_async_context(licence_that_sends(database_url)) for _ in range(3)]
+        for number, post in enumerate(posts):
+            await post.guests([f"guest{number}@example.com"])
+            sending = await post.sending(messages=MESSAGES, mark="~~")
+            await sent(post, sending)
+            await store.set_state(post.db, sending.id, "ENDED", START)
+        first, gone, last = posts
+        await gone.db.execute(f"ALTER SCHEMA l{gone.licence_id} RENAME TO away".encode())
+
+        assert await retaining.strip_old(first.db, BEFORE, MUCH_LATER) == 2
+
+        await gone.db.execute(f"ALTER SCHEMA away RENAME TO l{gone.licence_id}".encode())
+        assert [(await kept(post))[0] for post in (first, last)] == [["@example.com"]] * 2
+        assert (await kept(gone))[0] == ["guest1@example.com"]
+        assert await retaining.strip_old(first.db, BEFORE, MUCH_LATER) == 1
