@@ -89,6 +89,8 @@ def test_foreign_ids_do_not_exist(call, accept, attacker: Tenant, victim: Tenant
             path = call.path.format(e=entity, t=table_id, p=reference, r=reference, s="Newsletter", id=id_, **foreign_ids)
             query = f"?licence={attacker.licence}&login={attacker.login}&pwd={attacker.password}&table={table_id}&id={profile_id}"
             headers = {"Accept": accept, "Content-Type": "application/json"}
+            # Calls of v5 refuse a query that they do not have before they look at anything.
+            query = "" if call.version == "v5" else query
             answer = attacker.call(call.method, path + query, content=example, headers=headers)
             if SECRET not in reference:
                 assert SECRET.encode() not in answer.content
