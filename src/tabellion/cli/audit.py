@@ -54,7 +54,8 @@ def trail(
     until: Annotated[str | None, typer.Option(help="Before then: the same.")] = None,
     actor: Annotated[str | None, typer.Option(help="Who: login of an API user, 'cli' or 'server'.")] = None,
     object_: Annotated[
-        str | None, typer.Option("--object", help="What was changed, such as profile/31; profile/ is every profile.")
+        str | None,
+        typer.Option("--object", help="What was changed, such as profile/1/31 (of the table 1); profile/ is every one."),
     ] = None,
     route: Annotated[
         str | None, typer.Option(help="Name of the call or verb, such as profiles.v5.put; profiles. is all that begin so.")

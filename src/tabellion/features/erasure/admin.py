@@ -19,5 +19,5 @@ async def erase(db: Database, licence_name: str, address: str, now: datetime, *,
     who = audit.values_of_nobody("cli") | {"audit_route": "erase"}
     async with db.transaction():
         done = await service.erase(db, service.Asked(found.id, wanted, suppress, who, now))
-        await audit.record_admin(db, found.id, "erase", service.said(done), now)
+        await audit.record_admin(db, found.id, "erase", service.object_of(done), now, str(done.counts))
     return done

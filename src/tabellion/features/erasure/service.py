@@ -60,7 +60,7 @@ async def ask(call: Incoming, address: str, *, suppress: bool) -> Erasure:
         raise invalid("address", "attribute.value", "'address' expects an e-mail address")
     async with call.db.transaction():
         done = await erase(call.db, Asked(call.caller.licence_id, wanted, suppress, audit.values(call), call.now))
-        await audit.record(call.db, call, said(done))
+        await audit.record(call.db, call, object_of(done), str(done.counts))
     return done
 
 
@@ -70,9 +70,9 @@ def is_address(text: str) -> bool:
     return bool(local and at and domain) and len(text) <= _MAX_ADDRESS and text.isprintable() and " " not in text
 
 
-def said(erasure: Erasure) -> str:
-    """An erasure in the audit trail: what was found, and not of whom."""
-    return f"erasure/{erasure.id:d} ({erasure.counts})"
+def object_of(erasure: Erasure) -> str:
+    """An erasure in the audit trail, which notes what was found, and not of whom."""
+    return f"erasure/{erasure.id:d}"
 
 
 async def get(call: Incoming) -> Erasure:
@@ -153,7 +153,7 @@ async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
         counts = known.counts.plus(Counts(files=files))
         await store.change(db, number, counts, now)
         ended = Erasure(number, licence_id, until, now, known.suppressed, counts)
-        await audit.record_server(db, licence_id, "erasure ended", said(ended), now)
+        await audit.record_server(db, licence_id, "erasure ended", object_of(ended), now, str(counts))
 
 
 async def _profiles(db: Database, table: ProfileTable, address: str) -> list[Row]:

@@ -68,18 +68,22 @@ def values_of_nobody(actor: str) -> dict[str, Any]:
 async def record(db: Database, call: Incoming, object_: str, note: str | None = None) -> None:
     """Write one row for a change made by an API call; `object_` is such as `profile-table/31`.
 
-    `note`: what was overridden by it, and the reason that the caller gave.
+    `note`: what else there is to say: what was overridden and why, how much it was.
     """
     caller = call.caller
     who = (caller.licence_id, caller.user_id, caller.login)
     await db.execute(_INSERT, (call.now, *who, call.call.id, call.request_id, object_, note, call.credential))
 
 
-async def record_admin(db: Database, licence_id: int, action: str, object_: str, now: datetime) -> None:
-    """Write one row for a change made on the command line; `action` is the verb (`user create`)."""
-    await db.execute(_INSERT, (now, licence_id, None, "cli", action, "", object_, None, None))
+async def record_admin(
+    db: Database, licence_id: int, action: str, object_: str, now: datetime, note: str | None = None
+) -> None:
+    """Write one row for a change made on the command line; `action` is the verb (`user create`), `note` as `record`'s."""
+    await db.execute(_INSERT, (now, licence_id, None, "cli", action, "", object_, note, None))
 
 
-async def record_server(db: Database, licence_id: int, action: str, object_: str, now: datetime) -> None:
-    """Write one row for a change that the server made by itself; `action` says what and why."""
-    await db.execute(_INSERT, (now, licence_id, None, "server", action, "", object_, None, None))
+async def record_server(
+    db: Database, licence_id: int, action: str, object_: str, now: datetime, note: str | None = None
+) -> None:
+    """Write one row for a change that the server made by itself; `action` says what and why, `note` as `record`'s."""
+    await db.execute(_INSERT, (now, licence_id, None, "server", action, "", object_, note, None))
