@@ -72,6 +72,14 @@ def test_a_port_for_bounces_that_another_program_has_stops_the_server_and_is_tol
     assert not (tmp_path / "data").exists()
 
 
+def test_where_there_is_no_database_it_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "mistyped"
+    listed = json.loads(CliRunner().invoke(app(), ["doctor", "--json", "--data-dir", str(folder)]).stdout)
+    (told,) = (one for one in listed if one["check"] == "database")
+    assert (told["state"], told["found"]) == ("warning", f"there is none in {folder}")
+    assert not folder.exists()
+
+
 def test_each_disk_is_looked_at_once(tmp_path: Path) -> None:
     # A disk of memory, which every Linux has.
     (tmp_path / "data").mkdir()

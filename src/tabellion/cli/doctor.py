@@ -74,7 +74,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
             if not url:
                 unfinished.refuse(settings.data_dir)
                 if not (settings.data_dir / "postgres").exists():
-                    yield Finding("database", "ok", "not made yet; the first start of the server makes it")
+                    advice = "the first start of the server makes it; if there is a server, name its folder (--data-dir)"
+                    yield Finding("database", "warning", f"there is none in {settings.data_dir.absolute()}", advice)
                     return
                 url = stack.enter_context(EmbeddedPostgres(settings.data_dir)).url
             yield from _server(url, settings)

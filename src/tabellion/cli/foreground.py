@@ -104,7 +104,8 @@ def _save_rejected(job: Job, out: Path, *, force: bool) -> None:
     """Copy the error file of an import, or what is in it; ends the program when there is none."""
     made = files.spool() / job.folder / f"{reports.NAMES[reports.ERRORS]}.zip"
     if not made.exists():
-        fail(f"there is no error file of the import {job.id}: it is {job.status}, or it ended more than 30 days ago")
+        why = "no row was refused, it ended more than 30 days ago, or it named somebody who was erased"
+        fail(f"there is no error file of the import {job.id}, which is {job.status}: {why}")
     with written(out, force=force, what=REJECTED) as copy:
         if out.suffix.lower() == ".zip":
             with made.open("rb") as packed:

@@ -65,7 +65,8 @@ async def report(call: Incoming, kind: str) -> tuple[Job, Path]:
         raise JobState(f"the import {job.id} is {job.status}: its files are made when it ends")
     path = files.spool() / job.folder / f"{reports.NAMES[kind]}.zip"
     if not path.exists():
-        raise FileUnknown(f"the import {job.id} ended as {job.status} and has no such file")
+        why = "it was not made, is over 30 days old, or named somebody who was erased"
+        raise FileUnknown(f"the import {job.id} ended as {job.status} and has no such file: {why}")
     return job, path
 
 
