@@ -102,7 +102,7 @@ def save_rejected_of(data_dir: Path | None, database_url: str | None, job_id: in
 
 def _save_rejected(job: Job, out: Path, *, force: bool) -> None:
     """Copy the error file of an import, or what is in it; ends the program when there is none."""
-    made = files.spool() / job.folder / f"{reports.NAMES[reports.ERRORS]}.zip"
+    made = reports.path_of(files.spool() / job.folder, reports.ERRORS)
     if not made.exists():
         why = "no row was refused, it ended more than 30 days ago, or it named somebody who was erased"
         fail(f"there is no error file of the import {job.id}, which is {job.status}: {why}")

@@ -153,7 +153,7 @@ class Executor:
             status = Status.DONE_WITH_ERRORS if found.counters.in_error else Status.DONE
         folder = self._spool / job.folder
         for kind in reports.NAMES:
-            await asyncio.to_thread(_gather, self._spool, folder / f"{reports.NAMES[kind]}.zip", kind, found.parts)
+            await asyncio.to_thread(_gather, self._spool, reports.path_of(folder, kind), kind, found.parts)
         await self._end(db, job, status, why)
 
     async def _end(self, db: Database, job: Execution, status: Status, why: list[FieldError]) -> None:
@@ -184,7 +184,7 @@ def _forget(spool: Path, folder: str) -> None:
 def _gather(spool: Path, target: Path, kind: str, parts: tuple[Part, ...]) -> None:
     """One zip of the parts' files of a kind, where there are any."""
     word = reports.NAMES[kind]
-    sources = [(number, spool / part.folder / f"{word}.zip") for number, part in enumerate(parts, 1)]
+    sources = [(number, reports.path_of(spool / part.folder, kind)) for number, part in enumerate(parts, 1)]
     sources = [(number, path) for number, path in sources if path.exists()]
     if not sources:
         return

@@ -151,9 +151,9 @@ async def report(call: Incoming, kind: str) -> tuple[Execution, Path]:
         raise FileUnknown(f"no result file was asked for by the definition of execution {found.id} (generateResultFile)")
     if not found.has_ended:
         raise JobState(f"the execution {found.id} is {found.status}: its files are made when it ends")
-    path = files.spool() / found.folder / f"{reports.NAMES[kind]}.zip"
+    path = reports.path_of(files.spool() / found.folder, kind)
     if not path.exists():
-        raise FileUnknown(f"the execution {found.id} ended as {found.status} and has no such file")
+        raise FileUnknown(f"the execution {found.id} ended as {found.status} and has no such file: {reports.WHY_MISSING}")
     return found, path
 
 

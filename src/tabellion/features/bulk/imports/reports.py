@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ERRORS, RESULT = "E", "R"
 NAMES = {ERRORS: "errors", RESULT: "result"}
+WHY_MISSING = "it was not made, is over 30 days old, or named somebody who was erased"
 _EXTRA = {
     ERRORS: ("lineNumber", "errorCode", "errorColumn", "errorMessage"),
     RESULT: ("lineNumber", "operation", "id"),
@@ -61,7 +62,7 @@ def result_part(order: Order, block: "Block", applied: "Applied") -> bytes:
 async def write(db: Database, job: Job, folder: Path, headers: Sequence[str]) -> None:
     """Make the files that the job owes from what was kept; what stands there from an earlier attempt is replaced."""
     for kind in (ERRORS, RESULT) if job.order.result_file else (ERRORS,):
-        path = folder / f"{NAMES[kind]}.zip"
+        path = path_of(folder, kind)
         writer = _Zip(path.with_suffix(".part"), f"{NAMES[kind]}-{job.id}.csv", job.order)
         try:
             await asyncio.to_thread(writer.add, _text(job.order, [[*headers, *_EXTRA[kind]]]))
@@ -72,9 +73,9 @@ async def write(db: Database, job: Job, folder: Path, headers: Sequence[str]) ->
         path.with_suffix(".part").replace(path)
 
 
-def is_made(folder: Path) -> bool:
-    """Whether `write` has been here."""
-    return (folder / f"{NAMES[ERRORS]}.zip").exists()
+def path_of(folder: Path, kind: str) -> Path:
+    """Where a job's file of a kind is, once it is made."""
+    return folder / f"{NAMES[kind]}.zip"
 
 
 class _Zip:

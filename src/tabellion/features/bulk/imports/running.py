@@ -94,7 +94,9 @@ class Run:
 
     async def _settle(self, db: Database, number: int) -> None:
         job = await store.find(db, number)
-        if job is None or job.status != Status.CANCELLED or not job.line or reports.is_made(self._spool / job.folder):
+        if job is None or job.status != Status.CANCELLED or not job.line:
+            return
+        if reports.path_of(self._spool / job.folder, reports.ERRORS).exists():
             return
         with suppress(JobError):  # the file may be gone
             await _Attempt(db, job, self._spool / job.folder, self._clock).leave()

@@ -63,10 +63,9 @@ async def report(call: Incoming, kind: str) -> tuple[Job, Path]:
         raise FileUnknown(f"no result file was asked for when the import {job.id} was made (generateResultFile)")
     if not job.has_ended:
         raise JobState(f"the import {job.id} is {job.status}: its files are made when it ends")
-    path = files.spool() / job.folder / f"{reports.NAMES[kind]}.zip"
+    path = reports.path_of(files.spool() / job.folder, kind)
     if not path.exists():
-        why = "it was not made, is over 30 days old, or named somebody who was erased"
-        raise FileUnknown(f"the import {job.id} ended as {job.status} and has no such file: {why}")
+        raise FileUnknown(f"the import {job.id} ended as {job.status} and has no such file: {reports.WHY_MISSING}")
     return job, path
 
 
