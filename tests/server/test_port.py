@@ -1,6 +1,7 @@
 """What an operator is told where the server cannot listen."""
 
 import socket
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -41,3 +42,11 @@ def test_a_host_may_be_named() -> None:
     for host, address in (("localhost", "127.0.0.1"), ("0.0.0.0", "0.0.0.0")):
         with listen(settings(host), 8) as listening:
             assert listening.getsockname()[0] == address
+
+
+def test_ports_of_the_tests_are_none_that_the_system_gives_to_whoever_asks_for_any() -> None:
+    """A test that tried a port before its own server listened there has handed its mail to another test's."""
+    ports = {free_port() for _ in range(100)}
+    assert len(ports) == 100
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    assert max(ports) < lowest

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,20 @@ from tests.support import plain
 READY_WITHIN_S = 60
 
 
+# Below those that the system gives to whoever asks for any: a test that tries a port before anybody listens there would reach
+# the server of another one. Each process of a run has its own.
+_PORTS_OF_ONE = 4000
+_first_port = 20_000 + _PORTS_OF_ONE * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 3)
+_ports = cycle(random.sample(range(_first_port, _first_port + _PORTS_OF_ONE), _PORTS_OF_ONE))
+
+
 def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on, and that no other test is given for a long time."""
+    for port in _ports:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 class Api:
