@@ -166,9 +166,10 @@ def put_keys(tenant: Tenant, query: str, content: bytes) -> httpx.Response:
 
 def test_keys_come_from_a_file(guests: Tenant) -> None:
     save(guests, "Members")
-    csv = b'\xef\xbb\xbfcardNumber;name\r\nC1;x\r\n"C2";y\r\n\r\nC1\r\nnobody\r\n'
+    csv = b'\xef\xbb\xbfcardNumber;name\r\nC1;x\r\n"C2";y\r\n\r\nC1\r\nno"body\r\n"no""body";z\r\n'
     answer = put_keys(guests, "?attribute=cardNumber", csv)
     assert answer.json()["keys"] == {"attribute": "cardNumber", "count": 3}
+    assert answer.json() == guests.json("GET", f"{AUDIENCES}/Members").json()
     assert meant(guests, f"{AUDIENCES}/Members/sample") == ["G1", "G2"]
     raw = guests.call("PUT", f"{AUDIENCES}/Members/keys", content="1\n3\n", headers={"Content-Type": "text/plain"})
     assert raw.json()["keys"] == {"attribute": None, "count": 2}
@@ -177,6 +178,10 @@ def test_keys_come_from_a_file(guests: Tenant) -> None:
     assert faults(put_keys(guests, "", b"1\nx\n9999999999999999999\n")) == [
         ("line 2", "attribute.type"), ("line 3", "attribute.type"),
     ]  # fmt: skip
+    lines = b"ProfileID;\n\n1\n;x\nx\n"
+    assert faults(put_keys(guests, "", lines)) == [("line 5", "attribute.type")]
+    too_long = b"cardNumber\n\nC1\n" + b"C" * 5000
+    assert faults(put_keys(guests, "?attribute=cardNumber", too_long)) == [("line 4", "attribute.value")]
     assert faults(put_keys(guests, "?attribute=lastName", b"Vos\n")) == [("attribute", "attribute.unknown")]
     assert put_keys(guests, "", b"\xff\xfe1").status_code == 400
     assert put_keys(guests, "", b"1\0").status_code == 400

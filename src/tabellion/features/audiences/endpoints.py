@@ -1,6 +1,7 @@
 """The calls of saved audiences, version 5."""
 
 import asyncio
+import re
 from typing import Any
 
 from tabellion.features.audiences import service, wire
@@ -17,6 +18,8 @@ _AUDIENCE = Parameter("audience", "id or name of the audience", "Belgians")
 _FILE = "inputFile"
 _TEXT = "text/plain"
 _MAX_BYTES = 64 * 1024 * 1024
+# RFC 4180, section 2: a quote within is doubled.
+_QUOTED = re.compile(r'"((?:[^"]|"")*)')
 
 
 async def search(call: Incoming) -> Answer:
@@ -77,22 +80,22 @@ async def _out(call: Incoming, audience: Audience) -> wire.AudienceOut:
     return wire.audience_out(audience, await service.table_of(call, audience))
 
 
-def _lines(raw: bytes) -> list[str]:
-    """The first cell of each line that is not empty. Raises `Malformed`."""
+def _lines(raw: bytes) -> list[tuple[int, str]]:
+    """The first cell of each line that is not empty, with the line's number. Raises `Malformed`."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Malformed(f"the file is not in UTF-8: byte {error.start}") from None
     if "\0" in text:
         raise Malformed("the file holds a character NUL, which no key may have")
-    cells = (_first_cell(line) for line in text.splitlines())
-    return [cell for cell in cells if cell]
+    cells = enumerate(map(_first_cell, text.splitlines()), start=1)
+    return [(number, cell) for number, cell in cells if cell]
 
 
 def _first_cell(line: str) -> str:
     line = line.strip()
-    if line.startswith('"'):
-        return line[1:].partition('"')[0].strip()
+    if quoted := _QUOTED.match(line):
+        return quoted[1].replace('""', '"').strip()
     for separator in (";", "\t", ","):
         line = line.partition(separator)[0]
     return line.strip()
@@ -189,9 +192,9 @@ CALLS = (
         path=f"{_ONE}/keys",
         summary="Set the keys of a saved audience from a file",
         description=(
-            "One key on each line, up to 1,000,000; of a CSV file the first column, and a first line with the attribute's "
-            "name is left out. As a form's `inputFile`, or the text as `text/plain`, in UTF-8. They take the place of "
-            "the keys before. Keys that nobody has mean nobody; those that cannot be are told of with their line."
+            "One key on each line, up to 1,000,000; of a CSV file the first column. A first line with the attribute's name "
+            "(`profileId` for ids) is left out. As a form's `inputFile`, or the text as `text/plain`, in UTF-8. They take "
+            "the place of the keys before. Keys that nobody has mean nobody; what cannot be one is told of with its line."
         ),
         handler=put_keys,
         parameters=(

@@ -14,7 +14,7 @@ from tabellion.features.audiences.errors import AudienceInUse, AudienceUnknown
 from tabellion.features.audiences.model import Audience, Target
 from tabellion.features.licences import check_reach, entity_of, named_entity
 from tabellion.features.profiles import Profile, are_over, count_rows, search_rows
-from tabellion.features.tables import BadValue, NameUsed, ProfileTable, named, profile_tables
+from tabellion.features.tables import Attribute, BadValue, NameUsed, ProfileTable, named, profile_tables
 from tabellion.features.tables.filters import Condition
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit
@@ -23,7 +23,7 @@ from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.caller import EntityRef
 from tabellion.platform.http.etag import require_match
 
-MAX_LISTED, MAX_IMPORTED = 1000, 1_000_000
+MAX_IMPORTED = 1_000_000
 # Campaigns in these states have read their audience for the last time.
 ENDED = ("FINISHED", "CANCELLED", "STOPPED")
 _MOST_FAULTS = 100
@@ -102,7 +102,7 @@ async def get(call: Incoming, *, lock: bool = False) -> Audience:
 
 async def search(call: Incoming) -> list[Audience]:
     """The audiences of the entity of the path, by name."""
-    return await store.search(call.db, call.caller.licence_id, entity_of(call).id, MAX_LISTED)
+    return await store.search(call.db, call.caller.licence_id, entity_of(call).id)
 
 
 async def create(call: Incoming, new: Audience, owner: str | None, table_name: str, keys: Sequence[str] | None) -> Audience:
@@ -114,7 +114,7 @@ async def create(call: Incoming, new: Audience, owner: str | None, table_name: s
         message = f"the entity '{of_table.name}' has no profile table '{table_name[:100]}'"
         raise invalid("targetTable", "table.unknown", message)
     new = replace(new, licence_id=call.caller.licence_id, entity_id=entity.id, table_id=table.id)
-    kept = None if keys is None else _canonical(table, new.attribute, keys, call, "keys.values")
+    kept = None if keys is None else _kept_values(table, new.attribute, keys, call)
     new = replace(new, keys=None if kept is None else len(set(kept)))
     condition_of_audience(table, new, call.caller.time_zone, call.now)
     try:
@@ -141,7 +141,7 @@ async def change(call: Incoming, changed: Callable[[Audience], Audience], keys: 
             after = changed(before)
             name = after.name
             if keys is not None:
-                kept = _canonical(table, after.attribute, keys, call, "keys.values")
+                kept = _kept_values(table, after.attribute, keys, call)
                 after = replace(after, keys=await store.replace_keys(call.db, before.licence_id, before.id, kept))
             elif after.keys is None and before.keys is not None:
                 await store.replace_keys(call.db, before.licence_id, before.id, ())
@@ -150,31 +150,34 @@ async def change(call: Incoming, changed: Callable[[Audience], Audience], keys: 
             await audit.record(call.db, call, f"audience/{after.id}")
     except errors.UniqueViolation:
         raise NameUsed(f"the entity has an audience '{name}' already") from None
-    return replace(after, version=after.version + 1, updated_at=call.now)
+    return _written(after, call.now)
 
 
-async def import_keys(call: Incoming, attribute: str | None, lines: Iterable[str]) -> Audience:
-    """Put the keys of a file in the place of those before. Raises `AudienceUnknown`, `Invalid`, `EtagMismatch`."""
+async def import_keys(call: Incoming, attribute: str | None, lines: Sequence[tuple[int, str]]) -> Audience:
+    """Put the keys of a file, with the numbers of their lines, in the place of those before.
+
+    Raises `AudienceUnknown`, `Invalid`, `EtagMismatch`.
+    """
     async with call.db.transaction():
         before = await get(call, lock=True)
         require_match(call.headers.get("if-match"), etag(before))
         table = await table_of(call, before)
-        texts = list(lines)
-        if attribute is not None and texts and texts[0].lower() == attribute.lower():
-            texts = texts[1:]
-        if not texts:
+        if lines and lines[0][1].lower() == (attribute or table.kind.id_name).lower():
+            lines = lines[1:]
+        if not lines:
             # The file of an extract that failed looks like this, and its campaign would go to nobody.
             raise invalid("inputFile", "member.mandatory", _no_keys(attribute))
-        if len(texts) > MAX_IMPORTED:
+        if len(lines) > MAX_IMPORTED:
             raise invalid(
-                "inputFile", "structure.tooMany", f"the file has {len(texts):,} keys; {MAX_IMPORTED:,} is the most"
+                "inputFile", "structure.tooMany", f"the file has {len(lines):,} keys; {MAX_IMPORTED:,} is the most"
             )
-        kept = await asyncio.to_thread(_canonical, table, attribute, texts, call, "line")
+        of = key_attribute(table, attribute, "attribute")
+        kept = await asyncio.to_thread(_canonical, of, ((f"line {n}", text) for n, text in lines), call)
         count = await store.replace_keys(call.db, before.licence_id, before.id, kept)
         after = replace(before, attribute=attribute, keys=count)
         await store.update(call.db, after, call.now)
         await audit.record(call.db, call, f"audience/{after.id}")
-    return after
+    return _written(after, call.now)
 
 
 async def delete(call: Incoming) -> None:
@@ -214,23 +217,30 @@ def etag(audience: Audience) -> str:
     return f"a{audience.id:x}-{audience.version:x}"
 
 
+def _written(audience: Audience, now: datetime) -> Audience:
+    """As it is after `store.update`."""
+    return replace(audience, version=audience.version + 1, updated_at=now)
+
+
 async def _sample(db: Database, table: ProfileTable, condition: Condition, most: int) -> Sample:
     count = await count_rows(db, table, condition)
     return Sample(count, await search_rows(db, table, condition, _SPREAD, most) if most else [])
 
 
-def _canonical(
-    table: ProfileTable, attribute_name: str | None, texts: Sequence[str], call: Incoming, place: str
-) -> list[str]:
-    attribute = key_attribute(table, attribute_name, "attribute" if place == "line" else "keys.attribute")
+def _kept_values(table: ProfileTable, attribute: str | None, values: Sequence[str], call: Incoming) -> list[str]:
+    of = key_attribute(table, attribute, "keys.attribute")
+    return _canonical(of, ((f"keys.values[{i}]", text) for i, text in enumerate(values)), call)
+
+
+def _canonical(attribute: Attribute | None, placed: Iterable[tuple[str, str]], call: Incoming) -> list[str]:
+    """Keys as they are kept. `placed`: each with where it stands. Raises `Invalid`."""
     found: list[str] = []
     faults: list[FieldError] = []
-    for i, text in enumerate(texts):
+    for place, text in placed:
         try:
             found.append(canonical_key(attribute, text, call.caller.time_zone))
         except BadValue as error:
-            where = f"line {i + 1}" if place == "line" else f"{place}[{i}]"
-            faults.append(FieldError(where, error.code, f"'{text[:100]}' {error}"))
+            faults.append(FieldError(place, error.code, f"'{text[:100]}' {error}"))
             if len(faults) >= _MOST_FAULTS:
                 break
     if faults:

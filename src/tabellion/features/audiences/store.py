@@ -50,10 +50,10 @@ async def for_table(db: Database, table_id: int) -> list[Audience]:
     return [_audience(row) for row in await (await db.execute(query, (table_id,))).fetchall()]
 
 
-async def search(db: Database, licence_id: int, entity_id: int, most: int) -> list[Audience]:
+async def search(db: Database, licence_id: int, entity_id: int) -> list[Audience]:
     """Audiences of an entity, by name."""
-    query = _SELECT + "AND entity_id = %s ORDER BY tabellion.folded(name) LIMIT %s"
-    cursor = await db.execute(query, (licence_id, entity_id, most))
+    query = _SELECT + "AND entity_id = %s ORDER BY tabellion.folded(name)"
+    cursor = await db.execute(query, (licence_id, entity_id))
     return [_audience(row) for row in await cursor.fetchall()]
 
 

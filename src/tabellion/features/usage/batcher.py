@@ -217,7 +217,6 @@ class Batcher:
                 # The connection is broken: the run loop notices with the next question, and reconnects.
                 await database.close()
                 self._wake.set()
-                self._released.append(0)
 
     async def _bring_back(self, database: Connection) -> None:
         licences = await store.bring_back(database, LEASE)
