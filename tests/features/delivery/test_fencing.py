@@ -105,7 +105,7 @@ async def test_what_has_begun_or_is_nobodys_does_not_begin_or_go_back(post: Post
         if state is not State.CLAIMED:
             await untouched(state, begin, release, readdress, set_aside)
     await worker_store.give_up(post.db, post.worker, START)
-    await untouched(State.CLAIMED, begin, release, readdress)
+    await untouched(State.CLAIMED, begin, release, readdress, set_aside)
 
 
 # What an attempt may come to, by where its recipient stands.

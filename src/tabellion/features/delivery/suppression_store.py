@@ -14,6 +14,7 @@ from tabellion.features.delivery.hashed import hash_of, is_hashed
 from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.delivery.suppression import UNSUBSCRIBE, Suppression
+from tabellion.features.delivery.worker_store import ENTERED
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar, scalars
 from tabellion.platform.mail import normal_form
@@ -170,6 +171,7 @@ UPDATE {l}.recipient r SET state = CASE WHEN r.reason IS NULL THEN 'EXCLUDED' EL
     reason = coalesce(r.reason, 'suppressed'), attempt = r.attempt - 1, ended_at = %(now)s
 FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(keys)s::text[]) AS h (id, attempt, key)
 WHERE r.id = h.id AND r.attempt = h.attempt AND r.worker = %(worker)s AND r.state = 'CLAIMED' AND {on_list}
+  AND {entered}
 RETURNING r.id, r.campaign_id, r.state, r.reason
 ){noted} SELECT id FROM told
 """
@@ -179,7 +181,7 @@ RETURNING r.id, r.campaign_id, r.state, r.reason
     }  # fmt: skip
     noted = "" if sending.document.test else f", noted AS ({changes.noted(changes.LEFT_OUT, 'told')})"
     parts = {
-        "noted": noted, "on_list": is_on_list(sending.licence_id, "h.key"),
+        "noted": noted, "entered": ENTERED, "on_list": is_on_list(sending.licence_id, "h.key"),
         "holds": holds(transactional=sending.document.transactional),
     }  # fmt: skip
     rows = await (await db.execute(in_schema(sending.licence_id, query, **parts), values)).fetchall()
