@@ -9,7 +9,7 @@ from typing import Any
 from tabellion.features.bounces.model import one_line
 from tabellion.features.delivery import REASONS, UNSUBSCRIBE, Suppression, joined
 from tabellion.features.tables import BadValue, parse_moment, render_moment
-from tabellion.kit.formulas import as_text
+from tabellion.kit.formulas import as_meant, as_text
 from tabellion.kit.problem import FieldError, Invalid, Malformed
 from tabellion.platform.mail import address_of, normal_form
 
@@ -42,7 +42,7 @@ def read_csv(raw: bytes) -> list[dict[str, Any]]:
         if place is None:
             raise Malformed("the first line names the columns; one of them is 'address'")
         names[place] = "address"
-    return [{name: cell.strip() or None for name, cell in zip(names, row, strict=False)} for row in rows]
+    return [{name: as_meant(cell.strip()) or None for name, cell in zip(names, row, strict=False)} for row in rows]
 
 
 def read_all(rows: Sequence[dict[str, Any]], zone: Any, now: datetime) -> list[Suppression]:
@@ -67,14 +67,18 @@ def read_all(rows: Sequence[dict[str, Any]], zone: Any, now: datetime) -> list[S
 
 
 def write_csv(rows: Iterable[Suppression], *, header: bool) -> bytes:
-    """Rows as CSV, with or without the line of the columns' names."""
+    """Rows as CSV for people and for `read_csv`, with or without the line of the columns' names.
+
+    A stranger's address may begin a formula: `=cmd|'/c'!a0@example.com` is one.
+    """
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     if header:
         writer.writerow(COLUMNS)
     for row in rows:
         unsubscribed = "" if row.unsubscribed is None else render_moment(row.unsubscribed)
-        writer.writerow((row.address, row.reason, render_moment(row.since), as_text(row.detail or ""), unsubscribed))
+        since = render_moment(row.since)
+        writer.writerow((as_text(row.address), row.reason, since, as_text(row.detail or ""), unsubscribed))
     return out.getvalue().encode()
 
 
