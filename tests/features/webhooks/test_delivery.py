@@ -330,7 +330,7 @@ async def test_switched_off_and_deleted_subscriptions_get_nothing(hooks: Hooks) 
     hooks.clock.forward(hours=1)
     await hooks.deliver()
     assert len(hooks.receiver.requests) == 2
-    assert await hooks.deliveries() == [("DEAD", 1, "switched off by a call")]
+    assert await hooks.deliveries() == [("DEAD", 1, "HTTP 500; then switched off by a call")]
 
     await hooks.call("webhooks.v4.change", {"isActive": True}, w=str(off))
     hooks.receiver.answers(status(200))

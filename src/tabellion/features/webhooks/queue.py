@@ -76,7 +76,9 @@ UPDATE tabellion.webhook_delivery d SET attempts = d.attempts - 1, due_at = %(du
 FROM held WHERE d.id = held.id AND d.state = 'PENDING'
 """  # noqa: S608 - our own words
 _KILLED = """
-UPDATE tabellion.webhook_delivery SET state = 'DEAD', last_error = %s WHERE id IN (
+UPDATE tabellion.webhook_delivery SET state = 'DEAD', last_error = concat_ws(
+    '; then ', CASE WHEN attempts > 0 THEN split_part(last_error, '; then ', 1) END, %s::text)
+WHERE id IN (
     SELECT id FROM tabellion.webhook_delivery WHERE subscription_id = %s AND state <> 'DEAD' ORDER BY id FOR UPDATE)
 """
 _COPY = (
