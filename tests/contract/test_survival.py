@@ -544,7 +544,7 @@ def test_unknown_members_are_named_in_a_header(tenant: Tenant) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "code", "hint"),
     [
-        (_TABLE + "/profile", {"atributes": [{"name": "lastName", "value": "Vos"}]}, "attribute.mandatory", "atributes"),
+        (_TABLE + "/profile", {"atributes": [], "segmentations": []}, "attribute.mandatory", "atributes"),
         ("/v5/entities/hotels/profile-tables", {"nam": "Stays", "attributes": []}, "member.mandatory", "nam"),
         (
             "/v5/entities/hotels/custom-tables",

@@ -9,6 +9,8 @@ from tests.support.tenant import Tenant
 
 PROFILE = "/v4/entity/hotels/table/Guests/profile"
 PROFILES = "/v5/entities/hotels/profile-tables/Guests/profiles"
+V5 = "/v5/entities/hotels"
+HOOKS = "/v4/entity/hotels/webhookSubscription"
 IMPORT = "/v4/entity/hotels/table/Guests/import"
 ROWS = b"emailAddress,lastName\nann@example.com,Maes\n"
 ANN: dict[str, Any] = {
@@ -74,6 +76,47 @@ def test_what_an_import_ignores_is_told(tenant: Tenant) -> None:
     assert told.headers["X-Ignored-Parameters"] == "trace"
     # An integration may send whatever it likes in the query.
     assert send(tenant, {}, "?modes=CREATE_ONLY").headers["X-Ignored-Parameters"] == "modes"
+
+
+def test_a_member_that_is_a_known_one_but_for_case_is_refused(tenant: Tenant) -> None:
+    before = tenant.state()
+    headers = {"Authorization": f"Bearer {tenant.api_key}"}
+    definition = '{"files": [{"load": {"tableId": "Guests", "Mode": "CREATE_ONLY"}}]}'
+    voucher = {"name": "print-voucher", "parameters": [{"name": "amount", "ValueType": "NUMBER"}]}
+    for refused, member, meant in (
+        (send(tenant, {"parameters": '{"Mode":"CREATE_ONLY"}'}), "Mode", "mode"),
+        (send(tenant, {"parameters": '{"empty_cells":"CLEAR"}'}), "empty_cells", "emptyCells"),
+        (send(tenant, {"parameters": '{"import_mode":"CREATE_ONLY"}'}), "import_mode", "mode"),
+        (
+            tenant.client.post(
+                f"{V5}/etl-executions", files={"file": ROWS}, data={"definition": definition}, headers=headers
+            ),
+            "files[0].load.Mode",
+            "mode",
+        ),
+        (tenant.json("POST", f"{V5}/custom-actions", voucher), "parameters[0].ValueType", "valueType"),
+    ):
+        assert (refused.status_code, fields_of(refused)) == (400, [(member, "member.unknown")])
+        assert f"did you mean '{meant}'?" in refused.json()["message"]
+    assert tenant.state() == before
+    both = send(tenant, {"parameters": '{"mode":"CREATE_ONLY","Mode":"CREATE_ONLY"}'})
+    assert (both.status_code, both.headers["X-Ignored-Members"]) == (201, "parameters.Mode")
+
+
+def test_a_body_of_v4_in_which_nothing_is_known_is_refused(tenant: Tenant) -> None:
+    hook = {"on": "PROFILE_TABLE", "onElementId": "Guests", "eventType": "CREATE", "targetUrl": "https://hooks.example.com/"}
+    number = tenant.json("POST", HOOKS, hook).json()["id"]
+    before = tenant.state()
+    refused = tenant.json("PUT", f"{HOOKS}/{number}", {"rotate": True})
+    assert (refused.status_code, fields_of(refused)) == (400, [("rotate", "member.unknown")])
+    assert "did you mean 'rotateSecret'?" in refused.json()["message"]
+    xml = {"Content-Type": "application/xml"}
+    body = "<webhookSubscription><rotate>true</rotate></webhookSubscription>"
+    assert tenant.call("PUT", f"{HOOKS}/{number}", content=body, headers=xml).status_code == 400
+    assert fields_of(tenant.json("POST", PROFILE, {"Attributes": []})) == [("Attributes", "member.unknown")]
+    assert tenant.state() == before
+    for body in ({}, {"id": number}, {"isActive": True, "rotate": True}):
+        assert tenant.json("PUT", f"{HOOKS}/{number}", body).status_code == 200
 
 
 def test_a_misspelt_parameter_of_a_write_is_refused(tenant: Tenant) -> None:

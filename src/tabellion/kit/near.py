@@ -23,21 +23,22 @@ def meant(name: str, known: Iterable[str]) -> str:
 
 
 def _found(name: str, known: Iterable[str], cutoff: float, *, parts: bool) -> str | None:
-    plain: dict[str, str] = {}
+    spelt: dict[str, str] = {}
     for each in known:
-        plain.setdefault(_plain(each), each)
-    wanted = _plain(name)[:100]
-    if wanted in plain:
-        return plain[wanted]
-    matches = get_close_matches(wanted, plain, n=1, cutoff=cutoff)
+        spelt.setdefault(plain(each), each)
+    wanted = plain(name)[:100]
+    if wanted in spelt:
+        return spelt[wanted]
+    matches = get_close_matches(wanted, spelt, n=1, cutoff=cutoff)
     if matches:
-        return plain[matches[0]]
+        return spelt[matches[0]]
     if parts and len(wanted) >= _PART:
-        longer = [each for each in plain if len(each) > _PART and (each.startswith(wanted) or wanted.endswith(each))]
+        longer = [each for each in spelt if len(each) > _PART and (each.startswith(wanted) or wanted.endswith(each))]
         if longer:
-            return plain[min(longer, key=len)]
+            return spelt[min(longer, key=len)]
     return None
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A name without case, blanks and dashes."""
     return "".join(letter for letter in name.lower() if letter.isalnum())

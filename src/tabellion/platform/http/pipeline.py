@@ -262,9 +262,14 @@ def _decode(call: Call, exchange: Exchange, raw: bytes) -> tuple[Any, list[str]]
         return None, []
     if document == []:
         exchange.hint = "the body is an empty list, which was taken for an empty object"
-    strict = call.is_strict(exchange.headers.get("prefer", ""))
     return shapes.reader(call.body).read(
-        document, from_xml=form == "xml", strict=strict, merge=call.merges, echoed=call.sent_back
+        document,
+        from_xml=form == "xml",
+        strict=call.is_strict(exchange.headers.get("prefer", "")),
+        slips=call.version == "v5",
+        blanks=call.version != "v4",
+        merge=call.merges,
+        echoed=call.sent_back,
     )
 
 

@@ -9,13 +9,14 @@ A struct that has a method `unused()` says by it which of its members, by their 
 document may be sent as it was read. They are listed with the unknown ones.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta, inspect
 
+from tabellion.kit import near
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.http import scalars
 from tabellion.platform.http.walk import Context, Enough, Path, Read, text_of
@@ -41,23 +42,36 @@ class Reader(Generic[T]):
 
     def __init__(self, type_: type[T]) -> None:
         self._type = type_
-        self._read = _struct(inspect.type_info(type_))
+        info = inspect.type_info(type_)
+        self._read = _struct(info)
+        self._names = frozenset(_names(info))
 
     def read(
-        self, document: Any, *, from_xml: bool = False, strict: bool = False, merge: bool = False, echoed: type | None = None
+        self,
+        document: Any,
+        *,
+        from_xml: bool = False,
+        strict: bool = False,
+        slips: bool = False,
+        blanks: bool = True,
+        merge: bool = False,
+        echoed: type | None = None,
     ) -> tuple[T, list[str]]:
         """The struct, and the paths of the members that the type does not know. Raises `Unreadable`.
 
         `from_xml`: scalars are text, and numbers and booleans are read from it. `strict`: unknown members are errors, but
-        for those that documents of the type `echoed` have. `merge`: the document is a merge patch, where null takes away.
+        for those that documents of the type `echoed` have; `slips`: those that are a known one but for case are. Not
+        `blanks`: where it has members, one has to be known. `merge`: the document is a merge patch, where null takes away.
         """
-        context = Context(self._type, from_xml=from_xml, strict=strict, merge=merge, echoed=echoed)
+        context = Context(self._type, from_xml=from_xml, strict=strict, slips=slips, merge=merge, echoed=echoed)
         try:
             value = self._read(document, (), context)
         except Enough:
             raise Unreadable(context.errors, context.ignored) from None
         if context.errors:
             raise Unreadable(context.errors, context.ignored)
+        if not (blanks or strict) and document and isinstance(document, dict) and self._names.isdisjoint(document):  # pyright: ignore[reportUnknownArgumentType] - plain documents
+            return self.read(document, from_xml=from_xml, strict=True, merge=merge, echoed=echoed)
         return value, context.ignored
 
 
@@ -84,10 +98,18 @@ def plain(type_: inspect.Type) -> inspect.Type:
     return plain(type_.type) if isinstance(type_, inspect.Metadata) else type_
 
 
+def _names(info: inspect.Type) -> Iterator[str]:
+    for field in info.fields if isinstance(info, inspect.StructType) else ():
+        yield field.encode_name
+        if alias := extras(field.type).get("alias"):
+            yield alias
+
+
 def _struct(info: inspect.Type) -> Read:
     if not isinstance(info, inspect.StructType):
         raise TypeError(info)
     fields = _by_name(info)
+    spelt = {near.plain(name): name for name in fields}
     required = [(field.name, field.encode_name) for field in info.fields if field.required]
     build = _builder(info.cls)
 
@@ -101,7 +123,7 @@ def _struct(info: inspect.Type) -> Read:
         for name, item in value.items():  # pyright: ignore[reportUnknownVariableType] - plain documents
             found = fields.get(name)  # pyright: ignore[reportUnknownArgumentType] - plain documents
             if found is None:
-                context.unknown(path, name, fields)  # pyright: ignore[reportUnknownArgumentType] - plain documents
+                context.unknown(path, name, spelt, value)  # pyright: ignore[reportUnknownArgumentType] - plain documents
             elif (read := found[1](item, (*path, name), context)) is _ABSENT:
                 continue
             elif read is not None or found[0] not in members:  # a null under a second name takes nothing away

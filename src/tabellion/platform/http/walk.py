@@ -1,8 +1,9 @@
 """A walk through a document: where it is, what was wrong on the way, what nobody knew."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
+from tabellion.kit.near import plain
 from tabellion.kit.problem import FieldError
 from tabellion.platform.http.members import knows, message
 
@@ -18,30 +19,41 @@ class Enough(Exception):
 
 
 class Context:
-    """What is noted on the way; `type_`, `strict`, `merge` and `echoed` as in `shapes.Reader.read`."""
+    """What is noted on the way; `type_`, `strict`, `slips`, `merge` and `echoed` as in `shapes.Reader.read`."""
 
-    __slots__ = ("echoed", "errors", "from_xml", "ignored", "merge", "refused", "strict", "type_")
+    __slots__ = ("echoed", "errors", "from_xml", "ignored", "merge", "refused", "slips", "strict", "type_")
 
-    def __init__(self, type_: type, *, from_xml: bool, strict: bool, merge: bool, echoed: type | None) -> None:
+    def __init__(self, type_: type, *, from_xml: bool, strict: bool, slips: bool, merge: bool, echoed: type | None) -> None:
         self.type_ = type_
         self.from_xml = from_xml
         self.strict = strict
+        self.slips = slips
         self.merge = merge
         self.echoed = echoed
         self.refused = 0
         self.errors: list[FieldError] = []
         self.ignored: list[str] = []
 
-    def unknown(self, path: Path, name: str, known: Iterable[str]) -> None:
-        """Note a member that nobody knows."""
+    def unknown(self, path: Path, name: str, spelt: Mapping[str, str], given: Container[str]) -> None:
+        """Note a member that nobody knows; `spelt`: by their plain names, the members that are; `given`: those sent."""
         here = (*path, name)
         place = text_of(here)
-        # Each refusal compares names; a document of nothing but unknown members is not to cost seconds.
-        if not self.strict or self.refused == _MAX_REFUSED or (self.echoed is not None and knows(self.echoed, here)):
+        if self._refuses(here, spelt, given):
+            self.refused += 1
+            self.note(FieldError(place, "member.unknown", message(name, text_of(path), spelt.values(), self.type_)))
+        else:
             self.ignored.append(place)
-            return
-        self.refused += 1
-        self.note(FieldError(place, "member.unknown", message(name, text_of(path), known, self.type_)))
+
+    def _refuses(self, here: Path, spelt: Mapping[str, str], given: Container[str]) -> bool:
+        # Each refusal compares names; a document of nothing but unknown members is not to cost seconds.
+        if self.refused == _MAX_REFUSED:
+            return False
+        if not self.strict:
+            # Integrations send a member in two spellings, of which one is read.
+            meant = spelt.get(plain(here[-1])) if self.slips else None
+            if meant is None or meant in given:
+                return False
+        return self.echoed is None or not knows(self.echoed, here)
 
     def wrong(self, path: Path, expected: str) -> None:
         """Note a value of another kind."""

@@ -120,7 +120,7 @@ class ExecutionsOut(msgspec.Struct, rename="camel"):
 def read_definition(document: bytes) -> tuple[Definition, list[str]]:
     """The part `definition` of a form, and the members that it does not know. Raises `Malformed`, `Invalid`."""
     definition: Any
-    definition, ignored = shapes.reader(Definition).read(json_codec.decode_part("definition", document))
+    definition, ignored = shapes.reader(Definition).read(json_codec.decode_part("definition", document), slips=True)
     return definition, [f"definition.{name}" for name in ignored]
 
 

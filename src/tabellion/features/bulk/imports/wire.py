@@ -85,7 +85,8 @@ class ResultOut(msgspec.Struct, rename="camel"):
 def order_of_parameters(document: bytes) -> tuple[Order, list[str]]:
     """The order that a part `parameters` gives, and the members that it ignores. Raises `Malformed`, `Invalid`."""
     read: Any
-    read, ignored = shapes.reader(Parameters).read(json_codec.decode_part("parameters", document))
+    given = json_codec.decode_part("parameters", document)
+    read, ignored = shapes.reader(Parameters).read(given, slips=True, blanks=False)
     mapping = None
     if read.attributes_mapping is not None:
         if len(read.attributes_mapping) > _MAX_MAPPINGS:
