@@ -201,6 +201,30 @@ def test_messages_say_what_to_write_instead(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "advice"),
+    [
+        ("filter=subscription.Newsletter = true", "did you mean 'subscriptions'?"),
+        ("filter=subscriptions.Newslettr = true", "did you mean 'Newsletter'?"),
+        ("filter=segmentations.Loyalti is null", "did you mean 'Loyalty'?"),
+        ("filter=Newsletter = true", "it has a subscription of this name"),
+        ('filtre=lastName = "Vos"', "did you mean 'filter'?"),
+        ("lastNam=Vos", "did you mean 'lastName'?"),
+        ("colour=red", "it knows filter, sort, limit, cursor"),
+    ],
+)
+def test_a_list_says_what_may_be_meant(query: str, advice: str, tenant: Tenant) -> None:
+    refused = tenant.call("GET", f"{PROFILES}?{query.replace(' ', '%20')}")
+    assert (refused.status_code, advice in refused.json()["message"]) == (400, True)
+
+
+def test_a_choice_that_the_table_does_not_know_says_what_may_be_meant(tenant: Tenant) -> None:
+    body = {"key": {"emailAddress": "ann@example.com"}, "subscriptions": {"Newslettr": True}}
+    assert "did you mean 'Newsletter'?" in tenant.json("PUT", PROFILES, body).json()["message"]
+    lost = tenant.json("POST", f"{PROFILE}/emailAddress=ann@example.com/subscription/Newslettr")
+    assert "did you mean 'Newsletter'?" in lost.json()["message"]
+
+
+@pytest.mark.parametrize(
     ("path", "named"),
     [
         ("table/Guests/profile?searchs=x&search=lastName=Vos&number=1&dateFilter=", "searchs"),

@@ -121,6 +121,21 @@ async def test_what_cannot_be_is_refused_with_its_place(
 
 
 @pytest.mark.parametrize(
+    ("members", "advice"),
+    [
+        ({"eventType": "CREATED"}, "did you mean 'CREATE'? 'eventType' expects one of CLICK, "),
+        ({"onFields": ["lastNam"]}, "the table has no attribute 'lastNam'; did you mean 'lastName'?"),
+        ({"onFields": ["Newsletter"]}, "it has a subscription of this name (CREATE takes names of attributes)"),
+        ({"eventType": "UPDATED_SEGMENT", "onFields": ["Loyalti"]}, "did you mean 'Loyalty'?"),
+        ({"on": "CUSTOM_ACTION", "onElementId": "print", "eventType": "TRIGGER", "onFields": ["x"]}, "leave 'onFields' out"),
+    ],
+)
+async def test_what_may_be_meant_is_said(members: dict[str, Any], advice: str, hooks: Hooks) -> None:
+    await hooks.call("customActions.v5.create", {"name": "print"})
+    assert advice in (await refused(hooks, hook(**members))).message
+
+
+@pytest.mark.parametrize(
     "url", ["http://8.8.8.8/", "https://127.0.0.1/", "https://localhost/", "https://[::ffff:10.0.0.1]/", "no url", ""]
 )
 async def test_a_target_that_may_not_be_called_is_refused_at_registration(url: str, hooks: Hooks) -> None:

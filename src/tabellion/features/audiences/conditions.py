@@ -153,7 +153,7 @@ def _subscribed(table: ProfileTable, target: Target, faults: list[FieldError], p
         return ALWAYS
     subscription = table.subscriptions_by_name.get(target.subscription.lower())
     if subscription is None:
-        message = f"the table '{table.name}' has no subscription '{target.subscription[:100]}'"
+        message = table.lacks(target.subscription, "subscription")
         faults.append(FieldError(f"{prefix}subscription", "subscription.unknown", message))
         return ALWAYS
     return Condition(f"t.{subscription.column} IS TRUE")
@@ -162,7 +162,7 @@ def _subscribed(table: ProfileTable, target: Target, faults: list[FieldError], p
 def _segmented(table: ProfileTable, segment: Segment, faults: list[FieldError], place: str) -> Condition:
     found = table.segmentations_by_name.get(segment.name.lower())
     if found is None:
-        message = f"the table '{table.name}' has no segmentation '{segment.name[:100]}'"
+        message = table.lacks(segment.name, "segmentation")
         faults.append(FieldError(f"{place}.name", "segmentation.unknown", message))
         return ALWAYS
     if found.type == "SIMPLE":

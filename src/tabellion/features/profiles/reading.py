@@ -8,6 +8,7 @@ from tabellion.features.profiles.model import Change, Collection
 from tabellion.features.tables import (
     Attribute,
     BadValue,
+    NamedPart,
     Segmentation,
     Subscription,
     Table,
@@ -46,9 +47,9 @@ class Reader:
         self.collection = Collection()
         self.row_id: int | None = None
 
-    def _lacks(self, name: str) -> str:
+    def _lacks(self, name: str, part: NamedPart = "attribute") -> str:
         # Each look for a name that is near takes its time: the first ones tell what is the matter.
-        return self._table.lacks(name) if len(self.errors) < _MOST_NEAR else f"the table has no attribute '{name}'"
+        return self._table.lacks(name, part) if len(self.errors) < _MOST_NEAR else f"the table has no {part} '{name}'"
 
     def attribute(self, item: Item) -> None:
         """Take one attribute; technical ones are ignored, but the id is remembered for matching."""
@@ -80,7 +81,7 @@ class Reader:
         """Take one choice. Null records nothing: it is what a read answers where no choice is recorded. Empty is null."""
         subscription = self._table.subscriptions_by_name.get(item.name.lower())
         if subscription is None:
-            self.refuse(item.named_at or item.path, "subscription.unknown", f"the table has no subscription '{item.name}'")
+            self.refuse(item.named_at or item.path, "subscription.unknown", self._lacks(item.name, "subscription"))
             return
         if item.value is None or item.value == "":
             return
@@ -93,7 +94,7 @@ class Reader:
         """Take one membership; see `membership`, and `Item` for `named_at`."""
         segmentation = self._table.segmentations_by_name.get(name.lower())
         if segmentation is None:
-            self.refuse(named_at or path, "segmentation.unknown", f"the table has no segmentation '{name}'")
+            self.refuse(named_at or path, "segmentation.unknown", self._lacks(name, "segmentation"))
             return
         try:
             self.memberships[segmentation.number] = (segmentation, membership(segmentation, belongs, category))

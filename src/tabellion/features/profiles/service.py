@@ -164,7 +164,7 @@ async def subscribe(
     subscription = table.subscriptions_by_name.get(call.path["s"].lower())
     if subscription is None:
         await get(call, table)
-        raise SubscriptionUnknown(f"the table has no subscription '{call.path['s']}'")
+        raise SubscriptionUnknown(table.lacks(call.path["s"], "subscription"))
     await _write_one(call, table, Change((), ((subscription, subscribed),), (), collection))
     profile = await get(call, table)
     return subscription, profile.choices[table.definition.subscriptions.index(subscription)]
@@ -175,7 +175,7 @@ async def belong(call: Incoming, table: ProfileTable, *, belongs: bool) -> tuple
     segmentation = table.segmentations_by_name.get(call.path["s"].lower())
     if segmentation is None:
         await get(call, table)
-        raise SegmentationUnknown(f"the table has no segmentation '{call.path['s']}'")
+        raise SegmentationUnknown(table.lacks(call.path["s"], "segmentation"))
     category = call.matrix.get("category") or call.query.first("category")
     try:
         value = membership(segmentation, belongs, category)

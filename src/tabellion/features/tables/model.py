@@ -15,6 +15,7 @@ from tabellion.kit.names import ByName, folded
 from tabellion.kit.near import meant
 
 SegmentationType = Literal["SIMPLE", "EXCLUSIVE"]
+NamedPart = Literal["attribute", "subscription", "segmentation"]
 
 CREATION_MOMENT = "creationMoment"
 UPDATE_MOMENT = "updateMoment"
@@ -201,10 +202,20 @@ class Table(msgspec.Struct, frozen=True, dict=True):
         """The definition, as far as all tables have it."""
         raise NotImplementedError
 
-    def lacks(self, name: str) -> str:
-        """That there is no such attribute, and which one may be meant."""
-        known = (*(attribute.name for attribute in self.attributes), self.kind.id_name, CREATION_MOMENT, UPDATE_MOMENT)
-        return f"the table has no attribute '{name}'{meant(name, known)}"
+    def lacks(self, name: str, part: NamedPart = "attribute") -> str:
+        """That there is no such attribute, subscription or segmentation, and what may be meant."""
+        names: dict[NamedPart, list[str]] = {
+            "attribute": [each.name for each in self.attributes],
+            "subscription": [each.name for each in self.subscriptions],
+            "segmentation": [each.name for each in self.segmentations],
+        }
+        said = f"the table has no {part} '{name[:100]}'"
+        for other, known in names.items():
+            if other != part and folded(name) in map(folded, known):
+                return f"{said}; it has {'an' if other == 'attribute' else 'a'} {other} of this name"
+        if part == "attribute":
+            names[part] += [self.kind.id_name, CREATION_MOMENT, UPDATE_MOMENT]
+        return said + meant(name, names[part])
 
     @property
     def public_id(self) -> str:

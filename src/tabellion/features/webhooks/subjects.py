@@ -1,27 +1,20 @@
 """What a subscription may listen to: from what a call names to the subject's id, and the names of its fields."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from tabellion.features.actions import find_action
 from tabellion.features.customdata import find_custom_table
-from tabellion.features.tables import Table, find_table
+from tabellion.features.tables import NamedPart, Table, find_table
 from tabellion.features.webhooks.model import EVENT_TYPES, TABLES
 from tabellion.kit.problem import FieldError, Problem, invalid
 from tabellion.platform import outbox
 from tabellion.platform.http.call import Incoming
 
 PROFILE_TABLE, CUSTOM_TABLE, CUSTOM_ACTION = "PROFILE_TABLE", "CUSTOM_TABLE", "CUSTOM_ACTION"
+_PARTS: dict[str, NamedPart] = {"UPDATED_SUBSCRIPTION": "subscription", "UPDATED_SEGMENT": "segmentation"}
 _MISSING = {"ETL": "etl.unknown", "EXPORT": "export.unknown", "EMAIL_CAMPAIGN": "campaign.unknown"}
-
-
-class Fields(msgspec.Struct, frozen=True):
-    """The names that `onFields` may hold, by lower case, and the code of the refusal of another one."""
-
-    names: Mapping[str, str]
-    code: str
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -32,17 +25,30 @@ class Subject(msgspec.Struct, frozen=True):
     table: Table | None = None
     known: tuple[str, ...] = ()
 
-    def fields(self, event_type: str) -> Fields:
-        """What the events of a type may involve."""
+    def fields(self, event_type: str) -> dict[str, str]:
+        """The names that `onFields` may hold for the events of a type, by lower case."""
+        names = self.known
+        if self.table is not None:
+            parts: dict[NamedPart, tuple[Any, ...]] = {
+                "attribute": self.table.attributes,
+                "subscription": self.table.subscriptions,
+                "segmentation": self.table.segmentations,
+            }
+            names = tuple(part.name for part in parts[_part(event_type)])
+        return {name.lower(): name for name in names}
+
+    def field_fault(self, place: str, event_type: str, name: str) -> FieldError:
+        """What is wrong with a name in `onFields`."""
         if self.table is None:
-            return Fields({name.lower(): name for name in self.known}, "attribute.unknown")
-        parts: tuple[Any, ...] = self.table.attributes
-        code = "attribute.unknown"
-        if event_type == "UPDATED_SUBSCRIPTION":
-            parts, code = self.table.subscriptions, "subscription.unknown"
-        elif event_type == "UPDATED_SEGMENT":
-            parts, code = self.table.segmentations, "segmentation.unknown"
-        return Fields({part.name.lower(): part.name for part in parts}, code)
+            message = f"only events of tables are about names, and not those of {self.kind}: leave 'onFields' out"
+            return FieldError(place, "attribute.unknown", message)
+        part = _part(event_type)
+        message = f"{self.table.lacks(name, part)} ({event_type} takes names of {part}s)"
+        return FieldError(place, f"{part}.unknown", message)
+
+
+def _part(event_type: str) -> NamedPart:
+    return _PARTS.get(event_type, "attribute")
 
 
 async def in_path(call: Incoming, kind: str) -> Subject:

@@ -203,9 +203,9 @@ def checked(new: Subscription, subject: Subject) -> Subscription:
     if new.on_fields is not None:
         allowed = subject.fields(new.event_type)
         for i, name in enumerate(new.on_fields):
-            if name.lower() not in allowed.names:
-                faults.append(FieldError(f"onFields[{i}]", allowed.code, f"the events do not involve '{name}'"))
-        new = replace(new, on_fields=tuple(allowed.names.get(name.lower(), name) for name in new.on_fields))
+            if name.lower() not in allowed:
+                faults.append(subject.field_fault(f"onFields[{i}]", new.event_type, name))
+        new = replace(new, on_fields=tuple(allowed.get(name.lower(), name) for name in new.on_fields))
     if not 1 <= new.max_block_size <= MAX_BLOCK_SIZE:
         message = f"'maxBlockSize' expects a whole number from 1 to {MAX_BLOCK_SIZE}"
         faults.append(FieldError("maxBlockSize", "member.type", message))

@@ -4,11 +4,13 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from tabellion.kit.near import near
 from tabellion.platform.http.query import FLAGS
 from tabellion.platform.http.walk import Context, Path, Read
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _MAX_DIGITS = 40
+_MOST_NEAR = 5
 # Larger numbers are written with their exponent, lest a few characters become a million.
 _MAX_SHOWN_DIGITS = 255
 
@@ -18,10 +20,15 @@ def literal(values: tuple[str, ...]) -> Read:
 
     def read_literal(value: Any, path: Path, context: Context) -> Any:
         if value not in values:
-            context.wrong(path, "one of " + ", ".join(values))
+            context.wrong(path, "one of " + ", ".join(values), _nearly(value, values, context))
         return value
 
     return read_literal
+
+
+def _nearly(value: Any, values: tuple[str, ...], context: Context) -> str | None:
+    # Each look for a word that is near takes its time: the first ones tell what is the matter.
+    return near(value, values) if isinstance(value, str) and len(context.errors) < _MOST_NEAR else None
 
 
 def flag(*, nullable: bool) -> Read:

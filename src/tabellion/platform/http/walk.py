@@ -55,11 +55,12 @@ class Context:
                 return False
         return self.echoed is None or not knows(self.echoed, here)
 
-    def wrong(self, path: Path, expected: str) -> None:
-        """Note a value of another kind."""
+    def wrong(self, path: Path, expected: str, meant: str | None = None) -> None:
+        """Note a value of another kind, and which one may be meant."""
         place = text_of(path)
         name = f"'{place}'" if place else "the document"
-        self.note(FieldError(place, "member.type", f"{name} expects {expected}"))
+        advice = "" if meant is None else f"did you mean '{meant}'? "
+        self.note(FieldError(place, "member.type", f"{advice}{name} expects {expected}"))
 
     def note(self, error: FieldError) -> None:
         """Note an error. Raises `Enough`."""

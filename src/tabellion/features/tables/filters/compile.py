@@ -158,14 +158,14 @@ class Compiler:
     def _subscription(self, operand: Operand) -> str:
         found = self._table.subscriptions_by_name.get(operand.name.lower())
         if found is None:
-            message = f"the table has no subscription '{operand.name}'"
+            message = self._table.lacks(operand.name, "subscription")
             raise FilterFault(message, operand.position, "attribute.unknown")
         return f"t.s{found.number:d}"
 
     def _segmentation(self, node: Compare | In | Like | Null, operand: Operand) -> Condition:
         found = self._table.segmentations_by_name.get(operand.name.lower())
         if found is None:
-            message = f"the table has no segmentation '{operand.name}'"
+            message = self._table.lacks(operand.name, "segmentation")
             raise FilterFault(message, operand.position, "attribute.unknown")
         column = f"t.g{found.number:d}"
         if found.type == "SIMPLE":

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from tabellion.features.tables.filters.errors import FilterFault
 from tabellion.features.tables.filters.tree import Compare, In, Junction, Like, Literal_, Node, Not, Null, Operand
+from tabellion.kit.near import meant
 
 MAX_LENGTH = 8192
 MAX_DEPTH = 50
@@ -154,7 +155,8 @@ class _Parser:
             return Operand("attribute", token.value, token.position)
         kind: Any = kinds.get(token.value.lower())
         if kind is None:
-            raise FilterFault("only 'subscriptions.' and 'segmentations.' have members", token.position)
+            advice = meant(token.value, kinds)
+            raise FilterFault(f"only 'subscriptions.' and 'segmentations.' have members{advice}", token.position)
         name = self._peek()
         if name.kind not in {"word", "string", "keyword"}:
             raise self._fault(f"the name of a {kind} was expected; one with blanks in quotes")

@@ -20,6 +20,7 @@ from tabellion.features.tables.filters.grammar import parse
 from tabellion.features.tables.filters.v4 import equality, row_limit
 from tabellion.features.tables.model import Table
 from tabellion.features.tables.types.registry import is_email
+from tabellion.kit.near import meant
 from tabellion.kit.problem import Problem, invalid
 from tabellion.platform.http.query import Query
 
@@ -136,7 +137,10 @@ def _once(query: Query, name: str) -> str:
 
 def _equality(table: Table, name: str, value: str, zone: Any) -> Condition:
     if target_of(table, name) is None:
-        message = f"the table has no attribute '{name}', and a list no such parameter; it knows {', '.join(_OWN)}"
+        known = (*_OWN, *(attribute.name for attribute in table.attributes))
+        knows = f"it knows {', '.join(_OWN)}"
+        advice = f"{nearly} {knows}" if (nearly := meant(name, known)) else f"; {knows}"
+        message = f"the table has no attribute '{name[:100]}', and a list no such parameter{advice}"
         raise FilterFault(message, 0, "attribute.unknown", name)
     return equality(table, name, value, zone)
 
