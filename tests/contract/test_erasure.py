@@ -1,9 +1,11 @@
 """An erased person is nowhere: a canary in every feature, and then no trace of it in database, files and log."""
 
 import asyncio
+import base64
 import json
 import secrets as chance
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from tabellion.features.erasure import service
 from tabellion.features.webhooks.fanout import fan_out
 from tabellion.kit.clock import utc_now
 from tabellion.platform import audit
+from tabellion.platform.secrets import SecretUnreadable
 from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state, until
 from tests.support import plain
 from tests.support.api import Api
@@ -353,6 +356,42 @@ def test_a_mail_that_is_being_handed_over_is_erased_after_it(
     assert ok(tenant.json("POST", "/v5/bounces", {"bounces": [bounce]}))["accepted"] == 1
     assert database.execute(f"SELECT detail FROM {schema}.mail_event").fetchall() == [("5.1.1",)]
     assert database.execute(f"SELECT count(*) FROM {schema}.suppression").fetchone() == (0,)
+
+
+def test_an_erasure_whose_key_is_lost_fails_in_the_end_and_the_doctor_names_it(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    number = erased(tenant, "ann@example.com")["id"]
+    another = base64.b64encode(b"of another key".ljust(60)).decode()
+    ((job, args),) = database.execute(
+        "UPDATE jobs.procrastinate_jobs SET args = jsonb_set(args, '{rest,person}', to_jsonb(%s::text)) "
+        "WHERE task_name = %s AND args #>> '{rest,number}' = %s RETURNING id, args -> 'rest'",
+        (another, service.TASK, str(number)),
+    ).fetchall()
+    rest = service.Rest(**args)
+
+    def found(check: str) -> list[tuple[str, str, str]]:
+        where = {"TABELLION_DATABASE_URL": worker_database_url, "TABELLION_SECRET_KEY": "of the tests"}
+        findings = json.loads(run_here("doctor", "--json", **where).stdout)
+        return [(one["state"], one["found"], one["advice"]) for one in findings if one["check"] == check]
+
+    ((state_, unreadable, _),) = found("secrets")
+    assert (state_, unreadable) == ("problem", "unreadable: 1 of erasures")
+    now = utc_now()
+    with pytest.raises(SecretUnreadable):
+        run(worker_database_url, lambda db: service.finish(db, spool, rest, now))
+    assert ok(tenant.json("GET", f"{ERASURES}/{number}"))["endedAt"] is None
+    run(worker_database_url, lambda db: service.finish(db, spool, rest, now + timedelta(days=7)))
+    database.execute("DELETE FROM jobs.procrastinate_jobs WHERE id = %s", (job,))
+    ended = ok(tenant.json("GET", f"{ERASURES}/{number}"))
+    assert ended["endedAt"] is not None
+    assert ended["failure"].startswith("the key that sealed whom it is about is lost")
+    query = "SELECT note FROM tabellion.audit WHERE licence_id = %s AND route = 'erasure failed' AND object = %s"
+    assert database.execute(query, (rest.licence_id, f"erasure/{number}")).fetchall() == [(ended["failure"],)]
+    assert found("secrets") == []
+    ((state_, failed, advice),) = found("erasure")
+    assert (state_, failed) == ("problem", f"{number} of {tenant.licence} has failed")
+    assert f"tabellion erase {tenant.licence} ADDRESS" in advice
 
 
 def test_people_are_erased_on_the_command_line_too(

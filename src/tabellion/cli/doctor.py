@@ -12,7 +12,7 @@ import typer
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
 from tabellion.cli.machine import RIGHTS, Finding, key, machine
 from tabellion.cli.unreadable import ADVICE, unreadable
-from tabellion.features import delivery
+from tabellion.features import delivery, erasure
 from tabellion.features.bulk import waiting
 from tabellion.platform import jobs, mail, secrets
 from tabellion.platform.database.schema import MAKE_UNICODE, MIN_SERVER_VERSION, NO_POOLER, MigrationError, NotUnicode, state
@@ -24,6 +24,7 @@ from tabellion.settings import Settings, SettingsError, unknown_variables
 _CLOCK_DRIFT_S = 2.0
 _NAMED_LICENCES = 3
 _OLD_BACKUP = timedelta(days=8)
+_ERASED_WITHIN = timedelta(days=30)
 _NO_ROOM = "all its connections are taken: raise max_connections, or lower TABELLION_CONNECTIONS"
 _STRANGER = "see that it has not run out, and that 'sslrootcert' in the URL names the file of the authority that signed it"
 # What connections fail of, by words of its message.
@@ -87,6 +88,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
             if schema.state == "ok" and key(settings).state != "problem":
                 yield from _relays(url, settings)
                 yield from _secrets(url)
+            if schema.state == "ok":
+                yield from _erasures(url)
         except EmbeddedPostgresError as error:
             no_right = isinstance(error.__cause__, PermissionError)
             advice = RIGHTS if no_right else "see the log in the data directory's postgres/log"
@@ -175,6 +178,17 @@ def _secrets(url: str) -> Iterator[Finding]:
 
     if wrong := asyncio.run(counted()):
         yield Finding("secrets", "problem", f"unreadable: {', '.join(wrong)}", ADVICE)
+
+
+def _erasures(url: str) -> Iterator[Finding]:
+    """Those that did not search everything, for a month: so long the law lets whoever asked wait."""
+
+    async def told() -> list[tuple[int, str, str]]:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+            return await erasure.admin.failed(db, datetime.now(UTC) - _ERASED_WITHIN)
+
+    for number, licence, why in asyncio.run(told()):
+        yield Finding("erasure", "problem", f"{number} of {licence} has failed", f"{why}: tabellion erase {licence} ADDRESS")
 
 
 def _server(url: str, settings: Settings) -> Iterator[Finding]:

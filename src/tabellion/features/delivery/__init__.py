@@ -6,6 +6,7 @@ from tabellion.features.delivery import (
     pacing_admin,
     pending,
     relay_admin,
+    sealed,
     sender_admin,
     stripping,
     sums,
@@ -37,7 +38,7 @@ from tabellion.features.delivery.outbox_store import KeptMail, kept_mail, kept_m
 from tabellion.features.delivery.pace import Pace
 from tabellion.features.delivery.pacing import zone_column
 from tabellion.features.delivery.pending import Delay, Pending, Wait
-from tabellion.features.delivery.reaching import Reached, licences_that_wait, reach_relays, unreadable_secrets
+from tabellion.features.delivery.reaching import Reached, licences_that_wait, reach_relays
 from tabellion.features.delivery.restoring import doubt, skip_numbers
 from tabellion.features.delivery.retaining import strip_old
 from tabellion.features.delivery.same_address import forms_of, having, reached
@@ -168,6 +169,7 @@ __all__ = [
     "relay_admin",
     "reschedule",
     "resume",
+    "sealed",
     "send_notice",
     "sender_admin",
     "sender_facts",
@@ -182,7 +184,6 @@ __all__ = [
     "suppress",
     "suppression_store",
     "tell",
-    "unreadable_secrets",
     "unseal_address",
     "unsuppress",
     "view",

@@ -4,6 +4,7 @@ import asyncio
 from typing import NamedTuple
 
 from tabellion.features.delivery import relay_store
+from tabellion.features.delivery.sealed import relay_purpose
 from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Post, Relay, Waits
@@ -26,24 +27,6 @@ async def licences_that_wait(db: Database) -> list[str]:
     return await relay_store.licences_that_wait(db)
 
 
-async def unreadable_secrets(db: Database) -> tuple[int, int]:
-    """How many passwords of relays, and how many DKIM keys, were sealed with another key than this server has."""
-    relays = await (await db.execute("SELECT id, password FROM tabellion.relay WHERE password <> ''")).fetchall()
-    keys = await (await db.execute("SELECT entity_id, dkim_key FROM tabellion.sender WHERE dkim_key <> ''")).fetchall()
-    return (
-        sum(not _is_readable(sealed, f"relay {id_:d}") for id_, sealed in relays),
-        sum(not _is_readable(sealed, f"dkim {entity_id:d}") for entity_id, sealed in keys),
-    )
-
-
-def _is_readable(sealed: str, purpose: str) -> bool:
-    try:
-        secrets.unseal(sealed, purpose)
-    except secrets.SecretUnreadable:
-        return False
-    return True
-
-
 async def reach_relays(db: Database) -> list[Reached]:
     """Try each relay once, however many licences have it."""
     users: dict[Relay, list[str]] = {}
@@ -51,7 +34,7 @@ async def reach_relays(db: Database) -> list[Reached]:
     for licence_id, licence in await relay_store.licences_with_relays(db):
         for id_, host, port, security, login, sealed, _, _ in await relay_store.relays(db, licence_id):
             try:
-                password = secrets.unseal(sealed, f"relay {id_:d}") if sealed else ""
+                password = secrets.unseal(sealed, relay_purpose(id_)) if sealed else ""
             except secrets.SecretUnreadable as error:
                 unreadable.append(Reached(host, port, (licence,), f"{host}:{port}: {error.message}"))
                 continue

@@ -10,6 +10,7 @@ import msgspec
 
 from tabellion.features import licences
 from tabellion.features.delivery import relay_store
+from tabellion.features.delivery.sealed import relay_purpose
 from tabellion.features.licences import AdminError
 from tabellion.kit.domain import in_ascii
 from tabellion.platform import audit, secrets
@@ -105,7 +106,7 @@ async def add_relay(db: Database, licence_name: str, host: str, change: RelayCha
             await relay_store.change_relay(db, number, relay, weight)
         password = "" if not relay.user else change.password
         if password is not None:
-            sealed = secrets.seal(password, f"relay {number:d}") if password else ""
+            sealed = secrets.seal(password, relay_purpose(number)) if password else ""
             await relay_store.set_relay_password(db, number, sealed)
         await audit.record_admin(db, found.id, "relay add", f"relay/{number}", now)
     row = RelayRow(number, relay.host, relay.port, relay.security, relay.user, weight, relay.connections)

@@ -8,6 +8,7 @@ import msgspec
 
 from tabellion.features import licences
 from tabellion.features.delivery import relay_store
+from tabellion.features.delivery.sealed import dkim_purpose
 from tabellion.features.delivery.signing import signs_for
 from tabellion.features.licences import AdminError
 from tabellion.kit.domain import domain_name, is_domain
@@ -98,8 +99,8 @@ async def _signed_by(
         return ("", "", ""), False
     sealed = sealed or await relay_store.kept_key(db, entity_id, domain, selector)
     if not sealed:
-        return (domain, selector, secrets.seal(new_key(change.kind or _KINDS[0])[0], _context(entity_id))), True
-    if change.kind is not None and (kind := _kind_of(secrets.unseal(sealed, _context(entity_id)))) != change.kind:
+        return (domain, selector, secrets.seal(new_key(change.kind or _KINDS[0])[0], dkim_purpose(entity_id))), True
+    if change.kind is not None and (kind := _kind_of(secrets.unseal(sealed, dkim_purpose(entity_id)))) != change.kind:
         message = f"the key of {selector} is {kind}, and stays; name another selector for one that is {change.kind}"
         raise AdminError(message)
     return (domain, selector, sealed), False
@@ -112,14 +113,9 @@ async def show_sender(db: Database, licence_name: str, entity_name: str) -> Send
     if row is None:
         raise AdminError(f"nobody was named for the entity '{entity.name}'; name somebody with sender set")
     name, address, domain, selector, sealed = row
-    record = public_record(secrets.unseal(sealed, _context(entity.id))) if sealed else ""
+    record = public_record(secrets.unseal(sealed, dkim_purpose(entity.id))) if sealed else ""
     back = await relay_store.bounce_domain_of(db, entity.id)
     return SenderRow(entity.name, name, address, f"{selector}._domainkey.{domain}" if sealed else "", record, back)
-
-
-def _context(entity_id: int) -> str:
-    """What a key is sealed for."""
-    return f"dkim {entity_id:d}"
 
 
 def _kind_of(pem: str) -> str:

@@ -16,6 +16,7 @@ from tabellion.features.delivery import (
 from tabellion.features.delivery.audience_store import Forecast
 from tabellion.features.delivery.model import Document, Recipient, Sending
 from tabellion.features.delivery.outcome_store import Interaction, MailEvent, WantedInteractions
+from tabellion.features.delivery.sealed import dkim_purpose
 from tabellion.features.delivery.signing import signs_for
 from tabellion.features.tables import ProfileTable
 from tabellion.features.tables.filters import Condition
@@ -139,7 +140,7 @@ async def sender_facts(db: Database, licence_id: int, entity_id: int, address: s
     if row is not None and row[4] and signs_for(row[2], address):
         name = f"{row[3]}._domainkey.{row[2]}"
         try:
-            record = public_record(secrets.unseal(row[4], f"dkim {entity_id:d}"))
+            record = public_record(secrets.unseal(row[4], dkim_purpose(entity_id)))
         except secrets.SecretUnreadable:
             record = None
     back = await relay_store.bounce_domain_of(db, entity_id)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from tabellion.features.delivery import relay_store
+from tabellion.features.delivery.sealed import dkim_purpose
 from tabellion.kit.domain import domain_name
 from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
@@ -19,7 +20,7 @@ class Signing(NamedTuple):
 
     def signer(self) -> Signer:
         """Who does it."""
-        return Signer(self.domain, self.selector, secrets.unseal(self.key, f"dkim {self.entity_id:d}"))
+        return Signer(self.domain, self.selector, secrets.unseal(self.key, dkim_purpose(self.entity_id)))
 
 
 async def signing_of(db: Database, entity_id: int, sender_address: str) -> Signing | None:

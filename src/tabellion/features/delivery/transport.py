@@ -10,6 +10,7 @@ from time import monotonic
 
 from tabellion.features.delivery import relay_store
 from tabellion.features.delivery.favour import Favour
+from tabellion.features.delivery.sealed import relay_purpose
 from tabellion.kit.outage import Outage
 from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
@@ -214,7 +215,7 @@ class Ways:
         found: list[tuple[int, Exit]] = []
         numbers: dict[int, Exit] = {}
         for id_, host, port, security, login, sealed, weight, connections in await relay_store.relays(db, licence_id):
-            password = secrets.unseal(sealed, f"relay {id_:d}") if sealed else ""
+            password = secrets.unseal(sealed, relay_purpose(id_)) if sealed else ""
             relay = Relay(host=host, port=port, security=security, user=login, password=password, connections=connections)
             if relay not in self._exits:
                 self._exits[relay] = Exit(self._post(relay))

@@ -6,5 +6,6 @@ Above all other features, as it asks each of them to forget.
 from collections.abc import Sequence
 
 from tabellion.features.erasure import admin
+from tabellion.features.erasure.service import PLACES
 
-__all__: Sequence[str] = ["admin"]
+__all__: Sequence[str] = ["PLACES", "admin"]

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from tabellion.features import licences
-from tabellion.features.erasure import service
+from tabellion.features.erasure import service, store
 from tabellion.features.erasure.model import Erasure
 from tabellion.features.licences import AdminError
 from tabellion.platform import audit
@@ -21,3 +21,8 @@ async def erase(db: Database, licence_name: str, address: str, now: datetime, *,
         done = await service.erase(db, service.Asked(found.id, wanted, suppress, who, now))
         await audit.record_admin(db, found.id, "erase", service.object_of(done), now, str(done.counts))
     return done
+
+
+async def failed(db: Database, since: datetime) -> list[tuple[int, str, str]]:
+    """Erasures of all licences that have failed since a moment: id, name of the licence, and why."""
+    return await store.failed(db, since)

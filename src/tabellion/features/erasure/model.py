@@ -33,7 +33,10 @@ class Counts(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Erasure(msgspec.Struct, frozen=True):
-    """One erasure. `ended_at` None: files are still to be searched. `suppressed`: a hash keeps the address from mails."""
+    """One erasure. `ended_at` None: files are still to be searched. `suppressed`: a hash keeps the address from mails.
+
+    `failure`: why it has ended without having searched all of them.
+    """
 
     id: int
     licence_id: int
@@ -41,3 +44,4 @@ class Erasure(msgspec.Struct, frozen=True):
     ended_at: datetime | None
     suppressed: bool
     counts: Counts
+    failure: str | None

@@ -1,7 +1,7 @@
 """Use cases of erasures: erase what the database has at once, all or nothing; then what is in files, or still on its way."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,10 +23,15 @@ from tabellion.platform import audit, jobs, outbox, secrets
 from tabellion.platform.database.connection import Database
 from tabellion.platform.http import idempotency
 from tabellion.platform.http.call import Incoming
+from tabellion.platform.secrets.places import Place
 
 TASK = "erasure.finish"
 _MAX_ADDRESS, _MOST_PROFILES = 320, 10_000
 _DELETE = "DELETE"
+_PATIENCE = timedelta(days=7)
+_LOST = (
+    "the key that sealed whom it is about is lost: files, and what was on its way, were not searched; erase the person again"
+)
 
 
 class Asked(NamedTuple):
@@ -116,19 +121,28 @@ async def erase(db: Database, asked: Asked) -> Erasure:
     sealed = secrets.seal(address, _purpose(licence_id, number))
     rest = Rest(licence_id, number, sealed, stripped.flying)
     await jobs.defer(db, TASK, licence_id=licence_id, rest=rest._asdict())
-    return Erasure(number, licence_id, now, None, suppressed, counts)
+    return Erasure(number, licence_id, now, None, suppressed, counts, None)
 
 
 async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
     """Erase what was on its way when the erasure was asked for, and files; a worker that dies over it begins anew.
 
-    Raises `NotYet`, `OSError`.
+    Whose key is lost ends as failed, once it is a week old: until then the operator may put the key back.
+
+    Raises `NotYet`, `SecretUnreadable`, `OSError`.
     """
     licence_id, number = rest.licence_id, rest.number
     erasure = await store.find(db, licence_id, number)
     if erasure is None or erasure.ended_at is not None:
         return
-    address, until = secrets.unseal(rest.person, _purpose(licence_id, number)), erasure.asked_at
+    until = erasure.asked_at
+    try:
+        address = secrets.unseal(rest.person, _purpose(licence_id, number))
+    except secrets.SecretUnreadable:
+        if now - until < _PATIENCE:
+            raise
+        await _give_up(db, erasure, now)
+        return
     traces = traces_of(forms_of(address))
     async with db.transaction():
         known = await store.find(db, licence_id, number, lock=True)
@@ -152,7 +166,7 @@ async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
             return
         counts = known.counts.plus(Counts(files=files))
         await store.change(db, number, counts, now)
-        ended = Erasure(number, licence_id, until, now, known.suppressed, counts)
+        ended = Erasure(number, licence_id, until, now, known.suppressed, counts, None)
         await audit.record_server(db, licence_id, "erasure ended", object_of(ended), now, str(counts))
 
 
@@ -200,5 +214,22 @@ async def _forget_profiles(db: Database, asked: Asked, table: ProfileTable, prof
     return Counts(profiles=gone, records=records, keys=listed)
 
 
+async def _give_up(db: Database, erasure: Erasure, now: datetime) -> None:
+    """The key is lost, and with it whom the rest is about: somebody has to name the person again."""
+    async with db.transaction():
+        await store.fail(db, erasure.id, now, _LOST)
+        await audit.record_server(db, erasure.licence_id, "erasure failed", object_of(erasure), now, _LOST)
+
+
 def _purpose(licence_id: int, number: int) -> str:
     return f"erasure {licence_id:d} {number:d}"
+
+
+PLACES = (
+    Place(
+        "of erasures",
+        lambda licence_id, number, _: _purpose(licence_id, number),
+        "SELECT (args #>> '{rest,licence_id}')::int, (args #>> '{rest,number}')::bigint, id, args #>> '{rest,person}' "
+        "FROM jobs.procrastinate_jobs WHERE task_name = 'erasure.finish' AND status IN ('todo', 'doing')",
+    ),
+)

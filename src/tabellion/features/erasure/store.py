@@ -10,7 +10,7 @@ from tabellion.features.erasure.model import Counts, Erasure
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar
 
-_SELECT: LiteralString = "SELECT id, licence_id, asked_at, ended_at, suppressed, counts FROM tabellion.erasure "
+_SELECT: LiteralString = "SELECT id, licence_id, asked_at, ended_at, suppressed, counts, failure FROM tabellion.erasure "
 
 
 async def insert(db: Database, licence_id: int, now: datetime, *, suppressed: bool, counts: Counts) -> int:
@@ -33,8 +33,22 @@ async def change(db: Database, number: int, counts: Counts, ended_at: datetime |
     await db.execute(query, (_json(counts), ended_at, number))
 
 
+async def fail(db: Database, number: int, now: datetime, why: str) -> None:
+    """Write down that an erasure has ended, and not as it should."""
+    await db.execute("UPDATE tabellion.erasure SET ended_at = %s, failure = %s WHERE id = %s", (now, why, number))
+
+
+async def failed(db: Database, since: datetime) -> list[tuple[int, str, str]]:
+    """Erasures that have failed since a moment: id, name of the licence, and why."""
+    query = (
+        "SELECT e.id, l.name, e.failure FROM tabellion.erasure e JOIN tabellion.licence l ON l.id = e.licence_id "
+        "WHERE e.failure IS NOT NULL AND e.ended_at >= %s ORDER BY e.id"
+    )
+    return [(row[0], row[1], row[2]) for row in await (await db.execute(query, (since,))).fetchall()]
+
+
 def _erasure(row: tuple[Any, ...]) -> Erasure:
-    values: list[Any] = [*row[:5], msgspec.convert(row[5], Counts)]
+    values: list[Any] = [*row[:5], msgspec.convert(row[5], Counts), row[6]]
     return Erasure(*values)
 
 

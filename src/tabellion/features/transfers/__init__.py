@@ -2,6 +2,6 @@
 
 from tabellion.features.transfers.model import Location
 from tabellion.features.transfers.service import allow, find_location, keep_host_key, open_location
-from tabellion.features.transfers.store import unreadable_servers
+from tabellion.features.transfers.store import PLACES
 
-__all__ = ["Location", "allow", "find_location", "keep_host_key", "open_location", "unreadable_servers"]
+__all__ = ["PLACES", "Location", "allow", "find_location", "keep_host_key", "open_location"]

@@ -11,6 +11,7 @@ from tabellion.features.transfers.model import FileServer, Location, Secrets
 from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar
+from tabellion.platform.secrets.places import Place
 
 _SERVER = "SELECT id, name, definition, secrets, licence_id FROM tabellion.transfer_server WHERE licence_id = %s "
 _LOCATION = (
@@ -23,12 +24,6 @@ async def servers(db: Database, owner: Owner) -> list[FileServer]:
     """The servers of an entity, by name."""
     cursor = await db.execute(_SERVER + "AND entity_id = %s ORDER BY tabellion.folded(name)", owner)
     return [_server(row) for row in await cursor.fetchall()]
-
-
-async def unreadable_servers(db: Database) -> int:
-    """How many servers of all licences have secrets that were sealed with another key."""
-    query = "SELECT id, name, definition, secrets, licence_id FROM tabellion.transfer_server"
-    return sum(bool(_server(row).unreadable) for row in await (await db.execute(query)).fetchall())
 
 
 async def server(db: Database, owner: Owner, number: int, *, lock: bool = False) -> FileServer | None:
@@ -138,3 +133,13 @@ def _sealed(server: FileServer, licence_id: int) -> str:
 
 def _purpose(licence_id: int) -> str:
     return f"transfer-server/{licence_id}"
+
+
+PLACES = (
+    Place(
+        "of file servers",
+        lambda licence_id, _: _purpose(licence_id),
+        "SELECT licence_id, id, secrets FROM tabellion.transfer_server "
+        "WHERE secrets <> '' AND definition ->> 'protocol' <> 'FOLDER'",
+    ),
+)

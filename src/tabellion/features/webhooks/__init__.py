@@ -4,6 +4,6 @@ from tabellion.features.webhooks.dispatcher import Dispatcher, Pace
 from tabellion.features.webhooks.metrics import exposition
 from tabellion.features.webhooks.queue import forget
 from tabellion.features.webhooks.service import purge_dead
-from tabellion.features.webhooks.store import unreadable
+from tabellion.features.webhooks.store import PLACES
 
-__all__ = ["Dispatcher", "Pace", "exposition", "forget", "purge_dead", "unreadable"]
+__all__ = ["PLACES", "Dispatcher", "Pace", "exposition", "forget", "purge_dead"]

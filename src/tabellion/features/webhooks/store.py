@@ -12,6 +12,7 @@ from tabellion.platform import secrets
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar
 from tabellion.platform.outbox import Interest
+from tabellion.platform.secrets.places import Place
 
 
 class _Secrets(msgspec.Struct):
@@ -113,12 +114,6 @@ async def seal_unsealed(db: Database) -> int:
     return len(found)
 
 
-async def unreadable(db: Database) -> int:
-    """How many subscriptions of all licences have secrets that were sealed with another key."""
-    cursor = await db.execute(_SELECT)
-    return sum(bool(subscription(row).unreadable) for row in await cursor.fetchall())
-
-
 async def delete(db: Database, subscription_id: int) -> None:
     """Delete a subscription with its deliveries."""
     await db.execute("DELETE FROM tabellion.webhook_subscription WHERE id = %s", (subscription_id,))
@@ -166,3 +161,6 @@ def _sealed(new: Subscription) -> bytes:
 
 def _purpose(subscription_id: int) -> str:
     return f"webhook {subscription_id:d}"
+
+
+PLACES = (Place("of webhooks", _purpose, "SELECT id, sealed FROM tabellion.webhook_subscription WHERE sealed IS NOT NULL"),)

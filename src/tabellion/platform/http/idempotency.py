@@ -21,6 +21,7 @@ from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Answer, Incoming
 from tabellion.platform.http.exchange import Rendered
 from tabellion.platform.http.problems import IdempotencyForbidden, IdempotencyMismatch, IdempotencyRunning
+from tabellion.platform.secrets.places import Place
 
 KEPT = timedelta(hours=24)
 MAX_KEY_LENGTH = 255
@@ -154,3 +155,13 @@ def _opened(body: bytes, scope: dict[str, Any]) -> bytes:
 
 def _name(scope: dict[str, Any]) -> str:
     return "\n".join(str(part) for part in scope.values())
+
+
+PLACES = (
+    Place(
+        "kept answers",
+        lambda *scope: f"{_PURPOSE} " + "\n".join(map(str, scope)),
+        "SELECT licence_id, user_id, route, key, substr(body, 2) FROM tabellion.idempotency "
+        "WHERE substr(body, 1, 1) = '\\x00'",
+    ),
+)
