@@ -46,10 +46,16 @@ setup-tests: setup
 lock:  ## resolve the dependencies anew into requirements/
 	@sh tools/lock.sh
 
+sbom: setup  ## what a server is made of, as CycloneDX: sbom.json, always the same for the same locked packages
+	@sh tools/packages.sh sbom
+
+audit: setup  ## known vulnerabilities of what a server is made of (asks PyPI)
+	@sh tools/packages.sh audit
+
 clean:  ## remove what the targets above made, but not the demo's data
 	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test bench bench-large limits hostile hostile-mail dirty-files chaos-import bench-bulk bench-send bench-templates bench-report chaos-api chaos-send chaos-unsubscribe chaos-webhooks test-postgres-16 check lint format types arch setup install setup-tests lock clean
+.PHONY: help demo test bench bench-large limits hostile hostile-mail dirty-files chaos-import bench-bulk bench-send bench-templates bench-report chaos-api chaos-send chaos-unsubscribe chaos-webhooks test-postgres-16 check lint format types arch setup install setup-tests lock sbom audit clean
 
 bench: setup  ## one-by-one calls as ratios against baselines in the same run (needs wrk; 30 minutes)
 	@sh tools/bootstrap.sh bench

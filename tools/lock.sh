@@ -10,3 +10,4 @@ compile() {
 compile pyproject.toml --group build --output-file requirements/run.txt
 compile pyproject.toml --group dev --output-file requirements/dev.txt
 compile pyproject.toml --group dev --group bench --output-file requirements/bench.txt
+compile --group pyproject.toml:packages --output-file requirements/packages.txt
