@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ import msgspec
 import typer
 from typer.core import TyperGroup
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, console, fail, harmless, on_database
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, console, fail, harmless, on_database, show_rows
 from tabellion.features.licences import AdminError, get_licence, list_licences
 from tabellion.features.tables import BadValue, parse_moment
 from tabellion.kit.clock import utc_now
@@ -194,24 +194,21 @@ class _Tables:
         self._is_empty = True
 
     def show(self, block: Sequence[Entry]) -> None:
-        columns: dict[str, Callable[[Entry], str | None]] = {
-            "at": lambda entry: entry.at.astimezone(self._zone).isoformat(timespec="seconds"),
-            "actor": lambda entry: entry.actor,
-            "credential": lambda entry: entry.credential,
-            "route": lambda entry: entry.route,
-            "object": lambda entry: entry.object,
-            "request": lambda entry: entry.request_id,
-        }
-        if any(entry.note for entry in block):
-            columns["note"] = lambda entry: entry.note
-        from rich.table import Table  # noqa: PLC0415 - see `console`
-
-        table = Table(title="audit trail" if self._is_empty else None, title_justify="left")
-        for name in columns:
-            table.add_column(name, no_wrap=name == "at", overflow="fold")
-        for entry in block:
-            table.add_row(*(harmless(text(entry) or "-") for text in columns.values()))
-        console().print(table)
+        rows = [
+            {
+                "at": entry.at.astimezone(self._zone).isoformat(timespec="seconds"),
+                "actor": entry.actor,
+                "credential": entry.credential,
+                "route": entry.route,
+                "object": entry.object,
+                "request": entry.request_id,
+                "note": entry.note,
+            }
+            for entry in block
+        ]
+        show_rows(
+            [{name: text or "-" for name, text in row.items()} for row in rows], "audit trail" if self._is_empty else ""
+        )
         self._is_empty = False
 
     def end(self) -> None:

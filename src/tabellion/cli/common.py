@@ -3,8 +3,9 @@
 import asyncio
 import json
 import os
+import re
 import sys
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -57,6 +58,9 @@ _EXPECTED = (
     NotWritten,
     secrets.KeyUnusable,
 )
+# A moment in UTC or with another offset, whose fraction of a second nobody reads.
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_UTC = ("Z", "+00:00")
 # Wide enough for every table where there is no terminal that says how wide it is.
 _WIDTH_OF_FILES = 120
 
@@ -154,20 +158,19 @@ def show(value: Any, *, as_json: bool, title: str = "") -> None:
         console().print(f"no {title}" if title else "nothing", style="dim")
         return
     if isinstance(plain, list):
-        from rich.table import Table  # noqa: PLC0415 - see `console`
-
-        table = Table(title=title or None, title_justify="left")
-        for number, name in enumerate(rows[0]):
-            # The first column names the thing, and is what people copy.
-            table.add_column(name, no_wrap=number == 0, overflow="fold")
-        for row in rows:
-            table.add_row(*(harmless(_text(cell)) for cell in row.values()))
-        console().print(table)
+        show_rows([{name: _text(cell) for name, cell in row.items()} for row in rows], title)
         return
     width = max(map(len, rows[0]))
     for name, cell in rows[0].items():
         # As long as it is: keys and records for DNS are copied from here.
         console().print(f"{name:<{width}}   {harmless(_text(cell))}", markup=False, highlight=False, soft_wrap=True)
+
+
+def show_rows(rows: Sequence[Mapping[str, str]], title: str = "") -> None:
+    """A list for people; it has at least one row."""
+    from tabellion.cli.rows import print_rows  # noqa: PLC0415 - see `console`
+
+    print_rows(console(), [{name: harmless(cell) for name, cell in row.items()} for row in rows], title)
 
 
 def harmless(text: str) -> "Text":
@@ -184,4 +187,7 @@ def _text(cell: Any) -> str:
         return ", ".join(f"{name}={_text(value)}" for name, value in cell.items())  # pyright: ignore[reportUnknownVariableType] - plain values
     if isinstance(cell, list):
         return ", ".join(_text(value) for value in cell)  # pyright: ignore[reportUnknownVariableType] - plain values
-    return str(cell)
+    text = str(cell)
+    if (moment := _MOMENT.fullmatch(text)) is not None:
+        return moment[1] + ("Z" if moment[2] in _UTC else moment[2])
+    return text
