@@ -405,6 +405,9 @@ def test_people_are_erased_on_the_command_line_too(
     assert ok(tenant.json("GET", "/v5/suppressions"))["suppressions"] == []
     ok(tenant.json("DELETE", "/v5/suppressions/ann@example.com"))
     assert tenant.json("GET", "/v5/suppressions/ann@example.com").status_code == 404
+    again = " ".join(run_here("erase", tenant.licence, "ann@example.com", **where).stdout.split())
+    number = found["erasure"] + 1
+    assert f"files a worker searches them: tabellion audit {tenant.licence} --object erasure/{number}" in again
     wrong = run_here("erase", tenant.licence, "nobody", **where)
     assert wrong.returncode == 1
     assert "'nobody' is no e-mail address; nothing was changed" in wrong.stderr

@@ -569,7 +569,7 @@ def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tm
     wrong = list(csv.DictReader((tmp_path / "rejected.csv").open(encoding="utf-8")))
     assert [(row["lastName"], row["lineNumber"], row["errorColumn"]) for row in wrong] == [("Dan", "4", "emailAddress")]
     saved = run_here("jobs", "errors", str(listed[0]["id"]), "--out", "again.zip", cwd=tmp_path, **where)
-    assert "1 rejected rows in again.zip" in saved.stdout
+    assert "1 rejected row in again.zip" in saved.stdout
     assert unzipped((tmp_path / "again.zip").read_bytes()) == wrong
     assert run_here("jobs", "errors", "7", "--out", "x", cwd=tmp_path, **where).stderr == "tabellion: there is no import 7\n"
     assert again.stderr == (
@@ -596,7 +596,7 @@ def test_rejected_rows_replace_no_file_unasked_and_may_go_to_the_standard_output
     assert (run_here(*errors, str(out), **where).returncode, out.read_text()) == (1, "mine")
     assert run_here(*errors, str(out), "--force", **where).returncode == 0
     again = run_here(*errors, "-", **where)
-    assert (again.stdout, "1 rejected rows" in again.stderr) == (out.read_text(), True)
+    assert (again.stdout, "1 rejected row" in again.stderr) == (out.read_text(), True)
     assert again.stdout == piped.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv", "rejected.csv"]
 

@@ -39,7 +39,7 @@ def test_a_schema_is_not_changed_under_a_server_that_runs(tmp_path: Path) -> Non
         assert told == []
         listed = json.loads(CliRunner().invoke(app(), ["doctor", "--json", "--data-dir", str(settings.data_dir)]).stdout)
         (found,) = (one for one in listed if one["check"] == "schema")
-        assert (found["found"], "start the server anew" in found["advice"]) == ("1 migrations behind", True)
+        assert (found["found"], "start the server anew" in found["advice"]) == ("1 migration behind", True)
 
         with claimed(settings.data_dir, "http://127.0.0.1:8080"):
             prepare(beginning=True)

@@ -17,6 +17,7 @@ from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, console, fail, ha
 from tabellion.features.licences import AdminError, get_licence, list_licences
 from tabellion.features.tables import BadValue, parse_moment
 from tabellion.kit.clock import utc_now
+from tabellion.kit.counted import counted
 from tabellion.kit.digits import BIGINT, INTEGER, number_of
 from tabellion.platform.audit import Entry, Head, Verdict, Wanted, read, verify
 from tabellion.platform.database.connection import Database
@@ -137,8 +138,8 @@ def _show(found: Verdict) -> None:
     since = f", the first from {found.open_since:%Y-%m-%d %H:%M} UTC" if found.open_since else ""
     outcome = "The trail is what it was" if found.fits else "The trail does not fit"
     console().print(
-        f"{outcome}: {found.entries} entries, {found.seals} seals. "
-        f"{found.entries_gone} entries were deleted for their age, {found.entries_open} are not sealed yet{since}."
+        f"{outcome}: {counted(found.entries, 'entry', 'entries')}, {counted(found.seals, 'seal')}. "
+        f"Deleted for their age: {found.entries_gone:,}; not sealed yet: {found.entries_open:,}{since}."
     )
     if found.head is not None:
         console().print(f"head   {found.head}", soft_wrap=True)

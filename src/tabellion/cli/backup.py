@@ -28,6 +28,7 @@ from tabellion.cli.common import (
 )
 from tabellion.cli.output import Force, is_standard
 from tabellion.kit.clock import utc_now
+from tabellion.kit.counted import counted
 from tabellion.kit.newfile import full, is_full, written
 from tabellion.server.backup.errors import BackupError
 from tabellion.server.backup.making import make, note
@@ -133,9 +134,10 @@ def restore(
         _say(f"restored into {where}: the server as it was at {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC")
         _say(f"licences: {manifest.licences}; files of bulk calls: {done.files}; the key of secrets: {done.key}")
         if done.applied:
-            _say(f"its schema was {manifest.schema} and was brought up to date ({len(done.applied)} steps)")
+            _say(f"its schema was {manifest.schema} and was brought up to date ({counted(len(done.applied), 'step')})")
         if done.woken.doubtful:
-            _say(f"{done.woken.doubtful} mails of triggers and tests were under way: they are uncertain now, and not sent")
+            doubtful = counted(done.woken.doubtful, "mail")
+            _say(f"{doubtful} of triggers and tests under way: uncertain now, and not sent")
         _list_held(done.woken.campaigns)
         if done.woken.held:
             # Without these, the verb would be for whichever server the environment names.
@@ -260,7 +262,7 @@ def _iso(moment: datetime | None) -> str | None:
 
 
 def _size(size: int) -> str:
-    return next((f"{size / unit:.1f} {name}" for unit, name in _UNITS if size >= unit), f"{size} bytes")
+    return next((f"{size / unit:.1f} {name}" for unit, name in _UNITS if size >= unit), counted(size, "byte"))
 
 
 def _say(text: str) -> None:

@@ -14,6 +14,7 @@ from tabellion.cli.machine import RIGHTS, Finding, key, machine
 from tabellion.cli.unreadable import ADVICE, unreadable
 from tabellion.features import delivery, erasure
 from tabellion.features.bulk import waiting
+from tabellion.kit.counted import counted
 from tabellion.platform import jobs, mail, secrets
 from tabellion.platform.database.schema import MAKE_UNICODE, MIN_SERVER_VERSION, NO_POOLER, MigrationError, NotUnicode, state
 from tabellion.server import connections, unfinished
@@ -125,7 +126,7 @@ def _backup(url: str, settings: Settings) -> Iterator[Finding]:
         return
     age = datetime.now(UTC) - row[0]
     old = age > _OLD_BACKUP
-    found = f"{age.days} days old" if age.days else f"{age.seconds // 3600} hours old"
+    found = f"{counted(age.days, 'day') if age.days else counted(age.seconds // 3600, 'hour')} old"
     yield Finding("backup", "warning" if old else "ok", found, "make one: tabellion backup" if old else "")
 
 
@@ -229,9 +230,9 @@ def _schema(url: str, *, embedded: bool) -> Finding:
     if found.unknown or found.changed:
         return Finding("schema", "problem", "made by another version", "install the version that made it")
     if found.pending:
-        return Finding("schema", "problem", f"{len(found.pending)} migrations behind", advice)
+        return Finding("schema", "problem", f"{counted(len(found.pending), 'migration')} behind", advice)
     try:
         jobs.require_installed(url)
     except jobs.JobsMissing as error:
         return Finding("schema", "problem", str(error), advice)
-    return Finding("schema", "ok", f"current ({len(found.applied)} migrations)")
+    return Finding("schema", "ok", f"current ({counted(len(found.applied), 'migration')})")

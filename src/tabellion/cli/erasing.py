@@ -6,7 +6,7 @@ import msgspec
 import typer
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Name, fail, on_database, show
-from tabellion.features.erasure import admin
+from tabellion.features.erasure import admin, object_of
 from tabellion.kit.clock import utc_now
 from tabellion.kit.problem import Problem
 
@@ -31,4 +31,6 @@ def erase(
     except Problem as error:
         fail(error.message)
     counts = msgspec.to_builtins(done.counts)
-    show({"erasure": done.id, "suppressed": done.suppressed, **counts}, as_json=as_json)
+    files = {} if as_json else {"files": f"a worker searches them: tabellion audit {name} --object {object_of(done)}"}
+    told = {"erasure": done.id, "endedAt": done.ended_at, "suppressed": done.suppressed}
+    show(told | counts | files, as_json=as_json)

@@ -19,6 +19,7 @@ from tabellion.features.bulk.exports import Execution as ExportExecution
 from tabellion.features.bulk.exports import Exporter, exports_store
 from tabellion.features.bulk.imports import Job, Status, jobs_store, reports
 from tabellion.kit.clock import utc_now
+from tabellion.kit.counted import counted
 from tabellion.platform import files
 from tabellion.platform.database.connection import Database
 from tabellion.server.database import prepare_database
@@ -36,7 +37,7 @@ class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         """The rows so far by the time so far."""
         rows, seconds = int(task.fields.get("rows", 0)), task.elapsed or 0
-        return Text(f"{rows:,} rows, {rows / seconds:,.0f}/s" if seconds and rows else f"{rows:,} rows")
+        return Text(counted(rows, "row") + (f", {rows / seconds:,.0f}/s" if seconds and rows else ""))
 
 
 def run_import(

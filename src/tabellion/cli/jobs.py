@@ -19,6 +19,7 @@ from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import get_licence, list_licences
 from tabellion.features.tables import profile_tables
 from tabellion.kit.clock import utc_now
+from tabellion.kit.counted import counted
 from tabellion.platform import audit
 from tabellion.platform.database.connection import Database
 
@@ -136,7 +137,7 @@ def save_errors(
         check_place(out, force=force, what=REJECTED)
     count = save_rejected_of(data_dir, database_url, job_id, out, force=force)
     with told_beside(out):
-        console().print(f"{count:,} rejected rows in {out}", soft_wrap=True)
+        console().print(f"{counted(count, 'rejected row')} in {out}", soft_wrap=True)
 
 
 @app.command("cancel")

@@ -7,6 +7,7 @@ import typer
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Entity, Name, fail, on_database, show
 from tabellion.features.delivery import Contact, DomainLimit, HeldDomain, Limits, pacing_admin
 from tabellion.kit.clock import utc_now
+from tabellion.kit.counted import counted
 from tabellion.platform.database.connection import Database
 
 pacing = typer.Typer(no_args_is_help=True, help="Pacing: how many mails profiles and domains get, and senders send.")
@@ -105,9 +106,12 @@ def _show(found: _Shown, *, as_json: bool) -> None:
     for limit in limits.senders:
         entity = names.get(limit.entity_id, str(limit.entity_id))
         rows.append({"limit": "sender", "of": entity, "value": f"{limit.per_hour} an hour"})
-    rows += [{"limit": "held", "of": each.domain, "value": f"until {each.until.isoformat()}: {each.reply}"} for each in held]
+    rows += [
+        {"limit": "held", "of": each.domain, "value": f"until {each.until.isoformat(timespec='seconds')}: {each.reply}"}
+        for each in held
+    ]
     show(rows, as_json=False, title="pacing")
 
 
 def _contact(contact: Contact | None) -> str:
-    return "no limit" if contact is None else f"{contact.mails} mails in {contact.days} days"
+    return "no limit" if contact is None else f"{counted(contact.mails, 'mail')} in {counted(contact.days, 'day')}"

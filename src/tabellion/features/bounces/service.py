@@ -14,6 +14,7 @@ from tabellion.features.bounces.store import Mail
 from tabellion.features.delivery import MailNews, licence_exists, read_return_path, read_token, suppress, tell
 from tabellion.features.profiles import record_choice
 from tabellion.features.tables import profile_tables
+from tabellion.kit.counted import counted
 from tabellion.platform.database.connection import Database
 
 _log = logging.getLogger(__name__)
@@ -122,7 +123,7 @@ async def _follow(desk: Desk, licence_id: int, address: str, mark: str, finding:
     elif finding.kind is Kind.SOFT:
         count = await store.count_soft(db, licence_id, address, mark, at, desk.now - rules.within)
         if count >= rules.soft_bounces:
-            detail = f"{count} soft bounces within {rules.within.days} days, the last: {finding.text}"
+            detail = f"{counted(count, 'soft bounce')} within {counted(rules.within.days, 'day')}, the last: {finding.text}"
             await suppress(db, licence_id, [address], EVENTS[finding.kind], at, detail)
 
 

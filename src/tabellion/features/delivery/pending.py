@@ -17,6 +17,7 @@ from tabellion.features.delivery.pending_store import Whose
 from tabellion.features.delivery.sums import Scope
 from tabellion.features.delivery.transport import waiting
 from tabellion.features.tables import profile_tables
+from tabellion.kit.counted import counted
 from tabellion.platform.database.connection import Database
 
 Reason = Literal["ready", "leaving", "retry", "hours", "domain", "winner"]
@@ -182,8 +183,7 @@ def _of_rules(rules: Rules, ready: int) -> Iterator[Delay]:
 
 
 def _lasting(seconds: float) -> str:
-    for unit_s, name, most in ((60, "minutes", 120), (3600, "hours", 48)):
+    for unit_s, name, most in ((60, "minute", 120), (3600, "hour", 48)):
         if seconds <= unit_s * most:
-            number = math.ceil(seconds / unit_s)
-            return f"{number:,} {name if number > 1 else name[:-1]}"
-    return f"{math.ceil(seconds / 86400):,} days"
+            return counted(math.ceil(seconds / unit_s), name)
+    return counted(math.ceil(seconds / 86400), "day")

@@ -6,6 +6,6 @@ Above all other features, as it asks each of them to forget.
 from collections.abc import Sequence
 
 from tabellion.features.erasure import admin
-from tabellion.features.erasure.service import PLACES
+from tabellion.features.erasure.service import PLACES, object_of
 
-__all__: Sequence[str] = ["PLACES", "admin"]
+__all__: Sequence[str] = ["PLACES", "admin", "object_of"]

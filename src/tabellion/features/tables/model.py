@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 
+from tabellion.kit.counted import counted
 from tabellion.kit.names import ByName, folded
 from tabellion.kit.near import meant
 
@@ -49,7 +50,7 @@ class Kind(NamedTuple):
 
     def counted(self, rows: int) -> str:
         """`1 profile`, `2,000 profiles`."""
-        return f"1 {self.row}" if rows == 1 else f"{rows:,} {self.rows}"
+        return counted(rows, self.row, self.rows)
 
 
 PROFILE_TABLES = Kind(

@@ -7,6 +7,7 @@ from psycopg import sql
 
 from tabellion.features.tables.errors import TableInUse
 from tabellion.features.tables.model import Table
+from tabellion.kit.counted import counted
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar
@@ -62,8 +63,8 @@ async def referring(db: Database, table: Table, referrer: Referrer, ids: Collect
 
 def told(referrer: Referrer, records: int) -> str:
     """A foreign key in the way, in words."""
-    count = f"more than {MOST_COUNTED:,} records" if records > MOST_COUNTED else f"{records:,} records"
-    count = "1 record" if records == 1 else "no records yet" if records == 0 else count
+    count = f"more than {MOST_COUNTED:,} records" if records > MOST_COUNTED else counted(records, "record")
+    count = count if records else "no records yet"
     return f"'{referrer.table}' (foreign key '{referrer.name}' of its '{referrer.attribute}': {count})"
 
 

@@ -13,6 +13,7 @@ from tabellion.features.bulk.etls.model import LINKS, Execution
 from tabellion.features.bulk.imports import Status
 from tabellion.features.delivery import Notice, send_notice
 from tabellion.features.licences import Owner, entity_name, zone_and_version
+from tabellion.kit.counted import counted
 from tabellion.platform import jobs
 from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Fate
@@ -69,7 +70,8 @@ async def send_report(db: Database, execution_id: int, recipient: str, public_ur
 
 def _summary(ended: Execution) -> str:
     counters = ended.counters
-    rows = f"{counters.in_error:,} of {counters.read:,} rows" if counters.in_error else f"{counters.read:,} rows"
+    rows = counted(counters.read, "row")
+    rows = f"{counters.in_error:,} of {rows}" if counters.in_error else rows
     return f"{_OUTCOMES.get(ended.status, ended.status)} ({rows})"
 
 
