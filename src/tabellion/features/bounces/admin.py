@@ -32,7 +32,7 @@ async def suppress(db: Database, licence_name: str, addresses: list[str], now: d
     found = await licences.get_licence(db, licence_name)
     async with db.transaction():
         await suppression_store.suppress(db, found.id, addresses, "MANUAL", now)
-        await audit.record_admin(db, found.id, "suppression add", f"suppression ({len(addresses)})", now)
+        await audit.record_admin(db, found.id, "suppression add", suppression.AUDITED, now, suppression.told(len(addresses)))
     return len(addresses)
 
 
@@ -43,7 +43,7 @@ async def unsuppress(db: Database, licence_name: str, address: str, now: datetim
         lifted = await suppression_store.unsuppress(db, found.id, address)
         if not lifted.found:
             raise AdminError(f"nothing keeps '{address[:100]}' from its mails")
-        await audit.record_admin(db, found.id, "suppression remove", "suppression (1)", now)
+        await audit.record_admin(db, found.id, "suppression remove", suppression.AUDITED, now, suppression.told(1))
     return lifted.unsubscribed
 
 
@@ -58,7 +58,7 @@ async def import_list(db: Database, licence_name: str, raw: bytes, now: datetime
     async with db.transaction():
         for begin in range(0, len(rows), _AT_ONCE):
             new += await suppression_store.put(db, found.id, rows[begin : begin + _AT_ONCE])
-        await audit.record_admin(db, found.id, "suppression import", f"suppression ({len(rows)})", now)
+        await audit.record_admin(db, found.id, "suppression import", suppression.AUDITED, now, suppression.told(len(rows)))
     return new, len(rows) - new
 
 

@@ -9,6 +9,7 @@ from tabellion.features.bounces.errors import InteractionUnknown
 from tabellion.features.bounces.model import Finding, Kind, Rules, one_line
 from tabellion.features.bounces.reading import read_reply
 from tabellion.features.bounces.store import Mail
+from tabellion.kit.counted import counted
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import invalid
 from tabellion.platform import audit
@@ -62,7 +63,7 @@ async def take(call: Incoming, told: Told) -> tuple[int | None, Kind]:
 
 async def record(call: Incoming, count: int) -> None:
     """Write the call into the audit trail."""
-    await audit.record(call.db, call, f"bounces ({count})")
+    await audit.record(call.db, call, "bounces", counted(count, "event"))
 
 
 async def _mail(call: Incoming, number: int) -> Mail:

@@ -13,12 +13,20 @@ from tabellion.features.bounces.errors import SuppressionUnknown
 from tabellion.features.bounces.model import Wanted, one_line
 from tabellion.features.delivery import Suppression, suppression_store, unsuppress
 from tabellion.features.tables.filters import CursorInvalid
+from tabellion.kit.counted import counted
 from tabellion.platform import audit
 from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Incoming
 
+# What the audit trail calls the list; it tells how many addresses, and not which.
+AUDITED = "suppression"
 _PAGE = 10_000
 _DIGEST_BYTES = 9
+
+
+def told(addresses: int) -> str:
+    """How many there were, for the audit trail."""
+    return counted(addresses, "address", "addresses")
 
 
 async def page(call: Incoming, wanted: Wanted, cursor: str | None, limit: int) -> tuple[list[Suppression], str | None]:
@@ -42,7 +50,7 @@ async def add(call: Incoming, rows: Sequence[Suppression]) -> int:
     """Enter addresses, or change what is said of them, all or none; how many are new."""
     async with call.db.transaction():
         new = await suppression_store.put(call.db, call.caller.licence_id, rows) if rows else 0
-        await audit.record(call.db, call, f"suppression ({len(rows)})")
+        await audit.record(call.db, call, AUDITED, told(len(rows)))
     return new
 
 
@@ -52,7 +60,7 @@ async def remove(call: Incoming) -> None:
     async with call.db.transaction():
         if not (await unsuppress(call.db, call.caller.licence_id, address)).found:
             raise _unknown(call)
-        await audit.record(call.db, call, "suppression (1)")
+        await audit.record(call.db, call, AUDITED, told(1))
 
 
 async def as_csv(db: Database, licence_id: int, wanted: Wanted) -> AsyncGenerator[bytes]:
