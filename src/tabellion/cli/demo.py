@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -29,6 +29,11 @@ from tabellion.settings import Settings
 
 PEOPLE = 1000
 _LOGIN = "website"
+_HOOKS = (
+    "webhooks       may go to http:// and to private addresses while the demo runs; `tabellion serve` refuses these,\n"
+    "               unless TABELLION_WEBHOOKS_ALLOW_HTTP and TABELLION_WEBHOOKS_ALLOW_PRIVATE are true"
+)
+_RENEWED = "the key        is new, and so is the password: what earlier runs of the demo printed is not valid any more"
 _TABLE: dict[str, Any] = {
     "name": "Contacts",
     "attributes": [
@@ -66,6 +71,13 @@ _TABLE: dict[str, Any] = {
 }
 
 
+class _Made(NamedTuple):
+    """The API user of the demo; `renewed`: it was there before, with another key."""
+
+    user: use.Credentials
+    renewed: bool
+
+
 def demo(
     data_dir: Annotated[Path, typer.Option(help="Folder of the demo's data.")] = Path("demo-data"),
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
@@ -76,7 +88,7 @@ def demo(
 ) -> None:
     """Start a server with invented people, walk through the calls, and stay up."""
     outcome: list[str] = []
-    made: list[use.Credentials] = []
+    made: list[_Made] = []
     done = threading.Event()
     with clear_errors():
         settings = settings_of(data_dir, None, host=host, port=port)
@@ -117,13 +129,13 @@ def demo(
         _point_to(base, made[0])
 
 
-def _show(settings: Settings) -> use.Credentials:
+def _show(settings: Settings) -> _Made:
     """Fill the server and walk through the calls; whose key it was done with."""
     _wait(settings)
     with EmbeddedPostgres(settings.data_dir) as database:
         url = database.url
-        user = asyncio.run(_prepare(url))
-    client = Client(settings.own_address, user.api_key)
+        made = asyncio.run(_prepare(url))
+    client = Client(settings.own_address, made.user.api_key)
     _fill(client)
     asyncio.run(_limit(url, "classic"))
     walk(client)
@@ -133,16 +145,19 @@ def _show(settings: Settings) -> use.Credentials:
     past_campaign(client, url)
     walk_mail(client)
     asyncio.run(_limit(url, "classic"))
-    return user
+    return made
 
 
-def _point_to(base: str, user: use.Credentials) -> None:
+def _point_to(base: str, made: _Made) -> None:
     """What to look at, once the server runs."""
+    user = made.user
     console().print(f"documentation  {base}/docs\nJSON checker   {base}/docs/checker\n")
     outbox = f"{base}/outbox   name {LICENCE}/{user.login}, password {user.password}"
     console().print(f"mails sent     {outbox}\n", markup=False, highlight=False, soft_wrap=True)
     report = f"{base}/email-campaigns/v5/entities/{ENTITY}/mails/{quote(NAME)}/report/page   with the same"
     console().print(f"a report       {report}\n", markup=False, highlight=False, soft_wrap=True)
+    for note in (_HOOKS, _RENEWED) if made.renewed else (_HOOKS,):
+        console().print(f"{note}\n", markup=False, highlight=False, soft_wrap=True)
     console().print("try it:")
     example = f"curl -H 'Authorization: Bearer {user.api_key}' {base}{V4}/profile/1"
     print(example, flush=True)  # noqa: T201 - to be copied as it stands
@@ -163,7 +178,7 @@ def _wait(settings: Settings) -> None:
         time.sleep(0.1)
 
 
-async def _prepare(url: str) -> use.Credentials:
+async def _prepare(url: str) -> _Made:
     """Licence, entity and API user; the user gets a new key at each start, for the old one is not known any more."""
     now = utc_now()
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
@@ -173,8 +188,8 @@ async def _prepare(url: str) -> use.Credentials:
         # Filling is quick without limits; the walk shows them set.
         await use.change_limits(db, LICENCE, {}, now, preset="unlimited")
         if any(one.login == _LOGIN for one in await use.list_users(db, LICENCE)):
-            return await use.rotate_user(db, LICENCE, _LOGIN, now)
-        return await use.create_user(db, LICENCE, _LOGIN, now)
+            return _Made(await use.rotate_user(db, LICENCE, _LOGIN, now), renewed=True)
+        return _Made(await use.create_user(db, LICENCE, _LOGIN, now), renewed=False)
 
 
 async def _limit(url: str, preset: str) -> None:
