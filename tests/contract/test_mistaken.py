@@ -129,6 +129,18 @@ def test_a_technical_attribute_that_identifies_nobody_is_no_unknown_profile(tena
     assert (refused.status_code, refused.json()["code"]) == (400, "key.notUnique")
 
 
+def test_who_addresses_by_an_attribute_that_identifies_nobody_hears_which_one(tenant: Tenant) -> None:
+    one = f"/v4/entity/hotels/mail/{tenant.campaign()}/profile"
+    for path, field in (
+        (f"{PROFILES}/LASTNAME=Vos", "lastName"),
+        (f"{PROFILES}/creationMoment=2027-03-01", "creationMoment"),
+        (f"{STAY.rpartition('/')[0]}/price=1", "price"),
+        (f"{one}/lastName=Vos/interaction", "lastName"),
+    ):
+        (fault,) = tenant.call("GET", path).json()["errors"]
+        assert (fault["field"], fault["code"]) == (field, "key.notUnique")
+
+
 def test_a_custom_action_hears_of_misspelt_members(tenant: Tenant) -> None:
     actions = "/v5/entities/hotels/custom-actions"
     number = tenant.json("POST", actions, {"name": "print-voucher"}).json()["id"]

@@ -11,7 +11,7 @@ from tabellion.kit.problem import Invalid
 from tabellion.platform.http.call import Incoming
 
 
-async def profile_of(call: Incoming, table: ProfileTable, reference: str, place: str = "p") -> Profile:
+async def profile_of(call: Incoming, table: ProfileTable, reference: str, place: str | None = None) -> Profile:
     """A profile by id or `attribute=value`, which stands in the path, or at a place of the body.
 
     Raises `ProfileUnknown`, `Invalid`.
@@ -19,6 +19,8 @@ async def profile_of(call: Incoming, table: ProfileTable, reference: str, place:
     try:
         found = parse_reference(table, reference, call.caller.time_zone)
     except Invalid as error:
+        if place is None:
+            raise
         raise Invalid([replace(fault, field=place) for fault in error.errors]) from None
     profile = await read_row(call.db, table, found.attribute, found.value)
     if profile is None:

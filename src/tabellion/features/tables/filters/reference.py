@@ -53,7 +53,7 @@ def _advice(table: Table, segment: str) -> str:
 
 
 def reference_by_name(table: Table, name: str, value: str, zone: Any) -> Reference | None:
-    """What `name=value` refers to; None where nothing can match it. Raises `Invalid` (key.notUnique)."""
+    """What `name=value` refers to; None where nothing can match it. Raises `Invalid` (key.notUnique), at the attribute."""
     if name.lower() == table.kind.id_name.lower():
         id_ = number_of(value)
         return None if id_ is None else Reference(None, id_)
@@ -62,10 +62,11 @@ def reference_by_name(table: Table, name: str, value: str, zone: Any) -> Referen
     if attribute is None and not is_technical:
         return None
     if attribute is None or not attribute.unique:
-        message = f"attribute '{attribute.name if attribute else name}' is not unique and identifies no {table.kind.row}"
+        name = attribute.name if attribute else name
+        message = f"attribute '{name}' is not unique and identifies no {table.kind.row}"
         names = ", ".join([*(each.name for each in table.attributes if each.unique), table.kind.id_name])
         message += f"; a {table.kind.row} is addressed by {names}"
-        raise invalid("p" if table.kind.row == "profile" else "r", "key.notUnique", message)
+        raise invalid(name, "key.notUnique", message)
     parsed = own_value(attribute, value, zone)
     return None if parsed is None else Reference(attribute, parsed)
 
