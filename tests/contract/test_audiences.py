@@ -183,6 +183,8 @@ def test_keys_come_from_a_file(guests: Tenant) -> None:
     too_long = b"cardNumber\n\nC1\n" + b"C" * 5000
     assert faults(put_keys(guests, "?attribute=cardNumber", too_long)) == [("line 4", "attribute.value")]
     assert faults(put_keys(guests, "?attribute=lastName", b"Vos\n")) == [("attribute", "attribute.unknown")]
+    refused = put_keys(guests, "?attribute=card_number", b"C1\n").json()
+    assert refused["errors"][0]["message"].endswith("no unique attribute of the table; did you mean 'cardNumber'?")
     assert put_keys(guests, "", b"\xff\xfe1").status_code == 400
     assert put_keys(guests, "", b"1\0").status_code == 400
     assert guests.state() == before

@@ -242,6 +242,14 @@ def test_everything_wrong_is_told_at_once(tenant: Tenant, definition: Any, fault
     assert tenant.json("GET", EXECUTIONS).json()["executions"] == []
 
 
+def test_a_name_that_is_nearly_one_of_the_tables_is_told_which_is_meant(tenant: Tenant) -> None:
+    chosen = ["emailAdress", "subscription.Newsletter", "creationMomnt"]
+    refused = tenant.json("POST", EXECUTIONS, {"tableId": "Guests", "attributes": chosen})
+    assert [each["message"].partition("; ")[2] for each in refused.json()["errors"]] == [
+        "did you mean 'emailAddress'?", "did you mean 'subscriptions#Newsletter'?", "did you mean 'creationMoment'?",
+    ]  # fmt: skip
+
+
 def test_a_table_that_is_deleted_meanwhile_fails_the_execution(exports: Exports, tenant: Tenant) -> None:
     number = tenant.json("POST", EXECUTIONS, {"tableId": "Guests"}).json()["id"]
     assert tenant.json("DELETE", f"{BASE}/profile-tables/Guests").status_code == 204

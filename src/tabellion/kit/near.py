@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+# Each look takes its time: of a document's unknown names the first ones tell what is the matter.
+MOST_LOOKED_FOR = 5
 _ALIKE, _MISSPELT, _PART = 0.72, 0.84, 3
 
 

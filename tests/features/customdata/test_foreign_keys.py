@@ -279,7 +279,7 @@ async def test_a_foreign_key_needs_records_that_fit(stays: Bench) -> None:
     ("foreign_key", "place", "code"),
     [
         (key("k", "x", "Guests", "cardNumber"), "attribute", "attribute.unknown"),
-        (key("k", "state", "Guests", "x"), "reference.attribute", "attribute.unknown"),
+        (key("k", "state", "Guests", "cardNumbr"), "reference.attribute", "attribute.unknown"),
         (key("k", "state", "Guests", "lastName"), "reference.attribute", "key.notUnique"),
         (key("k", "state", "Guests", "emailAddress"), "reference.attribute", "structure.foreignKey"),
         (key("k", "price", "Guests", "cardNumber"), "attribute", "structure.foreignKey"),
@@ -300,6 +300,8 @@ async def test_what_cannot_be_referred_to_is_refused(foreign_key: Any, place: st
     assert await stays.physical() == before
     errors: Any = refusal.value
     assert [(e.field, e.code) for e in errors.errors] == [(f"operations[0].foreignKey.{place}", code)]
+    if "cardNumbr" in repr(foreign_key):
+        assert errors.errors[0].message.endswith("no attribute 'cardNumbr'; did you mean 'cardNumber'?")
 
 
 async def test_a_table_of_another_entity_cannot_be_referred_to(guests: Bench) -> None:

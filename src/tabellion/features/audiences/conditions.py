@@ -9,6 +9,7 @@ from tabellion.features.audiences.model import MAX_KEYS, Audience, Keys, Segment
 from tabellion.features.tables import Attribute, BadValue, ProfileTable, as_compared, column_cast, compared, parse_value
 from tabellion.features.tables.filters import ALWAYS, Condition, FilterFault, compile_filter
 from tabellion.kit.digits import BIGINT, number_of
+from tabellion.kit.near import meant
 from tabellion.kit.problem import FieldError, Invalid
 
 _NEVER = Condition("false")
@@ -61,7 +62,8 @@ def key_attribute(table: ProfileTable, name: str | None, place: str) -> Attribut
         return None
     attribute = table.attributes_by_name.get(name.lower())
     if attribute is None or not attribute.unique:
-        message = f"'{name[:100]}' is no unique attribute of the table"
+        unique = [each.name for each in table.attributes if each.unique]
+        message = f"'{name[:100]}' is no unique attribute of the table{meant(name, unique)}"
         raise Invalid([FieldError(place, "attribute.unknown", message)])
     return attribute
 
@@ -206,16 +208,16 @@ def _listed(table: ProfileTable, keys: Keys | None, zone: Any, faults: list[Fiel
         code = "structure.tooMany" if keys.values else "member.mandatory"
         faults.append(FieldError("keys.values", code, f"'values' expects 1 to {MAX_KEYS:,} keys"))
         return ALWAYS
-    if keys.attribute is None:
+    try:
+        attribute = key_attribute(table, keys.attribute, "keys.attribute")
+    except Invalid as error:
+        faults += error.errors
+        return ALWAYS
+    if attribute is None:
         ids = [number for each in keys.values if (number := number_of(each)) is not None]
         if len(ids) != len(keys.values):
             faults.append(FieldError("keys.values", "attribute.type", "ids of profiles are whole numbers of 64 bits"))
         return Condition("t.id = ANY (%s::bigint[])", (ids,))
-    attribute = table.attributes_by_name.get(keys.attribute.lower())
-    if attribute is None or not attribute.unique:
-        message = f"'{keys.attribute[:100]}' is no unique attribute of the table"
-        faults.append(FieldError("keys.attribute", "attribute.unknown", message))
-        return ALWAYS
     return _by_values(attribute, keys.values, zone, faults)
 
 

@@ -133,7 +133,7 @@ class CustomPlan(Plan[CustomDefinition]):
             attributes = self.definition.attributes if is_own else target.attributes
             found = next((a for a in attributes if a.name.lower() == name.lower()), None)
             if found is None:
-                self.refuse(place, "attribute.unknown", f"the table '{target.name}' has no attribute '{name}'")
+                self.refuse(place, "attribute.unknown", target.lacks(name))
                 return None
             name, column = found.name, found.column
             if not found.unique:

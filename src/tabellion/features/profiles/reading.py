@@ -17,10 +17,10 @@ from tabellion.features.tables import (
     parse_value,
 )
 from tabellion.kit.digits import BIGINT, number_of
+from tabellion.kit.near import MOST_LOOKED_FOR
 from tabellion.kit.problem import FieldError, Invalid, invalid
 
 MAX_SOURCE_LENGTH = 255
-_MOST_NEAR = 5
 
 
 class Item(NamedTuple):
@@ -48,8 +48,7 @@ class Reader:
         self.row_id: int | None = None
 
     def _lacks(self, name: str, part: NamedPart = "attribute") -> str:
-        # Each look for a name that is near takes its time: the first ones tell what is the matter.
-        return self._table.lacks(name, part) if len(self.errors) < _MOST_NEAR else f"the table has no {part} '{name}'"
+        return self._table.lacks(name, part) if len(self.errors) < MOST_LOOKED_FOR else f"the table has no {part} '{name}'"
 
     def attribute(self, item: Item) -> None:
         """Take one attribute; technical ones are ignored, but the id is remembered for matching."""

@@ -4,13 +4,12 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from tabellion.kit.near import near
+from tabellion.kit.near import MOST_LOOKED_FOR, near
 from tabellion.platform.http.query import FLAGS
 from tabellion.platform.http.walk import Context, Path, Read
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _MAX_DIGITS = 40
-_MOST_NEAR = 5
 # Larger numbers are written with their exponent, lest a few characters become a million.
 _MAX_SHOWN_DIGITS = 255
 
@@ -27,8 +26,7 @@ def literal(values: tuple[str, ...]) -> Read:
 
 
 def _nearly(value: Any, values: tuple[str, ...], context: Context) -> str | None:
-    # Each look for a word that is near takes its time: the first ones tell what is the matter.
-    return near(value, values) if isinstance(value, str) and len(context.errors) < _MOST_NEAR else None
+    return near(value, values) if isinstance(value, str) and len(context.errors) < MOST_LOOKED_FOR else None
 
 
 def flag(*, nullable: bool) -> Read:

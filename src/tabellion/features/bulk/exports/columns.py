@@ -8,6 +8,7 @@ from psycopg import sql
 from tabellion.features.tables import Attribute, Segmentation, Subscription, Table
 from tabellion.kit.formulas import BEGINNINGS
 from tabellion.kit.names import ByName
+from tabellion.kit.near import MOST_LOOKED_FOR, meant
 from tabellion.kit.problem import FieldError
 
 _MAX_CHOSEN = 2000
@@ -70,7 +71,10 @@ def choose(table: Table, names: list[str] | None) -> tuple[Chosen, list[FieldErr
         )
         place = f"attributes[{number}]"
         if column is None:
-            faults.append(FieldError(place, "attribute.unknown", f"the table has no '{name[:100]}'"))
+            said = f"the table has no '{name[:100]}'"
+            if len(faults) < MOST_LOOKED_FOR:
+                said += meant(name, [each.header for each in known.values()])
+            faults.append(FieldError(place, "attribute.unknown", said))
         elif column.header in chosen:
             faults.append(FieldError(place, "attribute.duplicate", f"'{column.header}' stands here twice"))
         else:
