@@ -2,11 +2,13 @@
 
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from time import monotonic
+from typing import Any
 
 import pytest
 
 from tabellion.features import tracking
-from tabellion.features.delivery import Sending, is_suppressed, retaining, store
+from tabellion.features.delivery import Sending, is_suppressed, retaining, store, stripping
 from tabellion.features.delivery.model import Message
 from tabellion.features.delivery.tokens import Token, Use, write
 from tests.features.delivery.conftest import START, Post, licence_that_sends
@@ -69,6 +71,27 @@ async def test_old_mails_lose_what_is_personal_and_their_readers_can_unsubscribe
     assert page.done
     assert await is_suppressed(post.db, post.licence_id, "ann@example.com")
     assert not await is_suppressed(post.db, post.licence_id, "@example.com")
+
+
+async def test_most_of_the_time_is_left_to_those_who_send(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retaining, "_AT_ONCE", 1)
+    await post.guests([f"{number}@example.com" for number in range(5)])
+    sending = await post.sending(messages=MESSAGES, mark="~~")
+    await sent(post, sending)
+    await store.set_state(post.db, sending.id, "ENDED", START)
+    strip, worked = stripping.strip, 0.0
+
+    async def timed(*args: Any, **named: Any) -> stripping.Stripped:
+        nonlocal worked
+        began = monotonic()
+        stripped = await strip(*args, **named)
+        worked += monotonic() - began
+        return stripped
+
+    monkeypatch.setattr(stripping, "strip", timed)
+    began = monotonic()
+    assert await retaining.strip_licence(post.db, post.licence_id, BEFORE, MUCH_LATER) == 5
+    assert monotonic() - began > 4 * worked
 
 
 async def test_mails_that_wait_are_stripped_when_they_have_left(post: Post) -> None:

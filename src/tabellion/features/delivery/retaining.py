@@ -1,12 +1,16 @@
 """Old mails lose what is personal, by night and in portions: mails, what readers did, and what is kept in the outbox.
 
+Nobody waits for it, but others send meanwhile: most of the time is theirs.
+
 Each licence has a bookmark: mails and events up to it are done. Mails whose campaign goes on when their time is over are
 left behind with a note of it, and looked at again every night until they are done as well.
 """
 
-from collections.abc import Sequence
-from contextlib import suppress
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from time import monotonic
 from typing import Any, NamedTuple
 
 from psycopg.errors import ForeignKeyViolation, UndefinedTable
@@ -17,6 +21,8 @@ from tabellion.features.delivery.store import in_schema
 from tabellion.platform.database.connection import Database
 
 _AT_ONCE = 2000
+# How many times as long as it worked.
+_RESTS = 3
 _OPEN = ", ".join(f"'{state}'" for state in OPEN)
 # Triggered mails are each for themselves; those of a mass campaign are compared by their addresses until it has ended.
 _DONE = f"(r.state NOT IN ({_OPEN}) AND coalesce(s.state = 'ENDED' OR (s.document ->> 'triggered')::boolean, true))"
@@ -59,7 +65,7 @@ FROM {l}.recipient r LEFT JOIN tabellion.sending s ON s.id = r.sending_id WHERE 
 """
     count = 0
     while True:
-        async with db.transaction():
+        async with _portion(db):
             mark = await _bookmark(db, licence_id)
             statement = in_schema(licence_id, query, done=_DONE)
             rows = await (await db.execute(statement, (before, mark.recipient_id, _AT_ONCE))).fetchall()
@@ -84,7 +90,7 @@ ORDER BY {done} DESC LIMIT %s
     count = 0
     for campaign_id in (await _bookmark(db, licence_id)).late:
         while True:
-            async with db.transaction():
+            async with _portion(db):
                 mark = await _bookmark(db, licence_id)
                 values = (campaign_id, mark.recipient_id, _AT_ONCE)
                 rows = await (await db.execute(in_schema(licence_id, query, done=_DONE), values)).fetchall()
@@ -104,7 +110,7 @@ async def _events(db: Database, licence_id: int, before: datetime, now: datetime
 SELECT e.id, NULL, e.moment < %s OR e.moment > %s FROM {l}.mail_event e WHERE e.id > %s ORDER BY e.id LIMIT %s
 """
     while True:
-        async with db.transaction():
+        async with _portion(db):
             mark = await _bookmark(db, licence_id)
             values = (before, now, mark.event_id, _AT_ONCE)
             old = _begin(await (await db.execute(in_schema(licence_id, query), values)).fetchall())
@@ -120,8 +126,19 @@ async def _outbox(db: Database, licence_id: int, before: datetime) -> None:
     query = """
 DELETE FROM {l}.outbox_mail WHERE moment < %s AND id IN (SELECT id FROM {l}.outbox_mail ORDER BY id LIMIT %s)
 """
-    while (await db.execute(in_schema(licence_id, query), (before, _AT_ONCE))).rowcount == _AT_ONCE:
-        pass
+    count = _AT_ONCE
+    while count == _AT_ONCE:
+        async with _portion(db):
+            count = (await db.execute(in_schema(licence_id, query), (before, _AT_ONCE))).rowcount
+
+
+@asynccontextmanager
+async def _portion(db: Database) -> AsyncGenerator[None]:
+    """A transaction, and a rest after it."""
+    began = monotonic()
+    async with db.transaction():
+        yield
+    await asyncio.sleep(_RESTS * (monotonic() - began))
 
 
 def _begin(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
