@@ -12,6 +12,7 @@ from tabellion.features.bulk.exports import service
 from tabellion.features.bulk.exports.running import Exporter
 from tabellion.kit.clock import utc_now
 from tabellion.platform.files import use_spool
+from tabellion.platform.jobs.turns import Turn
 from tests.support.tenant import Tenant
 
 BASE = "/v5/entities/hotels"
@@ -26,12 +27,12 @@ class Exports:
         self.url = database_url
         self.spool = spool
 
-    def run(self, number: str, now: datetime | None = None) -> None:
+    def run(self, number: str, now: datetime | None = None, turn: Turn | None = None) -> None:
         """What a worker does; `now` stands still."""
 
         async def work() -> None:
             use_spool(self.spool)
-            await Exporter(self.url, self.spool, utc_now if now is None else lambda: now)(int(number))
+            await Exporter(self.url, self.spool, utc_now if now is None else lambda: now, turn)(int(number))
 
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, work()).result()

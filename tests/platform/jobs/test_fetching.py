@@ -11,10 +11,11 @@ from procrastinate.jobs import Job, Status
 from tabellion.platform.database.connection import Database
 from tabellion.platform.jobs import defer
 from tabellion.platform.jobs.application import app
-from tabellion.platform.jobs.turns import GaveWay, Turn, let_give_way
+from tabellion.platform.jobs.turns import GaveWay, Trial, Turn, let_be_tried, let_give_way
 
-GIVES_WAY, STAYS = "test.gives_way", "test.stays"
+GIVES_WAY, STAYS, TRIED = "test.gives_way", "test.stays", "test.tried"
 let_give_way(GIVES_WAY)
+let_be_tried(TRIED)
 
 
 class Queue:
@@ -42,7 +43,8 @@ class Queue:
     async def gives_way(self, job: Job) -> bool:
         """Whether a job that has had its time leaves its place; then it waits for the next one."""
         try:
-            await Turn(job.id, job.queue, least_s=0).end_if_others_wait(self._db)
+            kind = Trial if job.task_name == TRIED else Turn
+            await kind(job.id, job.queue, least_s=0).end_if_others_wait(self._db)
         except GaveWay:
             await self._jobs.job_manager.retry_job(job)
             return True
@@ -119,6 +121,37 @@ async def test_jobs_that_stay_leave_a_place_for_those_that_give_way(queue: Queue
     assert list(await queue.taken()) == ["import 6"]
     await queue.finish(exports["export 2"])
     assert list(await queue.taken()) == ["export 4"]
+
+
+async def test_jobs_that_would_begin_anew_leave_once_at_most_and_where_they_cannot_stay(queue: Queue) -> None:
+    for licence_id in range(1, 5):
+        await queue.put(f"export {licence_id}", licence_id, task=TRIED)
+    exports = await queue.taken()
+    assert list(exports) == ["export 1", "export 2", "export 3", "export 4"]
+    await queue.put("export 5", 5, task=TRIED)
+    # Three stay, whoever waits and whenever they ask; the fourth leaves for one that has not been tried.
+    for name in ("export 1", "export 4", "export 2", "export 1"):
+        assert not await queue.gives_way(exports[name])
+    assert await queue.gives_way(exports["export 3"])
+    exports |= await queue.taken()
+    assert list(exports)[4:] == ["export 5"]
+
+    # It goes on where nobody waits whom it would make room for: not for one that was tried, or stays.
+    await queue.put("etl 6", 6, task=STAYS)
+    assert not await queue.gives_way(exports["export 5"])
+    await queue.put("import 7", 7)
+    assert await queue.gives_way(exports["export 5"])
+    assert list(await queue.taken()) == ["import 7"]
+
+    # Who was tried has a place when one of those who stay has ended, and stays whoever waits.
+    await queue.finish(exports["export 4"])
+    again = await queue.taken()
+    assert list(again) == ["etl 6"]
+    await queue.finish(again["etl 6"])
+    again = await queue.taken()
+    assert list(again) == ["export 3"]
+    await queue.put("import 8", 8)
+    assert not await queue.gives_way(again["export 3"])
 
 
 async def test_long_jobs_that_can_go_on_later_let_everybody_have_a_turn(queue: Queue) -> None:

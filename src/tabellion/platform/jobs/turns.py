@@ -1,7 +1,8 @@
 """Whose turn it is: the licence's of which the fewest jobs are done at the moment, then whose turn is longest ago.
 
-A long job that can go on later asks now and then whether somebody waits for its place. See
-docs/adr/0062-shared-by-licence.md and docs/adr/0067-imports-give-way.md.
+A long job that can go on later asks now and then whether somebody waits for its place; one that would have to begin anew
+does so for a while. See docs/adr/0062-shared-by-licence.md, docs/adr/0067-imports-give-way.md and
+docs/adr/0075-exports-are-tried.md.
 """
 
 from collections.abc import Callable
@@ -19,17 +20,20 @@ _OF_LICENCES, _OF_ONE, _STAYING = 4, 2, 3
 # How long a job works at least, and how often it asks from then on.
 _TURN_S, _LOOK_EVERY_S = 2.0, 0.5
 _giving_way: list[str] = []
+_tried: list[str] = []
 LIMITS: Final = {
     "own": OWN_QUEUE, "places": PLACES, "of_licences": _OF_LICENCES, "of_one": _OF_ONE, "staying": _STAYING,
-    "giving_way": _giving_way,
+    "giving_way": _giving_way, "tried": _tried,
 }  # fmt: skip
+# Whether a job does not leave before its end. The library counts as attempts how often a job was taken up before.
+_STAYS = "{0}.task_name <> ALL (%(giving_way)s::text[]) AND ({0}.attempts > 0 OR {0}.task_name <> ALL (%(tried)s::text[]))"
 # As the library's own, which also lets jobs with the same lock run in order, but for whose turn it is. `leaving` is a job
 # that is looked at as if it waited, `mine` the queue of its licence. Two workers that ask at the same moment may give a
 # licence a place more than it should have, until its next job ends.
-CANDIDATE: Final = """
+_ROOM = f"""
 doing AS MATERIALIZED (
-    SELECT queue_name, count(*) AS jobs, count(*) FILTER (WHERE task_name <> ALL (%(giving_way)s::text[])) AS staying
-    FROM jobs.procrastinate_jobs
+    SELECT queue_name, count(*) AS jobs, count(*) FILTER (WHERE {_STAYS.format("d")}) AS staying
+    FROM jobs.procrastinate_jobs d
     WHERE status = 'doing' AND worker_id IS NOT NULL AND id IS DISTINCT FROM %(leaving)s::bigint GROUP BY 1
 ), room AS MATERIALIZED (
     SELECT w.workers * %(of_one)s AS of_one,
@@ -39,20 +43,21 @@ doing AS MATERIALIZED (
         SELECT coalesce(sum(jobs), 0) AS jobs, coalesce(sum(jobs) FILTER (WHERE queue_name <> %(own)s), 0) AS of_licences,
             coalesce(sum(staying) FILTER (WHERE queue_name <> %(own)s), 0) AS staying
         FROM doing) d
-), candidate AS (
+)"""  # noqa: S608 - names of our own
+CANDIDATE: Final = f"""{_ROOM}, candidate AS (
     SELECT j.id, j.queue_name FROM jobs.procrastinate_jobs j CROSS JOIN room
         LEFT JOIN doing ON doing.queue_name = j.queue_name LEFT JOIN tabellion.job_turn t ON t.queue_name = j.queue_name
     WHERE (j.status = 'todo' AND (j.scheduled_at IS NULL OR j.scheduled_at <= now()) OR j.id = %(leaving)s)
       AND (%(queues)s::text[] IS NULL OR j.queue_name = ANY (%(queues)s::text[]))
       AND (j.queue_name = %(own)s OR room.of_licences > 0 AND coalesce(doing.jobs, 0) < room.of_one
-          AND (room.of_staying > 0 OR j.task_name = ANY (%(giving_way)s::text[])))
+          AND (room.of_staying > 0 OR NOT ({_STAYS.format("j")})))
       AND NOT EXISTS (
         SELECT FROM jobs.procrastinate_jobs o
         WHERE j.lock IS NOT NULL AND o.lock = j.lock AND o.id IS DISTINCT FROM %(leaving)s
           AND (o.status = 'doing' OR o.status = 'todo' AND (-o.priority, o.id) < (-j.priority, j.id)))
     ORDER BY j.queue_name <> %(own)s, coalesce(doing.jobs, 0), j.queue_name = %(mine)s, t.at NULLS FIRST,
         j.priority DESC, j.id LIMIT 1
-"""
+"""  # noqa: S608 - names of our own
 # Whether another licence would come next if the job left, and does not come without that. Its own turn ends then.
 _GIVE_WAY = f"""
 WITH {CANDIDATE}), turn AS (
@@ -62,6 +67,12 @@ WITH {CANDIDATE}), turn AS (
 )
 SELECT count(*) FROM turn
 """  # noqa: S608 - names of our own
+# From now on it stays: as it has before, or because there is room for another one that does.
+_STAY = f"""
+WITH {_ROOM}
+UPDATE jobs.procrastinate_jobs j SET attempts = greatest(j.attempts, 1) FROM room
+WHERE j.id = %(leaving)s AND (j.attempts > 0 OR room.of_staying > 0) RETURNING true
+"""  # noqa: S608 - names of our own
 
 
 def let_give_way(task: str) -> None:
@@ -70,8 +81,14 @@ def let_give_way(task: str) -> None:
         _giving_way.append(task)
 
 
+def let_be_tried(task: str) -> None:
+    """The jobs of a task have a `Trial`: the first time they may have the last place of licences."""
+    if task not in _tried:
+        _tried.append(task)
+
+
 class GaveWay(Exception):
-    """A job has left its place to others, and goes on where it was as soon as it is its turn again."""
+    """A job has left its place to others, and goes on, or begins anew, as soon as it is its turn again."""
 
 
 class Turn:
@@ -94,3 +111,17 @@ class Turn:
         self._asks_at = self._clock() + _LOOK_EVERY_S
         if await scalar(db, _GIVE_WAY, self._leaving):
             raise GaveWay
+
+
+class Trial(Turn):
+    """The turn of a job that would begin anew: it leaves once at most, and not when it can stay."""
+
+    _stays = False
+
+    async def end_if_others_wait(self, db: Database) -> None:
+        """To be called now and then. Raises `GaveWay` when it has to leave its place."""
+        if self._stays or self._clock() < self._asks_at:
+            return
+        self._stays = bool(await scalar(db, _STAY, self._leaving))
+        if not self._stays:
+            await super().end_if_others_wait(db)

@@ -1,4 +1,4 @@
-"""The run of an export: one statement, one snapshot, one file. After a crash it begins anew."""
+"""The run of an export: one statement, one snapshot, one file. After a crash, or when it gave way, it begins anew."""
 
 import asyncio
 import threading
@@ -31,6 +31,7 @@ from tabellion.kit.problem import FieldError
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import with_settings
+from tabellion.platform.jobs.turns import Turn
 from tabellion.platform.transfer import TransferError
 
 _SETTINGS = {"TimeZone": "UTC", "DateStyle": "ISO", "statement_timeout": "0"}
@@ -42,18 +43,22 @@ _JSON_COPY = sql.SQL("(FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')")
 
 
 class Exporter:
-    """Runs executions. `clock` gives aware UTC moments; `spool` is the folder of all jobs' folders."""
+    """Runs executions. `clock` gives aware UTC moments; `spool` is the folder of all jobs' folders.
+
+    Without a `turn` nobody else is waited for.
+    """
 
     word = "export"
     lock = AdvisoryLock.EXPORT
 
-    def __init__(self, url: str, spool: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(self, url: str, spool: Path, clock: Callable[[], datetime], turn: Turn | None = None) -> None:
+        self._turn = turn
         self._conninfo = with_settings(url, _SETTINGS, application_name="tabellion export")
         self._spool = spool
         self._clock = clock
 
     async def __call__(self, number: int) -> None:
-        """Bring an execution to its end. Raises `Busy`, and what the database or the disk refuse for the moment."""
+        """Bring an execution to its end. Raises `Busy`, `GaveWay`, and what database or disk refuse for the moment."""
         await fenced.run(self._conninfo, self, number)
 
     async def begin(self, db: Database, number: int) -> Execution | None:
@@ -69,7 +74,8 @@ class Exporter:
         began = self._clock()
         rows, definition, names = await self._rows(db, job)
         try:
-            written = await _Copying(self._conninfo, rows, definition, names, self._spool / job.folder).run(db, job, began)
+            copying = _Copying(self._conninfo, rows, definition, names, self._spool / job.folder)
+            written = await copying.run(db, job, began, self._turn)
         except OSError as error:
             if is_full(error):
                 raise JobError("export.diskFull", "the disk of the server is full; its operator has to make room") from None
@@ -168,12 +174,14 @@ class _Copying:
         self._expected = 0
         self._stopped = threading.Event()
 
-    async def run(self, db: Database, job: Execution, began: datetime) -> Written:
+    async def run(self, db: Database, job: Execution, began: datetime, turn: Turn | None) -> Written:
         work = asyncio.create_task(asyncio.to_thread(self._work, render_moment(began)))
         try:
             while not (await asyncio.wait({work}, timeout=_LOOK_EVERY_S))[0]:
                 if not await store.advance(db, job, self._rows, self._expected):
                     raise Stopped
+                if turn is not None:
+                    await turn.end_if_others_wait(db)
         finally:
             self._stopped.set()
             await asyncio.wait({work})
