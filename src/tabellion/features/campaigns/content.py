@@ -124,7 +124,11 @@ class Prepared(NamedTuple):
 
 async def mjml_mistakes(source: str, place: str) -> list[FieldError]:
     """All that is wrong with MJML, with line and column. Raises `Unavailable`."""
-    made = await made_of(Part(mjml=source))
+    return mjml_faults(await made_of(Part(mjml=source)), place)
+
+
+def mjml_faults(made: Made, place: str) -> list[FieldError]:
+    """What was wrong with the MJML of a member, with line and column."""
     return [FieldError(place, e.code, f"line {e.line}, column {e.column}: {e.message}") for e in made.errors]
 
 

@@ -44,20 +44,9 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
     Raises `CampaignIncomplete` with all that is missing, `Unavailable`.
     """
     wanted = languages or tuple(language.lower() for language in campaign.settings.supported_languages)
-    faults: list[FieldError] = []
-    messages: dict[str, Message] = {}
-    uses: dict[str, set[str]] = {}
     mark = mark or new_mark()
-    for language, key, part in parts_of(campaign, wanted, ab_test, test=test):
-        faults += content.missing_in(part, language)
-        if part.subject is None or not part.is_written:
-            continue
-        messages[key] = await _message(part, campaign.settings.encoding, language, mark, faults)
-        for place, source in part.sources:
-            report = await content.checked(source, names)
-            # It was right when it was written; what it names may have been removed since.
-            faults += _mistakes(report, language, "subject" if place == "subject" else "body")
-            content.note_uses(uses, report)
+    parts = parts_of(campaign, wanted, ab_test, test=test)
+    messages, uses, faults = await _written(parts, names, campaign.settings.encoding, mark)
     if campaign.kind is Kind.MASS and campaign.target is None and not test:
         faults.append(FieldError("target", "member.mandatory", "a mass campaign needs a target"))
     if not test:
@@ -69,10 +58,6 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
         faults.append(FieldError("from", "attribute.value", message))
     if faults:
         raise CampaignIncomplete(faults)
-    subscription = None
-    if campaign.kind is not Kind.TRANSACTIONAL and not test and (name := await _subscription(db, campaign)) is not None:
-        found = table.subscriptions_by_name.get(name.lower())
-        subscription = None if found is None else found.number
     transactional = campaign.kind is Kind.TRANSACTIONAL
     return Document(
         entity_id=campaign.entity_id,
@@ -88,7 +73,7 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
         uses={root: sorted(members) for root, members in uses.items()},
         mark=mark,
         parameters=tuple(Parameter(each.key, each.default_value) for each in campaign.content.personalisations),
-        subscription=subscription,
+        subscription=None if transactional or test else await _subscription(db, campaign, table),
         policy=Policy.RESEND if transactional else Policy.HOLD,
         transactional=transactional,
         triggered=campaign.kind is not Kind.MASS and not test,
@@ -98,6 +83,26 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
         ab_test=None if ab_test is None or test else ab_test.frozen(),
         once_per_address=_is_once_per_address(campaign) and not test,
     )
+
+
+async def _written(
+    parts: list[tuple[str, str, Part]], names: Vocabulary, charset: str, mark: str
+) -> tuple[dict[str, Message], dict[str, set[str]], list[FieldError]]:
+    """Messages by their keys, what their contents name, and what is wrong with them. Raises `Unavailable`."""
+    faults: list[FieldError] = []
+    messages: dict[str, Message] = {}
+    uses: dict[str, set[str]] = {}
+    for language, key, part in parts:
+        faults += content.missing_in(part, language)
+        if part.subject is None or not part.is_written:
+            continue
+        messages[key] = await _message(part, charset, language, mark, faults)
+        for place, source in part.sources:
+            report = await content.checked(source, names)
+            # It was right when it was written; what it names may have been removed since.
+            faults += _mistakes(report, language, "subject" if place == "subject" else "body")
+            content.note_uses(uses, report)
+    return messages, uses, faults
 
 
 def parts_of(
@@ -115,13 +120,17 @@ def parts_of(
     return found
 
 
-async def _subscription(db: Database, campaign: Campaign) -> str | None:
+async def _subscription(db: Database, campaign: Campaign, table: ProfileTable) -> int | None:
     """What readers must have subscribed to, and end by unsubscribing: the target's, or that of the audience it names."""
     target = campaign.target
-    if target is None or target.subscription is not None or target.audience is None:
-        return None if target is None else target.subscription
-    audience = (await audiences_of(db, campaign.licence_id, target)).get(target.audience)
-    return None if audience is None else audience.definition.subscription
+    if target is None:
+        return None
+    name = target.subscription
+    if name is None and target.audience is not None:
+        audience = (await audiences_of(db, campaign.licence_id, target)).get(target.audience)
+        name = None if audience is None else audience.definition.subscription
+    found = None if name is None else table.subscriptions_by_name.get(name.lower())
+    return None if found is None else found.number
 
 
 def _is_once_per_address(campaign: Campaign) -> bool:

@@ -9,7 +9,7 @@ from tabellion.features.campaigns.model import Campaign
 from tabellion.features.campaigns.recipients import profile_of
 from tabellion.features.campaigns.testing import variant_of
 from tabellion.features.delivery import Claimed, Document, Message, Parameter
-from tabellion.kit.problem import FieldError, Invalid
+from tabellion.kit.problem import Invalid
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.templates import fill_links, fill_text_links, mark_links, mark_text_links, new_mark
 
@@ -54,13 +54,8 @@ async def preview(
     if missing or part.subject is None:
         raise CampaignIncomplete(missing)
     made = await content.made_of(part)
-    if made.errors:
-        raise Invalid(
-            [
-                FieldError("mjml", each.code, f"line {each.line}, column {each.column}: {each.message}")
-                for each in made.errors
-            ]
-        )
+    if faults := content.mjml_faults(made, "mjml"):
+        raise Invalid(faults)
     mark = new_mark()
     names = await service.names_in(call, campaign)
     uses: dict[str, set[str]] = {}
@@ -83,16 +78,21 @@ async def preview(
     if isinstance(outcome, rendering.Failure):
         raise Invalid([outcome.fault("this profile")])
     subject, preheader, html, text = outcome.parts
-    links: list[ShownLink] = []
-
-    def noted(index: int, address: str) -> str:
-        links.append(ShownLink(address, made.links[index].text, content.leads_away(made.links[index])))
-        return address
-
-    html, text = fill_links(html, mark, noted), fill_text_links(text, mark, noted)
+    html, text, links = _with_links(html, text, mark, made)
     line = subject.decode().strip()
     shown = f"{sender.name} <{sender.address}>" if sender.name else sender.address
     return Preview(
         campaign, language, shown, line, preheader.decode().strip() if part.preheader is not None else None,
         html.decode(), text.decode(), made.text_is_own, links,
     )  # fmt: skip
+
+
+def _with_links(html: bytes, text: bytes, mark: str, made: content.Made) -> tuple[bytes, bytes, list[ShownLink]]:
+    """Both forms with the addresses of their links, and the links in their order."""
+    links: list[ShownLink] = []
+
+    def noted(index: int, address: str) -> str:
+        links.append(ShownLink(address, made.links[index].text, content.leads_away(made.links[index])))
+        return address
+
+    return fill_links(html, mark, noted), fill_text_links(text, mark, noted), links

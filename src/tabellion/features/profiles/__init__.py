@@ -6,6 +6,8 @@ How rows are read, written, paged and told of is shared with the records of cust
 from tabellion.features.profiles.choices import choice_columns, keep_replaced
 from tabellion.features.profiles.model import Profile, Row, Written
 from tabellion.features.profiles.news import of_delete, of_write, unique_columns
+from tabellion.features.profiles.paging import count_listed as row_count
+from tabellion.features.profiles.paging import page as row_page
 from tabellion.features.profiles.parameters import PROFILE
 from tabellion.features.profiles.reading import Item, Reader, key_attribute, key_id, key_value, membership
 from tabellion.features.profiles.service import save as save_profile
@@ -16,11 +18,9 @@ from tabellion.features.profiles.store import read as read_row
 from tabellion.features.profiles.store import search as search_rows
 from tabellion.features.profiles.wire.answers import Profile5Out, profile5_out
 from tabellion.features.profiles.wire.bodies import ProfileIn, given_value, read_profile
-from tabellion.features.profiles.writing import count_listed as row_count
 from tabellion.features.profiles.writing import delete as delete_row
 from tabellion.features.profiles.writing import erase as erase_row
 from tabellion.features.profiles.writing import etag as row_etag
-from tabellion.features.profiles.writing import page as row_page
 from tabellion.features.profiles.writing import record_choice, until_current
 from tabellion.features.profiles.writing import upsert as upsert_row
 from tabellion.features.profiles.writing import write as write_row

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from tabellion.features.profiles import store, writing
+from tabellion.features.profiles import paging, store, writing
 from tabellion.features.profiles.errors import ProfileUnknown, SegmentationUnknown, SubscriptionUnknown
 from tabellion.features.profiles.model import Change, Choice, Collection, Consent, Profile, Written
 from tabellion.features.profiles.reading import Reader, key_attribute, key_id, key_value, membership
@@ -21,7 +21,7 @@ from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform.http.call import Incoming
 
 T = TypeVar("T")
-etag, page, count_listed = writing.etag, writing.page, writing.count_listed
+etag, page, count_listed = writing.etag, paging.page, paging.count_listed
 MAX_HISTORY = 1000
 
 

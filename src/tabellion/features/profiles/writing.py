@@ -1,5 +1,5 @@
 """What all rows have in common, profiles and the records of custom tables: one statement writes, repeated where another call
-or a structure change got in between; pages, tags and preconditions.
+or a structure change got in between; tags and preconditions.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -8,11 +8,10 @@ from typing import Any, TypeVar
 
 from tabellion.features.profiles import holding, store
 from tabellion.features.profiles.errors import AttributeAmbiguous, AttributeNotUnique, RowExists
-from tabellion.features.profiles.model import MAIL_SOURCE, Change, Collection, Profile, Row, Written
+from tabellion.features.profiles.model import MAIL_SOURCE, Change, Collection, Row, Written
 from tabellion.features.profiles.reading import Reader
 from tabellion.features.profiles.sql import Shape
 from tabellion.features.tables import Attribute, BadValue, Subscription, Table, parse_value, render_value
-from tabellion.features.tables.filters import Listing
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit, outbox
 from tabellion.platform.database.connection import Database
@@ -44,34 +43,6 @@ async def until_current(find: Callable[[bool], Awaitable[R]], work: Callable[[R]
 def etag(table: Table, row: Row) -> str:
     """The strong tag of a row's state: its last change, to the microsecond, under this structure."""
     return f"{row.id:x}-{(row.updated_at - _EPOCH) // timedelta(microseconds=1):x}-{table.version:x}"
-
-
-async def page(call: Incoming, table: Table) -> tuple[list[Profile], str | None]:
-    """One page of a filtered and sorted list, and the cursor of the next one (None: the end)."""
-    listing = Listing.of(table, call.query, call.caller.time_zone, call.now)
-    rows: list[Profile] = []
-    for part in listing.parts:
-        if len(rows) <= listing.limit:
-            rows += await store.search(call.db, table, part.condition, part.order, listing.limit + 1 - len(rows))
-    if len(rows) <= listing.limit:
-        return rows, None
-    rows = rows[: listing.limit]
-    last = rows[-1]
-    return rows, listing.cursor_after([_sort_value(table, last, key.name) for key in listing.keys], last.id)
-
-
-async def count_listed(call: Incoming, table: Table) -> int:
-    """How many rows a filtered list holds, whatever its pages."""
-    listing = Listing.of(table, call.query, call.caller.time_zone, call.now)
-    return await store.count(call.db, table, listing.condition)
-
-
-def _sort_value(table: Table, row: Row, name: str) -> Any:
-    lower = name.lower()
-    technical = {table.kind.id_name.lower(): row.id, "creationmoment": row.created_at, "updatemoment": row.updated_at}
-    if lower in technical:
-        return technical[lower]
-    return row.values[table.attributes.index(table.attributes_by_name[lower])]
 
 
 async def write(  # noqa: PLR0913 - one statement serves all writes
@@ -109,17 +80,7 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
         expected is not None,
         together,
     )
-    parameters = audit.values(call) | {
-        "now": call.now,
-        "expected": expected,
-        "id": row_id,
-        "source": change.collection.source,
-        "details": change.collection.details,
-    }
-    parameters |= {f"k{i}": value for i, (_, value) in enumerate(matches)}
-    parameters |= {f"v{a.number}": value for a, value in (*change.values, *initial)}
-    parameters |= {f"c{s.number}": value for s, value in change.choices}
-    parameters |= {f"m{g.number}": value for g, value in change.memberships}
+    parameters = _parameters(call, change, matches, initial) | {"id": row_id, "expected": expected}
     listened = await _listened(call, table)
     taken: str | None = None
     for attempt in range(_ATTEMPTS):
@@ -144,11 +105,29 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
         if must_be_new and row.matched_id is not None and row.current and row.matches == 1:
             raise EtagMismatch(f"the {table.kind.row} exists already, and If-None-Match: * is for creating one")
         return _written(row, table, if_match, may_update=may_update)
-    row_noun = table.kind.row
     if taken is not None:
-        message = f"another {row_noun} owns {taken}"
+        message = f"another {table.kind.row} owns {taken}"
         raise AttributeNotUnique(message, errors=[FieldError(change.section, "attribute.notUnique", message)])
-    raise Unavailable(f"too many calls change this {row_noun} at once; repeat in a moment")
+    raise Unavailable(f"too many calls change this {table.kind.row} at once; repeat in a moment")
+
+
+def _parameters(
+    call: Incoming,
+    change: Change,
+    matches: Sequence[tuple[Attribute, Any]],
+    initial: Sequence[tuple[Attribute, Any]],
+) -> dict[str, Any]:
+    """What the statement of a write is given, under the names that `sql` has for it."""
+    named = audit.values(call) | {
+        "now": call.now,
+        "source": change.collection.source,
+        "details": change.collection.details,
+    }
+    named |= {f"k{i}": value for i, (_, value) in enumerate(matches)}
+    named |= {f"v{a.number}": value for a, value in (*change.values, *initial)}
+    named |= {f"c{s.number}": value for s, value in change.choices}
+    named |= {f"m{g.number}": value for g, value in change.memberships}
+    return named
 
 
 def _written(row: store.WriteRow, table: Table, if_match: str | None, *, may_update: bool) -> Written | None:
