@@ -1,5 +1,6 @@
 """The composition root of an API process: opens the resources, mounts the calls, closes everything at the end."""
 
+import asyncio
 import logging
 from contextlib import AbstractAsyncContextManager
 
@@ -43,6 +44,8 @@ from tabellion.settings import Settings
 _log = logging.getLogger(__name__)
 # How long the checklist waits for a page.
 _LINK_WITHIN_S = 6.0
+# Monitoring asks again, and is better told that the database hangs than left without an answer.
+_ANSWERS_WITHIN_S = 2.0
 # Foreign keys of the catalogue to whom a call comes from: they are there when it is let in, and may be deleted meanwhile.
 _OF_THE_CALLER = ("_licence_id_fkey", "_entity_id_fkey", "_user_id_fkey")
 _full = Seldom()
@@ -101,7 +104,7 @@ class Resources:
         if not self._batcher.connected:
             return "the gate is not connected to the database"
         try:
-            async with self.connection() as db:
+            async with asyncio.timeout(_ANSWERS_WITHIN_S), self.connection() as db:
                 await db.execute("SELECT 1")
         except Exception as error:  # noqa: BLE001 - whatever it is, we are not ready
             return f"the database does not answer ({type(error).__name__})"
@@ -111,7 +114,7 @@ class Resources:
         """What the processes have counted, and how webhooks stand; without that when the database does not answer."""
         own = render_metrics()
         try:
-            async with self.connection() as db:
+            async with asyncio.timeout(_ANSWERS_WITHIN_S), self.connection() as db:
                 return own + await webhooks.exposition(db, utc_now())
         except Exception as error:  # noqa: BLE001 - monitoring is to hear of the rest above all then
             _log.warning("metrics of webhooks are missing: the database does not answer (%s)", type(error).__name__)

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -19,6 +21,7 @@ from tabellion.features.usage import batcher as batching
 from tabellion.features.usage.errors import LimitReached, TooManyCalls, TooManyConcurrent
 from tabellion.kit import keys
 from tabellion.kit.clock import utc_now
+from tabellion.platform.database.errors import Unavailable
 from tabellion.platform.database.pool import Pool
 
 GRACE = timedelta(seconds=60)
@@ -253,6 +256,30 @@ async def test_without_the_database_nothing_is_let_in(bed: Bed) -> None:
 
     assert set(outcomes) <= {"admitted", "Unavailable"}
     assert outcomes["admitted"] == 5
+
+
+async def test_a_database_that_hangs_is_said_to_be_away_and_asked_again_by_another_connection(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "_ANSWERS_WITHIN_S", 0.5)
+    await bed.licence()
+    gate = await bed.gate()
+    (await gate.admit(bed.credential, "")).release()
+    async with bed.pool.connection() as db:
+        query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'tabellion gate' AND datname = current_database()"
+        (hanging,) = await (await db.execute(query)).fetchone() or (0,)
+    os.kill(hanging, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(10):
+            with pytest.raises(Unavailable):
+                await gate.admit(bed.credential, "")
+            while True:
+                with contextlib.suppress(Unavailable):
+                    (await gate.admit(bed.credential, "")).release()
+                    break
+                await asyncio.sleep(0.05)
+    finally:
+        os.kill(hanging, signal.SIGCONT)
 
 
 async def test_guesses_that_come_at_once_are_tried_up_to_the_limit(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:

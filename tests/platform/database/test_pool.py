@@ -115,3 +115,9 @@ def test_settings_in_the_url_win() -> None:
     )
 
     assert conninfo_to_dict(merged)["options"] == "-c statement_timeout=1000 -c TimeZone=UTC"
+
+
+def test_a_host_that_is_gone_without_a_word_is_given_up_unless_the_url_says_when() -> None:
+    merged = conninfo_to_dict(with_settings("postgresql://u@h/d?keepalives_idle=60", {}, application_name="x"))
+
+    assert (merged["keepalives_idle"], merged["keepalives_count"], merged["tcp_user_timeout"]) == ("60", "4", "30000")

@@ -26,6 +26,8 @@ LEASE = timedelta(seconds=6)
 HEARTBEAT_S = 2.0
 MAX_BATCH = 200
 _STATEMENT_TIMEOUT_MS = "5000"
+# A database that has not even ended the statement by then hangs, and may do so for long.
+_ANSWERS_WITHIN_S = 8.0
 # Freed slots wait at most this long for a question to ride with.
 _LINGER_S = 0.001
 _RELEASE_LINGERS = 3
@@ -128,13 +130,22 @@ class Batcher:
                 self._wake.set()
             try:
                 async with self._turn:
-                    await self._put(batch, released)
+                    hangs = asyncio.get_running_loop().call_later(_ANSWERS_WITHIN_S, self._break_off)
+                    try:
+                        await self._put(batch, released)
+                    finally:
+                        hangs.cancel()
                 self._away.over("the gate can be asked again")
                 pause = _FIRST_PAUSE_S
             except Exception as error:  # noqa: BLE001 - whatever it was: a gate that nobody asks any more stops every call
                 self._refuse(batch, error)
                 await self._reconnect(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    def _break_off(self) -> None:
+        # With each question `asyncio.timeout` would cost three times as much.
+        if self._database is not None:
+            self._database.break_off()
 
     async def _linger(self) -> None:
         """Let freed slots wait a little for a question to ride with, and let whoever is ready to ask do so.
@@ -182,7 +193,7 @@ class Batcher:
         while True:
             await asyncio.sleep(pause)
             try:
-                async with self._turn:
+                async with self._turn, asyncio.timeout(_ANSWERS_WITHIN_S):
                     await self._connect()
             except Exception:  # noqa: BLE001 - as above
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
@@ -206,7 +217,7 @@ class Batcher:
             if database is None or not self.connected:
                 continue
             try:
-                async with self._turn:
+                async with self._turn, asyncio.timeout(_ANSWERS_WITHIN_S):
                     moment = await store.heartbeat(database, self._process, LEASE)
                     if moment is None:
                         await self._connect()

@@ -7,7 +7,9 @@ through cursors, as with any connection of the driver.
 """
 
 import asyncio
+import os
 import re
+import socket
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
@@ -153,6 +155,12 @@ class Connection(AsyncConnection[Row]):
             if result.status not in _DONE:
                 raise errors.error_from_result(result, encoding=self.info.encoding)
         return results[0]
+
+    def break_off(self) -> None:
+        """Have whoever waits for the server find the connection lost."""
+        if not self.closed:
+            with socket.socket(fileno=os.dup(self.pgconn.socket)) as ours:
+                ours.shutdown(socket.SHUT_RDWR)
 
     def watch(self) -> None:
         """Have the event loop tell when the server says something: an answer, or that it goes away."""

@@ -27,6 +27,9 @@ _FAVOURITE_WITHIN_S = 0.01
 # The driver's pool looks after its connections when they come back: so they do, now and then.
 _KEPT_S = 300.0
 
+# A host that has gone without a word is given up after half a minute; the system's own times are hours.
+_NETWORK = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4, "tcp_user_timeout": 30_000}
+
 # Statements that the connections of a pool keep, together; a prepared read costs the server some 26 KB, a write 190 KB.
 _PREPARED, _LEAST_PREPARED = 3200, 100
 
@@ -285,12 +288,16 @@ def with_limits(
 
 
 def with_settings(url: str, settings: Mapping[str, str], *, application_name: str) -> str:
-    """The connection string with session settings put into its `options`; settings already there are kept."""
-    given = str(conninfo_to_dict(url).get("options") or "")
+    """The connection string with session settings put into its `options`, and ours for a network that loses things.
+
+    Settings already there are kept.
+    """
+    parts = conninfo_to_dict(url)
+    given = str(parts.get("options") or "")
     ours = [f"-c {name}={value}" for name, value in settings.items() if name.lower() not in given.lower()]
-    return make_conninfo(
-        url, options=" ".join([given, *ours]).strip(), application_name=application_name, connect_timeout=10
-    )
+    network = {name: value for name, value in _NETWORK.items() if name not in parts}
+    options = " ".join([given, *ours]).strip()
+    return make_conninfo(url, options=options, application_name=application_name, connect_timeout=10, **network)
 
 
 def _milliseconds(duration: timedelta) -> str:
