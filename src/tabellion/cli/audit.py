@@ -13,7 +13,7 @@ import msgspec
 import typer
 from typer.core import TyperGroup
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, console, fail, harmless, on_database, show_rows
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, console, fail, harmless, on_database, show
 from tabellion.features.licences import AdminError, get_licence, list_licences
 from tabellion.features.tables import BadValue, parse_moment
 from tabellion.kit.clock import utc_now
@@ -207,9 +207,7 @@ class _Tables:
             }
             for entry in block
         ]
-        show_rows(
-            [{name: text or "-" for name, text in row.items()} for row in rows], "audit trail" if self._is_empty else ""
-        )
+        show(rows, as_json=False, title="audit trail" if self._is_empty else "")
         self._is_empty = False
 
     def end(self) -> None:

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -158,19 +158,14 @@ def show(value: Any, *, as_json: bool, title: str = "") -> None:
         console().print(f"no {title}" if title else "nothing", style="dim")
         return
     if isinstance(plain, list):
-        show_rows([{name: _text(cell) for name, cell in row.items()} for row in rows], title)
+        from tabellion.cli.rows import print_rows  # noqa: PLC0415 - see `console`
+
+        print_rows(console(), [{name: harmless(_text(cell)) for name, cell in row.items()} for row in rows], title)
         return
     width = max(map(len, rows[0]))
     for name, cell in rows[0].items():
         # As long as it is: keys and records for DNS are copied from here.
         console().print(f"{name:<{width}}   {harmless(_text(cell))}", markup=False, highlight=False, soft_wrap=True)
-
-
-def show_rows(rows: Sequence[Mapping[str, str]], title: str = "") -> None:
-    """A list for people; it has at least one row."""
-    from tabellion.cli.rows import print_rows  # noqa: PLC0415 - see `console`
-
-    print_rows(console(), [{name: harmless(cell) for name, cell in row.items()} for row in rows], title)
 
 
 def harmless(text: str) -> "Text":

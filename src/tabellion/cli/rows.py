@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 # A column whose texts have several words, or are longer than this, may be folded; down to so many characters.
-_LONG, _FOLDED = 40, 24
+_LONG, _FOLDED = 40, 20
 # What the lines of a table take beside each column, and at its end.
 _LINES, _EDGE = 3, 1
 _BETWEEN, _INDENT = "   ", 2
