@@ -210,6 +210,9 @@ def test_what_is_wrong_with_the_whole_file_is_told_by_the_job(
 def test_a_column_named_as_a_subscription_is_told_how_to_be_called(imports: Imports) -> None:
     (error,) = imports.do("emailAddress,newsletter\nbob@example.com,true\n")["errors"]
     assert error["message"].endswith("which the table lacks; its subscription is called 'subscriptions#Newsletter' here")
+    for header, meant in (("emailAdress", "emailAddress"), ("subscriptions#Newslettr", "subscriptions#Newsletter")):
+        (error,) = imports.do(f"{header},lastName\nbob@example.com,x\n")["errors"]
+        assert error["message"].endswith(f"which the table lacks; did you mean '{meant}'?")
 
 
 def test_a_worker_with_another_spool_says_so(imports: Imports, tmp_path: Path) -> None:

@@ -217,6 +217,28 @@ def test_a_list_says_what_may_be_meant(query: str, advice: str, tenant: Tenant) 
     assert (refused.status_code, advice in refused.json()["message"]) == (400, True)
 
 
+def test_refusals_say_what_may_be_meant(tenant: Tenant) -> None:
+    changes = f"{V5}/profile-tables/Guests/change-requests"
+    for method, path, body, advice in (
+        ("GET", "/v4/entity/hotels/table/Guest", None, "has no profile table 'Guest'; did you mean 'Guests'?"),
+        ("GET", f"{V5}/custom-tables/Stay", None, "did you mean 'Stays'?"),
+        ("GET", "/v4/entities/hotels/table/Guests", None, "v4 writes /v4/entity"),
+        ("GET", "/v5/entity/hotels/profile-tables", None, "v5 writes /v5/entities/"),
+        ("POST", changes, {"operations": [{"operation": "removeAttribute", "name": "lastNam"}]}, "did you mean 'lastName'?"),
+        ("POST", f"{V5}/export-executions", {"tableId": "Guests", "attributes": ["lastNam"]}, "did you mean 'lastName'?"),
+        ("GET", f"{PROFILES}?filter=lastName%20==%20'x'", None, "comparisons are =, !=, <, <=, > and >="),
+    ):
+        assert advice in tenant.json(method, path, body).json()["message"]
+    headers = {"Authorization": f"Bearer {tenant.api_key}"}
+    for path, sent, wanted in ((IMPORT, "file", "inputFile"), (f"{V5}/etl-executions", "inputFile", "file")):
+        form = {"files": {sent: ROWS}, "data": {"definition": '{"files": [{"load": {"tableId": "Guests"}}]}'}}
+        refused = tenant.client.post(path, headers=headers, **form).json()
+        assert (refused["code"], refused["message"]) == (
+            "member.mandatory",
+            f"the form has no file '{wanted}', but '{sent}'",
+        )
+
+
 def test_a_choice_that_the_table_does_not_know_says_what_may_be_meant(tenant: Tenant) -> None:
     body = {"key": {"emailAddress": "ann@example.com"}, "subscriptions": {"Newslettr": True}}
     assert "did you mean 'Newsletter'?" in tenant.json("PUT", PROFILES, body).json()["message"]

@@ -8,7 +8,7 @@ from tabellion.features.audiences import service, wire
 from tabellion.features.audiences.examples import LIMIT, SAMPLE
 from tabellion.features.audiences.model import Audience
 from tabellion.features.tables import ENTITY
-from tabellion.kit.problem import Malformed, invalid
+from tabellion.kit.problem import Malformed
 from tabellion.platform.http.call import Answer, Call, Form, Incoming, Parameter
 from tabellion.platform.http.problems import BodyTooLarge
 
@@ -51,9 +51,7 @@ async def change(call: Incoming) -> Answer:
 
 async def put_keys(call: Incoming) -> Answer:
     """Set the keys of an audience from a file."""
-    upload = None if call.upload is None else call.upload.file(_FILE)
-    if call.upload is not None and upload is None:
-        raise invalid(_FILE, "member.mandatory", f"the form has no file '{_FILE}'")
+    upload = None if call.upload is None else call.upload.wanted(_FILE)
     if upload is not None and upload.size > _MAX_BYTES:
         raise BodyTooLarge(f"the file is over {_MAX_BYTES:,} bytes, the most for a list of keys")
     raw = call.raw_body if upload is None else await asyncio.to_thread(upload.path.read_bytes)

@@ -19,6 +19,7 @@ from tabellion.features.tables.types.predefined import EMAIL_ADDRESS, PREDEFINED
 from tabellion.features.tables.types.registry import VALUE_TYPES, is_email, parse_value
 from tabellion.features.tables.types.restriction import canonical
 from tabellion.kit.names import folded
+from tabellion.kit.near import MOST_LOOKED_FOR, meant
 from tabellion.kit.problem import FieldError
 
 MAX_ATTRIBUTES = 500
@@ -200,7 +201,8 @@ class Plan(Generic[D]):
         wanted = folded(name)
         found = next((item for item in items if folded(item.name) == wanted), None)
         if found is None:
-            self.refuse(path, code, f"there is no {kind} '{name}'")
+            nearly = meant(name, [item.name for item in items]) if len(self.errors) < MOST_LOOKED_FOR else ""
+            self.refuse(path, code, f"there is no {kind} '{name}'{nearly}")
         return found
 
     def _has_room(self, path: str, items: Sequence[Any], most: int, words: str) -> bool:

@@ -17,6 +17,7 @@ from tabellion.features.tables.model import PROFILE_TABLES, Columns, Definition,
 from tabellion.features.tables.plan import Plan, Step
 from tabellion.features.tables.profile_plan import ProfilePlan
 from tabellion.features.tables.references import check_deletable, check_unreferred
+from tabellion.kit.near import meant
 from tabellion.kit.problem import FieldError, Invalid, Problem
 from tabellion.platform import audit
 from tabellion.platform.database.connection import Database
@@ -30,6 +31,7 @@ _VIEW = re.compile(r"^(?:materialized )?view (.+?) depends on ", re.MULTILINE)
 # Readers and writers wait while a change waits for its lock: better to give up soon.
 LOCK_TIMEOUT_MS = 2000
 _MAX_LICENCES_CACHED = 5000
+_MOST_COMPARED = 200
 _CONFLICTS = {
     "rowsNeedDefault": "a new mandatory attribute needs a 'defaultValue', for the table has {rows}",
     "noNulls": "in the way: {rows} without a value of '{name}'",
@@ -85,9 +87,11 @@ class Structures(Generic[T, D, P]):
     async def find(self, call: Incoming, entity: str, reference: str, *, fresh: bool = False) -> T:
         """The table that `{e}` and `{t}` name. Raises `EntityUnknown`, `EntityForbidden`, `TableUnknown`."""
         owner = resolve_entity(call.caller, entity)
-        found = named(await self.of_caller(call, fresh=fresh), owner, reference)
+        tables = await self.of_caller(call, fresh=fresh)
+        found = named(tables, owner, reference)
         if found is None:
-            raise TableUnknown(f"the entity '{owner.name}' has no {self.kind.noun} '{reference}'")
+            nearly = meant(reference, [table.name for table in tables if table.entity_id == owner.id][:_MOST_COMPARED])
+            raise TableUnknown(f"the entity '{owner.name}' has no {self.kind.noun} '{reference}'{nearly}")
         return found
 
     async def listed(self, call: Incoming) -> list[T]:

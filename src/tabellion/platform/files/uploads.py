@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from tabellion.kit.problem import Malformed, Problem
+from tabellion.kit.problem import Invalid, Malformed, Problem, invalid
 
 _MAX_FIELDS, _MAX_FIELD_BYTES, MAX_FILES = 100, 256 * 1024, 20
 # Boundaries, headers and fields around the files.
@@ -60,6 +60,18 @@ class Upload:
     def file(self, field: str) -> UploadedFile | None:
         """The first file under a name."""
         return next((file for file in self.files if file.field == field), None)
+
+    def wanted(self, field: str) -> UploadedFile:
+        """The same, where the call does nothing without it. Raises `Invalid`, with what was sent instead."""
+        if (found := self.file(field)) is not None:
+            return found
+        raise self.lacks(field)
+
+    def lacks(self, field: str) -> Invalid:
+        """That there is no file under a name, and what there is."""
+        others = ", ".join(dict.fromkeys(f"'{file.field[:50]}'" for file in self.files))
+        instead = f", but {others}" if others else ", but a text of that name" if field in self.fields else ""
+        return invalid(field, "member.mandatory", f"the form has no file '{field}'{instead}")
 
     @property
     def fingerprint(self) -> bytes:

@@ -19,6 +19,8 @@ from tabellion.platform.http.pipeline import Pipeline
 from tabellion.platform.http.problems import MethodNotAllowed, RouteUnknown
 
 AnyRequest = Request[Any, Any, Any]
+# Addresses of v4 are in the singular, those of v5 in the plural.
+_OTHERWISE = {"/v4/entities": "; v4 writes /v4/entity", "/v5/entity/": "; v5 writes /v5/entities/"}
 
 
 class _Place:
@@ -159,7 +161,8 @@ def _refuse(request: AnyRequest, error: HTTPException) -> NoReturn:
     if error.status_code == 405:  # noqa: PLR2004 - method not allowed
         raise _not_allowed(exchange, _listed((error.headers or {}).get("allow", "").split(", "))) from None
     if error.status_code == 404:  # noqa: PLR2004 - not found
-        raise RouteUnknown(f"there is no call at {exchange.family}{exchange.path}") from None
+        advice = next((said for begin, said in _OTHERWISE.items() if exchange.path.startswith(begin)), "")
+        raise RouteUnknown(f"there is no call at {exchange.family}{exchange.path}{advice}") from None
     raise error
 
 

@@ -24,7 +24,7 @@ from tabellion.features.usage import count_bulk_call
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit, files, jobs
 from tabellion.platform.database.connection import Database
-from tabellion.platform.files import UploadedFile
+from tabellion.platform.files import Upload, UploadedFile
 from tabellion.platform.http.call import Incoming
 
 KEPT = timedelta(days=30)
@@ -113,7 +113,7 @@ async def _fetch(call: Incoming, etl: Etl, location_id: int) -> int:
 async def _accept(call: Incoming, etl_id: int | None, definition: Definition, sent: Sequence[UploadedFile]) -> int:
     """Make an execution of uploaded files, count it against the quota, and queue it: all of it, or nothing."""
     if not sent:
-        raise invalid("file", "member.mandatory", "the form has no file 'file'")
+        raise (call.upload or Upload()).lacks("file")
     targets, faults = await check(definition, partial(find, call))
     if faults:
         raise Invalid(faults)

@@ -17,6 +17,7 @@ from tabellion.features.tables import (
     parse_flag,
     parse_value,
 )
+from tabellion.kit.near import meant
 
 _SUBSCRIPTIONS, _SEGMENTATIONS = "subscriptions#", "segmentations#"
 # Between the values of a cell of a multi-valued attribute.
@@ -159,7 +160,10 @@ def _meant(table: Table, lower: str) -> str:
         return f"; its subscription is called '{_SUBSCRIPTIONS}{subscription.name}' here"
     if (segmentation := table.segmentations_by_name.get(lower)) is not None:
         return f"; its segmentation is called '{_SEGMENTATIONS}{segmentation.name}' here"
-    return ""
+    known = [attribute.name for attribute in table.attributes]
+    known += [f"{_SUBSCRIPTIONS}{each.name}" for each in table.subscriptions]
+    known += [f"{_SEGMENTATIONS}{each.name}" for each in table.segmentations]
+    return meant(lower, known)
 
 
 def _value(attribute: Attribute, zone: Any) -> Callable[[str], Any]:

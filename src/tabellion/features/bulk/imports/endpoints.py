@@ -60,9 +60,7 @@ _RESULT: dict[str, Any] = {
 async def create(call: Incoming) -> Answer:
     """Accept a file."""
     upload = call.upload
-    given = upload.file(FILE)
-    if given is None:
-        raise invalid(FILE, "member.mandatory", f"the form has no file '{FILE}'")
+    given = upload.wanted(FILE)
     if sum(file.field == FILE for file in upload.files) > 1:
         raise invalid(FILE, "structure.tooMany", f"the form has several files '{FILE}'; an import reads one")
     job_id = await service.accept(call, given.path, lambda: form.order_of(call))

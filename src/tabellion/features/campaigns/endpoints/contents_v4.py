@@ -55,8 +55,8 @@ async def get_body(call: Incoming) -> Answer:
 
 async def put_body(call: Incoming) -> Answer:
     """Set the HTML with its images."""
-    upload = None if call.upload is None else call.upload.file(_FILE)
-    if upload is None and (call.upload is not None or not call.raw_body):
+    upload = None if call.upload is None else call.upload.wanted(_FILE)
+    if upload is None and not call.raw_body:
         raise invalid(_FILE, "member.mandatory", f"the form has no file '{_FILE}'")
     language = languages.read_language(call, await service.get(call))
 

@@ -183,6 +183,8 @@ class _Parser:
                 raise FilterFault("nothing equals null: use 'is null' or 'is not null'", token.position)
             case _:
                 self._place -= 1
+                if token.kind == "operator":
+                    raise self._fault("comparisons are =, !=, <, <=, > and >=; a value was expected")
                 raise self._fault("a value was expected: a text in quotes, a number, true, false, a date or now()")
 
     def _peek(self) -> Token:

@@ -139,7 +139,7 @@ def _equality(table: Table, name: str, value: str, zone: Any) -> Condition:
     if target_of(table, name) is None:
         known = (*_OWN, *(attribute.name for attribute in table.attributes))
         knows = f"it knows {', '.join(_OWN)}"
-        advice = f"{nearly} {knows}" if (nearly := meant(name, known)) else f"; {knows}"
+        advice = f"{nearly} ({knows})" if (nearly := meant(name, known)) else f"; {knows}"
         message = f"the table has no attribute '{name[:100]}', and a list no such parameter{advice}"
         raise FilterFault(message, 0, "attribute.unknown", name)
     return equality(table, name, value, zone)
