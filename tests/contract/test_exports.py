@@ -451,4 +451,7 @@ def test_the_command_line_looks_after_exports(exports: Exports, tenant: Tenant, 
     shown = jobs("show", number)
     assert shown == {"kind": "export", "licence": tenant.licence, "table": "Guests"} | done
     assert again.stderr == f"tabellion: the export {number} is DONE: there is nothing left to do\n"
-    assert unknown.stderr == f"tabellion: there is no import {number} that has not ended\n"
+    assert unknown.stderr == (
+        f"tabellion: there is no import {number} that has not ended; with --kind etl or --kind export the number is of "
+        "another kind\n"
+    )

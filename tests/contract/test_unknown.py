@@ -222,6 +222,13 @@ def test_refusals_say_what_may_be_meant(tenant: Tenant) -> None:
     for method, path, body, advice in (
         ("GET", "/v4/entity/hotels/table/Guest", None, "has no profile table 'Guest'; did you mean 'Guests'?"),
         ("GET", f"{V5}/custom-tables/Stay", None, "did you mean 'Stays'?"),
+        (
+            "POST",
+            "/v4/entity/hotels/mail",
+            {"name": "n", "targetTable": "Guest", "supportedLanguages": ["EN"]},
+            "did you mean 'Guests'?",
+        ),
+        ("POST", f"{V5}/audiences", {"name": "n", "targetTable": "Guest"}, "did you mean 'Guests'?"),
         ("GET", "/v4/entities/hotels/table/Guests", None, "v4 writes /v4/entity"),
         ("GET", "/v5/entity/hotels/profile-tables", None, "v5 writes /v5/entities/"),
         ("POST", changes, {"operations": [{"operation": "removeAttribute", "name": "lastNam"}]}, "did you mean 'lastName'?"),

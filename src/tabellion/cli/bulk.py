@@ -20,6 +20,7 @@ from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import get_licence
 from tabellion.features.tables import Table, profile_tables
 from tabellion.kit.clock import utc_now
+from tabellion.kit.near import meant
 from tabellion.platform import audit, files
 from tabellion.platform.database.connection import Database
 
@@ -137,7 +138,7 @@ async def _find_table(db: Database, licence_id: int, name: str) -> Table:
     ]
     named = [table for table in found if table.name.lower() == name.lower() or table.public_id == name]
     if not named:
-        fail(f"the licence has no table '{name}'")
+        fail(f"the licence has no table '{name}'{meant(name, [table.name for table in found])}")
     if len(named) > 1:
         fail(f"{len(named)} tables of the licence are called '{name}'; name it by its id")
     return named[0]

@@ -120,7 +120,7 @@ def show_job(
 
     found = on_database(data_dir, database_url, work)
     if not found:
-        fail(f"there is no {kind} {job_id}")
+        fail(_no_job(kind, job_id))
     show({"kind": kind.value} | found[0], as_json=as_json)
 
 
@@ -154,7 +154,7 @@ def cancel_job(
         return True
 
     if not on_database(data_dir, database_url, work):
-        fail(f"there is no {kind} {job_id} that has not ended")
+        fail(_no_job(kind, job_id, " that has not ended"))
     console().print(f"{kind} {job_id} is cancelled")
 
 
@@ -176,7 +176,7 @@ def retry_job(
     async def enter(db: Database) -> int:
         job: Job | ExportExecution | None = await _KINDS[kind].find(db, job_id)
         if job is None:
-            fail(f"there is no {kind} {job_id}")
+            fail(_no_job(kind, job_id))
         reopen = jobs_store.reopen if kind == Kind.IMPORT else exports_store.reopen
         async with db.transaction():
             if job.has_ended and not await reopen(db, job_id):
@@ -189,6 +189,11 @@ def retry_job(
         run_import(data_dir, database_url, enter, as_json=as_json)
     else:
         show(_whole_export(run_export(data_dir, database_url, enter, hidden=as_json)), as_json=as_json)
+
+
+def _no_job(kind: Kind, job_id: int, such: str = "") -> str:
+    others = " or ".join(f"--kind {each}" for each in Kind if each != kind)
+    return f"there is no {kind} {job_id}{such}; with {others} the number is of another kind"
 
 
 async def _named(db: Database, kind: Kind, jobs: Sequence[Any]) -> list[dict[str, Any]]:

@@ -58,7 +58,7 @@ def show_table(
 
     found = on_database(data_dir, database_url, work)
     if found is None:
-        fail(f"the licence '{licence_name}' has no profile table '{name}'")
+        fail(f"the licence '{licence_name}' has no profile table '{name}'; tabellion table list {licence_name} shows them")
     if as_json:
         show(table_v5(found), as_json=True)
         return

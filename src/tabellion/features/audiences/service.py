@@ -14,7 +14,7 @@ from tabellion.features.audiences.errors import AudienceInUse, AudienceUnknown
 from tabellion.features.audiences.model import Audience, Target
 from tabellion.features.licences import check_reach, entity_of, named_entity
 from tabellion.features.profiles import Profile, are_over, count_rows, search_rows
-from tabellion.features.tables import Attribute, BadValue, NameUsed, ProfileTable, named, profile_tables
+from tabellion.features.tables import Attribute, BadValue, NameUsed, ProfileTable, TableUnknown, profile_tables
 from tabellion.features.tables.filters import Condition
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit
@@ -109,10 +109,10 @@ async def create(call: Incoming, new: Audience, owner: str | None, table_name: s
     """Save an audience for a table of an entity (None: that of the path). Raises `Invalid`, `NameUsed`."""
     entity = entity_of(call)
     of_table = entity if owner is None else named_entity(call.caller, owner, "entityOfTarget")
-    table = named(await profile_tables.of_caller(call), of_table, table_name)
-    if table is None:
-        message = f"the entity '{of_table.name}' has no profile table '{table_name[:100]}'"
-        raise invalid("targetTable", "table.unknown", message)
+    try:
+        table = await profile_tables.find_of(call, of_table, table_name)
+    except TableUnknown as error:
+        raise invalid("targetTable", error.code, error.message) from None
     new = replace(new, licence_id=call.caller.licence_id, entity_id=entity.id, table_id=table.id)
     kept = None if keys is None else _kept_values(table, new.attribute, keys, call)
     new = replace(new, keys=None if kept is None else len(set(kept)))

@@ -14,7 +14,7 @@ from tabellion.features.campaigns.fitting import address_faults
 from tabellion.features.campaigns.model import Campaign, may_change, may_change_content
 from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import check_reach, entity_of, named_entity
-from tabellion.features.tables import ProfileTable, named, profile_tables
+from tabellion.features.tables import ProfileTable, TableUnknown, profile_tables
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit
@@ -169,10 +169,10 @@ async def _aimed(call: Incoming, campaign: Campaign) -> Campaign:
     """The campaign with its table found. Raises `Invalid`."""
     settings = campaign.settings
     owner = named_entity(call.caller, settings.entity_of_target, "entityOfTarget")
-    table = named(await profile_tables.of_caller(call), owner, settings.target_table)
-    if table is None:
-        message = f"the entity '{owner.name}' has no profile table '{settings.target_table[:100]}'"
-        raise invalid("targetTable", "table.unknown", message)
+    try:
+        table = await profile_tables.find_of(call, owner, settings.target_table)
+    except TableUnknown as error:
+        raise invalid("targetTable", error.code, error.message) from None
     if faults := address_faults(table):
         raise Invalid(faults)
     return replace(campaign, table_id=table.id)

@@ -257,7 +257,9 @@ async def revoke_users(db: Database, licence_name: str, now: datetime) -> None:
 
 
 def _no_user(licence: Licence, login: str) -> AdminError:
-    return AdminError(f"the licence '{licence.name}' has no API user '{login}'")
+    return AdminError(
+        f"the licence '{licence.name}' has no API user '{login}'; tabellion user list {licence.name} shows them"
+    )
 
 
 def _entity_named(licence: Licence, known: list[Entity], name: str) -> Entity:

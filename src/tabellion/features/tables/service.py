@@ -86,12 +86,15 @@ class Structures(Generic[T, D, P]):
 
     async def find(self, call: Incoming, entity: str, reference: str, *, fresh: bool = False) -> T:
         """The table that `{e}` and `{t}` name. Raises `EntityUnknown`, `EntityForbidden`, `TableUnknown`."""
-        owner = resolve_entity(call.caller, entity)
+        return await self.find_of(call, resolve_entity(call.caller, entity), reference, fresh=fresh)
+
+    async def find_of(self, call: Incoming, owner: EntityRef, reference: str, *, fresh: bool = False) -> T:
+        """The same of an entity that was found. Raises `TableUnknown`."""
         tables = await self.of_caller(call, fresh=fresh)
         found = named(tables, owner, reference)
         if found is None:
             nearly = meant(reference, [table.name for table in tables if table.entity_id == owner.id][:_MOST_COMPARED])
-            raise TableUnknown(f"the entity '{owner.name}' has no {self.kind.noun} '{reference}'{nearly}")
+            raise TableUnknown(f"the entity '{owner.name}' has no {self.kind.noun} '{reference[:100]}'{nearly}")
         return found
 
     async def listed(self, call: Incoming) -> list[T]:
