@@ -423,6 +423,22 @@ def test_a_key_is_of_one_user_one_method_one_address_and_one_day(
     assert tenant.json("POST", f"{_TABLE}/profile?x=1", body, Idempotency_Key="k").json()["code"] == "idempotency.mismatch"
 
 
+def test_an_effect_whose_answer_cannot_be_kept_has_not_happened(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    body = {"attributes": [{"name": "emailAddress", "value": "full@example.com"}, {"name": "lastName", "value": "Full"}]}
+    database.execute(
+        "CREATE FUNCTION tabellion.no_room() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE 'no room' USING ERRCODE = 'disk_full'; END $$; "
+        "CREATE TRIGGER no_room BEFORE INSERT ON tabellion.idempotency FOR EACH ROW EXECUTE FUNCTION tabellion.no_room()"
+    )
+    try:
+        assert _post(tenant, body, Idempotency_Key="full").status_code in {503, 507}
+    finally:
+        database.execute("DROP FUNCTION tabellion.no_room() CASCADE")
+    again = _post(tenant, body, Idempotency_Key="full")
+    # It makes the profile, and so nothing was there.
+    assert (again.status_code, "Idempotency-Replayed" in again.headers) == (201, False)
+
+
 def test_a_refusal_that_says_nothing_of_the_call_is_not_kept(tenants: Tenants, tenant: Tenant) -> None:
     clerk = tenants.user(tenant.licence, "clerk", entities=["spas"])
     headers = {"Authorization": f"Bearer {clerk.api_key}", "Idempotency_Key": "k"}
