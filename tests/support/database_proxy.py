@@ -15,7 +15,10 @@ _SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 
 
 class DatabaseProxy:
-    """Passes connections on to a database that listens in a folder. While it is `away`, there are none, and no new ones."""
+    """Passes connections on to a database that listens in a folder. While it is `away`, there are none, and no new ones.
+
+    While it `hangs`, new ones are taken and get no answer.
+    """
 
     def __init__(self, url: str, folder: Path) -> None:
         parts = conninfo_to_dict(url)
@@ -26,7 +29,7 @@ class DatabaseProxy:
         assert self.url != url
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
-        self.away = False
+        self.away = self.hangs = False
 
     async def serve(self) -> asyncio.Server:
         return await asyncio.start_unix_server(self._pass_on, self._folder / self._name)
@@ -36,8 +39,15 @@ class DatabaseProxy:
         self.away = True
         self._loop.call_soon_threadsafe(lambda: [each.transport.abort() for each in self._writers])
 
+    def hang(self) -> None:
+        """From now on it hangs; connections that there are break off."""
+        self.hangs = True
+        self._loop.call_soon_threadsafe(lambda: [each.transport.abort() for each in self._writers])
+
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.away:
+        if self.hangs:
+            await reader.read()
+        if self.hangs or self.away:
             writer.close()
             return
         behind, towards = await asyncio.open_unix_connection(self._behind)

@@ -58,7 +58,7 @@ class Resources:
         self._settings = settings
         self._pool: Pool | None = None
         self._authentication = Authentication(self, utc_now)
-        self._batcher = Batcher(settings.database_url, TOKEN_GRACE)
+        self._batcher = Batcher(settings.database_url, TOKEN_GRACE, self._break_off)
         database = str(conninfo_to_dict(settings.database_url).get("dbname", ""))
         self._gate = Gate(self._batcher, self._authentication, self, database)
 
@@ -75,6 +75,10 @@ class Resources:
         await self._batcher.stop()
         if self._pool is not None:
             await self._pool.close()
+
+    def _break_off(self) -> None:
+        if self._pool is not None:
+            self._pool.break_off()
 
     def connection(self, licence_id: int | None = None) -> AbstractAsyncContextManager[Database]:
         """A connection of the pool, for work on one licence's tables if it is named."""

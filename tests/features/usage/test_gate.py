@@ -6,8 +6,9 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -23,6 +24,7 @@ from tabellion.kit import keys
 from tabellion.kit.clock import utc_now
 from tabellion.platform.database.errors import Unavailable
 from tabellion.platform.database.pool import Pool
+from tests.support.database_proxy import DatabaseProxy, proxied
 
 GRACE = timedelta(seconds=60)
 
@@ -280,6 +282,28 @@ async def test_a_database_that_hangs_is_said_to_be_away_and_asked_again_by_anoth
                 await asyncio.sleep(0.05)
     finally:
         os.kill(hanging, signal.SIGCONT)
+
+
+@pytest.fixture
+def proxy(database_url: str, tmp_path: Path) -> Iterator[DatabaseProxy]:
+    with proxied(database_url, tmp_path) as made:
+        yield made
+
+
+async def test_calls_under_way_are_broken_off_when_the_database_hangs_for_long(
+    proxy: DatabaseProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "_ANSWERS_WITHIN_S", 0.2)
+    monkeypatch.setattr(batching, "_HANGS_S", 0.5)
+    hung = asyncio.Event()
+    batcher = Batcher(proxy.url, GRACE, hung.set)
+    await batcher.start()
+    try:
+        proxy.hang()
+        async with asyncio.timeout(10):
+            await hung.wait()
+    finally:
+        await batcher.stop()
 
 
 async def test_guesses_that_come_at_once_are_tried_up_to_the_limit(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:

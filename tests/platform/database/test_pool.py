@@ -33,6 +33,24 @@ async def test_session_settings(pool: Pool, setting: str, expected: str) -> None
     assert await _value(pool, f"SHOW {setting}") == expected
 
 
+async def test_who_waits_for_the_server_can_be_broken_off_and_others_stay(pool: Pool) -> None:
+    async def wait(*, plain: bool) -> None:
+        async with pool.connection() as db:
+            query = "SELECT pg_sleep(3)"
+            await (db.execute(query) if plain else db.fetch(query.encode(), ()))
+
+    async with pool.connection() as lent:
+        waiting = [asyncio.create_task(wait(plain=plain)) for plain in (True, False)]
+        active = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%'"
+        while await _value(pool, active) != 2:  # noqa: ASYNC110 - another process is waited for
+            await asyncio.sleep(0.01)
+        pool.break_off()
+        broken = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(each) for each in broken] == [psycopg.OperationalError] * 2
+        await lent.execute("SELECT 1")
+    assert await _value(pool, "SELECT 1") == 1
+
+
 async def test_connections_are_in_autocommit_mode_and_come_back_clean(pool: Pool) -> None:
     async with pool.connection() as db:
         assert db.autocommit

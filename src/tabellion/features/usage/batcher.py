@@ -8,7 +8,9 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import NamedTuple
 
 import psycopg
@@ -28,6 +30,8 @@ MAX_BATCH = 200
 _STATEMENT_TIMEOUT_MS = "5000"
 # A database that has not even ended the statement by then hangs, and may do so for long.
 _ANSWERS_WITHIN_S = 8.0
+# When it has answered nobody for so much longer, no statement of anybody can still be in time.
+_HANGS_S = 30.0
 # Freed slots wait at most this long for a question to ride with.
 _LINGER_S = 0.001
 _RELEASE_LINGERS = 3
@@ -49,9 +53,10 @@ def _credential(waiting: _Waiting) -> tuple[str, bytes, int, int]:
 
 
 class Batcher:
-    """Puts requests to the gate in batches. One per process and event loop."""
+    """Puts requests to the gate in batches. One per process and event loop. `hangs` is called while the database does."""
 
-    def __init__(self, url: str, grace: timedelta) -> None:
+    def __init__(self, url: str, grace: timedelta, hangs: Callable[[], None] = lambda: None) -> None:
+        self._hangs = hangs
         self._conninfo = with_settings(
             url,
             {"TimeZone": "UTC", "statement_timeout": _STATEMENT_TIMEOUT_MS, "synchronous_commit": "off"},
@@ -190,12 +195,17 @@ class Batcher:
 
     async def _reconnect(self, pause: float) -> None:
         self.connected = False
+        answered_at = monotonic()
         while True:
             await asyncio.sleep(pause)
             try:
                 async with self._turn, asyncio.timeout(_ANSWERS_WITHIN_S):
                     await self._connect()
-            except Exception:  # noqa: BLE001 - as above
+            except Exception as error:  # noqa: BLE001 - as above
+                if not isinstance(error, TimeoutError):
+                    answered_at = monotonic()
+                elif monotonic() - answered_at > _HANGS_S:
+                    self._hangs()
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
             else:
                 return

@@ -13,6 +13,7 @@ from time import monotonic
 from types import TracebackType
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from tabellion.platform.database.connection import Connection
@@ -54,7 +55,8 @@ class Pool:
         self._source = source
         self._places = places
         self._most_prepared = max(_PREPARED // places, _LEAST_PREPARED)
-        # By place: who is there and idle; whom it serves (0: nobody in particular, None: nobody, or there is no connection).
+        # By place: who is there; who is and is idle; whom they serve (0: nobody in particular, None: nobody).
+        self._there: list[Connection | None] = [None] * places
         self._idle: list[Connection | None] = [None] * places
         self._users: list[int | None] = [None] * places
         self._vacant = list(range(places - 1, -1, -1))
@@ -76,6 +78,12 @@ class Pool:
                 self._idle[place] = None
                 await self._source.putconn(connection)
         await self._source.close()
+
+    def break_off(self) -> None:
+        """Have all who wait for an answer of the server find their connections lost."""
+        for connection in self._there:
+            if connection is not None and connection.info.transaction_status == TransactionStatus.ACTIVE:
+                connection.break_off()
 
     def connection(self) -> AbstractAsyncContextManager[Connection]:
         """An open connection, given back at the end."""
@@ -140,13 +148,14 @@ class Pool:
             self._vacant.append(place)
             raise
         connection.place = place
+        self._there[place] = connection
         connection.settled_at = monotonic()
         connection.most_prepared = self._most_prepared
         return connection
 
     async def _dismiss(self, connection: Connection) -> None:
         """Give a connection back to the driver's pool, which closes it or makes it ready; its place is vacant."""
-        self._users[connection.place] = None
+        self._users[connection.place] = self._there[connection.place] = None
         self._vacant.append(connection.place)
         try:
             await self._source.putconn(connection)
