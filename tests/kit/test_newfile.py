@@ -1,6 +1,7 @@
 """Files that verbs write: whole or not at all, whatever others do in the same folder."""
 
 import fcntl
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,3 +54,17 @@ def test_whoever_comes_between_opening_and_locking_takes_nothing_away_and_loses_
     else:
         assert target.read_bytes() == b"ours"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_so_little_that_it_is_written_at_the_end_alone_finds_no_room(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with (
+            pytest.raises(NotWritten, match="is full: no key was made"),
+            written(tmp_path / "x", force=True, what="key") as out,
+        ):
+            out.write(bytes(11))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []

@@ -58,6 +58,8 @@ def written(path: Path, *, force: bool, what: str) -> Generator[BinaryIO]:
             with suppress(OSError):
                 file.truncate(0)  # what is not flushed yet need not find room any more
             partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                file.close()  # or so little that it is all still to be written, and finds none
             if isinstance(error, OSError) and is_full(error):
                 raise full(str(path.parent), what) from error
             raise
