@@ -52,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     transfers_allow_private: bool = False
     transfers_folder: Path | None = None
     secret_key: str = ""
+    former_secret_keys: tuple[str, ...] = ()
     mail_name: str = ""
     bounce_domain: str = ""
     dns_servers: tuple[str, ...] = ()
@@ -114,6 +115,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.public_url and not _is_address(self.public_url):
             message = f"'{self.public_url}' is no address such as https://mail.example.com (without query or fragment)"
             raise SettingsError(f"{PREFIX}PUBLIC_URL: {message}")
+        if self.former_secret_keys and not self.secret_key:
+            message = (
+                f"it is for former values of {PREFIX}SECRET_KEY, which is not set; secret.key keeps its former keys itself"
+            )
+            raise SettingsError(f"{PREFIX}FORMER_SECRET_KEYS: {message}")
         self._check_domains()
 
     def _check_domains(self) -> None:
@@ -153,7 +159,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def _value(self, name: str) -> Any:
         value = getattr(self, name)
-        return "***" if name == "secret_key" and value else _shown(value)
+        return "***" if name.startswith(("secret_key", "former_secret")) and value else _shown(value)
 
 
 def _is_address(text: str) -> bool:
@@ -227,6 +233,10 @@ HELP: dict[str, tuple[str, str]] = {
     ),
     "transfers_folder": ("folder of this machine whose folders, one per licence, file transfers may use", "directory"),
     "secret_key": ("what passwords of other systems are sealed with; empty: a key made in the data directory", "text"),
+    "former_secret_keys": (
+        "values that secret_key had before, the latest first, separated by commas: they open what they have sealed",
+        "texts",
+    ),
     "mail_name": (
         "name by which this machine greets relays (EHLO); empty: its full name, or else its address",
         "domain",
@@ -258,7 +268,7 @@ _PASSWORD_PARAMETER = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _SWITCHES = frozenset({"webhooks_allow_http", "webhooks_allow_private", "transfers_allow_http", "transfers_allow_private"})
 _FOLDERS = frozenset({"data_dir", "transfers_folder"})
-_LISTS = frozenset({"trusted_proxies", "dns_servers"})
+_LISTS = frozenset({"trusted_proxies", "dns_servers", "former_secret_keys"})
 _NUMBERS = frozenset({
     "port", "workers", "job_workers", "connections", "max_body_bytes", "audit_retention_days", "intake_port",
     "refusals_in_a_row", "soft_bounces", "soft_bounce_days",

@@ -49,9 +49,9 @@ def run_here(*arguments: str, cwd: Path | None = None, stdin: str = "", **settin
     return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
-def json_here(*arguments: str, cwd: Path | None = None, **settings: str) -> Any:
+def json_here(*arguments: str, cwd: Path | None = None, stdin: str = "", **settings: str) -> Any:
     """What a verb prints with `--json`."""
-    done = run_here(*arguments, "--json", cwd=cwd, **settings)
+    done = run_here(*arguments, "--json", cwd=cwd, stdin=stdin, **settings)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

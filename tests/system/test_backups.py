@@ -20,6 +20,8 @@ from tabellion.platform import files
 from tabellion.platform.database.migrate import migrate
 from tabellion.platform.database.schema import MigrationError, RestoreUnfinished, load_migrations, require_current
 from tabellion.platform.jobs import install
+from tabellion.platform.secrets import ring
+from tabellion.platform.secrets.ring import Source as SecretSource
 from tabellion.server.backup import snapshot
 from tabellion.server.backup.errors import BackupError
 from tabellion.server.backup.making import make
@@ -436,8 +438,16 @@ def test_a_restore_that_fails_leaves_the_place_empty(
         left = db.execute(r"SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema|public)'").fetchall()
         assert left == []
         db.execute("DROP EVENT TRIGGER no")
-    assert not (tmp_path / "data" / "secret.key").exists()
-    assert _restored(source.backup, empty_database_url, tmp_path / "data").woken.held
+    key = tmp_path / "data" / "secret.key"
+    assert not key.exists()
+    # The server's key was exchanged after the backup: its file of now opens what that of then did, and stays.
+    shutil.copy(source.data / "secret.key", key)
+    ring.write(key, SecretSource("", key.parent).ring().rotated())
+    rotated = key.read_bytes()
+    done = _restored(source.backup, empty_database_url, tmp_path / "data")
+    assert done.woken.held
+    assert done.key.startswith("in place as a former one")
+    assert key.read_bytes() == rotated
 
 
 def test_what_is_wrong_with_backup_or_place_is_told_before_anything_is_changed(

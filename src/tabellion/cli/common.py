@@ -130,7 +130,7 @@ def _prepared(data_dir: Path | None, database_url: str | None) -> Generator[tupl
     with clear_errors(), ExitStack() as stack:
         settings, embedded = prepare_database(settings_of(data_dir, database_url), stack)
         url = settings.database_url
-        secrets.use_key(settings.secret_key, settings.data_dir, at_once=False)
+        secrets.use_key(settings.secret_key, settings.data_dir, settings.former_secret_keys, at_once=False)
         yield url, embedded.url_of("postgres") if embedded else url
 
 

@@ -11,7 +11,7 @@ import typer
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
 from tabellion.cli.machine import RIGHTS, Finding, key, machine
-from tabellion.cli.unreadable import ADVICE, unreadable
+from tabellion.cli.unreadable import ADVICE, looked_through
 from tabellion.features import delivery, erasure
 from tabellion.features.bulk import waiting
 from tabellion.kit.counted import counted
@@ -148,7 +148,7 @@ def _relays(url: str, settings: Settings) -> Iterator[Finding]:
             refused = await delivery.refused(db, datetime.now(UTC))
             return await delivery.reach_relays(db), await delivery.licences_that_wait(db), refused
 
-    secrets.use_key(settings.secret_key, settings.data_dir, at_once=False)
+    secrets.use_key(settings.secret_key, settings.data_dir, settings.former_secret_keys, at_once=False)
     mail.use_name(settings.mail_name)
     found, waiting, refused = asyncio.run(reached())
     if waiting:
@@ -171,14 +171,18 @@ def _some(licences: Sequence[str]) -> str:
 
 
 def _secrets(url: str) -> Iterator[Finding]:
-    """Those that another key has sealed, as after a restore without it."""
+    """Those that another key has sealed, as after a restore without it, or a rotation that was killed."""
 
-    async def counted() -> list[str]:
+    async def counted() -> tuple[list[str], list[str]]:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
-            return await unreadable(db)
+            return await looked_through(db)
 
-    if wrong := asyncio.run(counted()):
+    wrong, former = asyncio.run(counted())
+    if wrong:
         yield Finding("secrets", "problem", f"unreadable: {', '.join(wrong)}", ADVICE)
+    if former:
+        advice = "run tabellion key rotate, which brings the exchange of the key to its end"
+        yield Finding("former key", "warning", f"it has sealed {', '.join(former)}", advice)
 
 
 def _erasures(url: str) -> Iterator[Finding]:

@@ -66,7 +66,7 @@ def key(settings: Settings) -> Finding:
     if fingerprint is None:
         return Finding(_KEY, "ok", "not made yet")
     if secrets.is_open(text, settings.data_dir):
-        advice = "it opens stored passwords and seals links: chmod 600, and make a new key if somebody has"
+        advice = "it opens stored passwords and seals links: chmod 600, and if somebody has: tabellion key rotate"
         return Finding(_KEY, "warning", "others on this machine may read its file", advice)
     where = "TABELLION_SECRET_KEY" if text else "in the data directory"
     return Finding(_KEY, "ok", f"{where}, fingerprint {fingerprint}")

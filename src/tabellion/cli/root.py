@@ -35,6 +35,7 @@ _VERBS: Final = {
     "export": ("bulk", "export_table"),
     "jobs": ("jobs", "app"),
     "audit": ("audit", "app"),
+    "key": ("keys", "app"),
     "backup": ("backup", "backup"),
     "restore": ("backup", "restore"),
     "resume": ("backup", "resume"),

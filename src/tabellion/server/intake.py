@@ -21,7 +21,7 @@ _CONNECTIONS = 4
 def run_intake(settings: Settings) -> None:
     """Take bounces and complaints until SIGTERM or SIGINT. Raises `CannotListen`."""
     configure_logs(settings.log_level)
-    secrets.use_key(settings.secret_key, settings.data_dir)
+    secrets.use_key(settings.secret_key, settings.data_dir, settings.former_secret_keys)
     asyncio.run(_run(settings))
 
 

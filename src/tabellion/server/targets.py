@@ -18,5 +18,5 @@ def allow_targets(settings: Settings) -> None:
         Policy(allow_http=settings.transfers_allow_http, allow_private=settings.transfers_allow_private),
         settings.transfers_folder,
     )
-    secrets.use_key(settings.secret_key, settings.data_dir)
+    secrets.use_key(settings.secret_key, settings.data_dir, settings.former_secret_keys)
     mail.use_name(settings.mail_name)

@@ -99,7 +99,7 @@ async def taken_out(db: Any) -> Sealed:
 def fits(given: Sealed, head: str) -> bool:
     """As `verify` does it, whoever keeps the head."""
     gone = [each.gone for each in given.seals if each.gone is not None]
-    judge = judging.Judge(gone, secrets.own_fingerprint(), ())
+    judge = judging.Judge(gone, secrets.fingerprints(), ())
     judge.take(sorted(given.seals))
     for fields in sorted(given.entries, key=lambda fields: int(fields[0])):
         judge.entry(b"\t".join(fields) + b"\n")
@@ -165,7 +165,8 @@ def add_seal(chance: random.Random, made: list[seals.Seal]) -> None:
 
 def make_anew(chance: random.Random, given: Sealed) -> None:
     """By somebody who can do everything but ask for the secret: an entry goes, and all digests from there on fit again."""
-    secret, (source,) = b"of a guess", secrets._source
+    secret, source = b"of a guess", secrets._keeper.source
+    assert source is not None
     gone = given.entries.pop(chance.randrange(len(given.entries)))
     previous = seals.NOTHING
     for index, each in enumerate(given.seals):
@@ -177,7 +178,7 @@ def make_anew(chance: random.Random, given: Sealed) -> None:
         digest = changed.digest_after(previous)
         if digest != each.digest:
             secrets.use_key(secret.decode(), Path("/nowhere"))
-            changed = changed._replace(digest=digest, mac=seals.mac_of(digest))
+            changed = changed._replace(digest=digest, mac=secrets.mac(digest, "audit-seal"))
             secrets.use_key(*source)
         given.seals[index], previous = changed, digest
 
@@ -289,14 +290,16 @@ async def was_settling(db: Any, pid: int) -> bool:
 
 async def test_another_secret(sealed: Trail, tmp_path: Path) -> None:
     kept = head_of((await verify(sealed.db)).head)
-    former = secrets.own_fingerprint()
-    assert former is not None
+    (former,) = secrets.fingerprints()
     secrets.use_key("another", tmp_path)
     await sealed.write(1, entry(NOW + 20 * DAY))
     await seal(sealed.db, NOW + 20 * DAY)
     (misfit,) = (await verify(sealed.db, kept)).misfits
     assert (misfit.first, misfit.last, misfit.wrong) == (1, 9, judging._OF_ANOTHER.format(former))
     assert (await verify(sealed.db, kept, [former])).fits
+    secrets.use_key("another", tmp_path, ["of the tests"])
+    assert (await verify(sealed.db, kept)).fits
+    secrets.use_key("another", tmp_path)
     # What the secret that is gone has sealed is vouched for by what came after it.
     await sealed.db.execute("UPDATE tabellion.audit_seal SET mac = mac || mac, sealed_at = now() WHERE number = 2")
     assert not (await verify(sealed.db, None, [former])).fits

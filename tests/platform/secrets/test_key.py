@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tabellion.platform import secrets
+from tabellion.platform.secrets import ring
 
 
 def test_a_new_key_is_there_after_a_power_cut_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,6 +16,6 @@ def test_a_new_key_is_there_after_a_power_cut_as_well(tmp_path: Path, monkeypatc
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    key = secrets._kept(tmp_path / "secret.key")
+    key = ring._kept(tmp_path / "secret.key")
     assert synced == [str(tmp_path / f"secret.key.{os.getpid()}"), str(tmp_path)], "first what it says, then its name"
     assert (tmp_path / "secret.key").read_bytes() == key

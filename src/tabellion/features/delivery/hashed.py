@@ -1,7 +1,7 @@
 """Addresses of erased people that get nothing more: kept as keyed hashes, which tell an address to who has it already.
 
-HMAC-SHA-256 of the normal form under a key of the licence's. The key is made of the server's, so that a dump of the database
-does not tell which addresses are meant (docs/adr/0063-erasing-a-person.md).
+HMAC-SHA-256 of the normal form under a key of the licence's. It is made of the first key that the server had, so that a dump
+of the database does not tell which addresses are meant (docs/adr/0063-erasing-a-person.md).
 """
 
 import hmac
@@ -36,4 +36,4 @@ def _in_sql(licence_id: int, address: str) -> str:
 
 
 def _key(licence_id: int) -> bytes:
-    return secrets.mac(str(licence_id).encode(), "suppression of erased people")
+    return secrets.lasting_mac(str(licence_id).encode(), "suppression of erased people")

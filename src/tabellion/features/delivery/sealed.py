@@ -14,11 +14,22 @@ def dkim_purpose(entity_id: int) -> str:
 
 
 PLACES = (
-    Place("of relays", relay_purpose, "SELECT id, password FROM tabellion.relay WHERE password <> ''"),
-    Place("DKIM keys", dkim_purpose, "SELECT entity_id, dkim_key FROM tabellion.sender WHERE dkim_key <> ''"),
+    Place(
+        "of relays",
+        relay_purpose,
+        "SELECT id, password FROM tabellion.relay WHERE password <> ''",
+        "UPDATE tabellion.relay SET password = %s WHERE id = %s AND password = %s",
+    ),
+    Place(
+        "DKIM keys",
+        dkim_purpose,
+        "SELECT entity_id, dkim_key FROM tabellion.sender WHERE dkim_key <> ''",
+        "UPDATE tabellion.sender SET dkim_key = %s WHERE entity_id = %s AND dkim_key = %s",
+    ),
     Place(
         "former DKIM keys",
         lambda entity_id, *_: dkim_purpose(entity_id),
         "SELECT entity_id, domain, selector, key FROM tabellion.sender_key WHERE key <> ''",
+        "UPDATE tabellion.sender_key SET key = %s WHERE entity_id = %s AND domain = %s AND selector = %s AND key = %s",
     ),
 )

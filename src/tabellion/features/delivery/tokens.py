@@ -43,17 +43,18 @@ class Token(msgspec.Struct, frozen=True):
 
 def write(token: Token) -> str:
     """The token as text: letters, digits, `-` and `_`."""
-    return base64.urlsafe_b64encode(_sealed(token)).decode().rstrip("=")
+    return _in_base64(_sealed(token))
 
 
 def read(text: str) -> Token | None:
     """What a token says; None: nobody here wrote it."""
     try:
-        token = _opened(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        token = _opened(raw)
     except (binascii.Error, ValueError):
         return None
     # One text for each token: what base64 leaves open is not left open here.
-    return token if token is not None and write(token) == text else None
+    return token if _in_base64(raw) == text else None
 
 
 def return_path(licence_id: int, recipient_id: int, domain: str) -> str:
@@ -80,9 +81,13 @@ def _sealed(token: Token) -> bytes:
     return body + secrets.mac(body, _PURPOSE)[:_MAC_BYTES]
 
 
+def _in_base64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
 def _opened(raw: bytes) -> Token | None:
     body, seal = raw[: _BODY.size], raw[_BODY.size :]
-    if len(raw) != _BODY.size + _MAC_BYTES or not secrets.same(secrets.mac(body, _PURPOSE)[:_MAC_BYTES], seal):
+    if len(raw) != _BODY.size + _MAC_BYTES or not secrets.fits(body, _PURPOSE, seal):
         return None
     use, licence_id, recipient_id, link = _BODY.unpack(body)
     return Token(Use(chr(use)), licence_id, recipient_id, link)
@@ -91,14 +96,14 @@ def _opened(raw: bytes) -> Token | None:
 def seal_address(licence_id: int, recipient_id: int, address: str) -> str:
     """The target of a link that is known in one mail only, unreadable and unchangeable, for a path."""
     sealed = secrets.seal_raw(address, f"link {licence_id:d} {recipient_id:d}")
-    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+    return _in_base64(sealed)
 
 
 def unseal_address(licence_id: int, recipient_id: int, text: str) -> str | None:
     """The target of such a link; None: nobody here sealed it."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        if base64.urlsafe_b64encode(raw).decode().rstrip("=") != text:
+        if _in_base64(raw) != text:
             # One text for each address, as of tokens.
             return None
         return secrets.unseal_raw(raw, f"link {licence_id:d} {recipient_id:d}")

@@ -231,5 +231,8 @@ PLACES = (
         lambda licence_id, number, _: _purpose(licence_id, number),
         "SELECT (args #>> '{rest,licence_id}')::int, (args #>> '{rest,number}')::bigint, id, args #>> '{rest,person}' "
         "FROM jobs.procrastinate_jobs WHERE task_name = 'erasure.finish' AND status IN ('todo', 'doing')",
+        "UPDATE jobs.procrastinate_jobs SET args = jsonb_set(args, '{rest,person}', to_jsonb(%s::text)) "
+        "WHERE args #>> '{rest,licence_id}' = %s::text AND args #>> '{rest,number}' = %s::text AND id = %s "
+        "AND args #>> '{rest,person}' = %s",
     ),
 )

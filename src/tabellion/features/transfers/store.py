@@ -141,5 +141,6 @@ PLACES = (
         lambda licence_id, _: _purpose(licence_id),
         "SELECT licence_id, id, secrets FROM tabellion.transfer_server "
         "WHERE secrets <> '' AND definition ->> 'protocol' <> 'FOLDER'",
+        "UPDATE tabellion.transfer_server SET secrets = %s WHERE licence_id = %s AND id = %s AND secrets = %s",
     ),
 )

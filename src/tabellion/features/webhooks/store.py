@@ -163,4 +163,11 @@ def _purpose(subscription_id: int) -> str:
     return f"webhook {subscription_id:d}"
 
 
-PLACES = (Place("of webhooks", _purpose, "SELECT id, sealed FROM tabellion.webhook_subscription WHERE sealed IS NOT NULL"),)
+PLACES = (
+    Place(
+        "of webhooks",
+        _purpose,
+        "SELECT id, sealed FROM tabellion.webhook_subscription WHERE sealed IS NOT NULL",
+        "UPDATE tabellion.webhook_subscription SET sealed = %s WHERE id = %s AND sealed = %s",
+    ),
+)

@@ -7,8 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from tabellion.platform import secrets
-from tabellion.platform.audit.seals import NOTHING, Gone, Seal, mac_of
+from tabellion.platform.audit.seals import NOTHING, Gone, Seal
 
 _CHANGED = "the seal was changed, or does not follow the one before it"
 _FORGED = "the seal was not made with this server's secret"
@@ -38,16 +37,16 @@ class Misfit(msgspec.Struct, rename="camel"):
 class Judge:
     """Takes seals and entries, and says what does not fit: `misfits`.
 
-    `key`: fingerprint of the secret that MACs are compared with, None where there is none; seals with one of `accepted` keys
-    are believed to be good. `gone`: what seals say about deleted entries.
+    `keys`: fingerprints of the secrets that MACs are compared with; seals with one of `accepted` keys are believed to be
+    good. `gone`: what seals say about deleted entries.
     """
 
-    def __init__(self, gone: Iterable[Gone], key: str | None, accepted: Collection[str]) -> None:
+    def __init__(self, gone: Iterable[Gone], keys: Collection[str], accepted: Collection[str]) -> None:
         self.misfits: list[Misfit] = []
         self.last: Seal | None = None
         self.entries = 0
         self.entries_gone = 0
-        self._gone, self._key, self._accepted = deque(sorted(gone)), key, accepted
+        self._gone, self._keys, self._accepted = deque(sorted(gone)), keys, accepted
         self._open: deque[Seal] = deque()
         self._latest: dict[str, Misfit] = {}
         self._begin()
@@ -87,8 +86,8 @@ class Judge:
         if seal.digest_after(previous) != seal.digest:
             yield _CHANGED
             return
-        if seal.key == self._key:
-            if not secrets.same(mac_of(seal.digest), seal.mac):
+        if seal.key in self._keys:
+            if not seal.is_vouched_for():
                 yield _FORGED
         elif seal.key not in self._accepted:
             yield _OF_ANOTHER.format(seal.key)

@@ -87,15 +87,14 @@ class Seal(NamedTuple):
         numbers = [self.number, self.last_id, self.entries, self.gone_from, self.gone_to]
         return hashlib.sha256(msgspec.json.encode([numbers, moments, self.key, self.content, previous])).digest()
 
+    def is_vouched_for(self) -> bool:
+        """Whether the MAC is one by its key, which this process has."""
+        return secrets.fits(self.digest, _PURPOSE, self.mac, key=self.key)
+
     @property
     def head(self) -> str:
         """What an operator keeps elsewhere: whoever has it can tell whether the trail up to here is still the same."""
         return f"{self.number}:{self.digest.hex()}"
-
-
-def mac_of(digest: bytes) -> bytes:
-    """The MAC of a seal, by the secret of this process. Raises `KeyUnusable`."""
-    return secrets.mac(digest, _PURPOSE)
 
 
 @asynccontextmanager
@@ -127,11 +126,12 @@ async def newest(db: Database) -> Seal | None:
 async def add(db: Database, now: datetime, stretch: Stretch | None = None, gone: Gone | None = None) -> Seal:
     """Add a seal, while `locked`. Raises `KeyUnusable`."""
     last = await newest(db)
+    key, mac_of = secrets.signer(_PURPOSE)
     if stretch is None:
         stretch = Stretch(last.last_id if last else 0, 0, now, hashlib.sha256().digest())
     seal = Seal(
         last.number + 1 if last else 1, stretch.last_id, stretch.entries, min(stretch.newest, now), now,
-        *(gone or (None, None, None)), stretch.content, b"", secrets.own_fingerprint() or "", b"",
+        *(gone or (None, None, None)), stretch.content, b"", key, b"",
     )  # fmt: skip
     digest = seal.digest_after(last.digest if last else NOTHING)
     seal = seal._replace(digest=digest, mac=mac_of(digest))

@@ -53,7 +53,7 @@ async def verify(db: Database, kept: Head | None = None, accepted: Collection[st
     async with db.transaction():
         await db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         gone = [seals.Gone(*row) for row in await (await db.execute(_GONE)).fetchall()]
-        judge = Judge(gone, secrets.own_fingerprint(), accepted)
+        judge = Judge(gone, secrets.fingerprints(), accepted)
         first = seals.first_id(None)
         while some := await seals.after(db, judge.last, _AT_ONCE):
             judge.take(some)

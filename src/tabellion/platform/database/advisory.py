@@ -31,3 +31,5 @@ class AdvisoryLock(IntEnum):
     REPORT_SUMS = 7_255_006
     # One at a time adds to the seals of the audit trail.
     AUDIT_SEALS = 7_255_007
+    # One at a time exchanges the key of secrets.
+    KEYS = 7_255_008

@@ -76,7 +76,6 @@ async def once(
     around the effect.
     """
     asked = b"%d\n%s\n%s" % (len(query), query, call.raw_body)
-    fingerprint = secrets.mac(asked, _PURPOSE)
     caller = call.caller
     scope = {"licence": caller.licence_id, "user": caller.user_id, "route": route, "key": key}
     reach = {entity.id for entity in caller.entities}
@@ -90,7 +89,7 @@ async def once(
                     "is not given again"
                 )
             # Releases up to 0.9 kept a plain hash, for a day.
-            if stored not in {fingerprint, hashlib.sha256(asked).digest()}:
+            if not secrets.fits(asked, _PURPOSE, stored) and stored != hashlib.sha256(asked).digest():
                 raise IdempotencyMismatch(
                     "this Idempotency-Key was used with another query or body, or before the server's own key was "
                     "exchanged; use a new key for a new call"
@@ -106,7 +105,7 @@ async def once(
         if isinstance(rendered, Answer):
             return rendered
         record = {
-            "fingerprint": fingerprint,
+            "fingerprint": secrets.mac(asked, _PURPOSE),
             "status": rendered.status,
             "headers": msgspec.json.encode(rendered.headers).decode(),
             "body": _sealed(rendered.body, scope) if call.call.secret else rendered.body,
@@ -163,5 +162,7 @@ PLACES = (
         lambda *scope: f"{_PURPOSE} " + "\n".join(map(str, scope)),
         "SELECT licence_id, user_id, route, key, substr(body, 2) FROM tabellion.idempotency "
         "WHERE substr(body, 1, 1) = '\\x00'",
+        "UPDATE tabellion.idempotency SET body = '\\x00' || %s::bytea "
+        "WHERE licence_id = %s AND user_id = %s AND route = %s AND key = %s AND body = '\\x00' || %s::bytea",
     ),
 )

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from tabellion.kit.disk import sync_folder
+from tabellion.platform.secrets import ring
 from tabellion.server.backup.archive import Reader
 from tabellion.server.backup.errors import BackupError
 from tabellion.server.backup.folders import make_folder
@@ -12,9 +13,9 @@ from tabellion.server.backup.manifest import KEY, SPOOL
 
 
 def check_key(reader: Reader, data_dir: Path) -> None:
-    """That a key which is there already is the backup's, where that holds one. Raises `BackupError`."""
+    """That a file of keys which is there already opens what the backup's does, where it has one. Raises `BackupError`."""
     there = data_dir / KEY
-    if _holds_key(reader) and there.exists() and there.read_bytes() != b"".join(reader.read(KEY)):
+    if _holds_key(reader) and there.exists() and not _opens_as_much(there, b"".join(reader.read(KEY))):
         raise BackupError(
             f"{there.absolute()} is another key than the backup's: move it away, or choose another data directory"
         )
@@ -47,7 +48,7 @@ def place_files(reader: Reader, data_dir: Path) -> int:
             continue
         path = data_dir / part.name
         if part.name == KEY and path.exists():
-            continue  # the same one
+            continue  # the same one, or one of later
         count += part.name != KEY
         for folder in reversed(path.relative_to(data_dir).parents[:-1]):
             make_folder(data_dir / folder, data_dir)
@@ -63,6 +64,16 @@ def place_files(reader: Reader, data_dir: Path) -> int:
     for folder in folders:
         sync_folder(folder)
     return count
+
+
+def _opens_as_much(there: Path, other: bytes) -> bool:
+    """Whether the file has all keys of another one, as a server's has that was rotated since."""
+    try:
+        one, two = ring.parse(there.read_bytes(), there), ring.parse(other, there)
+    except ring.KeyUnusable:
+        return False
+    known = {key.raw for key in one.opening}
+    return one.hashing.raw == two.hashing.raw and known.issuperset(key.raw for key in two.opening)
 
 
 def _holds_key(reader: Reader) -> bool:

@@ -16,9 +16,10 @@ from typing import NamedTuple
 import psycopg
 
 from tabellion.kit.newfile import is_full
-from tabellion.platform import jobs, secrets
+from tabellion.platform import jobs
 from tabellion.platform.database import migrate, schema
 from tabellion.platform.database.advisory import AdvisoryLock
+from tabellion.platform.secrets.ring import Source
 from tabellion.server import database, unfinished
 from tabellion.server.backup import cleaning, placing, waking
 from tabellion.server.backup.archive import Reader, open_backup
@@ -172,13 +173,16 @@ def _begun(settings: Settings, reader: Reader) -> Generator[None]:
 
 def _key_now(settings: Settings, manifest: Manifest) -> str:
     """What the operator has to know of the key of secrets."""
-    now = secrets.fingerprint(settings.secret_key, settings.data_dir)
+    source = Source(settings.secret_key, settings.data_dir, settings.former_secret_keys)
+    now = [key.fingerprint for key in source.ring().opening] if source.exists else []
     if manifest.key_fingerprint is None:
         return "there was none yet"
-    if now == manifest.key_fingerprint:
+    if manifest.key_fingerprint in now[:1]:
         return "in place"
+    if manifest.key_fingerprint in now:
+        return "in place as a former one, which opens everything: tabellion key rotate seals it with the present one"
     place = f"secret.key in {settings.data_dir.absolute()}, or TABELLION_SECRET_KEY"
-    state = "is missing" if now is None else "is another one than the backup's"
+    state = "is missing" if not now else "is another one than the backup's"
     return (
         f"{state}. Before the server is started, put the one of the server that the backup was made of back ({place}): "
         "without it passwords of relays and file servers, DKIM keys, and secrets and headers of webhooks have to be set "
