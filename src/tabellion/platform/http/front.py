@@ -245,8 +245,9 @@ def _challenges_apart(raw: list[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, b
 
 
 def _accepts_gzip(header: str) -> bool:
+    """What is said of gzip itself counts, wherever it stands, else what is said of all (RFC 9110, section 12.5.3)."""
+    accepted: dict[str, bool] = {}
     for part in header.split(","):
-        coding, _, quality = part.strip().partition(";")
-        if coding.strip().lower() in {"gzip", "*"}:
-            return quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    return False
+        coding, _, quality = part.partition(";")
+        accepted[coding.strip().lower()] = quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return accepted.get("gzip", accepted.get("*", False))
