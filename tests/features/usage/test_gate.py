@@ -14,9 +14,7 @@ import psycopg
 import pytest
 
 from tabellion.features import licences as use
-from tabellion.features.licences import Authentication, Credential, Unauthorized, passwords
-from tabellion.features.licences.authentication import MAX_ADDRESS_FAILURES, MAX_USER_FAILURES
-from tabellion.features.licences.errors import AuthThrottled
+from tabellion.features.licences import Authentication, Credential, Unauthorized
 from tabellion.features.usage import Batcher, Gate, store
 from tabellion.features.usage import batcher as batching
 from tabellion.features.usage.errors import LimitReached, TooManyCalls, TooManyConcurrent
@@ -138,9 +136,37 @@ async def test_the_call_above_the_concurrent_limit_is_refused_quickly_and_others
         await gates[1].admit(bed.credential, "")
     assert time.monotonic() - started < 0.5
     assert refusal.value.violated_policies == ("conc",)
+    assert refusal.value.headers["Retry-After"] == "1"
+    assert "5 calls running" in str(refusal.value)
 
     held[0].release()
-    (await gates[1].admit(bed.credential, "")).release()
+    held[0].release()
+    admission = await gates[1].admit(bed.credential, "")
+    with pytest.raises(TooManyConcurrent):
+        await gates[0].admit(bed.credential, "")
+    admission.release()
+    async with bed.pool.connection() as db:
+        cursor = await db.execute("SELECT calls, slowed_down, refused FROM tabellion.usage_state")
+        # However often the gate was asked for those that were refused.
+        assert await cursor.fetchall() == [(6, 0, 2)]
+
+
+async def test_what_is_not_counted_or_has_expired_leaves_the_window_as_it_is(bed: Bed) -> None:
+    await bed.licence(calls_per_minute=10, window_seconds=60, on_excess="REJECT", max_concurrent=1)
+    gate = await bed.gate()
+    async with bed.pool.connection() as db:
+        await db.execute(
+            "INSERT INTO tabellion.access_token SELECT 'old', id, now() - interval '1 hour' FROM tabellion.api_user"
+        )
+    remaining: list[int | None] = []
+    for counted in (False, True, False, True):
+        admission = await gate.admit(bed.credential, "", counted=counted)
+        remaining.append(admission.limits.remaining)
+        admission.release()
+        with pytest.raises(Unauthorized) as refusal:
+            await gate.admit(Credential("t", b"old"), "")
+        assert refusal.value.code == "auth.expired"
+    assert remaining == [10, 9, 9, 8]
 
 
 async def test_a_slot_freed_on_one_process_is_never_falsely_refused_on_another(bed: Bed) -> None:
@@ -306,57 +332,6 @@ async def test_calls_under_way_are_broken_off_when_the_database_hangs_for_long(
         await batcher.stop()
 
 
-async def test_guesses_that_come_at_once_are_tried_up_to_the_limit(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
-    await bed.licence()
-    tried: list[str] = []
-    real = passwords.PasswordChecks.matches
-
-    async def counted(checks: passwords.PasswordChecks, password_hash: str | None, password: str) -> bool:
-        tried.append(password)
-        return await real(checks, password_hash, password)
-
-    monkeypatch.setattr(passwords.PasswordChecks, "matches", counted)
-    authentication = Authentication(bed.pool, utc_now)
-    guesses = (authentication.password("harbour", "website", f"guess {i}", "192.0.2.1") for i in range(60))
-    refusals = [type(each) for each in await asyncio.gather(*guesses, return_exceptions=True)]
-    # Two are tried at a time: one may be on its way when the limit is passed.
-    assert MAX_USER_FAILURES <= len(tried) <= MAX_USER_FAILURES + 2
-    assert set(refusals) == {Unauthorized, AuthThrottled}
-
-
-def test_who_is_unknown_is_checked_at_the_cost_of_a_user() -> None:
-    assert not passwords._HASHER.check_needs_rehash(passwords._NOBODY)
-
-
-async def test_addresses_of_one_ipv6_network_are_counted_together(bed: Bed) -> None:
-    await bed.licence()
-    authentication = Authentication(bed.pool, utc_now)
-
-    async def refusal(address: str) -> type[Exception]:
-        with pytest.raises((Unauthorized, AuthThrottled)) as found:
-            await authentication.key("tbl_nonsense", address)
-        return found.type
-
-    for i in range(MAX_ADDRESS_FAILURES):
-        assert await refusal(f"2001:db8:1:2::{i:x}") is Unauthorized
-    assert await refusal("2001:db8:1:2:ffff::1") is AuthThrottled
-    for other in ("2001:db8:1:3::1", "::ffff:192.0.2.1", "192.0.2.2", "", "fe80::1%eth0"):
-        assert await refusal(other) is Unauthorized
-
-
-async def test_a_flood_of_wrong_keys_is_not_written_down_one_by_one(bed: Bed) -> None:
-    await bed.licence()
-    authentication = Authentication(bed.pool, utc_now)
-    for _ in range(MAX_ADDRESS_FAILURES + 20):
-        with pytest.raises((Unauthorized, AuthThrottled)):
-            await authentication.key("tbl_nonsense", "192.0.2.1")
-    with pytest.raises(AuthThrottled):
-        await authentication.password("harbour", "website", "guess", "192.0.2.1")
-    async with bed.pool.connection() as db:
-        cursor = await db.execute("SELECT subject, failures FROM tabellion.auth_failure")
-        assert await cursor.fetchall() == [("address:192.0.2.1", MAX_ADDRESS_FAILURES + 1)]
-
-
 @pytest.mark.parametrize("on_excess", ["SLOW_DOWN", "REJECT"])
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_a_clock_that_was_put_back_keeps_nobody_out(
@@ -398,15 +373,3 @@ async def test_a_clock_that_was_put_back_keeps_nobody_out(
             await asyncio.sleep(0.05)
         else:
             break
-
-
-async def test_failures_from_before_the_clock_was_put_back_count_no_more(bed: Bed) -> None:
-    await bed.licence()
-    ahead = Authentication(bed.pool, lambda: utc_now() + timedelta(hours=1))
-    for _ in range(MAX_USER_FAILURES + 1):
-        with pytest.raises((Unauthorized, AuthThrottled)):
-            await ahead.password("harbour", "website", "wrong", "192.0.2.7")
-    with pytest.raises(AuthThrottled):
-        await ahead.password("harbour", "website", "wrong", "192.0.2.7")
-    with pytest.raises(Unauthorized):
-        await Authentication(bed.pool, utc_now).password("harbour", "website", "wrong", "192.0.2.7")
