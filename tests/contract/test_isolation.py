@@ -6,7 +6,9 @@ import httpx
 import psycopg
 import pytest
 
+from tabellion.features import licences as use
 from tabellion.features.webhooks.examples import TABLE_WEBHOOK
+from tabellion.kit.clock import utc_now
 from tabellion.server.calls import CALLS
 from tests.support.tenant import Tenant, schema_of
 from tests.support.tenants import Tenants
@@ -101,11 +103,16 @@ def test_foreign_ids_do_not_exist(call, accept, attacker: Tenant, victim: Tenant
     assert victim.state() == before
 
 
-def test_an_entity_of_another_licence_does_not_exist(tenant: Tenant, victim: Tenant) -> None:
-    answer = tenant.json("GET", f"/v4/entity/{victim.licence}-only/table")
+def test_an_entity_of_another_licence_does_not_exist(tenant: Tenant, tenants: Tenants, victim: Tenant) -> None:
+    only = f"{victim.licence}-only"
+    tenants.run(lambda db: use.create_entity(db, victim.licence, only, utc_now()))
+    assert victim.json("GET", f"/v4/entity/{only}/table").status_code == 200
+
+    answer = tenant.json("GET", f"/v4/entity/{only}/table")
 
     assert answer.status_code == 404
     assert answer.json()["code"] == "entity.unknown"
+    assert [each["name"] for each in tenant.json("GET", "/v5/entities").json()["entities"]] == ["hotels", "spas"]
 
 
 def test_an_entity_of_ones_own_licence_may_be_forbidden(tenant: Tenant, limited_user_key: str) -> None:
