@@ -546,6 +546,55 @@ def test_large_answers_are_compressed_when_asked(tenant: Tenant) -> None:
     assert "Content-Encoding" not in listed.headers
 
 
+def test_of_all_that_is_wrong_with_a_call_the_first_is_told(tenant: Tenant, tenants: Tenants) -> None:
+    path = "/v5/entities/hotels/profile-tables/Guests/profiles"
+    clerk, guest = (
+        f"Bearer {tenants.user(tenant.licence, login, **options).api_key}"
+        for login, options in (
+            ("clerk", {"rights": {"structure": "rw", "profiles": "r"}}),
+            ("guest", {"entities": ["spas"]}),
+        )
+    )
+    good = json.dumps({"key": {"emailAddress": "first@example.com"}, "attributes": {"lastName": "First"}})
+    before = tenant.state()
+    sent = {
+        "Authorization": "Bearer tbl_nobody",
+        "Accept": "application/xml",
+        "Content-Encoding": "gzip",
+        "Content-Type": "text/csv",
+        "If-Match": "yesterday",
+        "query": "?colour=red",
+        "body": "{" + " " * 2_200_000,
+        "Idempotency-Key": "k" * 256,
+    }
+
+    def send() -> httpx.Response:
+        headers = {name: value for name, value in sent.items() if value and name not in {"query", "body"}}
+        return tenant.call("PUT", path + sent["query"], content=sent["body"], headers=headers)
+
+    # Each is mended in turn, and the next one comes to light.
+    for status, code, words, mended in (
+        (401, "auth.invalid", "", {"Authorization": clerk}),
+        (406, "accept.unsupported", "", {"Accept": "application/json"}),
+        (415, "contentType.unsupported", "Content-Encoding 'gzip'", {"Content-Encoding": "identity"}),
+        (415, "contentType.unsupported", "'text/csv'", {"Content-Type": "application/json"}),
+        (403, "right.missing", "the read-write right of the module 'profiles'", {"Authorization": guest}),
+        (400, "parameter.invalid", "'If-Match'", {"If-Match": ""}),
+        (400, "parameter.unknown", "'colour'", {"query": ""}),
+        (413, "body.tooLarge", "2,097,152 bytes", {"body": "{"}),
+        (400, "request.malformed", "line 1", {"body": '{"key": 5}'}),
+        (400, "member.type", "'key' expects an object", {"body": good}),
+        (400, "parameter.invalid", "Idempotency-Key", {"Idempotency-Key": "k"}),
+        (403, "entity.forbidden", "'hotels'", {"Authorization": f"Bearer {tenant.api_key}"}),
+    ):
+        answer = send()
+        assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+        assert words in answer.json()["message"]
+        sent |= mended
+    assert tenant.state() == before
+    assert send().status_code == 201
+
+
 def test_a_body_over_the_cap_is_refused(tenant: Tenant) -> None:
     answer = tenant.json("POST", _TABLE + "/profile", {"attributes": [{"name": "lastName", "value": "x" * 2_200_000}]})
     assert (answer.status_code, answer.json()["code"]) == (413, "body.tooLarge")
