@@ -9,6 +9,10 @@ from tabellion.kit.xmlguard import MAX_ATTRIBUTES, MAX_DEPTH, MAX_ELEMENTS, XmlR
 LAUGHS = b"".join(b"<!ENTITY a%d '&a%d;&a%d;'>" % (number + 1, number, number) for number in range(30))
 
 
+def nested(levels: int) -> bytes:
+    return b"<a>" * levels + b"</a>" * levels
+
+
 @pytest.mark.parametrize(
     "declared",
     [
@@ -53,3 +57,24 @@ def test_what_is_just_within_is_taken() -> None:
     check(b"<a>" * MAX_DEPTH + b"</a>" * MAX_DEPTH)
     check(b"<a>" + b"<b/>" * (MAX_ELEMENTS - 1) + b"</a>")
     check(b"<a " + b" ".join(b"b%d='1'" % number for number in range(MAX_ATTRIBUTES)) + b"/>")
+    # Levels are elements that hold elements, and siblings none.
+    check(nested(MAX_DEPTH + 1))
+    check(b"<a>" + nested(MAX_DEPTH) * 3 + b"</a>")
+    check(b"<a>&lt;&#233;<![CDATA[<!DOCTYPE a>]]><!-- <!DOCTYPE a> --><?b c?></a>")
+
+
+@pytest.mark.parametrize(
+    ("document", "words", "place"),
+    [
+        (nested(MAX_DEPTH + 2), "more than 64 levels of nesting", (1, 3 * (MAX_DEPTH + 1) + 1)),
+        (b"<a><b/><b/>\n" + nested(MAX_DEPTH + 1), "more than 64 levels of nesting", (2, 3 * MAX_DEPTH + 1)),
+        (b"<a>\n</b>", "mismatched tag", (2, 3)),
+        (b"<a>&b;</a>", "undefined entity", (1, 4)),
+        (b"", "no element found", (1, 1)),
+        (b"<a/><b/>", "junk after document element", (1, 5)),
+    ],
+)
+def test_a_refusal_tells_the_place(document: bytes, words: str, place: tuple[int, int]) -> None:
+    with pytest.raises(XmlRefused) as refused:
+        check(document)
+    assert (str(refused.value), (refused.value.line, refused.value.column)) == (words, place)
