@@ -1,7 +1,7 @@
 """The bulk calls of a day: counted in the transaction that accepts them, by the calendar of the licence's time zone."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from tabellion.features import licences as use
 from tabellion.features.usage import count_bulk_call
 from tabellion.features.usage.errors import TooManyBulkCalls
+from tabellion.features.usage.service import next_midnight
 from tabellion.kit.clock import utc_now
 from tabellion.platform.http.caller import Caller
 from tests.support.structure import Bench
@@ -36,7 +37,13 @@ async def accepted(bench: Bench, who: Caller, *moments: str, tables: frozenset[s
                 await count_bulk_call(bench.db, who, tables, now)
             found.append(True)
         except TooManyBulkCalls as refusal:
-            assert 0 < int((refusal.headers or {})["Retry-After"]) <= 25 * 3600
+            # To the second, and never too early.
+            midnight = next_midnight(now, who)
+            assert (
+                timedelta(0)
+                <= now + timedelta(seconds=int(refusal.headers["Retry-After"])) - midnight
+                < timedelta(seconds=1)
+            )
             found.append(False)
     return found
 
@@ -57,6 +64,9 @@ async def accepted(bench: Bench, who: Caller, *moments: str, tables: frozenset[s
 async def test_a_day_ends_at_midnight_of_the_licence(zone: str, last: str, first: str, bench: Bench) -> None:
     who = await caller(bench, zone, 1)
     assert await accepted(bench, who, last, last, first, first) == [True, False, True, False]
+    assert next_midnight(datetime.fromisoformat(last).replace(tzinfo=UTC), who) == datetime.fromisoformat(first).replace(
+        tzinfo=UTC
+    )
 
 
 async def test_the_thirteenth_call_of_a_day_is_refused(bench: Bench) -> None:

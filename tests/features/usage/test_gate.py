@@ -18,6 +18,7 @@ from tabellion.features.licences import Authentication, Credential, Unauthorized
 from tabellion.features.usage import Batcher, Gate, store
 from tabellion.features.usage import batcher as batching
 from tabellion.features.usage.errors import LimitReached, TooManyCalls, TooManyConcurrent
+from tabellion.features.usage.service import COUNTED, SLOT
 from tabellion.kit import keys
 from tabellion.kit.clock import utc_now
 from tabellion.platform.database.errors import Unavailable
@@ -200,7 +201,7 @@ async def test_the_slots_of_a_dead_process_are_free_within_ten_seconds(bed: Bed)
 
 
 async def test_revoking_ends_a_call_that_waits(bed: Bed) -> None:
-    await bed.licence(calls_per_minute=1, window_seconds=2, on_excess="SLOW_DOWN")
+    await bed.licence(calls_per_minute=1, window_seconds=2, on_excess="SLOW_DOWN", max_concurrent=5)
     gate = await bed.gate()
     (await gate.admit(bed.credential, "")).release()
 
@@ -213,6 +214,7 @@ async def test_revoking_ends_a_call_that_waits(bed: Bed) -> None:
         await waiting
     with pytest.raises(Unauthorized):
         await gate.admit(bed.credential, "")
+    await until_all_slots_are_free(bed)
 
 
 async def test_a_cancelled_call_leaves_no_slot_behind(bed: Bed) -> None:
@@ -237,7 +239,42 @@ async def test_a_cancelled_call_leaves_no_slot_behind(bed: Bed) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await task
     (await gate.admit(bed.credential, "")).release()
+    await until_all_slots_are_free(bed)
 
+
+async def test_a_call_that_leaves_between_its_answer_and_its_turn_gives_back_what_it_took(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bed.licence(max_concurrent=1)
+    gate = await bed.gate()
+    ((_, batcher),) = bed.gates
+    put = batcher._put
+
+    async def left(flags: int, digest: bytes = bed.credential.digest) -> None:
+        asking = asyncio.create_task(batcher.ask(("k", digest, 0, 0, flags)))
+
+        async def put_and_cancel(*batch) -> None:
+            await put(*batch)
+            asking.cancel()
+
+        monkeypatch.setattr(batcher, "_put", put_and_cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        monkeypatch.setattr(batcher, "_put", put)
+
+    await left(COUNTED | SLOT)
+    await left(COUNTED | SLOT, b"nobody's")
+    held = await gate.admit(bed.credential, "")
+    # One took no slot, the other one was given none.
+    for flags in (COUNTED, COUNTED | SLOT):
+        await left(flags)
+        with pytest.raises(TooManyConcurrent):
+            await gate.admit(bed.credential, "")
+    held.release()
+    await until_all_slots_are_free(bed)
+
+
+async def until_all_slots_are_free(bed: Bed) -> None:
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         async with bed.pool.connection() as db:
