@@ -1,10 +1,13 @@
 """The calls of subscriptions: what they take, refuse and answer; what they make the writers listen for."""
 
+from base64 import b64decode
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from tabellion.features.webhooks import purge_dead
 from tabellion.kit.problem import Invalid, Problem
 from tabellion.platform import egress
 from tabellion.platform.egress import Policy
@@ -220,12 +223,24 @@ async def test_another_entity_does_not_have_it(hooks: Hooks) -> None:
 async def test_the_failures_of_a_day_are_those_of_the_licences_day(hooks: Hooks) -> None:
     id_ = await hooks.subscribe()
     hooks.receiver.answers("reset")
-    await hooks.profile("ann@example.com")
-    await hooks.deliver()
-    # 23:30 of the day before in UTC is 00:30 in Brussels.
-    await hooks.db.execute("UPDATE tabellion.webhook_delivery SET occurred_at = '2027-01-31T23:30:00Z'")
-    assert await hooks.read("webhooks.v4.failures", w=str(id_), day="2027-01-31") == {"errors": []}
-    (error,) = (await hooks.read("webhooks.v4.failures", w=str(id_), day="2027-02-01"))["errors"]
+    # 23:00 of the day before in UTC is midnight in Brussels.
+    for name, moment in (
+        ("late", "2027-01-31T23:30:00Z"),
+        ("first", "2027-01-31T23:00:00Z"),
+        ("next", "2027-02-01T23:00:00Z"),
+    ):
+        await hooks.profile(f"{name}@example.com")
+        await hooks.deliver()
+        query = "UPDATE tabellion.webhook_delivery SET occurred_at = %s WHERE position(%s IN events::text) > 0"
+        await hooks.db.execute(query, (moment, f"{name}@example.com"))
+
+    async def told(day: str) -> list[dict[str, Any]]:
+        return (await hooks.read("webhooks.v4.failures", w=str(id_), day=day))["errors"]
+
+    assert await told("2027-01-31") == []
+    names = [each["payload"]["data"]["emailAddress"].partition("@")[0] for each in await told("2027-02-01")]
+    assert names == ["first", "late"]
+    (error,) = await told("2027-02-02")
     assert error["state"] == "RETRYING"
     assert error["attempts"] == 1
     assert error["nextAttemptAt"] > error["lastAttemptAt"]
@@ -233,6 +248,34 @@ async def test_the_failures_of_a_day_are_those_of_the_licences_day(hooks: Hooks)
     assert error["lastError"]
     assert error["payload"]["eventType"] == error["eventType"] == "CREATE"
     assert error["payload"]["id"] == int(error["eventId"])
+
+    # Those of the day that are dead are delivered anew; what is tried still goes on as it was.
+    await hooks.db.execute(
+        "UPDATE tabellion.webhook_delivery SET state = 'DEAD' WHERE occurred_at <> '2027-01-31T23:30:00Z'"
+    )
+    assert (await hooks.call("webhooks.v5.replay", {"day": "2027-02-01"}, w=str(id_))).body.replayed == 1
+    states = await hooks.db.execute("SELECT state, attempts FROM tabellion.webhook_delivery ORDER BY occurred_at")
+    assert await states.fetchall() == [("PENDING", 0), ("PENDING", 1), ("DEAD", 1)]
+
+
+async def test_what_died_a_month_ago_is_forgotten(hooks: Hooks) -> None:
+    await hooks.subscribe()
+    hooks.receiver.answers("reset")
+    await hooks.profile("ann@example.com")
+    await hooks.deliver()
+    now = hooks.clock()
+    month, second = timedelta(days=30), timedelta(seconds=1)
+    for state, occurred_at, attempted_at, kept in (
+        ("DEAD", now - 2 * month, now - month, True),
+        ("DEAD", now - month, None, True),
+        ("PENDING", now - 2 * month, now - 2 * month, True),
+        ("DEAD", now - month - second, None, False),
+        ("DEAD", now - 2 * month, now - month - second, False),
+    ):
+        async with hooks.db.transaction(force_rollback=True):
+            query = "UPDATE tabellion.webhook_delivery SET state = %s, occurred_at = %s, last_attempt_at = %s"
+            await hooks.db.execute(query, (state, occurred_at, attempted_at))
+            assert (await purge_dead(hooks.db, now), len(await hooks.deliveries())) == ((0, 1) if kept else (1, 0))
 
 
 @pytest.mark.parametrize("day", ["2027-02-30", "20270201", "2027-2-1", "today", "9999-12-31", "0001-01-01"])
@@ -273,3 +316,4 @@ async def test_the_secret_is_shown_once_and_stored_nowhere_else(hooks: Hooks) ->
     audit = await hooks.row("SELECT array_agg(a::text) FROM tabellion.audit a WHERE licence_id = %s", hooks.licence_id)
     assert any(f"webhook/{made.id}" in entry for entry in audit[0])
     assert made.signing_secret not in str(audit)
+    assert len(b64decode(made.signing_secret.removeprefix("whsec_"), validate=True)) == 32

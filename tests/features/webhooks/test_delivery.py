@@ -3,7 +3,9 @@
 import asyncio
 import json
 from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -135,6 +137,8 @@ async def test_each_subscription_gets_the_event_and_its_own_headers(hooks: Hooks
         "Content-Type": "text/plain",
         "webhook-id": "mine",
         "Content-Length": "1",
+        "User-Agent": "mine",
+        "PROXY-Authorization": "mine",
     }
     await hooks.subscribe(headers=headers)
     await hooks.subscribe(url=hooks.receiver.url + "2")
@@ -148,14 +152,18 @@ async def test_each_subscription_gets_the_event_and_its_own_headers(hooks: Hooks
     assert first.headers["x-authorization"] == "secret"
     assert first.headers["host"] == f"127.0.0.1:{hooks.receiver.port}"
     assert first.headers["content-type"] == "application/json"
+    assert first.headers["user-agent"] == "Tabellion"
+    assert "mine" not in first.headers.values()
 
 
 async def test_a_block_holds_what_came_within_some_seconds(hooks: Hooks) -> None:
     id_ = await hooks.subscribe(webhookPushType="BULK", maxBlockSize=3)
     for n in range(7):
         await hooks.profile(f"p{n}@example.com")
-        if n == 4:
+        if n in {0, 2, 4}:
             await hooks.deliver()
+            # A block is full with as many as it may hold.
+            assert len(hooks.receiver.requests) == (n > 0)
     await hooks.deliver()
     assert [len(r.json) for r in hooks.receiver.requests] == [3, 3]
 
@@ -199,7 +207,7 @@ async def test_a_trigger_has_the_second_shape(hooks: Hooks) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [status(500), status(302, Location="/elsewhere"), status(404), "reset", "hang", b"no HTTP\r\n\r\n"]
+    "answer", [status(500), status(302, Location="/elsewhere"), status(300), "reset", "hang", b"no HTTP\r\n\r\n"]
 )
 async def test_what_fails_is_repeated_under_the_same_id_on_schedule_and_dies(answer: bytes | str, hooks: Hooks) -> None:
     hooks.receiver.answers(answer)
@@ -238,9 +246,10 @@ async def test_what_fails_is_repeated_under_the_same_id_on_schedule_and_dies(ans
     assert await hooks.deliveries() == []
 
 
-@pytest.mark.parametrize(("code", "honoured"), [(429, True), (503, True), (500, False)])
-async def test_retry_after_is_honoured(code: int, honoured: bool, hooks: Hooks) -> None:
-    hooks.receiver.answers(status(code, Retry_After="600"))
+@pytest.mark.parametrize(("code", "dated", "honoured"), [(429, False, True), (503, True, True), (500, False, False)])
+async def test_retry_after_is_honoured(code: int, dated: bool, honoured: bool, hooks: Hooks) -> None:
+    wish = format_datetime(hooks.clock() + timedelta(seconds=600), usegmt=True) if dated else "600"
+    hooks.receiver.answers(status(code, Retry_After=wish))
     await hooks.subscribe()
     await hooks.profile("ann@example.com")
     await hooks.deliver()
@@ -293,7 +302,7 @@ async def test_five_days_of_failures_switch_off(hooks: Hooks) -> None:
 async def test_a_success_begins_the_count_of_days_anew(hooks: Hooks) -> None:
     id_ = await hooks.subscribe()
     for day in range(6):
-        hooks.receiver.answers(status(200 if day == 3 else 500))
+        hooks.receiver.answers(status(299 if day == 3 else 500))
         await hooks.profile(f"{day}@example.com")
         await hooks.deliver()
         hooks.clock.forward(days=1, hours=1)
@@ -312,10 +321,11 @@ async def test_a_new_secret_signs_beside_the_old_one_for_a_day(hooks: Hooks) -> 
     assert len(received.headers["webhook-signature"].split(" ")) == 2
     assert verify(received, old) == verify(received, new)
 
-    hooks.clock.forward(hours=25)
-    await hooks.profile("bob@example.com")
-    await hooks.deliver()
-    assert len(hooks.receiver.requests[1].headers["webhook-signature"].split(" ")) == 1
+    for hours, signatures in ((23.99, 2), (0.02, 1)):
+        hooks.clock.forward(hours=hours)
+        await hooks.profile(f"after-{hours}@example.com")
+        await hooks.deliver()
+        assert len(hooks.receiver.requests[-1].headers["webhook-signature"].split(" ")) == signatures
 
 
 async def test_switched_off_and_deleted_subscriptions_get_nothing(hooks: Hooks) -> None:
@@ -339,6 +349,23 @@ async def test_switched_off_and_deleted_subscriptions_get_nothing(hooks: Hooks) 
     await hooks.profile("cis@example.com")
     await hooks.deliver()
     assert len(hooks.receiver.requests) == 4
+
+
+async def test_what_happened_before_a_subscription_was_switched_off_is_kept_for_it(hooks: Hooks) -> None:
+    off, _ = await hooks.subscribe(), await hooks.subscribe()
+    await hooks.profile("before@example.com")
+    await hooks.call("webhooks.v4.change", {"isActive": False}, w=str(off))
+    await hooks.profile("after@example.com")
+    await hooks.deliver()
+    told = [received.json["data"]["emailAddress"] for received in hooks.receiver.requests]
+    assert sorted(told) == ["after@example.com", "before@example.com"]
+    assert await hooks.deliveries() == [("DEAD", 0, "switched off by a call")]
+
+    await hooks.call("webhooks.v4.change", {"isActive": True}, w=str(off))
+    day = hooks.clock().astimezone(ZoneInfo("Europe/Brussels")).date().isoformat()
+    assert (await hooks.call("webhooks.v5.replay", {"day": day}, w=str(off))).body.replayed == 1
+    await hooks.deliver()
+    assert [received.json["data"]["emailAddress"] for received in hooks.receiver.requests[2:]] == ["before@example.com"]
 
 
 @pytest.mark.parametrize("push", ["ONE_BY_ONE", "BULK"])

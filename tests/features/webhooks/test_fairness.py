@@ -102,6 +102,21 @@ async def test_who_has_nothing_under_way_comes_first(hooks: Hooks) -> None:
     assert len(await claim({busy: 4, idle: 2, new: 2}, most=20)) == 2
 
 
+async def test_what_is_dead_takes_no_turn_and_what_is_under_way_has_had_its_own(hooks: Hooks) -> None:
+    id_ = await hooks.subscribe()
+    for number in range(4):
+        await hooks.profile(f"guest{number}@example.com")
+    await fan_out(hooks.db, hooks.clock())
+    await hooks.db.execute(
+        "UPDATE tabellion.webhook_delivery SET state = 'DEAD', due_at = due_at - interval '1 hour' WHERE id IN "
+        "(SELECT id FROM tabellion.webhook_delivery ORDER BY event_ids LIMIT 2)"
+    )
+    lease = timedelta(minutes=1)
+    for under_way, at_once, found in ((2, 2, 0), (1, 2, 1), (0, 2, 1)):
+        claimed = await queue.claim(hooks.db, hooks.clock(), lease=lease, busy={id_: under_way}, at_once=at_once, most=100)
+        assert len(claimed) == found
+
+
 async def test_licences_take_turns_at_the_outbox(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
     """Thousands of news of one licence, and then one of another: that one is passed on with the first of them."""
     monkeypatch.setattr("tabellion.features.webhooks.fanout._EVENTS_AT_ONCE", 10)
