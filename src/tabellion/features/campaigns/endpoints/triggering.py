@@ -76,7 +76,7 @@ def _trigger_body(call: Incoming) -> wire.Parameters:
         elif document in (None, ""):
             document = {}
     read: Any
-    read, call.ignored = shapes.reader(wire.Parameters).read(document, from_xml=from_xml, blanks=False)
+    read, call.ignored = shapes.reader(wire.Parameters).read(document, from_xml=from_xml)
     return read
 
 
