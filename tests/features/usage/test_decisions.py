@@ -222,7 +222,8 @@ async def test_slots_are_freed_also_where_nobody_asks_and_never_below_none(house
     one, other = await house.process(), await house.process()
     for process in (one, other):
         await house.ask(process, START, *[of_key()] * 3, *[of_key(b"idle")] * 3)
-    verdicts = await house.ask(one, START, of_key(), freed={idle: 2, asked: 1})
+    # The one who asks beside them is unknown, and counts as no licence.
+    verdicts = await house.ask(one, START, of_key(), of_key(b"unknown"), freed={idle: 2, asked: 1})
     assert verdicts[1].in_flight == 6
     assert (await house.slots(asked), await house.slots(idle)) == ({one: 3, other: 3}, {one: 1, other: 3})
     assert await house.ask(one, START, freed={asked: 7, idle: 7}) == {}

@@ -27,7 +27,16 @@ _log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=6)
 HEARTBEAT_S = 2.0
 MAX_BATCH = 200
-_STATEMENT_TIMEOUT_MS = "5000"
+_SETTINGS = {
+    "TimeZone": "UTC",
+    "statement_timeout": "5000",
+    "synchronous_commit": "off",
+    # The gate looks rows up by their primary keys, however large its tables were when its statements were planned.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 # A database that has not even ended the statement by then hangs, and may do so for long.
 _ANSWERS_WITHIN_S = 8.0
 # When it has answered nobody for so much longer, no statement of anybody can still be in time.
@@ -59,7 +68,7 @@ class Batcher:
         self._hangs = hangs
         self._conninfo = with_settings(
             url,
-            {"TimeZone": "UTC", "statement_timeout": _STATEMENT_TIMEOUT_MS, "synchronous_commit": "off"},
+            _SETTINGS,
             application_name="tabellion gate",
         )
         self._grace = grace
