@@ -265,7 +265,9 @@ def _no_user(licence: Licence, login: str) -> AdminError:
 def _entity_named(licence: Licence, known: list[Entity], name: str) -> Entity:
     found = next((e for e in known if e.name.lower() == name.lower()), None)
     if found is None:
-        raise AdminError(f"the licence '{licence.name}' has no entity '{name}'; tabellion entity list shows them")
+        raise AdminError(
+            f"the licence '{licence.name}' has no entity '{name}'; tabellion entity list {licence.name} shows them"
+        )
     return found
 
 

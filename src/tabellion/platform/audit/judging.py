@@ -15,7 +15,10 @@ _MISSING = "the seal is missing"
 _BACK = "there are entries where all were deleted for their age"
 _EARLY = "the entries were deleted before their time"
 _OTHERS = "the entries are not those that were sealed"
-_OF_ANOTHER = "the seal was made with another secret than this server's, of the fingerprint {}"
+_OF_ANOTHER = (
+    "the seal was made with another secret than this server's, of the fingerprint {0}; if that was this server's own, say "
+    "so: --accept-key {0}"
+)
 
 
 class Misfit(msgspec.Struct, rename="camel"):
