@@ -13,6 +13,7 @@ V5 = "/v5/entities/hotels"
 HOOKS = "/v4/entity/hotels/webhookSubscription"
 IMPORT = "/v4/entity/hotels/table/Guests/import"
 ROWS = b"emailAddress,lastName\nann@example.com,Maes\n"
+POINTS = {"name": "points", "value": 3}
 ANN: dict[str, Any] = {
     "attributes": [{"name": "emailAddress", "value": "ann@example.com"}, {"name": "lastName", "value": "M"}]
 }
@@ -103,7 +104,7 @@ def test_a_member_that_is_a_known_one_but_for_case_is_refused(tenant: Tenant) ->
     assert (both.status_code, both.headers["X-Ignored-Members"]) == (201, "parameters.Mode")
 
 
-def test_a_body_of_v4_in_which_nothing_is_known_is_refused(tenant: Tenant) -> None:
+def test_a_body_of_v4_in_which_all_is_misspelt_is_refused(tenant: Tenant) -> None:
     hook = {"on": "PROFILE_TABLE", "onElementId": "Guests", "eventType": "CREATE", "targetUrl": "https://hooks.example.com/"}
     number = tenant.json("POST", HOOKS, hook).json()["id"]
     before = tenant.state()
@@ -117,6 +118,29 @@ def test_a_body_of_v4_in_which_nothing_is_known_is_refused(tenant: Tenant) -> No
     assert tenant.state() == before
     for body in ({}, {"id": number}, {"isActive": True, "rotate": True}):
         assert tenant.json("PUT", f"{HOOKS}/{number}", body).status_code == 200
+    # What is another system's own is ignored, as ever.
+    own = tenant.json("PUT", f"{HOOKS}/{number}", {"crmId": 7})
+    assert (own.status_code, own.headers["X-Ignored-Members"]) == (200, "crmId")
+
+
+def test_a_misspelt_value_does_not_clear_the_attribute(tenant: Tenant) -> None:
+    known = {"name": "emailAddress", "value": "ann@example.com"}
+    made = tenant.json("POST", PROFILE, {"attributes": [known, {"name": "lastName", "value": "Vos"}, POINTS]})
+    before = tenant.state()
+    for slip in ("vale", "Value", "val", "valeus"):
+        refused = tenant.json("POST", PROFILE, {"attributes": [known, {"name": "points", slip: 7}]})
+        assert (refused.status_code, fields_of(refused)) == (400, [(f"attributes[1].{slip}", "member.unknown")])
+        assert "did you mean 'value" in refused.json()["message"]
+    xml = "<profile><attributes><attribute><name>points</name><vale>7</vale></attribute></attributes></profile>"
+    sent = {"Content-Type": "application/xml"}
+    number = made.json()["profileId"]
+    assert tenant.call("PUT", f"{PROFILE}/{number}", content=xml, headers=sent).status_code == 400
+    assert tenant.state() == before
+    # As classes write it that leave null out, also with members of their own.
+    assert (
+        tenant.json("PUT", f"{PROFILE}/{number}", {"attributes": [{"name": "points", "type": "INTEGER"}]}).status_code == 200
+    )
+    assert tenant.state() != before
 
 
 def test_a_misspelt_parameter_of_a_write_is_refused(tenant: Tenant) -> None:

@@ -6,11 +6,13 @@ A reader is compiled once per struct type from `msgspec.inspect`. Extras in a fi
 it; `{"json_only": True}` left out of XML answers.
 
 A struct that has a method `unused()` says by it which of its members, by their paths in it, are taken and have no effect: a
-document may be sent as it was read. They are listed with the unknown ones.
+document may be sent as it was read. They are listed with the unknown ones. One with `one_of`, names of members, means "null"
+where it has none of them; that is refused where one of them is misspelt.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
+from itertools import islice
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -60,8 +62,9 @@ class Reader(Generic[T]):
         """The struct, and the paths of the members that the type does not know. Raises `Unreadable`.
 
         `from_xml`: scalars are text, and numbers and booleans are read from it. `strict`: unknown members are errors, but
-        for those that documents of the type `echoed` have; `slips`: those that are a known one but for case are. Not
-        `blanks`: where it has members, one has to be known. `merge`: the document is a merge patch, where null takes away.
+        for those that documents of the type `echoed` have; `slips`: those that are a known one but for case are.
+        Not `blanks`: in a document of which no member is known, none may be one that is nearly known. `merge`: the document
+        is a merge patch, where null takes away.
         """
         context = Context(self._type, from_xml=from_xml, strict=strict, slips=slips, merge=merge, echoed=echoed)
         try:
@@ -70,9 +73,14 @@ class Reader(Generic[T]):
             raise Unreadable(context.errors, context.ignored) from None
         if context.errors:
             raise Unreadable(context.errors, context.ignored)
-        if not (blanks or strict) and document and isinstance(document, dict) and self._names.isdisjoint(document):  # pyright: ignore[reportUnknownArgumentType] - plain documents
+        if not (blanks or strict) and isinstance(document, dict) and self._is_misspelt(document):  # pyright: ignore[reportUnknownArgumentType] - plain documents
             return self.read(document, from_xml=from_xml, strict=True, merge=merge, echoed=echoed)
         return value, context.ignored
+
+    def _is_misspelt(self, document: dict[str, Any]) -> bool:
+        return self._names.isdisjoint(document) and any(
+            near.near(name, self._names) for name in islice(document, near.MOST_LOOKED_FOR)
+        )
 
 
 @cache
@@ -112,6 +120,7 @@ def _struct(info: inspect.Type) -> Read:
     spelt = {near.plain(name): name for name in fields}
     required = [(field.name, field.encode_name) for field in info.fields if field.required]
     build = _builder(info.cls)
+    needed: frozenset[str] = frozenset(getattr(info.cls, "one_of", ()))
 
     def read_struct(value: Any, path: Path, context: Context) -> Any:
         if isinstance(value, list) and not value:
@@ -128,6 +137,8 @@ def _struct(info: inspect.Type) -> Read:
                 continue
             elif read is not None or found[0] not in members:  # a null under a second name takes nothing away
                 members[found[0]] = read
+        if needed and needed.isdisjoint(members):
+            _miss(value, path, context, needed)  # pyright: ignore[reportUnknownArgumentType] - plain documents
         for attribute, name in required:
             if attribute not in members:
                 place = text_of((*path, name))
@@ -135,6 +146,15 @@ def _struct(info: inspect.Type) -> Read:
         return None if context.errors else build(members, path, context)
 
     return read_struct
+
+
+def _miss(given: Mapping[str, Any], path: Path, context: Context, needed: frozenset[str]) -> None:
+    """Refuse what has a misspelt member in the place of one that it needs: without that it means something else."""
+    for name in given:
+        if (meant := near.near(name, sorted(needed))) is not None:
+            place = text_of((*path, name))
+            context.note(FieldError(place, "member.unknown", f"'{place}' is not known; did you mean '{meant}'?"))
+            return
 
 
 def _by_name(info: inspect.StructType) -> dict[str, tuple[str, Read]]:

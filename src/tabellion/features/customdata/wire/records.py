@@ -1,6 +1,6 @@
 """The documents of the calls on records, and the way from them to the model and back."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -16,7 +16,9 @@ AnyValue = Annotated[Any, Meta(description="a value of the attribute's type, or 
 
 
 class PropertyIn(msgspec.Struct):
-    """One attribute of a record (v4)."""
+    """One attribute of a record (v4); without a value it is null, as some classes write it."""
+
+    one_of: ClassVar = ("value", "values")
 
     name: Text
     value: AnyValue | UnsetType = UNSET

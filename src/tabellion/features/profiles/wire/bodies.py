@@ -1,6 +1,6 @@
 """What is sent to the v4 and v5 profile calls, and the way from there to the model."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -21,7 +21,9 @@ class CollectionIn(msgspec.Struct):
 
 
 class AttributeIn(msgspec.Struct):
-    """One attribute: `value`, or `values` for a multi-valued one."""
+    """One attribute: `value`, or `values` for a multi-valued one; neither is null, as some classes write it."""
+
+    one_of: ClassVar = ("value", "values")
 
     name: Text
     value: AnyValue | UnsetType = UNSET
