@@ -1,5 +1,6 @@
 """The embedded PostgreSQL against real processes: sharing, kills, left-over files, long paths, root and users."""
 
+import fcntl
 import multiprocessing
 import os
 import pwd
@@ -169,11 +170,24 @@ def test_only_who_may_begin_makes_a_cluster(directory: Path) -> None:
     assert [path.name for path in other.iterdir()] == ["notes.txt"]
 
 
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock of a file."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def test_a_cluster_that_is_just_being_made_is_waited_for(data_dir: Path) -> None:
     beginning = embedded_in(data_dir)
     with ThreadPoolExecutor(1) as pool:
         begun = pool.submit(beginning.start)
-        wait_until((data_dir / "postgres.start").exists)
+        # The file is there a moment before it is locked.
+        wait_until(lambda: is_locked(data_dir / "postgres.start"))
         with EmbeddedPostgres(data_dir, existing=True) as waiting:
             assert execute(waiting.url, "SELECT 1") == [(1,)]
         begun.result()
