@@ -66,11 +66,7 @@ class Batcher:
 
     def __init__(self, url: str, grace: timedelta, hangs: Callable[[], None] = lambda: None) -> None:
         self._hangs = hangs
-        self._conninfo = with_settings(
-            url,
-            _SETTINGS,
-            application_name="tabellion gate",
-        )
+        self._conninfo = with_settings(url, _SETTINGS, application_name="tabellion gate")
         self._grace = grace
         self._waiting: list[_Waiting] = []
         self._released: list[int] = []

@@ -21,6 +21,7 @@ from msgspec import Meta, inspect
 from tabellion.kit import near
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.http import scalars
+from tabellion.platform.http.members import message
 from tabellion.platform.http.walk import Context, Enough, Path, Read, text_of
 
 Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
@@ -46,7 +47,7 @@ class Reader(Generic[T]):
         self._type = type_
         info = inspect.type_info(type_)
         self._read = _struct(info)
-        self._names = frozenset(_names(info))
+        self._names = frozenset(name for field in getattr(info, "fields", ()) for name in _names(field))
 
     def read(
         self,
@@ -106,11 +107,10 @@ def plain(type_: inspect.Type) -> inspect.Type:
     return plain(type_.type) if isinstance(type_, inspect.Metadata) else type_
 
 
-def _names(info: inspect.Type) -> Iterator[str]:
-    for field in info.fields if isinstance(info, inspect.StructType) else ():
-        yield field.encode_name
-        if alias := extras(field.type).get("alias"):
-            yield alias
+def _names(field: inspect.Field) -> Iterator[str]:
+    yield field.encode_name
+    if alias := extras(field.type).get("alias"):
+        yield alias
 
 
 def _struct(info: inspect.Type) -> Read:
@@ -151,9 +151,9 @@ def _struct(info: inspect.Type) -> Read:
 def _miss(given: Mapping[str, Any], path: Path, context: Context, needed: frozenset[str]) -> None:
     """Refuse what has a misspelt member in the place of one that it needs: without that it means something else."""
     for name in given:
-        if (meant := near.near(name, sorted(needed))) is not None:
-            place = text_of((*path, name))
-            context.note(FieldError(place, "member.unknown", f"'{place}' is not known; did you mean '{meant}'?"))
+        if near.near(name, needed) is not None:
+            said = message(name, text_of(path), sorted(needed), context.type_)
+            context.note(FieldError(text_of((*path, name)), "member.unknown", said))
             return
 
 
@@ -161,9 +161,7 @@ def _by_name(info: inspect.StructType) -> dict[str, tuple[str, Read]]:
     """The attribute and the reader of each member, under all its names."""
     fields: dict[str, tuple[str, Read]] = {}
     for field in info.fields:
-        fields[field.encode_name] = (field.name, _member(field))
-        if alias := extras(field.type).get("alias"):
-            fields[alias] = fields[field.encode_name]
+        fields |= dict.fromkeys(_names(field), (field.name, _member(field)))
     return fields
 
 
