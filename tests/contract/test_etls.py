@@ -56,6 +56,8 @@ def test_a_one_shot_with_one_file_needs_no_names(etls: Etls, tenant: Tenant) -> 
 def test_members_that_a_definition_does_not_know_are_named(etls: Etls) -> None:
     sent = etls.send(EXECUTIONS, {"whatever": GUESTS}, one_file() | {"raport": {}})
     assert (sent.status_code, sent.headers["X-Ignored-Members"]) == (201, "definition.raport")
+    shape = etls.send(EXECUTIONS, {"whatever": GUESTS}, one_file(required="x")).json()["errors"]
+    assert [e["field"] for e in shape] == ["definition.files[0].required"]
 
 
 def test_transformations_and_targets_of_every_kind(etls: Etls, tenant: Tenant) -> None:
@@ -165,12 +167,16 @@ def test_gzip_and_names_with_folders(etls: Etls) -> None:
 def test_everything_wrong_with_a_definition_is_told_at_once(etls: Etls) -> None:
     definition = {
         "files": [
-            {"load": {"tableId": "Nothing"}, "format": {"separator": ";;", "encoding": "klingon"}},
+            {
+                "load": {"tableId": "Nothing"},
+                "format": {"separator": ";;", "encoding": "klingon"},
+                "mapping": [{"column": "a", "attribute": "nope", "transformations": [{"operation": "DEFAULT"}]}],
+            },
             {
                 "namePattern": "$xx.csv",
                 "load": {"tableId": "Guests", "keyAttribute": "lastName"},
                 "mapping": [
-                    {"column": "a", "attribute": "nope"},
+                    {"column": "a", "attribute": "birthDte"},
                     {"column": "b", "subscription": "nope"},
                     {"column": "c", "segmentation": "nope"},
                     {"column": "d"},
@@ -179,6 +185,7 @@ def test_everything_wrong_with_a_definition_is_told_at_once(etls: Etls) -> None:
                         {"operation": "PARSE_DATE"}, {"operation": "PARSE_DATE", "pattern": "HH:mm"}, {"operation": "DEFAULT"},
                         {"operation": "MAP_VALUES"}, {"operation": "PARSE_NUMBER", "decimalSign": ".", "groupSign": "."},
                     ]},
+                    {"column": "f", "attribute": "birthdate"},
                 ],
             },
         ],
@@ -187,26 +194,35 @@ def test_everything_wrong_with_a_definition_is_told_at_once(etls: Etls) -> None:
     }  # fmt: skip
     refused = etls.send(EXECUTIONS, {"a.csv": GUESTS}, definition)
     assert refused.status_code == 400
-    steps = "files[1].mapping[5].transformations"
+    files = "definition.files"
+    steps = f"{files}[1].mapping[5].transformations"
     assert [(e["field"], e["code"]) for e in refused.json()["errors"]] == [
-        ("files[0].namePattern", "member.mandatory"),
-        ("files[0].format.separator", "member.type"),
-        ("files[0].format.encoding", "import.encoding"),
-        ("files[0].load.tableId", "table.unknown"),
-        ("files[1].namePattern", "structure.invalid"),
-        ("files[1].mapping[0].attribute", "attribute.unknown"),
-        ("files[1].mapping[1].subscription", "subscription.unknown"),
-        ("files[1].mapping[2].segmentation", "segmentation.unknown"),
-        ("files[1].mapping[3]", "structure.invalid"),
-        ("files[1].mapping[4].column", "member.mandatory"),
+        (f"{files}[0].namePattern", "member.mandatory"),
+        (f"{files}[0].format.separator", "member.type"),
+        (f"{files}[0].format.encoding", "import.encoding"),
+        (f"{files}[0].load.tableId", "table.unknown"),
+        (f"{files}[0].mapping[0].transformations[0].value", "member.mandatory"),
+        (f"{files}[1].namePattern", "structure.invalid"),
+        (f"{files}[1].load.keyAttribute", "key.notUnique"),
+        (f"{files}[1].mapping[0].attribute", "attribute.unknown"),
+        (f"{files}[1].mapping[1].subscription", "subscription.unknown"),
+        (f"{files}[1].mapping[2].segmentation", "segmentation.unknown"),
+        (f"{files}[1].mapping[3]", "structure.invalid"),
+        (f"{files}[1].mapping[4].column", "member.mandatory"),
         (f"{steps}[0].pattern", "member.mandatory"),
         (f"{steps}[1].pattern", "structure.invalid"),
         (f"{steps}[2].value", "member.mandatory"),
         (f"{steps}[3].values", "member.mandatory"),
         (f"{steps}[4]", "structure.invalid"),
-        ("resultFileNamePattern", "structure.invalid"),
-        ("report.recipients", "member.type"),
+        (f"{files}[1].mapping[6].attribute", "attribute.duplicate"),
+        ("definition.resultFileNamePattern", "structure.invalid"),
+        ("definition.report.recipients", "member.type"),
     ]
+    said = next(e["message"] for e in refused.json()["errors"] if e["code"] == "attribute.unknown")
+    assert said == "the table has no attribute 'birthDte'; did you mean 'birthDate'?"
+    kept = etls.tenant.json("POST", ETLS, definition | {"name": ""}).json()["errors"]
+    assert [e["field"] for e in kept][:2] == ["name", "files[0].namePattern"]
+    assert len(kept) == len(refused.json()["errors"]) + 1
     wrong_key = etls.send(EXECUTIONS, {"a.csv": GUESTS}, one_file(load={"keyAttribute": "lastName"}))
     assert wrong_key.json()["code"] == "key.notUnique"
 

@@ -242,6 +242,24 @@ def test_everything_wrong_is_told_at_once(tenant: Tenant, definition: Any, fault
     assert tenant.json("GET", EXECUTIONS).json()["executions"] == []
 
 
+def test_everything_wrong_with_a_kept_export_is_told_at_once(tenant: Tenant) -> None:
+    wrong = {"name": "", "tableId": "Guests", "attributes": ["nope"], "format": {"encoding": "UTF-9"}, "fileName": "a/b",
+             "schedule": {"cron": "daily"}, "locationId": "99"}  # fmt: skip
+    errors = [
+        ("name", "structure.nameInvalid"),
+        ("fileName", "structure.invalid"),
+        ("schedule", "structure.invalid"),
+        ("attributes[0]", "attribute.unknown"),
+        ("format.encoding", "import.encoding"),
+        ("locationId", "location.unknown"),
+    ]
+    for changed, first in ({}, []), ({"tableId": "Gests", "attributes": None, "format": {}}, [("tableId", "table.unknown")]):
+        refused = tenant.json("POST", f"{BASE}/exports", wrong | changed)
+        assert refused.status_code == 400
+        told = [(e["field"], e["code"]) for e in refused.json()["errors"]]
+        assert told == [*errors[:3], *(first or errors[3:5]), errors[5]]
+
+
 def test_a_name_that_is_nearly_one_of_the_tables_is_told_which_is_meant(tenant: Tenant) -> None:
     chosen = ["emailAdress", "subscription.Newsletter", "creationMomnt"]
     refused = tenant.json("POST", EXECUTIONS, {"tableId": "Guests", "attributes": chosen})
@@ -342,9 +360,10 @@ def test_definitions_are_kept_changed_and_deleted(tenant: Tenant) -> None:
     assert tenant.json("GET", EXPORTS).json() == {"exports": [{"id": number, "name": "changes", "isActive": True}]}
     assert tenant.json("PATCH", f"{EXPORTS}/{number}", {"isActive": False}).json()["isActive"] is False
     assert tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["code"] == "export.inactive"
-    wrong = {"compression": "x", "schedule": {"cron": "x"}, "fileName": "a/b", "name": ""}
-    refused = tenant.json("PATCH", f"{EXPORTS}/{number}", wrong).json()
-    assert sorted(e["field"] for e in refused["errors"]) == ["compression", "fileName", "name", "schedule"]
+    wrong: dict[str, Any] = {"schedule": {"cron": "x"}, "fileName": "a/b", "name": ""}
+    for changes, fields in (wrong, ["fileName", "name", "schedule"]), ({"compression": "x"}, ["compression"]):
+        refused = tenant.json("PATCH", f"{EXPORTS}/{number}", changes).json()
+        assert sorted(e["field"] for e in refused["errors"]) == fields
     assert tenant.json("DELETE", f"{EXPORTS}/{number}").status_code == 204
     assert tenant.json("GET", f"{EXPORTS}/{number}").json()["code"] == "export.unknown"
 

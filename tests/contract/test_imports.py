@@ -189,9 +189,7 @@ def test_encodings(imports: Imports, tenant: Tenant, encoding: str, codec: str) 
         (b"emailAddress,emailAddress\n", None, "import.header"),
         (b"emailAddress,shoeSize\n", None, "import.mapping"),
         (b"emailAddress\n", {"attributesMapping": [{"headerColumn": "x", "attributeName": "lastName"}]}, "import.mapping"),
-        (b"emailAddress\n", {"keyColumn": "lastName"}, "import.keyColumn"),
-        (b"emailAddress,lastName\n", {"keyColumn": "lastName"}, "import.keyColumn"),
-        (b"emailAddress\n", {"encoding": "EBCDIC"}, "import.encoding"),
+        (b"emailAddress\n", {"keyColumn": "cardNumber"}, "import.keyColumn"),
         (b'emailAddress,lastName\na@example.com,"x\n', None, "import.quote"),
         (b'emailAddress,lastName\na@example.com,"x"y\n', None, "import.quote"),
     ],
@@ -243,10 +241,72 @@ def test_a_row_in_another_encoding_hears_which_one_was_expected(imports: Imports
     assert (row["errorCode"], "bytes that UTF-8, in which" in row["errorMessage"]) == ("row.encoding", True)
 
 
-@pytest.mark.parametrize(("fields", "code"), [({"format": "PIPES"}, "member.type"), ({"mode": "DELETE"}, "member.type")])
-def test_a_wrong_form_is_refused_at_once(imports: Imports, fields: dict[str, str], code: str) -> None:
+def test_what_no_file_can_make_good_is_refused_at_once_and_costs_no_bulk_call(imports: Imports) -> None:
+    before = imports.tenant.state()
+    mapping = [
+        {"headerColumn": "mail", "attributeName": "emailAdress"},
+        {"headerColumn": "born", "attributeName": "birthDate"},
+        {"headerColumn": "birthday", "attributeName": "BIRTHDATE"},
+        {"headerColumn": "news", "attributeName": "newsletter"},
+        {"headerColumn": "id", "attributeName": "profileId"},
+    ]
+    wrong = {"encoding": "UTF-9", "format": {"separator": ";;"}, "attributesMapping": mapping, "keyColumn": "mial"}
+    refused = imports.send(GOOD.encode(), wrong)
+    assert refused.status_code == 400
+    assert [(e["field"], e["code"]) for e in refused.json()["errors"]] == [
+        ("parameters.encoding", "import.encoding"),
+        ("parameters.format.separator", "member.type"),
+        ("parameters.attributesMapping[0].attributeName", "attribute.unknown"),
+        ("parameters.attributesMapping[2].attributeName", "attribute.duplicate"),
+        ("parameters.attributesMapping[3].attributeName", "attribute.unknown"),
+        ("parameters.keyColumn", "structure.invalid"),
+    ]
+    said = [e["message"] for e in refused.json()["errors"]]
+    assert "did you mean 'emailAddress'?" in said[2]
+    assert said[4].endswith("; its subscription is called 'subscriptions#Newsletter' here")
+    assert said[5] == "the mapping has no column 'mial' to be the key; did you mean 'mail'?"
+    born = [
+        {"headerColumn": "born", "attributeName": "birthDate"},
+        {"headerColumn": "mail", "attributeName": "emailAddress"},
+    ]
+    for parameters, place, code in (
+        ({"attributesMapping": born, "keyColumn": "BORN"}, "parameters.keyColumn", "key.notUnique"),
+        ({"attributesMapping": born, "keyColumn": "emailAddress"}, "parameters.keyColumn", "structure.invalid"),
+        ({"attributesMapping": []}, "parameters.attributesMapping", "member.mandatory"),
+        ({"keyColumn": "lastName"}, "parameters.keyColumn", "key.notUnique"),
+        ({"keyColumn": "profileId"}, "parameters.keyColumn", "key.notUnique"),
+        ({"keyColumn": "emailAdress"}, "parameters.keyColumn", "attribute.unknown"),
+    ):
+        answer = imports.send(GOOD.encode(), parameters)
+        assert answer.status_code == 400, parameters
+        assert [(e["field"], e["code"]) for e in answer.json()["errors"]] == [(place, code)]
+    fields = imports.send(GOOD.encode(), charset="UTF-9", headerKeyColumn="lastName", mode="UPDATE", format="PIPES")
+    assert [(e["field"], e["code"]) for e in fields.json()["errors"]] == [
+        ("format", "member.type"),
+        ("charset", "import.encoding"),
+        ("headerKeyColumn", "key.notUnique"),
+    ]
+    assert imports.tenant.state() == before
+
+
+def test_a_key_column_that_the_file_lacks_is_told_by_the_job(imports: Imports) -> None:
+    """Integrations send one, and want an id."""
+    for name in ("cardNumber", "externalKey"):
+        result = imports.do(GOOD, headerKeyColumn=name)
+        assert (result["status"], result["errors"][0]["code"]) == ("FAILED", "import.keyColumn")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "words"),
+    [
+        ({"format": "PIPES"}, "member.type", "COMMA_SEPARATED_VALUES, TAB_SEPARATED_VALUES, SEMI_COLON_SEPARATED_VALUES"),
+        ({"mode": "DELETE"}, "member.type", "CREATE_UPDATE, CREATE_ONLY, UPDATE_ONLY, CREATE, UPDATE"),
+    ],
+)
+def test_a_wrong_form_is_refused_at_once(imports: Imports, fields: dict[str, str], code: str, words: str) -> None:
     answer = imports.send(GOOD.encode(), None, **fields)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert answer.json()["message"].endswith(f"expects one of {words}")
 
 
 def test_forms_that_are_none(imports: Imports, tenant: Tenant) -> None:
@@ -560,6 +620,12 @@ def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tm
     listed = json_here("jobs", "list", "--licence", tenant.licence, cwd=tmp_path, **where)
     again = run_here("jobs", "retry", str(done["id"]), cwd=tmp_path, **where)
     nothing = run_here("import", "good.csv", "--licence", tenant.licence, "--table", "Nope", cwd=tmp_path, **where)
+    wrong = run_here("import", "good.csv", *options, "--encoding", "UTF-9", "--key", "lastName", cwd=tmp_path, **where)
+    assert (wrong.returncode, "'UTF-9' is not known" in wrong.stderr, "it cannot be the key" in wrong.stderr) == (
+        1,
+        True,
+        True,
+    )
 
     assert (done["status"], done["rowsCreated"]) == ("DONE", 2)
     assert profile(tenant, "emailAddress=bob@example.com")["attributes"]["points"] == 7

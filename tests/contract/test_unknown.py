@@ -85,14 +85,14 @@ def test_a_member_that_is_a_known_one_but_for_case_is_refused(tenant: Tenant) ->
     definition = '{"files": [{"load": {"tableId": "Guests", "Mode": "CREATE_ONLY"}}]}'
     voucher = {"name": "print-voucher", "parameters": [{"name": "amount", "ValueType": "NUMBER"}]}
     for refused, member, meant in (
-        (send(tenant, {"parameters": '{"Mode":"CREATE_ONLY"}'}), "Mode", "mode"),
-        (send(tenant, {"parameters": '{"empty_cells":"CLEAR"}'}), "empty_cells", "emptyCells"),
-        (send(tenant, {"parameters": '{"import_mode":"CREATE_ONLY"}'}), "import_mode", "mode"),
+        (send(tenant, {"parameters": '{"Mode":"CREATE_ONLY"}'}), "parameters.Mode", "mode"),
+        (send(tenant, {"parameters": '{"empty_cells":"CLEAR"}'}), "parameters.empty_cells", "emptyCells"),
+        (send(tenant, {"parameters": '{"import_mode":"CREATE_ONLY"}'}), "parameters.import_mode", "mode"),
         (
             tenant.client.post(
                 f"{V5}/etl-executions", files={"file": ROWS}, data={"definition": definition}, headers=headers
             ),
-            "files[0].load.Mode",
+            "definition.files[0].load.Mode",
             "mode",
         ),
         (tenant.json("POST", f"{V5}/custom-actions", voucher), "parameters[0].ValueType", "valueType"),

@@ -15,7 +15,16 @@ from tabellion.features.bulk.exports import FILE as EXPORT_FILE
 from tabellion.features.bulk.exports import Definition as ExportDefinition
 from tabellion.features.bulk.exports import Format as ExportFormat
 from tabellion.features.bulk.exports import enter_export
-from tabellion.features.bulk.imports import INPUT, Mode, Order, jobs_store, new_folder, spool_files
+from tabellion.features.bulk.imports import (
+    INPUT,
+    Mode,
+    Order,
+    encoding_faults,
+    jobs_store,
+    mapping_faults,
+    new_folder,
+    spool_files,
+)
 from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import get_licence
 from tabellion.features.tables import Table, profile_tables
@@ -64,6 +73,8 @@ def import_file(
     async def enter(db: Database) -> int:
         owner = await get_licence(db, licence)
         found = await _find_table(db, owner.id, table)
+        if faults := [*encoding_faults("--encoding", encoding), *mapping_faults(found, order)]:
+            fail("; ".join(fault.message for fault in faults))
         folder = new_folder()
         with tempfile.NamedTemporaryFile(dir=files.spool(), delete=False) as copy, file.open("rb") as source:
             shutil.copyfileobj(source, copy)

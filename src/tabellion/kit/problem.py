@@ -3,7 +3,7 @@
 Features subclass it in their `errors.py`; `platform.http` renders it (JSON, XML, problem document, v1 XML) in one place.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -54,3 +54,8 @@ class Invalid(Problem):
 def invalid(field: str, code: str, message: str) -> Invalid:
     """An `Invalid` with a single error."""
     return Invalid([FieldError(field, code, message)])
+
+
+def inside(part: str, errors: Iterable[FieldError]) -> list[FieldError]:
+    """Errors of a document that is part of another one, or of a form: their paths begin with its name there."""
+    return [FieldError(f"{part}.{each.field}" if each.field else part, each.code, each.message) for each in errors]

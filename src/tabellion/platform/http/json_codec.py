@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from tabellion.kit.problem import FieldError, Invalid, Malformed
+from tabellion.kit.problem import FieldError, Invalid, Malformed, inside
 from tabellion.platform.http.walk import MOST_ERRORS, Path, text_of
 
 MAX_DEPTH: Final = 64
@@ -93,9 +93,7 @@ def decode_part(name: str, body: bytes) -> Any:
         message = f"the part '{name}' is no JSON: {error.message}"
         raise Malformed(message, errors=[FieldError(name, error.code, message)]) from None
     except Invalid as error:
-        raise Invalid(
-            [FieldError(f"{name}.{each.field}" if each.field else name, each.code, each.message) for each in error.errors]
-        ) from None
+        raise Invalid(inside(name, error.errors)) from None
 
 
 def encode(document: Any) -> bytes:

@@ -19,8 +19,8 @@ import msgspec
 from msgspec import Meta, inspect
 
 from tabellion.kit import near
-from tabellion.kit.problem import FieldError, Invalid
-from tabellion.platform.http import scalars
+from tabellion.kit.problem import FieldError, Invalid, inside
+from tabellion.platform.http import json_codec, scalars
 from tabellion.platform.http.members import message
 from tabellion.platform.http.walk import Context, Enough, Path, Read, text_of
 
@@ -88,6 +88,20 @@ class Reader(Generic[T]):
 def reader(type_: type[T]) -> Reader[T]:
     """The reader of a struct type."""
     return Reader(type_)
+
+
+def read_part(type_: type[T], name: str, body: bytes, *, blanks: bool = True) -> tuple[T, list[str]]:
+    """The struct in a part of a form, and the members that it does not know; all paths begin with the part's name.
+
+    Raises `Malformed`, `Invalid`.
+    """
+    document = json_codec.decode_part(name, body)
+    read: Any
+    try:
+        read, ignored = reader(type_).read(document, slips=True, blanks=blanks)
+    except Unreadable as error:
+        raise Unreadable(inside(name, error.errors), [f"{name}.{each}" for each in error.ignored]) from None
+    return read, [f"{name}.{each}" for each in ignored]
 
 
 def extras(type_: inspect.Type) -> Mapping[str, Any]:

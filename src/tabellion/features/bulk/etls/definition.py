@@ -1,12 +1,11 @@
 """What an ETL is to do, as its document says it, and the orders that follow from it."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tabellion.features.bulk.fenced import JobError
 from tabellion.features.bulk.imports import (
     EmptyCells,
     Mapping,
@@ -14,11 +13,13 @@ from tabellion.features.bulk.imports import (
     Operation,
     Order,
     Transformation,
-    codec_of,
+    Uses,
+    encoding_faults,
     format_faults,
+    key_fault,
 )
 from tabellion.features.bulk.names import NamePattern
-from tabellion.features.tables import Attribute, Table
+from tabellion.features.tables import NamedPart, Table
 from tabellion.kit.datepattern import DatePattern
 from tabellion.kit.problem import FieldError, Problem
 from tabellion.platform.http.shapes import Flag
@@ -123,17 +124,18 @@ async def check(definition: Definition, find: Find, place: str = "") -> tuple[li
         here = f"{place}files[{number}]"
         faults += _pattern_faults(f"{here}.namePattern", file.name_pattern, wanted=len(definition.files) > 1)
         faults += _format_faults(f"{here}.format", file.format)
+        table: Table | None = None
         try:
             table = await find(file.load.table_type, file.load.table_id)
         except Problem as error:
             if error.code != "table.unknown":
                 raise
             faults.append(FieldError(f"{here}.load.tableId", error.code, error.message))
-            continue
-        file.load.table_id = table.public_id
-        found = _mapping_faults(here, file, table)
-        faults += found or _key_faults(here, file, table)
-        if not found:
+        if table is not None:
+            file.load.table_id = table.public_id
+            faults += _key_faults(here, file, table)
+        faults += _mapping_faults(here, file, table)
+        if table is not None and not faults:
             targets.append(Target(file, table, order_of(file, definition)))
     if definition.result_file_name_pattern is not None:
         faults += _pattern_faults(f"{place}resultFileNamePattern", definition.result_file_name_pattern, wanted=False)
@@ -202,23 +204,21 @@ def _format_faults(place: str, format_: Format) -> list[FieldError]:
     faults = format_faults(place, signs)
     if not faults and format_.separator in {format_.enclosing, format_.escape}:
         faults.append(FieldError(f"{place}.separator", _TYPE, "the separator is another character than quote and escape"))
-    try:
-        codec_of(format_.encoding)
-    except JobError as error:
-        faults.append(FieldError(f"{place}.encoding", error.code, str(error)))
-    return faults
+    return faults + encoding_faults(f"{place}.encoding", format_.encoding)
 
 
-def _mapping_faults(here: str, file: File, table: Table) -> list[FieldError]:
+def _mapping_faults(here: str, file: File, table: Table | None) -> list[FieldError]:
+    """What is wrong with a mapping; of what its columns are for only where the table is known."""
     faults: list[FieldError] = []
     if file.mapping is None:
         return faults
     if not 1 <= len(file.mapping) <= MAX_MAPPINGS:
         code = "structure.tooMany" if file.mapping else _MANDATORY
         return [FieldError(f"{here}.mapping", code, f"a mapping has 1 to {MAX_MAPPINGS} columns")]
+    uses = None if table is None else Uses(table)
     for number, column in enumerate(file.mapping):
         place = f"{here}.mapping[{number}]"
-        faults += _target_faults(place, column, table)
+        faults += _target_faults(place, column, uses)
         if column.column is None and not any(step.operation == "CONSTANT" for step in column.transformations):
             message = "'column' is mandatory, unless a CONSTANT takes its place"
             faults.append(FieldError(f"{place}.column", _MANDATORY, message))
@@ -231,19 +231,18 @@ def _mapping_faults(here: str, file: File, table: Table) -> list[FieldError]:
     return faults
 
 
-def _target_faults(place: str, column: Column, table: Table) -> list[FieldError]:
-    known: dict[str, tuple[str | None, Any, str]] = {
-        "attribute": (column.attribute, table.attributes_by_name, "attribute.unknown"),
-        "subscription": (column.subscription, table.subscriptions_by_name, "subscription.unknown"),
-        "segmentation": (column.segmentation, table.segmentations_by_name, "segmentation.unknown"),
+def _target_faults(place: str, column: Column, uses: Uses | None) -> list[FieldError]:
+    names: dict[NamedPart, str | None] = {
+        "attribute": column.attribute,
+        "subscription": column.subscription,
+        "segmentation": column.segmentation,
     }
-    given = [(word, name, names, code) for word, (name, names, code) in known.items() if name is not None]
+    given: list[tuple[NamedPart, str]] = [(part, name) for part, name in names.items() if name is not None]
     if len(given) != 1:
         return [FieldError(place, _INVALID, "a column is for one of 'attribute', 'subscription', 'segmentation'")]
-    ((word, name, names, code),) = given
-    if name.lower() in names or (word == "attribute" and name.lower() in table.kind.technical_names):
-        return []
-    return [FieldError(f"{place}.{word}", code, f"the table has no {word} '{name[:100]}'")]
+    ((part, name),) = given
+    fault = None if uses is None else uses.fault(f"{place}.{part}", part, name)
+    return [] if fault is None else [fault]
 
 
 def _step_faults(place: str, step: Step) -> Sequence[FieldError]:
@@ -277,11 +276,9 @@ def _key_faults(here: str, file: File, table: Table) -> list[FieldError]:
     if key is None:
         return []
     place = f"{here}.load.keyAttribute"
-    attribute: Attribute | None = table.attributes_by_name.get(key.lower())
-    if attribute is None:
-        return [FieldError(place, "attribute.unknown", table.lacks(key[:100]))]
-    if not attribute.unique:
-        return [FieldError(place, "key.notUnique", f"attribute '{attribute.name}' is not unique: it cannot be the key")]
+    fault = key_fault(table, place, key)
+    if fault is not None:
+        return [fault]
     if file.mapping is not None and not any((c.attribute or "").lower() == key.lower() and c.column for c in file.mapping):
-        return [FieldError(place, _INVALID, f"no column is mapped to the key '{attribute.name}'")]
+        return [FieldError(place, _INVALID, f"no column is mapped to the key '{key}'")]
     return []

@@ -83,7 +83,7 @@ async def delete(call: Incoming) -> None:
 
 async def execute(call: Incoming, sent: Sequence[UploadedFile], read: Callable[[], Definition]) -> int:
     """Accept a one-shot; the number of its execution. Raises what `read` raises, `Invalid`, `TooManyBulkCalls`."""
-    return await _accept(call, None, read(), sent)
+    return await _accept(call, None, read(), sent, "definition.")
 
 
 async def trigger(call: Incoming, sent: Sequence[UploadedFile]) -> int:
@@ -110,11 +110,16 @@ async def _fetch(call: Incoming, etl: Etl, location_id: int) -> int:
     return number
 
 
-async def _accept(call: Incoming, etl_id: int | None, definition: Definition, sent: Sequence[UploadedFile]) -> int:
-    """Make an execution of uploaded files, count it against the quota, and queue it: all of it, or nothing."""
+async def _accept(
+    call: Incoming, etl_id: int | None, definition: Definition, sent: Sequence[UploadedFile], place: str = ""
+) -> int:
+    """Make an execution of uploaded files, count it against the quota, and queue it: all of it, or nothing.
+
+    `place` stands before the paths of what is wrong with the definition.
+    """
     if not sent:
         raise (call.upload or Upload()).lacks("file")
-    targets, faults = await check(definition, partial(find, call))
+    targets, faults = await check(definition, partial(find, call), place)
     if faults:
         raise Invalid(faults)
     folder = new_folder("etl")

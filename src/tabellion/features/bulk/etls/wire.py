@@ -12,7 +12,7 @@ from tabellion.features.bulk.imports import Status
 from tabellion.features.tables import moment_or_null
 from tabellion.kit.problem import FieldError
 from tabellion.kit.schedule import Schedule
-from tabellion.platform.http import json_codec, shapes
+from tabellion.platform.http import shapes
 from tabellion.platform.http.shapes import Flag, Text
 
 
@@ -119,9 +119,7 @@ class ExecutionsOut(msgspec.Struct, rename="camel"):
 
 def read_definition(document: bytes) -> tuple[Definition, list[str]]:
     """The part `definition` of a form, and the members that it does not know. Raises `Malformed`, `Invalid`."""
-    definition: Any
-    definition, ignored = shapes.reader(Definition).read(json_codec.decode_part("definition", document), slips=True)
-    return definition, [f"definition.{name}" for name in ignored]
+    return shapes.read_part(Definition, "definition", document)
 
 
 def read_new(body: EtlIn, number: int = 0) -> tuple[Etl, list[FieldError]]:

@@ -6,8 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from tabellion.features.bulk.exports.columns import Chosen, choose
-from tabellion.features.bulk.fenced import JobError
-from tabellion.features.bulk.imports import codec_of, format_faults
+from tabellion.features.bulk.imports import encoding_faults, format_faults
 from tabellion.features.tables import Table
 from tabellion.features.tables.filters import FilterFault, compile_filter
 from tabellion.kit.clock import utc_now
@@ -62,9 +61,4 @@ def check(definition: Definition, table: Table, zone: Any) -> tuple[Chosen, list
     ]
     if not wrong and format_.separator == format_.enclosing:
         wrong.append(FieldError("format.separator", _TYPE, "separator and enclosing are the same character"))
-    faults += wrong
-    try:
-        codec_of(format_.encoding)
-    except JobError as error:
-        faults.append(FieldError("format.encoding", error.code, str(error)))
-    return chosen, faults
+    return chosen, [*faults, *wrong, *encoding_faults("format.encoding", format_.encoding)]

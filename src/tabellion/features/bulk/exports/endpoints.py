@@ -55,7 +55,7 @@ async def list_exports(call: Incoming) -> Answer:
 
 async def create(call: Incoming) -> Answer:
     """Keep an export."""
-    number = await service.create(call, wire.read_new(call.body))
+    number = await service.create(call, *wire.read_new(call.body))
     return Answer(201, Id(str(number)), location=f"/v5/entities/{call.path['e']}/exports/{number}")
 
 

@@ -1,6 +1,6 @@
 """Use cases of exports: keep definitions, accept executions, hand out their files, cancel, follow schedules."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from tabellion.features.bulk.tables import find
 from tabellion.features.licences import Owner, owner_of
 from tabellion.features.tables import Table
 from tabellion.features.transfers import find_location
-from tabellion.kit.problem import FieldError, Invalid, Problem, invalid
+from tabellion.kit.problem import FieldError, Invalid, Problem
 from tabellion.kit.schedule import Schedule
 from tabellion.platform import audit, files, jobs
 from tabellion.platform.database.connection import Database
@@ -46,10 +46,10 @@ async def find_subject(call: Incoming, reference: str) -> str | None:
     return await subject_of(call, reference, store.find, store.find_named)
 
 
-async def create(call: Incoming, export: Export) -> int:
-    """Keep an export; its id. Raises `Invalid`, `ExportNameUsed`."""
+async def create(call: Incoming, export: Export, faults: Sequence[FieldError]) -> int:
+    """Keep an export, unless there were faults; its id. Raises `Invalid` with them and all others, `ExportNameUsed`."""
     async with call.db.transaction():
-        export = timed(await _checked(call, export), call.now)
+        export = timed(await _checked(call, export, faults), call.now)
         number = await store.insert(call.db, owner_of(call), export, call.now)
         if number is None:
             raise _name_used(call, export.name)
@@ -57,11 +57,11 @@ async def create(call: Incoming, export: Export) -> int:
     return number
 
 
-async def change(call: Incoming, changed: Callable[[Export], Export]) -> Export:
+async def change(call: Incoming, changed: Callable[[Export], tuple[Export, Sequence[FieldError]]]) -> Export:
     """Change the export of the path. Raises `ExportUnknown`, `Invalid`, `ExportNameUsed`."""
     async with call.db.transaction():
         before = await get(call, lock=True)
-        after = timed(await _checked(call, changed(before)), call.now)
+        after = timed(await _checked(call, *changed(before)), call.now)
         if after.definition != before.definition:
             # What was chosen otherwise before begins with all rows.
             after = msgspec.structs.replace(after, changed_since=None)
@@ -191,16 +191,18 @@ async def _enter(call: Incoming, new: store.NewExecution) -> int:
     return number
 
 
-async def _checked(call: Incoming, export: Export) -> Export:
-    """The export with its table named by id, and its location. Raises `Invalid`."""
+async def _checked(call: Incoming, export: Export, found: Sequence[FieldError]) -> Export:
+    """The export with its table named by id, and its location. Raises `Invalid`, with those found."""
     definition = msgspec.convert(export.definition, Definition)
-    await _check(call, definition)
+    faults = [*found, *await _faults(call, definition)]
     reference, location = export.definition.get("locationId"), None
     if reference is not None:
         location = await find_location(call, reference)
         if location is None:
             message = f"the entity '{call.path['e']}' has no location '{reference[:30]}'"
-            raise invalid("locationId", "location.unknown", message)
+            faults.append(FieldError("locationId", "location.unknown", message))
+    if faults:
+        raise Invalid(faults)
     return msgspec.structs.replace(
         export,
         definition=export.definition | msgspec.to_builtins(definition),
@@ -209,15 +211,19 @@ async def _checked(call: Incoming, export: Export) -> Export:
 
 
 async def _check(call: Incoming, definition: Definition) -> None:
+    faults = await _faults(call, definition)
+    if faults:
+        raise Invalid(faults)
+
+
+async def _faults(call: Incoming, definition: Definition) -> list[FieldError]:
     try:
         table = await find(call, definition.table_type, definition.table_id)
     except Problem as error:
         if error.code != "table.unknown":
             raise
-        raise invalid("tableId", error.code, error.message) from None
-    _, faults = check(definition, table, call.caller.time_zone)
-    if faults:
-        raise Invalid(faults)
+        return [FieldError("tableId", error.code, error.message)]
+    return check(definition, table, call.caller.time_zone)[1]
 
 
 def _name_used(call: Incoming, name: str) -> ExportNameUsed:

@@ -1,6 +1,6 @@
 """The documents of the calls of exports."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -11,7 +11,7 @@ from tabellion.features.bulk.exports.model import KEPT, LINKS, Execution, Export
 from tabellion.features.bulk.imports import charset_of
 from tabellion.features.bulk.names import NamePattern
 from tabellion.features.tables import moment_or_null, render_moment
-from tabellion.kit.problem import FieldError, Invalid
+from tabellion.kit.problem import FieldError
 from tabellion.kit.schedule import Schedule
 from tabellion.platform.http.shapes import Flag, Text
 
@@ -47,7 +47,7 @@ class ExportPatch(msgspec.Struct, rename="camel"):
     attributes: list[str] | None | UnsetType = UNSET
     filter: str | None | UnsetType = UNSET
     format: Format | UnsetType = UNSET
-    compression: str | UnsetType = UNSET
+    compression: Literal["NONE", "ZIP", "GZIP"] | UnsetType = UNSET
     incremental: Flag | UnsetType = UNSET
     schedule: Timing | None | UnsetType = UNSET
     location_id: Text | None | UnsetType = UNSET
@@ -100,15 +100,16 @@ class ExecutionsOut(msgspec.Struct, rename="camel"):
     next_cursor: str | None
 
 
-def read_new(body: ExportIn) -> Export:
-    """The export to be kept. Raises `Invalid`."""
+def read_new(body: ExportIn) -> tuple[Export, list[FieldError]]:
+    """The export to be kept, and what is wrong with its name, file name and schedule."""
     return _export(0, msgspec.to_builtins(body))
 
 
-def read_changed(before: Export, body: ExportPatch) -> Export:
-    """The export with what a body changes. Raises `Invalid`."""
+def read_changed(before: Export, body: ExportPatch) -> tuple[Export, list[FieldError]]:
+    """The export with what a body changes, and what is wrong with its name, file name and schedule."""
     document = before.definition | {"name": before.name, "isActive": before.is_active} | msgspec.to_builtins(body)
-    return msgspec.structs.replace(_export(before.id, document), changed_since=before.changed_since)
+    export, faults = _export(before.id, document)
+    return msgspec.structs.replace(export, changed_since=before.changed_since), faults
 
 
 def export_out(export: Export) -> ExportOut:
@@ -153,12 +154,10 @@ def media_type(execution: Execution) -> str:
     return _MEDIA.get(execution.definition["compression"], plain)
 
 
-def _export(number: int, document: dict[str, Any]) -> Export:
+def _export(number: int, document: dict[str, Any]) -> tuple[Export, list[FieldError]]:
     definition = {name: value for name, value in document.items() if name not in {"name", "isActive"}}
     name: str = document["name"]
     faults = name_faults(name)
-    if definition["compression"] not in {"NONE", "ZIP", "GZIP"}:
-        faults.append(FieldError("compression", "member.type", "'compression' expects one of NONE, ZIP, GZIP"))
     if definition.get("fileName") is not None:
         try:
             NamePattern(definition["fileName"])
@@ -170,6 +169,4 @@ def _export(number: int, document: dict[str, Any]) -> Export:
             Schedule.parse(schedule["cron"], schedule["timeZone"])
         except ValueError as error:
             faults.append(FieldError("schedule", "structure.invalid", str(error)))
-    if faults:
-        raise Invalid(faults)
-    return Export(number, name, document["isActive"], definition)
+    return Export(number, name, document["isActive"], definition), faults

@@ -5,6 +5,7 @@ Whoever does the work takes `running` too.
 
 from tabellion.features.bulk.imports import reports
 from tabellion.features.bulk.imports import store as jobs_store
+from tabellion.features.bulk.imports.beforehand import Uses, key_fault, mapping_faults
 from tabellion.features.bulk.imports.errors import FileUnknown, JobState
 from tabellion.features.bulk.imports.model import (
     ENDED,
@@ -21,7 +22,7 @@ from tabellion.features.bulk.imports.model import (
 from tabellion.features.bulk.imports.opening import INPUT, csv_entries, not_there
 from tabellion.features.bulk.imports.service import new_folder, spool_files, spooled, turn
 from tabellion.features.bulk.imports.source import charset_of, codec_of
-from tabellion.features.bulk.imports.wire import format_faults
+from tabellion.features.bulk.imports.wire import encoding_faults, format_faults
 
 __all__ = [
     "ENDED",
@@ -37,11 +38,15 @@ __all__ = [
     "Order",
     "Status",
     "Transformation",
+    "Uses",
     "charset_of",
     "codec_of",
     "csv_entries",
+    "encoding_faults",
     "format_faults",
     "jobs_store",
+    "key_fault",
+    "mapping_faults",
     "new_folder",
     "not_there",
     "reports",

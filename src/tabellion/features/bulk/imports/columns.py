@@ -10,6 +10,7 @@ from tabellion.features.profiles import membership
 from tabellion.features.tables import (
     Attribute,
     BadValue,
+    NamedPart,
     Segmentation,
     Subscription,
     Table,
@@ -129,29 +130,44 @@ def _own_key(table: Table, columns: Sequence[Column]) -> tuple[Column, ...]:
 
 
 def _column(table: Table, index: int | None, header: str, name: str, zone: Any) -> Column:
+    found = part_named(table, *use_of(name))
+    match found:
+        case Subscription():
+            return Column(index, header, found.column, "boolean", f"subscription '{found.name}'", _flag, found)
+        case Segmentation():
+            simple = found.type == "SIMPLE"
+            cast, parse = ("boolean", _flag) if simple else ("integer", _category(found))
+            return Column(index, header, found.column, cast, f"segmentation '{found.name}'", parse, found)
+        case Attribute():
+            subject = f"attribute '{found.name}'"
+            return Column(index, header, found.column, column_cast(found), subject, _value(found, zone), found)
+        case None:
+            raise JobError("import.mapping", no_use(table, header, name))
+
+
+def use_of(name: str) -> tuple[NamedPart, str]:
+    """Which part of a table a name in a file stands for, and that part's own name."""
     lower = name.lower()
     if lower.startswith(_SUBSCRIPTIONS):
-        subscription = table.subscriptions_by_name.get(lower.removeprefix(_SUBSCRIPTIONS))
-        if subscription is not None:
-            subject = f"subscription '{subscription.name}'"
-            return Column(index, header, subscription.column, "boolean", subject, _flag, subscription)
-    elif lower.startswith(_SEGMENTATIONS):
-        segmentation = table.segmentations_by_name.get(lower.removeprefix(_SEGMENTATIONS))
-        if segmentation is not None:
-            simple = segmentation.type == "SIMPLE"
-            cast = "boolean" if simple else "integer"
-            parse = _flag if simple else _category(segmentation)
-            return Column(
-                index, header, segmentation.column, cast, f"segmentation '{segmentation.name}'", parse, segmentation
-            )
-    else:
-        attribute = table.attributes_by_name.get(lower)
-        if attribute is not None:
-            subject = f"attribute '{attribute.name}'"
-            parse = _value(attribute, zone)
-            return Column(index, header, attribute.column, column_cast(attribute), subject, parse, attribute)
-    message = f"the column '{header[:100]}' is for '{name[:100]}', which the table lacks{_meant(table, lower)}"
-    raise JobError("import.mapping", message)
+        return "subscription", name[len(_SUBSCRIPTIONS) :]
+    if lower.startswith(_SEGMENTATIONS):
+        return "segmentation", name[len(_SEGMENTATIONS) :]
+    return "attribute", name
+
+
+def part_named(table: Table, part: NamedPart, name: str) -> Attribute | Subscription | Segmentation | None:
+    """The part of a table, whatever the case of its name."""
+    lower = name.lower()
+    if part == "subscription":
+        return table.subscriptions_by_name.get(lower)
+    if part == "segmentation":
+        return table.segmentations_by_name.get(lower)
+    return table.attributes_by_name.get(lower)
+
+
+def no_use(table: Table, header: str, name: str) -> str:
+    """That a column is for what the table lacks, and what may be meant."""
+    return f"the column '{header[:100]}' is for '{name[:100]}', which the table lacks{_meant(table, name.lower())}"
 
 
 def _meant(table: Table, lower: str) -> str:

@@ -63,7 +63,7 @@ async def create(call: Incoming) -> Answer:
     given = upload.wanted(FILE)
     if sum(file.field == FILE for file in upload.files) > 1:
         raise invalid(FILE, "structure.tooMany", f"the form has several files '{FILE}'; an import reads one")
-    job_id = await service.accept(call, given.path, lambda: form.order_of(call))
+    job_id = await service.accept(call, given.path, lambda table: form.order_of(call, table))
     return Answer(201, wire.ImportId(job_id), location=f"/v4/entity/{call.path['e']}/import/{job_id}/status")
 
 

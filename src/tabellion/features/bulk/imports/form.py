@@ -5,9 +5,11 @@ that contradicts `parameters`, would have rows overwritten that were to be kept:
 """
 
 from tabellion.features.bulk.imports import wire
+from tabellion.features.bulk.imports.beforehand import mapping_faults
 from tabellion.features.bulk.imports.model import Order
+from tabellion.features.tables import Table
 from tabellion.kit.near import misspelt, near
-from tabellion.kit.problem import FieldError, Invalid
+from tabellion.kit.problem import FieldError, Invalid, inside
 from tabellion.platform.http.call import Incoming
 
 FILE, PARAMETERS = "inputFile", "parameters"
@@ -17,26 +19,42 @@ _FIELD_OF = {"separator": "format", "encoding": "charset", "keyColumn": "headerK
 _KNOWN = (FILE, PARAMETERS, *_FIELDS)
 
 
-def order_of(call: Incoming) -> Order:
-    """The order of an import, all fields of its form understood. Raises `Malformed`, `Invalid`."""
+def order_of(call: Incoming, table: Table) -> Order:
+    """The order of an import into a table, all of its form understood. Raises `Malformed`, `Invalid`."""
     upload = call.upload
     part = upload.file(PARAMETERS)
     text = part.path.read_bytes() if part is not None else None
     if text is None and PARAMETERS in upload.fields:
         text = upload.fields[PARAMETERS].encode()
     sent = list(dict.fromkeys([*upload.fields, *(file.field for file in upload.files)]))
-    faults = [fault for name in sent if name not in _KNOWN and (fault := _unknown(name)) is not None]
-    if faults:
-        raise Invalid(faults)
-    ignored = [name for name in sent if name not in _KNOWN]
-    if text is None:
-        call.ignored = [*call.ignored, *ignored]
-        return wire.order_of_fields(lambda name: upload.fields.get(name) or call.query.first(name))
-    order, unknown = wire.order_of_parameters(text)
-    call.ignored = [*call.ignored, *ignored, *unknown]
+    strange = {name: _unknown(name) for name in sent if name not in _KNOWN}
+    faults = [fault for fault in strange.values() if fault is not None]
+    call.ignored = [*call.ignored, *(name for name, fault in strange.items() if fault is None)]
     given = {name: value for name in _FIELDS if (value := upload.fields.get(name) or call.query.first(name))}
-    _refuse_contradictions(order, given)
+    try:
+        order, found = _of_fields(given, table) if text is None else _of_parameters(call, text, given, table)
+    except Invalid as error:
+        if not faults:
+            raise
+        raise Invalid([*faults, *error.errors]) from None
+    if faults or found:
+        raise Invalid([*faults, *found])
     return order
+
+
+def _of_fields(given: dict[str, str], table: Table) -> tuple[Order, list[FieldError]]:
+    order, faults = wire.order_of_fields(given.get)
+    for fault in mapping_faults(table, order):
+        # Integrations name columns that their files lack, and want an import that fails.
+        if fault.code != "attribute.unknown":
+            faults.append(FieldError(_FIELD_OF[fault.field], fault.code, fault.message))
+    return order, faults
+
+
+def _of_parameters(call: Incoming, text: bytes, given: dict[str, str], table: Table) -> tuple[Order, list[FieldError]]:
+    order, faults, unknown = wire.order_of_parameters(text)
+    call.ignored = [*call.ignored, *unknown]
+    return order, inside(PARAMETERS, faults + mapping_faults(table, order)) + _contradictions(order, given)
 
 
 def _unknown(name: str) -> FieldError | None:
@@ -57,21 +75,17 @@ def _abbreviated(name: str) -> str | None:
     return meant if meant in {PARAMETERS, "mode"} else None
 
 
-def _refuse_contradictions(order: Order, given: dict[str, str]) -> None:
+def _contradictions(order: Order, given: dict[str, str]) -> list[FieldError]:
     """Fields have no effect beside `parameters`; one that says something else shows that its sender thinks otherwise."""
-    if not given:
-        return
-    fields = wire.order_of_fields(given.get)
+    fields, _ = wire.order_of_fields(given.get)
     differs = {
         "format": fields.separator != order.separator,
         "charset": fields.encoding.lower() != order.encoding.lower(),
         "mode": fields.mode != order.mode,
         "headerKeyColumn": fields.key_column != order.key_column,
     }
-    faults = [
+    return [
         FieldError(name, "structure.invalid", f"'{name}' says something else than '{PARAMETERS}', which alone counts "
                    f"where it is sent: write it there, as '{_FIELDS[name]}', and leave the field out")
         for name in given if differs[name]
     ]  # fmt: skip
-    if faults:
-        raise Invalid(faults)

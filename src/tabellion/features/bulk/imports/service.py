@@ -28,14 +28,14 @@ TASK = "imports.run"
 KEPT = timedelta(days=30)
 
 
-async def accept(call: Incoming, uploaded: Path, order: Callable[[], Order]) -> int:
+async def accept(call: Incoming, uploaded: Path, order: Callable[[Table], Order]) -> int:
     """Make a job of an uploaded file, count it against the quota, and queue it: all of it, or nothing.
 
     Raises `TableUnknown`, what `order` raises, and `TooManyBulkCalls`.
     """
     find = find_custom_table if "/customTable/" in call.call.path else find_table
     table: Table = await find(call, call.path["e"], call.path["t"])
-    wanted = order()
+    wanted = order(table)
     folder = new_folder()
     async with spooled({opening.INPUT: uploaded}, folder), call.db.transaction():
         await count_bulk_call(call.db, call.caller, {table.public_id}, call.now)

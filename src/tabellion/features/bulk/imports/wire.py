@@ -1,20 +1,25 @@
 """The documents of the import calls."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from tabellion.features.bulk.fenced import JobError
 from tabellion.features.bulk.imports.model import EmptyCells, Job, Mapping, Mode, Order
+from tabellion.features.bulk.imports.source import codec_of
 from tabellion.features.tables import moment_or_null
-from tabellion.kit.problem import FieldError, Invalid, invalid
-from tabellion.platform.http import json_codec, shapes
+from tabellion.kit.problem import FieldError
+from tabellion.platform.http import shapes
 from tabellion.platform.http.shapes import Flag
 
 Format = Literal["COMMA_SEPARATED_VALUES", "TAB_SEPARATED_VALUES", "SEMI_COLON_SEPARATED_VALUES"]
 _SEPARATORS = {"COMMA_SEPARATED_VALUES": ",", "TAB_SEPARATED_VALUES": "\t", "SEMI_COLON_SEPARATED_VALUES": ";"}
-_MODES = {"CREATE": Mode.CREATE_ONLY, "UPDATE": Mode.UPDATE_ONLY} | {mode.value: mode for mode in Mode}
+_MODES = {
+    "CREATE_UPDATE": Mode.CREATE_UPDATE, "CREATE_ONLY": Mode.CREATE_ONLY, "UPDATE_ONLY": Mode.UPDATE_ONLY,
+    "CREATE": Mode.CREATE_ONLY, "UPDATE": Mode.UPDATE_ONLY,
+}  # fmt: skip
 _MAX_MAPPINGS = 2000
 
 
@@ -82,17 +87,18 @@ class ResultOut(msgspec.Struct, rename="camel"):
     errors: tuple[FieldError, ...]
 
 
-def order_of_parameters(document: bytes) -> tuple[Order, list[str]]:
-    """The order that a part `parameters` gives, and the members that it ignores. Raises `Malformed`, `Invalid`."""
-    read: Any
-    given = json_codec.decode_part("parameters", document)
-    read, ignored = shapes.reader(Parameters).read(given, slips=True, blanks=False)
+def order_of_parameters(document: bytes) -> tuple[Order, list[FieldError], list[str]]:
+    """The order that a part `parameters` gives, what is wrong with its values, and the members that it ignores.
+
+    Raises `Malformed`, `Invalid`.
+    """
+    read, ignored = shapes.read_part(Parameters, "parameters", document, blanks=False)
     mapping = None
+    faults = encoding_faults("encoding", read.encoding) + _format_faults(read.format)
     if read.attributes_mapping is not None:
         if len(read.attributes_mapping) > _MAX_MAPPINGS:
-            raise invalid("attributesMapping", "member.type", f"more than {_MAX_MAPPINGS} columns are mapped")
-        mapping = tuple(Mapping(entry.header_column, entry.attribute_name) for entry in read.attributes_mapping)
-    _check_characters(read.format)
+            faults.append(FieldError("attributesMapping", "member.type", f"more than {_MAX_MAPPINGS} columns are mapped"))
+        mapping = tuple(Mapping(m.header_column, m.attribute_name) for m in read.attributes_mapping[:_MAX_MAPPINGS])
     order = Order(
         mode=_MODES[read.mode],
         encoding=read.encoding,
@@ -103,26 +109,26 @@ def order_of_parameters(document: bytes) -> tuple[Order, list[str]]:
         empty_cells=EmptyCells(read.empty_cells),
         result_file=read.generate_result_file,
     )
-    return order, [f"parameters.{name}" for name in ignored]
+    return order, faults, ignored
 
 
-def order_of_fields(field: Callable[[str], str | None]) -> Order:
-    """The order that form fields give; `field` answers None for what was not sent. Raises `Invalid`."""
+def order_of_fields(field: Callable[[str], str | None]) -> tuple[Order, list[FieldError]]:
+    """The order that form fields give, and what is wrong with it; `field` answers None for what was not sent."""
     format_ = field("format") or "COMMA_SEPARATED_VALUES"
     mode = field("mode") or Mode.CREATE_UPDATE.value
-    faults: list[FieldError] = []
-    if format_ not in _SEPARATORS:
-        faults.append(FieldError("format", "member.type", f"'format' expects one of {', '.join(_SEPARATORS)}"))
-    if mode not in _MODES:
-        faults.append(FieldError("mode", "member.type", f"'mode' expects one of {', '.join(Mode)}"))
-    if faults:
-        raise Invalid(faults)
-    return Order(
-        mode=_MODES[mode],
-        encoding=field("charset") or "UTF-8",
-        separator=_SEPARATORS[format_],
+    encoding = field("charset") or "UTF-8"
+    faults = [
+        FieldError(name, "member.type", f"'{name}' expects one of {', '.join(known)}")
+        for name, given, known in (("format", format_, _SEPARATORS), ("mode", mode, _MODES))
+        if given not in known
+    ]
+    order = Order(
+        mode=_MODES.get(mode, Mode.CREATE_UPDATE),
+        encoding=encoding,
+        separator=_SEPARATORS.get(format_, ","),
         key_column=field("headerKeyColumn") or None,
     )
+    return order, faults + encoding_faults("charset", encoding)
 
 
 def format_faults(place: str, signs: dict[str, str]) -> list[FieldError]:
@@ -134,12 +140,20 @@ def format_faults(place: str, signs: dict[str, str]) -> list[FieldError]:
     ]
 
 
-def _check_characters(format_: FileFormat) -> None:
+def encoding_faults(place: str, encoding: str) -> list[FieldError]:
+    """What is wrong with the encoding of a file."""
+    try:
+        codec_of(encoding)
+    except JobError as error:
+        return [FieldError(place, error.code, str(error))]
+    return []
+
+
+def _format_faults(format_: FileFormat) -> list[FieldError]:
     faults = format_faults("format", {"separator": format_.separator, "quote": format_.quote})
     if not faults and format_.separator == format_.quote:
         faults.append(FieldError("format.quote", "member.type", "separator and quote are the same character"))
-    if faults:
-        raise Invalid(faults)
+    return faults
 
 
 def status_out(job: Job) -> StatusOut:
