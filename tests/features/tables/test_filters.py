@@ -189,6 +189,10 @@ async def test_a_filter_means_what_the_guide_says(rows) -> None:
         ("points = 5 points = 5", "filter.syntax", 12),
         ("member > true", "filter.syntax", 1),
         ("lastName = 5", "attribute.type", 12),
+        ('lastName contains "a\x00"', "text.invalid", 19),
+        ('emailAddress startsWith "\x00"', "text.invalid", 25),
+        ('interests contains "\x00"', "text.invalid", 20),
+        ("born < now(+999999999d)", "filter.syntax", 8),
     ],
 )
 def test_a_wrong_filter_is_told_with_its_place(text: str, code: str, position: int) -> None:
@@ -196,6 +200,18 @@ def test_a_wrong_filter_is_told_with_its_place(text: str, code: str, position: i
         Compiler(TABLE, UTC_ZONE, NOW).compile(parse(text))
     assert refusal.value.code == code
     assert f"(at character {position})" in refusal.value.message
+
+
+def test_blanks_within_now_are_nothing() -> None:
+    assert Compiler(TABLE, UTC_ZONE, NOW).compile(parse("updateMoment > now(+\t1\n d)")).params == (NOW + timedelta(days=1),)
+
+
+@pytest.mark.parametrize(("zone", "hours"), [("Europe/Brussels", 69_888_443), ("America/New_York", -17_760_971)])
+def test_a_day_that_the_calendar_of_the_licence_does_not_have_is_refused(zone: str, hours: int) -> None:
+    assert 1 <= (NOW + timedelta(hours=hours)).year <= 9999
+    with pytest.raises(Problem) as refusal:
+        Compiler(TABLE, ZoneInfo(zone), NOW).compile(parse(f"born = now({hours:+d}h)"))
+    assert refusal.value.code == "filter.syntax"
 
 
 @settings(max_examples=400, suppress_health_check=list(HealthCheck), deadline=None)
@@ -369,6 +385,26 @@ def test_a_cursor_of_another_list_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("sort", "value"),
+    [
+        ("points", 2**40),
+        ("points", 1.5),
+        ("profileId", -(2**70)),
+        ("lastName", "a\x00"),
+        ("lastName", 1),
+        ("born", ""),
+        ("member", "x"),
+        ("updateMoment", "x"),
+    ],
+)
+def test_a_cursor_that_was_altered_is_refused(sort: str, value: Any) -> None:
+    made = Listing.of(TABLE, Query([("sort", sort)]), UTC_ZONE, NOW).cursor_after([value], 3)
+    with pytest.raises(Problem) as refusal:
+        Listing.of(TABLE, Query([("sort", sort), ("cursor", made)]), UTC_ZONE, NOW)
+    assert refusal.value.code == "cursor.invalid"
+
+
+@pytest.mark.parametrize(
     ("searches", "test"),
     [
         (["lastName=Vos"], lambda r: r["a2"] == "Vos"),
@@ -452,7 +488,12 @@ def test_a_raw_plus_of_an_offset_is_no_blank(text: str) -> None:
 
 
 def test_a_refused_search_names_the_attribute() -> None:
-    for search, name in (("profileId=abc", "profileId"), ("UPDATEMOMENT>abc", "updateMoment"), ("points=abc", "points")):
+    for search, name in (
+        ("profileId=abc", "profileId"),
+        ("UPDATEMOMENT>abc", "updateMoment"),
+        ("points=abc", "points"),
+        ("lastName~\x00", "lastName"),
+    ):
         with pytest.raises(Problem) as refusal:
             compile_v4_search(TABLE, [search], [], UTC_ZONE)
         assert f"'{name}'" in refusal.value.message

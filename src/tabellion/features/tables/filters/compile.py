@@ -16,6 +16,7 @@ from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.boolean import parse_flag
 from tabellion.features.tables.types.comparing import as_compared, compared, compared_value
 from tabellion.features.tables.types.registry import is_email, parse_single, value_type
+from tabellion.features.tables.types.text import fit
 
 
 class Condition(NamedTuple):
@@ -127,7 +128,10 @@ class Compiler:
             case Like(literal=literal, at_start=at_start):
                 if not target.is_text:
                     raise FilterFault(f"'{operand.name}' is no text", operand.position)
-                return like(target, literal.value, at_start=at_start)
+                try:
+                    return like(target, literal.value, at_start=at_start)
+                except BadValue as error:
+                    raise self._refused(target, literal, error) from None
             case In(literals=literals, negated=negated):
                 return is_in(target, [self._value(target, literal) for literal in literals], negated=negated)
             case Compare(operator=operator, literal=literal):
@@ -141,19 +145,22 @@ class Compiler:
                 raise FilterFault("now() compares with dates and moments", literal.position, "attribute.type")
             try:
                 moment = self._now + timedelta(seconds=literal.value)
+                return moment.astimezone(self._zone).date() if target.cast == "date" else moment
             except OverflowError:
                 raise FilterFault("this moment is out of reach", literal.position) from None
-            return moment.astimezone(self._zone).date() if target.cast == "date" else moment
         # A text is in quotes and a number is not: what looks right by chance is refused.
         if target.is_text != (literal.kind == "string") and not (literal.kind == "string" and not target.is_text):
             raise FilterFault("a text in quotes was expected", literal.position, "attribute.type")
         try:
             value = parse_for(target, literal.value, self._zone)
         except BadValue as error:
-            raise FilterFault(f"'{name_of(self._table, target)}' {error}", literal.position, error.code) from None
+            raise self._refused(target, literal, error) from None
         if value is None:
             raise FilterFault("an empty value: use 'is null'", literal.position, "attribute.type")
         return value
+
+    def _refused(self, target: Target, literal: Literal_, error: BadValue) -> FilterFault:
+        return FilterFault(f"'{name_of(self._table, target)}' {error}", literal.position, error.code)
 
     def _subscription(self, operand: Operand) -> str:
         found = self._table.subscriptions_by_name.get(operand.name.lower())
@@ -227,7 +234,8 @@ def is_in(target: Target, values: Sequence[Any], *, negated: bool) -> Condition:
 
 
 def like(target: Target, text: str, *, at_start: bool) -> Condition:
-    """`contains` and `startsWith`, whatever the case."""
+    """`contains` and `startsWith`, whatever the case. Raises `BadValue` for what the database takes for no text."""
+    fit(text)
     upper, lower = _accented_pairs(text)
     text = text.translate(str.maketrans(upper, lower))
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -67,7 +67,7 @@ def _token(kind: str, match: re.Match[str], position: int) -> Token:
             quote = value[0]
             return Token(kind, value[1:-1].replace(quote * 2, quote), position)
         case "now":
-            offset = (match["offset"] or "+0d").replace(" ", "").lower()
+            offset = "".join((match["offset"] or "+0d").split()).lower()
             return Token(kind, int(offset[:-1]) * _UNITS[offset[-1]], position)
         case "word" if value.lower() in _KEYWORDS:
             return Token("keyword", value.lower(), position)

@@ -8,7 +8,7 @@ e-mail address were in the order of how it is written, once: whoever has a curso
 import base64
 import hashlib
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from tabellion.features.tables.filters.errors import FilterFault
 from tabellion.features.tables.filters.grammar import parse
 from tabellion.features.tables.filters.v4 import equality, row_limit
 from tabellion.features.tables.model import Table
-from tabellion.features.tables.types.registry import is_email
+from tabellion.features.tables.types.registry import is_email, value_type
 from tabellion.kit.near import meant
 from tabellion.kit.problem import Problem, invalid
 from tabellion.platform.http.query import Query
@@ -235,7 +235,7 @@ def _read_cursor(cursor: str, keys: tuple[Key, ...], digest: bytes) -> tuple[lis
         if raw[:_DIGEST_BYTES] != digest or len(values) != len(keys) or not 0 < id_ < 2**63:
             raise ValueError  # noqa: TRY301 - one answer for all that is wrong with a cursor
         return [_unpacked(key.target, value) for key, value in zip(keys, values, strict=True)], id_
-    except (msgspec.DecodeError, ValueError, TypeError, ArithmeticError):
+    except (msgspec.DecodeError, ValueError, TypeError):
         raise CursorInvalid("the cursor does not belong to this list, filter and sort; start again without it") from None
 
 
@@ -246,15 +246,14 @@ def _packed(value: Any) -> Any:
 
 
 def _unpacked(target: Target, value: Any) -> Any:
+    """A value that a cursor holds, as the column may have it. Raises `ValueError`, `TypeError`."""
     if value is None:
         return None
-    expected: dict[str, Any] = {
-        "text": str,
-        "boolean": bool,
-        "integer": int,
-        "bigint": int,
-        "numeric": Decimal,
-        "date": date.fromisoformat,
-        "timestamptz": datetime.fromisoformat,
-    }
-    return expected[target.cast](value)
+    if target.cast == "timestamptz":
+        # To the microsecond, as technical moments are.
+        return datetime.fromisoformat(value)
+    type_ = value_type("LONG" if target.attribute is None else target.attribute.value_type)
+    parsed = type_.parse(value, UTC)
+    if parsed is None or (target.is_text and not isinstance(value, str)):
+        raise ValueError(value)
+    return parsed

@@ -87,21 +87,23 @@ def _test(table: Table, target: Target, operator: str, text: str, zone: Any, par
     name = name_of(table, target)
     if text == "" and operator in {"=", "!="}:
         return is_null(target, negated=operator == "!=")
-    if operator == "~":
-        if not target.is_text:
-            raise FilterFault(f"'{name}' is no text: ~ does not fit", 0, "attribute.type", parameter)
-        return like(target, text, at_start=False)
-    if operator not in {"=", "!="} and not target.is_ordered:
+    if operator == "~" and not target.is_text:
+        raise FilterFault(f"'{name}' is no text: ~ does not fit", 0, "attribute.type", parameter)
+    if operator not in {"=", "!=", "~"} and not target.is_ordered:
         raise FilterFault(f"'{name}' is true or false: {operator} does not fit", 0, "attribute.type", parameter)
-    if target.attribute is not None and (is_email(target.attribute) or is_phone(target.attribute)):
-        # Integrations send the + of an address or number raw, and a query turns it into a blank.
-        text = text.replace(" ", "+")
-    elif target.cast in {"date", "timestamptz"}:
-        text = with_plus(text)
     try:
-        value = parse_for(target, text, zone)
+        if operator == "~":
+            return like(target, text, at_start=False)
+        value = parse_for(target, _without_blank(target, text), zone)
     except BadValue as error:
         raise FilterFault(f"'{name}' {error}", 0, error.code, parameter) from None
     if value is None:
         return is_null(target, negated=operator != "=")
     return compare(target, operator, value)
+
+
+def _without_blank(target: Target, text: str) -> str:
+    """Integrations send the + of an address, number or offset raw, and a query turns it into a blank."""
+    if target.attribute is not None and (is_email(target.attribute) or is_phone(target.attribute)):
+        return text.replace(" ", "+")
+    return with_plus(text) if target.cast in {"date", "timestamptz"} else text

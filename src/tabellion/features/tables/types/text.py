@@ -12,7 +12,7 @@ MAX_TEXT = 65_535
 def as_text(value: Any) -> str | None:
     """A value as text: numbers and booleans are taken by their JSON form; the empty string is a value."""
     if value is None or isinstance(value, str):
-        return _fit(value)
+        return fit(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | Decimal):
@@ -20,7 +20,8 @@ def as_text(value: Any) -> str | None:
     raise BadValue("expects a text")
 
 
-def _fit(value: str | None) -> str | None:
+def fit(value: str | None) -> str | None:
+    """A text as it is. Raises `BadValue` for one that the database does not take."""
     if value is not None and (
         "\x00" in value or (not value.isprintable() and any("\ud800" <= c <= "\udfff" for c in value))
     ):
