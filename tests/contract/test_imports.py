@@ -17,7 +17,7 @@ from tabellion.features import licences as use
 from tabellion.features.bulk.imports import running
 from tabellion.kit.clock import utc_now
 from tests.support.api import Api
-from tests.support.imports import TABLE, Imports, unzipped, zipped
+from tests.support.imports import STAYS, TABLE, Imports, unzipped, zipped
 from tests.support.serving import json_here, run_here
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
@@ -487,6 +487,16 @@ def test_the_guide_does_what_it_says(imports: Imports, tenant: Tenant) -> None:
     assert profile(tenant, "emailAddress=ann@example.com")["segmentations"]["Loyalty"] == "Gold"
 
 
+def told(imports: Imports) -> list[tuple[str, str, list[str]]]:
+    """The events of the licence that wait: type, first attribute, and the columns that they are about."""
+    with psycopg.connect(imports.url) as db:
+        query = (
+            "SELECT e.event_type, e.data ->> 'a1', e.fields FROM tabellion.outbox_event e "
+            "JOIN tabellion.licence l ON l.id = e.licence_id WHERE l.name = %s ORDER BY 1, 2"
+        )
+        return db.execute(query, (imports.tenant.licence,)).fetchall()
+
+
 def test_changes_are_told_as_single_calls_tell_them(imports: Imports, tenant: Tenant) -> None:
     for kind in ("CREATE", "UPDATE", "UPDATED_SUBSCRIPTION", "UPDATED_SEGMENT"):
         hook = {"eventType": kind, "targetUrl": "https://8.8.8.8/hook"}
@@ -496,19 +506,30 @@ def test_changes_are_told_as_single_calls_tell_them(imports: Imports, tenant: Te
     result = imports.do(f"emailAddress,lastName,subscriptions#Newsletter,segmentations#Loyalty\n{rows}")
 
     assert (result["rowsCreated"], result["rowsUpdated"], result["rowsUnchanged"]) == (1, 1, 1)
-    with psycopg.connect(imports.url) as db:
-        query = (
-            "SELECT e.event_type, e.data ->> 'a1' FROM tabellion.outbox_event e JOIN tabellion.licence l ON l.id = e.licence_id "
-            "WHERE l.name = %s ORDER BY 1, 2"
-        )
-        told = db.execute(query, (tenant.licence,)).fetchall()
-    assert told == [
+    assert [event[:2] for event in told(imports)] == [
         ("CREATE", "bob@example.com"),
         ("UPDATE", "ann@example.com"),
         ("UPDATED_SEGMENT", "ann@example.com"),
         ("UPDATED_SUBSCRIPTION", "ann@example.com"),
         ("UPDATED_SUBSCRIPTION", "bob@example.com"),
     ]
+
+
+def test_changes_of_records_are_told_as_well_by_the_rules_of_their_table(imports: Imports, tenant: Tenant) -> None:
+    for kind in ("CREATE", "UPDATE"):
+        hook = {"eventType": kind, "targetUrl": "https://8.8.8.8/hook"}
+        assert tenant.json("POST", f"{STAYS}/webhookSubscription", hook).status_code == 201
+    paid = {"stateBeforeOperation": [{"attribute": "state", "operator": "!=", "value": "PAID"}]}
+    rule = {"onOperation": "UPDATE", "onAnyAttribute": ["state"], "matchingConditions": paid}
+    events = [{"name": "paid", "triggerRules": [rule]}]
+    change = {"operations": [{"operation": "setEventsToTrigger", "eventsToTrigger": events}]}
+    assert tenant.json("POST", "/v5/entities/hotels/custom-tables/Stays/change-requests", change).status_code == 200
+
+    imports.do("stayRef,state,price\nST-00001,PAID,1\nST-00002,OPEN,2\n", path=STAYS)
+    assert told(imports) == [("CREATE", "ST-00002", ["a1", "a5", "a4"]), ("UPDATE", "ST-00001", ["a5", "a4"])]
+
+    imports.do("stayRef,state,price\nST-00001,OPEN,1\nST-00002,OPEN,3\n", path=STAYS)
+    assert len(told(imports)) == 2, "what no rule says is not told"
 
 
 def record(tenant: Tenant, reference: str) -> dict[str, Any]:
@@ -519,9 +540,7 @@ def record(tenant: Tenant, reference: str) -> dict[str, Any]:
 
 def test_an_import_into_a_custom_table(imports: Imports, tenant: Tenant) -> None:
     rows = "ST-00001,50.5,PAID\nST-2,1,OPEN\nST-3,1,LATER\n,2,OPEN\nST-2,3,PAID\n"
-    result = imports.do(
-        f"stayRef,price,state\n{rows}", {"generateResultFile": True}, path="/v4/entity/hotels/customTable/Stays"
-    )
+    result = imports.do(f"stayRef,price,state\n{rows}", {"generateResultFile": True}, path=STAYS)
 
     assert (result["rowsUpdated"], result["rowsCreated"], result["rowsInError"]) == (2, 1, 2)
     told = [(row["lineNumber"], row["errorCode"], row["errorColumn"]) for row in imports.errors(result["id"])]
@@ -595,10 +614,10 @@ def test_empty_cells_clear_no_value_that_records_refer_to(imports: Imports, tena
     assert changed.status_code == 200, changed.text
     clearing = {"emptyCells": "CLEAR", "keyColumn": "emailAddress"}
     imports.do("emailAddress,lastName,cardNumber\nbob@example.com,Bob,C1\ncat@example.com,Cat,C2\n")
-    imports.do("stayRef,cardNumber,code,follows\nS1,C1,x,\nS2,,y,x\n", path="/v4/entity/hotels/customTable/Stays")
+    imports.do("stayRef,cardNumber,code,follows\nS1,C1,x,\nS2,,y,x\n", path=STAYS)
 
     result = imports.do("emailAddress,cardNumber\nbob@example.com,\ncat@example.com,\n", clearing)
-    own = imports.do("stayRef,code\nS1,\nS2,\n", {"emptyCells": "CLEAR"}, path="/v4/entity/hotels/customTable/Stays")
+    own = imports.do("stayRef,code\nS1,\nS2,\n", {"emptyCells": "CLEAR"}, path=STAYS)
 
     told = [(row["lineNumber"], row["errorCode"], row["errorColumn"]) for row in imports.errors(result["id"])]
     assert told == [("2", "profile.inUse", "cardNumber")]

@@ -18,6 +18,7 @@ from tabellion.platform.jobs.turns import Turn
 from tests.support.tenant import Tenant
 
 TABLE = "/v4/entity/hotels/table/Guests"
+STAYS = "/v4/entity/hotels/customTable/Stays"
 
 
 def zipped(content: str | bytes, name: str = "guests.csv") -> bytes:

@@ -167,7 +167,7 @@ class _Attempt:
         self._plan = plan(table, headers, job.order, zone)
         self._checker = Checker(table, self._plan, job.order)
         interests = await outbox.interests(self._db, job.licence_id, self._catalogue_version)
-        listened = interests.get((table.kind.subject, str(table.id)), outbox.NOBODY)
+        listened = interests.get((table.kind.subject, table.public_id), outbox.NOBODY)
         returns_old = self._db.info.server_version >= _RETURNS_OLD
         known = [each for each in await referrers(self._db, table) if each.on_delete != "SET_NULL"]
         sql = MergeSql(table, self._plan, job.order, listened, referrers=known, returns_old=returns_old)
