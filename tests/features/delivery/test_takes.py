@@ -4,7 +4,18 @@ from datetime import timedelta
 
 import pytest
 
-from tabellion.features.delivery import Contact, Delivery, Hours, Limits, Sending, Window, claiming, limits_store, store
+from tabellion.features.delivery import (
+    Contact,
+    Delivery,
+    Hours,
+    Limits,
+    Sending,
+    Window,
+    claiming,
+    limits_store,
+    recipient_store,
+    store,
+)
 from tabellion.features.delivery.claiming import Taken
 from tabellion.features.delivery.hours import DAYS
 from tabellion.features.delivery.pacing import rules_of
@@ -69,3 +80,19 @@ async def test_a_sender_that_goes_by_what_was_said_before_hears_so(post: Post) -
     assert len((await take(post, sending, FAST, versions=current)).claimed) == 1
     assert await take(post, sending, FAST, versions=current) == Taken([], some=False)
     await post.db.execute(b"DELETE FROM tabellion.licence WHERE id = %s", (other,))
+
+
+async def test_a_sending_is_looked_at_for_as_long_as_somebody_holds_a_mail_of_it(post: Post) -> None:
+    """A relay may take minutes to answer, and the mail has to be sent again: there is no other trigger to wake anybody."""
+    await post.guests(["ann@example.com"])
+    sending = await post.sending("TRANSACTIONAL")
+    await post.trigger(sending, "ann@example.com", START)
+    (held, _) = await post.plain_claim(sending)
+    assert sending.id in await post.due(after(120))
+    await recipient_store.begin(post.db, sending, post.table, post.worker, held)
+    assert sending.id in await post.due(after(800))
+    await recipient_store.take_up(post.db, sending, post.worker, after(800))
+    assert sending.id in await post.due(after(1500))
+    (held, _) = await post.plain_claim(sending, after(1500))
+    await post.accept(sending, held, after(1500))
+    assert sending.id not in await post.due(after(2200))

@@ -11,7 +11,7 @@ from tabellion.features.delivery.claim_parts import AFTER, CLAIMED, doubt, place
 from tabellion.features.delivery.limits_store import CURRENT, Versions, fence
 from tabellion.features.delivery.mark import BEGINNING, Place
 from tabellion.features.delivery.model import DECLINED, Claimed, Ending, Recipient, Sending
-from tabellion.features.delivery.store import ADDRESS, in_schema
+from tabellion.features.delivery.store import ADDRESS, HELD, in_schema
 from tabellion.features.delivery.suppression_store import keys, unless_by_key
 from tabellion.features.delivery.worker_store import ALONE, ENTERED
 from tabellion.features.tables import ProfileTable
@@ -219,17 +219,14 @@ async def recipient(db: Database, licence_id: int, number: int) -> tuple[int, Cl
 
 async def is_open(db: Database, sending: Sending, *, beside: str = "") -> bool:
     """Whether somebody's fate is still to come; `beside` those that are put off for a reason."""
-    # The orders are those of the indexes of who is open. Without them the database reads all recipients, as it counts on
-    # meeting somebody soon until it has heard that they are gone. Who is tried again is due last.
+    # The order is that of the index of who is due, as with those who are held. Who is tried again is due last.
     query = (
         "SELECT (SELECT 1 FROM {l}.recipient WHERE sending_id = %(id)s AND state IN ('PLANNED', 'DEFERRED') "
         "AND (state, coalesce(reason, '')) IS DISTINCT FROM ('DEFERRED', %(beside)s) "
-        "ORDER BY due_at DESC, id DESC LIMIT 1) IS NOT NULL "
-        "OR (SELECT 1 FROM {l}.recipient WHERE sending_id = %(id)s AND state IN ('CLAIMED', 'SENDING') "
-        "ORDER BY worker LIMIT 1) IS NOT NULL"
+        "ORDER BY due_at DESC, id DESC LIMIT 1) IS NOT NULL OR {held}"
     )
     values = {"id": sending.id, "beside": beside}
-    return bool(await scalar(db, in_schema(sending.licence_id, query), values))
+    return bool(await scalar(db, in_schema(sending.licence_id, query, held=HELD), values))
 
 
 async def has_accepted(db: Database, sending: Sending) -> bool:

@@ -16,6 +16,12 @@ from tabellion.platform.database.scalars import scalar, scalars
 _CHANNEL = "tabellion_mail"
 _SENDING = "SELECT id, licence_id, campaign_id, state, version, document FROM tabellion.sending "
 
+# Whether a worker holds a mail of a sending. The order is that of the index of who is held: without it the database reads
+# all recipients, as it counts on meeting somebody soon until it has heard that they are gone.
+HELD = (
+    "(SELECT 1 FROM {l}.recipient WHERE sending_id = %(id)s AND state IN ('CLAIMED', 'SENDING') ORDER BY worker LIMIT 1) "
+    "IS NOT NULL"
+)
 # Of a mail `r`: the address it went to, empty where it is not kept any more (`stripping`).
 ADDRESS = "CASE WHEN left(r.address, 1) = '@' THEN '' ELSE coalesce(r.address, '') END"
 
@@ -141,7 +147,10 @@ async def due(db: Database, now: datetime) -> list[Due]:
 
 
 async def forget_due(db: Database, now: datetime) -> None:
-    """Delete what need not be looked at any more; of sendings with planned mails the next look is when they are due."""
+    """Delete what need not be looked at any more; of sendings with planned mails the next look is when they are due.
+
+    What a worker holds may be planned again at any moment, without anybody's telling.
+    """
     async with db.transaction():
         cursor = await db.execute(
             "DELETE FROM tabellion.mail_due d USING tabellion.sending s WHERE s.id = d.sending_id "
@@ -152,13 +161,13 @@ async def forget_due(db: Database, now: datetime) -> None:
             if state != "RUNNING":
                 continue
             query = (
-                "SELECT due_at FROM {l}.recipient WHERE sending_id = %s AND state IN ('PLANNED', 'DEFERRED') "
-                "AND due_at < 'infinity' ORDER BY due_at LIMIT 1"
+                "SELECT CASE WHEN {held} THEN %(now)s ELSE (SELECT due_at FROM {l}.recipient WHERE sending_id = %(id)s "
+                "AND state IN ('PLANNED', 'DEFERRED') AND due_at < 'infinity' ORDER BY due_at LIMIT 1) END"
             )
-            row = await (await db.execute(in_schema(licence_id, query), (sending_id,))).fetchone()
-            if row is not None:
-                from_at = max(row[0], now)
-                await look_for_a_while(db, sending_id, from_at)
+            values = {"id": sending_id, "now": now}
+            due_at: datetime | None = await scalar(db, in_schema(licence_id, query, held=HELD), values)
+            if due_at is not None:
+                await look_for_a_while(db, sending_id, max(due_at, now))
 
 
 async def find(db: Database, sending_id: int) -> Sending | None:
