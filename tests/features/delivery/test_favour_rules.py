@@ -167,3 +167,8 @@ def test_triggered_mails_are_tried_again_once_so_many_were_refused() -> None:
     assert (again.state, again.reason, again.due_at is not None) == (State.DEFERRED, "deferred", True)
     assert [each.suppress for each in tell(UNKNOWN)] == [False]
     assert (of.is_lost(relay), of.kept(lost=True)) == (False, [])
+    # Of an attempt before nobody knows.
+    doubtful = Ending(Claimed(9, 9, "g@example.com", "en", 2, None, doubtful=True), State.REJECTED, "refused")
+    assert [(each.state, each.reason) for each in of.weigh(relay, UNKNOWN, doubtful, START)] == [
+        (State.DEFERRED, "uncertain")
+    ]

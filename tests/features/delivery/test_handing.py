@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from tabellion.features.delivery.composing import Ready
 from tabellion.features.delivery.handing import TOO_MANY, Handing, Orders
@@ -150,7 +151,16 @@ async def test_a_domain_that_wants_to_be_left_in_peace_is_not_even_asked() -> No
         await office.hand(sink, mails(5))
         assert not sink.recipients()
     assert not office.asked
-    assert {(e.state, e.due_at is not None) for e in office.endings} == {(State.PLANNED, True)}
+    assert {(e.state, e.reason, e.due_at is not None) for e in office.endings} == {(State.PLANNED, None, True)}
+
+
+async def test_what_was_in_doubt_stays_so_while_its_domain_is_left_in_peace() -> None:
+    office = Office(all_of)
+    office.patience.hears(1, "example.com", Reply(Fate.DEFERRED, "421 4.7.0 too many", of_domain=True))
+    given = [mail._replace(claimed=replace(mail.claimed, doubtful=True)) for mail in mails(1)]
+    with smtp_sink() as sink:
+        await office.hand(sink, given)
+    assert [(e.state, e.reason) for e in office.endings] == [(State.PLANNED, "uncertain")]
 
 
 def test_a_relay_without_room_says_nothing_of_whom_it_has_not_heard_of() -> None:

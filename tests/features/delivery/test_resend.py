@@ -127,6 +127,26 @@ async def test_a_worker_dies_with_a_mail_on_its_way_and_the_next_attempt_knows(p
         await recipient_store.release(post.db, post.licence_id, post.worker, again, START)
 
 
+async def test_who_can_be_written_to_no_more_after_an_attempt_in_doubt_stays_in_doubt(
+    post: Post, worker_database_url: str, tmp_path: Path
+) -> None:
+    """A sending says of nobody that no mail could be made who may have got one."""
+    await post.guests(["ann@example.com"])
+    sending = await post.sending("TRANSACTIONAL", messages=MESSAGES, policy=Policy.RESEND)
+    await post.trigger(sending, "ann@example.com", START)
+    claimed, _ = await post.plain_claim(sending)
+    doubtful = [Ending(each, State.DEFERRED, "uncertain", due_at=START) for each in claimed]
+    await recipient_store.begin(post.db, sending, post.table, post.worker, claimed)
+    await recipient_store.end(post.db, sending, post.worker, doubtful, START)
+    email = post.table.attributes_by_name["emailaddress"].column
+    query = f"UPDATE l{post.licence_id}.{post.table.relation} SET {email} = 'ännchen@example.com'".encode()
+    await post.db.execute(query)
+    async with at_work(worker_database_url, tmp_path), asyncio.timeout(15):
+        while (await row_of(post, sending))[0] in {"PLANNED", "CLAIMED", "DEFERRED"}:  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0.005)
+    assert await post.fates(sending) == {("UNCERTAIN", "uncertain"): 1}
+
+
 async def row_of(post: Post, sending: Sending) -> tuple[str, str | None, datetime, int]:
     """State, reason, next moment and number of attempts of the one recipient."""
     query = f"SELECT state, reason, due_at, tries FROM l{post.licence_id}.recipient WHERE sending_id = %s".encode()

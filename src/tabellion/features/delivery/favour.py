@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from tabellion.features.delivery.model import DECLINED, Ending, Sending, State, next_attempt
+from tabellion.features.delivery.model import DECLINED, UNCERTAIN, Ending, Sending, State, next_attempt
 from tabellion.kit.outage import Outage
 from tabellion.platform.mail import Fate, Reply
 
@@ -130,7 +130,8 @@ class Favour:
         due_at = next_attempt(ending.claimed, now) if run.weight >= self._most * _STRANGERS else None
         if due_at is None:
             return ending
-        return replace(ending, state=State.DEFERRED, reason="deferred", due_at=due_at, suppress=False)
+        reason = UNCERTAIN if ending.claimed.doubtful else "deferred"
+        return replace(ending, state=State.DEFERRED, reason=reason, due_at=due_at, suppress=False)
 
     def _leave_alone(self, relay: "Exit", run: _Run) -> None:
         # Mails that were on their way together are refused together: that is once.

@@ -26,6 +26,7 @@ from tabellion.features.delivery.model import (
     in_doubt,
     next_attempt,
     own_failure,
+    put_back,
     words_of,
 )
 from tabellion.features.delivery.patience import Patience
@@ -172,7 +173,7 @@ class Handing:
         if rest_s := orders.patience.rest_s(orders.licence_id, claimed.domain):
             # To the second, so that many of them are one look.
             due_at = orders.clock().replace(microsecond=0) + timedelta(seconds=int(rest_s) + 1)
-            orders.tell(Ending(claimed, State.PLANNED, due_at=due_at))
+            orders.tell(put_back(claimed, due_at))
             return
         reply, relay = await self._way.deliver(
             mail.sender, mail.recipient, mail.raw, lambda exit_: self._may_leave(claimed, exit_), orders.favour
@@ -210,7 +211,7 @@ class Handing:
             self._left.append(claimed)
             return False
         if monotonic() - asked_at > _STALE_S:
-            self._orders.tell(Ending(claimed, State.PLANNED, due_at=self._orders.clock()))
+            self._orders.tell(put_back(claimed, self._orders.clock()))
             return False
         self._leaving.add(claimed.id)
         return True

@@ -12,7 +12,7 @@ from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.current import Current
 from tabellion.features.delivery.handing import TOO_MANY
 from tabellion.features.delivery.mark import Mark
-from tabellion.features.delivery.model import Claimed, Ending, State, own_failure
+from tabellion.features.delivery.model import Claimed, own_failure, unwritable
 from tabellion.features.delivery.setbacks import passes
 from tabellion.platform.database.connection import Database
 
@@ -80,7 +80,7 @@ class Making:
                     await self.stumble(db, claimed[0], error)
             return []
         self._stumbles = 0
-        hopeless = [Ending(mail.claimed, State.FAILED, mail.reason) for mail in mails if isinstance(mail, Hopeless)]
+        hopeless = [unwritable(mail.claimed, mail.reason) for mail in mails if isinstance(mail, Hopeless)]
         if hopeless:
             async with sender.database() as db:
                 await recipient_store.end(db, sending, self._worker, hopeless, sender.clock())

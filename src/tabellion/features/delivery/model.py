@@ -207,6 +207,16 @@ def own_failure(claimed: Claimed, error: BaseException, now: datetime) -> Ending
     return Ending(claimed, State.DEFERRED if due_at else State.FAILED, reply, due_at=due_at)
 
 
+def put_back(claimed: Claimed, due_at: datetime) -> Ending:
+    """A mail that was not tried after all is planned again; what was in doubt stays so."""
+    return Ending(claimed, State.PLANNED, UNCERTAIN if claimed.doubtful else None, due_at=due_at)
+
+
+def unwritable(claimed: Claimed, why: str) -> Ending:
+    """No mail can be made for a recipient, who may have got one before."""
+    return Ending(claimed, State.UNCERTAIN, UNCERTAIN, why) if claimed.doubtful else Ending(claimed, State.FAILED, why)
+
+
 def in_doubt(claimed: Claimed, reply: str, now: datetime, *, hold: bool = False) -> Ending:
     """With the policy RESEND, an attempt of which nobody knows, or one after such: tried again for a day, then let be."""
     due_at = next_attempt(claimed, now)
