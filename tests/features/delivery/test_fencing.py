@@ -148,6 +148,19 @@ async def test_an_attempt_comes_to_an_end_from_where_it_can(post: Post) -> None:
         assert await rows(post, "tries") == [(tries,)]
 
 
+async def test_what_is_told_late_puts_nothing_off_in_a_sending_that_has_ended(post: Post) -> None:
+    """Nobody would look for it any more, and it would be pending for ever."""
+    await post.guests(["ann@example.com", "bob@example.com"])
+    sending = await post.sending()
+    (held, _) = await post.plain_claim(sending)
+    await recipient_store.begin(post.db, sending, post.table, post.worker, held)
+    await worker_store.give_up(post.db, post.worker, START)
+    await store.set_state(post.db, sending.id, "ENDED", START)
+    late = [Ending(held[0], State.DEFERRED, "deferred", due_at=NOW), Ending(held[1], State.ACCEPTED)]
+    assert await recipient_store.end(post.db, sending, post.worker, late, NOW) == {held[1].id}
+    assert await post.fates(sending) == {("UNCERTAIN", DIED): 1, ("ACCEPTED", None): 1}
+
+
 @pytest.mark.parametrize("policy", Policy)
 async def test_what_others_recover_is_what_the_dead_worker_held(policy: Policy, post: Post) -> None:
     await post.guests(f"{n}@example.com" for n in range(12))

@@ -176,7 +176,7 @@ async def end(db: Database, sending: Sending, worker: int, endings: Sequence[End
     A mail that was declined and is put off has not been a try, and may come to its end before it is tried again (`favour`).
 
     A worker that was thought dead may come back with what it knows: that its mail was accepted is better than that
-    nobody knows.
+    nobody knows. That it is to be tried again is of no use in a sending that has ended, where nobody would.
     """
     query = """
 WITH told AS (
@@ -186,13 +186,15 @@ UPDATE {l}.recipient r SET state = e.state, reason = e.reason, reply = e.reply, 
 FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(states)s::text[], %(reasons)s::text[], %(replies)s::text[],
             %(dues)s::timestamptz[]) AS e (id, attempt, state, reason, reply, due_at)
 WHERE {alone} AND r.id = e.id AND r.attempt = e.attempt AND r.worker = %(worker)s
-  AND (r.state IN ('SENDING', 'UNCERTAIN') OR r.state = 'DEFERRED' AND e.state = 'REJECTED'
+  AND (r.state = 'SENDING' OR r.state = 'UNCERTAIN' AND (e.state NOT IN ('DEFERRED', 'PLANNED') OR {goes_on})
+       OR r.state = 'DEFERRED' AND e.state = 'REJECTED'
        OR r.state = 'CLAIMED' AND e.state IN ('FAILED', 'DEFERRED', 'REJECTED', 'PLANNED', 'UNCERTAIN'))
 RETURNING r.id, r.campaign_id, r.state, r.reason
 ){files}{noted} SELECT id FROM told
 """
     parts = {
-        "alone": ALONE, "put_off": f"e.state = 'DEFERRED' AND e.reason = '{DECLINED}'",
+        "alone": ALONE, "goes_on": "(SELECT state <> 'ENDED' FROM tabellion.sending WHERE id = %(sending)s)",
+        "put_off": f"e.state = 'DEFERRED' AND e.reason = '{DECLINED}'",
         "files": _FILES if sending.document.transactional else "",
         "noted": "" if sending.document.test else _ENDED,
     }  # fmt: skip
@@ -201,6 +203,7 @@ RETURNING r.id, r.campaign_id, r.state, r.reason
         "reasons": [ending.reason for ending in endings],
         "replies": [ending.reply for ending in endings],
         "dues": [ending.due_at for ending in endings],
+        "sending": sending.id,
         "worker": worker,
         "now": now,
     }
