@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tabellion.features.campaigns import content
 from tabellion.features.campaigns.model import Part
 from tabellion.features.customdata import custom_tables
-from tabellion.features.delivery import Claimed, Document, Message, contexts_of
+from tabellion.features.delivery import Claimed, Crowded, Document, Message, contexts_of
 from tabellion.features.tables import ProfileTable
 from tabellion.kit.problem import FieldError
 from tabellion.platform.http.call import Incoming
@@ -45,7 +45,10 @@ async def contexts(
 ) -> list[dict[str, Any]]:
     """What a document is rendered with for recipients."""
     linked = [custom for custom in await custom_tables.of_caller(call) if content.refers_to(custom, table)]
-    found = await contexts_of(call.db, document, table, linked, claimed)
+    try:
+        found = await contexts_of(call.db, document, table, linked, claimed)
+    except Crowded:
+        found = [(await contexts_of(call.db, document, table, linked, [each]))[0] for each in claimed]
     return [context | content.sample_addresses() for context in found]
 
 

@@ -14,7 +14,7 @@ from tabellion.features.delivery import (
 )
 from tabellion.features.delivery.addresses import for_header
 from tabellion.features.delivery.composing import bytes_as_sent
-from tabellion.features.delivery.contexts import contexts_of
+from tabellion.features.delivery.contexts import Crowded, contexts_of
 from tabellion.features.delivery.folding import Folder
 from tabellion.features.delivery.hours import DAYS, MINUTES_OF_DAY, Hours, Window
 from tabellion.features.delivery.limits import Contact, Delivery, DomainLimit, Limits, SenderLimit, limited_domain
@@ -92,6 +92,7 @@ __all__ = [
     "Contact",
     "Counts",
     "Criterion",
+    "Crowded",
     "Delay",
     "Delivery",
     "Document",

@@ -11,14 +11,19 @@ from tabellion.features.tables import PROFILE_TABLES, ProfileTable, Table, colum
 from tabellion.features.tables.filters import Condition
 from tabellion.platform.database.connection import Database
 
-_MAX_RECORDS = 20_000
+# Records that are held in memory at a time. Of one recipient they are more than a mail may be made of (`MAX_CONTEXT_BYTES`).
+_MOST_TOGETHER, _MOST_OF_ONE = 20_000, 80_000
 _PLAIN = frozenset({"profile", "parameters", "subscriptions", "segmentations"})
+
+
+class Crowded(Exception):
+    """Several recipients have more records together than are held in memory at a time; fewer of them may not."""
 
 
 async def contexts_of(
     db: Database, document: Document, table: ProfileTable, linked: Sequence[CustomTable], claimed: Sequence[Claimed]
 ) -> list[dict[str, Any]]:
-    """The contexts of recipients, in their order. A profile that is gone has no values."""
+    """The contexts of recipients, in their order. A profile that is gone has no values. Raises `Crowded`."""
     ids = [each.profile_id for each in claimed if each.profile_id is not None]
     rows = await search_rows(db, table, Condition("t.id = ANY (%s::bigint[])", (ids,)), "t.id", len(ids)) if ids else []
     by_id = {row.id: row for row in rows}
@@ -65,7 +70,7 @@ def _values(table: Table, row: Row | None) -> dict[str, Any]:
 
 
 async def _records(db: Database, custom: CustomTable, table: ProfileTable, ids: Sequence[int]) -> dict[int, list[Any]]:
-    """Records by the profiles that they belong to, in the order of their ids."""
+    """All records by the profiles that they belong to, in the order of their ids. Raises `Crowded`."""
     key = next(key for key in custom.definition.foreign_keys if key.relation == table.relation)
     parts = {"key": key.column, "table": table.relation}
     query = "SELECT o.{key}, o.id FROM {l}.{table} o WHERE o.id = ANY (%s::bigint[])"
@@ -73,7 +78,9 @@ async def _records(db: Database, custom: CustomTable, table: ProfileTable, ids: 
     profiles: dict[Any, int] = {row[0]: row[1] for row in await cursor.fetchall() if row[0] is not None}
     column = next(a for a in custom.attributes if a.number == key.number)
     condition = Condition(f"t.{column.column} = ANY (%s::{column_cast(column)}[])", (list(profiles),))
-    rows = await search_rows(db, custom, condition, "t.id", _MAX_RECORDS)
+    rows = await search_rows(db, custom, condition, "t.id", _MOST_TOGETHER + 1 if len(ids) > 1 else _MOST_OF_ONE)
+    if len(ids) > 1 and len(rows) > _MOST_TOGETHER:
+        raise Crowded
     referring = custom.attributes.index(column)
     found: dict[int, list[Any]] = {}
     for row in rows:

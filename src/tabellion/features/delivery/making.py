@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tabellion.features.customdata import custom_tables
 from tabellion.features.delivery import attachment_store, claiming, recipient_store, store
 from tabellion.features.delivery.composing import Hopeless, Ready
-from tabellion.features.delivery.contexts import contexts_of
+from tabellion.features.delivery.contexts import Crowded, contexts_of
 from tabellion.features.delivery.current import Current
 from tabellion.features.delivery.handing import TOO_MANY
 from tabellion.features.delivery.mark import Mark
@@ -68,6 +68,10 @@ class Making:
                         files = await attachment_store.attachments(db, sending.licence_id, [each.id for each in claimed])
                 # Without a connection: others need them while these are made.
                 mails = await current.composer.mails(claimed, contexts, sender.clock(), files)
+        except Crowded:
+            half = len(claimed) // 2
+            self._held = [claimed[:half], claimed[half:], *self._held]
+            return []
         except BaseException as error:
             async with sender.database() as db:
                 if not isinstance(error, Exception) or passes(error):
