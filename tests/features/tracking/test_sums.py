@@ -251,6 +251,24 @@ async def test_what_is_committed_while_sums_are_made_is_neither_lost_nor_counted
     assert (await sums.tally(post.db, sums.Scope(licence, campaign))).sent.opens == 1
 
 
+async def test_who_leaves_is_counted_however_often_the_mail_was_opened(post: Post) -> None:
+    await post.guests(["ann@example.com"])
+    sending = await post.sending()
+    claimed, _ = await post.plain_claim(sending)
+    await post.accept(sending, claimed, START)
+    schema = f"l{post.licence_id}"
+    await post.db.execute(
+        f"INSERT INTO {schema}.mail_event (recipient_id, campaign_id, type, moment, actor) "
+        f"SELECT id, campaign_id, 'OPEN', ended_at, 'human' FROM {schema}.recipient, generate_series(1, 200)".encode()
+    )
+    reader = await store.reader(post.db, post.licence_id, claimed[0].id)
+    assert reader is not None
+    assert await store.add(post.db, post.licence_id, reader, Happening("OPEN", START, "human")) is None
+    await service.note_unsubscribe(post.db, post.licence_id, reader, START)
+    assert await store.has(post.db, post.licence_id, reader.id, "UNSUBSCRIBE")
+    assert (await sums.tally(post.db, sums.Scope(post.licence_id, sending.campaign_id))).sent.unsubscribes == 1
+
+
 async def _event(db: Connection, licence: int) -> int:
     query = f"SELECT min(id) FROM l{licence}.mail_event WHERE type = 'OPEN'".encode()
     (found,) = await (await db.execute(query)).fetchone() or (0,)

@@ -74,7 +74,7 @@ async def lock(db: Database, licence_id: int, recipient_id: int) -> None:
 
 
 async def add(db: Database, licence_id: int, reader: Reader, happening: Happening) -> str | None:
-    """Note what a reader did; of whom it is, or None when it is too much of it.
+    """Note what a reader did; of whom it is, or None when it is too much of it. That they have left is not, whoever looked.
 
     A program that has just followed the link that people do not see stays a scanner.
     """
@@ -85,7 +85,7 @@ SELECT %(id)s, %(campaign)s, %(type)s, %(moment)s, CASE WHEN EXISTS (
         SELECT FROM {l}.mail_event e WHERE e.recipient_id = %(id)s AND e.method = 'TRAP' AND e.agent = %(agent)s
         AND e.moment >= %(near)s) THEN 'scanner' ELSE %(actor)s END,
     %(method)s, %(url)s, %(link)s, %(agent)s, %(device)s
-WHERE (SELECT count(*) FROM {l}.mail_event WHERE recipient_id = %(id)s) < %(most)s
+WHERE %(type)s = 'UNSUBSCRIBE' OR (SELECT count(*) FROM {l}.mail_event WHERE recipient_id = %(id)s) < %(most)s
 RETURNING id, recipient_id, campaign_id, actor
 ), noted AS ({noted}) SELECT actor FROM told
 """
