@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tabellion.features import tracking
-from tabellion.features.delivery import Sending, is_suppressed, retaining, store, stripping
+from tabellion.features.delivery import Forgotten, Sending, is_suppressed, retaining, store, stripping
 from tabellion.features.delivery.model import Message
 from tabellion.features.delivery.tokens import Token, Use, write
 from tests.features.delivery.conftest import START, Post, licence_that_sends
@@ -71,6 +71,11 @@ async def test_old_mails_lose_what_is_personal_and_their_readers_can_unsubscribe
     assert page.done
     assert await is_suppressed(post.db, post.licence_id, "ann@example.com")
     assert not await is_suppressed(post.db, post.licence_id, "@example.com")
+    # Of whom nothing is left, nobody can say what they choose.
+    await post.db.execute(f"DELETE FROM l{post.licence_id}.{post.table.relation}".encode())
+    with pytest.raises(Forgotten):
+        await tracking.unsubscribe(post.db, write(Token(Use.UNSUBSCRIBE, post.licence_id, mail + 1)), MUCH_LATER)
+    assert not await is_suppressed(post.db, post.licence_id, "")
 
 
 async def test_most_of_the_time_is_left_to_those_who_send(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:

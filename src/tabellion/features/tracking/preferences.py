@@ -112,13 +112,16 @@ async def choose(db: Database, text: str, choice: Choice, now: datetime) -> Pref
 async def _for_reader(db: Database, text: str, use: Use, work: Callable[[int, Reader], Awaitable[T]]) -> T | None:
     """Do `work` for the reader whom a token names, again where the structure of their table changed in between.
 
-    Raises `Forgotten` of a mail of an erased person.
+    Raises `Forgotten` of a mail of an erased person, or where neither the address is kept nor the profile is there.
     """
 
     async def found(found: tuple[int, Reader] | None) -> T | None:
-        if found is not None and found[1].erased:
+        if found is None:
+            return None
+        reader = await _addressed(db, *found)
+        if not reader.address:
             raise Forgotten
-        return None if found is None else await work(found[0], await _addressed(db, *found))
+        return await work(found[0], reader)
 
     return await until_current(lambda _: find_reader(db, text, use), found)
 
