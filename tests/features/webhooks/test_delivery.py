@@ -175,6 +175,27 @@ async def test_a_block_holds_what_came_within_some_seconds(hooks: Hooks) -> None
     assert await hooks.deliveries() == []
 
 
+async def test_blocks_for_who_wants_events_one_by_one_by_now_are_taken_apart(hooks: Hooks) -> None:
+    id_ = await hooks.subscribe(webhookPushType="BULK", maxBlockSize=2)
+    hooks.receiver.answers(status(500))
+    for n in range(5):
+        await hooks.profile(f"p{n}@example.com")
+    await hooks.deliver()
+    assert len(hooks.receiver.requests[0].json) == 2
+    assert sorted(state for state, _, _ in await hooks.deliveries()) == ["GATHERING", "PENDING", "PENDING"]
+    before = len(hooks.receiver.requests)
+
+    await hooks.call("webhooks.v4.change", {"webhookPushType": "ONE_BY_ONE"}, w=str(id_))
+    hooks.receiver.answers(status(200))
+    hooks.clock.forward(seconds=30)
+    for _ in range(3):  # a round that takes a block apart sends nothing
+        await hooks.deliver()
+
+    told = [verify(received, hooks.secrets[id_])["data"]["emailAddress"] for received in hooks.receiver.requests[before:]]
+    assert sorted(told) == [f"p{n}@example.com" for n in range(5)]
+    assert await hooks.deliveries() == []
+
+
 async def test_a_trigger_has_the_second_shape(hooks: Hooks) -> None:
     made = await hooks.call("customActions.v5.create", {"name": "print-voucher"})
     body = {"on": "CUSTOM_ACTION", "onElementId": "Print-Voucher", "eventType": "TRIGGER", "targetUrl": hooks.receiver.url}

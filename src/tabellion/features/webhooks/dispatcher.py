@@ -99,10 +99,18 @@ class Dispatcher:
             busy = Counter(claimed.subscription.id for claimed in self._running.values())
             pace, but = self._pace, [id_ for id_, until in self._held.items() if until > now]
             found = await queue.claim(db, now, lease=pace.lease, busy=busy, but=but, at_once=pace.at_once, most=pace.most)
+            unreadable, blocks = list[Claimed](), list[Claimed]()
             for claimed in found:
-                if not claimed.subscription.unreadable:
+                if claimed.subscription.unreadable:
+                    unreadable.append(claimed)
+                elif claimed.was_gathered:
+                    blocks.append(claimed)
+                else:
                     self._begin(claimed)
-            await self._hold(db, [claimed for claimed in found if claimed.subscription.unreadable], now)
+            await self._hold(db, unreadable, now)
+            if blocks:
+                async with db.transaction():
+                    await queue.take_apart(db, blocks, now)
         return events > 0
 
     async def idle(self) -> None:

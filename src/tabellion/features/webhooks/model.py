@@ -110,6 +110,11 @@ class Claimed(msgspec.Struct, frozen=True):
     subscription: Subscription
     entity: str
 
+    @property
+    def was_gathered(self) -> bool:
+        """Whether this is a block for a subscription that wants events one by one by now."""
+        return len(self.items) > 1 and self.subscription.push_type != "BULK"
+
 
 class Outcome(msgspec.Struct, frozen=True):
     """How an attempt ended. `due_at` None: delivered or, with an `error`, dead. `gone`: the target wants no more."""
