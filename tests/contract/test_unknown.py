@@ -79,6 +79,18 @@ def test_what_an_import_ignores_is_told(tenant: Tenant) -> None:
     assert send(tenant, {}, "?modes=CREATE_ONLY").headers["X-Ignored-Parameters"] == "modes"
 
 
+def test_what_is_lowered_is_told(tenant: Tenant) -> None:
+    for path, lowered in (
+        (f"{PROFILES}?limit=5000", "limit=1000"),
+        (f"{PROFILES}?limit=01000", None),
+        (f"{PROFILE}?number=1001", "number=1000"),
+        (f"{PROFILE}?number={'9' * 40}", "number=1000"),
+        (f"{V5}/etl-executions?limit=1001", "limit=1000"),
+    ):
+        answer = tenant.json("GET", path)
+        assert (answer.status_code, answer.headers.get("X-Lowered-Parameters")) == (200, lowered), path
+
+
 def test_a_member_that_is_a_known_one_but_for_case_is_refused(tenant: Tenant) -> None:
     before = tenant.state()
     headers = {"Authorization": f"Bearer {tenant.api_key}"}

@@ -6,7 +6,7 @@ from typing import Any
 from tabellion.features.bounces import reporting, suppression, table, wire
 from tabellion.features.bounces.model import Wanted
 from tabellion.features.delivery import REASONS
-from tabellion.features.tables.filters import query_moment, row_limit
+from tabellion.features.tables.filters import query_moment, row_limit, row_parameter
 from tabellion.kit.domain import domain_name, is_domain
 from tabellion.kit.problem import Invalid, Problem, invalid
 from tabellion.platform.http import json_codec, negotiation, shapes
@@ -23,7 +23,7 @@ _FILTERS = (
     Parameter("to", "before this moment", "2027-04-01"),
 )
 _PAGING = (
-    Parameter("limit", "most rows to answer: default 100, at most 1000", "100", schema={"type": "integer"}),
+    row_parameter("limit", "rows to answer"),
     Parameter("cursor", "`nextCursor` of the page before", ""),
 )
 _CSV = "text/csv"

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from tabellion.features.bulk.imports import Status
-from tabellion.features.tables.filters import row_limit
+from tabellion.features.tables.filters import row_limit, row_parameter
 from tabellion.kit.digits import BIGINT, INTEGER, number_of
 from tabellion.kit.names import name_fault
 from tabellion.kit.problem import FieldError, Invalid, Problem
@@ -53,7 +53,7 @@ def page_parameters(owner: str, what: str) -> tuple[Parameter, ...]:
     return (
         Parameter(owner, f"only executions of this {what}"),
         Parameter("status", "only executions in this state"),
-        Parameter("limit", "at most so many: 100 by default, more than 1000 is lowered", "100"),
+        row_parameter("limit", "executions of a page"),
         Parameter("cursor", "`nextCursor` of the page before"),
     )
 

@@ -17,13 +17,17 @@ Version = Literal["v1", "v4", "v5"]
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """A query parameter or a path placeholder, for the documentation. `example` must be a valid value."""
+    """A query parameter or a path placeholder, for the documentation. `example` must be a valid value.
+
+    `most`: a larger number is taken for this one, and the answer says so.
+    """
 
     name: str
     description: str
     example: str = ""
     repeatable: bool = False
     schema: Mapping[str, Any] = msgspec.field(default_factory=lambda: {"type": "string"})
+    most: int | None = None
 
 
 class Form(msgspec.Struct, frozen=True):

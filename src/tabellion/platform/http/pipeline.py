@@ -19,7 +19,7 @@ from tabellion.platform.http.negotiation import Format
 from tabellion.platform.http.paths import decode_segment, split_matrix
 from tabellion.platform.http.problems import BodyTooLarge, RightMissing
 from tabellion.platform.http.query import Query
-from tabellion.platform.http.unknown import header_list, unknown_parameters
+from tabellion.platform.http.unknown import header_list, lowered_parameters, unknown_parameters
 
 _log = logging.getLogger(__name__)
 
@@ -114,6 +114,8 @@ class Pipeline:
         ignored_parameters = unknown_parameters(call, query)
         if ignored_parameters:
             exchange.answer_headers["X-Ignored-Parameters"] = header_list(ignored_parameters)
+        if lowered := lowered_parameters(call, query):
+            exchange.answer_headers["X-Lowered-Parameters"] = header_list(lowered)
         upload = None
         if call.form is None or _is_raw(call, exchange):
             # Asking the server for a body that was not announced costs as much as a call.

@@ -1,4 +1,4 @@
-"""What a call does not know: refused where it may be a slip that loses something, told in a header elsewhere."""
+"""What a call does not know, or takes less of: refused where it may be a slip that loses something, else told in headers."""
 
 from collections.abc import Sequence
 
@@ -36,6 +36,18 @@ def unknown_parameters(call: Call, query: Query) -> list[str]:
             ]
         )  # fmt: skip
     return unknown
+
+
+def lowered_parameters(call: Call, query: Query) -> list[str]:
+    """The query parameters of which the call takes less than was asked for, and how much: `limit=1000`."""
+    if not query.pairs:
+        return []
+    return [
+        f"{each.name}={each.most}"
+        for each in call.parameters
+        if each.most is not None and (digits := (query.first(each.name) or "").strip().lstrip("0")).isdecimal()
+        and (len(digits) > len(str(each.most)) or int(digits) > each.most)
+    ]  # fmt: skip
 
 
 def header_list(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from tabellion.features.campaigns.endpoints.places import CAMPAIGN, CATEGORY, ID
 from tabellion.features.campaigns.wire import definition as wire
 from tabellion.features.licences import entity_of
 from tabellion.features.tables import ENTITY
-from tabellion.features.tables.filters import row_limit
+from tabellion.features.tables.filters import row_limit, row_parameter
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
 
 
@@ -108,7 +108,7 @@ CALLS = (
                 "creationMoment>=2027-03-01",
                 repeatable=True,
             ),
-            Parameter("number", "most campaigns: default 100, at most 1000", "10", schema={"type": "integer"}),
+            row_parameter("number", "campaigns"),
         ),
         statuses={200: "The campaigns, by id."},
         answer=wire.MailsOut,

@@ -8,7 +8,7 @@ from tabellion.features.campaigns.wire import interactions as wire
 from tabellion.features.delivery import WantedInteractions
 from tabellion.features.profiles import PROFILE
 from tabellion.features.tables import ENTITY, TABLE, ProfileTable, find_table
-from tabellion.features.tables.filters import query_moment, row_limit
+from tabellion.features.tables.filters import query_moment, row_limit, row_parameter
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import invalid
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
@@ -65,7 +65,7 @@ _INTERACTION_FILTERS = (
     Parameter("channel", "EMAIL, SMS or PUSH", "EMAIL"),
     Parameter("from", "sent not before this moment", "2027-03-01"),
     Parameter("to", "sent before this moment", "2027-04-01"),
-    Parameter("number", "most rows to answer: default 100, at most 1000", "10", schema={"type": "integer"}),
+    row_parameter("number", "rows to answer"),
 )
 
 CALLS = (

@@ -7,6 +7,7 @@ from tabellion.features.customdata.service import records as service
 from tabellion.features.customdata.wire import records as wire
 from tabellion.features.profiles import row_etag
 from tabellion.features.tables import ENTITY
+from tabellion.features.tables.filters import row_parameter
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
 
 RECORD = Parameter("r", "business key of the record, its `id`, or `attribute=value` of a unique attribute", "ST-00017")
@@ -18,7 +19,7 @@ _SEARCH = (
     Parameter("searchValue", "the value it must have; empty: none", "OPEN"),
     Parameter("sortedField", "attribute to sort by; `id` by default", "bookedAt"),
     Parameter("ascending", "false: the greatest first", "true", schema={"type": "boolean", "default": True}),
-    Parameter("number", "most rows to answer: default 100, at most 1000", "10", schema={"type": "integer"}),
+    row_parameter("number", "rows to answer"),
 )
 
 

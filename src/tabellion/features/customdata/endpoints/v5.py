@@ -8,6 +8,7 @@ from tabellion.features.customdata.service import records as service
 from tabellion.features.customdata.wire import records as wire
 from tabellion.features.profiles import Reader, Written, row_etag
 from tabellion.features.tables import ENTITY
+from tabellion.features.tables.filters import row_parameter
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
 
 _PATH = "/v5/entities/{e}/custom-tables/{t}/records"
@@ -16,7 +17,7 @@ _CATEGORY, _MODULE = "custom-data", "custom-data"
 _FILTER = Parameter("filter", "a condition, see the guide to the filter language", 'state = "OPEN"')
 _PAGE = (
     Parameter("sort", "attributes, `-` in front for descending; nulls last", "state,-bookedAt"),
-    Parameter("limit", "most records of a page: default 100, at most 1000", "10", schema={"type": "integer"}),
+    row_parameter("limit", "records of a page"),
     Parameter("cursor", "`nextCursor` of the page before", ""),
 )
 _CREATED = "The record was created."

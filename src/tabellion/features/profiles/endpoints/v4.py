@@ -7,7 +7,7 @@ from tabellion.features.profiles.parameters import PROFILE
 from tabellion.features.profiles.reading import Reader
 from tabellion.features.profiles.wire import answers, bodies
 from tabellion.features.tables import ENTITY, TABLE, ProfileTable
-from tabellion.features.tables.filters import Condition, compile_v4_search, row_limit
+from tabellion.features.tables.filters import Condition, compile_v4_search, row_limit, row_parameter
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
 
 SEARCH = (
@@ -24,7 +24,7 @@ SEARCH = (
         repeatable=True,
     ),
 )
-NUMBER = Parameter("number", "most rows to answer: default 100, at most 1000", "10", schema={"type": "integer"})
+NUMBER = row_parameter("number", "rows to answer")
 _PATH = "/v4/entity/{e}/table/{t}/profile"
 ONE = _PATH + "/{p}"
 

@@ -7,6 +7,7 @@ from tabellion.features.profiles.parameters import PROFILE
 from tabellion.features.profiles.reading import Reader
 from tabellion.features.profiles.wire import answers, bodies
 from tabellion.features.tables import ENTITY, TABLE, ProfileTable
+from tabellion.features.tables.filters import row_parameter
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
 
 _PATH = "/v5/entities/{e}/profile-tables/{t}/profiles"
@@ -14,7 +15,7 @@ _ONE = _PATH + "/{p}"
 FILTER = (
     Parameter("filter", "a condition, see the guide to the filter language", 'lastName = "Vos"'),
     Parameter("sort", "attributes, `-` in front for descending; nulls last", "lastName,-updateMoment"),
-    Parameter("limit", "most profiles of a page: default 100, at most 1000", "10", schema={"type": "integer"}),
+    row_parameter("limit", "profiles of a page"),
     Parameter("cursor", "`nextCursor` of the page before", ""),
 )
 

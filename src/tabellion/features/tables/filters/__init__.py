@@ -5,7 +5,7 @@ from tabellion.features.tables.filters.demands import demanded_subscriptions
 from tabellion.features.tables.filters.errors import FilterFault, ProfileUnknown, row_unknown
 from tabellion.features.tables.filters.listing import CursorInvalid, Listing, compile_filter, order_by
 from tabellion.features.tables.filters.reference import Reference, own_value, parse_reference, reference_by_name
-from tabellion.features.tables.filters.v4 import compile_v4_search, equality, query_moment, row_limit
+from tabellion.features.tables.filters.v4 import compile_v4_search, equality, query_moment, row_limit, row_parameter
 
 __all__ = [
     "ALWAYS",
@@ -25,5 +25,6 @@ __all__ = [
     "query_moment",
     "reference_by_name",
     "row_limit",
+    "row_parameter",
     "row_unknown",
 ]

@@ -22,10 +22,19 @@ from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.moment import parse_moment, with_plus
 from tabellion.features.tables.types.registry import is_email, is_phone
 from tabellion.kit.problem import invalid
+from tabellion.platform.http.call import Parameter
 
 DEFAULT_ROWS = 100
 MAX_ROWS = 1000
 _TEST = re.compile(r"([^=!<>~]*+)(!=|>=|<=|=|>|<|~)(.*)", re.DOTALL)
+
+
+def row_parameter(name: str, what: str) -> Parameter:
+    """The parameter that `row_limit` reads; `what`: of which rows it is the most."""
+    described = (
+        f"most {what}: {DEFAULT_ROWS} by default; more than {MAX_ROWS} is lowered, and `X-Lowered-Parameters` says so"
+    )
+    return Parameter(name, described, "10", schema={"type": "integer"}, most=MAX_ROWS)
 
 
 def row_limit(text: str | None, parameter: str) -> int:
