@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import struct
 from typing import Any
 
@@ -67,7 +68,7 @@ def test_a_report_tells_people_proxies_and_scanners_apart(reported: Tenant) -> N
     }  # fmt: skip
     assert found["links"] == [
         {
-            "language": "en",
+            "language": "EN",
             "variant": None,
             "link": 0,
             "address": "https://a.example/{{ profile.lastName }}?x=1",
@@ -75,9 +76,10 @@ def test_a_report_tells_people_proxies_and_scanners_apart(reported: Tenant) -> N
             "uniqueClicks": 2,
         }
     ]
-    assert found["languages"] == [totals | {"language": "en"}]
+    assert found["languages"] == [totals | {"language": "EN"}]
     assert found["domains"] == [totals | {"domain": "example.com"}]
     assert found["timeline"]["bucket"] == "hour"
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:00:00\.000Z", point["start"]) for point in found["timeline"]["points"])
     assert sum(point["opens"] for point in found["timeline"]["points"]) == 5
     # The same as the report of v4.
     old = reported.json("GET", f"{MAIL}/SpringOffer/report").json()
@@ -102,7 +104,7 @@ def test_links_that_nobody_followed_are_in_the_report(tenant: Tenant, database: 
     found = [(each["language"], each["address"], each["clicks"]) for each in tenant.json("GET", REPORT).json()["links"]]
     # Of a language in which nothing was sent there are none.
     assert found == [
-        ("en", "http://d.example/", 1), ("en", "https://a.example/?x=1&y=2", 0), ("en", "{{ profile.lastName }}", 0),
+        ("EN", "http://d.example/", 1), ("EN", "https://a.example/?x=1&y=2", 0), ("EN", "{{ profile.lastName }}", 0),
     ]  # fmt: skip
     # All of it was in one hour, and is drawn.
     assert "nothing to draw" not in tenant.call("GET", f"{REPORT}/chart").text

@@ -4,6 +4,7 @@ from tabellion.features.campaigns.checks import Network, use_network
 from tabellion.features.campaigns.content import use_cages, use_public_url
 from tabellion.features.campaigns.control import explain_pending
 from tabellion.features.campaigns.guarding import check_change, check_custom_change
+from tabellion.features.campaigns.languages import spelt
 from tabellion.features.campaigns.model import Campaign, Kind
 from tabellion.features.campaigns.progress import ended, gather, hold, hold_begun
 from tabellion.features.campaigns.service import find_subject
@@ -34,6 +35,7 @@ __all__ = [
     "hold",
     "hold_begun",
     "hosted_image",
+    "spelt",
     "use_cages",
     "use_network",
     "use_public_url",

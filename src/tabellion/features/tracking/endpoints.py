@@ -87,17 +87,17 @@ _EXAMPLE: dict[str, Any] = {
     "bounces": [{"class": "HARD", "reported": "RELAY", "status": "5.1.1", "count": 3}],
     "links": [
         {
-            "language": "nl", "variant": None, "link": 0, "address": "https://www.example.com/spring", "clicks": 130,
+            "language": "NL", "variant": None, "link": 0, "address": "https://www.example.com/spring", "clicks": 130,
             "uniqueClicks": 95,
         },
     ],
-    "languages": [{**_FIGURES, "language": "nl"}],
+    "languages": [{**_FIGURES, "language": "NL"}],
     "domains": [{**_FIGURES, "domain": "example.com"}],
     "variants": [],
     "abTest": None,
     "devices": [{**_DOINGS, "device": "mobile"}],
     "actors": [{**_DOINGS, "actor": "human"}],
-    "timeline": {"bucket": "hour", "points": [{"start": "2027-03-02T10:00:00+01:00", **_FIGURES}]},
+    "timeline": {"bucket": "hour", "points": [{"start": "2027-03-02T09:00:00.000Z", **_FIGURES}]},
 }  # fmt: skip
 del _EXAMPLE["timeline"]["points"][0]["delivered"]
 

@@ -3,7 +3,9 @@
 import csv
 import io
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tabellion.features.tracking.wire import ReportOut
 from tabellion.kit.formulas import as_text
@@ -52,10 +54,14 @@ def _rows(report: ReportOut) -> Iterator[dict[str, Any]]:
         ("variant", report.variants, "name"),
         ("device", report.devices, "device"),
         ("actor", report.actors, "actor"),
-        (report.timeline.bucket, report.timeline.points, "start"),
     ):
         for each in found:
             yield {"part": part, "name": getattr(each, name)} | _figures(each)
+    zone = ZoneInfo(report.time_zone)
+    for point in report.timeline.points:
+        # For people: a day of theirs begins at midnight.
+        local = datetime.fromisoformat(point.start).astimezone(zone)
+        yield {"part": report.timeline.bucket, "name": local.isoformat()} | _figures(point)
 
 
 def _figures(struct: Any) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def page(out: ReportOut, report: Report, zone: ZoneInfo) -> bytes:
         _section("Way of the mails", charts.drawing(*funnel, "Way of the mails")),
         _section(f"Over time, by {out.timeline.bucket}", over_time),
         _section("Links", _links(out)),
-        _section("Languages", _table("Language", [(each.language.upper(), each) for each in out.languages], _FIGURES)),
+        _section("Languages", _table("Language", [(each.language, each) for each in out.languages], _FIGURES)),
         _section("Domains", _table("Domain", domains, _FIGURES)),
         _section("Variants", _table("Variant", [(each.name, each) for each in out.variants], _FIGURES)),
         _section("A/B test", _ab_test(out, zone)),
@@ -160,7 +160,7 @@ def _section(heading: str, content: str) -> str:
 
 def _links(out: ReportOut) -> str:
     rows = [
-        (f"{each.address} ({each.language.upper()})" if each.language and len(out.languages) > 1 else each.address, each)
+        (f"{each.address} ({each.language})" if each.language and len(out.languages) > 1 else each.address, each)
         for each in out.links
     ]
     return _table("Link", rows, (("Clicks", "clicks"), ("Mails clicked", "unique_clicks")))

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from tabellion.features.campaigns import Campaign, Delay, VariantResult, Wait, delays_out, waits_out
+from tabellion.features.campaigns import Campaign, Delay, VariantResult, Wait, delays_out, spelt, waits_out
 from tabellion.features.tables import moment_or_null, render_moment
 from tabellion.features.tracking.reporting import Bounce, Doings, Figures, LinkFigures, Point, Rates, Report, rates
 
@@ -67,7 +67,7 @@ class TimePoint(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Timeline(msgspec.Struct, frozen=True):
-    """What happened when, by `hour` or `day` of the licence's time zone; where nothing did, there is no point."""
+    """What happened when, by `hour` or `day` of `timeZone`; where nothing did, there is no point."""
 
     bucket: str
     points: list[TimePoint]
@@ -129,8 +129,8 @@ def report_out(campaign: Campaign, report: Report, zone: ZoneInfo, now: datetime
         totals=summary.totals,
         rates=rates(summary.totals),
         bounces=list(report.bounces),
-        links=list(report.links),
-        languages=[LanguageFigures(*_all(f), language=name) for name, f in _sent_first(summary.languages)],
+        links=[_link(campaign, link) for link in report.links],
+        languages=[LanguageFigures(*_all(f), language=spelt(campaign, name)) for name, f in _sent_first(summary.languages)],
         domains=[DomainFigures(*_all(f), domain=name) for name, f in summary.domains.items()],
         variants=[
             VariantFigures(*_all(f), variant=number, name=_variant(report, number)) for number, f in summary.variants.items()
@@ -138,7 +138,7 @@ def report_out(campaign: Campaign, report: Report, zone: ZoneInfo, now: datetime
         ab_test=_ab_test(report),
         devices=[DeviceFigures(*_all(d), device=name) for name, d in _busy_first(report.devices)],
         actors=[ActorFigures(*_all(d), actor=name) for name, d in _busy_first(report.actors)],
-        timeline=Timeline(report.bucket, [_point(point, zone) for point in report.points]),
+        timeline=Timeline(report.bucket, [_point(point) for point in report.points]),
     )
 
 
@@ -159,8 +159,12 @@ def _ab_test(report: Report) -> ABTestFigures | None:
     )
 
 
-def _point(point: Point, zone: ZoneInfo) -> TimePoint:
-    return TimePoint(point.start.astimezone(zone).isoformat(), *_all(point)[1:])
+def _link(campaign: Campaign, link: LinkFigures) -> LinkFigures:
+    return link if link.language is None else msgspec.structs.replace(link, language=spelt(campaign, link.language))
+
+
+def _point(point: Point) -> TimePoint:
+    return TimePoint(render_moment(point.start), *_all(point)[1:])
 
 
 def _sent_first(parts: Mapping[str, Figures]) -> Iterable[tuple[str, Figures]]:
