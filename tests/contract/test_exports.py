@@ -323,6 +323,21 @@ def test_an_incremental_export_takes_what_has_changed_since(
     assert trigger() == ["ann@example.com", "bob@example.com"]
 
 
+def test_a_run_of_a_former_definition_does_not_move_the_mark(
+    exports: Exports, tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    number = tenant.json("POST", EXPORTS, STORED).json()["id"]
+    execution = tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["id"]
+    wider = {"attributes": ["emailAddress", "points"]}
+    assert tenant.json("PATCH", f"{EXPORTS}/{number}", wider).status_code == 200
+
+    exports.run(execution)
+
+    assert exports.read(execution)["status"] == "DONE"
+    mark = "SELECT changed_since FROM tabellion.export WHERE id = %s"
+    assert database.execute(mark, (number,)).fetchone() == (None,), "the next run has all rows, as the change has it"
+
+
 def test_a_failed_run_does_not_move_the_mark(exports: Exports, tenant: Tenant, worker_database_url: str) -> None:
     number = tenant.json("POST", EXPORTS, STORED).json()["id"]
     execution = tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["id"]

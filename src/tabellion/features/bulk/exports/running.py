@@ -84,8 +84,7 @@ class Exporter:
         async with db.transaction():
             if not await store.finish(db, job, written, self._clock()):
                 raise Stopped
-            if job.export_id is not None:
-                await store.set_changed_since(db, job.export_id, began - OVERLAP)
+            await store.set_changed_since(db, job, began - OVERLAP)
             await self._told(db, job)
 
     async def _deliver(self, db: Database, job: Execution) -> None:

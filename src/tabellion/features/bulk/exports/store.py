@@ -172,10 +172,16 @@ async def finish(db: Database, taken: Execution, written: tuple[int, int, str], 
     return cursor.rowcount == 1
 
 
-async def set_changed_since(db: Database, export_id: int, moment: datetime) -> None:
-    """What the next incremental execution begins with; never earlier than before."""
-    query = "UPDATE tabellion.export SET changed_since = greatest(changed_since, %s::timestamptz) WHERE id = %s"
-    await db.execute(query, (moment, export_id))
+async def set_changed_since(db: Database, taken: Execution, moment: datetime) -> None:
+    """What the next incremental execution begins with; never earlier than before.
+
+    Of an export that was changed since it was taken up, the next one begins with all rows.
+    """
+    await db.execute(
+        "UPDATE tabellion.export e SET changed_since = greatest(e.changed_since, %s::timestamptz) "
+        "FROM tabellion.export_execution x WHERE x.id = %s AND e.id = x.export_id AND e.definition = x.definition",
+        (moment, taken.id),
+    )
 
 
 async def end(db: Database, number: int, status: Status, now: datetime, why: Sequence[FieldError] = ()) -> bool:
