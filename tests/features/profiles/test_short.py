@@ -99,3 +99,19 @@ async def test_where_somebody_listens_the_whole_statement_tells(table: Table) ->
     plain = Shape((1,), False, (1, 2), (), (), (), True, True, False)
     assert sql_of(table).short(plain, frozenset({"UPDATE"})) is None
     assert sql_of(table).short(plain, frozenset({"DELETE"})) is not None
+
+
+async def test_a_deletion_leaves_nothing_of_choices_that_were_made_while_it_waited(guests: Bench) -> None:
+    await guests.profile(ANN)
+    id_ = (await guests.read("profiles.v5.get", p=f"emailAddress={ANN}"))["profileId"]
+    choice = {"key": {"emailAddress": ANN}, "subscriptions": {"Newsletter": True}}
+    await guests.call("profiles.v5.put", choice)
+    async with guests.connection() as other, guests.connection() as db:
+        async with other.transaction():
+            await guests.call("profiles.v5.put", choice | {"subscriptions": {"Newsletter": False}}, db=other)
+            call = asyncio.create_task(guests.call("profiles.v5.delete", p=str(id_), db=db))
+            await until_somebody_waits(guests)
+        await call
+    assert await rows(guests) == []
+    query = f"SELECT count(*) FROM l{guests.licence_id}.consent"
+    assert await guests.row(query) == (0,)

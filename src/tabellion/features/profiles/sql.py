@@ -107,21 +107,25 @@ class TableSql:
     def delete(self, attribute: Attribute | None, *, expected: bool, listened: frozenset[str] = NOBODY) -> bytes:
         """Delete one profile (parameter `key`) with its consent history; `expected` as in `Shape`, `listened` as in `write`.
 
-        Row: whether the definition is current, the profile's last change, the id if it was deleted.
+        Row: whether the definition is current, the profile's last change, the id if it was deleted, and false where somebody
+        changed it while the statement waited. Then it stays: what that change put into the history would not be seen here.
         """
         told = news.DELETE in listened
         kind = (attribute.number if attribute else 0, expected, told)
         if kind not in self._deletes:
             unique = "".join(f", t.{column}" for column in news.unique_columns(self._table)) if told else ""
             event = f"\n{news.of_delete(self._table)}," if told else ""
+            row = f"SELECT t.id, t.updated_at FROM {self.relation} t WHERE {self._equals(attribute, 'key')}"
             self._deletes[kind] = f"""
 WITH {self._guard},
-old AS MATERIALIZED (
-    SELECT t.id, t.updated_at FROM {self.relation} t
-    WHERE {self._equals(attribute, "key")} AND EXISTS (SELECT FROM guard) FOR UPDATE),
-gone AS (DELETE FROM {self.relation} t USING old WHERE t.id = old.id{_expected(expected)} RETURNING t.id{unique}),{event}
+seen AS MATERIALIZED ({row}),
+old AS MATERIALIZED ({row} AND EXISTS (SELECT FROM guard) FOR UPDATE),
+gone AS (
+    DELETE FROM {self.relation} t USING old JOIN seen USING (id, updated_at)
+    WHERE t.id = old.id{_expected(expected)} RETURNING t.id{unique}),{event}
 {self._consents()}{self._audit("gone")}
-SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM gone)""".encode()
+SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM gone),
+    (SELECT old.updated_at = seen.updated_at FROM old JOIN seen USING (id))""".encode()
         return self._deletes[kind]
 
     def _consents(self) -> str:

@@ -20,6 +20,13 @@ from tabellion.platform.database.errors import Unavailable
 # u31_a4: the unique index of an attribute; fc5_a4: its foreign key; kc5: the composite key of a table.
 _CONSTRAINT = re.compile(r"^[uf](c?\d+)_a(\d+)$")
 _CHOICE_COLUMNS = 3
+# A race is lost to a call that went through, so a third defeat in a row means heavy traffic on one row.
+ATTEMPTS = 4
+
+
+def too_busy(table: Table) -> Unavailable:
+    """That others were faster each time."""
+    return Unavailable(f"too many calls change this {table.kind.row} at once; repeat in a moment")
 
 
 class StaleDefinition(Unavailable):
@@ -71,11 +78,12 @@ class WriteRow(NamedTuple):
 
 
 class DeleteRow(NamedTuple):
-    """What a delete statement found and did."""
+    """What a delete statement found and did; `undisturbed` None: there is no row."""
 
     current: bool
     updated_at: datetime | None
     deleted_id: int | None
+    undisturbed: bool | None
 
 
 async def read(db: Database, table: Table, attribute: Attribute | None, key: Any) -> Profile | None:
@@ -151,14 +159,18 @@ async def delete(
     expected: bool,
     listened: frozenset[str],
 ) -> DeleteRow:
-    """Run a delete, which tells of itself where somebody listens. Raises `Held` and `StaleDefinition`."""
+    """Run a delete, which tells of itself where somebody listens. Raises `Held`, `StaleDefinition` and `Unavailable`."""
     statement = sql_of(table).delete(attribute, expected=expected, listened=listened)
-    try:
-        rows = await _run(db, table, statement, parameters)
-    except Dangling as error:
-        # A record of the same table refers to this one.
-        raise Held(f"f{table.label}_{error.attribute.column}") from error
-    return DeleteRow(*rows[0])
+    for _ in range(ATTEMPTS):
+        try:
+            rows = await _run(db, table, statement, parameters)
+        except Dangling as error:
+            # A record of the same table refers to this one.
+            raise Held(f"f{table.label}_{error.attribute.column}") from error
+        row = DeleteRow(*rows[0])
+        if row.undisturbed is not False:
+            return row
+    raise too_busy(table)
 
 
 async def history(db: Database, table: Table, profile_id: int, limit: int) -> list[Consent]:

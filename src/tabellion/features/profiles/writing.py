@@ -15,7 +15,6 @@ from tabellion.features.tables import Attribute, BadValue, Subscription, Table, 
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit, outbox
 from tabellion.platform.database.connection import Database
-from tabellion.platform.database.errors import Unavailable
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.etag import names_any, require_match, tags
 from tabellion.platform.http.problems import EtagMismatch
@@ -23,9 +22,6 @@ from tabellion.platform.http.problems import EtagMismatch
 T = TypeVar("T")
 R = TypeVar("R")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-# A race is lost to a call that went through, so a third defeat in a row means heavy traffic on one row.
-_ATTEMPTS = 4
 
 
 async def until_current(find: Callable[[bool], Awaitable[R]], work: Callable[[R], Awaitable[T]]) -> T:
@@ -36,7 +32,7 @@ async def until_current(find: Callable[[bool], Awaitable[R]], work: Callable[[R]
             return await work(await find(attempt > 0))
         except store.StaleDefinition:
             attempt += 1
-            if attempt == _ATTEMPTS:
+            if attempt == store.ATTEMPTS:
                 raise
 
 
@@ -83,7 +79,7 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
     parameters = _parameters(call, change, matches, initial) | {"id": row_id, "expected": expected}
     listened = await _listened(call, table)
     taken: str | None = None
-    for attempt in range(_ATTEMPTS):
+    for attempt in range(store.ATTEMPTS):
         try:
             if attempt == 0 and if_match is None:
                 known = await store.change_known(call.db, table, shape, parameters, listened=listened)
@@ -108,7 +104,7 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
     if taken is not None:
         message = f"another {table.kind.row} owns {taken}"
         raise AttributeNotUnique(message, errors=[FieldError(change.section, "attribute.notUnique", message)])
-    raise Unavailable(f"too many calls change this {table.kind.row} at once; repeat in a moment")
+    raise store.too_busy(table)
 
 
 def _parameters(
