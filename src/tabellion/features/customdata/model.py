@@ -4,14 +4,14 @@ Names of attributes never change, so the definition names them; columns and cons
 """
 
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
 from tabellion.features.tables import Attribute, Columns, Kind, Table, Test, UpdateRule, column_cast
 
 TABLE_TYPES = ("INTERACTIONS", "LINKED_DATA", "REPOSITORY")
-ON_DELETE = ("CASCADE", "SET_NULL", "RESTRICT")
+OnDelete = Literal["CASCADE", "SET_NULL", "RESTRICT"]
 
 CUSTOM_TABLES = Kind(
     subject="CUSTOM_TABLE", noun="custom table", row="record", rows="records", catalogue="custom_table", letter="c",
@@ -33,7 +33,7 @@ class ForeignKey(msgspec.Struct, frozen=True, rename="camel"):
     target: str
     relation: str
     column: str
-    on_delete: str
+    on_delete: OnDelete
 
 
 class StateCondition(msgspec.Struct, frozen=True, rename="camel"):

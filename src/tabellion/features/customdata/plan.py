@@ -8,12 +8,12 @@ from msgspec.structs import replace
 from tabellion.features.customdata.events import MAX_EVENTS, Checking, named_by
 from tabellion.features.customdata.model import (
     CUSTOM_TABLES,
-    ON_DELETE,
     TABLE_TYPES,
     CleaningRule,
     CustomDefinition,
     EventToTrigger,
     ForeignKey,
+    OnDelete,
 )
 from tabellion.features.tables import Attribute, Kind, Plan, Step, Table, is_email
 
@@ -90,7 +90,9 @@ class CustomPlan(Plan[CustomDefinition]):
             )
         return None if found is None else found.name
 
-    def add_foreign_key(self, path: str, name: str, attribute: str, target: Table | None, other: str, action: str) -> None:
+    def add_foreign_key(
+        self, path: str, name: str, attribute: str, target: Table | None, other: str, action: OnDelete
+    ) -> None:
         """Refer to a unique attribute (or the technical id) of `target`; None: there is no such table."""
         taken = self.definition.foreign_keys
         if not self._has_room(path, taken, MAX_FOREIGN_KEYS, "foreign keys"):
@@ -103,8 +105,6 @@ class CustomPlan(Plan[CustomDefinition]):
             )
         elif any(key.name.lower() == name.lower() for key in taken):
             self.refuse(f"{path}.name", "structure.nameTaken", f"there is a foreign key '{name}' already")
-        if action not in ON_DELETE:
-            self.refuse(f"{path}.onDelete", "member.type", f"'onDelete' is one of {', '.join(ON_DELETE)}")
         own = self._named(f"{path}.attribute", attribute)
         if own is not None and any(key.number == own.number for key in taken):
             self.refuse(f"{path}.attribute", "structure.foreignKey", f"'{own.name}' has a foreign key already")

@@ -132,7 +132,7 @@ def _struct(info: inspect.Type) -> Read:
         raise TypeError(info)
     fields = _by_name(info)
     spelt = {near.plain(name): name for name in fields}
-    required = [(field.name, field.encode_name) for field in info.fields if field.required]
+    required = [(field.name, field.encode_name, _words_of(field)) for field in info.fields if field.required]
     build = _builder(info.cls)
     needed: frozenset[str] = frozenset(getattr(info.cls, "one_of", ()))
 
@@ -153,13 +153,19 @@ def _struct(info: inspect.Type) -> Read:
                 members[found[0]] = read
         if needed and needed.isdisjoint(members):
             _miss(value, path, context, needed)  # pyright: ignore[reportUnknownArgumentType] - plain documents
-        for attribute, name in required:
+        for attribute, name, words in required:
             if attribute not in members:
                 place = text_of((*path, name))
-                context.note(FieldError(place, "member.mandatory", f"'{place}' is missing"))
+                context.note(FieldError(place, "member.mandatory", f"'{place}' is missing{words}"))
         return None if context.errors else build(members, path, context)
 
     return read_struct
+
+
+def _words_of(field: inspect.Field) -> str:
+    """The end of a message that a member is missing: what it may be, where it is one of a few words."""
+    of = plain(field.type)
+    return f": it is one of {', '.join(map(str, of.values))}" if isinstance(of, inspect.LiteralType) else ""
 
 
 def _miss(given: Mapping[str, Any], path: Path, context: Context, needed: frozenset[str]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tabellion.features.customdata.model import CustomTable, EventToTrigger, ForeignKey
+from tabellion.features.customdata.model import CustomTable, EventToTrigger, ForeignKey, OnDelete
 from tabellion.features.tables import AnyOperation, Restriction, attribute_type
 
 Anything = Annotated[Any, Meta(description="kept and returned unchanged")]
@@ -86,7 +86,7 @@ class ForeignKeyDocument(msgspec.Struct, rename="camel"):
     name: str
     attribute: str
     reference: KeyReference
-    on_delete: Annotated[str, Meta(description="CASCADE, SET_NULL or RESTRICT")]
+    on_delete: OnDelete
 
 
 class StateTest(msgspec.Struct):
