@@ -47,6 +47,13 @@ def test_every_verb_has_help(path: tuple[str, ...]) -> None:
     assert first.endswith(".") or "." in first, "a sentence says what it does"
 
 
+def test_a_licence_in_the_wrong_place_is_told(verb: Callable[..., Result]) -> None:
+    refused = verb("jobs", "list", "harbour")
+    assert (refused.exit_code, refused.stderr) == (
+        1, "tabellion: the licence is an option here: tabellion jobs list --licence harbour\n",
+    )  # fmt: skip
+
+
 def test_the_verbs_that_operators_were_promised() -> None:
     verbs = {" ".join(path) for path in _verbs(typer.main.get_command(app()))}
     assert verbs >= {
@@ -146,6 +153,8 @@ def test_the_doctor_warns_of_a_restored_server_without_the_key_of_its_backup(dat
     assert without["restored key"]["state"] == "warning"
     assert "put the secret.key of the server of the backup" in without["restored key"]["advice"]
     assert (with_key["restored"]["state"], "restored key" in with_key) == ("warning", False)
+    verb = f"tabellion resume --data-dir {tmp_path} --database-url URL"
+    assert with_key["restored"]["advice"].endswith(f"until you run: {verb}")
 
 
 def test_ctrl_c_before_a_verb_has_begun_shows_no_traceback(

@@ -639,6 +639,12 @@ def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tm
     listed = json_here("jobs", "list", "--licence", tenant.licence, cwd=tmp_path, **where)
     again = run_here("jobs", "retry", str(done["id"]), cwd=tmp_path, **where)
     nothing = run_here("import", "good.csv", "--licence", tenant.licence, "--table", "Nope", cwd=tmp_path, **where)
+    imports.send(GOOD.encode())
+    with psycopg.connect(imports.url, autocommit=True) as db:
+        db.execute("INSERT INTO tabellion.server_hold (backup_at, restored_at) VALUES (now(), now())")
+        held = run_here("jobs", "list", "--licence", tenant.licence, cwd=tmp_path, **where)
+        db.execute("DELETE FROM tabellion.server_hold")
+    assert f"no job runs, until you run: tabellion resume --data-dir {imports.spool.parent}" in held.stdout
     wrong = run_here("import", "good.csv", *options, "--encoding", "UTF-9", "--key", "lastName", cwd=tmp_path, **where)
     assert (wrong.returncode, "'UTF-9' is not known" in wrong.stderr, "it cannot be the key" in wrong.stderr) == (
         1,

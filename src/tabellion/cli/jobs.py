@@ -1,5 +1,6 @@
 """`jobs`: imports, ETLs and exports of all licences, what waits, runs and has ended."""
 
+import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, fail, on_database, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, fail, on_database, settings_of, show
 from tabellion.cli.foreground import REJECTED, run_export, run_import, save_rejected_of, shown, whole
 from tabellion.cli.output import Force, check_place, told_beside
 from tabellion.features.bulk.etls import Execution as EtlExecution
@@ -22,6 +23,7 @@ from tabellion.kit.clock import utc_now
 from tabellion.kit.counted import counted
 from tabellion.platform import audit
 from tabellion.platform.database.connection import Database
+from tabellion.server.hold import find_hold, resume_verb
 
 app = typer.Typer(no_args_is_help=True, help="Imports, ETLs and exports: what waits, runs and has ended.")
 
@@ -84,6 +86,7 @@ _BRIEF = ("id", "licence", "table", "status", "percent", "rowsRead", "rowsInErro
 
 @app.command("list")
 def list_jobs(
+    stray: Annotated[str | None, typer.Argument(hidden=True)] = None,
     licence: Annotated[str | None, typer.Option(help="Of one licence.")] = None,
     kind: Annotated[Kind | None, typer.Option(help="Of one kind.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=10_000)] = 20,
@@ -92,16 +95,25 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """List the latest jobs."""
+    if stray is not None:
+        fail(f"the licence is an option here: tabellion jobs list --licence {shlex.quote(stray)}")
+    held: list[str] = []
 
     async def work(db: Database) -> list[dict[str, Any]]:
         owner = None if licence is None else (await get_licence(db, licence)).id
+        if (hold := await find_hold(db)) is not None:
+            settings = settings_of(data_dir, database_url)
+            held.append(hold.told(resume_verb(settings.data_dir, own_database=bool(settings.database_url))))
         found: list[dict[str, Any]] = []
         for one in Kind if kind is None else (kind,):
             jobs = await _named(db, one, await _KINDS[one].listed(db, owner, limit))
             found += [{"kind": one.value} | {name: job[name] for name in _BRIEF} for job in jobs]
         return sorted(found, key=lambda job: job["createdAt"], reverse=True)[:limit]
 
-    show(on_database(data_dir, database_url, work), as_json=as_json, title="jobs")
+    listed = on_database(data_dir, database_url, work)
+    show(listed, as_json=as_json, title="jobs")
+    if not as_json and held and any(job["status"] == Status.QUEUED for job in listed):
+        console().print(held[0], highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command("show")

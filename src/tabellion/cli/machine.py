@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tabellion.platform import secrets
+from tabellion.server.claim import served_at
 from tabellion.server.port import CannotListen, check_intake_port, check_port
 from tabellion.server.supervisor import answers
 from tabellion.settings import Settings
@@ -21,7 +22,7 @@ _LITTLE_DISK_BYTES = 2 * _GIGABYTE
 _PATCHED = {(3, 11): 15, (3, 12): 13, (3, 13): 12, (3, 14): 3}
 _SHORT_KEY = 16
 _KEY = "key of secrets"
-_OURS = "a Tabellion serves here"
+_SERVES = "serves"
 # PostgreSQL's user owns them, which is another one where root starts it.
 _NOT_OURS = frozenset({"postgres", "postgres.new", "engine", "lost+found"})
 RIGHTS = (
@@ -47,7 +48,7 @@ def machine(settings: Settings) -> Iterator[Finding]:
     port = _port(settings)
     yield port
     if settings.intake_port:
-        yield _intake_port(settings, serving=_OURS in port.found)
+        yield _intake_port(settings, serving=port.state == "ok" and _SERVES in port.found)
     yield key(settings)
 
 
@@ -152,13 +153,20 @@ def _existing(place: Path) -> Path:
 
 def _port(settings: Settings) -> Finding:
     where = f"{settings.host}:{settings.port}"
+    # Servers on an own database are not known by their data directories.
+    ours = None if settings.database_url else served_at(settings.data_dir)
+    if ours and ours != settings.own_address:
+        return Finding("port", "ok", f"the server of this data directory {_SERVES} at {ours}")
     try:
         check_port(settings)
     except CannotListen as error:
         if not error.in_use:
             return Finding("port", "problem", f"{where}: {error.reason}", error.advice)
         if answers(settings):
-            return Finding("port", "ok", f"{where}: {_OURS}")
+            if ours is None and not settings.database_url:
+                found = f"{where}: a Tabellion {_SERVES} here, but not one of {settings.data_dir.absolute()}"
+                return Finding("port", "problem", found, f"{error.advice}, or name that server's folder with --data-dir")
+            return Finding("port", "ok", f"{where}: a Tabellion {_SERVES} here")
         return Finding("port", "problem", f"{where}: in use by another program", error.advice)
     return Finding("port", "ok", f"{where} is free")
 

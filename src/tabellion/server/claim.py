@@ -29,6 +29,15 @@ def refuse_second(data_dir: Path) -> None:
             os.close(lock)
 
 
+def served_at(data_dir: Path) -> str | None:
+    """The address of the server that runs on the data directory, empty while it starts; None: none runs."""
+    try:
+        refuse_second(data_dir)
+    except AlreadyServed:
+        return (data_dir.absolute() / _FILE).read_text(errors="replace").partition(", ")[2]
+    return None
+
+
 @contextmanager
 def claimed(data_dir: Path, address: str) -> Generator[None]:
     """Be the server of the data directory, which exists. Raises `AlreadyServed`."""

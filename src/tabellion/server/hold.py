@@ -6,7 +6,10 @@ leave twice. While the hold is there, job workers wait; calls and pages work.
 
 import asyncio
 import logging
+import os
+import shlex
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
@@ -28,11 +31,18 @@ class Hold(NamedTuple):
     backup_at: datetime
     restored_at: datetime
 
-    def __str__(self) -> str:
+    def told(self, resume: str) -> str:
+        """What it means, and by which verb it ends: `resume_verb`."""
         return (
             f"this server was restored from a backup of {self.backup_at:%Y-%m-%d %H:%M:%S} UTC: no mail, webhook or file "
-            "leaves it, and no job runs, until you run: tabellion resume"
+            f"leaves it, and no job runs, until you run: {resume}"
         )
+
+
+def resume_verb(data_dir: Path, *, own_database: bool) -> str:
+    """`tabellion resume` for this server, whatever the environment of who types it names."""
+    named = own_database and not os.environ.get("TABELLION_DATABASE_URL")
+    return f"tabellion resume --data-dir {shlex.quote(str(data_dir.absolute()))}" + (" --database-url URL" if named else "")
 
 
 def key_missing(settings: Settings) -> str | None:
@@ -52,6 +62,12 @@ def hold_of(url: str) -> Hold | None:
         return cursor.execute(_HOLD).fetchone()
 
 
+async def find_hold(db: Database) -> Hold | None:
+    """The same, by a connection that is there."""
+    row = await (await db.execute(_HOLD)).fetchone()
+    return None if row is None else Hold(*row)
+
+
 async def hold(db: Database, backup_at: datetime, restored_at: datetime) -> None:
     """Hold the server."""
     await db.execute("INSERT INTO tabellion.server_hold (backup_at, restored_at) VALUES (%s, %s)", (backup_at, restored_at))
@@ -64,8 +80,11 @@ async def release(db: Database) -> Hold | None:
     return None if row is None else Hold(*row)
 
 
-async def wait_until_released(url: str) -> None:
-    """Come back once the server is not held, at once if it is not; a database that is away is waited for."""
+async def wait_until_released(url: str, resume: str) -> None:
+    """Come back once the server is not held, at once if it is not; a database that is away is waited for.
+
+    `resume` is the verb that releases it.
+    """
     held, blind = Outage(_log), Outage(_log)
     while True:
         try:
@@ -74,7 +93,7 @@ async def wait_until_released(url: str) -> None:
             ) as db:
                 while row := await (await db.execute(_HOLD)).fetchone():
                     blind.over("it is looked again whether the server is held")
-                    held.found(str(Hold(*row)))
+                    held.found(Hold(*row).told(resume))
                     await asyncio.sleep(_LOOK_EVERY_S)
                 blind.over("it is looked again whether the server is held")
                 held.over("the server is held no more: mails, webhooks and files leave it, and jobs run")

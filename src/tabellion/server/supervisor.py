@@ -15,7 +15,7 @@ from tabellion.server.connections import fit, places_of
 from tabellion.server.database import prepare_database
 from tabellion.server.death import stop_signals
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from tabellion.server.hold import hold_of, key_missing
+from tabellion.server.hold import hold_of, key_missing, resume_verb
 from tabellion.server.port import check_intake_port, check_port
 from tabellion.server.postgres.place import linked_cluster, make_data_dir
 from tabellion.settings import Settings
@@ -52,7 +52,7 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
         if told:
             say(told, logging.WARNING)
         if (held := hold_of(settings.database_url)) is not None:
-            say(str(held), logging.WARNING)
+            say(held.told(resume_verb(settings.data_dir, own_database=embedded is None)), logging.WARNING)
             if (missing := key_missing(settings)) is not None:
                 say(f"there is no key of secrets: {missing}", logging.WARNING)
         database = None if embedded is None else _Database(embedded, say)

@@ -30,7 +30,7 @@ from tabellion.platform.jobs.turns import PLACES
 from tabellion.platform.telemetry import configure_logs
 from tabellion.platform.templates import Cages
 from tabellion.server.child import STOP_WITHIN_S
-from tabellion.server.hold import wait_until_released
+from tabellion.server.hold import resume_verb, wait_until_released
 from tabellion.server.targets import allow_targets, webhook_policy
 from tabellion.settings import Settings
 
@@ -84,7 +84,7 @@ def run_worker(settings: Settings) -> None:
 async def _work(settings: Settings) -> None:
     files.use_spool(settings.spool_dir)
     allow_targets(settings)
-    await wait_until_released(settings.database_url)
+    await wait_until_released(settings.database_url, resume_verb(settings.data_dir, own_database=True))
     jobs = app(settings.database_url)
     register(jobs, settings)
     stop = asyncio.Event()
