@@ -187,6 +187,8 @@ def test_whether_the_trail_is_what_it_was(
     found = verb("audit", "verify", *folder, "--json")
     assert found.exit_code == 1
     assert json.loads(found.stdout)["misfits"][0]["lastId"] == 3
+    said = refused("audit", "verify", *folder, "--accept-key", "abc")
+    assert said.startswith("no seal was made with a secret of the fingerprint 'abc' (they are of: ")
     assert "--head is what audit verify has printed" in refused("audit", "verify", *folder, "--head", "57")
 
 

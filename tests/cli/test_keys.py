@@ -53,7 +53,7 @@ def sealed(told: Told, database: psycopg.Connection[Any], data_dir: Path) -> psy
     told("relay", "add", "harbour", "smtp.example.com", "--login", "harbour", "--password-stdin", stdin="secret\n")
     for selector in ("s1", "s2"):
         told("sender", "set", "harbour", "hotels", "news@example.com", "--dkim-selector", selector)
-    told("erase", "harbour", "ann@example.com", "--suppress")
+    told("erase", "harbour", "ann@example.com", "--suppress", "--yes")
     secrets.use_key("", data_dir)
     ids = "SELECT licence_id, id FROM tabellion.entity"
     database.execute(
@@ -110,7 +110,9 @@ def test_every_kind_of_secret_is_sealed_anew(
     assert sealed.execute("SELECT hash FROM l1.suppression_hash").fetchall() == [(hash_of(1, "Ann@example.com"),)]
 
     assert "is no former key" in refused("key", "drop", done["key"], "--yes")
-    assert refused("key", "drop", "0", "--yes").startswith(f"'0' is no former key (they are: {before['key']})")
+    for asked in ("--yes",), ():
+        assert refused("key", "drop", "0", *asked).startswith(f"'0' is no former key (they are: {before['key']})")
+    assert "Take the key" in verb("key", "drop", before["key"], stdin="n\n").stderr
     with only_backup(data_dir):
         assert "another backup" in refused("key", "drop", before["key"], "--yes")
     left = told("key", "drop", before["key"], "--yes")

@@ -398,16 +398,22 @@ def test_people_are_erased_on_the_command_line_too(
     tenant: Tenant, worker_database_url: str, database: psycopg.Connection[Any]
 ) -> None:
     where = {"TABELLION_DATABASE_URL": worker_database_url, "TABELLION_SECRET_KEY": "of the tests"}
-    found = json_here("erase", tenant.licence, " ANN@example.com", "--suppress", **where)
+    refused = run_here("erase", tenant.licence, " ANN@example.com", stdin="n\n", **where)
+    assert (
+        f"Erase ANN@example.com from the licence '{tenant.licence}' for good: 1 profile with this address" in refused.stderr
+    )
+    assert refused.returncode == 1
+    found = json_here("erase", tenant.licence, " ANN@example.com", "--suppress", "--yes", **where)
     assert (found["profiles"], found["suppressed"]) == (1, True)
     assert ok(tenant.json("GET", f"{ERASURES}/{found['erasure']}"))["erased"]["profiles"] == 1
     assert ok(tenant.json("GET", "/v5/suppressions/ann@example.com"))["reason"] == "UNSUBSCRIBE"
     assert ok(tenant.json("GET", "/v5/suppressions"))["suppressions"] == []
     ok(tenant.json("DELETE", "/v5/suppressions/ann@example.com"))
     assert tenant.json("GET", "/v5/suppressions/ann@example.com").status_code == 404
-    again = " ".join(run_here("erase", tenant.licence, "ann@example.com", **where).stdout.split())
+    again = " ".join(run_here("erase", tenant.licence, "ann@example.com", stdin="y\n", **where).stdout.split())
     number = found["erasure"] + 1
     assert f"files a worker searches them: tabellion audit {tenant.licence} --object erasure/{number}" in again
+    assert f"the database had nothing of ann@example.com in the licence '{tenant.licence}'" in again
     wrong = run_here("erase", tenant.licence, "nobody", **where)
     assert wrong.returncode == 1
     assert "'nobody' is no e-mail address; nothing was changed" in wrong.stderr

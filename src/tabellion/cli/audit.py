@@ -19,7 +19,7 @@ from tabellion.features.tables import BadValue, parse_moment
 from tabellion.kit.clock import utc_now
 from tabellion.kit.counted import counted
 from tabellion.kit.digits import BIGINT, INTEGER, number_of
-from tabellion.platform.audit import Entry, Head, Verdict, Wanted, read, verify
+from tabellion.platform.audit import Entry, Head, Verdict, Wanted, read, seal_keys, verify
 from tabellion.platform.database.connection import Database
 
 # As the trail names a licence; no name has a slash.
@@ -112,7 +112,16 @@ def verify_trail(
     but can cut off the end of the trail: keep the head that is printed elsewhere, and give it with --head the next time.
     """
     kept = None if head is None else _head(head)
-    found = on_database(data_dir, database_url, lambda db: verify(db, kept, accept_key or ()))
+
+    async def work(db: Database) -> Verdict:
+        known = await seal_keys(db)
+        for each in accept_key or ():
+            if each not in known:
+                listed = ", ".join(known) or "there is no seal yet"
+                raise AdminError(f"no seal was made with a secret of the fingerprint '{each[:40]}' (they are of: {listed})")
+        return await verify(db, kept, accept_key or ())
+
+    found = on_database(data_dir, database_url, work)
     if as_json:
         _print(json.dumps(msgspec.to_builtins(found)))
     else:

@@ -50,6 +50,8 @@ def drop(
     recognised. It is refused while anything that is stored is sealed with it.
     """
     if not yes:
+        # Nobody is asked about what is not there.
+        on_database(data_dir, database_url, lambda db: keys.check_drop(db, settings_of(data_dir, database_url), key))
         typer.confirm(f"Take the key {key} away? Links in mails that left under it lead nowhere then.", abort=True, err=True)
     left = on_database(data_dir, database_url, lambda db: keys.drop(db, settings_of(data_dir, database_url), key))
     show(left, as_json=as_json, title="keys")

@@ -95,34 +95,45 @@ async def rotate(db: Database, settings: Settings) -> Rotated:
         return Rotated(key, made, anew, left, former)
 
 
+async def check_drop(db: Database, settings: Settings, fingerprint: str) -> None:
+    """Raise `AdminError`, `KeyUnusable` where `drop` would."""
+    _without(_file_of(settings).ring(), fingerprint, await places.count(db, PLACES))
+
+
 async def drop(db: Database, settings: Settings, fingerprint: str) -> list[ListedKey]:
     """Take a former key away: what is left. Raises `AdminError`, `BackupError`, `KeyUnusable`, `NotWritten`, `OSError`."""
     async with _alone(db):
-        source = _source(settings)
-        if source.file is None:
-            raise AdminError(
-                "the keys are settings: take it out of TABELLION_FORMER_SECRET_KEYS; where it is the last one there, write "
-                f"'{ring.HASHES_ONLY}' before it instead, as erased people are recognised by it"
-            )
-        if not source.exists:
-            raise AdminError(_NO_KEY)
+        source = _file_of(settings)
         # A backup that is being made has what is sealed with it, and reads the file at its end.
         with only_backup(settings.data_dir):
-            _write_without(source, fingerprint, await places.count(db, PLACES))
+            assert source.file is not None  # noqa: S101 - `_file_of` has looked
+            ring.write(source.file, _without(source.ring(), fingerprint, await places.count(db, PLACES)))
     secrets.use_key(*source)
     return await listed(db, settings)
 
 
-def _write_without(source: Source, fingerprint: str, sealed: Counter[places.Found]) -> None:
-    found = source.ring()
+def _file_of(settings: Settings) -> Source:
+    """The keys, which stand in a file. Raises `AdminError` where there is none."""
+    source = _source(settings)
+    if source.file is None:
+        raise AdminError(
+            "the keys are settings: take it out of TABELLION_FORMER_SECRET_KEYS; where it is the last one there, write "
+            f"'{ring.HASHES_ONLY}' before it instead, as erased people are recognised by it"
+        )
+    if not source.exists:
+        raise AdminError(_NO_KEY)
+    return source
+
+
+def _without(found: Ring, fingerprint: str, sealed: Counter[places.Found]) -> Ring:
+    """The keys without a former one. Raises `AdminError` where that is needed, or none."""
     _, *former = _fingerprints(found)
     if fingerprint not in former:
         known = ", ".join(former) or "there is none"
         raise AdminError(f"'{fingerprint[:40]}' is no former key (they are: {known}); tabellion key list tells all keys")
     if needing := sum(count for each, count in sealed.items() if each.key == fingerprint):
         raise AdminError(f"{needing} secrets are still sealed with it: run tabellion key rotate, which seals them anew")
-    assert source.file is not None  # noqa: S101 - the caller has looked
-    ring.write(source.file, found.without(fingerprint))
+    return found.without(fingerprint)
 
 
 @asynccontextmanager

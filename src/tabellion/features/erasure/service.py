@@ -95,7 +95,7 @@ async def erase(db: Database, asked: Asked) -> Erasure:
     Raises `RowInUse`, `TooManyProfiles`.
     """
     licence_id, address, now = asked.licence_id, asked.address, asked.now
-    people = [(table, await _profiles(db, table, address)) for table in await profile_tables.load(db, licence_id)]
+    people = await _people(db, licence_id, address)
     rows = [(table.id, profile.id) for table, profiles in people for profile in profiles]
     mails = await stripping.mails_to(db, licence_id, address, rows, now)
     traces = traces_of(
@@ -122,6 +122,15 @@ async def erase(db: Database, asked: Asked) -> Erasure:
     rest = Rest(licence_id, number, sealed, stripped.flying)
     await jobs.defer(db, TASK, licence_id=licence_id, rest=rest._asdict())
     return Erasure(number, licence_id, now, None, suppressed, counts, None)
+
+
+async def count_profiles(db: Database, licence_id: int, address: str) -> int:
+    """How many profiles have an address. Raises `TooManyProfiles`."""
+    return sum(len(profiles) for _, profiles in await _people(db, licence_id, address))
+
+
+async def _people(db: Database, licence_id: int, address: str) -> list[tuple[ProfileTable, list[Row]]]:
+    return [(table, await _profiles(db, table, address)) for table in await profile_tables.load(db, licence_id)]
 
 
 async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from tabellion.platform.audit.purging import purge
 from tabellion.platform.audit.reading import Entry, Wanted, read
 from tabellion.platform.audit.sealing import seal
-from tabellion.platform.audit.verifying import Head, Verdict, verify
+from tabellion.platform.audit.verifying import Head, Verdict, seal_keys, verify
 from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Incoming
 
@@ -25,6 +25,7 @@ __all__ = [
     "record_admin",
     "record_server",
     "seal",
+    "seal_keys",
     "selected",
     "values",
     "values_of_nobody",

@@ -11,6 +11,7 @@ from tabellion.platform import secrets
 from tabellion.platform.audit import seals
 from tabellion.platform.audit.judging import Judge, Misfit
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalars
 
 _GONE = "SELECT gone_from, gone_to, gone_before FROM tabellion.audit_seal WHERE gone_to IS NOT NULL"
 _OPEN = "SELECT count(*), min(at) FROM tabellion.audit WHERE id >= %s"
@@ -71,6 +72,11 @@ async def verify(db: Database, kept: Head | None = None, accepted: Collection[st
         not judge.misfits, last.number if last else 0, judge.entries, judge.entries_gone, count, since,
         last.sealed_at if last else None, last.head if last else None, judge.misfits,
     )  # fmt: skip
+
+
+async def seal_keys(db: Database) -> list[str]:
+    """The fingerprints of the secrets that seals were made with."""
+    return await scalars(db, "SELECT DISTINCT key FROM tabellion.audit_seal ORDER BY 1")
 
 
 async def _holds(db: Database, kept: Head) -> bool:
