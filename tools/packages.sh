@@ -13,7 +13,8 @@ sbom)
   version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' src/tabellion/__init__.py)
   sed "s/^dynamic = .*/version = \"$version\"/" pyproject.toml >$own/pyproject.toml
   PYTHONWARNINGS=ignore::UserWarning $own/bin/cyclonedx-py requirements requirements/run.txt --pyproject $own/pyproject.toml \
-    --mc-type application --output-reproducible --output-format JSON --output-file sbom.json ;;
+    --mc-type application --output-reproducible --output-format JSON --output-file sbom.json
+  echo "$(pwd)/sbom.json" ;;
 audit)
   # Without --strict it is content when nobody knows a package.
   $own/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements/run.txt ;;

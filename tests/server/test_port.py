@@ -27,7 +27,7 @@ def test_a_port_in_use() -> None:
         error = told("127.0.0.1", port)
     assert error.in_use
     assert str(error).startswith(f"127.0.0.1:{port} cannot be listened on (")
-    assert error.advice == "choose another with --port"
+    assert error.advice == "choose another with --port (TABELLION_PORT)"
 
 
 @pytest.mark.parametrize("host", ["nonsense.invalid", "192.0.2.1", "2001:db8::1", "127.0.0.1:80", "300.1.1.1"])

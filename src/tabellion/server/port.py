@@ -75,4 +75,5 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def _cannot(settings: Settings, error: OSError) -> CannotListen:
-    return CannotListen(f"{settings.host}:{settings.port}", error, host="--host", port="--port")
+    where = f"{settings.host}:{settings.port}"
+    return CannotListen(where, error, host="--host", port="--port (TABELLION_PORT)")

@@ -151,7 +151,8 @@ class Sender:
             now = self.clock()
             for worker in await worker_store.dead_workers(db, self.worker, now, self.pace.silent, self.pace.lost):
                 again, uncertain = await worker_store.give_up(db, worker, now)
-                _log.warning("a worker is gone: %d mails go back, %d are uncertain", again, uncertain)
+                if again or uncertain:
+                    _log.warning("a worker is gone: %d mails go back, %d are uncertain", again, uncertain)
             await store.forget_due(db, now)
             await self.favours.forget(db, self._working)
 
