@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tabellion.features.customdata import cleaning
 from tabellion.features.customdata.cleaning import clean
 from tabellion.kit.clock import utc_now
 from tests.features.customdata.test_news import events, heard
@@ -52,6 +53,24 @@ async def test_more_than_a_batch_goes(stays: Bench, monkeypatch: pytest.MonkeyPa
     assert len(await left(stays)) == 5
     await clean(stays.db, utc_now() + timedelta(days=1, minutes=1))
     assert await left(stays) == []
+
+
+async def test_a_rule_that_is_taken_away_meanwhile_deletes_no_more(stays: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await change(stays, ruled("creationMoment", 1))
+    for name in "ABCDE":
+        await put(stays, name, state="OPEN")
+    monkeypatch.setattr("tabellion.features.customdata.cleaning._BATCH", 2)
+    batch = cleaning.clean_batch
+
+    async def then_none(*args: Any, **told: Any) -> int:
+        count = await batch(*args, **told)
+        await change(stays, {"operation": "setCleaningRule", "cleaningRule": None})
+        return count
+
+    monkeypatch.setattr(cleaning, "clean_batch", then_none)
+    async with stays.connection() as db:
+        await clean(db, utc_now() + timedelta(days=2))
+    assert len(await left(stays)) == 3
 
 
 async def test_what_others_refer_to_stays(stays: Bench) -> None:

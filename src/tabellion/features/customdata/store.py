@@ -102,12 +102,17 @@ async def cleaned_licences(db: Database) -> list[tuple[int, str, int]]:
 async def clean_batch(
     db: Database, table: CustomTable, column: str, limit: Any, now: datetime, most: int, *, told: bool
 ) -> int:
-    """Delete records whose column is below a limit, at most so many. Raises ForeignKeyViolation, RestrictViolation."""
+    """Delete records whose column is below a limit, at most so many; none once the structure is another one.
+
+    Raises ForeignKeyViolation, RestrictViolation.
+    """
     unique = "".join(f", t.{name}" for name in unique_columns(table)) if told else ""
     event = f"{of_delete(table)} " if told else ""
     relation = f"{table.schema}.{table.relation}"
+    current = f"EXISTS (SELECT FROM tabellion.custom_table k WHERE k.id = {table.id:d} AND k.version = {table.version:d})"
+    chosen = f"SELECT id FROM {relation} WHERE {column} < %(limit)s AND {current} LIMIT %(most)s FOR UPDATE SKIP LOCKED"  # noqa: S608 - names of our own
     statement = (
-        f"WITH old AS (SELECT id FROM {relation} WHERE {column} < %(limit)s LIMIT %(most)s FOR UPDATE SKIP LOCKED), "  # noqa: S608
+        f"WITH old AS ({chosen}), "  # noqa: S608 - as above
         f"gone AS (DELETE FROM {relation} t USING old WHERE t.id = old.id RETURNING t.id{unique})"
         f"{', ' + event if told else ' '}SELECT count(*) FROM gone"
     )
