@@ -430,6 +430,24 @@ def test_a_death_after_fetching_fetches_nothing_again(
     assert not (root / "in" / "guests_1.csv").exists()
 
 
+def test_a_death_after_nothing_was_found_ends_all_the_same(
+    etls: Etls, tenant: Tenant, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = one_file(namePattern="guests_*.csv", required=False)["files"]
+    number = stored(tenant, location(tenant), files=files)
+    execution = tenant.json("POST", f"{ETLS}/{number}/trigger-execution").json()["id"]
+    with monkeypatch.context() as patched:
+        patched.setattr("tabellion.features.bulk.etls.running._gather", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            etls.run(execution)
+    assert etls.read(execution)["status"] == "RUNNING"
+    # What has come meanwhile is for the next one.
+    (root / "in" / "guests_1.csv").write_text(GUESTS)
+    etls.run(execution)
+    assert etls.read(execution)["status"] == "DONE"
+    assert look(etls, number) is not None
+
+
 def test_sources_that_make_no_sense_are_refused(tenant: Tenant, root: Path) -> None:
     def fields(**members: Any) -> list[str]:
         answer = tenant.json("POST", ETLS, {"name": "x", **one_file()} | members)

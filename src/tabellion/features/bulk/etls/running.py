@@ -72,7 +72,7 @@ class Executor:
 
     async def _load(self, db: Database, job: Execution) -> None:
         """Open the files, unless an earlier attempt has, and load them in order; a file that fails is the last one."""
-        if not job.parts:
+        if job.status == Status.VALIDATING:
             await self._open(db, job)
         for part in (await self._now(db, job)).parts:
             if not part.has_ended:
