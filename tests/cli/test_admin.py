@@ -68,6 +68,7 @@ def test_changing_a_limit_leaves_the_others(told: Told, harbour: str) -> None:
             "there is no preset 'huge'; presets: classic, current, unlimited",
         ),
         (["licence", "create", "new", "--time-zone", "Mars/Base"], "there is no time zone 'Mars/Base'"),
+        (["licence", "create", "new", "--time-zone", "localtime"], "the database knows no time zone 'localtime'"),
         (["licence", "create", "harbour"], "there is a licence 'harbour' already"),
         (["licence", "limits", "harbour", "--on-excess", "explode"], "--on-excess is slow-down or reject, not 'explode'"),
         (["licence", "delete", "nobody"], "there is no licence 'nobody'"),

@@ -32,7 +32,7 @@ async def create_licence(
 ) -> Licence:
     """Make a licence with the limits of a preset. Raises `AdminError`."""
     _check_name(name, "a licence")
-    _check_zone(time_zone)
+    await _check_zone(db, time_zone)
     if preset not in PRESETS:
         raise AdminError(f"there is no preset '{preset}'; presets: {', '.join(PRESETS)}")
     limits = PRESETS[preset]
@@ -69,7 +69,7 @@ async def change_limits(
 ) -> Licence:
     """Change limits of a licence; members of `changes` are those of `LicenceLimits`. Raises `AdminError`."""
     if time_zone is not None:
-        _check_zone(time_zone)
+        await _check_zone(db, time_zone)
     if preset is not None and preset not in PRESETS:
         raise AdminError(f"there is no preset '{preset}'; presets: {', '.join(PRESETS)}")
     async with db.transaction():
@@ -277,6 +277,9 @@ def _check_name(name: str, kind: str) -> None:
         raise AdminError(f"the name of {kind} has {fault}")
 
 
-def _check_zone(name: str) -> None:
+async def _check_zone(db: Database, name: str) -> None:
+    """The gate counts by the clocks of the database: what it does not know would keep all calls of a batch out."""
     if name not in available_timezones():
         raise AdminError(f"there is no time zone '{name}'; use a name such as Europe/Brussels")
+    if not await store.knows_zone(db, name):
+        raise AdminError(f"the database knows no time zone '{name}'; use a name such as Europe/Brussels")

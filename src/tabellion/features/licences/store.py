@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from psycopg import sql
+from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
 from tabellion.features.licences.model import Access, ApiUser, Entity, Licence, LicenceLimits, PasswordUser
@@ -54,6 +54,16 @@ async def licence(db: Database, name: str) -> Licence | None:
     cursor = await db.execute(_LICENCE + sql.SQL(" WHERE lower(name) = lower(%s) FOR UPDATE"), (name,))
     row = await cursor.fetchone()
     return None if row is None else _licence(row)
+
+
+async def knows_zone(db: Database, name: str) -> bool:
+    """Whether the database has a time zone of this name."""
+    try:
+        async with db.transaction():
+            await db.execute("SELECT now() AT TIME ZONE %s", (name,))
+    except errors.InvalidParameterValue:
+        return False
+    return True
 
 
 async def insert_licence(db: Database, name: str, time_zone: str, preset: str, limits: LicenceLimits, now: datetime) -> int:
