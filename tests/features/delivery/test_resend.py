@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tabellion.features.delivery import Delivery, Limits, recipient_store, worker_store
+from tabellion.features import tracking
+from tabellion.features.bounces import service as bouncing
+from tabellion.features.bounces.model import Finding, Kind, Rules
+from tabellion.features.delivery import Delivery, Limits, recipient_store, sums, worker_store
 from tabellion.features.delivery.model import Ending, Policy, Sending, State
+from tabellion.features.delivery.tokens import Token, Use, write
+from tabellion.platform import secrets
 from tests.features.delivery.conftest import START, Post
 from tests.features.delivery.working import MESSAGES, at_work, relay_at
 
@@ -145,6 +150,36 @@ async def test_who_can_be_written_to_no_more_after_an_attempt_in_doubt_stays_in_
         while (await row_of(post, sending))[0] in {"PLANNED", "CLAIMED", "DEFERRED"}:  # noqa: ASYNC110 - nobody tells of it
             await asyncio.sleep(0.005)
     assert await post.fates(sending) == {("UNCERTAIN", "uncertain"): 1}
+
+
+async def test_a_mail_in_doubt_that_has_arrived_is_not_sent_again(post: Post, tmp_path: Path) -> None:
+    """Whoever opens it has it, and so has who sends it back."""
+    secrets.use_key("of the tests", tmp_path)
+    guests = ["ann@example.com", "bob@example.com", "cid@example.com"]
+    await post.guests(guests)
+    sending = await post.sending("TRANSACTIONAL", messages=MESSAGES, policy=Policy.RESEND)
+    for guest in guests:
+        await post.trigger(sending, guest, START)
+    claimed, _ = await post.plain_claim(sending)
+    await recipient_store.begin(post.db, sending, post.table, post.worker, claimed)
+    later = [
+        Ending(each, State.DEFERRED, reason, due_at=START)
+        for each, reason in zip(claimed, ("uncertain", "uncertain", "deferred"), strict=True)
+    ]
+    await recipient_store.end(post.db, sending, post.worker, later, START)
+    ann, bob, cid = (each.id for each in claimed)
+    for mail in (ann, cid):
+        await tracking.opened(
+            post.db, write(Token(Use.OPEN, post.licence_id, mail)), tracking.Asked("GET", "Firefox"), START
+        )
+    desk = bouncing.Desk(post.db, Rules(), START)
+    for mail in (bob, cid):
+        await bouncing.note(desk, post.licence_id, mail, Finding(Kind.SOFT))
+    again, _ = await post.plain_claim(sending, START)
+    assert [each.id for each in again] == [cid]
+    assert await post.fates(sending) == {("ACCEPTED", None): 2, ("CLAIMED", None): 1}
+    sent = (await sums.tally(post.db, sums.Scope(post.licence_id, sending.campaign_id))).sent
+    assert (sent.mails, sent.unique_opens, sent.soft) == (2, 1, 1)
 
 
 async def row_of(post: Post, sending: Sending) -> tuple[str, str | None, datetime, int]:

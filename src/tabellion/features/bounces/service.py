@@ -11,14 +11,14 @@ from tabellion.features.bounces import store
 from tabellion.features.bounces.model import EVENTS, Finding, Kind, Rules, enough_accepted
 from tabellion.features.bounces.reading import read
 from tabellion.features.bounces.store import Mail
-from tabellion.features.delivery import MailNews, licence_exists, read_return_path, read_token, suppress, tell
+from tabellion.features.delivery import MailNews, has_arrived, licence_exists, read_return_path, read_token, suppress, tell
 from tabellion.features.profiles import record_choice
 from tabellion.features.tables import profile_tables
 from tabellion.kit.counted import counted
 from tabellion.platform.database.connection import Database
 
 _log = logging.getLogger(__name__)
-# What may have a bounce or a complaint: it has left, or nobody knows whether it has.
+# What may have a bounce or a complaint: it has left, or nobody knew whether it had.
 _LEFT = frozenset({"ACCEPTED", "SENDING", "UNCERTAIN"})
 _TOKENS = re.compile(rb"/t/[a-z]/([A-Za-z0-9_-]{39})(?![A-Za-z0-9_-])|\b(b-[a-z2-7]{47}@)", re.IGNORECASE)
 _MOST_TOKENS = 50
@@ -98,9 +98,8 @@ async def purge(db: Database, rules: Rules, now: datetime) -> int:
 
 async def _note_event(desk: Desk, licence_id: int, mail: Mail, finding: Finding) -> bool:
     db = desk.db
-    if mail.test or mail.state not in _LEFT:
+    if mail.test or not (await has_arrived(db, licence_id, mail.id, desk.now) or mail.state in _LEFT):
         return False
-    await store.has_left(db, licence_id, mail.id)
     detail = " ".join(part for part in (finding.kind.value if finding.kind is Kind.BLOCK else "", finding.status) if part)
     # What a mail system says often names the address, which may be one that is not to be kept.
     text = finding.text if mail.address else ""

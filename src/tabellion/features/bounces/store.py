@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tabellion.features.bounces.model import Wanted
-from tabellion.features.delivery import ADDRESS, Suppression, changes, everywhere, has_arrived, in_schema
+from tabellion.features.delivery import ADDRESS, Suppression, changes, everywhere, in_schema
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar
@@ -37,11 +37,6 @@ FROM {l}.recipient r JOIN tabellion.sending s ON s.id = r.sending_id WHERE r.id 
 """
     row = await (await db.execute(in_schema(licence_id, query, address=ADDRESS), (recipient_id,))).fetchone()
     return None if row is None else Mail(*row)
-
-
-async def has_left(db: Database, licence_id: int, recipient_id: int) -> None:
-    """A mail of which nobody knew whether it had left has left: it came back."""
-    await has_arrived(db, licence_id, recipient_id)
 
 
 async def note_bounce(db: Database, licence_id: int, mail: Mail, kind: str, detail: str, now: datetime) -> bool:

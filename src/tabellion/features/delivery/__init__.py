@@ -66,7 +66,7 @@ from tabellion.features.delivery.service import (
     stop,
     withdraw,
 )
-from tabellion.features.delivery.store import ADDRESS, announce, everywhere, in_schema, licence_exists
+from tabellion.features.delivery.store import ADDRESS, IN_DOUBT, announce, everywhere, in_schema, licence_exists
 from tabellion.features.delivery.stripping import Forgotten
 from tabellion.features.delivery.sums import Counts, Fact, Scope, Tally
 from tabellion.features.delivery.suppression import REASONS, UNSUBSCRIBE, Suppression, joined
@@ -81,6 +81,7 @@ from tabellion.features.delivery.viewing import view
 __all__ = [
     "ADDRESS",
     "DAYS",
+    "IN_DOUBT",
     "MINUTES_OF_DAY",
     "REASONS",
     "SENT",

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tabellion.features.delivery import changes
-from tabellion.features.delivery.store import in_schema
+from tabellion.features.delivery.store import IN_DOUBT, in_schema
 from tabellion.platform.database.connection import Database
 
 
@@ -61,16 +61,16 @@ ORDER BY coalesce(r.ended_at, r.planned_at) DESC, r.id DESC LIMIT %(most)s
     return [Interaction(*row) for row in rows]
 
 
-async def has_arrived(db: Database, licence_id: int, recipient_id: int) -> bool:
-    """A mail of which nobody knew whether it had left is in somebody's hands; False: that was known."""
+async def has_arrived(db: Database, licence_id: int, recipient_id: int, now: datetime) -> bool:
+    """A mail of which nobody knew whether it had left is in somebody's hands, and not sent again; False: that was known."""
     query = """
 WITH told AS (
-    UPDATE {l}.recipient SET state = 'ACCEPTED', reason = NULL WHERE id = %s AND state = 'UNCERTAIN' AND NOT test
-    RETURNING id, campaign_id, state
+    UPDATE {l}.recipient r SET state = 'ACCEPTED', reason = NULL, due_at = NULL, ended_at = coalesce(ended_at, %s)
+    WHERE id = %s AND {in_doubt} AND NOT test RETURNING id, campaign_id, state
 ){noted}
 """
-    statement = in_schema(licence_id, query, noted=changes.noted(changes.LEFT, "told"))
-    return (await db.execute(statement, (recipient_id,))).rowcount == 1
+    statement = in_schema(licence_id, query, noted=changes.noted(changes.LEFT, "told"), in_doubt=IN_DOUBT)
+    return (await db.execute(statement, (now, recipient_id))).rowcount == 1
 
 
 async def events_of(db: Database, licence_id: int, recipients: Sequence[int]) -> dict[int, list[MailEvent]]:

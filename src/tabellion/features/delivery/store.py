@@ -9,7 +9,7 @@ import msgspec
 from psycopg.errors import UndefinedTable
 from psycopg.types.json import Jsonb
 
-from tabellion.features.delivery.model import Document, Sending
+from tabellion.features.delivery.model import DOUBTS, Document, Sending
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar, scalars
 
@@ -24,6 +24,10 @@ HELD = (
 )
 # Of a mail `r`: the address it went to, empty where it is not kept any more (`stripping`).
 ADDRESS = "CASE WHEN left(r.address, 1) = '@' THEN '' ELSE coalesce(r.address, '') END"
+# Of a mail `r`: whether nobody knows if it has left, and it is not leaving now. It may be about to be tried again.
+IN_DOUBT = (
+    "(r.state = 'UNCERTAIN' OR r.state IN ('PLANNED', 'DEFERRED', 'CLAIMED') AND coalesce(r.reason IN ('{}'), false))"
+).format("', '".join(DOUBTS))
 
 
 def in_schema(licence_id: int, query: str, **parts: str) -> bytes:

@@ -85,7 +85,7 @@ def _counts(reader: Reader) -> bool:
 
 async def _settle(db: Database, licence_id: int, reader: Reader, now: datetime) -> None:
     """What only the mail holds was used, by whomever: it has arrived."""
-    if reader.uncertain and await has_arrived(db, licence_id, reader.id):
+    if reader.uncertain and await has_arrived(db, licence_id, reader.id, now):
         await tell(db, licence_id, SENT, [MailNews(reader.id)], now)
 
 
