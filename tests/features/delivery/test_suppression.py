@@ -124,6 +124,19 @@ async def test_transactional_mails_are_held_by_all_but_unsubscriptions(post: Pos
     assert (await take(post, again, PLAIN))[0] == [f"B@{ASCII}", "d@example.com"]
 
 
+@pytest.mark.parametrize("objection", ["COMPLAINT", "MANUAL"])
+async def test_who_objects_is_not_forgotten_for_a_bounce(post: Post, objection: str) -> None:
+    """That an address works again, or is erased, is no reason to write to somebody who does not want it."""
+    bounces = ["HARD_BOUNCE", "SOFT_BOUNCE"]
+    for reasons in ([*bounces, objection, *bounces], [objection, *bounces]):
+        for reason in reasons:
+            await suppress(post, "ann@example.com", reason=reason)
+        found = await suppression_store.find(post.db, post.licence_id, "ann@example.com")
+        assert found is not None
+        assert found.reason == objection
+        assert await suppression_store.forget_person(post.db, post.licence_id, "ann@example.com", START, suppress=False)
+
+
 async def test_the_database_joins_reasons_as_the_program_does(post: Post) -> None:
     def said(reason: str, day: int, detail: str | None, also: int | None) -> Suppression:
         unsubscribed = None if also is None or reason == "UNSUBSCRIBE" else moment(also)
@@ -146,7 +159,7 @@ async def test_the_database_joins_reasons_as_the_program_does(post: Post) -> Non
 
 
 @pytest.mark.parametrize("reason", REASONS)
-async def test_what_keeps_an_address_from_its_mails_stays_the_reason(reason: str, post: Post) -> None:
+async def test_what_keeps_an_address_from_its_mails_stays_the_reason_but_for_an_objection(reason: str, post: Post) -> None:
     await delivery.suppress(post.db, post.licence_id, ["A@x.com"], reason, START, "first")
     for other, hours in (("UNSUBSCRIBE", 1), ("COMPLAINT", 2), ("HARD_BOUNCE", 3), ("UNSUBSCRIBE", 4)):
         now = START + timedelta(hours=hours)
@@ -154,6 +167,8 @@ async def test_what_keeps_an_address_from_its_mails_stays_the_reason(reason: str
     found = await suppression_store.find(post.db, post.licence_id, "a@x.com")
     if reason == "UNSUBSCRIBE":
         expected = Suppression("a@x.com", "COMPLAINT", START + timedelta(hours=2), "COMPLAINT", START)
+    elif reason in {"HARD_BOUNCE", "SOFT_BOUNCE"}:
+        expected = Suppression("a@x.com", "COMPLAINT", START, "COMPLAINT", START + timedelta(hours=1))
     else:
         expected = Suppression("a@x.com", reason, START, "first", START + timedelta(hours=1))
     assert found == expected

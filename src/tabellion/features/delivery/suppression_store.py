@@ -36,8 +36,10 @@ ON CONFLICT (address) DO UPDATE SET
 {only}
 RETURNING xmax = 0
 """
-# What is known already stays as it is; only the first unsubscription beside another reason is news, and the reverse.
-_ONLY_NEWS = "WHERE NOT ({alike}) AND (EXCLUDED.reason <> 'UNSUBSCRIBE' OR s.unsubscribed IS NULL)"
+# What is known already stays as it is; only the first unsubscription beside another reason is news, and the reverse, and an
+# objection to mails where there was a bounce: an address that works again had better not hide it.
+_ONLY_NEWS = """WHERE NOT ({alike}) AND (EXCLUDED.reason <> 'UNSUBSCRIBE' OR s.unsubscribed IS NULL)
+    OR EXCLUDED.reason IN ('COMPLAINT', 'MANUAL') AND s.reason IN ('HARD_BOUNCE', 'SOFT_BOUNCE')"""
 
 
 class Lifted(NamedTuple):
@@ -78,7 +80,10 @@ def listed(address: str) -> str:
 async def suppress(
     db: Database, licence_id: int, addresses: Iterable[str], reason: str, now: datetime, detail: str | None = None
 ) -> None:
-    """See to it that addresses get nothing more; a reason that was there before stays, but for an unsubscription."""
+    """See to it that addresses get nothing more.
+
+    A reason that was there before stays, but an unsubscription before any other one, and a bounce before an objection.
+    """
     rows = [Suppression(address, reason, now, detail) for address in set(map(normal_form, addresses))]
     await _enter(db, licence_id, rows, _ONLY_NEWS)
 
