@@ -71,6 +71,9 @@ def test_what_was_sent_is_echoed_and_a_name_is_taken_once_per_entity(tenant: Ten
         ({"from": "Hafen <news@@x>"}, "from"),
         ({"from": "news@nowhere.example>"}, "from"),
         ({"replyTo": "nobody"}, "replyTo"),
+        # Readers would answer to it, but no mail could name it.
+        ({"replyTo": "jürgen@example.com"}, "replyTo"),
+        ({"replyTo": "a..b@example.com"}, "replyTo"),
         ({"replyTo": "a@example.com\r\nBcc: x@example.com"}, "replyTo"),
         ({"encoding": "UTF-16"}, "encoding"),
         ({"contentType": "TEXT"}, "contentType"),

@@ -103,6 +103,20 @@ def test_a_sender_may_have_such_a_domain(tenant: Tenant, database: psycopg.Conne
     assert mail["Message-ID"].endswith(f"@{NAME}>")
 
 
+def test_who_cannot_be_answered_keeps_a_campaign_from_being_launched(
+    tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    """Earlier versions took such an address, and then no mail could be made."""
+    number = tenant.campaign()
+    assert tenant.json("PUT", f"{MAIL}/{number}/target", {}).status_code == 200
+    query = "UPDATE tabellion.campaign SET settings = jsonb_set(settings, '{replyTo}', to_jsonb(%s::text)) WHERE id = %s"
+    database.execute(query, (f"jürgen@{SMALL}", number))
+    refused = tenant.json("POST", f"{MAIL}/{number}/launch")
+    assert (refused.status_code, [each["field"] for each in refused.json()["errors"]]) == (409, ["replyTo"])
+    assert tenant.json("PUT", f"{MAIL}/{number}", {"replyTo": f"answers@{SMALL}"}).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+
+
 def test_readers_see_their_address_as_they_know_it(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
     assert tenant.json("DELETE", f"{PROFILES}/emailAddress=ann@example.com").status_code == 204
     guests(tenant, f"bea@{CAPITALS}")

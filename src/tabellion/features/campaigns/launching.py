@@ -15,7 +15,7 @@ from tabellion.features.delivery import Document, Message, Parameter, Policy, id
 from tabellion.features.tables import ProfileTable
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.connection import Database
-from tabellion.platform.mail import address_of, relayed_form
+from tabellion.platform.mail import address_of, formless, relayed_form
 from tabellion.platform.templates import Mistake, Report, Vocabulary, new_mark
 
 # A link that people do not see and machines follow; a picture that tells of openings.
@@ -56,6 +56,10 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
     if address_of(sender.address) is None:
         message = f"mails cannot come from '{sender.address[:100]}'; set 'from', or the sender of the entity"
         faults.append(FieldError("from", "attribute.value", message))
+    reply_to = campaign.settings.reply_to or ""
+    if reply_to and address_of(reply_to) is None:
+        message = f"nobody can answer to '{reply_to[:100]}', for {formless(reply_to)}; set another 'replyTo'"
+        faults.append(FieldError("replyTo", "attribute.value", message))
     if faults:
         raise CampaignIncomplete(faults)
     transactional = campaign.kind is Kind.TRANSACTIONAL
@@ -65,7 +69,7 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
         campaign_name=campaign.name,
         sender_name=sender.name,
         sender_address=relayed_form(sender.address),
-        reply_to=relayed_form(campaign.settings.reply_to or ""),
+        reply_to=relayed_form(reply_to),
         charset=campaign.settings.encoding.lower(),
         time_zone=str(zone),
         languages=wanted,

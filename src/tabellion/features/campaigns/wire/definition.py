@@ -16,7 +16,7 @@ from tabellion.features.tables.filters import query_moment
 from tabellion.kit.names import SIGNS_OF_ADDRESSES, name_fault
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform.http.shapes import Text
-from tabellion.platform.mail import address_of, one_line
+from tabellion.platform.mail import address_of, formless, one_line
 
 _INVALID, _MANDATORY = "structure.invalid", "member.mandatory"
 _ENCODINGS = ("UTF-8", "ISO-8859-1", "ISO-8859-15")
@@ -250,6 +250,9 @@ def _settings_faults(settings: Settings) -> list[FieldError]:
     reply_to = settings.reply_to
     if reply_to and (len(reply_to) > MAX_LINE or not _ADDRESS.fullmatch(reply_to) or not reply_to.isprintable()):
         faults.append(FieldError("replyTo", "attribute.value", "'replyTo' expects an e-mail address"))
+    elif reply_to and address_of(reply_to) is None:
+        message = f"'replyTo' expects an e-mail address that mails can go to: {formless(reply_to)}"
+        faults.append(FieldError("replyTo", "attribute.value", message))
     if settings.encoding.upper() not in _ENCODINGS:
         faults.append(FieldError("encoding", "member.type", f"'encoding' expects one of {', '.join(_ENCODINGS)}"))
     try:
