@@ -45,6 +45,12 @@ def test_an_empty_variable_is_no_variable() -> None:
         ),
         ("TABELLION_PUBLIC_URL", "https://", "TABELLION_PUBLIC_URL: 'https://' is no address"),
         ("TABELLION_PUBLIC_URL", "https://x:99999", "TABELLION_PUBLIC_URL: 'https://x:99999' is no address"),
+        ("TABELLION_PUBLIC_URL", "https://exämple.com", "TABELLION_PUBLIC_URL: 'https://exämple.com' is no address"),
+        (
+            "TABELLION_PUBLIC_URL",
+            'https://example.com/a"b',
+            "TABELLION_PUBLIC_URL: 'https://example.com/a\"b' is no address",
+        ),
         ("TABELLION_PUBLIC_URL", "https://x/?a=1", "TABELLION_PUBLIC_URL: 'https://x/?a=1' is no address"),
         ("TABELLION_TRUSTED_PROXIES", "10.0.0.1,proxy.local", "TABELLION_TRUSTED_PROXIES: 'proxy.local' is no IP address"),
         ("TABELLION_TRUSTED_PROXIES", "10.0.0.0/8", "TABELLION_TRUSTED_PROXIES: '10.0.0.0/8' is no IP address"),

@@ -113,7 +113,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.database_url and (wrong := _wrong_with(self.database_url)):
             raise SettingsError(f"{PREFIX}DATABASE_URL: {wrong}")
         if self.public_url and not _is_address(self.public_url):
-            message = f"'{self.public_url}' is no address such as https://mail.example.com (without query or fragment)"
+            such = "such as https://mail.example.com (no query or fragment; ä is xn--... in a name, %C3%A4 behind it)"
+            message = f"'{self.public_url}' is no address {such}"
             raise SettingsError(f"{PREFIX}PUBLIC_URL: {message}")
         if self.former_secret_keys and not self.secret_key:
             message = (
@@ -163,10 +164,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _is_address(text: str) -> bool:
-    """Whether links can begin with it."""
+    """Whether links can begin with it, those in headers of mails too."""
     try:
         parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and not set(text) & set("?#@ ")
+        whole = text.isascii() and text.isprintable() and not set(text) & set("?#@ \"'<>\\")
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and whole
     except ValueError:
         return False
 
