@@ -8,6 +8,8 @@ import pytest
 
 from tabellion.features import delivery
 from tabellion.features.delivery import (
+    Contact,
+    Limits,
     Recipient,
     Sending,
     attachment_store,
@@ -86,6 +88,23 @@ async def test_nothing_begins_of_a_sending_that_was_paused_after_the_claim(post:
     await begin(post, sending, post.worker, held)
     assert await rows(post) == before
     assert await post.plain_claim(sending) == ([], None)
+
+
+async def test_nothing_is_claimed_or_begins_by_contents_that_were_replaced(post: Post) -> None:
+    """A campaign that is paused, changed and resumed at once: whoever works on it has to see that."""
+    await post.guests(["ann@example.com", "bob@example.com"])
+    sending = await post.sending()
+    ((held,), _) = await recipient_store.claim(post.db, sending, post.table, post.worker, 1, START)
+    await delivery.pause(post.db, sending, START)
+    await delivery.resume(post.db, sending, sending.document, START)
+    await begin(post, sending, post.worker, held)
+    limits = Limits(contact=Contact(mails=9, days=7))
+    assert await post.fates(sending) == {("CLAIMED", None): 1, ("PLANNED", None): 1}
+    assert (await post.plain_claim(sending), await post.claim(sending, limits)) == (([], None), [])
+    (fresh,) = filter(None, [await store.find(post.db, sending.id)])
+    await begin(post, fresh, post.worker, held)
+    assert len((await post.plain_claim(fresh))[0]) == 1
+    assert await post.fates(sending) == {("SENDING", None): 1, ("CLAIMED", None): 1}
 
 
 async def test_what_has_begun_or_is_nobodys_does_not_begin_or_go_back(post: Post) -> None:

@@ -179,7 +179,8 @@ class Batch:
                 if begun:
                     return begun
                 fresh = await store.find(db, sending.id)
-                return begun if fresh is not None and fresh.state == "RUNNING" else None
+                goes_on = fresh is not None and (fresh.state, fresh.version) == ("RUNNING", sending.version)
+                return begun if goes_on else None
 
         async def give_back(held: Sequence[Claimed]) -> None:
             async with sender.database() as db:

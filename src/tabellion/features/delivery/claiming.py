@@ -14,7 +14,7 @@ from tabellion.features.delivery import claim_parts, limits_store, recipient_sto
 from tabellion.features.delivery.mark import BEGINNING, Mark, Place
 from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.pacing import Rules
-from tabellion.features.delivery.store import in_schema
+from tabellion.features.delivery.store import GOES_ON, in_schema
 from tabellion.features.delivery.worker_store import ENTERED
 from tabellion.features.tables import ProfileTable
 from tabellion.platform.database.connection import Database
@@ -37,7 +37,7 @@ WITH rates AS MATERIALIZED (
     SELECT d.id, d.table_id, d.profile_id, d.due_at FROM {l}.recipient d
     WHERE d.sending_id = %(sending)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at <= %(now)s
       AND {after}
-      AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' AND {entered} AND {current}
+      AND {goes_on} AND {entered} AND {current}
     ORDER BY d.due_at, d.id
     LIMIT (SELECT CASE WHEN %(exempt)s THEN %(most)s ELSE greatest(least(%(most)s, min({room})), 0) END::bigint FROM rates k)
     FOR UPDATE SKIP LOCKED
@@ -183,12 +183,12 @@ async def next_due(db: Database, sending: Sending, after: Place = BEGINNING) -> 
     """When the next mail of a sending after a place is due; None: none will be, or it has been paused or changed."""
     query = """
 SELECT d.due_at FROM {l}.recipient d
-WHERE d.sending_id = %(id)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at < 'infinity' AND {after}
-  AND (SELECT state = 'RUNNING' AND version = %(version)s FROM tabellion.sending WHERE id = %(id)s)
+WHERE d.sending_id = %(sending)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at < 'infinity' AND {after}
+  AND {goes_on}
 ORDER BY d.due_at LIMIT 1
 """
-    values = {"id": sending.id, "version": sending.version, **claim_parts.places(after)}
-    query = in_schema(sending.licence_id, query, after=claim_parts.AFTER)
+    values = {"sending": sending.id, "version": sending.version, **claim_parts.places(after)}
+    query = in_schema(sending.licence_id, query, after=claim_parts.AFTER, goes_on=GOES_ON)
     return await scalar(db, query, values, prepare=True)
 
 
@@ -204,6 +204,7 @@ async def claim(  # noqa: PLR0913, PLR0917 - one statement
         "verdict": _DOMAINED if rules.domains else _UNDOMAINED,
         "room": _ROOM,
         "entered": ENTERED,
+        "goes_on": GOES_ON,
         "after": claim_parts.AFTER,
         "current": "true" if rules.versions is None else limits_store.CURRENT,
         "domain": _DOMAIN.format("d"),
@@ -226,8 +227,8 @@ async def claim(  # noqa: PLR0913, PLR0917 - one statement
 
 def _values(sending: Sending, worker: int, most: int, now: datetime, rules: Rules) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "sending": sending.id, "campaign_of": sending.campaign_id, "worker": worker, "most": most, "now": now,
-        "exempt": rules.exempt,
+        "sending": sending.id, "version": sending.version, "campaign_of": sending.campaign_id, "worker": worker,
+        "most": most, "now": now, "exempt": rules.exempt,
         "keys": [key for key, _ in rules.rates], "everies": [every_s for _, every_s in rules.rates],
     }  # fmt: skip
     if rules.versions is not None:

@@ -11,7 +11,7 @@ from tabellion.features.delivery.claim_parts import AFTER, CLAIMED, doubt, place
 from tabellion.features.delivery.limits_store import CURRENT, Versions, fence
 from tabellion.features.delivery.mark import BEGINNING, Place
 from tabellion.features.delivery.model import DECLINED, Claimed, Ending, Recipient, Sending
-from tabellion.features.delivery.store import ADDRESS, HELD, in_schema
+from tabellion.features.delivery.store import ADDRESS, GOES_ON, HELD, in_schema
 from tabellion.features.delivery.suppression_store import keys, unless_by_key
 from tabellion.features.delivery.worker_store import ALONE, ENTERED
 from tabellion.features.tables import ProfileTable
@@ -63,7 +63,7 @@ async def claim(  # noqa: PLR0913, PLR0917 - one statement
 WITH due AS MATERIALIZED (
     SELECT d.id FROM {l}.recipient d
     WHERE d.sending_id = %(sending)s AND d.state IN ('PLANNED', 'DEFERRED') AND d.due_at <= %(now)s AND {after}
-      AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' AND {entered} AND {current}
+      AND {goes_on} AND {entered} AND {current}
     ORDER BY d.due_at, d.id LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ), {looked}"""
     claiming = """
@@ -76,11 +76,13 @@ UPDATE {l}.recipient r SET
 FROM looked WHERE r.id = looked.id
 RETURNING {claimed}
 """
-    values = {"sending": sending.id, "now": now, "most": most, "worker": worker, "campaign_of": sending.campaign_id}
-    values |= places(after)
+    values = {
+        "sending": sending.id, "version": sending.version, "now": now, "most": most, "worker": worker,
+        "campaign_of": sending.campaign_id, **places(after),
+    }  # fmt: skip
     parts = {
         "looked": sole_mails.looked(sending.document, table, materialized=False), "entered": ENTERED, "current": "true",
-        "after": AFTER, "claimed": CLAIMED, **doubt(), **still(sending.document, table),
+        "goes_on": GOES_ON, "after": AFTER, "claimed": CLAIMED, **doubt(), **still(sending.document, table),
     }  # fmt: skip
     if versions is not None:
         parts["current"] = CURRENT
@@ -97,8 +99,8 @@ RETURNING {claimed}
 async def begin(db: Database, sending: Sending, table: ProfileTable, worker: int, held: Sequence[Claimed]) -> set[int]:
     """Commit that mails are about to leave; the ids of those that may.
 
-    Not those that another worker has taken meanwhile, nor those whose sending was paused, nor people who have just
-    unsubscribed or are reached elsewhere since the mail was made.
+    Not those that another worker has taken meanwhile, nor those whose sending was paused or has other contents now, nor
+    people who have just unsubscribed or are reached elsewhere since the mail was made.
     """
     query = """
 WITH looked AS ({still} WHERE r.id = ANY (%(ids)s))
@@ -106,14 +108,19 @@ UPDATE {l}.recipient r SET state = 'SENDING'
 FROM looked, unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(written)s::text[]) AS h (id, attempt, written)
 WHERE r.id = h.id AND looked.id = h.id AND looked.reason IS NULL AND r.attempt = h.attempt
   AND looked.written IS NOT DISTINCT FROM h.written AND r.worker = %(worker)s
-  AND r.state = 'CLAIMED' AND (SELECT state FROM tabellion.sending WHERE id = %(sending)s) = 'RUNNING' AND {entered} {unless}
+  AND r.state = 'CLAIMED' AND {goes_on} AND {entered} {unless}
 RETURNING r.id
 """
     others = keys(held)
     written = [each.written for each in held]
-    values = _held(held) | {"worker": worker, "sending": sending.id, "keys": others, "written": written}
+    values = _held(held) | {
+        "worker": worker, "sending": sending.id, "version": sending.version, "keys": others, "written": written,
+    }  # fmt: skip
     # Where all addresses are in ASCII, as nearly always, the statement is the one that costs half as much.
-    parts = {"unless": unless_by_key(sending) if any(others) else "", "entered": ENTERED, **still(sending.document, table)}
+    parts = {
+        "unless": unless_by_key(sending) if any(others) else "", "entered": ENTERED, "goes_on": GOES_ON,
+        **still(sending.document, table),
+    }  # fmt: skip
     return set(await scalars(db, in_schema(sending.licence_id, query, **parts), values, prepare=True))
 
 
@@ -186,14 +193,14 @@ UPDATE {l}.recipient r SET state = e.state, reason = e.reason, reply = e.reply, 
 FROM unnest(%(ids)s::bigint[], %(attempts)s::smallint[], %(states)s::text[], %(reasons)s::text[], %(replies)s::text[],
             %(dues)s::timestamptz[]) AS e (id, attempt, state, reason, reply, due_at)
 WHERE {alone} AND r.id = e.id AND r.attempt = e.attempt AND r.worker = %(worker)s
-  AND (r.state = 'SENDING' OR r.state = 'UNCERTAIN' AND (e.state NOT IN ('DEFERRED', 'PLANNED') OR {goes_on})
+  AND (r.state = 'SENDING' OR r.state = 'UNCERTAIN' AND (e.state NOT IN ('DEFERRED', 'PLANNED') OR {unended})
        OR r.state = 'DEFERRED' AND e.state = 'REJECTED'
        OR r.state = 'CLAIMED' AND e.state IN ('FAILED', 'DEFERRED', 'REJECTED', 'PLANNED', 'UNCERTAIN'))
 RETURNING r.id, r.campaign_id, r.state, r.reason
 ){files}{noted} SELECT id FROM told
 """
     parts = {
-        "alone": ALONE, "goes_on": "(SELECT state <> 'ENDED' FROM tabellion.sending WHERE id = %(sending)s)",
+        "alone": ALONE, "unended": "(SELECT state <> 'ENDED' FROM tabellion.sending WHERE id = %(sending)s)",
         "put_off": f"e.state = 'DEFERRED' AND e.reason = '{DECLINED}'",
         "files": _FILES if sending.document.transactional else "",
         "noted": "" if sending.document.test else _ENDED,

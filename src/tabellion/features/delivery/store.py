@@ -22,6 +22,8 @@ HELD = (
     "(SELECT 1 FROM {l}.recipient WHERE sending_id = %(id)s AND state IN ('CLAIMED', 'SENDING') ORDER BY worker LIMIT 1) "
     "IS NOT NULL"
 )
+# In a statement that claims or begins: whether the sending goes on, by the document that its worker has.
+GOES_ON = "(SELECT state = 'RUNNING' AND version = %(version)s FROM tabellion.sending WHERE id = %(sending)s)"
 # Of a mail `r`: the address it went to, empty where it is not kept any more (`stripping`).
 ADDRESS = "CASE WHEN left(r.address, 1) = '@' THEN '' ELSE coalesce(r.address, '') END"
 # Of a mail `r`: whether nobody knows if it has left, and it is not leaving now. It may be about to be tried again.
