@@ -90,3 +90,20 @@ def test_a_campaign_does_not_end_before_its_triggers(
     ]
     _until_ended(database, active)
     assert _fates(tenant, database, active) == [("cancelled", "new@example.com")]
+
+
+def test_a_trigger_waits_for_no_call_with_many(
+    tenants: Tenants, tenant: Tenant, active: int, database: psycopg.Connection[Any]
+) -> None:
+    contacts = {"contacts": [_saved("new@example.com"), _saved("ann@example.com")]}
+    bob = {"attributes": [{"name": "emailAddress", "value": "bob@example.com"}, {"name": "lastName", "value": "Bos"}]}
+    with _hold_ann(tenants.database_url, schema_of(tenant, database)) as holding, ThreadPoolExecutor(1) as threads:
+        sent = threads.submit(tenant.json, "POST", f"{MAIL}/{active}/contact", contacts)
+        until_they_wait(database, "tabellion api")
+        answer = tenant.json("POST", f"/v4/entity/hotels/transactionalmail/{active}/contact", {"profile": bob})
+        assert answer.status_code == 200, answer.text
+        assert not sent.done()
+        holding.commit()
+        assert sent.result().json()["accepted"] == 2
+    wait_until(lambda: len(_fates(tenant, database, active)) == 3)
+    wait_until(lambda: {reason for reason, _ in _fates(tenant, database, active)} == {"ACCEPTED"})

@@ -86,6 +86,7 @@ class Post:
         query = f"SELECT id FROM l{self.licence_id}.{self.table.relation} WHERE {email} = %s".encode()
         (profile_id,) = await (await self.db.execute(query, (address,))).fetchone() or (0,)
         await delivery.plan(self.db, sending, Recipient(profile_id, address, "en"), now)
+        await delivery.look_soon(self.db, sending, now)
 
     async def claim(
         self, sending: Sending, limits: Limits, own: Delivery | None = None, *, now: datetime = START, most: int = 200,

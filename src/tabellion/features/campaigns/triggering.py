@@ -27,6 +27,8 @@ class Triggered(NamedTuple):
     interaction_id: int
 
 
+# What a trigger needs to know.
+Ready = tuple[Campaign, ProfileTable, Sending]
 _ADVICE = {
     State.IN_DEFINITION: ": launch it first",
     State.PAUSED: ": it takes triggers again after 'resume'",
@@ -34,7 +36,7 @@ _ADVICE = {
 }
 
 
-async def triggered(call: Incoming, *, transactional: bool = False) -> tuple[Campaign, ProfileTable, Sending]:
+async def triggered(call: Incoming, *, transactional: bool = False) -> Ready:
     """The campaign of the path, ready for triggers. Raises `CampaignUnknown`, `CampaignKind`, `CampaignState`."""
     campaign = await service.get(call)
     if campaign.kind is Kind.MASS or (transactional and campaign.kind is not Kind.TRANSACTIONAL):
@@ -52,10 +54,23 @@ def _not_active(campaign: Campaign) -> CampaignState:
 
 
 async def trigger(
-    call: Incoming, ready: tuple[Campaign, ProfileTable, Sending], profile: Profile, parameters: dict[str, Any],
-    attachments: tuple[Attachment, ...] = (),
-) -> Triggered:  # fmt: skip
-    """Plan a mail to a profile. One that must not get it is told apart by its interaction's outcome.
+    call: Incoming, ready: Ready, profile: Profile, parameters: dict[str, Any], attachments: tuple[Attachment, ...] = ()
+) -> Triggered:
+    """Plan a mail to a profile, last in its transaction. Raises as `one_of_many` does."""
+    done = await one_of_many(call, ready, profile, parameters, attachments)
+    await look_soon(call, ready)
+    return done
+
+
+async def look_soon(call: Incoming, ready: Ready) -> None:
+    """Have workers look for what was triggered, last in its transaction: other triggers of the campaign wait for its end."""
+    await delivery.look_soon(call.db, ready[2], call.now)
+
+
+async def one_of_many(
+    call: Incoming, ready: Ready, profile: Profile, parameters: dict[str, Any], attachments: tuple[Attachment, ...] = ()
+) -> Triggered:
+    """Plan a mail to a profile; `look_soon` has to follow. One that must not get it is told apart by its outcome.
 
     Raises `CampaignState` when the campaign was cancelled after it was read.
     """

@@ -89,19 +89,23 @@ async def plan(
 ) -> int:
     """Enter one recipient; the interaction's id. In the caller's transaction. Only transactional mails take attachments.
 
-    Raises `Stopped`.
+    Of triggers `look_soon` has to follow. Raises `Stopped`.
     """
     number = await recipient_store.plan(db, sending, recipient, now)
     if number is None:
         raise Stopped
     if attachments and recipient.excluded is None:
         await attachment_store.attach(db, sending.licence_id, number, attachments)
-    if recipient.excluded is None and sending.document.triggered:
-        # The same row for all triggers of ten seconds, so that callers hardly ever wait for each other.
-        step = now.timestamp() // _LOOK_STEP_S * _LOOK_STEP_S
-        from_at = datetime.fromtimestamp(step, now.tzinfo)
-        await store.look_at(db, sending.id, from_at, from_at + _LOOK_FOR)
     return number
+
+
+async def look_soon(db: Database, sending: Sending, now: datetime) -> None:
+    """Have workers look for mails that were triggered: last in their transaction, for it is the same row for all triggers of
+    ten seconds, and who enters it waits for the one who does at the moment.
+    """
+    step = now.timestamp() // _LOOK_STEP_S * _LOOK_STEP_S
+    from_at = datetime.fromtimestamp(step, now.tzinfo)
+    await store.look_at(db, sending.id, from_at, from_at + _LOOK_FOR)
 
 
 async def gather(

@@ -51,12 +51,14 @@ async def contacts(call: Incoming) -> Answer:
                 parameters = parameters_of(each.parameters, ready[0])
                 async with call.db.transaction():
                     profile = await _found_or_saved(call, ready[1], each.profile, f"contacts[{index}].profile")
-                    done = await triggering.trigger(call, ready, profile, parameters)
+                    done = await triggering.one_of_many(call, ready, profile, parameters)
             except Problem as error:
                 results.append(wire.ContactResult(index, code=_code(error), message=error.message))
             else:
                 results.append(wire.ContactResult(index, done.profile_id, done.interaction_id))
-    accepted = sum(result.interaction_id is not None for result in results)
+        accepted = sum(result.interaction_id is not None for result in results)
+        if accepted:
+            await triggering.look_soon(call, ready)
     return Answer(200, wire.ContactsOut(accepted, len(results) - accepted, results))
 
 
