@@ -9,9 +9,10 @@ import pytest
 
 from tabellion.platform import secrets
 from tests.contract.conftest import TRANSFERS
-from tests.contract.test_sending import MAIL, guests, outbox, state, until
+from tests.contract.test_sending import MAIL, guests, outbox, state
 from tests.support.mailing import sending
 from tests.support.tenant import Tenant
+from tests.support.waiting import until
 
 VARIANTS: list[Any] = [
     {"name": "A"},

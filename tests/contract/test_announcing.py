@@ -7,9 +7,10 @@ import psycopg
 
 from tabellion.features.delivery import Pace
 from tabellion.platform import secrets
-from tests.contract.test_sending import outbox, until
+from tests.contract.test_sending import outbox
 from tests.support.mailing import sending
 from tests.support.tenant import Tenant
+from tests.support.waiting import until
 
 MAIL = "/v4/entity/hotels/mail"
 # It looks once, as it begins, and hears the rest: the next look is further away than the tests wait. What others have left

@@ -13,9 +13,10 @@ import pytest
 
 from tabellion.features.campaigns.endpoints.attachments import MAX_BYTES, media_type_of, name_of
 from tabellion.platform.mail import Attachment, Mail, compose
-from tests.contract.test_sending import outbox, until
+from tests.contract.test_sending import outbox
 from tests.support.mailing import Sink, smtp_sink
 from tests.support.tenant import Tenant, schema_of
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

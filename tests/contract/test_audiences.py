@@ -8,10 +8,11 @@ import pytest
 
 from tabellion.platform import secrets
 from tests.contract.conftest import TRANSFERS
-from tests.contract.test_sending import outbox, state, until
+from tests.contract.test_sending import outbox, state
 from tests.support import plain
 from tests.support.mailing import sending
 from tests.support.tenant import Tenant
+from tests.support.waiting import until
 
 MAIL, MAILS, AUDIENCES = "/v4/entity/hotels/mail", "/v5/entities/hotels/mails", "/v5/entities/hotels/audiences"
 PROFILES = "/v5/entities/hotels/profile-tables/Guests/profiles"

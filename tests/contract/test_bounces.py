@@ -13,12 +13,13 @@ import psycopg
 import pytest
 
 from tabellion.features.bounces import Rules, intake
-from tests.contract.test_sending import MAIL, PROFILES, state, until
+from tests.contract.test_sending import MAIL, PROFILES, state
 from tests.support.bounce_corpus import BODY, ORIGINAL, Head, _plain, complaint, exim, gmail, postfix
 from tests.support.bounce_replies import Said
 from tests.support.database_proxy import proxied
 from tests.support.mailing import Sink, taking_bounces
 from tests.support.tenant import Tenant, schema_of
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

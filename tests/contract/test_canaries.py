@@ -14,9 +14,9 @@ import psycopg
 from tabellion.server.calls import CALLS
 from tests.support import plain
 from tests.support.api import Api
-from tests.support.processes import wait_until
 from tests.support.tenant import Tenant, places, schema_of
 from tests.support.tenants import Tenants
+from tests.support.waiting import until
 
 ADDRESS, NAME = "kanarienvogel@canary.example", "Kanarienvogel"
 # Of a form that somebody who looks for it finds in whatever surrounds it.
@@ -102,7 +102,7 @@ def test_secrets_and_addresses_stay_where_they_belong(
             told = answer.text + str(answer.headers)
             assert [secret for secret in secrets if secret in told] == [], (answer.request.method, answer.request.url.path)
     # Lines are written some at a time, after the answers.
-    wait_until(lambda: logged(api, begin).count('"event":"request"') >= len(answers))
+    until(lambda: logged(api, begin).count('"event":"request"') >= len(answers))
     told = "".join([logged(api, begin), *(plain.get(f"{api.url}/{page}").text for page in ("metrics", "health", "ready"))])
     assert [word for word in {ADDRESS, NAME, *secrets} if word.lower() in told.lower()] == []
     dump = stored(database, tenant)

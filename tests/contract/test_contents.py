@@ -8,8 +8,9 @@ import psycopg
 import pytest
 
 from tests.contract.test_campaigns import GIF, packed, upload
-from tests.contract.test_sending import outbox, until
+from tests.contract.test_sending import outbox
 from tests.support.tenant import Tenant
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from tests.contract.test_campaigns import GIF, NEW, packed, upload
-from tests.contract.test_sending import until
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

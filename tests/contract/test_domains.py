@@ -7,10 +7,11 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state, until
+from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state
 from tests.support import plain
 from tests.support.mailing import Sink
 from tests.support.tenant import Tenant
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -18,7 +18,7 @@ from tabellion.features.webhooks.fanout import fan_out
 from tabellion.kit.clock import utc_now
 from tabellion.platform import audit
 from tabellion.platform.secrets import SecretUnreadable
-from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state, until
+from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state
 from tests.support import plain
 from tests.support.api import Api
 from tests.support.etls import Etls, one_file, packed
@@ -26,6 +26,7 @@ from tests.support.exports import Exports
 from tests.support.imports import Imports
 from tests.support.serving import json_here, run_here
 from tests.support.tenant import STAYS, Tenant, schema_of
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -19,9 +19,9 @@ from tabellion.platform.jobs.application import app
 from tabellion.platform.jobs.turns import PLACES, GaveWay, Turn
 from tests.support.api import Api
 from tests.support.exports import EXECUTIONS, Exports
-from tests.support.processes import wait_until
 from tests.support.tenant import Tenant, schema_of
 from tests.support.tenants import Tenants
+from tests.support.waiting import until
 
 ORDER = {"tableId": "Guests", "attributes": ["emailAddress"]}
 
@@ -71,13 +71,13 @@ def test_a_small_export_does_not_wait_for_the_large_ones_of_three_other_licences
 
         with working(worker_database_url, api.spool):
             try:
-                wait_until(lambda: states() == {"RUNNING"})
+                until(lambda: states() == {"RUNNING"})
                 number = small.tenant.json("POST", EXECUTIONS, ORDER).json()["id"]
-                wait_until(lambda: small.read(number)["status"] == "DONE")
+                until(lambda: small.read(number)["status"] == "DONE")
                 assert states() == {"RUNNING"}
             finally:
                 held.rollback()
-            wait_until(lambda: states() == {"DONE"})
+            until(lambda: states() == {"DONE"})
 
 
 class Polite(Turn):

@@ -9,8 +9,9 @@ import pytest
 from tabellion.kit.clock import utc_now
 from tests.contract.test_checklist import checklist
 from tests.contract.test_pacing import DAYS
-from tests.contract.test_sending import MAIL, outbox, state, until
+from tests.contract.test_sending import MAIL, outbox, state
 from tests.support.tenant import Tenant
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

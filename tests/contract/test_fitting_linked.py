@@ -8,8 +8,9 @@ import psycopg
 import pytest
 
 from tests.contract.test_fitting import LATER, begin_now, forget
-from tests.contract.test_sending import MAIL, outbox, state, until
+from tests.contract.test_sending import MAIL, outbox, state
 from tests.support.tenant import Tenant
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

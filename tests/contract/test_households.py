@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from tests.contract.test_sending import MAIL, outbox, state, until
+from tests.contract.test_sending import MAIL, outbox, state
 from tests.support.tenant import Tenant
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

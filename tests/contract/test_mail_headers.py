@@ -9,9 +9,10 @@ import psycopg
 import pytest
 from aiosmtpd.smtp import Envelope
 
-from tests.contract.test_sending import MAIL, until
+from tests.contract.test_sending import MAIL
 from tests.support.mailing import Sink
 from tests.support.tenant import Tenant, schema_of
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -5,10 +5,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.contract.test_sending import MAIL, guests, hrefs, local, outbox, state, until
+from tests.contract.test_sending import MAIL, guests, hrefs, local, outbox, state
 from tests.support import plain
 from tests.support.mailing import Sink
 from tests.support.tenant import Tenant, schema_of
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -9,9 +9,10 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.contract.test_campaigns import GIF, packed, upload
-from tests.contract.test_sending import outbox, until
+from tests.contract.test_sending import outbox
 from tests.support import plain
 from tests.support.tenant import Tenant
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.contract.test_sending import sent, until
+from tests.contract.test_sending import sent
 from tests.support.browser import behind_a_path, shoot
 from tests.support.tenant import Tenant
+from tests.support.waiting import until
 
 __all__ = ["sent"]
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("worker")]

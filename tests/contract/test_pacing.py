@@ -11,11 +11,12 @@ import pytest
 from tabellion.kit.clock import utc_now
 from tabellion.platform import secrets
 from tests.contract.conftest import TRANSFERS
-from tests.contract.test_sending import MAIL, PROFILES, guests, outbox, state, until
+from tests.contract.test_sending import MAIL, PROFILES, guests, outbox, state
 from tests.support.api import free_port
 from tests.support.mailing import Sink, sending, smtp_sink
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
+from tests.support.waiting import until
 
 LIMITS = "/v5/delivery-limits"
 DAYS = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]

@@ -13,10 +13,11 @@ from playwright.sync_api import Browser
 from tabellion.platform import secrets
 from tests.contract.conftest import TRANSFERS
 from tests.contract.test_pacing import closed_now
-from tests.contract.test_sending import MAIL, PROFILES, guests, until
+from tests.contract.test_sending import MAIL, PROFILES, guests
 from tests.support.browser import shoot
 from tests.support.mailing import Sink, sending
 from tests.support.tenant import Tenant
+from tests.support.waiting import until
 
 V5 = "/v5/entities/hotels/mails"
 

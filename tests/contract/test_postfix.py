@@ -8,10 +8,11 @@ import pytest
 
 from tabellion.platform import secrets
 from tabellion.platform.mail import new_key, public_record
-from tests.contract.test_sending import MAIL, guests, until
+from tests.contract.test_sending import MAIL, guests
 from tests.support.mailing import taking_bounces
 from tests.support.postfix import running_postfix
 from tests.support.tenant import Tenant
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -14,10 +14,11 @@ from playwright.sync_api import Browser
 from tabellion.features.tracking.model import Option, Page, Preferences
 from tabellion.features.tracking.words import LANGUAGES, words_in
 from tabellion.server.pages import readers
-from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state, until
+from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state
 from tests.support import plain
 from tests.support.browser import shoot
 from tests.support.tenant import Tenant, schema_of
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -11,10 +11,11 @@ import pytest
 from lxml import etree
 from playwright.sync_api import Browser
 
-from tests.contract.test_sending import MAIL, guests, hrefs, local, outbox, state, until
+from tests.contract.test_sending import MAIL, guests, hrefs, local, outbox, state
 from tests.support import plain
 from tests.support.browser import shoot
 from tests.support.tenant import Tenant
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -4,8 +4,6 @@ import email
 import html
 import random
 import re
-import time
-from collections.abc import Callable
 from email import policy
 from email.message import EmailMessage
 from typing import Any
@@ -17,20 +15,12 @@ from tabellion.features.delivery.tokens import read_return_path
 from tests.support import plain
 from tests.support.mailing import Sink
 from tests.support.tenant import Tenant, schema_of
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 
 MAIL = "/v4/entity/hotels/mail"
 PROFILES = "/v5/entities/hotels/profile-tables/Guests/profiles"
-
-
-def until(condition: Callable[[], Any], within_s: float = 20) -> Any:
-    """What the condition gives as soon as it gives something."""
-    deadline = time.monotonic() + within_s
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-    return found
 
 
 def state(tenant: Tenant, number: int) -> str:

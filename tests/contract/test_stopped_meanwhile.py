@@ -6,10 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.processes import wait_until
 from tests.support.tenant import Tenant, schema_of
 from tests.support.tenants import Tenants
-from tests.support.waiting import until_they_wait
+from tests.support.waiting import until, until_they_wait
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -26,7 +25,7 @@ def active(tenant: Tenant) -> int:
 
 def _until_ended(database: psycopg.Connection[Any], number: int) -> None:
     query = "SELECT state FROM tabellion.sending WHERE campaign_id = %s AND NOT test"
-    wait_until(lambda: database.execute(query, (number,)).fetchone() == ("ENDED",))
+    until(lambda: database.execute(query, (number,)).fetchone() == ("ENDED",))
 
 
 def _fates(tenant: Tenant, database: psycopg.Connection[Any], number: int) -> list[tuple[str, str]]:

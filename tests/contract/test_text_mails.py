@@ -6,9 +6,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.contract.test_sending import outbox, until
+from tests.contract.test_sending import outbox
 from tests.support import plain
 from tests.support.tenant import Tenant
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

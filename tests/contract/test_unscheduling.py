@@ -8,9 +8,10 @@ import httpx
 import psycopg
 import pytest
 
-from tests.contract.test_sending import MAIL, outbox, state, until
+from tests.contract.test_sending import MAIL, outbox, state
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -25,7 +25,8 @@ from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.postgres import place, postmaster, programs
 from tabellion.server.postgres.owner import Owner, find_owner
 from tests.support.postgres import VERSION
-from tests.support.processes import is_alive, wait_until
+from tests.support.processes import is_alive
+from tests.support.waiting import until
 
 SMALL = {"shared_buffers": "16MB", "max_connections": "20"}
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -187,7 +188,7 @@ def test_a_cluster_that_is_just_being_made_is_waited_for(data_dir: Path) -> None
     with ThreadPoolExecutor(1) as pool:
         begun = pool.submit(beginning.start)
         # The file is there a moment before it is locked.
-        wait_until(lambda: is_locked(data_dir / "postgres.start"))
+        until(lambda: is_locked(data_dir / "postgres.start"))
         with EmbeddedPostgres(data_dir, existing=True) as waiting:
             assert execute(waiting.url, "SELECT 1") == [(1,)]
         begun.result()
@@ -296,7 +297,7 @@ def test_a_server_whose_users_were_killed_is_adopted(data_dir: Path) -> None:
     with embedded_in(data_dir) as embedded:
         assert postmaster_pid(data_dir) == pid
         assert execute(embedded.url, "SELECT 1") == [(1,)]
-    wait_until(lambda: not is_alive(pid))
+    until(lambda: not is_alive(pid))
 
 
 def test_a_killed_server_is_recovered_by_another_start(data_dir: Path) -> None:
@@ -304,7 +305,7 @@ def test_a_killed_server_is_recovered_by_another_start(data_dir: Path) -> None:
         execute(embedded.url, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
         pid = postmaster_pid(data_dir)
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not is_alive(pid))
+        until(lambda: not is_alive(pid))
         assert not embedded.is_running()
 
         embedded.start()
@@ -318,12 +319,12 @@ def test_a_recovery_that_takes_long_is_left_to_itself(data_dir: Path, monkeypatc
 
     def launched(postgres: Path, cluster: Path, owner: Owner) -> "subprocess.Popen[bytes]":
         process = launch(postgres, cluster, owner)
-        wait_until(lambda: postmaster.running(cluster))
+        until(lambda: postmaster.running(cluster))
         return process
 
     with embedded_in(data_dir) as embedded:
         os.kill(pid := postmaster_pid(data_dir), signal.SIGKILL)
-        wait_until(lambda: not is_alive(pid))
+        until(lambda: not is_alive(pid))
         monkeypatch.setattr(postmaster, "_launch", launched)
         monkeypatch.setattr(postmaster, "START_TIMEOUT_S", 0)
         with pytest.raises(EmbeddedPostgresError, match="goes on starting, try again later"):
@@ -344,23 +345,23 @@ def test_busy_children_of_a_killed_server_do_not_stand_in_the_way(data_dir: Path
         db.pgconn.send_query(b"DO $$ BEGIN LOOP END LOOP; END $$")
         db.pgconn.flush()
         active = f"SELECT 1 FROM pg_stat_activity WHERE pid = {busy} AND state = 'active'"
-        wait_until(lambda: len(execute(embedded.url, active)) == 1)
+        until(lambda: len(execute(embedded.url, active)) == 1)
         pid = postmaster_pid(data_dir)
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not is_alive(pid))
+        until(lambda: not is_alive(pid))
         assert is_alive(busy)
 
         embedded.start()
 
         assert execute(embedded.url, "SELECT 1") == [(1,)]
-        wait_until(lambda: not is_alive(busy))
+        until(lambda: not is_alive(busy))
         db.close()
 
 
 def test_a_left_over_pid_that_now_belongs_to_something_else_is_no_server(data_dir: Path) -> None:
     with embedded_in(data_dir) as embedded:
         os.kill(pid := postmaster_pid(data_dir), signal.SIGKILL)
-        wait_until(lambda: not is_alive(pid))
+        until(lambda: not is_alive(pid))
         # PostgreSQL itself would refuse: the process lives and has the same user.
         owner = find_owner(data_dir / "postgres")
         with subprocess.Popen(["/bin/sleep", "300"], **owner.process_options) as stranger:

@@ -20,8 +20,9 @@ from tabellion.server.embedded import EmbeddedPostgres
 from tabellion.settings import Settings
 from tests.support import plain
 from tests.support.api import free_port
-from tests.support.processes import is_alive, wait_until
+from tests.support.processes import is_alive
 from tests.support.serving import Serving, run
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.system
 
@@ -34,7 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 def test_what_it_tells(server: Serving) -> None:
     # The server may answer us before its supervisor has looked.
-    wait_until(lambda: f"Tabellion serves at {server.url}, documentation at {server.url}/docs" in server.log.read_text())
+    until(lambda: f"Tabellion serves at {server.url}, documentation at {server.url}/docs" in server.log.read_text())
     assert str(server.data_dir) in server.log.read_text()
 
 
@@ -86,7 +87,7 @@ def test_a_second_server_on_the_data_directory_is_refused_and_hears_of_the_first
 
 
 def test_there_are_as_many_job_workers_as_were_asked_for(server: Serving) -> None:
-    wait_until(lambda: len(server.children("tabellion worker")) == 2)
+    until(lambda: len(server.children("tabellion worker")) == 2)
 
 
 @pytest.mark.parametrize("verb", ["tabellion api", "tabellion worker"])
@@ -94,25 +95,25 @@ def test_a_killed_child_is_started_again(server: Serving, verb: str) -> None:
     before = set(server.children(verb))
     assert before
     os.kill(min(before), signal.SIGKILL)
-    wait_until(lambda: (now := set(server.children(verb))) and min(before) not in now and len(now) == len(before))
-    wait_until(server.is_ready)
+    until(lambda: (now := set(server.children(verb))) and min(before) not in now and len(now) == len(before))
+    until(server.is_ready)
     told = [line for line in _lines(server) if "ended with status -9" in line["event"]]
     assert {line["level"] for line in told} == {"warning"}
 
 
 def test_a_killed_api_process_is_started_again_while_the_other_serves(server: Serving) -> None:
-    wait_until(lambda: len(server.children("tabellion api")) == 3)
+    until(lambda: len(server.children("tabellion api")) == 3)
     serving = server.children("tabellion api")[1:]
     os.kill(serving[0], signal.SIGKILL)
-    wait_until(lambda: len(now := server.children("tabellion api")) == 3 and serving[0] not in now)
-    wait_until(server.is_ready)
+    until(lambda: len(now := server.children("tabellion api")) == 3 and serving[0] not in now)
+    until(server.is_ready)
 
 
 def test_a_killed_database_is_started_again_and_has_lost_nothing(server: Serving) -> None:
     server.verb("licence", "create", "kept")
     (postmaster,) = (pid for pid in server.children("bin/postgres -D"))
     os.kill(postmaster, signal.SIGKILL)
-    wait_until(lambda: postmaster not in server.children("bin/postgres") and server.is_ready())
+    until(lambda: postmaster not in server.children("bin/postgres") and server.is_ready())
     assert server.verb("licence", "show", "kept")["name"] == "kept"
     (told,) = (line for line in _lines(server) if line["event"].startswith("the database server has died"))
     assert told["level"] == "warning"
@@ -129,7 +130,7 @@ def test_metrics_add_up_over_the_processes(server: Serving) -> None:
     for _ in range(20):
         # A connection each, so that both processes have some.
         assert plain.get(f"{server.url}/v5/usage").status_code == 401
-    wait_until(lambda: _answered(server) == before + 20)
+    until(lambda: _answered(server) == before + 20)
     assert "tabellion_webhook_waiting 0\n" in plain.get(f"{server.url}/metrics").text
 
 
@@ -151,7 +152,7 @@ def test_when_it_is_killed_nothing_of_it_stays_but_the_data(tmp_path: Path) -> N
         assert len(children) == 3
         killed.process.kill()
         killed.process.wait()
-    wait_until(lambda: not any(map(is_alive, children)), timeout_s=2)
+    until(lambda: not any(map(is_alive, children)), within_s=2)
     # The port is free at once, and the database server that was left running is adopted.
     with Serving(tmp_path, port=killed.port) as again:
         assert [one["name"] for one in again.verb("licence", "list")] == ["kept"]
@@ -175,7 +176,7 @@ def test_calls_in_flight_are_finished_before_it_stops(tmp_path: Path) -> None:
         waiting = threading.Thread(target=call)
         waiting.start()
         with EmbeddedPostgres(serving.data_dir) as database, psycopg.connect(database.url, autocommit=True) as db:
-            wait_until(lambda: db.execute("SELECT sum(slowed_down) FROM tabellion.usage_state").fetchone() == (1,))
+            until(lambda: db.execute("SELECT sum(slowed_down) FROM tabellion.usage_state").fetchone() == (1,))
         assert answers == [200]
         assert serving.stop() == 0
         waiting.join(30)

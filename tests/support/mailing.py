@@ -2,11 +2,9 @@
 
 import asyncio
 import socket
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -21,34 +19,27 @@ from tabellion.kit.clock import utc_now
 from tabellion.platform.database.pool import open_pool
 from tabellion.platform.templates import Cages
 from tests.support.api import free_port
+from tests.support.beside import beside
+from tests.support.waiting import until
 from tests.support.wire import bare_line_end
 
 FAST = Pace(look_every_s=0.02, beat_every_s=0.2)
 
 
-@contextmanager
-def sending(url: str, *, pace: Pace = FAST, clock: Callable[[], Any] = utc_now) -> Iterator[Sender]:
+def sending(url: str, *, pace: Pace = FAST, clock: Callable[[], Any] = utc_now) -> AbstractContextManager[Sender]:
     """A sender at work, as in a worker."""
-    ready: list[Any] = []
-    started = threading.Event()
 
-    async def work() -> None:
+    @asynccontextmanager
+    async def at_work() -> AsyncIterator[Sender]:
         stop = asyncio.Event()
         async with Cages(1) as cages:
             sender = Sender(url, cages, clock, gather=campaigns.gather, ended=campaigns.ended, pace=pace)
-            ready.extend([sender, asyncio.get_running_loop(), stop])
-            started.set()
-            await sender.run(stop)
+            running = asyncio.create_task(sender.run(stop))
+            yield sender
+            stop.set()
+            await running
 
-    thread = threading.Thread(target=lambda: asyncio.run(work()))
-    thread.start()
-    assert started.wait(30)
-    try:
-        yield ready[0]
-    finally:
-        ready[1].call_soon_threadsafe(ready[2].set)
-        thread.join(30)
-        assert not thread.is_alive()
+    return beside(at_work())
 
 
 class Sink:
@@ -104,37 +95,24 @@ def smtp_sink(port: int = 0) -> Iterator[Sink]:
     assert not sink.smuggling, sink.smuggling[:3]
 
 
-@contextmanager
 def taking_bounces(
     url: str, *, rules: Rules | None = None, clock: Callable[[], Any] = utc_now, wait_s: float = 10.0
-) -> Iterator[int]:
+) -> AbstractContextManager[int]:
     """The door for bounces, as `tabellion intake` opens it; its port. `wait_s`: for the database."""
     port = free_port()
-    ready: list[Any] = []
-    started = threading.Event()
 
-    async def work() -> None:
+    @asynccontextmanager
+    async def open_door() -> AsyncIterator[int]:
         stop = asyncio.Event()
         pool = await open_pool(url, min_size=1, max_size=4, lock_timeout=timedelta(seconds=1), wait_s=wait_s)
-        ready.extend([asyncio.get_running_loop(), stop])
         running = asyncio.create_task(Intake(pool, clock, rules or Rules()).run("127.0.0.1", port, stop))
-        started.set()
+        await asyncio.to_thread(until, lambda: running.done() or _listens(port))
+        yield port
+        stop.set()
         await running
         await pool.close()
 
-    thread = threading.Thread(target=lambda: asyncio.run(work()))
-    thread.start()
-    assert started.wait(30)
-    deadline = time.monotonic() + 30
-    while not _listens(port):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    try:
-        yield port
-    finally:
-        ready[0].call_soon_threadsafe(ready[1].set)
-        thread.join(30)
-        assert not thread.is_alive()
+    return beside(open_door())
 
 
 def _listens(port: int) -> bool:

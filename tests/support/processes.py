@@ -1,7 +1,5 @@
-"""Waiting for what other processes do."""
+"""What the system knows of other processes."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 
@@ -11,11 +9,3 @@ def is_alive(pid: int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def wait_until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
-    """Ask again and again, until true; fails the test after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)

@@ -9,7 +9,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from tests.support.processes import wait_until
+from tests.support.waiting import until
 
 _SHELTERS = Path("/var/lib/tabellion")
 
@@ -21,7 +21,7 @@ def remove_shelters(folder: Path) -> None:
             cluster = note.parent
             # A test that failed may have left its server behind: that is told by the test, and not here.
             with suppress(AssertionError):
-                wait_until(lambda cluster=cluster: not _is_served(cluster))
+                until(lambda cluster=cluster: not _is_served(cluster))
             shutil.rmtree(cluster.parent, ignore_errors=True)
 
 

@@ -1,10 +1,23 @@
-"""Calls and work that wait for a lock of the test's, so that something happens between what they read and what they write."""
+"""Waiting for what others do, and for calls that wait for a lock of the test's: so something happens between what they read and
+what they write.
+"""
 
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import psycopg
 
-from tests.support.processes import wait_until
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T | None], within_s: float = 20) -> T:
+    """What `look` gives as soon as it gives something; fails the test after `within_s` seconds."""
+    deadline = time.monotonic() + within_s
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+    return found
 
 
 def until_they_wait(database: psycopg.Connection[Any], *applications: str) -> None:
@@ -13,4 +26,4 @@ def until_they_wait(database: psycopg.Connection[Any], *applications: str) -> No
         "SELECT array_agg(application_name ORDER BY application_name) FROM pg_stat_activity "
         "WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    wait_until(lambda: database.execute(query).fetchone() == (list(applications),))
+    until(lambda: database.execute(query).fetchone() == (list(applications),))

@@ -33,10 +33,10 @@ from tests.support import plain
 from tests.support.api import Api, free_port, running_api
 from tests.support.imports import Imports, zipped
 from tests.support.postgres import Cluster, database_name
-from tests.support.processes import wait_until
 from tests.support.serving import TABELLION, Serving, clean_environment, json_here, run, run_here
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.system
 
@@ -140,7 +140,7 @@ class _Watched(io.FileIO):
     def write(self, data: Any) -> int:
         if b"spool/" in bytes(data):
             self.files += 1
-            wait_until(self._nobody_holds)
+            until(self._nobody_holds)
         return super().write(data)
 
     def _nobody_holds(self) -> bool:
@@ -183,7 +183,7 @@ def test_a_server_is_made_of_it_that_knows_everything_and_sends_nothing_by_itsel
         new = tenant.json("POST", trigger, [])
         # Numbers that may have been given after the backup are in mails that have left.
         assert new.json()["interactionId"] > 100_000_000
-        wait_until(lambda: server.log.read_text().count("until you run: tabellion resume") >= 2)
+        until(lambda: server.log.read_text().count("until you run: tabellion resume") >= 2)
         held = tenant.json("GET", f"{MAIL}/{source.transactional}/report").json()
         assert (held["sent"], held["pending"]) == (0, 1)
         assert tenant.json("GET", f"/v4/entity/hotels/import/{source.queued}/status").json()["status"] == "QUEUED"
@@ -195,13 +195,13 @@ def test_a_server_is_made_of_it_that_knows_everything_and_sends_nothing_by_itsel
         def report(number: int) -> dict[str, Any]:
             return tenant.json("GET", f"{MAIL}/{number}/report").json()
 
-        wait_until(lambda: report(source.transactional)["sent"] == 1)
-        wait_until(lambda: tenant.json("GET", f"{MAIL}/{source.campaign}").json()["state"] == "PAUSED")
-        wait_until(lambda: tenant.json("GET", f"{PROFILES}/emailAddress=eve@example.com").status_code == 200)
+        until(lambda: report(source.transactional)["sent"] == 1)
+        until(lambda: tenant.json("GET", f"{MAIL}/{source.campaign}").json()["state"] == "PAUSED")
+        until(lambda: tenant.json("GET", f"{PROFILES}/emailAddress=eve@example.com").status_code == 200)
         assert report(source.transactional)["uncertain"] == 1
         assert report(source.campaign)["sent"] == 0
         assert tenant.json("POST", f"{MAIL}/{source.campaign}/resume").status_code == 200
-        wait_until(lambda: tenant.json("GET", f"{MAIL}/{source.campaign}").json()["state"] == "FINISHED")
+        until(lambda: tenant.json("GET", f"{MAIL}/{source.campaign}").json()["state"] == "FINISHED")
         assert report(source.campaign)["sent"] == 3
 
 
@@ -262,7 +262,7 @@ def test_everything_answered_before_it_begins_is_in_it_and_no_row_without_its_fi
     for thread in threads:
         thread.start()
     try:
-        wait_until(lambda: len(profiles) > 30 and len(uploads) > 10)
+        until(lambda: len(profiles) > 30 and len(uploads) > 10)
         before = (list(profiles), list(uploads))
         with (tmp_path / "load.tar").open("wb") as out:
             make(source.settings, out, with_key=False)
@@ -333,7 +333,7 @@ def test_a_backup_that_is_killed_leaves_no_file_and_the_next_one_cleans_up(
             text=True,
         )
         waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'tabellion backup' AND wait_event_type = 'Lock'"
-        wait_until(lambda: db.execute(waiting).fetchone() is not None, _LONG_S)
+        until(lambda: db.execute(waiting).fetchone() is not None, _LONG_S)
         second = run_here("backup", "y.tar", cwd=tmp_path, **environment)
         assert (second.returncode, "another backup of" in second.stderr) == (1, True)
         process.send_signal(sign)
@@ -373,7 +373,7 @@ def test_a_restore_that_is_killed_leaves_nothing_that_is_served_and_can_be_repea
             [*TABELLION, "restore", str(source.backup)], cwd=tmp_path, env=clean_environment(**environment)
         )
         waiting = "SELECT FROM pg_stat_activity WHERE datname = %s AND wait_event = 'advisory'"
-        wait_until(lambda: db.execute(waiting, (name,)).fetchone() is not None, _LONG_S)
+        until(lambda: db.execute(waiting, (name,)).fetchone() is not None, _LONG_S)
         process.kill()
         process.wait()
         with pytest.raises(RestoreUnfinished, match="run tabellion restore again"):
@@ -403,7 +403,7 @@ def test_a_restore_that_is_killed_before_there_is_a_database_leaves_no_empty_ser
     process = subprocess.Popen(
         [*TABELLION, "restore", str(source.backup), "--data-dir", str(data)], cwd=open_folder, env=clean_environment()
     )
-    wait_until((data / "postgres.new" / "PG_VERSION").exists, _LONG_S)
+    until((data / "postgres.new" / "PG_VERSION").exists, _LONG_S)
     process.kill()
     process.wait()
     assert not (data / "postgres").exists()

@@ -5,9 +5,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import psycopg
@@ -17,19 +17,12 @@ from tabellion.server.embedded import EmbeddedPostgres
 from tests.support import plain
 from tests.support.serving import Serving
 from tests.support.tenant import TABLE, Tenant
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.system
-T = TypeVar("T")
+_LONG_S = 90
 PROFILES, ERASURES = "/v5/entities/hotels/profile-tables/Guests/profiles", "/v5/erasures"
 _WAITS = "SELECT FROM pg_locks WHERE relation = %s::regclass AND NOT granted"
-
-
-def until(look: Callable[[], T | None], within_s: float = 90) -> T:
-    deadline = time.monotonic() + within_s
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
 
 
 def kill(server: Serving, verb: str) -> None:
@@ -57,7 +50,7 @@ def _erase_under_fire(server: Serving, tenant: Tenant, url: str) -> None:
     number = tenant.campaign()
     assert tenant.json("POST", f"/v4/entity/hotels/mail/{number}/launch").status_code == 200
     with psycopg.connect(url, autocommit=True) as db:
-        until(lambda: db.execute("SELECT FROM tabellion.sending WHERE state = 'ENDED'").fetchall())
+        until(lambda: db.execute("SELECT FROM tabellion.sending WHERE state = 'ENDED'").fetchall(), _LONG_S)
         (schema,) = db.execute("SELECT 'l' || id FROM tabellion.licence").fetchone() or ("",)
         _the_database_dies_within_the_call(server, tenant, db, url)
     with psycopg.connect(url, autocommit=True) as db:
@@ -89,7 +82,7 @@ def _the_database_dies_within_the_call(server: Serving, tenant: Tenant, db: psyc
     with psycopg.connect(url) as holder:
         holder.execute("LOCK TABLE tabellion.erasure IN SHARE MODE")
         asking.start()
-        until(lambda: db.execute(_WAITS, ("tabellion.erasure",)).fetchall())
+        until(lambda: db.execute(_WAITS, ("tabellion.erasure",)).fetchall(), _LONG_S)
         kill(server, "postgres")
         holder.close()
     asking.join()
@@ -99,7 +92,7 @@ def _the_database_dies_within_the_call(server: Serving, tenant: Tenant, db: psyc
     assert answer.status_code == 200, answer.text
     done = answer.json()
     assert (done["erased"]["profiles"], done["erased"]["mails"], done["erased"]["outboxMails"]) == (1, 1, 1)
-    until(lambda: tenant.json("GET", f"{ERASURES}/{done['id']}").json()["endedAt"])
+    until(lambda: tenant.json("GET", f"{ERASURES}/{done['id']}").json()["endedAt"], _LONG_S)
 
 
 def _the_worker_dies_within_the_rest(
@@ -111,16 +104,16 @@ def _the_worker_dies_within_the_rest(
     done = tenant.json("POST", ERASURES, {"address": "bob@kanari.example"}).json()
     assert (done["erased"]["profiles"], done["erased"]["mails"]) == (1, 0)
     waiting = "SELECT FROM jobs.procrastinate_jobs WHERE task_name = 'erasure.finish' AND status = 'todo' AND attempts > 0"
-    until(lambda: db.execute(waiting).fetchall())
+    until(lambda: db.execute(waiting).fetchall(), _LONG_S)
     with psycopg.connect(url) as holder:
         holder.execute(f"LOCK TABLE {schema}.outbox_mail IN EXCLUSIVE MODE".encode())
         db.execute(on_its_way, ("ACCEPTED",))
         db.execute("UPDATE jobs.procrastinate_jobs SET scheduled_at = now() WHERE task_name = 'erasure.finish'")
-        until(lambda: db.execute(_WAITS, (f"{schema}.outbox_mail",)).fetchall())
+        until(lambda: db.execute(_WAITS, (f"{schema}.outbox_mail",)).fetchall(), _LONG_S)
         kill(server, "tabellion worker")
         assert tenant.json("GET", f"{ERASURES}/{done['id']}").json()["endedAt"] is None
         assert f"{schema}.recipient" in _traces(db, schema, "bob", but={f"{schema}.outbox_mail"})
-    until(lambda: tenant.json("GET", f"{ERASURES}/{done['id']}").json()["endedAt"])
+    until(lambda: tenant.json("GET", f"{ERASURES}/{done['id']}").json()["endedAt"], _LONG_S)
     ended = tenant.json("GET", f"{ERASURES}/{done['id']}").json()
     assert (ended["erased"]["mails"], ended["erased"]["outboxMails"]) == (1, 1)
 

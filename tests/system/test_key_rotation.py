@@ -1,10 +1,8 @@
 """The key is exchanged twice while a server works: no call fails, webhooks stay signed, mails leave with the relay's password."""
 
-import asyncio
 import re
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -20,10 +18,12 @@ from standardwebhooks import Webhook
 from tabellion.server.embedded import EmbeddedPostgres
 from tests.contract.test_sending import hrefs, local
 from tests.support import plain
+from tests.support.beside import beside
 from tests.support.mailing import Sink
 from tests.support.receiver import Receiver, receiving
 from tests.support.serving import Serving, json_here
 from tests.support.tenant import TABLE, Tenant
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.system, pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")]
 PROFILES, HOOKS, MAIL = (
@@ -31,14 +31,6 @@ PROFILES, HOOKS, MAIL = (
     "/v4/entity/hotels/webhookSubscription",
     "/v4/entity/hotels/mail",
 )
-
-
-def until(look: Callable[[], Any], within_s: float = 60) -> Any:
-    deadline = time.monotonic() + within_s
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
 
 
 def _may_enter(_server: Any, _session: Any, _envelope: Any, _mechanism: str, said: Any) -> AuthResult:
@@ -60,32 +52,9 @@ def relay() -> Iterator[Sink]:
         controller.stop()
 
 
-@contextmanager
-def receiver() -> Iterator[Receiver]:
-    """A target of webhooks, in a thread of its own."""
-    ready = threading.Event()
-    found: list[Any] = []
-
-    async def serve() -> None:
-        stop = asyncio.Event()
-        async with receiving() as (one,):
-            found.extend([one, asyncio.get_running_loop(), stop])
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    assert ready.wait(30)
-    try:
-        yield found[0]
-    finally:
-        found[1].call_soon_threadsafe(found[2].set)
-        thread.join()
-
-
 def test_a_working_server_takes_a_new_key(tmp_path: Path) -> None:
     allowed = {"TABELLION_WEBHOOKS_ALLOW_HTTP": "true", "TABELLION_WEBHOOKS_ALLOW_PRIVATE": "true"}
-    with relay() as sink, receiver() as target, Serving(tmp_path, "--workers", "2", **allowed) as server:
+    with relay() as sink, beside(receiving()) as (target,), Serving(tmp_path, "--workers", "2", **allowed) as server:
         server.verb("licence", "create", "harbour", "--limits", "unlimited")
         server.verb("entity", "create", "harbour", "hotels")
         made = server.verb("user", "create", "harbour", "shop")
@@ -131,7 +100,7 @@ def _rotate_under_load(server: Serving, tenant: Tenant, sink: Sink, target: Rece
         loading.join()
     assert set(put) == {201}
     assert len(done["former"]) == 2
-    until(lambda: _told(target) == {f"p{number}@example.org" for number in range(len(put) + 1)})
+    until(lambda: _told(target) == {f"p{number}@example.org" for number in range(len(put) + 1)}, 60)
     for each in target.requests:
         moment = datetime.fromtimestamp(int(each.headers["webhook-timestamp"]), UTC)
         expected = Webhook(secret).sign(each.headers["webhook-id"], moment, each.body.decode())
@@ -167,6 +136,6 @@ def _mail(tenant: Tenant, sink: Sink, name: str) -> EmailMessage:
     number = tenant.campaign(name)
     before = len(sink.mails)
     assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
-    until(lambda: len(sink.mails) > before)
+    until(lambda: len(sink.mails) > before, 60)
     raw = sink.mails[before].original_content or b""
     return message_from_bytes(raw, policy=policy.default)  # pyright: ignore[reportReturnType] - the policy makes these

@@ -26,6 +26,7 @@ from tests.support.api import running_api
 from tests.support.gap_sink import GapSink
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.system
 LEAVING = int(os.environ.get("TABELLION_LEAVING", "200"))
@@ -48,7 +49,7 @@ def test_no_mail_begins_a_second_after_the_answer(database_url: str, tmp_path: P
         number = place.campaign("SpringOffer", subscription="Newsletter")
         place.launch(number, slowly=True)
         with place.senders():
-            _until(lambda: place.sink.journal, 60)
+            until(lambda: place.sink.journal, 60)
             answered: dict[str, float] = {}
 
             def leave(guest: int) -> None:
@@ -85,7 +86,7 @@ def test_one_click_of_many_at_once_while_their_next_mail_is_on_its_way(database_
         place.sink.at.clear()
         number = place.campaign("SpringOffer", subscription="Newsletter")
         place.launch(number, slowly=True)
-        _until(lambda: place.sink.journal, 60)
+        until(lambda: place.sink.journal, 60)
         clicks = [*leaving, *[leaving[0]] * (AGAIN - 1)]
         random.Random(SEED).shuffle(clicks)
         answered, slowest = asyncio.run(_click(pages, clicks))
@@ -160,7 +161,7 @@ class _Place:
 
     def wait_until_sent(self, number: int) -> None:
         done = "SELECT state IN ('FINISHED', 'PAUSED') FROM tabellion.campaign WHERE id = %s"
-        _until(lambda: _one(self.db, done, (number,)), 120 + RECIPIENTS / 20)
+        until(lambda: _one(self.db, done, (number,)), 120 + RECIPIENTS / 20)
 
     def unsubscribe_pages(self, campaigns: list[int]) -> dict[str, str]:
         """Where the headers of their mails lead, by address."""
@@ -207,13 +208,6 @@ def _one(db: psycopg.Connection[Any], query: str, values: tuple[Any, ...] = ()) 
     row = db.execute(query.encode(), values).fetchone()
     assert row is not None
     return row[0]
-
-
-def _until(condition: Any, within_s: float) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def _fill(db: psycopg.Connection[Any], licence: int, sink: GapSink) -> tuple[str, str]:

@@ -31,7 +31,8 @@ from tabellion.platform.templates.wire import Done, frame
 from tests.platform.templates.bombs import BOMBS
 from tests.platform.templates.escapes import ESCAPES
 from tests.support.api import descendants
-from tests.support.processes import is_alive, wait_until
+from tests.support.processes import is_alive
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2027, 3, 1, 8, 15, tzinfo=UTC)
@@ -154,7 +155,7 @@ async def test_a_process_that_dies_between_two_questions_costs_no_answer(noticed
             (pid,) = cages.pids
             os.kill(pid, signal.SIGKILL)
             if noticed:
-                await asyncio.to_thread(wait_until, lambda pid=pid: pid not in descendants(os.getpid()))
+                await asyncio.to_thread(until, lambda pid=pid: pid not in descendants(os.getpid()))
         assert (await cages.prepare(Content(html="<p>x</p>"))).errors == []
 
 
@@ -307,4 +308,4 @@ async def test_processes_end_with_their_server() -> None:
         subprocess.run, [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     caged = int(run.stdout)
-    await asyncio.to_thread(wait_until, lambda: not is_alive(caged), 10)
+    await asyncio.to_thread(until, lambda: not is_alive(caged), 10)

@@ -18,7 +18,7 @@ from tabellion.kit.problem import Malformed, Problem
 from tabellion.platform.http.front import Front
 from tabellion.platform.http.mount import _body
 from tabellion.server.http import protocol, turn
-from tests.support.processes import wait_until
+from tests.support.waiting import until
 
 _reported: list[Any] = []
 _left: list[str] = []
@@ -399,16 +399,16 @@ def test_requests_wait_while_nobody_takes_the_answers_to_those_before_them(port:
 
 def test_the_end_of_a_server_does_not_wait_for_who_takes_no_answers(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "TAKEN_WITHIN_S", 0.1)
-    wait_until(lambda: not _connections)
+    until(lambda: not _connections)
     with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
-        wait_until(lambda: len(_connections) == 1)
+        until(lambda: len(_connections) == 1)
         (ours,) = _connections
         while not ours._transport.get_write_buffer_size():
             _reported.clear()
             raw.sendall(b"GET /bytes?40000 HTTP/1.1\r\n\r\n")
             _wait_for(_reported)
         ours._loop.call_soon_threadsafe(ours.shutdown)
-        wait_until(lambda: not _connections)
+        until(lambda: not _connections)
 
 
 def test_what_is_wrong_in_a_body_is_told(port: int) -> None:
