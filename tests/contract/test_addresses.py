@@ -1,5 +1,6 @@
 """Every call on every alias, in both formats where both exist."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -74,6 +75,7 @@ V4 = [
         _profile_xml("bob@example.com", "Bos"),
         check=lambda a: isinstance(a["profileId"], int),
         xpath="/profile/profileId",
+        once=True,
     ),
     Case(
         "update",
@@ -153,6 +155,7 @@ V4 = [
         {"attributes": [{"name": "lastName", "value": "Bos"}]},
         "<profile><attributes><attribute><name>lastName</name><value>Bos</value></attribute></attributes></profile>",
         xpath="/profile/profileId",
+        once=True,
     ),
     Case(
         "put unknown id",
@@ -164,7 +167,7 @@ V4 = [
         _profile_xml("x@example.com", "X"),
         xpath="/error",
     ),
-    Case("delete", "DELETE", "profiles", _PROFILE, 204),
+    Case("delete", "DELETE", "profiles", _PROFILE, 204, once=True),
     Case("delete unknown", "DELETE", "profiles", _TABLE + "/profile/999999", 404, xpath="/error"),
     Case(
         "subscriptions",
@@ -364,6 +367,7 @@ V5 = [
         201,
         {"name": "Other", "attributes": [{"type": "EMAIL_ADDRESS", "name": "emailAddress"}]},
         check=lambda a: isinstance(a["id"], str),
+        once=True,
     ),
     Case(
         "name used",
@@ -382,8 +386,9 @@ V5 = [
         200,
         {"operations": [{"operation": "addSubscription", "subscription": {"name": "Events"}}]},
         check=lambda a: "Events" in [s["name"] for s in a["subscriptions"]],
+        once=True,
     ),
-    Case("delete table", "DELETE", "profile-table-structure", _TABLE5, 204),
+    Case("delete table", "DELETE", "profile-table-structure", _TABLE5, 204, once=True),
     Case(
         "put",
         "PUT",
@@ -405,6 +410,7 @@ V5 = [
             "subscriptions": [],
             "segmentations": [],
         },
+        once=True,
     ),
     Case(
         "list",
@@ -417,7 +423,7 @@ V5 = [
     Case("get", "GET", "profiles", _PROFILE5, 200, check=lambda a: a["attributes"]["lastName"] == "Vos"),
     Case("patch", "PATCH", "profiles", _PROFILE5, 200, {"attributes": {"birthDate": None}}),
     Case("patch unknown", "PATCH", "profiles", _TABLE5 + "/profiles/emailAddress=x@example.com", 404, {"attributes": {}}),
-    Case("delete", "DELETE", "profiles", _PROFILE5, 204),
+    Case("delete", "DELETE", "profiles", _PROFILE5, 204, once=True),
     Case("consents", "GET", "profiles", _PROFILE5 + "/consents", 200, check=lambda a: "consents" in a),
     Case(
         "replay",
@@ -453,6 +459,7 @@ V5 = [
         201,
         {"name": "print-voucher", "parameters": [{"name": "amount", "valueType": "NUMBER", "mandatory": True}]},
         check=lambda a: isinstance(a["id"], str),
+        once=True,
     ),
     Case(
         "get custom action",
@@ -492,25 +499,52 @@ class Place(NamedTuple):
     path: str
 
 
+class Places:
+    """One licence for all calls that change nothing, unless they need something to be there; one for each such call and for each
+    that can be made again and again; and one for each spelling of a call that can be made but once.
+    """
+
+    def __init__(self, tenants: Tenants, client: httpx.Client) -> None:
+        self._new = lambda: tenants.create(client, unlimited=False)
+        self._unchanged: dict[tuple[str, str], tuple[Place, str]] = {}
+        self._again: dict[tuple[str, str], Tenant] = {}
+        self._numbers = itertools.count(1)
+
+    def of(self, case: Case) -> Place:
+        if case.once:
+            return self._made(case, self._new())
+        key = case.name, case.path
+        if case.changes:
+            if key not in self._again:
+                self._again[key] = self._new()
+            return self._made(case, self._again[key], str(next(self._numbers)))
+        if "{" not in case.path:
+            key = "", ""
+        if key not in self._unchanged:
+            place = self._made(case, self._new())
+            self._unchanged[key] = place, place.tenant.state()
+        place = self._unchanged[key][0]
+        return place if "{" in case.path else Place(place.tenant, case.path)
+
+    def changed(self) -> list[str]:
+        """What should have been left as it was, and was not."""
+        return [place.path for place, before in self._unchanged.values() if place.tenant.state() != before]
+
+    @staticmethod
+    def _made(case: Case, tenant: Tenant, another: str = "") -> Place:
+        return Place(tenant, _path(case, tenant, another))
+
+
 @pytest.fixture(scope="module")
-def unchanged() -> Iterator[dict[tuple[str, str], tuple[Place, str]]]:
-    """The places of cases that change nothing, and their states; that it is so is looked at when all calls were made."""
-    places: dict[tuple[str, str], tuple[Place, str]] = {}
+def places(tenants: Tenants, client: httpx.Client) -> Iterator[Places]:
+    places = Places(tenants, client)
     yield places
-    assert [case for case, (place, before) in places.items() if place.tenant.state() != before] == []
+    assert places.changed() == []
 
 
 @pytest.fixture
-def place(case: Case, tenants: Tenants, client: httpx.Client, unchanged: dict[tuple[str, str], tuple[Place, str]]) -> Place:
-    """A place of its own for each call that changes something, one for all the spellings of a call that does not."""
-    key = case.name, case.path
-    if key in unchanged:
-        return unchanged[key][0]
-    tenant = tenants.create(client, unlimited=False)
-    place = Place(tenant, _path(case, tenant))
-    if not case.changes:
-        unchanged[key] = place, tenant.state()
-    return place
+def place(case: Case, places: Places) -> Place:
+    return places.of(case)
 
 
 @pytest.mark.parametrize("family", V4_FAMILIES)
@@ -576,27 +610,27 @@ def test_dangling_ends_are_ignored_in_place(case: Case, ending: str, place: Plac
     assert got.status_code == case.status, got.text
 
 
-def _path(case: Case, tenant: Tenant) -> str:
-    """The address, with the id of what the case needs to be there."""
+def _path(case: Case, tenant: Tenant, another: str) -> str:
+    """The address, with the id of what the case needs to be there; `another` is in the names of it."""
     path = case.path
     if "{webhook}" in path:
         made = tenant.json("POST", _HOOKS, {**_HOOK, "headers": {"X-Key": "secret"}})
         path = path.replace("{webhook}", str(made.json()["id"]))
     if "{action}" in path:
-        made = tenant.json("POST", "/v5/entities/hotels/custom-actions", {"name": "call-back"})
+        made = tenant.json("POST", "/v5/entities/hotels/custom-actions", {"name": f"call-back{another}"})
         path = path.replace("{action}", made.json()["id"])
     if "{suppressed}" in path:
         assert tenant.json("PUT", "/v5/suppressions/ann@example.com", {"reason": "COMPLAINT"}).status_code == 200
         path = path.replace("{suppressed}", "ANN@example.com")
     if "{audience}" in path:
-        body = {"name": "Regulars", "targetTable": "Guests", "subscription": "Newsletter"}
+        body = {"name": f"Regulars{another}", "targetTable": "Guests", "subscription": "Newsletter"}
         made = tenant.json("POST", "/v5/entities/hotels/audiences", body)
         path = path.replace("{audience}", str(made.json()["id"]))
     if "{mail}" in path:
-        path = path.replace("{mail}", str(tenant.campaign()))
+        path = path.replace("{mail}", str(tenant.campaign(f"SpringOffer{another}")))
     for place in ("{active}", "{paused}"):
         if place in path:
-            number = tenant.campaign(mode="TRANSACTIONAL")
+            number = tenant.campaign(f"SpringOffer{another}", mode="TRANSACTIONAL")
             one = f"/v4/entity/hotels/mail/{number}"
             for action in ("launch", "pause")[: 1 + (place == "{paused}")]:
                 assert tenant.json("POST", f"{one}/{action}").status_code == 200

@@ -41,11 +41,13 @@ CAMPAIGNS_V4 = [
     Case(
         "create mail", "POST", _CATEGORY, _MAIL, 201, _NEW, _NEW_XML,
         check=lambda a: isinstance(a["campaignId"], int), xpath="/mail/campaignId",
+        once=True,
     ),
     Case(
         "create mail without a mode", "POST", _CATEGORY, _MAIL, 201,
         {"name": "m", "targetTable": "Guests", "supportedLanguages": ["NL"]}, check=lambda a: list(a) == ["campaignId"],
         xpath="/mail/campaignId",
+        once=True,
     ),
     Case(
         "create mail for no table", "POST", _CATEGORY, _MAIL, 400,
@@ -205,6 +207,7 @@ CAMPAIGNS_V5 += [
     Case(
         "copy mail", "POST", _CATEGORY, _MAILS5 + "/copies", 201, {"name": "Other"},
         check=lambda a: (a["name"], a["displayName"], a["state"], a["notice"]) == ("Other", "Other", "IN_DEFINITION", None),
+        once=True,
     ),
     Case(
         "copy mail without a body", "POST", _CATEGORY, _MAILS5 + "/copies", 201,

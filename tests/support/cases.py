@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 
 
 class Case(NamedTuple):
-    """One call: what is sent and what must come back. `check` looks at the JSON answer, `xpath` must be in the XML one."""
+    """One call: what is sent and what must come back. `check` looks at the JSON answer, `xpath` must be in the XML one. `once`:
+    in a licence it is answered so but the first time.
+    """
 
     name: str
     method: str
@@ -16,6 +18,7 @@ class Case(NamedTuple):
     xml: str = ""
     check: Callable[[Any], bool] = lambda _: True
     xpath: str = ""
+    once: bool = False
 
     @property
     def changes(self) -> bool:

@@ -4,9 +4,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import msgspec
+
+from tabellion.kit.clock import time_zones
 
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 Day = Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
@@ -83,9 +85,7 @@ def _openings(hours: Hours, minute: datetime) -> dict[str, datetime | None]:
 @cache
 def _zones() -> frozenset[str]:
     # Names such as `localtime` and `EST` are no places.
-    return frozenset(
-        name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "posix", "right"))
-    )
+    return frozenset(name for name in time_zones() if "/" in name and not name.startswith(("Etc/", "posix", "right")))
 
 
 @cache

@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from zoneinfo import available_timezones
 
 from msgspec.structs import replace
 from psycopg import errors
@@ -22,6 +21,7 @@ from tabellion.features.licences.model import (
 )
 from tabellion.features.licences.passwords import hash_password
 from tabellion.kit import keys
+from tabellion.kit.clock import time_zones
 from tabellion.kit.names import name_fault
 from tabellion.platform import audit
 from tabellion.platform.database.connection import Database
@@ -279,7 +279,7 @@ def _check_name(name: str, kind: str) -> None:
 
 async def _check_zone(db: Database, name: str) -> None:
     """The gate counts by the clocks of the database: what it does not know would keep all calls of a batch out."""
-    if name not in available_timezones():
+    if name not in time_zones():
         raise AdminError(f"there is no time zone '{name}'; use a name such as Europe/Brussels")
     if not await store.knows_zone(db, name):
         raise AdminError(f"the database knows no time zone '{name}'; use a name such as Europe/Brussels")
