@@ -104,5 +104,5 @@ def test_a_trigger_waits_for_no_call_with_many(
         assert not sent.done()
         holding.commit()
         assert sent.result().json()["accepted"] == 2
-    wait_until(lambda: len(_fates(tenant, database, active)) == 3)
-    wait_until(lambda: {reason for reason, _ in _fates(tenant, database, active)} == {"ACCEPTED"})
+    until(lambda: len(_fates(tenant, database, active)) == 3)
+    until(lambda: {reason for reason, _ in _fates(tenant, database, active)} == {"ACCEPTED"})
