@@ -53,7 +53,7 @@ def test_a_refused_reference_is_replayed_and_changes_nothing(logs: Tenant) -> No
     sent = [logs.json("POST", f"{_V4}/Logs/record", _properties(stay="none"), Idempotency_Key="bad") for _ in range(2)]
     assert [a.status_code for a in sent] == [400, 400]
     assert sent[1].headers["Idempotency-Replayed"] == "true"
-    error = {"field": "properties", "code": "attribute.value"}
+    error = {"field": "properties[0].value", "code": "attribute.value"}
     assert {name: sent[0].json()["errors"][0][name] for name in error} == error
     assert _count(logs, "Logs") == 0
 

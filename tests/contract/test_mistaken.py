@@ -141,6 +141,27 @@ def test_who_addresses_by_an_attribute_that_identifies_nobody_hears_which_one(te
         assert (fault["field"], fault["code"]) == (field, "key.notUnique")
 
 
+def test_a_misspelt_name_is_told_which_is_meant(tenant: Tenant) -> None:
+    tenant.campaign()
+    saved = {"name": "Loyal guests", "targetTable": "Guests", "filter": "points > 0"}
+    assert tenant.json("POST", "/v5/entities/hotels/audiences", saved).status_code == 201
+    to = {"tableType": "PROFILE_TABLE", "tableId": "Gests", "attribute": "cardNumber"}
+    key = {"name": "k", "attribute": "price", "reference": to, "onDelete": "CASCADE"}
+    subscription = {"subscriptions": [{"name": "Newslettr", "subscribe": True}]}
+    for method, path, body, message in (
+        ("GET", "/v5/entities/hotel/profile-tables", None, "there is no entity 'hotel'; did you mean 'hotels'?"),
+        ("GET", "/v4/entity/hotels/mail/SpringOfer", None, "has no campaign 'SpringOfer'; did you mean 'SpringOffer'?"),
+        ("GET", "/v5/entities/hotels/audiences/Loyal", None, "has no audience 'Loyal'; did you mean 'Loyal guests'?"),
+        ("POST", STAYS, {"operations": [{"operation": "addForeignKey", "foreignKey": key}]},
+         "has no table 'Gests' of the type PROFILE_TABLE; did you mean 'Guests'?"),
+        ("PUT", "/v4/entity/hotels/table/Guests/profile/emailAddress=ann@example.com", subscription, "did you mean 'Newsletter'?"),
+        ("POST", "/v4/entity/hotels/webhookSubscription", {"on": "PROFILE_TABLE", "onElementId": "Guests", "eventType": "CREATED",
+         "targetUrl": "https://hooks.example.com/"}, "; did you mean 'CREATE'?"),
+    ):  # fmt: skip
+        answer = tenant.json(method, path, body).json()
+        assert any(said.endswith(message) for said in (answer["message"], *(e["message"] for e in answer["errors"]))), answer
+
+
 def test_a_custom_action_hears_of_misspelt_members(tenant: Tenant) -> None:
     actions = "/v5/entities/hotels/custom-actions"
     number = tenant.json("POST", actions, {"name": "print-voucher"}).json()["id"]

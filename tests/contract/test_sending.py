@@ -282,6 +282,7 @@ def test_what_is_missing_for_a_launch_is_told_at_once(tenant: Tenant) -> None:
     assert put.status_code == 200
     refused = tenant.json("POST", f"{MAIL}/{number}/launch")
     assert (refused.status_code, refused.json()["code"]) == (409, "campaign.incomplete")
+    assert refused.json()["message"] == "; ".join(error["message"] for error in refused.json()["errors"])
     assert [error["field"] for error in refused.json()["errors"]] == [
         "content.subject",
         "content.body",

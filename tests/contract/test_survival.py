@@ -302,7 +302,12 @@ def test_ambiguous_and_owned_values_are_refused(tenant: Tenant) -> None:
     both = {"attributes": [{"name": "emailAddress", "value": "ann@example.com"}, {"name": "cardNumber", "value": "C-1"}]}
     assert _post(tenant, both).json()["code"] == "attribute.ambiguous"
     put = tenant.json("PUT", _ANN, {"attributes": [{"name": "cardNumber", "value": "C-1"}]})
-    assert (put.status_code, put.json()["code"]) == (409, "attribute.notUnique")
+    assert (put.status_code, put.json()["code"], put.json()["errors"][0]["field"]) == (
+        409, "attribute.notUnique", "attributes[0].value",
+    )  # fmt: skip
+    v5 = "/v5/entities/hotels/profile-tables/Guests/profiles/emailAddress=ann@example.com"
+    patched = tenant.json("PATCH", v5, {"attributes": {"lastName": "Vos", "cardNumber": "C-1"}})
+    assert [(e["field"], e["code"]) for e in patched.json()["errors"]] == [("attributes.cardNumber", "attribute.notUnique")]
     assert tenant.state() == before
 
 

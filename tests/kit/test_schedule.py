@@ -53,6 +53,22 @@ def test_what_never_comes_is_no_schedule(cron):
         Schedule.parse(cron, "UTC")
 
 
+@pytest.mark.parametrize(
+    ("cron", "said"),
+    [
+        ("daily", "five fields are expected (minute, hour, day of month, month, day of week), as in '0 3 * * 1'"),
+        ("0 24 * * *", "the hour '24' is none: * stands for any, else it is of 0 to 23 "),
+        ("0 3 * * mondy", "the day of week 'mondy' is none: * stands for any, else it is of 0 to 7 or SUN to SAT "),
+        ("H 3 * * *", "the minute 'H' is none: "),
+        ("0 0 31 2 *", "its day never comes"),
+    ],
+)
+def test_what_is_wrong_with_a_schedule_is_said_in_words(cron, said):
+    with pytest.raises(ValueError, match="no schedule") as refusal:
+        Schedule.parse(cron, "UTC")
+    assert str(refusal.value).startswith(f"'{cron}' is no schedule: {said}")
+
+
 @pytest.mark.parametrize("zone", ["", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "a\x00b"])
 def test_an_unknown_time_zone_is_named(zone):
     with pytest.raises(ValueError, match="time zone"):

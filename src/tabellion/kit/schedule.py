@@ -5,9 +5,16 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
-from croniter.croniter import CroniterError
+from croniter.croniter import CroniterBadDateError, CroniterError
 
-_FIELDS = 5
+_FIELDS = {
+    "minute": "0 to 59",
+    "hour": "0 to 23",
+    "day of month": "1 to 31",
+    "month": "1 to 12 or JAN to DEC",
+    "day of week": "0 to 7 or SUN to SAT",
+}
+_OWN_TIMES = (0, 1)
 # Hashed and random minutes of other crons would differ from one reading to the next.
 _NOT_CRON = frozenset("HhRr@")
 
@@ -29,8 +36,10 @@ class Schedule:
         found = cls(cron.strip(), time_zone)
         try:
             found.next_after(datetime(2000, 1, 1, tzinfo=UTC))
-        except CroniterError as error:
-            raise ValueError(f"'{cron[:60]}' is no schedule that ever comes: {error}") from None
+        except CroniterBadDateError:
+            raise ValueError(f"'{cron[:60]}' is no schedule: its day never comes") from None
+        except CroniterError:
+            raise ValueError(f"'{cron[:60]}' is no schedule: {_fault(found.cron)}") from None
         return found
 
     def next_after(self, moment: datetime) -> datetime:
@@ -40,8 +49,8 @@ class Schedule:
         comes once when the schedule names its hour, as crontab(5) promises.
         """
         fields = self.cron.split()
-        if len(fields) != _FIELDS or any(sign in field for field in fields[:2] for sign in _NOT_CRON):
-            raise CroniterError("five fields are expected: minute, hour, day of month, month, day of week")
+        if len(fields) != len(_FIELDS) or any(sign in field for field in fields[:2] for sign in _NOT_CRON):
+            raise CroniterError
         local = moment.astimezone(ZoneInfo(self.time_zone))
         times = croniter(self.cron, local)
         found: datetime = times.get_next(datetime)
@@ -49,3 +58,16 @@ class Schedule:
         while names_its_hour and found.fold and found.replace(tzinfo=None, fold=0) == local.replace(tzinfo=None, fold=0):
             found = times.get_next(datetime)
         return found.astimezone(UTC)
+
+
+def _fault(cron: str) -> str:
+    """What is wrong with a cron expression that is none: each field is tried without the others."""
+    fields = cron.split()
+    if len(fields) != len(_FIELDS):
+        return f"five fields are expected ({', '.join(_FIELDS)}), as in '0 3 * * 1', every Monday at three"
+    for place, (name, values) in enumerate(_FIELDS.items()):
+        field = fields[place]
+        alone = ["*"] * place + [field] + ["*"] * (len(_FIELDS) - place - 1)
+        if not croniter.is_valid(" ".join(alone)) or (place in _OWN_TIMES and not _NOT_CRON.isdisjoint(field)):
+            return f"the {name} '{field[:30]}' is none: * stands for any, else it is of {values} (3  1,3  1-3  */3)"
+    return "its fields do not go together"

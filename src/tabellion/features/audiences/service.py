@@ -16,6 +16,7 @@ from tabellion.features.licences import check_reach, entity_of, named_entity
 from tabellion.features.profiles import Profile, are_over, count_rows, search_rows
 from tabellion.features.tables import Attribute, BadValue, NameUsed, ProfileTable, TableUnknown, profile_tables
 from tabellion.features.tables.filters import Condition
+from tabellion.kit.near import meant
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit
 from tabellion.platform.database.connection import Database
@@ -82,8 +83,7 @@ async def resolve(call: Incoming, references: Sequence[tuple[str, str]]) -> tupl
     for place, reference in references:
         audience = await _find(call.db, call.caller.licence_id, entity, reference)
         if audience is None:
-            message = f"the entity '{entity.name}' has no audience '{reference[:100]}'"
-            faults.append(FieldError(place, "audience.unknown", message))
+            faults.append(FieldError(place, "audience.unknown", await _lacks(call, entity, reference)))
         else:
             found.append(audience.id)
     if faults:
@@ -96,7 +96,7 @@ async def get(call: Incoming, *, lock: bool = False) -> Audience:
     entity, reference = entity_of(call), call.path["audience"]
     found = await _find(call.db, call.caller.licence_id, entity, reference, lock=lock)
     if found is None:
-        raise AudienceUnknown(f"the entity '{entity.name}' has no audience '{reference[:100]}'")
+        raise AudienceUnknown(await _lacks(call, entity, reference))
     return found
 
 
@@ -251,6 +251,11 @@ def _canonical(attribute: Attribute | None, placed: Iterable[tuple[str, str]], c
 def _no_keys(attribute: str | None) -> str:
     of = "" if attribute is None else f'"attribute": "{attribute[:100]}", '
     return f'the file has no keys; to list nobody, PATCH the audience with {{"keys": {{{of}"values": []}}}}'
+
+
+async def _lacks(call: Incoming, entity: EntityRef, reference: str) -> str:
+    nearly = meant(reference, await store.names(call.db, call.caller.licence_id, entity.id))
+    return f"the entity '{entity.name}' has no audience '{reference[:100]}'{nearly}"
 
 
 async def _find(db: Database, licence_id: int, entity: EntityRef, reference: str, *, lock: bool = False) -> Audience | None:

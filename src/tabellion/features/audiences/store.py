@@ -50,6 +50,12 @@ async def for_table(db: Database, table_id: int) -> list[Audience]:
     return [_audience(row) for row in await (await db.execute(query, (table_id,))).fetchall()]
 
 
+async def names(db: Database, licence_id: int, entity_id: int) -> list[str]:
+    """What the latest audiences of an entity are called."""
+    query = "SELECT name FROM tabellion.audience WHERE licence_id = %s AND entity_id = %s ORDER BY id DESC LIMIT 200"
+    return await scalars(db, query, (licence_id, entity_id))
+
+
 async def search(db: Database, licence_id: int, entity_id: int) -> list[Audience]:
     """Audiences of an entity, by name."""
     query = _SELECT + "AND entity_id = %s ORDER BY tabellion.folded(name)"

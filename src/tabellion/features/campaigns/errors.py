@@ -2,6 +2,9 @@
 
 from tabellion.kit.problem import FieldError, Problem
 
+# In a message; all are in `errors`.
+_MOST_SAID = 10
+
 
 class CampaignUnknown(Problem):
     """The entity has no such campaign; the list call shows them."""
@@ -48,7 +51,8 @@ class CampaignIncomplete(Problem):
     code = "campaign.incomplete"
 
     def __init__(self, faults: list[FieldError]) -> None:
-        super().__init__("; ".join(fault.message for fault in faults[:3]), errors=faults)
+        more = f"; and {len(faults) - _MOST_SAID} more" if len(faults) > _MOST_SAID else ""
+        super().__init__("; ".join(fault.message for fault in faults[:_MOST_SAID]) + more, errors=faults)
 
 
 class SenderRefused(Problem):

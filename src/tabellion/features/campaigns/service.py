@@ -16,6 +16,7 @@ from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import check_reach, entity_of, named_entity
 from tabellion.features.tables import ProfileTable, TableUnknown, profile_tables
 from tabellion.kit.digits import number_of
+from tabellion.kit.near import meant
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit
 from tabellion.platform.http.call import Incoming
@@ -31,7 +32,8 @@ async def get(call: Incoming, *, lock: bool = False) -> Campaign:
         found = await store.find(call.db, call.caller.licence_id, entity.id, reference, lock=lock)
         if found is not None:
             return _as_table_is_called(found, await profile_tables.of_caller(call))
-    raise CampaignUnknown(f"the entity '{entity.name}' has no campaign '{reference[:100]}'")
+    nearly = meant(reference, await store.names(call.db, call.caller.licence_id, entity.id))
+    raise CampaignUnknown(f"the entity '{entity.name}' has no campaign '{reference[:100]}'{nearly}")
 
 
 async def find_subject(call: Incoming, reference: str) -> str | None:

@@ -101,6 +101,12 @@ async def set_state(db: Database, campaign: Campaign, now: datetime) -> None:
     )  # fmt: skip
 
 
+async def names(db: Database, licence_id: int, entity_id: int) -> list[str]:
+    """What the latest campaigns of an entity are called."""
+    query = "SELECT name FROM tabellion.campaign WHERE licence_id = %s AND entity_id = %s ORDER BY id DESC LIMIT 200"
+    return await scalars(db, query, (licence_id, entity_id))
+
+
 async def search(db: Database, licence_id: int, entity_id: int, wanted: Search) -> list[Campaign]:
     """Campaigns, by id."""
     named = "(%s::text IS NULL OR tabellion.folded(name) = tabellion.folded(%s::text))"

@@ -113,10 +113,11 @@ def _add_foreign_key(plan: CustomPlan, path: str, key: ForeignKeyDocument, targe
         plan.refuse(f"{path}.reference.tableType", "member.type", f"'tableType' is one of {', '.join(targets.by_type)}")
         return
     target = targets.find(reference.table_type, reference.table_id)
-    if target is None and reference.table_type == plan.kind.subject and reference.table_id.lower() == plan.name.lower():
-        message = "a table refers to itself by a change request (addForeignKey), once it has been made"
+    if target is None:
+        message = targets.lacks(reference.table_type, reference.table_id)
+        if reference.table_type == plan.kind.subject and reference.table_id.lower() == plan.name.lower():
+            message = "a table refers to itself by a change request (addForeignKey), once it has been made"
         plan.refuse(f"{path}.reference.tableId", "table.unknown", message)
-        return
     plan.add_foreign_key(path, key.name, key.attribute, target, reference.attribute, key.on_delete)
 
 

@@ -93,7 +93,7 @@ class CustomPlan(Plan[CustomDefinition]):
     def add_foreign_key(
         self, path: str, name: str, attribute: str, target: Table | None, other: str, action: OnDelete
     ) -> None:
-        """Refer to a unique attribute (or the technical id) of `target`; None: there is no such table."""
+        """Refer to a unique attribute (or the technical id) of `target`; None: there is none, as was told."""
         taken = self.definition.foreign_keys
         if not self._has_room(path, taken, MAX_FOREIGN_KEYS, "foreign keys"):
             return
@@ -111,7 +111,6 @@ class CustomPlan(Plan[CustomDefinition]):
         if own is not None and own.mandatory and action == "SET_NULL":
             self.refuse(f"{path}.onDelete", "structure.foreignKey", f"'{own.name}' is mandatory and cannot be set to null")
         if target is None:
-            self.refuse(f"{path}.reference.tableId", "table.unknown", "there is no such table in this entity")
             return
         column = self._target(path, own, target, other)
         if own is None or column is None:

@@ -8,6 +8,7 @@ from tabellion.features.licences import store
 from tabellion.features.licences.errors import EntityForbidden, EntityUnknown
 from tabellion.features.licences.model import Owner
 from tabellion.kit import keys
+from tabellion.kit.near import meant
 from tabellion.kit.problem import invalid
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.versioned import VersionedCache
@@ -18,6 +19,7 @@ TOKEN_LIFETIME = timedelta(minutes=15)
 # A token on its way when it expires is still good on arrival.
 TOKEN_GRACE = timedelta(seconds=60)
 _MAX_CALLERS_CACHED = 20_000
+_MOST_COMPARED = 200
 
 _callers: VersionedCache[tuple[str, int], Caller | None] = VersionedCache(_MAX_CALLERS_CACHED)
 
@@ -32,7 +34,9 @@ def resolve_entity(caller: Caller, name: str) -> EntityRef:
             return entity
     if lower in caller.foreign_entities:
         raise EntityForbidden(f"this API user may not use the entity '{name}'")
-    raise EntityUnknown(f"there is no entity '{name}'")
+    raise EntityUnknown(
+        f"there is no entity '{name}'{meant(name, [entity.name for entity in caller.entities[:_MOST_COMPARED]])}"
+    )
 
 
 def entity_of(call: Incoming) -> EntityRef:

@@ -1,5 +1,6 @@
 """A profile as it is read, and a change to one as it is asked for."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -63,7 +64,7 @@ class Change(msgspec.Struct, frozen=True):
     """What a call wants a row to become; what is not named stays.
 
     `values`: parsed column values; `choices`: True or False; `memberships`: True, a category's number, or None. `section` is
-    where the values stand in the body.
+    where the values stand in the body, `places` where each of them does, by the attributes' numbers.
     """
 
     values: tuple[tuple[Attribute, Any], ...]
@@ -71,6 +72,11 @@ class Change(msgspec.Struct, frozen=True):
     memberships: tuple[tuple[Segmentation, Any], ...]
     collection: Collection
     section: str = "attributes"
+    places: Mapping[int, str] = {}
+
+    def place(self, attribute: Attribute | None) -> str:
+        """Where the value of an attribute stands in the body; that of all of them for one that came otherwise."""
+        return self.section if attribute is None else self.places.get(attribute.number, self.section)
 
 
 class Consent(msgspec.Struct, frozen=True):

@@ -39,7 +39,7 @@ class Reader:
         self.section = section
         self._table = table
         self._zone = zone
-        self._named: set[int] = set()
+        self._named: dict[int, str] = {}
         self.errors: list[FieldError] = []
         self.values: dict[int, tuple[Attribute, Any]] = {}
         self.choices: dict[int, tuple[Subscription, bool]] = {}
@@ -64,7 +64,7 @@ class Reader:
         if attribute.number in self._named:
             self.refuse(item.named_at or item.path, "attribute.duplicate", f"attribute '{attribute.name}' stands here twice")
             return
-        self._named.add(attribute.number)
+        self._named[attribute.number] = item.path
         try:
             value = parse_value(attribute, item.value, self._zone)
         except BadValue as error:
@@ -127,11 +127,12 @@ class Reader:
             tuple(self.memberships.values()),
             collection,
             self.section,
+            self._named,
         )
 
     def missing(self, *also: Attribute) -> list[FieldError]:
         """The mandatory attributes that a new row would lack; `also` are given by the path or the key."""
-        given = self._named | {attribute.number for attribute in also}
+        given = self._named.keys() | {attribute.number for attribute in also}
         return [
             FieldError(self.section, "attribute.mandatory", f"attribute '{attribute.name}' is mandatory")
             for attribute in self._table.attributes

@@ -78,7 +78,7 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
     )
     parameters = _parameters(call, change, matches, initial) | {"id": row_id, "expected": expected}
     listened = await _listened(call, table)
-    taken: str | None = None
+    taken: store.Taken | None = None
     for attempt in range(store.ATTEMPTS):
         try:
             if attempt == 0 and if_match is None:
@@ -87,11 +87,11 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
                     return known
             row = await store.write(call.db, table, shape, parameters, listened=listened)
         except store.Taken as error:
-            taken = f"this value of '{error.attribute.name}'" if error.attribute else "these values of the key"
+            taken = error
             continue
         except store.Dangling as error:
             message = f"attribute '{error.attribute.name}' refers to nothing: its foreign key has no such value"
-            raise invalid(change.section, "attribute.value", message) from None
+            raise invalid(change.place(error.attribute), "attribute.value", message) from None
         except store.Held as error:
             ids = await store.find(call.db, table, matches, together=together) if row_id is None else [row_id]
             raise await holding.of_clear(call.db, table, ids, change, error.constraint) from None
@@ -102,8 +102,9 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
             raise EtagMismatch(f"the {table.kind.row} exists already, and If-None-Match: * is for creating one")
         return _written(row, table, if_match, may_update=may_update)
     if taken is not None:
-        message = f"another {table.kind.row} owns {taken}"
-        raise AttributeNotUnique(message, errors=[FieldError(change.section, "attribute.notUnique", message)])
+        what = f"this value of '{taken.attribute.name}'" if taken.attribute else "these values of the key"
+        message = f"another {table.kind.row} owns {what}"
+        raise AttributeNotUnique(message, errors=[FieldError(change.place(taken.attribute), "attribute.notUnique", message)])
     raise store.too_busy(table)
 
 

@@ -59,8 +59,8 @@ class Context:
         """Note a value of another kind, and which one may be meant."""
         place = text_of(path)
         name = f"'{place}'" if place else "the document"
-        advice = "" if meant is None else f"did you mean '{meant}'? "
-        self.note(FieldError(place, "member.type", f"{advice}{name} expects {expected}"))
+        advice = "" if meant is None else f"; did you mean '{meant}'?"
+        self.note(FieldError(place, "member.type", f"{name} expects {expected}{advice}"))
 
     def note(self, error: FieldError) -> None:
         """Note an error. Raises `Enough`."""

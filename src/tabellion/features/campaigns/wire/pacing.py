@@ -21,6 +21,7 @@ from tabellion.features.delivery import (
     limited_domain,
 )
 from tabellion.features.tables import ProfileTable, render_moment
+from tabellion.kit.near import meant
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.http.caller import EntityRef
 
@@ -185,7 +186,7 @@ def _senders(given: Sequence[Sender], entities: Mapping[str, int], faults: list[
     for i, each in enumerate(given):
         number = entities.get(each.entity.lower())
         if number is None:
-            message = f"there is no entity '{each.entity[:100]}'"
+            message = f"there is no entity '{each.entity[:100]}'{meant(each.entity, entities)}"
             faults.append(FieldError(f"senders[{i}].entity", _INVALID, message))
             continue
         if number in found:

@@ -9,6 +9,7 @@ from tabellion.features.customdata.plan import CustomPlan
 from tabellion.features.customdata.store import CustomTables
 from tabellion.features.licences import entity_of
 from tabellion.features.tables import Structures, Table, named, profile_tables
+from tabellion.kit.near import meant
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.caller import EntityRef
 
@@ -31,6 +32,14 @@ class Targets(msgspec.Struct, frozen=True):
     def find(self, table_type: str, reference: str) -> Table | None:
         """The table of a type (`PROFILE_TABLE`, `CUSTOM_TABLE`) by its name or id; None: there is none."""
         return named(self.by_type.get(table_type, ()), self.entity, reference)
+
+    def lacks(self, table_type: str, reference: str) -> str:
+        """That there is no such table, and which one may be meant, or where it is."""
+        other = next((each for each in self.by_type if each != table_type and self.find(each, reference)), None)
+        said = f"the entity '{self.entity.name}' has no table '{reference[:100]}' of the type {table_type}"
+        if other is not None:
+            return f"{said}, but one of the type {other}"
+        return said + meant(reference, [t.name for t in self.by_type[table_type] if t.entity_id == self.entity.id])
 
 
 async def targets(call: Incoming) -> Targets:
