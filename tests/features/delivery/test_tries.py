@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tabellion.features.delivery import recipient_store, worker_store
+from tabellion.features.delivery import Contact, Limits, recipient_store, worker_store
 from tabellion.features.delivery.model import Claimed, Ending, Policy, Sending, State, next_attempt
 from tabellion.platform.database.migrate import migrate
 from tabellion.platform.database.schema import load_migrations
@@ -53,6 +53,18 @@ async def test_a_mail_that_was_claimed_and_given_back_often_is_tried_for_a_day_a
     assert sum(waited, timedelta()) > timedelta(hours=23)
     await post.refuse(sending, [claimed])
     assert await row_of(post, sending) == ("REJECTED", 10)
+
+
+@pytest.mark.parametrize("limits", [None, Limits(contact=Contact(mails=9, days=7))], ids=["plain", "ruled"])
+async def test_numbers_of_claims_begin_anew_where_they_end(post: Post, sending: Sending, limits: Limits | None) -> None:
+    """A relay that greets and takes no mails is tried each minute, for weeks."""
+    await post.db.execute(f"UPDATE l{post.licence_id}.recipient SET attempt = 32766".encode())
+    numbers: list[int] = []
+    for _ in range(3):
+        held = (await post.plain_claim(sending))[0] if limits is None else await post.claim(sending, limits)
+        await recipient_store.release(post.db, post.licence_id, post.worker, held, START)
+        numbers += [each.attempt for each in held]
+    assert numbers == [32767, 1, 2]
 
 
 async def test_what_is_told_late_of_a_claim_that_was_given_back_says_nothing_of_the_next_one(

@@ -51,6 +51,9 @@ def doubt() -> dict[str, str]:
     return {"doubt": found, "out": f"CASE WHEN {found} IS NULL THEN 'EXCLUDED' ELSE 'UNCERTAIN' END"}
 
 
+# The number of the next claim of `r`. It differs from those before, and begins anew where a smallint ends.
+NEXT_ATTEMPT = "r.attempt %% 32767 + 1"
+
 # In a statement that looks for recipients `d` in the order in which they are due: after a place (`places`).
 AFTER = "(d.due_at, d.id) > (%(after)s, %(after_id)s)"
 

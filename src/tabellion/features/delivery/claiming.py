@@ -61,7 +61,7 @@ UPDATE {l}.recipient r SET
     reason = CASE WHEN v.fate = 'LATER' THEN r.reason ELSE coalesce({doubt}, v.reason) END,
     due_at = CASE WHEN v.fate = 'LATER' THEN v.due_at END,
     address = CASE WHEN looked.reason IS DISTINCT FROM 'noAddress' THEN looked.address END,
-    attempt = r.attempt + CASE WHEN v.fate = 'CLAIMED' THEN 1 ELSE 0 END,
+    attempt = CASE WHEN v.fate = 'CLAIMED' THEN {next_attempt} ELSE r.attempt END,
     worker = CASE WHEN v.fate <> 'LATER' THEN %(worker)s END,
     ended_at = CASE WHEN v.fate = 'EXCLUDED' THEN %(now)s::timestamptz END
 FROM verdict v JOIN looked ON looked.id = v.id WHERE r.id = v.id
@@ -212,6 +212,7 @@ async def claim(  # noqa: PLR0913, PLR0917 - one statement
         "zone": rules.zones.column if rules.zones else "",
         "queue": f"'queue:{sending.id:d}:'",
         "claimed": claim_parts.CLAIMED,
+        "next_attempt": claim_parts.NEXT_ATTEMPT,
         **claim_parts.doubt(),
         **claim_parts.still(sending.document, table),
     }

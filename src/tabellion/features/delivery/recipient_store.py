@@ -7,7 +7,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from tabellion.features.delivery import changes, sole_mails
-from tabellion.features.delivery.claim_parts import AFTER, CLAIMED, doubt, places, still, taken, with_note
+from tabellion.features.delivery.claim_parts import AFTER, CLAIMED, NEXT_ATTEMPT, doubt, places, still, taken, with_note
 from tabellion.features.delivery.limits_store import CURRENT, Versions, fence
 from tabellion.features.delivery.mark import BEGINNING, Place
 from tabellion.features.delivery.model import DECLINED, Claimed, Ending, Recipient, Sending
@@ -71,7 +71,7 @@ UPDATE {l}.recipient r SET
     state = CASE WHEN looked.reason IS NULL THEN 'CLAIMED' ELSE {out} END, due_at = NULL,
     reason = coalesce({doubt}, looked.reason),
     address = CASE WHEN looked.reason IS DISTINCT FROM 'noAddress' THEN looked.address END,
-    attempt = r.attempt + CASE WHEN looked.reason IS NULL THEN 1 ELSE 0 END, worker = %(worker)s,
+    attempt = CASE WHEN looked.reason IS NULL THEN {next_attempt} ELSE r.attempt END, worker = %(worker)s,
     ended_at = CASE WHEN looked.reason IS NOT NULL THEN %(now)s::timestamptz END
 FROM looked WHERE r.id = looked.id
 RETURNING {claimed}
@@ -82,7 +82,8 @@ RETURNING {claimed}
     }  # fmt: skip
     parts = {
         "looked": sole_mails.looked(sending.document, table, materialized=False), "entered": ENTERED, "current": "true",
-        "goes_on": GOES_ON, "after": AFTER, "claimed": CLAIMED, **doubt(), **still(sending.document, table),
+        "goes_on": GOES_ON, "after": AFTER, "claimed": CLAIMED, "next_attempt": NEXT_ATTEMPT, **doubt(),
+        **still(sending.document, table),
     }  # fmt: skip
     if versions is not None:
         parts["current"] = CURRENT
