@@ -2,13 +2,18 @@
 
 import random
 import string
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 
+from tabellion.features import tracking
 from tabellion.features.campaigns.goals import BadGoals, complete, read
-from tabellion.features.delivery import for_header
+from tabellion.features.delivery import Document, for_header
 from tabellion.features.delivery.addresses import with_parameters
+from tabellion.features.delivery.composing import counted_address
+from tabellion.platform import secrets
+from tests.features.delivery.conftest import DOCUMENT
 
 GOALS = (("utm_source", "example.com"), ("utm_campaign", "Spring & more"))
 ADDED = "utm_source=example.com&utm_campaign=Spring%20%26%20more"
@@ -83,3 +88,19 @@ def test_a_word_alone_names_the_campaign_and_what_is_usual_is_filled_in() -> Non
 def test_what_cannot_be_put_into_addresses_is_refused(text: str) -> None:
     with pytest.raises(BadGoals):
         read(text)
+
+
+@pytest.mark.parametrize("length", [100, 4_900, 5_900, 20_000])
+def test_a_link_leads_where_it_says_however_long_it_is(length: int, tmp_path: Path) -> None:
+    """By the server, as far as addresses may be that long on their way; by itself beyond that."""
+    secrets.use_key("of the tests", tmp_path)
+    link = f"https://a.example/?q={'x' * length}"
+    document = Document(entity_id=1, table_id=1, tracking="https://mail.example", goals=GOALS, **DOCUMENT)
+    address = counted_address(document, 1, 1, 0, link)
+    if address.startswith("https://mail.example/t/c/"):
+        token, _, sealed = address.removeprefix("https://mail.example/t/c/").partition("/")
+        assert len(sealed) <= 8000
+        address = tracking.target_of(token, sealed) or ""
+    else:
+        assert length > 5_000
+    assert address == f"{link}&{ADDED}"

@@ -107,7 +107,7 @@ class Composer:
             raise Unsendable(formless(claimed.address))
 
         def tracked(index: int, address: str) -> str:
-            return _counted(document, sending.licence_id, claimed.id, index, address)
+            return counted_address(document, sending.licence_id, claimed.id, index, address)
 
         def led(_: int, address: str) -> str:
             return with_parameters(address, document.goals)
@@ -151,14 +151,19 @@ class Composer:
 
 def bytes_as_sent(document: Document, licence_id: int, html: bytes) -> int:
     """How long rendered HTML is with the addresses that its links have in a mail."""
-    return len(fill_links(html, document.mark, lambda index, address: _counted(document, licence_id, 0, index, address)))
+    return len(
+        fill_links(html, document.mark, lambda index, address: counted_address(document, licence_id, 0, index, address))
+    )
 
 
-def _counted(document: Document, licence_id: int, recipient_id: int, index: int, address: str) -> str:
-    """Where a link of a mail leads: through the server, if it leads away."""
+def counted_address(document: Document, licence_id: int, recipient_id: int, index: int, address: str) -> str:
+    """Where a link of a mail leads: through the server, if it leads away and is not too long for that."""
     if not address[:8].lower().startswith(_TRACKED) or address.startswith(f"{document.tracking}/t/"):
         return address
-    sealed = tokens.seal_address(licence_id, recipient_id, with_parameters(address, document.goals))
+    led = with_parameters(address, document.goals)
+    sealed = tokens.seal_address(licence_id, recipient_id, led)
+    if len(sealed) > tokens.MAX_SEALED:
+        return led
     return f"{_page(document, Use.CLICK, licence_id, recipient_id, index)}/{sealed}"
 
 

@@ -15,6 +15,8 @@ from tabellion.platform import secrets
 _BODY = struct.Struct(">BIQH")
 _MAC_BYTES = 14
 _PURPOSE = "mail token"
+# Of the sealed target of a link: proxies and web servers take no much longer addresses.
+MAX_SEALED = 8000
 # What the local part of a return path begins with.
 _RETURN = "b-"
 
@@ -101,6 +103,8 @@ def seal_address(licence_id: int, recipient_id: int, address: str) -> str:
 
 def unseal_address(licence_id: int, recipient_id: int, text: str) -> str | None:
     """The target of such a link; None: nobody here sealed it."""
+    if len(text) > MAX_SEALED:
+        return None
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         if _in_base64(raw) != text:

@@ -30,7 +30,7 @@ _MAIL_POLICY = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; "
     "default-src 'none'; img-src *; style-src 'unsafe-inline'; font-src *"
 )
-_MAX_TOKEN, _MAX_SEALED = 200, 8000
+_MAX_TOKEN = 200
 _MAX_FORM_BYTES, _MAX_FIELDS = 32_768, 1000
 # Machines ask by HEAD, too; it says of whom the event is.
 _LOOKS = [HttpMethod.GET, HttpMethod.HEAD]
@@ -93,7 +93,7 @@ class _Pages:
 
     async def clicked(self, request: AnyRequest, token: str, sealed: str) -> Response[bytes]:
         """A link in a mail: on to where its author wanted, and nowhere else."""
-        url = tracking.target_of(token, sealed) if len(token) <= _MAX_TOKEN and len(sealed) <= _MAX_SEALED else None
+        url = tracking.target_of(token, sealed) if len(token) <= _MAX_TOKEN else None
         if url is None:
             return _not_found()
         try:
