@@ -80,6 +80,7 @@ def test_a_body_of_misspelt_members_is_no_success(method: str, path: str, body: 
             {"name": "e", "files": [{"load": {"tableId": "Guests", "keyAttribut": "x"}}]},
             "files[0].load.keyAttribut",
         ),
+        ("POST", "/v4/entity/hotels/table/Guests/profile/1/subscription/Newsletter", {"source": "fair"}, "source"),
     ],
 )
 def test_what_integrations_of_old_send_besides_is_told_of_or_refused_as_they_prefer(

@@ -86,6 +86,7 @@ CALLS = (
         body=bodies.CollectionBody,
         body_root="subscription",
         body_optional=True,
+        echoed=answers.SubscriptionWithoutSource,
         body_example={"dataCollectionInformation": examples.COLLECTION},
         answer=answers.SubscriptionOut,
         answer_root="subscription",

@@ -41,6 +41,14 @@ class SubscriptionOut(msgspec.Struct):
     source: str | None
 
 
+class SubscriptionWithoutSource(msgspec.Struct):
+    """What a choice may be sent back with: who says a `source` here means one that is to be kept, and it would not be."""
+
+    name: str
+    subscribe: bool | None
+    moment: str | None
+
+
 class SegmentationOut(msgspec.Struct):
     """One segmentation."""
 
