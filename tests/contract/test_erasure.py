@@ -25,7 +25,7 @@ from tests.support.etls import Etls, one_file, packed
 from tests.support.exports import Exports
 from tests.support.imports import Imports
 from tests.support.serving import json_here, run_here
-from tests.support.tenant import STAYS, Tenant, schema_of
+from tests.support.tenant import ANN, STAYS, Tenant, schema_of
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -357,6 +357,61 @@ def test_a_mail_that_is_being_handed_over_is_erased_after_it(
     assert ok(tenant.json("POST", "/v5/bounces", {"bounces": [bounce]}))["accepted"] == 1
     assert database.execute(f"SELECT detail FROM {schema}.mail_event").fetchall() == [("5.1.1",)]
     assert database.execute(f"SELECT count(*) FROM {schema}.suppression").fetchone() == (0,)
+
+
+def test_an_import_that_was_accepted_before_brings_nobody_back(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    listen(tenant)
+    imports = Imports(tenant, worker_database_url, spool)
+    rows = "emailAddress,lastName\nANN@example.com,Vos\nbob@example.com,Bos\n"
+    job = imports.send(rows.encode()).json()["id"]
+    done = erased(tenant, "ann@example.com")
+    with pytest.raises(service.NotYet):
+        finish(worker_database_url, spool, database, done["id"])
+    imports.run(job)
+    left = {each["attributes"]["emailAddress"] for each in ok(tenant.json("GET", PROFILES))["profiles"]}
+    assert left == {"ANN@example.com", "bob@example.com"}
+
+    finish(worker_database_url, spool, database, done["id"])
+
+    ended = ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))
+    assert (ended["erased"]["profiles"], ended["endedAt"] is not None, ended["failure"]) == (2, True, None)
+    left = {each["attributes"]["emailAddress"] for each in ok(tenant.json("GET", PROFILES))["profiles"]}
+    assert left == {"bob@example.com"}
+    news = "SELECT event_type, data::text FROM tabellion.outbox_event WHERE lower(data::text) LIKE '%ann@%'"
+    assert database.execute(news).fetchall() == []
+
+
+def test_who_comes_back_by_a_call_while_an_import_is_at_work_stays(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    imports = Imports(tenant, worker_database_url, spool)
+    job = imports.send(b"emailAddress,lastName\nbob@example.com,Bos\n").json()["id"]
+    done = erased(tenant, "ann@example.com")
+    ok(tenant.json("PUT", PROFILES, ANN))
+    imports.run(job)
+    finish(worker_database_url, spool, database, done["id"])
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["endedAt"] is not None
+    assert ok(tenant.json("GET", f"{PROFILES}/emailAddress=ann@example.com"))["profileId"]
+
+
+def test_what_keeps_whom_an_import_brought_back_fails_the_erasure(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    to = {"tableType": "PROFILE_TABLE", "tableId": "Guests", "attribute": "cardNumber"}
+    key = {"name": "guest", "attribute": "cardNumber", "reference": to, "onDelete": "RESTRICT"}
+    ok(tenant.json("POST", "/v5/entities/hotels/custom-tables", STAYS | {"name": "Bills", "foreignKeys": [key]}))
+    imports = Imports(tenant, worker_database_url, spool)
+    job = imports.send(b"emailAddress,lastName,cardNumber\nann@example.com,Vos,C1\n").json()["id"]
+    done = erased(tenant, "ann@example.com")
+    imports.run(job)
+    bill = {"key": {"stayRef": "B1"}, "attributes": {"cardNumber": "C1"}}
+    ok(tenant.json("PUT", "/v5/entities/hotels/custom-tables/Bills/records", bill))
+    finish(worker_database_url, spool, database, done["id"])
+    failure = ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["failure"]
+    assert "brought the person back" in failure
+    assert "'Bills'" in failure
 
 
 def test_an_erasure_whose_key_is_lost_fails_in_the_end_and_the_doctor_names_it(

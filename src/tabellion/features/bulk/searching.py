@@ -13,6 +13,7 @@ from typing import IO, Final, NamedTuple, cast
 from tabellion.kit.traces import Traces
 from tabellion.platform import files
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 
 _PIECE_BYTES: Final = 1024 * 1024
 # More than an address, each octet of it written as three characters of two octets, with what stands around it.
@@ -28,6 +29,12 @@ SELECT DISTINCT folder, ended_at IS NULL FROM (
     UNION ALL SELECT folder, ended_at, licence_id, created_at FROM tabellion.etl_execution
     UNION ALL SELECT folder, ended_at, licence_id, created_at FROM tabellion.export_execution
 ) f WHERE licence_id = %(licence)s AND created_at <= %(until)s
+"""
+_LATE: Final = """
+SELECT max(ended_at) FROM (
+    SELECT ended_at, licence_id, created_at FROM tabellion.import_job WHERE execution_id IS NULL
+    UNION ALL SELECT ended_at, licence_id, created_at FROM tabellion.etl_execution
+) j WHERE licence_id = %(licence)s AND created_at <= %(until)s AND ended_at > %(until)s
 """
 _PARTS: Final = """
 SELECT p.job_id, p.kind::text, p.line, p.content FROM tabellion.import_part p
@@ -47,6 +54,11 @@ async def folders_of(db: Database, licence_id: int, until: datetime) -> Folders:
     rows = await (await db.execute(_FOLDERS, {"licence": licence_id, "until": until})).fetchall()
     others = sorted(folder for folder, open_ in rows if open_)
     return Folders(sorted({folder for folder, open_ in rows if not open_} - set(others)), others)
+
+
+async def last_end(db: Database, licence_id: int, until: datetime) -> datetime | None:
+    """When the last import or ETL ended that was accepted until a moment and went on after it; None: there was none."""
+    return await scalar(db, _LATE, {"licence": licence_id, "until": until})
 
 
 def forget_files(spool: Path, folders: Sequence[str], traces: Traces) -> int:

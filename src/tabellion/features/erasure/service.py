@@ -14,7 +14,7 @@ from tabellion.features.erasure import store
 from tabellion.features.erasure.errors import ErasureUnknown, TooManyProfiles
 from tabellion.features.erasure.model import Counts, Erasure
 from tabellion.features.licences import check_reaches_all
-from tabellion.features.profiles import Row, erase_row, search_rows
+from tabellion.features.profiles import Row, RowInUse, erase_row, search_rows
 from tabellion.features.tables import ProfileTable, profile_tables, referrers, referring, render_value
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import invalid
@@ -150,7 +150,8 @@ async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
     except secrets.SecretUnreadable:
         if now - until < _PATIENCE:
             raise
-        await _give_up(db, erasure, now)
+        # With the key, whom the rest is about.
+        await _give_up(db, erasure, now, _LOST)
         return
     traces = traces_of(forms_of(address))
     async with db.transaction():
@@ -168,12 +169,21 @@ async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
     if stripped.flying or folders.others:
         raise NotYet(f"{len(stripped.flying)} mails are on their way, {len(folders.others)} bulk calls at work")
     files = await asyncio.to_thread(searching.forget_files, spool, folders.ended, traces)
+    try:
+        await _end(db, erasure, address, files, now)
+    except RowInUse as error:
+        await _give_up(db, erasure, now, f"an import that was at work brought the person back, and {error.message}")
+
+
+async def _end(db: Database, erasure: Erasure, address: str, files: int, now: datetime) -> None:
+    """Erase what imports have brought back, and what they kept of rows; then it has ended. Raises `RowInUse`."""
+    licence_id, number, until = erasure.licence_id, erasure.id, erasure.asked_at
     async with db.transaction():
-        files += await searching.forget_parts(db, licence_id, traces)
+        files += await searching.forget_parts(db, licence_id, traces_of(forms_of(address)))
         known = await store.find(db, licence_id, number, lock=True)
         if known is None:
             return
-        counts = known.counts.plus(Counts(files=files))
+        counts = known.counts.plus(Counts(files=files)).plus(await _forget_returned(db, erasure, address, now))
         await store.change(db, number, counts, now)
         ended = Erasure(number, licence_id, until, now, known.suppressed, counts, None)
         await audit.record_server(db, licence_id, "erasure ended", object_of(ended), now, str(counts))
@@ -223,11 +233,34 @@ async def _forget_profiles(db: Database, asked: Asked, table: ProfileTable, prof
     return Counts(profiles=gone, records=records, keys=listed)
 
 
-async def _give_up(db: Database, erasure: Erasure, now: datetime) -> None:
-    """The key is lost, and with it whom the rest is about: somebody has to name the person again."""
+async def _forget_returned(db: Database, erasure: Erasure, address: str, now: datetime) -> Counts:
+    """Delete the profiles that imports have made since which had been accepted before; those that calls have made stay."""
+    licence_id, begin = erasure.licence_id, erasure.asked_at
+    end = await searching.last_end(db, licence_id, begin)
+    if end is None:
+        return Counts()
+    counts = Counts()
+    who = audit.values_of_nobody("server") | {"audit_route": "erase"}
+    asked = Asked(licence_id, address, suppress=False, who=who, now=now)
+    for table in await profile_tables.load(db, licence_id):
+        made = [row for row in await _profiles(db, table, address) if begin < row.created_at <= end]
+        profiles = [
+            row
+            for row in made
+            if not await store.was_called_for(db, licence_id, f"profile/{table.id}/{row.id}", row.created_at)
+        ]
+        traces = traces_of([], [(table.public_id, str(row.id)) for row in profiles])
+        counts = counts.plus(await _forget_news(db, licence_id, traces, now))
+        counts = counts.plus(await _forget_profiles(db, asked, table, profiles))
+        await outbox.tell_ids_alone(db, licence_id, traces, _DELETE)
+    return counts
+
+
+async def _give_up(db: Database, erasure: Erasure, now: datetime, why: str) -> None:
+    """Somebody has to name the person again."""
     async with db.transaction():
-        await store.fail(db, erasure.id, now, _LOST)
-        await audit.record_server(db, erasure.licence_id, "erasure failed", object_of(erasure), now, _LOST)
+        await store.fail(db, erasure.id, now, why)
+        await audit.record_server(db, erasure.licence_id, "erasure failed", object_of(erasure), now, why)
 
 
 def _purpose(licence_id: int, number: int) -> str:

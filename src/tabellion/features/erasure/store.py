@@ -47,6 +47,12 @@ async def failed(db: Database, since: datetime) -> list[tuple[int, str, str]]:
     return [(row[0], row[1], row[2]) for row in await (await db.execute(query, (since,))).fetchall()]
 
 
+async def was_called_for(db: Database, licence_id: int, object_: str, made_at: datetime) -> bool:
+    """Whether a call made a row, which is on record with the very moment; imports note no single rows."""
+    query = "SELECT EXISTS (SELECT FROM tabellion.audit WHERE licence_id = %s AND object = %s AND at = %s)"
+    return await scalar(db, query, (licence_id, object_, made_at))
+
+
 def _erasure(row: tuple[Any, ...]) -> Erasure:
     values: list[Any] = [*row[:5], msgspec.convert(row[5], Counts), row[6]]
     return Erasure(*values)

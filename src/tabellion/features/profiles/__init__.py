@@ -4,6 +4,7 @@ How rows are read, written, paged and told of is shared with the records of cust
 """
 
 from tabellion.features.profiles.choices import choice_columns, keep_replaced
+from tabellion.features.profiles.errors import RowInUse
 from tabellion.features.profiles.model import Profile, Row, Written
 from tabellion.features.profiles.news import of_delete, of_write, unique_columns
 from tabellion.features.profiles.paging import count_listed as row_count
@@ -33,6 +34,7 @@ __all__ = [
     "ProfileIn",
     "Reader",
     "Row",
+    "RowInUse",
     "Written",
     "are_over",
     "choice_columns",
