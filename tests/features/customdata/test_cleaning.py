@@ -73,7 +73,7 @@ async def test_a_rule_that_is_taken_away_meanwhile_deletes_no_more(stays: Bench,
     assert len(await left(stays)) == 3
 
 
-async def test_what_others_refer_to_stays(stays: Bench) -> None:
+async def test_what_others_refer_to_stays_and_keeps_nothing_else(stays: Bench) -> None:
     document = {
         "name": "Notes", "primaryKeyAttribute": "note",
         "attributes": [{"name": "note", "valueType": "STRING"}, {"name": "stay", "valueType": "STRING"}],
@@ -81,11 +81,12 @@ async def test_what_others_refer_to_stays(stays: Bench) -> None:
                          "reference": {"tableType": "CUSTOM_TABLE", "tableId": "Stays", "attribute": "stayRef"}}],
     }  # fmt: skip
     await create(stays, document)
-    await put(stays, "A", state="OPEN")
-    await put(stays, "N", t="Notes", stay="A")
+    for name in "ABC":
+        await put(stays, name, state="OPEN")
+    await put(stays, "N", t="Notes", stay="B")
     await change(stays, ruled("creationMoment", 1))
     await clean(stays.db, utc_now() + timedelta(days=2))
-    assert await left(stays) == ["A"]
+    assert await left(stays) == ["B"]
 
 
 async def test_a_busy_table_does_not_keep_the_others(stays: Bench, caplog: pytest.LogCaptureFixture) -> None:

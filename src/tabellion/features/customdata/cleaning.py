@@ -10,6 +10,7 @@ from psycopg import errors
 from tabellion.features.customdata.model import CUSTOM_TABLES, CleaningRule, CustomTable
 from tabellion.features.customdata.service.structure import custom_tables
 from tabellion.features.customdata.store import clean_batch, cleaned_licences
+from tabellion.features.tables import referrers
 from tabellion.platform import outbox
 from tabellion.platform.database.connection import Database
 
@@ -21,8 +22,8 @@ _COLUMNS = {"creationmoment": "created_at", "updatemoment": "updated_at"}
 async def clean(db: Database, now: datetime) -> int:
     """Delete what the rules of all licences' custom tables say; returns how many records.
 
-    Who listens to deletions is told. Where a record is met that others refer to (RESTRICT), or that somebody holds for too
-    long, the rest of its table stays until the next night.
+    Who listens to deletions is told. What records refer to (RESTRICT) stays. Where a record is met that would take such
+    along, or that somebody holds for too long, the rest of its table stays until the next night.
     """
     count = 0
     for licence_id, zone, version in await cleaned_licences(db):
@@ -37,9 +38,10 @@ async def clean(db: Database, now: datetime) -> int:
 
 async def _clean(db: Database, table: CustomTable, limit: tuple[str, Any], now: datetime, *, told: bool) -> int:
     count = 0
+    keepers = [each for each in await referrers(db, table) if each.on_delete == "RESTRICT"]
     while True:
         try:
-            done = await clean_batch(db, table, *limit, now, _BATCH, told=told)
+            done = await clean_batch(db, table, *limit, now, _BATCH, told=told, keepers=keepers)
         except (errors.ForeignKeyViolation, errors.RestrictViolation):
             _log.warning("records of the custom table %s are referred to and stay", table.public_id)
             return count

@@ -1,5 +1,6 @@
 """The DDL of custom tables beyond that of all tables: composite keys and foreign keys. Names are made of integers."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -7,7 +8,7 @@ from psycopg import sql
 
 from tabellion.features.customdata.model import CustomDefinition, CustomTable, ForeignKey
 from tabellion.features.profiles import of_delete, unique_columns
-from tabellion.features.tables import Attribute, Catalogue, Step, alter, count_of, qualified, relation_of
+from tabellion.features.tables import Attribute, Catalogue, Referrer, Step, alter, count_of, qualified, relation_of
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar
 
@@ -99,10 +100,20 @@ async def cleaned_licences(db: Database) -> list[tuple[int, str, int]]:
     return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
 
 
-async def clean_batch(
-    db: Database, table: CustomTable, column: str, limit: Any, now: datetime, most: int, *, told: bool
+async def clean_batch(  # noqa: PLR0913 - what to delete, and who is in the way
+    db: Database,
+    table: CustomTable,
+    column: str,
+    limit: Any,
+    now: datetime,
+    most: int,
+    *,
+    told: bool,
+    keepers: Sequence[Referrer] = (),
 ) -> int:
     """Delete records whose column is below a limit, at most so many; none once the structure is another one.
+
+    Those that records refer to by one of `keepers` stay.
 
     Raises ForeignKeyViolation, RestrictViolation.
     """
@@ -110,7 +121,12 @@ async def clean_batch(
     event = f"{of_delete(table)} " if told else ""
     relation = f"{table.schema}.{table.relation}"
     current = f"EXISTS (SELECT FROM tabellion.custom_table k WHERE k.id = {table.id:d} AND k.version = {table.version:d})"
-    chosen = f"SELECT id FROM {relation} WHERE {column} < %(limit)s AND {current} LIMIT %(most)s FOR UPDATE SKIP LOCKED"  # noqa: S608 - names of our own
+    kept = "".join(
+        f" AND NOT EXISTS (SELECT FROM {table.schema}.{each.relation} r WHERE r.{each.column} = o.{each.target})"
+        for each in keepers
+    )
+    where = f"o.{column} < %(limit)s AND {current}{kept}"
+    chosen = f"SELECT o.id FROM {relation} o WHERE {where} LIMIT %(most)s FOR UPDATE OF o SKIP LOCKED"  # noqa: S608 - names of our own
     statement = (
         f"WITH old AS ({chosen}), "  # noqa: S608 - as above
         f"gone AS (DELETE FROM {relation} t USING old WHERE t.id = old.id RETURNING t.id{unique})"
