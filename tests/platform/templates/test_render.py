@@ -91,6 +91,10 @@ def test_data_never_becomes_html(source: str, expected: str) -> None:
 
 def test_a_line_has_no_line_breaks() -> None:
     assert printed("a\r\nBcc: x{{ '\r\n' }} \x0b\x1c\x85\u2028 y\t", PartKind.LINE) == "a Bcc: x y"
+    # Such as files leave that were read as Latin-1 (a quote in Windows-1252). No header may hold them; everything else it may.
+    assert printed("Dear O\x92Brien\x07\x9f {{ '\x1b\x7f' }}é\u202e\u200d\xad👍\ufeff", PartKind.LINE) == (
+        "Dear OBrien é\u202e\u200d\xad👍\ufeff"
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,9 @@ from tabellion.platform.templates.lexer import Span
 from tabellion.platform.templates.literals import every_node, literals, locale
 from tabellion.platform.templates.template import MAX_OUTPUT, PartKind, zone
 
+# Control characters that are no blanks, which `split` knows: no header holds them.
+_CONTROLS = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if not chr(code).isspace()}
+
 # Shorter stretches of a source travel faster than their numbers are worth.
 _MIN_LITERAL = 8
 _ENVIRONMENTS: Mapping[PartKind, Dialect] = {kind: Dialect(autoescape=kind is PartKind.HTML) for kind in PartKind}
@@ -42,7 +45,7 @@ class Compiled(BoundTemplate):
     def printed(self, names: Mapping[str, object]) -> str:
         """The part for one recipient. Raises LiquidError with a place where it can."""
         found = self._run(names).getvalue()
-        return " ".join(found.split()) if self._line else found
+        return _one_line(found) if self._line else found
 
     def pieces(self, names: Mapping[str, object]) -> list[int | bytes]:
         """The same in pieces: a number stands for a literal."""
@@ -64,3 +67,8 @@ class Compiled(BoundTemplate):
             except RecursionError:
                 raise LiquidSyntaxError("an expression is nested too deeply", token=node.token) from None
         return buffer
+
+
+def _one_line(text: str) -> str:
+    text = " ".join(text.split())
+    return text if text.isprintable() else text.translate(_CONTROLS)

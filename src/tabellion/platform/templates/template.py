@@ -17,7 +17,7 @@ class PartKind(StrEnum):
 
     HTML = "html"
     TEXT = "text"
-    # One line for a header: whatever breaks lines becomes a blank.
+    # One line for a header: whatever breaks lines becomes a blank, and other control characters are left out.
     LINE = "line"
 
 
