@@ -85,7 +85,7 @@ def names_of(table: ProfileTable, linked: Iterable[CustomTable], personalisation
 
 def refers_to(custom: CustomTable, table: ProfileTable) -> bool:
     """Whether records of a custom table belong to profiles of a table."""
-    return any(key.relation == table.relation for key in custom.definition.foreign_keys)
+    return custom.key_to(table) is not None
 
 
 async def mistakes(source: str, names: Vocabulary, place: str) -> list[FieldError]:

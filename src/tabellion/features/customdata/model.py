@@ -112,6 +112,10 @@ class CustomTable(Table, frozen=True, dict=True):
         name = self.definition.primary_key_attribute
         return None if name is None else self.attributes_by_name[name.lower()]
 
+    def key_to(self, table: Table) -> ForeignKey | None:
+        """The foreign key by which records belong to rows of another table; None: they do not."""
+        return next((key for key in self.definition.foreign_keys if key.relation == table.relation), None)
+
     @property
     def update_rules(self) -> tuple[UpdateRule, ...]:
         """The rules for UPDATE of all events."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tabellion.features.customdata import CustomTable
+from tabellion.features.customdata import CustomTable, ForeignKey
 from tabellion.features.delivery.model import Claimed, Document
 from tabellion.features.delivery.store import in_schema
 from tabellion.features.profiles import Row, search_rows
@@ -23,12 +23,17 @@ class Crowded(Exception):
 async def contexts_of(
     db: Database, document: Document, table: ProfileTable, linked: Sequence[CustomTable], claimed: Sequence[Claimed]
 ) -> list[dict[str, Any]]:
-    """The contexts of recipients, in their order. A profile that is gone has no values. Raises `Crowded`."""
+    """The contexts of recipients, in their order. A profile that is gone has no values. Raises `Crowded`.
+
+    Of `linked` those count that refer to the table: other entities may have others of the same name.
+    """
     ids = [each.profile_id for each in claimed if each.profile_id is not None]
     rows = await search_rows(db, table, Condition("t.id = ANY (%s::bigint[])", (ids,)), "t.id", len(ids)) if ids else []
     by_id = {row.id: row for row in rows}
     records = {
-        custom.name: await _records(db, custom, table, ids) for custom in linked if custom.name in document.uses and ids
+        custom.name: await _records(db, custom, key, table, ids)
+        for custom in linked
+        if custom.name in document.uses and ids and (key := custom.key_to(table)) is not None
     }
     return [_context(document, table, by_id.get(each.profile_id or 0), each, records) for each in claimed]
 
@@ -69,9 +74,10 @@ def _values(table: Table, row: Row | None) -> dict[str, Any]:
     return {PROFILE_TABLES.id_name: row.id, **values}
 
 
-async def _records(db: Database, custom: CustomTable, table: ProfileTable, ids: Sequence[int]) -> dict[int, list[Any]]:
+async def _records(
+    db: Database, custom: CustomTable, key: ForeignKey, table: ProfileTable, ids: Sequence[int]
+) -> dict[int, list[Any]]:
     """All records by the profiles that they belong to, in the order of their ids. Raises `Crowded`."""
-    key = next(key for key in custom.definition.foreign_keys if key.relation == table.relation)
     parts = {"key": key.column, "table": table.relation}
     query = "SELECT o.{key}, o.id FROM {l}.{table} o WHERE o.id = ANY (%s::bigint[])"
     cursor = await db.execute(in_schema(table.licence_id, query, **parts), (list(ids),))
