@@ -299,8 +299,12 @@ def test_a_key_column_that_the_file_lacks_is_told_by_the_job(imports: Imports) -
 @pytest.mark.parametrize(
     ("fields", "code", "words"),
     [
-        ({"format": "PIPES"}, "member.type", "COMMA_SEPARATED_VALUES, TAB_SEPARATED_VALUES, SEMI_COLON_SEPARATED_VALUES"),
-        ({"mode": "DELETE"}, "member.type", "CREATE_UPDATE, CREATE_ONLY, UPDATE_ONLY, CREATE, UPDATE"),
+        ({"format": "PIPES"}, "member.type", "COMMA_SEPARATED_VALUES, SEMI_COLON_SEPARATED_VALUES, TAB_SEPARATED_VALUES"),
+        (
+            {"mode": "UPDATES"},
+            "member.type",
+            "CREATE, CREATE_ONLY, CREATE_UPDATE, UPDATE, UPDATE_ONLY; did you mean 'UPDATE'?",
+        ),
     ],
 )
 def test_a_wrong_form_is_refused_at_once(imports: Imports, fields: dict[str, str], code: str, words: str) -> None:

@@ -59,7 +59,7 @@ def test_the_doctor_asks_the_server_itself_whatever_proxies_are_set(
 def test_the_doctor_tells_servers_by_their_data_directories(server: Serving, tmp_path: Path) -> None:
     other = next(each for each in machine(Settings(data_dir=tmp_path, port=server.port)) if each.check == "port")
     assert (other.state, other.found) == (
-        "problem", f"127.0.0.1:{server.port}: a Tabellion serves here, but not one of {tmp_path}",
+        "warning", f"127.0.0.1:{server.port}: a Tabellion serves here, but no tabellion serve of {tmp_path}",
     )  # fmt: skip
     elsewhere = next(each for each in machine(Settings(data_dir=server.data_dir, port=free_port())) if each.check == "port")
     assert (elsewhere.state, elsewhere.found) == ("ok", f"the server of this data directory serves at {server.url}")

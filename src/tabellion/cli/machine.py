@@ -164,8 +164,8 @@ def _port(settings: Settings) -> Finding:
             return Finding("port", "problem", f"{where}: {error.reason}", error.advice)
         if answers(settings):
             if ours is None and not settings.database_url:
-                found = f"{where}: a Tabellion {_SERVES} here, but not one of {settings.data_dir.absolute()}"
-                return Finding("port", "problem", found, f"{error.advice}, or name that server's folder with --data-dir")
+                found = f"{where}: a Tabellion {_SERVES} here, but no tabellion serve of {settings.data_dir.absolute()}"
+                return Finding("port", "warning", found, f"{error.advice}, or name that server's folder with --data-dir")
             return Finding("port", "ok", f"{where}: a Tabellion {_SERVES} here")
         return Finding("port", "problem", f"{where}: in use by another program", error.advice)
     return Finding("port", "ok", f"{where} is free")

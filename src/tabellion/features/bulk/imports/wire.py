@@ -10,6 +10,7 @@ from tabellion.features.bulk.fenced import JobError
 from tabellion.features.bulk.imports.model import EmptyCells, Job, Mapping, Mode, Order
 from tabellion.features.bulk.imports.source import codec_of
 from tabellion.features.tables import moment_or_null
+from tabellion.kit.near import meant
 from tabellion.kit.problem import FieldError
 from tabellion.platform.http import shapes
 from tabellion.platform.http.shapes import Flag
@@ -118,7 +119,7 @@ def order_of_fields(field: Callable[[str], str | None]) -> tuple[Order, list[Fie
     mode = field("mode") or Mode.CREATE_UPDATE.value
     encoding = field("charset") or "UTF-8"
     faults = [
-        FieldError(name, "member.type", f"'{name}' expects one of {', '.join(known)}")
+        FieldError(name, "member.type", f"'{name}' expects one of {', '.join(sorted(known))}{meant(given, known)}")
         for name, given, known in (("format", format_, _SEPARATORS), ("mode", mode, _MODES))
         if given not in known
     ]
