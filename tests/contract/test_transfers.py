@@ -430,6 +430,16 @@ def test_a_death_after_fetching_fetches_nothing_again(
     assert not (root / "in" / "guests_1.csv").exists()
 
 
+def test_an_execution_goes_on_when_its_etl_is_deleted(etls: Etls, tenant: Tenant, root: Path) -> None:
+    number = stored(tenant, location(tenant, afterRead="DELETE"))
+    (root / "in" / "guests_1.csv").write_text(GUESTS)
+    execution = tenant.json("POST", f"{ETLS}/{number}/trigger-execution").json()["id"]
+    assert tenant.json("DELETE", f"{ETLS}/{number}").status_code == 204
+    etls.run(execution)
+    assert (etls.read(execution)["status"], etls.read(execution)["rowsCreated"]) == ("DONE", 2)
+    put_away(etls, execution)
+
+
 def test_a_death_after_nothing_was_found_ends_all_the_same(
     etls: Etls, tenant: Tenant, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

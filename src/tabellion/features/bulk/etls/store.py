@@ -216,13 +216,13 @@ async def files_of(db: Database, execution_id: int) -> dict[str, tuple[int, str]
 
 
 async def take_files(db: Database, etl_id: int, execution_id: int, files: Sequence[tuple[str, int, str]]) -> None:
-    """Enter files (name, size, stamp) as taken by an execution."""
+    """Enter files (name, size, stamp) as taken by an execution. Of an ETL that was deleted nobody asks what it has taken."""
     async with db.cursor() as cursor:
         await cursor.executemany(
-            "INSERT INTO tabellion.etl_source_file (etl_id, name, size, stamp, execution_id) VALUES (%s, %s, %s, %s, %s) "
-            "ON CONFLICT (etl_id, name) DO UPDATE "
+            "INSERT INTO tabellion.etl_source_file (etl_id, name, size, stamp, execution_id) "
+            "SELECT id, %s, %s, %s, %s FROM tabellion.etl WHERE id = %s FOR KEY SHARE ON CONFLICT (etl_id, name) DO UPDATE "
             "SET size = EXCLUDED.size, stamp = EXCLUDED.stamp, execution_id = EXCLUDED.execution_id",
-            [(etl_id, *file, execution_id) for file in files],
+            [(*file, execution_id, etl_id) for file in files],
         )
 
 
