@@ -21,7 +21,22 @@ PROGRAMS = [
     ("Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0.17328; Pro)", "human", "desktop"),
     ("Outlook-iOS/2.0", "human", "mobile"),
     ("Mozilla/5.0 (X11; Linux x86_64; rv:115.0) Gecko/20100101 Thunderbird/115.3.1", "human", "desktop"),
+    (
+        "Mozilla/5.0 (Linux; Android 9; KFTRWI) AppleWebKit/537.36 Silk/120.3 like Chrome/120.0 Mobile Safari/537.36",
+        "human",
+        "tablet",
+    ),
+    # Phones: one of a make whose name ends as those of robots do, and one whose apps say no more than what runs them.
+    (
+        "Mozilla/5.0 (Linux; Android 10; CUBOT NOTE 20) AppleWebKit/537.36 Chrome/90.0 Mobile Safari/537.36",
+        "human",
+        "mobile",
+    ),
+    ("Dalvik/2.1.0 (Linux; U; Android 14; Pixel 8 Build/UQ1A.240205.004)", "human", "mobile"),
     (GMAIL, "proxy", "desktop"),
+    ("Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com)", "proxy", "desktop"),
+    ("image proxy of a mail service", "proxy", "unknown"),
+    ("Mail Privacy", "proxy", "unknown"),
     ("YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html", "proxy", "unknown"),
     # Apple's privacy proxy.
     ("Mozilla/5.0", "proxy", "unknown"),
@@ -31,6 +46,10 @@ PROGRAMS = [
     ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "scanner", "unknown"),
     ("Mozilla/5.0 (Windows NT 10.0) SkypeUriPreview Preview/0.5", "scanner", "desktop"),
     ("python-requests/2.31", "scanner", "unknown"),
+    ("Python-urllib3/2.0", "scanner", "unknown"),
+    ("Java/17.0.2", "scanner", "unknown"),
+    ("Mozilla/5.0 (Windows NT 10.0; SafeLinks)", "scanner", "desktop"),
+    ("Mozilla/5.0 (Windows NT 10.0; Acmebot)", "scanner", "desktop"),
     ("facebookexternalhit/1.1", "scanner", "unknown"),
     ("Microsoft Office Existence Discovery", "scanner", "unknown"),
 ]
@@ -63,6 +82,24 @@ def test_many_links_at_once_are_a_scanners() -> None:
     assert actors_of(late, DELIVERED) == ["human", "human", "scanner", "scanner", "scanner"]
     # Of a mail whose delivery is not known, only the second rule holds.
     assert actors_of(early, None) == ["human", "human", "human"]
+    # In the order in which they were made, not in that in which they came.
+    mixed = [raw(1, 4100, 0), raw(2, 4000, 1), raw(3, 4001, 2)]
+    assert actors_of(mixed, DELIVERED) == ["human"] * 3
+
+
+@pytest.mark.parametrize(
+    ("moments", "actor"),
+    [
+        ((60, 70), "scanner"),
+        ((60, 70.001), "human"),
+        ((60.001, 61), "human"),
+        ((1000, 1004, 1005), "scanner"),
+        ((1000, 1004, 1005.001), "human"),
+    ],
+)
+def test_how_many_links_within_which_time_are_many(moments: tuple[float, ...], actor: str) -> None:
+    events = [raw(number, moment, number) for number, moment in enumerate(moments)]
+    assert actors_of(events, DELIVERED) == [actor] * len(moments)
 
 
 def test_whoever_follows_the_hidden_link_is_a_scanner_in_all_it_does_at_that_time() -> None:
@@ -74,3 +111,10 @@ def test_whoever_follows_the_hidden_link_is_a_scanner_in_all_it_does_at_that_tim
         raw(5, 500, 0),
     ]
     assert actors_of(events, DELIVERED) == ["scanner", "scanner", "scanner", "human", "human"]
+    around = [raw(n, 1000 + away) for n, away in enumerate((-60.001, -60, 60, 60.001))]
+    assert actors_of([*around, raw(9, 1000, None, method="TRAP")], DELIVERED) == [
+        "human", "scanner", "scanner", "human", "scanner",
+    ]  # fmt: skip
+    # It is none of the links that somebody else follows.
+    apart = [raw(1, 10, None, method="TRAP", agent=IPHONE), raw(2, 12, 0)]
+    assert actors_of(apart, DELIVERED) == ["scanner", "human"]

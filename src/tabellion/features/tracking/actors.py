@@ -30,12 +30,14 @@ MAX_AGENT = 400
 _PROXIES = re.compile(r"ggpht\.com|YahooMailProxy|Image ?Proxy|Mail ?Privacy|^Mozilla/5\.0$", re.IGNORECASE)
 # Gateways that look at mails before people do, and what the list of crawlers does not have.
 _GATEWAYS = re.compile(
-    r"bot\b|crawl|spider|scan|preview|fetch|monitor|headless|python-|curl/|wget/|java/|go-http|okhttp|libwww|barracuda|"
+    # Cubot makes telephones.
+    r"(?<!cu)bot\b|crawl|spider|scan|preview|fetch|monitor|headless|python-|curl/|wget/|java/|go-http|okhttp|libwww|barracuda|"
     r"proofpoint|mimecast|safelinks|symantec|messagelabs|fireeye|trellix|forcepoint|sophos|ironport|trend ?micro|"
     r"existence discovery",
     re.IGNORECASE,
 )
-_TABLETS = re.compile(r"iPad|Tablet|Silk/|Android(?!.*Mobile)|Kindle", re.IGNORECASE)
+# Browsers on phones say `Mobile`; apps that say no more than what runs them do so on either, and there are more phones.
+_TABLETS = re.compile(r"iPad|Tablet|Silk/|^(?!Dalvik).*Android(?!.*Mobile)|Kindle", re.IGNORECASE)
 _PHONES = re.compile(r"iPhone|iPod|Mobile|Android|Phone|Outlook-iOS|Dalvik", re.IGNORECASE)
 _COMPUTERS = re.compile(r"Windows|Macintosh|X11|Linux|\bCrOS\b|Outlook|ms-office|Thunderbird|AppleMail", re.IGNORECASE)
 _PATTERNS_AT_ONCE = 100
