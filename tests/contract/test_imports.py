@@ -6,6 +6,7 @@ import io
 import json
 import re
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -94,27 +95,47 @@ def test_an_import_by_parameters(imports: Imports, tenant: Tenant) -> None:
 
 def test_flags_may_be_letters_in_a_file(imports: Imports, tenant: Tenant) -> None:
     header = "emailAddress,lastName,member,subscriptions#Newsletter,segmentations#Vip\n"
-    result = imports.do(header + "bob@example.com,Bob,Y,n, y \ncat@example.com,Cat,N,Y,N\ndan@example.com,Dan,yes,J,1\n")
+    fay = "fay@example.com,Fay,1,1,1\n"
+    result = imports.do(
+        header + f"bob@example.com,Bob,Y,n, y \ncat@example.com,Cat,N,Y,N\ndan@example.com,Dan,yes,J,1\n{fay},\n"
+    )
 
-    assert (result["rowsCreated"], result["rowsInError"]) == (2, 1)
-    (row,) = imports.errors(result["id"])
-    assert (row["lineNumber"], row["errorCode"], row["errorColumn"]) == ("4", "attribute.type", "member")
+    assert (result["rowsCreated"], result["rowsInError"]) == (3, 2)
+    told = [(row["lineNumber"], row["errorCode"], row["errorColumn"]) for row in imports.errors(result["id"])]
+    assert told == [("4", "attribute.type", "member"), ("6", "row.columns", "")]
     bob, cat = (profile(tenant, f"emailAddress={name}@example.com") for name in ("bob", "cat"))
     flags = [(p["attributes"]["member"], p["subscriptions"]["Newsletter"], p["segmentations"]["Vip"]) for p in (bob, cat)]
     assert flags == [(True, False, True), (False, True, False)]
+    imports.do(header + "bob@example.com,Bob,,,N\neve@example.com,Eve,,,0\n")
+    vips = [profile(tenant, f"emailAddress={name}@example.com")["segmentations"]["Vip"] for name in ("bob", "eve", "fay")]
+    assert vips == [False, False, True]
     single = tenant.json("PATCH", "/v5/entities/hotels/profile-tables/Guests/profiles/1", {"attributes": {"member": "Y"}})
     assert single.status_code == 400
 
 
 def test_choices_of_a_file_come_from_an_import(imports: Imports, tenant: Tenant) -> None:
-    created = "bob@example.com,Bob,1\n"
-    for rows in (created, "ann@example.com,Vos,0\n" + created):
-        assert imports.do("emailAddress,lastName,subscriptions#Newsletter\n" + rows)["status"] == "DONE"
+    def newsletter(name: str) -> dict[str, Any]:
+        path = f"/v4/entity/hotels/table/Guests/profile/emailAddress={name}@example.com/subscription"
+        return tenant.json("GET", path).json()["subscriptions"][0]
+
+    moments: list[str] = []
+    for rows, parameters in (
+        ("bob@example.com,Bob,1\ncat@example.com,Cat,\n", None),
+        ("ann@example.com,Vos,0\nbob@example.com,Rob,1\ndan@example.com,Dan,\n", None),
+        ("bob@example.com,Bo,\n", {"emptyCells": "CLEAR"}),
+    ):
+        assert imports.do(f"emailAddress,lastName,subscriptions#Newsletter\n{rows}", parameters)["status"] == "DONE"
+        moments.append(newsletter("bob")["moment"])
 
     for name, subscribed in (("ann", False), ("bob", True)):
-        path = f"/v4/entity/hotels/table/Guests/profile/emailAddress={name}@example.com/subscription"
-        newsletter = tenant.json("GET", path).json()["subscriptions"][0]
-        assert (newsletter["subscribe"], newsletter["source"]) == (subscribed, "import")
+        assert (newsletter(name)["subscribe"], newsletter(name)["source"]) == (subscribed, "import")
+    assert profile(tenant, "emailAddress=bob@example.com")["attributes"]["lastName"] == "Bo"
+    # A choice that is made again is the one that was made, and an empty cell unmakes none.
+    assert len(set(moments)) == 1
+    history = "/v5/entities/hotels/profile-tables/Guests/profiles/emailAddress=bob@example.com/consents"
+    assert len(tenant.json("GET", history).json()["consents"]) == 1
+    for name in ("cat", "dan"):
+        assert newsletter(name) == {"name": "Newsletter", "subscribe": None, "moment": None, "source": None}
 
 
 def test_the_result_file_tells_of_every_row(imports: Imports) -> None:
@@ -144,6 +165,10 @@ def test_the_result_file_tells_of_every_row(imports: Imports) -> None:
     ],
 )
 def test_modes(imports: Imports, mode: str, status: str, codes: list[str]) -> None:
+    # Nobody is in the way of a file of new ones only.
+    assert imports.do("emailAddress,lastName\ncat@example.com,Cat\n", {"mode": mode})["rowsCreated"] == (
+        "row.absent" not in codes
+    )
     result = imports.do(zipped("emailAddress,lastName\nann@example.com,New\nbob@example.com,Bob\n"), {"mode": mode})
 
     assert result["status"] == status
@@ -440,6 +465,88 @@ def test_a_later_row_of_the_same_key_wins(imports: Imports, tenant: Tenant) -> N
 
     assert (result["rowsCreated"], result["rowsUpdated"]) == (1, 9)
     assert profile(tenant, "emailAddress=bob@example.com")["attributes"]["lastName"] == "Rob4"
+    with psycopg.connect(imports.url) as db:
+        relation = "SELECT format('l%%s.p%%s', t.licence_id, t.id) FROM tabellion.profile_table t JOIN tabellion.licence l ON l.id = t.licence_id"
+        (name,) = db.execute(f"{relation} WHERE l.name = %s", (tenant.licence,)).fetchone() or ("",)
+        later = db.execute(f"SELECT updated_at - created_at FROM {name} WHERE a1 ILIKE 'bob@%%'", ()).fetchone()
+    # Each state has a moment of its own, and so an ETag.
+    assert later == (timedelta(microseconds=9),)
+
+
+def test_unique_values_lead_to_their_profile_or_are_taken(imports: Imports, tenant: Tenant) -> None:
+    def told(rows: str, parameters: Any) -> list[tuple[str, str, str]]:
+        result = imports.do(f"emailAddress,lastName,cardNumber,code\n{rows}", parameters | {"generateResultFile": True})
+        errors = {r["lineNumber"]: (r["errorCode"], r["errorColumn"]) for r in imports.errors(result["id"])}
+        assert list(errors) == sorted(errors)
+        done = [(r["lineNumber"], r["operation"]) for r in imports.result_rows(result["id"])]
+        for counter, operation in (
+            ("Created", "CREATED"),
+            ("Updated", "UPDATED"),
+            ("Unchanged", "UNCHANGED"),
+            ("InError", "ERROR"),
+        ):
+            assert result[f"rows{counter}"] == [each[1] for each in done].count(operation)
+        return [(*each, *errors.get(each[0], ())) for each in done]
+
+    added = {"operation": "addAttribute", "attribute": {"name": "code", "valueType": "STRING", "unique": True}}
+    change = tenant.json("POST", "/v5/entities/hotels/profile-tables/Guests/change-requests", {"operations": [added]})
+    assert change.status_code == 200, change.text
+    first = "bob@example.com,Bob,C1,a\ncat@example.com,Cat,C2,b\nfay@example.com,,C9,c\n,\n"
+    assert [each[1] for each in told(first, {})] == ["CREATED", "CREATED", "ERROR", "ERROR"]
+    by_all = (
+        "bob@example.com,Bo,C2,\n"
+        "dan@example.com,Dan,C1,\n"
+        "CAT@example.com,Cat,C3,\n"
+        ",Kat,C3,\n"
+        "eve@example.com,Eve,C4,\n"
+        "eve@example.com,Eva,,\n"
+        ",Kat,C1,b\n"
+        ",\n"
+    )
+    assert told(by_all, {}) == [
+        ("2", "ERROR", "attribute.ambiguous", ""),
+        ("3", "UPDATED"),
+        ("4", "UPDATED"),
+        ("5", "UPDATED"),
+        ("6", "CREATED"),
+        ("7", "UPDATED"),
+        ("8", "ERROR", "attribute.ambiguous", ""),
+        ("9", "ERROR", "row.columns", ""),
+    ]
+    rows = (
+        "dan@example.com,Dan,C3",
+        "fay@example.com,Fay,C1",
+        "Eve@example.com,Eva,C4",
+        "eve@example.com,Eva,C5",
+        "no address,Gus,C6",
+        "gus@example.com,Gus,C6",
+    )
+    by_address = "".join(f"{row},\n" for row in rows)
+    assert told(by_address, {"keyColumn": "emailAddress"}) == [
+        ("2", "ERROR", "attribute.notUnique", "cardNumber"),
+        ("3", "ERROR", "attribute.notUnique", "cardNumber"),
+        ("4", "UPDATED"),
+        ("5", "UPDATED"),
+        ("6", "ERROR", "attribute.value", "emailAddress"),
+        ("7", "CREATED"),
+    ]
+    # Rows that have nothing in common, and yet are of one profile: the later one comes later, and so do those after it.
+    of_one = "dan@example.com,Dan,,\ndon@example.com,Don,C1,\nDON@example.com,Zed,,\n,Zoe,,a\ncat@example.com,X,C5,\n"
+    assert [each[1] for each in told(of_one, {})] == ["UNCHANGED", "UPDATED", "UPDATED", "UPDATED", "ERROR"]
+    # The third leaves a card to the fourth, which would else belong to two.
+    left = "hal@example.com,Hal,D1,\nivy@example.com,Ivy,D3,z\njan@example.com,Jan,D4,z\nhal@example.com,Hil,D3,y\n"
+    assert [each[1] for each in told(left, {})] == ["CREATED", "CREATED", "UPDATED", "UPDATED"]
+    empty = "kim@example.com,Kim,,\nDON@example.com,,C1,a\n"
+    assert told(empty, {"keyColumn": "cardNumber", "emptyCells": "CLEAR"}) == [
+        ("2", "ERROR", "attribute.mandatory", "cardNumber"),
+        ("3", "ERROR", "attribute.mandatory", "lastName"),
+    ]
+    found = [profile(tenant, f"cardNumber=C{n}")["attributes"] for n in (1, 3, 5)]
+    assert [(a["emailAddress"], a["lastName"]) for a in found] == [
+        ("DON@example.com", "Zoe"),
+        ("CAT@example.com", "Kat"),
+        ("eve@example.com", "Eva"),
+    ]
 
 
 def limited(imports: Imports, **limits: int) -> None:
@@ -507,11 +614,14 @@ def test_changes_are_told_as_single_calls_tell_them(imports: Imports, tenant: Te
         assert tenant.json("POST", "/v4/entity/hotels/table/Guests/webhookSubscription", hook).status_code == 201
     rows = "ann@example.com,New,true,Gold\nbob@example.com,Bob,true,\nann@example.com,New,true,Gold\n"
 
-    result = imports.do(f"emailAddress,lastName,subscriptions#Newsletter,segmentations#Loyalty\n{rows}")
+    header = "emailAddress,lastName,subscriptions#Newsletter,segmentations#Loyalty\n"
+    result = imports.do(header + rows)
+    imports.do(f"{header}cat@example.com,Cat,,\n")
 
     assert (result["rowsCreated"], result["rowsUpdated"], result["rowsUnchanged"]) == (1, 1, 1)
     assert [event[:2] for event in told(imports)] == [
         ("CREATE", "bob@example.com"),
+        ("CREATE", "cat@example.com"),
         ("UPDATE", "ann@example.com"),
         ("UPDATED_SEGMENT", "ann@example.com"),
         ("UPDATED_SUBSCRIPTION", "ann@example.com"),
@@ -588,13 +698,14 @@ def test_foreign_keys_and_composite_keys_of_an_import(imports: Imports, tenant: 
 
 
 def test_all_wrong_values_of_a_cell_are_told(imports: Imports) -> None:
-    rows = "bob@example.com,Bob,SPA|SKI|GOLF|ZOO\ncat@example.com,Cat,SKI\ndan@example.com,Dan,SPA|GOLF\n"
-    result = imports.do(f"emailAddress,lastName,interests\n{rows}")
+    rows = "bob@example.com,Bob,SPA|SKI|GOLF|ZOO\ncat@example.com,Cat,SKI\ndan@example.com,Dan,SPA|GOLF\nno address,Eve,\n"
+    result = imports.do(f"emailAddress,lastName,interests\n{rows}", {"keyColumn": "emailAddress"})
 
-    assert (result["rowsCreated"], result["rowsInError"]) == (1, 2)
+    assert (result["rowsCreated"], result["rowsInError"]) == (1, 3)
     told = [(row["errorCode"], row["errorMessage"].split("; ")) for row in imports.errors(result["id"])]
     assert [(code, [message.split(" '")[0] for message in messages]) for code, messages in told] == [
         ("attribute.value", ["value 2 of attribute", "value 4 of attribute"]),
+        ("attribute.value", ["attribute"]),
         ("attribute.value", ["attribute"]),
     ]
 
@@ -620,13 +731,18 @@ def test_empty_cells_clear_no_value_that_records_refer_to(imports: Imports, tena
     imports.do("emailAddress,lastName,cardNumber\nbob@example.com,Bob,C1\ncat@example.com,Cat,C2\n")
     imports.do("stayRef,cardNumber,code,follows\nS1,C1,x,\nS2,,y,x\n", path=STAYS)
 
-    result = imports.do("emailAddress,cardNumber\nbob@example.com,\ncat@example.com,\n", clearing)
-    own = imports.do("stayRef,code\nS1,\nS2,\n", {"emptyCells": "CLEAR"}, path=STAYS)
+    cleared = "bob@example.com,\ncat@example.com,\nbob@example.com,C9\nzed@example.com,C7\n"
+    result = imports.do(f"emailAddress,cardNumber\n{cleared}", clearing)
+    own = imports.do("stayRef,code,cardNumber\nS1,,C9\nS2,,\n", {"emptyCells": "CLEAR"}, path=STAYS)
 
+    left = imports.do("emailAddress,cardNumber\nbob@example.com,\n", {"keyColumn": "emailAddress"})
+    assert left["rowsUnchanged"] == 1
     told = [(row["lineNumber"], row["errorCode"], row["errorColumn"]) for row in imports.errors(result["id"])]
-    assert told == [("2", "profile.inUse", "cardNumber")]
-    assert profile(tenant, "emailAddress=bob@example.com")["attributes"]["cardNumber"] == "C1"
+    assert told == [("2", "profile.inUse", "cardNumber"), ("5", "attribute.mandatory", "")]
+    assert "attribute 'lastName' is mandatory" in imports.errors(result["id"])[1]["errorMessage"]
+    assert profile(tenant, "emailAddress=bob@example.com")["attributes"]["cardNumber"] == "C9"
     assert profile(tenant, "emailAddress=cat@example.com")["attributes"]["cardNumber"] is None
+    assert record(tenant, "S1")["cardNumber"] == "C9"
     assert [(row["lineNumber"], row["errorCode"]) for row in imports.errors(own["id"])] == [("2", "record.inUse")]
     assert (record(tenant, "S1")["code"], record(tenant, "S2")["code"], record(tenant, "S2")["follows"]) == ("x", None, "x")
 

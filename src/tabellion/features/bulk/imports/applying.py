@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 from psycopg.errors import IntegrityError
 
 from tabellion.features.bulk.imports import merge
-from tabellion.features.bulk.imports.checking import LINE, Checked
+from tabellion.features.bulk.imports.checking import Checked
 from tabellion.features.bulk.imports.columns import Plan
 from tabellion.features.bulk.imports.creating import Creator
 from tabellion.features.bulk.imports.merge import MergeSql
 from tabellion.features.bulk.imports.model import Counters, Fault, Outcome, Rejected
+from tabellion.features.bulk.imports.rounds import LINE, ROUND, one_by_one
 from tabellion.features.bulk.imports.rows import Block
 from tabellion.features.tables import Table
 from tabellion.platform.database.connection import Database
@@ -68,13 +69,17 @@ class Applier:
         if checked.frame.height:
             await self._stage(checked)
             last, number = checked.last_round, 0
+            rounds: dict[int, int] = {}
             while number <= last:
                 parameters = {**self._fixed, "now": now, "round": number}
                 await self._run(self._sql.match, parameters)
-                rows, wrong, found, profiles = (await self._rows(self._sql.tally, {}))[0]
-                if found > profiles:
-                    await self._run(self._sql.defer, parameters)
-                    last += 1
+                rows, wrong, found, profiles, doubtful = (await self._rows(self._sql.tally, {}))[0]
+                if self._sql.several_ways and number < last and not (doubtful or rounds):
+                    ((doubtful,),) = await self._rows(self._sql.overtaken, parameters)
+                if found > profiles or (doubtful and not rounds):
+                    rounds = await self._one_by_one(checked, number, rounds)
+                    last = max(rounds.values())
+                    continue
                 if wrong:
                     forbidden += await self._rows(self._sql.forbidden, {})
                 changed = _Done(*(await self._rows(self._sql.update, parameters))[0]) if profiles else _Done(0)
@@ -109,6 +114,17 @@ class Applier:
         except IntegrityError:
             self._all_new = False
             return None
+
+    async def _one_by_one(self, checked: Checked, number: int, rounds: dict[int, int]) -> dict[int, int]:
+        """Have rows that are related wait for each other, from a round on; the rounds of all rows after that."""
+        frame = checked.frame
+        rounds = rounds or dict(zip(frame[LINE], frame[ROUND], strict=True))
+        met = await self._rows(self._sql.met, {"round": number})
+        after = one_by_one(frame, self._plan, met, rounds, number)
+        moved = {line: new for line, new in after.items() if new != rounds[line]}
+        await self._run(self._sql.defer, {"lines": list(moved), "rounds": list(moved.values())})
+        await self._run(self._sql.clear, {})
+        return rounds | after
 
     async def _outcomes(self, changed: "_Done", made: "_Done") -> list[tuple[int, Outcome, int]]:
         told = {line: (line, Outcome.UPDATED, id_) for line, id_ in changed.rows()}

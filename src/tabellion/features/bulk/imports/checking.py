@@ -12,11 +12,10 @@ from tabellion.features.bulk.imports.columns import VALUES_SEPARATOR, Column, Pl
 from tabellion.features.bulk.imports.copying import copy_text
 from tabellion.features.bulk.imports.model import Fault, Order, Rejected
 from tabellion.features.bulk.imports.plain import test_of
+from tabellion.features.bulk.imports.rounds import LINE, rounds_of
 from tabellion.features.bulk.imports.rows import Block
 from tabellion.features.bulk.imports.transforming import transform
 from tabellion.features.tables import BadValue, Table
-
-LINE, ROUND = "line", "round"
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Checker:
             rejected = [Rejected(block.lines[i], tuple(faults[i]), block.row(i)) for i in sorted(faults)]
             bad = pl.Series([i in faults for i in range(frame.height)], dtype=pl.Boolean)
             frame = frame.filter(~bad)
-        rounds = _rounds(frame, self._plan)
+        rounds = rounds_of(frame, self._plan)
         complete = self._has_all_mandatory and not any(frame[name].has_nulls() for name in self._mandatory)
         last: Any = rounds.max()
         return Checked(frame.insert_column(1, rounds), last or 0, complete, rejected)
@@ -130,30 +129,3 @@ def _cells(column: Column, block: Block, faults: defaultdict[int, list[Fault]]) 
         for place, fault in wrong:
             faults[place].append(fault)
     return cells.alias(column.name)
-
-
-def _rounds(frame: pl.DataFrame, plan: Plan) -> pl.Series:
-    """The round of each row: after all earlier rows with which it shares a unique value."""
-    rounds = pl.Series(ROUND, [0], dtype=pl.Int32).new_from_index(0, frame.height)
-    keys = [_comparable(column, frame[column.name]) for column in plan.unique]
-    if len(plan.key) > 1:
-        keys.append(frame.select(pl.concat_str(*(column.name for column in plan.key), separator="\x00")).to_series())
-    shared = pl.Series([False], dtype=pl.Boolean).new_from_index(0, frame.height)
-    for key in keys:
-        shared |= key.is_duplicated() & key.is_not_null()
-    places = shared.arg_true().to_list()
-    if not places:
-        return rounds
-    latest: dict[tuple[int, str], int] = {}
-    found = [0] * frame.height
-    for place in places:
-        values = [(number, key[place]) for number, key in enumerate(keys) if key[place] is not None]
-        mine = max((latest[value] + 1 for value in values if value in latest), default=0)
-        found[place] = mine
-        latest.update(dict.fromkeys(values, mine))
-    return pl.Series(ROUND, found, dtype=pl.Int32)
-
-
-def _comparable(column: Column, values: pl.Series) -> pl.Series:
-    """The values as the unique index compares them."""
-    return values.str.to_lowercase() if column.attribute is not None and column.attribute.type == "EMAIL_ADDRESS" else values

@@ -1,8 +1,8 @@
 """The SQL that applies a block of checked rows to a profile table: all at once, as if one after the other.
 
-A block is copied into a temporary table. Round by round its rows find their profiles by unique attributes; those that meet
-the same profile wait for the next round, so that a later row finds what an earlier one has left. The rest are changes and
-new profiles, each one statement. Identifiers are made of integers only; texts of the file are values, never SQL.
+A block is copied into a temporary table. Round by round its rows find their profiles by unique attributes; those that share
+a value or a profile are in different rounds, so that a later row finds what an earlier one has left. The rest are changes
+and new profiles, each one statement. Identifiers are made of integers only; texts of the file are values, never SQL.
 """
 # ruff: noqa: S608 - every identifier here is composed of integers of our own
 
@@ -107,6 +107,34 @@ class MergeSql:
             f"FROM (SELECT s.*, {found}{lookups} FROM {source} WHERE s.round = %(round)s OFFSET 0) r"
         )
 
+    @property
+    def several_ways(self) -> bool:
+        """Whether a row may lead to its profile by one value or another, so that rows with none in common may meet in it."""
+        return not self._plan.key and len(self._plan.unique) > 1
+
+    @cached_property
+    def met(self) -> str:
+        """The lines from a round on, with the profiles that values of several of them lead to."""
+        counted = f"SELECT f.*, count(*) OVER (PARTITION BY id) AS lines FROM ({self._reached('>=')}) f"
+        return f"SELECT line, id FROM ({counted}) c WHERE lines > 1"
+
+    @cached_property
+    def overtaken(self) -> str:
+        """Whether a row of a later round may have to come before one that was matched."""
+        # With EXISTS the planner hopes for an early end, and compares each with each.
+        return (
+            f"SELECT count(*) FILTER (WHERE r.line < f.line) > 0 FROM ({self._reached('>')}) r JOIN {FOUND} f ON f.id = r.id"
+        )
+
+    def _reached(self, rounds: str) -> str:
+        """Lines, with each profile that one of their values leads to."""
+        ways = [self._plan.key] if self._plan.key else [(column,) for column in self._plan.unique]
+        return " UNION ".join(
+            f"SELECT s.line, x.id FROM {STAGE} s CROSS JOIN LATERAL ({self._lookup(*way, locks=False)} OFFSET 0) x "
+            f"WHERE s.round {rounds} %(round)s"
+            for way in ways
+        )
+
     def _forbidden(self, target: str) -> list[tuple[str, str, int]]:
         columns = self._plan.columns
         tests: list[tuple[str, str, int]] = []
@@ -160,19 +188,18 @@ class MergeSql:
         lock = " FOR NO KEY UPDATE" if locks else ""
         return f"SELECT t.id{also} FROM {self.relation} t WHERE {tests}{lock}"
 
+    # How many rows, how many of them are forbidden, how many have a profile, how many profiles; and whether it is doubtful
+    # that each has found what it would have found after those before it.
+    tally = (
+        "SELECT count(*), count(code), "
+        "count(id) FILTER (WHERE code IS NULL), count(DISTINCT id) FILTER (WHERE code IS NULL), "
+        f"count(id) > count(DISTINCT id) OR count(*) FILTER (WHERE code = '{AMBIGUOUS}') > 0 FROM {FOUND}"
+    )
     defer = (
-        f"WITH again AS (DELETE FROM {FOUND} f USING ("
-        "SELECT line, row_number() OVER (PARTITION BY id ORDER BY line) AS turn "
-        f"FROM {FOUND} WHERE id IS NOT NULL AND code IS NULL) t WHERE f.line = t.line AND t.turn > 1 RETURNING f.line) "
-        f"UPDATE {STAGE} SET round = round + 1 "
-        "WHERE line IN (SELECT line FROM again) OR (round > %(round)s AND EXISTS (SELECT FROM again))"
+        f"UPDATE {STAGE} s SET round = n.round FROM unnest(%(lines)s::bigint[], %(rounds)s::int[]) n (line, round) "
+        "WHERE s.line = n.line"
     )
     forbidden = f"SELECT line, code, which FROM {FOUND} WHERE code IS NOT NULL ORDER BY line"
-    # How many rows, how many of them are forbidden, how many have a profile, how many profiles.
-    tally = (
-        "SELECT count(*), count(code), count(id) FILTER (WHERE code IS NULL), "
-        f"count(DISTINCT id) FILTER (WHERE code IS NULL) FROM {FOUND}"
-    )
     matches = f"SELECT line, id FROM {FOUND} WHERE code IS NULL AND id IS NOT NULL"
     clear = f"DELETE FROM {FOUND}"
 
