@@ -647,7 +647,15 @@ def test_the_reason_phrase_is_the_standard_one(tenant: Tenant) -> None:
 def test_the_consent_history_keeps_source_way_and_date(tenant: Tenant) -> None:
     collection = {"source": "webshop", "way": "form", "date": "01/03/2027 09:15:00"}
     tenant.json("POST", _ANN + "/subscription/Newsletter", {"dataCollection": collection})
+    chosen = tenant.json("GET", _ANN + "/subscription").json()
     tenant.json("POST", _ANN + "/subscription/Newsletter", {"dataCollection": {"source": "later"}})
+    again = {
+        "subscriptions": {"Newsletter": True},
+        "dataCollection": {"source": "later"},
+        "attributes": {"lastName": "Maes"},
+    }
+    assert tenant.json("PATCH", _ANN5, again).status_code == 200
+    assert tenant.json("GET", _ANN + "/subscription").json() == chosen
     tenant.json("DELETE", _ANN + "/subscription/Newsletter")
 
     path = "/v5/entities/hotels/profile-tables/Guests/profiles/emailAddress=ann@example.com/consents"

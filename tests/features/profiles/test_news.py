@@ -102,6 +102,8 @@ async def test_a_choice_is_no_update_and_tells_only_what_changed(heard: Bench) -
     await heard.profile("ann@example.com", subscriptions={"Newsletter": False, "Weekly offers": True})
     data = {"id": 1, "emailAddress": "ann@example.com", "Newsletter": False}
     assert await events(heard) == [("UPDATED_SUBSCRIPTION", ["Newsletter"], data)]
+    await heard.profile("ann@example.com", lastName="Maes", subscriptions={"Newsletter": False})
+    assert [type_ for type_, _, _ in await events(heard)] == ["UPDATE"]
 
 
 async def test_leaving_a_segmentation_is_told(heard: Bench) -> None:

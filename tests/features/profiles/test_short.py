@@ -67,11 +67,12 @@ async def test_a_write_that_waited_goes_by_what_it_finds_then(
 
 async def test_each_change_is_later_than_the_one_before(guests: Bench) -> None:
     await guests.profile(ANN)
-    future = await guests.row(
-        f"UPDATE {await relation(guests)} SET updated_at = now() + interval '1 hour' RETURNING updated_at"
-    )
-    await guests.profile(ANN, lastName="Peeters")
-    assert (await guests.row(f"SELECT updated_at > %s FROM {await relation(guests)}", *future))[0]
+    for change in ({"lastName": "Peeters"}, {"subscriptions": {"Newsletter": True}}):
+        future = await guests.row(
+            f"UPDATE {await relation(guests)} SET updated_at = now() + interval '1 hour' RETURNING updated_at"
+        )
+        await guests.profile(ANN, **change)
+        assert (await guests.row(f"SELECT updated_at > %s FROM {await relation(guests)}", *future))[0]
 
 
 @pytest.fixture

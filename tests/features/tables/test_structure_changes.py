@@ -223,6 +223,23 @@ async def test_who_agreed_can_be_proved_after_a_subscription_was_removed(guests:
     assert await guests.row(consent.format(guests.licence_id)) == (0,)
 
 
+async def test_the_consents_of_a_profile_are_those_of_no_other(guests: Bench) -> None:
+    await guests.create({**TABLE, "name": "Staff"})
+    who = [("Guests", "ann"), ("Guests", "bob"), ("Staff", "eve")]
+    for table, name in who:
+        for choice in (True, False):
+            body = {"key": {"emailAddress": f"{name}@example.com"}, "attributes": {"lastName": "Vos"}}
+            await guests.call("profiles.v5.put", {**body, "subscriptions": {"Newsletter": choice}}, t=table)
+    # Each table counts its profiles from 1.
+    read = [await guests.read("profiles.v5.consents", t=table, p=f"emailAddress={name}@example.com") for table, name in who]
+    assert [len(each["consents"]) for each in read] == [2, 2, 2]
+    await guests.call("profiles.v5.delete", p="emailAddress=ann@example.com")
+    left = [
+        await guests.read("profiles.v5.consents", t=table, p=f"emailAddress={name}@example.com") for table, name in who[1:]
+    ]
+    assert left == read[1:]
+
+
 async def test_a_name_is_the_same_however_its_accents_are_made(guests: Bench) -> None:
     composed, apart = "Événements d'été", "E\u0301VE\u0301NEMENTS D'E\u0301TE\u0301"
     added = {"operation": "addSubscription", "subscription": {"name": apart.lower()}}
