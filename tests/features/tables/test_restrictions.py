@@ -57,12 +57,19 @@ def test_the_canonical_form_is_what_values_look_like() -> None:
     assert attribute("TIMESTAMP", min="01/03/2027 08:00:00").restriction == ValueRestriction(min="2027-03-01T07:00:00.000Z")
     assert attribute("INTEGER", max="10").restriction == ValueRestriction(max=10)
     assert attribute("SEX", accepted_values=("f",)).restriction == ValueRestriction(accepted_values=("F",))
+    assert attribute("DATE", accepted_values=("01/03/2027",)).restriction == ValueRestriction(
+        accepted_values=("2027-03-01",)
+    )
+    # What leaves one value, or a text without length, is narrow and no nonsense.
+    assert attribute("INTEGER", min=3, max="3").restriction == ValueRestriction(min=3, max=3)
+    assert attribute("STRING", min_length=0, max_length=0).restriction == ValueRestriction(min_length=0, max_length=0)
 
 
 @pytest.mark.parametrize(
     ("type_", "limits", "members"),
     [
         ("INTEGER", {"min_length": 1, "pattern": "x"}, ["minLength", "pattern"]),
+        ("INTEGER", {"pattern": "("}, ["pattern"]),
         ("STRING", {"min": "a"}, ["min"]),
         ("BOOLEAN", {"max": True}, ["max"]),
         ("STRING", {"min_length": 3, "max_length": 2}, [""]),
