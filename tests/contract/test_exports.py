@@ -248,7 +248,7 @@ def test_everything_wrong_with_a_kept_export_is_told_at_once(tenant: Tenant) -> 
     errors = [
         ("name", "structure.nameInvalid"),
         ("fileName", "structure.invalid"),
-        ("schedule", "structure.invalid"),
+        ("schedule.cron", "structure.invalid"),
         ("attributes[0]", "attribute.unknown"),
         ("format.encoding", "import.encoding"),
         ("locationId", "location.unknown"),
@@ -376,7 +376,7 @@ def test_definitions_are_kept_changed_and_deleted(tenant: Tenant) -> None:
     assert tenant.json("PATCH", f"{EXPORTS}/{number}", {"isActive": False}).json()["isActive"] is False
     assert tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["code"] == "export.inactive"
     wrong: dict[str, Any] = {"schedule": {"cron": "x"}, "fileName": "a/b", "name": ""}
-    for changes, fields in (wrong, ["fileName", "name", "schedule"]), ({"compression": "x"}, ["compression"]):
+    for changes, fields in (wrong, ["fileName", "name", "schedule.cron"]), ({"compression": "x"}, ["compression"]):
         refused = tenant.json("PATCH", f"{EXPORTS}/{number}", changes).json()
         assert sorted(e["field"] for e in refused["errors"]) == fields
     assert tenant.json("DELETE", f"{EXPORTS}/{number}").status_code == 204

@@ -206,7 +206,7 @@ def test_all_that_is_wrong_with_an_etl_is_told_at_once(tenant: Tenant) -> None:
     etl = {"name": " ", "files": files, "source": source, "schedule": {"cron": "x"}}
     refused = tenant.json("POST", "/v5/entities/hotels/etls", etl)
     assert [each["field"] for each in refused.json()["errors"]] == [
-        "name", "schedule", "files[0].load.tableId", "files[1].mapping[0].attribute", "source.locationId",
+        "name", "schedule.cron", "files[0].load.tableId", "files[1].mapping[0].attribute", "source.locationId",
     ]  # fmt: skip
 
 

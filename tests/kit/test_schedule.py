@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tabellion.kit.schedule import Schedule
+from tabellion.kit.schedule import Schedule, schedule_faults
 
 
 def _times(cron: str, zone: str, after: datetime, count: int) -> list[str]:
-    schedule, found = Schedule.parse(cron, zone), []
+    schedule, found = Schedule(cron, zone), []
     for _ in range(count):
         after = schedule.next_after(after)
         found.append(after.strftime("%Y-%m-%d %H:%M"))
@@ -49,8 +49,8 @@ def test_every_half_hour_does_not_stop_while_clocks_go_back():
     ["", "* * * *", "* * * * * *", "61 * * * *", "0 0 31 2 *", "H 3 * * *", "@daily", "x", "0 3 * * *; x", "\x00" * 5],
 )
 def test_what_never_comes_is_no_schedule(cron):
-    with pytest.raises(ValueError, match="no schedule"):
-        Schedule.parse(cron, "UTC")
+    (fault,) = schedule_faults("schedule", cron, "UTC")
+    assert (fault.field, "no schedule" in fault.message) == ("schedule.cron", True)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_what_never_comes_is_no_schedule(cron):
     ],
 )
 def test_what_is_wrong_with_a_schedule_is_said_in_words(cron, said):
-    with pytest.raises(ValueError, match="no schedule") as refusal:
-        Schedule.parse(cron, "UTC")
-    assert str(refusal.value).startswith(f"'{cron}' is no schedule: {said}")
+    (fault,) = schedule_faults("schedule", cron, "UTC")
+    assert fault.message.startswith(f"'{cron}' is no schedule: {said}")
 
 
 @pytest.mark.parametrize("zone", ["", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "a\x00b"])
 def test_an_unknown_time_zone_is_named(zone):
-    with pytest.raises(ValueError, match="time zone"):
-        Schedule.parse("0 3 * * *", zone)
+    (fault,) = schedule_faults("schedule", "0 3 * * *", zone)
+    assert (fault.field, "time zone" in fault.message) == ("schedule.timeZone", True)
+    assert [each.field for each in schedule_faults("schedule", "x", zone)] == ["schedule.cron", "schedule.timeZone"]

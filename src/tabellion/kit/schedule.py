@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 from croniter import croniter
 from croniter.croniter import CroniterBadDateError, CroniterError
 
+from tabellion.kit.problem import FieldError
+
 _FIELDS = {
     "minute": "0 to 59",
     "hour": "0 to 23",
@@ -26,22 +28,6 @@ class Schedule:
     cron: str
     time_zone: str
 
-    @classmethod
-    def parse(cls, cron: str, time_zone: str) -> "Schedule":
-        """A schedule that is good. Raises `ValueError` whose text says what is wrong with which of the two."""
-        try:
-            ZoneInfo(time_zone)
-        except (KeyError, ValueError, OSError):
-            raise ValueError(f"the time zone '{time_zone[:60]}' is unknown: IANA names are meant, 'Europe/Paris'") from None
-        found = cls(cron.strip(), time_zone)
-        try:
-            found.next_after(datetime(2000, 1, 1, tzinfo=UTC))
-        except CroniterBadDateError:
-            raise ValueError(f"'{cron[:60]}' is no schedule: its day never comes") from None
-        except CroniterError:
-            raise ValueError(f"'{cron[:60]}' is no schedule: {_fault(found.cron)}") from None
-        return found
-
     def next_after(self, moment: datetime) -> datetime:
         """The first time after an aware moment, in UTC.
 
@@ -58,6 +44,24 @@ class Schedule:
         while names_its_hour and found.fold and found.replace(tzinfo=None, fold=0) == local.replace(tzinfo=None, fold=0):
             found = times.get_next(datetime)
         return found.astimezone(UTC)
+
+
+def schedule_faults(place: str, cron: str, time_zone: str) -> list[FieldError]:
+    """What is wrong with a schedule, with the places of `cron` and `timeZone` in the document that stands at a place."""
+    zone, unknown = time_zone, ""
+    try:
+        ZoneInfo(time_zone)
+    except (KeyError, ValueError, OSError):
+        zone, unknown = "UTC", f"the time zone '{time_zone[:60]}' is unknown: IANA names are meant, 'Europe/Paris'"
+    wrong = ""
+    try:
+        Schedule(cron, zone).next_after(datetime(2000, 1, 1, tzinfo=UTC))
+    except CroniterBadDateError:
+        wrong = f"'{cron[:60]}' is no schedule: its day never comes"
+    except CroniterError:
+        wrong = f"'{cron[:60]}' is no schedule: {_fault(cron)}"
+    told = {"cron": wrong, "timeZone": unknown}
+    return [FieldError(f"{place}.{name}", "structure.invalid", message) for name, message in told.items() if message]
 
 
 def _fault(cron: str) -> str:

@@ -11,7 +11,7 @@ from tabellion.features.bulk.etls.model import LINKS, Etl, Execution
 from tabellion.features.bulk.imports import Status
 from tabellion.features.tables import moment_or_null
 from tabellion.kit.problem import FieldError
-from tabellion.kit.schedule import Schedule
+from tabellion.kit.schedule import schedule_faults
 from tabellion.platform.http import shapes
 from tabellion.platform.http.shapes import Flag, Text
 
@@ -206,10 +206,7 @@ def _source_faults(definition: dict[str, Any]) -> list[FieldError]:
         faults.append(FieldError(member, code, message))
 
     if schedule is not None:
-        try:
-            Schedule.parse(schedule["cron"], schedule["timeZone"])
-        except ValueError as error:
-            refuse("schedule", str(error))
+        faults += schedule_faults("schedule", schedule["cron"], schedule["timeZone"])
     if source["type"] == "API":
         if schedule is not None:
             refuse("schedule", "a schedule is for files from a location; an ETL of source API runs when files are sent")

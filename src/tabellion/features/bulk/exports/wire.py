@@ -12,7 +12,7 @@ from tabellion.features.bulk.imports import charset_of
 from tabellion.features.bulk.names import NamePattern
 from tabellion.features.tables import moment_or_null, render_moment
 from tabellion.kit.problem import FieldError
-from tabellion.kit.schedule import Schedule
+from tabellion.kit.schedule import schedule_faults
 from tabellion.platform.http.shapes import Flag, Text
 
 _MEDIA = {"ZIP": "application/zip", "GZIP": "application/gzip"}
@@ -165,8 +165,5 @@ def _export(number: int, document: dict[str, Any]) -> tuple[Export, list[FieldEr
             faults.append(FieldError("fileName", "structure.invalid", str(error)))
     schedule = definition.get("schedule")
     if schedule is not None:
-        try:
-            Schedule.parse(schedule["cron"], schedule["timeZone"])
-        except ValueError as error:
-            faults.append(FieldError("schedule", "structure.invalid", str(error)))
+        faults += schedule_faults("schedule", schedule["cron"], schedule["timeZone"])
     return Export(number, name, document["isActive"], definition), faults
