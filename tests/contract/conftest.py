@@ -70,8 +70,14 @@ def tenants(worker_database_url: str) -> Iterator[Tenants]:
 
 @pytest.fixture
 def tenant(tenants: Tenants, client: httpx.Client) -> Tenant:
-    """A licence with limits that are out of the way."""
-    return tenants.create(client, unlimited=False)
+    """A licence with limits that are out of the way, and the table `Guests`; those that need `Stays` too ask for `stays`."""
+    return tenants.create(client, unlimited=False, stays=False)
+
+
+@pytest.fixture
+def stays(tenant: Tenant) -> None:
+    """The licence's custom table."""
+    tenant.make_stays()
 
 
 @pytest.fixture

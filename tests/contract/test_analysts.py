@@ -93,6 +93,7 @@ def test_a_dump_holds_no_roles_and_what_it_is_restored_to_goes_on(
     verb("licence", "analyst", tenant.licence, "--off")
 
 
+@pytest.mark.usefixtures("stays")
 def test_a_table_is_read_under_its_own_name_with_the_names_of_its_attributes(tenant: Tenant, analyst: Analyst) -> None:
     change = {"attributes": {"points": 7, "interests": ["SPA"]}, "subscriptions": {"Newsletter": True}}
     change["segmentations"] = {"Vip": True, "Loyalty": "Gold"}

@@ -12,6 +12,8 @@ from tests.support.etls import Etls, one_file
 from tests.support.imports import Imports, unzipped, zipped
 from tests.support.tenant import Tenant
 
+pytestmark = pytest.mark.usefixtures("stays")
+
 FILE = "emailAddress,lastName\nbob@example.com,Bob\nnobody,Cat\n"
 ORDER = {"generateResultFile": True}
 

@@ -9,6 +9,8 @@ import pytest
 from tests.support import plain
 from tests.support.tenant import Tenant
 
+pytestmark = pytest.mark.usefixtures("stays")
+
 _V4, _V5 = "/v4/entity/hotels/customTable", "/v5/entities/hotels/custom-tables"
 _RECORDS = _V4 + "/Stays/record"
 

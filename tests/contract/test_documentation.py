@@ -188,6 +188,7 @@ def test_the_verification_of_the_guide_agrees_with_the_reference_library() -> No
     assert not verify(body, headers(now - timedelta(minutes=6), secret), secret)
 
 
+@pytest.mark.usefixtures("stays")
 def test_the_calls_of_the_guide_to_custom_tables_work_as_written(tenant: Tenant) -> None:
     text = (ROOT / "docs/guide/custom-tables.md").read_text()
     calls = re.findall(r"```http\n([A-Z]+) (\S+)\n(.*?)```", text, re.DOTALL)

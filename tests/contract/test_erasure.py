@@ -28,7 +28,7 @@ from tests.support.serving import json_here, run_here
 from tests.support.tenant import ANN, STAYS, Tenant, schema_of
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.usefixtures("worker")
+pytestmark = pytest.mark.usefixtures("worker", "stays")
 
 ERASURES, HOOKS = "/v5/erasures", "/v4/entity/hotels/webhookSubscription"
 BODY = (

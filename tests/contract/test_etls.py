@@ -97,6 +97,7 @@ def test_transformations_and_targets_of_every_kind(etls: Etls, tenant: Tenant) -
     )
 
 
+@pytest.mark.usefixtures("stays")
 def test_several_files_are_loaded_in_the_order_of_the_definition(etls: Etls, tenant: Tenant) -> None:
     stays = "stayRef,price\nST-1,10\nST-2,x\n"
     definition = {

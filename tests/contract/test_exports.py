@@ -176,6 +176,7 @@ def _state(url: str, table: str) -> list[Any]:
     return sorted(values, key=lambda row: row["a1"])
 
 
+@pytest.mark.usefixtures("stays")
 def test_records_in_json_and_csv(exports: Exports, tenant: Tenant, worker_database_url: str, spool: Path) -> None:
     records = f"{BASE}/custom-tables/Stays/records"
     one = tenant.json("GET", f"{records}/ST-00001").json()
@@ -425,6 +426,7 @@ def test_the_guide_does_what_it_says(exports: Exports) -> None:
         assert archive.read("export.csv").startswith(b"profileId;emailAddress;subscriptions#Newsletter\n")
 
 
+@pytest.mark.usefixtures("stays")
 def test_the_command_line_exports_and_tells(exports: Exports, tenant: Tenant, tmp_path: Path) -> None:
     where = {"TABELLION_DATABASE_URL": exports.url, "TABELLION_DATA_DIR": str(exports.spool.parent)}
     options = ("--licence", tenant.licence)

@@ -12,7 +12,7 @@ from tests.contract.test_sending import MAIL, outbox, state
 from tests.support.tenant import Tenant
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.usefixtures("worker")
+pytestmark = pytest.mark.usefixtures("worker", "stays")
 
 STAYS = "/v5/entities/hotels/custom-tables/Stays"
 KEY = {

@@ -11,6 +11,8 @@ import pytest
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
 
+pytestmark = pytest.mark.usefixtures("stays")
+
 _PROFILE = "/v4/entity/hotels/table/Guests/profile"
 _ANN = _PROFILE + "/emailAddress=ann@example.com"
 _BODY = {"attributes": [{"name": "emailAddress", "value": "ann@example.com"}, {"name": "lastName", "value": "Vos"}]}

@@ -629,6 +629,7 @@ def test_changes_are_told_as_single_calls_tell_them(imports: Imports, tenant: Te
     ]
 
 
+@pytest.mark.usefixtures("stays")
 def test_changes_of_records_are_told_as_well_by_the_rules_of_their_table(imports: Imports, tenant: Tenant) -> None:
     for kind in ("CREATE", "UPDATE"):
         hook = {"eventType": kind, "targetUrl": "https://8.8.8.8/hook"}
@@ -652,6 +653,7 @@ def record(tenant: Tenant, reference: str) -> dict[str, Any]:
     return answer.json()["attributes"]
 
 
+@pytest.mark.usefixtures("stays")
 def test_an_import_into_a_custom_table(imports: Imports, tenant: Tenant) -> None:
     rows = "ST-00001,50.5,PAID\nST-2,1,OPEN\nST-3,1,LATER\n,2,OPEN\nST-2,3,PAID\n"
     result = imports.do(f"stayRef,price,state\n{rows}", {"generateResultFile": True}, path=STAYS)
@@ -664,6 +666,7 @@ def test_an_import_into_a_custom_table(imports: Imports, tenant: Tenant) -> None
     assert record(tenant, "ST-2")["price"] == 3
 
 
+@pytest.mark.usefixtures("stays")
 def test_foreign_keys_and_composite_keys_of_an_import(imports: Imports, tenant: Tenant) -> None:
     table = {
         "name": "Nights",
@@ -710,6 +713,7 @@ def test_all_wrong_values_of_a_cell_are_told(imports: Imports) -> None:
     ]
 
 
+@pytest.mark.usefixtures("stays")
 def test_empty_cells_clear_no_value_that_records_refer_to(imports: Imports, tenant: Tenant) -> None:
     def key(name: str, attribute: str, kind: str, table: str, target: str) -> dict[str, Any]:
         reference = {"tableType": kind, "tableId": table, "attribute": target}

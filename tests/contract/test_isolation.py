@@ -103,6 +103,7 @@ def test_foreign_ids_do_not_exist(call, accept, attacker: Tenant, victim: Tenant
     assert victim.state() == before
 
 
+@pytest.mark.usefixtures("stays")
 def test_an_entity_of_another_licence_does_not_exist(tenant: Tenant, tenants: Tenants, victim: Tenant) -> None:
     only = f"{victim.licence}-only"
     tenants.run(lambda db: use.create_entity(db, victim.licence, only, utc_now()))
@@ -115,6 +116,7 @@ def test_an_entity_of_another_licence_does_not_exist(tenant: Tenant, tenants: Te
     assert [each["name"] for each in tenant.json("GET", "/v5/entities").json()["entities"]] == ["hotels", "spas"]
 
 
+@pytest.mark.usefixtures("stays")
 def test_an_entity_of_ones_own_licence_may_be_forbidden(tenant: Tenant, limited_user_key: str) -> None:
     answer = tenant.call("GET", "/v4/entity/spas/table", headers={"Authorization": f"Bearer {limited_user_key}"})
 
@@ -122,6 +124,7 @@ def test_an_entity_of_ones_own_licence_may_be_forbidden(tenant: Tenant, limited_
     assert answer.json()["code"] == "entity.forbidden"
 
 
+@pytest.mark.usefixtures("stays")
 def test_a_table_of_another_licence_cannot_be_referred_to_or_listened_to(tenant: Tenant, victim: Tenant) -> None:
     before = victim.state()
     profiles = victim.json("GET", "/v4/entity/hotels/table").json()["profileTableNames"][0]["id"]

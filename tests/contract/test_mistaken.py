@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.tenant import Tenant
 
+pytestmark = pytest.mark.usefixtures("stays")
+
 PROFILES = "/v5/entities/hotels/profile-tables/Guests/profiles"
 RECORDS = "/v5/entities/hotels/custom-tables/Stays/records"
 ANN = PROFILES + "/emailAddress=ann@example.com"

@@ -7,6 +7,8 @@ import pytest
 from tabellion.features.tables.types.predefined import PREDEFINED
 from tests.support.tenant import Tenant
 
+pytestmark = pytest.mark.usefixtures("stays")
+
 PROFILE_TABLES = "/v5/entities/hotels/profile-tables"
 CUSTOM_TABLES = "/v5/entities/hotels/custom-tables"
 RESTRICTED: dict[str, dict[str, Any]] = {

@@ -352,6 +352,7 @@ def test_a_tag_that_was_made_weak_on_its_way_is_known(tenant: Tenant) -> None:
     assert "compresses answers on their way" in weak.json()["message"]
 
 
+@pytest.mark.usefixtures("stays")
 def test_if_none_match_makes_a_call_that_only_creates(tenant: Tenant) -> None:
     new = [{"name": "emailAddress", "value": "new@example.com"}, {"name": "lastName", "value": "New"}]
     made = _post(tenant, {"attributes": new}, If_None_Match="*")

@@ -292,6 +292,7 @@ def test_files_are_loaded_once_as_soon_as_they_are_there(etls: Etls, tenant: Ten
 
 
 @pytest.mark.parametrize(("table_type", "table"), [("PROFILE_TABLE", "Guests"), ("CUSTOM_TABLE", "Stays")])
+@pytest.mark.usefixtures("stays")
 def test_fetched_files_are_loaded_in_turn_with_imports_into_their_table(
     etls: Etls, tenant: Tenant, root: Path, table_type: str, table: str
 ) -> None:

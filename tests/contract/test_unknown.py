@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.tenant import Tenant
 
+pytestmark = pytest.mark.usefixtures("stays")
+
 PROFILE = "/v4/entity/hotels/table/Guests/profile"
 PROFILES = "/v5/entities/hotels/profile-tables/Guests/profiles"
 V5 = "/v5/entities/hotels"

@@ -14,7 +14,7 @@ from tabellion.features import licences as use
 from tabellion.kit.clock import utc_now
 from tabellion.platform.database.connection import Database
 from tests.support.passwords import quick_passwords
-from tests.support.tenant import ANN, STAY, STAYS, TABLE, Tenant
+from tests.support.tenant import ANN, TABLE, Tenant
 
 Result = TypeVar("Result")
 
@@ -41,20 +41,15 @@ class Tenants:
         self._thread.submit(self._close).result()
         self._thread.shutdown()
 
-    def create(self, client: httpx.Client, *, unlimited: bool = True, table: bool = True) -> Tenant:
+    def create(self, client: httpx.Client, *, unlimited: bool = True, table: bool = True, stays: bool = True) -> Tenant:
         """A licence with the entities `hotels` and `spas`, an API user, the tables `Guests` and `Stays`, a profile and a record."""
         name = f"licence-{os.getpid()}-{next(_numbers)}"
         credentials = self.run(self._make(name, unlimited=unlimited))
         tenant = Tenant(client, self.database_url, credentials)
         if table:
-            made = tenant.json("POST", "/v5/entities/hotels/profile-tables", TABLE)
-            assert made.status_code == 201, made.text
-            made = tenant.json("PUT", "/v5/entities/hotels/profile-tables/Guests/profiles", ANN)
-            assert made.status_code == 201, made.text
-            made = tenant.json("POST", "/v5/entities/hotels/custom-tables", STAYS)
-            assert made.status_code == 201, made.text
-            made = tenant.json("PUT", "/v5/entities/hotels/custom-tables/Stays/records", STAY)
-            assert made.status_code == 201, made.text
+            tenant.make("/v5/entities/hotels/profile-tables", TABLE, "/Guests/profiles", ANN)
+        if table and stays:
+            tenant.make_stays()
         return tenant
 
     def user(self, licence: str, login: str, **options) -> use.Credentials:
