@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tabellion.features import tracking
+from tabellion.features import delivery, tracking
 from tabellion.features.delivery import Forgotten, Sending, is_suppressed, retaining, store, stripping
 from tabellion.features.delivery.model import Message
 from tabellion.features.delivery.tokens import Token, Use, write
@@ -106,6 +106,14 @@ async def test_mails_that_wait_are_stripped_when_they_have_left(post: Post) -> N
     assert await retaining.strip_licence(post.db, post.licence_id, BEFORE, MUCH_LATER) == 0
     assert (await kept(post))[0] == ["ann@example.com"]
     await sent(post, sending)
+    assert await retaining.strip_licence(post.db, post.licence_id, BEFORE, MUCH_LATER) == 1
+    assert (await kept(post))[0] == ["@example.com"]
+
+
+async def test_a_test_whose_campaign_was_deleted_before_it_left_is_stripped(post: Post) -> None:
+    sending = await post.sending("CONTINUOUS", test=True)
+    await delivery.plan(post.db, sending, delivery.Recipient(None, "ann@example.com", "en"), START)
+    await post.db.execute("DELETE FROM tabellion.campaign WHERE id = %s", (sending.campaign_id,))
     assert await retaining.strip_licence(post.db, post.licence_id, BEFORE, MUCH_LATER) == 1
     assert (await kept(post))[0] == ["@example.com"]
 

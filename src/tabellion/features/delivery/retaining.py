@@ -24,8 +24,10 @@ _AT_ONCE = 2000
 # How many times as long as it worked.
 _RESTS = 3
 _OPEN = ", ".join(f"'{state}'" for state in OPEN)
-# Triggered mails are each for themselves; those of a mass campaign are compared by their addresses until it has ended.
-_DONE = f"(r.state NOT IN ({_OPEN}) AND coalesce(s.state = 'ENDED' OR (s.document ->> 'triggered')::boolean, true))"
+# Triggered mails are each for themselves; those of a mass campaign are compared by their addresses until it has ended. Of a
+# test whose campaign was deleted nobody sends what was left.
+_OVER = "coalesce(s.state = 'ENDED' OR (s.document ->> 'triggered')::boolean, false)"
+_DONE = f"(s.id IS NULL OR r.state NOT IN ({_OPEN}) AND {_OVER})"
 
 
 class _Bookmark(NamedTuple):
