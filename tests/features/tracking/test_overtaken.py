@@ -1,4 +1,4 @@
-"""What readers do while the structure of their table is being changed."""
+"""What readers do while the structure of their table is being changed, and for how many it counts."""
 
 from pathlib import Path
 
@@ -6,11 +6,12 @@ import pytest
 
 from tabellion.features import tracking
 from tabellion.features.delivery import Token, Use, write_token
-from tabellion.features.tracking import Choice
+from tabellion.features.tracking import Choice, preferences
 from tabellion.platform import secrets
 from tests.features.delivery.conftest import START, licence_that_sends
 from tests.features.tables.test_structure_races import overtaken
 from tests.support.structure import Connection
+from tests.support.tenant import TABLE
 
 
 @pytest.mark.parametrize("how", ["unsubscribe", "choose"])
@@ -38,3 +39,21 @@ async def test_who_leaves_while_the_structure_changes_has_left(worker_database_u
             async with overtaken(post.bench, leave(second), change) as leaving:
                 assert await leaving is not None
         assert await post.bench.row(f"SELECT {newsletter.column} FROM {table}") == (False,)
+
+
+async def test_who_leaves_has_left_for_all_who_have_the_address_however_many_they_are(
+    worker_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preferences, "_MOST", 2)
+    secrets.use_key("of the tests", tmp_path)
+    email, *others = TABLE["attributes"]
+    async with licence_that_sends(worker_database_url, TABLE | {"attributes": [email | {"unique": False}, *others]}) as post:
+        newsletter = post.table.subscriptions_by_name["newsletter"]
+        await post.guests(["shop@example.com"] * 5)
+        table = f"l{post.licence_id}.{post.table.relation}"
+        await post.db.execute(f"UPDATE {table} SET {newsletter.column} = true".encode())
+        sending = await post.sending(subscription=newsletter.number)
+        (mail,) = await post.bench.row(f"SELECT min(id) FROM l{post.licence_id}.recipient WHERE sending_id = %s", sending.id)
+        token = write_token(Token(Use.UNSUBSCRIBE, post.licence_id, mail))
+        assert await tracking.unsubscribe(post.db, token, START) is not None
+        assert await post.bench.row(f"SELECT count(*) FROM {table} WHERE {newsletter.column}") == (0,)

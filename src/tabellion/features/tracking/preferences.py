@@ -32,7 +32,7 @@ from tabellion.kit.domain import readable
 from tabellion.platform.database.connection import Database
 
 _UNSUBSCRIBED, _ONE_CLICK, _CHOSEN = "unsubscribe page", "one-click", "preference page"
-# Of one address.
+# Of one address, at a time.
 _MOST = 1000
 T = TypeVar("T")
 
@@ -74,9 +74,12 @@ async def unsubscribe(db: Database, text: str, now: datetime, *, one_click: bool
                 if own is None:
                     await suppress(db, licence_id, [reader.address], "UNSUBSCRIBE", now)
                 else:
-                    way = _ONE_CLICK if one_click else _UNSUBSCRIBED
-                    for profile_id in await _subscribed(db, reader, standing, own[0]):
-                        await _record(db, profile_id, standing, own[0], way, now, subscribed=False)
+                    way, more = _ONE_CLICK if one_click else _UNSUBSCRIBED, True
+                    while more:
+                        found = await _subscribed(db, reader, standing, own[0])
+                        for profile_id in found:
+                            await _record(db, profile_id, standing, own[0], way, now, subscribed=False)
+                        more = len(found) == _MOST
                 await _note_once(db, licence_id, reader, now)
         return await _page(db, licence_id, reader, standing, done=True)
 
@@ -173,8 +176,9 @@ async def _record(
 
 
 async def _subscribed(db: Database, reader: Reader, standing: _Standing, subscription: Subscription) -> list[int]:
-    """The profiles that mails of a subscription go to at the address of a reader: theirs, and where several people may have
-    one address, the others'. Whoever unsubscribes is promised that no more come there, and would get the next one's.
+    """Profiles that mails of a subscription go to at the address of a reader, at most `_MOST`: theirs, and where several
+    people may have one address, the others'. Whoever unsubscribes is promised that no more come there, and would get the
+    next one's.
     """
     table = standing.table
     if table is None:
