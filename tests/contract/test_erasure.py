@@ -414,6 +414,18 @@ def test_what_keeps_whom_an_import_brought_back_fails_the_erasure(
     assert "'Bills'" in failure
 
 
+def test_more_than_a_person_can_be_whom_an_import_brought_back_fails_the_erasure(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imports = Imports(tenant, worker_database_url, spool)
+    job = imports.send(b"emailAddress,lastName\nann@example.com,Vos\n").json()["id"]
+    done = erased(tenant, "ann@example.com")
+    imports.run(job)
+    monkeypatch.setattr(service, "_MOST_PROFILES", 0)
+    finish(worker_database_url, spool, database, done["id"])
+    assert "brought the person back" in ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["failure"]
+
+
 def test_an_erasure_whose_key_is_lost_fails_in_the_end_and_the_doctor_names_it(
     tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
 ) -> None:

@@ -171,12 +171,15 @@ async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
     files = await asyncio.to_thread(searching.forget_files, spool, folders.ended, traces)
     try:
         await _end(db, erasure, address, files, now)
-    except RowInUse as error:
+    except (RowInUse, TooManyProfiles) as error:
         await _give_up(db, erasure, now, f"an import that was at work brought the person back, and {error.message}")
 
 
 async def _end(db: Database, erasure: Erasure, address: str, files: int, now: datetime) -> None:
-    """Erase what imports have brought back, and what they kept of rows; then it has ended. Raises `RowInUse`."""
+    """Erase what imports have brought back, and what they kept of rows; then it has ended.
+
+    Raises `RowInUse`, `TooManyProfiles`.
+    """
     licence_id, number, until = erasure.licence_id, erasure.id, erasure.asked_at
     async with db.transaction():
         files += await searching.forget_parts(db, licence_id, traces_of(forms_of(address)))
