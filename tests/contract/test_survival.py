@@ -17,7 +17,7 @@ import pytest
 from tabellion.features import licences as use
 from tabellion.kit.clock import utc_now
 from tests.support import plain
-from tests.support.tenant import Tenant
+from tests.support.tenant import ANN, Tenant
 from tests.support.tenants import Tenants
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -264,7 +264,9 @@ def test_all_the_errors_of_a_document_are_told_at_once(tenant: Tenant) -> None:
             {"name": "birthDate", "value": "soon"},
             {"name": "nothing", "value": 1},
             {"name": "points", "value": 2**40},
+            {"name": "BIRTHDATE", "value": "1984-05-12"},
         ],
+        "dataCollection": {"source": "x" * 256, "way": "y" * 255},
         "subscriptions": [{"name": "None", "subscribe": True}],
         "segmentations": [{"name": "Loyalty", "category": "Lead"}],
     }
@@ -274,9 +276,11 @@ def test_all_the_errors_of_a_document_are_told_at_once(tenant: Tenant) -> None:
     found = [(e["field"], e["code"]) for e in answer.json()["errors"]]
     assert found == [
         ("attributes", "attribute.mandatory"),
+        ("dataCollectionInformation.source", "attribute.value"),
         ("attributes[1].value", "attribute.type"),
         ("attributes[2].name", "attribute.unknown"),
         ("attributes[3].value", "attribute.value"),
+        ("attributes[4].name", "attribute.duplicate"),
         ("subscriptions[0].name", "subscription.unknown"),
         ("segmentations[0]", "segmentation.category"),
     ]
@@ -291,7 +295,8 @@ def test_ambiguous_and_owned_values_are_refused(tenant: Tenant) -> None:
             {
                 "attributes": [
                     {"name": "emailAddress", "value": "bob@example.com"},
-                    {"name": "lastName", "value": "Bos"},
+                    # A name says nothing of who it is.
+                    {"name": "lastName", "value": ANN["attributes"]["lastName"]},
                     {"name": "cardNumber", "value": "C-1"},
                 ]
             },
@@ -301,6 +306,8 @@ def test_ambiguous_and_owned_values_are_refused(tenant: Tenant) -> None:
     before = tenant.state()
     both = {"attributes": [{"name": "emailAddress", "value": "ann@example.com"}, {"name": "cardNumber", "value": "C-1"}]}
     assert _post(tenant, both).json()["code"] == "attribute.ambiguous"
+    by_id = {"attributes": [{"name": "profileId", "value": 1}, {"name": "cardNumber", "value": "C-1"}]}
+    assert _post(tenant, by_id).json()["code"] == "attribute.ambiguous"
     put = tenant.json("PUT", _ANN, {"attributes": [{"name": "cardNumber", "value": "C-1"}]})
     assert (put.status_code, put.json()["code"], put.json()["errors"][0]["field"]) == (
         409, "attribute.notUnique", "attributes[0].value",
@@ -658,10 +665,12 @@ def test_the_consent_history_keeps_source_way_and_date(tenant: Tenant) -> None:
     assert tenant.json("PATCH", _ANN5, again).status_code == 200
     assert tenant.json("GET", _ANN + "/subscription").json() == chosen
     tenant.json("DELETE", _ANN + "/subscription/Newsletter")
+    tenant.json("POST", _ANN + "/subscription/Newsletter", {"dataCollection": {"way": "phone"}})
 
     path = "/v5/entities/hotels/profile-tables/Guests/profiles/emailAddress=ann@example.com/consents"
     history = tenant.json("GET", path).json()["consents"]
     assert [(c["subscribe"], c["source"], c["way"], c["date"]) for c in history] == [
+        (True, "api", "phone", None),
         (False, "api", None, None),
         (True, "webshop", "form", "2027-03-01T09:15:00.000Z"),
     ]
