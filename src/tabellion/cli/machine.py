@@ -10,6 +10,7 @@ import msgspec
 
 from tabellion.platform import secrets
 from tabellion.server.claim import served_at
+from tabellion.server.embedded import EmbeddedPostgresError
 from tabellion.server.port import CannotListen, check_intake_port, check_port
 from tabellion.server.supervisor import answers
 from tabellion.settings import Settings
@@ -153,8 +154,7 @@ def _existing(place: Path) -> Path:
 
 def _port(settings: Settings) -> Finding:
     where = f"{settings.host}:{settings.port}"
-    # Servers on an own database are not known by their data directories.
-    ours = None if settings.database_url else served_at(settings.data_dir)
+    ours = _served_at(settings)
     if ours and ours != settings.own_address:
         return Finding("port", "ok", f"the server of this data directory {_SERVES} at {ours}")
     try:
@@ -169,6 +169,16 @@ def _port(settings: Settings) -> Finding:
             return Finding("port", "ok", f"{where}: a Tabellion {_SERVES} here")
         return Finding("port", "problem", f"{where}: in use by another program", error.advice)
     return Finding("port", "ok", f"{where} is free")
+
+
+def _served_at(settings: Settings) -> str | None:
+    """Where the server of the data directory serves. Those on an own database are not known by theirs."""
+    if settings.database_url:
+        return None
+    try:
+        return served_at(settings.data_dir)
+    except (OSError, EmbeddedPostgresError):
+        return None  # what is wrong with the folder is told beside it
 
 
 def _intake_port(settings: Settings, *, serving: bool) -> Finding:
