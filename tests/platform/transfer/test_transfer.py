@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from tabellion.platform.egress import Policy
-from tabellion.platform.transfer import RemoteFile, Server, TransferError, open_folder
+from tabellion.platform.transfer import ProtocolName, RemoteFile, Server, TransferError, open_folder
 from tests.support.addresses import CLOSED, HERE, SILENT, silent
 from tests.support.transfer_servers import ftpd, s3, sshd
 
@@ -201,6 +202,47 @@ async def test_a_server_that_says_nothing_is_given_up(kind: str, monkeypatch: py
         server = Server(protocol=kind, host="127.0.0.1", port=listener.getsockname()[1], user="u", password="p")  # type: ignore[arg-type]
         with pytest.raises(TransferError) as error:
             await asyncio.wait_for(_listing(server), 10)
+        assert error.value.step == "CONNECT"
+
+
+@contextmanager
+def dripping(first: bytes, cut: threading.Event) -> Iterator[int]:
+    """A server that says `first`, then a word now and then for two seconds; `cut` is set when the client has hung up."""
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(first)
+            for _ in range(100):
+                try:
+                    connection.sendall(b"220-x\r\n" if first else b"x")
+                except OSError:
+                    cut.set()
+                    return
+                time.sleep(0.02)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize(("kind", "first"), [("FTP", b"220-hello\r\n"), ("FTP", b""), ("S3", b"")])
+async def test_a_server_that_does_not_come_to_an_end_keeps_no_thread(kind: ProtocolName, first: bytes) -> None:
+    cut = threading.Event()
+    with dripping(first, cut) as port:
+        server = Server(protocol=kind, host="127.0.0.1", port=port, user="u", password="p", secure=False)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), open_folder(server, "/bucket", NEAR) as opened:
+                await opened.folder.files()
+        assert await asyncio.to_thread(cut.wait, 1)
+
+
+async def test_an_answer_that_does_not_come_to_an_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tabellion.platform.transfer.ftp._LONGEST_ANSWER", 50)
+    with dripping(b"220-hello\r\n", threading.Event()) as port:
+        server = Server(protocol="FTP", host="127.0.0.1", port=port, user="u", password="p")
+        with pytest.raises(TransferError, match="does not end") as error:
+            await _listing(server)
         assert error.value.step == "CONNECT"
 
 

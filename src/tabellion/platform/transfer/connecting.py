@@ -4,6 +4,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Self
 
 from tabellion.kit.tls import as_openssl_checks
 from tabellion.platform.egress import Policy, TargetRefused, resolve_host
@@ -12,6 +14,39 @@ from tabellion.platform.transfer.model import Server, TransferError
 
 CONNECT_S = 10.0
 IDLE_S = 60.0
+
+
+class Wires:
+    """The sockets of a folder whose client blocks: a thread that waits on one cannot be cancelled, but finds it shut.
+
+    A server that sends a byte now and then would else keep the thread for as long as it likes, of the few that there are.
+    """
+
+    def __init__(self) -> None:
+        self._wires: list[socket.socket] = []
+        self._is_cut = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cut()
+
+    def add(self, wire: socket.socket) -> socket.socket:
+        """One more. Raises `ConnectionAbortedError` once they are cut."""
+        self._wires = [*(each for each in self._wires if each.fileno() >= 0), wire]
+        if self._is_cut:
+            self.cut()
+            raise ConnectionAbortedError("the folder was left")
+        return wire
+
+    def cut(self) -> None:
+        """Shut all of them, and those that are still to come."""
+        self._is_cut = True
+        for wire in self._wires:
+            with suppress(OSError):
+                # Not TLS's own way, which takes its state from under whoever reads.
+                socket.socket.shutdown(wire, socket.SHUT_RDWR)
 
 
 async def connected_socket(server: Server, policy: Policy) -> socket.socket:

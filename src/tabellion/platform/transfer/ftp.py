@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tabellion.platform.egress import Policy
-from tabellion.platform.transfer.connecting import IDLE_S, connected_socket, tls, tls_failure
+from tabellion.platform.transfer.connecting import IDLE_S, Wires, connected_socket, tls, tls_failure
 from tabellion.platform.transfer.folder import Folder, Opened, in_thread
 from tabellion.platform.transfer.model import (
     IMPLICIT_TLS_PORT,
@@ -27,22 +27,47 @@ from tabellion.platform.transfer.model import (
 
 _BLOCK = 1 << 18
 _GONE = "550"
+_GOODBYE_S = 5.0
+_LONGEST_ANSWER = 100_000
 
 
 @asynccontextmanager
 async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerator[Opened]:
     """A folder on an FTP server; FTPS means TLS for commands and files, implicit on port 990. Raises `TransferError`."""
     context = tls(server) if server.protocol == "FTPS" else None
-    raw = await connected_socket(server, policy)
-    client = await asyncio.to_thread(_login, server, raw, context)
-    try:
-        yield Opened(_FtpFolder(client, path))
-    finally:
-        await asyncio.to_thread(_quit, client)
+    with Wires() as wires:
+        raw = wires.add(await connected_socket(server, policy))
+        client = await asyncio.to_thread(_login, server, raw, context, wires)
+        try:
+            yield Opened(_FtpFolder(client, path))
+        except asyncio.CancelledError:
+            wires.cut()
+            raise
+        finally:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.to_thread(_quit, client), _GOODBYE_S)
 
 
 class _Plain(ftplib.FTP):
-    """Ends a listing that is too long; the library reads all of it before it looks at a line."""
+    """Ends listings and answers that are too long; the library reads all of them before it looks at a line."""
+
+    wires: Wires
+    _said = 0
+
+    def getmultiline(self) -> str:
+        self._said = 0
+        return super().getmultiline()
+
+    def getline(self) -> str:
+        line = super().getline()
+        self._said += len(line)
+        if self._said > _LONGEST_ANSWER:
+            raise ftplib.Error("an answer of the server does not end")
+        return line
+
+    def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket.socket, int | None]:
+        connection, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
+        return self.wires.add(connection), size
 
     def retrlines(self, cmd: str, callback: Callable[[str], object] | None = None) -> str:
         tally = Tally()
@@ -61,23 +86,25 @@ class _Tls(_Plain, ftplib.FTP_TLS):
     def auth(self) -> str:
         answer = super().auth()
         if self.sock is not None:
-            self.file = _replies(self.sock)
+            self.file = _replies(self.wires.add(self.sock))
         return answer
 
     def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket.socket, int]:
-        connection, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
+        connection, size = super().ntransfercmd(cmd, rest)
         session = self.sock.session if isinstance(self.sock, ssl.SSLSocket) else None
-        return self.context.wrap_socket(connection, server_hostname=self.host, session=session), size or 0
+        wrapped = self.context.wrap_socket(connection, server_hostname=self.host, session=session)
+        return self.wires.add(wrapped), size or 0
 
 
-def _login(server: Server, raw: socket.socket, context: ssl.SSLContext | None) -> ftplib.FTP:
+def _login(server: Server, raw: socket.socket, context: ssl.SSLContext | None, wires: Wires) -> ftplib.FTP:
     raw.settimeout(IDLE_S)
     client = _Plain(encoding="utf-8") if context is None else _Tls(context=context, encoding="utf-8")
     client.host, client.port, client.timeout = server.host, server.port, IDLE_S
     client.af = raw.family
+    client.wires = wires
     try:
         if context is not None and server.port == IMPLICIT_TLS_PORT:
-            raw = context.wrap_socket(raw, server_hostname=server.host)
+            raw = wires.add(context.wrap_socket(raw, server_hostname=server.host))
         client.sock = raw
         client.file = _replies(raw)
         client.welcome = client.getresp()

@@ -15,7 +15,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from tabellion.platform.egress import Policy
-from tabellion.platform.transfer.connecting import CONNECT_S, IDLE_S, addresses, connect, tls
+from tabellion.platform.transfer.connecting import CONNECT_S, IDLE_S, Wires, addresses, connect, tls
 from tabellion.platform.transfer.folder import Folder, Opened, in_thread
 from tabellion.platform.transfer.model import RemoteFile, Server, Tally, TransferError, is_plain_name, too_large
 
@@ -30,7 +30,8 @@ async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerat
     if not bucket:
         raise TransferError("LIST", "the path of a location in S3 is /bucket or /bucket/folder")
     found = await addresses(server, policy)
-    pools = _Pools(found, server, asyncio.get_running_loop())
+    wires = Wires()
+    pools = _Pools(found, server, asyncio.get_running_loop(), wires)
     try:
         client = Minio(
             f"{server.host}:{server.port}",
@@ -45,13 +46,14 @@ async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerat
     try:
         yield Opened(_S3Folder(client, bucket, f"{prefix}/" if prefix else ""))
     finally:
+        wires.cut()
         pools.clear()
 
 
 class _Pools(urllib3.PoolManager):
     """Connects to the addresses that were looked at, whatever the name servers say meanwhile; `loop` does so."""
 
-    def __init__(self, found: Sequence[str], server: Server, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, found: Sequence[str], server: Server, loop: asyncio.AbstractEventLoop, wires: Wires) -> None:
         timeout = urllib3.Timeout(connect=CONNECT_S, read=IDLE_S)
         options: dict[str, Any] = {"ssl_context": tls(server)} if server.secure else {}
         super().__init__(timeout=timeout, retries=False, **options)
@@ -59,7 +61,7 @@ class _Pools(urllib3.PoolManager):
         def connected() -> socket.socket:
             raw = asyncio.run_coroutine_threadsafe(connect(found, server), loop).result()
             raw.settimeout(CONNECT_S)
-            return raw
+            return wires.add(raw)
 
         class Plain(HTTPConnection):
             def _new_conn(self) -> socket.socket:
@@ -68,6 +70,10 @@ class _Pools(urllib3.PoolManager):
         class Secured(HTTPSConnection):
             def _new_conn(self) -> socket.socket:
                 return connected()
+
+            def connect(self) -> None:
+                super().connect()
+                wires.add(self.sock)
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls: Any = Plain
