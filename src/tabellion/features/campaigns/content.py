@@ -1,5 +1,6 @@
 """What contents may say: the names of a campaign, checks of its templates, addresses of its images."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -35,6 +36,7 @@ _HIDDEN = {"openUrl": "o", "trapUrl": "x"}
 # What templates may name that is no custom table.
 ROOTS = frozenset(vocabulary({}, others=dict.fromkeys(_ADDRESSES, Kind.TEXT)).roots)
 MAX_SUBJECT = 500
+_END_OF_BODY = re.compile(r"</body>", re.IGNORECASE)
 _KINDS = {
     "INTEGER": Kind.NUMBER,
     "LONG": Kind.NUMBER,
@@ -159,10 +161,14 @@ async def prepared(part: Part, mark: str, pixel: str) -> Prepared:
     text = mark_text_links(made.text, mark)
     if not made.html:
         return Prepared("", text, made.errors)
-    marked = mark_links(made.html, mark, leads_away)
-    end = marked.lower().rfind("</body>")
-    at = end if end >= 0 else len(marked)
-    return Prepared(f"{marked[:at]}{pixel}{marked[at:]}", text, made.errors)
+    return Prepared(with_pixel(mark_links(made.html, mark, leads_away), pixel), text, made.errors)
+
+
+def with_pixel(html: str, pixel: str) -> str:
+    """HTML with something last in its body."""
+    # Not by the places in `html.lower()`: of a Turkish İ that makes two characters.
+    at = max((found.start() for found in _END_OF_BODY.finditer(html)), default=len(html))
+    return f"{html[:at]}{pixel}{html[at:]}"
 
 
 def sample_addresses() -> dict[str, str]:
