@@ -15,7 +15,9 @@ from tabellion.platform.templates import (
     Link,
     PartKind,
     fill_links,
+    fill_text_links,
     mark_links,
+    mark_text_links,
     new_mark,
 )
 from tabellion.platform.templates.balance import unbalanced
@@ -404,3 +406,30 @@ async def test_nothing_is_loaded_from_disk_or_network(tmp_path: object) -> None:
     assert prepared.errors == []
     assert "root:" not in prepared.html
     assert prepared.html.count("/etc/passwd") == 3, "they are the author's, and stay"
+
+
+def test_addresses_in_kept_texts_reach_filters_as_they_were_written() -> None:
+    source = (
+        "{% capture page %}\nhttps://a.example/p\n{% endcapture %}"
+        '<a href="https://share.example/?u={{ page | strip | url_encode }}">Share</a>'
+        '{% capture one %}<a href="https://a.example/one">One</a>{% endcapture %}{{ one }}'
+        '{% capture two %}<a href="https://a.example/two">Two</a>{% endcapture %}{{ two | upcase }}'
+        '{% capture inner %}<a href="https://a.example/in">In</a>{% endcapture %}{% capture around %}{{ inner }}{% endcapture %}'
+        "{% assign all = around %}{{ all }}<p>{{ around | size }}</p>"
+        '{% capture path %}https://a.example/path now{% endcapture %}<a href="https://b.example/{{ path }}">B</a>'
+    )
+    prepared = prepare(Content(html=source))
+    html = fill_links(rendered(mark_links(prepared.html, "lk", lambda _: True)).encode(), "lk", lambda index, _: f"T{index}")
+    assert re.findall(rb'href="([^"]*)"', html, re.IGNORECASE) == [
+        b"T0", b"T1", b"HTTPS://A.EXAMPLE/TWO", b"https://a.example/in", b"T4",
+    ]  # fmt: skip
+    assert b"<p>37</p>" in html
+
+    def told(index: int, address: str) -> str:
+        return f"T{index}:{address}"
+
+    text = fill_text_links(rendered(mark_text_links(prepared.text, "lk")).encode(), "lk", told).decode()
+    assert "Share (T1:https://share.example/?u=https%3A%2F%2Fa.example%2Fp)" in text
+    assert "One (T2:https://a.example/one)" in text
+    assert "TWO (HTTPS://A.EXAMPLE/TWO)" in text
+    assert "B (T6:https://b.example/https://a.example/path now)" in text

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from tabellion.platform.templates.kept_texts import Stretches, handed_on
 from tabellion.platform.templates.markup import Document, Piece, PieceKind, document
 from tabellion.platform.templates.references import address_text
 
@@ -66,8 +67,10 @@ def new_mark() -> str:
 
 
 def mark_links(source: str, mark: str, wanted: Callable[[Link], bool]) -> str:
-    """The source with a mark around the address of each wanted link."""
+    """The source with a mark around the address of each wanted link, but for those that are handed on with a kept text."""
     doc = document(source)
+    tags = Stretches((piece.start, piece.end) for piece in doc.pieces if piece.kind is PieceKind.START)
+    apart = handed_on(doc.liquid, tags)
     parts: list[str] = []
     position = 0
     index = 0
@@ -78,7 +81,7 @@ def mark_links(source: str, mark: str, wanted: Callable[[Link], bool]) -> str:
         for each in piece.attributes:
             if each.name != "href":
                 continue
-            if wanted(found[index]):
+            if wanted(found[index]) and piece.start not in apart:
                 quote = "" if each.value_start and source[each.value_start - 1] in {'"', "'"} else '"'
                 parts += (
                     source[position : each.value_start],

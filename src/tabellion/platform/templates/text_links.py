@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
+from tabellion.platform.templates.kept_texts import Stretches, handed_on
 from tabellion.platform.templates.lexer import SpanKind, scan
 from tabellion.platform.templates.links import Link
 from tabellion.platform.templates.markup import FILLER
@@ -21,10 +22,14 @@ def text_links(source: str) -> list[Link]:
 
 
 def mark_text_links(source: str, mark: str) -> str:
-    """The text with a mark around each address."""
+    """The text with a mark around each address, but for those that are handed on with a text that is kept."""
     parts: list[str] = []
     position = 0
-    for index, (start, end) in enumerate(_places(source)):
+    places = list(_places(source))
+    apart = handed_on(scan(source)[0], Stretches(places))
+    for index, (start, end) in enumerate(places):
+        if start in apart:
+            continue
         parts += (source[position:start], f"{mark}{index}:{source[start:end]}{mark}")
         position = end
     return "".join([*parts, source[position:]])
