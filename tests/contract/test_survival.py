@@ -350,6 +350,31 @@ def test_etags_guard_changes(tenant: Tenant) -> None:
     assert tenant.state() == before
 
 
+def test_the_tag_of_another_profile_of_the_same_moment_is_none_of_this_one(
+    tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    new = [{"name": "emailAddress", "value": "twin@example.com"}, {"name": "lastName", "value": "Twin"}]
+    assert _post(tenant, {"attributes": new}).status_code == 201
+    query = (
+        "SELECT l.id, t.id FROM tabellion.licence l JOIN tabellion.profile_table t ON t.licence_id = l.id WHERE l.name = %s"
+    )
+    found = database.execute(query, (tenant.licence,)).fetchone()
+    assert found is not None
+    # As an import leaves them.
+    database.execute(f"UPDATE l{found[0]}.p{found[1]} SET updated_at = '2027-03-01 09:00Z'")
+    own = tenant.json("GET", _ANN).headers["ETag"]
+    twin = tenant.json("GET", _TABLE + "/profile/emailAddress=twin@example.com").headers["ETag"]
+    before = tenant.state()
+    changed = {"attributes": [{"name": "points", "value": 2}]}
+    for method, body in (("PUT", changed), ("DELETE", None)):
+        answer = tenant.json(method, _ANN, body, If_Match=twin)
+        assert (answer.status_code, answer.json()["code"]) == (412, "etag.mismatch")
+    huge = f'"{"f" * 20}-{own.split("-", 1)[1]}'
+    assert tenant.json("PUT", _ANN, changed, If_Match=huge).status_code == 412
+    assert tenant.state() == before
+    assert tenant.json("PUT", _ANN, changed, If_Match=f"{twin}, {own}").status_code == 200
+
+
 def test_a_tag_that_was_made_weak_on_its_way_is_known(tenant: Tenant) -> None:
     tag = tenant.json("GET", _ANN).headers["ETag"]
     for header in (f"W/{tag}", f'"x", W/{tag}'):

@@ -24,8 +24,8 @@ class Shape(NamedTuple):
 
     `matches` identify the row: attributes whose parameters are `k0`, `k1`, ...; each of them alone or, `together`, only all
     at once; `by_id` adds the id, parameter `id`.
-    `initial` values are for a new profile only. `expected`: an existing profile is only changed when its last change is
-    one of the moments of the parameter `expected`.
+    `initial` values are for a new profile only. `expected`: an existing profile is only changed when its id and its last
+    change are a pair of the parameters `expected_ids` and `expected`.
     """
 
     matches: tuple[int, ...]
@@ -146,9 +146,9 @@ SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM
         return self._found(matches, by_id=False, together=together).encode()
 
     def _compose_write(self, shape: Shape, listened: frozenset[str]) -> str:
-        """Parameters: `now`, `expected` (moments), `k<i>` and `id` (matches), `v<n>` (values), `c<n>` (choices), `m<n>`
-        (memberships), `source`, `details` with choices, and the audit's. What is known beforehand is part of
-        the statement: each parameter costs both the process and the database.
+        """Parameters: `now`, `expected_ids` and `expected` (moments), `k<i>` and `id` (matches), `v<n>` (values), `c<n>`
+        (choices), `m<n>` (memberships), `source`, `details` with choices, and the audit's. What is known beforehand is
+        part of the statement: each parameter costs both the process and the database.
 
         Row: whether the definition is current, the number of profiles matched, the id matched, its last change,
         the id if changed, the id if created.
@@ -245,7 +245,10 @@ SELECT EXISTS (SELECT FROM guard), target.matches, target.id, (SELECT updated_at
 
 
 def _expected(expected: bool) -> str:  # noqa: FBT001 - of one mind with Shape
-    return " AND old.updated_at = ANY(%(expected)s::timestamptz[])" if expected else ""
+    if not expected:
+        return ""
+    states = "unnest(%(expected_ids)s::bigint[], %(expected)s::timestamptz[])"
+    return f" AND (old.id, old.updated_at) IN (SELECT * FROM {states})"
 
 
 def sql_of(table: Table) -> TableSql:

@@ -12,6 +12,7 @@ from tabellion.features.profiles.model import MAIL_SOURCE, Change, Collection, R
 from tabellion.features.profiles.reading import Reader
 from tabellion.features.profiles.sql import Shape
 from tabellion.features.tables import Attribute, BadValue, Subscription, Table, parse_value, render_value
+from tabellion.kit.digits import BIGINT
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit, outbox
 from tabellion.platform.database.connection import Database
@@ -22,6 +23,8 @@ from tabellion.platform.http.problems import EtagMismatch
 T = TypeVar("T")
 R = TypeVar("R")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# A row's id and its last change: many rows that were imported together have one moment.
+State = tuple[int, datetime]
 
 
 async def until_current(find: Callable[[bool], Awaitable[R]], work: Callable[[R], Awaitable[T]]) -> T:
@@ -60,7 +63,7 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
     value that would be cleared), `EtagMismatch`.
     """
     if_match = call.headers.get("if-match")
-    expected = _expected_moments(call, table)
+    expected = _expected_states(call, table)
     # If-None-Match: * makes a call one that only creates (RFC 9110, section 13.1.2).
     must_be_new = names_any(call.headers.get("if-none-match"))
     may_update = may_update and not must_be_new
@@ -76,7 +79,7 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
         expected is not None,
         together,
     )
-    parameters = _parameters(call, change, matches, initial) | {"id": row_id, "expected": expected}
+    parameters = _parameters(call, change, matches, initial) | _named(expected) | {"id": row_id}
     listened = await _listened(call, table)
     taken: store.Taken | None = None
     for attempt in range(store.ATTEMPTS):
@@ -138,7 +141,7 @@ def _written(row: store.WriteRow, table: Table, if_match: str | None, *, may_upd
     if row.matched_id is None or row.updated_at is None:
         require_match(if_match, None)
         return None
-    if if_match is not None and not _expected(if_match, table, row.updated_at):
+    if if_match is not None and not _expected(if_match, table, (row.matched_id, row.updated_at)):
         require_match(if_match, None)
     if not may_update:
         noun = table.kind.row
@@ -193,33 +196,41 @@ async def _listened(call: Incoming, table: Table) -> frozenset[str]:
     return known.get((table.kind.subject, table.public_id), outbox.NOBODY)
 
 
-def _expected_moments(call: Incoming, table: Table) -> list[datetime] | None:
-    """The last changes that If-Match allows; None: any."""
+def _expected_states(call: Incoming, table: Table) -> list[State] | None:
+    """The states of rows that If-Match allows; None: any."""
     wanted = tags(call.headers.get("if-match"))
     if wanted is None or "*" in wanted:
         return None
-    return [m for tag in wanted if (m := _moment_of(tag, table)) is not None]
+    return [state for tag in wanted if (state := _state_of(tag, table)) is not None]
 
 
-def _moment_of(tag: str, table: Table) -> datetime | None:
-    """The last change that a tag of `etag` names; None for a tag of another structure, or no tag of ours."""
+def _named(expected: Sequence[State] | None) -> dict[str, Any]:
+    """The parameters of `Shape.expected`."""
+    if expected is None:
+        return {}
+    return {"expected_ids": [row_id for row_id, _ in expected], "expected": [moment for _, moment in expected]}
+
+
+def _state_of(tag: str, table: Table) -> State | None:
+    """The state that a tag of `etag` names; None for a tag of another structure, or no tag of ours."""
     parts = tag.split("-")
     try:
-        _, micros, version = (int(part, 16) for part in parts)
-        return _EPOCH + timedelta(microseconds=micros) if version == table.version else None
+        row_id, micros, version = (int(part, 16) for part in parts)
+        moment = _EPOCH + timedelta(microseconds=micros)
     except (ValueError, OverflowError):
         return None
+    return (row_id, moment) if version == table.version and row_id <= BIGINT else None
 
 
-def _expected(if_match: str, table: Table, updated_at: datetime) -> bool:
+def _expected(if_match: str, table: Table, state: State) -> bool:
     wanted = tags(if_match) or frozenset()
-    return "*" in wanted or any(_moment_of(tag, table) == updated_at for tag in wanted)
+    return "*" in wanted or any(_state_of(tag, table) == state for tag in wanted)
 
 
 async def delete(call: Incoming, table: Table, attribute: Attribute | None, key: Any) -> bool:
     """Delete the row whose unique attribute (None: id) is `key`; False: there is none. Raises `EtagMismatch`, `RowInUse`."""
-    expected = _expected_moments(call, table)
-    parameters = {"key": key, "now": call.now, "expected": expected} | audit.values(call)
+    expected = _expected_states(call, table)
+    parameters = {"key": key, "now": call.now} | _named(expected) | audit.values(call)
     listened = await _listened(call, table)
     try:
         row = await store.delete(call.db, table, attribute, parameters, expected=expected is not None, listened=listened)
@@ -239,7 +250,7 @@ async def erase(db: Database, table: Table, row_id: int, who: dict[str, Any], no
     """Delete a row, whoever asked (`audit.values`); False: it is gone. Raises `RowInUse`, `StaleDefinition`."""
     known = await outbox.interests_now(db, table.licence_id)
     listened = known.get((table.kind.subject, table.public_id), outbox.NOBODY)
-    parameters = {"key": row_id, "now": now, "expected": None} | who
+    parameters = {"key": row_id, "now": now} | who
     try:
         async with db.transaction():
             row = await store.delete(db, table, None, parameters, expected=False, listened=listened)
@@ -270,7 +281,6 @@ async def record_choice(
     )  # fmt: skip
     parameters = audit.values_of_nobody(way) | {
         "now": now,
-        "expected": None,
         "id": row_id,
         "source": MAIL_SOURCE,
         "details": Collection(MAIL_SOURCE, way).details,
