@@ -288,6 +288,33 @@ def test_all_the_errors_of_a_document_are_told_at_once(tenant: Tenant) -> None:
     assert tenant.state() == before
 
 
+def test_what_is_said_twice_is_said_once_and_what_is_contradicted_is_refused(tenant: Tenant) -> None:
+    def chosen(subscribe: list[Any], loyalty: list[dict[str, Any]]) -> httpx.Response:
+        named = ("Newsletter", "NEWSLETTER", "newsletter")
+        choices = [{"name": name, "subscribe": said} for name, said in zip(named, subscribe, strict=False)]
+        return tenant.json("PUT", _ANN, {"subscriptions": choices, "segmentations": loyalty})
+
+    gold, silver = ({"name": "Loyalty", "category": category} for category in ("Gold", "Silver"))
+    out = {"belongs": False, "segmentation": {"name": "loyalty"}}
+    before = tenant.state()
+    for subscribe, loyalty, field in (
+        ([True, False], [], "subscriptions[1].name"),
+        ([False, None, "true"], [], "subscriptions[2].name"),
+        ([], [gold, silver], "segmentations[1].name"),
+        ([], [gold, out], "segmentations[1].segmentation.name"),
+    ):
+        refused = chosen(subscribe, loyalty)
+        assert refused.status_code == 400, refused.text
+        assert [(e["field"], e["code"]) for e in refused.json()["errors"]] == [(field, "attribute.duplicate")]
+    v5 = "/v5/entities/hotels/profile-tables/Guests/profiles/emailAddress=ann@example.com"
+    refused = tenant.json("PATCH", v5, {"subscriptions": {"Newsletter": True, "newsletter": False}})
+    assert [(e["field"], e["code"]) for e in refused.json()["errors"]] == [
+        ("subscriptions.newsletter", "attribute.duplicate")
+    ]
+    assert tenant.state() == before
+    assert chosen([True, None, "1"], [gold, gold]).status_code == 200
+
+
 def test_ambiguous_and_owned_values_are_refused(tenant: Tenant) -> None:
     assert (
         _post(

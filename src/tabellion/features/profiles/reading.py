@@ -85,9 +85,12 @@ class Reader:
         if item.value is None or item.value == "":
             return
         try:
-            self.choices[subscription.number] = (subscription, parse_flag(item.value))
+            choice = (subscription, parse_flag(item.value))
         except BadValue as error:
             self.refuse(item.path, error.code, f"subscription '{subscription.name}' {error}")
+            return
+        if self.choices.setdefault(subscription.number, choice) != choice:
+            self._contradicts(item.named_at or item.path, f"subscription '{subscription.name}'")
 
     def segmentation(self, path: str, name: str, *, belongs: Any, category: Any, named_at: str = "") -> None:
         """Take one membership; see `membership`, and `Item` for `named_at`."""
@@ -96,9 +99,16 @@ class Reader:
             self.refuse(named_at or path, "segmentation.unknown", self._lacks(name, "segmentation"))
             return
         try:
-            self.memberships[segmentation.number] = (segmentation, membership(segmentation, belongs, category))
+            member = (segmentation, membership(segmentation, belongs, category))
         except BadValue as error:
             self.refuse(path, error.code, f"segmentation '{segmentation.name}' {error}")
+            return
+        if self.memberships.setdefault(segmentation.number, member) != member:
+            self._contradicts(named_at or path, f"segmentation '{segmentation.name}'")
+
+    def _contradicts(self, path: str, what: str) -> None:
+        # Which of the two is meant must not hang on their order.
+        self.refuse(path, "attribute.duplicate", f"{what} stands here twice, with another value")
 
     def collected(self, path: str, source: str | None, way: str | None, date: str | None) -> None:
         """Take the collection information."""
