@@ -264,6 +264,12 @@ async def test_who_leaves_is_counted_however_often_the_mail_was_opened(post: Pos
     reader = await store.reader(post.db, post.licence_id, claimed[0].id)
     assert reader is not None
     assert await store.add(post.db, post.licence_id, reader, Happening("OPEN", START, "human")) is None
+    # Others have not used up theirs, nor can they use up those of people.
+    assert await store.add(post.db, post.licence_id, reader, Happening("OPEN", START, "proxy")) == "proxy"
+    assert await store.add(post.db, post.licence_id, reader, Happening("CLICK", START, "scanner")) == "scanner"
+    await post.db.execute(f"UPDATE {schema}.mail_event SET actor = 'scanner'".encode())
+    assert await store.add(post.db, post.licence_id, reader, Happening("CLICK", START, "scanner")) is None
+    assert await store.add(post.db, post.licence_id, reader, Happening("CLICK", START, "human")) == "human"
     await service.note_unsubscribe(post.db, post.licence_id, reader, START)
     assert await store.has(post.db, post.licence_id, reader.id, "UNSUBSCRIBE")
     assert (await sums.tally(post.db, sums.Scope(post.licence_id, sending.campaign_id))).sent.unsubscribes == 1

@@ -12,9 +12,11 @@ when the lists of programs have grown. Rules, the first that fits:
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
 import re2  # pyright: ignore[reportMissingTypeStubs] - the package has none
@@ -97,7 +99,8 @@ def _bursts(clicks: Sequence[Raw], delivered_at: datetime | None) -> set[int]:
     for at, first in enumerate(ordered):
         early = delivered_at is not None and first.moment - delivered_at <= _EARLY
         for within, links, applies in ((_BURST, _BURST_LINKS, True), (_EARLY_BURST, _EARLY_LINKS, early)):
-            near = [click for click in ordered[at:] if click.moment - first.moment <= within]
+            end = bisect_right(ordered, first.moment + within, lo=at, key=attrgetter("moment")) if applies else at
+            near = ordered[at:end]
             if applies and len({click.link for click in near}) >= links:
                 found.update(click.id for click in near)
     return found

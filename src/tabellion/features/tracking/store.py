@@ -10,8 +10,9 @@ from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar
 
-# Of one mail: a picture that is fetched for ever fills no disk.
-_MOST_EVENTS = 200
+# Of one mail, by people, proxies and scanners each: a picture that is fetched for ever fills no disk, and no
+# person's click is kept out. All together, since what looks like people's may turn out to be a scanner's.
+_MOST_EVENTS, _MOST_TOGETHER = 200, 600
 _NEAR_TRAP = timedelta(seconds=60)
 
 
@@ -81,18 +82,22 @@ async def add(db: Database, licence_id: int, reader: Reader, happening: Happenin
     A program that has just followed the link that people do not see stays a scanner.
     """
     query = """
-WITH told AS (
-INSERT INTO {l}.mail_event (recipient_id, campaign_id, type, moment, actor, method, url, link, agent, device)
-SELECT %(id)s, %(campaign)s, %(type)s, %(moment)s, CASE WHEN EXISTS (
+WITH by AS MATERIALIZED (
+SELECT CASE WHEN EXISTS (
         SELECT FROM {l}.mail_event e WHERE e.recipient_id = %(id)s AND e.method = 'TRAP' AND e.agent = %(agent)s
-        AND e.moment >= %(near)s) THEN 'scanner' ELSE %(actor)s END,
-    %(method)s, %(url)s, %(link)s, %(agent)s, %(device)s
-WHERE %(type)s = 'UNSUBSCRIBE' OR (SELECT count(*) FROM {l}.mail_event WHERE recipient_id = %(id)s) < %(most)s
+        AND e.moment >= %(near)s) THEN 'scanner' ELSE %(actor)s END AS actor
+), told AS (
+INSERT INTO {l}.mail_event (recipient_id, campaign_id, type, moment, actor, method, url, link, agent, device)
+SELECT %(id)s, %(campaign)s, %(type)s, %(moment)s, by.actor, %(method)s, %(url)s, %(link)s, %(agent)s, %(device)s
+FROM by WHERE %(type)s = 'UNSUBSCRIBE' OR (
+    SELECT count(*) FILTER (WHERE e.actor = by.actor) < %(most)s AND count(*) < %(together)s
+    FROM {l}.mail_event e WHERE e.recipient_id = %(id)s)
 RETURNING id, recipient_id, campaign_id, actor
 ), noted AS ({noted}) SELECT actor FROM told
 """
     values = happening._asdict() | {
-        "id": reader.id, "campaign": reader.campaign_id, "most": _MOST_EVENTS, "near": happening.moment - _NEAR_TRAP,
+        "id": reader.id, "campaign": reader.campaign_id, "near": happening.moment - _NEAR_TRAP,
+        "most": _MOST_EVENTS, "together": _MOST_TOGETHER,
     }  # fmt: skip
     statement = in_schema(licence_id, query, noted=changes.noted(changes.HAPPENED, "told"))
     return await scalar(db, statement, values)
