@@ -414,6 +414,16 @@ def test_what_readers_do_is_reported(tenant: Tenant, sent: EmailMessage) -> None
     for version, (method, address) in enumerate((("HEAD", click), ("HEAD", picture), ("GET", trap)), 126):
         machine = {"User-Agent": f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/{version}.0.0.0 Safari/537.36"}
         assert plain.request(method, local(tenant, address), headers=machine).status_code in {200, 302}
+    # What a browser fetches in advance nobody has seen; a link it has to ask for again when somebody follows it.
+    for name, said in (
+        ("Sec-Purpose", "prefetch;prerender"),
+        ("Purpose", "prefetch"),
+        ("X-Purpose", "Prefetch"),
+        ("X-Moz", "prefetch"),
+    ):
+        ahead = [plain.get(local(tenant, address), headers=browser | {name: said}) for address in (click, picture, trap)]
+        assert [answer.status_code for answer in ahead] == [503, 200, 200]
+        assert "location" not in ahead[0].headers
     report = tenant.json("GET", f"{MAIL}/SpringOffer/report").json()
     counted = ("opens", "uniqueOpens", "clicks", "uniqueClicks", "unsubscribes")
     assert [report[name] for name in counted] == [1, 1, 2, 1, 0]

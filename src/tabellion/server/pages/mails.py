@@ -32,6 +32,8 @@ _MAIL_POLICY = (
 )
 _MAX_TOKEN = 200
 _MAX_FORM_BYTES, _MAX_FIELDS = 32_768, 1000
+# What browsers say of what they fetch before anybody has asked for it; the others said so before the first was agreed on.
+_AHEAD = ("sec-purpose", "purpose", "x-purpose", "x-moz")
 # Machines ask by HEAD, too; it says of whom the event is.
 _LOOKS = [HttpMethod.GET, HttpMethod.HEAD]
 
@@ -83,7 +85,7 @@ class _Pages:
     async def opened(self, request: AnyRequest, token: str) -> Response[bytes]:
         """The picture in a mail. It is given in any case: what cannot be noted is nobody's trouble who reads a mail."""
         text = token.removesuffix(".gif")
-        if len(text) <= _MAX_TOKEN:
+        if len(text) <= _MAX_TOKEN and not _is_ahead(request):
             try:
                 async with self._connection() as db:
                     await tracking.opened(db, text, _asked(request), self._clock())
@@ -96,6 +98,9 @@ class _Pages:
         url = tracking.target_of(token, sealed) if len(token) <= _MAX_TOKEN else None
         if url is None:
             return _not_found()
+        if _is_ahead(request):
+            # Given what it wants, a browser would not ask again when somebody follows the link.
+            return _plain("Not yet", "Follow the link to get there.", 503)
         try:
             async with self._connection() as db:
                 await tracking.clicked(db, token, url, _asked(request), self._clock())
@@ -105,7 +110,7 @@ class _Pages:
 
     async def trapped(self, request: AnyRequest, token: str) -> Response[bytes]:
         """The link that people do not see. Whatever comes of it, the answer is the same."""
-        if len(token) <= _MAX_TOKEN:
+        if len(token) <= _MAX_TOKEN and not _is_ahead(request):
             try:
                 async with self._connection() as db:
                     await tracking.trapped(db, token, _asked(request), self._clock())
@@ -157,6 +162,11 @@ class _Pages:
 def _asked(request: AnyRequest) -> tracking.Asked:
     # The front makes a GET of a HEAD, for the routes; who asks by HEAD is no reader.
     return tracking.Asked(exchange_of(request.scope).method, request.headers.get("user-agent", ""))
+
+
+def _is_ahead(request: AnyRequest) -> bool:
+    """Whether a browser fetches something in advance: nobody has looked at it, and it tells nothing of who will."""
+    return any("prefetch" in request.headers.get(name, "").lower() for name in _AHEAD)
 
 
 async def _is_one_click(request: AnyRequest) -> bool:
