@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tabellion.features.delivery import Delivery, Limits, recipient_store, worker_store
-from tabellion.features.delivery.model import Ending, State
+from tabellion.features.delivery.model import DIED, Ending, State
 from tests.features.delivery.conftest import START, Post
 from tests.support.structure import Connection, connect
 
@@ -34,6 +34,16 @@ async def test_what_it_was_just_claiming_is_planned_again(post: Post, worker_dat
         assert await giving_up == (2, 0)
     assert len(claimed) == 2
     assert await post.fates(sending) == {("PLANNED", None): 2}
+
+
+async def test_what_it_held_of_a_deleted_campaign_is_held_no_more(post: Post) -> None:
+    await post.guests(["ann@example.com", "bob@example.com"])
+    sending = await post.sending()
+    claimed, _ = await post.plain_claim(sending)
+    await recipient_store.begin(post.db, sending, post.table, post.worker, claimed[:1])
+    await post.db.execute("DELETE FROM tabellion.campaign WHERE id = %s", (sending.campaign_id,))
+    assert await worker_store.give_up(post.db, post.worker, START) == (1, 1)
+    assert await post.fates(sending) == {("PLANNED", None): 1, ("UNCERTAIN", DIED): 1}
 
 
 @pytest.mark.parametrize("step", [1, -1])

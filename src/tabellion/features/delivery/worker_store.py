@@ -21,6 +21,12 @@ ENTERED = "EXISTS (SELECT 1 FROM tabellion.mail_worker WHERE id = %(worker)s FOR
 # come before the rows of recipients: or it and whoever gives the worker up could wait for each other.
 ALONE = "(SELECT count(*) FROM (SELECT 1 FROM tabellion.mail_worker WHERE id = %(worker)s FOR KEY SHARE) w) >= 0"
 
+# Of a mail `r` that a dead worker held: whether it is planned again.
+_AGAIN = (
+    "(r.state = 'CLAIMED' OR EXISTS (SELECT FROM tabellion.sending s "
+    "WHERE s.id = r.sending_id AND s.document ->> 'policy' = 'RESEND'))"
+)
+
 
 async def enter_worker(db: Database, now: datetime) -> int:
     """Enter a process that sends, on the connection that stands for its life."""
@@ -81,20 +87,22 @@ async def give_up(db: Database, worker: int, now: datetime) -> tuple[int, int]:
 async def _recover(db: Database, licence_id: int, worker: int, now: datetime) -> tuple[int, int]:
     """Of a dead worker: what it had claimed is planned again, what it was sending is uncertain.
 
-    Unless the policy says that it is sent again. Answers how many of the one and of the other.
+    Unless the policy says that it is sent again. The campaign may have been deleted meanwhile: what is planned again of it
+    nobody sends. Answers how many of the one and of the other.
     """
     query = """
 UPDATE {l}.recipient r SET
-    state = CASE WHEN r.state = 'CLAIMED' OR s.document ->> 'policy' = 'RESEND' THEN 'PLANNED' ELSE 'UNCERTAIN' END,
+    state = CASE WHEN {again} THEN 'PLANNED' ELSE 'UNCERTAIN' END,
     reason = CASE WHEN r.state = 'SENDING' THEN '{died}' ELSE r.reason END,
     tries = r.tries + CASE WHEN r.state = 'SENDING' THEN 1 ELSE 0 END,
-    due_at = CASE WHEN r.state = 'CLAIMED' OR s.document ->> 'policy' = 'RESEND' THEN %(now)s::timestamptz END,
-    ended_at = CASE WHEN r.state = 'SENDING' AND s.document ->> 'policy' <> 'RESEND' THEN %(now)s::timestamptz END
-FROM tabellion.sending s WHERE s.id = r.sending_id AND r.worker = %(worker)s AND r.state IN ('CLAIMED', 'SENDING')
-RETURNING r.sending_id, r.state
+    due_at = CASE WHEN {again} THEN %(now)s::timestamptz END,
+    ended_at = CASE WHEN NOT {again} THEN %(now)s::timestamptz END
+WHERE r.worker = %(worker)s AND r.state IN ('CLAIMED', 'SENDING')
+RETURNING r.sending_id, r.state, EXISTS (SELECT FROM tabellion.sending s WHERE s.id = r.sending_id)
 """
-    rows = await (await db.execute(in_schema(licence_id, query, died=DIED), {"worker": worker, "now": now})).fetchall()
-    for sending_id in sorted({row[0] for row in rows}):
+    statement = in_schema(licence_id, query, again=_AGAIN, died=DIED)
+    rows = await (await db.execute(statement, {"worker": worker, "now": now})).fetchall()
+    for sending_id in sorted({sending_id for sending_id, _, exists in rows if exists}):
         await look_for_a_while(db, sending_id, now)
     uncertain = sum(row[1] == "UNCERTAIN" for row in rows)
     return len(rows) - uncertain, uncertain
