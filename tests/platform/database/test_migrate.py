@@ -145,6 +145,31 @@ def test_two_files_with_one_number_are_refused(tmp_path: Path) -> None:
         load_migrations(tmp_path)
 
 
+def test_what_deletions_left_behind_goes_and_nothing_else(empty_database_url: str) -> None:
+    """0083: choices of profiles that are no more, and mails of campaigns that are no more which dead workers held."""
+    migrate(empty_database_url, migrations=[migration for migration in load_migrations() if migration.version < 83])
+    _execute(
+        empty_database_url,
+        """
+        CREATE SCHEMA l7;
+        CREATE TABLE l7.p3 (id bigint);
+        CREATE TABLE l7.p4 (id bigint);
+        CREATE TABLE l7.consent (table_id integer, profile_id bigint);
+        CREATE TABLE l7.recipient (id bigint, sending_id bigint, state text, worker integer);
+        INSERT INTO l7.p3 VALUES (1);
+        INSERT INTO l7.p4 VALUES (2);
+        INSERT INTO l7.consent VALUES (3, 1), (3, 2), (3, 2), (4, 1), (4, 2);
+        INSERT INTO tabellion.mail_worker (id, seen_at) OVERRIDING SYSTEM VALUE VALUES (8, now());
+        INSERT INTO l7.recipient VALUES (1, 5, 'CLAIMED', 7), (2, 5, 'SENDING', 7), (3, 5, 'CLAIMED', 8), (4, 5, 'ACCEPTED', 7);
+        """,
+    )
+    migrate(empty_database_url)
+    assert _execute(empty_database_url, "SELECT * FROM l7.consent ORDER BY 1") == [(3, 1), (4, 2)]
+    assert _execute(empty_database_url, "SELECT state FROM l7.recipient ORDER BY id") == [
+        ("PLANNED",), ("UNCERTAIN",), ("CLAIMED",), ("ACCEPTED",),
+    ]  # fmt: skip
+
+
 def test_choices_made_before_are_kept_once_each(empty_database_url: str) -> None:
     """0016: of what `consent` held, the present choices go to their profiles, and what they replaced stays."""
     before = [migration for migration in load_migrations() if migration.version < 16]
