@@ -116,6 +116,10 @@ def test_a_line_has_no_line_breaks() -> None:
         ("{{ today | date: 'full' }} {{ today | date: 'long', language: 'fr' }} {{ today | date: '%-d %B %Y' }} {{ today | date: 'd MMM yy' }}", "maandag 1 maart 2027 1 mars 2027 1 maart 2027 1 mrt 27"),
         ("{{ Stays[0].arrival | date: '%d/%m/%Y %H:%M' }} {{ Stays[0].arrival | time }} {{ Stays[0].arrival | time: 'HH.mm', time_zone: 'UTC' }}", "02/03/2027 00:30 00:30 23.30"),
         ("{{ 'now' | date: '%Y' }} {{ 'today' | date: '%F' }} {{ nothing | date: 'long' }}{{ today | date: '100%%' }}", "2027 2027-03-01 100%"),
+        ("{{ 0.125 | percent }} {{ 0.145 | percent }} {{ -0.00125 | percent: 2 }} {{ 2.345 | percent: 15 }}", "13% 15% -0,13% 234,500000000000000%"),
+        ("{{ -0.4 | round }} {{ -0.004 | round: 2 }} {{ -0.4 | ceil }} {{ -5 | modulo: 5 }} {{ 0 | times: -1 }} {{ -0.4 | number: 0 }}", "0 0.00 0 0 0 0"),
+        ("{{ -0.001 | percent }} {{ -0.001 | currency: 'INR', language: 'hi' }} {{ -0.4 | number: 0, language: 'hi' }}", "0% ₹0.00 0"),
+        ("{{ '2027-01-01' | date: '%V' }} {{ '2027-01-04' | date: '%V' }} {{ '2027-01-04' | date: '%V', language: 'en' }}", "53 01 01"),
         ("{{ 'http://x/#z' | url_param: 'a b', 'c&d' }} {{ 'http://x?y=1' | url_param: 'a', 1 }}", "http://x/?a%20b=c%26d#z http://x?y=1&a=1"),
     ],
 )  # fmt: skip

@@ -22,7 +22,7 @@ _DIRECTIVE = re.compile(r"%(-?)([A-Za-z%])")
 _PATTERNS = {
     "a": "EEE", "A": "EEEE", "b": "MMM", "B": "MMMM", "d": "dd", "-d": "d", "e": "d", "m": "MM", "-m": "M", "y": "yy",
     "Y": "yyyy", "H": "HH", "-H": "H", "I": "hh", "-I": "h", "M": "mm", "S": "ss", "p": "a", "j": "DDD", "Z": "zzz",
-    "z": "ZZZ", "V": "ww", "F": "yyyy-MM-dd", "T": "HH:mm:ss", "R": "HH:mm",
+    "z": "ZZZ", "F": "yyyy-MM-dd", "T": "HH:mm:ss", "R": "HH:mm",
 }  # fmt: skip
 
 
@@ -87,6 +87,9 @@ def formatted(moment: datetime, wanted: str, locale: Locale) -> str:
     def directive(found: re.Match[str]) -> str:
         if found[2] == "%":
             return "%"
+        if found[0] == "%V":
+            # That of ISO 8601, which the week of a language, as patterns have it, often is not.
+            return f"{moment.isocalendar().week:02}"
         pattern = _PATTERNS.get(found[1] + found[2])
         if pattern is None:
             raise refuse(f"dates know no {found[0]}")

@@ -10,6 +10,8 @@ from functools import lru_cache
 
 from babel import Locale, numbers
 
+from tabellion.platform.templates.filters.values import unsigned
+
 _PROBES = ("0", "7", "12", "123", "1234", "12345", "1234567", "9876543210")
 _DIGITS, _LONGEST = "0123456789", "1234567"
 # Beyond that, Python and Babel may each have a way of their own.
@@ -27,6 +29,7 @@ def plain(value: Decimal, digits: int, locale: Locale) -> str:
 
 
 def _write(value: Decimal, digits: int, locale: Locale, code: str) -> str:
+    value = unsigned(value)
     style = _style(locale, code, digits)
     if style is None or abs(value) >= _MOST:
         return _by_babel(value, digits, locale, code)

@@ -15,7 +15,7 @@ from liquid.filter import with_context
 
 from tabellion.platform.templates.filters.dates import language_of
 from tabellion.platform.templates.filters.figures import money, plain
-from tabellion.platform.templates.filters.values import number, refuse, text, whole
+from tabellion.platform.templates.filters.values import number, refuse, text, unsigned, whole
 
 _MAX_DIGITS = 15
 _CODE_LENGTH = 3
@@ -39,10 +39,13 @@ def _rounding(mode: str) -> Callable[[object], Decimal]:
 
 
 def _round(value: object, digits: object = 0) -> Decimal:
+    return _rounded(_counted(value), min(max(whole(digits, "the digits of round"), 0), _MAX_DIGITS))
+
+
+def _rounded(value: Decimal, places: int) -> Decimal:
     """Half away from zero, as prices are rounded."""
-    places = min(max(whole(digits, "the digits of round"), 0), _MAX_DIGITS)
     try:
-        return _counted(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+        return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
     except DecimalException:
         raise refuse("this number is too large to be rounded") from None
 
@@ -64,7 +67,7 @@ def _number(value: object, digits: object = None, *, context: RenderContext, lan
         places = -exponent if isinstance(exponent, int) and exponent < 0 else 0
         return plain(exact, min(places, _MAX_DIGITS), locale)
     places = min(max(whole(digits, "the digits of number"), 0), _MAX_DIGITS)
-    return plain(_round(found, places), places, locale)
+    return plain(_rounded(found, places), places, locale)
 
 
 @with_context
@@ -76,7 +79,7 @@ def _currency(value: object, code: object, *, context: RenderContext, language: 
     wanted = str(text(code))
     if not is_currency(wanted):
         raise refuse("this is no currency code such as 'EUR'")
-    return money(_round(found, _precision(wanted)), wanted, language_of(context, language))
+    return money(_rounded(found, _precision(wanted)), wanted, language_of(context, language))
 
 
 @with_context
@@ -89,7 +92,8 @@ def _percent(value: object, digits: object = 0, *, context: RenderContext, langu
     locale = language_of(context, language)
     pattern: str = locale.percent_formats[None].pattern
     with_digits = pattern.replace("0", "0." + "0" * places, 1) if places else pattern
-    return numbers.format_percent(found, format=with_digits, locale=locale)
+    # Babel rounds half to even: 12.5 % would be 12 %, and 13.5 % be 14 %.
+    return numbers.format_percent(unsigned(_rounded(found, places + 2)), format=with_digits, locale=locale)
 
 
 def is_currency(code: str) -> bool:

@@ -43,12 +43,18 @@ def text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
+        value = unsigned(value)
         return format(value, "f") if abs(value.adjusted()) <= _MAX_EXPONENT else str(value)
     if isinstance(value, list | tuple):
         return sized(", ".join(text(item) for item in cast("list[object]", value)))
     if isinstance(value, int | float | range):
         return str(value)
     raise refuse("this is a row and not a value; name one of its members")
+
+
+def unsigned(value: Decimal) -> Decimal:
+    """A number; nothing that is left below zero (-0) is 0."""
+    return value or abs(value)
 
 
 def sized(value: str) -> str:
