@@ -65,6 +65,13 @@ def foreign_ids(victim: Tenant) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
+def untouched(victim: Tenant, foreign_ids: dict[str, str]) -> str:
+    """The victim's state; what each test leaves is what the next one finds."""
+    assert foreign_ids
+    return victim.state()
+
+
+@pytest.fixture(scope="module")
 def reader(tenants: Tenants, client: httpx.Client) -> Tenant:
     """A licence whose calls only read."""
     return tenants.create(client, unlimited=False)
@@ -78,12 +85,13 @@ def attacker(call, request: pytest.FixtureRequest) -> Tenant:
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.id)
 @pytest.mark.parametrize("accept", ["application/json", "application/xml", "application/problem+json"])
-def test_foreign_ids_do_not_exist(call, accept, attacker: Tenant, victim: Tenant, foreign_ids: dict[str, str]) -> None:
+def test_foreign_ids_do_not_exist(
+    call, accept, attacker: Tenant, victim: Tenant, foreign_ids: dict[str, str], untouched: str
+) -> None:
     custom = "customTable" in call.path or "custom-tables" in call.path
     table_id = foreign_ids["customTable" if custom else "profileTable"]
     profile_id = foreign_ids["profile"]
     id_ = foreign_ids.get(call.path.removeprefix("/v5/entities/{e}/").split("/")[0])
-    before = victim.state()
     example = json.dumps(call.body_example) if call.body_example is not None else ""
 
     for entity in ("hotels", "-", "HOTELS", victim.licence):
@@ -100,14 +108,14 @@ def test_foreign_ids_do_not_exist(call, accept, attacker: Tenant, victim: Tenant
             if foreign and entity in {"hotels", "-", "HOTELS"} and answer.status_code not in {406, 415}:
                 assert answer.status_code in {400, 404}, answer.text
 
-    assert victim.state() == before
+    assert victim.state() == untouched
 
 
 @pytest.mark.usefixtures("stays")
-def test_an_entity_of_another_licence_does_not_exist(tenant: Tenant, tenants: Tenants, victim: Tenant) -> None:
-    only = f"{victim.licence}-only"
-    tenants.run(lambda db: use.create_entity(db, victim.licence, only, utc_now()))
-    assert victim.json("GET", f"/v4/entity/{only}/table").status_code == 200
+def test_an_entity_of_another_licence_does_not_exist(tenant: Tenant, tenants: Tenants, other_tenant: Tenant) -> None:
+    only = f"{other_tenant.licence}-only"
+    tenants.run(lambda db: use.create_entity(db, other_tenant.licence, only, utc_now()))
+    assert other_tenant.json("GET", f"/v4/entity/{only}/table").status_code == 200
 
     answer = tenant.json("GET", f"/v4/entity/{only}/table")
 

@@ -1,7 +1,8 @@
 """A licence with an entity, a table and a profile, as a fresh integrator would have it, and its calls over HTTP."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -136,7 +137,7 @@ class Tenant:
 
     def state(self, *, but: Collection[str] = ()) -> str:
         """A digest of the licence's rows and of its definitions, `but` for some tables of the catalogue."""
-        with psycopg.connect(self._database_url, autocommit=True) as db:
+        with _looking(self._database_url) as db:
             found = db.execute("SELECT id FROM tabellion.licence WHERE name = %s", (self.licence,)).fetchone()
             assert found is not None
             digest = hashlib.sha256()
@@ -165,6 +166,18 @@ class Tenant:
                 for row in db.execute(query, found):
                     digest.update(row[0].encode())
             return digest.hexdigest()
+
+
+_kept: dict[str, psycopg.Connection[Any]] = {}
+
+
+@contextmanager
+def _looking(database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection for one look, kept for the next one: it knows the catalogue by then."""
+    kept = _kept.pop(database_url, None)
+    db = kept if kept and not kept.broken else psycopg.connect(database_url, autocommit=True)
+    yield db
+    _kept[database_url] = db
 
 
 def schema_of(tenant: Tenant, database: psycopg.Connection[Any]) -> str:
