@@ -242,7 +242,10 @@ def test_only_the_newest_logs_are_kept(data_dir: Path) -> None:
         folder = data_dir / "postgres" / "log"
         for day in range(10, 20):
             (folder / f"postgresql-202001{day}-000000.log").touch()
+        stays = folder / "postgresql-20200101-000000.log"
+        stays.mkdir()  # one that cannot be deleted is no reason to stop
         embedded.prune_logs()
+        stays.rmdir()
         names = sorted(path.name for path in folder.iterdir())
 
     assert len(names) == 5
@@ -411,6 +414,16 @@ def test_a_start_that_fails_after_its_beginning_shows_the_reason_and_keeps_all_l
     assert "redirecting" not in str(raised.value)
     assert "is full" not in str(raised.value)
     assert len(list(folder.iterdir())) >= before
+
+
+def test_a_file_of_its_own_that_cannot_be_written_is_told_as_a_start_that_failed(data_dir: Path) -> None:
+    """As on a full disk, which the supervisor waits for to have room again."""
+    with embedded_in(data_dir):
+        pass
+    (data_dir / "postgres" / "tabellion.partial").mkdir()
+    with pytest.raises(EmbeddedPostgresError, match=r"cannot be started: Is a directory \(.*tabellion.partial\)"):
+        embedded_in(data_dir).start()
+    assert not is_locked(data_dir / "postgres.users")
 
 
 def test_a_path_too_long_for_a_socket_works(directory: Path) -> None:

@@ -83,13 +83,19 @@ class Child:
             self._process = None
             if now_s - self._started_s > _SETTLED_AFTER_S:
                 self._pause_s = _FIRST_PAUSE_S
-            pause_s = min(self._pause_s, _LONGEST_PAUSE_AFTER_KILL_S) if status < 0 else self._pause_s
-            self._not_before_s = now_s + pause_s
+            pause_s = self._pause(now_s, _LONGEST_PAUSE_AFTER_KILL_S if status < 0 else _LONGEST_PAUSE_S)
             message = f"the {self.name} process ended with status {status}; it is started again in {pause_s:g} s"
             say(message, logging.WARNING)
-            self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
         if now_s >= self._not_before_s:
-            self._start()
+            try:
+                self._process = self._start_process()
+            except (OSError, subprocess.SubprocessError) as error:
+                # The system has no room for one more, most likely. The others go on meanwhile.
+                pause_s, why = self._pause(now_s), getattr(error, "strerror", None) or error
+                message = f"the {self.name} process could not be started, and is tried again in {pause_s:g} s: {why}"
+                say(message, logging.ERROR)
+            else:
+                self._started_s = time.monotonic()
 
     def ask_to_stop(self) -> None:
         """Ask it to end; calls in flight are finished."""
@@ -106,9 +112,12 @@ class Child:
             self._process.kill()
             self._process.wait()
 
-    def _start(self) -> None:
-        self._process = self._start_process()
-        self._started_s = time.monotonic()
+    def _pause(self, now_s: float, most_s: float = _LONGEST_PAUSE_S) -> float:
+        """Leave it alone for a while, and for longer the next time."""
+        pause_s = min(self._pause_s, most_s)
+        self._not_before_s = now_s + pause_s
+        self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
+        return pause_s
 
 
 def verb(name: str, settings: Settings) -> Child:

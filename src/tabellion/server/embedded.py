@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote, urlencode
@@ -79,10 +79,15 @@ class EmbeddedPostgres:
                 # Stopped now, it would begin its recovery anew at each start, and might never come to the end of it.
                 self._leave()
                 raise
-            except BaseException:
+            except BaseException as error:
                 # Ctrl-C while it was starting must not leave a server behind that nobody uses.
                 self._leave()
                 self._stop_unless_used()
+                if isinstance(error, OSError):
+                    named = f" ({error.filename})" if error.filename else ""
+                    raise EmbeddedPostgresError(
+                        f"the embedded PostgreSQL cannot be started: {error.strerror or error}{named}"
+                    ) from error
                 raise
         return self.url
 
@@ -103,7 +108,8 @@ class EmbeddedPostgres:
         """Delete all but the newest log files (each at most 10 MB); done at each start, call it now and then."""
         logs = sorted((self._data_dir / "postgres" / "log").glob("postgresql-*.log"), key=lambda path: path.name)
         for old in logs[:-_KEPT_LOGS]:
-            old.unlink(missing_ok=True)
+            with suppress(OSError):
+                old.unlink()
 
     @property
     def url(self) -> str:
