@@ -408,6 +408,32 @@ async def test_nothing_is_loaded_from_disk_or_network(tmp_path: object) -> None:
     assert prepared.html.count("/etc/passwd") == 3, "they are the author's, and stay"
 
 
+def test_braces_that_are_no_liquid_are_none_in_the_text() -> None:
+    prepared = prepare(
+        Content(html="<p>Write &#123;&#123; name &rcub;} or {<b>% if</b> {<i>{</i> x, {% if on %}{{ name }}{</p>{% endif %}")
+    )
+    assert prepared.html.startswith("<p>Write &#123;&#123; name")
+    assert scan(prepared.text)[1] == []
+    assert " ".join(rendered(prepared.text).split()) == "Write {{ name }} or {% if {{ x, Ann &amp; &lt;Bob&gt;{"
+
+
+@pytest.mark.parametrize(
+    ("source", "before"),
+    [
+        (
+            "<!doctype html><html><head><title>x</title></head><p>y</p></html>",
+            "<!doctype html><html><head><title>x</title></head>",
+        ),
+        ("<!doctype html><html lang=en><p>y</p>", "<!doctype html><html lang=en>"),
+        ("<!doctype html><p>y</p>", "<!doctype html>"),
+        ("<html><body class=a><p>y</p></body></html>", "<html><body class=a>"),
+        ("<p>y</p><!-- <head></head> -->", ""),
+    ],
+)
+def test_a_preheader_is_first_in_what_is_shown(source: str, before: str) -> None:
+    assert prepare(Content(html=source, preheader="Pre")).html.startswith(f'{before}<div style="display:none;')
+
+
 def test_addresses_in_kept_texts_reach_filters_as_they_were_written() -> None:
     source = (
         "{% capture page %}\nhttps://a.example/p\n{% endcapture %}"

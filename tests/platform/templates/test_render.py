@@ -80,6 +80,10 @@ def test_values_are_printed(source: str, expected: str) -> None:
         ("{{ firstName | upcase }}{{ firstName | strip }}{{ firstName | truncate: 7 }}", "ANN &amp; &lt;BOB&gt;Ann &amp; &lt;Bob&gt;Ann ..."),
         ("{% assign l = firstName | split: ' ' %}{{ l | join: '<br>' }}{{ l }}", "Ann<br>&amp;<br>&lt;Bob&gt;Ann, &amp;, &lt;Bob&gt;"),
         ("{% capture c %}<i>{{ firstName }}</i>{% endcapture %}{{ c }}{{ c | append: firstName }}", "<i>Ann &amp; &lt;Bob&gt;</i>" * 2 + "Ann &amp; &lt;Bob&gt;"),
+        # What the author wrote stays what it was, and is not escaped once more.
+        ("{% capture c %}<i>{{ firstName }}</i>  &amp; x{% endcapture %}{{ c | squish }}|{{ c | strip_html }}|{{ c | truncatewords: 4, '~' }}", "<i>Ann &amp; &lt;Bob&gt;</i> &amp; x|Ann &amp; &lt;Bob&gt;  &amp; x|<i>Ann &amp; &lt;Bob&gt;</i> &amp;~"),
+        ("{% capture c %}a&amp;b,<{% endcapture %}{{ c | split: ',' | concat: firstName | join }}|{{ c | split: ',' }}|{{ firstName | split: ' ' | join }}", "a&amp;b, <, Ann &amp; &lt;Bob&gt;|a&amp;b, <|Ann, &amp;, &lt;Bob&gt;"),
+        ("{{ firstName | strip_html | squish }}{{ firstName | truncatewords: 1, '<br>' }}", "Ann &amp;Ann<br>"),
         ("<a href=\"{{ link | url_param: 'q', firstName }}\">", '<a href="https://example.com/?a=1&amp;q=Ann%20%26%20%3CBob%3E">'),
         ("{{ firstName | url_encode }}", "Ann%20%26%20%3CBob%3E"),
         ("{{ firstName | newline_to_br }}{{ firstName | strip_html }}", "Ann &amp; &lt;Bob&gt;Ann &amp; "),

@@ -17,6 +17,8 @@ _CUT_OFF = re.compile(r"overflow\s*:\s*hidden", re.IGNORECASE)
 # Addresses that lead to no page: what is done there is said by their words.
 _NO_PAGE = re.compile(r"#|(?:mailto|tel|sms|javascript):", re.IGNORECASE)
 _BLANKS = re.compile(r"\s+")
+# In HTML references and elements part what would be Liquid otherwise.
+_BRACE = re.compile(r"\{(?=[{%]|\Z)")
 # What pads preheaders and tells where words may break: without it nothing is lost.
 _WIDTHLESS = re.compile("[\u034f\u200b\u2060\ufeff\u00ad]+")
 # Joiners and directions pad, too, where they stand beside blanks. Within words they make one emoji of several.
@@ -47,8 +49,11 @@ class _Writer:
         self.verbatim(f"({address})")
         self._after_link = True
 
-    def words(self, text: str) -> None:
+    def words(self, text: str, *, liquid: bool = False) -> None:
+        """Words of HTML; `liquid`: names in them are printed."""
         text = _WIDTHLESS.sub("", html.unescape(text)).replace("\xa0", " ")
+        if not liquid and "{" in text:
+            text = _BRACE.sub("{% raw %}{{% endraw %}", text)
         text = _BLANKS.sub(" ", _JOINERS.sub("", text))
         if not text.strip():
             self._blank = self._blank or bool(text)
@@ -147,7 +152,7 @@ def _start(writer: _Writer, doc: Document, piece: Piece, links: list[tuple[str, 
     elif piece.name == "a":
         links.append((address_text(doc.value(piece, "href") or ""), writer.length))
     elif piece.name == "img":
-        writer.words(doc.value(piece, "alt") or "")
+        writer.words(doc.value(piece, "alt") or "", liquid=True)
     elif piece.name in {"td", "th"}:
         writer.words(" ")
 

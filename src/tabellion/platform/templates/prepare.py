@@ -111,6 +111,13 @@ def _unclosed(doc: Document) -> Piece | None:
     return opened[-1] if opened else None
 
 
+def _is_before_words(piece: Piece) -> bool:
+    """Whether a piece stands before all that is shown: what comes before a doctype has browsers forget it."""
+    if piece.kind is PieceKind.START:
+        return piece.name in {"html", "body"}
+    return piece.kind is PieceKind.DECLARATION or (piece.kind is PieceKind.END and piece.name == "head")
+
+
 def _with_preheader(source: str, preheader: str) -> str:
     """The preheader first in the body, unseen there, seen in the list of mails."""
     escaped = "".join(
@@ -118,6 +125,5 @@ def _with_preheader(source: str, preheader: str) -> str:
         for span in scan(preheader)[0]
     )
     block = _PREHEADER.format(text=escaped, padding=_PADDING)
-    body = next(iter(document(source).starts("body")), None)
-    at = body.end if body is not None else 0
+    at = max((piece.end for piece in document(source).pieces if _is_before_words(piece)), default=0)
     return f"{source[:at]}{block}{source[at:]}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, cast
 
-from tabellion.platform.templates.filters.values import items, number, refuse, sized, text
+from tabellion.platform.templates.filters.values import items, joined, number, refuse, text
 
 
 def _size(value: object) -> int:
@@ -14,7 +14,7 @@ def _size(value: object) -> int:
 
 
 def _join(value: object, separator: object = ", ") -> str:
-    return sized(text(separator).join(text(item) for item in items(value)))
+    return joined(text(separator), items(value))
 
 
 def _first(value: object) -> object:

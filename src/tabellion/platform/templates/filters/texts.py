@@ -13,7 +13,7 @@ from liquid import Markup, RenderContext, escape, soft_str
 from liquid.exceptions import OutputStreamLimitError
 from liquid.filter import with_context
 
-from tabellion.platform.templates.filters.values import MAX_TEXT, refuse, sized, text, whole
+from tabellion.platform.templates.filters.values import MAX_TEXT, joined, refuse, sized, text, whole
 
 _BLANKS = re.compile(r"\s+")
 _TAG = re.compile(r"<[^<>]*>")
@@ -66,7 +66,7 @@ def _truncate(value: object, length: object = 50, ellipsis: object = "...") -> s
 
 def _truncatewords(value: object, count: object = 15, ellipsis: object = "...") -> str:
     words, limit = text(value).split(), max(1, whole(count, "the count of truncatewords"))
-    return text(value) if len(words) <= limit else " ".join(words[:limit]) + text(ellipsis)
+    return text(value) if len(words) <= limit else joined(" ", words[:limit]) + text(ellipsis)
 
 
 def _slice(value: object, start: object, length: object = 1) -> str:
@@ -92,7 +92,12 @@ def _newline_to_br(value: object, *, context: RenderContext) -> str:
 
 
 def _strip_html(value: object) -> str:
-    return _TAG.sub("", text(value))
+    return _without(_TAG, "", text(value))
+
+
+def _without(pattern: re.Pattern[str], by: str, value: str) -> str:
+    """A text with something in the place of others. What the author wrote stays that: `re` makes a plain text of it."""
+    return type(value)(pattern.sub(by, value))
 
 
 @with_context
@@ -129,7 +134,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "strip": _of_text(lambda value: value.strip()),
     "lstrip": _of_text(lambda value: value.lstrip()),
     "rstrip": _of_text(lambda value: value.rstrip()),
-    "squish": _of_text(lambda value: _BLANKS.sub(" ", value.strip())),
+    "squish": _of_text(lambda value: _without(_BLANKS, " ", value.strip())),
     "strip_newlines": _of_text(lambda value: value.replace("\r", "").replace("\n", "")),
     "strip_html": _strip_html,
     "newline_to_br": _newline_to_br,

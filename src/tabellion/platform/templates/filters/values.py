@@ -1,12 +1,12 @@
 """What filters have in common: reading their values, and keeping what they make small."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Final, Protocol, cast
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from liquid import RenderContext
+from liquid import Markup, RenderContext, escape
 from liquid.exceptions import FilterArgumentError, LoopIterationLimitError, OutputStreamLimitError
 
 # No text that is longer than the whole mail may be, no list that a loop could not go through.
@@ -46,7 +46,7 @@ def text(value: object) -> str:
         value = unsigned(value)
         return format(value, "f") if abs(value.adjusted()) <= _MAX_EXPONENT else str(value)
     if isinstance(value, list | tuple):
-        return sized(", ".join(text(item) for item in cast("list[object]", value)))
+        return joined(", ", cast("list[object]", value))
     if isinstance(value, int | float | range):
         return str(value)
     raise refuse("this is a row and not a value; name one of its members")
@@ -62,6 +62,12 @@ def sized(value: str) -> str:
     if len(value) > MAX_TEXT:
         raise OutputStreamLimitError(f"a text of more than {MAX_TEXT:,} characters", token=None)
     return value
+
+
+def joined(separator: str, values: Iterable[object]) -> str:
+    """Values as one text; what the author wrote is escaped no more, and all else then is."""
+    parts = [text(each) for each in values]
+    return sized((escape(separator) if any(isinstance(each, Markup) for each in parts) else separator).join(parts))
 
 
 def items(value: object) -> list[object]:
