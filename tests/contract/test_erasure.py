@@ -383,6 +383,30 @@ def test_an_import_that_was_accepted_before_brings_nobody_back(
     assert database.execute(news).fetchall() == []
 
 
+def test_what_was_accepted_while_an_erasure_waited_is_searched(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    imports = Imports(tenant, worker_database_url, spool)
+    ann = ok(tenant.json("GET", f"{PROFILES}/emailAddress=ann@example.com"))["profileId"]
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(worker_database_url) as holder, ThreadPoolExecutor(1) as beside:
+        ((relation,),) = database.execute(
+            "SELECT 'p' || id FROM tabellion.profile_table WHERE licence_id = %s", (schema_of(tenant, database)[1:],)
+        ).fetchall()
+        holder.execute(f"SELECT FROM {schema_of(tenant, database)}.{relation} WHERE id = %s FOR UPDATE", (ann,))
+        asked = beside.submit(erased, tenant, "ann@example.com")
+        until(lambda: database.execute(waiting).fetchall())
+        Exports(tenant, worker_database_url, spool).do(compression="NONE")
+        job = imports.send(b"emailAddress,lastName\nann@example.com,Vos\n").json()["id"]
+        holder.rollback()
+        done = asked.result()
+    assert done["erased"]["profiles"] == 1
+    imports.run(job)
+    finish(worker_database_url, spool, database, done["id"])
+    assert ok(tenant.json("GET", PROFILES))["profiles"] == []
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["files"] == 2
+
+
 def test_who_comes_back_by_a_call_while_an_import_is_at_work_stays(
     tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
 ) -> None:

@@ -16,6 +16,7 @@ from tabellion.features.erasure.model import Counts, Erasure
 from tabellion.features.licences import check_reaches_all
 from tabellion.features.profiles import Row, RowInUse, erase_row, search_rows
 from tabellion.features.tables import ProfileTable, profile_tables, referrers, referring, render_value
+from tabellion.kit.clock import utc_now
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import invalid
 from tabellion.kit.traces import Traces, traces_of
@@ -101,7 +102,7 @@ async def erase(db: Database, asked: Asked) -> Erasure:
     traces = traces_of(
         forms_of(address), [(table.public_id, str(row.id)) for table, profiles in people for row in profiles], mails
     )
-    counts = await _forget_news(db, licence_id, traces, now)
+    counts = await _forget_news(db, licence_id, traces, max(now, utc_now()))
     stripped = await stripping.strip(db, licence_id, mails, now, unlink=True)
     counts = counts.plus(
         Counts(
@@ -117,11 +118,13 @@ async def erase(db: Database, asked: Asked) -> Erasure:
     # Whoever listens is told that the profiles are gone, and not who they were.
     await outbox.tell_ids_alone(db, licence_id, traces, _DELETE)
     suppressed = await suppression_store.forget_person(db, licence_id, address, now, suppress=asked.suppress)
-    number = await store.insert(db, licence_id, now, suppressed=suppressed, counts=counts)
+    # Others may have held it up: what was accepted meanwhile still saw the person.
+    until = max(now, utc_now())
+    number = await store.insert(db, licence_id, until, suppressed=suppressed, counts=counts)
     sealed = secrets.seal(address, _purpose(licence_id, number))
     rest = Rest(licence_id, number, sealed, stripped.flying)
     await jobs.defer(db, TASK, licence_id=licence_id, rest=rest._asdict())
-    return Erasure(number, licence_id, now, None, suppressed, counts, None)
+    return Erasure(number, licence_id, until, None, suppressed, counts, None)
 
 
 async def count_profiles(db: Database, licence_id: int, address: str) -> int:
