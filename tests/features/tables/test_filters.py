@@ -44,7 +44,21 @@ TABLE = ProfileTable(
     ),
 )
 
-NAMES = [None, "", "Vos", "vos", "De Vos", "50%_off", 'a"b% \\c', "Éric ÅSTRÖM", "éric åström", "Strauß"]
+NAMES = [
+    None,
+    "",
+    "Vos",
+    "vos",
+    "De Vos",
+    "50%_off",
+    'a"b% \\c',
+    "Éric ÅSTRÖM",
+    "éric åström",
+    "Strauß",
+    "Μεγάλη οδος",
+    "ΟΔΟΣ",
+    "Σεισμος",
+]
 ROWS: list[dict[str, Any]] = [
     {
         "id": i + 1,
@@ -106,6 +120,11 @@ MEANINGS = [
     ('lastName contains "ÅstR"', lambda r: r["a2"] is not None and "åstr" in r["a2"].lower()),
     ('lastName startsWith "é"', lambda r: r["a2"] is not None and r["a2"].lower().startswith("é")),
     ('lastName contains "AUß"', lambda r: r["a2"] == "Strauß"),
+    # Greek, with its two small letters for one capital.
+    ('lastName contains "ΟΔΟΣ"', lambda r: r["a2"] in {"Μεγάλη οδος", "ΟΔΟΣ"}),
+    ('lastName contains "οδος"', lambda r: r["a2"] in {"Μεγάλη οδος", "ΟΔΟΣ"}),
+    ('lastName contains "Σεισμος"', lambda r: r["a2"] == "Σεισμος"),
+    ('lastName startsWith "σεισμοσ"', lambda r: r["a2"] == "Σεισμος"),
     ('lastName contains "%_"', lambda r: r["a2"] is not None and "%_" in r["a2"]),
     ("lastName = 'a\"b% \\c'", lambda r: r["a2"] == 'a"b% \\c'),
     ("lastName contains 'A\"B%'", lambda r: r["a2"] == 'a"b% \\c'),

@@ -55,6 +55,8 @@ class Target(NamedTuple):
 
 
 ID = Target("t.id", "bigint", None, is_text=False, is_ordered=True, is_many=False)
+# Greek has two small letters for one capital, by their place in a word.
+_SIGMA, _FINAL_SIGMA = "\u03c3", "\u03c2"
 _MOMENTS = {
     CREATION_MOMENT.lower(): Target("t.created_at", "timestamptz", None, is_text=False, is_ordered=True, is_many=False),
     UPDATE_MOMENT.lower(): Target("t.updated_at", "timestamptz", None, is_text=False, is_ordered=True, is_many=False),
@@ -254,7 +256,10 @@ def like(target: Target, text: str, *, at_start: bool) -> Condition:
 
 def _accented_pairs(text: str) -> tuple[str, str]:
     """The letters of a text beyond ASCII, capitals and small ones: ILIKE folds ASCII only, as columns are in byte order."""
-    letters = {(other, c.lower()) for c in text if not c.isascii() for other in (c, c.upper()) if other != c.lower()}
+    smalls = {c: c.lower().replace(_FINAL_SIGMA, _SIGMA) for c in text if not c.isascii()}
+    letters = {(other, small) for c, small in smalls.items() for other in (c, c.upper()) if other != small}
+    if _SIGMA in smalls.values():
+        letters.add((_FINAL_SIGMA, _SIGMA))
     pairs = sorted(pair for pair in letters if len(pair[0]) == len(pair[1]) == 1)
     return "".join(pair[0] for pair in pairs), "".join(pair[1] for pair in pairs)
 
