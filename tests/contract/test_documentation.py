@@ -17,8 +17,9 @@ from tabellion.platform.http import json_codec, shapes, xml_codec
 from tabellion.server import app as _everything  # noqa: F401 - so that every error class is loaded
 from tabellion.server.calls import CALLS
 from tabellion.settings import HELP, Settings
-from tests.support.api import free_port
+from tests.support.api import Api, free_port
 from tests.support.tenant import Tenant
+from tests.support.waiting import until
 
 ROOT = Path(tabellion.__file__).parents[2]
 ERRORS = (ROOT / "docs/reference/errors.md").read_text()
@@ -155,10 +156,36 @@ def test_the_bare_address_leads_to_the_documentation(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/docs/guide/..%2f..%2fREADME", "/docs/static/..%2f..%2fsite.py", "/docs/static/page.html", "/docs/guide/none"]
+    "path",
+    [
+        "/docs/guide/..%2f..%2fREADME",
+        "/docs/static/..%2f..%2fsite.py",
+        "/docs/static/page.html",
+        "/docs/guide/none",
+        # Of no file's length.
+        f"/docs/guide/{'x' * 300}",
+        f"/docs/static/{'x' * 300}",
+    ],
 )
 def test_nothing_else_is_served(path: str, tenant: Tenant) -> None:
     assert tenant.call("GET", path).status_code == 404
+
+
+def test_what_pages_cannot_read_is_refused_as_what_calls_cannot(tenant: Tenant, api: Api) -> None:
+    """The library of the pages refuses by itself: what is too large for it, names that no host has, who leaves too early."""
+    much = tenant.client.post("/docs/check", content=b" " * 11_000_000)
+    assert (much.status_code, much.json()) == (413, {"ok": False, "tooLarge": True})
+    nobody = tenant.client.get("/health", headers={"Host": "a b"})
+    assert (nobody.status_code, nobody.json()["code"]) == (400, "request.malformed")
+    with socket.create_connection((tenant.client.base_url.host, tenant.client.base_url.port)) as leaving:
+        leaving.sendall(b"POST /docs/check HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+    until(lambda: _logged(api, "POST", "request.malformed"))
+    assert not _logged(api, "POST", "internal")
+
+
+def _logged(api: Api, method: str, code: str) -> bool:
+    lines = (line for line in api.log.read_text().splitlines() if '"call":"none"' in line)
+    return any(f'"method":"{method}"' in line and f'"code":"{code}"' in line for line in lines)
 
 
 def test_the_pages_load_nothing_from_elsewhere(tenant: Tenant) -> None:

@@ -22,6 +22,10 @@ AnyRequest = Request[Any, Any, Any]
 # Addresses of v4 are in the singular, those of v5 in the plural.
 _OTHERWISE = {"/v4/entities": "; v4 writes /v4/entity", "/v5/entity/": "; v5 writes /v5/entities/"}
 
+_BROKEN_OFF = "the connection ended before the whole body had arrived"
+# Litestar's word for that, which it takes for a failure of the server.
+_LEFT = "client disconnected prematurely"
+
 
 class _Place:
     """One segment of an address: what may follow it, and the calls that end here, by method."""
@@ -129,7 +133,7 @@ async def _body(receive: Any) -> AsyncGenerator[bytes]:
     while True:
         message: Any = await receive()
         if message["type"] != "http.request":
-            raise Malformed("the connection ended before the whole body had arrived")
+            raise Malformed(_BROKEN_OFF)
         if message["body"]:
             yield message["body"]
         if not message.get("more_body", False):
@@ -156,13 +160,17 @@ def pages(handlers: Sequence[Any], **options: Any) -> Litestar:
 
 
 def _refuse(request: AnyRequest, error: HTTPException) -> NoReturn:
-    """Litestar's own refusals, 404 and 405, in our words."""
+    """Litestar's own refusals in our words: 404 and 405, and what it cannot read."""
     exchange = exchange_of(request.scope)
     if error.status_code == 405:  # noqa: PLR2004 - method not allowed
         raise _not_allowed(exchange, _listed((error.headers or {}).get("allow", "").split(", "))) from None
     if error.status_code == 404:  # noqa: PLR2004 - not found
         advice = next((said for begin, said in _OTHERWISE.items() if exchange.path.startswith(begin)), "")
         raise RouteUnknown(f"there is no call at {exchange.family}{exchange.path}{advice}") from None
+    if error.detail == _LEFT:
+        raise Malformed(_BROKEN_OFF) from None
+    if error.status_code == 400:  # noqa: PLR2004 - bad request
+        raise Malformed(f"the request cannot be read: {error.detail}") from None
     raise error
 
 

@@ -30,6 +30,8 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+# Systems refuse even to look whether there is a file whose name is far longer.
+_LONGEST_NAME = 100
 _MAX_CHECKED_BYTES = 2 * 1024 * 1024
 AnyRequest = Request[Any, Any, Any]
 
@@ -67,7 +69,8 @@ class Site:
             ("/problems/{code:str}", self.problem),
         ]
         routes = [HTTPRouteHandler(path, http_method="GET", name=path)(handler) for path, handler in get]
-        return [*routes, HTTPRouteHandler("/docs/check", http_method="POST", name="check")(self.check)]
+        check = HTTPRouteHandler("/docs/check", http_method="POST", name="check", request_max_body_size=None)
+        return [*routes, check(self.check)]
 
     async def root(self, request: AnyRequest) -> Response[bytes]:
         """Where people who try the bare address go on."""
@@ -135,7 +138,7 @@ class Site:
         name = str(request.path_params["path"]).lstrip("/")
         source = _STATIC
         for part in name.split("/"):
-            if part in {"", ".", ".."} or "\\" in part:
+            if part in {"", ".", ".."} or "\\" in part or len(part) > _LONGEST_NAME:
                 return self._not_found(request)
             source /= part
         if not source.is_file() or name.endswith(".html"):
@@ -148,7 +151,7 @@ class Site:
     def _markdown(self, request: AnyRequest, folder: str, name: str) -> Response[bytes]:
         name = name.removesuffix(".md")
         source = self._guides / folder / f"{name}.md"
-        if not name.replace("-", "").isalnum() or not source.is_file():
+        if not name.replace("-", "").isalnum() or len(name) > _LONGEST_NAME or not source.is_file():
             return self._not_found(request)
         from markdown_it import MarkdownIt  # noqa: PLC0415 - for readers of guides alone
 
