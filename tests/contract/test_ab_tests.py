@@ -168,6 +168,9 @@ def test_a_variant_is_seen_as_a_test_mail_and_online(tenant: Tenant, database: p
             {"variants": [*VARIANTS, {"name": "C", "contents": [{"subject": "{{ profile.ghost }}"}]}]},
             "variants[2].contents[0].subject",
         ),
+        ({"variants": [*VARIANTS, {"name": "C", "contents": [{"subject": " "}]}]}, "variants[2].contents[0].subject"),
+        ({"variants": [*VARIANTS, {"name": "C", "contents": [{"subject": "a\x0bb"}]}]}, "variants[2].contents[0].subject"),
+        ({"variants": [*VARIANTS, {"name": "C", "contents": [{"html": " "}]}]}, "variants[2].contents[0].html"),
         ({"variants": [*VARIANTS, {"name": "C", "contents": [{"html": "{% if %}"}]}]}, "variants[2].contents[0].html"),
     ],
 )

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from tabellion.features import delivery
 from tabellion.features.campaigns import service, store
-from tabellion.features.campaigns.content import MAX_SUBJECT, mistakes
+from tabellion.features.campaigns.content import mistakes
 from tabellion.features.campaigns.errors import ABTestUnknown, CampaignKind
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, State, is_over, may_change
 from tabellion.features.delivery import ab_tests
@@ -93,9 +93,6 @@ async def _check(call: Incoming, campaign: Campaign, plan: ABTestPlan) -> None:
         for j, part in enumerate(variant.parts.values()):
             place = f"variants[{i}].contents[{j}]"
             if part.subject is not None:
-                if "\n" in part.subject or "\r" in part.subject or len(part.subject) > MAX_SUBJECT:
-                    message = f"a subject is one line of up to {MAX_SUBJECT} characters"
-                    faults.append(FieldError(f"{place}.subject", "structure.invalid", message))
                 faults += await mistakes(part.subject, names, f"{place}.subject")
             if part.html is not None:
                 faults += await mistakes(part.html, names, f"{place}.html")

@@ -5,8 +5,10 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Part, Variant
+from tabellion.features.campaigns.wire.contents import read_line
 from tabellion.features.delivery import Criterion, ab_tests
 from tabellion.features.tables import moment_or_null
 from tabellion.kit.problem import FieldError, Invalid
@@ -152,5 +154,16 @@ def _variant(given: VariantDoc, place: str, campaign: Campaign, faults: list[Fie
             faults.append(FieldError(f"{place}.contents[{i}].language", _INVALID, message))
         if each.subject is None and each.html is None:
             faults.append(FieldError(f"{place}.contents[{i}]", _INVALID, "a content expects 'subject' or 'html'"))
-        parts[language] = Part(each.subject, each.html)
+        subject = None if each.subject is None else _subject(each.subject, f"{place}.contents[{i}].subject", faults)
+        if each.html is not None and not each.html.strip():
+            faults.append(FieldError(f"{place}.contents[{i}].html", _INVALID, "'html' is empty; null: that of the campaign"))
+        parts[language] = Part(subject, each.html)
     return Variant(name, parts)
+
+
+def _subject(text: str, place: str, faults: list[FieldError]) -> str:
+    try:
+        return read_line("subject", text)
+    except Invalid as error:
+        faults += [replace(fault, field=place) for fault in error.errors]
+        return text
