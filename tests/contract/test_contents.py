@@ -146,6 +146,29 @@ def test_a_zip_takes_the_place_of_mjml_and_leaves_text_and_images_are_kept_by_js
     assert tenant.client.get(image[0]).status_code == 404
 
 
+def test_images_stay_that_other_contents_name_or_mails_have_left_with(tenant: Tenant, number: int) -> None:
+    def uploaded() -> str:
+        assert upload(tenant, f"{MAIL}/{number}", packed({"a.html": '<img src="a.gif">', "a.gif": GIF})).status_code == 200
+        html = tenant.json("GET", f"{MAILS}/{number}/contents/default").json()["html"]
+        return re.findall(r"/i/[^\"]+", html)[0]
+
+    def is_there(image: str) -> bool:
+        return tenant.client.get(image).status_code == 200
+
+    first = uploaded()
+    assert put(tenant, number, "NL", {"subject": "a", "html": f'<img src="http://x.example{first}">'}).status_code == 200
+    second = uploaded()
+    third = uploaded()
+    assert [is_there(image) for image in (first, second, third)] == [True, False, True]
+    assert put(tenant, number, "default", {"subject": "a"}, "PATCH").status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/pause").status_code == 200
+    uploaded()
+    assert is_there(third)
+    assert tenant.json("DELETE", f"{MAILS}/{number}/contents/NL").status_code == 204
+    assert is_there(first)
+
+
 @pytest.mark.parametrize(
     ("body", "places"),
     [

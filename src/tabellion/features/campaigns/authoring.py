@@ -1,14 +1,14 @@
 """Use cases of contents: what a campaign says in each language, and the parameters that it is told with."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from tabellion.features.campaigns import service, store
-from tabellion.features.campaigns.content import made_of, mistakes, mjml_mistakes
+from tabellion.features.campaigns.content import image_path, made_of, mistakes, mjml_mistakes
 from tabellion.features.campaigns.errors import ContentUnknown
-from tabellion.features.campaigns.model import Campaign, Content, Part, Personalisation
+from tabellion.features.campaigns.model import Campaign, Content, Part, Personalisation, may_change
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.http.call import Incoming
 
@@ -31,7 +31,7 @@ async def set_html(call: Incoming, language: str, read: Callable[[Campaign], Awa
         found = await read(before)
         if faults := await mistakes(found.html, await service.names_in(call, before), "body"):
             raise Invalid(faults)
-        await store.replace_images(call.db, before.id, language, found.images)
+        await _replace_images(call, before, language, found.images)
         return _with_part(before, language, lambda part: replace(part, html=found.html, mjml=None))
 
     return await service.revise(call, work, content=True)
@@ -62,7 +62,7 @@ async def delete_part(call: Incoming, language: str) -> Campaign:
     async def work(before: Campaign) -> Campaign:
         if language not in before.content.parts:
             raise missing_content("content of its own", language)
-        await store.replace_images(call.db, before.id, language, [])
+        await _replace_images(call, before, language, [])
         parts = {name: part for name, part in before.content.parts.items() if name != language}
         return replace(before, content=Content(parts, before.content.personalisations))
 
@@ -97,6 +97,18 @@ async def html_of(campaign: Campaign, language: str) -> str | None:
 def missing_content(what: str, language: str) -> ContentUnknown:
     """The refusal for a content that is not there."""
     return ContentUnknown(f"the campaign has no {what}{f' for {language.upper()}' if language else ''} yet")
+
+
+async def _replace_images(call: Incoming, before: Campaign, language: str, images: Sequence[store.Image]) -> None:
+    """Images that other contents name stay, and where mails have left with them, all do."""
+    kept = await store.image_tokens(call.db, before.id)
+    if may_change(before.state):
+        plan = await store.ab_test(call.db, before.id)
+        others = [part for name, part in before.content.parts.items() if name != language]
+        others += [part for variant in plan.variants for part in variant.parts.values()] if plan else []
+        said = "\n".join(source for part in others for _, source in part.sources)
+        kept = [token for token in kept if image_path(token) in said]
+    await store.replace_images(call.db, before.id, language, images, kept=kept)
 
 
 def _with_part(campaign: Campaign, language: str, change: Callable[[Part], Part]) -> Campaign:

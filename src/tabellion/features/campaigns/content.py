@@ -70,7 +70,12 @@ def use_public_url(url: str) -> None:
 
 def image_address(token: str, name: str) -> str:
     """The address of an image; the name is for people."""
-    return f"{_tools.public_url}/i/{token}/{quote(name)}"
+    return f"{_tools.public_url}{image_path(token)}{quote(name)}"
+
+
+def image_path(token: str) -> str:
+    """What the address of an image has before its name."""
+    return f"/i/{token}/"
 
 
 def names_of(table: ProfileTable, linked: Iterable[CustomTable], personalisations: Sequence[Personalisation]) -> Vocabulary:

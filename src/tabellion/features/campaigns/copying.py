@@ -10,6 +10,7 @@ from psycopg import errors
 
 from tabellion.features.audiences import audiences_of, note_use
 from tabellion.features.campaigns import goals, service, store
+from tabellion.features.campaigns.content import image_path
 from tabellion.features.campaigns.errors import CampaignNameUsed
 from tabellion.features.campaigns.model import MAX_LINE, ABTestPlan, Campaign, Content, Kind, Part, State
 from tabellion.features.delivery import pacing_admin
@@ -19,8 +20,6 @@ from tabellion.platform.http.call import Incoming
 
 _NUMBERED = re.compile(r"(?P<stem>.*\S) \((?P<number>[1-9][0-9]{0,8})\)", re.DOTALL)
 _MOST_TRIED = 1000
-# As the addresses of images have them, before their names.
-_IN_ADDRESS = "/i/{}/"
 
 
 class Copied(NamedTuple):
@@ -129,5 +128,5 @@ def _own(source: str | None, tokens: Mapping[str, str]) -> str | None:
     if source is None:
         return None
     for token, own in tokens.items():
-        source = source.replace(_IN_ADDRESS.format(token), _IN_ADDRESS.format(own))
+        source = source.replace(image_path(token), image_path(own))
     return source

@@ -218,10 +218,12 @@ async def set_ab_test(db: Database, campaign_id: int, plan: ABTestPlan | None, n
         await db.execute(query, (campaign_id, _json(plan), now))
 
 
-async def replace_images(db: Database, campaign_id: int, language: str, images: Sequence[Image]) -> None:
-    """Put the images of a language's content in the place of those before."""
-    query = "DELETE FROM tabellion.campaign_image WHERE campaign_id = %s AND language = %s"
-    await db.execute(query, (campaign_id, language))
+async def replace_images(
+    db: Database, campaign_id: int, language: str, images: Sequence[Image], *, kept: Sequence[str]
+) -> None:
+    """Put the images of a language's content in the place of those before, but for the tokens that are `kept`."""
+    query = "DELETE FROM tabellion.campaign_image WHERE campaign_id = %s AND language = %s AND token <> ALL (%s)"
+    await db.execute(query, (campaign_id, language, list(kept)))
     async with db.cursor() as cursor:
         await cursor.executemany(
             "INSERT INTO tabellion.campaign_image (token, campaign_id, language, media_type, content) "
