@@ -15,11 +15,12 @@ import psycopg
 import pytest
 
 import tabellion
+from tabellion.features.bulk.exports import store
 from tests.contract.test_addresses import V5_FAMILIES
 from tests.support.exports import BASE, EXECUTIONS, EXPORTS, Exports
 from tests.support.imports import Imports
 from tests.support.serving import json_here, run_here
-from tests.support.tenant import Tenant
+from tests.support.tenant import Tenant, schema_of
 
 PROFILES = f"{BASE}/profile-tables/Guests/profiles"
 HOSTILE = [
@@ -84,8 +85,9 @@ def test_a_one_shot_of_all_columns(exports: Exports, tenant: Tenant) -> None:
 
 def test_json_lines_are_what_the_profile_call_answers(exports: Exports, tenant: Tenant) -> None:
     for number, text in enumerate(HOSTILE):
-        put(tenant, f"p{number}@example.com", attributes={"lastName": text, "points": number},
-            subscriptions={"Newsletter": number % 2 == 0})  # fmt: skip
+        values = {"lastName": text, "points": number, "member": number > 3, "interests": ["SPA", "GOLF"]}
+        put(tenant, f"p{number}@example.com", attributes=values, subscriptions={"Newsletter": number % 2 == 0})
+    put(tenant, "p0@example.com", attributes={"lastName": "changed"})
     _, content = exports.do(format={"type": "JSON_LINES"})
     lines = [json.loads(line) for line in content.decode().split("\n") if line]
     assert len(lines) == len(HOSTILE) + 1
@@ -94,8 +96,7 @@ def test_json_lines_are_what_the_profile_call_answers(exports: Exports, tenant: 
         moments = {name: line.pop(name) for name in ("creationMoment", "updateMoment")}
         attributes = {k: v for k, v in answer["attributes"].items() if k not in {"profileId", *moments}}
         assert line == {**answer, "attributes": attributes}
-        for name, moment in moments.items():
-            assert answer["attributes"].get(name, moment) == moment
+        assert moments == {name: answer["attributes"][name] for name in moments}
 
 
 def test_export_wipe_and_import_give_the_same_table(
@@ -130,6 +131,8 @@ def test_export_wipe_and_import_give_the_same_table(
     }  # fmt: skip
     assert (done["rowsExported"], done["bytes"]) == (9, len(content))
     assert done["sha256"] == hashlib.sha256(content).hexdigest() != manifest["sha256"]
+    _, lines = exports.do(tableId="Everything", attributes=["long"], filter="integer = 1", format={"type": "JSON_LINES"})
+    assert lines == b'{"attributes":{"long":-100000000000000001}}\n'
     with psycopg.connect(worker_database_url, autocommit=True) as db:
         schema = _schema(db, table["id"])
         db.execute(f"DELETE FROM {schema}.p{table['id']}")
@@ -198,17 +201,19 @@ def test_chosen_columns_filter_and_format(exports: Exports, tenant: Tenant) -> N
     for number in range(5):
         put(tenant, f"p{number}@example.com", attributes={"lastName": f"-{number};é€", "points": -number})
     done, content = exports.do(
-        attributes=["POINTS", "lastName", "subscriptions.newsletter"], filter="points <= -3", compression="GZIP",
+        attributes=["POINTS", "lastName", "subscriptions#newsletter", "segmentations#VIP"], filter="points <= -3", compression="GZIP",
         format={"separator": ";", "enclosing": "'", "encoding": "ISO-8859-15", "protectFormulas": True},
     )  # fmt: skip
     text = gzip.decompress(content).decode("iso8859-15")
     assert (done["bytes"], done["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
-    assert (done["rowsExported"], text.splitlines()[0]) == (2, "points;lastName;subscriptions#Newsletter")
-    assert sorted(text.splitlines()[1:]) == ["'''-3';'''-3;é€';", "'''-4';'''-4;é€';"]
+    assert (done["rowsExported"], text.splitlines()[0]) == (2, "points;lastName;subscriptions#Newsletter;segmentations#Vip")
+    assert sorted(text.splitlines()[1:]) == ["'''-3';'''-3;é€';;false", "'''-4';'''-4;é€';;false"]
     _, content = exports.do(
-        attributes=["lastName"], filter="points = 0 and lastName contains '€'", format={"encoding": "ISO-8859-1"}
+        attributes=["lastName", "subscriptions.newsletter"],
+        filter="points = 0 and lastName contains '€'",
+        format={"encoding": "ISO-8859-1"},
     )
-    assert content == "lastName\n-0;é?\n".encode("latin-1")
+    assert content == "lastName,subscriptions#Newsletter\n-0;é?,\n".encode("latin-1")
     done, content = exports.do(attributes=["lastName"], filter="points = 0", format={"encoding": "utf16"})
     assert content.decode("utf-16").splitlines()[0] == "lastName"
     file = tenant.json("GET", f"{EXECUTIONS}/{done['id']}/file")
@@ -232,6 +237,11 @@ def test_an_empty_table_and_no_match_still_have_a_header(exports: Exports) -> No
              ("format.separator", "member.type"), ("format.encoding", "import.encoding")],
         ),
         ({"tableId": "Guests", "attributes": []}, [("attributes", "member.mandatory")]),
+        (
+            {"tableId": "Guests", "attributes": ["points"] * 2001, "format": {"separator": "€€"}},
+            [("attributes", "structure.tooMany"), *((f"attributes[{i}]", "attribute.duplicate") for i in range(1, 2000)),
+             ("format.separator", "member.type")],
+        ),
         ({"tableId": "Guests", "format": {"separator": '"'}}, [("format.separator", "member.type")]),
         ({"tableId": "Guests", "compression": "RAR"}, [("compression", "member.type")]),
     ],
@@ -284,6 +294,9 @@ def test_cancelling(exports: Exports, tenant: Tenant) -> None:
     exports.run(number)
     assert exports.read(number)["status"] == "CANCELLED"
     assert tenant.json("DELETE", f"{EXECUTIONS}/{number}").json()["code"] == "job.state"
+    for status, ids in ("CANCELLED", [number]), ("DONE", []):
+        found = tenant.json("GET", f"{EXECUTIONS}?status={status}").json()["executions"]
+        assert [each["id"] for each in found] == ids
 
 
 def test_files_are_kept_five_days(exports: Exports, tenant: Tenant, worker_database_url: str) -> None:
@@ -299,9 +312,12 @@ STORED = {"name": "changes", "tableId": "Guests", "attributes": ["emailAddress"]
 
 
 def test_an_incremental_export_takes_what_has_changed_since(
-    exports: Exports, tenant: Tenant, worker_database_url: str
+    exports: Exports, tenant: Tenant, database: psycopg.Connection[Any]
 ) -> None:
     number = tenant.json("POST", EXPORTS, STORED).json()["id"]
+
+    def mark(moment: str) -> None:
+        database.execute(f"UPDATE tabellion.export SET changed_since = {moment} WHERE id = %s".encode(), (number,))
 
     def trigger() -> list[str]:
         execution = tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["id"]
@@ -312,15 +328,24 @@ def test_an_incremental_export_takes_what_has_changed_since(
     assert trigger() == ["ann@example.com"]
     # What was written within five minutes of the last run may not have been seen by it, and comes again.
     assert trigger() == ["ann@example.com"]
-    with psycopg.connect(worker_database_url, autocommit=True) as db:
-        db.execute("UPDATE tabellion.export SET changed_since = now() + interval '1 second' WHERE id = %s", (int(number),))
-    assert trigger() == []
-    with psycopg.connect(worker_database_url, autocommit=True) as db:
-        db.execute("UPDATE tabellion.export SET changed_since = now() - interval '1 second' WHERE id = %s", (int(number),))
+    # The mark is when a run began, and not when it had ended.
+    query = """
+SELECT bool_and(e.changed_since + interval '5 minutes' < x.ended_at) FROM tabellion.export e
+JOIN tabellion.export_execution x ON x.export_id = e.id WHERE e.id = %s AND x.id = (SELECT max(id) FROM tabellion.export_execution)
+"""
+    assert database.execute(query, (number,)).fetchone() == (True,)
+    mark("now() + interval '1 hour'")
+    assert [trigger(), trigger()] == [[], []], "a mark never goes back"
     put(tenant, "bob@example.com")
-    assert trigger() in (["bob@example.com"], ["ann@example.com", "bob@example.com"])
+    table = tenant.json("GET", f"{BASE}/profile-tables/Guests").json()["id"]
+    mark(f"(SELECT max(updated_at) FROM {schema_of(tenant, database)}.p{table})")
+    assert trigger() == ["bob@example.com"]
     # Other columns, other rows: from the beginning.
     tenant.json("PATCH", f"{EXPORTS}/{number}", {"attributes": ["emailAddress", "points"]})
+    assert trigger() == ["ann@example.com", "bob@example.com"]
+    # So does each run where all rows are wanted.
+    tenant.json("PATCH", f"{EXPORTS}/{number}", {"incremental": False})
+    mark("now() + interval '1 second'")
     assert trigger() == ["ann@example.com", "bob@example.com"]
 
 
@@ -339,19 +364,58 @@ def test_a_run_of_a_former_definition_does_not_move_the_mark(
     assert database.execute(mark, (number,)).fetchone() == (None,), "the next run has all rows, as the change has it"
 
 
-def test_a_failed_run_does_not_move_the_mark(exports: Exports, tenant: Tenant, worker_database_url: str) -> None:
+def test_a_run_that_is_cancelled_stays_so_and_does_not_move_the_mark(
+    exports: Exports, tenant: Tenant, database: psycopg.Connection[Any]
+) -> None:
     number = tenant.json("POST", EXPORTS, STORED).json()["id"]
-    execution = tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["id"]
-    tenant.json("DELETE", f"{EXECUTIONS}/{execution}")
-    exports.run(execution)
-    with psycopg.connect(worker_database_url) as db:
-        assert db.execute("SELECT changed_since FROM tabellion.export WHERE id = %s", (int(number),)).fetchone() == (None,)
+
+    def cancelled(while_it_is: str) -> None:
+        execution = tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["id"]
+
+        def clock() -> datetime:
+            if exports.read(execution)["status"] == while_it_is:
+                assert tenant.json("DELETE", f"{EXECUTIONS}/{execution}").status_code == 204
+            return datetime.now(UTC)
+
+        if while_it_is == "QUEUED":
+            clock()
+        exports.run(execution, clock)
+        assert exports.read(execution)["status"] == "CANCELLED"
+        assert tenant.json("GET", f"{EXECUTIONS}/{execution}/file").json()["code"] == "file.unknown"
+        mark = "SELECT changed_since FROM tabellion.export WHERE id = %s"
+        assert database.execute(mark, (number,)).fetchone() == (None,)
+
+    cancelled("QUEUED")
+    cancelled("RUNNING")
 
 
-def test_schedules_start_each_export_once(exports: Exports, tenant: Tenant) -> None:
+async def test_who_was_believed_dead_and_who_is_cancelled_writes_nothing_more(
+    tenant: Tenant, worker_database_url: str
+) -> None:
+    number = int(tenant.json("POST", EXECUTIONS, {"tableId": "Guests"}).json()["id"])
+    now, written = datetime.now(UTC), (1, 2, "3")
+    async with await psycopg.AsyncConnection.connect(worker_database_url, autocommit=True) as db:
+        first, second = await store.begin(db, number, now), await store.begin(db, number, now)
+        assert first is not None
+        assert second is not None
+        assert not await store.advance(db, first, 1, 1)
+        assert not await store.finish(db, first, written, now)
+        assert await store.advance(db, second, 1, 1)
+        assert tenant.json("DELETE", f"{EXECUTIONS}/{number}").status_code == 204
+        assert not await store.advance(db, second, 1, 1)
+        assert not await store.finish(db, second, written, now)
+        assert await store.begin(db, number, now) is None
+
+
+def test_schedules_start_each_export_once(exports: Exports, tenant: Tenant, database: psycopg.Connection[Any]) -> None:
     timed = {**STORED, "schedule": {"cron": "0 3 * * *", "timeZone": "Europe/Paris"}}
     number = tenant.json("POST", EXPORTS, timed).json()["id"]
     other = tenant.json("POST", EXPORTS, {**timed, "name": "off", "isActive": False}).json()["id"]
+    every = tenant.json("POST", EXPORTS, {**timed, "name": "every", "incremental": False}).json()["id"]
+    database.execute(
+        "UPDATE tabellion.export SET changed_since = %s WHERE id IN (%s, %s)",
+        (datetime(2026, 1, 2, tzinfo=UTC), number, every),
+    )
     due = datetime.fromisoformat(tenant.json("GET", f"{EXPORTS}/{number}").json()["nextRunAt"])
     assert due > datetime.now(UTC)
 
@@ -360,10 +424,18 @@ def test_schedules_start_each_export_once(exports: Exports, tenant: Tenant) -> N
 
     exports.start_due(due - timedelta(seconds=1))
     assert of(number) == []
+    exports.start_due(due)
     # The server was down for three days: one run makes up for it.
     exports.start_due(due + timedelta(days=3))
     exports.start_due(due + timedelta(days=3))
-    assert (len(of(number)), of(other)) == (1, [])
+    assert (len(of(number)), of(other)) == (2, [])
+    for export, since in (number, datetime(2026, 1, 2, tzinfo=UTC)), (every, None):
+        marks = database.execute("SELECT changed_since FROM tabellion.export_execution WHERE export_id = %s", (export,))
+        assert set(marks) == {(since,)}
+    pages = [tenant.json("GET", f"{EXECUTIONS}?exportId={number}&limit=1").json()]
+    pages.append(tenant.json("GET", f"{EXECUTIONS}?exportId={number}&limit=1&cursor={pages[0]['nextCursor']}").json())
+    assert [x["id"] for page in pages for x in page["executions"]] == of(number)
+    assert pages[1]["nextCursor"] is None
     following = datetime.fromisoformat(tenant.json("GET", f"{EXPORTS}/{number}").json()["nextRunAt"])
     assert due + timedelta(days=3) < following <= due + timedelta(days=4, hours=1)
 

@@ -1,6 +1,7 @@
 """Exports as an integrator orders them, and the worker's part of them, run here and now."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -27,12 +28,12 @@ class Exports:
         self.url = database_url
         self.spool = spool
 
-    def run(self, number: str, now: datetime | None = None, turn: Turn | None = None) -> None:
-        """What a worker does; `now` stands still."""
+    def run(self, number: str, clock: Callable[[], datetime] = utc_now, turn: Turn | None = None) -> None:
+        """What a worker does."""
 
         async def work() -> None:
             use_spool(self.spool)
-            await Exporter(self.url, self.spool, utc_now if now is None else lambda: now, turn)(int(number))
+            await Exporter(self.url, self.spool, clock, turn)(int(number))
 
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, work()).result()
