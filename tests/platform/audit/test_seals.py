@@ -231,6 +231,7 @@ async def test_what_does_not_fit_is_told(sealed: Trail) -> None:
         (f"TRUNCATE {audit}", {(3, 8, others)}),
         (f"INSERT INTO {audit} (id, {copied}) OVERRIDING SYSTEM VALUE SELECT -1, {copied} FROM {audit} WHERE id = 20",
          {(1, 1, judging._BACK)}),
+        (f"UPDATE {audit} SET object = 'profile/9' WHERE id IN (20, 50)", {(3, 3, others), (8, 8, others)}),
         (f"DELETE FROM {seal_} WHERE number = 4", {(4, 4, missing), (5, 5, changed)}),
         (f"DELETE FROM {seal_} WHERE number < 3", {(1, 2, missing), (3, 3, changed)}),
         (f"DELETE FROM {seal_} WHERE number > 7", {(9, 9, CUT)}),
@@ -245,17 +246,33 @@ async def test_what_does_not_fit_is_told(sealed: Trail) -> None:
             told = {(each.first, each.last, each.wrong) for each in found.misfits}
             assert told >= expected, statement
             assert not found.fits
+    async with undone(sealed.db):
+        await sealed.db.execute(f"DELETE FROM {audit} WHERE id BETWEEN 22 AND 35")
+        begin, end = (NOW + days * DAY + 10 * MINUTE for days in (3, 4))
+        assert (await verify(sealed.db)).misfits == [judging.Misfit(4, 5, others, 21, 35, begin, end)]
     assert (await verify(sealed.db, kept)).fits
 
 
-async def test_who_has_entries_deleted_before_their_time_is_found(sealed: Trail) -> None:
+async def test_entries_go_once_when_they_are_old_and_who_has_them_deleted_before_is_found(sealed: Trail) -> None:
     async with undone(sealed.db):
         kept = "UPDATE tabellion.audit_seal SET newest = %s WHERE number = 5 RETURNING newest"
+        newest = NOW + 4 * DAY + 6 * MINUTE
         await sealed.db.execute(kept, (NOW - 900 * DAY,))
-        assert await purge(sealed.db, NOW - 400 * DAY, NOW + 10 * DAY) == 7
-        await sealed.db.execute(kept, (NOW + 4 * DAY + 6 * MINUTE,))
+        assert await purge(sealed.db, newest, NOW + 10 * DAY) == 21
+        await sealed.db.execute(kept, (newest,))
         (misfit,) = (await verify(sealed.db)).misfits
         assert (misfit.first, misfit.wrong) == (5, judging._EARLY)
+
+    # The latest of the third is not older than itself.
+    assert await purge(sealed.db, NOW + 2 * DAY + 6 * MINUTE, NOW + 10 * DAY) == 0
+    assert (await verify(sealed.db)).seals == 9, "what has gone is not told of again"
+    for days in (1, 3):
+        await sealed.write(1, entry(NOW - days * DAY))
+        assert await seal(sealed.db, NOW + 10 * DAY) == 1
+    # Those that are not next to each other, with younger ones between them.
+    assert [await purge(sealed.db, NOW + days * DAY, NOW + 11 * DAY) for days in (-2, 3)] == [1, 8]
+    found = await verify(sealed.db)
+    assert (found.misfits, found.seals, found.entries, found.entries_gone) == ([], 14, 35, 23)
 
 
 async def test_entries_are_sealed_once_nobody_can_add_any_before_them(trail: Trail, database_url: str) -> None:
