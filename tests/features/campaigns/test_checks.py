@@ -144,6 +144,7 @@ def _told(receiver: Receiver, answers: dict[str, bytes | str]) -> None:
         ({"/a": status(301, Location="/a")}, ["link.redirects"]),
         ({"/a": status(301, Location="http://169.254.169.254/latest/meta-data")}, ["link.private"]),
         ({"/a": status(301, Location="file:///etc/passwd")}, ["link.private"]),
+        ({"/a": status(301, Location="http://[nowhere/")}, ["link.unreachable"]),
         ({"/a": "reset"}, ["link.unreachable"]),
         ({"/a": "hang"}, ["link.unreachable"]),
     ],
@@ -165,6 +166,11 @@ def test_the_servers_own_network_is_not_asked() -> None:
 @pytest.mark.parametrize("url", ["http://a.example/spring offer", "http://a.example\\b", "http://ann:x@a.example/"])
 def test_addresses_that_are_written_wrongly_are_told_so(url: str) -> None:
     assert asyncio.run(looked([url], {})) == ["link.malformed"]
+
+
+@pytest.mark.parametrize("url", ["http://[a.example/b#c", "http://ex℀mple.com/#x"])
+def test_addresses_that_cannot_be_taken_apart_are_told_so(url: str) -> None:
+    assert asyncio.run(looked([url], {})) == ["link.private"]
 
 
 def test_each_address_is_asked_once_and_the_number_and_time_are_bounded() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import urljoin
 
 from tabellion.platform.egress import Client, Undelivered
 from tabellion.platform.templates import Finding, error, warning
@@ -28,7 +28,7 @@ class Looked(NamedTuple):
 
 async def check_links(urls: Iterable[str], client: Client, *, most: int = MOST, within_s: float = ALL_WITHIN_S) -> Looked:
     """The findings about addresses, each looked at once, in their order. Never raises for what others answer."""
-    wanted = list(dict.fromkeys(urldefrag(url)[0] for url in urls))
+    wanted = list(dict.fromkeys(url.partition("#")[0] for url in urls))
     chosen = wanted[:most]
     slots = asyncio.Semaphore(_AT_ONCE)
 
@@ -71,7 +71,11 @@ async def _look(url: str, client: Client) -> Finding | None:
             return error("link.unreachable", f"{shown}{way}: {failure}", "mend it, or take the link out")
         location = reply.headers.get("location")
         if reply.status in _MOVED and location:
-            at = urldefrag(urljoin(at, location))[0]
+            try:
+                at = urljoin(at, location).partition("#")[0]
+            except ValueError:
+                message = f"{shown} leads on to {location[:200]!r}, which is no address"
+                return error("link.unreachable", message, "mend it, or take the link out")
             continue
         if reply.status in _GONE:
             return error("link.gone", f"{shown} answers {reply.status}", "mend it, or take the link out")
