@@ -1,6 +1,7 @@
 """The verbs that are about the server itself."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -169,6 +170,16 @@ def test_ctrl_c_before_a_verb_has_begun_shows_no_traceback(
         main()
     assert left.value.code == 130
     assert capsys.readouterr().err == "tabellion: interrupted\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_an_output_that_finds_no_room_is_an_error_in_a_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        told = subprocess.run(
+            [sys.executable, "-m", "tabellion", "version", "--json"], check=False, stdout=full, stderr=subprocess.PIPE,
+            text=True, env={**os.environ, "PYTHONUNBUFFERED": ""},
+        )  # fmt: skip
+    assert (told.returncode, told.stderr) == (1, "tabellion: the output was not written: No space left on device\n")
 
 
 def test_no_socket_is_taken_for_a_standard_stream_that_was_closed() -> None:

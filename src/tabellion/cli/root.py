@@ -84,7 +84,18 @@ def main() -> None:
     _open_missing_streams()
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
-        app([verb] if verb in _VERBS else _VERBS)()
+        try:
+            app([verb] if verb in _VERBS else _VERBS)()
+        finally:
+            # Left to the interpreter's end, a failure of it would be no error of the verb.
+            sys.stdout.flush()
+    except OSError as error:  # what is wrong with other files is told by the verbs
+        if error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"tabellion: the output was not written: {error.strerror}", file=sys.stderr)  # noqa: T201 - the command line speaks
+        sys.exit(1)
     except KeyboardInterrupt:  # while the verb's module is imported, which takes a second on a busy machine
         print("tabellion: interrupted", file=sys.stderr)  # noqa: T201 - the command line speaks
         sys.exit(_INTERRUPTED)
