@@ -22,6 +22,16 @@ def test_the_time_for_a_page_grows_with_its_length_only(tmp_path: Path) -> None:
     assert [image.content for image in found.images] == [PIXEL]
 
 
+def test_words_for_an_image_stay_words(tmp_path: Path) -> None:
+    path = tmp_path / "page.zip"
+    words = """alt="a.png" title = 'a.png' aria-label=" a.png" """
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("page.html", f"""<img {words}src='a.png' data-alt="a.png">{{% assign alt = "a.png" %}}""")
+        file.writestr("a.png", PIXEL)
+    found = read_html(path, None, "utf-8", lambda _, name: f"/i/{name}")
+    assert found.html == f"""<img {words}src='/i/a.png' data-alt="/i/a.png">{{% assign alt = "/i/a.png" %}}"""
+
+
 def test_the_time_for_references_grows_with_their_number_only(tmp_path: Path) -> None:
     path = tmp_path / "page.zip"
     many = 5_000

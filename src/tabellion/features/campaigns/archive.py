@@ -26,6 +26,9 @@ _MAX_TOTAL_BYTES, _MAX_IMAGE_BYTES, _MAX_IMAGES = 30 * 1024 * 1024, 5 * 1024 * 1
 # By content: what an entry is called says nothing. SVG is a document that runs scripts.
 _IMAGES = ((b"GIF8", "image/gif"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
 _REFERENCE = re.compile(r"""(?<=["'(])([^"'()<>]++)(?=["')])""")
+# What stands before a value that is words, though it may be the name of a file. Not before names in Liquid.
+_WORDS = re.compile(r"""(?i)(?<![\w-])(?<!assign )(?:alt|title|aria-label)\s{0,9}=\s{0,9}["']\Z""")
+_BEFORE = 40
 # Names may hold brackets, and quotes of the other kind. Within attributes quotes are written as references.
 _ATTRIBUTE = re.compile(r"""(=\s*)(?:"([^"<>]++)"|'([^'<>]++)')""")
 _URL = re.compile(r"""(?i)(\burl\(\s*(["']|&quot;|&apos;|&#0?3[49];|&#x2[27];))((?:(?!\2)[^<>\n]){1,1000}+)\2""")
@@ -105,7 +108,7 @@ class _Found:
 
     def rewritten(self, source: str, folder: str) -> str:
         """A source with addresses in the place of references; `folder`: where it lies in the zip."""
-        source = _REFERENCE.sub(lambda one: self._hosted(one[1].strip(), folder) or one[0], source)
+        source = _REFERENCE.sub(lambda one: self._reference(one, folder) or one[0], source)
         source = _ATTRIBUTE.sub(lambda one: self._attribute(one, folder) or one[0], source)
         source = _URL.sub(lambda one: one[1] + (self._hosted(one[3].strip(), folder) or one[3]) + one[2], source)
         source = _BARE.sub(lambda bare: bare[1] + (self._hosted(bare[2], folder) or bare[2]), source)
@@ -120,8 +123,12 @@ class _Found:
         # `600w,b.png` has the end of one and the beginning of the next; names may have commas, too.
         return self._hosted(said, folder) or ",".join(self._hosted(part, folder) or part for part in said.split(","))
 
+    def _reference(self, found: re.Match[str], folder: str) -> str | None:
+        return None if _is_words(found, 1) else self._hosted(found[1].strip(), folder)
+
     def _attribute(self, found: re.Match[str], folder: str) -> str | None:
-        hosted = self._hosted((found[2] or found[3]).strip(), folder)
+        value = 2 if found[2] else 3
+        hosted = None if _is_words(found, value) else self._hosted(found[value].strip(), folder)
         return f'{found[1]}"{hosted}"' if hosted else None
 
     def _hosted(self, reference: str, folder: str) -> str | None:
@@ -177,6 +184,12 @@ class _StyleSheets:
         media = _MEDIA.search(link)
         attribute = f' media="{next(filter(None, media.groups()), "all")}"' if media else ""
         return f"<style{attribute}>\n{self._read[key]}\n</style>"
+
+
+def _is_words(found: re.Match[str], value: int) -> bool:
+    """Whether a value is for those who do not see the image."""
+    start = found.start(value)
+    return _WORDS.search(found.string, max(0, start - _BEFORE), start) is not None
 
 
 def _styles(raw: bytes, charset: str, name: str) -> str:
