@@ -408,6 +408,23 @@ async def test_nothing_is_loaded_from_disk_or_network(tmp_path: object) -> None:
     assert prepared.html.count("/etc/passwd") == 3, "they are the author's, and stay"
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "<style>.a{color:red}</style>{% if off %}<p class=a>no</p>{% else %}<p>yes</p>{% endif %}",
+        "<!doctype html><style>.a{color:red}</style>\n<![if !mso]>{% for row in rows limit: 1 %}yes<i class=a></i>{% endfor %}<![endif]>",
+        "<!doctype html><html><title>x</title><style>.a{color:red}</style>{{ name }}: yes<p class=a></p></html>",
+        "{% assign x = 1 %}<!doctype html><html><head><style>.a{color:red}</style>{% if off %}<meta name=x>{% endif %}</head><body>yes<p class=a></p></body></html>",
+    ],
+)
+def test_liquid_behind_styles_is_in_the_text_too(source: str) -> None:
+    prepared = prepare(Content(html=source))
+    assert 'class="a" style="color: red;"' in prepared.html
+    assert rendered(prepared.text).split()[-1] == "yes"
+    assert "yes" in said(rendered(prepared.html))
+    assert ("doctype" in source) == (re.match(r"({%.*?%})?<!doctype html>", prepared.html) is not None)
+
+
 def test_braces_that_are_no_liquid_are_none_in_the_text() -> None:
     prepared = prepare(
         Content(html="<p>Write &#123;&#123; name &rcub;} or {<b>% if</b> {<i>{</i> x, {% if on %}{{ name }}{</p>{% endif %}")

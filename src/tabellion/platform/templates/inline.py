@@ -36,6 +36,7 @@ _INLINER = css_inline.CSSInliner(
 _DOCTYPE = re.compile(r"<!doctype[^>]*>", re.IGNORECASE)
 _EMPTY_STYLE = re.compile(r"<style(?: type=\"text/css\")?>\s*</style>")
 _OWN_BODY = "data-own"
+_OF_HEAD = frozenset({"base", "link", "meta", "script", "style", "title"})
 
 
 def inlined(source: str) -> tuple[str, list[Mistake]]:
@@ -49,7 +50,7 @@ def inlined(source: str) -> tuple[str, list[Mistake]]:
             "this block opens an element that it does not close: styles stay in the style sheet; close it within the block"
         )
         return source, [Mistake(*place(source, at), "html.notInlined", message)]
-    shielded = shield(document(_mark_bodies(doc)))
+    shielded = shield(document(_with_body(document(_mark_bodies(doc)))))
     word = shielded.word
     bare = document(shielded.text)
     sheets: dict[_Way, list[str]] = {way: [] for way in _Way}
@@ -172,6 +173,26 @@ def _mark_bodies(doc: Document) -> str:
         parts += (doc.source[position : piece.start], f"<tbody {_OWN_BODY}", doc.source[piece.start + 6 : piece.end])
         position = piece.end
     return "".join([*parts, doc.source[position:]])
+
+
+def _with_body(doc: Document) -> str:
+    """A source without head and body has its body begin with Liquid that stands behind style sheets.
+
+    The parser would keep that in the head, as it does comments, and what is in the head is not shown.
+    """
+    if any(doc.starts("head", "body")):
+        return doc.source
+    # Nothing is put before a doctype.
+    doctype = _DOCTYPE.search(doc.source)
+    start = max([doctype.end() if doctype else 0, *(piece.end for piece in doc.starts("html"))])
+    for piece, liquid in doc.with_liquid():
+        if piece.start < start:
+            continue
+        if piece.kind is PieceKind.TEXT and liquid:
+            return f"{doc.source[: piece.start]}<body>{doc.source[piece.start :]}"
+        if piece.kind is PieceKind.START and piece.name not in _OF_HEAD:
+            break
+    return doc.source
 
 
 def _drop_bodies(html: str) -> str:
