@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +16,14 @@ import pytest
 
 from tabellion import __version__
 from tabellion.cli.machine import machine
+from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.server import supervisor
 from tabellion.server.embedded import EmbeddedPostgres
 from tabellion.settings import Settings
 from tests.support import plain
 from tests.support.api import free_port
 from tests.support.processes import is_alive
-from tests.support.serving import Serving, run
+from tests.support.serving import TABELLION, Serving, clean_environment, run
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.system
@@ -199,6 +201,27 @@ def test_an_own_database_must_be_migrated_by_its_operator(tmp_path: Path, empty_
     with Serving(tmp_path, "--database-url", empty_database_url, "--migrate") as serving:
         assert not (serving.data_dir / "postgres").exists()
         assert serving.stop() == 0
+
+
+def test_it_ends_when_it_is_told_to_before_it_serves(tmp_path: Path, empty_database_url: str) -> None:
+    """As while its database recovers: here the migration of another machine is waited for."""
+    waiting = (
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = ("
+        "SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    command = [*TABELLION, "serve", "--migrate", "--port", str(free_port()), "--database-url", empty_database_url]
+    with psycopg.connect(empty_database_url, autocommit=True) as db:
+        db.execute("SELECT pg_advisory_lock(%s)", (AdvisoryLock.MIGRATION,))
+        with subprocess.Popen(command, cwd=tmp_path, env=clean_environment(), stderr=subprocess.PIPE, text=True) as starting:
+            until(lambda: db.execute(waiting.encode()).fetchone() == (1,))
+            starting.terminate()
+            try:
+                _, told = starting.communicate(timeout=10)
+            finally:
+                starting.kill()
+        assert starting.returncode == 0
+        assert "Traceback" not in told
+        until(lambda: db.execute(waiting.encode()).fetchone() == (0,))
 
 
 def test_a_port_that_nobody_may_use_is_told_clearly(tmp_path: Path) -> None:

@@ -59,3 +59,25 @@ def stop_signals() -> Generator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interruptible() -> Generator[None]:
+    """Within it the first SIGTERM or SIGINT raises `KeyboardInterrupt`, which ends whatever is waited for.
+
+    Those that follow change nothing: what is stopped then comes to its end.
+    """
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        for number in before:
+            signal.signal(number, lambda *_: None)
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -13,7 +13,7 @@ from tabellion.server.child import Say, bury_orphans, stop_all, verb
 from tabellion.server.claim import claimed, refuse_second
 from tabellion.server.connections import fit, places_of
 from tabellion.server.database import prepare_database
-from tabellion.server.death import stop_signals
+from tabellion.server.death import interruptible, stop_signals
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.hold import hold_of, key_missing, resume_verb
 from tabellion.server.port import check_intake_port, check_port
@@ -39,22 +39,12 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
     check_port(settings)
     check_intake_port(settings)
     with stop_signals() as stopping, ExitStack() as stack:
-        if not settings.database_url:
-            make_data_dir(settings.data_dir)
-            stack.enter_context(claimed(settings.data_dir, settings.own_address))
-        settings, embedded = prepare_database(
-            settings, stack, migrating=migrating, beginning=True,
-            tell=lambda step: say(f"the database's schema is brought up to date: {step}"),
-        )  # fmt: skip
-        if embedded is not None and (linked := linked_cluster(settings.data_dir)) is not None:
-            stack.enter_context(claimed(linked, settings.own_address))
-        settings, told = fit(settings, places_of(settings.database_url))
-        if told:
-            say(told, logging.WARNING)
-        if (held := hold_of(settings.database_url)) is not None:
-            say(held.told(resume_verb(settings.data_dir, own_database=embedded is None)), logging.WARNING)
-            if (missing := key_missing(settings)) is not None:
-                say(f"there is no key of secrets: {missing}", logging.WARNING)
+        try:
+            with interruptible():
+                settings, embedded = _prepare(settings, stack, say, migrating=migrating)
+        except KeyboardInterrupt:
+            say("stopped before it served")
+            return
         database = None if embedded is None else _Database(embedded, say)
         verbs = ["api", *["worker"] * settings.job_workers, *(["intake"] if settings.intake_port else [])]
         children = [verb(name, settings) for name in verbs]
@@ -72,6 +62,27 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
                 announced = True
             time.sleep(_CHECK_EVERY_S)
         say("stopping: calls in flight are finished")
+
+
+def _prepare(settings: Settings, stack: ExitStack, say: Say, *, migrating: bool) -> tuple[Settings, EmbeddedPostgres | None]:
+    """What has to be there before anything is served; it may take long, as a database that recovers does."""
+    if not settings.database_url:
+        make_data_dir(settings.data_dir)
+        stack.enter_context(claimed(settings.data_dir, settings.own_address))
+    settings, embedded = prepare_database(
+        settings, stack, migrating=migrating, beginning=True,
+        tell=lambda step: say(f"the database's schema is brought up to date: {step}"),
+    )  # fmt: skip
+    if embedded is not None and (linked := linked_cluster(settings.data_dir)) is not None:
+        stack.enter_context(claimed(linked, settings.own_address))
+    settings, told = fit(settings, places_of(settings.database_url))
+    if told:
+        say(told, logging.WARNING)
+    if (held := hold_of(settings.database_url)) is not None:
+        say(held.told(resume_verb(settings.data_dir, own_database=embedded is None)), logging.WARNING)
+        if (missing := key_missing(settings)) is not None:
+            say(f"there is no key of secrets: {missing}", logging.WARNING)
+    return settings, embedded
 
 
 def answers(settings: Settings) -> bool:
