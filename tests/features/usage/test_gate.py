@@ -94,7 +94,8 @@ async def test_reject_mode_is_exact_over_several_processes(bed: Bed) -> None:
         assert last - first >= timedelta(seconds=2)
 
 
-async def test_no_false_refusal_below_the_limit(bed: Bed) -> None:
+async def test_no_false_refusal_below_the_limit_and_nobody_is_forgotten(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "MAX_BATCH", 10)
     await bed.licence(calls_per_minute=50, window_seconds=60, on_excess="REJECT")
     gates = [await bed.gate() for _ in range(2)]
 
@@ -301,13 +302,36 @@ async def test_the_numbers_of_the_two_header_families_agree(bed: Bed) -> None:
 async def test_without_the_database_nothing_is_let_in(bed: Bed) -> None:
     await bed.licence()
     gate = await bed.gate()
-    (await gate.admit(bed.credential, "")).release()
-    await asyncio.sleep(0.05)
+    held = [await gate.admit(bed.credential, "") for _ in range(3)]
+    held.pop().release()
+    ((_, batcher),) = bed.gates
     async with bed.pool.connection() as db:
+        await db.execute(
+            "INSERT INTO tabellion.access_token SELECT 'old', id, now() - interval '1 hour' FROM tabellion.api_user"
+        )
+    # Who is refused, or only looked up, holds nothing.
+    with pytest.raises(Unauthorized):
+        await gate.admit(Credential("t", b"old"), "")
+    assert await batcher.ask(("k", bed.credential.digest, 0, 0, 0)) is not None
+    await asyncio.sleep(0.05)
+    async with bed.pool.connection() as db, batcher._turn:
+        # Two on the way, one of whom leaves, and one that waits for them.
+        leaving, *asking = (asyncio.create_task(gate.admit(bed.credential, "")) for _ in range(2))
+        while not batcher._waiting:  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0)
+        while batcher._waiting:  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0)
+        leaving.cancel()
+        asking.append(asyncio.create_task(gate.admit(bed.credential, "")))
+        while not batcher._waiting:  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0)
         await db.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tabellion gate' "
             "AND datname = current_database()"
         )
+    async with asyncio.timeout(5):
+        refused = await asyncio.gather(*asking, return_exceptions=True)
+    assert [type(each) for each in refused] == [Unavailable, Unavailable]
 
     outcomes: Counter[str] = Counter()
     deadline = time.monotonic() + 10
@@ -321,6 +345,14 @@ async def test_without_the_database_nothing_is_let_in(bed: Bed) -> None:
 
     assert set(outcomes) <= {"admitted", "Unavailable"}
     assert outcomes["admitted"] == 5
+    # What is held is held of the new connection, too, and nothing else.
+    query = "SELECT sum(in_flight) FROM tabellion.usage_slot WHERE process_id = %s"
+    async with asyncio.timeout(5), bed.pool.connection() as db:
+        for left in (2, 1, 0):
+            while await (await db.execute(query, (batcher._process,))).fetchone() != (left,):  # noqa: ASYNC110 - the same
+                await asyncio.sleep(0.005)
+            if held:
+                held.pop().release()
 
 
 async def test_a_database_that_hangs_is_said_to_be_away_and_asked_again_by_another_connection(
