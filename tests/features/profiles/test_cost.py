@@ -109,13 +109,24 @@ async def test_a_plain_write_is_one_statement_for_a_known_profile_and_two_for_a_
 
 
 async def test_an_equal_row_of_an_old_definition_is_no_answer(bench: Bench) -> None:
-    golden = ANN | {"segmentations": {"Loyalty": "Gold"}}
+    golden, royal = (ANN | {"segmentations": {"Loyalty": name}} for name in ("Gold", "Royal"))
+
+    async def rename(old: str, new: str) -> None:
+        renamed = {"operation": "updateSegmentation", "name": "Loyalty", "changes": {"renameCategories": {old: new}}}
+        await bench.run("structure.v5.change", {"operations": [renamed]})
+
     assert (await bench.run("profiles.v5.put", golden))[0].status == 200
-    renamed = {"operation": "updateSegmentation", "name": "Loyalty", "changes": {"renameCategories": {"Gold": "Royal"}}}
-    await bench.run("structure.v5.change", {"operations": [renamed]})
+    await rename("Gold", "Royal")
     # This process has not heard of it, and the profile is in the category that was called Gold.
     with pytest.raises(Invalid, match="Royal"):
         await bench.run("profiles.v5.put", golden)
+    # Nor is a row changed or deleted by an old definition, before another one is read.
+    await rename("Royal", "Noble")
+    with pytest.raises(Invalid, match="Noble"):
+        await bench.run("profiles.v5.put", royal | {"subscriptions": {"Newsletter": True}})
+    assert (await bench.run("profiles.v5.get", p="1"))[0].body.subscriptions["Newsletter"] is None
+    await rename("Noble", "Gold")
+    assert (await bench.run("profiles.v5.delete", p="1"))[0].status == 204
 
 
 async def test_a_write_that_somebody_listens_to_is_still_one_statement(bench: Bench) -> None:
