@@ -113,6 +113,20 @@ def test_bounces_and_complaints_are_noted_once_and_have_their_consequences(
         for i in range(6)
     ]
     assert held == [True, True, True, False, True, True]
+    details = database.execute(
+        f"SELECT e.type, split_part(e.detail, ':', 1) FROM {schema_of(tenant, database)}.mail_event e ORDER BY e.recipient_id".encode()
+    ).fetchall()
+    assert details == [
+        ("HARD_BOUNCE", "5.1.1"),
+        ("SOFT_BOUNCE", "5.2.2"),
+        ("SOFT_BOUNCE", "BLOCK 5.7.1"),
+        ("COMPLAINT", "abuse, told by Yahoo!-Mail-Feedback/2.0"),
+    ]
+    # Who comes back after that is not made to leave by the same complaint.
+    g3 = f"{PROFILES}/emailAddress=g3@example.com"
+    assert tenant.json("PATCH", g3, {"subscriptions": {"Newsletter": True}}).status_code == 200
+    assert hand_in(door, backs["g3@example.com"], said["g3"])[0] == 250
+    assert tenant.json("GET", g3).json()["subscriptions"]["Newsletter"] is True
 
     again = send(tenant, sink, "Second")
     assert set(again) == {f"g{i}@example.com" for i in (1, 2, 4, 5)}
@@ -220,6 +234,7 @@ def test_tests_bounce_into_no_report(
     assert hand_in(door, sink.mails[0].mail_from, postfix(HARD))[0] == 250
     assert counts(tenant) == (6, 6, 0, 0, 0)
     assert suppressed(tenant, database) == {"me@example.com": "HARD_BOUNCE"}
+    assert database.execute(f"SELECT FROM {schema_of(tenant, database)}.mail_event".encode()).fetchall() == []
 
 
 def test_a_bounce_that_holds_a_large_mail_is_read_from_its_beginning(
