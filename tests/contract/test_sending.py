@@ -347,6 +347,8 @@ def test_a_misspelt_moment_does_not_launch_at_once(tenant: Tenant, body: dict[st
     xml = "<mailLaunch><sheduledAt>2090-03-05T07:00:00Z</sheduledAt></mailLaunch>"
     sent = {"Content-Type": "application/xml"}
     assert tenant.call("POST", f"{MAIL}/{number}/launch", content=xml, headers=sent).status_code == 400
+    empty = tenant.json("POST", f"{MAIL}/{number}/launch", {"scheduledAt": " "})
+    assert (empty.status_code, empty.json()["errors"][0]["field"]) == (400, "scheduledAt")
     assert tenant.state() == before
     # What the campaign answers may be written back, and what stands beside a moment is ignored.
     beside = {"scheduledAt": "2090-03-05T07:00:00Z", "comment": "in spring"}

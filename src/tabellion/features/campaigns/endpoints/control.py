@@ -39,6 +39,10 @@ async def launch(call: Incoming) -> Answer:
     body: wire.LaunchIn = call.body or wire.LaunchIn()
     if body.scheduled_at is None:
         call.refuse_ignored(MailOut, "the campaign begins at once")
+    elif not body.scheduled_at.strip():
+        # A field that somebody's program found empty is not to send to everybody now.
+        message = "'scheduledAt' is empty; without it, or with null, the campaign begins at once"
+        raise invalid("scheduledAt", "attribute.value", message)
     override = None if body.override_sender_check is None else body.override_sender_check.strip()
     if override is not None and not (1 <= len(override) <= _MAX_REASON and override.isprintable()):
         message = f"'overrideSenderCheck' expects the reason, in one line of at most {_MAX_REASON} characters"
