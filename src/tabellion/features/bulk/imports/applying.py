@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from psycopg.errors import IntegrityError
 
-from tabellion.features.bulk.imports import merge
+from tabellion.features.bulk.imports import matching
 from tabellion.features.bulk.imports.checking import Checked
 from tabellion.features.bulk.imports.columns import Plan
 from tabellion.features.bulk.imports.creating import Creator
@@ -146,21 +146,21 @@ class Applier:
         column = self._plan.columns[which] if which >= 0 else None
         header = column.header if column else ""
         subject = column.subject if column else ""
-        if which < merge.ABSENT_COLUMN:
-            number = merge.ABSENT_COLUMN - which
+        if which < matching.ABSENT_COLUMN:
+            number = matching.ABSENT_COLUMN - which
             name = next(a.name for a in self._table.attributes if a.number == number)
             subject = f"attribute '{name}'"
         row = self._table.kind.row
         messages = {
-            merge.EXISTS: f"the {row} exists already, and the mode is CREATE_ONLY",
-            merge.ABSENT: f"the {row} does not exist, and the mode is UPDATE_ONLY",
-            merge.MANDATORY: f"{subject} is mandatory: a new {row} needs it",
-            merge.AMBIGUOUS: f"the unique attributes of the row belong to different {self._table.kind.rows}",
-            merge.TAKEN: f"another {row} owns this value of {subject}",
-            merge.DANGLING: f"{subject} refers to nothing that exists",
-            merge.IN_USE: f"records refer to {subject} of this {row}, which cannot be cleared; they follow another value",
+            matching.EXISTS: f"the {row} exists already, and the mode is CREATE_ONLY",
+            matching.ABSENT: f"the {row} does not exist, and the mode is UPDATE_ONLY",
+            matching.MANDATORY: f"{subject} is mandatory: a new {row} needs it",
+            matching.AMBIGUOUS: f"the unique attributes of the row belong to different {self._table.kind.rows}",
+            matching.TAKEN: f"another {row} owns this value of {subject}",
+            matching.DANGLING: f"{subject} refers to nothing that exists",
+            matching.IN_USE: f"records refer to {subject} of this {row}, which cannot be cleared; they follow another value",
         }
-        return Fault(f"{row}{code}" if code == merge.IN_USE else code, header, messages[code])
+        return Fault(f"{row}{code}" if code == matching.IN_USE else code, header, messages[code])
 
     async def _run(self, statement: str, parameters: dict[str, Any]) -> int:
         cursor = await self._db.execute(statement.encode(), parameters)
