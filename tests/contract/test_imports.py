@@ -536,6 +536,11 @@ def test_unique_values_lead_to_their_profile_or_are_taken(imports: Imports, tena
     # The third leaves a card to the fourth, which would else belong to two.
     left = "hal@example.com,Hal,D1,\nivy@example.com,Ivy,D3,z\njan@example.com,Jan,D4,z\nhal@example.com,Hil,D3,y\n"
     assert [each[1] for each in told(left, {})] == ["CREATED", "CREATED", "UPDATED", "UPDATED"]
+    # With a key the same: who is given what an earlier row leaves, and not what a later one will leave.
+    left = "jan@example.com,Jan,D5,z\nhal@example.com,Hil,D4,\nivy@example.com,Ivy,D3,\nJan@example.com,Jan,D1,z\n"
+    assert [each[1] for each in told(left, {"keyColumn": "emailAddress"})] == ["UPDATED", "UPDATED", "CREATED", "UPDATED"]
+    early = "hal@example.com,Hil,D1,\njan@example.com,Jan,D6,z\n"
+    assert [each[1] for each in told(early, {"keyColumn": "emailAddress"})] == ["ERROR", "UPDATED"]
     empty = "kim@example.com,Kim,,\nDON@example.com,,C1,a\n"
     assert told(empty, {"keyColumn": "cardNumber", "emptyCells": "CLEAR"}) == [
         ("2", "ERROR", "attribute.mandatory", "cardNumber"),

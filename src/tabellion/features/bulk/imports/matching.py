@@ -23,7 +23,10 @@ NO_COLUMN, ABSENT_COLUMN = -1, -2
 
 
 class MatchSql:
-    """The statements for one table, plan and order. Parameter: `round`. `referrers`: the foreign keys that lead to the table."""
+    """The statements for one table, plan and order. Parameter: `round`.
+
+    `referrers`: the foreign keys that lead to the table.
+    """
 
     def __init__(self, table: Table, plan: Plan, order: Order, referrers: Sequence[Referrer]) -> None:
         self._table = table
@@ -89,8 +92,8 @@ class MatchSql:
 
     @property
     def several_ways(self) -> bool:
-        """Whether a row may lead to its profile by one value or another, so that rows with none in common may meet in it."""
-        return not self._plan.key and len(self._plan.unique) > 1
+        """Whether a row may lead to one profile or another, so that rows with no value in common may meet in it."""
+        return len(self._ways) > 1
 
     @cached_property
     def met(self) -> str:
@@ -106,13 +109,18 @@ class MatchSql:
             f"SELECT count(*) FILTER (WHERE r.line < f.line) > 0 FROM ({self._reached('>')}) r JOIN {FOUND} f ON f.id = r.id"
         )
 
+    @cached_property
+    def _ways(self) -> list[tuple[Column, ...]]:
+        """What leads to a profile: the row's own, or one whose value it wants."""
+        ways: list[tuple[Column, ...]] = [(column,) for column in self._plan.unique]
+        return ways if not self._plan.key or self._plan.key in ways else [*ways, self._plan.key]
+
     def _reached(self, rounds: str) -> str:
         """Lines, with each profile that one of their values leads to."""
-        ways = [self._plan.key] if self._plan.key else [(column,) for column in self._plan.unique]
         return " UNION ".join(
             f"SELECT s.line, x.id FROM {STAGE} s CROSS JOIN LATERAL ({self._lookup(*way, locks=False)} OFFSET 0) x "
             f"WHERE s.round {rounds} %(round)s"
-            for way in ways
+            for way in self._ways
         )
 
     def _forbidden(self, target: str) -> list[tuple[str, str, int]]:
@@ -173,7 +181,7 @@ class MatchSql:
     tally = (
         "SELECT count(*), count(code), "
         "count(id) FILTER (WHERE code IS NULL), count(DISTINCT id) FILTER (WHERE code IS NULL), "
-        f"count(id) > count(DISTINCT id) OR count(*) FILTER (WHERE code = '{AMBIGUOUS}') > 0 FROM {FOUND}"
+        f"count(id) > count(DISTINCT id) OR count(*) FILTER (WHERE code IN ('{AMBIGUOUS}', '{TAKEN}')) > 0 FROM {FOUND}"
     )
     defer = (
         f"UPDATE {STAGE} s SET round = n.round FROM unnest(%(lines)s::bigint[], %(rounds)s::int[]) n (line, round) "
