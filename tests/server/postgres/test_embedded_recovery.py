@@ -1,0 +1,140 @@
+"""The embedded PostgreSQL after it was killed, and starts that fail."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from tabellion.server.postgres import place, postmaster
+from tabellion.server.postgres.owner import Owner, find_owner
+from tests.server.postgres.conftest import embedded_in, execute, is_locked, postmaster_pid
+from tests.support.postgres import VERSION
+from tests.support.processes import is_alive
+from tests.support.waiting import until
+
+
+def test_a_killed_server_is_recovered_by_another_start(data_dir: Path) -> None:
+    with embedded_in(data_dir) as embedded:
+        execute(embedded.url, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
+        pid = postmaster_pid(data_dir)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not is_alive(pid))
+        assert not embedded.is_running()
+
+        embedded.start()
+
+        assert postmaster_pid(data_dir) != pid
+        assert execute(embedded.url, "SELECT count(*) FROM kept") == [(1000,)]
+
+
+def test_a_recovery_that_takes_long_is_left_to_itself(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launch = postmaster._launch
+
+    def launched(postgres: Path, cluster: Path, owner: Owner) -> "subprocess.Popen[bytes]":
+        process = launch(postgres, cluster, owner)
+        until(lambda: postmaster.running(cluster))
+        return process
+
+    with embedded_in(data_dir) as embedded:
+        os.kill(pid := postmaster_pid(data_dir), signal.SIGKILL)
+        until(lambda: not is_alive(pid))
+        monkeypatch.setattr(postmaster, "_launch", launched)
+        monkeypatch.setattr(postmaster, "START_TIMEOUT_S", 0)
+        with pytest.raises(EmbeddedPostgresError, match="goes on starting, try again later"):
+            embedded.start()
+        recovering = postmaster_pid(data_dir)
+        monkeypatch.undo()
+
+        embedded.start()
+
+        assert postmaster_pid(data_dir) == recovering
+        assert execute(embedded.url, "SELECT 1") == [(1,)]
+
+
+def test_busy_children_of_a_killed_server_do_not_stand_in_the_way(data_dir: Path) -> None:
+    with embedded_in(data_dir) as embedded, psycopg.connect(embedded.url, autocommit=True) as db:
+        busy = db.info.backend_pid
+        # Never waits, so it does not notice that its parent is gone.
+        db.pgconn.send_query(b"DO $$ BEGIN LOOP END LOOP; END $$")
+        db.pgconn.flush()
+        active = f"SELECT 1 FROM pg_stat_activity WHERE pid = {busy} AND state = 'active'"
+        until(lambda: len(execute(embedded.url, active)) == 1)
+        pid = postmaster_pid(data_dir)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not is_alive(pid))
+        assert is_alive(busy)
+
+        embedded.start()
+
+        assert execute(embedded.url, "SELECT 1") == [(1,)]
+        until(lambda: not is_alive(busy))
+        db.close()
+
+
+def test_a_left_over_pid_that_now_belongs_to_something_else_is_no_server(data_dir: Path) -> None:
+    with embedded_in(data_dir) as embedded:
+        os.kill(pid := postmaster_pid(data_dir), signal.SIGKILL)
+        until(lambda: not is_alive(pid))
+        # PostgreSQL itself would refuse: the process lives and has the same user.
+        owner = find_owner(data_dir / "postgres")
+        with subprocess.Popen(["/bin/sleep", "300"], **owner.process_options) as stranger:
+            for name in ("postmaster.pid", f"{place.SOCKET}.lock"):
+                lock = data_dir / "postgres" / name
+                lock.write_text(lock.read_text().replace(str(pid), str(stranger.pid), 1))
+            assert not embedded.is_running()
+            embedded.start()
+
+            assert execute(embedded.url, "SELECT 1") == [(1,)]
+            assert stranger.poll() is None
+            stranger.kill()
+
+
+def test_an_interrupted_creation_is_begun_anew(data_dir: Path) -> None:
+    data_dir.mkdir(mode=0o711)
+    rubble = data_dir / "postgres.new"
+    rubble.mkdir()
+    (rubble / "PG_VERSION").write_text("18")
+
+    with embedded_in(data_dir) as embedded:
+        assert execute(embedded.url, "SELECT 1") == [(1,)]
+    assert not rubble.exists()
+
+
+def test_a_failed_start_shows_what_postgresql_says_and_leaves_nothing_running(data_dir: Path) -> None:
+    with pytest.raises(EmbeddedPostgresError, match="no_such_setting"):
+        EmbeddedPostgres(data_dir, version=VERSION, settings={"no_such_setting": "1"}).start()
+
+    with embedded_in(data_dir) as embedded:
+        assert embedded.is_running()
+
+
+def test_a_start_that_fails_after_its_beginning_shows_the_reason_and_keeps_all_logs(data_dir: Path) -> None:
+    with embedded_in(data_dir):
+        pass
+    folder = data_dir / "postgres" / "log"
+    for day in range(10, 20):
+        (folder / f"postgresql-202001{day}-000000.log").touch()
+    before = len(list(folder.iterdir()))
+    for piece in (data_dir / "postgres" / "pg_wal").glob("0*"):
+        piece.unlink()
+
+    with pytest.raises(EmbeddedPostgresError, match=r"did not start:\n.*PANIC: .*checkpoint") as raised:
+        embedded_in(data_dir).start()
+
+    assert "redirecting" not in str(raised.value)
+    assert "is full" not in str(raised.value)
+    assert len(list(folder.iterdir())) >= before
+
+
+def test_a_file_of_its_own_that_cannot_be_written_is_told_as_a_start_that_failed(data_dir: Path) -> None:
+    """As on a full disk, which the supervisor waits for to have room again."""
+    with embedded_in(data_dir):
+        pass
+    (data_dir / "postgres" / "tabellion.partial").mkdir()
+    with pytest.raises(EmbeddedPostgresError, match=r"cannot be started: Is a directory \(.*tabellion.partial\)"):
+        embedded_in(data_dir).start()
+    assert not is_locked(data_dir / "postgres.users")
