@@ -98,6 +98,30 @@ def test_what_integrations_of_old_send_besides_is_told_of_or_refused_as_they_pre
     assert (taken.status_code // 100, taken.headers["X-Ignored-Members"]) == (2, member)
 
 
+def test_a_target_takes_nothing_that_it_does_not_know(tenant: Tenant) -> None:
+    one = f"/v4/entity/hotels/mail/{tenant.campaign()}"
+    saved = tenant.json("PUT", f"{one}/target", {"subscription": "Newsletter", "filter": "points > 3"})
+    assert saved.status_code == 200, saved.text
+    before = tenant.state()
+    for body, member, meant in (
+        ({"subscription": "Newsletter", "excludes": "points < 3"}, "excludes", "exclude"),
+        ({"subscription": "Newsletter", "Exclude": "points < 3"}, "Exclude", "exclude"),
+        ({"filter": "points > 3", "segmentation": [{"name": "Vip"}]}, "segmentation", "segmentations"),
+    ):
+        refused = tenant.json("PUT", f"{one}/target", body)
+        assert [(e["field"], e["code"]) for e in refused.json()["errors"]] == [(member, "member.unknown")], refused.text
+        assert f"did you mean '{meant}'?" in refused.json()["message"]
+    xml = "<mailTarget><subscription>Newsletter</subscription><excludes>points &lt; 3</excludes></mailTarget>"
+    refused = tenant.call("PUT", f"{one}/target", content=xml, headers={"Content-Type": "application/xml"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "member.unknown")
+    assert tenant.state() == before
+
+    read = tenant.json("GET", f"{one}/target").json()
+    assert read["estimatedCount"] == 0
+    assert tenant.json("PUT", f"{one}/target", read).status_code == 200
+    assert tenant.json("GET", f"{one}/target").json() == read
+
+
 @pytest.mark.parametrize(
     ("path", "body", "advice"),
     [

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tabellion.kit.near import meant
 from tabellion.kit.problem import invalid
 from tabellion.platform.database.connection import Database
 from tabellion.platform.http.caller import Caller
@@ -103,15 +104,17 @@ class Incoming(msgspec.Struct):
     credential: str | None = None
 
     def refuse_ignored(self, answered: type[msgspec.Struct] | None, otherwise: str) -> None:
-        """For a body that says nothing but with what was ignored, which may be misspelt. Raises `Invalid`.
+        """For a body that means another thing without what was ignored, which may be misspelt. Raises `Invalid`.
 
-        `answered`: members of such documents may be sent back. `otherwise`: what a body that says nothing means.
+        `answered`: members of such documents may be sent back. `otherwise`: what the body means without it.
         """
         known = {field.encode_name for field in msgspec.structs.fields(answered)} if answered else set[str]()
         for name in self.ignored:
             if name in known:
                 continue
-            raise invalid(name, "member.unknown", f"the call knows no member '{name[:100]}', and without it {otherwise}")
+            own = [field.encode_name for field in msgspec.structs.fields(self.body)]
+            said = f"the call knows no member '{name[:100]}', and without it {otherwise}{meant(name, own)}"
+            raise invalid(name, "member.unknown", said)
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,8 +28,8 @@ async def get_target(call: Incoming) -> Answer:
 async def put_target(call: Incoming) -> Answer:
     """Say whom a campaign is for."""
     body: wire.TargetIn = call.body
-    if body == wire.TargetIn():
-        call.refuse_ignored(wire.TargetOut, "the target is the whole table")
+    rest = "the whole table" if body == wire.TargetIn() else "all whom the rest of it means"
+    call.refuse_ignored(wire.TargetOut, f"the target is {rest}")
     audience = None if body.audience is None else (await resolve(call, [("audience", body.audience)]))[0]
     excluded = await resolve(call, [(f"excludeAudiences[{i}]", each) for i, each in enumerate(body.exclude_audiences)])
     return written(await aiming.set_target(call, wire.read_target(body, audience, excluded)))
