@@ -1,5 +1,6 @@
 """What a call does not know may be a slip that loses data: it is refused, or told."""
 
+import itertools
 from typing import Any
 
 import httpx
@@ -141,8 +142,8 @@ def test_a_misspelt_value_does_not_clear_the_attribute(tenant: Tenant) -> None:
     known = {"name": "emailAddress", "value": "ann@example.com"}
     made = tenant.json("POST", PROFILE, {"attributes": [known, {"name": "lastName", "value": "Vos"}, POINTS]})
     before = tenant.state()
-    for slip in ("vale", "Value", "val", "valeus"):
-        refused = tenant.json("POST", PROFILE, {"attributes": [known, {"name": "points", slip: 7}]})
+    for slip, prefers in itertools.product(("vale", "Value", "val", "valeus"), ("", "handling=strict")):
+        refused = tenant.json("POST", PROFILE, {"attributes": [known, {"name": "points", slip: 7}]}, Prefer=prefers)
         assert (refused.status_code, fields_of(refused)) == (400, [(f"attributes[1].{slip}", "member.unknown")])
         assert "did you mean 'value" in refused.json()["message"]
     xml = "<profile><attributes><attribute><name>points</name><vale>7</vale></attribute></attributes></profile>"

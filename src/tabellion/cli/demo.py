@@ -123,7 +123,8 @@ def demo(
     if once and made:
         console().rule("stopped")
         console().print("The server has been stopped; its data are kept. To start it again, and then to go on:\n")
-        options = {"--data-dir": data_dir, "--host": host, "--port": port}
+        # Where the environment says the port, another shell may not.
+        options = {"--data-dir": data_dir, "--host": host, "--port": settings.port}
         given = " ".join(f"{name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None)
         print(f"{_program()} serve {given}\n")  # noqa: T201 - to be copied as it stands
         _point_to(base, made[0])

@@ -172,8 +172,10 @@ def _miss(given: Mapping[str, Any], path: Path, context: Context, needed: frozen
     """Refuse what has a misspelt member in the place of one that it needs: without that it means something else."""
     for name in given:
         if near.near(name, needed) is not None:
-            said = message(name, text_of(path), sorted(needed), context.type_)
-            context.note(FieldError(text_of((*path, name)), "member.unknown", said))
+            place = text_of((*path, name))
+            if all(error.field != place for error in context.errors):  # as unknown members are told that are refused
+                said = message(name, text_of(path), sorted(needed), context.type_)
+                context.note(FieldError(place, "member.unknown", said))
             return
 
 
