@@ -131,3 +131,29 @@ def test_a_launch_waits_for_a_change_and_sees_it(linked: Tenant, database: psyco
     assert (refused.status_code, refused.json()["code"]) == (409, "campaign.incomplete")
     assert "Stays.price" in refused.json()["message"]
     assert state(linked, number) == "IN_DEFINITION"
+
+
+def test_a_table_made_later_takes_no_name_from_a_campaign_that_runs(
+    linked: Tenant, database: psycopg.Connection[Any]
+) -> None:
+    number = linked.campaign(mode="TRANSACTIONAL")
+    one = f"{MAIL}/{number}"
+    assert linked.json("PUT", f"{one}/content/subject", {"subject": "{{ lastName }}: {{ Stays.size }}"}).status_code == 200
+    assert linked.json("POST", f"{one}/launch").status_code == 200
+    taking = {
+        "name": "lastName", "primaryKeyAttribute": "ref", "foreignKeys": [KEY],
+        "attributes": [{"name": "ref", "valueType": "STRING"}, {"name": "cardNumber", "valueType": "STRING"}],
+    }  # fmt: skip
+    assert linked.json("POST", "/v5/entities/hotels/custom-tables", taking).status_code == 201
+    preview = f"/v5/entities/hotels/mails/{number}/preview"
+    shown = linked.json("POST", preview, {"profile": "emailAddress=ann@example.com"})
+    assert (shown.status_code, shown.json().get("subject")) == (200, "Vos: 1"), shown.text
+    for action in ("pause", "resume"):
+        assert linked.json("POST", f"{one}/{action}").status_code == 200
+    assert linked.json("POST", f"{one}/profile/emailAddress=ann@example.com").status_code == 200
+    ((_, mail),) = until(lambda: outbox(linked, database))
+    assert mail["Subject"] == "Vos: 1"
+    # Who writes a new campaign has the table.
+    again = linked.campaign("Another")
+    refused = linked.json("PUT", f"{MAIL}/{again}/content/subject", {"subject": "{{ lastName }}"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "template.type"), refused.text

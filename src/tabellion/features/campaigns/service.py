@@ -11,7 +11,7 @@ from tabellion.features.campaigns import store
 from tabellion.features.campaigns.content import names_of, refers_to
 from tabellion.features.campaigns.errors import CampaignNameUsed, CampaignState, CampaignUnknown
 from tabellion.features.campaigns.fitting import address_faults
-from tabellion.features.campaigns.model import Campaign, may_change, may_change_content
+from tabellion.features.campaigns.model import Campaign, State, may_change, may_change_content
 from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import check_reach, entity_of, named_entity
 from tabellion.features.tables import ProfileTable, TableUnknown, profile_tables
@@ -181,9 +181,16 @@ async def _aimed(call: Incoming, campaign: Campaign) -> Campaign:
 
 
 async def names_in(call: Incoming, campaign: Campaign, table: ProfileTable | None = None) -> Vocabulary:
-    """What the contents of a campaign may name; `table`: its table, where that is at hand."""
+    """What the contents of a campaign may name; `table`: its table, where that is at hand.
+
+    A custom table comes before an attribute of its name, unless a launched campaign has had the attribute alone so far.
+    """
     table = table or await table_of(call, campaign)
     linked = [custom for custom in await custom_tables.of_caller(call) if refers_to(custom, table)]
+    sending = None if campaign.state is State.IN_DEFINITION else await delivery.sending_of(call.db, campaign.id)
+    if sending is not None:
+        others = {a.name for a in table.attributes} | {each.key for each in campaign.content.personalisations}
+        linked = [custom for custom in linked if custom.name in sending.document.uses or custom.name not in others]
     return names_of(table, linked, campaign.content.personalisations)
 
 
