@@ -5,17 +5,25 @@ import pwd
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.server.postgres.conftest import ForkedUser, User, as_root, embedded_in, postmaster_pid
 from tests.support.processes import is_alive
 
 
-@as_root
-def test_a_normal_user_runs_it_and_root_may_join(directory: Path, warm: None) -> None:
+@pytest.fixture
+def theirs(directory: Path) -> tuple[pwd.struct_passwd, Path]:
+    """A normal user, and a folder of theirs for data."""
     nobody = pwd.getpwnam("nobody")
     data_dir = directory / "theirs"
     data_dir.mkdir(mode=0o700)
     os.chown(data_dir, nobody.pw_uid, nobody.pw_gid)
+    return nobody, data_dir
 
+
+@as_root
+def test_a_normal_user_runs_it_and_root_may_join(theirs: tuple[pwd.struct_passwd, Path], warm: None) -> None:
+    nobody, data_dir = theirs
     with ForkedUser(nobody, data_dir) as user:
         assert user.outcome.startswith("postgresql://"), user.outcome
         with embedded_in(data_dir) as embedded:
@@ -30,12 +38,10 @@ def test_a_normal_user_runs_it_and_root_may_join(directory: Path, warm: None) ->
 
 
 @as_root
-def test_what_root_makes_in_the_folder_of_a_normal_user_is_theirs(directory: Path, warm: None) -> None:
-    nobody = pwd.getpwnam("nobody")
-    data_dir = directory / "theirs"
-    data_dir.mkdir(mode=0o700)
-    os.chown(data_dir, nobody.pw_uid, nobody.pw_gid)
-
+def test_what_root_makes_in_the_folder_of_a_normal_user_is_theirs(
+    theirs: tuple[pwd.struct_passwd, Path], warm: None
+) -> None:
+    nobody, data_dir = theirs
     with embedded_in(data_dir):  # as a restore does
         assert {path for path in data_dir.rglob("*") if path.lstat().st_uid != nobody.pw_uid} == set()
     with ForkedUser(nobody, data_dir) as user:
