@@ -1,5 +1,6 @@
 """`tabellion serve` against kill -9 of each of its processes, and its orderly end."""
 
+import fcntl
 import json
 import os
 import signal
@@ -145,6 +146,20 @@ def _answered(server: Serving) -> float:
     return sum(
         float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("tabellion_requests_total") and '"401"' in line
     )
+
+
+def test_it_ends_when_it_is_told_to_while_a_database_that_died_is_started_again(server: Serving) -> None:
+    """As while one recovers: here another process is about to start it. The last test of the server that they share."""
+    (postmaster,) = server.children("bin/postgres -D")
+    told = server.log.read_text().count("the database server has died")
+    with (server.data_dir / "postgres.start").open() as starting:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        os.kill(postmaster, signal.SIGKILL)
+        until(lambda: server.log.read_text().count("the database server has died") > told)
+        server.process.terminate()
+        until(lambda: "stopping: calls in flight are finished" in server.log.read_text())
+    assert server.stop() == 0
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_when_it_is_killed_nothing_of_it_stays_but_the_data(tmp_path: Path) -> None:

@@ -51,8 +51,12 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
         stack.callback(stop_all, children)
         announced = False
         while not stopping() and not (until is not None and until()):
-            if database is not None:
-                database.tend()
+            try:
+                with interruptible():
+                    if database is not None:
+                        database.tend()
+            except KeyboardInterrupt:
+                break
             for child in children:
                 child.tend(say)
             if os.getpid() == 1:
