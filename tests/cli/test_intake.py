@@ -40,7 +40,7 @@ def test_the_process_takes_what_is_sealed_and_ends_when_it_is_told_to(database_u
                 assert smtp.rcpt(return_path(99, 1, "bounces.example.com"))[0] == 250
                 assert smtp.data(complaint())[0] == 250
         finally:
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGHUP)
         output, _ = process.communicate(timeout=20)
     assert process.returncode == 0, output
 

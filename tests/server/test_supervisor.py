@@ -19,6 +19,7 @@ from tabellion import __version__
 from tabellion.cli.machine import machine
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.server import supervisor
+from tabellion.server.death import stop_on_hangup
 from tabellion.server.embedded import EmbeddedPostgres
 from tabellion.settings import Settings
 from tests.support import plain
@@ -177,7 +178,7 @@ def test_when_it_is_killed_nothing_of_it_stays_but_the_data(tmp_path: Path) -> N
     assert not EmbeddedPostgres(again.data_dir).is_running()
 
 
-def test_calls_in_flight_are_finished_before_it_stops(tmp_path: Path) -> None:
+def test_calls_in_flight_are_finished_before_a_closed_terminal_stops_it(tmp_path: Path) -> None:
     answers: list[int] = []
     with Serving(tmp_path, "--host", "localhost") as serving:  # a host with a name
         serving.verb("licence", "create", "slow")
@@ -195,15 +196,27 @@ def test_calls_in_flight_are_finished_before_it_stops(tmp_path: Path) -> None:
         with EmbeddedPostgres(serving.data_dir) as database, psycopg.connect(database.url, autocommit=True) as db:
             until(lambda: db.execute("SELECT sum(slowed_down) FROM tabellion.usage_state").fetchone() == (1,))
         assert answers == [200]
-        assert serving.stop() == 0
+        for pid in [serving.process.pid, *serving.children("-m tabellion")]:
+            os.kill(pid, signal.SIGHUP)
+        assert serving.process.wait(60) == 0
         waiting.join(30)
     assert answers == [200, 200]
+    assert "ended with status" not in serving.log.read_text()
     lines = [json.loads(line) for line in serving.log.read_text().splitlines()]
     first, second = [line for line in lines if line.get("licence") == "slow"]
     assert "waitedMs" not in first
     assert second["waitedMs"] > 1000
     assert second["durationMs"] >= second["waitedMs"]
     assert not EmbeddedPostgres(serving.data_dir).is_running()
+
+
+def test_who_is_started_by_nohup_minds_no_closed_terminal() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        stop_on_hangup()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_an_own_database_must_be_migrated_by_its_operator(tmp_path: Path, empty_database_url: str) -> None:

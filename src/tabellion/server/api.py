@@ -14,7 +14,7 @@ from tabellion.platform.http.front import App
 from tabellion.platform.telemetry import configure_logs, prepare_metrics
 from tabellion.server.app import create_app
 from tabellion.server.child import fork, stop_all
-from tabellion.server.death import end_children_when_asked, stop_signals
+from tabellion.server.death import end_children_when_asked, stop_on_hangup, stop_signals
 from tabellion.server.http import serve_on
 from tabellion.server.http.serving import BACKLOG
 from tabellion.server.port import listen
@@ -40,10 +40,11 @@ def _application(settings: Settings) -> App:
 
 
 def run_api(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; calls in flight are finished, however long they take. Raises `CannotListen`.
+    """Serve until SIGTERM, SIGINT or SIGHUP; calls in flight are finished, however long they take. Raises `CannotListen`.
 
     Whoever started it sets an end to that: the supervisor after 35 s, and the kernel then ends the API processes too.
     """
+    stop_on_hangup()
     with stop_signals() as stopping, listen(settings, BACKLOG) as listening:
         os.environ.update(settings.environment())
         configure_logs(settings.log_level)

@@ -44,6 +44,12 @@ def end_children_when_asked() -> None:
     )
 
 
+def stop_on_hangup() -> None:
+    """Take SIGHUP, which a closed terminal sends to all of its processes, for SIGTERM; ignored (nohup) it stays so."""
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+
+
 @contextmanager
 def stop_signals() -> Generator[Callable[[], bool]]:
     """Whether SIGTERM or SIGINT has come."""

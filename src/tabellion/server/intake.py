@@ -11,6 +11,7 @@ from tabellion.kit.clock import utc_now
 from tabellion.platform import secrets
 from tabellion.platform.database.pool import open_pool
 from tabellion.platform.telemetry import configure_logs
+from tabellion.server.death import stop_on_hangup
 from tabellion.server.port import cannot_take_bounces
 from tabellion.settings import Settings
 
@@ -19,7 +20,8 @@ _CONNECTIONS = 4
 
 
 def run_intake(settings: Settings) -> None:
-    """Take bounces and complaints until SIGTERM or SIGINT. Raises `CannotListen`."""
+    """Take bounces and complaints until SIGTERM, SIGINT or SIGHUP. Raises `CannotListen`."""
+    stop_on_hangup()
     configure_logs(settings.log_level)
     secrets.use_key(settings.secret_key, settings.data_dir, settings.former_secret_keys)
     asyncio.run(_run(settings))

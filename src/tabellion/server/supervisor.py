@@ -13,7 +13,7 @@ from tabellion.server.child import Say, bury_orphans, stop_all, verb
 from tabellion.server.claim import claimed, refuse_second
 from tabellion.server.connections import fit, places_of
 from tabellion.server.database import prepare_database
-from tabellion.server.death import interruptible, stop_signals
+from tabellion.server.death import interruptible, stop_on_hangup, stop_signals
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.hold import hold_of, key_missing, resume_verb
 from tabellion.server.port import check_intake_port, check_port
@@ -29,7 +29,7 @@ _PRUNE_LOGS_EVERY_S = 3600.0
 
 
 def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Callable[[], bool] | None = None) -> None:
-    """Run everything until SIGTERM or SIGINT, or until `until` is true.
+    """Run everything until SIGTERM, SIGINT or SIGHUP, or until `until` is true.
 
     Raises `AlreadyServed` and `CannotListen` before anything is started, `EmbeddedPostgresError`, `MigrationError`,
     `JobsMissing`, `TooFewConnections`.
@@ -38,6 +38,7 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
         refuse_second(settings.data_dir)
     check_port(settings)
     check_intake_port(settings)
+    stop_on_hangup()
     with stop_signals() as stopping, ExitStack() as stack:
         try:
             with interruptible():

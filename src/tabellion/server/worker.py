@@ -30,6 +30,7 @@ from tabellion.platform.jobs.turns import PLACES
 from tabellion.platform.telemetry import configure_logs
 from tabellion.platform.templates import Cages
 from tabellion.server.child import STOP_WITHIN_S
+from tabellion.server.death import stop_on_hangup
 from tabellion.server.hold import resume_verb, wait_until_released
 from tabellion.server.targets import allow_targets, webhook_policy
 from tabellion.settings import Settings
@@ -75,7 +76,8 @@ def register(jobs: App, settings: Settings) -> None:
 
 
 def run_worker(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; a running job is finished first."""
+    """Work until SIGTERM, SIGINT or SIGHUP; a running job is finished first."""
+    stop_on_hangup()
     configure_logs(settings.log_level)
     # Half the cost of handing a mail over is the loop's.
     uvloop.run(_work(settings))
