@@ -218,7 +218,11 @@ def test_secrets_of_another_key_are_set_anew(
     ended = tenant.json("GET", f"{EXECUTIONS}/{execution}").json()
     assert (ended["status"], [error["code"] for error in ended["errors"]]) == ("FAILED", ["secret.unreadable"])
 
-    # What is not sealed can be changed; the sealed text waits for its key, or for a new password.
+    # What is not sealed can be changed; the sealed text waits for its key, or for a new password. It is for this server alone.
+    for elsewhere in ({"host": "evil.example"}, {"port": 10}, {"protocol": "FTP"}):
+        refused = tenant.json("PATCH", one, elsewhere)
+        assert refused.status_code == 400, refused.text
+        assert [(e["field"], e["code"]) for e in refused.json()["errors"]] == [("password", "member.mandatory")]
     assert tenant.json("PATCH", one, {"name": "erp 2"}).json()["secretsUnreadable"] is True
     mended = tenant.json("PATCH", one, {"password": "hush anew"}).json()
     assert (mended["name"], mended["hasPassword"], "secretsUnreadable" in mended) == ("erp 2", True, False)

@@ -146,8 +146,10 @@ def read_changed_server(before: FileServer, body: ServerPatch, policy: Policy) -
     )
     if moved and "hostKey" not in changes:
         document["hostKey"] = None
-    if moved and before.secrets.password and "password" not in changes:
-        # Else whoever may change the server would read the password at one of their own.
+    kept = before.secrets.password or (before.unreadable and "privateKey" not in changes)
+    if moved and kept and "password" not in changes:
+        # Else whoever may change the server would read the password at one of their own; also one that cannot be read now,
+        # once its key is there again.
         message = "is needed again: another host, port or protocol is another server, which the one that is kept is not for"
         raise Invalid([_fault("password", message, _MANDATORY)])
     if "protocol" in changes and "port" not in changes:
