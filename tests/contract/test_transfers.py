@@ -254,6 +254,10 @@ def test_all_that_is_wrong_with_a_server_is_told_at_once(tenant: Tenant) -> None
     assert tenant.json("POST", SERVERS, SFTP | {"host": "169.254.169.254"}).json()["errors"][0]["code"] == "transfer.host"
     made(tenant, SERVERS, SFTP)
     assert tenant.json("POST", SERVERS, SFTP | {"name": "ERP"}).json()["code"] == "name.used"
+    # However it is written, it is the folder that files are read from.
+    for itself in ("/in", "/in/", "//in", "/./in", "/in/."):
+        place = {"name": "in", "serverId": "999", "path": "/in", "afterRead": "MOVE", "moveTo": itself}
+        assert tenant.json("POST", LOCATIONS, place).json()["errors"][0]["field"] == "moveTo", itself
     place = {"name": "in", "serverId": "999", "path": "in/../x", "afterRead": "MOVE"}
     refused = tenant.json("POST", LOCATIONS, place).json()
     assert sorted(e["field"] for e in refused["errors"]) == ["moveTo", "path"]

@@ -45,6 +45,11 @@ class Step(msgspec.Struct, omit_defaults=True):
     message: str | None = None
 
 
+def steps(path: str) -> list[str]:
+    """The folders on the way to one, the same however its path is written."""
+    return [part for part in path.split("/") if part not in {"", "."}]
+
+
 def path_fault(path: str) -> str | None:
     """What is wrong with a folder's path, or None: absolute, with `/`, without steps upwards."""
     parts = path.split("/")

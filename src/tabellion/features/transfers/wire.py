@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
-from tabellion.features.transfers.model import AfterRead, FileServer, Location, Secrets, Step, path_fault
+from tabellion.features.transfers.model import AfterRead, FileServer, Location, Secrets, Step, path_fault, steps
 from tabellion.kit.digits import INTEGER, number_of
 from tabellion.kit.names import name_fault
 from tabellion.kit.problem import FieldError, Invalid
@@ -284,7 +284,7 @@ def _location(location: Location, server: str) -> Location:
     elif location.move_to is not None:
         if fault := path_fault(location.move_to):
             faults.append(FieldError("moveTo", _INVALID, f"'moveTo' {fault}"))
-        elif location.move_to.rstrip("/") == location.path.rstrip("/"):
+        elif steps(location.move_to) == steps(location.path):
             faults.append(FieldError("moveTo", _INVALID, "'moveTo' is the folder itself"))
     number = number_of(server, INTEGER)
     if number is None:
