@@ -99,6 +99,7 @@ def test_the_openapi_document_has_every_call_with_its_formats(tenant: Tenant) ->
     assert set(operations) == {call.id for call in CALLS}
     assert list(document["components"]["schemas"]) == sorted(document["components"]["schemas"])
     for call in CALLS:
+        assert ("409" in operations[call.id]["responses"]) == bool(call.writes or call.conflicts)
         if call.answer is None:
             continue
         status = str(next(iter(call.statuses)))

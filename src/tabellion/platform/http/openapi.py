@@ -119,7 +119,8 @@ def _operation(call: Call, schemas: Schemas) -> dict[str, Any]:
     statuses = [
         *_ON_EVERY_CALL,
         *(_ON_BODIES if call.body or call.form else ()),
-        *((422, 409) if call.writes else ()),
+        *((422,) if call.writes else ()),
+        *((409,) if call.writes or call.conflicts else ()),
         *((412,) if call.etag and call.writes else ()),
     ]
     if call.etag and not call.writes:
