@@ -33,7 +33,11 @@ def test_limits_are_set_shown_and_taken_away(told: Told, refused: Refused, verb:
     assert "no limit" in refused("pacing", "domain", "harbour", "example.com", "--off")
     assert "--off" in refused("pacing", "contact", "harbour", "--mails", "3")
     assert "days 1 to 366" in refused("pacing", "contact", "harbour", "--mails", "0", "--days", "7")
-    assert "1 or more" in refused("pacing", "domain", "harbour", "*", "--per-minute", "0")
+    assert "1 to 1,000,000,000" in refused("pacing", "domain", "harbour", "*", "--per-minute", "0")
+    # What callers may not say, operators may not either: nothing can be calculated with it.
+    for option in (["domain", "harbour", "*", "--per-minute"], ["domain", "harbour", "*", "--connections"],
+                   ["sender", "harbour", "hotels", "--per-hour"], ["contact", "harbour", "--days", "7", "--mails"]):  # fmt: skip
+        assert " are 1 to 1,000" in refused("pacing", *option, "9" * 400)
     assert "no domain" in refused("pacing", "domain", "harbour", "ann@example.com", "--per-minute", "1")
     told("pacing", "domain", "harbour", "Exämple.com", "--per-minute", "5")
     changed = told("pacing", "domain", "harbour", "xn--exmple-cua.com", "--per-minute", "6")

@@ -17,7 +17,18 @@ from tabellion.features.delivery.composing import bytes_as_sent
 from tabellion.features.delivery.contexts import Crowded, contexts_of
 from tabellion.features.delivery.folding import Folder
 from tabellion.features.delivery.hours import DAYS, MINUTES_OF_DAY, Hours, Window
-from tabellion.features.delivery.limits import Contact, Delivery, DomainLimit, Limits, SenderLimit, limited_domain
+from tabellion.features.delivery.limits import (
+    MOST_CONNECTIONS,
+    MOST_CONTACTS,
+    MOST_DAYS,
+    MOST_PACED,
+    Contact,
+    Delivery,
+    DomainLimit,
+    Limits,
+    SenderLimit,
+    limited_domain,
+)
 from tabellion.features.delivery.limits_store import HeldDomain, forget_paid
 from tabellion.features.delivery.model import (
     SOFT_REASONS,
@@ -84,6 +95,10 @@ __all__ = [
     "DAYS",
     "IN_DOUBT",
     "MINUTES_OF_DAY",
+    "MOST_CONNECTIONS",
+    "MOST_CONTACTS",
+    "MOST_DAYS",
+    "MOST_PACED",
     "REASONS",
     "SENT",
     "SOFT_REASONS",

@@ -11,6 +11,8 @@ from tabellion.features.delivery.hours import Hours
 from tabellion.kit.domain import domain_name
 
 ANY_DOMAIN = "*"
+# What may be said: mails of a pace, connections to a domain, mails and days of the contact pressure; each 1 or more.
+MOST_PACED, MOST_CONNECTIONS, MOST_CONTACTS, MOST_DAYS = 1_000_000_000, 1000, 1000, 366
 _DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _MINUTE_S, _HOUR_S = 60.0, 3600.0
 # What a connection to a domain is expected to hand over in a second: the pace at which mails to it are put off.

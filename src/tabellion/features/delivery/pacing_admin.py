@@ -8,6 +8,10 @@ from msgspec.structs import replace
 from tabellion.features import licences
 from tabellion.features.delivery import limits_store, recall_store
 from tabellion.features.delivery.limits import (
+    MOST_CONNECTIONS,
+    MOST_CONTACTS,
+    MOST_DAYS,
+    MOST_PACED,
     Contact,
     Delivery,
     DomainLimit,
@@ -85,15 +89,16 @@ async def show(db: Database, licence_name: str, now: datetime) -> tuple[Limits, 
 
 async def set_contact(db: Database, licence_name: str, contact: Contact | None, now: datetime) -> None:
     """Limit how many mails a profile gets. Raises `AdminError`."""
-    if contact is not None and not (contact.mails > 0 and 0 < contact.days <= 366):  # noqa: PLR2004 - days of a year
-        raise AdminError("mails are 1 or more, days 1 to 366")
+    if contact is not None and not (1 <= contact.mails <= MOST_CONTACTS and 1 <= contact.days <= MOST_DAYS):
+        raise AdminError(f"mails are 1 to {MOST_CONTACTS:,}, days 1 to {MOST_DAYS}")
     await _change(db, licence_name, "pacing contact", lambda before: replace(before, contact=contact), now)
 
 
 async def set_domain(db: Database, licence_name: str, limit: DomainLimit, now: datetime, *, remove: bool) -> None:
     """Limit what a domain gets, or let it be. Raises `AdminError`."""
-    if any(number is not None and number < 1 for number in (limit.per_minute, limit.connections)):
-        raise AdminError("limits are 1 or more")
+    said = ((limit.per_minute, MOST_PACED), (limit.connections, MOST_CONNECTIONS))
+    if any(number is not None and not 1 <= number <= most for number, most in said):
+        raise AdminError(f"mails a minute are 1 to {MOST_PACED:,}, connections 1 to {MOST_CONNECTIONS:,}")
     domain = limited_domain(limit.domain)
     if domain is None:
         raise AdminError(f"'{limit.domain[:100]}' is no domain such as example.com, and not *")
@@ -109,8 +114,8 @@ async def set_domain(db: Database, licence_name: str, limit: DomainLimit, now: d
 
 async def set_sender(db: Database, licence_name: str, entity_name: str, per_hour: int | None, now: datetime) -> None:
     """Limit what an entity sends in an hour. Raises `AdminError`."""
-    if per_hour is not None and per_hour < 1:
-        raise AdminError("mails per hour are 1 or more")
+    if per_hour is not None and not 1 <= per_hour <= MOST_PACED:
+        raise AdminError(f"mails an hour are 1 to {MOST_PACED:,}")
     _, entity = await licences.get_entity(db, licence_name, entity_name)
 
     def change(before: Limits) -> Limits:

@@ -10,6 +10,10 @@ from msgspec import Meta
 from tabellion.features.delivery import (
     DAYS,
     MINUTES_OF_DAY,
+    MOST_CONNECTIONS,
+    MOST_CONTACTS,
+    MOST_DAYS,
+    MOST_PACED,
     Contact,
     Delivery,
     DomainLimit,
@@ -26,8 +30,7 @@ from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.http.caller import EntityRef
 
 _INVALID = "structure.invalid"
-_MOST = 1_000_000_000
-_MAX_DAYS, _MAX_MAILS, _MAX_CONNECTIONS, _MAX_LISTED, _MAX_WINDOWS = 366, 1000, 1000, 1000, 50
+_MAX_LISTED, _MAX_WINDOWS = 1000, 50
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 _HOUR_MIN, _HOURS = 60, 24
 
@@ -123,8 +126,8 @@ def read_limits(given: LimitsIn, entities: Mapping[str, int]) -> Limits:
     faults: list[FieldError] = []
     contact = None
     if (said := given.contact_pressure) is not None:
-        _within(said.mails, "contactPressure.mails", _MAX_MAILS, faults)
-        _within(said.days, "contactPressure.days", _MAX_DAYS, faults)
+        _within(said.mails, "contactPressure.mails", MOST_CONTACTS, faults)
+        _within(said.days, "contactPressure.days", MOST_DAYS, faults)
         contact = Contact(said.mails, said.days)
     for name, rows in (("domains", given.domains), ("senders", given.senders)):
         if len(rows) > _MAX_LISTED:
@@ -148,7 +151,7 @@ def read_delivery(given: DeliverySettings, table: ProfileTable, *, transactional
     """The settings of a campaign for a table. Raises `Invalid` with all that is wrong."""
     faults: list[FieldError] = []
     if given.mails_per_minute is not None:
-        _within(given.mails_per_minute, "mailsPerMinute", _MOST, faults)
+        _within(given.mails_per_minute, "mailsPerMinute", MOST_PACED, faults)
     hours = None
     if given.sending_hours is not None:
         if transactional:
@@ -173,9 +176,9 @@ def _domains(given: Sequence[Domain], faults: list[FieldError]) -> list[DomainLi
             also = "" if domain == written else f", as '{written}'"
             faults.append(FieldError(f"{place}.domain", _INVALID, f"'{domain}' is listed twice{also}"))
         if each.mails_per_minute is not None:
-            _within(each.mails_per_minute, f"{place}.mailsPerMinute", _MOST, faults)
+            _within(each.mails_per_minute, f"{place}.mailsPerMinute", MOST_PACED, faults)
         if each.connections is not None:
-            _within(each.connections, f"{place}.connections", _MAX_CONNECTIONS, faults)
+            _within(each.connections, f"{place}.connections", MOST_CONNECTIONS, faults)
         if domain is not None:
             found[domain] = DomainLimit(domain, each.mails_per_minute, each.connections)
     return list(found.values())
@@ -191,7 +194,7 @@ def _senders(given: Sequence[Sender], entities: Mapping[str, int], faults: list[
             continue
         if number in found:
             faults.append(FieldError(f"senders[{i}].entity", _INVALID, f"'{each.entity}' is listed twice"))
-        _within(each.mails_per_hour, f"senders[{i}].mailsPerHour", _MOST, faults)
+        _within(each.mails_per_hour, f"senders[{i}].mailsPerHour", MOST_PACED, faults)
         found[number] = SenderLimit(number, each.mails_per_hour)
     return list(found.values())
 
