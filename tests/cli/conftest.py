@@ -19,7 +19,7 @@ def verb(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Verb:
     monkeypatch.setenv("TABELLION_DATABASE_URL", database_url)
     runner = CliRunner()
 
-    def run(*arguments: str, stdin: str = "") -> Result:
+    def run(*arguments: str, stdin: str | bytes = "") -> Result:
         result = runner.invoke(app(), list(arguments), input=stdin)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result
@@ -31,7 +31,7 @@ def verb(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Verb:
 def told(verb: Verb) -> Callable[..., Any]:
     """What a verb prints with `--json`."""
 
-    def run(*arguments: str, stdin: str = "") -> Any:
+    def run(*arguments: str, stdin: str | bytes = "") -> Any:
         result = verb(*arguments, "--json", stdin=stdin)
         assert result.exit_code == 0, result.stderr
         return json.loads(result.stdout)
@@ -43,7 +43,7 @@ def told(verb: Verb) -> Callable[..., Any]:
 def refused(verb: Verb) -> Callable[..., str]:
     """The one line that a verb prints when it cannot do what it is asked; its status is 1."""
 
-    def run(*arguments: str, stdin: str = "") -> str:
+    def run(*arguments: str, stdin: str | bytes = "") -> str:
         result = verb(*arguments, stdin=stdin)
         assert result.exit_code == 1, result.stdout
         assert result.stdout == ""

@@ -87,6 +87,21 @@ def test_what_is_refused_is_told_in_one_line(refused: Refused, harbour: str, arg
     assert refused(*arguments).startswith(message)
 
 
+def test_what_is_no_text_is_told_in_one_line(refused: Refused, harbour: str) -> None:
+    # What Python makes of an octet that is not UTF-8.
+    for arguments in (["entity", "list", "h\udce4fen"], ["suppression", "remove", harbour, "ann\udce4@example.com"]):
+        assert refused(*arguments).startswith("what was given is not in UTF-8")
+    new = ["relay", "add", harbour, "smtp.example.com", "--login", "me"]
+    told = refused(*new, "--password-stdin", stdin=b"secr\xe4t\n")
+    assert told.startswith("what was given is not in UTF-8")
+    assert "secr" not in told
+    assert refused("suppression", "add", harbour, "-", stdin=b"\xe4").startswith("what was given is not in UTF-8")
+
+
+def test_no_password_is_not_any_password(refused: Refused, harbour: str) -> None:
+    assert "no password" in refused("user", "create", harbour, "website", "--password-stdin", stdin="")
+
+
 def test_who_makes_an_api_user_again_is_told_how_to_get_a_new_key(
     refused: Refused, verb: Callable[..., Result], harbour: str
 ) -> None:

@@ -63,6 +63,10 @@ def test_what_is_not_named_of_a_relay_stays(
         assert "--port 465 or 587" in refused("relay", "add", harbour, "smtp.example.com", "--weight", "2")
         assert "TLS" in refused("relay", "add", harbour, "smtp.example.com", "--port", "465", "--security", "NONE")
         assert "--login" in refused("relay", "add", harbour, "127.0.0.1", "--password-stdin", stdin="secret\n")
+        # What should have told the password, such as a vault, has failed.
+        for nothing in ("", "\n"):
+            again = ("relay", "add", harbour, "smtp.example.com", "--port", "465", "--password-stdin")
+            assert "no password" in refused(*again, stdin=nothing)
         assert password() == sealed
         nobody = told("relay", "add", harbour, "smtp.example.com", "--port", "465", "--login", "")
         assert (nobody, password()) == (faster | {"login": ""}, "")

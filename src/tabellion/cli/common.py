@@ -80,6 +80,9 @@ def clear_errors() -> Generator[None]:
         # Whoever reads the output has enough of it, as `head` does; what is left of it goes nowhere, without a word.
         drop_output()
         raise typer.Exit(1) from None
+    except UnicodeError:
+        # Octets of arguments and of the standard input, which by the locale fail here or there. They may be a password.
+        fail("what was given is not in UTF-8: arguments and the standard input are read as that")
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
@@ -93,6 +96,15 @@ def fail(message: str) -> NoReturn:
     """Print one line and leave with status 1."""
     print(f"tabellion: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201 - the command line speaks
     raise typer.Exit(1)
+
+
+def password_of_stdin() -> str:
+    """The line on the standard input, for `--password-stdin`; ends the program where there is none."""
+    with clear_errors():
+        password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        fail("there is no password on the standard input: --password-stdin reads a line of it")
+    return password
 
 
 def settings_of(data_dir: Path | None, database_url: str | None, **overrides: Any) -> Settings:

@@ -100,7 +100,8 @@ def suppress(
     as_json: AsJson = False,
 ) -> None:
     """Have addresses get no mails any more."""
-    wanted = [line.strip() for line in sys.stdin if line.strip()] if addresses == ["-"] else addresses
+    with clear_errors():
+        wanted = [line.strip() for line in sys.stdin if line.strip()] if addresses == ["-"] else addresses
     count = on_database(data_dir, database_url, lambda db: admin.suppress(db, name, wanted, utc_now()))
     show({"suppressed": count}, as_json=as_json)
 

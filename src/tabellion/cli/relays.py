@@ -1,11 +1,10 @@
 """`relay`: where the mails of a licence leave, and what becomes of them when it has no relay any more."""
 
-import sys
 from typing import Annotated, Any
 
 import typer
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Name, console, on_database, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Name, console, on_database, password_of_stdin, show
 from tabellion.features.delivery import relay_admin
 from tabellion.features.delivery.relay_admin import Mails, RelayChange
 from tabellion.kit.clock import utc_now
@@ -40,7 +39,7 @@ def add_relay(
 
     Running servers and campaigns see it within seconds.
     """
-    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+    password = password_of_stdin() if password_stdin else None
     change = RelayChange(
         port=port, security=None if security is None else security.upper(), login=login, password=password, weight=weight,
         connections=connections,

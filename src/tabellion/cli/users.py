@@ -1,11 +1,10 @@
 """`user`: the applications that call the API, and what they may do."""
 
-import sys
 from typing import Annotated
 
 import typer
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, LicenceName, fail, on_database, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, LicenceName, fail, on_database, password_of_stdin, show
 from tabellion.features import licences as use
 from tabellion.kit.clock import utc_now
 from tabellion.platform.database.connection import Database
@@ -32,7 +31,7 @@ def create_user(
 ) -> None:
     """Create an API user and print its credentials, this once and never again."""
     chosen = None if not rights else dict(_right(text) for text in rights)
-    password = sys.stdin.readline().rstrip("\n") if password_stdin else None
+    password = password_of_stdin() if password_stdin else None
 
     async def work(db: Database) -> use.Credentials:
         return await use.create_user(
