@@ -340,6 +340,33 @@ def test_there_is_an_end_to_what_belongs_to_a_body(port: int, endless: bytes) ->
     assert (answer[0], answer[2]["code"]) == (400, "request.malformed")
 
 
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        (b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n", [200]),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 3 + b"GET / HT", [200, 200, 200]),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\nPOST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc", [200]),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", [200]),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n", [400]),
+        (b"no request\r\n\r\n", [400]),
+    ],
+)
+def test_who_has_sent_everything_and_says_so_is_answered(port: int, sent: bytes, statuses: list[int]) -> None:
+    """As `nc -N` does, and clients that close one direction of their socket."""
+    _go.clear()
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
+        raw.sendall(sent)
+        raw.shutdown(socket.SHUT_WR)
+        if b"/slow" in sent:
+            until(lambda: any(each._last for each in list(_connections)))
+        _go.set()
+        answer = b""
+        while chunk := raw.recv(1 << 20):
+            answer += chunk
+    assert [status for status, _, _ in _answers(answer)] == statuses
+    until(lambda: not _connections)
+
+
 @pytest.mark.parametrize("path", ["/wait", "/large", "/endless"])
 def test_who_leaves_is_noticed(port: int, path: str, caplog: pytest.LogCaptureFixture) -> None:
     _reported.clear()

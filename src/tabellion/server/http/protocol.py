@@ -53,6 +53,8 @@ class Protocol(asyncio.Protocol):
         self._ahead = bytearray()
         # Nothing is read any more.
         self._over = False
+        # Nothing more is sent.
+        self._last = False
         self._held_back = False
         self._room: asyncio.Future[None] | None = None
         # Until when what comes next is waited for. The clock rings at that time or before: it is not set with each request.
@@ -91,6 +93,11 @@ class Protocol(asyncio.Protocol):
         if used < len(data):
             self._ahead += memoryview(data)[used:]
             self._mind_the_head()
+
+    def eof_received(self) -> bool:
+        """Nothing more comes: what has come whole is answered all the same, and whoever breaks off in a body has left."""
+        self._last = True
+        return self._owes_an_answer
 
     def pause_writing(self) -> None:
         """The other side is slow to read."""
@@ -156,8 +163,15 @@ class Protocol(asyncio.Protocol):
             if self._ahead:
                 self._read_ahead()
                 self._mind_the_head()
+            if self._last and not self._owes_an_answer:
+                self._close()
 
     # Requests.
+
+    @property
+    def _owes_an_answer(self) -> bool:
+        """Whether a request is under way that has come whole, or cannot."""
+        return self._turn is not None and not self._turn.over and (self._over or not self._reader.in_body)
 
     def _read(self, data: bytes | bytearray) -> int:
         try:
