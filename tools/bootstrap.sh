@@ -40,4 +40,11 @@ if [ "${1:-dev}" = run ]; then export UV_COMPILE_BYTECODE=1; fi
 # Python 3.11 reads this file in the encoding of the locale: a whole path with letters beyond it would end every start.
 for source in .venv/lib/python3*/site-packages/_editable_impl_tabellion.pth; do echo ../../../../src >"$source"; done
 # What a server needs is less than `make setup` promises.
-if [ "${1:-dev}" = run ]; then rm -f .venv/.ready; .venv/bin/python -m compileall -q src; else touch .venv/.ready; fi
+if [ "${1:-dev}" = run ]; then
+  rm -f .venv/.ready
+  .venv/bin/python -m compileall -q src
+  # A closed umask, now or when uv filled its cache, would keep the server's user out.
+  chmod -R go+rX .venv src
+else
+  touch .venv/.ready
+fi
