@@ -4,9 +4,10 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import minio
@@ -234,6 +235,86 @@ async def test_a_server_that_does_not_come_to_an_end_keeps_no_thread(kind: Proto
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1), open_folder(server, "/bucket", NEAR) as opened:
                 await opened.folder.files()
+        assert await asyncio.to_thread(cut.wait, 1)
+
+
+async def test_a_listing_that_does_not_come_to_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tabellion.platform.transfer.folder.STEP_S", 0.1)
+    cut = threading.Event()
+    with dripping(b"", cut) as port:
+        server = Server(protocol="S3", host="127.0.0.1", port=port, user="u", password="p", secure=False)
+        with pytest.raises(TransferError, match="too slow") as error:
+            async with open_folder(server, "/bucket", NEAR) as opened:
+                await opened.folder.files()
+        assert error.value.step == "LIST"
+        assert await asyncio.to_thread(cut.wait, 1)
+
+
+class Odd(asyncssh.SFTPServer):
+    """Says of no file how long it is, or too much (`long`), and of a file `drip` a byte at a time; `still` it answers never."""
+
+    def lstat(self, path: bytes) -> asyncssh.SFTPAttrs:
+        return asyncssh.SFTPAttrs(permissions=0o100600, size=9 if path.endswith(b"long") else None)
+
+    stat = lstat
+
+    def fstat(self, file_obj: Any) -> asyncssh.SFTPAttrs:
+        return self.lstat(file_obj.name)
+
+    async def read(self, file_obj: Any, offset: int, size: int) -> bytes:
+        if file_obj.name.endswith(b"still"):
+            await asyncio.Event().wait()
+        if file_obj.name.endswith(b"drip"):
+            await asyncio.sleep(0.02)
+            return b"x"
+        return super().read(file_obj, offset, size)  # type: ignore[return-value]
+
+
+@pytest.fixture
+async def odd(tmp_path: Path) -> AsyncIterator[Server]:
+    class Anybody(asyncssh.SSHServer):
+        def begin_auth(self, username: str) -> bool:
+            return False
+
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    async with await asyncssh.listen(
+        "127.0.0.1", 0, server_factory=Anybody, server_host_keys=[key], sftp_factory=Odd
+    ) as listening:  # fmt: skip
+        yield Server(protocol="SFTP", host="127.0.0.1", port=listening.get_port(), user="u", password="p")
+
+
+async def test_a_file_of_which_the_server_tells_no_size_comes_whole(odd: Server, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"0123456789" * 100_000)
+    (tmp_path / "long").write_bytes(b"12345")
+    async with open_folder(odd, str(tmp_path), NEAR) as opened:
+        await opened.folder.fetch("a", tmp_path / "got", 1_000_000)
+        assert (tmp_path / "got").read_bytes() == (tmp_path / "a").read_bytes()
+        with pytest.raises(TransferError, match="over 999,999 bytes"):
+            await opened.folder.fetch("a", tmp_path / "got", 999_999)
+        with pytest.raises(TransferError, match="'long' ended after 5 of 9 bytes"):
+            await opened.folder.fetch("long", tmp_path / "got", 1_000_000)
+
+
+@pytest.mark.parametrize("name", ["drip", "still"])
+async def test_a_file_that_does_not_come_to_an_end_is_given_up(
+    odd: Server, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tabellion.platform.transfer.folder.PACE_S", 0.2)
+    (tmp_path / name).write_bytes(b"")
+    async with asyncio.timeout(5):
+        with pytest.raises(TransferError, match="too slow") as error:
+            async with open_folder(odd, str(tmp_path), NEAR) as opened:
+                await opened.folder.fetch(name, tmp_path / "got", 1_000_000)
+    assert error.value.step == "READ"
+
+
+async def test_who_lets_nobody_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tabellion.platform.transfer.connecting.LOGIN_S", 0.1)
+    cut = threading.Event()
+    with dripping(b"220-hello\r\n", cut) as port:
+        with pytest.raises(TransferError, match="end of the login") as error:
+            await _listing(Server(protocol="FTP", host="127.0.0.1", port=port, user="u", password="p"))
+        assert error.value.step == "LOGIN"
         assert await asyncio.to_thread(cut.wait, 1)
 
 

@@ -3,8 +3,8 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Self
 
 from tabellion.kit.tls import as_openssl_checks
@@ -14,6 +14,7 @@ from tabellion.platform.transfer.model import Server, TransferError
 
 CONNECT_S = 10.0
 IDLE_S = 60.0
+LOGIN_S = 60.0
 
 
 class Wires:
@@ -47,6 +48,17 @@ class Wires:
             with suppress(OSError):
                 # Not TLS's own way, which takes its state from under whoever reads.
                 socket.socket.shutdown(wire, socket.SHUT_RDWR)
+
+
+@asynccontextmanager
+async def login_in_time(server: Server) -> AsyncGenerator[None]:
+    """Within it the server has to let us in; one that says something now and then is no reason to wait on."""
+    try:
+        async with asyncio.timeout(LOGIN_S):
+            yield
+    except TimeoutError:
+        why = f"it did not come to the end of the login within {LOGIN_S:g} s"
+        raise TransferError("LOGIN", f"{server.host}:{server.port}: {why}") from None
 
 
 async def connected_socket(server: Server, policy: Policy) -> socket.socket:

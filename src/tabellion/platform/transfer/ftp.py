@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tabellion.platform.egress import Policy
-from tabellion.platform.transfer.connecting import IDLE_S, Wires, connected_socket, tls, tls_failure
+from tabellion.platform.transfer.connecting import IDLE_S, Wires, connected_socket, login_in_time, tls, tls_failure
 from tabellion.platform.transfer.folder import Folder, Opened, in_thread
 from tabellion.platform.transfer.model import (
     IMPLICIT_TLS_PORT,
@@ -37,12 +37,10 @@ async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerat
     context = tls(server) if server.protocol == "FTPS" else None
     with Wires() as wires:
         raw = wires.add(await connected_socket(server, policy))
-        client = await asyncio.to_thread(_login, server, raw, context, wires)
+        async with login_in_time(server):
+            client = await asyncio.to_thread(_login, server, raw, context, wires)
         try:
-            yield Opened(_FtpFolder(client, path))
-        except asyncio.CancelledError:
-            wires.cut()
-            raise
+            yield Opened(_FtpFolder(client, path, wires))
         finally:
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.to_thread(_quit, client), _GOODBYE_S)
@@ -142,9 +140,10 @@ def _quit(client: ftplib.FTP) -> None:
 class _FtpFolder(Folder):
     errors = (*ftplib.all_errors, ValueError)
 
-    def __init__(self, client: ftplib.FTP, path: str) -> None:
+    def __init__(self, client: ftplib.FTP, path: str, wires: Wires) -> None:
         self.called = f"the folder '{path}'"
         self._client = client
+        self._cut = wires.cut
         self._path = path
 
     def _failure(self, step: str, what: str, error: Exception) -> TransferError:

@@ -35,6 +35,7 @@ class _LocalFolder(Folder):
     def __init__(self, root: Path, path: str) -> None:
         self.called = f"the folder '{path}'"
         self._root = root
+        self._cut = lambda: None
         self._path = path
 
     def _failure(self, step: str, what: str, error: Exception) -> TransferError:

@@ -44,7 +44,7 @@ async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerat
     except ValueError as error:
         raise TransferError("CONNECT", str(error)) from None
     try:
-        yield Opened(_S3Folder(client, bucket, f"{prefix}/" if prefix else ""))
+        yield Opened(_S3Folder(client, bucket, f"{prefix}/" if prefix else "", wires))
     finally:
         wires.cut()
         pools.clear()
@@ -88,8 +88,9 @@ class _S3Folder(Folder):
     errors = (MinioException, urllib3.exceptions.HTTPError, ValueError, OSError)
     called = "the bucket"
 
-    def __init__(self, client: Minio, bucket: str, prefix: str) -> None:
+    def __init__(self, client: Minio, bucket: str, prefix: str, wires: Wires) -> None:
         self._client = client
+        self._cut = wires.cut
         self._bucket = bucket
         self._prefix = prefix
 

@@ -9,7 +9,7 @@ from typing import Any
 import asyncssh
 
 from tabellion.platform.egress import Policy
-from tabellion.platform.transfer.connecting import CONNECT_S, IDLE_S, connected_socket
+from tabellion.platform.transfer.connecting import CONNECT_S, IDLE_S, connected_socket, login_in_time
 from tabellion.platform.transfer.folder import Folder, Opened
 from tabellion.platform.transfer.model import (
     RemoteFile,
@@ -30,14 +30,19 @@ async def open_folder(server: Server, path: str, policy: Policy) -> AsyncGenerat
     A host key that is known is insisted on; one that is not is told, for the caller to keep. Raises `TransferError`.
     """
     async with await _connected(server, policy) as connection:
-        try:
-            sftp = await connection.start_sftp_client()
-        except (asyncssh.Error, OSError) as error:
-            raise TransferError("LOGIN", f"the server offers no SFTP to this user: {error}") from None
+        async with login_in_time(server):
+            try:
+                sftp = await connection.start_sftp_client()
+            except (asyncssh.Error, OSError) as error:
+                raise TransferError("LOGIN", f"the server offers no SFTP to this user: {error}") from None
         key = connection.get_server_host_key()
         shown = key.export_public_key().decode().strip() if key else None
         async with sftp:
-            yield Opened(_SftpFolder(sftp, path), shown)
+            try:
+                yield Opened(_SftpFolder(sftp, path, connection), shown)
+            finally:
+                # Else the session's end would wait for the server to agree to it.
+                connection.close()
 
 
 async def _connected(server: Server, policy: Policy) -> asyncssh.SSHClientConnection:
@@ -77,9 +82,10 @@ def _unconnected(server: Server, error: Exception) -> TransferError:
 class _SftpFolder(Folder):
     errors = (asyncssh.Error, OSError)
 
-    def __init__(self, sftp: asyncssh.SFTPClient, path: str) -> None:
+    def __init__(self, sftp: asyncssh.SFTPClient, path: str, connection: asyncssh.SSHClientConnection) -> None:
         self.called = f"the folder '{path}'"
         self._sftp = sftp
+        self._cut = connection.close
         self._path = path
 
     def _failure(self, step: str, what: str, error: Exception) -> TransferError:
@@ -95,11 +101,19 @@ class _SftpFolder(Folder):
         return found
 
     async def _fetch(self, name: str, target: Path, max_bytes: int) -> None:
-        def watch(_source: bytes, _target: bytes, copied: int, _total: int) -> None:
-            if copied > max_bytes:
-                raise too_large(name, max_bytes)
-
-        await self._sftp.get(inside(self._path, name), str(target), progress_handler=watch)
+        # Up to its end, and not as long as the server says that it is: some do not say it, and `get` then copies nothing.
+        copied = 0
+        async with self._sftp.open(inside(self._path, name), "rb") as file:
+            size = (await file.stat()).size or 0
+            with target.open("wb", buffering=0) as out:
+                async for at, block in await file.read_parallel(max_bytes + 1, 0):
+                    copied += len(block)
+                    if copied > max_bytes:
+                        raise too_large(name, max_bytes)
+                    out.seek(at)
+                    out.write(block)
+        if copied < size:
+            raise TransferError("READ", f"'{name}' ended after {copied:,} of {size:,} bytes")
 
     async def _store(self, source: Path, name: str) -> None:
         partial = inside(self._path, partial_name(name))
