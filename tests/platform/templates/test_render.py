@@ -83,6 +83,7 @@ def test_values_are_printed(source: str, expected: str) -> None:
         # What the author wrote stays what it was, and is not escaped once more.
         ("{% capture c %}<i>{{ firstName }}</i>  &amp; x{% endcapture %}{{ c | squish }}|{{ c | strip_html }}|{{ c | truncatewords: 4, '~' }}", "<i>Ann &amp; &lt;Bob&gt;</i> &amp; x|Ann &amp; &lt;Bob&gt;  &amp; x|<i>Ann &amp; &lt;Bob&gt;</i> &amp;~"),
         ("{% capture c %}a&amp;b,<{% endcapture %}{{ c | split: ',' | concat: firstName | join }}|{{ c | split: ',' }}|{{ firstName | split: ' ' | join }}", "a&amp;b, <, Ann &amp; &lt;Bob&gt;|a&amp;b, <|Ann, &amp;, &lt;Bob&gt;"),
+        ("{% capture c %}{{ firstName }}{% endcapture %}{{ c | truncate: 8 }}|{{ c | truncate: 11 }}|{{ c | slice: 4, 3 }}|{{ c | slice: -4, 2 }}", "Ann &amp;...|Ann &amp; &lt;Bob&gt;|&amp; &lt;|Bo"),
         ("{{ firstName | strip_html | squish }}{{ firstName | truncatewords: 1, '<br>' }}", "Ann &amp;Ann<br>"),
         ("<a href=\"{{ link | url_param: 'q', firstName }}\">", '<a href="https://example.com/?a=1&amp;q=Ann%20%26%20%3CBob%3E">'),
         ("{{ firstName | url_encode }}", "Ann%20%26%20%3CBob%3E"),

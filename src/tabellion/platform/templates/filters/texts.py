@@ -17,6 +17,8 @@ from tabellion.platform.templates.filters.values import MAX_TEXT, joined, refuse
 
 _BLANKS = re.compile(r"\s+")
 _TAG = re.compile(r"<[^<>]*>")
+_ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,30}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});")
+_CHARACTER = re.compile(rf"{_ENTITY.pattern}|.", re.DOTALL)
 
 
 def _of_text(function: Callable[[str], str]) -> Callable[[object], str]:
@@ -61,7 +63,9 @@ def _remove(value: object, part: object) -> str:
 
 def _truncate(value: object, length: object = 50, ellipsis: object = "...") -> str:
     whole_text, end, limit = text(value), text(ellipsis), whole(length, "the length of truncate")
-    return whole_text if len(whole_text) <= limit else whole_text[: max(0, limit - len(end))] + end
+    if (size := _size(whole_text)) <= limit:
+        return whole_text
+    return _part(whole_text, 0, min(size, max(0, limit - _size(end)))) + end
 
 
 def _truncatewords(value: object, count: object = 15, ellipsis: object = "...") -> str:
@@ -72,8 +76,19 @@ def _truncatewords(value: object, count: object = 15, ellipsis: object = "...") 
 def _slice(value: object, start: object, length: object = 1) -> str:
     first, count = whole(start, "the start of slice"), max(0, whole(length, "the length of slice"))
     found = text(value)
-    first = first if first >= 0 else max(0, len(found) + first)
-    return found[first : first + count]
+    first = first if first >= 0 else max(0, _size(found) + first)
+    return _part(found, first, first + count)
+
+
+def _size(value: str) -> int:
+    return len(value) - sum(len(each) - 1 for each in _ENTITY.findall(value)) if isinstance(value, Markup) else len(value)
+
+
+def _part(value: str, first: int, end: int) -> str:
+    """The characters between the two. In HTML, what stands for one (`&amp;`) is one, and not cut."""
+    if not isinstance(value, Markup) or "&" not in value:
+        return value[first:end]
+    return Markup("".join(_CHARACTER.findall(value)[first:end]))
 
 
 def _split(value: object, separator: object) -> list[str]:
