@@ -201,6 +201,18 @@ def test_the_doctor_says_how_to_mend_a_database_without_schema(empty_database_ur
     assert findings(result)["schema"]["advice"] == "run: tabellion migrate"
 
 
+def test_the_doctor_tells_what_it_has_found_before_the_database_refuses(database_url: str) -> None:
+    with psycopg.connect(database_url) as db:
+        db.execute("REVOKE USAGE ON SCHEMA jobs FROM current_user")
+    result = _runner.invoke(app(), ["doctor", "--json", "--database-url", database_url])
+    assert result.exit_code == 1
+    said = [one for one in json.loads(result.stdout) if one["check"] == "database"]
+    assert [one["state"] for one in said] == ["ok", "problem"]
+    assert "permission denied for schema jobs" in said[1]["found"]
+    assert "owns the tables" in said[1]["advice"]
+    assert "disk" in findings(result)
+
+
 @pytest.mark.parametrize("verb", ["migrate", "serve", "licence list"])
 def test_a_database_that_is_not_unicode_is_refused(verb: str, latin1_url: str, tmp_path: Path) -> None:
     result = _runner.invoke(app(), [*verb.split(), "--database-url", latin1_url, "--data-dir", str(tmp_path)])

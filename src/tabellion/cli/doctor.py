@@ -35,6 +35,7 @@ _UNREACHABLE = {
     "too many": _NO_ROOM,
     "certificate verify failed": f"{_STRANGER} ('system': one of the machine's)",
     "does not match host name": "the URL names another host than the certificate: use that name, or have one made for this",
+    "permission denied": "have the URL name the user who owns the tables, the one that ran tabellion migrate",
     "could not load private key": "name a key without a passphrase, or the passphrase as 'sslpassword' in the URL",
 }
 _UNKNOWN = "check the URL, that the server runs, and that it lets this machine and user in"
@@ -97,7 +98,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield Finding("database", "problem", str(error), advice)
         except PermissionError as error:
             yield Finding("database", "problem", f"{error.filename}: {error.strerror}", RIGHTS)
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             yield Finding("database", "problem", str(error).strip(), _advice(str(error)))
         except NotUnicode:
             return  # said above
