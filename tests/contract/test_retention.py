@@ -11,13 +11,14 @@ import psycopg
 
 from tabellion.features.bulk.tasks import purge, register
 from tabellion.kit.clock import utc_now
+from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.jobs.application import app
 from tests.support.etls import EXECUTIONS, Etls, one_file, packed
 from tests.support.exports import EXECUTIONS as EXPORTS
 from tests.support.exports import Exports
 from tests.support.imports import Imports
 from tests.support.serving import run_here
-from tests.support.tenant import Tenant
+from tests.support.tenant import Tenant, schema_of
 
 GUESTS = "emailAddress,lastName\nbob@example.com,Bob\n"
 
@@ -128,3 +129,30 @@ def test_what_no_job_knows_goes_after_a_day_and_what_waits_stays(
     assert young.exists()
     assert (spool / row[0]).exists()
     young.unlink()
+
+
+def test_what_a_verb_has_left_unfinished_is_cancelled_after_a_day(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    imports, exports = Imports(tenant, worker_database_url, spool), Exports(tenant, worker_database_url, spool)
+    waiting, left, busy = (imports.send(GUESTS.encode()).json()["id"] for _ in range(3))
+    export = tenant.json("POST", EXPORTS, {"tableId": "Guests"}).json()["id"]
+    # As a verb enters them: it does the work itself, and no worker knows of it.
+    database.execute(
+        "DELETE FROM jobs.procrastinate_jobs WHERE task_name = 'imports.run' AND args ->> 'job_id' = ANY (%s) "
+        "OR task_name = 'exports.run' AND args ->> 'execution_id' = %s",
+        ([str(left), str(busy)], str(export)),
+    )
+
+    def states() -> list[str]:
+        return [*(imports.result(each)["status"] for each in (waiting, left, busy)), exports.read(export)["status"]]
+
+    purged(worker_database_url, spool, days=0.9)
+    assert states() == ["QUEUED"] * 4
+    with psycopg.connect(worker_database_url) as verb:
+        verb.execute("SELECT pg_advisory_lock(%s, %s::int)", (AdvisoryLock.IMPORT, int(busy)))
+        purged(worker_database_url, spool, days=1.1)
+    assert states() == ["QUEUED", "CANCELLED", "QUEUED", "CANCELLED"]
+    trail = "SELECT object FROM tabellion.audit WHERE route LIKE 'jobs cancel: %%' AND licence_id = %s ORDER BY id"
+    licence = int(schema_of(tenant, database)[1:])
+    assert database.execute(trail, (licence,)).fetchall() == [(f"import/{left}",), (f"export-execution/{export}",)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from procrastinate import App
 
-from tabellion.features.bulk import erasing
+from tabellion.features.bulk import abandoned, erasing
 from tabellion.features.bulk.etls import service as etls
 from tabellion.features.bulk.exports import service as exports
 from tabellion.features.bulk.imports import service as imports
@@ -34,7 +34,11 @@ def register(jobs: App, url: str, spool: Path) -> None:
 
 
 async def purge(db: Database, spool: Path, now: datetime) -> int:
-    """Forget what is over its time with its files; returns how many files and folders were deleted."""
+    """Forget what is over its time with its files; returns how many files and folders were deleted.
+
+    What nobody goes on with is cancelled first, so that its time begins.
+    """
+    await abandoned.cancel(db, now)
     known: set[str] = set()
     for forget in _PURGES:
         known |= await forget(db, now)

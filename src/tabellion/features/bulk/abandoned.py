@@ -1,0 +1,71 @@
+"""Imports and exports that nobody goes on with: a verb of the command line worked on them, and was stopped or killed.
+
+No job of the queue brings them to an end. Their files would stay, and erasures of people would wait for them.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import LiteralString, NamedTuple
+
+from tabellion.features.bulk.exports import exports_store
+from tabellion.features.bulk.imports import Status, jobs_store
+from tabellion.platform import audit
+from tabellion.platform.database.advisory import AdvisoryLock
+from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
+
+_AFTER = timedelta(days=1)
+
+
+class _Kind(NamedTuple):
+    """`word` is that of the audit trail; `open` selects the number and the licence of those without a job of the queue."""
+
+    word: str
+    lock: AdvisoryLock
+    open: LiteralString
+    end: Callable[[Database, int, Status, datetime], Awaitable[bool]]
+
+
+_KINDS = (
+    _Kind(
+        "import",
+        AdvisoryLock.IMPORT,
+        """
+SELECT j.id, j.licence_id FROM tabellion.import_job j
+WHERE j.ended_at IS NULL AND j.execution_id IS NULL AND j.created_at < %s AND NOT EXISTS (
+    SELECT FROM jobs.procrastinate_jobs q
+    WHERE q.status IN ('todo', 'doing') AND q.task_name = 'imports.run' AND (q.args ->> 'job_id')::bigint = j.id)
+""",
+        jobs_store.end,
+    ),
+    _Kind(
+        "export-execution",
+        AdvisoryLock.EXPORT,
+        """
+SELECT j.id, j.licence_id FROM tabellion.export_execution j
+WHERE j.ended_at IS NULL AND j.created_at < %s AND NOT EXISTS (
+    SELECT FROM jobs.procrastinate_jobs q
+    WHERE q.status IN ('todo', 'doing') AND q.task_name = 'exports.run' AND (q.args ->> 'execution_id')::bigint = j.id)
+""",
+        exports_store.end,
+    ),
+)
+
+
+async def cancel(db: Database, now: datetime) -> int:
+    """Cancel those that are a day old and that nobody works on; how many. `jobs retry` goes on with one all the same.
+
+    In autocommit mode.
+    """
+    count = 0
+    for kind in _KINDS:
+        for number, licence_id in await (await db.execute(kind.open, (now - _AFTER,))).fetchall():
+            async with db.transaction():
+                # Whoever works on it holds this (see `fenced`); it is let go with the transaction.
+                free = "SELECT pg_try_advisory_xact_lock(%s, %s::int)"
+                if await scalar(db, free, (kind.lock, number % 2**31)) and await kind.end(db, number, Status.CANCELLED, now):
+                    await audit.record_server(
+                        db, licence_id, "jobs cancel: nobody works on it", f"{kind.word}/{number}", now
+                    )
+                    count += 1
+    return count
