@@ -14,6 +14,7 @@ from tabellion.platform.mail import new_key, public_record
 from tests.support.api import Api, running_api
 from tests.support.browser import chromium
 from tests.support.etls import Etls
+from tests.support.imports import Imports
 from tests.support.mailing import Sink, sending, smtp_sink
 from tests.support.names import NameServer, name_server
 from tests.support.tenant import Tenant
@@ -181,3 +182,9 @@ def pair(twins: Twins) -> Twins:
     """The same as they were at first."""
     twins.reset()
     return twins
+
+
+@pytest.fixture
+def imports(tenant: Tenant, worker_database_url: str, api: Api) -> Imports:
+    """Imports of a fresh licence."""
+    return Imports(tenant, worker_database_url, api.spool)

@@ -19,6 +19,7 @@ from tests.support.tenant import Tenant
 
 TABLE = "/v4/entity/hotels/table/Guests"
 STAYS = "/v4/entity/hotels/customTable/Stays"
+GOOD = "emailAddress,lastName,birthDate,points\nbob@example.com,Bob,1990-01-02,7\ncat@example.com,Cat,,\n"
 
 
 def zipped(content: str | bytes, name: str = "guests.csv") -> bytes:
@@ -90,3 +91,10 @@ class Imports:
     def result_rows(self, job_id: int) -> list[dict[str, str]]:
         """The rows of the result file."""
         return unzipped(self.tenant.json("GET", f"/v4/entity/hotels/import/{job_id}/result-file").content)
+
+
+def profile(tenant: Tenant, reference: str) -> dict[str, Any]:
+    """A profile of Guests by a v5 reference."""
+    answer = tenant.json("GET", f"/v5/entities/hotels/profile-tables/Guests/profiles/{reference}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
