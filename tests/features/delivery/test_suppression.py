@@ -249,6 +249,40 @@ async def test_a_bounce_is_no_objection_and_the_unsubscription_beside_it_is(post
     assert await suppression_store.find(post.db, post.licence_id, ann) == Suppression(ann, "UNSUBSCRIBE", START)
 
 
+async def test_what_is_left_of_an_erased_person_holds_both_of_their_reasons(post: Post) -> None:
+    db, licence, ann = post.db, post.licence_id, f"ann@{ASCII}"
+    moments = [START + timedelta(days=day) for day in range(4)]
+
+    async def erased(reason: str, at: datetime, *, ask: bool = False) -> Suppression | None:
+        await delivery.suppress(db, licence, [ann], reason, at)
+        assert await suppression_store.forget_person(db, licence, "Ann@exämple.com", at, suppress=ask)
+        return await suppression_store.find(db, licence, ann)
+
+    # Older entries stand as they were written.
+    written = f"INSERT INTO l{licence}.suppression VALUES ('ann@exämple.com', 'COMPLAINT', %s)".encode()
+    await db.execute(written, (moments[1],))
+    await delivery.suppress(db, licence, [ann], "UNSUBSCRIBE", moments[0])
+    assert await suppression_store.find(db, licence, "Ann@exämple.com") == Suppression(ann, "UNSUBSCRIBE", moments[0])
+    assert await erased("UNSUBSCRIBE", moments[2]) == Suppression(ann, "COMPLAINT", moments[1], None, moments[0])
+    # Whoever comes back, and is erased again.
+    assert await erased("MANUAL", moments[2]) == Suppression(ann, "COMPLAINT", moments[1], None, moments[0])
+    assert await delivery.unsuppress(db, licence, ann) == (True, True)
+    assert await erased("MANUAL", moments[2]) == Suppression(ann, "MANUAL", moments[2], None, moments[0])
+    assert await erased("UNSUBSCRIBE", moments[3]) == Suppression(ann, "MANUAL", moments[2], None, moments[0])
+    # What has come since is taken away, and what was before stays, until it is taken away as well.
+    assert await delivery.unsuppress(db, licence, ann) == (True, True)
+    await delivery.suppress(db, licence, [ann], "COMPLAINT", moments[3])
+    assert await delivery.unsuppress(db, licence, ann) == (True, True)
+    assert await erased("UNSUBSCRIBE", moments[3]) == Suppression(ann, "UNSUBSCRIBE", moments[0])
+    await delivery.suppress(db, licence, [ann], "UNSUBSCRIBE", moments[3])
+    assert await delivery.unsuppress(db, licence, ann) == (True, False)
+    assert await erased("MANUAL", moments[1]) == Suppression(ann, "MANUAL", moments[1])
+    await delivery.suppress(db, licence, [ann], "COMPLAINT", moments[3])
+    assert await delivery.unsuppress(db, licence, ann) == (True, False)
+    assert await erased("MANUAL", moments[1]) == Suppression(ann, "MANUAL", moments[1])
+    assert await erased("HARD_BOUNCE", moments[3], ask=True) == Suppression(ann, "MANUAL", moments[1], None, moments[3])
+
+
 async def others(post: Post, address: str) -> list[list[tuple[object, ...]]]:
     """What the lists hold of everybody else."""
     found: list[list[tuple[object, ...]]] = []

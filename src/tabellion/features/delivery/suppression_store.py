@@ -22,6 +22,9 @@ from tabellion.platform.mail import normal_form
 _SELECT = "SELECT address, reason, since, detail, unsubscribed FROM {l}.suppression "
 # What the row of `ON CONFLICT` has and what is new are both unsubscriptions, or neither is.
 _ALIKE = "(s.reason = 'UNSUBSCRIBE') = (EXCLUDED.reason = 'UNSUBSCRIBE')"
+# An unsubscription beside another reason, whichever of them is new.
+_UNSUBSCRIBED = f"""unsubscribed = least(s.unsubscribed, EXCLUDED.unsubscribed,
+        CASE WHEN NOT ({_ALIKE}) THEN CASE WHEN s.reason = 'UNSUBSCRIBE' THEN s.since ELSE EXCLUDED.since END END)"""
 _PUT = """
 INSERT INTO {l}.suppression AS s (address, reason, since, detail, unsubscribed)
 SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::timestamptz[])
@@ -31,8 +34,7 @@ ON CONFLICT (address) DO UPDATE SET
                  WHEN EXCLUDED.reason = 'UNSUBSCRIBE' THEN s.since ELSE EXCLUDED.since END,
     detail = CASE WHEN {alike} THEN coalesce(EXCLUDED.detail, s.detail)
                   WHEN EXCLUDED.reason = 'UNSUBSCRIBE' THEN s.detail ELSE EXCLUDED.detail END,
-    unsubscribed = least(s.unsubscribed, EXCLUDED.unsubscribed,
-        CASE WHEN NOT ({alike}) THEN CASE WHEN s.reason = 'UNSUBSCRIBE' THEN s.since ELSE EXCLUDED.since END END)
+    {unsubscribed}
 {only}
 RETURNING xmax = 0
 """
@@ -97,8 +99,8 @@ async def _enter(db: Database, licence_id: int, rows: Sequence[Suppression], onl
     # In one order, so that two who enter the same addresses do not wait for each other.
     rows = sorted(rows, key=lambda row: row.address)
     columns = [[row[i] for row in rows] for i in range(5)]
-    query = _PUT.replace("{only}", only).replace("{alike}", _ALIKE)
-    return sum(await scalars(db, in_schema(licence_id, query), columns))
+    query = _PUT.replace("{only}", only)
+    return sum(await scalars(db, in_schema(licence_id, query, alike=_ALIKE, unsubscribed=_UNSUBSCRIBED), columns))
 
 
 async def is_suppressed(db: Database, licence_id: int, address: str, *, transactional: bool = False) -> bool:
@@ -132,19 +134,26 @@ async def latest(db: Database, licence_id: int, most: int) -> list[Suppression]:
 
 async def unsuppress(db: Database, licence_id: int, address: str) -> Lifted:
     """Take away what keeps an address from its mails, and its soft bounces. An unsubscription beside it is left."""
+    # Of an erased person who is on the list anew for another reason, only that one goes.
+    beside = (
+        "reason = %(unsubscribe)s AND EXISTS ("
+        "SELECT FROM {l}.suppression s WHERE s.address = ANY (%(them)s) AND s.reason <> %(unsubscribe)s)"
+    )
     query = """
 WITH forgotten AS (DELETE FROM {l}.soft_bounce WHERE address = ANY (%(them)s)),
 gone AS (DELETE FROM {l}.suppression WHERE address = ANY (%(them)s) AND unsubscribed IS NULL RETURNING 1),
 kept AS (UPDATE {l}.suppression SET reason = %(unsubscribe)s, since = unsubscribed, detail = NULL, unsubscribed = NULL
          WHERE address = ANY (%(them)s) AND unsubscribed IS NOT NULL RETURNING 1),
-hash_gone AS (DELETE FROM {l}.suppression_hash WHERE hash = %(hash)s AND unsubscribed IS NULL RETURNING 1),
-hash_kept AS (UPDATE {l}.suppression_hash SET reason = %(unsubscribe)s, since = unsubscribed, unsubscribed = NULL
-              WHERE hash = %(hash)s AND unsubscribed IS NOT NULL RETURNING 1)
+hash_gone AS (DELETE FROM {l}.suppression_hash
+              WHERE hash = %(hash)s AND unsubscribed IS NULL AND NOT ({beside}) RETURNING 1),
+hash_kept AS (UPDATE {l}.suppression_hash
+              SET reason = %(unsubscribe)s, since = coalesce(unsubscribed, since), unsubscribed = NULL
+              WHERE hash = %(hash)s AND (unsubscribed IS NOT NULL OR {beside}) RETURNING 1)
 SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM hash_gone),
     (SELECT count(*) FROM kept) + (SELECT count(*) FROM hash_kept)
 """
     values = _of(licence_id, address) | {"unsubscribe": UNSUBSCRIBE}
-    row = await (await db.execute(in_schema(licence_id, query), values)).fetchone()
+    row = await (await db.execute(in_schema(licence_id, query, beside=beside), values)).fetchone()
     gone, kept = row or (0, 0)
     return Lifted(bool(gone or kept), bool(kept))
 
@@ -210,18 +219,20 @@ meant AS (
     WHERE reason IN ('HARD_BOUNCE', 'SOFT_BOUNCE') AND unsubscribed IS NOT NULL
     UNION ALL SELECT %(unsubscribe)s, %(now)s::timestamptz, NULL WHERE %(suppress)s
 ), kept AS (
-    INSERT INTO {l}.suppression_hash (hash, reason, since, unsubscribed)
+    INSERT INTO {l}.suppression_hash AS s (hash, reason, since, unsubscribed)
     SELECT %(hash)s, m.reason, m.since, coalesce(m.unsubscribed, (
         SELECT min(o.since) FROM meant o WHERE o.reason = %(unsubscribe)s AND m.reason <> %(unsubscribe)s))
     FROM meant m ORDER BY m.reason = %(unsubscribe)s, m.since LIMIT 1
-    ON CONFLICT (hash) DO UPDATE SET reason = CASE
-        WHEN suppression_hash.reason = %(unsubscribe)s THEN EXCLUDED.reason ELSE suppression_hash.reason END
+    ON CONFLICT (hash) DO UPDATE SET
+        reason = CASE WHEN s.reason = %(unsubscribe)s THEN EXCLUDED.reason ELSE s.reason END,
+        since = CASE WHEN s.reason = %(unsubscribe)s AND NOT ({alike}) THEN EXCLUDED.since ELSE s.since END,
+        {unsubscribed}
     RETURNING 1
 )
 SELECT EXISTS (SELECT FROM kept) OR EXISTS (SELECT FROM {l}.suppression_hash WHERE hash = %(hash)s)
 """
     values = _of(licence_id, address) | {"unsubscribe": UNSUBSCRIBE, "now": now, "suppress": suppress}
-    return bool(await scalar(db, in_schema(licence_id, query), values))
+    return bool(await scalar(db, in_schema(licence_id, query, alike=_ALIKE, unsubscribed=_UNSUBSCRIBED), values))
 
 
 def _of(licence_id: int, address: str) -> dict[str, Any]:
