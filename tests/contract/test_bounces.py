@@ -369,16 +369,17 @@ def test_providers_tell_of_bounces_and_what_they_tell_twice_counts_once(
             tenant,
             {"type": "HARD_BOUNCE", "interactionId": ids["g0@example.com"], "address": "G0@example.com", "moment": "2026-11-01T10:00:00Z"},
             {"type": "complaint", "messageId": message["g1@example.com"], "reason": "abuse"},
-            {"type": "BOUNCE", "interactionId": str(ids["g2@example.com"]), "status": "5.2.2", "reason": "552 mailbox full"},
+            {"type": "BOUNCE", "interactionId": str(ids["g2@example.com"]), "status": "5.2.2", "reason": "552 mailbox\r\nfull", "moment": "2099-01-01T10:00:00Z"},
             {"type": "BOUNCE", "interactionId": str(ids["g3@example.com"]), "reason": "550 5.7.1 blocked as spam"},
             {"type": "SOFT_BOUNCE", "interactionId": ids["g4@example.com"], "address": "other@example.com"},
+            {"type": "SOFT_BOUNCE", "messageId": message["g4@example.com"].replace("<", "<9")},
             {"type": "SOFT_BOUNCE", "address": "somebody@example.com", "moment": "2026-11-01T10:00:00Z"},
             {"type": "SOFT_BOUNCE"},
             {"type": "SOFT_BOUNCE", "messageId": "<1.2@example.com>"},
             {"type": "SOFT_BOUNCE", "address": "a@example.com", "moment": "yesterday"},
             {"type": "SOFT_BOUNCE", "address": "a@example.com\r\nBcc: x@example.com"},
         ) == [
-            "HARD_BOUNCE", "COMPLAINT", "SOFT_BOUNCE", "BLOCK", "attribute.value", "SOFT_BOUNCE", "member.mandatory",
+            "HARD_BOUNCE", "COMPLAINT", "SOFT_BOUNCE", "BLOCK", "attribute.value", "interaction.unknown", "SOFT_BOUNCE", "member.mandatory",
             "interaction.unknown", "attribute.type", "attribute.value",
         ]  # fmt: skip
     assert counts(tenant) == (6, 3, 2, 1, 1)
@@ -386,6 +387,16 @@ def test_providers_tell_of_bounces_and_what_they_tell_twice_counts_once(
     path = "/v4/entity/hotels/table/Guests/profile/emailAddress=g0@example.com/interaction"
     (interaction,) = tenant.json("GET", path).json()["interactions"]
     assert interaction["events"] == [{"type": "HARD_BOUNCE", "moment": "2026-11-01T10:00:00.000Z"}]
+    said = database.execute(
+        f"SELECT detail, moment <= now() FROM {schema}.mail_event WHERE recipient_id = %s", (ids["g2@example.com"],)
+    )
+    assert said.fetchall() == [("5.2.2: 552 mailbox full", True)]
+    noted = database.execute(
+        "SELECT a.note FROM tabellion.audit a JOIN tabellion.licence l ON l.id = a.licence_id "
+        "WHERE l.name = %s AND a.object = 'bounces'",
+        (tenant.licence,),
+    )
+    assert noted.fetchall() == [("5 events",)] * 2
     # Another licence names its own mails only.
     assert tell(other_tenant, {"type": "HARD_BOUNCE", "messageId": message["g5@example.com"]}) == ["interaction.unknown"]
     assert counts(tenant) == (6, 3, 2, 1, 1)
@@ -424,6 +435,9 @@ def test_the_list_is_paged_filtered_and_goes_out_and_in_as_csv(tenant: Tenant) -
     assert len(all_of("from=2026-03-01&to=2026-05-01")) == 56
     cursor = tenant.json("GET", "/v5/suppressions?limit=5").json()["nextCursor"]
     assert tenant.json("GET", f"/v5/suppressions?domain=a.example&cursor={cursor}").json()["code"] == "cursor.invalid"
+    for wrong in ("reason=ANGRY", "domain=-"):
+        assert tenant.json("GET", f"/v5/suppressions?{wrong}").json()["code"] == "parameter.invalid"
+    assert tenant.json("GET", "/v5/suppressions?limit=250").json()["nextCursor"] is None
     exported = tenant.call("GET", "/v5/suppression-export")
     assert exported.headers["content-type"] == "text/csv;charset=UTF-8"
     assert len(exported.text.splitlines()) == 251
