@@ -65,6 +65,8 @@ def test_nobody_can_make_one_up_or_change_one() -> None:
 
 
 def test_a_token_of_another_use_is_no_return_path() -> None:
+    last = Token(Use.CLICK, 5, 77, 65_535)
+    assert read(write(last)) == last
     for use in (Use.OPEN, Use.UNSUBSCRIBE):
         text = write(Token(use, 5, 77))
         assert read(text) == Token(use, 5, 77)

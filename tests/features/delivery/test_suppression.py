@@ -63,16 +63,18 @@ async def as_planned_before(post: Post) -> None:
 @pytest.mark.parametrize("limits", [PLAIN, RULED], ids=["plain", "ruled"])
 @pytest.mark.parametrize("before", [False, True], ids=["now", "before"])
 async def test_a_claim_leaves_out_who_is_suppressed_in_another_form(post: Post, limits: Limits, *, before: bool) -> None:
-    await post.guests([SMALL, CAPITALS, f"c@{ASCII}", "d@example.com"])
+    await post.guests([SMALL, CAPITALS, f"c@{ASCII}", "d@example.com", "e@exämple.com"])
     sending = await post.sending()
     if before:
         await as_planned_before(post)
-    await suppress(post, "A@EXÄMPLE.COM", f"b@{ASCII.upper()}")
+    await post.db.execute(f"UPDATE l{post.licence_id}.recipient SET reason = 'uncertain' WHERE address LIKE 'e%'".encode())
+    await suppress(post, "A@EXÄMPLE.COM", f"b@{ASCII.upper()}", f"e@{ASCII}")
     assert await take(post, sending, limits) == ([f"c@{ASCII}", "d@example.com"], True)
-    assert await post.fates(sending) == {("CLAIMED", None): 2, ("EXCLUDED", "suppressed"): 2}
+    fates = {("CLAIMED", None): 2, ("EXCLUDED", "suppressed"): 2, ("UNCERTAIN", "uncertain"): 1}
+    assert await post.fates(sending) == fates
     # Whoever is left out was not tried.
-    query = f"SELECT DISTINCT attempt FROM l{post.licence_id}.recipient WHERE state = 'EXCLUDED'".encode()
-    assert await (await post.db.execute(query)).fetchall() == [(0,)]
+    query = f"SELECT DISTINCT attempt, ended_at FROM l{post.licence_id}.recipient WHERE state <> 'CLAIMED'".encode()
+    assert await (await post.db.execute(query)).fetchall() == [(0, START)]
     await assert_right(post.db, post.licence_id, sending.campaign_id)
     assert await take(post, sending, limits) == ([], False)
 
@@ -154,8 +156,9 @@ async def test_the_database_joins_reasons_as_the_program_does(post: Post) -> Non
     ]
     assert await suppression_store.put(post.db, post.licence_id, [before for before, _ in rows]) == len(rows)
     assert await suppression_store.put(post.db, post.licence_id, [after for _, after in rows]) == 0
-    found = {each.address: each for each in await suppression_store.latest(post.db, post.licence_id, 1000)}
-    assert found == {before.address: joined(before, after) for before, after in rows}
+    expected = sorted((joined(before, after) for before, after in rows), key=lambda each: each.address)
+    expected.sort(key=lambda each: each.since, reverse=True)
+    assert await suppression_store.latest(post.db, post.licence_id, 1000) == expected
 
 
 @pytest.mark.parametrize("reason", REASONS)
@@ -296,12 +299,12 @@ async def others(post: Post, address: str) -> list[list[tuple[object, ...]]]:
 
 
 async def test_what_is_done_about_one_address_touches_no_other(post: Post) -> None:
-    db, licence, ann = post.db, post.licence_id, "ann@example.com"
+    db, licence, ann = post.db, post.licence_id, "1-ann@example.com"
     wanted = [("COMPLAINT",), ("UNSUBSCRIBE",), ("COMPLAINT", "UNSUBSCRIBE")]
 
     async def enter(address: str, reasons: tuple[str, ...], *, erased: bool) -> None:
-        for reason in reasons:
-            await suppress(post, address, reason=reason)
+        for hours, reason in enumerate(reasons):
+            await delivery.suppress(db, licence, [address], reason, START + timedelta(hours=hours), "why")
         if erased:
             await suppression_store.forget_person(db, licence, address, START, suppress=False)
         query = f"INSERT INTO l{licence}.soft_bounce VALUES (%s, 'm', %s) ON CONFLICT DO NOTHING".encode()
@@ -309,6 +312,7 @@ async def test_what_is_done_about_one_address_touches_no_other(post: Post) -> No
 
     for (number, reasons), erased in product(enumerate(wanted), (False, True)):
         await enter(f"{number}-{erased}@example.com", reasons, erased=erased)
+    soft = f"SELECT mark FROM l{licence}.soft_bounce WHERE address = %s".encode()
     before = await others(post, ann)
     assert [len(each) for each in before] == [3, 3, 6]
     assert await suppression_store.find(db, licence, ann) is None
@@ -319,12 +323,17 @@ async def test_what_is_done_about_one_address_touches_no_other(post: Post) -> No
         if again:
             await delivery.subscribe_again(db, licence, ann)
         else:
-            await delivery.unsuppress(db, licence, ann)
+            assert await delivery.unsuppress(db, licence, ann) == (True, len(reasons) > 1)
+            assert await (await db.execute(soft, (ann,))).fetchall() == []
         left = "COMPLAINT" if again else "UNSUBSCRIBE"
-        expected = Suppression(ann, left, START) if left in reasons and (again or len(reasons) > 1) else None
+        detail = "why" if again and not erased else None
+        since = START + timedelta(hours=reasons.index(left) if left in reasons else 0)
+        expected = Suppression(ann, left, since, detail) if left in reasons and (again or len(reasons) > 1) else None
         assert await suppression_store.find(db, licence, ann) == expected, (reasons, erased, again)
         assert await others(post, ann) == before
         for _ in reasons:
             await delivery.unsuppress(db, licence, ann)
+    await enter(ann, ("COMPLAINT",), erased=False)
     await suppression_store.forget_person(db, licence, ann, START, suppress=True)
+    assert await (await db.execute(soft, (ann,))).fetchall() == []
     assert await others(post, ann) == before

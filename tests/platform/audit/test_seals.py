@@ -275,7 +275,9 @@ async def test_entries_go_once_when_they_are_old_and_who_has_them_deleted_before
     assert (found.misfits, found.seals, found.entries, found.entries_gone) == ([], 14, 35, 23)
 
 
-async def test_entries_are_sealed_once_nobody_can_add_any_before_them(trail: Trail, database_url: str) -> None:
+async def test_entries_are_sealed_once_nobody_can_add_any_before_them(
+    trail: Trail, database_url: str, worker_database_url: str
+) -> None:
     write = (
         "INSERT INTO tabellion.audit (at, licence_id, actor, route, object, request_id) VALUES (now(), 1, %s, 'r', 'o', 'i')"
     )
@@ -295,7 +297,12 @@ async def test_entries_are_sealed_once_nobody_can_add_any_before_them(trail: Tra
             assert (await verify(trail.db)).entries_open == 1
             await slow.execute(write, ("undone",))
             await slow.rollback()
-        assert await seal(trail.db, NOW) == 1
+        # Nor is who reads, or writes to another database.
+        async with await psycopg.AsyncConnection.connect(worker_database_url) as elsewhere:
+            await elsewhere.execute(write, ("elsewhere",))
+            await slow.execute("SELECT FROM tabellion.audit")
+            assert await seal(trail.db, NOW, patience_s=0) == 1
+            await elsewhere.rollback()
         assert (await verify(trail.db)).fits
 
 
