@@ -72,6 +72,7 @@ async def test_a_day_ends_at_midnight_of_the_licence(zone: str, last: str, first
 async def test_the_thirteenth_call_of_a_day_is_refused(bench: Bench) -> None:
     who = await caller(bench, "Europe/Brussels", 12)
     assert await accepted(bench, who, *["2027-03-01T08:00:00"] * 13) == [True] * 12 + [False]
+    assert await accepted(bench, who, "2027-03-01T09:00:00", tables=frozenset({"2"})) == [False]
 
 
 async def test_what_is_rolled_back_is_not_counted(bench: Bench) -> None:

@@ -27,14 +27,16 @@ async def test_limits_are_told_with_what_is_used_of_them(bench: Bench) -> None:
     caller = (await bench.incoming("usage.v5.get")).caller
     for tables, moment in (({"31"}, now), ({"7", "31"}, now), ({"7"}, now), ({"7"}, now - timedelta(hours=1))):
         await count_bulk_call(bench.db, caller, tables, moment)
-    await bench.db.execute(
-        "INSERT INTO tabellion.usage_state (licence_id, day, calls, slowed_down, refused) VALUES (%s, '2027-03-02', 9, 2, 1)",
-        (bench.licence_id,),
-    )
     # Another licence has its own.
     other = Bench(bench._url, bench.db)
     await other.make_licence(time_zone="Europe/Brussels")
     await count_bulk_call(other.db, (await other.incoming("usage.v5.get")).caller, {"99"}, now)
+    for licence, calls in ((other.licence_id, 7), (bench.licence_id, 9)):
+        await bench.db.execute(
+            "INSERT INTO tabellion.usage_state (licence_id, day, calls, slowed_down, refused) "
+            "VALUES (%s, '2027-03-02', %s, 2, 1)",
+            (licence, calls),
+        )
     document = await told(bench, Limits(100, 60, 5, 2, 88, 7, 2), now)
     assert document == {
         "licence": bench.licence,
@@ -72,6 +74,15 @@ async def test_where_there_are_no_limits_none_are_told(bench: Bench) -> None:
         (None, 1, None),
         (104_857_600, None, None),
     ]
+
+
+def test_headers_tell_of_the_limits_that_there_are() -> None:
+    assert Limits(None, 60, None, None, None, 0, 4).raw_headers(bulk=True) == []
+    for limits, policy in (
+        (Limits(None, 60, None, 4, None, 0, 4), b'"bulkday";q=4;w=86400'),
+        (Limits(None, 60, 5, None, None, 0, 4), b'"conc";q=5;qu="concurrent-requests"'),
+    ):
+        assert limits.raw_headers(bulk=True) == [(b"ratelimit-policy", policy)]
 
 
 async def test_what_has_outlived_its_use_goes(bench: Bench) -> None:

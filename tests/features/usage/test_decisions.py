@@ -1,5 +1,6 @@
 """What the gate decides, to the millisecond: its statement is told what time it is."""
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -137,6 +138,8 @@ async def test_a_window_that_is_full_refuses_until_its_first_call_has_left_it(ho
     for second in (0, 1, 2, 3, 9.999, 10, 10.5, 11):
         said = (await house.ask(process, at(second), of_key(flags=COUNTED)))[1]
         decided.append((second, said.verdict, said.remaining, said.reset_ms))
+        # Whoever comes back after whole seconds does not come too early.
+        assert said.limits().reset_s == math.ceil(said.reset_ms / 1000)
         assert (said.calls_per_minute, said.window_seconds, said.max_concurrent, said.bulk_per_day) == (3, 10, None, 4)
     assert decided == [
         (0, "admit", 2, 10_000),
@@ -233,6 +236,9 @@ async def test_slots_are_freed_also_where_nobody_asks_and_never_below_none(house
     for process in (one, await house.process()):
         await house.ask(process, START, of_key(flags=COUNTED), freed={asked: 7})
     assert await house.slots(asked) == {other: 3}
+    # With a new connection what is held is entered anew, but of a licence that was deleted meanwhile.
+    anew = await store.register(house.db, LEASE, [asked, idle, asked, 2**31 - 1])
+    assert (await house.slots(asked), await house.slots(idle)) == ({other: 3, anew: 2}, {other: 3, anew: 1})
 
 
 async def test_a_batch_of_several_licences_is_decided_for_each(house: Gatehouse) -> None:
@@ -248,6 +254,34 @@ async def test_a_batch_of_several_licences_is_decided_for_each(house: Gatehouse)
     assert [(each.verdict, each.in_flight) for each in freed.values()] == [("admit", 1), ("admit", 1)]
     assert (await house.slots(first), await house.slots(second)) == ({process: 1}, {process: 1})
     assert (await house.state(first), await house.state(second)) == ((3, 0, 0), (1, 0, 0))
+
+
+async def test_what_was_written_by_a_clock_that_is_put_back_is_as_of_now_and_nothing_else(house: Gatehouse) -> None:
+    now = await house.value("SELECT clock_timestamp()")
+    limits = {"calls_per_minute": 5, "window_seconds": 10, "max_wait_seconds": 4}
+    ahead, calling, waiting = [await house.licence(key, **limits) for key in (b"ahead", b"calling", b"waiting")]
+    second = now.timestamp()
+    for licence, arrival in ((ahead, second + 3600), (calling, second - 5), (waiting, second + 14)):
+        await house.db.execute("INSERT INTO tabellion.usage_state VALUES (%s, %s, '2027-03-02')", (licence, arrival))
+    past, hour = now - timedelta(seconds=1), timedelta(hours=1)
+    for licence, moment in ((calling, past), (calling, now + hour), (waiting, past)):
+        await house.db.execute("INSERT INTO tabellion.usage_call VALUES (%s, %s)", (licence, moment))
+    living, killed = await house.process(now + 1.5 * LEASE), await house.process(now + hour)
+
+    assert await store.bring_back(house.db, LEASE) == 2
+
+    async def arrival(licence: int) -> float:
+        return await house.value("SELECT arrival FROM tabellion.usage_state WHERE licence_id = %s", licence) - second
+
+    assert (await arrival(calling), await arrival(waiting)) == (-5, 14)
+    assert 10 <= await arrival(ahead) < 20
+    calls = "SELECT array_agg(at ORDER BY at) FROM tabellion.usage_call WHERE licence_id = %s"
+    first, last = await house.value(calls, calling)
+    assert (first, await house.value(calls, waiting)) == (past, [past])
+    assert now <= last < now + timedelta(seconds=10)
+    alive = "SELECT alive_until FROM tabellion.usage_process WHERE id = %s"
+    assert await house.value(alive, living) == now + 1.5 * LEASE
+    assert now + LEASE <= await house.value(alive, killed) < now + 2 * LEASE
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 
 from tabellion.features import licences as use
 from tabellion.features.licences import Authentication, Credential, Unauthorized
-from tabellion.features.usage import Batcher, Gate, store
+from tabellion.features.usage import Batcher, Gate, service, store
 from tabellion.features.usage import batcher as batching
 from tabellion.features.usage.errors import LimitReached, TooManyCalls, TooManyConcurrent
 from tabellion.features.usage.service import COUNTED, SLOT
@@ -104,6 +104,9 @@ async def test_no_false_refusal_below_the_limit_and_nobody_is_forgotten(bed: Bed
     assert len(admissions) == 50
     with pytest.raises(TooManyCalls):
         await gates[0].admit(bed.credential, "")
+    async with bed.pool.connection() as db:
+        counted = await (await db.execute("SELECT calls, slowed_down, refused FROM tabellion.usage_state")).fetchone()
+    assert counted == (50, 0, 1)
 
 
 async def test_slow_down_paces_and_rejects_nothing(bed: Bed) -> None:
@@ -201,13 +204,28 @@ async def test_the_slots_of_a_dead_process_are_free_within_ten_seconds(bed: Bed)
     assert time.monotonic() - started > 2, "the slots were never taken"
 
 
-async def test_revoking_ends_a_call_that_waits(bed: Bed) -> None:
-    await bed.licence(calls_per_minute=1, window_seconds=2, on_excess="SLOW_DOWN", max_concurrent=5)
+async def test_who_waited_is_looked_up_again_is_counted_once_and_may_be_revoked_meanwhile(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_RECHECK_AFTER_MS", 10)
+    await bed.licence(calls_per_minute=4, window_seconds=1, on_excess="SLOW_DOWN", max_concurrent=9)
     gate = await bed.gate()
-    (await gate.admit(bed.credential, "")).release()
+    admissions = await asyncio.gather(*(gate.admit(bed.credential, "") for _ in range(6)))
+    assert max(each.wait_ms for each in admissions) > 10
+    async with bed.pool.connection() as db:
+        used = "SELECT calls, (SELECT sum(in_flight) FROM tabellion.usage_slot) FROM tabellion.usage_state"
+        assert await (await db.execute(used)).fetchone() == (6, 6)
+        # As if others had called: there is a second to be revoked in.
+        await db.execute("UPDATE tabellion.usage_state SET arrival = arrival + 1")
+    for each in admissions:
+        each.release()
 
     waiting = asyncio.create_task(gate.admit(bed.credential, ""))
-    await asyncio.sleep(0.3)
+    ((_, batcher),) = bed.gates
+    while not batcher._waiting:  # noqa: ASYNC110 - nobody tells of it
+        await asyncio.sleep(0)
+    while batcher._waiting or batcher._turn.locked():  # noqa: ASYNC110 - the same
+        await asyncio.sleep(0)
     async with bed.pool.connection() as db:
         await use.revoke_user(db, "harbour", "website", utc_now())
 
@@ -287,7 +305,7 @@ async def until_all_slots_are_free(bed: Bed) -> None:
 
 
 async def test_the_numbers_of_the_two_header_families_agree(bed: Bed) -> None:
-    await bed.licence(calls_per_minute=10, window_seconds=60, max_concurrent=5)
+    await bed.licence(calls_per_minute=10, window_seconds=60, max_concurrent=5, bulk_per_day=12)
     gate = await bed.gate()
     for used in range(1, 11):
         admission = await gate.admit(bed.credential, "")
@@ -296,6 +314,9 @@ async def test_the_numbers_of_the_two_header_families_agree(bed: Bed) -> None:
         assert headers["X-RateLimit-Remaining"] == str(10 - used)
         assert headers["X-RateLimit-Limit"] == "10"
         assert headers["RateLimit-Policy"] == '"permin";q=10;w=60, "conc";q=5;qu="concurrent-requests"'
+        policies = [dict(admission.limits.raw_headers(bulk=bulk))[b"ratelimit-policy"] for bulk in (False, True)]
+        own = headers["RateLimit-Policy"].encode()
+        assert policies == [own, own + b', "bulkday";q=12;w=86400']
         admission.release()
 
 
@@ -433,6 +454,8 @@ async def test_a_clock_that_was_put_back_keeps_nobody_out(
             if (await cursor.fetchone()) == (True,):
                 break
             await asyncio.sleep(0.01)
+        else:
+            pytest.fail("what is ahead was not brought back")
         await store.farewell(db, killed)
     while True:
         try:
