@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from tabellion.platform import secrets
-from tabellion.platform.audit import Head, Verdict, judging, purge, seal, seals, verify
+from tabellion.platform.audit import Head, Verdict, judging, purge, seal, sealing, seals, verify, verifying
 from tests.platform.audit.conftest import NOW, Trail, entry
 
 CUT = "this head is not in the trail: its end was cut off, or it comes from a backup that is older"
@@ -44,17 +44,34 @@ async def sealed(trail: Trail) -> Trail:
 
 
 async def test_what_nobody_changed_fits(sealed: Trail) -> None:
-    await sealed.write(1, entry(NOW + 20 * DAY))
+    await sealed.write(1, entry(NOW + 20 * DAY), entry(NOW + 21 * DAY))
     found = await verify(sealed.db)
     last = (await seals.newest(sealed.db)) or pytest.fail("no seal")
     assert found == Verdict(
-        fits=True, seals=9, entries=42, entries_gone=14, entries_open=1, open_since=NOW + 20 * DAY,
+        fits=True, seals=9, entries=42, entries_gone=14, entries_open=2, open_since=NOW + 20 * DAY,
         sealed_at=NOW + 9 * DAY, head=last.head, misfits=[],
     )  # fmt: skip
-    assert await seal(sealed.db, NOW + 20 * DAY) == 1
-    assert await seal(sealed.db, NOW + 21 * DAY) == 0
+    assert await seal(sealed.db, NOW + 21 * DAY) == 2
+    assert await seal(sealed.db, NOW + 22 * DAY) == 0
     assert (await verify(sealed.db, head_of(found.head))).fits
     assert (await verify(sealed.db)).seals == 10
+    (misfit,) = (await verify(sealed.db, Head(9, bytes(32)))).misfits
+    assert misfit == judging.Misfit(9, 9, CUT)
+
+
+def test_all_that_a_seal_says_is_in_its_digest() -> None:
+    made = seals.Seal(7, 40, 3, NOW, NOW + DAY, 1, 2, NOW - DAY, b"content", b"", "key", b"")
+    digest = made.digest_after(b"before")
+    # What earlier releases have sealed fits.
+    assert digest.hex() == "1e03af6d11644b10b9bf50219a81ec3d31f8ff666c2a44f846f0093445d62834"
+    for field in ("number", "last_id", "entries", "gone_from", "gone_to"):
+        assert made._replace(**{field: getattr(made, field) + 1}).digest_after(b"before") != digest, field
+    for field in ("newest", "sealed_at", "gone_before"):
+        later = getattr(made, field) + timedelta(microseconds=1)
+        assert made._replace(**{field: later}).digest_after(b"before") != digest, field
+    assert made._replace(key="other").digest_after(b"before") != digest
+    assert made._replace(content=b"other").digest_after(b"before") != digest
+    assert made.digest_after(b"another") != digest
 
 
 async def test_nobody_waits_without_end_for_who_seals_and_does_not_go_on(
@@ -67,6 +84,8 @@ async def test_nobody_waits_without_end_for_who_seals_and_does_not_go_on(
             with pytest.raises(psycopg.errors.LockNotAvailable):
                 await asyncio.wait_for(work, 10)
     assert await seal(trail.db, NOW + DAY) == 1
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other, seals.locked(other):
+        pass
     cursor = await trail.db.execute("SHOW lock_timeout")
     assert await cursor.fetchone() == ("0",)
 
@@ -76,10 +95,19 @@ async def test_settings_of_a_session_make_no_difference(sealed: Trail) -> None:
     assert (await verify(sealed.db)).fits
 
 
-async def test_an_empty_trail_fits(trail: Trail) -> None:
+async def test_an_empty_trail_fits_and_one_that_is_sealed_in_several_stretches(
+    trail: Trail, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert await seal(trail.db, NOW) == 0
     assert await purge(trail.db, NOW, NOW) == 0
     assert await verify(trail.db) == Verdict(True, 0, 0, 0, 0, None, None, None, [])
+    monkeypatch.setattr(sealing, "STRETCH", 3)
+    # By a clock that was put back afterwards: they are as old as their seal.
+    await trail.write(1, *(entry(NOW + n * DAY) for n in range(7)))
+    assert await seal(trail.db, NOW + DAY) == 7
+    assert (await verify(trail.db)).fits
+    made = await seals.after(trail.db, None, 9)
+    assert [(each.entries, each.newest) for each in made] == [(each, NOW + DAY) for each in (3, 3, 1)]
 
 
 class Sealed(NamedTuple):
@@ -218,10 +246,12 @@ async def undone(db: Any) -> AsyncIterator[None]:
     )
 
 
-async def test_what_does_not_fit_is_told(sealed: Trail) -> None:
+async def test_what_does_not_fit_is_told(sealed: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifying, "_AT_ONCE", 3)
     kept = head_of((await verify(sealed.db)).head)
     others, changed, missing = judging._OTHERS, judging._CHANGED, judging._MISSING
     audit, seal_ = "tabellion.audit", "tabellion.audit_seal"
+    all_but_number = "last_id, entries, newest, sealed_at, gone_from, gone_to, gone_before, content, digest, key, mac"
     copied = "at, licence_id, user_id, actor, route, object, request_id, note, credential"
     for statement, expected in (
         (f"UPDATE {audit} SET object = 'profile/9' WHERE id = 30", {(5, 5, others)}),
@@ -239,6 +269,8 @@ async def test_what_does_not_fit_is_told(sealed: Trail) -> None:
         (f"UPDATE {seal_} SET last_id = 9223372036854775807 WHERE number = 5", {(5, 5, changed), (6, 8, others)}),
         (f"UPDATE {seal_} SET mac = digest WHERE number = 6", {(6, 6, judging._FORGED)}),
         (f"UPDATE {seal_} SET sealed_at = now() WHERE number = 2", {(2, 2, changed)}),
+        (f"INSERT INTO {seal_} (number, {all_but_number}) SELECT -3, {all_but_number} FROM {seal_} WHERE number = 9",
+         {(-3, -3, changed)}),
     ):  # fmt: skip
         async with undone(sealed.db):
             await sealed.db.execute(statement)
@@ -321,6 +353,7 @@ async def test_another_secret(sealed: Trail, tmp_path: Path) -> None:
     (misfit,) = (await verify(sealed.db, kept)).misfits
     assert (misfit.first, misfit.last, misfit.wrong) == (1, 9, judging._OF_ANOTHER.format(former))
     assert (await verify(sealed.db, kept, [former])).fits
+    assert await verifying.seal_keys(sealed.db) == sorted([former, *secrets.fingerprints()])
     secrets.use_key("another", tmp_path, ["of the tests"])
     assert (await verify(sealed.db, kept)).fits
     secrets.use_key("another", tmp_path)
