@@ -10,6 +10,7 @@ from tabellion.features import licences as use
 from tabellion.features.webhooks.examples import TABLE_WEBHOOK
 from tabellion.kit.clock import utc_now
 from tabellion.server.calls import CALLS
+from tests.support.etls import one_file
 from tests.support.tenant import Tenant, schema_of
 from tests.support.tenants import Tenants
 
@@ -45,6 +46,13 @@ def foreign_ids(victim: Tenant) -> dict[str, str]:
     file = {"inputFile": ("guests.csv", b"emailAddress,lastName\n", "text/csv")}
     bearer = {"Authorization": f"Bearer {victim.api_key}"}
     import_ = victim.client.post("/v4/entity/hotels/table/Guests/import", files=file, headers=bearer).json()
+    etl = victim.json("POST", "/v5/entities/hotels/etls", {"name": SECRET} | one_file()).json()
+    files_of_it = {"file": ("guests.csv", b"emailAddress,lastName\n", "text/csv")}
+    triggered = f"/v5/entities/hotels/etls/{etl['id']}/trigger-execution"
+    execution = victim.client.post(triggered, files=files_of_it, headers=bearer).json()
+    export = victim.json("POST", "/v5/entities/hotels/exports", {"name": SECRET, "tableId": "Guests"}).json()
+    written = victim.json("POST", f"/v5/entities/hotels/exports/{export['id']}/trigger-execution").json()
+    erasure = victim.json("POST", "/v5/erasures", {"address": "nobody@example.com"}).json()
     saved = {"name": SECRET, "targetTable": "Guests", "filter": "points > 1"}
     audience = victim.json("POST", "/v5/entities/hotels/audiences", saved).json()
     return {
@@ -55,7 +63,12 @@ def foreign_ids(victim: Tenant) -> dict[str, str]:
         "servers": server["id"],
         "locations": location["id"],
         "custom-actions": action["id"],
-        "i": import_["id"],
+        "import": import_["id"],
+        "etls": etl["id"],
+        "etl-executions": execution["id"],
+        "exports": export["id"],
+        "export-executions": written["id"],
+        "erasures": erasure["id"],
         "c": victim.campaign(SECRET),
         "audience": audience["id"],
         "day": "2027-03-01",
@@ -91,12 +104,13 @@ def test_foreign_ids_do_not_exist(
     custom = "customTable" in call.path or "custom-tables" in call.path
     table_id = foreign_ids["customTable" if custom else "profileTable"]
     profile_id = foreign_ids["profile"]
-    id_ = foreign_ids.get(call.path.removeprefix("/v5/entities/{e}/").split("/")[0])
+    collection = next((part for part in call.path.split("/") if part in foreign_ids), "import")
+    id_ = foreign_ids[collection]
     example = json.dumps(call.body_example) if call.body_example is not None else ""
 
     for entity in ("hotels", "-", "HOTELS", victim.licence):
         for reference in (str(profile_id), f"cardNumber={SECRET}", "emailAddress=ann@example.com"):
-            path = call.path.format(e=entity, t=table_id, p=reference, r=reference, s="Newsletter", id=id_, **foreign_ids)
+            path = call.path.format(e=entity, t=table_id, p=reference, r=reference, s="Newsletter", id=id_, i=id_, **foreign_ids)
             query = f"?licence={attacker.licence}&login={attacker.login}&pwd={attacker.password}&table={table_id}&id={profile_id}"
             headers = {"Accept": accept, "Content-Type": "application/json"}
             # Calls of v5 refuse a query that they do not have before they look at anything.

@@ -160,6 +160,12 @@ class Tenant:
                 "campaign",
                 "audience",
                 "delivery_limits",
+                "import_job",
+                "etl",
+                "etl_execution",
+                "export",
+                "export_execution",
+                "erasure",
             }
             for catalogue in sorted(catalogues.difference(but)):
                 query = f"SELECT t::text FROM tabellion.{catalogue} t WHERE licence_id = %s ORDER BY 1"
