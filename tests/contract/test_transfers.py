@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
@@ -27,7 +28,7 @@ from tests.support.etls import ETLS, EXECUTIONS, Etls, one_file
 from tests.support.exports import EXPORTS, Exports
 from tests.support.imports import Imports, zipped
 from tests.support.tenant import Tenant
-from tests.support.transfer_servers import sshd
+from tests.support.transfer_servers import passphrased, sshd
 
 BASE = "/v5/entities/hotels"
 SERVERS, LOCATIONS = f"{BASE}/servers", f"{BASE}/locations"
@@ -252,6 +253,10 @@ def test_all_that_is_wrong_with_a_server_is_told_at_once(tenant: Tenant) -> None
     refused = tenant.json("POST", SERVERS, SFTP | both).json()
     assert sorted(e["field"] for e in refused["errors"]) == ["certificate", "hostKey"]
     assert tenant.json("POST", SERVERS, SFTP | {"host": "169.254.169.254"}).json()["errors"][0]["code"] == "transfer.host"
+    # The library that would open this one ends by more than an error.
+    hostile = passphrased(asyncssh.generate_private_key("ssh-ed25519"), "x", 2**31)
+    refused = tenant.json("POST", SERVERS, SFTP | {"password": "x", "privateKey": hostile})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "privateKey")
     made(tenant, SERVERS, SFTP)
     assert tenant.json("POST", SERVERS, SFTP | {"name": "ERP"}).json()["code"] == "name.used"
     # However it is written, it is the folder that files are read from.
@@ -510,7 +515,8 @@ def test_an_export_is_written_to_its_location(tenant: Tenant, worker_database_ur
 def test_over_sftp_with_the_host_key_kept(etls: Etls, tenant: Tenant, tmp_path: Path) -> None:
     with sshd(tmp_path) as server:
         body = {"name": "erp", "protocol": "SFTP", "host": "127.0.0.1", "port": server.port, "user": getpass.getuser()}
-        server_id = made(tenant, SERVERS, body | {"privateKey": server.private_key})
+        key = passphrased(asyncssh.import_private_key(server.private_key or ""), "two words")
+        server_id = made(tenant, SERVERS, body | {"privateKey": key, "password": "two words"})
         (tmp_path / "files" / "guests_1.csv").write_text(GUESTS)
         place = made(
             tenant, LOCATIONS,

@@ -4,6 +4,7 @@ moto simulates S3: it speaks the protocol over HTTP, with signatures unchecked; 
 registries.
 """
 
+import base64
 import getpass
 import os
 import shutil
@@ -15,8 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncssh
+from asyncssh import asn1
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -137,3 +140,15 @@ def _running(command: list[str], port: int, log: Path) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait()
+
+
+def passphrased(key: asyncssh.SSHKey, password: str, rounds: int | None = None) -> str:
+    """A private key that a password opens, which is hashed so many times for it, as the key says itself."""
+    text = key.export_private_key("pkcs8-pem", password).decode()
+    if rounds is None:
+        return text
+    first, *lines, last = text.strip().split("\n")
+    document: Any = asn1.der_decode(base64.b64decode("".join(lines)))
+    (method, ((hashing, (salt, _, *more)), cipher)), content = document
+    written = (method, ((hashing, (salt, rounds, *more)), cipher)), content
+    return "\n".join([first, base64.b64encode(asn1.der_encode(written)).decode(), last])

@@ -22,7 +22,7 @@ async def list_servers(call: Incoming) -> Answer:
 
 async def create_server(call: Incoming) -> Answer:
     """Keep a server."""
-    number = await service.create_server(call, wire.read_server(call.body, service.policy()))
+    number = await service.create_server(call, await wire.read_server(call.body, service.policy()))
     return Answer(201, wire.Id(str(number)), location=f"/v5/entities/{call.path['e']}/servers/{number}")
 
 

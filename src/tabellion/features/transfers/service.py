@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from psycopg import errors
@@ -70,13 +71,18 @@ async def create_server(call: Incoming, new: FileServer) -> int:
     return number
 
 
-async def change_server(call: Incoming, changed: Callable[[FileServer], FileServer]) -> FileServer:
+async def change_server(call: Incoming, changed: Callable[[FileServer], Awaitable[FileServer]]) -> FileServer:
     """Change the server of the path. Raises `ServerUnknown`, `Invalid`, `TransferNameUsed`."""
-    async with call.db.transaction():
-        after = changed(await get_server(call, lock=True))
-        await _kept(call, "server", after.name, lambda: store.update_server(call.db, owner_of(call), after))
-        await audit.record(call.db, call, f"transfer-server/{after.id}")
-    return after
+    while True:
+        before = await get_server(call)
+        # It may take seconds, in which nobody waits for the row; if that was changed meanwhile, it is done anew.
+        after = await changed(before)
+        async with call.db.transaction():
+            if await get_server(call, lock=True) != before:
+                continue
+            await _kept(call, "server", after.name, partial(store.update_server, call.db, owner_of(call), after))
+            await audit.record(call.db, call, f"transfer-server/{after.id}")
+        return after
 
 
 async def delete_server(call: Incoming) -> None:

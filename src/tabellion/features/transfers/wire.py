@@ -12,7 +12,7 @@ from tabellion.kit.names import name_fault
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.egress import Policy, TargetRefused, parse_host
 from tabellion.platform.http.shapes import Flag, Text
-from tabellion.platform.transfer import PORTS, ProtocolName, is_private_key, is_public_key
+from tabellion.platform.transfer import PORTS, ProtocolName, is_public_key, opened
 
 _INVALID, _MANDATORY = "structure.invalid", "member.mandatory"
 _KEPT = ("protocol", "host", "port", "user", "hostKey", "certificate", "region", "secure")
@@ -131,12 +131,12 @@ class TestOut(msgspec.Struct):
     steps: list[Step]
 
 
-def read_server(body: ServerIn, policy: Policy) -> FileServer:
+async def read_server(body: ServerIn, policy: Policy) -> FileServer:
     """The server to be kept. Raises `Invalid`."""
-    return _server(0, msgspec.to_builtins(body), policy)
+    return await _server(0, msgspec.to_builtins(body), policy)
 
 
-def read_changed_server(before: FileServer, body: ServerPatch, policy: Policy) -> FileServer:
+async def read_changed_server(before: FileServer, body: ServerPatch, policy: Policy) -> FileServer:
     """The server with what a body changes; another host has another host key, and is told its password. Raises `Invalid`."""
     secrets = {"password": before.secrets.password, "privateKey": before.secrets.private_key}
     changes: dict[str, Any] = msgspec.to_builtins(body)
@@ -154,7 +154,8 @@ def read_changed_server(before: FileServer, body: ServerPatch, policy: Policy) -
         raise Invalid([_fault("password", message, _MANDATORY)])
     if "protocol" in changes and "port" not in changes:
         document["port"] = None
-    after = _server(before.id, document, policy)
+    entered = bool({"protocol", "privateKey", "password"} & set(changes))
+    after = await _server(before.id, document, policy, entered=entered)
     if not before.unreadable or after.definition["protocol"] == "FOLDER" or {"password", "privateKey"} & set(changes):
         return after
     return replace(after, unreadable=before.unreadable)
@@ -197,7 +198,8 @@ def location_out(location: Location) -> LocationOut:
     )
 
 
-def _server(number: int, document: dict[str, Any], policy: Policy) -> FileServer:
+async def _server(number: int, document: dict[str, Any], policy: Policy, *, entered: bool = True) -> FileServer:
+    """A server. A private key that is `entered` is kept without its password."""
     protocol: str = document["protocol"]
     if document["port"] is None:
         document["port"] = PORTS[protocol]
@@ -209,7 +211,7 @@ def _server(number: int, document: dict[str, Any], policy: Policy) -> FileServer
     if not document["secure"] and not policy.allow_http:
         faults.append(_fault("secure", "may be false only where the operator allows http"))
     if protocol == "SFTP":
-        faults += _key_faults(document)
+        faults += await _key_faults(document, entered=entered)
     if faults:
         raise Invalid(faults)
     secrets = Secrets(document["password"], document["privateKey"])
@@ -261,13 +263,16 @@ def _text_faults(document: dict[str, Any]) -> list[FieldError]:
     return texts + keys + private
 
 
-def _key_faults(document: dict[str, Any]) -> list[FieldError]:
+async def _key_faults(document: dict[str, Any], *, entered: bool) -> list[FieldError]:
     faults: list[FieldError] = []
     if document["hostKey"] is not None and not is_public_key(document["hostKey"]):
         faults.append(_fault("hostKey", "expects an OpenSSH public key such as 'ssh-ed25519 AAAA...'"))
     key = document["privateKey"]
-    if key is not None and not is_private_key(key, document["password"]):
-        faults.append(_fault("privateKey", "expects a private key in OpenSSH's or PEM form, and 'password' what opens it"))
+    if key is not None and entered and len(key) <= _MAX_KEY:
+        document["privateKey"] = await opened(key, document["password"])
+        if document["privateKey"] is None:
+            message = "expects a private key in OpenSSH's or PEM form, and 'password' what opens it, within seconds"
+            faults.append(_fault("privateKey", message))
     return faults
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from tabellion.platform.egress import Policy
 from tabellion.platform.transfer.folder import Folder, Opening
+from tabellion.platform.transfer.keys import opened
 from tabellion.platform.transfer.model import PORTS, ProtocolName, RemoteFile, Server, TransferError
 
 __all__ = [
@@ -14,9 +15,9 @@ __all__ = [
     "RemoteFile",
     "Server",
     "TransferError",
-    "is_private_key",
     "is_public_key",
     "open_folder",
+    "opened",
 ]
 
 
@@ -32,11 +33,6 @@ def open_folder(server: Server, path: str, policy: Policy) -> Opening:
 def is_public_key(text: str) -> bool:
     """Whether a text is a public key of SSH, in OpenSSH's form."""
     return _module("SFTP").is_public_key(text)
-
-
-def is_private_key(text: str, password: str | None) -> bool:
-    """Whether a text is a private key of SSH, in OpenSSH's or PEM form, that the password opens."""
-    return _module("SFTP").is_private_key(text, password)
 
 
 def _module(protocol: ProtocolName) -> Any:
