@@ -117,6 +117,11 @@ def test_every_kind_of_secret_is_sealed_anew(
         assert "another backup" in refused("key", "drop", before["key"], "--yes")
     left = told("key", "drop", before["key"], "--yes")
     assert [(one["key"], one["use"]) for one in left] == [(done["key"], "seals"), (before["key"], "hashes")]
+    trail = sealed.execute("SELECT actor, route, object, note FROM tabellion.audit WHERE object LIKE 'key/%' ORDER BY id")
+    assert trail.fetchall() == [
+        ("cli", "key rotate", f"key/{done['key']}", f"{len(KINDS)} secrets of the server were sealed anew"),
+        ("cli", "key drop", f"key/{before['key']}", None),
+    ]
     secrets.use_key("", data_dir)
     assert (read_token(token), tokens.unseal_address(1, 7, address)) == (None, None)
     assert sealed.execute("SELECT hash FROM l1.suppression_hash").fetchall() == [(hash_of(1, "Ann@example.com"),)]

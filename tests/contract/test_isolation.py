@@ -110,7 +110,9 @@ def test_foreign_ids_do_not_exist(
 
     for entity in ("hotels", "-", "HOTELS", victim.licence):
         for reference in (str(profile_id), f"cardNumber={SECRET}", "emailAddress=ann@example.com"):
-            path = call.path.format(e=entity, t=table_id, p=reference, r=reference, s="Newsletter", id=id_, i=id_, **foreign_ids)
+            path = call.path.format(
+                e=entity, t=table_id, p=reference, r=reference, s="Newsletter", id=id_, i=id_, **foreign_ids
+            )
             query = f"?licence={attacker.licence}&login={attacker.login}&pwd={attacker.password}&table={table_id}&id={profile_id}"
             headers = {"Accept": accept, "Content-Type": "application/json"}
             # Calls of v5 refuse a query that they do not have before they look at anything.

@@ -8,8 +8,9 @@ from datetime import datetime
 
 import msgspec
 
-from tabellion.features.licences import AdminError
-from tabellion.platform import secrets
+from tabellion.features.licences import AdminError, list_licences
+from tabellion.kit.clock import utc_now
+from tabellion.platform import audit, secrets
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar
@@ -92,6 +93,7 @@ async def rotate(db: Database, settings: Settings) -> Rotated:
             anew += done
         left = {each.what: count for each, count in (await places.count(db, PLACES)).items() if each.key is None}
         key, *former = secrets.fingerprints()
+        await _record(db, "key rotate", key, f"{sum(anew.values())} secrets of the server were sealed anew")
         return Rotated(key, made, anew, left, former)
 
 
@@ -108,6 +110,7 @@ async def drop(db: Database, settings: Settings, fingerprint: str) -> list[Liste
         with only_backup(settings.data_dir):
             assert source.file is not None  # noqa: S101 - `_file_of` has looked
             ring.write(source.file, _without(source.ring(), fingerprint, await places.count(db, PLACES)))
+        await _record(db, "key drop", fingerprint, None)
     secrets.use_key(*source)
     return await listed(db, settings)
 
@@ -145,6 +148,13 @@ async def _alone(db: Database) -> AsyncGenerator[None]:
         yield
     finally:
         await db.execute("SELECT pg_advisory_unlock(%s)", (AdvisoryLock.KEYS,))
+
+
+async def _record(db: Database, action: str, fingerprint: str, note: str | None) -> None:
+    """Tell every licence's trail: the key is the server's, and its secrets and links are of it."""
+    async with db.transaction():
+        for licence in await list_licences(db):
+            await audit.record_admin(db, licence.id, action, f"key/{fingerprint}", utc_now(), note)
 
 
 def _source(settings: Settings) -> Source:
