@@ -55,5 +55,11 @@ async def test_who_leaves_has_left_for_all_who_have_the_address_however_many_the
         sending = await post.sending(subscription=newsletter.number)
         (mail,) = await post.bench.row(f"SELECT min(id) FROM l{post.licence_id}.recipient WHERE sending_id = %s", sending.id)
         token = write_token(Token(Use.UNSUBSCRIBE, post.licence_id, mail))
+        # Of one of them alone it is not done.
+        query = f"UPDATE {table} SET {newsletter.column} = false WHERE id = (SELECT profile_id FROM l{post.licence_id}.recipient WHERE id = {mail})"
+        await post.db.execute(query.encode())
+        page = await tracking.unsubscribe_page(post.db, token)
+        assert page is not None
+        assert not page.done
         assert await tracking.unsubscribe(post.db, token, START) is not None
         assert await post.bench.row(f"SELECT count(*) FROM {table} WHERE {newsletter.column}") == (0,)
