@@ -8,8 +8,8 @@ from tabellion.platform.templates import Kind, Row, Rows, Values, vocabulary
 from tabellion.platform.templates.check import check
 
 ALLOWED = vocabulary(
-    {"firstName": Kind.TEXT, "birthDate": Kind.DATE, "interests": Values(), "age": Kind.NUMBER},
-    tables={"Stays": {"hotel": Kind.TEXT, "price": Kind.NUMBER, "arrival": Kind.DATE}},
+    {"firstName": Kind.TEXT, "birthDate": Kind.DATE, "interests": Values(), "age": Kind.NUMBER, "city": Kind.TEXT},
+    tables={"city": {"name": Kind.TEXT}, "Stays": {"hotel": Kind.TEXT, "price": Kind.NUMBER, "arrival": Kind.DATE}},
     parameters={"stayRef": Kind.ANY, "age": Kind.ANY},
     subscriptions=["Monthly news"],
     segmentations={"Tier": Kind.TEXT},
@@ -38,16 +38,22 @@ def told(source: str) -> list[tuple[int, int, str, str]]:
         ("{{ profile[firstName] }}", "name", "write the member's name in quotes, such as profile['firstName']"),
         ("{% for s in Stays %}{{ forloop.idx }}{% endfor %}", "name", "this row has no idx; did you mean index?"),
         ("{% for q in firstName %}{% endfor %}", "type", "firstName is no list; for goes through lists"),
-        ("{{ Stays }}", "type", "this is a list and cannot be printed; name a field of it"),
+        ("{{ Stays }}", "type", "Stays is a custom table and cannot be printed; name a field of it"),
+        ("{{ campaign.links }}", "type", "this is a list and cannot be printed; name a field of it"),
+        (
+            "{{ city }}",
+            "type",
+            "city is a custom table (for what else has that name write profile.city) and cannot be printed; name a field of it",
+        ),
         ("{{ profile }}", "type", "this is a row and cannot be printed; name a field of it"),
         ("{{ Stays | first }}", "type", "this is a row and cannot be printed; name a field of it"),
         ("{{ Stays.hotel }}", "type", "this is a list of rows: go through it with for, or take the first with .first.hotel"),
         ("{{ firstName.x }}", "type", "this is a value and has no x"),
-        ("{{ Stays | upcase }}", "type", "upcase takes a value, and this is a row or a list of rows; name a field of it"),
+        ("{{ Stays | upcase }}", "type", "upcase takes a value, and Stays is a custom table; name a field of it"),
         (
             "{{ firstName | append: profile }}",
             "type",
-            "append takes values, and this is a row or a list of rows; name a field of it",
+            "append takes values, and this is a row; name a field of it",
         ),
         ("{{ firstName | map: 'x' }}", "type", "map takes a list of rows"),
         ("{{ 1 | upcas }}", "filter", "there is no filter upcas; did you mean upcase?"),

@@ -65,8 +65,9 @@ class Walk:
                 continue
             values = [self._value(expression) for expression in node.expressions()]
             if isinstance(node, OutputNode) and isinstance(values[0].shape, Row | Rows):
-                kind = "a list" if isinstance(values[0].shape, Rows) else "a row"
-                self._fault(node.expression, "template.type", f"this is {kind} and cannot be printed; name a field of it")
+                self._fault(
+                    node.expression, "template.type", f"{self._called(values[0])} and cannot be printed; name a field of it"
+                )
             if isinstance(node, AssignNode):
                 self._scopes[0][node.name] = values[0]
             self._nodes(node.children(context), context)
@@ -129,16 +130,21 @@ class Walk:
     def _types(self, used: Filter, value: _Value, arguments: Sequence[_Value]) -> None:
         """Rows go to filters of lists only, and filters of rows take nothing else."""
         start = used.token.start_index
-        if any(isinstance(argument.shape, Row | Rows) for argument in arguments) and used.name != "concat":
-            self._note(
-                start, "template.type", f"{used.name} takes values, and this is a row or a list of rows; name a field of it"
-            )
+        rows = next((each for each in arguments if isinstance(each.shape, Row | Rows)), None)
+        if rows is not None and used.name != "concat":
+            self._note(start, "template.type", f"{used.name} takes values, and {self._called(rows)}; name a field of it")
         if isinstance(value.shape, Row | Rows) and used.name not in TAKES_ROWS:
-            self._note(
-                start, "template.type", f"{used.name} takes a value, and this is a row or a list of rows; name a field of it"
-            )
+            self._note(start, "template.type", f"{used.name} takes a value, and {self._called(value)}; name a field of it")
         if used.name in {"map", "where"} and value.shape is not Kind.ANY and not isinstance(value.shape, Rows):
             self._note(start, "template.type", f"{used.name} takes a list of rows")
+
+    def _called(self, value: _Value) -> str:
+        """What rows are, in a message; where a table stands before an attribute of its name, how that is written."""
+        if not isinstance(value.shape, Rows) or len(value.path) != 1:
+            return "this is a list" if isinstance(value.shape, Rows) else "this is a row"
+        name = value.path[0]
+        hidden = self._allowed.hidden(name)
+        return f"{name} is a custom table" + (f" (for what else has that name write {hidden})" if hidden else "")
 
     def _field(self, value: _Value, argument: Expression | None, start: int) -> None:
         """A filter names a field of its rows."""

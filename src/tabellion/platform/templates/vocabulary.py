@@ -54,8 +54,14 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
     def find(self, name: str) -> tuple[tuple[str, ...], Shape] | None:
         """The full path and the shape behind a plain name; None when there is none."""
-        if name in self.roots:
-            return (name,), self.roots[name]
+        return ((name,), self.roots[name]) if name in self.roots else self._second(name)
+
+    def hidden(self, name: str) -> str | None:
+        """How a parameter or an attribute is written whose plain name is a root; None when there is none."""
+        found = self._second(name)
+        return None if found is None else ".".join(found[0])
+
+    def _second(self, name: str) -> tuple[tuple[str, ...], Shape] | None:
         for root in (PARAMETERS, PROFILE):
             shape = self.roots.get(root)
             if isinstance(shape, Row) and name in shape.members:
