@@ -190,6 +190,12 @@ def test_who_misspells_a_trigger_hears_what_was_not_understood(tenant: Tenant) -
     key = [{"key": "stayRef", "values": ["ST-1"]}]
     told = tenant.json("POST", trigger, {"parameters": key, "language": "NL"}, Idempotency_Key="k1")
     assert (told.status_code, told.headers.get("X-Ignored-Members")) == (200, "language")
+    unknown = tenant.json("POST", trigger, [*key, {"key": "tonne", "values": ["Dear"]}])
+    assert (unknown.status_code, unknown.headers.get("X-Ignored-Members")) == (200, "parameters.tonne")
+    shown = tenant.json(
+        "POST", f"/email-campaigns/v5/entities/hotels/mails/{number}/preview", {"parameters": [{"key": "tonne"}]}
+    )
+    assert (shown.status_code, shown.headers.get("X-Ignored-Members")) == (200, "parameters.tonne")
 
     contact = f"/v4/entity/hotels/transactionalmail/{number}/contact"
     wrong = {"profile": {"attributes": [{"name": "emailAddress", "value": "nobody"}, {"name": "ghost", "value": 1}]}}
@@ -197,9 +203,9 @@ def test_who_misspells_a_trigger_hears_what_was_not_understood(tenant: Tenant) -
     refused = tenant.json("POST", contact, wrong | {"parameters": key}).json()
     assert [each["field"] for each in refused["errors"]] == ["profile.attributes[0].value", "profile.attributes[1].name"]
     bob = {"attributes": [{"name": "emailAddress", "value": "bob@example.com"}, {"name": "lastName", "value": "B"}], "id": 7}
-    contacts = [{"profile": bob, "parameters": key}, {"profile": None, "parameters": key}]
+    contacts = [{"profile": bob, "parameters": [*key, {"key": "x"}]}, {"profile": None, "parameters": key}]
     many = tenant.json("POST", f"{one}/contact", {"contacts": contacts})
-    assert many.headers.get("X-Ignored-Members") == "contacts[0].profile.id"
+    assert many.headers.get("X-Ignored-Members") == "contacts[0].parameters.x, contacts[0].profile.id"
     assert "expects an id, attribute=value, or an object" in many.json()["contacts"][1]["message"]
 
 

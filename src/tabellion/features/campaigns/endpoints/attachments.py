@@ -36,7 +36,7 @@ async def contact(call: Incoming) -> Answer:
     files = [file for file in upload.files if file.field == _FILE and (file.client_name or file.size)]
     attachments = await asyncio.to_thread(_attachments, files)
     ready = await triggering.triggered(call, transactional=True)
-    parameters = parameters_of(body.parameters, ready[0])
+    parameters = parameters_of(call, body.parameters, ready[0])
     async with call.db.transaction():
         profile = await saved(call, ready[1], body.profile)
         done = await triggering.trigger(call, ready, profile, parameters, attachments)

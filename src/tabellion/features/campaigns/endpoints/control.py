@@ -10,7 +10,7 @@ from tabellion.features.campaigns.wire import control as wire
 from tabellion.features.campaigns.wire.definition import MailOut
 from tabellion.features.campaigns.wire.pending import EXAMPLE as PENDING
 from tabellion.features.campaigns.wire.report import Report, report_out
-from tabellion.features.campaigns.wire.triggering import read_parameters
+from tabellion.features.campaigns.wire.triggering import read_parameters, unknown_parameters
 from tabellion.features.tables import ENTITY, BadValue, moment_or_null, parse_moment
 from tabellion.kit.problem import invalid
 from tabellion.platform.http.call import Answer, Call, Incoming
@@ -28,7 +28,9 @@ async def test(call: Incoming) -> Answer:
         raise invalid("recipients", "structure.tooMany" if wanted else "member.mandatory", message)
     language = languages.known_language(campaign, body.language or "")
     # What is missing prints nothing: it is a test.
-    parameters = read_parameters(body.parameters, campaign.content.personalisations, [])
+    announced = campaign.content.personalisations
+    call.ignored = [*call.ignored, *unknown_parameters(body.parameters, announced)]
+    parameters = read_parameters(body.parameters, announced, [])
     order = testing.Test(body.recipients, body.profile, body.profiles, language, parameters, body.variant)
     campaign, sent = await testing.test(call, order)
     return Answer(200, wire.TestOut(campaign.id, sent))

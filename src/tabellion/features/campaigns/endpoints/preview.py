@@ -5,7 +5,7 @@ from typing import Any
 from tabellion.features.campaigns import languages, previewing, service
 from tabellion.features.campaigns.endpoints.places import CAMPAIGN, CATEGORY, MODULE, ONE_V5
 from tabellion.features.campaigns.wire import preview as wire
-from tabellion.features.campaigns.wire.triggering import read_parameters
+from tabellion.features.campaigns.wire.triggering import read_parameters, unknown_parameters
 from tabellion.features.tables import ENTITY
 from tabellion.platform.http.call import Answer, Call, Incoming
 
@@ -16,7 +16,9 @@ async def preview(call: Incoming) -> Answer:
     campaign = await service.get(call)
     language = languages.known_language(campaign, body.language or "")
     # What is missing prints nothing: it is a preview.
-    parameters = read_parameters(body.parameters, campaign.content.personalisations, [])
+    announced = campaign.content.personalisations
+    call.ignored = [*call.ignored, *unknown_parameters(body.parameters, announced)]
+    parameters = read_parameters(body.parameters, announced, [])
     made = await previewing.preview(call, campaign, language, body.profile, parameters, body.variant)
     return Answer(
         200,

@@ -21,7 +21,7 @@ async def trigger(call: Incoming) -> Answer:
     """Send a triggered campaign to one profile."""
     given = _trigger_body(call)
     ready = await triggering.triggered(call)
-    parameters = parameters_of(given.parameters, ready[0])
+    parameters = parameters_of(call, given.parameters, ready[0])
     profile = await recipients.profile_of(call, ready[1], call.path["p"])
     async with call.db.transaction():
         done = await triggering.trigger(call, ready, profile, parameters)
@@ -31,7 +31,7 @@ async def trigger(call: Incoming) -> Answer:
 async def contact(call: Incoming) -> Answer:
     """Create or update a profile, and send it a transactional mail."""
     ready = await triggering.triggered(call, transactional=True)
-    parameters = parameters_of(call.body.parameters, ready[0])
+    parameters = parameters_of(call, call.body.parameters, ready[0])
     async with call.db.transaction():
         profile = await saved(call, ready[1], call.body.profile)
         done = await triggering.trigger(call, ready, profile, parameters)
@@ -48,7 +48,7 @@ async def contacts(call: Incoming) -> Answer:
     async with call.db.transaction():
         for index, each in enumerate(body.contacts):
             try:
-                parameters = parameters_of(each.parameters, ready[0])
+                parameters = parameters_of(call, each.parameters, ready[0], f"contacts[{index}].")
                 async with call.db.transaction():
                     profile = await _found_or_saved(call, ready[1], each.profile, f"contacts[{index}].profile")
                     done = await triggering.one_of_many(call, ready, profile, parameters)
@@ -82,10 +82,12 @@ def _trigger_body(call: Incoming) -> wire.Parameters:
     return read
 
 
-def parameters_of(given: list[wire.ParameterIn], campaign: Campaign) -> dict[str, Any]:
-    """The values of the campaign's parameters. Raises `Invalid`."""
+def parameters_of(call: Incoming, given: list[wire.ParameterIn], campaign: Campaign, place: str = "") -> dict[str, Any]:
+    """The values of the campaign's parameters; what it does not know is noted as ignored. Raises `Invalid`."""
     faults: list[FieldError] = []
-    found = wire.read_parameters(given, campaign.content.personalisations, faults)
+    announced = campaign.content.personalisations
+    call.ignored = [*call.ignored, *wire.unknown_parameters(given, announced, place)]
+    found = wire.read_parameters(given, announced, faults)
     if faults:
         raise Invalid(faults)
     return found
@@ -129,9 +131,9 @@ CALLS = (
         path=f"{ONE_V4}/profile/{{p}}",
         summary="Send a triggered campaign to a profile",
         description=(
-            "For CONTINUOUS and TRANSACTIONAL campaigns that are ACTIVE. The body is the list of parameters alone, `[]`, or "
-            "nothing; keys that the campaign does not know are ignored. Repeating the call sends again, unless an "
-            "`Idempotency-Key` says otherwise."
+            "For CONTINUOUS and TRANSACTIONAL campaigns that are ACTIVE. The body is the list of parameters alone, `[]`, "
+            "or nothing; keys that the campaign does not know are ignored, and named in `X-Ignored-Members`. Repeating the "
+            "call sends again, unless an `Idempotency-Key` says otherwise."
         ),
         handler=trigger,
         parameters=(ENTITY, CAMPAIGN, PROFILE),

@@ -81,7 +81,7 @@ class ContactsOut(msgspec.Struct):
 def read_parameters(
     given: Sequence[ParameterIn], announced: Sequence[Personalisation], faults: list[FieldError]
 ) -> dict[str, Any]:
-    """The values of the campaign's parameters; other keys are ignored. What is wrong goes to `faults`."""
+    """The values of the campaign's parameters; others are left out. What is wrong goes to `faults`."""
     values = {each.key: each.values for each in given}
     found: dict[str, Any] = {}
     for each in announced:
@@ -104,6 +104,13 @@ def read_parameters(
         message = f"the values of the parameters have more than {_MAX_PARAMETERS_CHARACTERS:,} characters"
         faults.append(FieldError("parameters", "structure.invalid", message))
     return found
+
+
+def unknown_parameters(given: Sequence[ParameterIn], announced: Sequence[Personalisation], place: str = "") -> list[str]:
+    """The keys that the campaign does not know, as the ignored members that they are: `parameters.stayRev`."""
+    known = {each.key for each in announced}
+    keys = dict.fromkeys(each.key for each in given if each.key not in known)
+    return [f"{place}parameters.{key[:100]}" for key in keys]
 
 
 def _text(value: Any) -> str | None:
