@@ -93,6 +93,13 @@ def test_settings_that_cannot_be_are_refused_with_their_place(tenant: Tenant, ma
     assert tenant.state() == before
 
 
+def test_all_that_is_wrong_with_a_definition_is_told_at_once(tenant: Tenant, mail: str) -> None:
+    wrong = {"name": "a/b", "targetTable": "Ghosts", "replyTo": "nobody"}
+    told = faults(tenant.json("POST", MAIL, NEW | wrong))
+    assert [place for place, _ in told] == ["name", "replyTo", "targetTable"]
+    assert faults(tenant.json("PUT", mail, {"targetTable": "Ghosts", "replyTo": "nobody"})) == told[1:]
+
+
 def test_only_what_is_sent_changes(tenant: Tenant, mail: str) -> None:
     before = tenant.json("GET", mail)
     changed = tenant.json("PUT", mail, {"from": "Harbour <news@example.com>"}, If_Match=before.headers["ETag"])

@@ -110,7 +110,10 @@ def test_a_target_takes_nothing_that_it_does_not_know(tenant: Tenant) -> None:
     ):
         refused = tenant.json("PUT", f"{one}/target", body)
         assert [(e["field"], e["code"]) for e in refused.json()["errors"]] == [(member, "member.unknown")], refused.text
-        assert f"did you mean '{meant}'?" in refused.json()["message"]
+        assert refused.json()["message"].endswith(f"did you mean '{meant}'?")
+    wrong = {"subscription": "Newslettr", "filter": "pionts > 3", "audience": "ghosts", "excludeAudiences": ["Belgians"]}
+    refused = tenant.json("PUT", f"{one}/target", wrong).json()
+    assert [each["field"] for each in refused["errors"]] == ["audience", "excludeAudiences[0]", "subscription", "filter"]
     xml = "<mailTarget><subscription>Newsletter</subscription><excludes>points &lt; 3</excludes></mailTarget>"
     refused = tenant.call("PUT", f"{one}/target", content=xml, headers={"Content-Type": "application/xml"})
     assert (refused.status_code, refused.json()["code"]) == (400, "member.unknown")

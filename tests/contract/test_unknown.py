@@ -1,6 +1,7 @@
 """What a call does not know may be a slip that loses data: it is refused, or told."""
 
 import itertools
+import json
 from typing import Any
 
 import httpx
@@ -211,6 +212,21 @@ def test_all_that_is_wrong_with_an_etl_is_told_at_once(tenant: Tenant) -> None:
     assert [each["field"] for each in refused.json()["errors"]] == [
         "name", "schedule.cron", "files[0].load.tableId", "files[1].mapping[0].attribute", "source.locationId",
     ]  # fmt: skip
+
+
+def test_all_that_is_wrong_with_an_import_is_told_at_once(tenant: Tenant) -> None:
+    mapping = [{"headerColumn": "a", "attributeName": "emailAddress"}, {"headerColumn": "b", "attributeName": "colour"}]
+    wrong = {"mode": "REPLACE", "encoding": "utf-88", "attributesMapping": mapping, "keyColumn": "b", "sparator": ";"}
+    refused = send(tenant, {"parameters": json.dumps(wrong)})
+    assert fields_of(refused) == [
+        ("parameters.mode", "member.type"),
+        ("parameters.encoding", "import.encoding"),
+        ("parameters.attributesMapping[1].attributeName", "attribute.unknown"),
+    ]
+    assert refused.headers["X-Ignored-Members"] == "parameters.sparator"
+    unreadable = {"mode": "REPLACE", "attributesMapping": [{"headerColumn": "a"}], "keyColumn": "a"}
+    refused = send(tenant, {"parameters": json.dumps(unreadable)})
+    assert [place for place, _ in fields_of(refused)] == ["parameters.mode", "parameters.attributesMapping[0].attributeName"]
 
 
 @pytest.mark.parametrize("header", ["abc", "abc, *", '"abc'])

@@ -3,7 +3,8 @@
 Features subclass it in their `errors.py`; `platform.http` renders it (JSON, XML, problem document, v1 XML) in one place.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 import msgspec
@@ -54,6 +55,15 @@ class Invalid(Problem):
 def invalid(field: str, code: str, message: str) -> Invalid:
     """An `Invalid` with a single error."""
     return Invalid([FieldError(field, code, message)])
+
+
+@contextmanager
+def gathered(faults: list[FieldError]) -> Generator[None]:
+    """Add what is refused within to `faults`, so that one answer tells it together with what else is wrong."""
+    try:
+        yield
+    except Invalid as error:
+        faults += error.errors
 
 
 def inside(part: str, errors: Iterable[FieldError]) -> list[FieldError]:

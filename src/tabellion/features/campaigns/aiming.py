@@ -7,16 +7,23 @@ from tabellion.features.campaigns import service
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.model import Campaign
 from tabellion.features.tables import ProfileTable
-from tabellion.kit.problem import FieldError
+from tabellion.kit.problem import FieldError, Invalid, gathered
 from tabellion.platform.http.call import Incoming
 
 
-async def set_target(call: Incoming, target: Target) -> Campaign:
-    """Aim the campaign of the path. Raises `CampaignUnknown`, `CampaignState`, `Invalid`."""
+async def set_target(call: Incoming, target: Target, faults: list[FieldError]) -> Campaign:
+    """Aim the campaign of the path. `faults`: what is known to be wrong.
+
+    Raises `CampaignUnknown`, `CampaignState`, `Invalid`.
+    """
 
     async def work(before: Campaign) -> Campaign:
         audiences = await audiences_of(call.db, before.licence_id, target, keep=True)
-        condition_of(await service.table_of(call, before), target, call.caller.time_zone, call.now, audiences)
+        table = await service.table_of(call, before)
+        with gathered(faults):
+            condition_of(table, target, call.caller.time_zone, call.now, audiences)
+        if faults:
+            raise Invalid(faults)
         await note_use(call.db, before.id, target)
         return replace(before, target=target)
 

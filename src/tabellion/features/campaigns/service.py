@@ -17,7 +17,7 @@ from tabellion.features.licences import check_reach, entity_of, named_entity
 from tabellion.features.tables import ProfileTable, TableUnknown, profile_tables
 from tabellion.kit.digits import number_of
 from tabellion.kit.near import meant
-from tabellion.kit.problem import FieldError, Invalid, invalid
+from tabellion.kit.problem import FieldError, Invalid, gathered, invalid
 from tabellion.platform import audit
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.etag import require_match
@@ -63,10 +63,10 @@ def _as_table_is_called(campaign: Campaign, tables: Sequence[ProfileTable]) -> C
     return replace(campaign, settings=replace(campaign.settings, target_table=table.name))
 
 
-async def create(call: Incoming, new: Campaign) -> int:
-    """Define a campaign; its id. Raises `Invalid`, `CampaignNameUsed`."""
+async def create(call: Incoming, new: Campaign, faults: list[FieldError]) -> int:
+    """Define a campaign; its id. `faults`: what is known to be wrong. Raises `Invalid`, `CampaignNameUsed`."""
     new = replace(new, licence_id=call.caller.licence_id, entity_id=entity_of(call).id)
-    new = await _aimed(call, new)
+    new = await _aimed(call, new, faults)
     try:
         async with call.db.transaction():
             number = await enter(call, new)
@@ -93,11 +93,14 @@ async def enter(call: Incoming, new: Campaign) -> int:
     return number
 
 
-async def change(call: Incoming, changed: Callable[[Campaign], Campaign]) -> Campaign:
-    """Change the settings of the campaign of the path. Raises `CampaignUnknown`, `CampaignState`, `Invalid`."""
+async def change(call: Incoming, changed: Callable[[Campaign], tuple[Campaign, list[FieldError]]]) -> Campaign:
+    """Change the settings of the campaign of the path. `changed`: what they become, and what is wrong with that.
+
+    Raises `CampaignUnknown`, `CampaignState`, `Invalid`.
+    """
 
     async def work(before: Campaign) -> Campaign:
-        after = await _aimed(call, changed(before))
+        after = await _aimed(call, *changed(before))
         if after.table_id != before.table_id and before.target is not None:
             # What the target names is looked for in the new table.
             audiences = await audiences_of(call.db, before.licence_id, before.target)
@@ -167,17 +170,21 @@ async def revise(call: Incoming, work: Callable[[Campaign], Awaitable[Campaign]]
     return after
 
 
-async def _aimed(call: Incoming, campaign: Campaign) -> Campaign:
-    """The campaign with its table found. Raises `Invalid`."""
+async def _aimed(call: Incoming, campaign: Campaign, faults: list[FieldError]) -> Campaign:
+    """The campaign with its table found. Raises `Invalid`, `EntityForbidden`."""
     settings = campaign.settings
-    owner = named_entity(call.caller, settings.entity_of_target, "entityOfTarget")
-    try:
-        table = await profile_tables.find_of(call, owner, settings.target_table)
-    except TableUnknown as error:
-        raise invalid("targetTable", error.code, error.message) from None
-    if faults := address_faults(table):
+    with gathered(faults):
+        owner = named_entity(call.caller, settings.entity_of_target, "entityOfTarget")
+        try:
+            table = await profile_tables.find_of(call, owner, settings.target_table)
+        except TableUnknown as error:
+            faults.append(FieldError("targetTable", error.code, error.message))
+        else:
+            faults += address_faults(table)
+            campaign = replace(campaign, table_id=table.id)
+    if faults:
         raise Invalid(faults)
-    return replace(campaign, table_id=table.id)
+    return campaign
 
 
 async def names_in(call: Incoming, campaign: Campaign, table: ProfileTable | None = None) -> Vocabulary:

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from tabellion.kit.near import meant
-from tabellion.kit.problem import invalid
+from tabellion.kit.near import MOST_LOOKED_FOR, meant
+from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.database.connection import Database
 from tabellion.platform.http.caller import Caller
 from tabellion.platform.http.query import Query
@@ -109,12 +109,16 @@ class Incoming(msgspec.Struct):
         `answered`: members of such documents may be sent back. `otherwise`: what the body means without it.
         """
         known = {field.encode_name for field in msgspec.structs.fields(answered)} if answered else set[str]()
-        for name in self.ignored:
-            if name in known:
-                continue
+        strange = [name for name in self.ignored if name not in known]
+        if strange:
             own = [field.encode_name for field in msgspec.structs.fields(self.body)]
-            said = f"the call knows no member '{name[:100]}', and without it {otherwise}{meant(name, own)}"
-            raise invalid(name, "member.unknown", said)
+            said = f"and without it {otherwise}"
+            raise Invalid(
+                [
+                    FieldError(name, "member.unknown", f"the call knows no member '{name[:100]}', {said}{meant(name, own)}")
+                    for name in strange[:MOST_LOOKED_FOR]
+                ]
+            )
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

@@ -94,7 +94,9 @@ class V1Errors(msgspec.Struct):
 
 
 def _message(error: Problem, exchange: Exchange) -> str:
-    return f"{error.message} ({exchange.hint})" if exchange.hint and isinstance(error, Invalid) else error.message
+    # A member that is refused for being unknown is not ignored.
+    hinted = exchange.hint and isinstance(error, Invalid) and error.code != "member.unknown"
+    return f"{error.message} ({exchange.hint})" if hinted else error.message
 
 
 def _problem_document(error: Problem, exchange: Exchange) -> ProblemDocument:

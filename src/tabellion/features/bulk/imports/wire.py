@@ -1,7 +1,8 @@
 """The documents of the import calls."""
 
+import re
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -12,7 +13,7 @@ from tabellion.features.bulk.imports.source import codec_of
 from tabellion.features.tables import moment_or_null
 from tabellion.kit.near import meant
 from tabellion.kit.problem import FieldError
-from tabellion.platform.http import shapes
+from tabellion.platform.http import json_codec, shapes
 from tabellion.platform.http.shapes import Flag
 
 Format = Literal["COMMA_SEPARATED_VALUES", "TAB_SEPARATED_VALUES", "SEMI_COLON_SEPARATED_VALUES"]
@@ -22,6 +23,8 @@ _MODES = {
     "CREATE": Mode.CREATE_ONLY, "UPDATE": Mode.UPDATE_ONLY,
 }  # fmt: skip
 _MAX_MAPPINGS = 2000
+_PART = "parameters"
+_MEMBER = re.compile(r"[.\[]")
 
 
 class FileFormat(msgspec.Struct, rename="camel"):
@@ -88,14 +91,36 @@ class ResultOut(msgspec.Struct, rename="camel"):
     errors: tuple[FieldError, ...]
 
 
+def _readable(document: bytes) -> tuple[Parameters, list[FieldError], list[str]]:
+    """What can be read of the part, what is wrong with the rest, and what it ignores. Raises `Malformed`, `Invalid`."""
+    read: Any
+    try:
+        read, ignored = shapes.read_part(Parameters, _PART, document, blanks=False)
+    except shapes.Unreadable as error:
+        members = json_codec.decode_part(_PART, document)
+        if not isinstance(members, dict):
+            raise
+        faults = [msgspec.structs.replace(fault, field=fault.field.removeprefix(f"{_PART}.")) for fault in error.errors]
+        wrong = {_MEMBER.split(fault.field)[0] for fault in faults}
+        if "attributesMapping" in wrong:
+            wrong.add("keyColumn")  # which is one of its columns
+        rest: dict[str, Any] = {name: value for name, value in members.items() if name not in wrong}  # pyright: ignore[reportUnknownVariableType] - plain documents
+        try:
+            read, _ = shapes.reader(Parameters).read(rest)
+        except shapes.Unreadable:  # more is wrong than is told at once
+            raise error from None
+        return read, faults, list(error.ignored)
+    return read, [], ignored
+
+
 def order_of_parameters(document: bytes) -> tuple[Order, list[FieldError], list[str]]:
     """The order that a part `parameters` gives, what is wrong with its values, and the members that it ignores.
 
     Raises `Malformed`, `Invalid`.
     """
-    read, ignored = shapes.read_part(Parameters, "parameters", document, blanks=False)
+    read, faults, ignored = _readable(document)
     mapping = None
-    faults = encoding_faults("encoding", read.encoding) + _format_faults(read.format)
+    faults += encoding_faults("encoding", read.encoding) + _format_faults(read.format)
     if read.attributes_mapping is not None:
         if len(read.attributes_mapping) > _MAX_MAPPINGS:
             faults.append(FieldError("attributesMapping", "member.type", f"more than {_MAX_MAPPINGS} columns are mapped"))

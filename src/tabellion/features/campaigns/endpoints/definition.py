@@ -13,7 +13,7 @@ from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
 
 async def create(call: Incoming) -> Answer:
     """Define a campaign."""
-    number = await service.create(call, wire.read_new(call.body, entity_of(call).name, call.now))
+    number = await service.create(call, *wire.read_new(call.body, entity_of(call).name, call.now))
     return Answer(201, wire.CampaignId(number), location=f"/v4/entity/{call.path['e']}/mail/{number}")
 
 

@@ -15,6 +15,7 @@ from tabellion.features.campaigns import aiming, service
 from tabellion.features.campaigns.endpoints.places import CAMPAIGN, CATEGORY, MODULE, ONE_V4, ONE_V5, WRITE, written
 from tabellion.features.campaigns.wire import targets as wire
 from tabellion.features.tables import ENTITY
+from tabellion.kit.problem import FieldError, gathered
 from tabellion.platform.http.call import Answer, Call, Incoming
 
 
@@ -30,9 +31,15 @@ async def put_target(call: Incoming) -> Answer:
     body: wire.TargetIn = call.body
     rest = "the whole table" if body == wire.TargetIn() else "all whom the rest of it means"
     call.refuse_ignored(wire.TargetOut, f"the target is {rest}")
-    audience = None if body.audience is None else (await resolve(call, [("audience", body.audience)]))[0]
-    excluded = await resolve(call, [(f"excludeAudiences[{i}]", each) for i, each in enumerate(body.exclude_audiences)])
-    return written(await aiming.set_target(call, wire.read_target(body, audience, excluded)))
+    audience: tuple[int, ...] = ()
+    excluded: tuple[int, ...] = ()
+    faults: list[FieldError] = []
+    with gathered(faults):
+        audience = await resolve(call, [] if body.audience is None else [("audience", body.audience)])
+    with gathered(faults):
+        excluded = await resolve(call, [(f"excludeAudiences[{i}]", each) for i, each in enumerate(body.exclude_audiences)])
+    target = wire.read_target(body, next(iter(audience), None), excluded)
+    return written(await aiming.set_target(call, target, faults))
 
 
 async def sample(call: Incoming) -> Answer:

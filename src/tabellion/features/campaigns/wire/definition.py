@@ -14,7 +14,7 @@ from tabellion.features.campaigns.store import Search
 from tabellion.features.tables import LANGUAGES, moment_or_null, render_moment
 from tabellion.features.tables.filters import query_moment
 from tabellion.kit.names import SIGNS_OF_ADDRESSES, name_fault
-from tabellion.kit.problem import FieldError, Invalid, invalid
+from tabellion.kit.problem import FieldError, invalid
 from tabellion.platform.http.shapes import Text
 from tabellion.platform.mail import address_of, formless, one_line
 
@@ -122,8 +122,8 @@ class MailsOut(msgspec.Struct, rename="camel"):
     mail_documents: list[MailBrief]
 
 
-def read_new(body: MailIn, entity: str, now: datetime) -> Campaign:
-    """The campaign to be defined. Raises `Invalid`."""
+def read_new(body: MailIn, entity: str, now: datetime) -> tuple[Campaign, list[FieldError]]:
+    """The campaign to be defined, and what is wrong with it."""
     settings = Settings(
         display_name=body.display_name or body.name,
         sender=body.sender,
@@ -134,17 +134,13 @@ def read_new(body: MailIn, entity: str, now: datetime) -> Campaign:
         encoding="UTF-8" if body.encoding is None else body.encoding,
         goal_tracking=_goals(body.goal_tracking, body.name),
     )
-    faults = name_faults(body.name) + _settings_faults(settings)
-    if faults:
-        raise Invalid(faults)
     kind = Kind(body.sending_mode or "MASS")
-    return Campaign(
-        0, 0, 0, None, body.name, kind, State.IN_DEFINITION, 1, settings, Content(), None, now, now
-    )  # fmt: skip
+    new = Campaign(0, 0, 0, None, body.name, kind, State.IN_DEFINITION, 1, settings, Content(), None, now, now)
+    return new, name_faults(body.name) + _settings_faults(settings)
 
 
-def read_changed(before: Campaign, body: MailChange, entity: str) -> Campaign:
-    """The campaign with what a body changes. Raises `Invalid`."""
+def read_changed(before: Campaign, body: MailChange, entity: str) -> tuple[Campaign, list[FieldError]]:
+    """The campaign with what a body changes, and what is wrong with it."""
     members: dict[str, Any] = {
         name: getattr(body, name) for name in body.__struct_fields__ if name not in {"content_type", "sending_mode"}
     }
@@ -161,10 +157,8 @@ def read_changed(before: Campaign, body: MailChange, entity: str) -> Campaign:
     if "supported_languages" in changes:
         changes["supported_languages"] = tuple(changes["supported_languages"] or ())
     settings = replace(before.settings, **changes)
-    if faults := _settings_faults(settings):
-        raise Invalid(faults)
     kind = Kind(body.sending_mode) if isinstance(body.sending_mode, str) else before.kind
-    return replace(before, settings=settings, kind=kind)
+    return replace(before, settings=settings, kind=kind), _settings_faults(settings)
 
 
 def _goals(said: str | None, name: str) -> str | None:
