@@ -197,6 +197,7 @@ def test_everything_wrong_with_a_definition_is_told_at_once(etls: Etls) -> None:
     assert refused.status_code == 400
     files = "definition.files"
     steps = f"{files}[1].mapping[5].transformations"
+    assert "mm is the minute" in next(e["message"] for e in refused.json()["errors"] if e["field"] == f"{steps}[1].pattern")
     assert [(e["field"], e["code"]) for e in refused.json()["errors"]] == [
         (f"{files}[0].namePattern", "member.mandatory"),
         (f"{files}[0].format.separator", "member.type"),

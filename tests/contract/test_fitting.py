@@ -152,7 +152,7 @@ def test_what_a_launched_campaign_needs_is_not_taken_away(tenant: Tenant, other_
         refused = change(tenant, operation=f"remove{kind}", name=name)
         assert (refused.status_code, refused.json()["code"]) == (409, "table.inUse"), name
         message = refused.json()["message"]
-        assert "the campaign 'SpringOffer' is SCHEDULED" in message
+        assert "the campaign 'SpringOffer' is SCHEDULED and needs what was to be taken away (without it: " in message
         assert "take it back into definition (unschedule)" in message
         assert ("EMAIL_ADDRESS" if name == "emailAddress" else name) in message, message
         assert tenant.state() == before

@@ -188,9 +188,15 @@ def test_ambiguous_and_owned_values_are_refused(tenant: Tenant) -> None:
     )
     before = tenant.state()
     both = {"attributes": [{"name": "emailAddress", "value": "ann@example.com"}, {"name": "cardNumber", "value": "C-1"}]}
-    assert add(tenant, both).json()["code"] == "attribute.ambiguous"
+    refused = add(tenant, both).json()
+    assert (refused["code"], [each["field"] for each in refused["errors"]]) == (
+        "attribute.ambiguous", ["attributes[0].value", "attributes[1].value"],
+    )  # fmt: skip
+    assert "'emailAddress' is profile 1's and 'cardNumber' is profile 2's" in refused["message"]
     by_id = {"attributes": [{"name": "profileId", "value": 1}, {"name": "cardNumber", "value": "C-1"}]}
-    assert add(tenant, by_id).json()["code"] == "attribute.ambiguous"
+    refused = add(tenant, by_id).json()
+    assert refused["code"] == "attribute.ambiguous"
+    assert "the body names profile 1 and 'cardNumber' is profile 2's" in refused["message"]
     put = tenant.json("PUT", GUEST, {"attributes": [{"name": "cardNumber", "value": "C-1"}]})
     assert (put.status_code, put.json()["code"], put.json()["errors"][0]["field"]) == (
         409, "attribute.notUnique", "attributes[0].value",

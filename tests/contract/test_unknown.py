@@ -264,6 +264,8 @@ def test_messages_say_what_to_write_instead(tenant: Tenant) -> None:
         ("filter=Newsletter = true", "it has a subscription of this name"),
         ('filtre=lastName = "Vos"', "did you mean 'filter'?"),
         ("lastNam=Vos", "did you mean 'lastName'?"),
+        ('filter=lastName = "Vos" %26%26 points = 1', "write 'and'"),
+        ('filter=lastName like "V"', "is null or is not null"),
         ("colour=red", "it knows filter, sort, limit, cursor"),
     ],
 )
@@ -288,6 +290,20 @@ def test_refusals_say_what_may_be_meant(tenant: Tenant) -> None:
         ("GET", "/v5/entity/hotels/profile-tables", None, "v5 writes /v5/entities/"),
         ("POST", changes, {"operations": [{"operation": "removeAttribute", "name": "lastNam"}]}, "did you mean 'lastName'?"),
         ("POST", f"{V5}/export-executions", {"tableId": "Guests", "attributes": ["lastNam"]}, "did you mean 'lastName'?"),
+        ("POST", changes, {"operations": [{"operation": "addAtribute"}]}, "did you mean 'addAttribute'?"),
+        (
+            "POST",
+            f"{V5}/custom-tables",
+            {"name": "n", "attributes": [], "type": "INTERACTION"},
+            "did you mean 'INTERACTIONS'?",
+        ),
+        (
+            "POST",
+            f"{V5}/profile-tables",
+            {"name": "n", "attributes": [], "subscriptions": ["News"]},
+            'an object such as {"name": ...}',
+        ),
+        ("GET", f"{PROFILE}?search=lastName:Vos", None, "(= != > >= < <= ~)"),
         ("GET", f"{PROFILES}?filter=lastName%20==%20'x'", None, "comparisons are =, !=, <, <=, > and >="),
     ):
         assert advice in tenant.json(method, path, body).json()["message"]

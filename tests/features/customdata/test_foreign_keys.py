@@ -33,6 +33,8 @@ async def test_a_record_refers_to_what_exists(stays: Bench) -> None:
         ("records.v5.put", {"attributes": {"cardNumber": "C2"}}, "B"),
     ):
         assert await code_of(stays, call, body, t="Stays", r=reference) == (400, "attribute.value")
+    with pytest.raises(Problem, match="no row of 'Guests' has the 'cardNumber' 'C2'"):
+        await put(stays, "B", cardNumber="C2")
     assert await put(stays, "A", cardNumber=None) == 200
 
 

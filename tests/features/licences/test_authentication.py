@@ -91,7 +91,7 @@ async def test_an_authorization_header_is_read_in_all_its_forms(pool: Pool, webs
 @pytest.mark.parametrize(
     ("header", "code", "words", "counted"),
     [
-        (None, "auth.missing", "credentials are missing", []),
+        (None, "auth.missing", "access token or API key", []),
         ("", "auth.missing", "credentials are missing", []),
         (" ", "auth.missing", "credentials are missing", []),
         ("Bearer", "auth.invalid", "are not known", [f"address:{HERE}"]),

@@ -114,7 +114,8 @@ def _needs(
     known = {(each.field, each.message) for each in already}
     missing = list(dict.fromkeys(each.message for each in lost if (each.field, each.message) not in known))
     more = f"; and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
-    message = f"{stands} and needs what is taken away: {'; '.join(missing[:_MOST_NAMED])}{more}; {_way_out(campaign)}"
+    then = "; ".join(missing[:_MOST_NAMED])
+    message = f"{stands} and needs what was to be taken away (without it: {then}{more}); {_way_out(campaign)}"
     return [FieldError("operations", TableInUse.code, message)]
 
 
@@ -123,7 +124,7 @@ def _with_name(fault: FieldError, sending: Sending, before: ProfileTable) -> Fie
     if (fault.field, fault.code) != ("target.subscription", "subscription.unknown"):
         return fault
     name = next((each.name for each in before.subscriptions if each.number == sending.document.subscription), None)
-    message = f"the table '{before.name}' has the subscription '{name}' of the target no more"
+    message = f"the table '{before.name}' has no subscription '{name}', which the target names"
     return fault if name is None else replace(fault, message=message)
 
 

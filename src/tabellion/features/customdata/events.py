@@ -44,7 +44,7 @@ class Checking:
 
     def _rule(self, path: str, rule: TriggerRule) -> TriggerRule:
         if rule.on_operation not in _OPERATIONS:
-            self._plan.refuse(f"{path}.onOperation", "member.type", f"'onOperation' is one of {', '.join(_OPERATIONS)}")
+            self._plan.refuse_word(f"{path}.onOperation", rule.on_operation, _OPERATIONS)
         names = rule.on_any_attribute
         if names is not None:
             found = [self._named(f"{path}.onAnyAttribute[{i}]", name) for i, name in enumerate(names)]

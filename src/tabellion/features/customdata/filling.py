@@ -110,7 +110,7 @@ def _attribute(body: NewCustomAttribute, key: str = "") -> Attribute:
 def _add_foreign_key(plan: CustomPlan, path: str, key: ForeignKeyDocument, targets: Targets) -> None:
     reference = key.reference
     if reference.table_type not in targets.by_type:
-        plan.refuse(f"{path}.reference.tableType", "member.type", f"'tableType' is one of {', '.join(targets.by_type)}")
+        plan.refuse_word(f"{path}.reference.tableType", reference.table_type, targets.by_type)
         return
     target = targets.find(reference.table_type, reference.table_id)
     if target is None:

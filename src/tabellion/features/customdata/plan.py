@@ -35,7 +35,7 @@ class CustomPlan(Plan[CustomDefinition]):
     def present(self, type_: str, layout: Any, *, big_table: bool) -> None:
         """The table's type, and what is kept as it was sent."""
         if type_ not in TABLE_TYPES:
-            self.refuse("type", "member.type", f"'type' is one of {', '.join(TABLE_TYPES)}")
+            self.refuse_word("type", type_, TABLE_TYPES)
         self.keep("layout", layout)
         self.definition = replace(self.definition, type=type_, big_table=big_table, layout=layout)
 

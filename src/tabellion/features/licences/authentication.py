@@ -64,7 +64,9 @@ class Authentication:
         Raises `Unauthorized` (auth.missing, auth.invalid) and `AuthThrottled`.
         """
         if authorization is None or not authorization.strip():
-            raise Unauthorized("credentials are missing: send Authorization: Bearer <access token>", "auth.missing")
+            raise Unauthorized(
+                "credentials are missing: send Authorization: Bearer <access token or API key>", "auth.missing"
+            )
         scheme, _, rest = authorization.strip().partition(" ")
         match scheme.lower():
             case "bearer":

@@ -1,10 +1,25 @@
-"""What to tell those who would delete a row that records refer to, or clear the value by which they do."""
+"""What to tell those who would delete a row that records refer to, or clear the value by which they do; whose value refers
+to nothing; whose values are those of several rows.
+"""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
-from tabellion.features.profiles.errors import RowInUse
+from tabellion.features.profiles import store
+from tabellion.features.profiles.errors import AttributeAmbiguous, RowInUse
 from tabellion.features.profiles.model import Change
-from tabellion.features.tables import Referrer, Table, listed, referrers, referring, told_referrer
+from tabellion.features.tables import (
+    Attribute,
+    Referrer,
+    Table,
+    listed,
+    referred,
+    referrers,
+    referring,
+    render_value,
+    told_referrer,
+)
+from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform.database.connection import Database
 
 
@@ -32,6 +47,31 @@ async def of_clear(db: Database, table: Table, ids: Collection[int], change: Cha
     who = f"records of {listed(held)} refer" if held else "records of a custom table refer"
     way = "give it another value, which they follow, or delete them or change what they refer to first"
     return RowInUse(f"{what} cannot be cleared: {who} to it; {way}", row, change.section)
+
+
+async def of_dangling(db: Database, table: Table, change: Change, attribute: Attribute) -> Invalid:
+    """The refusal of a value whose foreign key leads nowhere."""
+    value = next((value for each, value in change.values if each.number == attribute.number), None)
+    target = await referred(db, table, attribute)
+    where = f"no row of '{target.table}' has the '{target.attribute}'" if target else "its foreign key does not have"
+    message = f"attribute '{attribute.name}' refers to nothing: {where} '{str(render_value(attribute, value))[:100]}'"
+    return invalid(change.place(attribute), "attribute.value", message)
+
+
+async def of_owners(
+    db: Database, table: Table, change: Change, matches: Sequence[tuple[Attribute, Any]], row_id: int | None
+) -> AttributeAmbiguous:
+    """The refusal of unique values that belong to different rows (`row_id`: that the body names), with who owns which."""
+    row = table.kind.row
+    owned = [
+        (change.place(attribute), f"'{attribute.name}' is {row} {owner}'s")
+        for attribute, value in matches for owner in await store.find(db, table, [(attribute, value)])
+    ]  # fmt: skip
+    named = [] if row_id is None else [f"the body names {row} {row_id}"]
+    message = (
+        f"the unique attributes belong to different {table.kind.rows}: {listed([*named, *(text for _, text in owned)])}"
+    )
+    return AttributeAmbiguous(message, errors=[FieldError(place, AttributeAmbiguous.code, text) for place, text in owned])
 
 
 async def _held(db: Database, table: Table, ids: Collection[int], known: Sequence[Referrer]) -> list[str]:

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from tabellion.features.profiles import holding, store
-from tabellion.features.profiles.errors import AttributeAmbiguous, AttributeNotUnique, RowExists
+from tabellion.features.profiles.errors import AttributeNotUnique, RowExists
 from tabellion.features.profiles.model import MAIL_SOURCE, Change, Collection, Row, Written
 from tabellion.features.profiles.reading import Reader
 from tabellion.features.profiles.sql import Shape
 from tabellion.features.tables import Attribute, BadValue, Subscription, Table, parse_value, render_value
 from tabellion.kit.digits import BIGINT
-from tabellion.kit.problem import FieldError, Invalid, invalid
+from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform import audit, outbox
 from tabellion.platform.database.connection import Database
 from tabellion.platform.http.call import Incoming
@@ -93,14 +93,15 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
             taken = error
             continue
         except store.Dangling as error:
-            message = f"attribute '{error.attribute.name}' refers to nothing: its foreign key has no such value"
-            raise invalid(change.place(error.attribute), "attribute.value", message) from None
+            raise await holding.of_dangling(call.db, table, change, error.attribute) from None
         except store.Held as error:
             ids = await store.find(call.db, table, matches, together=together) if row_id is None else [row_id]
             raise await holding.of_clear(call.db, table, ids, change, error.constraint) from None
         if row.current and row.matches == 1 and row.updated_at is None:
             # Deleted between our look and our lock: look again.
             continue
+        if row.current and row.matches > 1:
+            raise await holding.of_owners(call.db, table, change, matches, row_id)
         if must_be_new and row.matched_id is not None and row.current and row.matches == 1:
             raise EtagMismatch(f"the {table.kind.row} exists already, and If-None-Match: * is for creating one")
         return _written(row, table, if_match, may_update=may_update)
@@ -134,8 +135,6 @@ def _written(row: store.WriteRow, table: Table, if_match: str | None, *, may_upd
     """What a write has done, by the row of its statement. Raises what `write` does."""
     if not row.current:
         raise store.StaleDefinition
-    if row.matches > 1:
-        raise AttributeAmbiguous("the unique attributes belong to different profiles")
     if row.created_id is not None:
         return Written(row.created_id, "CREATED")
     if row.matched_id is None or row.updated_at is None:

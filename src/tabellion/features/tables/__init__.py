@@ -24,7 +24,7 @@ from tabellion.features.tables.model import (
 from tabellion.features.tables.operations import AnyOperation, complete
 from tabellion.features.tables.parameters import ENTITY, TABLE
 from tabellion.features.tables.plan import Plan, Step
-from tabellion.features.tables.references import Referrer, listed, referrers, referring
+from tabellion.features.tables.references import Referrer, listed, referred, referrers, referring
 from tabellion.features.tables.references import told as told_referrer
 from tabellion.features.tables.service import (
     Structures,
@@ -103,6 +103,7 @@ __all__ = [
     "parse_value",
     "profile_tables",
     "qualified",
+    "referred",
     "referrers",
     "referring",
     "relation_of",

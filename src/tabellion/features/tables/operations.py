@@ -36,7 +36,7 @@ def complete(plan: Plan[Any], operations: Sequence[Op], needs: Needs) -> Iterato
         path = f"operations[{index}]"
         needed = needs.get(each.operation)
         if needed is None:
-            plan.refuse(f"{path}.operation", "member.type", f"'operation' is one of {', '.join(needs)}")
+            plan.refuse_word(f"{path}.operation", each.operation, needs)
             continue
         missing = [fields[name].encode_name for name in needed if getattr(each, name) is fields[name].default]
         for member in missing:

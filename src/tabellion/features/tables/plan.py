@@ -5,7 +5,7 @@ attributes and a name.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
@@ -84,6 +84,12 @@ class Plan(Generic[D]):
     def refuse(self, path: str, code: str, message: str) -> None:
         """Note an error. The codes are those of the reference; `structure.invalid` is for what none of the others says."""
         self.errors.append(FieldError(path, code, message))
+
+    def refuse_word(self, path: str, given: str, known: Iterable[str], code: str = "member.type") -> None:
+        """Note that a member, the last of the path, is none of the words that it may be."""
+        words = list(known)
+        nearly = meant(given, words) if len(self.errors) < MOST_LOOKED_FOR else ""
+        self.refuse(path, code, f"'{path.rpartition('.')[2]}' is one of {', '.join(words)}{nearly}")
 
     def rename(self, path: str, name: str) -> None:
         """Give the table another name."""
@@ -234,7 +240,7 @@ class Plan(Generic[D]):
             self.refuse(f"{path}.type", "structure.typeUnknown", _no_type(attribute.type))
             return None
         if attribute.value_type not in VALUE_TYPES:
-            self.refuse(f"{path}.valueType", "structure.typeUnknown", f"'valueType' is one of {', '.join(VALUE_TYPES)}")
+            self.refuse_word(f"{path}.valueType", attribute.value_type, VALUE_TYPES, "structure.typeUnknown")
             return None
         if predefined is not None and attribute.value_type != predefined.value_type.name:
             self.refuse(

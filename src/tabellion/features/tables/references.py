@@ -6,7 +6,7 @@ from typing import NamedTuple
 from psycopg import sql
 
 from tabellion.features.tables.errors import TableInUse
-from tabellion.features.tables.model import Table
+from tabellion.features.tables.model import Attribute, Table
 from tabellion.kit.counted import counted
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.connection import Database
@@ -45,6 +45,27 @@ async def referrers(db: Database, table: Table) -> list[Referrer]:
         (table.licence_id, table.relation),
     )
     return [Referrer(*row) for row in await cursor.fetchall()]
+
+
+class Referred(NamedTuple):
+    """What a foreign key leads to: the table's name, and that of its attribute."""
+
+    table: str
+    attribute: str
+
+
+async def referred(db: Database, table: Table, attribute: Attribute) -> Referred | None:
+    """Where the foreign key of an attribute leads; None: nowhere any more."""
+    cursor = await db.execute(
+        "SELECT coalesce(p.name, t.name), k ->> 'target' FROM tabellion.custom_table c "
+        "CROSS JOIN jsonb_array_elements(c.definition -> 'foreignKeys') k "
+        "LEFT JOIN tabellion.profile_table p ON p.licence_id = c.licence_id AND 'p' || p.id = k ->> 'relation' "
+        "LEFT JOIN tabellion.custom_table t ON t.licence_id = c.licence_id AND 'c' || t.id = k ->> 'relation' "
+        "WHERE c.licence_id = %s AND 'c' || c.id = %s AND k ->> 'number' = %s AND coalesce(p.name, t.name) IS NOT NULL",
+        (table.licence_id, table.relation, str(attribute.number)),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else Referred(*row)
 
 
 async def referring(db: Database, table: Table, referrer: Referrer, ids: Collection[int] | None = None) -> int:

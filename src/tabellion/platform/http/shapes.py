@@ -133,6 +133,8 @@ def _struct(info: inspect.Type) -> Read:
     fields = _by_name(info)
     spelt = {near.plain(name): name for name in fields}
     required = [(field.name, field.encode_name, _words_of(field)) for field in info.fields if field.required]
+    names = ", ".join(f'"{name}": ...' for _, name, _ in required)
+    like = f" such as {{{names}}}" if names else ""
     build = _builder(info.cls)
     needed: frozenset[str] = frozenset(getattr(info.cls, "one_of", ()))
 
@@ -140,7 +142,7 @@ def _struct(info: inspect.Type) -> Read:
         if isinstance(value, list) and not value:
             value = {}
         if not isinstance(value, dict):
-            context.wrong(path, "an object")
+            context.wrong(path, f"an object{like}" if path else "an object")
             return None
         members: dict[str, Any] = {}
         for name, item in value.items():  # pyright: ignore[reportUnknownVariableType] - plain documents

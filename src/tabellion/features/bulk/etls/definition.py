@@ -255,7 +255,8 @@ def _step_faults(place: str, step: Step) -> Sequence[FieldError]:
             except ValueError as error:
                 return [FieldError(f"{place}.pattern", _INVALID, str(error))]
             if not pattern.has_date:
-                return [FieldError(f"{place}.pattern", _INVALID, "the date pattern needs year, month and day")]
+                message = "the date pattern needs year, month and day: yyyy, MM (mm is the minute) and dd"
+                return [FieldError(f"{place}.pattern", _INVALID, message)]
         case "PARSE_NUMBER":
             if len(step.decimal_sign) != 1 or step.decimal_sign == step.group_sign or len(step.group_sign) > 1:
                 message = "PARSE_NUMBER expects one character as 'decimalSign', and another one, or none, as 'groupSign'"

@@ -23,6 +23,9 @@ _TOKEN = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _KEYWORDS = frozenset({"and", "or", "not", "in", "is", "null", "true", "false", "contains", "startswith"})
+# What other languages write.
+_INSTEAD = {"&": "'and'", "|": "'or'", "!": "'not' or '!='", "~": "'contains' or 'startsWith'"}
+_COMPARISONS = "=, !=, <, <=, >, >=, in, not in, contains, startsWith, is null or is not null"
 _UNITS = {"d": 86_400, "h": 3600, "m": 60}
 
 
@@ -50,7 +53,9 @@ def _tokens(text: str) -> list[Token]:
         if match is None:
             while text[place].isspace():
                 place += 1
-            hint = "a text without closing quote" if text[place] in "\"'" else f"'{text[place]}' is not understood"
+            sign = text[place]
+            advice = f"; write {_INSTEAD[sign]}" if sign in _INSTEAD else ""
+            hint = "a text without closing quote" if sign in "\"'" else f"'{sign}' is not understood{advice}"
             raise FilterFault(hint, place + 1)
         kind = match.lastgroup if match.lastgroup != "offset" else "now"
         start = match.start(kind or 0)
@@ -141,7 +146,7 @@ class _Parser:
                 return Like(operand, literal, at_start=word == "startswith")
         token = self._peek()
         if token.kind != "operator":
-            raise self._fault("a comparison (=, !=, <, in, contains, is null ...) was expected")
+            raise self._fault(f"a comparison was expected: {_COMPARISONS}")
         self._place += 1
         return Compare(operand, token.value, self._literal())
 

@@ -72,7 +72,9 @@ def _search(table: Table, text: str, zone: Any) -> Condition:
     found = _TEST.fullmatch(text)
     name = found[1].strip() if found else ""
     if found is None or not name:
-        raise FilterFault("'search' expects an attribute, an operator and a value", 0, parameter="search")
+        raise FilterFault(
+            "'search' expects an attribute, an operator (= != > >= < <= ~) and a value: lastName=Vos", 0, parameter="search"
+        )
     return _test(table, _target(table, name, "search"), found[2], found[3], zone, "search")
 
 
@@ -80,7 +82,7 @@ def _date(table: Table, text: str, zone: Any) -> Condition:
     found = _TEST.fullmatch(text)
     name = found[1].strip() if found else ""
     if found is None or found[2] == "~" or name.lower() not in {"creationmoment", "updatemoment"} or not found[3]:
-        message = "'dateFilter' expects creationMoment or updateMoment, a comparison and a moment"
+        message = "'dateFilter' expects creationMoment or updateMoment, a comparison (= != > >= < <=) and a moment"
         raise FilterFault(message, 0, parameter="dateFilter")
     return _test(table, _target(table, name, "dateFilter"), found[2], found[3], zone, "dateFilter")
 
