@@ -150,6 +150,8 @@ def test_files_that_do_not_fit_fail_the_whole_execution(etls: Etls, files: Any, 
     done = etls.do(files, definition)
     assert (done["status"], done["executionStatus"], done["withErrors"], done["rowsRead"]) == ("FAILED", "FAILED", True, 0)
     assert [error["code"] for error in done["errors"]] == [code]
+    assert done["_links"] == {}
+    assert "$yyyyMMdd" in done["errors"][0]["message"] or code != "import.fileUnexpected"
 
 
 def test_a_file_that_fails_is_the_last_one(etls: Etls) -> None:
@@ -344,6 +346,7 @@ def test_the_command_line_looks_after_executions(etls: Etls, tenant: Tenant, tmp
 
     assert (cancelled.returncode, etls.read(waiting)["status"]) == (0, "CANCELLED")
     assert [(job["kind"], job["status"]) for job in listed] == [("import", "DONE"), ("etl", "CANCELLED"), ("etl", "DONE")]
+    assert [job["ofEtl"] for job in listed] == [int(done), None, None]
     assert (shown["rowsRead"], shown["imports"]) == (listed[0]["rowsRead"], [listed[0]["id"]])
     assert "have it executed again" in retried.stderr
 

@@ -551,6 +551,7 @@ def test_the_command_line_looks_after_exports(exports: Exports, tenant: Tenant, 
     done = jobs("retry", number)
     again = run_here("jobs", "retry", number, "--kind", "export", cwd=tmp_path, **where)
     unknown = run_here("jobs", "cancel", number, cwd=tmp_path, **where)
+    ended = run_here("jobs", "cancel", number, "--kind", "export", cwd=tmp_path, **where)
 
     assert (listed["kind"], str(listed["id"]), listed["status"]) == ("export", number, "QUEUED")
     assert (cancelled.returncode, status) == (0, "CANCELLED")
@@ -560,6 +561,6 @@ def test_the_command_line_looks_after_exports(exports: Exports, tenant: Tenant, 
     assert shown == {"kind": "export", "licence": tenant.licence, "table": "Guests"} | done
     assert again.stderr == f"tabellion: the export {number} is DONE: there is nothing left to do\n"
     assert unknown.stderr == (
-        f"tabellion: there is no import {number} that has not ended; with --kind etl or --kind export the number is of "
-        "another kind\n"
+        f"tabellion: there is no import {number}; with --kind etl or --kind export the number is of another kind\n"
     )
+    assert ended.stderr == f"tabellion: the export {number} has ended already, as DONE: there is nothing to cancel\n"

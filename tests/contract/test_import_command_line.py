@@ -49,6 +49,16 @@ def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tm
     saved = run_here("jobs", "errors", str(listed[0]["id"]), "--out", "again.zip", cwd=tmp_path, **where)
     assert "1 rejected row in again.zip" in saved.stdout
     assert unzipped((tmp_path / "again.zip").read_bytes()) == wrong
+    (tmp_path / "mapped.csv").write_text("mail,name\neve@example.com,Eve\n")
+    columns = ("--map", "mail=emailAddress", "--map", "name=lastName")
+    mapped = json_here("import", "mapped.csv", *options, *columns, "--key", "mail", cwd=tmp_path, **where)
+    assert (mapped["status"], mapped["rowsCreated"]) == ("DONE", 1)
+    unmapped = run_here("import", "mapped.csv", *options, "--map", "mail", "--map", "name=nam", cwd=tmp_path, **where)
+    assert "--map expects COLUMN=ATTRIBUTE, such as mail=emailAddress, not 'mail'" in unmapped.stderr
+    assert imports.do(b"nonsense\n1\n")["status"] == "FAILED"
+    (latest,) = json_here("jobs", "list", "--limit", "1", "--licence", tenant.licence, cwd=tmp_path, **where)
+    whole = run_here("jobs", "errors", str(latest["id"]), "--out", "none.csv", cwd=tmp_path, **where)
+    assert "0 rejected rows in none.csv; the import failed as a whole: import.mapping: " in whole.stdout
     assert run_here("jobs", "errors", "7", "--out", "x", cwd=tmp_path, **where).stderr == "tabellion: there is no import 7\n"
     assert again.stderr == (
         f"tabellion: the import {done['id']} is DONE: there is nothing left to do, or it belongs to an ETL\n"

@@ -17,6 +17,7 @@ from tabellion.features.bulk.exports import Format as ExportFormat
 from tabellion.features.bulk.exports import enter_export
 from tabellion.features.bulk.imports import (
     INPUT,
+    Mapping,
     Mode,
     Order,
     encoding_faults,
@@ -45,6 +46,15 @@ def import_file(
     separator: Annotated[str, typer.Option(help="What stands between cells; 'tab' for a tab.")] = ",",
     encoding: Annotated[str, typer.Option(help="UTF-8, UTF-16, ISO-8859-1, ISO-8859-15 or Windows-1252.")] = "UTF-8",
     key: Annotated[str | None, typer.Option(help="Column that alone identifies a row.")] = None,
+    mapped: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="COLUMN=ATTRIBUTE",
+            help="What a column is for: an attribute, `subscriptions#Name` or `segmentations#Name`; repeat. Columns "
+            "without it are left out. By default columns are named as the attributes are.",
+        ),
+    ] = None,
     errors: Annotated[
         Path | None,
         typer.Option(
@@ -68,7 +78,8 @@ def import_file(
             fail(f"--errors would write over the file that is imported: name another file than {errors}")
         with clear_errors():
             check_place(errors, force=force, what=REJECTED)
-    order = Order(mode=mode, encoding=encoding, separator=separator, key_column=key)
+    mapping = None if not mapped else tuple(_mapping(each) for each in mapped)
+    order = Order(mode=mode, encoding=encoding, separator=separator, key_column=key, mapping=mapping)
 
     async def enter(db: Database) -> int:
         owner = await get_licence(db, licence)
@@ -140,6 +151,13 @@ def export_table(
         with told_beside(out):
             told = {"file": str(out), "rows": done.rows_exported, "bytes": done.bytes, "sha256": done.sha256}
             show(told, as_json=as_json)
+
+
+def _mapping(text: str) -> Mapping:
+    column, sign, attribute = text.partition("=")
+    if not (column and sign and attribute):
+        fail(f"--map expects COLUMN=ATTRIBUTE, such as mail=emailAddress, not '{text}'")
+    return Mapping(column, attribute)
 
 
 async def _find_table(db: Database, licence_id: int, name: str) -> Table:

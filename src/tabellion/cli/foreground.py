@@ -81,13 +81,13 @@ def run_export(data_dir: Path | None, database_url: str | None, enter: Any, *, h
         run = Exporter(settings.database_url, settings.spool_dir, utc_now)
         done = asyncio.run(_follow(settings.database_url, "export", enter, run, look, hidden=hidden))
         if done.status != Status.DONE:
-            why = "; ".join(f"{error.code}: {error.message}" for error in done.errors)
+            why = "; ".join(reasons(done))
             fail(why or f"the export ended as {done.status}")
         return done
 
 
-def save_rejected_of(data_dir: Path | None, database_url: str | None, job_id: int, out: Path, *, force: bool) -> int:
-    """Write the rejected rows of an import into a file; how many there are."""
+def save_rejected_of(data_dir: Path | None, database_url: str | None, job_id: int, out: Path, *, force: bool) -> Job:
+    """Write the rejected rows of an import into a file."""
 
     async def find(url: str) -> Job | None:
         async with await connect(url) as db:
@@ -98,7 +98,7 @@ def save_rejected_of(data_dir: Path | None, database_url: str | None, job_id: in
         if job is None:
             fail(f"there is no import {job_id}")
         _save_rejected(job, out, force=force)
-    return job.counters.in_error
+    return job
 
 
 def _save_rejected(job: Job, out: Path, *, force: bool) -> None:
@@ -106,6 +106,10 @@ def _save_rejected(job: Job, out: Path, *, force: bool) -> None:
     made = reports.path_of(files.spool() / job.folder, reports.ERRORS)
     if not made.exists():
         why = "no row was refused, it ended more than 30 days ago, or it named somebody who was erased"
+        if not job.has_ended:
+            why = "the file is made when it ends"
+        elif job.errors:
+            why = f"it failed as a whole: {'; '.join(reasons(job))}"
         fail(f"there is no error file of the import {job.id}, which is {job.status}: {why}")
     with written(out, force=force, what=REJECTED) as copy:
         if out.suffix.lower() == ".zip":
@@ -126,6 +130,7 @@ def whole(job: Job) -> dict[str, Any]:
         rowsCreated=counters.created,
         rowsUpdated=counters.updated,
         rowsUnchanged=counters.unchanged,
+        ofEtl=job.execution_id,
     )
 
 
@@ -137,9 +142,14 @@ def shown(job: Job | EtlExecution | ExportExecution, **own: Any) -> dict[str, An
         "percent": job.percent,
         "createdAt": job.created_at.isoformat(),
         **own,
-        "errors": [f"{error.code}: {error.message}" for error in job.errors],
+        "errors": reasons(job),
         "files": job.folder,
     }
+
+
+def reasons(job: Job | EtlExecution | ExportExecution) -> list[str]:
+    """Why a whole job failed."""
+    return [f"{error.code}: {error.message}" for error in job.errors]
 
 
 @contextmanager

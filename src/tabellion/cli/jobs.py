@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, fail, on_database, settings_of, show
-from tabellion.cli.foreground import REJECTED, run_export, run_import, save_rejected_of, shown, whole
+from tabellion.cli.foreground import REJECTED, reasons, run_export, run_import, save_rejected_of, shown, whole
 from tabellion.cli.output import Force, check_place, told_beside
 from tabellion.features.bulk.etls import Execution as EtlExecution
 from tabellion.features.bulk.etls import etls_store
@@ -81,7 +81,7 @@ _KINDS: dict[Kind, _Jobs] = {
         lambda job: [(job.definition["tableType"], job.definition["tableId"])], "export-execution",
     ),
 }  # fmt: skip
-_BRIEF = ("id", "licence", "table", "status", "percent", "rowsRead", "rowsInError", "createdAt", "errors")
+_BRIEF = ("id", "ofEtl", "licence", "table", "status", "percent", "rowsRead", "rowsInError", "createdAt", "errors")
 
 
 @app.command("list")
@@ -107,7 +107,7 @@ def list_jobs(
         found: list[dict[str, Any]] = []
         for one in Kind if kind is None else (kind,):
             jobs = await _named(db, one, await _KINDS[one].listed(db, owner, limit))
-            found += [{"kind": one.value} | {name: job[name] for name in _BRIEF} for job in jobs]
+            found += [{"kind": one.value} | {name: job.get(name) for name in _BRIEF} for job in jobs]
         return sorted(found, key=lambda job: job["createdAt"], reverse=True)[:limit]
 
     listed = on_database(data_dir, database_url, work)
@@ -147,9 +147,11 @@ def save_errors(
     """Write the rejected rows of an import into a file, with line, code and message; those of an ETL are of its imports."""
     with clear_errors():
         check_place(out, force=force, what=REJECTED)
-    count = save_rejected_of(data_dir, database_url, job_id, out, force=force)
+    job = save_rejected_of(data_dir, database_url, job_id, out, force=force)
+    whole_job = f"; the import failed as a whole: {'; '.join(reasons(job))}" if job.errors else ""
     with told_beside(out):
-        console().print(f"{counted(count, 'rejected row')} in {out}", soft_wrap=True)
+        rows = counted(job.counters.in_error, "rejected row")
+        console().print(f"{rows} in {out}{whole_job}", soft_wrap=True, markup=False)
 
 
 @app.command("cancel")
@@ -158,15 +160,17 @@ def cancel_job(
 ) -> None:
     """End a job; rows already written to a table stay, nothing stays of the file of an export."""
 
-    async def work(db: Database) -> bool:
+    async def work(db: Database) -> None:
         async with db.transaction():
-            if not await _KINDS[kind].cancel(db, job_id, Status.CANCELLED, utc_now()):
-                return False
-            await _record(db, "jobs cancel", kind, await _KINDS[kind].find(db, job_id))
-        return True
+            ended = await _KINDS[kind].cancel(db, job_id, Status.CANCELLED, utc_now())
+            job = await _KINDS[kind].find(db, job_id)
+            if job is None:
+                fail(_no_job(kind, job_id))
+            if not ended:
+                fail(f"the {kind} {job_id} has ended already, as {job.status}: there is nothing to cancel")
+            await _record(db, "jobs cancel", kind, job)
 
-    if not on_database(data_dir, database_url, work):
-        fail(_no_job(kind, job_id, " that has not ended"))
+    on_database(data_dir, database_url, work)
     console().print(f"{kind} {job_id} is cancelled")
 
 
@@ -203,9 +207,9 @@ def retry_job(
         show(_whole_export(run_export(data_dir, database_url, enter, hidden=as_json)), as_json=as_json)
 
 
-def _no_job(kind: Kind, job_id: int, such: str = "") -> str:
+def _no_job(kind: Kind, job_id: int) -> str:
     others = " or ".join(f"--kind {each}" for each in Kind if each != kind)
-    return f"there is no {kind} {job_id}{such}; with {others} the number is of another kind"
+    return f"there is no {kind} {job_id}; with {others} the number is of another kind"
 
 
 async def _named(db: Database, kind: Kind, jobs: Sequence[Any]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from tabellion.features.bulk.names import NamePattern, base_name
 from tabellion.platform.files import ArchiveError, Entry, Kind, inflate, kind_of
 
 _GZIP = ".gz"
+_DATES = "; parts of a date have a $ before them there, such as guests_$yyyyMMdd.csv or $dd.$MM.$yyyy"
 _SHOWN = 100
 
 
@@ -74,7 +75,7 @@ def _chosen(found: list[_Found], definition: Definition) -> list[tuple[int, _Fou
     for file in found:
         numbers = [i for i, pattern in enumerate(patterns) if pattern is not None and pattern.matches(file.name)]
         if not numbers:
-            raise JobError("import.fileUnexpected", f"the file '{file.name[:_SHOWN]}' matches no 'namePattern'")
+            raise JobError("import.fileUnexpected", f"the file '{file.name[:_SHOWN]}' matches no 'namePattern'{_DATES}")
         chosen.append((numbers[0], file))
     sent = {number for number, _ in chosen}
     for number, file in enumerate(definition.files):

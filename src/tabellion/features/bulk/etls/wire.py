@@ -155,9 +155,12 @@ def execution_out(execution: Execution, entity: str) -> ExecutionOut:
     """An execution as it is answered."""
     counters = execution.counters
     own = LINKS.execution(entity, execution.id)
-    links = {"errors": Link(f"{own}/errors")}
-    if execution.definition.get("generateResultFile"):
-        links["resultFile"] = Link(f"{own}/result-file")
+    links: dict[str, Link] = {}
+    # One that ended before it read a row has made no file.
+    if counters.read or execution.status not in {Status.FAILED, Status.CANCELLED}:
+        links["errors"] = Link(f"{own}/errors")
+        if execution.definition.get("generateResultFile"):
+            links["resultFile"] = Link(f"{own}/result-file")
     if execution.etl_id is not None:
         links["etl"] = Link(LINKS.definition(entity, execution.etl_id))
     loads = [file["load"] for file in execution.definition["files"]]

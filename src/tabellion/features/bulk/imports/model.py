@@ -130,7 +130,8 @@ class Place(NamedTuple):
 class Job(msgspec.Struct, frozen=True):
     """One import. `folder` is its place in the spool; everything up to `line` of the file is applied.
 
-    `reached` of `bytes` tells from where it can go on. `errors` say why the whole job failed.
+    `reached` of `bytes` tells from where it can go on. `errors` say why the whole job failed. `execution_id`: of the ETL's
+    execution that it is part of.
     """
 
     id: int
@@ -151,6 +152,7 @@ class Job(msgspec.Struct, frozen=True):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    execution_id: int | None
 
     @property
     def has_ended(self) -> bool:

@@ -16,7 +16,7 @@ from tabellion.platform.database.scalars import scalar, scalars
 _COLUMNS = (
     'id, licence_id, entity_id, table_kind, table_id, user_id, "order"::text, folder, status, attempt, line, '
     "bytes_line, bytes_read, bytes, "
-    "rows_created, rows_updated, rows_unchanged, rows_in_error, errors::text, created_at, started_at, ended_at"
+    "rows_created, rows_updated, rows_unchanged, rows_in_error, errors::text, created_at, started_at, ended_at, execution_id"
 )
 _order = msgspec.json.Decoder(Order).decode
 _errors = msgspec.json.Decoder(tuple[FieldError, ...]).decode

@@ -1,8 +1,10 @@
 """The documents of what profiles got and did."""
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from tabellion.features.delivery import SOFT_REASONS, Interaction, MailEvent
 from tabellion.features.tables import render_moment
@@ -34,7 +36,7 @@ class InteractionOut(msgspec.Struct, rename="camel", omit_defaults=True):
     channel: str
     campaign_id: int
     campaign_name: str
-    sent_at: str
+    sent_at: Annotated[str, Meta(description="when it left or ended otherwise; of a QUEUED one, when it is planned")]
     outcome: str
     events: list[Event]
     reason: str | None = None
