@@ -158,11 +158,13 @@ def test_rotating_changes_key_and_password(told: Told, harbour: str) -> None:
     assert rotated["password"] != made["password"]
 
 
-def test_the_sixth_api_user_is_refused(told: Told, refused: Refused, harbour: str) -> None:
+def test_the_sixth_api_user_is_refused(verb: Verb, told: Told, refused: Refused, harbour: str) -> None:
     for number in range(5):
         told("user", "create", harbour, f"website{number}")
     assert "has its 5 API users already" in refused("user", "create", harbour, "website5")
-    told("user", "revoke", harbour, "website0")
+    assert verb("user", "revoke", harbour, "website0", stdin="n\n").exit_code == 1
+    assert "has its 5 API users already" in refused("user", "create", harbour, "website5")
+    assert verb("user", "revoke", harbour, "website0", stdin="y\n").exit_code == 0
     told("user", "create", harbour, "website5")
 
 

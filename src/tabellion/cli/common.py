@@ -43,6 +43,7 @@ DatabaseUrl = Annotated[
 Entity = Annotated[str, typer.Argument(metavar="ENTITY", help="Name of the entity.")]
 Name = Annotated[str, typer.Argument(help="Name of the licence.")]
 LicenceName = Annotated[str, typer.Argument(metavar="LICENCE", help="Name of the licence.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _EXPECTED = (
     AdminError,

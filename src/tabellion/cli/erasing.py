@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Name, console, fail, harmless, on_database, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Name, Yes, console, fail, harmless, on_database, show
 from tabellion.features.erasure import admin, object_of
 from tabellion.kit.clock import utc_now
 from tabellion.kit.counted import counted
@@ -19,7 +19,7 @@ def erase(
         bool,
         typer.Option("--suppress", help="Have the address get no mails either if it comes back, but transactional ones."),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,

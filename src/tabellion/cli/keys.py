@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, on_database, settings_of, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Yes, on_database, settings_of, show
 from tabellion.cli.unreadable import ADVICE
 from tabellion.server import keys
 
@@ -39,7 +39,7 @@ def rotate(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: 
 @app.command("drop")
 def drop(
     key: Annotated[str, typer.Argument(metavar="FINGERPRINT", help="Fingerprint of a former key, as key list shows it.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from tabellion.cli.analyst import give_access
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, LicenceName, Name, fail, on_database, on_server, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, LicenceName, Name, Yes, fail, on_database, on_server, show
 from tabellion.features import licences as use
 from tabellion.features.bulk import erasing
 from tabellion.features.licences import Licence
@@ -101,7 +101,7 @@ def change_limits(
 @licence.command("delete")
 def delete_licence(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,

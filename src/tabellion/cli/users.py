@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, LicenceName, fail, on_database, password_of_stdin, show
+from tabellion.cli.common import (
+    AsJson,
+    DatabaseUrl,
+    DataDir,
+    LicenceName,
+    Yes,
+    fail,
+    on_database,
+    password_of_stdin,
+    show,
+)
 from tabellion.features import licences as use
 from tabellion.kit.clock import utc_now
 from tabellion.platform.database.connection import Database
@@ -106,11 +116,16 @@ def change_rights(
 def revoke_user(
     licence_name: LicenceName,
     login: Login,
+    yes: Yes = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """End an API user with its key, password and tokens, at once."""
+    """End an API user with its key, password and tokens, at once. There is no way back."""
+    if not yes:
+        # Nobody is asked about who is not there.
+        on_database(data_dir, database_url, lambda db: use.get_user(db, licence_name, login))
+        typer.confirm(f"End the API user '{login}' of '{licence_name}', its key, password and tokens?", abort=True, err=True)
     on_database(data_dir, database_url, lambda db: use.revoke_user(db, licence_name, login, utc_now()))
     show({"revoked": login}, as_json=as_json)
 

@@ -185,6 +185,15 @@ async def list_users(db: Database, licence_name: str) -> list[ApiUser]:
     return await store.users(db, (await get_licence(db, licence_name)).id)
 
 
+async def get_user(db: Database, licence_name: str, login: str) -> ApiUser:
+    """An API user. Raises `AdminError`."""
+    licence = await get_licence(db, licence_name)
+    found = next((user for user in await store.users(db, licence.id) if user.login.lower() == login.lower()), None)
+    if found is None:
+        raise _no_user(licence, login)
+    return found
+
+
 async def rotate_user(
     db: Database, licence_name: str, login: str, now: datetime, *, password: str | None = None
 ) -> Credentials:

@@ -174,7 +174,7 @@ CALLS = (
                 "custom table",
                 create_on_custom_table,
                 Parameter("t", "name or id of the custom table", "Stays"),
-                {"eventType": "CREATE", "targetUrl": "https://hooks.example.com/actito"},
+                {"eventType": "CREATE", "targetUrl": "https://hooks.example.com/tabellion"},
             ),
         )
     ),

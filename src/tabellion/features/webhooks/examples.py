@@ -5,7 +5,7 @@ from typing import Any
 TABLE_WEBHOOK: dict[str, Any] = {
     "eventType": "UPDATED_SUBSCRIPTION",
     "onFields": ["Newsletter"],
-    "targetUrl": "https://hooks.example.com/actito",
+    "targetUrl": "https://hooks.example.com/tabellion",
     "webhookPushType": "ONE_BY_ONE",
     "maxBlockSize": 100,
     "headers": {"X-Authorization": "secret"},
