@@ -19,7 +19,7 @@ from tabellion.platform import jobs, mail, secrets
 from tabellion.platform.database.schema import MAKE_UNICODE, MIN_SERVER_VERSION, NO_POOLER, MigrationError, NotUnicode, state
 from tabellion.server import connections, unfinished
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from tabellion.server.hold import hold_of, key_missing, resume_verb
+from tabellion.server.hold import hold_of, key_missing
 from tabellion.settings import Settings, SettingsError, unknown_variables
 
 _CLOCK_DRIFT_S = 2.0
@@ -114,8 +114,8 @@ def _advice(said: str) -> str:
 def _backup(url: str, settings: Settings) -> Iterator[Finding]:
     """How old the last backup is, and whether the server was made of one and waits."""
     if (held := hold_of(url)) is not None:
-        resume = resume_verb(settings.data_dir, own_database=bool(settings.database_url))
-        yield Finding("restored", "warning", f"held since {held.restored_at:%Y-%m-%d %H:%M} UTC", held.told(resume))
+        told = held.told(settings.data_dir, own_database=bool(settings.database_url))
+        yield Finding("restored", "warning", f"held since {held.restored_at:%Y-%m-%d %H:%M} UTC", told)
         if key(settings).state != "problem" and (missing := key_missing(settings)) is not None:
             yield Finding("restored key", "warning", "there is none", missing)
     with psycopg.connect(url, autocommit=True) as db:

@@ -23,7 +23,7 @@ from tabellion.kit.clock import utc_now
 from tabellion.kit.counted import counted
 from tabellion.platform import audit
 from tabellion.platform.database.connection import Database
-from tabellion.server.hold import find_hold, resume_verb
+from tabellion.server.hold import find_hold
 
 app = typer.Typer(no_args_is_help=True, help="Imports, ETLs and exports: what waits, runs and has ended.")
 
@@ -103,7 +103,7 @@ def list_jobs(
         owner = None if licence is None else (await get_licence(db, licence)).id
         if (hold := await find_hold(db)) is not None:
             settings = settings_of(data_dir, database_url)
-            held.append(hold.told(resume_verb(settings.data_dir, own_database=bool(settings.database_url))))
+            held.append(hold.told(settings.data_dir, own_database=bool(settings.database_url)))
         found: list[dict[str, Any]] = []
         for one in Kind if kind is None else (kind,):
             jobs = await _named(db, one, await _KINDS[one].listed(db, owner, limit))

@@ -31,15 +31,16 @@ class Hold(NamedTuple):
     backup_at: datetime
     restored_at: datetime
 
-    def told(self, resume: str) -> str:
-        """What it means, and by which verb it ends: `resume_verb`."""
+    def told(self, data_dir: Path, *, own_database: bool) -> str:
+        """What it means, and by which verb it ends for this server."""
+        resume = _resume_verb(data_dir, own_database=own_database)
         return (
             f"this server was restored from a backup of {self.backup_at:%Y-%m-%d %H:%M:%S} UTC: no mail, webhook or file "
             f"leaves it, and no job runs, until you run: {resume}"
         )
 
 
-def resume_verb(data_dir: Path, *, own_database: bool) -> str:
+def _resume_verb(data_dir: Path, *, own_database: bool) -> str:
     """`tabellion resume` for this server, whatever the environment of who types it names."""
     named = own_database and not os.environ.get("TABELLION_DATABASE_URL")
     return f"tabellion resume --data-dir {shlex.quote(str(data_dir.absolute()))}" + (" --database-url URL" if named else "")
@@ -80,11 +81,8 @@ async def release(db: Database) -> Hold | None:
     return None if row is None else Hold(*row)
 
 
-async def wait_until_released(url: str, resume: str) -> None:
-    """Come back once the server is not held, at once if it is not; a database that is away is waited for.
-
-    `resume` is the verb that releases it.
-    """
+async def wait_until_released(url: str, data_dir: Path) -> None:
+    """Come back once the server is not held, at once if it is not; a database that is away is waited for."""
     held, blind = Outage(_log), Outage(_log)
     while True:
         try:
@@ -93,7 +91,7 @@ async def wait_until_released(url: str, resume: str) -> None:
             ) as db:
                 while row := await (await db.execute(_HOLD)).fetchone():
                     blind.over("it is looked again whether the server is held")
-                    held.found(Hold(*row).told(resume))
+                    held.found(Hold(*row).told(data_dir, own_database=True))
                     await asyncio.sleep(_LOOK_EVERY_S)
                 blind.over("it is looked again whether the server is held")
                 held.over("the server is held no more: mails, webhooks and files leave it, and jobs run")

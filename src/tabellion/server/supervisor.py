@@ -15,7 +15,7 @@ from tabellion.server.connections import fit, places_of
 from tabellion.server.database import prepare_database
 from tabellion.server.death import interruptible, stop_on_hangup, stop_signals
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from tabellion.server.hold import hold_of, key_missing, resume_verb
+from tabellion.server.hold import hold_of, key_missing
 from tabellion.server.port import check_intake_port, check_port
 from tabellion.server.postgres.place import linked_cluster, make_data_dir
 from tabellion.settings import Settings
@@ -84,7 +84,7 @@ def _prepare(settings: Settings, stack: ExitStack, say: Say, *, migrating: bool)
     if told:
         say(told, logging.WARNING)
     if (held := hold_of(settings.database_url)) is not None:
-        say(held.told(resume_verb(settings.data_dir, own_database=embedded is None)), logging.WARNING)
+        say(held.told(settings.data_dir, own_database=embedded is None), logging.WARNING)
         if (missing := key_missing(settings)) is not None:
             say(f"there is no key of secrets: {missing}", logging.WARNING)
     return settings, embedded

@@ -31,7 +31,7 @@ from tabellion.platform.telemetry import configure_logs
 from tabellion.platform.templates import Cages
 from tabellion.server.child import STOP_WITHIN_S
 from tabellion.server.death import stop_on_hangup
-from tabellion.server.hold import resume_verb, wait_until_released
+from tabellion.server.hold import wait_until_released
 from tabellion.server.targets import allow_targets, webhook_policy
 from tabellion.settings import Settings
 
@@ -86,7 +86,7 @@ def run_worker(settings: Settings) -> None:
 async def _work(settings: Settings) -> None:
     files.use_spool(settings.spool_dir)
     allow_targets(settings)
-    await wait_until_released(settings.database_url, resume_verb(settings.data_dir, own_database=True))
+    await wait_until_released(settings.database_url, settings.data_dir)
     jobs = app(settings.database_url)
     register(jobs, settings)
     stop = asyncio.Event()

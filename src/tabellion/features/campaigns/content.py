@@ -90,11 +90,6 @@ def names_of(table: ProfileTable, linked: Iterable[CustomTable], personalisation
     )
 
 
-def refers_to(custom: CustomTable, table: ProfileTable) -> bool:
-    """Whether records of a custom table belong to profiles of a table."""
-    return custom.key_to(table) is not None
-
-
 async def mistakes(source: str, names: Vocabulary, place: str) -> list[FieldError]:
     """All that is wrong with a template, with line and column. Raises `Unavailable`."""
     report = await checked(source, names)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from tabellion.features.audiences import audiences_of, condition_of
-from tabellion.features.campaigns.content import ROOTS, refers_to
+from tabellion.features.campaigns.content import ROOTS
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.model import Campaign, Kind
 from tabellion.features.customdata import CustomTable, custom_tables
@@ -116,7 +116,7 @@ def document_faults(document: Document, table: ProfileTable, linked: Sequence[Cu
                 message = f"the contents name '{root}.{name}', and the table '{table.name}' has no such thing"
                 faults.append(FieldError("content", "template.name", message))
     # Names of custom tables can be anybody's, as those of attributes: the last one counts, as where mails are written.
-    by_name = {custom.name: custom for custom in linked if refers_to(custom, table)}
+    by_name = {custom.name: custom for custom in linked if custom.key_to(table)}
     for root in sorted(document.uses.keys() - ROOTS):
         custom = by_name.get(root)
         if custom is None:

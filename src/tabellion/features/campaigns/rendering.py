@@ -44,7 +44,7 @@ async def contexts(
     call: Incoming, document: Document, table: ProfileTable, claimed: Sequence[Claimed]
 ) -> list[dict[str, Any]]:
     """What a document is rendered with for recipients."""
-    linked = [custom for custom in await custom_tables.of_caller(call) if content.refers_to(custom, table)]
+    linked = [custom for custom in await custom_tables.of_caller(call) if custom.key_to(table)]
     try:
         found = await contexts_of(call.db, document, table, linked, claimed)
     except Crowded:

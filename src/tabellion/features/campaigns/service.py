@@ -8,7 +8,7 @@ from psycopg import errors
 from tabellion.features import delivery
 from tabellion.features.audiences import audiences_of, condition_of
 from tabellion.features.campaigns import store
-from tabellion.features.campaigns.content import names_of, refers_to
+from tabellion.features.campaigns.content import names_of
 from tabellion.features.campaigns.errors import CampaignNameUsed, CampaignState, CampaignUnknown
 from tabellion.features.campaigns.fitting import address_faults
 from tabellion.features.campaigns.model import Campaign, State, may_change, may_change_content
@@ -193,7 +193,7 @@ async def names_in(call: Incoming, campaign: Campaign, table: ProfileTable | Non
     A custom table comes before an attribute of its name, unless a launched campaign has had the attribute alone so far.
     """
     table = table or await table_of(call, campaign)
-    linked = [custom for custom in await custom_tables.of_caller(call) if refers_to(custom, table)]
+    linked = [custom for custom in await custom_tables.of_caller(call) if custom.key_to(table)]
     sending = None if campaign.state is State.IN_DEFINITION else await delivery.sending_of(call.db, campaign.id)
     if sending is not None:
         others = {a.name for a in table.attributes} | {each.key for each in campaign.content.personalisations}
