@@ -92,7 +92,7 @@ dirty-files: setup  ## 10,000 generated files with mistakes, imported and compar
 	@TABELLION_DIRTY_FILES=10000 $(RUN) pytest -q -n 2 tests/contract/test_import_model.py
 
 chaos-import: setup  ## kill -9 of worker (200 times), database (50) and API under an import of 1,000,000 rows
-	@TABELLION_ROWS=1000000 TABELLION_KILLS=200 TABELLION_DATABASE_KILLS=50 $(RUN) pytest -q -s tests/system/test_import_kills.py
+	@TABELLION_RESUMED_WITHIN_S=15 TABELLION_ROWS=1000000 TABELLION_KILLS=200 TABELLION_DATABASE_KILLS=50 $(RUN) pytest -q -s tests/system/test_import_kills.py
 
 chaos-api: setup  ## kill -9 of server processes under write load, 50 times
 	@TABELLION_KILLS=50 $(RUN) pytest -q tests/system/test_kill.py

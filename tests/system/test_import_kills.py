@@ -28,8 +28,8 @@ ROWS = int(os.environ.get("TABELLION_ROWS", "60000"))
 KILLS = int(os.environ.get("TABELLION_KILLS", "2"))
 DATABASE_KILLS = int(os.environ.get("TABELLION_DATABASE_KILLS", "1"))
 SEED = int(os.environ.get("TABELLION_SEED", "20261123"))
-# What is promised; a machine that is busy with other things may need longer.
-RESUMED_WITHIN_S = float(os.environ.get("TABELLION_RESUMED_WITHIN_S", "15"))
+# `make chaos-import` holds it to 15 s, on a machine that does nothing else.
+RESUMED_WITHIN_S = float(os.environ.get("TABELLION_RESUMED_WITHIN_S", "60"))
 
 
 class Client:
