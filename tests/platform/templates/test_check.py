@@ -43,7 +43,7 @@ def told(source: str) -> list[tuple[int, int, str, str]]:
         (
             "{{ city }}",
             "type",
-            "city is a custom table (for what else has that name write profile.city) and cannot be printed; name a field of it",
+            "city is a custom table (the attribute is profile.city) and cannot be printed; name a field of it",
         ),
         ("{{ profile }}", "type", "this is a row and cannot be printed; name a field of it"),
         ("{{ Stays | first }}", "type", "this is a row and cannot be printed; name a field of it"),

@@ -21,7 +21,7 @@ from tabellion.platform.templates.filters import FILTERS
 from tabellion.platform.templates.filters.lists import KEEPS_ROWS, NAMES_FIELD, TAKES_ONE, TAKES_ROWS
 from tabellion.platform.templates.lexer import MAX_FAULTS, Fault
 from tabellion.platform.templates.suggestion import did_you_mean
-from tabellion.platform.templates.vocabulary import Kind, Row, Rows, Shape, Values, Vocabulary
+from tabellion.platform.templates.vocabulary import PARAMETERS, PROFILE, Kind, Row, Rows, Shape, Values, Vocabulary
 
 
 class _Value(msgspec.Struct, frozen=True):
@@ -31,6 +31,7 @@ class _Value(msgspec.Struct, frozen=True):
     path: tuple[str, ...] = ()
 
 
+_WORDS = {PROFILE: "attribute", PARAMETERS: "parameter"}
 _ANY = _Value(Kind.ANY)
 _LITERALS: tuple[tuple[type[Expression], Shape], ...] = (
     (StringLiteral, Kind.TEXT),
@@ -144,7 +145,7 @@ class Walk:
             return "this is a list" if isinstance(value.shape, Rows) else "this is a row"
         name = value.path[0]
         hidden = self._allowed.hidden(name)
-        return f"{name} is a custom table" + (f" (for what else has that name write {hidden})" if hidden else "")
+        return f"{name} is a custom table" + (f" (the {_WORDS[hidden.partition('.')[0]]} is {hidden})" if hidden else "")
 
     def _field(self, value: _Value, argument: Expression | None, start: int) -> None:
         """A filter names a field of its rows."""
