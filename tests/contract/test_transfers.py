@@ -17,10 +17,12 @@ from psycopg.types.json import Jsonb
 import tabellion
 from tabellion.features import transfers
 from tabellion.features.bulk.etls import fetching, looking
+from tabellion.features.transfers import service
+from tabellion.features.transfers.model import Location
 from tabellion.kit.clock import utc_now
 from tabellion.platform import secrets
 from tabellion.platform.egress import Policy
-from tabellion.platform.transfer import TransferError
+from tabellion.platform.transfer import Server, TransferError
 from tests.contract.conftest import TRANSFERS
 from tests.contract.test_addresses import V5_FAMILIES
 from tests.support.api import Api
@@ -253,6 +255,9 @@ def test_all_that_is_wrong_with_a_server_is_told_at_once(tenant: Tenant) -> None
     refused = tenant.json("POST", SERVERS, SFTP | both).json()
     assert sorted(e["field"] for e in refused["errors"]) == ["certificate", "hostKey"]
     assert tenant.json("POST", SERVERS, SFTP | {"host": "169.254.169.254"}).json()["errors"][0]["code"] == "transfer.host"
+    for certificate in ("garbage", "é", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"):
+        refused = tenant.json("POST", SERVERS, SFTP | {"protocol": "FTPS", "certificate": certificate})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "certificate"), certificate
     # The library that would open this one ends by more than an error.
     hostile = passphrased(asyncssh.generate_private_key("ssh-ed25519"), "x", 2**31)
     refused = tenant.json("POST", SERVERS, SFTP | {"password": "x", "privateKey": hostile})
@@ -282,6 +287,15 @@ def test_a_location_is_tried_step_by_step(tenant: Tenant, root: Path) -> None:
     assert answer["steps"][-1] == {
         "step": "LIST", "ok": False, "message": "the folder '/nowhere' cannot be listed: no such folder",
     }  # fmt: skip
+
+
+async def test_who_lets_nobody_in_has_not_let_us_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_TEST_S", 0.3)
+    # It takes the connection, and then says nothing.
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = Server(protocol="FTP", host="127.0.0.1", port=listener.getsockname()[1], user="erp", password="x")
+        steps = await service._test(server, Location(1, "in", 1, "/in", "KEEP", None), write=False)
+    assert [(each.step, each.ok) for each in steps] == [("CONNECT", True), ("LOGIN", False)]
 
 
 def test_files_are_loaded_once_as_soon_as_they_are_there(etls: Etls, tenant: Tenant, root: Path) -> None:

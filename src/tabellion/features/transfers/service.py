@@ -175,11 +175,13 @@ async def keep_host_key(db: Database, location: Location, key: str | None) -> No
 
 async def _test(server: Server, location: Location, *, write: bool) -> list[Step]:
     """Each step up to the first that fails."""
-    steps = (*_STEPS, "WRITE") if write else _STEPS
+    steps, at = (*_STEPS, "WRITE") if write else _STEPS, "LOGIN"
     try:
         async with asyncio.timeout(_TEST_S), open_folder(server, location.path, _places.policy) as opened:
+            at = "LIST"
             await opened.folder.files()
             if write:
+                at = "WRITE"
                 with tempfile.NamedTemporaryFile() as file:
                     file.write(b"Tabellion was here to try whether it may write; this file can be deleted.\n")
                     file.flush()
@@ -188,7 +190,7 @@ async def _test(server: Server, location: Location, *, write: bool) -> list[Step
     except TransferError as error:
         return _until(steps, error.step, error.message)
     except TimeoutError:
-        return _until(steps, "LIST", f"no answer within {_TEST_S} seconds")
+        return _until(steps, at, f"no answer within {_TEST_S} seconds")
     return [Step(step, ok=True) for step in steps]
 
 

@@ -12,7 +12,7 @@ from tabellion.kit.names import name_fault
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.egress import Policy, TargetRefused, parse_host
 from tabellion.platform.http.shapes import Flag, Text
-from tabellion.platform.transfer import PORTS, ProtocolName, is_public_key, opened
+from tabellion.platform.transfer import PORTS, ProtocolName, is_certificate, is_public_key, opened
 
 _INVALID, _MANDATORY = "structure.invalid", "member.mandatory"
 _KEPT = ("protocol", "host", "port", "user", "hostKey", "certificate", "region", "secure")
@@ -260,6 +260,9 @@ def _text_faults(document: dict[str, Any]) -> list[FieldError]:
         for member in ("certificate", "hostKey")
         if "PRIVATE KEY" in (document[member] or "")
     ]
+    certificate = document["certificate"]
+    if certificate and not (keys or private or is_certificate(certificate)):
+        return [*texts, _fault("certificate", "expects certificates in PEM (-----BEGIN CERTIFICATE-----)")]
     return texts + keys + private
 
 

@@ -4,6 +4,7 @@ import importlib
 from typing import Any
 
 from tabellion.platform.egress import Policy
+from tabellion.platform.transfer.connecting import is_certificate
 from tabellion.platform.transfer.folder import Folder, Opening
 from tabellion.platform.transfer.keys import opened
 from tabellion.platform.transfer.model import PORTS, ProtocolName, RemoteFile, Server, TransferError
@@ -15,6 +16,7 @@ __all__ = [
     "RemoteFile",
     "Server",
     "TransferError",
+    "is_certificate",
     "is_public_key",
     "open_folder",
     "opened",

@@ -15,6 +15,8 @@ from tabellion.platform.transfer.model import Server, TransferError
 CONNECT_S = 10.0
 IDLE_S = 60.0
 LOGIN_S = 60.0
+# TypeError: of letters beyond ASCII.
+_NO_CERTIFICATE = (ssl.SSLError, ValueError, TypeError)
 
 
 class Wires:
@@ -91,8 +93,17 @@ def tls(server: Server) -> ssl.SSLContext:
     """What certificates are checked against. Raises `TransferError` (CONNECT)."""
     try:
         return as_openssl_checks(ssl.create_default_context(cadata=server.certificate))
-    except (ssl.SSLError, ValueError):
+    except _NO_CERTIFICATE:
         raise TransferError("CONNECT", "'certificate' is no certificate in PEM") from None
+
+
+def is_certificate(text: str) -> bool:
+    """Whether a text is certificates in PEM."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except _NO_CERTIFICATE:
+        return False
+    return True
 
 
 def tls_failure(error: ssl.SSLError) -> TransferError:
