@@ -1,5 +1,6 @@
 """What becomes of the rows of imports: whose they are, what they change, what is told of it."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.support.imports import STAYS, Imports, profile, zipped
 from tests.support.tenant import Tenant
+from tests.support.waiting import until_they_wait
 
 
 def test_choices_of_a_file_come_from_an_import(imports: Imports, tenant: Tenant) -> None:
@@ -35,6 +37,13 @@ def test_choices_of_a_file_come_from_an_import(imports: Imports, tenant: Tenant)
         assert newsletter(name) == {"name": "Newsletter", "subscribe": None, "moment": None, "source": None}
 
 
+def relation(db: psycopg.Connection[Any], tenant: Tenant) -> str:
+    """The table that Guests are in."""
+    table = "SELECT format('l%%s.p%%s', t.licence_id, t.id) FROM tabellion.profile_table t JOIN tabellion.licence l ON l.id = t.licence_id"
+    (name,) = db.execute(f"{table} WHERE l.name = %s", (tenant.licence,)).fetchone() or ("",)
+    return name
+
+
 def test_a_later_row_of_the_same_key_wins(imports: Imports, tenant: Tenant) -> None:
     rows = "".join(f"bob@example.com,Bob{n}\nBOB@example.com,Rob{n}\n" for n in range(5))
     result = imports.do(zipped(f"emailAddress,lastName\n{rows}"), {"generateResultFile": True})
@@ -42,9 +51,8 @@ def test_a_later_row_of_the_same_key_wins(imports: Imports, tenant: Tenant) -> N
     assert (result["rowsCreated"], result["rowsUpdated"]) == (1, 9)
     assert profile(tenant, "emailAddress=bob@example.com")["attributes"]["lastName"] == "Rob4"
     with psycopg.connect(imports.url) as db:
-        relation = "SELECT format('l%%s.p%%s', t.licence_id, t.id) FROM tabellion.profile_table t JOIN tabellion.licence l ON l.id = t.licence_id"
-        (name,) = db.execute(f"{relation} WHERE l.name = %s", (tenant.licence,)).fetchone() or ("",)
-        later = db.execute(f"SELECT updated_at - created_at FROM {name} WHERE a1 ILIKE 'bob@%%'", ()).fetchone()
+        name = relation(db, tenant)
+        later = db.execute(f"SELECT updated_at - created_at FROM {name} WHERE a1 ILIKE 'bob@%'".encode()).fetchone()
     # Each state has a moment of its own, and so an ETag.
     assert later == (timedelta(microseconds=9),)
 
@@ -128,6 +136,23 @@ def test_unique_values_lead_to_their_profile_or_are_taken(imports: Imports, tena
         ("CAT@example.com", "Kat"),
         ("eve@example.com", "Eva"),
     ]
+
+
+def test_the_profile_that_a_row_has_found_stays_what_it_was_until_the_block_is_in(imports: Imports, tenant: Tenant) -> None:
+    """That row says nothing new, so no change of its profile keeps others away; another row waits for a lock meanwhile."""
+    imports.do(zipped("emailAddress,lastName\nbob@example.com,Bob\ncat@example.com,Cat\n"))
+    job_id = imports.send(zipped("emailAddress,lastName\nbob@example.com,Bob\ncat@example.com,New\n")).json()["id"]
+    importing = threading.Thread(target=imports.run, args=(job_id,))
+    with psycopg.connect(imports.url) as db, psycopg.connect(imports.url, autocommit=True) as looking:
+        guests = relation(db, tenant)
+        db.execute(f"SELECT FROM {guests} WHERE a1 = 'cat@example.com' FOR UPDATE".encode())
+        importing.start()
+        until_they_wait(looking, "tabellion import")
+        free = looking.execute(f"SELECT id FROM {guests} WHERE a1 = 'bob@example.com' FOR UPDATE SKIP LOCKED".encode())
+        assert free.fetchall() == []
+    importing.join()
+    result = imports.result(job_id)
+    assert (result["rowsUpdated"], result["rowsUnchanged"]) == (1, 1)
 
 
 def told(imports: Imports) -> list[tuple[str, str, list[str]]]:
