@@ -76,8 +76,8 @@ class Applier:
                 rows, wrong, found, profiles, doubtful = (await self._rows(self._sql.tally, {}))[0]
                 if self._sql.several_ways and number < last and not (doubtful or rounds):
                     ((doubtful,),) = await self._rows(self._sql.overtaken, parameters)
-                # A round is repeated as often as it has rows at most: two of them have met in a profile, which is locked from
-                # then on and stays theirs, so that they are related in all later tries.
+                # A round is repeated as often as it has rows at most: two of them have met in a profile, which is locked
+                # from then on and stays theirs, so that they are related in all later tries.
                 if found > profiles or (doubtful and not rounds):
                     rounds = await self._one_by_one(checked, number, rounds)
                     last = max(rounds.values())
