@@ -462,12 +462,18 @@ def test_an_erasure_whose_key_is_lost_fails_in_the_end_and_the_doctor_names_it(
     ).fetchall()
     rest = service.Rest(**args)
 
-    def found(check: str) -> list[tuple[str, str, str]]:
+    def doctor() -> dict[str, list[tuple[str, str, str]]]:
         where = {"TABELLION_DATABASE_URL": worker_database_url, "TABELLION_SECRET_KEY": "of the tests"}
-        findings = json.loads(run_here("doctor", "--json", **where).stdout)
-        return [(one["state"], one["found"], one["advice"]) for one in findings if one["check"] == check]
+        found: dict[str, list[tuple[str, str, str]]] = {"secrets": [], "erasure": []}
+        for one in json.loads(run_here("doctor", "--json", **where).stdout):
+            found.setdefault(one["check"], []).append((one["state"], one["found"], one["advice"]))
+        return found
 
-    ((state_, unreadable, _),) = found("secrets")
+    database.execute("UPDATE tabellion.erasure SET asked_at = asked_at - interval '2 days' WHERE id = %s", (number,))
+    found = doctor()
+    ((state_, advice),) = [(s, a) for s, told, a in found["erasure"] if told.startswith(f"{number} of {tenant.licence} has")]
+    assert (state_, "jobs list --licence" in advice) == ("warning", True)
+    ((state_, unreadable, _),) = found["secrets"]
     assert (state_, unreadable) == ("problem", "unreadable: 1 of erasures")
     now = utc_now()
     with pytest.raises(SecretUnreadable):
@@ -480,9 +486,10 @@ def test_an_erasure_whose_key_is_lost_fails_in_the_end_and_the_doctor_names_it(
     assert ended["failure"].startswith("the key that sealed whom it is about is lost")
     query = "SELECT note FROM tabellion.audit WHERE licence_id = %s AND route = 'erasure failed' AND object = %s"
     assert database.execute(query, (rest.licence_id, f"erasure/{number}")).fetchall() == [(ended["failure"],)]
-    assert found("secrets") == []
+    found = doctor()
+    assert found["secrets"] == []
     failed = f"{number} of {tenant.licence} has failed"
-    ((state_, advice),) = [(state_, advice) for state_, told, advice in found("erasure") if told == failed]
+    ((state_, advice),) = [(state_, advice) for state_, told, advice in found["erasure"] if told == failed]
     assert state_ == "problem"
     assert f"tabellion erase {tenant.licence} ADDRESS" in advice
 

@@ -1,6 +1,7 @@
 """`tabellion doctor`: looks at what a server needs, and says what to do where something is missing."""
 
 import asyncio
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ from tabellion.settings import Settings, SettingsError, unknown_variables
 _CLOCK_DRIFT_S = 2.0
 _NAMED_LICENCES = 3
 _OLD_BACKUP = timedelta(days=8)
-_ERASED_WITHIN = timedelta(days=30)
+_ERASED_WITHIN, _ERASED_SOON = timedelta(days=30), timedelta(days=1)
 _NO_ROOM = "all its connections are taken: raise max_connections, or lower TABELLION_CONNECTIONS"
 _STRANGER = "see that it has not run out, and that 'sslrootcert' in the URL names the file of the authority that signed it"
 # What connections fail of, by words of its message.
@@ -188,13 +189,18 @@ def _secrets(url: str) -> Iterator[Finding]:
 
 
 def _erasures(url: str) -> Iterator[Finding]:
-    """Those that did not search everything, for a month: so long the law lets whoever asked wait."""
+    """Those that did not search everything, for a month: so long the law lets whoever asked wait. And those that wait."""
 
-    async def told() -> list[tuple[int, str, str]]:
+    async def told() -> tuple[list[tuple[int, str, str]], list[tuple[int, str]]]:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
-            return await erasure.admin.failed(db, datetime.now(UTC) - _ERASED_WITHIN)
+            now = datetime.now(UTC)
+            return await erasure.admin.failed(db, now - _ERASED_WITHIN), await erasure.admin.waiting(db, now - _ERASED_SOON)
 
-    for number, licence, why in asyncio.run(told()):
+    failed, waiting = asyncio.run(told())
+    for number, licence in waiting:
+        advice = f"it waits for a worker, or for what one works on: tabellion jobs list --licence {shlex.quote(licence)}"
+        yield Finding("erasure", "warning", f"{number} of {licence} has not ended in a day", advice)
+    for number, licence, why in failed:
         yield Finding("erasure", "problem", f"{number} of {licence} has failed", f"{why}: tabellion erase {licence} ADDRESS")
 
 

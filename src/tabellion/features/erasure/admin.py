@@ -37,3 +37,8 @@ def _read(address: str) -> str:
 async def failed(db: Database, since: datetime) -> list[tuple[int, str, str]]:
     """Erasures of all licences that have failed since a moment: id, name of the licence, and why."""
     return await store.failed(db, since)
+
+
+async def waiting(db: Database, since: datetime) -> list[tuple[int, str]]:
+    """Erasures of all licences that were asked for before a moment and have not ended: id, and name of the licence."""
+    return await store.waiting(db, since)

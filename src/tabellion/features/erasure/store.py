@@ -47,6 +47,15 @@ async def failed(db: Database, since: datetime) -> list[tuple[int, str, str]]:
     return [(row[0], row[1], row[2]) for row in await (await db.execute(query, (since,))).fetchall()]
 
 
+async def waiting(db: Database, since: datetime) -> list[tuple[int, str]]:
+    """Erasures that were asked for before a moment and have not ended: id, and name of the licence."""
+    query = (
+        "SELECT e.id, l.name FROM tabellion.erasure e JOIN tabellion.licence l ON l.id = e.licence_id "
+        "WHERE e.ended_at IS NULL AND e.asked_at < %s ORDER BY e.id"
+    )
+    return [(row[0], row[1]) for row in await (await db.execute(query, (since,))).fetchall()]
+
+
 async def was_called_for(db: Database, licence_id: int, object_: str, made_at: datetime) -> bool:
     """Whether a call made a row, which is on record with the very moment; imports note no single rows."""
     query = "SELECT EXISTS (SELECT FROM tabellion.audit WHERE licence_id = %s AND object = %s AND at = %s)"
