@@ -13,7 +13,7 @@ from tabellion.features.bulk.imports.merge import MergeSql
 from tabellion.features.bulk.imports.model import Counters, Fault, Outcome, Rejected
 from tabellion.features.bulk.imports.rounds import LINE, ROUND, one_by_one
 from tabellion.features.bulk.imports.rows import Block
-from tabellion.features.tables import Table
+from tabellion.features.tables import Table, referred
 from tabellion.platform.database.connection import Database
 
 
@@ -93,7 +93,7 @@ class Applier:
                 number += 1
                 if number <= last:
                     await self._run(self._sql.clear, {})
-        rejected += self._told(forbidden, block)
+        rejected += await self._told(forbidden, block)
         rejected.sort(key=lambda row: row.line)
         return Applied(Counters(created, updated, matched - updated, len(rejected)), rejected, outcomes)
 
@@ -138,13 +138,25 @@ class Applier:
         async with self._db.cursor() as cursor, cursor.copy(self._sql.copy.encode()) as copy:
             await copy.write(checked.csv)
 
-    def _told(self, forbidden: list[tuple[int, str, int]], block: Block) -> list[Rejected]:
+    async def _told(self, forbidden: list[tuple[int, str, int]], block: Block) -> list[Rejected]:
         if not forbidden:
             return []
         rows = block.rows([line for line, _, _ in forbidden])
-        return [Rejected(line, (self._fault(code, which),), rows[line]) for line, code, which in forbidden]
+        nowhere = {
+            which: await self._nowhere(which) for which in {w for _, code, w in forbidden if code == matching.DANGLING}
+        }
+        return [
+            Rejected(line, (self._fault(code, which, nowhere.get(which, "")),), rows[line])
+            for line, code, which in forbidden
+        ]
 
-    def _fault(self, code: str, which: int) -> Fault:
+    async def _nowhere(self, which: int) -> str:
+        """The end of what is said of a value whose foreign key leads to no row."""
+        attribute = self._plan.columns[which].attribute
+        target = None if attribute is None else await referred(self._db, self._table, attribute)
+        return "" if target is None else f": no row of '{target.table}' has this '{target.attribute}'"
+
+    def _fault(self, code: str, which: int, nowhere: str) -> Fault:
         column = self._plan.columns[which] if which >= 0 else None
         header = column.header if column else ""
         subject = column.subject if column else ""
@@ -159,7 +171,7 @@ class Applier:
             matching.MANDATORY: f"{subject} is mandatory: a new {row} needs it",
             matching.AMBIGUOUS: f"the unique attributes of the row belong to different {self._table.kind.rows}",
             matching.TAKEN: f"another {row} owns this value of {subject}",
-            matching.DANGLING: f"{subject} refers to nothing that exists",
+            matching.DANGLING: f"{subject} refers to nothing{nowhere}",
             matching.IN_USE: f"records refer to {subject} of this {row}, which cannot be cleared; they follow another value",
         }
         return Fault(f"{row}{code}" if code == matching.IN_USE else code, header, messages[code])
