@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tabellion.features.tables import references
 from tabellion.kit.problem import Problem
 from tests.features.tables.test_structure_races import until_waiting
 from tests.support.custom import LOGS, STAYS, change, code_of, create, get, put, structure
@@ -233,6 +234,11 @@ async def test_a_table_may_refer_to_itself(stays: Bench) -> None:
     ):
         body = {"operations": [operation]}
         assert await code_of(stays, "customStructure.v5.change", body, t="Stays") == (400, "structure.inUse")
+    # What refers to a table from within is in nobody's way.
+    await create(stays, STAYS | {"name": "Tree"}, foreignKeys=[])
+    up = key("up", "cardNumber", "Tree", "stayRef", "RESTRICT", "CUSTOM_TABLE")
+    await stays.call("customStructure.v5.change", {"operations": [adding(up)]}, t="Tree")
+    assert (await stays.call("customStructure.v5.delete", t="Tree")).status == 204
     again = {**own, "onDelete": "SET_NULL"}
     await change(stays, {"operation": "removeForeignKey", "name": "follows"}, adding(again))
     await change(
@@ -243,11 +249,15 @@ async def test_a_table_may_refer_to_itself(stays: Bench) -> None:
     assert (await stays.call("customStructure.v5.delete", t="Stays")).status == 204
 
 
-async def test_what_is_referred_to_stays(stays: Bench) -> None:
+async def test_what_is_referred_to_stays(stays: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     await guest(stays, "C1")
+    assert "'cardNumber': no records yet)" in (await refusal(stays, "structure.v5.delete")).message
     await put(stays, "A", cardNumber="C1")
     await put(stays, "B", cardNumber="C1")
     await put(stays, "C")
+    monkeypatch.setattr(references, "MOST_COUNTED", 1)
+    assert "'cardNumber': more than 1 records)" in (await refusal(stays, "structure.v5.delete")).message
+    monkeypatch.setattr(references, "MOST_COUNTED", 2)
     refused = await refusal(stays, "structure.v5.delete")
     assert refused.code == "table.inUse"
     assert refused.message == (

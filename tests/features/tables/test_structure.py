@@ -92,10 +92,11 @@ async def test_a_table_is_found_by_id_and_by_name_in_its_entity_only(guests: Ben
 
 
 async def test_lists_are_ordered_by_name(bench: Bench) -> None:
-    for name in ("beta", "Alpha", "gamma"):
+    for name in ("beta", "Alpha", "Gamma"):
         await bench.create({"name": name, "attributes": []})
 
-    assert [t["name"] for t in (await bench.read("structure.v5.list"))["profileTables"]] == ["Alpha", "beta", "gamma"]
+    assert [t["name"] for t in (await bench.read("structure.v5.list"))["profileTables"]] == ["Alpha", "beta", "Gamma"]
+    assert await bench.read("structure.v5.list", e="spas") == {"profileTables": []}
 
 
 async def test_the_etag_changes_with_the_structure_and_if_match_is_honoured(guests: Bench) -> None:
@@ -236,6 +237,12 @@ async def test_what_the_console_keeps_is_returned_unchanged(bench: Bench) -> Non
         with pytest.raises(Problem) as refusal:
             await bench.create({"name": "Other", "attributes": [], "displayOptions": hostile})
         assert refusal.value.errors[0].field == "displayOptions"
+    # The most that is kept: 200,000 bytes with the quotes, and 300 digits on either side of the point.
+    for number, at_most in enumerate(("x" * 199_998, Decimal("1E+300"), Decimal("1E-300"))):
+        await bench.create({"name": f"T{number}", "attributes": [], "displayOptions": at_most})
+    for hostile in ("x" * 199_999, Decimal("1E+301"), Decimal(f"1.{'0' * 300}1")):
+        with pytest.raises(Problem) as refusal:
+            await bench.create({"name": "Other", "attributes": [], "displayOptions": hostile})
 
 
 async def test_limits_are_kept(bench: Bench) -> None:

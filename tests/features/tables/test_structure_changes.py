@@ -63,6 +63,9 @@ async def test_all_the_errors_of_a_change_request_come_at_once_and_nothing_is_ch
             "changes": {"addCategories": ["gold"], "removeCategories": ["x"]},
         },
         attribute("emailaddress"),
+        {"operation": "addAttribute", "attribute": {"name": "second", "type": "EMAIL_ADDRESS"}},
+        attribute("code", unique=True, defaultValue="x"),
+        attribute("yes", "BOOLEAN", unique=True),
     )
 
     assert [(e.field, e.code) for e in refusal.errors] == [
@@ -81,6 +84,9 @@ async def test_all_the_errors_of_a_change_request_come_at_once_and_nothing_is_ch
         ("operations[10].changes.removeCategories[0]", "segmentation.category"),
         ("operations[10].changes.addCategories[0]", "structure.nameTaken"),
         ("operations[11].attribute.name", "structure.nameTaken"),
+        ("operations[12].attribute.type", "structure.tooMany"),
+        ("operations[13].attribute.defaultValue", "structure.defaultValue"),
+        ("operations[14].attribute.unique", "structure.typeMismatch"),
     ]
     nothing = (await refused(guests)).errors[0]
     assert (nothing.field, nothing.code) == ("operations", "member.mandatory")
@@ -94,6 +100,8 @@ CONFLICTS = [
     ([update("lastName", valueRestriction={"maxLength": 3})], "1 profile ", "operations[0].changes.valueRestriction"),
     ([update("lastName", valueRestriction={"minLength": 4})], "2 profiles", "operations[0].changes.valueRestriction"),
     ([update("lastName", valueRestriction={"pattern": "[A-Z]+[a-z]+"})], "1 profile ", "operations[0].changes.valueRestriction"),
+    ([update("lastName", valueRestriction={"maxLength": 20, "pattern": "d.*"})], "2 profiles", "operations[0].changes.valueRestriction"),
+    ([update("interests", valueRestriction={"acceptedValues": ["BEACH"]})], "1 profile ", "operations[0].changes.valueRestriction"),
     ([update("interests", valueRestriction={"acceptedValues": ["SPA"]})], "1 profile ", "operations[0].changes.valueRestriction"),
     ([update("points", valueRestriction={"max": 4})], "1 profile ", "operations[0].changes.valueRestriction"),
     ([update("spent", valueRestriction={"min": Decimal("0.2")})], "1 profile ", "operations[0].changes.valueRestriction"),
@@ -134,14 +142,15 @@ async def test_an_attribute_becomes_unique_by_one_look_at_the_rows(guests: Bench
 
 
 async def test_rules_that_the_data_satisfy_are_taken(guests: Bench) -> None:
-    await guests.profile("a@example.com", lastName="Vos", points=5, interests=["SPA"])
+    await guests.profile("a@example.com", lastName="Vos", points=5, interests=["SPA"], cardNumber="Käse")
     await guests.profile("b@example.com", lastName="Maes", points=6)
 
     await guests.change(
         update("points", mandatory=True, valueRestriction={"min": 5, "max": 6}),
         update("lastName", unique=True, valueRestriction={"pattern": "\\pL+", "acceptedValues": ["Vos", "Maes", "Claes"]}),
         update("interests", valueRestriction={"acceptedValues": ["SPA"]}),
-        update("cardNumber", valueRestriction=None),
+        update("cardNumber", valueRestriction={"minLength": 4, "maxLength": 4, "pattern": "\\pL+"}),
+        update("cardNumber", name="cardNumber", type="CUSTOM", valueType="STRING", multiValued=False, valueRestriction=None),
         attribute("city", mandatory=True, defaultValue="O'Brien \\ %s"),
         attribute("when", "TIMESTAMP", mandatory=True, defaultValue="01/07/2027 08:00:00"),
         attribute("sizes", "NUMBER", multiValued=True, defaultValue=[1, Decimal("2.5")]),
@@ -169,13 +178,14 @@ async def test_a_unique_attribute_is_unique_in_the_database_and_addresses_whatev
         await guests.db.execute(insert, {**values, "address": "ann@EXAMPLE.com"})
 
     await guests.change(update("emailAddress", unique=False))
-    await guests.db.execute(insert, {**values, "address": "ann@EXAMPLE.com"})
+    for address in ("ann@EXAMPLE.com", None, None):
+        await guests.db.execute(insert, {**values, "address": address})
     assert "2 profiles" in (await refused(guests, update("emailAddress", unique=True))).message
 
 
 async def test_categories_exchange_their_names_and_profiles_keep_theirs(guests: Bench) -> None:
     await guests.profile("a@example.com", segmentations={"Loyalty": "Gold"})
-    swap = {"renameCategories": {"Silver": "Gold", "Gold": "Silver"}}
+    swap = {"renameCategories": {"Gold": "Silver", "Silver": "Gold"}}
 
     await guests.change({"operation": "updateSegmentation", "name": "Loyalty", "changes": swap})
 
@@ -315,10 +325,14 @@ async def test_a_deleted_table_leaves_nothing_behind(guests: Bench) -> None:
     await guests.profile("a@example.com", subscriptions={"Newsletter": False})
     consent = f"SELECT count(*) FROM l{guests.licence_id}.consent WHERE table_id = %s"
     assert await guests.row(consent, int(table_id)) == (1,)
+    other = int((await guests.read(t="Other"))["id"])
+    for choice in (True, False):
+        body = {"key": {"emailAddress": "a@example.com"}, "attributes": {"lastName": "V"}}
+        await guests.call("profiles.v5.put", body | {"subscriptions": {"Newsletter": choice}}, t="Other")
 
     assert (await guests.call("structure.v5.delete", t="guests")).status == 204
 
-    assert await guests.row(consent, int(table_id)) == (0,)
+    assert (await guests.row(consent, int(table_id)), await guests.row(consent, other)) == ((0,), (1,))
     assert await guests.row("SELECT to_regclass(%s)::text", f"l{guests.licence_id}.p{table_id}") == (None,)
     with pytest.raises(Problem) as refusal:
         await guests.call("structure.v5.delete", t=table_id)
