@@ -31,8 +31,11 @@ def test_a_plus_in_a_path_is_a_plus_and_in_a_query_too_for_addresses(tenant: Ten
     )
 
     assert attributes(tenant, "emailAddress=a+b@example.com")["lastName"] == "Plus"
-    found = tenant.json("GET", TABLE + "/profile?search=emailAddress=a+b@example.com").json()["profiles"]
-    assert len(found) == 1
+    for query in ("search=emailAddress=a+b@example.com", "search=emailAddress~a+b"):
+        assert len(tenant.json("GET", f"{TABLE}/profile?{query}").json()["profiles"]) == 1, query
+    for test in ('="a+b@example.com"', '+in+("A+B@example.com")', '+contains+"a+b"', '+startsWith+"a+"'):
+        found = tenant.json("GET", f"/v5/entities/hotels/profile-tables/Guests/profiles?filter=emailAddress{test}").json()
+        assert len(found["profiles"]) == 1, test
 
 
 def test_the_host_header_plays_no_part(tenant: Tenant) -> None:

@@ -504,6 +504,24 @@ def test_codes_are_compared_as_they_are_kept_in_v4_too() -> None:
 def test_a_raw_plus_of_an_offset_is_no_blank(text: str) -> None:
     condition = compile_v4_search(TABLE, [], [f"updateMoment>={text}"], UTC_ZONE)
     assert condition.params == (datetime(2027, 3, 1, 9, 15, tzinfo=UTC),)
+    for literal in (text, f"'{text}'"):
+        sent = Compiler(TABLE, UTC_ZONE, NOW, of_query=True).compile(parse(f"updateMoment>={literal}"))
+        assert sent.params == condition.params
+
+
+def test_a_raw_plus_of_a_number_stands_in_front() -> None:
+    phones = ProfileTable(1, 9, 1, "Guests", 1, Definition(20, (Attribute(1, "gsm", "GSM_NUMBER", "STRING"),)))
+    for text in (" 32475000001", "+32 475 00 00 01"):
+        assert compile_v4_search(phones, [f"gsm={text}"], [], UTC_ZONE).params == ("+32475000001",)
+        sent = Compiler(phones, UTC_ZONE, NOW, of_query=True).compile(parse(f"gsm='{text}'"))
+        assert sent.params == ("+32475000001",)
+    assert compile_v4_search(phones, ["gsm~ 32475"], [], UTC_ZONE).params == ("%+32475%",)
+
+
+def test_a_blank_of_a_body_is_a_blank() -> None:
+    assert Compiler(TABLE, UTC_ZONE, NOW).compile(parse("emailAddress contains 'a b'")).params == ("%a b%",)
+    with pytest.raises(Problem, match="expects a moment"):
+        Compiler(TABLE, UTC_ZONE, NOW).compile(parse("updateMoment > 2027-03-01T10:15:00 01:00"))
 
 
 def test_a_refused_search_names_the_attribute() -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from tabellion.features.tables.filters.errors import FilterFault
+from tabellion.features.tables.filters.sent import as_sent
 from tabellion.features.tables.filters.tree import Compare, In, Junction, Like, Literal_, Node, Not, Null, Operand
 from tabellion.features.tables.model import CREATION_MOMENT, UPDATE_MOMENT, Attribute, Segmentation, Table
 from tabellion.features.tables.types.base import BadValue
@@ -94,12 +95,16 @@ def parse_for(target: Target, value: Any, zone: Any) -> Any:
 
 
 class Compiler:
-    """Compiles trees for one table. `zone` reads moments without offset, `now` stands for `now()`."""
+    """Compiles trees for one table. `zone` reads moments without offset, `now` stands for `now()`.
 
-    def __init__(self, table: Table, zone: Any, now: datetime) -> None:
+    `of_query`: the filter came in a query, where a raw `+` has become a blank.
+    """
+
+    def __init__(self, table: Table, zone: Any, now: datetime, *, of_query: bool = False) -> None:
         self._table = table
         self._zone = zone
         self._now = now
+        self._of_query = of_query
 
     def compile(self, node: Node) -> Condition:
         """The condition of a tree. Raises `FilterFault`."""
@@ -131,7 +136,7 @@ class Compiler:
                 if not target.is_text:
                     raise FilterFault(f"'{operand.name}' is no text", operand.position)
                 try:
-                    return like(target, literal.value, at_start=at_start)
+                    return like(target, self._text(target, literal), at_start=at_start)
                 except BadValue as error:
                     raise self._refused(target, literal, error) from None
             case In(literals=literals, negated=negated):
@@ -154,12 +159,16 @@ class Compiler:
         if target.is_text != (literal.kind == "string") and not (literal.kind == "string" and not target.is_text):
             raise FilterFault("a text in quotes was expected", literal.position, "attribute.type")
         try:
-            value = parse_for(target, literal.value, self._zone)
+            value = parse_for(target, self._text(target, literal), self._zone)
         except BadValue as error:
             raise self._refused(target, literal, error) from None
         if value is None:
             raise FilterFault("an empty value: use 'is null'", literal.position, "attribute.type")
         return value
+
+    def _text(self, target: Target, literal: Literal_) -> Any:
+        is_sent = self._of_query and isinstance(literal.value, str)
+        return as_sent(target.attribute, target.cast, literal.value) if is_sent else literal.value
 
     def _refused(self, target: Target, literal: Literal_, error: BadValue) -> FilterFault:
         return FilterFault(f"'{name_of(self._table, target)}' {error}", literal.position, error.code)

@@ -75,7 +75,7 @@ class Listing(msgspec.Struct, frozen=True):
         """Read the query parameters. Raises `FilterFault`, `CursorInvalid`, `Invalid`."""
         text, sort, limit, cursor = (_once(query, name) for name in _OWN)
         others = sorted((name, value) for name, value in query.pairs if name not in _OWN)
-        conditions = [compile_filter(table, text, zone, now)] if text.strip() else []
+        conditions = [compile_filter(table, text, zone, now, of_query=True)] if text.strip() else []
         conditions += [_equality(table, name, value, zone) for name, value in query.pairs if name not in _OWN]
         keys = _keys(table, sort)
         keys, digest = _scope(keys, [table.licence_id, table.relation, text, sort, others], cursor)
@@ -145,9 +145,9 @@ def _equality(table: Table, name: str, value: str, zone: Any) -> Condition:
     return equality(table, name, value, zone)
 
 
-def compile_filter(table: Table, text: str, zone: Any, now: datetime) -> Condition:
-    """The condition of a filter; all rows where it is empty. Raises `FilterFault`."""
-    return Compiler(table, zone, now).compile(parse(text)) if text.strip() else ALWAYS
+def compile_filter(table: Table, text: str, zone: Any, now: datetime, *, of_query: bool = False) -> Condition:
+    """The condition of a filter; all rows where it is empty. `of_query`: as of `Compiler`. Raises `FilterFault`."""
+    return Compiler(table, zone, now, of_query=of_query).compile(parse(text)) if text.strip() else ALWAYS
 
 
 def order_by(table: Table, sort: str, parameter: str) -> str:

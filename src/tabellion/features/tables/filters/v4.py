@@ -17,10 +17,10 @@ from tabellion.features.tables.filters.compile import (
     target_of,
 )
 from tabellion.features.tables.filters.errors import FilterFault
+from tabellion.features.tables.filters.sent import as_sent
 from tabellion.features.tables.model import Table
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.moment import parse_moment, with_plus
-from tabellion.features.tables.types.registry import is_email, is_phone
 from tabellion.kit.problem import invalid
 from tabellion.platform.http.call import Parameter
 
@@ -102,19 +102,13 @@ def _test(table: Table, target: Target, operator: str, text: str, zone: Any, par
         raise FilterFault(f"'{name}' is no text: ~ does not fit", 0, "attribute.type", parameter)
     if operator not in {"=", "!=", "~"} and not target.is_ordered:
         raise FilterFault(f"'{name}' is true or false: {operator} does not fit", 0, "attribute.type", parameter)
+    text = as_sent(target.attribute, target.cast, text)
     try:
         if operator == "~":
             return like(target, text, at_start=False)
-        value = parse_for(target, _without_blank(target, text), zone)
+        value = parse_for(target, text, zone)
     except BadValue as error:
         raise FilterFault(f"'{name}' {error}", 0, error.code, parameter) from None
     if value is None:
         return is_null(target, negated=operator != "=")
     return compare(target, operator, value)
-
-
-def _without_blank(target: Target, text: str) -> str:
-    """Integrations send the + of an address, number or offset raw, and a query turns it into a blank."""
-    if target.attribute is not None and (is_email(target.attribute) or is_phone(target.attribute)):
-        return text.replace(" ", "+")
-    return with_plus(text) if target.cast in {"date", "timestamptz"} else text
