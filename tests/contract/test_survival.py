@@ -120,6 +120,12 @@ def test_chunked_bodies_without_length_are_read(tenant: Tenant) -> None:
     assert attributes(tenant)["lastName"] == "Chunk"
 
 
+def test_a_category_stands_behind_a_segmentation_alone(tenant: Tenant) -> None:
+    assert tenant.call("PUT", GUEST + "/segmentation/Vip;category=Gold").status_code == 200
+    answer = tenant.call("POST", GUEST + "/subscription/Newsletter;category=Gold")
+    assert (answer.status_code, answer.json()["code"]) == (404, "subscription.unknown")
+
+
 @pytest.mark.parametrize("body", ["", "null", "[]", "{}", "\ufeff"])
 def test_an_empty_body_subscribes(body: str, tenant: Tenant) -> None:
     answer = tenant.call("POST", GUEST + "/subscription/Newsletter", content=body)

@@ -107,7 +107,7 @@ class Pipeline:
     async def _incoming(
         self, call: Call, exchange: Exchange, admission: Admission, segments: dict[str, str], body: Body
     ) -> Incoming:
-        path, matrix = _placeholders(segments)
+        path, matrix = _placeholders(call, segments)
         if call.writes:
             etag.check(exchange.headers.get("if-match"))
         query = Query.parse(exchange.query)
@@ -275,11 +275,11 @@ def _decode(call: Call, exchange: Exchange, raw: bytes) -> tuple[Any, list[str]]
     )
 
 
-def _placeholders(segments: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+def _placeholders(call: Call, segments: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     path: dict[str, str] = {}
     matrix: dict[str, str] = {}
     for name, raw in segments.items():
-        if name == "s":
+        if name == "s" and call.path.endswith("/segmentation/{s}"):
             path[name], matrix = split_matrix(raw)
         else:
             path[name] = decode_segment(raw)
