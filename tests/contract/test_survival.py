@@ -99,9 +99,10 @@ def test_an_address_and_headers_have_a_longest_length(tenant: Tenant) -> None:
         assert (int(told[0].split()[1]), json.loads(told[1])["code"]) == (status, code)
 
 
-def test_http_1_0_is_answered_with_length_and_close(tenant: Tenant) -> None:
+@pytest.mark.parametrize("more", ["", "Connection: keep-alive\r\n"])
+def test_http_1_0_is_answered_with_length_and_close(more: str, tenant: Tenant) -> None:
     with socket.create_connection(("127.0.0.1", tenant.client.base_url.port), timeout=10) as raw:
-        raw.sendall(f"GET /v4/entity HTTP/1.0\r\nAuthorization: Bearer {tenant.api_key}\r\n\r\n".encode())
+        raw.sendall(f"GET /v4/entity HTTP/1.0\r\n{more}Authorization: Bearer {tenant.api_key}\r\n\r\n".encode())
         answer = b""
         while chunk := raw.recv(65536):
             answer += chunk

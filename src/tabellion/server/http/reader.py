@@ -184,7 +184,9 @@ class Reader:
             "http_version": version,
         }
         self._head_read = True
-        self._turn = self._start(request, keep_alive=parser.should_keep_alive(), asked_for=asked_for)
+        # Clients of HTTP/1.0 read to the end of the connection, also some that ask for it to be kept.
+        keep_alive = version == "1.1" and parser.should_keep_alive()
+        self._turn = self._start(request, keep_alive=keep_alive, asked_for=asked_for)
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""

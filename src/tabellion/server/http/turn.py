@@ -16,7 +16,6 @@ _CONTROLS = bytes({*range(32), 127} - {9})
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus if status >= HTTPStatus.OK
 }
-_KEPT_ALIVE = b"connection: keep-alive\r\n\r\n"
 _BODILESS = frozenset({204, 304})
 _log = logging.getLogger(__name__)
 
@@ -190,10 +189,7 @@ class Turn:
         if self._left < 0 and self._scope["method"] != "HEAD":
             # Its end is the connection's.
             self.keep_alive = False
-        if not self.keep_alive:
-            connection = b"connection: close\r\n\r\n"
-        else:
-            connection = _KEPT_ALIVE if self._scope["http_version"] == "1.0" else b"\r\n"
+        connection = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
         return b"".join((_STATUS_LINES[status], self._connection.date, told, connection))
 
     def _wake(self) -> None:
