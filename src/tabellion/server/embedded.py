@@ -100,6 +100,11 @@ class EmbeddedPostgres:
             self._leave()
             self._stop_unless_used()
 
+    @property
+    def is_used(self) -> bool:
+        """Whether this process is one of its users; it is none any more after a start that failed."""
+        return bool(self._users)
+
     def is_running(self) -> bool:
         """Whether the server lives and accepts connections."""
         return postmaster.is_ready((self._data_dir / "postgres").resolve())

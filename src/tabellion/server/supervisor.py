@@ -118,16 +118,21 @@ class _Database:
         now_s = time.monotonic()
         if now_s < self._try_at_s:
             return
-        if self._embedded.is_running():
+        if self._embedded.is_used and self._embedded.is_running():
             if now_s >= self._prune_at_s:
                 self._embedded.prune_logs()
                 self._prune_at_s = now_s + _PRUNE_LOGS_EVERY_S
             return
         self._try_at_s = now_s + _TRY_DATABASE_AFTER_S
+        if not (self._embedded.is_used and self._answers()):
+            self._start()
+
+    def _answers(self) -> bool:
         try:
             psycopg.connect(self._embedded.url, connect_timeout=2).close()
         except psycopg.OperationalError:
-            self._start()
+            return False
+        return True
 
     def _start(self) -> None:
         self._say("the database server has died; it is started again", logging.WARNING)

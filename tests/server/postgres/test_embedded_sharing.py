@@ -1,10 +1,14 @@
 """The embedded PostgreSQL among several processes: the first starts it, the last stops it, those that are killed leave it."""
 
 import os
+import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
+from tabellion.server import supervisor
 from tabellion.server.embedded import EmbeddedPostgres
 from tests.server.postgres.conftest import User, embedded_in, execute, is_locked, postmaster_pid
 from tests.support.processes import is_alive
@@ -47,6 +51,28 @@ def test_the_last_user_stops_the_server(data_dir: Path) -> None:
     second.leave()
 
     assert not is_alive(pid)
+
+
+def test_who_could_not_start_the_server_uses_it_when_another_has(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would end with its last user, such as a verb, while it is served with."""
+    monkeypatch.setattr(supervisor, "_TRY_DATABASE_AFTER_S", 0.05)
+    serving = embedded_in(data_dir)
+    url = serving.start()
+    said: list[str] = []
+    database = supervisor._Database(serving, lambda message, _=0: said.append(message))
+    os.kill(postmaster_pid(data_dir), signal.SIGKILL)
+    conf = data_dir / "postgres" / "postgresql.conf"
+    whole = conf.read_text()
+    conf.write_text(f"{whole}\nno setting\n")
+    until(lambda: database.tend() or len(said) > 1)
+    assert "could not be started" in said[1]
+    conf.write_text(whole)
+    verb = User(data_dir)
+    verb.url()
+    until(lambda: database.tend() or serving.is_used)
+    verb.leave()
+    assert execute(url, "SELECT 1") == [(1,)]
+    serving.stop()
 
 
 def test_starts_at_the_same_moment_share_one_server(data_dir: Path) -> None:
