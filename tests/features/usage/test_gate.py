@@ -320,6 +320,28 @@ async def test_the_numbers_of_the_two_header_families_agree(bed: Bed) -> None:
         admission.release()
 
 
+async def test_who_is_refused_for_running_calls_comes_back_when_a_call_is_let_in(bed: Bed) -> None:
+    await bed.licence(calls_per_minute=2, window_seconds=60, max_concurrent=2)
+    gate = await bed.gate()
+    held = await asyncio.gather(*(gate.admit(bed.credential, "") for _ in range(2)))
+    with pytest.raises(TooManyConcurrent) as refusal:
+        await gate.admit(bed.credential, "")
+    headers = refusal.value.headers
+    assert 25 < int(headers["X-RateLimit-Reset"]) <= int(headers["Retry-After"])
+    for admission in held:
+        admission.release()
+
+
+async def test_who_has_waited_hears_what_is_left_to_wait(bed: Bed) -> None:
+    await bed.licence(calls_per_minute=3, window_seconds=2, on_excess="SLOW_DOWN")
+    gate = await bed.gate()
+    for _ in range(4):
+        admission = await gate.admit(bed.credential, "")
+        admission.release()
+    assert admission.wait_ms > 500
+    assert (admission.limits.remaining, admission.limits.reset_s) == (0, 1), "the pace is one in two thirds of a second"
+
+
 async def test_without_the_database_nothing_is_let_in(bed: Bed) -> None:
     await bed.licence()
     gate = await bed.gate()

@@ -23,7 +23,7 @@ from tabellion.platform.http.caller import Caller
 COUNTED, SLOT, FINAL = 1, 2, 4
 # Slots freed by another process arrive here some milliseconds later: a refusal is asked again before it is given.
 _CONCURRENT_PAUSES_S = (0.012, 0.03)
-# A credential may be revoked while its call waits.
+# A credential may be revoked while its call waits, and what is left of the limits is something else then.
 _RECHECK_AFTER_MS = 500
 
 
@@ -68,7 +68,7 @@ class Gate:
                 raise Unauthorized("the access token has expired; get a new one at /auth/token", "auth.expired")
             case "concurrent":
                 message = f"the licence has {verdict.max_concurrent} calls running, as many as it may have"
-                raise TooManyConcurrent(message, limits.headers, 1)
+                raise TooManyConcurrent(message, limits.headers, limits.reset_s)
             case "rate":
                 message = f"over {verdict.calls_per_minute} calls per {verdict.window_seconds} s"
                 raise TooManyCalls(message, limits.headers, limits.reset_s)
@@ -78,7 +78,7 @@ class Gate:
             if verdict.wait_ms:
                 await asyncio.sleep(verdict.wait_ms / 1000)
                 if verdict.wait_ms > _RECHECK_AFTER_MS:
-                    await self._decide(credential, address, 0)
+                    limits = (await self._decide(credential, address, 0)).limits()
             caller = await self._caller(verdict)
         except BaseException:
             self._batcher.release(verdict.licence_id)
@@ -113,7 +113,7 @@ class Gate:
 
 
 def limits_of(call: Incoming) -> Limits:
-    """The limits as the gate saw them when it let this call in."""
+    """The limits as the gate saw them when it let this call in, after a long wait as they were at its end."""
     limits: Limits = call.limits
     return limits
 
