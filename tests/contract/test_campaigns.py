@@ -425,7 +425,7 @@ def test_a_form_without_the_file_is_told_so_and_a_file_needs_no_name(tenant: Ten
         return tenant.client.post(f"{mail}/content/body", files=[(name, part)], headers=headers)
 
     before = tenant.state()
-    assert faults(sent("file", ("mail.zip", packed({"a.html": "a"})))) == [("inputFile", "member.mandatory")]
+    assert faults(sent("file", ("mail.zip", packed({"a.html": "a"})))) == [("inputFile", "file.missing")]
     refused = tenant.call("POST", f"{mail}/content/body", content=b"<p>a</p>", headers={"Content-Type": "text/plain"})
     assert (refused.status_code, "text/html as it is" in refused.json()["message"]) == (415, True)
     assert tenant.state() == before

@@ -234,7 +234,7 @@ def test_everything_wrong_with_a_definition_is_told_at_once(etls: Etls) -> None:
 @pytest.mark.parametrize(
     ("files", "definition", "code"),
     [
-        ({}, one_file(), "member.mandatory"),
+        ({}, one_file(), "file.missing"),
         ({"a.csv": GUESTS}, None, "member.mandatory"),
         ({"a.csv": GUESTS}, {"files": []}, "member.mandatory"),
         ({"a.csv": GUESTS}, {"files": "x"}, "member.type"),

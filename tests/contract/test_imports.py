@@ -188,7 +188,7 @@ def test_forms_that_are_none(imports: Imports, tenant: Tenant) -> None:
     without = imports.tenant.client.post(
         path, files={"other": ("a", b"b")}, headers={"Authorization": f"Bearer {tenant.api_key}"}
     )
-    assert (without.status_code, without.json()["code"]) == (400, "member.mandatory")
+    assert (without.status_code, without.json()["code"]) == (400, "file.missing")
     assert imports.send(GOOD.encode(), path="/v4/entity/hotels/table/Nope").json()["code"] == "table.unknown"
     assert list(imports.spool.glob("upload-*")) == []
 

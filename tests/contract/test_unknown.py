@@ -312,7 +312,7 @@ def test_refusals_say_what_may_be_meant(tenant: Tenant) -> None:
         form = {"files": {sent: ROWS}, "data": {"definition": '{"files": [{"load": {"tableId": "Guests"}}]}'}}
         refused = tenant.client.post(path, headers=headers, **form).json()
         assert (refused["code"], refused["message"]) == (
-            "member.mandatory",
+            "file.missing",
             f"the form has no file '{wanted}', but '{sent}'",
         )
 

@@ -71,7 +71,7 @@ class Upload:
         """That there is no file under a name, and what there is."""
         others = ", ".join(dict.fromkeys(f"'{file.field[:50]}'" for file in self.files))
         instead = f", but {others}" if others else ", but a text of that name" if field in self.fields else ""
-        return invalid(field, "member.mandatory", f"the form has no file '{field}'{instead}")
+        return invalid(field, "file.missing", f"the form has no file '{field}'{instead}")
 
     @property
     def fingerprint(self) -> bytes:

@@ -9,7 +9,7 @@ from tabellion.features.campaigns.endpoints.places import CAMPAIGN, CATEGORY, MO
 from tabellion.features.campaigns.model import Campaign
 from tabellion.features.campaigns.wire import contents as wire
 from tabellion.features.tables import ENTITY
-from tabellion.kit.problem import Malformed, invalid
+from tabellion.kit.problem import Malformed
 from tabellion.platform.http import json_codec, negotiation, shapes, xml_codec
 from tabellion.platform.http.call import Answer, Call, Form, Incoming, Parameter
 
@@ -56,8 +56,6 @@ async def get_body(call: Incoming) -> Answer:
 async def put_body(call: Incoming) -> Answer:
     """Set the HTML with its images."""
     upload = None if call.upload is None else call.upload.wanted(_FILE)
-    if upload is None and not call.raw_body:
-        raise invalid(_FILE, "member.mandatory", f"the form has no file '{_FILE}'")
     language = languages.read_language(call, await service.get(call))
 
     async def read(campaign: Campaign) -> archive.Html:
