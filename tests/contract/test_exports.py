@@ -364,10 +364,12 @@ def test_a_run_of_a_former_definition_does_not_move_the_mark(
     assert database.execute(mark, (number,)).fetchone() == (None,), "the next run has all rows, as the change has it"
 
 
-def test_a_run_that_is_cancelled_stays_so_and_does_not_move_the_mark(
+def test_a_run_that_is_cancelled_stays_so_does_not_move_the_mark_and_is_told(
     exports: Exports, tenant: Tenant, database: psycopg.Connection[Any]
 ) -> None:
     number = tenant.json("POST", EXPORTS, STORED).json()["id"]
+    hook = {"on": "EXPORT", "onElementId": number, "eventType": "FINISHED", "targetUrl": "https://8.8.8.8/hook"}
+    assert tenant.json("POST", "/v4/entity/hotels/webhookSubscription", hook).status_code == 201
 
     def cancelled(while_it_is: str) -> None:
         execution = tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["id"]
@@ -385,8 +387,14 @@ def test_a_run_that_is_cancelled_stays_so_and_does_not_move_the_mark(
         mark = "SELECT changed_since FROM tabellion.export WHERE id = %s"
         assert database.execute(mark, (number,)).fetchone() == (None,)
 
+    def told() -> list[str]:
+        query = "SELECT data FROM tabellion.outbox_event WHERE subject_kind = 'EXPORT' AND subject_id = %s"
+        return [data["export.executionStatus"] for (data,) in database.execute(query, (number,))]
+
     cancelled("QUEUED")
+    assert told() == [], "nobody was told that it began"
     cancelled("RUNNING")
+    assert told() == ["FAILED"]
 
 
 async def test_who_was_believed_dead_and_who_is_cancelled_writes_nothing_more(

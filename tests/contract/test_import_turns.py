@@ -5,6 +5,7 @@ import itertools
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from typing import Any
 
 import httpx
 import psycopg
@@ -20,7 +21,7 @@ from tabellion.platform.database.connection import Database
 from tabellion.platform.jobs.application import app
 from tabellion.platform.jobs.turns import PLACES, GaveWay, Turn, let_give_way
 from tests.support.api import Api
-from tests.support.etls import EXECUTIONS, Etls, one_file
+from tests.support.etls import ETLS, EXECUTIONS, Etls, one_file
 from tests.support.imports import Imports, zipped
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
@@ -179,6 +180,7 @@ def test_an_import_that_is_cancelled_between_two_turns_tells_the_rows_rejected_s
         imports.run(job_id, ALWAYS)
     assert tenant.json("GET", f"/v4/entity/hotels/import/{job_id}/status").json()["status"] == "RUNNING"
     assert tenant.json("DELETE", f"/v4/entity/hotels/import/{job_id}").status_code == 204
+    assert tenant.json("GET", f"/v4/entity/hotels/import/{job_id}/errors").json()["code"] == "job.state"
 
     imports.run(job_id, ALWAYS)
     imports.run(job_id, ALWAYS)
@@ -195,3 +197,30 @@ def test_an_etl_gives_way_within_its_imports(tenant: Tenant, worker_database_url
 
     done = tenant.json("GET", f"{EXECUTIONS}/{number}").json()
     assert (done["status"], done["rowsCreated"]) == ("DONE", _LARGE)
+
+
+def test_an_etl_that_is_cancelled_on_its_way_tells_the_rows_rejected_so_far_and_its_end(
+    tenant: Tenant, worker_database_url: str, api: Api, database: psycopg.Connection[Any]
+) -> None:
+    etls = Etls(tenant, worker_database_url, api.spool)
+    stored = tenant.json("POST", ETLS, one_file() | {"name": "Daily", "generateResultFile": True}).json()["id"]
+    hook = {"on": "ETL", "onElementId": stored, "eventType": "FINISHED", "targetUrl": "https://8.8.8.8/hook"}
+    assert tenant.json("POST", "/v4/entity/hotels/webhookSubscription", hook).status_code == 201
+    head, _, rest = people(_LARGE).partition("\n")
+    number = etls.send(f"{ETLS}/{stored}/trigger-execution", {"guests.csv": f"{head}\n{BAD}{rest}"}).json()["id"]
+    with pytest.raises(GaveWay):
+        etls.run(number, ALWAYS)
+    execution = f"{EXECUTIONS}/{number}"
+    assert tenant.json("DELETE", execution).status_code == 204
+    assert tenant.json("GET", f"{execution}/errors").json()["code"] == "job.state"
+
+    etls.run(number, ALWAYS)
+    etls.run(number, ALWAYS)
+
+    links = etls.read(number)["_links"]
+    for kind in ("errors", "resultFile"):
+        assert tenant.json("GET", links[kind]["href"].removeprefix("/mass-imports")).status_code == 200
+    (rows,) = etls.rows(number).values()
+    assert [row["lineNumber"] for row in rows] == ["2"]
+    told = "SELECT data FROM tabellion.outbox_event WHERE subject_kind = 'ETL' AND subject_id = %s"
+    assert [data["etl.executionStatus"] for (data,) in database.execute(told, (stored,))] == ["FAILED"]

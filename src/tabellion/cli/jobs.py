@@ -13,8 +13,10 @@ from tabellion.cli.foreground import REJECTED, reasons, run_export, run_import, 
 from tabellion.cli.output import Force, check_place, told_beside
 from tabellion.features.bulk.etls import Execution as EtlExecution
 from tabellion.features.bulk.etls import etls_store
+from tabellion.features.bulk.etls import stop as stop_etl
 from tabellion.features.bulk.exports import Execution as ExportExecution
 from tabellion.features.bulk.exports import exports_store
+from tabellion.features.bulk.exports import stop as stop_export
 from tabellion.features.bulk.imports import Job, Status, jobs_store
 from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import get_licence, list_licences
@@ -74,10 +76,10 @@ _KINDS: dict[Kind, _Jobs] = {
         lambda job: [(job.table_kind, str(job.table_id))], "import",
     ),
     Kind.ETL: _Jobs(
-        etls_store.latest, etls_store.execution, etls_store.end, _whole_etl, _tables_of_etl, "etl-execution",
+        etls_store.latest, etls_store.execution, stop_etl, _whole_etl, _tables_of_etl, "etl-execution",
     ),
     Kind.EXPORT: _Jobs(
-        exports_store.latest, exports_store.execution, exports_store.end, _whole_export,
+        exports_store.latest, exports_store.execution, stop_export, _whole_export,
         lambda job: [(job.definition["tableType"], job.definition["tableId"])], "export-execution",
     ),
 }  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 
 # Of the server's own jobs; each licence has another.
 OWN_QUEUE = "default"
@@ -36,3 +37,13 @@ async def defer(
     if row is None:
         raise RuntimeError("the database did not give the job's id")
     return int(row[0][0])
+
+
+async def is_open(db: Database, task: str, **args: Any) -> bool:
+    """Whether a job with these arguments (and maybe others) waits or runs."""
+    return await scalar(
+        db,
+        "SELECT EXISTS (SELECT FROM jobs.procrastinate_jobs "
+        "WHERE status IN ('todo', 'doing') AND task_name = %s AND args @> %s)",
+        (task, Jsonb(args)),
+    )

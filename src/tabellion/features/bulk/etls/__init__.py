@@ -2,6 +2,6 @@
 
 from tabellion.features.bulk.etls import store as etls_store
 from tabellion.features.bulk.etls.model import SUBJECT, Execution
-from tabellion.features.bulk.etls.service import find_subject
+from tabellion.features.bulk.etls.service import find_subject, stop
 
-__all__ = ["SUBJECT", "Execution", "etls_store", "find_subject"]
+__all__ = ["SUBJECT", "Execution", "etls_store", "find_subject", "stop"]

@@ -55,11 +55,13 @@ class Executor:
         await fenced.run(self._conninfo, self, number)
 
     async def begin(self, db: Database, number: int) -> Execution | None:
-        """Take it up; the first time, whoever listens is told."""
+        """Take it up; the first time, whoever listens is told. What one owes that was cancelled meanwhile is made now."""
         async with db.transaction():
             taken = await store.begin(db, number, self._clock())
             if taken is not None and taken.attempt == 1:
                 await tell(db, LINKS, taken.etl_id, STARTED, taken, self._clock())
+        if taken is None:
+            await self._settle(db, number)
         return taken
 
     async def work(self, db: Database, job: Execution) -> None:
@@ -67,7 +69,7 @@ class Executor:
         try:
             await self._load(db, job)
         except Stopped:
-            await self._forget_inputs(db, job)
+            await self._settle(db, job.id)
             raise
 
     async def _load(self, db: Database, job: Execution) -> None:
@@ -151,10 +153,23 @@ class Executor:
         found = await self._now(db, job)
         if status is None:
             status = Status.DONE_WITH_ERRORS if found.counters.in_error else Status.DONE
-        folder = self._spool / job.folder
+        await self._gather(found)
+        await self._end(db, job, status, why)
+
+    async def _settle(self, db: Database, number: int) -> None:
+        """What one leaves behind that was cancelled on its way: the files of the rows up to there."""
+        found = await store.execution(db, number)
+        if found is None or found.status != Status.CANCELLED:
+            return
+        for part in found.parts:
+            await self._import(part.job_id)
+        await self._gather(found)
+        await self._forget_inputs(db, found)
+
+    async def _gather(self, found: Execution) -> None:
+        folder = self._spool / found.folder
         for kind in reports.NAMES:
             await asyncio.to_thread(_gather, self._spool, reports.path_of(folder, kind), kind, found.parts)
-        await self._end(db, job, status, why)
 
     async def _end(self, db: Database, job: Execution, status: Status, why: list[FieldError]) -> None:
         async with db.transaction():

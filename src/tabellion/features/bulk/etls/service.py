@@ -13,10 +13,11 @@ from tabellion.features.bulk.etls import store
 from tabellion.features.bulk.etls.definition import Definition, check
 from tabellion.features.bulk.etls.errors import EtlInactive, EtlNameUsed, EtlUnknown
 from tabellion.features.bulk.etls.looking import TASK, enter, next_run
-from tabellion.features.bulk.etls.model import Due, Etl, Execution, NewExecution, Uploaded
+from tabellion.features.bulk.etls.model import LINKS, Due, Etl, Execution, NewExecution, Uploaded
 from tabellion.features.bulk.finding import by_id, execution_of, subject_of
 from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder, reports, spooled, turn
 from tabellion.features.bulk.names import base_name
+from tabellion.features.bulk.news import FINISHED, tell
 from tabellion.features.bulk.tables import find
 from tabellion.features.licences import entity_of, owner_of
 from tabellion.features.transfers import find_location
@@ -158,6 +159,9 @@ async def report(call: Incoming, kind: str) -> tuple[Execution, Path]:
         raise JobState(f"the execution {found.id} is {found.status}: its files are made when it ends")
     path = reports.path_of(files.spool() / found.folder, kind)
     if not path.exists():
+        cancelled = found.status == Status.CANCELLED and found.counters.read > 0
+        if cancelled and await jobs.is_open(call.db, TASK, execution_id=found.id):
+            raise JobState(f"the execution {found.id} was cancelled a moment ago: its files are being made")
         raise FileUnknown(f"the execution {found.id} ended as {found.status} and has no such file: {reports.WHY_MISSING}")
     return found, path
 
@@ -166,9 +170,22 @@ async def cancel(call: Incoming) -> None:
     """End the execution of the path; rows already written stay. Raises `ExecutionUnknown`, `JobState`."""
     found = await execution(call)
     async with call.db.transaction():
-        if not await store.end(call.db, found.id, Status.CANCELLED, call.now):
+        if not await stop(call.db, found.id, Status.CANCELLED, call.now):
             raise JobState(f"the execution {found.id} has ended already")
         await audit.record(call.db, call, f"etl-execution/{found.id}")
+
+
+async def stop(db: Database, number: int, status: Status, now: datetime) -> bool:
+    """End an execution from outside; whoever was told of its start is told of that. False: it has ended already.
+
+    In the caller's transaction.
+    """
+    if not await store.end(db, number, status, now):
+        return False
+    ended = await store.execution(db, number)
+    if ended is not None and ended.attempt:
+        await tell(db, LINKS, ended.etl_id, FINISHED, ended, now)
+    return True
 
 
 async def purge(db: Database, now: datetime) -> set[str]:

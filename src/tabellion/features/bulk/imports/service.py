@@ -65,6 +65,8 @@ async def report(call: Incoming, kind: str) -> tuple[Job, Path]:
         raise JobState(f"the import {job.id} is {job.status}: its files are made when it ends")
     path = reports.path_of(files.spool() / job.folder, kind)
     if not path.exists():
+        if job.status == Status.CANCELLED and job.line and await jobs.is_open(call.db, TASK, job_id=job.id):
+            raise JobState(f"the import {job.id} was cancelled a moment ago: its files are being made")
         raise FileUnknown(f"the import {job.id} ended as {job.status} and has no such file: {reports.WHY_MISSING}")
     return job, path
 
