@@ -132,8 +132,12 @@ def test_every_call_on_every_alias(family: str, tenant: Tenant, root: Path) -> N
         "id": place, "name": "in", "serverId": server, "path": "/in", "afterRead": "MOVE", "moveTo": "/done",
     }  # fmt: skip
     assert tenant.json("POST", f"{where}/test").json() == {
-        "ok": True, "steps": [{"step": step, "ok": True} for step in ("CONNECT", "LOGIN", "LIST")],
+        "ok": True, "steps": [{"step": step, "ok": True} for step in ("CONNECT", "LOGIN", "LIST", "MOVE")],
     }  # fmt: skip
+    assert tenant.json("PATCH", where, {"moveTo": "/gone"}).status_code == 200
+    assert tenant.json("POST", f"{where}/test", {"write": True}).json()["steps"][3:] == [
+        {"step": "MOVE", "ok": False, "message": "the folder '/gone' cannot be listed: no such folder"},
+    ]
     assert tenant.json("DELETE", one).json()["code"] == "transfer.inUse"
     assert tenant.json("DELETE", where).status_code == 204
     assert tenant.json("GET", where).json()["code"] == "location.unknown"

@@ -259,7 +259,10 @@ CALLS = (
         category=_CATEGORY,
         module=_MODULE,
         summary="Try a location",
-        description="Connects, logs in and lists the folder; with `write` a small file is written and deleted, too.",
+        description=(
+            "Connects, logs in and lists the folder, and that of `moveTo`; with `write` a small file is written and "
+            "deleted, too."
+        ),
         handler=test_location,
         parameters=(ENTITY, _LOCATION_ID),
         statuses={200: "What worked, and what did not."},

@@ -23,7 +23,7 @@ from tabellion.platform.transfer import Opening, Server, TransferError, open_fol
 
 _TEST_S = 60
 _TEST_FILE = "tabellion-test.txt"
-_STEPS: tuple[str, ...] = ("CONNECT", "LOGIN", "LIST")
+_STEPS = ("CONNECT", "LOGIN", "LIST")
 
 
 class Places:
@@ -175,11 +175,15 @@ async def keep_host_key(db: Database, location: Location, key: str | None) -> No
 
 async def _test(server: Server, location: Location, *, write: bool) -> list[Step]:
     """Each step up to the first that fails."""
-    steps, at = (*_STEPS, "WRITE") if write else _STEPS, "LOGIN"
+    steps = [*_STEPS, *(["MOVE"] if location.move_to else []), *(["WRITE"] if write else [])]
+    at = "LOGIN"
     try:
         async with asyncio.timeout(_TEST_S), open_folder(server, location.path, _places.policy) as opened:
             at = "LIST"
             await opened.folder.files()
+            if location.move_to:
+                at = "MOVE"
+                await _list_elsewhere(server, location.move_to)
             if write:
                 at = "WRITE"
                 with tempfile.NamedTemporaryFile() as file:
@@ -194,7 +198,16 @@ async def _test(server: Server, location: Location, *, write: bool) -> list[Step
     return [Step(step, ok=True) for step in steps]
 
 
-def _until(steps: tuple[str, ...], failed: str, message: str) -> list[Step]:
+async def _list_elsewhere(server: Server, path: str) -> None:
+    """Whether there is a folder that files can be moved to. Raises `TransferError` (MOVE)."""
+    try:
+        async with open_folder(server, path, _places.policy) as opened:
+            await opened.folder.files()
+    except TransferError as error:
+        raise TransferError("MOVE", error.message) from None
+
+
+def _until(steps: list[str], failed: str, message: str) -> list[Step]:
     place = steps.index(failed) if failed in steps else len(steps) - 1
     return [*(Step(step, ok=True) for step in steps[:place]), Step(steps[place], ok=False, message=message)]
 

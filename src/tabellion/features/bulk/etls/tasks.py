@@ -1,5 +1,6 @@
 """The jobs of ETLs."""
 
+import logging
 from pathlib import Path
 
 import psycopg
@@ -12,7 +13,9 @@ from tabellion.features.bulk.retrying import Again
 from tabellion.kit.clock import utc_now
 from tabellion.platform.jobs.periodic import periodic
 from tabellion.platform.jobs.turns import Turn
+from tabellion.platform.transfer import TransferError
 
+_log = logging.getLogger(__name__)
 _GIVE_UP_AFTER = 20
 
 
@@ -43,7 +46,11 @@ def register(jobs: App, url: str, spool: Path, public_url: str) -> None:
     @jobs.task(name=looking.PUT_AWAY, retry=Slowly(), pass_context=False)
     async def put_away(execution_id: int) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
-            await looking.put_files_away(db, execution_id)
+            try:
+                await looking.put_files_away(db, execution_id)
+            except TransferError as error:
+                _log.warning("the files of the execution %d of an ETL stay where they are: %s", execution_id, error.message)
+                raise
 
     @jobs.task(name=reporting.REPORT, retry=Slowly(), pass_context=False)
     async def report(execution_id: int, recipient: str) -> None:  # pyright: ignore[reportUnusedFunction] - registered by the decorator
