@@ -382,9 +382,15 @@ def test_languages_choose_content_and_leave_others_out(tenant: Tenant, database:
     number = tenant.campaign(supportedLanguages=["nl", "FR"])
     for query, text in (("nl", "Dag"), ("fr", "Salut")):
         tenant.call("PUT", f"{MAIL}/{number}/content/subject?language={query}", content=text)
+    french = {"profile": "emailAddress=fr@example.com"}
+    shown = tenant.json("POST", f"/v5/entities/hotels/mails/{number}/preview", french).json()
+    assert (shown["language"], shown["subject"]) == ("FR", "Salut")
+    tested = tenant.json("POST", f"{MAIL}/{number}/test", {"recipients": ["me@example.com"], **french})
+    assert tested.json()["sent"] == 1, tested.text
     assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
-    until(lambda: state(tenant, number) == "FINISHED")
+    until(lambda: state(tenant, number) == "FINISHED" and len(outbox(tenant, database)) == 4)
     assert {address: mail["Subject"] for address, mail in outbox(tenant, database)} == {
+        "me@example.com": "[TEST] Salut",
         "ann@example.com": "Dag",
         "nl@example.com": "Dag",
         "fr@example.com": "Salut",

@@ -6,7 +6,7 @@ from tabellion.features.campaigns import content, rendering, service
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.launching import sender_of
 from tabellion.features.campaigns.model import Campaign
-from tabellion.features.campaigns.recipients import profile_of
+from tabellion.features.campaigns.recipients import language_for, profile_of
 from tabellion.features.campaigns.testing import variant_of
 from tabellion.features.delivery import Claimed, Document, Message, Parameter
 from tabellion.kit.problem import Invalid
@@ -41,11 +41,14 @@ async def preview(
 ) -> Preview:
     """The mail that a profile (None: nobody) would get now, with the values of parameters; `variant` of the A/B test.
 
+    `language` "": the profile's.
+
     Raises `CampaignIncomplete`, `ProfileUnknown`, `Invalid`, `Unavailable`.
     """
     table = await service.table_of(call, campaign)
     row = None if profile is None else await profile_of(call, table, profile, "profile")
-    language = language or campaign.settings.supported_languages[0].lower()
+    own = campaign.settings.supported_languages[0].lower() if row is None else language_for(campaign, table, row)
+    language = language or own
     part = campaign.content.part(language)
     if variant is not None:
         (chosen,) = (await variant_of(call, campaign, variant)).variants

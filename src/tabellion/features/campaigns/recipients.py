@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from tabellion.features import delivery
 from tabellion.features.campaigns.model import Campaign, Kind
+from tabellion.features.delivery import language_of
 from tabellion.features.profiles import Profile, read_row
 from tabellion.features.tables import Attribute, ProfileTable, email_of, mother_language_of
 from tabellion.features.tables.filters import parse_reference, row_unknown
@@ -35,6 +36,12 @@ def reached_at(table: ProfileTable, profile: Profile) -> tuple[str | None, str |
         return None if attribute is None else profile.values[table.attributes.index(attribute)]
 
     return value_of(email_of(table.attributes)), value_of(mother_language_of(table.attributes))
+
+
+def language_for(campaign: Campaign, table: ProfileTable, profile: Profile) -> str:
+    """The campaign's language in which a profile is written to, in lower case: its own, else the first."""
+    known = tuple(language.lower() for language in campaign.settings.supported_languages)
+    return language_of(reached_at(table, profile)[1], known) or known[0]
 
 
 async def is_suppressed(call: Incoming, campaign: Campaign, address: str) -> bool:

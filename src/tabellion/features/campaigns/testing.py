@@ -8,7 +8,7 @@ from tabellion.features import delivery
 from tabellion.features.campaigns import recipients, rendering, service, store
 from tabellion.features.campaigns.launching import document_of, parts_of
 from tabellion.features.campaigns.model import ABTestPlan, Campaign
-from tabellion.features.delivery import Claimed, Document, Recipient, Sending, language_of
+from tabellion.features.delivery import Claimed, Document, Recipient, Sending
 from tabellion.features.tables import ProfileTable
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit
@@ -19,8 +19,8 @@ from tabellion.platform.mail import address_of
 class Test(NamedTuple):
     """What a test is sent to. `profile`: whose data stand in the mails to `addresses`; None: nobody's.
 
-    `profiles` get it at their own addresses, with their own data; `language` "": each in their own. `variant`: the one of
-    the A/B test.
+    `profiles` get it at their own addresses, with their own data; `language` "": in that of whose data it has.
+    `variant`: the one of the A/B test.
     """
 
     addresses: list[str]
@@ -77,7 +77,6 @@ async def _try(
 
 
 async def _test_recipients(call: Incoming, campaign: Campaign, table: ProfileTable, order: Test) -> list[Recipient]:
-    known = tuple(language.lower() for language in campaign.settings.supported_languages)
     faults = [
         FieldError(f"recipients[{i}]", "attribute.value", f"'{address[:100]}' is no e-mail address")
         for i, address in enumerate(order.addresses)
@@ -88,18 +87,20 @@ async def _test_recipients(call: Incoming, campaign: Campaign, table: ProfileTab
             faults.append(
                 FieldError(f"recipients[{i}]", "attribute.value", f"nothing is sent to {address}: it is suppressed")
             )
-    shown = None if order.profile is None else (await recipients.profile_of(call, table, order.profile, "profile")).id
-    language = order.language or known[0]
+    shown, language = None, order.language or campaign.settings.supported_languages[0].lower()
+    if order.profile is not None:
+        profile = await recipients.profile_of(call, table, order.profile, "profile")
+        shown, language = profile.id, order.language or recipients.language_for(campaign, table, profile)
     found = [Recipient(shown, address, language, order.parameters) for address in order.addresses]
     for i, reference in enumerate(order.profiles):
         profile = await recipients.profile_of(call, table, reference, f"profiles[{i}]")
-        address, recorded = recipients.reached_at(table, profile)
+        address, _ = recipients.reached_at(table, profile)
         if not address:
             faults.append(FieldError(f"profiles[{i}]", "attribute.value", f"the profile {profile.id} has no e-mail address"))
         elif await recipients.is_suppressed(call, campaign, address):
             faults.append(FieldError(f"profiles[{i}]", "attribute.value", f"nothing is sent to {address}: it is suppressed"))
         else:
-            language = order.language or language_of(recorded, known) or known[0]
+            language = order.language or recipients.language_for(campaign, table, profile)
             found.append(Recipient(profile.id, address, language, order.parameters))
     if faults:
         raise Invalid(faults)

@@ -10,7 +10,7 @@ from tabellion.platform.http.shapes import Text
 
 
 class PreviewIn(msgspec.Struct):
-    """Whose data stand in it (null: nobody's), in which language (null: the first), with which parameters."""
+    """Whose data stand in it (null: nobody's), in which language (null: the profile's, else the first); parameters."""
 
     profile: Text | None = None
     language: Text | None = None
