@@ -196,6 +196,14 @@ async def test_slowed_down_calls_wait_their_turn_and_no_longer_than_they_may(hou
     assert await house.state(licence) == (11, 3, 1)
 
 
+async def test_thirds_of_a_second_are_rounded_up_and_what_floats_lose_is_nothing(house: Gatehouse) -> None:
+    await house.licence(calls_per_minute=3, window_seconds=2)
+    verdicts = await house.ask(await house.process(), START, *[of_key(flags=COUNTED)] * 4)
+    assert [(each.wait_ms, each.remaining, each.reset_ms) for each in verdicts.values()] == [
+        (0, 2, 667), (0, 1, 667), (0, 0, 667), (667, 0, 1334),
+    ]  # fmt: skip
+
+
 async def test_slots_are_those_of_processes_that_live(house: Gatehouse) -> None:
     licence = await house.licence(max_concurrent=2, calls_per_minute=100, on_excess="REJECT")
     one, other = await house.process(), await house.process(at(5))
@@ -229,6 +237,10 @@ async def test_slots_are_freed_also_where_nobody_asks_and_never_below_none(house
     verdicts = await house.ask(one, START, of_key(), of_key(b"unknown"), freed={idle: 2, asked: 1})
     assert verdicts[1].in_flight == 6
     assert (await house.slots(asked), await house.slots(idle)) == ({one: 3, other: 3}, {one: 1, other: 3})
+    # What is freed of one licence is none of another's.
+    verdicts = await house.ask(one, START, of_key(flags=COUNTED), freed={idle: 1})
+    assert verdicts[1].in_flight == 6
+    assert (await house.slots(asked), await house.slots(idle)) == ({one: 3, other: 3}, {other: 3})
     assert await house.ask(one, START, freed={asked: 7, idle: 7}) == {}
     assert (await house.slots(asked), await house.slots(idle)) == ({other: 3}, {other: 3})
     # Also where somebody asks, and by a process that has none.
@@ -254,6 +266,12 @@ async def test_a_batch_of_several_licences_is_decided_for_each(house: Gatehouse)
     assert [(each.verdict, each.in_flight) for each in freed.values()] == [("admit", 1), ("admit", 1)]
     assert (await house.slots(first), await house.slots(second)) == ({process: 1}, {process: 1})
     assert (await house.state(first), await house.state(second)) == ((3, 0, 0), (1, 0, 0))
+    # Beside those that have slots in the process, one that has none yet; each with its own calls.
+    third, last = [await house.licence(key, calls_per_minute=9, on_excess="REJECT") for key in (b"third", b"last")]
+    await house.ask(process, START, of_key(b"last"), of_key(), of_key(b"third"), of_key(b"third"))
+    assert (await house.slots(third), await house.slots(last)) == ({process: 2}, {process: 1})
+    calls = "SELECT count(*) FROM tabellion.usage_call WHERE licence_id = %s"
+    assert [await house.value(calls, licence) for licence in (second, third, last)] == [1, 2, 1]
 
 
 async def test_what_was_written_by_a_clock_that_is_put_back_is_as_of_now_and_nothing_else(house: Gatehouse) -> None:
@@ -298,4 +316,8 @@ async def test_the_days_counters_begin_anew_at_the_licences_midnight(
     await house.ask(process, late, *[of_key(flags=COUNTED | FINAL)] * 3)
     assert await house.state(licence) == (3, 1, 1)
     await house.ask(process, early, of_key(flags=SLOT))
+    assert await house.state(licence) == (0, 0, 0)
+    # A clock that is put back across midnight begins anew as well.
+    await house.ask(process, early + timedelta(seconds=9), of_key(flags=COUNTED))
+    await house.ask(process, late, of_key(flags=SLOT))
     assert await house.state(licence) == (0, 0, 0)

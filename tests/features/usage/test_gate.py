@@ -93,6 +93,22 @@ async def test_reject_mode_is_exact_over_several_processes(bed: Bed) -> None:
     for first, last in zip(calls, calls[30:], strict=False):
         assert last - first >= timedelta(seconds=2)
 
+    # Who waits for another process calls when that is done, not before.
+    async with bed.pool.connection() as holding, bed.pool.connection() as db:
+        async with holding.transaction():
+            await holding.execute("DELETE FROM tabellion.usage_call")
+            await holding.execute("SELECT FROM tabellion.usage_state FOR UPDATE")
+            admitting = asyncio.create_task(gates[0].admit(bed.credential, ""))
+            waits = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            while await (await db.execute(waits)).fetchone() is None:  # noqa: ASYNC110 - nobody tells of it
+                await asyncio.sleep(0.001)
+            done = await (await db.execute("SELECT clock_timestamp()")).fetchone()
+        (await admitting).release()
+        called = await (await db.execute("SELECT at FROM tabellion.usage_call")).fetchone()
+    assert called is not None
+    assert done is not None
+    assert called[0] > done[0]
+
 
 async def test_no_false_refusal_below_the_limit_and_nobody_is_forgotten(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batching, "MAX_BATCH", 10)
