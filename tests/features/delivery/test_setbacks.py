@@ -51,9 +51,13 @@ def test_pauses_grow_to_a_bound_and_lines_become_rare(caplog: pytest.LogCaptureF
     setbacks.happened(ValueError("another one"))
     assert lines_of(caplog)[-1].exc_info
     setbacks.over()
+    assert setbacks.last is None
     assert setbacks.happened(KeyError("x")) == 1
     now[0] += 3601
-    assert setbacks.happened(KeyError("x")) == 1
+    assert setbacks.happened(KeyError("y")) == 1
+    # It is new, and lasts.
+    assert lines_of(caplog)[-1].exc_info
+    assert setbacks.last == "an error of the server (KeyError)"
 
 
 def test_what_goes_by_itself_is_tried_again_soon_and_tells_no_story(caplog: pytest.LogCaptureFixture) -> None:

@@ -41,10 +41,9 @@ class Setbacks:
     def happened(self, error: BaseException) -> float:
         """Take note of a failure; how long to wait before the next try."""
         now = self._clock()
-        self.last = words_of(error)
         if now - self._last_at > _FORGOTTEN_AFTER_S:
             self.over()
-        self._last_at = now
+        self._last_at, self.last = now, words_of(error)
         longest_s = min(self._longest_s, _LONGEST_PASSING_S) if passes(error) else self._longest_s
         self._pause_s = min(self._pause_s * 2 or self._first_s, longest_s)
         kind = type(error).__name__
