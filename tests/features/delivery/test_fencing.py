@@ -9,6 +9,7 @@ import pytest
 from tabellion.features import delivery
 from tabellion.features.delivery import (
     Contact,
+    DomainLimit,
     Limits,
     Recipient,
     Sending,
@@ -125,6 +126,36 @@ async def test_what_has_begun_or_is_nobodys_does_not_begin_or_go_back(post: Post
             await untouched(state, begin, release, readdress, set_aside)
     await worker_store.give_up(post.db, post.worker, START)
     await untouched(State.CLAIMED, begin, release, readdress, set_aside)
+
+
+async def test_whom_another_claim_is_taking_is_left_to_it_and_the_others_come_as_they_are_due(post: Post) -> None:
+    await post.guests(f"{name}@example.com" for name in "abcd")
+    sending, limits = await post.sending(), Limits(contact=Contact(mails=9, days=7))
+    for (number,), seconds in zip(await rows(post, "id"), (0, -1, -3, -2), strict=True):
+        await put(post, number, due_at=after(seconds))
+    async with post.bench.connection() as other, other.transaction():
+        found, _ = await recipient_store.claim(other, sending, post.table, post.worker, 1, START)
+        found += await post.claim(sending, limits, most=1)
+        found += (await recipient_store.claim(post.db, sending, post.table, post.worker, 1, START))[0]
+    assert [each.address[0] for each in found] == ["c", "d", "b"]
+    # One who has been given up takes nobody.
+    await worker_store.give_up(post.db, post.worker, START)
+    assert (await post.plain_claim(sending), await post.claim(sending, limits)) == (([], None), [])
+
+
+async def test_a_claim_under_rules_numbers_whom_it_takes_and_leaves_doubts_as_they_are(post: Post) -> None:
+    await post.guests(["ann@full.example", "bob@full.example", "gone@example.com"])
+    sending = await post.sending()
+    await delivery.suppress(post.db, post.licence_id, ["gone@example.com"], "COMPLAINT", START)
+    for (number,) in await rows(post, "id"):
+        await put(post, number, state="DEFERRED", reason="uncertain", attempt=3)
+    (held,) = await post.claim(sending, Limits(domains=(DomainLimit("full.example", per_minute=1),)))
+    assert (held.attempt, held.doubtful) == (4, True)
+    assert await rows(post, "state, reason, due_at, attempt, worker, ended_at") == [
+        ("CLAIMED", "uncertain", None, 4, post.worker, None),
+        ("DEFERRED", "uncertain", after(120), 3, None, None),
+        ("UNCERTAIN", "uncertain", None, 3, post.worker, START),
+    ]
 
 
 # What an attempt may come to, by where its recipient stands.

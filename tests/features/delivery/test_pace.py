@@ -54,6 +54,9 @@ async def test_a_sender_has_one_pace_for_all_its_campaigns_and_transactional_mai
     # They have used up what the others would have had.
     assert await post.claim(two, limits, now=after(5)) == []
     assert len(await post.claim(two, limits, now=after(6.5))) == 1
+    # Of two paces the slower one counts, whichever it is.
+    assert len(await post.claim(two, limits, Delivery(per_minute=600), now=after(60))) == 2
+    assert len(await post.claim(two, limits, Delivery(per_minute=6), now=after(120))) == 1
 
 
 async def test_a_full_domain_holds_nobody_else_and_its_mails_come_at_its_pace(post: Post) -> None:
@@ -91,6 +94,12 @@ async def test_only_mails_that_leave_use_up_a_pace(post: Post) -> None:
     other, limits = await post.sending(), Limits(domains=(DomainLimit("*", per_minute=60),))
     await delivery.suppress(post.db, post.licence_id, ["ann@example.com"], "COMPLAINT", START)
     assert [each.address for each in await post.claim(other, limits)] == ["bob@example.com", "cid@example.com"]
+    # Nor do those who wait use up the pace of their campaign.
+    third = await post.sending()
+    claimed = await post.claim(third, limits, Delivery(per_minute=120), now=after(1))
+    assert [each.address for each in claimed] == ["bob@example.com"]
+    query = f"SELECT free_at FROM l{post.licence_id}.mail_rate WHERE key = 'campaign:{third.campaign_id}'".encode()
+    assert await (await post.db.execute(query)).fetchall() == [(after(1.5),)]
 
 
 @pytest.mark.parametrize("of", ["sender", "domain"])
