@@ -211,3 +211,8 @@ def test_the_checklist_foretells_who_gets_nothing_for_other_reasons(tenant: Tena
     assert tenant.json("PUT", f"{MAIL}/{number}/target", {"filter": "number < 2"}).status_code == 200
     (item,) = (each for each in tenant.json("GET", path).json()["items"] if each["code"] == "target.empty")
     assert item["message"] == "nobody in the target would get a mail now: 1 language, 1 noAddress"
+    # Who has no address is triggered, gets nothing and is told apart at once.
+    assert tenant.json("POST", f"{MAIL}/{triggered}/launch").status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{triggered}/profile/number=0", []).status_code == 200
+    report = tenant.json("GET", f"{MAIL}/{triggered}/report").json()
+    assert (report["targeted"], report["excluded"]["noAddress"], report["pending"]) == (1, 1, 0)

@@ -140,6 +140,9 @@ def test_a_trigger_sends_one_mail_with_its_parameters(tenant: Tenant, database: 
     assert (refused.status_code, refused.json()["code"]) == (409, "campaign.state")
     assert refused.json()["message"].endswith("is IN_DEFINITION and cannot be triggered: launch it first")
     assert tenant.json("POST", f"{one}/launch").json()["state"] == "ACTIVE"
+    # Each is wanted: one of which nobody knows whether it has left is sent again.
+    said = database.execute("SELECT document ->> 'policy' FROM tabellion.sending WHERE campaign_id = %s", (number,))
+    assert said.fetchall() == [("RESEND",)]
     missing = tenant.json("POST", f"{one}/profile/emailAddress=ann@example.com", [])
     assert (missing.status_code, missing.json()["code"]) == (400, "member.mandatory")
     bodies: list[Any] = [
@@ -319,7 +322,8 @@ def test_a_scheduled_campaign_waits_and_may_be_cancelled(tenant: Tenant, databas
     for action, status in (("pause", 409), ("resume", 409), ("cancel", 200), ("cancel", 409), ("launch", 409)):
         answer = tenant.json("POST", f"{MAIL}/{number}/{action}")
         assert answer.status_code == status, answer.text
-    assert state(tenant, number) == "CANCELLED"
+    read = tenant.json("GET", f"{MAIL}/{number}").json()
+    assert (read["state"], read["startedAt"], read["endedAt"] is not None) == ("CANCELLED", None, True)
     assert tenant.json("DELETE", f"{MAIL}/{number}").json()["code"] == "campaign.state"
     assert outbox(tenant, database) == []
 
@@ -332,6 +336,7 @@ def test_a_scheduled_campaign_begins_when_its_moment_comes(tenant: Tenant, datab
         (number,),
     )
     until(lambda: state(tenant, number) == "FINISHED")
+    assert tenant.json("GET", f"{MAIL}/{number}").json()["startedAt"] is not None
     assert [address for address, _ in outbox(tenant, database)] == ["ann@example.com"]
 
 
