@@ -117,6 +117,8 @@ def test_what_is_no_refusal_does_not_count() -> None:
     of, relay = favour(), exit_()
     later = Ending(Claimed(1, 1, "g@example.com", "en", 1, None), State.DEFERRED, due_at=START)
     assert of.weigh(relay, replace(BLOCKED, fate=Fate.DEFERRED), later, START) == (later,)
+    full = replace(later, state=State.REJECTED, due_at=None)
+    assert of.weigh(relay, Reply(Fate.REJECTED, "552 5.2.2 full"), full, START) == (full,)
     assert not of
 
 
@@ -134,6 +136,7 @@ def test_one_mail_at_a_time_tries_a_relay_and_pauses_grow(clock: Clock) -> None:
                 pass
             assert of.rest_s(relay) == 0.1
             tell(BLOCKED)
+    assert f"has refused {MOST} mails in a row" in of.troubles()[relay]
 
 
 def test_that_mails_are_taken_again_is_told_once_all_relays_take_them(caplog: pytest.LogCaptureFixture) -> None:
