@@ -31,6 +31,7 @@ from tests.support.exports import EXPORTS, Exports
 from tests.support.imports import Imports, zipped
 from tests.support.tenant import Tenant
 from tests.support.transfer_servers import passphrased, sshd
+from tests.support.waiting import until
 
 BASE = "/v5/entities/hotels"
 SERVERS, LOCATIONS = f"{BASE}/servers", f"{BASE}/locations"
@@ -243,6 +244,24 @@ def stored_in(database: psycopg.Connection[Any], number: str, sealed: str) -> No
     database.execute("UPDATE tabellion.transfer_server SET secrets = %s WHERE id = %s", (sealed, int(number)))
 
 
+def test_a_location_is_changed_while_its_server_is_deleted(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    place = location(tenant)
+    server = tenant.json("GET", f"{LOCATIONS}/{place}").json()["serverId"]
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+    def waits(many: int) -> None:
+        until(lambda: database.execute(waiting).fetchone() == (many,))
+
+    with ThreadPoolExecutor(2) as threads, psycopg.connect(database.info.dsn) as holder:
+        holder.execute("SELECT FROM tabellion.transfer_server WHERE id = %s FOR UPDATE", (int(server),))
+        deleted = threads.submit(tenant.json, "DELETE", f"{SERVERS}/{server}")
+        waits(1)
+        changed = threads.submit(tenant.json, "PATCH", f"{LOCATIONS}/{place}", {"path": "/in/daily"})
+        waits(2)
+        holder.commit()
+        assert (deleted.result().status_code, changed.result().status_code) == (409, 200)
+
+
 def test_all_that_is_wrong_with_a_server_is_told_at_once(tenant: Tenant) -> None:
     wrong = {"name": "", "protocol": "SFTP", "host": "a b", "port": 0, "user": "", "hostKey": "x", "privateKey": "y"}
     refused = tenant.json("POST", SERVERS, wrong).json()
@@ -406,13 +425,13 @@ def test_looks_at_the_same_time_start_one_execution(
 ) -> None:
     number = stored(tenant, location(tenant))
     (root / "in" / "guests_1.csv").write_text(GUESTS)
-    both, keep = asyncio.Barrier(2), looking.keep_host_key
+    both, looked = asyncio.Barrier(2), looking.store.looked
 
     async def together(*known: Any) -> None:
-        await keep(*known)
         await both.wait()
+        await looked(*known)
 
-    monkeypatch.setattr(looking, "keep_host_key", together)
+    monkeypatch.setattr(looking.store, "looked", together)
 
     async def one() -> int | None:
         async with await psycopg.AsyncConnection.connect(etls.url, autocommit=True) as db:
@@ -543,6 +562,19 @@ def test_over_sftp_with_the_host_key_kept(etls: Etls, tenant: Tenant, tmp_path: 
         tried = tenant.json("POST", f"{LOCATIONS}/{place}/test", {"write": True}).json()
         assert tried["ok"], tried
         assert tenant.json("GET", f"{SERVERS}/{server_id}").json()["hostKey"] is None
+
+        async def moved_meanwhile() -> None:
+            async with await psycopg.AsyncConnection.connect(etls.url, autocommit=True) as db:
+                query = "SELECT licence_id, entity_id FROM tabellion.transfer_location WHERE id = %s"
+                (owner,) = await (await db.execute(query, (int(place),))).fetchall()
+                _, opening = await transfers.open_location(db, *owner, int(place))
+                async with opening:
+                    tenant.json("PATCH", f"{SERVERS}/{server_id}", {"host": "127.0.0.2", "password": "two words"})
+
+        do(moved_meanwhile())
+        moved = tenant.json("GET", f"{SERVERS}/{server_id}").json()
+        assert (moved["host"], moved["hostKey"]) == ("127.0.0.2", None)
+        tenant.json("PATCH", f"{SERVERS}/{server_id}", {"host": "127.0.0.1", "password": "two words"})
         execution = look(etls, stored(tenant, place))
         assert execution is not None
         assert etls.read(execution)["rowsCreated"] == 2

@@ -1,7 +1,7 @@
 """Servers of files and folders on them: ETLs read from them, exports write to them."""
 
 from tabellion.features.transfers.model import Location
-from tabellion.features.transfers.service import allow, find_location, keep_host_key, open_location
+from tabellion.features.transfers.service import allow, find_location, open_location
 from tabellion.features.transfers.store import PLACES
 
-__all__ = ["PLACES", "Location", "allow", "find_location", "keep_host_key", "open_location"]
+__all__ = ["PLACES", "Location", "allow", "find_location", "open_location"]

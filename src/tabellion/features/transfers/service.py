@@ -2,7 +2,8 @@
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from tabellion.platform.database.connection import Database
 from tabellion.platform.egress import Policy
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.secrets import SecretUnreadable
-from tabellion.platform.transfer import Opening, Server, TransferError, open_folder
+from tabellion.platform.transfer import Folder, Opening, Server, TransferError, open_folder
 
 _TEST_S = 60
 _TEST_FILE = "tabellion-test.txt"
@@ -153,8 +154,10 @@ async def prepare_test(call: Incoming, *, write: bool) -> Callable[[], Awaitable
     return lambda: _test(server, found, write=write)
 
 
-async def open_location(db: Database, licence_id: int, entity_id: int, location_id: int) -> tuple[Location, Opening]:
-    """A location with what opens it. A host key that an SFTP server shows for the first time is for `keep_host_key`.
+async def open_location(
+    db: Database, licence_id: int, entity_id: int, location_id: int
+) -> tuple[Location, AbstractAsyncContextManager[Folder]]:
+    """A location with what opens it. A host key that an SFTP server shows for the first time is insisted on from then on.
 
     Raises `TransferError` when the location is gone, `SecretUnreadable`.
     """
@@ -164,13 +167,15 @@ async def open_location(db: Database, licence_id: int, entity_id: int, location_
     if found is None or kept is None:
         raise TransferError("CONNECT", "the location was deleted")
     server = await _platform_server(db, licence_id, kept)
-    return found, open_folder(server, found.path, _places.policy)
+    return found, _opened(db, kept, open_folder(server, found.path, _places.policy))
 
 
-async def keep_host_key(db: Database, location: Location, key: str | None) -> None:
-    """From now on insist on the host key that the location's server has shown, unless one is insisted on already."""
-    if key is not None:
-        await store.keep_host_key(db, location.server_id, key)
+@asynccontextmanager
+async def _opened(db: Database, server: FileServer, opening: Opening) -> AsyncGenerator[Folder]:
+    async with opening as opened:
+        yield opened.folder
+    if opened.host_key is not None and server.definition["hostKey"] is None:
+        await store.keep_host_key(db, server, opened.host_key)
 
 
 async def _test(server: Server, location: Location, *, write: bool) -> list[Step]:

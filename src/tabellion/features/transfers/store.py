@@ -51,12 +51,12 @@ async def update_server(db: Database, owner: Owner, changed: FileServer) -> None
     )
 
 
-async def keep_host_key(db: Database, number: int, key: str) -> None:
-    """Keep the host key that a server has shown, unless one is kept."""
+async def keep_host_key(db: Database, shown: FileServer, key: str) -> None:
+    """Keep the host key that a server has shown, unless it was changed meanwhile, and may be another machine by now."""
     await db.execute(
         "UPDATE tabellion.transfer_server SET definition = jsonb_set(definition, '{hostKey}', to_jsonb(%s::text)) "
-        "WHERE id = %s AND definition ->> 'hostKey' IS NULL",
-        (key, number),
+        "WHERE id = %s AND definition = %s",
+        (key, shown.id, Jsonb(shown.definition)),
     )
 
 
@@ -74,7 +74,8 @@ async def locations(db: Database, owner: Owner) -> list[Location]:
 
 async def location(db: Database, owner: Owner, number: int, *, lock: bool = False, keep: bool = False) -> Location | None:
     """One location; `lock` keeps its row for the transaction, `keep` lets others change it, but not delete it."""
-    query = _LOCATION + "AND id = %s" + (" FOR UPDATE" if lock else " FOR KEY SHARE" if keep else "")
+    # Who deletes its server holds that and then looks at its locations, while who holds one of those waits for the server.
+    query = _LOCATION + "AND id = %s" + (" FOR NO KEY UPDATE" if lock else " FOR KEY SHARE" if keep else "")
     row = await (await db.execute(query, (*owner, number))).fetchone()
     return None if row is None else Location(*row)
 

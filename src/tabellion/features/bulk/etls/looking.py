@@ -12,7 +12,7 @@ from tabellion.features.bulk.etls.definition import Definition
 from tabellion.features.bulk.etls.fetching import is_complete, meant, put_away
 from tabellion.features.bulk.etls.model import Due, NewExecution
 from tabellion.features.bulk.imports import new_folder, turn
-from tabellion.features.transfers import keep_host_key, open_location
+from tabellion.features.transfers import open_location
 from tabellion.kit.schedule import Schedule
 from tabellion.platform import jobs
 from tabellion.platform.database.connection import Database
@@ -76,10 +76,9 @@ async def look(db: Database, etl_id: int, clock: Callable[[], datetime]) -> int 
         return None
     definition = msgspec.convert(due.definition, Definition)
     try:
-        location, opening = await open_location(db, due.licence_id, due.entity_id, due.location_id)
-        async with opening as opened:
-            files = await opened.folder.files()
-        await keep_host_key(db, location, opened.host_key)
+        _, opening = await open_location(db, due.licence_id, due.entity_id, due.location_id)
+        async with opening as folder:
+            files = await folder.files()
     except TransferError as error:
         await store.looked(db, etl_id, clock(), f"{error.step}: {error.message}")
         return None
@@ -108,6 +107,6 @@ async def put_files_away(db: Database, execution_id: int) -> None:
         raise TransferError("LOGIN", error.message) from None
     if location.after_read == "KEEP" or not loaded:
         return
-    async with opening as opened:
-        for name in await put_away(opened.folder, location, loaded):
+    async with opening as folder:
+        for name in await put_away(folder, location, loaded):
             await store.forget_file(db, execution_id, name)

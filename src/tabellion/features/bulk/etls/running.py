@@ -24,7 +24,7 @@ from tabellion.features.bulk.imports.running import SETTINGS, Run
 from tabellion.features.bulk.news import FINISHED, STARTED, tell
 from tabellion.features.licences import zone_and_version
 from tabellion.features.tables import Table, TableUnknown
-from tabellion.features.transfers import keep_host_key, open_location
+from tabellion.features.transfers import open_location
 from tabellion.kit.problem import FieldError
 from tabellion.platform import files, jobs
 from tabellion.platform.database.advisory import AdvisoryLock
@@ -117,10 +117,9 @@ class Executor:
         taken = await store.taken_files(db, etl_id, but_failed=True)
         limit = await store.max_file_bytes(db, job.licence_id)
         try:
-            location, opening = await open_location(db, job.licence_id, job.entity_id, location_id)
-            async with opening as opened:
-                uploads, chosen = await fetch(opened.folder, definition, taken, self._spool / job.folder, limit)
-            await keep_host_key(db, location, opened.host_key)
+            _, opening = await open_location(db, job.licence_id, job.entity_id, location_id)
+            async with opening as folder:
+                uploads, chosen = await fetch(folder, definition, taken, self._spool / job.folder, limit)
         except TransferError as error:
             if job.attempt < _FETCHES:
                 raise

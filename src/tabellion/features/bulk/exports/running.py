@@ -25,7 +25,7 @@ from tabellion.features.bulk.news import FINISHED, STARTED, tell
 from tabellion.features.licences import zone_and_version
 from tabellion.features.tables import render_moment
 from tabellion.features.tables.filters import FilterFault, compile_filter
-from tabellion.features.transfers import keep_host_key, open_location
+from tabellion.features.transfers import open_location
 from tabellion.kit.disk import is_full
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.advisory import AdvisoryLock
@@ -97,10 +97,9 @@ class Exporter:
         if pattern is not None:
             name = NamePattern(pattern).at(job.created_at.astimezone(zone))
         try:
-            location, opening = await open_location(db, job.licence_id, job.entity_id, int(location_id))
-            async with opening as opened:
-                await opened.folder.store(self._spool / job.folder / FILE, name)
-            await keep_host_key(db, location, opened.host_key)
+            _, opening = await open_location(db, job.licence_id, job.entity_id, int(location_id))
+            async with opening as folder:
+                await folder.store(self._spool / job.folder / FILE, name)
         except TransferError as error:
             if job.attempt < _DELIVERIES:
                 raise
