@@ -24,6 +24,7 @@ from tabellion.kit.clock import utc_now
 from tabellion.platform.database.errors import Unavailable
 from tabellion.platform.database.pool import Pool
 from tests.support.database_proxy import DatabaseProxy, proxied
+from tests.support.waiting import until_they_wait
 
 GRACE = timedelta(seconds=60)
 
@@ -250,6 +251,46 @@ async def test_who_waited_is_looked_up_again_is_counted_once_and_may_be_revoked_
     with pytest.raises(Unauthorized):
         await gate.admit(bed.credential, "")
     await until_all_slots_are_free(bed)
+
+
+async def test_a_licence_that_is_deleted_meanwhile_costs_nobody_else_their_call(bed: Bed) -> None:
+    await bed.licence(max_concurrent=9)
+    async with bed.pool.connection() as db:
+        await use.create_licence(db, "island", utc_now(), preset="unlimited")
+        user = await use.create_user(db, "island", "website", utc_now())
+    gate = await bed.gate()
+    async with bed.pool.connection() as db:
+        async with db.transaction():
+            await use.delete_licence(db, "harbour", utc_now())
+            asked = [
+                asyncio.create_task(gate.admit(credential, ""))
+                for credential in (bed.credential, Credential("k", keys.digest(user.api_key)))
+            ]
+            await until_it_waits(bed, "tabellion gate")
+        with pytest.raises(Unauthorized):
+            await asked[0]
+        (await asked[1]).release()
+
+
+async def test_who_deletes_a_licence_waits_for_the_gate_and_never_holds_what_it_needs(bed: Bed) -> None:
+    await bed.licence(max_concurrent=9)
+    await (await bed.gate()).admit(bed.credential, "")
+    async with bed.pool.connection() as gate, bed.pool.connection() as db:
+        async with gate.transaction():
+            # As the gate of a process does that has no slot of the licence yet.
+            await gate.execute("SELECT FROM tabellion.usage_state FOR UPDATE")
+            await db.execute("SET application_name = 'deleter'")
+            deleted = asyncio.create_task(use.delete_licence(db, "harbour", utc_now()))
+            await until_it_waits(bed, "deleter")
+            await gate.execute("INSERT INTO tabellion.usage_process VALUES (99, now())")
+            await gate.execute("INSERT INTO tabellion.usage_slot SELECT licence_id, 99, 1 FROM tabellion.usage_state")
+        await deleted
+
+
+async def until_it_waits(bed: Bed, application: str) -> None:
+    """Until the program waits for somebody's lock."""
+    with psycopg.connect(bed.url, autocommit=True) as db:
+        await asyncio.to_thread(until_they_wait, db, application)
 
 
 async def test_a_cancelled_call_leaves_no_slot_behind(bed: Bed) -> None:

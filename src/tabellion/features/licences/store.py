@@ -50,8 +50,8 @@ async def licences(db: Database) -> list[Licence]:
 
 
 async def licence(db: Database, name: str) -> Licence | None:
-    """One licence by its name, whatever the case; its row is locked inside a transaction."""
-    cursor = await db.execute(_LICENCE + sql.SQL(" WHERE lower(name) = lower(%s) FOR UPDATE"), (name,))
+    """One licence by its name, whatever the case. Inside a transaction its row is locked, but not for who refers to it."""
+    cursor = await db.execute(_LICENCE + sql.SQL(" WHERE lower(name) = lower(%s) FOR NO KEY UPDATE"), (name,))
     row = await cursor.fetchone()
     return None if row is None else _licence(row)
 
@@ -105,6 +105,8 @@ async def update_limits(db: Database, licence_id: int, preset: str, limits: Lice
 async def delete_licence(db: Database, licence_id: int) -> None:
     """Erase a licence with everything it has."""
     await db.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(f"l{licence_id:d}")))
+    # First, as the gate does: else it might wait for the licence, and who deletes that for the gate.
+    await db.execute("SELECT FROM tabellion.usage_state WHERE licence_id = %s FOR UPDATE", (licence_id,))
     await db.execute("DELETE FROM tabellion.licence WHERE id = %s", (licence_id,))
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
+from psycopg import errors
+
 from tabellion.features.usage.model import Counters, Settings, Verdict
 from tabellion.platform.database.connection import Database, fetch
 from tabellion.platform.database.scalars import scalar, scalars
@@ -73,7 +75,12 @@ async def ask(
     `freed`: slots that became free, by licence. Requests of one credential should follow each other.
     """
     columns = [list(column) for column in zip(*requests, strict=True)] if requests else [[] for _ in range(5)]
-    rows = await fetch(db, _GATE, (process, list(freed), list(freed.values()), *columns, grace, None))
+    asked = (process, list(freed), list(freed.values()), *columns, grace, None)
+    try:
+        rows = await fetch(db, _GATE, asked)
+    except errors.ForeignKeyViolation:
+        # A licence was deleted between the look-up of its credential and its turn; now it is not found.
+        rows = await fetch(db, _GATE, asked)
     return [Verdict(*row) for row in rows]
 
 
