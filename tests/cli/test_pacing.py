@@ -32,6 +32,8 @@ def test_limits_are_set_shown_and_taken_away(told: Told, refused: Refused, verb:
     assert (left["contactPressure"], left["senders"], len(left["domains"])) == (None, [], 1)
     assert "no limit" in refused("pacing", "domain", "harbour", "example.com", "--off")
     assert "--off" in refused("pacing", "contact", "harbour", "--mails", "3")
+    for limit in ("--per-minute", "--connections"):
+        assert "or --off" in refused("pacing", "domain", "harbour", "*", "--off", limit, "3")
     assert "days 1 to 366" in refused("pacing", "contact", "harbour", "--mails", "0", "--days", "7")
     assert "1 to 1,000,000,000" in refused("pacing", "domain", "harbour", "*", "--per-minute", "0")
     # What callers may not say, operators may not either: nothing can be calculated with it.

@@ -54,6 +54,8 @@ def limit_domain(
     as_json: AsJson = False,
 ) -> None:
     """Limit what a domain gets. Without options, the limit of * does not count for it."""
+    if off and (per_minute is not None or connections is not None):
+        fail("give limits, or --off")
     limit = DomainLimit(domain, per_minute, connections)
 
     async def work(db: Database) -> _Shown:
