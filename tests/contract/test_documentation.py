@@ -103,6 +103,7 @@ def test_the_openapi_document_has_every_call_with_its_formats(tenant: Tenant) ->
         if call.answer is None:
             continue
         status = str(next(iter(call.statuses)))
+        assert ("ETag" in operations[call.id]["responses"][status]["headers"]) == (call.tagged if call.writes else call.etag)
         formats = set(operations[call.id]["responses"][status]["content"])
         assert ("application/xml" in formats) == (call.version in {"v1", "v4"} and bool(call.answer_root))
         assert "application/json" in formats

@@ -49,6 +49,28 @@ def test_the_tag_of_another_profile_of_the_same_moment_is_none_of_this_one(
     assert tenant.json("PUT", GUEST, changed, If_Match=f"{twin}, {own}").status_code == 200
 
 
+def test_what_is_answered_with_a_tag_is_said_to_be(tenant: Tenant) -> None:
+    document = tenant.call("GET", "/openapi.json").json()
+    named = {o["operationId"]: o for path in document["paths"].values() for o in path.values()}
+    changes: dict[str, tuple[str, str, Any]] = {
+        "structure.v5.change": (
+            "POST",
+            "/v5/entities/hotels/profile-tables/Guests/change-requests",
+            {
+                "operations": [
+                    {"operation": "addAttribute", "attribute": {"type": "CUSTOM", "name": "floor", "valueType": "INTEGER"}}
+                ]
+            },
+        ),
+        "campaigns.v5.limits.put": ("PUT", "/v5/delivery-limits", {}),
+        "profiles.v4.put": ("PUT", GUEST, {"attributes": [{"name": "points", "value": 2}]}),
+    }
+    for call, (method, path, body) in changes.items():
+        answer = tenant.json(method, path, body)
+        assert answer.status_code == 200, answer.text
+        assert ("ETag" in answer.headers) == ("ETag" in named[call]["responses"]["200"]["headers"]), call
+
+
 def test_a_tag_that_was_made_weak_on_its_way_is_known(tenant: Tenant) -> None:
     tag = tenant.json("GET", GUEST).headers["ETag"]
     for header in (f"W/{tag}", f'"x", W/{tag}'):

@@ -182,6 +182,7 @@ CALLS = (
         answer=wire.AudienceOut,
         answer_example=_OUT,
         etag=True,
+        tagged=True,
         **_COMMON,
     ),
     Call(
@@ -205,6 +206,7 @@ CALLS = (
         answer=wire.AudienceOut,
         answer_example=_OUT,
         etag=True,
+        tagged=True,
         **_COMMON,
     ),
     Call(

@@ -152,6 +152,7 @@ CALLS = (
         statuses={200: "The new structure."},
         conflicts=("structure.dataConflict", "name.used", "table.inUse"),
         etag=True,
+        tagged=True,
         body=wire.ChangeRequest,
         lenient=True,
         body_example=examples.CHANGE,

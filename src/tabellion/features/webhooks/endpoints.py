@@ -209,6 +209,7 @@ CALLS = (
         statuses={200: "The subscription was changed."},
         conflicts=("webhook.unreadable",),
         etag=True,
+        tagged=True,
         body=wire.WebhookChange,
         body_root="webhookSubscription",
         body_example={"isActive": False},

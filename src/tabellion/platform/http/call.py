@@ -135,7 +135,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     parameters as they like, and even one that is nearly a known one is only told of. `echoed`: the document that is read of
     what the body is about, if it is not the answer; its members may be sent back. `lenient`: a v5 call that integrations
     made before there was this server; members that it does not know are told of, as in v4. `secret`: the answer may hold
-    one, and is kept sealed where it is kept.
+    one, and is kept sealed where it is kept. `etag`: the call heeds tags, and one that reads answers one; `tagged`: a call
+    that writes answers that of what is there now.
     """
 
     id: str
@@ -159,6 +160,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     xml_decode: Callable[[bytes, str | None], object] | None = None
     xml_encode: Callable[[msgspec.Struct, str], bytes] | None = None
     etag: bool = False
+    tagged: bool = False
     counted: bool = True
     conflicts: Sequence[str] = ()
     download: str = ""

@@ -185,7 +185,7 @@ def _form(call: Call, schemas: Schemas, form: Form) -> dict[str, Any]:
 
 def _success(call: Call, schemas: Schemas, status: int, text: str) -> dict[str, Any]:
     headers: dict[str, Any] = {name: {"$ref": f"#/components/headers/{name}"} for name in _LIMIT_HEADERS}
-    if call.etag and not call.writes:
+    if call.tagged or (call.etag and not call.writes):
         headers["ETag"] = {"$ref": "#/components/headers/ETag"}
     if status == 201:  # noqa: PLR2004 - created
         headers["Location"] = {"$ref": "#/components/headers/Location"}

@@ -48,5 +48,6 @@ CALLS = (
         answer=wire.CopyOut,
         answer_example=_OUT,
         etag=True,
+        tagged=True,
     ),
 )

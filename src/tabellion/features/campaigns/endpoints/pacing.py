@@ -124,6 +124,7 @@ CALLS = (
         answer=wire.LimitsOut,
         answer_example=_LIMITS_OUT,
         etag=True,
+        tagged=True,
     ),
     Call(
         id="campaigns.v5.settings.get",
