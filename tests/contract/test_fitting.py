@@ -1,5 +1,6 @@
 """Campaigns whose table changes under them: what they name cannot go while they are on their way, and nothing hangs."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, LiteralString
 
 import httpx
@@ -9,9 +10,10 @@ import pytest
 from tabellion.kit.clock import utc_now
 from tests.contract.test_checklist import checklist
 from tests.contract.test_pacing import DAYS
-from tests.contract.test_sending import MAIL, outbox, state
-from tests.support.tenant import Tenant
-from tests.support.waiting import until
+from tests.contract.test_sending import MAIL, hrefs, local, outbox, state
+from tests.support import plain
+from tests.support.tenant import Tenant, schema_of
+from tests.support.waiting import until, until_they_wait
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -82,6 +84,29 @@ def forget(
     database.execute(
         "UPDATE tabellion.licence SET catalogue_version = catalogue_version + 1 WHERE name = %s", (tenant.licence,)
     )
+
+
+def test_a_mail_is_shown_online_while_its_table_is_changed(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    number = tenant.campaign()
+    html = '<body>Dear {{ profile.lastName }} <a href="{{ onlineUrl }}">o</a> <a href="{{ unsubscribeUrl }}">x</a></body>'
+    put = tenant.call("PUT", f"{MAIL}/{number}/content/body", content=html, headers={"Content-Type": "text/html"})
+    assert put.status_code == 200, put.text
+    tenant.json("POST", f"{MAIL}/{number}/launch")
+    until(lambda: state(tenant, number) == "FINISHED")
+    ((_, mail),) = outbox(tenant, database)
+    online = local(tenant, hrefs(mail)[0])
+    with ThreadPoolExecutor(1) as reader, psycopg.connect(database.info.dsn) as change:
+        query = (
+            "SELECT t.id, a ->> 'number' FROM tabellion.profile_table t JOIN tabellion.licence l ON l.id = t.licence_id, "
+            "jsonb_array_elements(t.definition -> 'attributes') a WHERE l.name = %s AND a ->> 'name' = 'points'"
+        )
+        ((table, column),) = change.execute(query, (tenant.licence,)).fetchall()
+        change.execute(f"ALTER TABLE {schema_of(tenant, database)}.p{table} DROP COLUMN a{column}")
+        asked = reader.submit(plain.get, online)
+        until_they_wait(database, "tabellion api")
+        forget(tenant, change, "points")
+        change.commit()
+        assert (asked.result().status_code, "Dear Vos" in asked.result().text) == (200, True)
 
 
 def test_a_scheduled_campaign_that_cannot_begin_is_held_and_says_why(

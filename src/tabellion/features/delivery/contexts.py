@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from psycopg.errors import UndefinedColumn, UndefinedTable
+
 from tabellion.features.customdata import CustomTable, ForeignKey
 from tabellion.features.delivery.model import Claimed, Document
 from tabellion.features.delivery.store import in_schema
-from tabellion.features.profiles import Row, search_rows
+from tabellion.features.profiles import Row, StaleDefinition, search_rows
 from tabellion.features.tables import PROFILE_TABLES, ProfileTable, Table, column_cast
 from tabellion.features.tables.filters import Condition
 from tabellion.platform.database.connection import Database
@@ -23,7 +25,7 @@ class Crowded(Exception):
 async def contexts_of(
     db: Database, document: Document, table: ProfileTable, linked: Sequence[CustomTable], claimed: Sequence[Claimed]
 ) -> list[dict[str, Any]]:
-    """The contexts of recipients, in their order. A profile that is gone has no values. Raises `Crowded`.
+    """The contexts of recipients, in their order. A profile that is gone has no values. Raises `Crowded`, `StaleDefinition`.
 
     Of `linked` those count that refer to the table: other entities may have others of the same name.
     """
@@ -80,7 +82,10 @@ async def _records(
     """All records by the profiles that they belong to, in the order of their ids. Raises `Crowded`."""
     parts = {"key": key.column, "table": table.relation}
     query = "SELECT o.{key}, o.id FROM {l}.{table} o WHERE o.id = ANY (%s::bigint[])"
-    cursor = await db.execute(in_schema(table.licence_id, query, **parts), (list(ids),))
+    try:
+        cursor = await db.execute(in_schema(table.licence_id, query, **parts), (list(ids),))
+    except (UndefinedTable, UndefinedColumn) as error:
+        raise StaleDefinition from error
     profiles: dict[Any, int] = {row[0]: row[1] for row in await cursor.fetchall() if row[0] is not None}
     column = next(a for a in custom.attributes if a.number == key.number)
     condition = Condition(f"t.{column.column} = ANY (%s::{column_cast(column)}[])", (list(profiles),))

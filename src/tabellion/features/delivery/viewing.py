@@ -2,22 +2,34 @@
 
 import email
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from email import policy
+from functools import partial
 from html import escape
+from typing import NamedTuple
 
-from tabellion.features.customdata import custom_tables
+from tabellion.features.customdata import CustomTable, custom_tables
 from tabellion.features.delivery import recipient_store, store, tokens
 from tabellion.features.delivery.composing import Composer, Ready
 from tabellion.features.delivery.contexts import contexts_of
+from tabellion.features.delivery.model import Claimed, Sending
 from tabellion.features.delivery.stripping import Forgotten
-from tabellion.features.delivery.tokens import Use
-from tabellion.features.tables import profile_tables
+from tabellion.features.delivery.tokens import Token, Use
+from tabellion.features.profiles import until_current
+from tabellion.features.tables import ProfileTable, profile_tables
 from tabellion.platform.database.connection import Database
 from tabellion.platform.templates import Cages
 
 # In text that is escaped already.
 _ADDRESS = re.compile(r"https?://(?:[^\s<>\"'()&]|&amp;)+")
+
+
+class _Found(NamedTuple):
+    sending: Sending
+    recipient: Claimed
+    table: ProfileTable
+    linked: Sequence[CustomTable]
 
 
 async def view(db: Database, cages: Cages, text: str, now: datetime) -> str | None:
@@ -26,7 +38,14 @@ async def view(db: Database, cages: Cages, text: str, now: datetime) -> str | No
     None: we did not write the address. Raises `CageUnavailable`, and `Forgotten` where what stood in the mail is not kept.
     """
     token = tokens.read(text)
-    if token is None or token.use is not Use.ONLINE or not await store.licence_exists(db, token.licence_id):
+    if token is None or token.use is not Use.ONLINE:
+        return None
+    return await until_current(lambda _: _found(db, token), partial(_made, db, cages, now))
+
+
+async def _found(db: Database, token: Token) -> _Found | None:
+    """What a token's mail is made of. Raises `Forgotten`."""
+    if not await store.licence_exists(db, token.licence_id):
         return None
     found = await recipient_store.recipient(db, token.licence_id, token.recipient_id)
     sending = None if found is None else await store.find(db, found[0])
@@ -38,9 +57,16 @@ async def view(db: Database, cages: Cages, text: str, now: datetime) -> str | No
     table = next((table for table in tables if table.id == sending.document.table_id), None)
     if table is None:
         return None
-    linked = await custom_tables.load(db, token.licence_id)
-    contexts = await contexts_of(db, sending.document, table, linked, [found[1]])
-    (made,) = await Composer(sending, cages, None).mails([found[1]], contexts, now)
+    return _Found(sending, found[1], table, await custom_tables.load(db, token.licence_id))
+
+
+async def _made(db: Database, cages: Cages, now: datetime, found: _Found | None) -> str | None:
+    """The page. Raises `CageUnavailable`, and `StaleDefinition` when a table has changed since."""
+    if found is None:
+        return None
+    sending, recipient = found.sending, found.recipient
+    contexts = await contexts_of(db, sending.document, found.table, found.linked, [recipient])
+    (made,) = await Composer(sending, cages, None).mails([recipient], contexts, now)
     if not isinstance(made, Ready):
         return None
     mail = email.message_from_bytes(made.raw, policy=policy.default)

@@ -12,7 +12,7 @@ from tabellion.features.profiles.paging import page as row_page
 from tabellion.features.profiles.parameters import PROFILE
 from tabellion.features.profiles.reading import Item, Reader, key_attribute, key_id, key_value, membership
 from tabellion.features.profiles.service import save as save_profile
-from tabellion.features.profiles.store import are_over
+from tabellion.features.profiles.store import StaleDefinition, are_over
 from tabellion.features.profiles.store import count as count_rows
 from tabellion.features.profiles.store import find as find_rows
 from tabellion.features.profiles.store import read as read_row
@@ -35,6 +35,7 @@ __all__ = [
     "Reader",
     "Row",
     "RowInUse",
+    "StaleDefinition",
     "Written",
     "are_over",
     "choice_columns",
