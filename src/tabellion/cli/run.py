@@ -90,13 +90,20 @@ def intake(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
         run_intake(settings)
 
 
-def migrate(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+def migrate(
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    minutes_per_step: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="How long each statement of a step may take, for large tables.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Bring the database's schema up to date."""
     with clear_errors(), ExitStack() as stack:
         settings, embedded = open_database(settings_of(data_dir, database_url), stack)
         if embedded is not None:
             refuse_under_server(settings)
-        applied = migrate_schema(settings.database_url)
+        applied = migrate_schema(settings.database_url, step_minutes=minutes_per_step)
         if applied or as_json:
             show({"applied": applied}, as_json=as_json)
         else:

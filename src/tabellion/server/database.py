@@ -30,12 +30,14 @@ def open_database(
     return msgspec.structs.replace(settings, database_url=embedded.url), embedded
 
 
-def migrate(url: str, *, tell: Callable[[str], object] = lambda _: None) -> list[str]:
+def migrate(url: str, *, tell: Callable[[str], object] = lambda _: None, step_minutes: int | None = None) -> list[str]:
     """Bring the schemas up to date, the server's and the jobs'; what was done now. `tell` hears of each step before it.
+
+    `step_minutes`: how long a statement of a step may take, in the place of the usual time.
 
     Raises `MigrationError`.
     """
-    return [step.label for step in migrations.migrate(url, tell=tell)] + jobs.install(url)
+    return [step.label for step in migrations.migrate(url, tell=tell, step_minutes=step_minutes)] + jobs.install(url)
 
 
 def refuse_under_server(settings: Settings) -> None:

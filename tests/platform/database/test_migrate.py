@@ -137,6 +137,14 @@ def test_time_outs_come_from_the_head_of_the_file(empty_database_url: str, head:
     assert _execute(empty_database_url, "SELECT lock, statement FROM tabellion.seen") == [expected]
 
 
+def test_a_step_that_takes_too_long_says_how_it_is_given_more(empty_database_url: str) -> None:
+    slow = _migration(1, "-- statement_timeout: 10ms\nCREATE TABLE tabellion.one AS SELECT 1 AS n FROM pg_sleep(0.1)")
+    with pytest.raises(MigrationError, match=r"0001_m1 was stopped .* 10ms\. .*tabellion migrate --minutes-per-step 60"):
+        migrate(empty_database_url, migrations=[slow])
+
+    assert [row.version for row in migrate(empty_database_url, migrations=[slow], step_minutes=1)] == [1]
+
+
 def test_two_files_with_one_number_are_refused(tmp_path: Path) -> None:
     for name in ("0001_a.sql", "0001_b.sql", "README.md"):
         (tmp_path / name).write_text("SELECT 1")

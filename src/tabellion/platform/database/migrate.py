@@ -41,30 +41,39 @@ def migrate(
     *,
     migrations: Sequence[Migration] | None = None,
     restoring: bool = False,
+    step_minutes: int | None = None,
     tell: Callable[[str], object] = lambda _: None,
 ) -> list[Applied]:
     """Bring the schema up to date and return what was applied now, in order; safe to run on many machines at once.
 
     `tell` hears the label of each file before it is applied, where there was a schema before. Each file is one transaction
     under an advisory lock, so an interrupted run leaves whole files behind and can simply be repeated.
+    `step_minutes`: how long a statement may take, in the place of what its file says and of the usual time. Where a backup
+    is being restored, nobody is served whom it could keep waiting: it may take any time.
     Raises `ServerTooOld`, `NotUnicode`, `SchemaMismatch` (newer or altered schema; nothing is changed then) and
     `MigrationError`, which names the file that failed; `RestoreUnfinished` for everybody but who is `restoring`.
     """
     known = load_migrations() if migrations is None else tuple(migrations)
     done: list[Applied] = []
+    within = "0" if restoring else None if step_minutes is None else f"{step_minutes:d}min"
     with connect(url) as db:
         if not restoring:
             refuse_unfinished(db)
         try:
-            while (applied := _apply_next(db, known, tell, own=len(done))) is not None:
+            while (applied := _apply_next(db, known, tell, within, own=len(done))) is not None:
                 done.append(applied)
         except LockWaited as error:
             raise LockWaited(f"{error}{_holders(db)}") from error
     return done
 
 
-def _apply_next(db: Connection, known: Sequence[Migration], tell: Callable[[str], object], *, own: int) -> Applied | None:
-    """`own`: how many this run has applied; where there are no others, the database is new and there is nothing to tell."""
+def _apply_next(
+    db: Connection, known: Sequence[Migration], tell: Callable[[str], object], within: str | None, *, own: int
+) -> Applied | None:
+    """`within`: the time-out of statements, if not that of the file.
+
+    `own`: how many this run has applied; where there are no others, the database is new and there is nothing to tell.
+    """
     with db.transaction():
         # A lock of the transaction, not of the session, so that it also holds behind a connection pooler.
         _set_local(db, "statement_timeout", _WAIT_FOR_OTHERS)
@@ -80,13 +89,15 @@ def _apply_next(db: Connection, known: Sequence[Migration], tell: Callable[[str]
             tell(migration.label)
         if not found.applied:
             _create_ledger(db)
-        return _apply(db, migration)
+        return _apply(db, migration, within)
 
 
-def _apply(db: Connection, migration: Migration) -> Applied:
+def _apply(db: Connection, migration: Migration, within: str | None) -> Applied:
     applied = Applied(migration.version, migration.name, migration.checksum, datetime.now(UTC))
+    timeouts = {"statement_timeout": STATEMENT_TIMEOUT, "lock_timeout": LOCK_TIMEOUT} | _header(migration.text)
+    if within is not None:
+        timeouts["statement_timeout"] = within
     try:
-        timeouts = {"statement_timeout": STATEMENT_TIMEOUT, "lock_timeout": LOCK_TIMEOUT} | _header(migration.text)
         for name, value in timeouts.items():
             _set_local(db, name, value)
         # Without parameters a whole file goes in one message; the bytes are our own file, nothing is put into it.
@@ -99,6 +110,11 @@ def _apply(db: Connection, migration: Migration) -> Applied:
         raise LockWaited(
             f"migration {migration.label} could not get a lock in time and was rolled back; run tabellion migrate (or start "
             "the server) again when others have ended their transactions"
+        ) from error
+    except psycopg.errors.QueryCanceled as error:
+        raise MigrationError(
+            f"migration {migration.label} was stopped and rolled back ({error}); a statement of it may take "
+            f"{timeouts['statement_timeout']}. Where tables are large: tabellion migrate --minutes-per-step 60"
         ) from error
     except psycopg.Error as error:
         raise MigrationError(f"migration {migration.label} failed and was rolled back: {error}") from error
