@@ -396,6 +396,7 @@ def test_a_required_file_is_waited_for_or_missed(etls: Etls, tenant: Tenant, roo
     etls.run(execution["id"])
     failed = etls.read(execution["id"])
     assert (failed["status"], failed["errors"][0]["code"]) == ("FAILED", "import.fileMissing")
+    assert failed["errors"][0]["message"].endswith("what was loaded before is loaded again only when it has changed")
     # What a failed execution has taken is there for the next one.
     (root / "in" / "a.csv").write_text(GUESTS)
     start_due(etls, due + timedelta(days=3))

@@ -11,6 +11,7 @@ from tabellion.features.bulk.imports import INPUT, csv_entries, not_there
 from tabellion.features.bulk.names import NamePattern, base_name
 from tabellion.platform.files import ArchiveError, Entry, Kind, inflate, kind_of
 
+FILE_MISSING = "import.fileMissing"
 _GZIP = ".gz"
 _DATES = "; parts of a date have a $ before them there, such as guests_$yyyyMMdd.csv or $dd.$MM.$yyyy"
 _SHOWN = 100
@@ -80,7 +81,7 @@ def _chosen(found: list[_Found], definition: Definition) -> list[tuple[int, _Fou
     sent = {number for number, _ in chosen}
     for number, file in enumerate(definition.files):
         if file.required and number not in sent:
-            raise JobError("import.fileMissing", f"no file matches '{file.name_pattern}', which is required")
+            raise JobError(FILE_MISSING, f"no file matches '{file.name_pattern}', which is required")
     return sorted(chosen, key=lambda pair: (pair[0], pair[1].name.lower()))
 
 

@@ -16,7 +16,7 @@ from tabellion.features.bulk.etls.definition import Definition, Target, check
 from tabellion.features.bulk.etls.fetching import fetch
 from tabellion.features.bulk.etls.looking import PUT_AWAY
 from tabellion.features.bulk.etls.model import LINKS, Execution, Part
-from tabellion.features.bulk.etls.opening import Opened, open_files
+from tabellion.features.bulk.etls.opening import FILE_MISSING, Opened, open_files
 from tabellion.features.bulk.etls.reporting import order_reports
 from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import INPUT, Status, jobs_store, reports
@@ -104,7 +104,12 @@ class Executor:
         targets, faults = await check(definition, await self._finder(db, job))
         if faults:
             raise JobError(faults[0].code, f"{faults[0].field}: {faults[0].message}")
-        opened = await asyncio.to_thread(open_files, self._spool / job.folder, job.uploads, definition)
+        try:
+            opened = await asyncio.to_thread(open_files, self._spool / job.folder, job.uploads, definition)
+        except JobError as error:
+            if job.location_id is None or error.code != FILE_MISSING:
+                raise
+            raise JobError(error.code, f"{error}; what was loaded before is loaded again only when it has changed") from None
         async with db.transaction():
             if not await store.running(db, job):
                 raise Stopped
