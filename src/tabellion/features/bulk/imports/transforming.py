@@ -84,7 +84,8 @@ def _numbers(cells: pl.Series, step: Transformation) -> tuple[pl.Series, str]:
         plain = plain.str.replace_all(".", "x", literal=True).str.replace(step.decimal_sign, ".", literal=True)
     is_number = plain.str.contains(_NUMBER)
     read = plain.zip_with(is_number, pl.Series([None], dtype=pl.String).new_from_index(0, len(cells)))
-    return read, f"a number with '{step.decimal_sign}' before its fraction"
+    between = f"'{step.group_sign}'" if step.group_sign else "nothing ('groupSign' names another sign)"
+    return read, f"a number with '{step.decimal_sign}' before its fraction and {between} between thousands"
 
 
 _CHANGES: dict[Operation, Callable[[pl.Series, Transformation], pl.Series]] = {
