@@ -162,6 +162,8 @@ def test_images_stay_that_other_contents_name_or_mails_have_left_with(tenant: Te
     assert [is_there(image) for image in (first, second, third)] == [True, False, True]
     assert put(tenant, number, "default", {"subject": "a"}, "PATCH").status_code == 200
     assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    refused = put(tenant, number, "NL", {"subject": "b"}).json()
+    assert (refused["code"], "is ACTIVE and cannot be changed: pause it" in refused["message"]) == ("campaign.state", True)
     assert tenant.json("POST", f"{MAIL}/{number}/pause").status_code == 200
     uploaded()
     assert is_there(third)
