@@ -276,7 +276,7 @@ def test_the_guides_of_mails_run_as_written(tmp_path: Path) -> None:
     for expected in (
         '"estimatedCount":2', '"subject":"Le printemps est là, Paul"', '"sent":1}', '"launchable":true', '"mails":2', '"relay.missing"',
         '"sender.local"', '"server.publicUrl"', '"targeted":2', '"delivered":2', "Le printemps est là, Paul\n", '"state":"ACTIVE"', '"interactionId"',
-        "Your stay ST-00017\nYour stay ST-00018\nYour stay ST-00019\n",
+        "Your stay ST-00017\nYour stay ST-00018\nYour stay ST-00019\nYour stay ST-00020\nYour stay ST-00021\n",
     ):  # fmt: skip
         assert expected in sent, sent
     # Nothing that is said to keep mails from arriving goes without a word in the guide.

@@ -210,6 +210,8 @@ def test_who_misspells_a_trigger_hears_what_was_not_understood(tenant: Tenant) -
     many = tenant.json("POST", f"{one}/contact", {"contacts": contacts})
     assert many.headers.get("X-Ignored-Members") == "contacts[0].parameters.x, contacts[0].profile.id"
     assert "expects an id, attribute=value, or an object" in many.json()["contacts"][1]["message"]
+    alone = tenant.json("POST", f"{one}/contact", contacts).json()
+    assert 'the document expects an object such as {"contacts": [...]}' in alone["message"]
 
 
 def test_many_triggers_in_one_call_are_accepted_one_by_one(tenant: Tenant, database: psycopg.Connection[Any]) -> None:

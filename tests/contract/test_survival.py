@@ -288,7 +288,7 @@ def test_a_refusal_tells_what_was_misspelt_or_of_the_wrong_form(
     headers = {"Accept": "application/problem+json", "Idempotency-Key": "a-key-of-this-test"}
     assert tenant.json("POST", path, body, **headers).json()["detail"] == answer.json()["message"]
     # A list with something in it is no object.
-    assert tenant.json("POST", path, [body]).json()["errors"][0]["message"] == "the document expects an object"
+    assert tenant.json("POST", path, [body]).json()["errors"][0]["message"].startswith("the document expects an object")
 
 
 def test_the_reason_phrase_is_the_standard_one(tenant: Tenant) -> None:

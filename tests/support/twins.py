@@ -217,7 +217,7 @@ def _mask(name: str, member: Any, owner: dict[str, Any], i: int) -> Any:
             # It says at what line and column of the body.
             return "masked"
         # What a list is takes more words in XML.
-        text = member.replace(TABLES[i], "{t}").replace("a list: elements named in the singular", "a list")
+        text = re.sub(r"a list: elements <\w+>", "a list", member.replace(TABLES[i], "{t}"))
         # Only JSON has a list that is taken for an object.
         text = text.replace(" (the body is an empty list, which was taken for an empty object)", "")
         return re.sub(r"(profileId[ =]|profile ')\d+", r"\1id", text)

@@ -8,6 +8,7 @@ import pytest
 from msgspec import UNSET, UnsetType
 
 from tabellion.kit.problem import Invalid, Malformed, Problem
+from tabellion.platform.http.shapes import reader
 from tabellion.platform.http.xml_codec import DoctypeRefused, decode, encode, parse, text
 
 
@@ -121,6 +122,15 @@ def test_what_stands_in_the_wrong_place_is_named(body: str, words: str) -> None:
     with pytest.raises(Malformed) as refusal:
         decode(body.encode(), Notes, "notes", None)
     assert str(refusal.value) == words
+
+
+def test_a_text_for_a_list_is_told_the_element_that_is_expected() -> None:
+    class Marks(msgspec.Struct):
+        categories: list[str]
+        title: str = ""
+
+    with pytest.raises(Invalid, match="'categories' expects a list: elements <category>"):
+        reader(Marks).read(decode(b"<marks><categories>x</categories></marks>", Marks, "marks", None), from_xml=True)
 
 
 def test_a_document_that_is_only_a_list_has_the_list_as_its_root() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from tabellion.platform.http import shapes, xml_codec
+from tabellion.platform.http import shapes
+from tabellion.platform.http.singular import singular
 
 _REF = "#/components/schemas/{name}"
 # A folder that each feature has says nothing of it.
@@ -85,6 +86,6 @@ def _hint(name: str, member: dict[str, Any]) -> None:
             part["xml"] = {"name": name, "wrapped": True}
             item = part.setdefault("items", {})
             if "$ref" not in item:
-                item["xml"] = {"name": xml_codec.singular(name)}
+                item["xml"] = {"name": singular(name)}
             else:
-                part["items"] = {"allOf": [item], "xml": {"name": xml_codec.singular(name)}}
+                part["items"] = {"allOf": [item], "xml": {"name": singular(name)}}

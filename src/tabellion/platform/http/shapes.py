@@ -22,6 +22,7 @@ from tabellion.kit import near
 from tabellion.kit.problem import FieldError, Invalid, inside
 from tabellion.platform.http import json_codec, scalars
 from tabellion.platform.http.members import message
+from tabellion.platform.http.singular import singular
 from tabellion.platform.http.walk import Context, Enough, Path, Read, text_of
 
 Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
@@ -133,8 +134,7 @@ def _struct(info: inspect.Type) -> Read:
     fields = _by_name(info)
     spelt = {near.plain(name): name for name in fields}
     required = [(field.name, field.encode_name, _words_of(field)) for field in info.fields if field.required]
-    names = ", ".join(f'"{name}": ...' for _, name, _ in required)
-    like = f" such as {{{names}}}" if names else ""
+    like = _like(info)
     build = _builder(info.cls)
     needed: frozenset[str] = frozenset(getattr(info.cls, "one_of", ()))
 
@@ -142,7 +142,7 @@ def _struct(info: inspect.Type) -> Read:
         if isinstance(value, list) and not value:
             value = {}
         if not isinstance(value, dict):
-            context.wrong(path, f"an object{like}" if path else "an object")
+            context.wrong(path, f"an object{like}")
             return None
         members: dict[str, Any] = {}
         for name, item in value.items():  # pyright: ignore[reportUnknownVariableType] - plain documents
@@ -162,6 +162,15 @@ def _struct(info: inspect.Type) -> Read:
         return None if context.errors else build(members, path, context)
 
     return read_struct
+
+
+def _like(info: inspect.StructType) -> str:
+    """What an object looks like, in a message: with the members that it needs, or the only one that it can have."""
+    shown = [field for field in info.fields if field.required or len(info.fields) == 1]
+    names = ", ".join(
+        f'"{each.encode_name}": {"[...]" if isinstance(plain(each.type), _LISTS) else "..."}' for each in shown
+    )
+    return f" such as {{{names}}}" if names else ""
 
 
 def _words_of(field: inspect.Field) -> str:
@@ -280,16 +289,16 @@ def _list(read_item: Read, *, takes_one: bool = False) -> Read:
         if takes_one and isinstance(value, dict):
             value = [value]
         if not isinstance(value, list):
-            context.wrong(path, _list_for(value, context))
+            context.wrong(path, _list_for(value, path, context))
             return []
         return [read_item(item, (*path, index), context) for index, item in enumerate(value)]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - plain documents
 
     return read_list
 
 
-def _list_for(value: Any, context: Context) -> str:
+def _list_for(value: Any, path: Path, context: Context) -> str:
     if context.from_xml:
-        return "a list: elements named in the singular"
+        return f"a list: elements <{singular(path[-1])}>"
     if value and isinstance(value, dict) and all(str(name).isdecimal() for name in value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - plain documents
         return (
             "a list, not an object with numbers for names, which PHP makes of arrays with gaps (array_values() closes them)"

@@ -17,6 +17,7 @@ from msgspec import UNSET, inspect
 from tabellion.kit import xmlguard
 from tabellion.kit.problem import Malformed, invalid
 from tabellion.platform.http import shapes
+from tabellion.platform.http.singular import singular
 
 Element: TypeAlias = etree._Element  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - lxml names its elements so
 _XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
@@ -29,26 +30,12 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _BLANKS = " \t\r\n"
 # What XML 1.0 cannot carry, even escaped.
 _UNFIT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# The members that are lists or maps, and the element of each.
-_IRREGULAR = {"categories": "category", "entities": "entity", "properties": "property"}
-_REGULAR = (
-    "attributes values subscriptions segmentations profiles records profileTableNames customTables mailDocuments "
-    "smsDocuments supportedLanguages parameters personalisations recipients contacts interactions events scenarios forms "
-    "questions answers onFields acceptedValues webhookSubscriptions errors headers excludeAudiences "
-    "failures waits delays details"
-)
-SINGULAR = {**{plural: plural[:-1] for plural in _REGULAR.split()}, **_IRREGULAR}
 
 
 class DoctypeRefused(Malformed):
     """The XML has a DOCTYPE. Remove it: entities of one's own are not needed here."""
 
     code = "xml.doctype"
-
-
-def singular(plural: str) -> str:
-    """The element of a list member: `attributes` holds `attribute`, `categories` holds `category`."""
-    return SINGULAR.get(plural, plural)
 
 
 def parse(body: bytes, charset: str | None) -> Element:
