@@ -259,6 +259,7 @@ def test_messages_say_what_to_write_instead(tenant: Tenant) -> None:
     ("query", "advice"),
     [
         ("filter=subscription.Newsletter = true", "did you mean 'subscriptions'?"),
+        ("filter=Orders.total > 10", "a filter knows the table that it is for, and no other one"),
         ("filter=subscriptions.Newslettr = true", "did you mean 'Newsletter'?"),
         ("filter=segmentations.Loyalti is null", "did you mean 'Loyalty'?"),
         ("filter=Newsletter = true", "it has a subscription of this name"),

@@ -26,6 +26,10 @@ _KEYWORDS = frozenset({"and", "or", "not", "in", "is", "null", "true", "false", 
 # What other languages write.
 _INSTEAD = {"&": "'and'", "|": "'or'", "!": "'not' or '!='", "~": "'contains' or 'startsWith'"}
 _COMPARISONS = "=, !=, <, <=, >, >=, in, not in, contains, startsWith, is null or is not null"
+_OTHER_TABLES = (
+    ": a filter knows the table that it is for, and no other one. Keep what another one says in an attribute of this one "
+    "(campaigns also take an audience of keys)"
+)
 _UNITS = {"d": 86_400, "h": 3600, "m": 60}
 
 
@@ -160,7 +164,7 @@ class _Parser:
             return Operand("attribute", token.value, token.position)
         kind: Any = kinds.get(token.value.lower())
         if kind is None:
-            advice = meant(token.value, kinds)
+            advice = meant(token.value, kinds) or _OTHER_TABLES
             raise FilterFault(f"only 'subscriptions.' and 'segmentations.' have members{advice}", token.position)
         name = self._peek()
         if name.kind not in {"word", "string", "keyword"}:
