@@ -34,8 +34,12 @@ def test_relays_are_added_changed_and_removed(told: Told, refused: Refused, harb
     assert "security" in refused("relay", "add", harbour, "smtp.example.com", "--security", "SSL")
     assert "port" in refused("relay", "add", harbour, "smtp.example.com", "--port", "70000")
     assert "TLS" in refused("relay", "add", harbour, "smtp.example.com", "--security", "none", "--login", "harbour")
-    assert "no relay 99" in refused("relay", "remove", harbour, "99")
-    told("relay", "remove", harbour, str(made["id"]))
+    assert "no relay 99; tabellion relay list shows them" in refused("relay", "remove", harbour, "99")
+    assert "no relay other.example.com; " in refused("relay", "remove", harbour, "other.example.com")
+    again = told("relay", "add", harbour, "smtp.example.com", "--port", "465")["id"]
+    assert f"by its id, {made['id']} or {again}" in refused("relay", "remove", harbour, "smtp.example.com")
+    told("relay", "remove", harbour, str(again))
+    assert told("relay", "remove", harbour, "SMTP.example.com") == {"removed": made["id"], "mails": "WAIT"}
     assert told("relay", "list", harbour)["relays"] == []
 
 

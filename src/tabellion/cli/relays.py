@@ -63,7 +63,7 @@ def list_relays(name: Name, data_dir: DataDir = None, database_url: DatabaseUrl 
 @relay.command("remove")
 def remove_relay(
     name: Name,
-    number: Annotated[int, typer.Argument(metavar="ID", help="Id of the relay.")],
+    which: Annotated[str, typer.Argument(metavar="ID", help="Id of the relay, or its host where that has one alone.")],
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
@@ -72,7 +72,7 @@ def remove_relay(
 
     Running campaigns see it within seconds: a mail that the relay has been asked about may still end there.
     """
-    mails = on_database(data_dir, database_url, lambda db: relay_admin.remove_relay(db, name, number, utc_now()))
+    number, mails = on_database(data_dir, database_url, lambda db: relay_admin.remove_relay(db, name, which, utc_now()))
     show({"removed": number, "mails": mails.value if as_json else _SAID[mails]}, as_json=as_json)
 
 

@@ -119,15 +119,24 @@ async def list_relays(db: Database, licence_name: str) -> Relays:
     return await _relays(db, found.id)
 
 
-async def remove_relay(db: Database, licence_name: str, number: int, now: datetime) -> Mails:
-    """Take a relay away; with the last one, mails wait. Raises `AdminError`."""
+async def remove_relay(db: Database, licence_name: str, which: str, now: datetime) -> tuple[int, Mails]:
+    """Take a relay away, by its id, or by its host where that has one alone; with the last one, mails wait. Its id.
+
+    Raises `AdminError`.
+    """
+    host = which if which.isdecimal() else host_of(which)
     found = await licences.get_licence(db, licence_name)
     async with db.transaction():
         await licences.lock_licence(db, found.id)
-        if not await relay_store.delete_relay(db, found.id, number):
-            raise AdminError(f"the licence '{found.name}' has no relay {number}")
+        here = [each.id for each in (await _relays(db, found.id)).relays if host in {str(each.id), each.host.lower()}]
+        if not here:
+            raise AdminError(f"the licence '{found.name}' has no relay {which}; tabellion relay list shows them")
+        if len(here) > 1:
+            raise AdminError(f"there are several relays at {host}; name one by its id, {' or '.join(map(str, here))}")
+        (number,) = here
+        await relay_store.delete_relay(db, found.id, number)
         await audit.record_admin(db, found.id, "relay remove", f"relay/{number}", now)
-    return (await _relays(db, found.id)).mails
+    return number, (await _relays(db, found.id)).mails
 
 
 async def use_outbox(db: Database, licence_name: str, now: datetime) -> None:
