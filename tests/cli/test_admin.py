@@ -44,7 +44,7 @@ def test_a_licence_has_the_classic_limits_unless_told_otherwise(told: Told) -> N
 
 
 def test_presets(told: Told) -> None:
-    current = told("licence", "create", "one", "--limits", "current")
+    current = told("licence", "create", "one", "--preset", "current")
     assert (current["callsPerMinute"], current["bulkPerDay"], current["bulkScope"]) == (100, 24, "table")
     unlimited = told("licence", "create", "two", "--limits", "unlimited")
     assert (unlimited["users"], unlimited["callsPerMinute"], unlimited["concurrent"]) == (None, None, None)
@@ -55,7 +55,7 @@ def test_changing_a_limit_leaves_the_others(told: Told, harbour: str) -> None:
     changed = told("licence", "limits", harbour, "--calls-per-minute", "90", "--on-excess", "reject")
     assert changed == before | {"callsPerMinute": 90, "onExcess": "reject", "preset": "custom"}
     assert told("licence", "show", harbour) == changed
-    assert told("licence", "limits", harbour, "--preset", "classic") == before
+    assert told("licence", "limits", harbour, "--limits", "classic") == before
 
 
 @pytest.mark.parametrize(
@@ -192,8 +192,12 @@ def test_rights_and_entities_of_a_user_are_changed(told: Told, refused: Refused,
 
 
 def test_deleting_a_licence_asks_first(told: Told, verb: Callable[..., Result], harbour: str) -> None:
-    kept = verb("licence", "delete", harbour, stdin="n\n")
-    assert kept.exit_code == 1
+    for answer, said in (
+        ("n\n", "Aborted"),
+        ("", "tabellion: nothing was changed, for nobody has answered: scripts say --yes"),
+    ):
+        kept = verb("licence", "delete", harbour, stdin=answer)
+        assert (kept.exit_code, said in kept.stderr) == (1, True)
     assert [one["name"] for one in told("licence", "list")] == [harbour]
     assert told("licence", "delete", harbour, "--yes") == {"deleted": harbour, "id": 1}
     assert told("licence", "list") == []

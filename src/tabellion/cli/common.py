@@ -99,6 +99,19 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
+def confirm(question: str) -> None:
+    """Ask, for verbs with `--yes`; ends the program unless the answer is yes."""
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        print(file=sys.stderr)  # noqa: T201 - the question has no end of its line
+        fail("nothing was changed, for nobody has answered: scripts say --yes")
+    if not agreed:
+        raise typer.Abort
+
+
 def password_of_stdin() -> str:
     """The line on the standard input, for `--password-stdin`; ends the program where there is none."""
     with clear_errors():

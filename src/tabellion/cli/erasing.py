@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Name, Yes, console, fail, harmless, on_database, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Name, Yes, confirm, console, fail, harmless, on_database, show
 from tabellion.features.erasure import admin, object_of
 from tabellion.kit.clock import utc_now
 from tabellion.kit.counted import counted
@@ -34,7 +34,7 @@ def erase(
             # Nobody is asked about what cannot be.
             found = on_database(data_dir, database_url, lambda db: admin.profiles_of(db, name, address))
             of_it = f"{counted(found, 'profile')} with this address, and all else that there is of it"
-            typer.confirm(f"Erase {address.strip()} from the licence '{name}' for good: {of_it}?", abort=True, err=True)
+            confirm(f"Erase {address.strip()} from the licence '{name}' for good: {of_it}?")
         done = on_database(data_dir, database_url, lambda db: admin.erase(db, name, address, utc_now(), suppress=suppress))
     except Problem as error:
         fail(error.message)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Yes, on_database, settings_of, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Yes, confirm, on_database, settings_of, show
 from tabellion.cli.unreadable import ADVICE
 from tabellion.server import keys
 
@@ -52,6 +52,6 @@ def drop(
     if not yes:
         # Nobody is asked about what is not there.
         on_database(data_dir, database_url, lambda db: keys.check_drop(db, settings_of(data_dir, database_url), key))
-        typer.confirm(f"Take the key {key} away? Links in mails that left under it lead nowhere then.", abort=True, err=True)
+        confirm(f"Take the key {key} away? Links in mails that left under it lead nowhere then.")
     left = on_database(data_dir, database_url, lambda db: keys.drop(db, settings_of(data_dir, database_url), key))
     show(left, as_json=as_json, title="keys")

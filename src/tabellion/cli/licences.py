@@ -5,7 +5,19 @@ from typing import Annotated, Any
 import typer
 
 from tabellion.cli.analyst import give_access
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, LicenceName, Name, Yes, fail, on_database, on_server, show
+from tabellion.cli.common import (
+    AsJson,
+    DatabaseUrl,
+    DataDir,
+    LicenceName,
+    Name,
+    Yes,
+    confirm,
+    fail,
+    on_database,
+    on_server,
+    show,
+)
 from tabellion.features import licences as use
 from tabellion.features.bulk import erasing
 from tabellion.features.licences import Licence
@@ -20,7 +32,7 @@ entity = typer.Typer(no_args_is_help=True, help="Entities: the brands or departm
 @licence.command("create")
 def create_licence(
     name: Name,
-    limits: Annotated[str, typer.Option(help="Preset: classic, current or unlimited.")] = "classic",
+    limits: Annotated[str, typer.Option("--limits", "--preset", help="Preset: classic, current or unlimited.")] = "classic",
     time_zone: Annotated[str, typer.Option(help="Time zone of its days and of moments without offset.")] = "UTC",
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -51,7 +63,9 @@ def show_licence(name: Name, data_dir: DataDir = None, database_url: DatabaseUrl
 @licence.command("limits")
 def change_limits(
     name: Name,
-    preset: Annotated[str | None, typer.Option(help="Start from a preset: classic, current or unlimited.")] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", "--limits", help="Start from a preset: classic, current or unlimited.")
+    ] = None,
     users: Annotated[int | None, typer.Option(min=0, max=INTEGER, help="API users at most.")] = None,
     calls_per_minute: Annotated[int | None, typer.Option(min=1, max=INTEGER, help="Calls per minute.")] = None,
     window_seconds: Annotated[
@@ -113,7 +127,7 @@ def delete_licence(
     if not yes:
         # Nobody is asked about what is not there.
         on_database(data_dir, database_url, lambda db: use.get_licence(db, name))
-        typer.confirm(f"Erase the licence '{name}' with all its profiles?", abort=True, err=True)
+        confirm(f"Erase the licence '{name}' with all its profiles?")
 
     async def work(db: Database, admin: Database) -> int:
         await use.revoke_users(db, name, utc_now())

@@ -10,6 +10,7 @@ from tabellion.cli.common import (
     DataDir,
     LicenceName,
     Yes,
+    confirm,
     fail,
     on_database,
     password_of_stdin,
@@ -125,7 +126,7 @@ def revoke_user(
     if not yes:
         # Nobody is asked about who is not there.
         on_database(data_dir, database_url, lambda db: use.get_user(db, licence_name, login))
-        typer.confirm(f"End the API user '{login}' of '{licence_name}', its key, password and tokens?", abort=True, err=True)
+        confirm(f"End the API user '{login}' of '{licence_name}', its key, password and tokens?")
     on_database(data_dir, database_url, lambda db: use.revoke_user(db, licence_name, login, utc_now()))
     show({"revoked": login}, as_json=as_json)
 
