@@ -71,9 +71,9 @@ async def ask(call: Incoming, address: str, *, suppress: bool) -> Erasure:
 
 
 def is_address(text: str) -> bool:
-    """Whether it could be an address that profiles have."""
-    local, at, domain = text.rpartition("@")
-    return bool(local and at and domain) and len(text) <= _MAX_ADDRESS and text.isprintable() and " " not in text
+    """Whether it could be an address that profiles have: none of theirs has a domain of one part."""
+    local, _, domain = text.rpartition("@")
+    return bool(local) and "." in domain and len(text) <= _MAX_ADDRESS and text.isprintable() and " " not in text
 
 
 def object_of(erasure: Erasure) -> str:
