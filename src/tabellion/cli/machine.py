@@ -79,7 +79,8 @@ def _python() -> Finding:
     found = f"Python {version.major}.{version.minor}.{version.micro}"
     patched = _PATCHED.get((version.major, version.minor), 0)
     if version.micro < patched:
-        advice = f"lacks security fixes; install {version.major}.{version.minor}.{patched} or later"
+        wanted = f"{version.major}.{version.minor}.{patched}"
+        advice = f"lacks security fixes, unless its packager added them (Debian does); install {wanted} or later"
         return Finding("interpreter", "warning", found, advice)
     return Finding("interpreter", "ok", found)
 

@@ -38,7 +38,7 @@ class Location(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, omit_defaults=True):
-    """A step of a test: CONNECT, LOGIN, LIST, WRITE."""
+    """A step of a test: CONNECT, LOGIN, LIST, MOVE (looks into the folder of `moveTo`), WRITE."""
 
     step: str
     ok: bool
