@@ -126,7 +126,10 @@ async def test_what_cannot_be_is_refused_with_its_place(
 @pytest.mark.parametrize(
     ("members", "advice"),
     [
-        ({"eventType": "CREATED"}, "'eventType' expects one of CLICK, "),
+        (
+            {"eventType": "CREATED"},
+            "for PROFILE_TABLE, one of CREATE, UPDATE, DELETE, UPDATED_SUBSCRIPTION, UPDATED_SEGMENT; did you mean 'CREATE'?",
+        ),
         ({"onFields": ["lastNam"]}, "the table has no attribute 'lastNam'; did you mean 'lastName'?"),
         ({"onFields": ["Newsletter"]}, "it has a subscription of this name (CREATE takes names of attributes)"),
         ({"eventType": "UPDATED_SEGMENT", "onFields": ["Loyalti"]}, "did you mean 'Loyalty'?"),

@@ -8,10 +8,6 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["PROFILE_TABLE", "CUSTOM_TABLE", "ETL", "EXPORT", "CUSTOM_ACTION", "EMAIL_CAMPAIGN"]
-EventType = Literal[
-    "CREATE", "UPDATE", "DELETE", "UPDATED_SUBSCRIPTION", "UPDATED_SEGMENT", "STARTED", "FINISHED", "TRIGGER",
-    "SENT", "OPEN", "CLICK", "UNSUBSCRIBE", "SOFT_BOUNCE", "HARD_BOUNCE", "COMPLAINT",
-]  # fmt: skip
 PushType = Literal["ONE_BY_ONE", "BULK"]
 
 EVENT_TYPES: dict[str, tuple[str, ...]] = {

@@ -8,6 +8,7 @@ from tabellion.features.actions import find_action
 from tabellion.features.customdata import find_custom_table
 from tabellion.features.tables import NamedPart, Table, find_table
 from tabellion.features.webhooks.model import EVENT_TYPES, TABLES
+from tabellion.kit.near import meant
 from tabellion.kit.problem import FieldError, Problem, invalid
 from tabellion.platform import outbox
 from tabellion.platform.http.call import Incoming
@@ -90,4 +91,5 @@ def event_type_fault(kind: str, event_type: str) -> FieldError | None:
     """What is wrong with a combination, or None."""
     if event_type in EVENT_TYPES[kind]:
         return None
-    return FieldError("eventType", "member.type", f"'eventType' expects, for {kind}, one of {', '.join(EVENT_TYPES[kind])}")
+    words = f"{', '.join(EVENT_TYPES[kind])}{meant(event_type, EVENT_TYPES[kind])}"
+    return FieldError("eventType", "member.type", f"'eventType' expects, for {kind}, one of {words}")

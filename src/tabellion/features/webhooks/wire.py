@@ -12,9 +12,9 @@ from tabellion.features.tables import moment_or_null, render_moment
 from tabellion.features.webhooks.errors import WebhookUnreadable
 from tabellion.features.webhooks.model import (
     DEFAULT_BLOCK_SIZE,
+    EVENT_TYPES,
     MAX_BLOCK_SIZE,
     MAX_HEADERS,
-    EventType,
     Failure,
     Kind,
     PushType,
@@ -31,6 +31,10 @@ ElementId = Annotated[
         extra={"coerce": "text"}, description="id or name of the table, ETL, export, action or campaign; `*`: all campaigns"
     ),
 ]
+# Which of the words it may be is up to the subject: `event_type_fault`.
+EventName = Annotated[
+    str, Meta(extra_json_schema={"enum": sorted({each for types in EVENT_TYPES.values() for each in types})})
+]
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,2000}", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -39,7 +43,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 class TableWebhookIn(msgspec.Struct, rename="camel"):
     """A subscription to the events of the table of the path."""
 
-    event_type: EventType
+    event_type: EventName
     target_url: str
     on_fields: list[str] | None = None
     webhook_push_type: PushType = "ONE_BY_ONE"
@@ -53,7 +57,7 @@ class WebhookIn(msgspec.Struct, rename="camel"):
 
     on: Kind
     on_element_id: ElementId
-    event_type: EventType
+    event_type: EventName
     target_url: str
     on_fields: list[str] | None = None
     webhook_push_type: PushType = "ONE_BY_ONE"
@@ -67,7 +71,7 @@ class WebhookChange(msgspec.Struct, rename="camel"):
 
     on: Kind | UnsetType = UNSET
     on_element_id: ElementId | UnsetType = UNSET
-    event_type: EventType | UnsetType = UNSET
+    event_type: EventName | UnsetType = UNSET
     target_url: str | UnsetType = UNSET
     on_fields: list[str] | None | UnsetType = UNSET
     webhook_push_type: PushType | UnsetType = UNSET
