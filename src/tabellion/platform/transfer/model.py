@@ -42,7 +42,7 @@ class RemoteFile(NamedTuple):
 
 
 class TransferError(OSError):
-    """A server does not do what it is asked. `step`: CONNECT, LOGIN, LIST, READ, MOVE or WRITE; the message is for people."""
+    """A server does not do what it is asked. `step`: CONNECT, LOGIN, LIST, READ, MOVE, WRITE; the message is for people."""
 
     def __init__(self, step: str, message: str) -> None:
         super().__init__(message)
