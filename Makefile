@@ -57,7 +57,8 @@ clean:  ## remove what the targets above made, but not the demo's data
 
 .PHONY: help demo test bench bench-large limits hostile hostile-mail dirty-files chaos-import bench-bulk bench-send bench-templates bench-report chaos-api chaos-send chaos-unsubscribe chaos-webhooks test-postgres-16 check lint format types arch setup install setup-tests lock sbom audit clean
 
-bench: setup  ## one-by-one calls as ratios against baselines in the same run (needs wrk; 30 minutes)
+bench: setup  ## one-by-one calls as ratios against baselines in the same run (30 minutes)
+	@sh tools/debian.sh wrk
 	@sh tools/bootstrap.sh bench
 	@.venv/bin/python benchmarks/calls.py --write docs/benchmarks.md
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Some tests need Debian's own programs: chromium for pages, OpenSSH's server for file transfers, Postfix for mails. Says which
-# are missing, and installs them where it may. An argument: only the package with this program.
+# Some tests need Debian's own programs: chromium for pages, OpenSSH's server for file transfers, Postfix for mails; the benchmarks
+# of calls need wrk. Says which are missing, and installs them where it may. An argument: only the package with this program.
 set -eu
 missing=
 only=${1:-}
@@ -11,10 +11,12 @@ need() { # program, packages
 need chromium "chromium fonts-dejavu-core"
 need sshd openssh-server
 need smtp-sink postfix
+# For the benchmarks alone.
+if [ "$only" = wrk ]; then need wrk wrk; fi
 [ -n "$missing" ] || exit 0
 say() { printf '%s\n' "tabellion: $*" >&2; }
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-  say "installing from Debian, for the tests:$missing"
+  say "installing from Debian:$missing"
   export DEBIAN_FRONTEND=noninteractive
   # Postfix without a configuration: nothing is started, and the machine's mail is nobody's business here.
   if command -v debconf-set-selections >/dev/null 2>&1; then
@@ -23,5 +25,5 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   # shellcheck disable=SC2086 - a list of packages
   apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing >/dev/null
 else
-  say "some tests need what this machine does not have; install it (Debian: apt-get install$missing)"; exit 1
+  say "what this needs is not on this machine; install it (Debian: apt-get install$missing)"; exit 1
 fi
