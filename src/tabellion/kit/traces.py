@@ -11,6 +11,8 @@ _LETTER_BEFORE, _LETTER_AFTER = "[a-z0-9._+-]", "[a-z0-9-]"
 _BEFORE = (rf"(?<!{_LETTER_BEFORE})", r"(?<=%[0-9a-f]{2})", r"(?<=\\[bfnrt])", r"(?<=\\u[0-9a-f]{4})", r"(?<=\\[0-7]{3})")
 _AFTER = f"(?!{_LETTER_AFTER})"
 _ESCAPES = {ord("\\"): r"\\", **{octet: f"\\{octet:03o}" for octet in range(0x80, 0x100)}}
+# What LIKE does not take as it stands.
+_WILD = str.maketrans({sign: f"\\{sign}" for sign in "\\%_"})
 
 _ENCODINGS = ("utf-8", "cp1252", "utf-16-le", "utf-16-be")
 
@@ -24,13 +26,26 @@ class Traces(NamedTuple):
 
     @property
     def pattern(self) -> str | None:
-        """A regular expression, of Python and PostgreSQL, for the texts, not within other addresses; None without texts."""
+        """A regular expression, of Python and PostgreSQL, for the texts, not within other addresses; None without texts.
+
+        The database takes fifteen times as long for it as for `likes`, which most texts have nothing of.
+        """
         return _pattern(self.texts)
 
     @property
+    def likes(self) -> list[str]:
+        """Patterns of LIKE for the texts, wherever they stand: to be asked first."""
+        return _likes(self.texts)
+
+    @property
     def escaped(self) -> str | None:
-        """The same for what `encode(..., 'escape')` of the database makes of octets."""
-        return _pattern("".join(map(_ESCAPES.get, octets, map(chr, octets))) for octets in map(str.encode, self.texts))
+        """As `pattern`, for what `encode(..., 'escape')` of the database makes of octets."""
+        return _pattern(map(_escaped, self.texts))
+
+    @property
+    def escaped_likes(self) -> list[str]:
+        """As `likes`, for the same."""
+        return _likes(map(_escaped, self.texts))
 
     def finder(self) -> Callable[[bytes], bool]:
         """What tells whether a part of a file names the address: in the encodings of files that are written here or sent."""
@@ -49,10 +64,10 @@ class Traces(NamedTuple):
         return is_in
 
     @property
-    def hints(self) -> list[str]:
-        """Texts of which there is at least one in news of the person, as JSON in lower case."""
+    def members(self) -> list[str]:
+        """Members (`MEMBER`) of which there is one in news of the person, as JSON in lower case, if they are not named."""
         rows = [f'"{name}":"{row}"' for _, row in self.rows for name in _ROW_NAMES]
-        return [*self.texts, *rows, *(f'"interactionid":"{mail}"' for mail in self.mails)]
+        return [*rows, *(f'"interactionid":"{mail}"' for mail in self.mails)]
 
     def are_in(self, text: str) -> bool:
         """Whether news, as JSON, are of the person."""
@@ -69,6 +84,8 @@ class Traces(NamedTuple):
 
 # What receivers call the id of a profile.
 _ROW_NAMES = ("profileid",)
+# A regular expression for what `Traces.members` are some of.
+MEMBER = f'"(?:{"|".join(_ROW_NAMES)}|interactionid)":"[0-9]+"'
 
 
 def traces_of(forms: Iterable[str], rows: Iterable[tuple[str, str]] = (), mails: Iterable[int] = ()) -> Traces:
@@ -76,6 +93,15 @@ def traces_of(forms: Iterable[str], rows: Iterable[tuple[str, str]] = (), mails:
     texts = {form.lower() for form in forms}
     texts |= {quote(text, safe="").lower() for text in texts}
     return Traces(tuple(sorted(texts)), tuple(rows), tuple(str(mail) for mail in mails))
+
+
+def _escaped(text: str) -> str:
+    octets = text.encode()
+    return "".join(map(_ESCAPES.get, octets, map(chr, octets)))
+
+
+def _likes(texts: Iterable[str]) -> list[str]:
+    return [f"%{text.translate(_WILD)}%" for text in texts]
 
 
 def _pattern(texts: Iterable[str]) -> str | None:

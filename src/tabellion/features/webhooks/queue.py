@@ -8,7 +8,7 @@ import msgspec
 
 from tabellion.features.webhooks.model import GATHER_FOR, Claimed, Failure, Item, Outcome, Subscription
 from tabellion.features.webhooks.store import COLUMNS, WIDTH, subscription
-from tabellion.kit.traces import Traces
+from tabellion.kit.traces import MEMBER, Traces
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalars
 
@@ -301,15 +301,21 @@ async def forget(db: Database, licence_id: int, traces: Traces, until: datetime)
 
     In the caller's transaction.
     """
+    # A target that has failed for days has left many dead ones, and a person may have had many mails.
     query = """
 SELECT d.id, d.events::text FROM tabellion.webhook_delivery d
 JOIN tabellion.webhook_subscription s ON s.id = d.subscription_id
-WHERE s.licence_id = %s AND d.occurred_at <= %s
-  AND EXISTS (SELECT FROM unnest(%s::text[]) t WHERE position(t IN lower(d.events::text)) > 0)
+CROSS JOIN LATERAL (SELECT lower(d.events::text) AS said OFFSET 0) e
+WHERE s.licence_id = %(licence)s AND d.occurred_at <= %(until)s AND (
+    e.said LIKE ANY (%(likes)s::text[])
+    OR EXISTS (SELECT FROM regexp_matches(e.said, %(member)s, 'g') m (found) WHERE m.found[1] = ANY (%(members)s::text[])))
 ORDER BY d.id FOR UPDATE OF d
 """
+    values = {
+        "licence": licence_id, "until": until, "likes": traces.likes, "member": MEMBER, "members": traces.members,
+    }  # fmt: skip
     gone = 0
-    for id_, events in await (await db.execute(query, (licence_id, until, traces.hints))).fetchall():
+    for id_, events in await (await db.execute(query, values)).fetchall():
         items = _items(events)
         kept = [item for item in items if item.at > until or not traces.are_in(bytes(item.payload).decode())]
         gone += len(items) - len(kept)

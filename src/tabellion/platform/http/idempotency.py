@@ -120,10 +120,14 @@ async def forget(db: Database, licence_id: int, traces: Traces) -> int:
     """Delete kept answers that name a person, or whose calls did; how many. Whoever repeats such a call does it anew."""
     # What is no text in an answer is escaped, so that whatever it holds can be compared.
     query = """
-DELETE FROM tabellion.idempotency i WHERE i.licence_id = %s
-  AND (lower(encode(i.body, 'escape')) ~ %s OR lower(concat_ws(' ', i.route, i.key, i.headers)) ~ %s)
+DELETE FROM tabellion.idempotency i WHERE i.licence_id = %(licence)s AND (
+    lower(encode(i.body, 'escape')) LIKE ANY (%(escaped_likes)s::text[]) AND lower(encode(i.body, 'escape')) ~ %(escaped)s
+    OR lower(concat_ws(' ', i.route, i.key, i.headers)) LIKE ANY (%(likes)s::text[])
+       AND lower(concat_ws(' ', i.route, i.key, i.headers)) ~ %(pattern)s)
 """
-    return (await db.execute(query, (licence_id, traces.escaped, traces.pattern))).rowcount
+    names = ("likes", "pattern", "escaped_likes", "escaped")
+    values = {"licence": licence_id} | {name: getattr(traces, name) for name in names}
+    return (await db.execute(query, values)).rowcount
 
 
 async def _claim(db: Database, scope: dict[str, Any], oldest: datetime) -> tuple[bytes, Rendered, set[int]] | None:

@@ -148,12 +148,12 @@ async def forget(db: Database, licence_id: int, traces: Traces, until: datetime)
     """Take out the events of a person, up to a moment, that nobody has passed on yet; how many."""
     query = """
 DELETE FROM tabellion.outbox_event o WHERE o.licence_id = %(licence)s AND o.occurred_at <= %(until)s AND (
-    lower(o.data::text) ~ %(named)s
+    lower(o.data::text) LIKE ANY (%(likes)s::text[]) AND lower(o.data::text) ~ %(named)s
     OR o.data ->> 'interactionId' = ANY (%(mails)s)
     OR (o.subject_id, o.data ->> 'id') IN (SELECT * FROM unnest(%(tables)s::text[], %(rows)s::text[])))
 """
     values = {
-        "licence": licence_id, "until": until, "named": traces.pattern, "mails": list(traces.mails),
+        "licence": licence_id, "until": until, "likes": traces.likes, "named": traces.pattern, "mails": list(traces.mails),
         "tables": [table for table, _ in traces.rows], "rows": [row for _, row in traces.rows],
     }  # fmt: skip
     return (await db.execute(query, values)).rowcount

@@ -1,0 +1,89 @@
+"""What an erasure takes from news that wait or are dead, and how it looks for it where there is much."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from time import perf_counter
+
+from tabellion.features.webhooks import queue
+from tabellion.kit.traces import Traces, traces_of
+from tabellion.platform import outbox
+from tabellion.platform.http import idempotency
+from tests.features.webhooks.conftest import Hooks
+
+_MANY = 4000
+
+
+async def least_s(work: Callable[[], Awaitable[object]]) -> float:
+    """The shortest of three."""
+    times: list[float] = []
+    for _ in range(3):
+        began = perf_counter()
+        await work()
+        times.append(perf_counter() - began)
+    return min(times)
+
+
+async def _dead(hooks: Hooks, id_: int) -> None:
+    """Many dead deliveries, each with the event of a mail to somebody else."""
+    event = (
+        '[{"id":#,"type":"SENT","at":"2026-03-01T08:15:00Z","payload":{"interactionId":"#","tableId":"31","profileId":"#",'
+        '"emailAddress":"#@example.com"}}]'
+    )
+    await hooks.db.execute(
+        "INSERT INTO tabellion.webhook_delivery (subscription_id, state, events, event_ids, occurred_at, planned_at, due_at) "
+        "SELECT %s, 'DEAD', replace(%s, '#', n::text)::json, ARRAY[n], now(), now(), now() "
+        "FROM generate_series(1000001, 1000000 + %s) n",
+        (id_, event, _MANY),
+    )
+
+
+async def test_many_mails_of_a_person_make_the_look_through_many_dead_deliveries_no_longer(hooks: Hooks) -> None:
+    await _dead(hooks, await hooks.subscribe())
+    now = hooks.clock() + timedelta(minutes=1)
+
+    def forget(traces: Traces) -> Callable[[], Awaitable[int]]:
+        return lambda: queue.forget(hooks.db, hooks.licence_id, traces, now)
+
+    few, many = (traces_of(["ann@example.com"], [("31", "7")], range(1, mails)) for mails in (2, 500))
+    assert await least_s(forget(many)) < 5 * await least_s(forget(few))
+    assert await forget(traces_of([], mails=[1000001]))() == 1
+    assert await forget(traces_of([], [("31", "1000002")]))() == 1
+    assert await forget(traces_of(["1000003@Example.com"]))() == 1
+    assert len(await hooks.deliveries()) == _MANY - 3
+
+
+async def test_news_and_kept_answers_of_others_are_passed_in_a_few_times_the_time_of_reading_them(hooks: Hooks) -> None:
+    await hooks.db.execute(
+        """
+INSERT INTO tabellion.outbox_event (licence_id, subject_kind, subject_id, event_type, data, occurred_at)
+SELECT %s, 'EMAIL_CAMPAIGN', '1', 'SENT', jsonb_build_object('interactionId', n, 'emailAddress', n || '@example.com'), now()
+FROM generate_series(1, %s) n
+""",
+        (hooks.licence_id, _MANY),
+    )
+    await hooks.db.execute(
+        """
+INSERT INTO tabellion.idempotency (licence_id, user_id, route, key, fingerprint, status, headers, body, created_at, entities)
+SELECT %s, 1, 'PUT /v5/entities/hotels/profile-tables/Guests/profiles', gen_random_uuid()::text, '', 200,
+    '{"Content-Type": "application/json;charset=UTF-8"}', convert_to('{"profileId":' || n || '}', 'UTF8'), now(), '{}'
+FROM generate_series(1, %s) n
+""",
+        (hooks.licence_id, _MANY),
+    )
+    traces, now = traces_of(["ann@example.com"]), hooks.clock() + timedelta(minutes=1)
+    read_news = "SELECT count(*) FROM tabellion.outbox_event WHERE licence_id = %s AND lower(data::text) = ''"
+    read_answers = (
+        "SELECT count(*) FROM tabellion.idempotency WHERE licence_id = %s AND lower(encode(body, 'escape')) = '' "
+        "OR lower(concat_ws(' ', route, key, headers)) = ''"
+    )
+    read, passed = (
+        [
+            await least_s(lambda: hooks.db.execute(read_news, (hooks.licence_id,))),
+            await least_s(lambda: hooks.db.execute(read_answers, (hooks.licence_id,))),
+        ],
+        [
+            await least_s(lambda: outbox.forget(hooks.db, hooks.licence_id, traces, now)),
+            await least_s(lambda: idempotency.forget(hooks.db, hooks.licence_id, traces)),
+        ],
+    )
+    assert [took < 12 * reading for took, reading in zip(passed, read, strict=True)] == [True, True], (passed, read)
