@@ -10,9 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tabellion.features import delivery
 from tabellion.features.delivery import Sending, Ways, store, transport
 from tabellion.features.delivery.handing import Handing, Orders
-from tabellion.features.delivery.model import DIED, Claimed, Ending, Policy, State
+from tabellion.features.delivery.model import DIED, Claimed, Ending, Message, Policy, State
 from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.transport import Exit, Way
 from tabellion.kit.clock import utc_now
@@ -24,14 +25,18 @@ from tests.features.delivery.working import MESSAGES, PACE, at_work, relay_at
 
 
 class SlowRelay:
-    """Answers the ends of mails when it is told to; those of `prompt` recipients at once. `held`: whose answers are waited for."""
+    """Answers the ends of mails when it is told to, or, `early`, that it wants them; those of `prompt` recipients at once.
 
-    def __init__(self, *prompt: str) -> None:
+    `held`: whose answers are waited for; `mails`: what came for whom.
+    """
+
+    def __init__(self, *prompt: str, early: bool = False) -> None:
         self.port = 0
         self.held: list[str] = []
         self.taken: Counter[str] = Counter()
         self.goes_on = asyncio.Event()
-        self._prompt = prompt
+        self.mails: dict[str, bytes] = {}
+        self._prompt, self._early = prompt, early
 
     async def holds(self, count: int) -> None:
         """Wait until so many mails wait."""
@@ -46,19 +51,28 @@ class SlowRelay:
             if line != b"DATA\r\n":
                 writer.write(b"250 ok\r\n")
                 continue
+            if self._early:
+                await self._wait(recipient)
             writer.write(b"354 go on\r\n")
-            await reader.readuntil(b"\r\n.\r\n")
-            if recipient not in self._prompt:
-                self.held.append(recipient)
-                await self.goes_on.wait()
+            try:
+                self.mails[recipient] = await reader.readuntil(b"\r\n.\r\n")
+            except asyncio.IncompleteReadError:
+                break  # it does not leave after all
+            if not self._early:
+                await self._wait(recipient)
             self.taken[recipient] += 1
             writer.write(b"250 queued\r\n")
         writer.close()
 
+    async def _wait(self, recipient: str) -> None:
+        if recipient not in self._prompt:
+            self.held.append(recipient)
+            await self.goes_on.wait()
+
 
 @asynccontextmanager
-async def slow_relay(*prompt: str) -> AsyncGenerator[SlowRelay]:
-    made = SlowRelay(*prompt)
+async def slow_relay(*prompt: str, early: bool = False) -> AsyncGenerator[SlowRelay]:
+    made = SlowRelay(*prompt, early=early)
     async with await asyncio.start_server(made.serve, "127.0.0.1", 0) as server:
         made.port = server.sockets[0].getsockname()[1]
         try:
@@ -228,6 +242,55 @@ async def test_a_campaign_that_is_paused_and_resumed_goes_on_though_an_answer_is
         await handing.end()
     assert [(ending.claimed.id, ending.state) for ending in endings] == [(1, State.ACCEPTED), (0, State.ACCEPTED)]
     assert relay.taken == {"g0@example.com": 1, "g1@example.com": 1}
+
+
+async def test_what_was_put_before_other_contents_begins_no_more() -> None:
+    """Neither the one for which a relay was asked, nor the one behind it."""
+    endings: list[Ending] = []
+    back: list[int] = []
+
+    async def begin(held: Sequence[Claimed]) -> set[int] | None:
+        return {each.id for each in held}
+
+    async def give_back(held: Sequence[Claimed]) -> None:
+        back.extend(each.id for each in held)
+
+    orders = Orders(begin, give_back, endings.append, lambda _: None, lambda: False, utc_now, Policy.HOLD, Patience(), 1)
+    async with (
+        slow_relay(early=True) as relay,
+        Connections(Relay(host="127.0.0.1", port=relay.port, connections=1)) as post,
+    ):
+        handing = Handing(Way([(1, Exit(post))]), orders)
+        await handing.put([mail(0), mail(1)])
+        await relay.holds(1)
+        handing.renew()
+        await handing.put([mail(2)])
+        relay.goes_on.set()
+        await handing.end()
+    assert (sorted(back), [ending.claimed.id for ending in endings]) == ([0, 1], [2])
+    assert relay.taken == {"g2@example.com": 1}
+
+
+async def test_a_mail_that_a_relay_keeps_waiting_leaves_by_the_contents_that_its_campaign_has_then(
+    post: Post, worker_database_url: str, tmp_path: Path
+) -> None:
+    """While it waits, the others of the campaign leave by the new ones."""
+    guests = ["ann@example.com", "bob@example.com"]
+    await post.guests(guests)
+    sending = await post.sending("TRANSACTIONAL", messages=MESSAGES)
+    other = msgspec.structs.replace(sending.document, messages={"en": Message("Goodbye", "<p>Goodbye</p>", "Goodbye")})
+    async with slow_relay("bob@example.com", early=True) as relay:
+        await relay_at(post, relay.port)
+        async with at_work(worker_database_url, tmp_path):
+            await post.trigger(sending, "ann@example.com", START)
+            await relay.holds(1)
+            await delivery.pause(post.db, sending, START)
+            await delivery.resume(post.db, sending, other, START)
+            await post.trigger(sending, "bob@example.com", START)
+            await ended(post, sending, 1)
+            relay.goes_on.set()
+            await ended(post, sending, 2)
+    assert [b"Subject: Goodbye" in relay.mails[guest] for guest in guests] == [True, True]
 
 
 @pytest.mark.parametrize(("closing_s", "fate"), [(10.0, ("ACCEPTED", None)), (0.2, ("UNCERTAIN", DIED))])

@@ -115,6 +115,8 @@ class Batch:
             fresh = await store.find(db, current.sending.id)
             if fresh is None or sender.stopping or fresh.state != "RUNNING":
                 return False
+            if fresh.version != current.sending.version:
+                handing.renew()
             loaded = await current.load(db, fresh)
         way = current.way
         if not way.posts:

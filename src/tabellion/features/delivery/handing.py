@@ -74,8 +74,10 @@ class Handing:
 
     def __init__(self, way: Way, orders: Orders) -> None:
         self._way, self._orders = way, orders
-        self._ready: asyncio.Queue[Ready | None] = asyncio.Queue(_AHEAD)
-        self._asking: list[tuple[Claimed, asyncio.Future[bool]]] = []
+        # Each with the edition of its contents, of which only the latest leaves.
+        self._ready: asyncio.Queue[tuple[int, Ready] | None] = asyncio.Queue(_AHEAD)
+        self._asking: list[tuple[int, Claimed, asyncio.Future[bool]]] = []
+        self._edition = 0
         self._committing: asyncio.Task[None] | None = None
         self._left: list[Claimed] = []
         self._error: BaseException | None = None
@@ -108,13 +110,17 @@ class Handing:
         for mail in mails:
             self._open += 1
             self._nothing_open.clear()
-            await self._ready.put(mail)
+            await self._ready.put((self._edition, mail))
 
     async def settled(self, within_s: float) -> bool:
         """Whether of all mails that were put it is known what becomes of them, or is so soon."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._nothing_open.wait(), within_s)
         return self._nothing_open.is_set()
+
+    def renew(self) -> None:
+        """The sending has other contents: what was put until now begins no more, though a relay was asked for it already."""
+        self._edition += 1
 
     def resume(self, way: Way) -> None:
         """Go on, by these relays."""
@@ -138,12 +144,13 @@ class Handing:
 
     async def _slot(self) -> None:
         """One connection's worth of work. Without the database it ends, but not before all know of their mails."""
-        while (mail := await self._ready.get()) is not None:
+        while (put := await self._ready.get()) is not None:
+            edition, mail = put
             try:
-                if self.halted or self._orders.stopping():
+                if self.halted or self._orders.stopping() or edition != self._edition:
                     self._left.append(mail.claimed)
                 else:
-                    await self._deliver(mail)
+                    await self._deliver(mail, edition)
             except NotCommittedError as error:
                 self._error = self._error or error.__cause__
                 self.halted = True
@@ -168,7 +175,7 @@ class Handing:
             self._error = self._error or error
             self.halted = True
 
-    async def _deliver(self, mail: Ready) -> None:
+    async def _deliver(self, mail: Ready, edition: int) -> None:
         orders, claimed = self._orders, mail.claimed
         if rest_s := orders.patience.rest_s(orders.licence_id, claimed.domain):
             # To the second, so that many of them are one look.
@@ -176,7 +183,7 @@ class Handing:
             orders.tell(put_back(claimed, due_at))
             return
         reply, relay = await self._way.deliver(
-            mail.sender, mail.recipient, mail.raw, lambda exit_: self._may_leave(claimed, exit_), orders.favour
+            mail.sender, mail.recipient, mail.raw, lambda exit_: self._may_leave(claimed, exit_, edition), orders.favour
         )
         self._stumbles = 0
         if relay is None or not reply.reached:
@@ -190,17 +197,17 @@ class Handing:
             for each in orders.favour.weigh(relay, reply, ending, orders.clock()):
                 orders.tell(each)
 
-    async def _may_leave(self, claimed: Claimed, exit_: Exit) -> bool:
+    async def _may_leave(self, claimed: Claimed, exit_: Exit, edition: int) -> bool:
         """Commit that a mail leaves, together with those that come while another commit is under way.
 
         Not by a relay that was taken away while it was asked: it may have been for what it does with mails.
         """
         asked_at = monotonic()
-        if self.halted or exit_ not in self._way.exits:
+        if self.halted or edition != self._edition or exit_ not in self._way.exits:
             self._left.append(claimed)
             return False
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._asking.append((claimed, future))
+        self._asking.append((edition, claimed, future))
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit())
         try:
@@ -220,13 +227,14 @@ class Handing:
         while self._asking:
             asking, self._asking = self._asking, []
             try:
-                begun = await self._orders.begin([claimed for claimed, _ in asking])
+                latest = [claimed for edition, claimed, _ in asking if edition == self._edition]
+                begun = await self._orders.begin(latest) if latest else set[int]()
             except BaseException as error:  # noqa: BLE001 - each of them hears of it
-                for _, future in asking:
+                for _, _, future in asking:
                     future.set_exception(error if isinstance(error, Exception) else RuntimeError("interrupted"))
             else:
                 self.halted = self.halted or begun is None
-                for claimed, future in asking:
+                for _, claimed, future in asking:
                     future.set_result(begun is not None and claimed.id in begun)
         self._committing = None
 
