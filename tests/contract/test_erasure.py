@@ -407,6 +407,31 @@ def test_what_was_accepted_while_an_erasure_waited_is_searched(
     assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["files"] == 2
 
 
+def test_whom_an_import_was_about_to_write_when_they_were_erased_does_not_stay(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    """Its rows have the moment at which their block began, and nobody sees them before its end."""
+    imports = Imports(tenant, worker_database_url, spool)
+    ann = ok(tenant.json("GET", f"{PROFILES}/emailAddress=ann@example.com"))["profileId"]
+    rows = b"emailAddress,lastName\nann@example.com,Maes\ncid@example.com,Cis\n"
+    job = imports.send(rows).json()["id"]
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    ((relation,),) = database.execute(
+        "SELECT 'p' || id FROM tabellion.profile_table WHERE licence_id = %s", (schema_of(tenant, database)[1:],)
+    ).fetchall()
+    with psycopg.connect(worker_database_url) as holder, ThreadPoolExecutor(1) as beside:
+        holder.execute(f"SELECT FROM {schema_of(tenant, database)}.{relation} WHERE id = %s FOR UPDATE", (ann,))
+        running = beside.submit(imports.run, job)
+        until(lambda: database.execute(waiting).fetchall())
+        done = erased(tenant, "cid@example.com")
+        holder.rollback()
+        running.result()
+    finish(worker_database_url, spool, database, done["id"])
+    left = {each["attributes"]["emailAddress"] for each in ok(tenant.json("GET", PROFILES))["profiles"]}
+    assert left == {"ann@example.com"}
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["profiles"] == 1
+
+
 def test_who_comes_back_by_a_call_while_an_import_is_at_work_stays(
     tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
 ) -> None:

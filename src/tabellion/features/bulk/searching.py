@@ -13,7 +13,6 @@ from typing import IO, Final, NamedTuple, cast
 from tabellion.kit.traces import Traces
 from tabellion.platform import files
 from tabellion.platform.database.connection import Database
-from tabellion.platform.database.scalars import scalar
 
 _PIECE_BYTES: Final = 1024 * 1024
 # More than an address, each octet of it written as three characters of two octets, with what stands around it.
@@ -31,7 +30,7 @@ SELECT DISTINCT folder, ended_at IS NULL FROM (
 ) f WHERE licence_id = %(licence)s AND created_at <= %(until)s
 """
 _LATE: Final = """
-SELECT max(ended_at) FROM (
+SELECT min(created_at), max(ended_at) FROM (
     SELECT ended_at, licence_id, created_at FROM tabellion.import_job WHERE execution_id IS NULL
     UNION ALL SELECT ended_at, licence_id, created_at FROM tabellion.etl_execution
 ) j WHERE licence_id = %(licence)s AND created_at <= %(until)s AND ended_at > %(until)s
@@ -40,6 +39,13 @@ _PARTS: Final = """
 SELECT p.job_id, p.kind::text, p.line, p.content FROM tabellion.import_part p
 JOIN tabellion.import_job j ON j.id = p.job_id WHERE j.licence_id = %s AND j.ended_at IS NOT NULL
 """
+
+
+class Span(NamedTuple):
+    """From when until when something was at work."""
+
+    begin: datetime
+    end: datetime
 
 
 class Folders(NamedTuple):
@@ -56,9 +62,13 @@ async def folders_of(db: Database, licence_id: int, until: datetime) -> Folders:
     return Folders(sorted({folder for folder, open_ in rows if not open_} - set(others)), others)
 
 
-async def last_end(db: Database, licence_id: int, until: datetime) -> datetime | None:
-    """When the last import or ETL ended that was accepted until a moment and went on after it; None: there was none."""
-    return await scalar(db, _LATE, {"licence": licence_id, "until": until})
+async def overtaken_by(db: Database, licence_id: int, moment: datetime) -> Span | None:
+    """From when until when imports and ETLs were at work that had been accepted until a moment, and went on after it.
+
+    None: there are none.
+    """
+    row = await (await db.execute(_LATE, {"licence": licence_id, "until": moment})).fetchone()
+    return None if row is None or row[0] is None else Span(*row)
 
 
 def forget_files(spool: Path, folders: Sequence[str], traces: Traces) -> int:

@@ -240,16 +240,16 @@ async def _forget_profiles(db: Database, asked: Asked, table: ProfileTable, prof
 
 
 async def _forget_returned(db: Database, erasure: Erasure, address: str, now: datetime) -> Counts:
-    """Delete the profiles that imports have made since which had been accepted before; those that calls have made stay."""
-    licence_id, begin = erasure.licence_id, erasure.asked_at
-    end = await searching.last_end(db, licence_id, begin)
-    if end is None:
+    """Delete the profiles made by imports that had been accepted before and went on; those that calls have made stay."""
+    licence_id = erasure.licence_id
+    span = await searching.overtaken_by(db, licence_id, erasure.asked_at)
+    if span is None:
         return Counts()
     counts = Counts()
     who = audit.values_of_nobody("server") | {"audit_route": "erase"}
     asked = Asked(licence_id, address, suppress=False, who=who, now=now)
     for table in await profile_tables.load(db, licence_id):
-        made = [row for row in await _profiles(db, table, address) if begin < row.created_at <= end]
+        made = [row for row in await _profiles(db, table, address) if _may_be_returned(row, span, erasure.asked_at)]
         profiles = [
             row
             for row in made
@@ -260,6 +260,15 @@ async def _forget_returned(db: Database, erasure: Erasure, address: str, now: da
         counts = counts.plus(await _forget_profiles(db, asked, table, profiles))
         await outbox.tell_ids_alone(db, licence_id, traces, _DELETE)
     return counts
+
+
+def _may_be_returned(row: Row, span: searching.Span, asked_at: datetime) -> bool:
+    """Whether a profile was made while such imports were at work.
+
+    A block of rows has the moment at which it began, and is seen when it is committed: what the erasure did not see may be
+    older than that. One that was changed since may have had another address then.
+    """
+    return span.begin < row.created_at <= span.end and (row.created_at > asked_at or row.updated_at == row.created_at)
 
 
 async def _give_up(db: Database, erasure: Erasure, now: datetime, why: str) -> None:
