@@ -445,6 +445,11 @@ def test_braces_that_are_no_liquid_are_none_in_the_text() -> None:
         ("<!doctype html><p>y</p>", "<!doctype html>"),
         ("<html><body class=a><p>y</p></body></html>", "<html><body class=a>"),
         ("<p>y</p><!-- <head></head> -->", ""),
+        # Only Outlook, or only others, read what stands between these.
+        ("<!doctype html><p>y</p><![if !mso]><p>z</p><![endif]>", "<!doctype html>"),
+        ("<html><body><table><tr><td>y<?xml:namespace prefix = o /><o:p></o:p></td></tr></table>", "<html><body>"),
+        ("<html><body><p>y</p><blockquote><html><head></head><p>z</p></html></blockquote>", "<html><body>"),
+        ('<?xml version="1.0"?><p>y</p>', '<?xml version="1.0"?>'),
     ],
 )
 def test_a_preheader_is_first_in_what_is_shown(source: str, before: str) -> None:

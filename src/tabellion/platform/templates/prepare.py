@@ -22,6 +22,8 @@ from tabellion.platform.templates.text_links import text_links
 _OPTIONS = mrml.ParserOptions(include_loader=mrml.noop_loader())
 _RENDER = mrml.RenderOptions(disable_comments=False)
 _POSITION = re.compile(r" in root template(?: at position (\d+):\d+)?")
+# What only the beginning of a document has. Others that begin so stand in its middle: `<![endif]>`, `<?xml:namespace ?>`.
+_PROLOGUE = re.compile(r"<!doctype\b|<\?xml\s", re.IGNORECASE)
 _LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _MJML_NAMES = (
     "accordion", "accordion-element", "accordion-text", "accordion-title", "all", "attributes", "body", "breakpoint",
@@ -111,11 +113,18 @@ def _unclosed(doc: Document) -> Piece | None:
     return opened[-1] if opened else None
 
 
-def _is_before_words(piece: Piece) -> bool:
-    """Whether a piece stands before all that is shown: what comes before a doctype has browsers forget it."""
-    if piece.kind is PieceKind.START:
-        return piece.name in {"html", "body"}
-    return piece.kind is PieceKind.DECLARATION or (piece.kind is PieceKind.END and piece.name == "head")
+def _begin_of_words(doc: Document) -> int:
+    """Where the body begins, or else what is shown: what comes before a doctype has browsers forget it."""
+    body = next(doc.starts("body"), None)
+    if body is not None:
+        return body.end
+    return max((piece.end for piece in doc.pieces if _is_before_words(doc, piece)), default=0)
+
+
+def _is_before_words(doc: Document, piece: Piece) -> bool:
+    if piece.kind is PieceKind.DECLARATION:
+        return _PROLOGUE.match(doc.source, piece.start) is not None
+    return (piece.kind, piece.name) in {(PieceKind.START, "html"), (PieceKind.END, "head")}
 
 
 def _with_preheader(source: str, preheader: str) -> str:
@@ -125,5 +134,5 @@ def _with_preheader(source: str, preheader: str) -> str:
         for span in scan(preheader)[0]
     )
     block = _PREHEADER.format(text=escaped, padding=_PADDING)
-    at = max((piece.end for piece in document(source).pieces if _is_before_words(piece)), default=0)
+    at = _begin_of_words(document(source))
     return f"{source[:at]}{block}{source[at:]}"
