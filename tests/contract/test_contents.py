@@ -146,6 +146,19 @@ def test_a_zip_takes_the_place_of_mjml_and_leaves_text_and_images_are_kept_by_js
     assert tenant.client.get(image[0]).status_code == 404
 
 
+def test_images_stay_in_html_that_was_read_and_is_written_back(tenant: Tenant, number: int) -> None:
+    zipped = packed({"a.html": '<img src="a.gif"><img src="b.gif">', "a.gif": GIF, "b.gif": GIF})
+    assert upload(tenant, f"{MAIL}/{number}", zipped).status_code == 200
+    read = tenant.call("GET", f"{MAIL}/{number}/content/body").text
+    kept, left_out = re.findall(r"/i/[^\"]+", read)
+    written = re.sub(r'<img src="[^"]+/b.gif">', "<p>Hello</p>", read)
+    answer = tenant.call(
+        "PUT", f"{MAIL}/{number}/content/body", content=written.encode(), headers={"Content-Type": "text/html"}
+    )
+    assert answer.status_code == 200, answer.text
+    assert [tenant.client.get(image).status_code for image in (kept, left_out)] == [200, 404]
+
+
 def test_images_stay_that_other_contents_name_or_mails_have_left_with(tenant: Tenant, number: int) -> None:
     def uploaded() -> str:
         assert upload(tenant, f"{MAIL}/{number}", packed({"a.html": '<img src="a.gif">', "a.gif": GIF})).status_code == 200

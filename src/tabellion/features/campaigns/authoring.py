@@ -31,7 +31,7 @@ async def set_html(call: Incoming, language: str, read: Callable[[Campaign], Awa
         found = await read(before)
         if faults := await mistakes(found.html, await service.names_in(call, before), "body"):
             raise Invalid(faults)
-        await _replace_images(call, before, language, found.images)
+        await _replace_images(call, before, language, found.images, found.html)
         return _with_part(before, language, lambda part: replace(part, html=found.html, mjml=None))
 
     return await service.revise(call, work, content=True)
@@ -62,7 +62,7 @@ async def delete_part(call: Incoming, language: str) -> Campaign:
     async def work(before: Campaign) -> Campaign:
         if language not in before.content.parts:
             raise missing_content("content of its own", language)
-        await _replace_images(call, before, language, [])
+        await _replace_images(call, before, language, [], "")
         parts = {name: part for name, part in before.content.parts.items() if name != language}
         return replace(before, content=Content(parts, before.content.personalisations))
 
@@ -99,14 +99,14 @@ def missing_content(what: str, language: str) -> ContentUnknown:
     return ContentUnknown(f"the campaign has no {what}{f' for {language.upper()}' if language else ''} yet")
 
 
-async def _replace_images(call: Incoming, before: Campaign, language: str, images: Sequence[store.Image]) -> None:
-    """Images that other contents name stay, and where mails have left with them, all do."""
+async def _replace_images(call: Incoming, before: Campaign, language: str, images: Sequence[store.Image], html: str) -> None:
+    """Images that the new `html` or other contents name stay, and where mails have left with them, all do."""
     kept = await store.image_tokens(call.db, before.id)
     if may_change(before.state):
         plan = await store.ab_test(call.db, before.id)
         others = [part for name, part in before.content.parts.items() if name != language]
         others += [part for variant in plan.variants for part in variant.parts.values()] if plan else []
-        said = "\n".join(source for part in others for _, source in part.sources)
+        said = "\n".join([html, *(source for part in others for _, source in part.sources)])
         kept = [token for token in kept if image_path(token) in said]
     await store.replace_images(call.db, before.id, language, images, kept=kept)
 
