@@ -195,6 +195,15 @@ def test_who_misspells_a_trigger_hears_what_was_not_understood(tenant: Tenant) -
     assert (told.status_code, told.headers.get("X-Ignored-Members")) == (200, "language")
     unknown = tenant.json("POST", trigger, [*key, {"key": "tonne", "values": ["Dear"]}])
     assert (unknown.status_code, unknown.headers.get("X-Ignored-Members")) == (200, "parameters.tonne")
+    strict = {"Prefer": "handling=strict"}
+    for body, member in (
+        ({"parameters": key, "language": "NL"}, "language"),
+        ([*key, {"key": "stayRev", "values": ["ST-2"]}], "parameters.stayRev"),
+    ):
+        refused = tenant.json("POST", trigger, body, **strict)
+        assert [(each["field"], each["code"]) for each in refused.json()["errors"]] == [(member, "member.unknown")]
+        assert "X-Ignored-Members" not in refused.headers
+    assert refused.json()["message"] == "the campaign has no parameter 'stayRev'; did you mean 'stayRef'?"
     shown = tenant.json(
         "POST", f"/email-campaigns/v5/entities/hotels/mails/{number}/preview", {"parameters": [{"key": "tonne"}]}
     )
@@ -210,6 +219,9 @@ def test_who_misspells_a_trigger_hears_what_was_not_understood(tenant: Tenant) -
     many = tenant.json("POST", f"{one}/contact", {"contacts": contacts})
     assert many.headers.get("X-Ignored-Members") == "contacts[0].parameters.x, contacts[0].profile.id"
     assert "expects an id, attribute=value, or an object" in many.json()["contacts"][1]["message"]
+    contacts = [{"profile": bob, "parameters": key}, {"profile": bob | {"id": None}, "parameters": [*key, {"key": "x"}]}]
+    many = tenant.json("POST", f"{one}/contact", {"contacts": contacts}, **strict).json()
+    assert (many["accepted"], [each["code"] for each in many["contacts"]]) == (0, ["member.unknown"] * 2)
     alone = tenant.json("POST", f"{one}/contact", contacts).json()
     assert 'the document expects an object such as {"contacts": [...]}' in alone["message"]
 

@@ -103,6 +103,11 @@ class Incoming(msgspec.Struct):
     afterwards: list[Callable[[Database], Awaitable[None]]] = []
     credential: str | None = None
 
+    @property
+    def is_strict(self) -> bool:
+        """Whether what the body has besides is refused, for handlers that read it themselves. Parts of forms are taken."""
+        return self.call.form is None and self.call.is_strict(self.headers.get("prefer", ""))
+
     def refuse_ignored(self, answered: type[msgspec.Struct] | None, otherwise: str) -> None:
         """For a body that means another thing without what was ignored, which may be misspelt. Raises `Invalid`.
 

@@ -78,15 +78,21 @@ def _trigger_body(call: Incoming) -> wire.Parameters:
         elif document in (None, ""):
             document = {}
     read: Any
-    read, call.ignored = shapes.reader(wire.Parameters).read(document, from_xml=from_xml)
+    read, call.ignored = shapes.reader(wire.Parameters).read(document, from_xml=from_xml, strict=call.is_strict)
     return read
 
 
 def parameters_of(call: Incoming, given: list[wire.ParameterIn], campaign: Campaign, place: str = "") -> dict[str, Any]:
-    """The values of the campaign's parameters; what it does not know is noted as ignored. Raises `Invalid`."""
+    """The values of the campaign's parameters. What it does not know is ignored, or refused by who prefers so.
+
+    Raises `Invalid`.
+    """
     faults: list[FieldError] = []
     announced = campaign.content.personalisations
-    call.ignored = [*call.ignored, *wire.unknown_parameters(given, announced, place)]
+    if call.is_strict:
+        faults += wire.unknown_faults(given, announced)
+    else:
+        call.ignored = [*call.ignored, *wire.unknown_parameters(given, announced, place)]
     found = wire.read_parameters(given, announced, faults)
     if faults:
         raise Invalid(faults)
@@ -100,7 +106,8 @@ async def _found_or_saved(call: Incoming, table: ProfileTable, given: Any, place
         code = "member.mandatory" if given is None else "member.type"
         raise invalid(place, code, f"'{place}' expects an id, attribute=value, or an object with 'attributes'")
     body: Any
-    body, ignored = shapes.reader(ProfileIn).read(given, from_xml=negotiation.is_xml(call.headers.get("content-type")))
+    from_xml = negotiation.is_xml(call.headers.get("content-type"))
+    body, ignored = shapes.reader(ProfileIn).read(given, from_xml=from_xml, strict=call.is_strict)
     call.ignored = [*call.ignored, *(f"{place}.{name}" for name in ignored)]
     return await saved(call, table, body)
 

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from tabellion.features.campaigns.model import Personalisation
 from tabellion.features.profiles import ProfileIn
+from tabellion.kit.near import MOST_LOOKED_FOR, meant
 from tabellion.kit.problem import FieldError
 from tabellion.platform.http.shapes import Text
 
@@ -108,9 +109,23 @@ def read_parameters(
 
 def unknown_parameters(given: Sequence[ParameterIn], announced: Sequence[Personalisation], place: str = "") -> list[str]:
     """The keys that the campaign does not know, as the ignored members that they are: `parameters.stayRev`."""
+    return [f"{place}parameters.{key[:100]}" for key in _unknown(given, announced)]
+
+
+def unknown_faults(given: Sequence[ParameterIn], announced: Sequence[Personalisation]) -> list[FieldError]:
+    """The same as mistakes, with what may be meant; of many the first ones."""
+    known = [each.key for each in announced]
+    return [
+        FieldError(
+            f"parameters.{key[:100]}", "member.unknown", f"the campaign has no parameter '{key[:100]}'{meant(key, known)}"
+        )
+        for key in _unknown(given, announced)[:MOST_LOOKED_FOR]
+    ]
+
+
+def _unknown(given: Sequence[ParameterIn], announced: Sequence[Personalisation]) -> list[str]:
     known = {each.key for each in announced}
-    keys = dict.fromkeys(each.key for each in given if each.key not in known)
-    return [f"{place}parameters.{key[:100]}" for key in keys]
+    return list(dict.fromkeys(each.key for each in given if each.key not in known))
 
 
 def _text(value: Any) -> str | None:
