@@ -227,6 +227,10 @@ def test_all_that_is_wrong_with_an_import_is_told_at_once(tenant: Tenant) -> Non
     unreadable = {"mode": "REPLACE", "attributesMapping": [{"headerColumn": "a"}], "keyColumn": "a"}
     refused = send(tenant, {"parameters": json.dumps(unreadable)})
     assert [place for place, _ in fields_of(refused)] == ["parameters.mode", "parameters.attributesMapping[0].attributeName"]
+    # The key is a column of the mapping, which has another name here.
+    spelt = {"attributes_mapping": [{"headerColumn": "a", "attributeName": "emailAddress"}], "keyColumn": "a"}
+    refused = send(tenant, {"parameters": json.dumps(spelt)})
+    assert fields_of(refused) == [("parameters.attributes_mapping", "member.unknown")]
 
 
 @pytest.mark.parametrize("header", ["abc", "abc, *", '"abc'])

@@ -11,7 +11,7 @@ from tabellion.features.bulk.fenced import JobError
 from tabellion.features.bulk.imports.model import EmptyCells, Job, Mapping, Mode, Order
 from tabellion.features.bulk.imports.source import codec_of
 from tabellion.features.tables import moment_or_null
-from tabellion.kit.near import meant
+from tabellion.kit.near import meant, plain
 from tabellion.kit.problem import FieldError
 from tabellion.platform.http import json_codec, shapes
 from tabellion.platform.http.shapes import Flag
@@ -102,7 +102,7 @@ def _readable(document: bytes) -> tuple[Parameters, list[FieldError], list[str]]
             raise
         faults = [msgspec.structs.replace(fault, field=fault.field.removeprefix(f"{_PART}.")) for fault in error.errors]
         wrong = {_MEMBER.split(fault.field)[0] for fault in faults}
-        if "attributesMapping" in wrong:
+        if plain("attributesMapping") in map(plain, wrong):
             wrong.add("keyColumn")  # which is one of its columns
         rest: dict[str, Any] = {name: value for name, value in members.items() if name not in wrong}  # pyright: ignore[reportUnknownVariableType] - plain documents
         try:
