@@ -159,7 +159,9 @@ def test_images_stay_in_html_that_was_read_and_is_written_back(tenant: Tenant, n
     assert [tenant.client.get(image).status_code for image in (kept, left_out)] == [200, 404]
 
 
-def test_images_stay_that_other_contents_name_or_mails_have_left_with(tenant: Tenant, number: int) -> None:
+def test_images_stay_that_other_contents_name_or_mails_have_left_with(
+    tenant: Tenant, number: int, database: psycopg.Connection[Any]
+) -> None:
     def uploaded() -> str:
         assert upload(tenant, f"{MAIL}/{number}", packed({"a.html": '<img src="a.gif">', "a.gif": GIF})).status_code == 200
         html = tenant.json("GET", f"{MAILS}/{number}/contents/default").json()["html"]
@@ -177,6 +179,10 @@ def test_images_stay_that_other_contents_name_or_mails_have_left_with(tenant: Te
     assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
     refused = put(tenant, number, "NL", {"subject": "b"}).json()
     assert (refused["code"], "is ACTIVE and cannot be changed: pause it" in refused["message"]) == ("campaign.state", True)
+    database.execute("UPDATE tabellion.campaign SET kind = 'MASS' WHERE id = %s", (number,))
+    refused = put(tenant, number, "NL", {"subject": "b"}).json()
+    assert refused["message"].endswith("is ACTIVE and cannot be changed"), "of a mass campaign no pause helps"
+    database.execute("UPDATE tabellion.campaign SET kind = 'TRANSACTIONAL' WHERE id = %s", (number,))
     assert tenant.json("POST", f"{MAIL}/{number}/pause").status_code == 200
     uploaded()
     assert is_there(third)

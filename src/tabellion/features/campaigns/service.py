@@ -161,7 +161,8 @@ async def revise(call: Incoming, work: Callable[[Campaign], Awaitable[Campaign]]
             name = before.settings.target_table
             require_match(call.headers.get("if-match"), etag(before))
             if not (may_change_content(before.kind, before.state) if content else may_change(before.state)):
-                advice = ": pause it, change it, and resume it" if content and before.state is State.ACTIVE else ""
+                helps = content and before.state is State.ACTIVE and may_change_content(before.kind, State.PAUSED)
+                advice = ": pause it, change it, and resume it" if helps else ""
                 raise wrong_state(before, f"be changed{advice}")
             after = await work(before)
             await store.update(call.db, after, call.now)
