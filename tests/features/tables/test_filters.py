@@ -221,8 +221,10 @@ def test_a_wrong_filter_is_told_with_its_place(text: str, code: str, position: i
     assert f"(at character {position})" in refusal.value.message
 
 
-def test_blanks_within_now_are_nothing() -> None:
-    assert Compiler(TABLE, UTC_ZONE, NOW).compile(parse("updateMoment > now(+\t1\n d)")).params == (NOW + timedelta(days=1),)
+@pytest.mark.parametrize("text", ["now(+\t1\n d)", "now( 1d)", "now(1d)"])
+def test_blanks_within_now_are_nothing_and_a_raw_plus_is_none(text: str) -> None:
+    """A query makes a blank of it."""
+    assert Compiler(TABLE, UTC_ZONE, NOW).compile(parse(f"updateMoment > {text}")).params == (NOW + timedelta(days=1),)
 
 
 @pytest.mark.parametrize(("zone", "hours"), [("Europe/Brussels", 69_888_443), ("America/New_York", -17_760_971)])
