@@ -359,6 +359,26 @@ def test_a_mail_that_is_being_handed_over_is_erased_after_it(
     assert database.execute(f"SELECT count(*) FROM {schema}.suppression").fetchone() == (0,)
 
 
+def test_a_mail_that_has_arrived_is_counted_once_however_long_a_bulk_call_is_at_work(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    schema = schema_of(tenant, database)
+    number = tenant.campaign()
+    ok(tenant.json("POST", f"{MAIL}/{number}/launch"))
+    until(lambda: state(tenant, number) == "FINISHED")
+    imports = Imports(tenant, worker_database_url, spool)
+    job = imports.send(b"emailAddress,lastName\nbob@example.com,Bos\n").json()["id"]
+    database.execute(f"UPDATE {schema}.recipient SET state = 'SENDING'")
+    done = erased(tenant, "ann@example.com")
+    database.execute(f"UPDATE {schema}.recipient SET state = 'ACCEPTED'")
+    for _ in range(3):
+        with pytest.raises(service.NotYet):
+            finish(worker_database_url, spool, database, done["id"])
+    imports.run(job)
+    finish(worker_database_url, spool, database, done["id"])
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["mails"] == 1
+
+
 def test_an_import_that_was_accepted_before_brings_nobody_back(
     tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
 ) -> None:

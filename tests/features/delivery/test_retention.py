@@ -1,5 +1,6 @@
 """Old mails lose what is personal, reports and readers' choices do not."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from time import monotonic
@@ -116,6 +117,19 @@ async def test_a_test_whose_campaign_was_deleted_before_it_left_is_stripped(post
     await post.db.execute("DELETE FROM tabellion.campaign WHERE id = %s", (sending.campaign_id,))
     assert await retaining.strip_licence(post.db, post.licence_id, BEFORE, MUCH_LATER) == 1
     assert (await kept(post))[0] == ["@example.com"]
+
+
+async def test_one_that_is_on_its_way_whose_campaign_was_deleted_is_left_alone(post: Post) -> None:
+    sending = await post.sending("CONTINUOUS", test=True)
+    await delivery.plan(post.db, sending, delivery.Recipient(None, "ann@example.com", "en"), START)
+    assert await retaining.strip_licence(post.db, post.licence_id, BEFORE, MUCH_LATER) == 0
+    await post.db.execute(f"UPDATE l{post.licence_id}.recipient SET state = 'SENDING'".encode())
+    await post.db.execute("DELETE FROM tabellion.campaign WHERE id = %s", (sending.campaign_id,))
+    async with asyncio.timeout(10):
+        assert await retaining.strip_licence(post.db, post.licence_id, BEFORE, MUCH_LATER) == 0
+    assert (await kept(post))[0] == ["ann@example.com"]
+    await post.db.execute(f"UPDATE l{post.licence_id}.recipient SET state = 'ACCEPTED'".encode())
+    assert await retaining.strip_licence(post.db, post.licence_id, BEFORE, MUCH_LATER) == 1
 
 
 async def test_all_licences_are_gone_through_also_when_one_is_deleted_meanwhile(database_url: str) -> None:

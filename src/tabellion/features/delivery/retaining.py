@@ -101,7 +101,8 @@ ORDER BY {done} DESC LIMIT %s
                 if not rows:
                     await _turn(db, licence_id, mark._replace(late=[each for each in mark.late if each != campaign_id]))
             count += stripped.mails
-            if not done:
+            # What is on its way is left alone, whatever has become of its campaign: it is looked at again the next night.
+            if not stripped.mails:
                 break
     return count
 

@@ -28,7 +28,9 @@ _GONE = "deleted"
 _STRIP = """
 WITH held AS MATERIALIZED (
     SELECT id, state IN ({open}) AS waits FROM {l}.recipient r
-    WHERE id = ANY (%(ids)s) AND state <> 'SENDING' ORDER BY id FOR UPDATE
+    WHERE id = ANY (%(ids)s) AND state <> 'SENDING' AND (
+        left(address, 1) IS DISTINCT FROM '@' OR parameters IS NOT NULL OR %(unlink)s AND profile_id IS NOT NULL)
+    ORDER BY id FOR UPDATE
 ), told AS (
     UPDATE {l}.recipient r SET
         state = CASE WHEN h.waits THEN {out} ELSE r.state END,
@@ -119,7 +121,7 @@ class Stripped(NamedTuple):
 
 
 async def strip(db: Database, licence_id: int, ids: Sequence[int], now: datetime, *, unlink: bool) -> Stripped:
-    """Take from mails what is personal, in the caller's transaction; repeated, it changes nothing more.
+    """Take from mails what is personal, in the caller's transaction; those that have lost it before are not counted again.
 
     `unlink`: also whose profile it was. Else the readers of a mail may go on choosing by its links.
     """
