@@ -403,6 +403,34 @@ def test_an_import_that_was_accepted_before_brings_nobody_back(
     assert database.execute(news).fetchall() == []
 
 
+def test_mails_to_whom_an_import_brought_back_lose_what_is_personal(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    schema = schema_of(tenant, database)
+    listen(tenant)
+    imports = Imports(tenant, worker_database_url, spool)
+    job = imports.send(b"emailAddress,lastName\nann@example.com,Vos\n").json()["id"]
+    done = erased(tenant, "ann@example.com")
+    imports.run(job)
+    number = tenant.campaign()
+    ok(tenant.json("POST", f"{MAIL}/{number}/launch"))
+    until(lambda: state(tenant, number) == "FINISHED")
+    database.execute(f"UPDATE {schema}.recipient SET state = 'SENDING'")
+    with pytest.raises(service.NotYet):
+        finish(worker_database_url, spool, database, done["id"])
+    database.execute(f"UPDATE {schema}.recipient SET state = 'ACCEPTED'")
+    finish(worker_database_url, spool, database, done["id"])
+
+    ended = ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))
+    assert (ended["erased"]["mails"], ended["erased"]["outboxMails"], ended["erased"]["files"]) == (1, 1, 1)
+    assert ended["endedAt"] is not None
+    row = database.execute(f"SELECT address, profile_id FROM {schema}.recipient").fetchone()
+    assert row == ("@example.com", None)
+    assert ok(tenant.json("GET", PROFILES))["profiles"] == []
+    news = "SELECT event_type FROM tabellion.outbox_event WHERE lower(data::text) LIKE '%%ann@%%' AND licence_id = %s"
+    assert database.execute(news, (schema[1:],)).fetchall() == []
+
+
 def test_what_was_accepted_while_an_erasure_waited_is_searched(
     tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
 ) -> None:

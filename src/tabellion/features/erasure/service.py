@@ -103,16 +103,9 @@ async def erase(db: Database, asked: Asked) -> Erasure:
         forms_of(address), [(table.public_id, str(row.id)) for table, profiles in people for row in profiles], mails
     )
     counts = await _forget_news(db, licence_id, traces, max(now, utc_now()))
-    stripped = await stripping.strip(db, licence_id, mails, now, unlink=True)
-    counts = counts.plus(
-        Counts(
-            mails=stripped.mails,
-            withdrawn=stripped.withdrawn,
-            events=stripped.events,
-            outbox_mails=await stripping.forget_kept(db, licence_id, address, mails),
-            answers=await idempotency.forget(db, licence_id, traces),
-        )
-    )
+    of_mails, flying = await _forget_mails(db, licence_id, address, mails, now)
+    answers = await idempotency.forget(db, licence_id, traces)
+    counts = counts.plus(of_mails).plus(Counts(answers=answers))
     for table, profiles in people:
         counts = counts.plus(await _forget_profiles(db, asked, table, profiles))
     # Whoever listens is told that the profiles are gone, and not who they were.
@@ -122,7 +115,7 @@ async def erase(db: Database, asked: Asked) -> Erasure:
     until = max(now, utc_now())
     number = await store.insert(db, licence_id, until, suppressed=suppressed, counts=counts)
     sealed = secrets.seal(address, _purpose(licence_id, number))
-    rest = Rest(licence_id, number, sealed, stripped.flying)
+    rest = Rest(licence_id, number, sealed, flying)
     await jobs.defer(db, TASK, licence_id=licence_id, rest=rest._asdict())
     return Erasure(number, licence_id, until, None, suppressed, counts, None)
 
@@ -162,15 +155,13 @@ async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
         if known is None:
             return
         mails = [*await stripping.mails_to(db, licence_id, address, [], until), *rest.flying]
-        stripped = await stripping.strip(db, licence_id, mails, now, unlink=True)
-        kept = await stripping.forget_kept(db, licence_id, address, mails)
-        counts = Counts(mails=stripped.mails, withdrawn=stripped.withdrawn, events=stripped.events, outbox_mails=kept)
+        counts, flying = await _forget_mails(db, licence_id, address, mails, now)
         counts = counts.plus(await _forget_news(db, licence_id, traces, until))
         counts = counts.plus(await _forget_news(db, licence_id, traces_of([], mails=mails), now))
         await store.change(db, number, known.counts.plus(counts), None)
     folders = await searching.folders_of(db, licence_id, until)
-    if stripped.flying or folders.others:
-        raise NotYet(f"{len(stripped.flying)} mails are on their way, {len(folders.others)} bulk calls at work")
+    if flying or folders.others:
+        raise NotYet(f"{len(flying)} mails are on their way, {len(folders.others)} bulk calls at work")
     files = await asyncio.to_thread(searching.forget_files, spool, folders.ended, traces)
     try:
         await _end(db, erasure, address, files, now)
@@ -181,18 +172,21 @@ async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
 async def _end(db: Database, erasure: Erasure, address: str, files: int, now: datetime) -> None:
     """Erase what imports have brought back, and what they kept of rows; then it has ended.
 
-    Raises `RowInUse`, `TooManyProfiles`.
+    Raises `NotYet`, `RowInUse`, `TooManyProfiles`.
     """
-    licence_id, number, until = erasure.licence_id, erasure.id, erasure.asked_at
+    licence_id, number = erasure.licence_id, erasure.id
     async with db.transaction():
         files += await searching.forget_parts(db, licence_id, traces_of(forms_of(address)))
         known = await store.find(db, licence_id, number, lock=True)
         if known is None:
             return
-        counts = known.counts.plus(Counts(files=files)).plus(await _forget_returned(db, erasure, address, now))
-        await store.change(db, number, counts, now)
-        ended = Erasure(number, licence_id, until, now, known.suppressed, counts, None)
-        await audit.record_server(db, licence_id, "erasure ended", object_of(ended), now, str(counts))
+        returned, flying = await _forget_returned(db, erasure, address, now)
+        counts = known.counts.plus(Counts(files=files)).plus(returned)
+        await store.change(db, number, counts, None if flying else now)
+        if not flying:
+            await audit.record_server(db, licence_id, "erasure ended", object_of(erasure), now, str(counts))
+    if flying:
+        raise NotYet(f"{len(flying)} mails to whom an import brought back are on their way")
 
 
 async def _profiles(db: Database, table: ProfileTable, address: str) -> list[Row]:
@@ -212,6 +206,16 @@ async def _forget_news(db: Database, licence_id: int, traces: Traces, until: dat
     """What nobody was told of yet, or was told in vain."""
     news = await outbox.forget(db, licence_id, traces, until)
     return Counts(news=news + await webhooks.forget(db, licence_id, traces, until))
+
+
+async def _forget_mails(
+    db: Database, licence_id: int, address: str, mails: list[int], now: datetime
+) -> tuple[Counts, list[int]]:
+    """Take from mails what is personal, and those out of the outbox; also the ids of those that are on their way."""
+    stripped = await stripping.strip(db, licence_id, mails, now, unlink=True)
+    kept = await stripping.forget_kept(db, licence_id, address, mails)
+    counts = Counts(mails=stripped.mails, withdrawn=stripped.withdrawn, events=stripped.events, outbox_mails=kept)
+    return counts, stripped.flying
 
 
 async def _forget_profiles(db: Database, asked: Asked, table: ProfileTable, profiles: list[Row]) -> Counts:
@@ -239,13 +243,16 @@ async def _forget_profiles(db: Database, asked: Asked, table: ProfileTable, prof
     return Counts(profiles=gone, records=records, keys=listed)
 
 
-async def _forget_returned(db: Database, erasure: Erasure, address: str, now: datetime) -> Counts:
-    """Delete the profiles made by imports that had been accepted before and went on; those that calls have made stay."""
+async def _forget_returned(db: Database, erasure: Erasure, address: str, now: datetime) -> tuple[Counts, list[int]]:
+    """Delete the profiles made by imports that had been accepted before and went on; those that calls have made stay.
+
+    What is personal in their mails goes first. Also the ids of those that are on their way: their profile stays till then.
+    """
     licence_id = erasure.licence_id
     span = await searching.overtaken_by(db, licence_id, erasure.asked_at)
-    if span is None:
-        return Counts()
     counts = Counts()
+    if span is None:
+        return counts, []
     who = audit.values_of_nobody("server") | {"audit_route": "erase"}
     asked = Asked(licence_id, address, suppress=False, who=who, now=now)
     for table in await profile_tables.load(db, licence_id):
@@ -255,11 +262,18 @@ async def _forget_returned(db: Database, erasure: Erasure, address: str, now: da
             for row in made
             if not await store.was_called_for(db, licence_id, f"profile/{table.id}/{row.id}", row.created_at)
         ]
-        traces = traces_of([], [(table.public_id, str(row.id)) for row in profiles])
-        counts = counts.plus(await _forget_news(db, licence_id, traces, now))
+        if not profiles:
+            continue
+        of_them = [(table.id, row.id) for row in profiles]
+        mails = await stripping.mails_to(db, licence_id, address, of_them, erasure.asked_at)
+        of_mails, flying = await _forget_mails(db, licence_id, address, mails, now)
+        traces = traces_of([], [(table.public_id, str(row.id)) for row in profiles], mails)
+        counts = counts.plus(of_mails).plus(await _forget_news(db, licence_id, traces, now))
+        if flying:
+            return counts, flying
         counts = counts.plus(await _forget_profiles(db, asked, table, profiles))
         await outbox.tell_ids_alone(db, licence_id, traces, _DELETE)
-    return counts
+    return counts, []
 
 
 def _may_be_returned(row: Row, span: searching.Span, asked_at: datetime) -> bool:
