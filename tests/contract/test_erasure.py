@@ -379,6 +379,24 @@ def test_a_mail_that_has_arrived_is_counted_once_however_long_a_bulk_call_is_at_
     assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["mails"] == 1
 
 
+def test_the_answer_that_is_kept_for_the_erasure_itself_goes_where_its_key_has_the_address(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    body = {"address": "ann@example.com"}
+    done = ok(tenant.json("POST", ERASURES, body, Idempotency_Key="erase Ann@example.com"))
+    later = {"key": {"emailAddress": "ann@example.com"}, "attributes": {"lastName": "Vos"}}
+    made = ok(tenant.json("PUT", PROFILES, later, Idempotency_Key="make ann@example.com"))
+    finish(worker_database_url, spool, database, done["id"])
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["answers"] == 1
+    # Who comes back has answers of their own.
+    again = tenant.json("PUT", PROFILES, later, Idempotency_Key="make ann@example.com")
+    assert (again.json(), again.headers["Idempotency-Replayed"]) == (made, "true")
+    keys = database.execute(
+        "SELECT key FROM tabellion.idempotency WHERE licence_id = %s", (schema_of(tenant, database)[1:],)
+    ).fetchall()
+    assert keys == [("make ann@example.com",)]
+
+
 def test_an_import_that_was_accepted_before_brings_nobody_back(
     tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
 ) -> None:

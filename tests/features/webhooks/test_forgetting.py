@@ -83,7 +83,7 @@ FROM generate_series(1, %s) n
         ],
         [
             await least_s(lambda: outbox.forget(hooks.db, hooks.licence_id, traces, now)),
-            await least_s(lambda: idempotency.forget(hooks.db, hooks.licence_id, traces)),
+            await least_s(lambda: idempotency.forget(hooks.db, hooks.licence_id, traces, now)),
         ],
     )
     assert [took < 12 * reading for took, reading in zip(passed, read, strict=True)] == [True, True], (passed, read)

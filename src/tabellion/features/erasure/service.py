@@ -102,9 +102,10 @@ async def erase(db: Database, asked: Asked) -> Erasure:
     traces = traces_of(
         forms_of(address), [(table.public_id, str(row.id)) for table, profiles in people for row in profiles], mails
     )
-    counts = await _forget_news(db, licence_id, traces, max(now, utc_now()))
+    present = max(now, utc_now())
+    counts = await _forget_news(db, licence_id, traces, present)
     of_mails, flying = await _forget_mails(db, licence_id, address, mails, now)
-    answers = await idempotency.forget(db, licence_id, traces)
+    answers = await idempotency.forget(db, licence_id, traces, present)
     counts = counts.plus(of_mails).plus(Counts(answers=answers))
     for table, profiles in people:
         counts = counts.plus(await _forget_profiles(db, asked, table, profiles))
@@ -170,18 +171,20 @@ async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
 
 
 async def _end(db: Database, erasure: Erasure, address: str, files: int, now: datetime) -> None:
-    """Erase what imports have brought back, and what they kept of rows; then it has ended.
+    """Erase what imports have brought back, what they kept of rows, and answers kept since; then it has ended.
 
     Raises `NotYet`, `RowInUse`, `TooManyProfiles`.
     """
-    licence_id, number = erasure.licence_id, erasure.id
+    licence_id, number, until, traces = erasure.licence_id, erasure.id, erasure.asked_at, traces_of(forms_of(address))
     async with db.transaction():
-        files += await searching.forget_parts(db, licence_id, traces_of(forms_of(address)))
+        files += await searching.forget_parts(db, licence_id, traces)
+        # That to the call that asked for it is one of them: its key may have the address in it.
+        answers = await idempotency.forget(db, licence_id, traces, until)
         known = await store.find(db, licence_id, number, lock=True)
         if known is None:
             return
         returned, flying = await _forget_returned(db, erasure, address, now)
-        counts = known.counts.plus(Counts(files=files)).plus(returned)
+        counts = known.counts.plus(Counts(files=files, answers=answers)).plus(returned)
         await store.change(db, number, counts, None if flying else now)
         if not flying:
             await audit.record_server(db, licence_id, "erasure ended", object_of(erasure), now, str(counts))

@@ -116,17 +116,20 @@ async def once(
         return rendered
 
 
-async def forget(db: Database, licence_id: int, traces: Traces) -> int:
-    """Delete kept answers that name a person, or whose calls did; how many. Whoever repeats such a call does it anew."""
+async def forget(db: Database, licence_id: int, traces: Traces, until: datetime) -> int:
+    """Delete kept answers that name a person, or whose calls did, of calls up to a moment; how many.
+
+    Whoever repeats such a call does it anew.
+    """
     # What is no text in an answer is escaped, so that whatever it holds can be compared.
     query = """
-DELETE FROM tabellion.idempotency i WHERE i.licence_id = %(licence)s AND (
+DELETE FROM tabellion.idempotency i WHERE i.licence_id = %(licence)s AND i.created_at <= %(until)s AND (
     lower(encode(i.body, 'escape')) LIKE ANY (%(escaped_likes)s::text[]) AND lower(encode(i.body, 'escape')) ~ %(escaped)s
     OR lower(concat_ws(' ', i.route, i.key, i.headers)) LIKE ANY (%(likes)s::text[])
        AND lower(concat_ws(' ', i.route, i.key, i.headers)) ~ %(pattern)s)
 """
     names = ("likes", "pattern", "escaped_likes", "escaped")
-    values = {"licence": licence_id} | {name: getattr(traces, name) for name in names}
+    values = {"licence": licence_id, "until": until} | {name: getattr(traces, name) for name in names}
     return (await db.execute(query, values)).rowcount
 
 
