@@ -57,6 +57,13 @@ class Bed:
         self.gates.append((gate, batcher))
         return gate
 
+    async def session(self) -> int:
+        """The process that the database has for the one gate."""
+        query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'tabellion gate' AND datname = current_database()"
+        async with self.pool.connection() as db:
+            (process,) = await (await db.execute(query)).fetchone() or (0,)
+        return process
+
 
 @pytest.fixture
 async def bed(database_url: str, pool: Pool) -> AsyncIterator[Bed]:
@@ -462,9 +469,7 @@ async def test_a_database_that_hangs_is_said_to_be_away_and_asked_again_by_anoth
     await bed.licence()
     gate = await bed.gate()
     (await gate.admit(bed.credential, "")).release()
-    async with bed.pool.connection() as db:
-        query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'tabellion gate' AND datname = current_database()"
-        (hanging,) = await (await db.execute(query)).fetchone() or (0,)
+    hanging = await bed.session()
     os.kill(hanging, signal.SIGSTOP)
     try:
         async with asyncio.timeout(10):
@@ -475,6 +480,28 @@ async def test_a_database_that_hangs_is_said_to_be_away_and_asked_again_by_anoth
                     (await gate.admit(bed.credential, "")).release()
                     break
                 await asyncio.sleep(0.05)
+    finally:
+        os.kill(hanging, signal.SIGCONT)
+
+
+async def test_calls_wait_no_longer_where_a_heartbeat_is_the_first_to_meet_a_database_that_hangs(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "_ANSWERS_WITHIN_S", 0.5)
+    monkeypatch.setattr(batching, "HEARTBEAT_S", 0.02)
+    await bed.licence()
+    gate = await bed.gate()
+    turn = bed.gates[0][1]._turn  # pyright: ignore[reportPrivateUsage]
+    hanging = await bed.session()
+    os.kill(hanging, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(10):
+            while not turn.locked():  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.001)
+        # The driver, when it is told to wait no longer, asks the database to cancel the statement and waits five seconds more.
+        async with asyncio.timeout(3):
+            with pytest.raises(Unavailable):
+                await gate.admit(bed.credential, "")
     finally:
         os.kill(hanging, signal.SIGCONT)
 
