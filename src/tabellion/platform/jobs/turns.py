@@ -30,6 +30,8 @@ _STAYS = "{0}.task_name <> ALL (%(giving_way)s::text[]) AND ({0}.attempts > 0 OR
 # As the library's own, which also lets jobs with the same lock run in order, but for whose turn it is. `leaving` is a job
 # that is looked at as if it waited, `mine` the queue of its licence. Two workers that ask at the same moment may give a
 # licence a place more than it should have, until its next job ends.
+# While the server's own work has places, some of it for hours, licences have so many less that one is free for more of it,
+# but one at least. A job that would leave makes room for one, also where licences have too many: so they give them back.
 _ROOM = f"""
 doing AS MATERIALIZED (
     SELECT queue_name, count(*) AS jobs, count(*) FILTER (WHERE {_STAYS.format("d")}) AS staying
@@ -37,7 +39,10 @@ doing AS MATERIALIZED (
     WHERE status = 'doing' AND worker_id IS NOT NULL AND id IS DISTINCT FROM %(leaving)s::bigint GROUP BY 1
 ), room AS MATERIALIZED (
     SELECT w.workers * %(of_one)s AS of_one,
-        least(w.workers * %(of_licences)s - d.of_licences, w.workers * %(places)s - d.jobs) AS of_licences,
+        w.workers * %(places)s - d.jobs AS of_all,
+        greatest((%(leaving)s::bigint IS NOT NULL)::int, least(
+            w.workers * %(of_licences)s - d.of_licences,
+            greatest(w.workers * %(places)s - d.jobs - 1, 1 - d.of_licences))) AS of_licences,
         w.workers * %(staying)s - d.staying AS of_staying
     FROM (SELECT greatest(count(*), 1) AS workers FROM jobs.procrastinate_workers) w, (
         SELECT coalesce(sum(jobs), 0) AS jobs, coalesce(sum(jobs) FILTER (WHERE queue_name <> %(own)s), 0) AS of_licences,
@@ -58,11 +63,13 @@ CANDIDATE: Final = f"""{_ROOM}, candidate AS (
     ORDER BY j.queue_name <> %(own)s, coalesce(doing.jobs, 0), j.queue_name = %(mine)s, t.at NULLS FIRST,
         j.priority DESC, j.id LIMIT 1
 """  # noqa: S608 - names of our own
-# Whether another licence would come next if the job left, and does not come without that. Its own turn ends then.
+# Whether another licence, or the server itself, would come next if the job left, and does not come without that. Then its
+# own turn ends.
 _GIVE_WAY = f"""
 WITH {CANDIDATE}), turn AS (
     INSERT INTO tabellion.job_turn SELECT %(mine)s, clock_timestamp() FROM candidate CROSS JOIN room
-    WHERE candidate.queue_name NOT IN (%(mine)s, %(own)s) AND room.of_licences <= 1
+    WHERE candidate.queue_name <> %(mine)s
+        AND CASE candidate.queue_name WHEN %(own)s THEN room.of_all ELSE room.of_licences END <= 1
     ON CONFLICT (queue_name) DO UPDATE SET at = excluded.at RETURNING 1
 )
 SELECT count(*) FROM turn
