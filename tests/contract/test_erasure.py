@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from tabellion.features.erasure import service
+from tabellion.features.erasure import overlap, service
 from tabellion.features.webhooks.fanout import fan_out
 from tabellion.kit.clock import utc_now
 from tabellion.platform import audit
@@ -395,6 +395,35 @@ def test_the_answer_that_is_kept_for_the_erasure_itself_goes_where_its_key_has_t
         "SELECT key FROM tabellion.idempotency WHERE licence_id = %s", (schema_of(tenant, database)[1:],)
     ).fetchall()
     assert keys == [("make ann@example.com",)]
+
+
+def test_a_mail_that_was_being_planned_is_erased_once_it_can_be_seen(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call with many triggers, or a launch, may take a while, in which nobody else sees what it has entered."""
+    monkeypatch.setattr(overlap, "_SOON_S", 0.1)
+    schema = schema_of(tenant, database)
+    one = f"{MAIL}/{tenant.campaign('Booked', 'TRANSACTIONAL')}"
+    ok(tenant.json("POST", f"{one}/launch"))
+    bob = {"key": {"emailAddress": "bob@example.com"}, "attributes": {"lastName": "Bos"}}
+    number = ok(tenant.json("PUT", PROFILES, bob))["profileId"]
+    bos = {"attributes": [{"name": "emailAddress", "value": "bob@example.com"}, {"name": "lastName", "value": "Baas"}]}
+    contacts = [{"profile": "emailAddress=ann@example.com"}, {"profile": bos}]
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    ((relation,),) = database.execute("SELECT 'p' || id FROM tabellion.profile_table WHERE licence_id = %s", (schema[1:],))
+    with psycopg.connect(worker_database_url) as holder, ThreadPoolExecutor(1) as beside:
+        holder.execute(f"SELECT FROM {schema}.{relation} WHERE id = %s FOR UPDATE", (number,))
+        asked = beside.submit(tenant.json, "POST", f"{one}/contact", {"contacts": contacts})
+        until(lambda: database.execute(waiting).fetchall())
+        done = erased(tenant, "ann@example.com")
+        with pytest.raises(service.NotYet):
+            finish(worker_database_url, spool, database, done["id"])
+        holder.rollback()
+        assert ok(asked.result())["accepted"] == 2
+    finish(worker_database_url, spool, database, done["id"])
+    first, second = database.execute(f"SELECT address, state FROM {schema}.recipient ORDER BY id").fetchall()
+    assert (first, second[0]) == (("@example.com", "EXCLUDED"), "bob@example.com")
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["endedAt"] is not None
 
 
 def test_an_import_that_was_accepted_before_brings_nobody_back(

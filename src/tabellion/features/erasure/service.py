@@ -10,7 +10,7 @@ from tabellion.features.audiences import forget_keys
 from tabellion.features.bulk import searching
 from tabellion.features.campaigns import forget_keys as forget_target_keys
 from tabellion.features.delivery import forms_of, having, stripping, suppression_store
-from tabellion.features.erasure import store
+from tabellion.features.erasure import overlap, store
 from tabellion.features.erasure.errors import ErasureUnknown, TooManyProfiles
 from tabellion.features.erasure.model import Counts, Erasure
 from tabellion.features.licences import check_reaches_all
@@ -46,12 +46,16 @@ class Asked(NamedTuple):
 
 
 class Rest(NamedTuple):
-    """What a worker has still to do of an erasure: the `person` is sealed, `flying` are mails that were on their way."""
+    """What a worker has still to do of an erasure: the `person` is sealed, `flying` are mails that were on their way.
+
+    `seen_until`: up to when others may have seen the person, by the database's clock; None: of a job of a former release.
+    """
 
     licence_id: int
     number: int
     person: str
     flying: list[int]
+    seen_until: str | None = None
 
 
 class NotYet(Exception):
@@ -114,9 +118,9 @@ async def erase(db: Database, asked: Asked) -> Erasure:
     suppressed = await suppression_store.forget_person(db, licence_id, address, now, suppress=asked.suppress)
     # Others may have held it up: what was accepted meanwhile still saw the person.
     until = max(now, utc_now())
-    number = await store.insert(db, licence_id, until, suppressed=suppressed, counts=counts)
+    number, seen_until = await store.insert(db, licence_id, until, suppressed=suppressed, counts=counts)
     sealed = secrets.seal(address, _purpose(licence_id, number))
-    rest = Rest(licence_id, number, sealed, flying)
+    rest = Rest(licence_id, number, sealed, flying, seen_until.isoformat())
     await jobs.defer(db, TASK, licence_id=licence_id, rest=rest._asdict())
     return Erasure(number, licence_id, until, None, suppressed, counts, None)
 
@@ -151,6 +155,9 @@ async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
         await _give_up(db, erasure, now, _LOST)
         return
     traces = traces_of(forms_of(address))
+    seen_until = until if rest.seen_until is None else datetime.fromisoformat(rest.seen_until)
+    if not await overlap.has_ended(db, seen_until, now):
+        raise NotYet("transactions that were open at that moment have not ended")
     async with db.transaction():
         known = await store.find(db, licence_id, number, lock=True)
         if known is None:

@@ -13,10 +13,14 @@ from tabellion.platform.database.scalars import scalar
 _SELECT: LiteralString = "SELECT id, licence_id, asked_at, ended_at, suppressed, counts, failure FROM tabellion.erasure "
 
 
-async def insert(db: Database, licence_id: int, now: datetime, *, suppressed: bool, counts: Counts) -> int:
-    """Enter an erasure that has yet to end; its id."""
-    query = "INSERT INTO tabellion.erasure (licence_id, asked_at, suppressed, counts) VALUES (%s, %s, %s, %s) RETURNING id"
-    return await scalar(db, query, (licence_id, now, suppressed, _json(counts)))
+async def insert(db: Database, licence_id: int, now: datetime, *, suppressed: bool, counts: Counts) -> tuple[int, datetime]:
+    """Enter an erasure that has yet to end; its id, and the moment by the database's clock."""
+    query = (
+        "INSERT INTO tabellion.erasure (licence_id, asked_at, suppressed, counts) VALUES (%s, %s, %s, %s) "
+        "RETURNING id, clock_timestamp()"
+    )
+    row: Any = await (await db.execute(query, (licence_id, now, suppressed, _json(counts)))).fetchone()
+    return row[0], row[1]
 
 
 async def find(db: Database, licence_id: int, number: int, *, lock: bool = False) -> Erasure | None:
@@ -60,6 +64,15 @@ async def was_called_for(db: Database, licence_id: int, object_: str, made_at: d
     """Whether a call made a row, which is on record with the very moment; imports note no single rows."""
     query = "SELECT EXISTS (SELECT FROM tabellion.audit WHERE licence_id = %s AND object = %s AND at = %s)"
     return await scalar(db, query, (licence_id, object_, made_at))
+
+
+async def others_are_at_work(db: Database, moment: datetime) -> bool:
+    """Whether a transaction is open that began until a moment by the database's clock. Those of other roles are not seen."""
+    query = (
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' "
+        "AND pid <> pg_backend_pid() AND xact_start <= %s)"
+    )
+    return await scalar(db, query, (moment,))
 
 
 def _erasure(row: tuple[Any, ...]) -> Erasure:
