@@ -39,6 +39,12 @@ async def test_a_record_refers_to_what_exists(stays: Bench) -> None:
     assert await put(stays, "A", cardNumber=None) == 200
 
 
+async def test_a_key_that_refers_to_nothing_is_told_as_it_stands_in_the_address(guests: Bench) -> None:
+    await create(guests, STAYS, foreignKeys=[key("k", "stayRef", "guests", "cardNumber")])
+    with pytest.raises(Problem, match="no row of 'Guests' has the 'cardNumber' 'C2'"):
+        await put(guests, "C2", state="OPEN")
+
+
 @pytest.mark.parametrize(
     ("action", "left"), [("CASCADE", None), ("SET_NULL", {"cardNumber": None}), ("RESTRICT", {"cardNumber": "C1"})]
 )

@@ -49,9 +49,11 @@ async def of_clear(db: Database, table: Table, ids: Collection[int], change: Cha
     return RowInUse(f"{what} cannot be cleared: {who} to it; {way}", row, change.section)
 
 
-async def of_dangling(db: Database, table: Table, change: Change, attribute: Attribute) -> Invalid:
-    """The refusal of a value whose foreign key leads nowhere."""
-    value = next((value for each, value in change.values if each.number == attribute.number), None)
+async def of_dangling(
+    db: Database, table: Table, change: Change, initial: Sequence[tuple[Attribute, Any]], attribute: Attribute
+) -> Invalid:
+    """The refusal of a value whose foreign key leads nowhere; `initial`: those of the address or the key."""
+    value = next((value for each, value in (*change.values, *initial) if each.number == attribute.number), None)
     target = await referred(db, table, attribute)
     where = f"no row of '{target.table}' has the '{target.attribute}'" if target else "its foreign key does not have"
     message = f"attribute '{attribute.name}' refers to nothing: {where} '{str(render_value(attribute, value))[:100]}'"

@@ -93,7 +93,7 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
             taken = error
             continue
         except store.Dangling as error:
-            raise await holding.of_dangling(call.db, table, change, error.attribute) from None
+            raise await holding.of_dangling(call.db, table, change, initial, error.attribute) from None
         except store.Held as error:
             ids = await store.find(call.db, table, matches, together=together) if row_id is None else [row_id]
             raise await holding.of_clear(call.db, table, ids, change, error.constraint) from None
