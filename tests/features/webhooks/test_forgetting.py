@@ -5,6 +5,7 @@ from datetime import timedelta
 from time import perf_counter
 
 from tabellion.features.webhooks import queue
+from tabellion.features.webhooks.fanout import fan_out
 from tabellion.kit.traces import Traces, traces_of
 from tabellion.platform import outbox
 from tabellion.platform.http import idempotency
@@ -87,3 +88,19 @@ FROM generate_series(1, %s) n
         ],
     )
     assert [took < 12 * reading for took, reading in zip(passed, read, strict=True)] == [True, True], (passed, read)
+
+
+async def test_a_block_is_taken_apart_as_it_stands_by_then(hooks: Hooks) -> None:
+    await hooks.subscribe(webhookPushType="BULK", maxBlockSize=2)
+    for name in ("ann", "bob"):
+        await hooks.profile(f"{name}@example.com")
+    now = hooks.clock()
+    await fan_out(hooks.db, now)
+    claimed = await queue.claim(hooks.db, now, lease=timedelta(minutes=1), busy={}, at_once=8, most=8)
+    assert await queue.forget(hooks.db, hooks.licence_id, traces_of(["ann@example.com"]), now) == 1
+
+    async with hooks.db.transaction():
+        await queue.take_apart(hooks.db, claimed, now)
+
+    left = await (await hooks.db.execute("SELECT events::text, state, attempts FROM tabellion.webhook_delivery")).fetchall()
+    assert [("bob@example.com" in events, state, attempts) for events, state, attempts in left] == [(True, "PENDING", 0)]

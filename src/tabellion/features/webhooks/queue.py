@@ -60,7 +60,7 @@ WITH held AS (
     JOIN unnest(%(ids)s::uuid[], %(claims)s::int[]) o (id, claim) USING (id, claim) ORDER BY d.id FOR UPDATE OF d)
 """
 _DELIVERED = f"{_OURS} DELETE FROM tabellion.webhook_delivery d USING held WHERE d.id = held.id"  # noqa: S608 - our own words
-_TAKEN_APART = f"{_DELIVERED} RETURNING d.id::text"
+_TAKEN_APART = f"{_DELIVERED} RETURNING d.subscription_id, d.events::text"
 _FAILED = f"""{_OURS}
 UPDATE tabellion.webhook_delivery d SET due_at = coalesce(o.due_at, d.due_at), last_status = o.status, last_error = o.error,
     state = CASE WHEN o.due_at IS NULL THEN 'DEAD' ELSE d.state END
@@ -183,13 +183,13 @@ async def hold(db: Database, claimed: Sequence[Claimed], due_at: datetime, error
 async def take_apart(db: Database, claimed: Sequence[Claimed], now: datetime) -> None:
     """Make a delivery of each event of blocks that are not to be sent as such any more, and begin anew with these.
 
-    In the caller's transaction. The subscriptions come first, as where they are switched off with what waits for them.
+    In the caller's transaction. The subscriptions come first, as where they are switched off with what waits for them. The
+    events are those that are there by now: somebody may have been erased since these were claimed.
     """
     ids = sorted({each.subscription.id for each in claimed})
     await db.execute("SELECT FROM tabellion.webhook_subscription WHERE id = ANY (%s) ORDER BY id FOR KEY SHARE", (ids,))
-    ours = set(await scalars(db, _TAKEN_APART, _held(claimed)))
-    events = [(each.subscription.id, item) for each in claimed if each.id in ours for item in each.items]
-    await insert(db, [New(id_, "PENDING", [item], now, now) for id_, item in events])
+    rows = await (await db.execute(_TAKEN_APART, _held(claimed))).fetchall()
+    await insert(db, [New(id_, "PENDING", [item], now, now) for id_, events in rows for item in _items(events)])
 
 
 def _held(claimed: Sequence[Claimed]) -> dict[str, list[Any]]:
