@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
@@ -103,12 +104,28 @@ class Resources:
             return await self._authentication.key(authorization, exchange.address)
         return await self._authentication.read(authorization, exchange.address)
 
+    @asynccontextmanager
+    async def _at_once(self) -> AsyncGenerator[Database]:
+        """A connection that is broken off when the database does not answer.
+
+        Told to wait no longer (`asyncio.timeout`), the driver asks the database to cancel the statement, and waits for that.
+        """
+        if self._pool is None:
+            raise RuntimeError("the pool is not open")
+        db = await self._pool.getconn(timeout=_ANSWERS_WITHIN_S)
+        hangs = asyncio.get_running_loop().call_later(_ANSWERS_WITHIN_S, db.break_off)
+        try:
+            yield db
+        finally:
+            hangs.cancel()
+            await self._pool.putconn(db)
+
     async def ready(self) -> str | None:
         """None when calls can be served, else what is missing."""
         if not self._batcher.connected:
             return "the gate is not connected to the database"
         try:
-            async with asyncio.timeout(_ANSWERS_WITHIN_S), self.connection() as db:
+            async with self._at_once() as db:
                 await db.execute("SELECT 1")
         except Exception as error:  # noqa: BLE001 - whatever it is, we are not ready
             return f"the database does not answer ({type(error).__name__})"
@@ -118,7 +135,7 @@ class Resources:
         """What the processes have counted, and how webhooks stand; without that when the database does not answer."""
         own = render_metrics()
         try:
-            async with asyncio.timeout(_ANSWERS_WITHIN_S), self.connection() as db:
+            async with self._at_once() as db:
                 return own + await webhooks.exposition(db, utc_now())
         except Exception as error:  # noqa: BLE001 - monitoring is to hear of the rest above all then
             _log.warning("metrics of webhooks are missing: the database does not answer (%s)", type(error).__name__)
