@@ -199,9 +199,12 @@ def test_json_that_is_no_subject_is_refused(tenant: Tenant, mail: str, body: str
     assert tenant.json("GET", f"{mail}/content/subject").status_code == 404
 
 
-def test_what_a_subject_ignores_is_told(tenant: Tenant, mail: str) -> None:
-    put = tenant.json("PUT", f"{mail}/content/subject", {"subject": "Lente", "Subject": "x"})
+def test_what_a_subject_ignores_is_told_or_refused_as_is_preferred(tenant: Tenant, mail: str) -> None:
+    body = {"subject": "Lente", "Subject": "x"}
+    put = tenant.json("PUT", f"{mail}/content/subject", body)
     assert (put.status_code, put.headers.get("X-Ignored-Members")) == (200, "Subject")
+    refused = tenant.json("PUT", f"{mail}/content/subject", body, Prefer="handling=strict").json()
+    assert [(each["field"], each["code"]) for each in refused["errors"]] == [("Subject", "member.unknown")]
 
 
 def test_texts_for_headers_hold_what_people_type_and_no_controls(tenant: Tenant, mail: str) -> None:

@@ -120,7 +120,7 @@ def _json(raw: bytes) -> Any:
 
 def _read(call: Incoming, document: object, *, from_xml: bool) -> str:
     read: Any
-    read, call.ignored = shapes.reader(wire.Subject).read(document, from_xml=from_xml)
+    read, call.ignored = shapes.reader(wire.Subject).read(document, from_xml=from_xml, strict=call.is_strict)
     return read.subject
 
 
