@@ -372,6 +372,34 @@ async def test_only_who_lives_nowhere_is_said_to(said: str, no_mailbox: bool) ->
     assert (reply.fate, reply.no_mailbox) == (Fate.REJECTED, no_mailbox)
 
 
+@pytest.mark.parametrize(
+    ("said", "no_mailbox", "of_us"),
+    [
+        ("550 5.1.1 User unknown", True, False),
+        ("550 5.1.10 RESOLVER.ADR.RecipientNotFound", True, False),
+        ("550-5.1.2 The domain\r\n550 5.1.2 takes no mails", True, False),
+        ("550 5.2.1 The account is disabled", True, False),
+        ("552 5.2.2 The mailbox is full", False, False),
+        # Of the sender, of what the mail holds, or of nothing that is told: whoever it is for.
+        ("550 5.1.8 Sender domain not found", False, True),
+        ("550 5.1.0 Rejected", False, True),
+        ("552 5.2.3 Too large", False, True),
+        ("550 5.7.1 refused by policy; 5.1.1", False, True),
+        ("550 no such domain as the one in your links: unknown domain", False, True),
+        ("550 Requested action not taken: mailbox unavailable", False, True),
+        ("554 Transaction failed", False, True),
+    ],
+)
+async def test_who_lives_nowhere_is_said_to_at_the_mails_end_by_a_code(said: str, no_mailbox: bool, of_us: bool) -> None:
+    """Exchange, for one, looks for the recipient when it has the mail."""
+    async with (
+        server(answering(DOT=said)) as (port, _),
+        Post(Relay(host="127.0.0.1", port=port), waits=Waits.all_of(5)) as post,
+    ):
+        reply = await post.deliver("a@example.com", "b@example.com", RAW)
+    assert (reply.fate, reply.no_mailbox, reply.of_us) == (Fate.REJECTED, no_mailbox, of_us)
+
+
 @pytest.mark.parametrize("stage", ["EHLO", "AUTH", "RCPT", "."])
 async def test_what_a_server_says_in_latin_1_can_be_kept_and_read(stage: str) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -18,7 +18,7 @@ import msgspec
 from tabellion.platform.mail.exchange import Broken, Exchange, MayLeave, Outcome
 from tabellion.platform.mail.opening import Relay, UnreachableError, in_one_line, opened, said, turned_away
 from tabellion.platform.mail.refusals import Refusal, judge
-from tabellion.platform.mail.refusals.status import tells_of_domain
+from tabellion.platform.mail.refusals.status import tells_of_domain, tells_of_recipient
 from tabellion.platform.mail.waits import Waits
 
 _IDLE_S = 20.0
@@ -260,7 +260,9 @@ def _reply(outcome: Outcome) -> Reply:
     if outcome.accepted:
         return Reply(Fate.ACCEPTED, text)
     if answer.code >= _PERMANENT:
-        refusal = judge(text).refusal if outcome.at == "RCPT" else Refusal.BLOCK
+        # Some look for the recipient when they have the mail; it has no other one.
+        of_recipient = outcome.at == "RCPT" or (outcome.at == "." and tells_of_recipient(text))
+        refusal = judge(text).refusal if of_recipient else Refusal.BLOCK
         return Reply(Fate.REJECTED, text, refusal is Refusal.HARD, refusal is Refusal.BLOCK)
     if answer.code >= _TRANSIENT or outcome.at != ".":
         return Reply(Fate.DEFERRED, text, of_domain=outcome.at != "MAIL" and tells_of_domain(text))

@@ -64,6 +64,21 @@ def tells_of_domain(text: str) -> bool:
     return code.subject not in {_SYSTEM, _PROTOCOL} and not of_mailbox and not code.is_of_sender
 
 
+def tells_of_recipient(text: str) -> bool:
+    """Whether a refusal of a whole mail is one of its recipient: there is no such address (x.1.1 and the like), or its
+    mailbox is switched off or full.
+
+    By the code that follows the number, and nothing else: words such as "unknown domain" may be about what the mail holds.
+    """
+    found = ENHANCED.match(text, len("550 "))
+    if found is None:
+        return False
+    code = Code(*(int(part) for part in found[1].split(".")))
+    if code.subject == _ADDRESS:
+        return code.detail > 0 and not code.is_of_sender
+    return code.subject == _MAILBOX and code.detail in {1, 2}
+
+
 def code_of(text: str) -> Code | None:
     """The first enhanced status code in a text that says something, else the first at all."""
     first = None
