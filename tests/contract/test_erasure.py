@@ -297,6 +297,49 @@ def test_what_is_of_somebody_with_a_longer_address_stays(
         assert (again.json(), again.headers["Idempotency-Replayed"]) == (made[mail], "true")
 
 
+def test_news_of_records_that_go_with_a_profile_go_too(
+    tenant: Tenant, worker_database_url: str, database: psycopg.Connection[Any]
+) -> None:
+    tables = "/v5/entities/hotels/custom-tables"
+    to = {"tableType": "PROFILE_TABLE", "tableId": "Guests", "attribute": "cardNumber"}
+    key = {"name": "guest", "attribute": "cardNumber", "reference": to, "onDelete": "CASCADE"}
+    trips = ok(tenant.json("POST", tables, STAYS | {"name": "Trips", "foreignKeys": [key]}))["id"]
+    to = {"tableType": "CUSTOM_TABLE", "tableId": trips, "attribute": "stayRef"}
+    nights = {
+        "name": "Nights", "primaryKeyAttribute": "nightRef",
+        "attributes": [{"name": "nightRef", "valueType": "STRING"}, {"name": "trip", "valueType": "STRING"}],
+        "foreignKeys": [{"name": "trip", "attribute": "trip", "reference": to, "onDelete": "CASCADE"}],
+    }  # fmt: skip
+    ok(tenant.json("POST", tables, nights))
+    for table in ("Trips", "Nights"):
+        on = {"on": "CUSTOM_TABLE", "onElementId": table, "eventType": "CREATE", "targetUrl": "https://8.8.8.8/hook"}
+        ok(tenant.json("POST", HOOKS, on))
+    for passed_on in (True, False):
+        for name in ("ann", "bob"):
+            guest, n = f"{name}@example.com", f"{name}{passed_on:d}"
+            body = {"key": {"emailAddress": guest}, "attributes": {"lastName": name, "cardNumber": f"C{name}"}}
+            ok(tenant.json("PUT", PROFILES, body))
+            trip = {"key": {"stayRef": f"S{n}"}, "attributes": {"cardNumber": f"C{name}", "state": "OPEN"}}
+            ok(tenant.json("PUT", f"{tables}/Trips/records", trip))
+            ok(
+                tenant.json(
+                    "PUT", f"{tables}/Nights/records", {"key": {"nightRef": f"N{n}"}, "attributes": {"trip": f"S{n}"}}
+                )
+            )
+        if passed_on:
+            run(worker_database_url, lambda db: fan_out(db, utc_now()))
+
+    done = erased(tenant, "ann@example.com")["erased"]
+
+    assert (done["records"], done["news"]) == (4, 4)
+    licence = (schema_of(tenant, database)[1:],)
+    news = database.execute(
+        "SELECT d.events::text FROM tabellion.webhook_delivery d JOIN tabellion.webhook_subscription s "
+        "ON s.id = d.subscription_id WHERE s.licence_id = %s", licence
+    ).fetchall() + database.execute("SELECT data::text FROM tabellion.outbox_event WHERE licence_id = %s", licence).fetchall()  # fmt: skip
+    assert [("ann" in text, "bob" in text) for (text,) in news] == [(False, True)] * 4
+
+
 def test_an_address_that_stands_for_none_is_no_person(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
     attribute = {"type": "EMAIL_ADDRESS", "name": "emailAddress", "unique": False}
     made = ok(tenant.json("POST", "/v5/entities/hotels/profile-tables", {"name": "Crowd", "attributes": [attribute]}))

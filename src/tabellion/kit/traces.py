@@ -1,7 +1,7 @@
 """By what a person is known where data are kept as text: news on their way, answers, files."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -18,11 +18,14 @@ _ENCODINGS = ("utf-8", "cp1252", "utf-16-le", "utf-16-be")
 
 
 class Traces(NamedTuple):
-    """`texts`: spellings of an address, in lower case; `rows`: (table, row) ids on the wire; `mails`: ids of their mails."""
+    """`texts`: spellings of an address, in lower case; `rows`: (table, row) ids of profiles on the wire, and `records` those
+    of records that go with them; `mails`: ids of their mails.
+    """
 
     texts: tuple[str, ...]
     rows: tuple[tuple[str, str], ...] = ()
     mails: tuple[str, ...] = ()
+    records: tuple[tuple[str, str], ...] = ()
 
     @property
     def pattern(self) -> str | None:
@@ -66,7 +69,7 @@ class Traces(NamedTuple):
     @property
     def members(self) -> list[str]:
         """Members (`MEMBER`) of which there is one in news of the person, as JSON in lower case, if they are not named."""
-        rows = [f'"{name}":"{row}"' for _, row in self.rows for name in _ROW_NAMES]
+        rows = [member for _, member in self._named_rows()]
         return [*rows, *(f'"interactionid":"{mail}"' for mail in self.mails)]
 
     def are_in(self, text: str) -> bool:
@@ -75,24 +78,30 @@ class Traces(NamedTuple):
         return (
             (pattern is not None and re.search(pattern, low) is not None)
             or any(f'"interactionid":"{mail}"' in low for mail in self.mails)
-            or any(
-                f'"tableid":"{table.lower()}"' in low and any(f'"{name}":"{row}"' in low for name in _ROW_NAMES)
-                for table, row in self.rows
-            )
+            or any(f'"tableid":"{table.lower()}"' in low and member in low for table, member in self._named_rows())
         )
 
+    def _named_rows(self) -> Iterator[tuple[str, str]]:
+        """By their tables, rows as receivers are told of them."""
+        yield from ((table, f'"profileid":"{row}"') for table, row in self.rows)
+        yield from ((table, f'"id":"{row}"') for table, row in self.records)
 
-# What receivers call the id of a profile.
-_ROW_NAMES = ("profileid",)
+
 # A regular expression for what `Traces.members` are some of.
-MEMBER = f'"(?:{"|".join(_ROW_NAMES)}|interactionid)":"[0-9]+"'
+MEMBER = '"(?:profileid|id|interactionid)":"[0-9]+"'
 
 
-def traces_of(forms: Iterable[str], rows: Iterable[tuple[str, str]] = (), mails: Iterable[int] = ()) -> Traces:
+def traces_of(
+    forms: Iterable[str],
+    rows: Iterable[tuple[str, str]] = (),
+    mails: Iterable[int] = (),
+    records: Iterable[tuple[str, int]] = (),
+) -> Traces:
     """Of an address that may be written in several forms; in addresses of calls as well."""
     texts = {form.lower() for form in forms}
     texts |= {quote(text, safe="").lower() for text in texts}
-    return Traces(tuple(sorted(texts)), tuple(rows), tuple(str(mail) for mail in mails))
+    of_records = tuple((table, str(record)) for table, record in records)
+    return Traces(tuple(sorted(texts)), tuple(rows), tuple(str(mail) for mail in mails), of_records)
 
 
 def _escaped(text: str) -> str:

@@ -8,8 +8,9 @@ import msgspec
 class Counts(msgspec.Struct, frozen=True, rename="camel"):
     """What was found of a person and is gone.
 
-    `records` were deleted with the profiles that they referred to; `mails` have lost all that is personal, `withdrawn` of
-    them had not left and never do; `keys` are those of lists that audiences and targets are, `files` those of bulk calls.
+    `records` were deleted with the profiles that they referred to, or with such records; `mails` have lost all that is
+    personal, `withdrawn` of them had not left and never do; `keys` are those of lists that audiences and targets are,
+    `files` those of bulk calls.
     """
 
     profiles: int = 0

@@ -15,7 +15,7 @@ from tabellion.features.erasure.errors import ErasureUnknown, TooManyProfiles
 from tabellion.features.erasure.model import Counts, Erasure
 from tabellion.features.licences import check_reaches_all
 from tabellion.features.profiles import Row, RowInUse, erase_row, search_rows
-from tabellion.features.tables import ProfileTable, profile_tables, referrers, referring, render_value
+from tabellion.features.tables import ProfileTable, followers, profile_tables, render_value
 from tabellion.kit.clock import utc_now
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import invalid
@@ -103,14 +103,14 @@ async def erase(db: Database, asked: Asked) -> Erasure:
     people = await _people(db, licence_id, address)
     rows = [(table.id, profile.id) for table, profiles in people for profile in profiles]
     mails = await stripping.mails_to(db, licence_id, address, rows, now)
-    traces = traces_of(
-        forms_of(address), [(table.public_id, str(row.id)) for table, profiles in people for row in profiles], mails
-    )
+    records = [each for table, profiles in people for each in await followers(db, table, [row.id for row in profiles])]
+    named = [(table.public_id, str(row.id)) for table, profiles in people for row in profiles]
+    traces = traces_of(forms_of(address), named, mails, records)
     present = max(now, utc_now())
     counts = await _forget_news(db, licence_id, traces, present)
     of_mails, flying = await _forget_mails(db, licence_id, address, mails, now)
     answers = await idempotency.forget(db, licence_id, traces, present)
-    counts = counts.plus(of_mails).plus(Counts(answers=answers))
+    counts = counts.plus(of_mails).plus(Counts(answers=answers, records=len(records)))
     for table, profiles in people:
         counts = counts.plus(await _forget_profiles(db, asked, table, profiles))
     # Whoever listens is told that the profiles are gone, and not who they were.
@@ -242,15 +242,10 @@ async def _forget_profiles(db: Database, asked: Asked, table: ProfileTable, prof
         attributes, values = zip(*keys, strict=True)
         listed = await forget_keys(db, asked.licence_id, table.id, attributes, values)
         listed += await forget_target_keys(db, asked.licence_id, table.id, attributes, values)
-    ids = [row.id for row in profiles]
-    records = 0
-    for referrer in await referrers(db, table) if ids else ():
-        if referrer.on_delete == "CASCADE":
-            records += await referring(db, table, referrer, ids)
     gone = 0
-    for id_ in ids:
-        gone += await erase_row(db, table, id_, asked.who, asked.now)
-    return Counts(profiles=gone, records=records, keys=listed)
+    for row in profiles:
+        gone += await erase_row(db, table, row.id, asked.who, asked.now)
+    return Counts(profiles=gone, keys=listed)
 
 
 async def _forget_returned(db: Database, erasure: Erasure, address: str, now: datetime) -> tuple[Counts, list[int]]:
@@ -274,14 +269,15 @@ async def _forget_returned(db: Database, erasure: Erasure, address: str, now: da
         ]
         if not profiles:
             continue
-        of_them = [(table.id, row.id) for row in profiles]
-        mails = await stripping.mails_to(db, licence_id, address, of_them, erasure.asked_at)
+        ids = [row.id for row in profiles]
+        mails = await stripping.mails_to(db, licence_id, address, [(table.id, id_) for id_ in ids], erasure.asked_at)
         of_mails, flying = await _forget_mails(db, licence_id, address, mails, now)
-        traces = traces_of([], [(table.public_id, str(row.id)) for row in profiles], mails)
+        records = await followers(db, table, ids)
+        traces = traces_of([], [(table.public_id, str(id_)) for id_ in ids], mails, records)
         counts = counts.plus(of_mails).plus(await _forget_news(db, licence_id, traces, now))
         if flying:
             return counts, flying
-        counts = counts.plus(await _forget_profiles(db, asked, table, profiles))
+        counts = counts.plus(await _forget_profiles(db, asked, table, profiles)).plus(Counts(records=len(records)))
         await outbox.tell_ids_alone(db, licence_id, traces, _DELETE)
     return counts, []
 

@@ -10,7 +10,7 @@ from tabellion.features.tables.model import Attribute, Table
 from tabellion.kit.counted import counted
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.connection import Database
-from tabellion.platform.database.scalars import scalar
+from tabellion.platform.database.scalars import scalar, scalars
 
 # Further records are not counted: a million of them are as much in the way, and take a second.
 MOST_COUNTED = 1000
@@ -80,6 +80,37 @@ async def referring(db: Database, table: Table, referrer: Referrer, ids: Collect
         query = sql.SQL(text).format(records, rows, target, own)
     parameters = [*([] if ids is None else [list(ids)]), MOST_COUNTED + 1]
     return await scalar(db, sql.SQL("SELECT count(*) FROM ({}) d").format(query), parameters)
+
+
+async def followers(db: Database, table: Table, ids: Sequence[int]) -> list[tuple[str, int]]:
+    """The records that the database deletes with rows of a table (CASCADE), and with those in turn.
+
+    Each by the id of its table on the wire, and its own.
+    """
+    found: set[tuple[str, int]] = set()
+    waiting = [(table.relation, [*ids])] if ids else []
+    while waiting:
+        target, rows = waiting.pop()
+        for public_id, relation, column, target_column in await _cascading(db, table.licence_id, target):
+            names = (table.schema, relation), (table.schema, target), (target_column,), (column,)
+            text = sql.SQL("SELECT r.id FROM {} r JOIN {} t ON t.{} = r.{} WHERE t.id = ANY(%s)")
+            query = text.format(*(sql.Identifier(*name) for name in names))
+            new = [id_ for id_ in await scalars(db, query, (rows,)) if (public_id, id_) not in found]
+            if new:
+                found.update((public_id, id_) for id_ in new)
+                waiting.append((relation, new))
+    return sorted(found)
+
+
+async def _cascading(db: Database, licence_id: int, relation: str) -> list[tuple[str, str, str, str]]:
+    """The foreign keys by which records go with rows of a relation: the id of their table, and names as in `Referrer`."""
+    cursor = await db.execute(
+        "SELECT c.definition ->> 'uuid', 'c' || c.id, 'a' || (k ->> 'number'), k ->> 'column' "
+        "FROM tabellion.custom_table c, jsonb_array_elements(c.definition -> 'foreignKeys') k "
+        "WHERE c.licence_id = %s AND k ->> 'relation' = %s AND k ->> 'onDelete' = 'CASCADE'",
+        (licence_id, relation),
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in await cursor.fetchall()]
 
 
 def told(referrer: Referrer, records: int) -> str:

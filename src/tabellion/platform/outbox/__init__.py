@@ -152,9 +152,10 @@ DELETE FROM tabellion.outbox_event o WHERE o.licence_id = %(licence)s AND o.occu
     OR o.data ->> 'interactionId' = ANY (%(mails)s)
     OR (o.subject_id, o.data ->> 'id') IN (SELECT * FROM unnest(%(tables)s::text[], %(rows)s::text[])))
 """
+    rows = (*traces.rows, *traces.records)
     values = {
         "licence": licence_id, "until": until, "likes": traces.likes, "named": traces.pattern, "mails": list(traces.mails),
-        "tables": [table for table, _ in traces.rows], "rows": [row for _, row in traces.rows],
+        "tables": [table for table, _ in rows], "rows": [row for _, row in rows],
     }  # fmt: skip
     return (await db.execute(query, values)).rowcount
 
