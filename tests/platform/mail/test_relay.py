@@ -486,6 +486,38 @@ async def test_of_a_relay_that_takes_few_connections_mails_take_turns_on_those()
     assert (most, refused < 10) == (2, True)
 
 
+async def test_connections_that_end_of_a_relay_that_takes_few_are_replaced() -> None:
+    open_now = 0
+    both = asyncio.Barrier(2)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal open_now
+        if open_now == 2:
+            writer.write(b"421 4.7.0 too many connections from you\r\n")
+            writer.close()
+            return
+        open_now += 1
+        writer.write(b"220 ready\r\n")
+        mails = 0
+        while (line := await reader.readline()) and not (line.startswith(b"MAIL") and mails == 2):
+            if line.startswith(b"DATA"):
+                writer.write(b"354 go on\r\n")
+                await reader.readuntil(b"\r\n.\r\n")
+                # It goes on only where both of its connections are used.
+                await both.wait()
+                mails += 1
+            writer.write(b"250 ok\r\n")
+        open_now -= 1
+        writer.write(b"421 4.7.0 too many mails over one connection\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as made, asyncio.timeout(20):
+        port = made.sockets[0].getsockname()[1]
+        async with Post(Relay(host="127.0.0.1", port=port, connections=10), waits=Waits.all_of(5)) as post:
+            replies = await asyncio.gather(*(post.deliver("a@example.com", f"b{n}@example.com", RAW) for n in range(40)))
+    assert [str(reply.fate) for reply in replies] == ["ACCEPTED"] * 40
+
+
 @pytest.mark.parametrize(
     ("stage", "said", "of_domain"),
     [

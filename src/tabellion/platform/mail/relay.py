@@ -6,9 +6,6 @@ answer, is certain.
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Generator
-from contextlib import contextmanager
 from enum import StrEnum
 from typing import Self, cast
 
@@ -19,14 +16,13 @@ from tabellion.platform.mail.exchange import Broken, Exchange, MayLeave, Outcome
 from tabellion.platform.mail.opening import Relay, UnreachableError, in_one_line, opened, said, turned_away
 from tabellion.platform.mail.refusals import Refusal, judge
 from tabellion.platform.mail.refusals.status import tells_of_domain, tells_of_recipient
+from tabellion.platform.mail.turns import Turns
 from tabellion.platform.mail.waits import Waits
 
 _IDLE_S = 20.0
 # All connections are busy, and none has come to an end for so long: mails had better leave by others.
 _STUCK_S = 5.0
 _MAILS_PER_CONNECTION = 500
-# For how long no more connections are tried than a relay took.
-_FULL_S = 60.0
 _CLOSING_CHANNEL = 421
 # To a sender: whoever it is. RFC 4954 and 3207 have the second for "log in first" and "TLS first".
 _NOT_OVER_THIS = frozenset({_CLOSING_CHANNEL, 530})
@@ -72,10 +68,7 @@ class Post:
         self._slots = asyncio.Semaphore(relay.connections)
         self._moved_at = time.monotonic()
         self._closed = False
-        # Connections that are being opened or used, and until when the relay takes no more connections than there are.
-        self._busy = 0
-        self._full_until = 0.0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._turns = Turns()
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,6 +83,11 @@ class Post:
     def is_stuck(self) -> bool:
         """Whether all connections are busy and the relay has brought none of them to an end for `stuck_s`."""
         return self._slots.locked() and time.monotonic() - self._moved_at >= self._stuck_s
+
+    @property
+    def _there(self) -> int:
+        """Connections that are open or being opened."""
+        return self._turns.busy + len(self._free)
 
     async def deliver(
         self, sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None = None, *, patient: bool = True
@@ -106,18 +104,18 @@ class Post:
             while True:
                 line = self._kept()
                 if line is None:
-                    if self._busy and time.monotonic() < self._full_until:
-                        await self._one_is_free()
+                    if not self._turns.may_open():
+                        await self._turns.wait()
                         continue
                     try:
-                        with self._at_work():
+                        with self._turns.taken():
                             line, fresh = await self._connect(), True
                     except UnreachableError as error:
-                        if not error.full or not self._busy:
+                        if not error.full or not self._there:
                             return Reply(Fate.DEFERRED, str(error), reached=False)
-                        # It takes no more connections than these: mails take turns on them.
-                        self._full_until = time.monotonic() + _FULL_S
+                        self._turns.refused(self._there)
                         continue
+                    self._turns.opened(self._there + 1)
                 reply = await self._deliver(line, sender, recipient, raw, may_leave)
                 if fresh or not line.is_over:
                     break
@@ -130,7 +128,7 @@ class Post:
             self._give_slot()
 
     async def _deliver(self, line: "_Line", sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None) -> Reply:
-        with self._at_work():
+        with self._turns.taken():
             try:
                 return await line.deliver(sender, recipient, raw, may_leave)
             finally:
@@ -141,26 +139,6 @@ class Post:
             self._free.append(line)
         else:
             line.close()
-
-    @contextmanager
-    def _at_work(self) -> Generator[None]:
-        self._busy += 1
-        try:
-            yield
-        finally:
-            self._busy -= 1
-            # All of them, when none is left that could wake them later.
-            while self._waiting:
-                waiter = self._waiting.popleft()
-                if not waiter.done():
-                    waiter.set_result(None)
-                    if self._busy:
-                        break
-
-    async def _one_is_free(self) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
-        await waiter
 
     async def reach(self) -> str | None:
         """Open a connection and keep it, unless one is kept; what is wrong when that is not possible."""
