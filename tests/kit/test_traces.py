@@ -11,7 +11,7 @@ TRACES = traces_of(["Ann@Example.com", "zoë@example.com"])
 NAMED = [
     '{"mail": "ANN@example.com"}', r'{"note": "hello\nann@example.com"}', r'{"note": "\u00a0ann@example.com."}', "<a>ann@example.com</a>",
     "emailaddress=ann%40example.com", "q%3Dann%40example.com%20x", "ann@example.com", "zoë@example.com", "\N{EN DASH}ann@example.com",
-    "\N{NO-BREAK SPACE}zoë@example.com",
+    "\N{NO-BREAK SPACE}zoë@example.com", "ZOË@EXAMPLE.COM", "emailaddress=ZO%C3%8B%40EXAMPLE.COM",
 ]  # fmt: skip
 OTHERS = [
     "joann@example.com",

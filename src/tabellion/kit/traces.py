@@ -18,8 +18,8 @@ _ENCODINGS = ("utf-8", "cp1252", "utf-16-le", "utf-16-be")
 
 
 class Traces(NamedTuple):
-    """`texts`: spellings of an address, in lower case; `rows`: (table, row) ids of profiles on the wire, and `records` those
-    of records that go with them; `mails`: ids of their mails.
+    """`texts`: spellings of an address, in lower case, and with letters beyond ASCII in capitals; `rows`: ids (table, row)
+    of profiles on the wire, and `records` those of records that go with them; `mails`: ids of their mails.
     """
 
     texts: tuple[str, ...]
@@ -60,7 +60,7 @@ class Traces(NamedTuple):
         ]
 
         def is_in(octets: bytes) -> bool:
-            # Letters beyond ASCII keep their case; addresses have them in their domains, mostly in lower case.
+            # Letters beyond ASCII keep their case; addresses have them in their domains, in lower case or all in capitals.
             low = octets.lower()
             return any(text in low and pattern.search(low) for text, pattern in wanted)
 
@@ -98,10 +98,15 @@ def traces_of(
     records: Iterable[tuple[str, int]] = (),
 ) -> Traces:
     """Of an address that may be written in several forms; in addresses of calls as well."""
-    texts = {form.lower() for form in forms}
+    texts = {text for form in forms for text in (form.lower(), _with_capitals(form.lower()))}
     texts |= {quote(text, safe="").lower() for text in texts}
     of_records = tuple((table, str(record)) for table, record in records)
     return Traces(tuple(sorted(texts)), tuple(rows), tuple(str(mail) for mail in mails), of_records)
+
+
+def _with_capitals(text: str) -> str:
+    """What stands in capitals, as those make it small who know the case of ASCII alone: octets, and many a database."""
+    return "".join(letter if letter.isascii() or len(letter.upper()) > 1 else letter.upper() for letter in text)
 
 
 def _escaped(text: str) -> str:
