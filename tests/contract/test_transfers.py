@@ -117,6 +117,23 @@ def start_due(etls: Etls, now: datetime) -> int:
     return do(work())
 
 
+async def test_a_folder_in_which_more_has_gathered_than_is_listed_is_one_to_move_files_to(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was loaded every few minutes is over 100,000 files within a year."""
+    monkeypatch.setattr("tabellion.platform.transfer.model.MAX_LISTED", 2)
+    for number in range(3):
+        (root / "done" / f"guests_{number}.csv").write_text("x")
+    server = Server(protocol="FOLDER", root=root)
+    tried = [
+        (step.step, step.ok)
+        for path, moved_to in (("/in", "/done"), ("/done", "/in"))
+        for step in await service._test(server, Location(1, "in", 1, path, "MOVE", moved_to), write=False)
+    ]
+    there = [("CONNECT", True), ("LOGIN", True)]
+    assert tried == [*there, ("LIST", True), ("MOVE", True), *there, ("LIST", False)]
+
+
 @pytest.mark.parametrize("family", V5_FAMILIES)
 def test_every_call_on_every_alias(family: str, tenant: Tenant, root: Path) -> None:
     base = family.replace("{category}", "file-transfers") + "/v5/entities/hotels"

@@ -20,7 +20,7 @@ from tabellion.platform.database.connection import Database
 from tabellion.platform.egress import Policy
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.secrets import SecretUnreadable
-from tabellion.platform.transfer import Folder, Opening, Server, TransferError, open_folder
+from tabellion.platform.transfer import Folder, Opening, Server, TooManyEntries, TransferError, open_folder
 
 _TEST_S = 60
 _TEST_FILE = "tabellion-test.txt"
@@ -208,6 +208,8 @@ async def _list_elsewhere(server: Server, path: str) -> None:
     try:
         async with open_folder(server, path, _places.policy) as opened:
             await opened.folder.files()
+    except TooManyEntries:
+        return  # what was moved gathers there
     except TransferError as error:
         raise TransferError("MOVE", error.message) from None
 

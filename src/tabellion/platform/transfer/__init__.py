@@ -7,7 +7,7 @@ from tabellion.platform.egress import Policy
 from tabellion.platform.transfer.connecting import is_certificate
 from tabellion.platform.transfer.folder import Folder, Opening
 from tabellion.platform.transfer.keys import opened
-from tabellion.platform.transfer.model import PORTS, ProtocolName, RemoteFile, Server, TransferError
+from tabellion.platform.transfer.model import PORTS, ProtocolName, RemoteFile, Server, TooManyEntries, TransferError
 
 __all__ = [
     "PORTS",
@@ -15,6 +15,7 @@ __all__ = [
     "ProtocolName",
     "RemoteFile",
     "Server",
+    "TooManyEntries",
     "TransferError",
     "is_certificate",
     "is_public_key",

@@ -50,6 +50,10 @@ class TransferError(OSError):
         self.message = message
 
 
+class TooManyEntries(TransferError):
+    """A folder that is there has more entries than are listed."""
+
+
 def is_plain_name(name: str) -> bool:
     """Whether a name of a listing is a file's name and nothing else: no path, no control characters."""
     return 1 <= len(name) <= _MAX_NAME and name not in {".", ".."} and name.isprintable() and not set(name) & {"/", "\\"}
@@ -62,11 +66,11 @@ class Tally:
         self._entries = self._characters = 0
 
     def take(self, entry: str = "") -> None:
-        """Count an entry, of whatever kind. Raises `TransferError` (LIST) when there are too many to be kept in memory."""
+        """Count an entry, of whatever kind. Raises `TooManyEntries` (LIST) when there are too many to be kept in memory."""
         self._entries += 1
         self._characters += len(entry)
         if self._entries > MAX_LISTED or self._characters > _MAX_CHARACTERS:
-            raise TransferError(
+            raise TooManyEntries(
                 "LIST",
                 f"the folder has over {MAX_LISTED:,} entries, the most that are listed: move files that are done away",
             )
