@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from tabellion.features import delivery, tracking
-from tabellion.features.delivery import Forgotten, Sending, is_suppressed, retaining, store, stripping
+from tabellion.features.bounces import service as bounces
+from tabellion.features.bounces.model import Finding, Kind, Rules
+from tabellion.features.delivery import Forgotten, Sending, is_suppressed, retaining, store, stripping, suppression_store
 from tabellion.features.delivery.model import Message
 from tabellion.features.delivery.tokens import Token, Use, write
 from tests.features.delivery.conftest import START, Post, licence_that_sends
@@ -77,6 +79,23 @@ async def test_old_mails_lose_what_is_personal_and_their_readers_can_unsubscribe
     with pytest.raises(Forgotten):
         await tracking.unsubscribe(post.db, write(Token(Use.UNSUBSCRIBE, post.licence_id, mail + 1)), MUCH_LATER)
     assert not await is_suppressed(post.db, post.licence_id, "")
+
+
+async def test_who_calls_an_old_mail_spam_gets_no_more_at_the_address_that_they_have_now(post: Post) -> None:
+    await post.guests(["ann@example.com", "bob@example.net"])
+    sending = await post.sending(messages=MESSAGES, mark="~~")
+    await sent(post, sending)
+    await store.set_state(post.db, sending.id, "ENDED", START)
+    assert await retaining.strip_licence(post.db, post.licence_id, BEFORE, MUCH_LATER) == 2
+    query = f"SELECT id FROM l{post.licence_id}.recipient ORDER BY id".encode()
+    (ann,), (bob,) = await (await post.db.execute(query)).fetchall()
+    desk = bounces.Desk(post.db, Rules(), MUCH_LATER)
+    told = Finding(Kind.COMPLAINT, text="abuse by ann@example.com")
+    await bounces.note(desk, post.licence_id, ann, told)
+    # A mailbox that is gone by now need not be that of the present address.
+    await bounces.note(desk, post.licence_id, bob, Finding(Kind.HARD, "5.1.1"))
+    found = await suppression_store.latest(post.db, post.licence_id, 10)
+    assert [(each.address, each.reason, each.detail) for each in found] == [("ann@example.com", "COMPLAINT", None)]
 
 
 async def test_most_of_the_time_is_left_to_those_who_send(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:

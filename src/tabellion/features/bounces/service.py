@@ -12,8 +12,9 @@ from tabellion.features.bounces.model import EVENTS, Finding, Kind, Rules, enoug
 from tabellion.features.bounces.reading import read
 from tabellion.features.bounces.store import Mail
 from tabellion.features.delivery import MailNews, has_arrived, licence_exists, read_return_path, read_token, suppress, tell
-from tabellion.features.profiles import record_choice
-from tabellion.features.tables import profile_tables
+from tabellion.features.profiles import record_choice, search_rows
+from tabellion.features.tables import ProfileTable, email_of, profile_tables
+from tabellion.features.tables.filters import Condition
 from tabellion.kit.counted import counted
 from tabellion.platform.database.connection import Database
 
@@ -78,6 +79,9 @@ async def note(desk: Desk, licence_id: int, recipient_id: int, finding: Finding)
         new = await _note_event(desk, licence_id, mail, finding)
         if mail.address:
             await _follow(desk, licence_id, mail.address, f"mail {mail.id:d}", finding)
+        elif finding.kind is Kind.COMPLAINT and (address := await _address_now(db, licence_id, mail)):
+            # What is said of it may name the address that is not kept.
+            await _follow(desk, licence_id, address, f"mail {mail.id:d}", Finding(Kind.COMPLAINT))
         if finding.kind is Kind.COMPLAINT and new:
             await _end_subscription(db, licence_id, mail, now)
     if finding.kind is Kind.COMPLAINT and new:
@@ -126,12 +130,25 @@ async def _follow(desk: Desk, licence_id: int, address: str, mark: str, finding:
             await suppress(db, licence_id, [address], EVENTS[finding.kind], at, detail)
 
 
+async def _address_now(db: Database, licence_id: int, mail: Mail) -> str | None:
+    """The address of the profile that an old mail went to, as for who unsubscribes by it; None: nobody knows whose."""
+    table = await _table(db, licence_id, mail)
+    email = None if table is None else email_of(table.attributes)
+    if table is None or email is None or mail.profile_id is None:
+        return None
+    rows = await search_rows(db, table, Condition("t.id = %s", (mail.profile_id,)), "t.id", 1)
+    return rows[0].values[table.attributes.index(email)] if rows else None
+
+
+async def _table(db: Database, licence_id: int, mail: Mail) -> ProfileTable | None:
+    return next((table for table in await profile_tables.load(db, licence_id) if table.id == mail.table_id), None)
+
+
 async def _end_subscription(db: Database, licence_id: int, mail: Mail, now: datetime) -> None:
     """Whoever calls it spam does not want it: the subscription that the mail was sent for ends."""
     if mail.profile_id is None or mail.subscription is None:
         return
-    tables = await profile_tables.load(db, licence_id)
-    table = next((table for table in tables if table.id == mail.table_id), None)
+    table = await _table(db, licence_id, mail)
     subscription = None
     if table is not None:
         subscription = next((s for s in table.subscriptions if s.number == mail.subscription), None)
