@@ -1,10 +1,8 @@
 """News of executions, for whoever listens to the ETL or the export that they run; and where both are."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import quote
-
-import msgspec
 
 from tabellion.features.licences import entity_name
 from tabellion.platform import outbox
@@ -30,23 +28,43 @@ class Links(NamedTuple):
         return f"{self.base}/{quote(entity, safe='')}/{self.name}-executions/{number}"
 
 
-class Ran(msgspec.Struct, frozen=True):
+class Ran(Protocol):
     """An execution of an ETL or an export."""
 
-    id: int
-    licence_id: int
-    entity_id: int
+    @property
+    def id(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def licence_id(self) -> int:
+        """Whose it is."""
+        ...
+
+    @property
+    def entity_id(self) -> int:
+        """Of which entity."""
+        ...
+
+    @property
+    def definition_id(self) -> int | None:
+        """The ETL or the export that it runs; None: a one-shot."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """How often it was taken up; 0: nobody was told that it has begun."""
+        ...
 
     @property
     def outcome(self) -> str | None:
         """`executionStatus` of the documents; None before the end."""
-        raise NotImplementedError
+        ...
 
 
-async def tell(
-    db: Database, links: Links, definition_id: int | None, event_type: str, execution: Ran, now: datetime
-) -> None:
-    """Tell whoever listens to a definition (None: a one-shot), in the transaction in which an execution begins or ends."""
+async def tell(db: Database, links: Links, event_type: str, execution: Ran, now: datetime) -> None:
+    """Tell whoever listens to what an execution runs, in the transaction in which it begins or ends."""
+    definition_id = execution.definition_id
     if definition_id is None:
         return
     interest = Interest(links.subject, str(definition_id), event_type)

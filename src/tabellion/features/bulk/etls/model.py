@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tabellion.features.bulk.imports import ENDED, Counters, Status
-from tabellion.features.bulk.news import Links, Ran
+from tabellion.features.bulk.news import Links
 from tabellion.kit.problem import FieldError
 
 SUBJECT = "ETL"
@@ -78,12 +78,15 @@ class Due(NamedTuple):
     location_id: int
 
 
-class Execution(Ran, frozen=True):
+class Execution(msgspec.Struct, frozen=True):
     """One run over one or more files; `etl_id` None: a one-shot. `folder` is its place in the spool.
 
     `location_id`: where it fetches its files; None: they were sent.
     """
 
+    id: int
+    licence_id: int
+    entity_id: int
     etl_id: int | None
     user_id: int | None
     definition: dict[str, Any]
@@ -97,6 +100,11 @@ class Execution(Ran, frozen=True):
     ended_at: datetime | None
     location_id: int | None = None
     parts: tuple[Part, ...] = ()
+
+    @property
+    def definition_id(self) -> int | None:
+        """The ETL."""
+        return self.etl_id
 
     @property
     def has_ended(self) -> bool:

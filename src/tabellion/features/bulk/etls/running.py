@@ -59,7 +59,7 @@ class Executor:
         async with db.transaction():
             taken = await store.begin(db, number, self._clock())
             if taken is not None and taken.attempt == 1:
-                await tell(db, LINKS, taken.etl_id, STARTED, taken, self._clock())
+                await tell(db, LINKS, STARTED, taken, self._clock())
         if taken is None:
             await self._settle(db, number)
         return taken
@@ -182,7 +182,7 @@ class Executor:
                 raise Stopped
             ended = await store.execution(db, job.id)
             if ended is not None:
-                await tell(db, LINKS, ended.etl_id, FINISHED, ended, self._clock())
+                await tell(db, LINKS, FINISHED, ended, self._clock())
                 await order_reports(db, ended)
             if job.location_id is not None and status != Status.FAILED:
                 await jobs.defer(db, PUT_AWAY, licence_id=job.licence_id, execution_id=job.id)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from psycopg import errors
 
+from tabellion.features.bulk import stopping
 from tabellion.features.bulk.etls import store
 from tabellion.features.bulk.etls.definition import Definition, check
 from tabellion.features.bulk.etls.errors import EtlInactive, EtlNameUsed, EtlUnknown
@@ -17,7 +18,6 @@ from tabellion.features.bulk.etls.model import LINKS, Due, Etl, Execution, NewEx
 from tabellion.features.bulk.finding import by_id, execution_of, subject_of
 from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder, reports, spooled, turn
 from tabellion.features.bulk.names import base_name
-from tabellion.features.bulk.news import FINISHED, tell
 from tabellion.features.bulk.tables import find
 from tabellion.features.licences import entity_of, owner_of
 from tabellion.features.transfers import find_location
@@ -176,16 +176,8 @@ async def cancel(call: Incoming) -> None:
 
 
 async def stop(db: Database, number: int, status: Status, now: datetime) -> bool:
-    """End an execution from outside; whoever was told of its start is told of that. False: it has ended already.
-
-    In the caller's transaction.
-    """
-    if not await store.end(db, number, status, now):
-        return False
-    ended = await store.execution(db, number)
-    if ended is not None and ended.attempt:
-        await tell(db, LINKS, ended.etl_id, FINISHED, ended, now)
-    return True
+    """End an execution from outside, as `stopping.stop` does."""
+    return await stopping.stop(db, store, LINKS, number, status, now)
 
 
 async def purge(db: Database, now: datetime) -> set[str]:

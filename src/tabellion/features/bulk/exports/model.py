@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from tabellion.features.bulk.imports import ENDED, Status
-from tabellion.features.bulk.news import Links, Ran
+from tabellion.features.bulk.news import Links
 from tabellion.kit.problem import FieldError
 
 SUBJECT = "EXPORT"
@@ -31,12 +31,15 @@ class Export(msgspec.Struct, frozen=True):
     changed_since: datetime | None = None
 
 
-class Execution(Ran, frozen=True):
+class Execution(msgspec.Struct, frozen=True):
     """One file that is or was written; `export_id` None: a one-shot. `folder` is its place in the spool.
 
     `bytes` and `sha256` (hex) are of the file as it is downloaded.
     """
 
+    id: int
+    licence_id: int
+    entity_id: int
     export_id: int | None
     definition: dict[str, Any]
     changed_since: datetime | None
@@ -51,6 +54,11 @@ class Execution(Ran, frozen=True):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+
+    @property
+    def definition_id(self) -> int | None:
+        """The export."""
+        return self.export_id
 
     @property
     def has_ended(self) -> bool:

@@ -66,7 +66,7 @@ class Exporter:
         async with db.transaction():
             taken = await store.begin(db, number, self._clock())
             if taken is not None and taken.attempt == 1:
-                await tell(db, LINKS, taken.export_id, STARTED, taken, self._clock())
+                await tell(db, LINKS, STARTED, taken, self._clock())
         return taken
 
     async def work(self, db: Database, job: Execution) -> None:
@@ -142,7 +142,7 @@ class Exporter:
     async def _told(self, db: Database, job: Execution) -> None:
         ended = await store.execution(db, job.id)
         if ended is not None:
-            await tell(db, LINKS, ended.export_id, FINISHED, ended, self._clock())
+            await tell(db, LINKS, FINISHED, ended, self._clock())
 
 
 class _Bound(sql.Composable):

@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 from psycopg import errors
 
+from tabellion.features.bulk import stopping
 from tabellion.features.bulk.exports import store
 from tabellion.features.bulk.exports.definition import Definition, check
 from tabellion.features.bulk.exports.errors import ExportInactive, ExportNameUsed, ExportUnknown
 from tabellion.features.bulk.exports.model import FILE, KEPT, LINKS, ROWS_KEPT, Execution, Export
 from tabellion.features.bulk.finding import by_id, execution_of, subject_of
 from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder
-from tabellion.features.bulk.news import FINISHED, tell
 from tabellion.features.bulk.tables import find
 from tabellion.features.licences import Owner, owner_of
 from tabellion.features.tables import Table
@@ -171,16 +171,8 @@ async def cancel(call: Incoming) -> None:
 
 
 async def stop(db: Database, number: int, status: Status, now: datetime) -> bool:
-    """End an execution from outside; whoever was told of its start is told of that. False: it has ended already.
-
-    In the caller's transaction.
-    """
-    if not await store.end(db, number, status, now):
-        return False
-    ended = await store.execution(db, number)
-    if ended is not None and ended.attempt:
-        await tell(db, LINKS, ended.export_id, FINISHED, ended, now)
-    return True
+    """End an execution from outside, as `stopping.stop` does."""
+    return await stopping.stop(db, store, LINKS, number, status, now)
 
 
 async def purge(db: Database, now: datetime) -> set[str]:
