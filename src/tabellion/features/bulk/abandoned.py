@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from typing import LiteralString, NamedTuple
 
 from tabellion.features.bulk.exports import exports_store
+from tabellion.features.bulk.exports import service as exports
 from tabellion.features.bulk.imports import Status, jobs_store
-from tabellion.platform import audit
+from tabellion.features.bulk.imports import service as imports
+from tabellion.platform import audit, jobs
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar
@@ -18,10 +20,12 @@ _AFTER = timedelta(days=1)
 
 
 class _Kind(NamedTuple):
-    """`word` is that of the audit trail; `open` selects the number and the licence of those without a job of the queue."""
+    """`word` is that of the audit trail; `task` has the number as its `argument`; `open` selects number and licence."""
 
     word: str
     lock: AdvisoryLock
+    task: str
+    argument: str
     open: LiteralString
     end: Callable[[Database, int, Status, datetime], Awaitable[bool]]
 
@@ -30,23 +34,18 @@ _KINDS = (
     _Kind(
         "import",
         AdvisoryLock.IMPORT,
-        """
-SELECT j.id, j.licence_id FROM tabellion.import_job j
-WHERE j.ended_at IS NULL AND j.execution_id IS NULL AND j.created_at < %s AND NOT EXISTS (
-    SELECT FROM jobs.procrastinate_jobs q
-    WHERE q.status IN ('todo', 'doing') AND q.task_name = 'imports.run' AND (q.args ->> 'job_id')::bigint = j.id)
-""",
+        imports.TASK,
+        "job_id",
+        "SELECT id, licence_id FROM tabellion.import_job "
+        "WHERE ended_at IS NULL AND execution_id IS NULL AND created_at < %s",
         jobs_store.end,
     ),
     _Kind(
         "export-execution",
         AdvisoryLock.EXPORT,
-        """
-SELECT j.id, j.licence_id FROM tabellion.export_execution j
-WHERE j.ended_at IS NULL AND j.created_at < %s AND NOT EXISTS (
-    SELECT FROM jobs.procrastinate_jobs q
-    WHERE q.status IN ('todo', 'doing') AND q.task_name = 'exports.run' AND (q.args ->> 'execution_id')::bigint = j.id)
-""",
+        exports.TASK,
+        "execution_id",
+        "SELECT id, licence_id FROM tabellion.export_execution WHERE ended_at IS NULL AND created_at < %s",
         exports_store.end,
     ),
 )
@@ -59,7 +58,11 @@ async def cancel(db: Database, now: datetime) -> int:
     """
     count = 0
     for kind in _KINDS:
-        for number, licence_id in await (await db.execute(kind.open, (now - _AFTER,))).fetchall():
+        old = await (await db.execute(kind.open, (now - _AFTER,))).fetchall()
+        queued = await jobs.open_values(db, kind.task, kind.argument)
+        for number, licence_id in old:
+            if number in queued:
+                continue
             async with db.transaction():
                 # Whoever works on it holds this (see `fenced`); it is let go with the transaction.
                 free = "SELECT pg_try_advisory_xact_lock(%s, %s::int)"

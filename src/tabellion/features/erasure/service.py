@@ -24,7 +24,7 @@ from tabellion.platform import audit, jobs, outbox, secrets
 from tabellion.platform.database.connection import Database
 from tabellion.platform.http import idempotency
 from tabellion.platform.http.call import Incoming
-from tabellion.platform.secrets.places import Place
+from tabellion.platform.jobs import sealed
 
 TASK = "erasure.finish"
 _MAX_ADDRESS, _MOST_PROFILES = 320, 10_000
@@ -303,13 +303,11 @@ def _purpose(licence_id: int, number: int) -> str:
 
 
 PLACES = (
-    Place(
+    sealed.place(
         "of erasures",
-        lambda licence_id, number, _: _purpose(licence_id, number),
-        "SELECT (args #>> '{rest,licence_id}')::int, (args #>> '{rest,number}')::bigint, id, args #>> '{rest,person}' "
-        "FROM jobs.procrastinate_jobs WHERE task_name = 'erasure.finish' AND status IN ('todo', 'doing')",
-        "UPDATE jobs.procrastinate_jobs SET args = jsonb_set(args, '{rest,person}', to_jsonb(%s::text)) "
-        "WHERE args #>> '{rest,licence_id}' = %s::text AND args #>> '{rest,number}' = %s::text AND id = %s "
-        "AND args #>> '{rest,person}' = %s",
+        TASK,
+        "rest,person",
+        ("rest,licence_id", "rest,number"),
+        lambda licence_id, number: _purpose(int(licence_id), int(number)),
     ),
 )
