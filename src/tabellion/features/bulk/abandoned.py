@@ -9,6 +9,7 @@ from typing import LiteralString, NamedTuple
 
 from tabellion.features.bulk.exports import exports_store
 from tabellion.features.bulk.exports import service as exports
+from tabellion.features.bulk.fenced import lock_of
 from tabellion.features.bulk.imports import Status, jobs_store
 from tabellion.features.bulk.imports import service as imports
 from tabellion.platform import audit, jobs
@@ -64,9 +65,9 @@ async def cancel(db: Database, now: datetime) -> int:
             if number in queued:
                 continue
             async with db.transaction():
-                # Whoever works on it holds this (see `fenced`); it is let go with the transaction.
+                # Whoever works on it holds this; it is let go with the transaction.
                 free = "SELECT pg_try_advisory_xact_lock(%s, %s::int)"
-                if await scalar(db, free, (kind.lock, number % 2**31)) and await kind.end(db, number, Status.CANCELLED, now):
+                if await scalar(db, free, lock_of(kind.lock, number)) and await kind.end(db, number, Status.CANCELLED, now):
                     await audit.record_server(
                         db, licence_id, "jobs cancel: nobody works on it", f"{kind.word}/{number}", now
                     )

@@ -43,8 +43,8 @@ class Stopped(Exception):
 _PASSING = (psycopg.OperationalError, OSError, Busy, GaveWay)
 
 
-class Numbered(Protocol):
-    """A job."""
+class Job(Protocol):
+    """A job that was taken up."""
 
     @property
     def progress(self) -> int:
@@ -52,7 +52,7 @@ class Numbered(Protocol):
         ...
 
 
-J = TypeVar("J", bound=Numbered)
+J = TypeVar("J", bound=Job)
 
 
 class Kind(Protocol[J]):
@@ -78,10 +78,15 @@ class Kind(Protocol[J]):
         ...
 
 
+def lock_of(kind_lock: int, number: int) -> tuple[int, int]:
+    """The advisory lock that whoever works on a job holds: of the second number PostgreSQL takes 31 bits."""
+    return kind_lock, number % 2**31
+
+
 async def run(conninfo: str, kind: Kind[J], number: int) -> None:
     """One attempt at one job. Raises `Busy`, `GaveWay`, and what the database or the disk refuse for the moment."""
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as db:
-        if not await scalar(db, "SELECT pg_try_advisory_lock(%s, %s::int)", (kind.lock, number % 2**31)):
+        if not await scalar(db, "SELECT pg_try_advisory_lock(%s, %s::int)", lock_of(kind.lock, number)):
             raise Busy(f"{kind.word} {number} is with another worker")
         counts = False
         try:
@@ -98,7 +103,7 @@ async def run(conninfo: str, kind: Kind[J], number: int) -> None:
             with suppress(psycopg.Error):
                 if not counts:
                     await db.execute("DELETE FROM tabellion.bulk_start WHERE (lock, number) = (%s, %s)", (kind.lock, number))
-                await db.execute("SELECT pg_advisory_unlock(%s, %s::int)", (kind.lock, number % 2**31))
+                await db.execute("SELECT pg_advisory_unlock(%s, %s::int)", lock_of(kind.lock, number))
 
 
 async def _attempt(db: Database, kind: Kind[J], number: int) -> None:
