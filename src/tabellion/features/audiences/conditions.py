@@ -1,7 +1,7 @@
 """From a target to a condition on the rows of its table."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 from tabellion.features.audiences import store
@@ -18,7 +18,7 @@ Made = Callable[[ProfileTable, Audience, Any, datetime, list[FieldError], str], 
 
 
 def condition_of(
-    table: ProfileTable, target: Target, zone: Any, now: datetime, audiences: Mapping[int, Audience] | None = None
+    table: ProfileTable, target: Target, zone: tzinfo, now: datetime, audiences: Mapping[int, Audience] | None = None
 ) -> Condition:
     """The condition on the table's rows (alias `t`), without `max_profiles`. `audiences`: those that the target names.
 
@@ -34,7 +34,7 @@ def condition_of(
     return condition
 
 
-def condition_of_audience(table: ProfileTable, audience: Audience, zone: Any, now: datetime) -> Condition:
+def condition_of_audience(table: ProfileTable, audience: Audience, zone: tzinfo, now: datetime) -> Condition:
     """Whom a saved audience means. Raises `Invalid`."""
     faults: list[FieldError] = []
     condition = _saved(table, audience, zone, now, faults, "")
@@ -43,7 +43,7 @@ def condition_of_audience(table: ProfileTable, audience: Audience, zone: Any, no
     return condition
 
 
-def canonical_key(attribute: Attribute | None, text: str, zone: Any) -> str:
+def canonical_key(attribute: Attribute | None, text: str, zone: tzinfo) -> str:
     """A key as it is kept. Raises `BadValue`."""
     if attribute is None:
         if (number := number_of(text)) is None:
@@ -69,7 +69,7 @@ def key_attribute(table: ProfileTable, name: str | None, place: str) -> Attribut
 
 
 def _condition(  # noqa: PLR0917 - all that is said
-    table: ProfileTable, target: Target, zone: Any, now: datetime, faults: list[FieldError],
+    table: ProfileTable, target: Target, zone: tzinfo, now: datetime, faults: list[FieldError],
     audiences: Mapping[int, Audience], prefix: str = "",
 ) -> Condition:  # fmt: skip
     parts = [
@@ -97,7 +97,7 @@ def _all(parts: list[Condition]) -> Condition:
 
 
 def _named(  # noqa: PLR0913, PLR0917 - one part of a condition
-    table: ProfileTable, number: int, zone: Any, now: datetime, faults: list[FieldError],
+    table: ProfileTable, number: int, zone: tzinfo, now: datetime, faults: list[FieldError],
     audiences: Mapping[int, Audience], place: str, made: Made,
 ) -> Condition:  # fmt: skip
     audience = audiences.get(number)
@@ -112,7 +112,7 @@ def _named(  # noqa: PLR0913, PLR0917 - one part of a condition
 
 
 def _saved(
-    table: ProfileTable, audience: Audience, zone: Any, now: datetime, faults: list[FieldError], prefix: str
+    table: ProfileTable, audience: Audience, zone: tzinfo, now: datetime, faults: list[FieldError], prefix: str
 ) -> Condition:
     """Whom an audience means. Where it is a list, the keys stay in the database."""
     own = _condition(table, audience.definition, zone, now, faults, {}, prefix)
@@ -124,7 +124,7 @@ def _saved(
 
 
 def _left_out(
-    table: ProfileTable, audience: Audience, zone: Any, now: datetime, faults: list[FieldError], prefix: str
+    table: ProfileTable, audience: Audience, zone: tzinfo, now: datetime, faults: list[FieldError], prefix: str
 ) -> Condition:
     """Whom it does not mean. The planner makes a join of this form alone.
 
@@ -183,7 +183,7 @@ def _segmented(table: ProfileTable, segment: Segment, faults: list[FieldError], 
 
 
 def _filtered(
-    table: ProfileTable, place: str, text: str | None, zone: Any, now: datetime, faults: list[FieldError]
+    table: ProfileTable, place: str, text: str | None, zone: tzinfo, now: datetime, faults: list[FieldError]
 ) -> Condition:
     if not text:
         return ALWAYS
@@ -201,7 +201,7 @@ def _negated(condition: Condition) -> Condition:
     return condition if condition == ALWAYS else Condition(f"({condition.sql}) IS NOT TRUE", condition.params)
 
 
-def _listed(table: ProfileTable, keys: Keys | None, zone: Any, faults: list[FieldError]) -> Condition:
+def _listed(table: ProfileTable, keys: Keys | None, zone: tzinfo, faults: list[FieldError]) -> Condition:
     if keys is None:
         return ALWAYS
     if not 1 <= len(keys.values) <= MAX_KEYS:
@@ -221,7 +221,7 @@ def _listed(table: ProfileTable, keys: Keys | None, zone: Any, faults: list[Fiel
     return _by_values(attribute, keys.values, zone, faults)
 
 
-def _by_values(attribute: Attribute, texts: tuple[str, ...], zone: Any, faults: list[FieldError]) -> Condition:
+def _by_values(attribute: Attribute, texts: tuple[str, ...], zone: tzinfo, faults: list[FieldError]) -> Condition:
     values: list[Any] = []
     for place, text in enumerate(texts):
         try:

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import datetime, tzinfo
+from typing import NamedTuple
 
 from msgspec.structs import replace
 from psycopg import errors
@@ -47,14 +47,14 @@ async def audiences_of(db: Database, licence_id: int, target: Target | None, *, 
     return {} if target is None else await store.by_ids(db, licence_id, target.names_audiences, keep=keep)
 
 
-async def count_target(db: Database, table: ProfileTable, target: Target, zone: Any, now: datetime) -> int:
+async def count_target(db: Database, table: ProfileTable, target: Target, zone: tzinfo, now: datetime) -> int:
     """How many profiles a target means at the moment. Raises `Invalid`."""
     condition = condition_of(table, target, zone, now, await audiences_of(db, table.licence_id, target))
     count = await count_rows(db, table, condition)
     return count if target.max_profiles is None else min(count, target.max_profiles)
 
 
-async def is_over(db: Database, table: ProfileTable, target: Target, number: int, zone: Any, now: datetime) -> bool:
+async def is_over(db: Database, table: ProfileTable, target: Target, number: int, zone: tzinfo, now: datetime) -> bool:
     """Whether a target means more profiles than this at the moment. Raises `Invalid`."""
     condition = condition_of(table, target, zone, now, await audiences_of(db, table.licence_id, target))
     if target.max_profiles is not None and target.max_profiles <= number:
@@ -62,7 +62,7 @@ async def is_over(db: Database, table: ProfileTable, target: Target, number: int
     return await are_over(db, table, condition, number)
 
 
-async def sample_target(db: Database, table: ProfileTable, target: Target, zone: Any, now: datetime, most: int) -> Sample:
+async def sample_target(db: Database, table: ProfileTable, target: Target, zone: tzinfo, now: datetime, most: int) -> Sample:
     """How many profiles a target means at the moment, and some of them. Raises `Invalid`."""
     condition = condition_of(table, target, zone, now, await audiences_of(db, table.licence_id, target))
     found = await _sample(db, table, condition, most)

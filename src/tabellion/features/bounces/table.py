@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from tabellion.features.bounces.model import one_line
@@ -45,7 +45,7 @@ def read_csv(raw: bytes) -> list[dict[str, Any]]:
     return [{name: as_meant(cell.strip()) or None for name, cell in zip(names, row, strict=False)} for row in rows]
 
 
-def read_all(rows: Sequence[dict[str, Any]], zone: Any, now: datetime) -> list[Suppression]:
+def read_all(rows: Sequence[dict[str, Any]], zone: tzinfo, now: datetime) -> list[Suppression]:
     """Suppressions of documents with the members of `COLUMNS`, one for each address; all that is wrong is told.
 
     Raises `Invalid`.
@@ -88,7 +88,7 @@ class _Wrong(Exception):
         self.member, self.code = member, code
 
 
-def _read(row: dict[str, Any], zone: Any, now: datetime) -> Suppression:
+def _read(row: dict[str, Any], zone: tzinfo, now: datetime) -> Suppression:
     text = str(row.get("address") or "").strip()
     if address_of(text) is None:
         raise _Wrong("address", "attribute.value", f"'{one_line(text, 100)}' is no e-mail address")
@@ -102,7 +102,7 @@ def _read(row: dict[str, Any], zone: Any, now: datetime) -> Suppression:
     return Suppression(normal_form(text), reason, since.astimezone(UTC), detail or None, unsubscribed)
 
 
-def _moment(row: dict[str, Any], member: str, zone: Any, now: datetime) -> datetime | None:
+def _moment(row: dict[str, Any], member: str, zone: tzinfo, now: datetime) -> datetime | None:
     try:
         found = parse_moment(row.get(member), zone)
     except BadValue as error:

@@ -1,6 +1,7 @@
 """The documents of the suppression list, and of bounces that providers tell of."""
 
 from collections.abc import Sequence
+from datetime import tzinfo
 from typing import Any
 
 import msgspec
@@ -117,7 +118,7 @@ def suppression_out(found: Suppression) -> SuppressionOut:
     return SuppressionOut(found.address, found.reason, render_moment(found.since), found.detail, unsubscribed)
 
 
-def told(given: BounceIn, zone: Any) -> Told:
+def told(given: BounceIn, zone: tzinfo) -> Told:
     """What is told. Raises `Invalid`."""
     try:
         moment = parse_moment(given.moment, zone)

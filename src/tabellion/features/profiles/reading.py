@@ -1,5 +1,6 @@
 """From a body to a `Change`: names are looked up, values parsed, and every error is reported, in document order."""
 
+from datetime import tzinfo
 from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -35,7 +36,7 @@ class Item(NamedTuple):
 class Reader:
     """Collects the parts of one body, and its errors. `section` is where the attributes stand in it."""
 
-    def __init__(self, table: Table, zone: Any, section: str = "attributes") -> None:
+    def __init__(self, table: Table, zone: tzinfo, section: str = "attributes") -> None:
         self.section = section
         self._table = table
         self._zone = zone

@@ -1,6 +1,7 @@
 """What an export is to hold, as its document says it."""
 
-from typing import Annotated, Any, Literal
+from datetime import tzinfo
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -39,7 +40,7 @@ class Definition(msgspec.Struct, rename="camel"):
     compression: Literal["NONE", "ZIP", "GZIP"] = "NONE"
 
 
-def check(definition: Definition, table: Table, zone: Any) -> tuple[Chosen, list[FieldError]]:
+def check(definition: Definition, table: Table, zone: tzinfo) -> tuple[Chosen, list[FieldError]]:
     """The columns of an export, and all that is wrong with its definition.
 
     The table's id takes the place of its name in the definition, so that it may be renamed.

@@ -1,7 +1,7 @@
 """Use cases of exports: keep definitions, accept executions, hand out their files, cancel, follow schedules."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ async def start_due(db: Database, now: datetime) -> int:
 
 
 async def enter_export(
-    db: Database, table: Table, definition: Definition, zone: Any, now: datetime
+    db: Database, table: Table, definition: Definition, zone: tzinfo, now: datetime
 ) -> tuple[int, list[FieldError]]:
     """Enter an execution for whoever runs it at once; its number, or what is wrong with the definition."""
     _, faults = check(definition, table, zone)

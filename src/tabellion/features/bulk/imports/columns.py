@@ -1,6 +1,7 @@
 """From the file's header to columns of the table: what each column is for and how its cells are read."""
 
 from collections.abc import Callable, Sequence
+from datetime import tzinfo
 from typing import Any, NamedTuple
 
 from tabellion.features.bulk.fenced import JobError
@@ -63,7 +64,7 @@ class Plan(NamedTuple):
         return tuple(c for c in self.columns if c.attribute is not None and c.attribute.unique)
 
 
-def plan(table: Table, headers: Sequence[str], order: Order, zone: Any) -> Plan:
+def plan(table: Table, headers: Sequence[str], order: Order, zone: tzinfo) -> Plan:
     """Find a use for each column. Raises `JobError` (import.mapping, import.keyColumn)."""
     places = {header.lower(): index for index, header in enumerate(headers)}
     columns: list[Column] = []
@@ -129,7 +130,7 @@ def _own_key(table: Table, columns: Sequence[Column]) -> tuple[Column, ...]:
     return tuple(given[a.number] for a in wanted) if all(a.number in given for a in wanted) else ()
 
 
-def _column(table: Table, index: int | None, header: str, name: str, zone: Any) -> Column:
+def _column(table: Table, index: int | None, header: str, name: str, zone: tzinfo) -> Column:
     found = part_named(table, *use_of(name))
     match found:
         case Subscription():
@@ -182,7 +183,7 @@ def _meant(table: Table, lower: str) -> str:
     return meant(lower, known)
 
 
-def _value(attribute: Attribute, zone: Any) -> Callable[[str], Any]:
+def _value(attribute: Attribute, zone: tzinfo) -> Callable[[str], Any]:
     is_flag = attribute.value_type == "BOOLEAN"
 
     def parse(text: str) -> Any:

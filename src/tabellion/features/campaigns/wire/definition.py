@@ -1,7 +1,7 @@
 """The documents of what a campaign is, version 4."""
 
 import re
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Annotated, Any, Literal, LiteralString
 
 import msgspec
@@ -206,7 +206,7 @@ def mail_brief(campaign: Campaign) -> MailBrief:
     )
 
 
-def read_search(name: str | None, type_: str | None, dates: list[str], limit: int, zone: Any) -> Search:
+def read_search(name: str | None, type_: str | None, dates: list[str], limit: int, zone: tzinfo) -> Search:
     """What a list is to hold. Raises `Invalid`."""
     if type_ and type_.upper() not in _KINDS:
         raise invalid("type", "parameter.invalid", f"'type' expects one of {', '.join(_KINDS)}")
@@ -266,7 +266,7 @@ def _settings_faults(settings: Settings) -> list[FieldError]:
     return faults
 
 
-def _date_filter(text: str, zone: Any) -> tuple[LiteralString, LiteralString, datetime]:
+def _date_filter(text: str, zone: tzinfo) -> tuple[LiteralString, LiteralString, datetime]:
     found = _DATE_FILTER.fullmatch(text.strip())
     if found is None:
         message = "'dateFilter' expects creationMoment, updateMoment or startedAt, a comparison and a moment"

@@ -1,5 +1,6 @@
 """The documents of the calls on records, and the way from them to the model and back."""
 
+from datetime import tzinfo
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -90,7 +91,7 @@ class RecordCount(msgspec.Struct):
     count: int
 
 
-def read_record(table: CustomTable, zone: Any, body: RecordIn | None) -> Reader:
+def read_record(table: CustomTable, zone: tzinfo, body: RecordIn | None) -> Reader:
     """Take a v4 body."""
     reader = Reader(table, zone, "properties")
     for i, item in enumerate(body.properties if body else ()):
@@ -99,7 +100,7 @@ def read_record(table: CustomTable, zone: Any, body: RecordIn | None) -> Reader:
     return reader
 
 
-def read_record5(table: CustomTable, zone: Any, body: RecordAttributesIn | RecordKeyIn | None) -> Reader:
+def read_record5(table: CustomTable, zone: tzinfo, body: RecordAttributesIn | RecordKeyIn | None) -> Reader:
     """Take a v5 body, without its key."""
     reader = Reader(table, zone)
     for name, value in (body.attributes if body else {}).items():

@@ -6,7 +6,7 @@ column and from knowing how many rows to expect; it stands only where no index w
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from tabellion.features.tables.filters.errors import FilterFault
@@ -86,7 +86,7 @@ def name_of(table: Table, target: Target) -> str:
     return next(name for name in (CREATION_MOMENT, UPDATE_MOMENT) if _MOMENTS[name.lower()] == target)
 
 
-def parse_for(target: Target, value: Any, zone: Any) -> Any:
+def parse_for(target: Target, value: Any, zone: tzinfo) -> Any:
     """A value for comparisons with a target. Raises `BadValue`."""
     if target.attribute is not None:
         return parse_single(target.attribute, value, zone)
@@ -100,7 +100,7 @@ class Compiler:
     `of_query`: the filter came in a query, where a raw `+` has become a blank.
     """
 
-    def __init__(self, table: Table, zone: Any, now: datetime, *, of_query: bool = False) -> None:
+    def __init__(self, table: Table, zone: tzinfo, now: datetime, *, of_query: bool = False) -> None:
         self._table = table
         self._zone = zone
         self._now = now

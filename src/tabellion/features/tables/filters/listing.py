@@ -8,7 +8,7 @@ e-mail address were in the order of how it is written, once: whoever has a curso
 import base64
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -71,7 +71,7 @@ class Listing(msgspec.Struct, frozen=True):
     digest: bytes
 
     @classmethod
-    def of(cls, table: Table, query: Query, zone: Any, now: datetime) -> "Listing":
+    def of(cls, table: Table, query: Query, zone: tzinfo, now: datetime) -> "Listing":
         """Read the query parameters. Raises `FilterFault`, `CursorInvalid`, `Invalid`."""
         text, sort, limit, cursor = (_once(query, name) for name in _OWN)
         others = sorted((name, value) for name, value in query.pairs if name not in _OWN)
@@ -135,7 +135,7 @@ def _once(query: Query, name: str) -> str:
     return values[0] if values else ""
 
 
-def _equality(table: Table, name: str, value: str, zone: Any) -> Condition:
+def _equality(table: Table, name: str, value: str, zone: tzinfo) -> Condition:
     if target_of(table, name) is None:
         known = (*_OWN, *(attribute.name for attribute in table.attributes))
         knows = f"it knows {', '.join(_OWN)}"
@@ -145,7 +145,7 @@ def _equality(table: Table, name: str, value: str, zone: Any) -> Condition:
     return equality(table, name, value, zone)
 
 
-def compile_filter(table: Table, text: str, zone: Any, now: datetime, *, of_query: bool = False) -> Condition:
+def compile_filter(table: Table, text: str, zone: tzinfo, now: datetime, *, of_query: bool = False) -> Condition:
     """The condition of a filter; all rows where it is empty. `of_query`: as of `Compiler`. Raises `FilterFault`."""
     return Compiler(table, zone, now, of_query=of_query).compile(parse(text)) if text.strip() else ALWAYS
 

@@ -1,5 +1,6 @@
 """`{p}` and `{r}`: which row an address means."""
 
+from datetime import tzinfo
 from typing import Any, NamedTuple
 
 from tabellion.features.tables.filters.errors import row_unknown
@@ -18,7 +19,7 @@ class Reference(NamedTuple):
     value: Any
 
 
-def parse_reference(table: Table, segment: str, zone: Any) -> Reference:
+def parse_reference(table: Table, segment: str, zone: tzinfo) -> Reference:
     """Digits are the id; otherwise `attribute=value`, the first `=` separates.
 
     Raises `Invalid` (key.notUnique) for an attribute that does not identify, `ProfileUnknown` (or `RecordUnknown`) for
@@ -52,7 +53,7 @@ def _advice(table: Table, segment: str) -> str:
     return f": what stands there without an attribute is an id{advice}"
 
 
-def reference_by_name(table: Table, name: str, value: str, zone: Any) -> Reference | None:
+def reference_by_name(table: Table, name: str, value: str, zone: tzinfo) -> Reference | None:
     """What `name=value` refers to; None where nothing can match it. Raises `Invalid` (key.notUnique), at the attribute."""
     if name.lower() == table.kind.id_name.lower():
         id_ = number_of(value)
@@ -71,7 +72,7 @@ def reference_by_name(table: Table, name: str, value: str, zone: Any) -> Referen
     return None if parsed is None else Reference(attribute, parsed)
 
 
-def own_value(attribute: Attribute, text: str, zone: Any) -> Any:
+def own_value(attribute: Attribute, text: str, zone: tzinfo) -> Any:
     """The value that an address names; None where the attribute cannot have it.
 
     By type only: a value that breaks a rule of the attribute is nobody's, and the look-up finds that out.

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, tzinfo
 
 from tabellion.features.tables.filters.compile import (
     Condition,
@@ -47,7 +46,7 @@ def row_limit(text: str | None, parameter: str) -> int:
     return min(int(digits[:9]) if len(digits.lstrip("0")) <= 9 else MAX_ROWS, MAX_ROWS)  # noqa: PLR2004 - no huge integers
 
 
-def query_moment(text: str | None, parameter: str, zone: Any) -> datetime | None:
+def query_moment(text: str | None, parameter: str, zone: tzinfo) -> datetime | None:
     """The moment that a parameter of a query says; None: it says none. Raises `Invalid`."""
     try:
         return parse_moment(None if text is None else with_plus(text), zone)
@@ -55,20 +54,20 @@ def query_moment(text: str | None, parameter: str, zone: Any) -> datetime | None
         raise invalid(parameter, error.code, f"'{parameter}' {error}") from None
 
 
-def compile_v4_search(table: Table, searches: Sequence[str], date_filters: Sequence[str], zone: Any) -> Condition:
+def compile_v4_search(table: Table, searches: Sequence[str], date_filters: Sequence[str], zone: tzinfo) -> Condition:
     """All the tests of a v4 search together. Raises `FilterFault`."""
     conditions = [_search(table, text, zone) for text in searches if text.strip()]
     conditions += [_date(table, text, zone) for text in date_filters if text.strip()]
     return both(conditions)
 
 
-def equality(table: Table, name: str, value: str, zone: Any, parameter: str = "") -> Condition:
+def equality(table: Table, name: str, value: str, zone: tzinfo, parameter: str = "") -> Condition:
     """`attribute=value` of a list; an empty value means null. Raises `FilterFault` at `parameter` (by default the name)."""
     parameter = parameter or name
     return _test(table, _target(table, name, parameter), "=", value, zone, parameter)
 
 
-def _search(table: Table, text: str, zone: Any) -> Condition:
+def _search(table: Table, text: str, zone: tzinfo) -> Condition:
     found = _TEST.fullmatch(text)
     name = found[1].strip() if found else ""
     if found is None or not name:
@@ -78,7 +77,7 @@ def _search(table: Table, text: str, zone: Any) -> Condition:
     return _test(table, _target(table, name, "search"), found[2], found[3], zone, "search")
 
 
-def _date(table: Table, text: str, zone: Any) -> Condition:
+def _date(table: Table, text: str, zone: tzinfo) -> Condition:
     found = _TEST.fullmatch(text)
     name = found[1].strip() if found else ""
     if found is None or found[2] == "~" or name.lower() not in {"creationmoment", "updatemoment"} or not found[3]:
@@ -94,7 +93,7 @@ def _target(table: Table, name: str, parameter: str) -> Target:
     return target
 
 
-def _test(table: Table, target: Target, operator: str, text: str, zone: Any, parameter: str) -> Condition:
+def _test(table: Table, target: Target, operator: str, text: str, zone: tzinfo, parameter: str) -> Condition:
     name = name_of(table, target)
     if text == "" and operator in {"=", "!="}:
         return is_null(target, negated=operator == "!=")

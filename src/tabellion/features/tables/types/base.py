@@ -1,9 +1,13 @@
 """What an attribute type is; each type is one small file, `registry.py` lists them."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import tzinfo
 from typing import Any
 
 import msgspec
+
+# From what JSON, XML text or a query holds, and the zone of moments without offset, to the value for the column.
+Parse = Callable[[Any, tzinfo], Any]
 
 
 class BadValue(ValueError):
@@ -48,7 +52,7 @@ class ValueType(msgspec.Struct, frozen=True):
     v4_name: str
     sql: str
     cast: str
-    parse: Callable[[Any, Any], Any]
+    parse: Parse
     render: Callable[[Any], Any]
     text: Callable[[Any], str]
     is_text: bool = False

@@ -1,5 +1,6 @@
 """BOOLEAN: true and false, as integrations write them."""
 
+from datetime import UTC, tzinfo
 from typing import Any
 
 from tabellion.features.tables.types.base import BadValue, ValueType
@@ -8,7 +9,7 @@ from tabellion.features.tables.types.number import as_decimal
 _WORDS = {"true": True, "false": False}
 
 
-def parse(value: Any, zone: Any) -> bool | None:
+def parse(value: Any, zone: tzinfo) -> bool | None:
     """True, false, their texts in any case, the numbers 1 and 0 and their texts; null for the empty string."""
     del zone
     if value is None or isinstance(value, bool):
@@ -34,7 +35,7 @@ BOOLEAN = ValueType("BOOLEAN", "Boolean", "boolean", "boolean", parse, _same, _t
 
 def parse_flag(value: Any) -> bool:
     """True or false, as integrations write them; null is refused. Raises `BadValue`."""
-    flag = parse(value, None)
+    flag = parse(value, UTC)
     if flag is None:
         raise BadValue("expects true or false")
     return flag

@@ -6,7 +6,7 @@ one that occurs twice is the first of the two.
 """
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
 from tabellion.features.tables.types.base import BadValue, ValueType
@@ -20,7 +20,7 @@ _LAST_HOUR = 24
 _MAX_OFFSET = timedelta(hours=18)
 
 
-def parse_date(value: Any, zone: Any) -> date | None:
+def parse_date(value: Any, zone: tzinfo) -> date | None:
     """A date; of a moment its date as written. Raises `BadValue`."""
     found = _match(value, "a date (yyyy-MM-dd)")
     if found is None:
@@ -32,7 +32,7 @@ def parse_date(value: Any, zone: Any) -> date | None:
     return day
 
 
-def parse_moment(value: Any, zone: Any) -> datetime | None:
+def parse_moment(value: Any, zone: tzinfo) -> datetime | None:
     """A moment in UTC, cut to milliseconds; a date is its midnight. Raises `BadValue`."""
     found = _match(value, "a moment (yyyy-MM-ddTHH:mm:ssZ)")
     if found is None:

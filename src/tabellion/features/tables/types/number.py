@@ -1,10 +1,11 @@
 """INTEGER (32 bit), LONG (64 bit) and NUMBER (exact decimal, `.` is the only decimal separator)."""
 
 import re
+from datetime import tzinfo
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
-from tabellion.features.tables.types.base import BadValue, ValueType
+from tabellion.features.tables.types.base import BadValue, Parse, ValueType
 
 # Wider than any amount or measure, narrow enough that no exponent fills a disk.
 MAX_INTEGER_DIGITS = 30
@@ -37,10 +38,10 @@ def as_decimal(value: Any, expected: str) -> Decimal | None:
     return number
 
 
-def _integer(bits: int) -> Any:
+def _integer(bits: int) -> Parse:
     limit = 2 ** (bits - 1)
 
-    def parse(value: Any, zone: Any) -> int | None:
+    def parse(value: Any, zone: tzinfo) -> int | None:
         del zone
         number = as_decimal(value, "a whole number")
         if number is None:
@@ -57,7 +58,7 @@ def _integer(bits: int) -> Any:
     return parse
 
 
-def _decimal(value: Any, zone: Any) -> Decimal | None:
+def _decimal(value: Any, zone: tzinfo) -> Decimal | None:
     del zone
     number = as_decimal(value, "a number")
     if number is None:

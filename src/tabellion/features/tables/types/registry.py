@@ -1,14 +1,14 @@
 """The value types by name, and what an attribute makes of its type: parsing with its restriction, rendering, SQL."""
 
 from collections.abc import Callable, Iterable
-from datetime import UTC
+from datetime import UTC, tzinfo
 from typing import Any
 
 import msgspec
 
 from tabellion.features.tables.model import Attribute, ValueRestriction
 from tabellion.features.tables.types import boolean, moment, number, text
-from tabellion.features.tables.types.base import BadValue, BadValues, ValueType
+from tabellion.features.tables.types.base import BadValue, BadValues, Parse, ValueType
 from tabellion.features.tables.types.pattern import compile_pattern
 from tabellion.features.tables.types.predefined import EMAIL_ADDRESS, GSM_NUMBER, MOTHER_LANGUAGE, PREDEFINED
 
@@ -33,7 +33,7 @@ class AttributeType(msgspec.Struct, frozen=True):
 
     value_type: ValueType
     v4_name: str
-    parse: Callable[[Any, Any], Any]
+    parse: Parse
     cast: str
     sql: str
 
@@ -52,18 +52,18 @@ def attribute_type(attribute: Attribute) -> AttributeType:
     return found
 
 
-def parse_value(attribute: Attribute, value: Any, zone: Any) -> Any:
+def parse_value(attribute: Attribute, value: Any, zone: tzinfo) -> Any:
     """The Python value for the attribute's column. Raises `BadValue`, whose message goes on after the attribute's name."""
     return attribute_type(attribute).parse(value, zone)
 
 
-def parse_rule(attribute: Attribute) -> Callable[[Any, Any], Any]:
+def parse_rule(attribute: Attribute) -> Parse:
     """How one value is read: by its type and the rule of a predefined one, without the attribute's restriction."""
     predefined = PREDEFINED.get(attribute.type)
     return _single(VALUE_TYPES[attribute.value_type], predefined.rule if predefined else None)
 
 
-def parse_single(attribute: Attribute, value: Any, zone: Any) -> Any:
+def parse_single(attribute: Attribute, value: Any, zone: tzinfo) -> Any:
     """One value of a possibly multi-valued attribute as it is kept: what a filter compares with. Raises `BadValue`.
 
     A text that breaks a predefined type's rule is nobody's value; it is compared as it is (but no phone number can be read
@@ -136,11 +136,11 @@ def _compile(attribute: Attribute) -> AttributeType:
     return AttributeType(base, v4_name, _many(parse), f"{base.cast}[]", array)
 
 
-def _single(base: ValueType, rule: Callable[[str], str] | None) -> Callable[[Any, Any], Any]:
+def _single(base: ValueType, rule: Callable[[str], str] | None) -> Parse:
     if rule is None:
         return base.parse
 
-    def parse(value: Any, zone: Any) -> Any:
+    def parse(value: Any, zone: tzinfo) -> Any:
         parsed = base.parse(value, zone)
         # Integrations send an empty text for what they do not have; it is no address, number or code.
         return None if parsed is None or not parsed.strip() else rule(parsed)
@@ -148,8 +148,8 @@ def _single(base: ValueType, rule: Callable[[str], str] | None) -> Callable[[Any
     return parse
 
 
-def _many(single: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    def parse(value: Any, zone: Any) -> Any:
+def _many(single: Parse) -> Parse:
+    def parse(value: Any, zone: tzinfo) -> Any:
         if value is None:
             return None
         if not isinstance(value, list):
@@ -172,10 +172,10 @@ def _many(single: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return parse
 
 
-def _restricted(single: Callable[[Any, Any], Any], base: ValueType, limits: ValueRestriction) -> Callable[[Any, Any], Any]:
+def _restricted(single: Parse, base: ValueType, limits: ValueRestriction) -> Parse:
     checks = list(_checks(base, limits))
 
-    def parse(value: Any, zone: Any) -> Any:
+    def parse(value: Any, zone: tzinfo) -> Any:
         parsed = single(value, zone)
         if parsed is not None:
             for holds, message in checks:

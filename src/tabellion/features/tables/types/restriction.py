@@ -1,6 +1,7 @@
 """Restrictions of values: whether one makes sense for an attribute, and its canonical form."""
 
 from collections.abc import Iterator
+from datetime import tzinfo
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -20,7 +21,7 @@ class Fault(NamedTuple):
     message: str
 
 
-def canonical(attribute: Attribute, limits: ValueRestriction, zone: Any) -> ValueRestriction | list[Fault]:
+def canonical(attribute: Attribute, limits: ValueRestriction, zone: tzinfo) -> ValueRestriction | list[Fault]:
     """The restriction with its values as the attribute's type renders them, or what is wrong with it.
 
     Moments without offset are in `zone`; the canonical form is in UTC, so that it means the same ever after.
@@ -56,7 +57,7 @@ def canonical(attribute: Attribute, limits: ValueRestriction, zone: Any) -> Valu
 class _Values:
     """Reads the values of a restriction as values of the attribute, noting what is wrong."""
 
-    def __init__(self, attribute: Attribute, zone: Any, faults: list[Fault]) -> None:
+    def __init__(self, attribute: Attribute, zone: tzinfo, faults: list[Fault]) -> None:
         self._parse = parse_rule(attribute)
         self._zone = zone
         self._faults = faults

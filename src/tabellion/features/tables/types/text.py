@@ -1,9 +1,10 @@
 """STRING (at most 255 characters) and TEXT (at most 65,535)."""
 
+from datetime import tzinfo
 from decimal import Decimal
 from typing import Any
 
-from tabellion.features.tables.types.base import BadValue, ValueType
+from tabellion.features.tables.types.base import BadValue, Parse, ValueType
 
 MAX_STRING = 255
 MAX_TEXT = 65_535
@@ -29,8 +30,8 @@ def fit(value: str | None) -> str | None:
     return value
 
 
-def _bounded(limit: int) -> Any:
-    def parse(value: Any, zone: Any) -> str | None:
+def _bounded(limit: int) -> Parse:
+    def parse(value: Any, zone: tzinfo) -> str | None:
         del zone
         text = as_text(value)
         if text is not None and len(text) > limit:
