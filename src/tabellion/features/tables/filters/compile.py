@@ -155,8 +155,8 @@ class Compiler:
                 return moment.astimezone(self._zone).date() if target.cast == "date" else moment
             except OverflowError:
                 raise FilterFault("this moment is out of reach", literal.position) from None
-        # A text is in quotes and a number is not: what looks right by chance is refused.
-        if target.is_text != (literal.kind == "string") and not (literal.kind == "string" and not target.is_text):
+        # What looks like a text by chance is refused; numbers, flags and moments may be in quotes.
+        if target.is_text and literal.kind != "string":
             raise FilterFault("a text in quotes was expected", literal.position, "attribute.type")
         try:
             value = parse_for(target, self._text(target, literal), self._zone)

@@ -1,4 +1,4 @@
-"""The tree of a filter: what the parser makes, the checker types, and the compiler turns into SQL."""
+"""The tree of a filter: what the parser makes, and the compiler checks against a table and turns into SQL."""
 
 from typing import Any, Literal, Union
 
@@ -8,7 +8,7 @@ Comparison = Literal["=", "!=", ">", ">=", "<", "<="]
 
 
 class Literal_(msgspec.Struct, frozen=True):  # noqa: N801 - typing.Literal has the plain name
-    """A literal as written: text, number (as text), keyword (`true`, `false`) or `now` with its offset."""
+    """A literal as written. `value`: a text, also of a number or a moment; a bool; of `now` its offset in seconds."""
 
     kind: Literal["string", "number", "bool", "moment", "now"]
     value: Any

@@ -39,13 +39,19 @@ class BadValues(BadValue):
             yield from error.each(f"{path}[{index}]")
 
 
+def as_it_is(value: Any) -> Any:
+    """The `render` of types whose stored values are JSON's own."""
+    return value
+
+
 class ValueType(msgspec.Struct, frozen=True):
     """How the values of one v5 `valueType` are read, stored and shown.
 
     `parse(value, zone)` takes what JSON, XML text or a query holds and gives the Python value for the column, None for
     null (also the empty string, except for text types), or raises `BadValue`. `render` gives the JSON value of a stored
     value. `text` is the string form used by XML, CSV and events. `sql` is the column type (`text COLLATE "C"`), `cast`
-    the type name used to cast parameters (`text`). `operators`: whether `<` and `contains` make sense.
+    the type name used to cast parameters (`text`). `is_text`: whether `contains` makes sense; `is_ordered`: whether `<`
+    does.
     """
 
     name: str

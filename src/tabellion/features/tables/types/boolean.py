@@ -3,7 +3,7 @@
 from datetime import UTC, tzinfo
 from typing import Any
 
-from tabellion.features.tables.types.base import BadValue, ValueType
+from tabellion.features.tables.types.base import BadValue, ValueType, as_it_is
 from tabellion.features.tables.types.number import as_decimal
 
 _WORDS = {"true": True, "false": False}
@@ -26,11 +26,7 @@ def _text(value: Any) -> str:
     return "true" if value else "false"
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
-BOOLEAN = ValueType("BOOLEAN", "Boolean", "boolean", "boolean", parse, _same, _text, is_ordered=False)
+BOOLEAN = ValueType("BOOLEAN", "Boolean", "boolean", "boolean", parse, as_it_is, _text, is_ordered=False)
 
 
 def parse_flag(value: Any) -> bool:

@@ -5,7 +5,7 @@ from datetime import tzinfo
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
-from tabellion.features.tables.types.base import BadValue, Parse, ValueType
+from tabellion.features.tables.types.base import BadValue, Parse, ValueType, as_it_is
 
 # Wider than any amount or measure, narrow enough that no exponent fills a disk.
 MAX_INTEGER_DIGITS = 30
@@ -91,10 +91,6 @@ def _text(value: Decimal) -> str:
     return str(shown) if isinstance(shown, int) else format(shown, "f")
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
-INTEGER = ValueType("INTEGER", "Integer", "integer", "integer", _integer(32), _same, str)
-LONG = ValueType("LONG", "Integer", "bigint", "bigint", _integer(64), _same, str)
+INTEGER = ValueType("INTEGER", "Integer", "integer", "integer", _integer(32), as_it_is, str)
+LONG = ValueType("LONG", "Integer", "bigint", "bigint", _integer(64), as_it_is, str)
 NUMBER = ValueType("NUMBER", "Number", "numeric", "numeric", _decimal, _shown, _text)

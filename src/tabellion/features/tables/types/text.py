@@ -4,7 +4,7 @@ from datetime import tzinfo
 from decimal import Decimal
 from typing import Any
 
-from tabellion.features.tables.types.base import BadValue, Parse, ValueType
+from tabellion.features.tables.types.base import BadValue, Parse, ValueType, as_it_is
 
 MAX_STRING = 255
 MAX_TEXT = 65_535
@@ -41,9 +41,5 @@ def _bounded(limit: int) -> Parse:
     return parse
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
-STRING = ValueType("STRING", "String", 'text COLLATE "C"', "text", _bounded(MAX_STRING), _same, str, is_text=True)
-TEXT = ValueType("TEXT", "String", 'text COLLATE "C"', "text", _bounded(MAX_TEXT), _same, str, is_text=True)
+STRING = ValueType("STRING", "String", 'text COLLATE "C"', "text", _bounded(MAX_STRING), as_it_is, str, is_text=True)
+TEXT = ValueType("TEXT", "String", 'text COLLATE "C"', "text", _bounded(MAX_TEXT), as_it_is, str, is_text=True)
