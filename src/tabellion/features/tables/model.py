@@ -20,6 +20,8 @@ NamedPart = Literal["attribute", "subscription", "segmentation"]
 
 CREATION_MOMENT = "creationMoment"
 UPDATE_MOMENT = "updateMoment"
+# The filter language's own, in lower case: no attribute can be called so.
+FILTER_WORDS = frozenset({"and", "or", "not", "in", "is", "null", "true", "false", "contains", "startswith"})
 # Of categories in a message.
 _MOST_NAMED = 10
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from tabellion.features.tables.model import Attribute, Columns, Kind
+from tabellion.features.tables.model import FILTER_WORDS, Attribute, Columns, Kind
 from tabellion.features.tables.types.base import BadValue
 from tabellion.features.tables.types.predefined import EMAIL_ADDRESS, PREDEFINED
 from tabellion.features.tables.types.registry import VALUE_TYPES, is_email, parse_value
@@ -28,9 +28,7 @@ MAX_PRESENTATION_BYTES = 200_000
 _MAX_EXPONENT = 300
 _TECHNICAL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _MAX_ATTRIBUTE_NAME = 50
-# These words are the language's own in filters.
-RESERVED_NAMES = frozenset({"and", "or", "not", "in", "is", "null", "true", "false", "contains", "startswith", "now"})
-
+_RESERVED_NAMES = FILTER_WORDS | {"now"}
 
 D = TypeVar("D", bound=Columns)
 
@@ -225,7 +223,7 @@ class Plan(Generic[D]):
         name = attribute.name
         self._check_technical_name(f"{path}.name", name, "an attribute", _MAX_ATTRIBUTE_NAME)
         lower = name.lower()
-        if lower in self.kind.technical_names or lower in RESERVED_NAMES:
+        if lower in self.kind.technical_names or lower in _RESERVED_NAMES:
             self.refuse(
                 f"{path}.name", "structure.nameReserved", f"'{name}' is a name of the server's own: choose another one"
             )

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from tabellion.features.tables.filters.errors import FilterFault
 from tabellion.features.tables.filters.tree import Compare, In, Junction, Like, Literal_, Node, Not, Null, Operand
+from tabellion.features.tables.model import FILTER_WORDS
 from tabellion.kit.near import meant
 
 MAX_LENGTH = 8192
@@ -22,7 +23,6 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.IGNORECASE,
 )
-_KEYWORDS = frozenset({"and", "or", "not", "in", "is", "null", "true", "false", "contains", "startswith"})
 # What other languages write.
 _INSTEAD = {"&": "'and'", "|": "'or'", "!": "'not' or '!='", "~": "'contains' or 'startsWith'"}
 _COMPARISONS = "=, !=, <, <=, >, >=, in, not in, contains, startsWith, is null or is not null"
@@ -78,7 +78,7 @@ def _token(kind: str, match: re.Match[str], position: int) -> Token:
         case "now":
             offset = "".join((match["offset"] or "+0d").split()).lower()
             return Token(kind, int(offset[:-1]) * _UNITS[offset[-1]], position)
-        case "word" if value.lower() in _KEYWORDS:
+        case "word" if value.lower() in FILTER_WORDS:
             return Token("keyword", value.lower(), position)
         case _:
             return Token(kind, value, position)
