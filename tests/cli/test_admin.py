@@ -99,7 +99,8 @@ def test_what_is_no_text_is_told_in_one_line(refused: Refused, harbour: str) -> 
 
 
 def test_no_password_is_not_any_password(refused: Refused, harbour: str) -> None:
-    assert "no password" in refused("user", "create", harbour, "website", "--password-stdin", stdin="")
+    for verb in (("user", "create", harbour, "website"), ("licence", "analyst", harbour)):
+        assert "no password" in refused(*verb, "--password-stdin", stdin="")
 
 
 def test_who_makes_an_api_user_again_is_told_how_to_get_a_new_key(

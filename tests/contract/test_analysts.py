@@ -1,6 +1,8 @@
 """What analysts read with SQL: views that follow the structure of the tables, and nothing else."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,20 @@ def test_a_dump_holds_no_roles_and_what_it_is_restored_to_goes_on(
         assert analyst.execute('SELECT count(*), count(y) FROM "Guests"').fetchone() == (1, 0)
         assert analyst.execute('SELECT count(x) FROM "Later"').fetchone() == (0,)
     without_role(again["role"])
+    verb("licence", "analyst", tenant.licence, "--off")
+
+
+def test_a_password_that_was_chosen_is_the_line_without_its_end(
+    tenant: Tenant, worker_database_url: str, verb: Callable[..., Any], may_make_roles: None, tmp_path: Path
+) -> None:
+    # A program of its own: what the runner hands in is not read as a standard input is.
+    program = [sys.executable, "-m", "tabellion", "licence", "analyst", tenant.licence, "--password-stdin", "--json"]
+    run = subprocess.run(program, input=b"correct horse\r\n", capture_output=True, check=True, cwd=tmp_path)
+    made = json.loads(run.stdout)
+
+    with psycopg.connect(make_conninfo(worker_database_url, user=made["role"], password="correct horse")) as db:
+        assert db.info.user == made["role"]
+    assert made["password"] == "correct horse"
     verb("licence", "analyst", tenant.licence, "--off")
 
 

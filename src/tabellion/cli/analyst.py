@@ -1,12 +1,11 @@
 """`licence analyst`: let people who analyse data read a licence's tables with SQL."""
 
-import sys
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Name, on_server, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, Name, on_server, password_of_stdin, show
 from tabellion.features import licences as use
 from tabellion.features.customdata import custom_tables
 from tabellion.features.tables import profile_tables
@@ -27,7 +26,7 @@ def give_access(
 
     The password is printed this once; the verb gives a new one each time.
     """
-    password = sys.stdin.readline().rstrip("\n") if password_stdin else keys.new_password()
+    password = password_of_stdin() if password_stdin else keys.new_password()
 
     async def work(db: Database, admin: Database) -> dict[str, Any]:
         if off:
