@@ -30,6 +30,7 @@ from tabellion.cli.output import Force, is_standard
 from tabellion.kit.clock import utc_now
 from tabellion.kit.counted import counted
 from tabellion.kit.newfile import full, is_full, written
+from tabellion.platform.database.connection import Database
 from tabellion.server.backup.errors import BackupError
 from tabellion.server.backup.making import make, note
 from tabellion.server.backup.manifest import SPOOL, Manifest
@@ -151,7 +152,7 @@ def resume(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: 
     # What knows all secrets takes as long to load as another verb to do.
     from tabellion.cli.unreadable import ADVICE, unreadable  # noqa: PLC0415
 
-    async def work(db: Any) -> dict[str, Any]:
+    async def work(db: Database) -> dict[str, Any]:
         wrong = await unreadable(db)
         found = await resume_server(db, utc_now())
         was, held = found if found is not None else (None, [])

@@ -128,13 +128,8 @@ def settings_of(data_dir: Path | None, database_url: str | None, **overrides: An
 
 def on_database(data_dir: Path | None, database_url: str | None, work: Callable[[Database], Awaitable[T]]) -> T:
     """Run `work` on the database, whether or not a server is running on it."""
-
-    async def connected(url: str) -> T:
-        async with await connect(url) as db:
-            return await work(db)
-
     with _prepared(data_dir, database_url) as (url, _):
-        return asyncio.run(connected(url))
+        return run_on(url, work)
     raise AssertionError
 
 
@@ -158,6 +153,16 @@ def _prepared(data_dir: Path | None, database_url: str | None) -> Generator[tupl
         url = settings.database_url
         secrets.use_key(settings.secret_key, settings.data_dir, settings.former_secret_keys, at_once=False)
         yield url, embedded.url_of("postgres") if embedded else url
+
+
+def run_on(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Run `work` on a connection of its own to a database that is there."""
+
+    async def connected() -> T:
+        async with await connect(url) as db:
+            return await work(db)
+
+    return asyncio.run(connected())
 
 
 def connect(url: str) -> Awaitable[Database]:

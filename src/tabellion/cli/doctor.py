@@ -1,6 +1,5 @@
 """`tabellion doctor`: looks at what a server needs, and says what to do where something is missing."""
 
-import asyncio
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -10,13 +9,14 @@ from typing import Any
 import psycopg
 import typer
 
-from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, settings_of, show
+from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, run_on, settings_of, show
 from tabellion.cli.machine import RIGHTS, Finding, key, machine
 from tabellion.cli.unreadable import ADVICE, looked_through
 from tabellion.features import delivery, erasure
 from tabellion.features.bulk import waiting
 from tabellion.kit.counted import counted
 from tabellion.platform import jobs, mail, secrets
+from tabellion.platform.database.connection import Database
 from tabellion.platform.database.schema import MAKE_UNICODE, MIN_SERVER_VERSION, NO_POOLER, MigrationError, NotUnicode, state
 from tabellion.server import connections, unfinished
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -134,11 +134,7 @@ def _backup(url: str, settings: Settings) -> Iterator[Finding]:
 
 
 def _jobs(url: str) -> Iterator[Finding]:
-    async def counted() -> int:
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
-            return await waiting.count(db)
-
-    if count := asyncio.run(counted()):
+    if count := run_on(url, waiting.count):
         advice = "make room on the disks of the data directory and of the database; they go on by themselves"
         yield Finding("jobs", "warning", f"{count} wait for room on a disk", advice)
 
@@ -146,17 +142,16 @@ def _jobs(url: str) -> Iterator[Finding]:
 def _relays(url: str, settings: Settings) -> Iterator[Finding]:
     """Those that cannot be reached from this machine: a licence's affair, so that it is no more than a warning."""
 
-    async def reached() -> tuple[list[delivery.Reached], list[str], list[delivery.Refused]]:
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
-            refused = await delivery.refused(db, datetime.now(UTC))
-            return await delivery.reach_relays(db), await delivery.licences_that_wait(db), refused
+    async def reached(db: Database) -> tuple[list[delivery.Reached], list[str], list[delivery.Refused]]:
+        refused = await delivery.refused(db, datetime.now(UTC))
+        return await delivery.reach_relays(db), await delivery.licences_that_wait(db), refused
 
     secrets.use_key(settings.secret_key, settings.data_dir, settings.former_secret_keys, at_once=False)
     mail.use_name(settings.mail_name)
-    found, waiting, refused = asyncio.run(reached())
-    if waiting:
+    found, without, refused = run_on(url, reached)
+    if without:
         advice = "their mails wait: tabellion relay add, or tabellion relay outbox to have them kept"
-        yield Finding("relay", "warning", f"no relay any more: {_some(waiting)}", advice)
+        yield Finding("relay", "warning", f"no relay any more: {_some(without)}", advice)
     for relay in found:
         if relay.wrong:
             yield Finding("relay", "warning", relay.wrong, f"mails of {_some(relay.licences)} wait, or go by other relays")
@@ -175,12 +170,7 @@ def _some(licences: Sequence[str]) -> str:
 
 def _secrets(url: str) -> Iterator[Finding]:
     """Those that another key has sealed, as after a restore without it, or a rotation that was killed."""
-
-    async def counted() -> tuple[list[str], list[str]]:
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
-            return await looked_through(db)
-
-    wrong, former = asyncio.run(counted())
+    wrong, former = run_on(url, looked_through)
     if wrong:
         yield Finding("secrets", "problem", f"unreadable: {', '.join(wrong)}", ADVICE)
     if former:
@@ -191,13 +181,12 @@ def _secrets(url: str) -> Iterator[Finding]:
 def _erasures(url: str) -> Iterator[Finding]:
     """Those that did not search everything, for a month: so long the law lets whoever asked wait. And those that wait."""
 
-    async def told() -> tuple[list[tuple[int, str, str]], list[tuple[int, str]]]:
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
-            now = datetime.now(UTC)
-            return await erasure.admin.failed(db, now - _ERASED_WITHIN), await erasure.admin.waiting(db, now - _ERASED_SOON)
+    async def told(db: Database) -> tuple[list[tuple[int, str, str]], list[tuple[int, str]]]:
+        now = datetime.now(UTC)
+        return await erasure.admin.failed(db, now - _ERASED_WITHIN), await erasure.admin.waiting(db, now - _ERASED_SOON)
 
-    failed, waiting = asyncio.run(told())
-    for number, licence in waiting:
+    failed, late = run_on(url, told)
+    for number, licence in late:
         advice = f"it waits for a worker, or for what one works on: tabellion jobs list --licence {shlex.quote(licence)}"
         yield Finding("erasure", "warning", f"{number} of {licence} has not ended in a day", advice)
     for number, licence, why in failed:

@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from tabellion.cli.common import clear_errors, connect, console, fail, settings_of, show
+from tabellion.cli.common import clear_errors, connect, console, fail, run_on, settings_of, show
 from tabellion.cli.output import told_beside, written
 from tabellion.features.bulk.etls import Execution as EtlExecution
 from tabellion.features.bulk.exports import Execution as ExportExecution
@@ -29,6 +29,8 @@ _POLL_S = 0.3
 # What `kit.newfile` calls the file.
 REJECTED = "list of rejected rows"
 T = TypeVar("T")
+# Enters a job and gives its number.
+Enter = Callable[[Database], Awaitable[int]]
 
 
 class _Rate(ProgressColumn):
@@ -43,7 +45,7 @@ class _Rate(ProgressColumn):
 def run_import(
     data_dir: Path | None,
     database_url: str | None,
-    enter: Any,
+    enter: Enter,
     *,
     as_json: bool,
     rejected: Path | None = None,
@@ -70,7 +72,7 @@ def run_import(
             raise typer.Exit(1)
 
 
-def run_export(data_dir: Path | None, database_url: str | None, enter: Any, *, hidden: bool) -> ExportExecution:
+def run_export(data_dir: Path | None, database_url: str | None, enter: Enter, *, hidden: bool) -> ExportExecution:
     """Run an export in this process and show how far it is, unless `hidden`; ends the program when it fails."""
 
     async def look(db: Database, number: int) -> tuple[ExportExecution, int, int] | None:
@@ -88,13 +90,8 @@ def run_export(data_dir: Path | None, database_url: str | None, enter: Any, *, h
 
 def save_rejected_of(data_dir: Path | None, database_url: str | None, job_id: int, out: Path, *, force: bool) -> Job:
     """Write the rejected rows of an import into a file."""
-
-    async def find(url: str) -> Job | None:
-        async with await connect(url) as db:
-            return await jobs_store.find(db, job_id)
-
     with _ready(data_dir, database_url) as settings:
-        job = asyncio.run(find(settings.database_url))
+        job = run_on(settings.database_url, lambda db: jobs_store.find(db, job_id))
         if job is None:
             fail(f"there is no import {job_id}")
         _save_rejected(job, out, force=force)
@@ -164,7 +161,7 @@ def _ready(data_dir: Path | None, database_url: str | None) -> Generator[Setting
 async def _follow(
     url: str,
     word: str,
-    enter: Callable[[Database], Awaitable[int]],
+    enter: Enter,
     run: Callable[[int], Awaitable[None]],
     look: Callable[[Database, int], Awaitable[tuple[T, int, int] | None]],
     *,

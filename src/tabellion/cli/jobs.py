@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -47,7 +48,7 @@ class _Jobs(NamedTuple):
 
     listed: Callable[[Database, int | None, int], Awaitable[list[Any]]]
     find: Callable[[Database, int], Awaitable[Any | None]]
-    cancel: Callable[[Database, int, Status, Any], Awaitable[bool]]
+    cancel: Callable[[Database, int, Status, datetime], Awaitable[bool]]
     whole: Callable[[Any], dict[str, Any]]
     # The tables that one is for: their kinds and ids.
     tables: Callable[[Any], list[tuple[str, str]]]
