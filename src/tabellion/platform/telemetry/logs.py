@@ -7,13 +7,13 @@ stored or sent: a database quotes values in its messages, and local variables ho
 import json
 import logging
 import sys
-import traceback
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 
 from tabellion.platform.telemetry.seldom import Seldom
+from tabellion.platform.telemetry.traces import trace_of
 
 # These tell of every connection and job; what matters of them is told by us.
 _CHATTY = ("psycopg.pool", "procrastinate", "uvicorn")
@@ -67,7 +67,7 @@ def _told(error: BaseException) -> dict[str, Any]:
     # An operational error with a code comes from a statement, and may quote what is in it.
     if isinstance(error, _TOLD) and getattr(error, "sqlstate", None) is None:
         told["reason"] = str(error).strip()
-    told["trace"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
+    told["trace"] = trace_of(error)
     cause = error.__cause__
     if cause is not None:
         told["cause"] = type(cause).__name__

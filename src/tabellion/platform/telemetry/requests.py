@@ -7,7 +7,6 @@ killed loses the lines of its last moment; the audit trail, which must not lose 
 import asyncio
 import logging
 import sys
-import traceback
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ import msgspec
 
 from tabellion.platform.http.exchange import Exchange
 from tabellion.platform.telemetry.metrics import observer
+from tabellion.platform.telemetry.traces import trace_of
 
 _FLUSH_EVERY_S = 0.2
 _FLUSH_AT_LINES = 500
@@ -74,7 +74,7 @@ def _line(exchange: Exchange, method: str, seconds: float, moment: datetime) -> 
         line["code"] = exchange.error_code
     if exchange.error is not None:
         line["error"] = type(exchange.error).__name__
-        line["trace"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(exchange.error.__traceback__)]
+        line["trace"] = trace_of(exchange.error)
     return line
 
 
