@@ -1,7 +1,7 @@
 """`tabellion doctor`: looks at what a server needs, and says what to do where something is missing."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from tabellion.cli.unreadable import ADVICE, looked_through
 from tabellion.features import delivery, erasure
 from tabellion.features.bulk import waiting
 from tabellion.kit.counted import counted
+from tabellion.kit.enumerated import first_few
 from tabellion.platform import jobs, mail, secrets
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.schema import MAKE_UNICODE, MIN_SERVER_VERSION, NO_POOLER, MigrationError, NotUnicode, state
@@ -151,21 +152,17 @@ def _relays(url: str, settings: Settings) -> Iterator[Finding]:
     found, without, refused = run_on(url, reached)
     if without:
         advice = "their mails wait: tabellion relay add, or tabellion relay outbox to have them kept"
-        yield Finding("relay", "warning", f"no relay any more: {_some(without)}", advice)
+        yield Finding("relay", "warning", f"no relay any more: {first_few(without, _NAMED_LICENCES)}", advice)
     for relay in found:
         if relay.wrong:
-            yield Finding("relay", "warning", relay.wrong, f"mails of {_some(relay.licences)} wait, or go by other relays")
+            mails = f"mails of {first_few(relay.licences, _NAMED_LICENCES)}"
+            yield Finding("relay", "warning", relay.wrong, f"{mails} wait, or go by other relays")
     for each in refused:
         advice = "set relay, login and sender so that it takes the mails; they wait, or go by other relays"
         yield Finding("campaign", "warning", f"'{each.campaign}' of {each.licence}: {each.wrong}", advice)
     if found:
         good = sum(not relay.wrong for relay in found)
         yield Finding("relays", "ok" if good == len(found) else "warning", f"{good} of {len(found)} can be reached")
-
-
-def _some(licences: Sequence[str]) -> str:
-    others = len(licences) - _NAMED_LICENCES
-    return ", ".join(licences[:_NAMED_LICENCES]) + (f" and {others} more" if others > 0 else "")
 
 
 def _secrets(url: str) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """Refusals of the calls of campaigns."""
 
+from tabellion.kit.enumerated import first_few
 from tabellion.kit.problem import FieldError, Problem
 
 # In a message; all are in `errors`.
@@ -51,8 +52,7 @@ class CampaignIncomplete(Problem):
     code = "campaign.incomplete"
 
     def __init__(self, faults: list[FieldError]) -> None:
-        more = f"; and {len(faults) - _MOST_SAID} more" if len(faults) > _MOST_SAID else ""
-        super().__init__("; ".join(fault.message for fault in faults[:_MOST_SAID]) + more, errors=faults)
+        super().__init__(first_few([fault.message for fault in faults], _MOST_SAID, "; "), errors=faults)
 
 
 class SenderRefused(Problem):

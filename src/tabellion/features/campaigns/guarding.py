@@ -13,6 +13,7 @@ from tabellion.features.campaigns.model import Campaign, Kind, State, is_over, m
 from tabellion.features.customdata import CustomTable, custom_tables
 from tabellion.features.delivery import Sending
 from tabellion.features.tables import ProfileTable, TableInUse, profile_tables
+from tabellion.kit.enumerated import first_few
 from tabellion.kit.problem import FieldError
 from tabellion.platform.http.call import Incoming
 
@@ -56,8 +57,7 @@ async def _let_go(call: Incoming, table: ProfileTable) -> None:
         name = f"the audience '{audience.name}'" if known else "an audience of another entity"
         faults.append(f"{name} chooses from it; delete it")
     if faults:
-        more = f"; and {len(faults) - _MOST_NAMED} more" if len(faults) > _MOST_NAMED else ""
-        raise TableInUse(f"the table '{table.name}' is needed: {'; '.join(faults[:_MOST_NAMED])}{more}")
+        raise TableInUse(f"the table '{table.name}' is needed: {first_few(faults, _MOST_NAMED, '; ')}")
     await store.forget_table(call.db, table.id)
 
 
@@ -113,9 +113,8 @@ def _needs(
     stands = f"{_named(call, campaign)} is {campaign.state.value}"
     known = {(each.field, each.message) for each in already}
     missing = list(dict.fromkeys(each.message for each in lost if (each.field, each.message) not in known))
-    more = f"; and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
-    then = "; ".join(missing[:_MOST_NAMED])
-    message = f"{stands} and needs what was to be taken away (without it: {then}{more}); {_way_out(campaign)}"
+    then = first_few(missing, _MOST_NAMED, "; ")
+    message = f"{stands} and needs what was to be taken away (without it: {then}); {_way_out(campaign)}"
     return [FieldError("operations", TableInUse.code, message)]
 
 

@@ -12,13 +12,13 @@ from tabellion.features.tables import (
     Attribute,
     Referrer,
     Table,
-    listed,
     referred,
     referrers,
     referring,
     render_value,
     told_referrer,
 )
+from tabellion.kit.enumerated import enumerated
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform.database.connection import Database
 
@@ -30,7 +30,7 @@ async def of_delete(db: Database, table: Table, ids: Collection[int], constraint
     held = await _held(db, table, ids, [each for each in known if each.on_delete == "RESTRICT"])
     if held:
         way = "delete them, or have them refer to something else, first"
-        return RowInUse(f"this {row} cannot be deleted: records of {listed(held)} refer to it; {way}", row)
+        return RowInUse(f"this {row} cannot be deleted: records of {enumerated(held)} refer to it; {way}", row)
     direct = any(each.constraint == constraint for each in known)
     where = "to it" if direct else "to records that would be deleted, or lose their reference, with it"
     return RowInUse(f"this {row} cannot be deleted: records refer {where}; delete or change them first", row)
@@ -43,8 +43,8 @@ async def of_clear(db: Database, table: Table, ids: Collection[int], change: Cha
     known = [each for each in await referrers(db, table) if each.target in cleared and each.on_delete != "SET_NULL"]
     held = await _held(db, table, ids, known)
     names = dict.fromkeys(f"'{cleared[each.target]}'" for each in known if held or each.constraint == constraint)
-    what = f"{listed(list(names))} of this {row}" if names else f"a value of this {row}"
-    who = f"records of {listed(held)} refer" if held else "records of a custom table refer"
+    what = f"{enumerated(list(names))} of this {row}" if names else f"a value of this {row}"
+    who = f"records of {enumerated(held)} refer" if held else "records of a custom table refer"
     way = "give it another value, which they follow, or delete them or change what they refer to first"
     return RowInUse(f"{what} cannot be cleared: {who} to it; {way}", row, change.section)
 
@@ -71,7 +71,7 @@ async def of_owners(
     ]  # fmt: skip
     named = [] if row_id is None else [f"the body names {row} {row_id}"]
     message = (
-        f"the unique attributes belong to different {table.kind.rows}: {listed([*named, *(text for _, text in owned)])}"
+        f"the unique attributes belong to different {table.kind.rows}: {enumerated([*named, *(text for _, text in owned)])}"
     )
     return AttributeAmbiguous(message, errors=[FieldError(place, AttributeAmbiguous.code, text) for place, text in owned])
 

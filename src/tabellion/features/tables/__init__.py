@@ -24,7 +24,7 @@ from tabellion.features.tables.model import (
 from tabellion.features.tables.operations import AnyOperation, complete
 from tabellion.features.tables.parameters import ENTITY, TABLE
 from tabellion.features.tables.plan import Plan, Step
-from tabellion.features.tables.references import Referrer, followers, listed, referred, referrers, referring
+from tabellion.features.tables.references import Referrer, followers, referred, referrers, referring
 from tabellion.features.tables.references import told as told_referrer
 from tabellion.features.tables.service import (
     Structures,
@@ -95,7 +95,6 @@ __all__ = [
     "find_table",
     "followers",
     "is_email",
-    "listed",
     "moment_or_null",
     "mother_language_of",
     "named",

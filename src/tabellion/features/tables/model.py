@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import msgspec
 
 from tabellion.kit.counted import counted
+from tabellion.kit.enumerated import first_few
 from tabellion.kit.names import ByName, folded
 from tabellion.kit.near import meant
 
@@ -151,8 +152,7 @@ class Segmentation(msgspec.Struct, frozen=True, rename="camel"):
 
     def named(self) -> str:
         """Its categories for a message: the first of them, and how many more there are."""
-        names = [f"'{each.name}'" for each in self.categories]
-        return ", ".join(names[:_MOST_NAMED]) + (f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else "")
+        return first_few([f"'{each.name}'" for each in self.categories], _MOST_NAMED)
 
 
 class Test(NamedTuple):

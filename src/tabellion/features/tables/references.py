@@ -8,6 +8,7 @@ from psycopg import sql
 from tabellion.features.tables.errors import TableInUse
 from tabellion.features.tables.model import Attribute, Table
 from tabellion.kit.counted import counted
+from tabellion.kit.enumerated import enumerated
 from tabellion.kit.problem import FieldError
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar, scalars
@@ -130,7 +131,7 @@ async def check_unreferred(db: Database, table: Table, taken: Mapping[str, tuple
     for column, (name, path) in taken.items():
         mine = [each for each in known if each.target == column]
         if mine:
-            who = listed([told(each, await referring(db, table, each)) for each in mine])
+            who = enumerated([told(each, await referring(db, table, each)) for each in mine])
             message = f"'{name}' is what records of {who} refer to; {_way_out(mine)}"
             faults.append(FieldError(path, TableInUse.code, message))
     if faults:
@@ -141,17 +142,12 @@ async def check_deletable(db: Database, table: Table) -> None:
     """That no other table refers to one that is to be deleted. Raises `TableInUse`."""
     known = [each for each in await referrers(db, table) if each.relation != table.relation]
     if known:
-        who = listed([told(each, await referring(db, table, each)) for each in known])
-        tables = listed(list(dict.fromkeys(f"'{each.table}'" for each in known)))
+        who = enumerated([told(each, await referring(db, table, each)) for each in known])
+        tables = enumerated(list(dict.fromkeys(f"'{each.table}'" for each in known)))
         raise TableInUse(f"records of {who} refer to the table '{table.name}'; {_way_out(known)}, or delete {tables}")
 
 
 def _way_out(known: Sequence[Referrer]) -> str:
     keys = "that foreign key" if len(known) == 1 else "those foreign keys"
-    tables = listed(list(dict.fromkeys(f"'{each.table}'" for each in known)))
+    tables = enumerated(list(dict.fromkeys(f"'{each.table}'" for each in known)))
     return f"remove {keys} first (removeForeignKey, in a change request of {tables})"
-
-
-def listed(parts: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
