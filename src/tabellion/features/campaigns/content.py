@@ -47,7 +47,7 @@ _KINDS = {
 }
 
 
-class Tools:
+class _Tools:
     """What the process has for contents: caged processes, and the address that the world knows it by."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Tools:
         self.public_url = ""
 
 
-_tools = Tools()
+_tools = _Tools()
 
 
 def use_cages(cages: Cages | None) -> None:

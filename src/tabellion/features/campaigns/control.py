@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -12,7 +11,7 @@ from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.fitting import document_faults, linked_of, sending_faults
 from tabellion.features.campaigns.launching import document_of
 from tabellion.features.campaigns.model import Campaign, Event, Kind, State, after, is_over
-from tabellion.features.delivery import Pending, Scope, Sending, Tally, WantedInteractions, sums
+from tabellion.features.delivery import Interaction, MailEvent, Pending, Scope, Sending, Tally, WantedInteractions, sums
 from tabellion.features.tables import render_moment
 from tabellion.kit.problem import invalid
 from tabellion.platform import audit
@@ -140,7 +139,7 @@ async def explain_pending(call: Incoming, campaign: Campaign, scope: Scope, numb
     return await delivery.pending.explain(call.db, scope, sending, number, call.now, paused_because=why)
 
 
-async def interactions(call: Incoming, wanted: WantedInteractions) -> Any:
+async def interactions(call: Incoming, wanted: WantedInteractions) -> tuple[list[Interaction], dict[int, list[MailEvent]]]:
     """The mails of a profile, newest first, with what came of each."""
     found = await delivery.interactions(call.db, call.caller.licence_id, wanted)
     events = await delivery.events_of(call.db, call.caller.licence_id, [each.id for each in found])

@@ -220,4 +220,4 @@ def _table_deleted(campaign: Campaign) -> Invalid:
 
 def table_gone(name: str) -> Invalid:
     """The refusal of what needs a table that somebody deletes at the same moment."""
-    return Invalid([FieldError("targetTable", "table.unknown", f"the table '{name}' has just been deleted")])
+    return invalid("targetTable", "table.unknown", f"the table '{name}' has just been deleted")

@@ -14,10 +14,11 @@ from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar, scalars
 
 _COLUMNS: LiteralString = (
-    "SELECT id, licence_id, entity_id, table_id, name, kind, state, version, settings, content, target, "
-    "created_at, updated_at, scheduled_at, started_at, ended_at, paused_because FROM tabellion.campaign "
+    "id, licence_id, entity_id, table_id, name, kind, state, version, settings, content, target, "
+    "created_at, updated_at, scheduled_at, started_at, ended_at, paused_because"
 )
-_SELECT: LiteralString = _COLUMNS + "WHERE licence_id = %s AND entity_id = %s "
+_SELECT: LiteralString = f"SELECT {_COLUMNS} FROM tabellion.campaign "  # noqa: S608 - names of our own
+_OF_ENTITY: LiteralString = f"{_SELECT}WHERE licence_id = %s AND entity_id = %s "
 
 
 class Image(NamedTuple):
@@ -41,10 +42,10 @@ async def find(db: Database, licence_id: int, entity_id: int, reference: str, *,
     """A campaign by its id, or else by its name; `lock` keeps its row for the transaction."""
     end: LiteralString = " FOR UPDATE" if lock else ""
     if (number := number_of(reference)) is not None:
-        cursor = await db.execute(_SELECT + "AND id = %s" + end, (licence_id, entity_id, number))
+        cursor = await db.execute(_OF_ENTITY + "AND id = %s" + end, (licence_id, entity_id, number))
         if (row := await cursor.fetchone()) is not None:
             return _campaign(row)
-    query = _SELECT + "AND tabellion.folded(name) = tabellion.folded(%s)" + end
+    query = _OF_ENTITY + "AND tabellion.folded(name) = tabellion.folded(%s)" + end
     cursor = await db.execute(query, (licence_id, entity_id, reference))
     row = await cursor.fetchone()
     return None if row is None else _campaign(row)
@@ -53,14 +54,14 @@ async def find(db: Database, licence_id: int, entity_id: int, reference: str, *,
 async def by_id(db: Database, campaign_id: int, *, lock: bool = False) -> Campaign | None:
     """A campaign by its id alone; for workers, which know no callers."""
     end: LiteralString = " FOR UPDATE" if lock else ""
-    row = await (await db.execute(_COLUMNS + "WHERE id = %s" + end, (campaign_id,))).fetchone()
+    row = await (await db.execute(_SELECT + "WHERE id = %s" + end, (campaign_id,))).fetchone()
     return None if row is None else _campaign(row)
 
 
 async def on_their_way(db: Database, licence_id: int, table_ids: Sequence[int]) -> list[Campaign]:
     """The campaigns of tables that were launched and have not ended, by id."""
     states = [State.SCHEDULED, State.IN_PROGRESS, State.PAUSED, State.ACTIVE]
-    query: LiteralString = _COLUMNS + "WHERE licence_id = %s AND table_id = ANY (%s) AND state = ANY (%s) ORDER BY id"
+    query: LiteralString = _SELECT + "WHERE licence_id = %s AND table_id = ANY (%s) AND state = ANY (%s) ORDER BY id"
     cursor = await db.execute(query, (licence_id, list(table_ids), [state.value for state in states]))
     return [_campaign(row) for row in await cursor.fetchall()]
 
@@ -79,8 +80,8 @@ async def begun_before(db: Database, moment: datetime, now: datetime) -> list[in
 async def of_table(db: Database, table_id: int) -> list[tuple[Campaign, bool]]:
     """The campaigns of a table, by id, and whether all that they ever sent has ended, tests too."""
     ended: LiteralString = "NOT EXISTS (SELECT 1 FROM tabellion.sending s WHERE s.campaign_id = c.id AND s.state <> 'ENDED')"
-    query = _COLUMNS.replace(" FROM tabellion.campaign ", f", {ended} FROM tabellion.campaign c ")
-    cursor = await db.execute(query + "WHERE table_id = %s ORDER BY id", (table_id,))
+    query: LiteralString = f"SELECT {_COLUMNS}, {ended} FROM tabellion.campaign c WHERE table_id = %s ORDER BY id"  # noqa: S608 - names of our own
+    cursor = await db.execute(query, (table_id,))
     return [(_campaign(row[:-1]), row[-1]) for row in await cursor.fetchall()]
 
 
@@ -110,7 +111,7 @@ async def names(db: Database, licence_id: int, entity_id: int) -> list[str]:
 async def search(db: Database, licence_id: int, entity_id: int, wanted: Search) -> list[Campaign]:
     """Campaigns, by id."""
     named = "(%s::text IS NULL OR tabellion.folded(name) = tabellion.folded(%s::text))"
-    query: LiteralString = f"{_SELECT}AND {named} AND kind = ANY (%s)"
+    query: LiteralString = f"{_OF_ENTITY}AND {named} AND kind = ANY (%s)"
     values: list[Any] = [licence_id, entity_id, wanted.name, wanted.name, [kind.value for kind in wanted.kinds]]
     for column, operator, moment in wanted.moments:
         query += " AND " + column + " " + operator + " %s"
