@@ -15,12 +15,11 @@ from tabellion.features.bulk.etls.definition import Definition, check
 from tabellion.features.bulk.etls.errors import EtlInactive, EtlNameUsed, EtlUnknown
 from tabellion.features.bulk.etls.looking import TASK, enter, next_run
 from tabellion.features.bulk.etls.model import LINKS, Due, Etl, Execution, NewExecution, Uploaded
-from tabellion.features.bulk.finding import by_id, execution_of, subject_of
+from tabellion.features.bulk.finding import by_id, execution_of, location_of, page_of, subject_of
 from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder, reports, spooled, turn
 from tabellion.features.bulk.names import base_name
 from tabellion.features.bulk.tables import find
 from tabellion.features.licences import entity_of, owner_of
-from tabellion.features.transfers import find_location
 from tabellion.features.usage import count_bulk_call
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit, files, jobs
@@ -147,7 +146,7 @@ async def executions(
 ) -> tuple[list[Execution], int | None]:
     """Executions of the entity of the path, the latest first, and where the next page begins (None: there is none)."""
     found = await store.executions(call.db, owner_of(call), etl_id=etl_id, status=status, before=before, limit=limit + 1)
-    return found[:limit], found[limit - 1].id if len(found) > limit else None
+    return page_of(found, limit)
 
 
 async def report(call: Incoming, kind: str) -> tuple[Execution, Path]:
@@ -191,19 +190,15 @@ async def _checked(call: Incoming, etl: Etl, found: Sequence[FieldError]) -> Etl
     definition = msgspec.convert(etl.definition, Definition)
     _, more = await check(definition, partial(find, call))
     faults = [*found, *more]
-    source, location = etl.definition["source"], None
-    reference = source.get("locationId")
-    if reference is not None and source["type"] == "LOCATION":
-        location = await find_location(call, reference)
-        if location is None:
-            message = f"the entity '{call.path['e']}' has no location '{reference[:30]}'"
-            faults.append(FieldError("source.locationId", "location.unknown", message))
+    source = etl.definition["source"]
+    reference = source.get("locationId") if source["type"] == "LOCATION" else None
+    location_id = await location_of(call, reference, "source.locationId", faults)
     if faults:
         raise Invalid(faults)
     return msgspec.structs.replace(
         etl,
         definition=etl.definition | msgspec.to_builtins(definition),
-        location_id=None if location is None else location.id,
+        location_id=location_id,
         next_run_at=next_run(etl.definition, call.now),
     )
 

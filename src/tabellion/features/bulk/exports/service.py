@@ -14,12 +14,11 @@ from tabellion.features.bulk.exports import store
 from tabellion.features.bulk.exports.definition import Definition, check
 from tabellion.features.bulk.exports.errors import ExportInactive, ExportNameUsed, ExportUnknown
 from tabellion.features.bulk.exports.model import FILE, KEPT, LINKS, ROWS_KEPT, Execution, Export
-from tabellion.features.bulk.finding import by_id, execution_of, subject_of
+from tabellion.features.bulk.finding import by_id, execution_of, location_of, page_of, subject_of
 from tabellion.features.bulk.imports import FileUnknown, JobState, Status, new_folder
 from tabellion.features.bulk.tables import find
 from tabellion.features.licences import Owner, owner_of
 from tabellion.features.tables import Table
-from tabellion.features.transfers import find_location
 from tabellion.kit.problem import FieldError, Invalid, Problem
 from tabellion.kit.schedule import Schedule
 from tabellion.platform import audit, files, jobs
@@ -146,7 +145,7 @@ async def executions(
     found = await store.executions(
         call.db, owner_of(call), export_id=export_id, status=status, before=before, limit=limit + 1
     )
-    return found[:limit], found[limit - 1].id if len(found) > limit else None
+    return page_of(found, limit)
 
 
 async def file(call: Incoming) -> tuple[Execution, Path]:
@@ -201,18 +200,13 @@ async def _checked(call: Incoming, export: Export, found: Sequence[FieldError]) 
     """The export with its table named by id, and its location. Raises `Invalid`, with those found."""
     definition = msgspec.convert(export.definition, Definition)
     faults = [*found, *await _faults(call, definition)]
-    reference, location = export.definition.get("locationId"), None
-    if reference is not None:
-        location = await find_location(call, reference)
-        if location is None:
-            message = f"the entity '{call.path['e']}' has no location '{reference[:30]}'"
-            faults.append(FieldError("locationId", "location.unknown", message))
+    location_id = await location_of(call, export.definition.get("locationId"), "locationId", faults)
     if faults:
         raise Invalid(faults)
     return msgspec.structs.replace(
         export,
         definition=export.definition | msgspec.to_builtins(definition),
-        location_id=None if location is None else location.id,
+        location_id=location_id,
     )
 
 
