@@ -1,6 +1,6 @@
 """What the documents of ETLs and exports have in common."""
 
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 
@@ -58,7 +58,7 @@ def page_parameters(owner: str, what: str) -> tuple[Parameter, ...]:
     )
 
 
-def read_page(first: Any, owner: str) -> Page:
+def read_page(first: Callable[[str], str | None], owner: str) -> Page:
     """From the query; `first(name)` is a parameter's value or None, `owner` the parameter of what ran. Empty is absent.
 
     Raises `Invalid`.
@@ -66,7 +66,7 @@ def read_page(first: Any, owner: str) -> Page:
     faults: list[FieldError] = []
 
     def number(name: str, high: int, code: str) -> int | None:
-        text: str | None = first(name)
+        text = first(name)
         if not text:
             return None
         if found := number_of(text, high):
@@ -81,7 +81,7 @@ def read_page(first: Any, owner: str) -> Page:
         limit = row_limit(first("limit"), "limit")
     except Invalid as error:
         faults += error.errors
-    status: str | None = first("status") or None
+    status = first("status") or None
     if status is not None and status not in _STATUSES:
         faults.append(FieldError("status", "parameter.invalid", f"'status' expects one of {', '.join(_STATUSES)}"))
     if faults:

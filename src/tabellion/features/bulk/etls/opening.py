@@ -37,7 +37,7 @@ def open_files(folder: Path, uploads: tuple[Uploaded, ...], definition: Definiti
     """Make a folder with its input for each file that was sent, in the definition's order.
 
     Names are only compared. What an earlier attempt has left is made anew. Raises `JobError` (import.fileUnreadable,
-    import.noCsv, import.fileMissing, import.fileUnexpected).
+    import.noCsv, import.severalCsv, import.fileMissing, import.fileUnexpected).
     """
     try:
         found = [file for upload in uploads for file in _within(folder / upload.place, upload.name)]

@@ -6,13 +6,12 @@ import zipfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from tabellion.features.bulk import fenced, tables
 from tabellion.features.bulk.etls import store
-from tabellion.features.bulk.etls.definition import Definition, Target, check
+from tabellion.features.bulk.etls.definition import Definition, Find, Target, check
 from tabellion.features.bulk.etls.fetching import fetch
 from tabellion.features.bulk.etls.looking import PUT_AWAY
 from tabellion.features.bulk.etls.model import LINKS, Execution, Part
@@ -140,7 +139,7 @@ class Executor:
         table, order, now = target.table, target.order, self._clock()
         await jobs_store.insert(db, table, order, file.folder, now, user_id=job.user_id, part_of=part)
 
-    async def _finder(self, db: Database, job: Execution) -> Callable[[str, str], Any]:
+    async def _finder(self, db: Database, job: Execution) -> Find:
         _, version = await zone_and_version(db, job.licence_id)
 
         async def find(table_type: str, reference: str) -> Table:

@@ -72,10 +72,10 @@ async def update(db: Database, etl: Etl) -> None:
     )
 
 
-async def delete(db: Database, owner: Owner, etl_id: int) -> bool:
-    """Delete an ETL; whether there was one. Its executions stay."""
+async def delete(db: Database, owner: Owner, etl_id: int) -> None:
+    """Delete an ETL. Its executions stay."""
     query = "DELETE FROM tabellion.etl WHERE licence_id = %s AND entity_id = %s AND id = %s"
-    return (await db.execute(query, (*owner, etl_id))).rowcount == 1
+    await db.execute(query, (*owner, etl_id))
 
 
 async def enter(db: Database, new: NewExecution, now: datetime) -> int:

@@ -43,16 +43,14 @@ class Chosen(NamedTuple):
 
     def json(self) -> sql.Composable:
         """One expression: the row as a JSON document of the v5 shape."""
-        pieces: list[sql.Composable] = []
         groups: dict[str, list[Column]] = {}
         for column in self.columns:
             groups.setdefault(column.group, []).append(column)
-        own = [_member(column) for column in groups.pop("", [])]
+        members = [_member(column) for column in groups.pop("", [])]
         for group, columns in groups.items():
-            members = sql.SQL(" || ',' || ").join(map(_member, columns))
-            own.append(sql.SQL("{} || {} || '}}'").format(sql.Literal(_key(group) + "{"), members))
-        pieces.append(sql.SQL(" || ',' || ").join(own))
-        return sql.SQL("'{{' || {} || '}}'").format(pieces[0])
+            inner = sql.SQL(" || ',' || ").join(map(_member, columns))
+            members.append(sql.SQL("{} || {} || '}}'").format(sql.Literal(_key(group) + "{"), inner))
+        return sql.SQL("'{{' || {} || '}}'").format(sql.SQL(" || ',' || ").join(members))
 
 
 def choose(table: Table, names: list[str] | None) -> tuple[Chosen, list[FieldError]]:

@@ -67,7 +67,7 @@ class Execution(msgspec.Struct, frozen=True):
 
     @property
     def progress(self) -> int:
-        """None: each attempt writes the file anew."""
+        """Always 0: each attempt writes the file anew."""
         return 0
 
     @property

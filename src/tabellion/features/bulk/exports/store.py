@@ -31,7 +31,6 @@ class Due(NamedTuple):
     owner: Owner
     definition: dict[str, Any]
     changed_since: datetime | None
-    next_run_at: datetime
 
 
 async def listed(db: Database, owner: Owner) -> list[Export]:
@@ -82,7 +81,7 @@ async def delete(db: Database, owner: Owner, number: int) -> None:
 async def due(db: Database, now: datetime) -> Due | None:
     """A stored export whose time has come, kept for the transaction; those that others have are passed over."""
     cursor = await db.execute(
-        "SELECT id, licence_id, entity_id, definition, changed_since, next_run_at FROM tabellion.export "
+        "SELECT id, licence_id, entity_id, definition, changed_since FROM tabellion.export "
         "WHERE is_active AND next_run_at <= %s ORDER BY next_run_at LIMIT 1 FOR UPDATE SKIP LOCKED",
         (now,),
     )

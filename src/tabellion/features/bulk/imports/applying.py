@@ -128,7 +128,7 @@ class Applier:
         await self._run(self._sql.clear, {})
         return rounds | after
 
-    async def _outcomes(self, changed: "_Done", made: "_Done") -> list[tuple[int, Outcome, int]]:
+    async def _outcomes(self, changed: _Done, made: _Done) -> list[tuple[int, Outcome, int]]:
         told = {line: (line, Outcome.UPDATED, id_) for line, id_ in changed.rows()}
         told |= {line: (line, Outcome.CREATED, id_) for line, id_ in made.rows()}
         same = await self._rows(self._sql.matches, {})

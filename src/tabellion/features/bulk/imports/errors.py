@@ -11,14 +11,17 @@ class ImportUnknown(Problem):
 
 
 class FileUnknown(Problem):
-    """The import has no such file: a result file has to be asked for with `generateResultFile`, and is kept 30 days."""
+    """There is no such file: it was not asked for (`generateResultFile`), or not made, or is over its time.
+
+    Files of imports and ETLs are kept 30 days, those of exports 5.
+    """
 
     status = 404
     code = "file.unknown"
 
 
 class JobState(Problem):
-    """The import is not in a state for this: its files are made when it ends, and what has ended cannot be cancelled."""
+    """Not in a state for this: files are made when an import or execution ends, and what has ended cannot be cancelled."""
 
     status = 409
     code = "job.state"

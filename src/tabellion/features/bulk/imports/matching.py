@@ -70,17 +70,16 @@ class MatchSql:
         if first:
             source += f" LEFT JOIN LATERAL ({self._lookup(*first, also=seen, locks=True)}) x ON true"
         found = "x.id AS first" if first else "NULL::bigint AS first"
-        target, taken = (
-            "first",
-            [
-                (f"{ids[c.name]} IS DISTINCT FROM first AND {ids[c.name]} IS NOT NULL", TAKEN, columns.index(c))
-                for c in others
-            ],
-        )
-        if not key and others:
+        if others and not key:
             all_ids = ", ".join(["first", *ids.values()])
             target = f"coalesce({all_ids})"
             taken = [(f"least({all_ids}) <> greatest({all_ids})", AMBIGUOUS, NO_COLUMN)]
+        else:
+            target = "first"
+            taken = [
+                (f"{ids[c.name]} IS DISTINCT FROM first AND {ids[c.name]} IS NOT NULL", TAKEN, columns.index(c))
+                for c in others
+            ]
         tests = [*taken, *self._forbidden(target), *self._dangling(), *self._held(target)]
         code = "".join(f" WHEN {test} THEN '{code}'" for test, code, _ in tests)
         which = "".join(f" WHEN {test} THEN {place:d}" for test, _, place in tests)

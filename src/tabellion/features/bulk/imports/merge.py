@@ -20,7 +20,7 @@ _ORIGIN = ("%(now)s::timestamptz", "%(source)s::text", "NULL::jsonb")
 
 
 class MergeSql(MatchSql):
-    """All statements for one table, plan and order. Parameters: `now`, `source`, `user`, `round`.
+    """All statements for one table, plan and order. Parameters: `now`, `source`, `round`.
 
     `listened`: the types of events that somebody listens to; they are told of as single calls tell of them.
     `returns_old`: the database's UPDATE can return what it has replaced (PostgreSQL 18), which spares reading it before.
@@ -48,7 +48,7 @@ class MergeSql(MatchSql):
         for column in self._plan.columns:
             sets.append(f"{column.name} = {self._after(column)}")
             if column in self._choices:
-                new = f"{self._differs(column)}"
+                new = self._differs(column)
                 origins = zip(choice_columns(column.target.number)[1:], _ORIGIN, strict=True)
                 sets += [f"{name} = CASE WHEN {new} THEN {value} ELSE t.{name} END" for name, value in origins]
         kept = self._kept() if self._choices and self._returns_old else ""

@@ -194,7 +194,7 @@ class Reader:
         starts, end = pl.Series("line", begins, dtype=pl.Int64), before + reader.line_num
         return Block(pl.DataFrame(series), starts, rejected, end, self._began, Place(end, self._source.position))
 
-    def _row_reader(self, lines: Lines) -> "_RowReader":
+    def _row_reader(self, lines: Lines) -> _RowReader:
         return csv.reader(
             lines,
             delimiter=self._separator,
@@ -204,7 +204,7 @@ class Reader:
             strict=True,
         )
 
-    def _next(self, reader: "_RowReader", before: int) -> list[str] | None:
+    def _next(self, reader: _RowReader, before: int) -> list[str] | None:
         line = before + reader.line_num + 1
         try:
             return next(reader, None)

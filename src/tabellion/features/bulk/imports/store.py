@@ -174,10 +174,9 @@ async def catalogue_version(db: Database, kind: Kind, table_id: int) -> int | No
     return await scalar(db, query.format(sql.Identifier(kind.catalogue)), (table_id,))
 
 
-async def purge(db: Database, before: datetime) -> int:
+async def purge(db: Database, before: datetime) -> None:
     """Forget the jobs that ended before a moment; those of executions go with them."""
-    query = "DELETE FROM tabellion.import_job WHERE ended_at < %s AND execution_id IS NULL"
-    return (await db.execute(query, (before,))).rowcount
+    await db.execute("DELETE FROM tabellion.import_job WHERE ended_at < %s AND execution_id IS NULL", (before,))
 
 
 async def folders(db: Database) -> set[str]:
