@@ -19,6 +19,7 @@ _SERVING = ("tabellion api", "tabellion gate")
 MIN_SERVER_VERSION = 160000
 # A schema that is there while a database is made from a backup: until it goes, nobody works with what there is of it.
 RESTORING = "tabellion_restoring"
+# A setting by which can be seen whether settings of the session arrive.
 _MARK = "tabellion.options"
 NO_POOLER = (
     "a pooler of connections, such as PgBouncer, stands before the database and does not pass the settings of sessions on: "
@@ -166,7 +167,9 @@ def load_migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
 def connect(url: str) -> Connection:
     """A connection in autocommit mode. Raises `ServerTooOld`, `NotUnicode`, `NotTheServer`."""
     try:
-        db = psycopg.connect(_with_mark(url), autocommit=True, application_name="tabellion migrate", connect_timeout=10)
+        db = psycopg.connect(
+            with_setting(url, _MARK, "here"), autocommit=True, application_name="tabellion migrate", connect_timeout=10
+        )
     except psycopg.OperationalError as error:
         if "startup parameter" in str(error):
             raise NotTheServer(NO_POOLER) from error
@@ -179,10 +182,10 @@ def connect(url: str) -> Connection:
     return db
 
 
-def _with_mark(url: str) -> str:
-    """With an option of the session, by which can be seen whether such options arrive."""
+def with_setting(url: str, name: str, value: str) -> str:
+    """The connection string with one more setting of the session among its `options`."""
     given = str(conninfo_to_dict(url).get("options") or "")
-    return make_conninfo(url, options=f"{given} -c {_MARK}=here".strip())
+    return make_conninfo(url, options=f"{given} -c {name}={value}".strip())
 
 
 def _refuse_unfit(db: Connection) -> None:

@@ -4,10 +4,9 @@ from importlib.resources import files
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabellion.platform.database.advisory import AdvisoryLock
-from tabellion.platform.database.schema import MigrationError
+from tabellion.platform.database.schema import MigrationError, with_setting
 
 SCHEMA = "jobs"
 _LOCK_TIMEOUT, _STATEMENT_TIMEOUT = "10s", "60s"
@@ -21,8 +20,7 @@ class JobsMissing(Exception):
 
 def jobs_url(url: str) -> str:
     """The connection string under which the job library finds its tables."""
-    given = str(conninfo_to_dict(url).get("options") or "")
-    return make_conninfo(url, options=f"{given} -c search_path={SCHEMA},public".strip())
+    return with_setting(url, "search_path", f"{SCHEMA},public")
 
 
 def install(url: str) -> list[str]:
