@@ -18,7 +18,7 @@ from tabellion.features.tables.plan import Plan, Step
 from tabellion.features.tables.profile_plan import ProfilePlan
 from tabellion.features.tables.references import check_deletable, check_unreferred
 from tabellion.kit.near import meant
-from tabellion.kit.problem import FieldError, Invalid, Problem
+from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.errors import Unavailable, retrying
@@ -43,6 +43,7 @@ _CONFLICTS = {
 T = TypeVar("T", bound=Table)
 D = TypeVar("D", bound=Columns)
 P = TypeVar("P", bound=Plan[Any])
+R = TypeVar("R")
 
 
 class Structures(Generic[T, D, P]):
@@ -230,7 +231,7 @@ async def _record(call: Incoming, table: Table) -> None:
     await audit.record(call.db, call, f"{table.kind.noun.replace(' ', '-')}/{table.public_id}")
 
 
-async def _short(work: Callable[[], Awaitable[Any]]) -> Any:
+async def _short(work: Callable[[], Awaitable[R]]) -> R:
     try:
         return await retrying(work)
     except errors.LockNotAvailable as error:
@@ -254,12 +255,12 @@ def _needed(error: errors.DependentObjectsStillExist) -> str:
     return f"views that analysts have built on that of the table need it: {', '.join(views)}; have them dropped first"
 
 
-def _too_wide() -> Problem:
+def _too_wide() -> Invalid:
     message = (
         "the database has no column left for this: a table has 1,600 in all, a subscription takes four, and those of what "
         "was removed count for good. Make a new table, and bring the rows into it by an export and an import"
     )
-    return Invalid([FieldError("", "structure.tooMany", message)])
+    return invalid("", "structure.tooMany", message)
 
 
 def _finish(plan: Plan[Any]) -> None:

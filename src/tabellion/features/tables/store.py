@@ -34,26 +34,22 @@ class Catalogue(Generic[T, D]):
         # Numbers of display options, layouts and restrictions come back as they were written.
         self._decode = msgspec.json.Decoder(definition, float_hook=Decimal).decode
         self._name = sql.Identifier("tabellion", kind.catalogue)
+        columns = sql.SQL("SELECT id, licence_id, entity_id, name, version, definition::text FROM {} ")
+        self._select = columns.format(self._name)
 
     async def load(self, db: Database, licence_id: int) -> tuple[T, ...]:
         """All the tables of a licence, in one statement."""
-        query = sql.SQL(
-            "SELECT id, licence_id, entity_id, name, version, definition::text FROM {} WHERE licence_id = %s ORDER BY id"
-        )
-        cursor = await db.execute(query.format(self._name), (licence_id,), prepare=True)
+        query = self._select + sql.SQL("WHERE licence_id = %s ORDER BY id")
+        cursor = await db.execute(query, (licence_id,), prepare=True)
         return tuple(self._table(row) for row in await cursor.fetchall())
 
     async def lock(self, db: Database, table_id: int) -> T | None:
         """The table's catalogue row, locked until the end of the transaction; None when it is gone."""
-        query = sql.SQL("SELECT id, licence_id, entity_id, name, version, definition::text FROM {} WHERE id = %s FOR UPDATE")
-        row = await (await db.execute(query.format(self._name), (table_id,))).fetchone()
-        return None if row is None else self._table(row)
+        return await self._found(db, table_id, sql.SQL("FOR UPDATE"))
 
     async def keep(self, db: Database, table_id: int) -> T | None:
         """The same, locked against changes and deletion only."""
-        query = sql.SQL("SELECT id, licence_id, entity_id, name, version, definition::text FROM {} WHERE id = %s FOR SHARE")
-        row = await (await db.execute(query.format(self._name), (table_id,))).fetchone()
-        return None if row is None else self._table(row)
+        return await self._found(db, table_id, sql.SQL("FOR SHARE"))
 
     async def insert(
         self, db: Database, licence_id: int, entity_id: int, name: str, definition: D, now: datetime
@@ -103,6 +99,11 @@ class Catalogue(Generic[T, D]):
             case _:
                 return await check(db, table, step)
         return 0
+
+    async def _found(self, db: Database, table_id: int, lock: sql.SQL) -> T | None:
+        query = self._select + sql.SQL("WHERE id = %s ") + lock
+        row = await (await db.execute(query, (table_id,))).fetchone()
+        return None if row is None else self._table(row)
 
     def _table(self, row: tuple[Any, ...]) -> T:
         return self._make(*row[:5], self._decode(row[5]))
