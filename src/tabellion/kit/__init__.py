@@ -1,1 +1,1 @@
-"""Pure helpers: no network, no database, no environment, no reading of the clock."""
+"""Helpers that know nothing of the server: no network, no database, no settings. `clock` alone reads the clock."""

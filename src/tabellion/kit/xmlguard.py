@@ -14,7 +14,7 @@ MAX_ATTRIBUTES = 64
 
 
 class XmlRefused(Exception):
-    """The document is not well-formed (`doctype` False) or has a DOCTYPE. `line` and `column` count from 1."""
+    """The document has a DOCTYPE (`doctype`), is not well-formed or too large. `line` and `column` count from 1."""
 
     def __init__(self, message: str, line: int, column: int, *, doctype: bool = False) -> None:
         super().__init__(message)

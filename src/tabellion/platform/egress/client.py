@@ -24,7 +24,6 @@ ANSWER_WITHIN_S = 20.0
 # What is read of an answer so that its connection can be used again; a longer one ends it.
 _ANSWER_READ_BYTES = 64 * 1024
 _BODY_WITHIN_S = 1.0
-_SHOWN = 200
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -150,12 +149,14 @@ async def _read(response: httpcore.Response) -> None:
 
 def _reason(error: BaseException) -> str:
     """Why a connection failed, in a line."""
-    kinds: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
-        (httpcore.ConnectError, "the connection was refused or broke"),
-        (httpcore.ProtocolError, "the answer was no HTTP, or the connection was closed before it"),
-        (httpcore.NetworkError, "the connection broke"),
-    )
-    text = next((text for kind, text in kinds if isinstance(error, kind)), "the host name has no address")
     if "certificate" in str(error).lower():
-        text = "the certificate of the target is not valid for its name"
-    return text[:_SHOWN]
+        return "the certificate of the target is not valid for its name"
+    match error:
+        case httpcore.ConnectError():
+            return "the connection was refused or broke"
+        case httpcore.ProtocolError():
+            return "the answer was no HTTP, or the connection was closed before it"
+        case httpcore.NetworkError():
+            return "the connection broke"
+        case _:
+            return "the host name has no address"

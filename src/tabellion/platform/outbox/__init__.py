@@ -38,10 +38,7 @@ NOBODY: frozenset[str] = frozenset()
 
 # For writers that insert the event in the statement of the change: `INSERT INTO tabellion.outbox_event (COLUMNS) SELECT`.
 COLUMNS = "licence_id, subject_kind, subject_id, event_type, fields, data, occurred_at"
-_EMIT = (
-    "INSERT INTO tabellion.outbox_event (licence_id, subject_kind, subject_id, event_type, fields, data, occurred_at) "
-    "VALUES (%s, %s, %s, %s, %s, %s, %s)"
-)
+_EMIT = f"INSERT INTO tabellion.outbox_event ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s)"  # noqa: S608 - names of our own
 _WITHDRAW = """
 DELETE FROM tabellion.outbox_interest i WHERE licence_id = %(licence)s AND NOT EXISTS (
     SELECT FROM unnest(%(kinds)s::text[], %(ids)s::text[], %(types)s::text[]) w (kind, id, type)
