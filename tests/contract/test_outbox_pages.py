@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.contract.test_sending import sent
+from tests.contract.test_readers import sent
 from tests.support.browser import behind_a_path, shoot
 from tests.support.tenant import Tenant
 from tests.support.waiting import until
