@@ -14,6 +14,7 @@ from tabellion.platform.mail import new_key, public_record
 from tests.support.api import Api, running_api
 from tests.support.browser import chromium
 from tests.support.etls import Etls
+from tests.support.exports import Exports
 from tests.support.imports import Imports
 from tests.support.mailing import Sink, sending, smtp_sink
 from tests.support.names import NameServer, name_server
@@ -97,6 +98,12 @@ def spool(api: Api) -> Path:
 def etls(tenant: Tenant, worker_database_url: str, spool: Path) -> Etls:
     """ETLs of a fresh licence."""
     return Etls(tenant, worker_database_url, spool)
+
+
+@pytest.fixture
+def exports(tenant: Tenant, worker_database_url: str, spool: Path) -> Exports:
+    """Exports of a fresh licence."""
+    return Exports(tenant, worker_database_url, spool)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import io
 import json
 import re
 import zipfile
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ import pytest
 import tabellion
 from tabellion.features.bulk.exports import store
 from tests.contract.test_addresses import V5_FAMILIES
-from tests.support.exports import BASE, EXECUTIONS, EXPORTS, Exports
+from tests.support.exports import BASE, EXECUTIONS, Exports
 from tests.support.imports import Imports
-from tests.support.serving import json_here, run_here
-from tests.support.tenant import Tenant, schema_of
+from tests.support.tenant import Tenant
 
 PROFILES = f"{BASE}/profile-tables/Guests/profiles"
+STORED = {"name": "changes", "tableId": "Guests", "attributes": ["emailAddress"], "incremental": True}
 HOSTILE = [
     "plain",
     'say "hi", \\. ; |x',
@@ -33,12 +33,6 @@ HOSTILE = [
     "é\u2028🙂",
     " ",
 ]
-
-
-@pytest.fixture
-def exports(tenant: Tenant, worker_database_url: str, spool: Path) -> Exports:
-    """Exports of a fresh licence."""
-    return Exports(tenant, worker_database_url, spool)
 
 
 def put(tenant: Tenant, email: str, **members: Any) -> None:
@@ -253,24 +247,6 @@ def test_everything_wrong_is_told_at_once(tenant: Tenant, definition: Any, fault
     assert tenant.json("GET", EXECUTIONS).json()["executions"] == []
 
 
-def test_everything_wrong_with_a_kept_export_is_told_at_once(tenant: Tenant) -> None:
-    wrong = {"name": "", "tableId": "Guests", "attributes": ["nope"], "format": {"encoding": "UTF-9"}, "fileName": "a/b",
-             "schedule": {"cron": "daily"}, "locationId": "99"}  # fmt: skip
-    errors = [
-        ("name", "structure.nameInvalid"),
-        ("fileName", "structure.invalid"),
-        ("schedule.cron", "structure.invalid"),
-        ("attributes[0]", "attribute.unknown"),
-        ("format.encoding", "import.encoding"),
-        ("locationId", "location.unknown"),
-    ]
-    for changed, first in ({}, []), ({"tableId": "Gests", "attributes": None, "format": {}}, [("tableId", "table.unknown")]):
-        refused = tenant.json("POST", f"{BASE}/exports", wrong | changed)
-        assert refused.status_code == 400
-        told = [(e["field"], e["code"]) for e in refused.json()["errors"]]
-        assert told == [*errors[:3], *(first or errors[3:5]), errors[5]]
-
-
 def test_a_name_that_is_nearly_one_of_the_tables_is_told_which_is_meant(tenant: Tenant) -> None:
     chosen = ["emailAdress", "subscription.Newsletter", "creationMomnt"]
     refused = tenant.json("POST", EXECUTIONS, {"tableId": "Guests", "attributes": chosen})
@@ -308,95 +284,6 @@ def test_files_are_kept_five_days(exports: Exports, tenant: Tenant, worker_datab
     assert tenant.json("GET", f"{EXECUTIONS}/{done['id']}/file").json()["code"] == "file.unknown"
 
 
-STORED = {"name": "changes", "tableId": "Guests", "attributes": ["emailAddress"], "incremental": True}
-
-
-def test_an_incremental_export_takes_what_has_changed_since(
-    exports: Exports, tenant: Tenant, database: psycopg.Connection[Any]
-) -> None:
-    number = tenant.json("POST", EXPORTS, STORED).json()["id"]
-
-    def mark(moment: str) -> None:
-        database.execute(f"UPDATE tabellion.export SET changed_since = {moment} WHERE id = %s".encode(), (number,))
-
-    def trigger() -> list[str]:
-        execution = tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["id"]
-        exports.run(execution)
-        assert exports.read(execution)["exportId"] == number
-        return sorted(row["emailAddress"] for row in rows_of(exports.file(execution)))
-
-    assert trigger() == ["ann@example.com"]
-    # What was written within five minutes of the last run may not have been seen by it, and comes again.
-    assert trigger() == ["ann@example.com"]
-    # The mark is when a run began, and not when it had ended.
-    query = """
-SELECT bool_and(e.changed_since + interval '5 minutes' < x.ended_at) FROM tabellion.export e
-JOIN tabellion.export_execution x ON x.export_id = e.id WHERE e.id = %s AND x.id = (SELECT max(id) FROM tabellion.export_execution)
-"""
-    assert database.execute(query, (number,)).fetchone() == (True,)
-    mark("now() + interval '1 hour'")
-    assert [trigger(), trigger()] == [[], []], "a mark never goes back"
-    put(tenant, "bob@example.com")
-    table = tenant.json("GET", f"{BASE}/profile-tables/Guests").json()["id"]
-    mark(f"(SELECT max(updated_at) FROM {schema_of(tenant, database)}.p{table})")
-    assert trigger() == ["bob@example.com"]
-    # Other columns, other rows: from the beginning.
-    tenant.json("PATCH", f"{EXPORTS}/{number}", {"attributes": ["emailAddress", "points"]})
-    assert trigger() == ["ann@example.com", "bob@example.com"]
-    # So does each run where all rows are wanted.
-    tenant.json("PATCH", f"{EXPORTS}/{number}", {"incremental": False})
-    mark("now() + interval '1 second'")
-    assert trigger() == ["ann@example.com", "bob@example.com"]
-
-
-def test_a_run_of_a_former_definition_does_not_move_the_mark(
-    exports: Exports, tenant: Tenant, database: psycopg.Connection[Any]
-) -> None:
-    number = tenant.json("POST", EXPORTS, STORED).json()["id"]
-    execution = tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["id"]
-    wider = {"attributes": ["emailAddress", "points"]}
-    assert tenant.json("PATCH", f"{EXPORTS}/{number}", wider).status_code == 200
-
-    exports.run(execution)
-
-    assert exports.read(execution)["status"] == "DONE"
-    mark = "SELECT changed_since FROM tabellion.export WHERE id = %s"
-    assert database.execute(mark, (number,)).fetchone() == (None,), "the next run has all rows, as the change has it"
-
-
-def test_a_run_that_is_cancelled_stays_so_does_not_move_the_mark_and_is_told(
-    exports: Exports, tenant: Tenant, database: psycopg.Connection[Any]
-) -> None:
-    number = tenant.json("POST", EXPORTS, STORED).json()["id"]
-    hook = {"on": "EXPORT", "onElementId": number, "eventType": "FINISHED", "targetUrl": "https://8.8.8.8/hook"}
-    assert tenant.json("POST", "/v4/entity/hotels/webhookSubscription", hook).status_code == 201
-
-    def cancelled(while_it_is: str) -> None:
-        execution = tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["id"]
-
-        def clock() -> datetime:
-            if exports.read(execution)["status"] == while_it_is:
-                assert tenant.json("DELETE", f"{EXECUTIONS}/{execution}").status_code == 204
-            return datetime.now(UTC)
-
-        if while_it_is == "QUEUED":
-            clock()
-        exports.run(execution, clock)
-        assert exports.read(execution)["status"] == "CANCELLED"
-        assert tenant.json("GET", f"{EXECUTIONS}/{execution}/file").json()["code"] == "file.unknown"
-        mark = "SELECT changed_since FROM tabellion.export WHERE id = %s"
-        assert database.execute(mark, (number,)).fetchone() == (None,)
-
-    def told() -> list[str]:
-        query = "SELECT data FROM tabellion.outbox_event WHERE subject_kind = 'EXPORT' AND subject_id = %s"
-        return [data["export.executionStatus"] for (data,) in database.execute(query, (number,))]
-
-    cancelled("QUEUED")
-    assert told() == [], "nobody was told that it began"
-    cancelled("RUNNING")
-    assert told() == ["FAILED"]
-
-
 async def test_who_was_believed_dead_and_who_is_cancelled_writes_nothing_more(
     tenant: Tenant, worker_database_url: str
 ) -> None:
@@ -413,69 +300,6 @@ async def test_who_was_believed_dead_and_who_is_cancelled_writes_nothing_more(
         assert not await store.advance(db, second, 1, 1)
         assert not await store.finish(db, second, written, now)
         assert await store.begin(db, number, now) is None
-
-
-def test_schedules_start_each_export_once(exports: Exports, tenant: Tenant, database: psycopg.Connection[Any]) -> None:
-    timed = {**STORED, "schedule": {"cron": "0 3 * * *", "timeZone": "Europe/Paris"}}
-    number = tenant.json("POST", EXPORTS, timed).json()["id"]
-    other = tenant.json("POST", EXPORTS, {**timed, "name": "off", "isActive": False}).json()["id"]
-    every = tenant.json("POST", EXPORTS, {**timed, "name": "every", "incremental": False}).json()["id"]
-    database.execute(
-        "UPDATE tabellion.export SET changed_since = %s WHERE id IN (%s, %s)",
-        (datetime(2026, 1, 2, tzinfo=UTC), number, every),
-    )
-    due = datetime.fromisoformat(tenant.json("GET", f"{EXPORTS}/{number}").json()["nextRunAt"])
-    assert due > datetime.now(UTC)
-
-    def of(export: str) -> list[str]:
-        return [x["id"] for x in tenant.json("GET", f"{EXECUTIONS}?exportId={export}").json()["executions"]]
-
-    exports.start_due(due - timedelta(seconds=1))
-    assert of(number) == []
-    exports.start_due(due)
-    # The server was down for three days: one run makes up for it.
-    exports.start_due(due + timedelta(days=3))
-    exports.start_due(due + timedelta(days=3))
-    assert (len(of(number)), of(other)) == (2, [])
-    for export, since in (number, datetime(2026, 1, 2, tzinfo=UTC)), (every, None):
-        marks = database.execute("SELECT changed_since FROM tabellion.export_execution WHERE export_id = %s", (export,))
-        assert set(marks) == {(since,)}
-    pages = [tenant.json("GET", f"{EXECUTIONS}?exportId={number}&limit=1").json()]
-    pages.append(tenant.json("GET", f"{EXECUTIONS}?exportId={number}&limit=1&cursor={pages[0]['nextCursor']}").json())
-    assert [x["id"] for page in pages for x in page["executions"]] == of(number)
-    assert pages[1]["nextCursor"] is None
-    following = datetime.fromisoformat(tenant.json("GET", f"{EXPORTS}/{number}").json()["nextRunAt"])
-    assert due + timedelta(days=3) < following <= due + timedelta(days=4, hours=1)
-
-
-def test_definitions_are_kept_changed_and_deleted(tenant: Tenant) -> None:
-    made = tenant.json("POST", EXPORTS, STORED)
-    number = made.json()["id"]
-    assert made.headers["location"].endswith(f"{EXPORTS}/{number}")
-    assert tenant.json("POST", EXPORTS, STORED | {"name": "CHANGES"}).json()["code"] == "name.used"
-    assert tenant.json("GET", EXPORTS).json() == {"exports": [{"id": number, "name": "changes", "isActive": True}]}
-    assert tenant.json("PATCH", f"{EXPORTS}/{number}", {"isActive": False}).json()["isActive"] is False
-    assert tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["code"] == "export.inactive"
-    wrong: dict[str, Any] = {"schedule": {"cron": "x"}, "fileName": "a/b", "name": ""}
-    for changes, fields in (wrong, ["fileName", "name", "schedule.cron"]), ({"compression": "x"}, ["compression"]):
-        refused = tenant.json("PATCH", f"{EXPORTS}/{number}", changes).json()
-        assert sorted(e["field"] for e in refused["errors"]) == fields
-    assert tenant.json("DELETE", f"{EXPORTS}/{number}").status_code == 204
-    assert tenant.json("GET", f"{EXPORTS}/{number}").json()["code"] == "export.unknown"
-
-
-def test_whoever_listens_is_told(exports: Exports, tenant: Tenant, worker_database_url: str) -> None:
-    number = tenant.json("POST", EXPORTS, STORED).json()["id"]
-    hook = {"on": "EXPORT", "onElementId": "changes", "eventType": "FINISHED", "targetUrl": "https://8.8.8.8/hook"}
-    assert tenant.json("POST", "/v4/entity/hotels/webhookSubscription", hook).status_code == 201
-    execution = tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["id"]
-    exports.run(execution)
-    with psycopg.connect(worker_database_url) as db:
-        events = db.execute(
-            "SELECT event_type, data FROM tabellion.outbox_event WHERE subject_kind = 'EXPORT' AND subject_id = %s",
-            (number,),
-        ).fetchall()
-    assert [(event, data["export.executionStatus"]) for event, data in events] == [("FINISHED", "SUCCESS")]
 
 
 @pytest.mark.parametrize("family", V5_FAMILIES)
@@ -504,71 +328,3 @@ def test_the_guide_does_what_it_says(exports: Exports) -> None:
     assert (done["status"], done["rowsExported"]) == ("DONE", 1)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.read("export.csv").startswith(b"profileId;emailAddress;subscriptions#Newsletter\n")
-
-
-@pytest.mark.usefixtures("stays")
-def test_the_command_line_exports_and_tells(exports: Exports, tenant: Tenant, tmp_path: Path) -> None:
-    where = {"TABELLION_DATABASE_URL": exports.url, "TABELLION_DATA_DIR": str(exports.spool.parent)}
-    options = ("--licence", tenant.licence)
-
-    done = json_here("export", "guests", *options, "--out", "a.csv.gz", "--attribute", "emailAddress", cwd=tmp_path, **where)
-    lines = json_here("export", "Stays", *options, "--out", "b.jsonl", cwd=tmp_path, **where)
-    for place, why in (("none/out.csv", "there is no folder none"), (".", "is a folder: name a file in it")):
-        refused = run_here("export", "Guests", *options, "--out", place, cwd=tmp_path, **where)
-        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
-        assert why in refused.stderr
-    assert not (tmp_path / "export").exists()
-    wrong = run_here("export", "Guests", *options, "--out", "c.csv", "--filter", "nope = 1", cwd=tmp_path, **where)
-
-    assert (done["file"], done["rows"]) == ("a.csv.gz", 1)
-    assert gzip.decompress((tmp_path / "a.csv.gz").read_bytes()) == b"emailAddress\nann@example.com\n"
-    assert lines["rows"] == 1
-    assert json.loads((tmp_path / "b.jsonl").read_text())["attributes"]["stayRef"] == "ST-00001"
-    assert (wrong.returncode, (tmp_path / "c.csv").exists()) == (1, False)
-    assert "filter: " in wrong.stderr
-
-
-def test_an_export_replaces_no_file_unasked_and_may_go_to_the_standard_output(
-    exports: Exports, tenant: Tenant, tmp_path: Path
-) -> None:
-    where = {"TABELLION_DATABASE_URL": exports.url, "TABELLION_DATA_DIR": str(exports.spool.parent)}
-    out = tmp_path / "b.jsonl"
-    out.write_text("mine")
-    order = ("export", "Guests", "--licence", tenant.licence, "--attribute", "emailAddress", "--out")
-    refused = run_here(*order, str(out), **where)
-    assert (refused.returncode, "b.jsonl is there already" in refused.stderr, out.read_text()) == (1, True, "mine")
-    assert run_here(*order, str(out), "--force", **where).returncode == 0
-    assert "ann@example.com" in out.read_text()
-    assert out.stat().st_mode & 0o777 == 0o600
-    piped = run_here(*order, "-", **where)
-    assert (piped.returncode, piped.stdout) == (0, "emailAddress\nann@example.com\n")
-    assert "rows" in piped.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["b.jsonl"]
-
-
-def test_the_command_line_looks_after_exports(exports: Exports, tenant: Tenant, tmp_path: Path) -> None:
-    where = {"TABELLION_DATABASE_URL": exports.url, "TABELLION_DATA_DIR": str(exports.spool.parent)}
-    number = tenant.json("POST", EXECUTIONS, {"tableId": "Guests"}).json()["id"]
-
-    def jobs(*arguments: str) -> Any:
-        return json_here("jobs", *arguments, "--kind", "export", cwd=tmp_path, **where)
-
-    (listed,) = jobs("list", "--licence", tenant.licence)
-    cancelled = run_here("jobs", "cancel", number, "--kind", "export", cwd=tmp_path, **where)
-    status = exports.read(number)["status"]
-    done = jobs("retry", number)
-    again = run_here("jobs", "retry", number, "--kind", "export", cwd=tmp_path, **where)
-    unknown = run_here("jobs", "cancel", number, cwd=tmp_path, **where)
-    ended = run_here("jobs", "cancel", number, "--kind", "export", cwd=tmp_path, **where)
-
-    assert (listed["kind"], str(listed["id"]), listed["status"]) == ("export", number, "QUEUED")
-    assert (cancelled.returncode, status) == (0, "CANCELLED")
-    assert (done["status"], done["rowsRead"]) == ("DONE", 1)
-    assert exports.file(number)
-    shown = jobs("show", number)
-    assert shown == {"kind": "export", "licence": tenant.licence, "table": "Guests"} | done
-    assert again.stderr == f"tabellion: the export {number} is DONE: there is nothing left to do\n"
-    assert unknown.stderr == (
-        f"tabellion: there is no import {number}; with --kind etl or --kind export the number is of another kind\n"
-    )
-    assert ended.stderr == f"tabellion: the export {number} has ended already, as DONE: there is nothing to cancel\n"
