@@ -7,7 +7,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.contract.test_campaigns import GIF, packed, upload
+from tests.contract.test_campaign_html import GIF, packed, upload
 from tests.contract.test_sending import outbox
 from tests.support.tenant import Tenant
 from tests.support.waiting import until

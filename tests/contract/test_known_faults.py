@@ -10,7 +10,7 @@ import pytest
 
 from tabellion.features import licences as use
 from tabellion.kit.clock import utc_now
-from tests.contract.test_campaigns import packed, upload
+from tests.contract.test_campaign_html import packed, upload
 from tests.contract.test_sending import hrefs, local, outbox, state
 from tests.support import plain
 from tests.support.api import Api

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.contract.test_campaigns import GIF, packed, upload
+from tests.contract.test_campaign_html import GIF, packed, upload
 from tests.contract.test_sending import outbox
 from tests.support import plain
 from tests.support.tenant import Tenant
