@@ -190,6 +190,27 @@ def _logged(api: Api, method: str, code: str) -> bool:
     return any(f'"method":"{method}"' in line and f'"code":"{code}"' in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        ("/openapi.json", "application/json"),
+        ("/docs/guide/quickstart", "text/html; charset=utf-8"),
+        ("/docs/static/vendor/swagger-ui/swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
+    ],
+)
+def test_pages_are_compressed_for_those_who_take_it(path: str, content_type: str, tenant: Tenant) -> None:
+    plain = tenant.client.get(path, headers={"Accept-Encoding": "gzip;q=0"})
+    packed = tenant.client.get(path, headers={"Accept-Encoding": "gzip"})
+
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert int(packed.headers["Content-Length"]) < len(plain.content) / 2
+    assert packed.content == plain.content
+    for answer in (plain, packed):
+        assert answer.headers["Content-Type"] == content_type
+        assert answer.headers["Vary"] == "Accept-Encoding"
+
+
 def test_the_pages_load_nothing_from_elsewhere(tenant: Tenant) -> None:
     for path in ("/docs", "/docs/checker", "/docs/guide/quickstart"):
         text = tenant.client.get(path).text

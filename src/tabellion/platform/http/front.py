@@ -29,7 +29,7 @@ _SCOPE_KEY = "tabellion.exchange"
 # In the scope of what could not be read as a request: the `Problem` that it is answered with.
 REFUSAL = "tabellion.refusal"
 # Below this a compressed answer is hardly smaller than the packet it travels in.
-_COMPRESS_FROM_BYTES = 1400
+COMPRESS_FROM_BYTES = 1400
 _COMPRESS_APART_FROM_BYTES = 256 * 1024
 # A refusal may come before the body was read. Closed with bytes unread, a connection is reset and the answer may be lost on
 # its way (RFC 9112, section 9.6); so the rest is read first, within bounds.
@@ -37,7 +37,7 @@ _REST_BYTES = 16 * 1024 * 1024
 _REST_SECONDS = 5.0
 _PIECE_BYTES = 256 * 1024
 _CHALLENGE = re.compile(rb", (?=[A-Za-z]+ realm=)")
-_COMPRESSIBLE = ("application/json", "application/xml", "text/", "application/problem+json")
+COMPRESSIBLE = ("application/json", "application/xml", "text/", "application/problem+json")
 
 
 class Left(Exception):
@@ -204,8 +204,8 @@ async def send_rendered(send: Send, rendered: Rendered, accept_encoding: str = "
     if rendered.file is not None:
         await _send_file(send, rendered.status, headers, rendered.file)
         return
-    if len(body) >= _COMPRESS_FROM_BYTES and _accepts_gzip(accept_encoding):
-        if rendered.headers.get("Content-Type", "").startswith(_COMPRESSIBLE):
+    if len(body) >= COMPRESS_FROM_BYTES and accepts_gzip(accept_encoding):
+        if rendered.headers.get("Content-Type", "").startswith(COMPRESSIBLE):
             # A megabyte takes 17 ms: nobody else is to wait for that.
             compress = partial(gzip.compress, body, 5)
             body = compress() if len(body) < _COMPRESS_APART_FROM_BYTES else await asyncio.to_thread(compress)
@@ -244,7 +244,7 @@ def _challenges_apart(raw: list[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, b
             yield name, value
 
 
-def _accepts_gzip(header: str) -> bool:
+def accepts_gzip(header: str) -> bool:
     """What is said of gzip itself counts, wherever it stands, else what is said of all (RFC 9110, section 12.5.3)."""
     accepted: dict[str, bool] = {}
     for part in header.split(","):

@@ -1,9 +1,10 @@
 """The pages of the documentation site and the OpenAPI document, as Litestar handlers."""
 
 import asyncio
+import gzip
 import mimetypes
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +18,7 @@ from tabellion import __version__
 from tabellion.platform.http import json_codec, openapi
 from tabellion.platform.http.call import Call
 from tabellion.platform.http.docs import checker
+from tabellion.platform.http.front import COMPRESS_FROM_BYTES, COMPRESSIBLE, accepts_gzip
 from tabellion.platform.http.paths import to_root
 
 _STATIC = files("tabellion.platform.http.docs") / "static"
@@ -85,8 +87,8 @@ class Site:
     async def openapi(self, request: AnyRequest) -> Response[bytes]:
         """The OpenAPI document."""
         # In a thread: whoever asks first keeps nobody else waiting.
-        document = await asyncio.to_thread(lambda: self._document)
-        return Response(document, media_type="application/json", headers={"Access-Control-Allow-Origin": "*"})
+        headers = {"Access-Control-Allow-Origin": "*"}
+        return await asyncio.to_thread(lambda: _answer(request, self._document, "application/json", headers))
 
     async def swagger(self, request: AnyRequest) -> Response[bytes]:
         """The interactive documentation."""
@@ -144,9 +146,8 @@ class Site:
         if not source.is_file() or name.endswith(".html"):
             return self._not_found(request)
         media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        return Response(
-            source.read_bytes(), media_type=media_type, headers={"Cache-Control": "public, max-age=3600", **_HEADERS}
-        )
+        headers = {"Cache-Control": "public, max-age=3600", **_HEADERS}
+        return await asyncio.to_thread(lambda: _answer(request, source.read_bytes(), media_type, headers))
 
     def _markdown(self, request: AnyRequest, folder: str, name: str) -> Response[bytes]:
         name = name.removesuffix(".md")
@@ -168,4 +169,22 @@ class Site:
         kind = "wide" if wide else ""
         text = self._page.substitute(title=escape(title), body=body, version=__version__, kind=kind, root="${root}")
         text = text.replace("${root}", to_root(request.scope["raw_path"]))
-        return Response(text.encode(), media_type="text/html; charset=utf-8", status_code=status, headers=_HEADERS)
+        return _answer(request, text.encode(), "text/html", _HEADERS, status=status)
+
+
+def _answer(
+    request: AnyRequest, body: bytes, media_type: str, headers: Mapping[str, str], *, status: int = 200
+) -> Response[bytes]:
+    """An answer, compressed for whoever takes that; Litestar says of texts that they are in UTF-8."""
+    headers = {**headers, "Vary": "Accept-Encoding"}
+    worth_it = len(body) >= COMPRESS_FROM_BYTES and media_type.startswith(COMPRESSIBLE)
+    if worth_it and accepts_gzip(request.headers.get("accept-encoding", "")):
+        body = _compressed(body)
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, media_type=media_type, status_code=status, headers=headers)
+
+
+@lru_cache(maxsize=64)
+def _compressed(body: bytes) -> bytes:
+    """Kept, for anybody may ask again and again, and Swagger UI takes a tenth of a second."""
+    return gzip.compress(body, 5, mtime=0)
