@@ -17,6 +17,7 @@ from tabellion.features.licences.errors import AuthThrottled
 from tabellion.features.licences.passwords import PasswordChecks
 from tabellion.kit import keys
 from tabellion.kit.clock import utc_now
+from tabellion.platform.database.errors import Unavailable
 from tabellion.platform.database.pool import Pool, open_pool
 from tests.support.passwords import quick_passwords
 
@@ -232,6 +233,25 @@ async def test_guesses_that_come_at_once_are_tried_up_to_the_limit(
     # Two are tried at a time: one may be on its way when the limit is passed.
     assert MAX_USER_FAILURES <= len(tried) <= MAX_USER_FAILURES + 2
     assert set(refusals) == {Unauthorized, AuthThrottled}
+
+
+async def test_passwords_do_not_wait_without_end_for_others_that_wait_for_the_database(
+    pool: Pool, website: Credentials, worker_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "_PATIENCE_S", 0.1, raising=False)
+    authentication = Authentication(pool, utc_now)
+    async with await psycopg.AsyncConnection.connect(worker_database_url) as other:
+        await other.execute("LOCK TABLE tabellion.auth_failure IN ACCESS EXCLUSIVE MODE")
+        async with asyncio.TaskGroup() as group, asyncio.timeout(3):
+            first = [
+                group.create_task(authentication.password(website.licence, website.login, website.password, HERE))
+                for _ in range(2)
+            ]
+            await asyncio.sleep(0)
+            with pytest.raises(Unavailable):
+                await authentication.password(website.licence, website.login, website.password, THERE)
+            await other.rollback()
+    assert [task.result().name for task in first] == ["password"] * 2
 
 
 def test_who_is_unknown_is_checked_at_the_cost_of_a_user() -> None:

@@ -61,7 +61,8 @@ class Authentication:
     async def read(self, authorization: str | None, address: str) -> Credential:
         """The credential of an Authorization header: a bare API key, Bearer (token or key), or Basic.
 
-        Raises `Unauthorized` (auth.missing, auth.invalid) and `AuthThrottled`.
+        Raises `Unauthorized` (auth.missing, auth.invalid), `AuthThrottled`, and `Unavailable` where passwords have to wait
+        too long for being checked.
         """
         if authorization is None or not authorization.strip():
             raise Unauthorized(
@@ -94,7 +95,7 @@ class Authentication:
         if known is None:
             self._check_open(_origin(address))
             # In turn, the look at the failures too: of a thousand guesses at once none is tried beyond the limit.
-            async with self._checks.turn:
+            async with self._checks.turn():
                 known = self._checks.remembered(whole) or await self._checked(licence, login, password, address)
             self._checks.remember(whole, *known)
         return Credential("u", user_id=known[0], version=known[1], basic=whole)

@@ -10,12 +10,18 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
+from tabellion.platform.database.errors import Unavailable
+
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _AT_A_TIME = 2
+# For a turn: each lasts as long as the database lets it wait.
+_PATIENCE_S = 5.0
 _REMEMBERED_S = 300.0
 _MAX_REMEMBERED = 10_000
 # Of a password that nobody knows, at the same cost: checked for unknown users, so that they take as long as known ones.
@@ -33,7 +39,20 @@ class PasswordChecks:
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
         self._good: OrderedDict[bytes, tuple[int, int, float]] = OrderedDict()
-        self.turn = asyncio.Semaphore(_AT_A_TIME)
+        self._turns = asyncio.Semaphore(_AT_A_TIME)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None]:
+        """One's turn to check a password. Raises `Unavailable` when it does not come in time."""
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable("too many passwords wait to be checked; repeat the call in a moment") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     def remembered(self, credential: str) -> tuple[int, int] | None:
         """User id and credential version of a credential found good in the last five minutes."""
