@@ -451,7 +451,9 @@ async def test_a_delivery_of_a_dead_worker_is_sent_again_under_its_id_once_its_l
     assert await hooks.deliveries() == []
 
 
-async def test_an_attempt_that_outlasts_the_lease_is_nobody_elses(hooks: Hooks) -> None:
+@pytest.mark.parametrize("put_back_s", [0, 3600])
+async def test_an_attempt_that_outlasts_the_lease_is_nobody_elses(hooks: Hooks, put_back_s: int) -> None:
+    hooks.clock.forward(seconds=-put_back_s)
     await hooks.subscribe()
     await hooks.profile("ann@example.com")
     answering = asyncio.Event()

@@ -164,7 +164,8 @@ class Dispatcher:
             del self._outcomes[: len(outcomes)]
 
     async def _renew(self, db: Database, now: datetime) -> None:
-        if now - self._renewed_at >= self._pace.lease / _RENEWALS:
+        # Ahead of now it is where the clock was put back.
+        if not timedelta(0) <= now - self._renewed_at < self._pace.lease / _RENEWALS:
             await queue.renew(db, list(self._running.values()), now + self._pace.lease)
             self._renewed_at = now
 
