@@ -36,7 +36,7 @@ _LOCKED = (
     "nothing was changed, repeat it in a moment"
 )
 RETRYABLE = (errors.SerializationFailure, errors.DeadlockDetected)
-_FIRST_PAUSE_S = 0.01
+_ATTEMPTS, _FIRST_PAUSE_S = 3, 0.01
 
 
 class Unavailable(Problem):
@@ -73,17 +73,17 @@ def constraint_name(error: psycopg.Error) -> str:
     return error.diag.constraint_name or ""
 
 
-async def retrying(action: Callable[[], Awaitable[_T]], attempts: int = 3) -> _T:
+async def retrying(action: Callable[[], Awaitable[_T]]) -> _T:
     """Run a whole transaction, again when it fell victim to a deadlock or a serialisation conflict.
 
     `action` must begin its own transaction and have no effect outside it. After the last attempt: `Unavailable`.
     """
-    for attempt in range(1, attempts + 1):
+    for attempt in range(1, _ATTEMPTS + 1):
         try:
             return await action()
         except RETRYABLE as error:
-            if attempt == attempts:
+            if attempt == _ATTEMPTS:
                 raise Unavailable from error
         # Apart by chance, so that the same two do not meet again.
         await asyncio.sleep(_FIRST_PAUSE_S * attempt * (0.5 + random.random()))  # noqa: S311 - no secret
-    raise AssertionError(attempts)
+    raise AssertionError

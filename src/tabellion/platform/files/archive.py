@@ -1,7 +1,7 @@
 """Archives from strangers: judged by their directory before a byte is inflated, and held to it while it is."""
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import BinaryIO
@@ -40,7 +40,7 @@ def kind_of(path: Path) -> Kind:
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), Kind.PLAIN)
 
 
-def inflate(path: Path, entry: Entry, target: BinaryIO, cancelled: Callable[[], bool] = lambda: False) -> None:
+def inflate(path: Path, entry: Entry, target: BinaryIO) -> None:
     """Write what an entry holds, and compare its length and checksum. Raises `ArchiveError`.
 
     It stops at most 128 KiB after what the entry said to hold.
@@ -55,15 +55,13 @@ def inflate(path: Path, entry: Entry, target: BinaryIO, cancelled: Callable[[], 
                 raise ArchiveError(f"{shown(entry.name)} holds more than the zip's directory says")
             crc = zlib.crc32(piece, crc)
             target.write(piece)
-            if cancelled():
-                return
     if size != entry.size:
         raise ArchiveError(f"{shown(entry.name)} holds {size:,} bytes, the zip's directory says {entry.size:,}")
     if crc != entry.crc:
         raise ArchiveError(f"the checksum of {shown(entry.name)} is wrong: the zip was damaged on its way")
 
 
-def gunzip(path: Path, target: BinaryIO, *, cap: int, cancelled: Callable[[], bool] = lambda: False) -> None:
+def gunzip(path: Path, target: BinaryIO, *, cap: int) -> None:
     """Write what a GZIP file holds, all its members (RFC 1952). Raises `ArchiveError`."""
     size = 0
     with path.open("rb") as file:
@@ -90,8 +88,6 @@ def gunzip(path: Path, target: BinaryIO, *, cap: int, cancelled: Callable[[], bo
             if size > cap:
                 raise ArchiveError(f"the GZIP file holds more than {cap:,} bytes, which is the most that is taken")
             target.write(piece)
-            if cancelled():
-                return
 
 
 def _pieces(file: BinaryIO, left: int) -> Iterator[bytes]:

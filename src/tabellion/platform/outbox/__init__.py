@@ -133,11 +133,9 @@ async def declare(db: Database, licence_id: int, wanted: Iterable[Interest]) -> 
     await db.execute(_DECLARE, parameters)
 
 
-async def emit(
-    db: Database, licence_id: int, interest: Interest, data: Mapping[str, Any], now: datetime, *, fields: Iterable[str] = ()
-) -> None:
+async def emit(db: Database, licence_id: int, interest: Interest, data: Mapping[str, Any], now: datetime) -> None:
     """Store one event in the caller's transaction; `data` is a JSON object. The caller has asked `interests`."""
-    row = (licence_id, *interest, list(fields) or None, Jsonb(dict(data)), now)
+    row = (licence_id, *interest, None, Jsonb(dict(data)), now)
     await db.execute(_EMIT, row)
 
 
