@@ -1,6 +1,7 @@
 """`tabellion demo`: the people, the way answers are printed, and the whole demo as its user sees it."""
 
 import json
+import re
 from itertools import islice
 from pathlib import Path
 
@@ -65,6 +66,15 @@ def test_the_demo_runs_once_and_again_over_its_own_data(tmp_path: Path) -> None:
         assert "tat_" in demo.stdout
         # The campaign of last week is there already the second time.
         assert ("a campaign of last week to 600 of them, opened and clicked" in demo.stdout) is first
+        if first:
+            # As of a real newsletter: some open it twice, few follow a link.
+            told = re.search(r"(\d+) delivered, (\d+) opened \((\d+) times\), (\d+) clicked", " ".join(demo.stdout.split()))
+            assert told, demo.stdout
+            delivered, opened, times, clicked = map(int, told.groups())
+            assert 580 <= delivered < 600
+            assert delivered * 0.3 < opened < delivered * 0.6
+            assert opened * 1.1 < times < opened * 1.5
+            assert opened * 0.1 < clicked < opened * 0.4
         assert "/mails/Winter%20sale/report/page" in demo.stdout
         # What can be looked at is told after what starts the server again, for it has been stopped by then.
         walked, stopped = demo.stdout.split("stopping: calls in flight are finished")
