@@ -39,8 +39,13 @@ def test_a_v4_call_shows_both_formats_and_is_executed(page: Page, tenant: Tenant
     page.get_by_placeholder("Filter by tag or path").fill(path)
     operation = page.locator(".opblock-get", has=page.locator(f"[data-path='{path}']"))
     operation.locator(".opblock-summary-control").click()
-    formats = operation.locator(".response", has_text="200").get_by_label("Media type").first
+    formats = operation.locator(".response", has_text="200").get_by_label("Response content type")
     expect(formats.locator("option")).to_have_text(["application/json", "application/xml"])
+    title = formats.evaluate(
+        "it => getComputedStyle(it.closest('.response-control-media-type').firstChild, '::after').content"
+    )
+    assert title == '"Response content type"'
+    formats.scroll_into_view_if_needed()
     shoot(page, "v4-call", tmp_path)
 
     operation.locator("tr[data-param-name='e'] input").fill("hotels")
