@@ -206,6 +206,19 @@ async def test_a_server_that_says_nothing_is_given_up(kind: str, monkeypatch: py
         assert error.value.step == "CONNECT"
 
 
+async def test_what_a_server_says_can_be_stored_and_read() -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"421-no\0\x1b[2J \xffguests\r\n421 " + b"x" * 5000 + b"\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as made:
+        port = made.sockets[0].getsockname()[1]
+        with pytest.raises(TransferError, match="guests") as error:
+            await _listing(Server(protocol="FTP", host="127.0.0.1", port=port, user="u", password="p"))
+    assert error.value.message.isprintable()
+    assert len(error.value.message) <= 2000
+
+
 @contextmanager
 def dripping(first: bytes, cut: threading.Event) -> Iterator[int]:
     """A server that says `first`, then a word now and then for two seconds; `cut` is set when the client has hung up."""

@@ -8,7 +8,7 @@ import msgspec
 ProtocolName = Literal["SFTP", "FTP", "FTPS", "S3", "FOLDER"]
 PORTS: dict[str, int] = {"SFTP": 22, "FTP": 21, "FTPS": 21, "S3": 443, "FOLDER": 0}
 IMPLICIT_TLS_PORT = 990
-_MAX_NAME = 255
+_MAX_NAME, _MAX_MESSAGE = 255, 2000
 MAX_LISTED = 100_000
 # Several times of what so many entries need.
 _MAX_CHARACTERS = 500 * MAX_LISTED
@@ -42,12 +42,15 @@ class RemoteFile(NamedTuple):
 
 
 class TransferError(OSError):
-    """A server does not do what it is asked. `step`: CONNECT, LOGIN, LIST, READ, MOVE, WRITE; the message is for people."""
+    """A server does not do what it is asked. `step`: CONNECT, LOGIN, LIST, READ, MOVE, WRITE; the message is for people.
+
+    It may have what the server says: databases and terminals take neither all of its characters nor all of its length.
+    """
 
     def __init__(self, step: str, message: str) -> None:
-        super().__init__(message)
         self.step = step
-        self.message = message
+        self.message = "".join(c if c.isprintable() else " " for c in message[:_MAX_MESSAGE])
+        super().__init__(self.message)
 
 
 class TooManyEntries(TransferError):
