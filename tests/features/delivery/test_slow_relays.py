@@ -17,8 +17,8 @@ from tabellion.features.delivery.model import DIED, Claimed, Ending, Message, Po
 from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.transport import Exit, Way
 from tabellion.kit.clock import utc_now
+from tabellion.platform.mail import Fate, Relay
 from tabellion.platform.mail import Post as Connections
-from tabellion.platform.mail import Relay
 from tests.features.delivery.conftest import START, Post, licence_that_sends
 from tests.features.delivery.faulty import mail
 from tests.features.delivery.working import MESSAGES, PACE, at_work, relay_at
@@ -138,6 +138,39 @@ async def test_a_relay_that_hangs_keeps_no_mail_of_another_one_waiting(caplog: p
     (told,) = [message for message in caplog.messages if "slow" in message]
     assert f"127.0.0.1:{hanging.port}" in told
     assert f"127.0.0.1:{hanging.port} answers again" in caplog.messages
+
+
+async def test_a_relay_is_not_called_slow_for_what_the_database_takes_its_time_for(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    endings: list[Ending] = []
+    committed = asyncio.Event()
+
+    async def begin(held: object) -> set[int]:
+        await committed.wait()
+        return set(range(5))
+
+    async def give_back(held: object) -> None:
+        raise AssertionError("all mails can leave")
+
+    orders = Orders(begin, give_back, endings.append, lambda _: None, lambda: False, utc_now, Policy.HOLD, Patience(), 1)
+    async with slow_relay() as good:
+        good.goes_on.set()
+        async with Connections(Relay(host="127.0.0.1", port=good.port, connections=2), stuck_s=0.1) as post:
+            watched = Exit(post)
+            handing = Handing(Way([(1, watched)]), orders)
+            await handing.put([mail(n) for n in range(4)])
+            # As long as a relay may take, three times.
+            assert not await handing.settled(0.3)
+            watched.watch()
+            assert not watched.is_stuck
+            # Who does not wait for a relay that is stuck waits for this one.
+            impatient = asyncio.create_task(watched.deliver("a@x.example", "g4@x.example", b"x\r\n", None, patient=False))
+            assert not (await asyncio.wait([impatient], timeout=0.3))[0]
+            committed.set()
+            assert (await impatient).fate is Fate.ACCEPTED
+            await handing.end()
+    assert [ending.state for ending in endings] == [State.ACCEPTED] * 4
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize("count", [2, 450])

@@ -7,6 +7,7 @@ answer, is certain.
 import asyncio
 import time
 from enum import StrEnum
+from functools import partial
 from typing import Self, cast
 
 import aiosmtplib
@@ -67,6 +68,8 @@ class Post:
         self._free: list[_Line] = []
         self._slots = asyncio.Semaphore(relay.connections)
         self._moved_at = time.monotonic()
+        # How many mails the relay waits for, because whoever hands them over is still being asked whether they may leave.
+        self._withheld = 0
         self._closed = False
         self._turns = Turns()
 
@@ -82,7 +85,12 @@ class Post:
     @property
     def is_stuck(self) -> bool:
         """Whether all connections are busy and the relay has brought none of them to an end for `stuck_s`."""
-        return self._slots.locked() and time.monotonic() - self._moved_at >= self._stuck_s
+        return self._slots.locked() and self._stuck_in_s <= 0
+
+    @property
+    def _stuck_in_s(self) -> float:
+        """For how long the relay may still bring nothing to an end; while it waits for us, that time does not pass."""
+        return self._stuck_s if self._withheld else self._moved_at + self._stuck_s - time.monotonic()
 
     @property
     def _there(self) -> int:
@@ -130,9 +138,18 @@ class Post:
     async def _deliver(self, line: "_Line", sender: str, recipient: str, raw: bytes, may_leave: MayLeave | None) -> Reply:
         with self._turns.taken():
             try:
-                return await line.deliver(sender, recipient, raw, may_leave)
+                return await line.deliver(sender, recipient, raw, may_leave and partial(self._ask, may_leave))
             finally:
                 self._keep(line)
+
+    async def _ask(self, may_leave: MayLeave) -> bool:
+        """Whether a mail may leave; meanwhile it is not the relay that is waited for."""
+        self._withheld += 1
+        try:
+            return await may_leave()
+        finally:
+            self._withheld -= 1
+            self._moved_at = time.monotonic()
 
     def _keep(self, line: "_Line") -> None:
         if line.usable and not self._closed:
@@ -156,7 +173,7 @@ class Post:
             if self.is_stuck:
                 return False
             try:
-                async with asyncio.timeout(max(self._moved_at + self._stuck_s - time.monotonic(), 0.0)):
+                async with asyncio.timeout(max(self._stuck_in_s, 0.0)):
                     await self._slots.acquire()
             except TimeoutError:
                 continue
