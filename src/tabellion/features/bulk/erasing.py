@@ -1,7 +1,6 @@
 """The files of a licence that is erased: they go with it, not with the nightly purge."""
 
 import shutil
-import uuid
 from pathlib import Path
 from typing import Final
 
@@ -32,8 +31,11 @@ def erase(spool: Path, folders: list[str]) -> None:
     """Erase folders; those that are gone already are no matter. Raises `OSError`, also when something stays."""
     with files.deleting(spool):
         for folder in folders:
-            # Under another name first: a job that is still at work there puts nothing into what is being erased.
-            away = spool / f"erased-{uuid.uuid4().hex}"
+            # Under another name first: a job that is still at work there puts nothing into what is being erased. It is the
+            # same one each time, so that what a former try could not erase is found again.
+            away = spool / f"erased-{folder}"
+            if away.exists():
+                shutil.rmtree(away)
             try:
                 (spool / folder).rename(away)
             except FileNotFoundError:
