@@ -77,9 +77,10 @@ def test_what_goes_in_comes_out(subject: str, name: str, text: str, html: str) -
 
 
 def test_no_line_begins_as_mailboxes_begin_mails() -> None:
-    text = "From us\nfor you\nFrom the sea \u00fc\n"
+    text = f"From us\nfor you\nFrom the sea \u00fc\nFrom {'x' * 71}\nFrom From {'x' * 71}\n"
     for made in (compose(mail(text=text.encode(), html=b"")), compose(mail(text=text[:16].encode(), html=text.encode()))):
         assert re.search(rb"^From ", made.partition(b"\r\n\r\n")[2], re.MULTILINE) is None
+        assert max(map(len, made.partition(b"\r\n\r\n")[2].split(b"\r\n"))) <= 76
         assert parsed(made).get_body(("html", "plain")).get_content().replace("\r\n", "\n") == text
 
 

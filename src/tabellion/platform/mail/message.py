@@ -157,7 +157,8 @@ def _text(kind: str, raw: bytes, charset: str) -> bytes:
     quoted = binascii.b2a_qp(raw, istext=True)
     if _from(quoted):
         # Mailboxes would put a sign before it, and the signature would not be that of the mail any more.
-        quoted = _BEGINS_FROM.sub(b"=46rom ", quoted)
+        # Broken, as the line may have its 76 characters already (RFC 2045, 6.7).
+        quoted = _BEGINS_FROM.sub(b"=46ro=\nm ", quoted)
     return (head + "quoted-printable\r\n\r\n").encode() + quoted.replace(b"\n", b"\r\n")
 
 
