@@ -48,6 +48,24 @@ def test_every_verb_has_help(path: tuple[str, ...]) -> None:
     assert first.endswith(".") or "." in first, "a sentence says what it does"
 
 
+# What these print is JSON already (logs, the document), a file (`suppression list --json` has the same), or a walk for people.
+_WITHOUT_JSON = {
+    ("serve",), ("api",), ("worker",), ("intake",), ("openapi",), ("suppression", "export"), ("demo",),
+}  # fmt: skip
+
+
+def test_every_other_verb_answers_scripts_in_json() -> None:
+    root = typer.main.get_command(app())
+    without: set[tuple[str, ...]] = set()
+    for path in _verbs(root):
+        command: Any = root
+        for name in path:
+            command = command.commands[name]
+        if not hasattr(command, "commands") and not any("--json" in parameter.opts for parameter in command.params):
+            without.add(path)
+    assert without == _WITHOUT_JSON
+
+
 def test_a_licence_in_the_wrong_place_is_told(verb: Callable[..., Result]) -> None:
     refused = verb("jobs", "list", "harbour")
     assert (refused.exit_code, refused.stderr) == (

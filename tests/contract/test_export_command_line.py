@@ -66,6 +66,8 @@ def test_the_command_line_looks_after_exports(exports: Exports, tenant: Tenant, 
     again = run_here("jobs", "retry", number, "--kind", "export", cwd=tmp_path, **where)
     unknown = run_here("jobs", "cancel", number, cwd=tmp_path, **where)
     ended = run_here("jobs", "cancel", number, "--kind", "export", cwd=tmp_path, **where)
+    other = tenant.json("POST", EXECUTIONS, {"tableId": "Guests"}).json()["id"]
+    assert jobs("cancel", other) == {"cancelled": int(other), "kind": "export"}
 
     assert (listed["kind"], str(listed["id"]), listed["status"]) == ("export", number, "QUEUED")
     assert (cancelled.returncode, status) == (0, "CANCELLED")

@@ -49,6 +49,8 @@ def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tm
     saved = run_here("jobs", "errors", str(listed[0]["id"]), "--out", "again.zip", cwd=tmp_path, **where)
     assert "1 rejected row in again.zip" in saved.stdout
     assert unzipped((tmp_path / "again.zip").read_bytes()) == wrong
+    saved = json_here("jobs", "errors", str(listed[0]["id"]), "--out", "third.csv", cwd=tmp_path, **where)
+    assert saved == {"file": "third.csv", "rejectedRows": 1, "reasons": []}
     (tmp_path / "mapped.csv").write_text("mail,name\neve@example.com,Eve\n")
     columns = ("--map", "mail=emailAddress", "--map", "name=lastName")
     mapped = json_here("import", "mapped.csv", *options, *columns, "--key", "mail", cwd=tmp_path, **where)

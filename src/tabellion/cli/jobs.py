@@ -146,6 +146,7 @@ def save_errors(
     force: Force = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write the rejected rows of an import into a file, with line, code and message; those of an ETL are of its imports."""
     with clear_errors():
@@ -153,13 +154,20 @@ def save_errors(
     job = save_rejected_of(data_dir, database_url, job_id, out, force=force)
     whole_job = f"; the import failed as a whole: {'; '.join(reasons(job))}" if job.errors else ""
     with told_beside(out):
+        if as_json:
+            show({"file": str(out), "rejectedRows": job.counters.in_error, "reasons": reasons(job)}, as_json=True)
+            return
         rows = counted(job.counters.in_error, "rejected row")
         console().print(f"{rows} in {out}{whole_job}", soft_wrap=True, markup=False)
 
 
 @app.command("cancel")
 def cancel_job(
-    job_id: JobId, kind: OfKind = Kind.IMPORT, data_dir: DataDir = None, database_url: DatabaseUrl = None
+    job_id: JobId,
+    kind: OfKind = Kind.IMPORT,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """End a job; rows already written to a table stay, nothing stays of the file of an export."""
 
@@ -174,7 +182,10 @@ def cancel_job(
             await _record(db, "jobs cancel", kind, job)
 
     on_database(data_dir, database_url, work)
-    console().print(f"{kind} {job_id} is cancelled")
+    if as_json:
+        show({"cancelled": job_id, "kind": kind.value}, as_json=True)
+    else:
+        console().print(f"{kind} {job_id} is cancelled")
 
 
 @app.command("retry")
