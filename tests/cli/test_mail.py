@@ -206,12 +206,14 @@ def test_what_is_not_named_of_a_sender_stays(told: Told, refused: Refused, harbo
     signed = say("--dkim-selector", "s1")
     assert (signed["name"], signed["dnsName"], signed["newKey"]) == ("Harbour Hotels", "s1._domainkey.example.com", True)
     assert signed["dnsTxt"].startswith("v=DKIM1; k=rsa; p=")
-    back = say("--name", "H", "--bounce-domain", "Bounces.example.com")
-    assert back == signed | {"name": "H", "bounceDomain": "bounces.example.com", "newKey": False}
+    back = say("--name", "H", "--bounce-domain", "Bounces.example.com", "--reply-to", "desk@example.com")
+    assert back == signed | {
+        "name": "H", "bounceDomain": "bounces.example.com", "replyTo": "desk@example.com", "newKey": False,
+    }  # fmt: skip
     assert say() == back
     assert told("sender", "show", harbour, "hotels") | {"newKey": False} == back
     assert say("--dkim-key", "rsa") == back
-    assert say("--name", "", "--no-bounce-domain") == back | {"name": "", "bounceDomain": ""}
+    assert say("--name", "", "--no-bounce-domain", "--no-reply-to") == back | {"name": "", "bounceDomain": "", "replyTo": ""}
 
 
 def test_a_selector_has_one_key_for_ever(told: Told, refused: Refused, harbour: str) -> None:
@@ -242,6 +244,8 @@ def test_what_cannot_be_a_sender_is_refused(told: Told, refused: Refused, harbou
         (("a\nb@example.com",), "no address"),
         (("news@example.com", "--bounce-domain", "-.com"), "come back"),
         (("news@example.com", "--bounce-domain", ""), "--no-bounce-domain"),
+        (("news@example.com", "--reply-to", "nobody"), "answers can go to"),
+        (("news@example.com", "--reply-to", "d@example.com", "--no-reply-to"), "do not go together"),
         (("news@example.com", "--dkim-selector", ""), "--no-dkim"),
         (("news@example.com", "--dkim-selector", "s.1"), "hyphens"),
         (("news@example.com", "--dkim-selector", "s2", "--no-dkim"), "do not go together"),

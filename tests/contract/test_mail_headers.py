@@ -8,7 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 from aiosmtpd.smtp import Envelope
+from typer.testing import CliRunner
 
+from tabellion.cli.root import app
 from tests.contract.test_sending import MAIL
 from tests.support.mailing import Sink
 from tests.support.tenant import Tenant, schema_of
@@ -40,6 +42,21 @@ def test_a_mail_that_is_tried_again_is_the_same_mail(tenant: Tenant, sink: Sink,
         assert mail.get_all("Feedback-ID") == [f"{number}:{licence}:tabellion"]
         assert mail.get_all("List-Id") == [f"<{number}.{licence}.{domain}>"]
         assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+def test_answers_go_where_the_campaign_says_or_else_the_entity(tenant: Tenant, sink: Sink, worker_database_url: str) -> None:
+    sender = ("sender", "set", tenant.licence, "hotels", "news@example.com", "--reply-to", "desk@example.com")
+    assert CliRunner().invoke(app(), sender, env={"TABELLION_DATABASE_URL": worker_database_url}).exit_code == 0
+    for name, settings, expected in (
+        ("Open", {}, "desk@example.com"),
+        ("Own", {"replyTo": "me@example.com"}, "me@example.com"),
+    ):
+        number = tenant.campaign(name, **settings)
+        preview = tenant.json("POST", f"/v5/entities/hotels/mails/{number}/preview", {})
+        assert preview.json()["replyTo"] == expected
+        assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+        until(lambda: sink.mails)
+        assert read(sink.mails.pop())["Reply-To"] == expected
 
 
 def test_transactional_mails_are_of_no_list_and_each_has_an_id_of_its_own(tenant: Tenant, sink: Sink) -> None:

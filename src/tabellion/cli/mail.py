@@ -37,6 +37,10 @@ def set_sender(
     no_dkim: Annotated[
         bool, typer.Option("--no-dkim", help="Sign no mails any more; the key is kept for its selector.")
     ] = False,
+    reply_to: Annotated[
+        str | None, typer.Option(help="Address that answers go to, where a campaign names none; none: the sender's.")
+    ] = None,
+    no_reply_to: Annotated[bool, typer.Option("--no-reply-to", help="Have answers go to the sender again.")] = False,
     bounce_domain: Annotated[
         str | None, typer.Option(help="Domain that mails come back to, such as bounces.example.com; none: the server's.")
     ] = None,
@@ -47,10 +51,11 @@ def set_sender(
 ) -> None:
     """Say who sends for an entity, and print the DNS record that its signatures need. What is not named stays.
 
-    Running campaigns sign and come back by it within seconds; the name and address of theirs are those of their launch.
+    Running campaigns sign and come back by it within seconds; the name and addresses of theirs are those of their launch.
     """
     for option, given, none in (
         ("--dkim-selector", dkim_selector, no_dkim),
+        ("--reply-to", reply_to, no_reply_to),
         ("--bounce-domain", bounce_domain, no_bounce_domain),
     ):
         flag = option.removesuffix("-selector").replace("--", "--no-", 1)
@@ -59,7 +64,7 @@ def set_sender(
         if given is not None and none:
             fail(f"{option} and {flag} do not go together")
     change = SenderChange(
-        name=shown, selector="" if no_dkim else dkim_selector, kind=dkim_key,
+        name=shown, selector="" if no_dkim else dkim_selector, kind=dkim_key, reply_to="" if no_reply_to else reply_to,
         bounce_domain="" if no_bounce_domain else bounce_domain,
     )  # fmt: skip
     now = utc_now()
@@ -164,6 +169,7 @@ def _sender(found: sender_admin.SenderRow) -> dict[str, str | bool]:
         "entity": found.entity,
         "name": found.name,
         "address": found.address,
+        "replyTo": found.reply_to,
         "bounceDomain": found.bounce_domain,
     }
     return shown | {"dnsName": found.record_name, "dnsTxt": found.record}

@@ -173,13 +173,19 @@ async def test_a_campaign_that_runs_signs_by_the_new_key_and_comes_back_to_the_n
     async with taking() as old:
         await relay(post, old.port)
         async with at_work(worker_database_url, tmp_path, pace=SMALL):
-            await relay_store.set_sender(post.db, post.entity_id, "", "news@example.com", said("s1"), "")
+            await relay_store.set_sender(
+                post.db, post.entity_id, "", "news@example.com", said("s1"), reply_to="", bounce_domain=""
+            )
             await store.look_at(post.db, sending.id, START, None)
             await until(lambda: len(old.mails) >= 20)
-            await relay_store.set_sender(post.db, post.entity_id, "", "news@example.com", said("s2"), "back.example.com")
+            await relay_store.set_sender(
+                post.db, post.entity_id, "", "news@example.com", said("s2"), reply_to="", bounce_domain="back.example.com"
+            )
             await until(lambda: b"s=s2;" in old.mails[-1][1])
             assert old.senders[-1].endswith("@back.example.com")
-            await relay_store.set_sender(post.db, post.entity_id, "", "news@example.com", ("", "", ""), "")
+            await relay_store.set_sender(
+                post.db, post.entity_id, "", "news@example.com", ("", "", ""), reply_to="", bounce_domain=""
+            )
             await until(lambda: b"DKIM-Signature" not in old.mails[-1][1])
             assert len(old.mails) < len(GUESTS)
             await ended(post, sending, len(GUESTS))

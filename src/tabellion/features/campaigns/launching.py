@@ -26,10 +26,11 @@ _PIXEL = (
 
 
 class Identity(NamedTuple):
-    """The name and the address that mails come from."""
+    """The name and the address that mails come from, and where answers go; `reply_to` empty: to the address."""
 
     name: str
     address: str
+    reply_to: str
 
 
 async def document_of(  # noqa: PLR0913 - what a launch knows
@@ -56,9 +57,8 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
     if address_of(sender.address) is None:
         message = f"mails cannot come from '{sender.address[:100]}'; set 'from', or the sender of the entity"
         faults.append(FieldError("from", "attribute.value", message))
-    reply_to = campaign.settings.reply_to or ""
-    if reply_to and address_of(reply_to) is None:
-        message = f"nobody can answer to '{reply_to[:100]}', for {formless(reply_to)}; set another 'replyTo'"
+    if sender.reply_to and address_of(sender.reply_to) is None:
+        message = f"nobody can answer to '{sender.reply_to[:100]}', for {formless(sender.reply_to)}; set another 'replyTo'"
         faults.append(FieldError("replyTo", "attribute.value", message))
     if faults:
         raise CampaignIncomplete(faults)
@@ -69,7 +69,7 @@ async def document_of(  # noqa: PLR0913 - what a launch knows
         campaign_name=campaign.name,
         sender_name=sender.name,
         sender_address=relayed_form(sender.address),
-        reply_to=relayed_form(reply_to),
+        reply_to=relayed_form(sender.reply_to),
         charset=campaign.settings.encoding.lower(),
         time_zone=str(zone),
         languages=wanted,
@@ -148,7 +148,8 @@ async def sender_of(db: Database, campaign: Campaign) -> Identity:
     name, address = name_and_address(campaign.settings.sender or "")
     host = urlsplit(content.public_url()).hostname or "localhost"
     fallback = known.address if known else f"no-reply@{host if '.' in host else 'localhost.localdomain'}"
-    return Identity(name or (known.name if known else ""), address or fallback)
+    reply_to = campaign.settings.reply_to or (known.reply_to if known else "")
+    return Identity(name or (known.name if known else ""), address or fallback, reply_to)
 
 
 def _goals(campaign: Campaign, sender_address: str) -> goals.Parameters:

@@ -28,6 +28,7 @@ class Preview(NamedTuple):
     campaign: Campaign
     language: str
     sender: str
+    reply_to: str | None
     subject: str
     preheader: str | None
     html: str
@@ -84,8 +85,9 @@ async def preview(
     html, text, links = _with_links(html, text, mark, made)
     line = subject.decode().strip()
     shown = f"{sender.name} <{sender.address}>" if sender.name else sender.address
+    above = preheader.decode().strip() if part.preheader is not None else None
     return Preview(
-        campaign, language, shown, line, preheader.decode().strip() if part.preheader is not None else None,
+        campaign, language, shown, sender.reply_to or None, line, above,
         html.decode(), text.decode(), made.text_is_own, links,
     )  # fmt: skip
 

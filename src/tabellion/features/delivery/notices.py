@@ -29,7 +29,7 @@ async def send_notice(db: Database, notice: Notice, host: str, now: datetime) ->
     The entity's sender signs it; where nobody was named, it comes from `host`.
     """
     fallback = f"no-reply@{host if '.' in host else 'localhost.localdomain'}"
-    sender = await identity_of(db, notice.entity_id) or SenderIdentity("", fallback)
+    sender = await identity_of(db, notice.entity_id) or SenderIdentity("", fallback, "")
     recipient = address_of(notice.recipient)
     if recipient is None:
         return Reply(Fate.REJECTED, formless(notice.recipient))
@@ -38,6 +38,7 @@ async def send_notice(db: Database, notice: Notice, host: str, now: datetime) ->
             Mail(
                 sender=sender.address,
                 sender_name=sender.name,
+                reply_to=sender.reply_to,
                 recipient=recipient,
                 subject=notice.subject,
                 text=notice.text.encode(),

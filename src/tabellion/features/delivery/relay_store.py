@@ -36,6 +36,11 @@ async def bounce_domain_of(db: Database, entity_id: int) -> str:
     return await scalar(db, query, (entity_id,)) or ""
 
 
+async def reply_to_of(db: Database, entity_id: int) -> str:
+    """Where answers to an entity's mails go; empty: to the address that they are from."""
+    return relayed_form(await scalar(db, "SELECT reply_to FROM tabellion.sender WHERE entity_id = %s", (entity_id,)) or "")
+
+
 async def insert_relay(db: Database, licence_id: int, relay: Relay, weight: int) -> int:
     """Enter a relay without its password; its id."""
     query = """
@@ -97,7 +102,7 @@ async def lock_sender(db: Database, entity_id: int) -> None:
 
 
 async def set_sender(
-    db: Database, entity_id: int, name: str, address: str, dkim: tuple[str, str, str], bounce_domain: str
+    db: Database, entity_id: int, name: str, address: str, dkim: tuple[str, str, str], *, reply_to: str, bounce_domain: str
 ) -> None:
     """Say who sends for an entity; `dkim` is domain, selector and sealed key. A key that it signed with before is kept."""
     kept = """
@@ -107,12 +112,13 @@ ON CONFLICT (entity_id, domain, selector) DO NOTHING
 """
     await db.execute(kept, (entity_id,))
     query = """
-INSERT INTO tabellion.sender (entity_id, name, address, dkim_domain, dkim_selector, dkim_key, bounce_domain)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
+INSERT INTO tabellion.sender (entity_id, name, address, dkim_domain, dkim_selector, dkim_key, reply_to, bounce_domain)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (entity_id) DO UPDATE SET name = EXCLUDED.name, address = EXCLUDED.address, dkim_domain = EXCLUDED.dkim_domain,
-    dkim_selector = EXCLUDED.dkim_selector, dkim_key = EXCLUDED.dkim_key, bounce_domain = EXCLUDED.bounce_domain
+    dkim_selector = EXCLUDED.dkim_selector, dkim_key = EXCLUDED.dkim_key, reply_to = EXCLUDED.reply_to,
+    bounce_domain = EXCLUDED.bounce_domain
 """
-    await db.execute(query, (entity_id, name, address, *dkim, bounce_domain))
+    await db.execute(query, (entity_id, name, address, *dkim, reply_to, bounce_domain))
 
 
 async def kept_key(db: Database, entity_id: int, domain: str, selector: str) -> str:

@@ -23,7 +23,8 @@ _SELECTOR = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 class SenderRow(NamedTuple):
     """Who sends for an entity, and the DNS record of the signing key (empty: mails are not signed).
 
-    `bounce_domain`: of the return paths; empty: the server's. `new_key`: the record has to be published yet.
+    `reply_to`: where answers go, unless a campaign says; empty: to the address. `bounce_domain`: of the return paths;
+    empty: the server's. `new_key`: the record has to be published yet.
     """
 
     entity: str
@@ -31,6 +32,7 @@ class SenderRow(NamedTuple):
     address: str
     record_name: str
     record: str
+    reply_to: str
     bounce_domain: str
     new_key: bool = False
 
@@ -38,12 +40,13 @@ class SenderRow(NamedTuple):
 class SenderChange(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be said anew of a sender; None: it stays as it is, or is as with a sender that says nothing of it.
 
-    `selector` and `bounce_domain` empty: none any more. `kind`: of a new key.
+    `selector`, `reply_to` and `bounce_domain` empty: none any more. `kind`: of a new key.
     """
 
     name: str | None = None
     selector: str | None = None
     kind: str | None = None
+    reply_to: str | None = None
     bounce_domain: str | None = None
 
 
@@ -56,6 +59,8 @@ async def set_sender(
     """
     if address_of(address) is None:
         raise AdminError(f"'{address}' is no address that mails can come from")
+    if change.reply_to and address_of(change.reply_to) is None:
+        raise AdminError(f"'{change.reply_to[:100]}' is no address that answers can go to")
     if change.name is not None and not one_line(change.name):
         raise AdminError("the name is one line")
     if change.selector and not _SELECTOR.fullmatch(change.selector):
@@ -71,10 +76,11 @@ async def set_sender(
         await relay_store.lock_sender(db, entity.id)
         known = await relay_store.sender_of(db, entity.id)
         name = change.name if change.name is not None else (known[0] if known else "")
+        answers_to = change.reply_to if change.reply_to is not None else await relay_store.reply_to_of(db, entity.id)
         if returns_to is None:
             returns_to = await relay_store.bounce_domain_of(db, entity.id)
         dkim, made = await _signed_by(db, entity.id, address, known, change)
-        await relay_store.set_sender(db, entity.id, name, address, dkim, returns_to)
+        await relay_store.set_sender(db, entity.id, name, address, dkim, reply_to=answers_to, bounce_domain=returns_to)
         await audit.record_admin(db, found.id, "sender set", f"entity/{entity.id}", now)
     shown = await show_sender(db, licence_name, entity_name)
     return shown._replace(new_key=made)
@@ -114,8 +120,10 @@ async def show_sender(db: Database, licence_name: str, entity_name: str) -> Send
         raise AdminError(f"nobody was named for the entity '{entity.name}'; name somebody with sender set")
     name, address, domain, selector, sealed = row
     record = public_record(secrets.unseal(sealed, dkim_purpose(entity.id))) if sealed else ""
-    back = await relay_store.bounce_domain_of(db, entity.id)
-    return SenderRow(entity.name, name, address, f"{selector}._domainkey.{domain}" if sealed else "", record, back)
+    return SenderRow(
+        entity.name, name, address, f"{selector}._domainkey.{domain}" if sealed else "", record,
+        await relay_store.reply_to_of(db, entity.id), await relay_store.bounce_domain_of(db, entity.id),
+    )  # fmt: skip
 
 
 def _kind_of(pem: str) -> str:

@@ -36,10 +36,11 @@ _LOOK_STEP_S = 10
 
 
 class SenderIdentity(NamedTuple):
-    """Who sends for an entity."""
+    """Who sends for an entity, and where answers go; `reply_to` empty: to the address."""
 
     name: str
     address: str
+    reply_to: str
 
 
 async def start(db: Database, licence_id: int, campaign_id: int, document: Document, at: datetime, now: datetime) -> int:
@@ -121,7 +122,7 @@ async def gather(
 async def identity_of(db: Database, entity_id: int) -> SenderIdentity | None:
     """Who sends for an entity, if somebody was named."""
     row = await relay_store.sender_of(db, entity_id)
-    return None if row is None else SenderIdentity(row[0], row[1])
+    return None if row is None else SenderIdentity(row[0], row[1], await relay_store.reply_to_of(db, entity_id))
 
 
 class SenderFacts(NamedTuple):

@@ -26,7 +26,7 @@ async def preview(call: Incoming) -> Answer:
             campaign_id=campaign.id,
             language=languages.spelt(campaign, made.language),
             sender=made.sender,
-            reply_to=campaign.settings.reply_to,
+            reply_to=made.reply_to,
             subject=made.subject,
             preheader=made.preheader,
             html=made.html,
