@@ -263,6 +263,12 @@ def erased(tenant: Tenant, address: str, **body: Any) -> dict[str, Any]:
     return ok(tenant.json("POST", ERASURES, {"address": address, **body}))
 
 
+def campaign_sent(tenant: Tenant) -> None:
+    number = tenant.campaign()
+    ok(tenant.json("POST", f"{MAIL}/{number}/launch"))
+    until(lambda: state(tenant, number) == "FINISHED")
+
+
 def test_what_an_erasure_is_not_given_is_refused(tenant: Tenant, limited_user_key: str) -> None:
     before = tenant.state(but={"audit"})
     for address in ("nobody", "a b@example.com", "@example.com", "x@" + "y" * 320):
@@ -379,9 +385,7 @@ def test_a_mail_that_is_being_handed_over_is_erased_after_it(
     tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
 ) -> None:
     schema = schema_of(tenant, database)
-    number = tenant.campaign()
-    ok(tenant.json("POST", f"{MAIL}/{number}/launch"))
-    until(lambda: state(tenant, number) == "FINISHED")
+    campaign_sent(tenant)
     database.execute(f"UPDATE {schema}.recipient SET state = 'SENDING'")
     done = erased(tenant, "Ann@example.com", suppress=True)
     assert (done["suppressed"], done["erased"]["mails"]) == (True, 0)
@@ -406,9 +410,7 @@ def test_a_mail_that_has_arrived_is_counted_once_however_long_a_bulk_call_is_at_
     tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
 ) -> None:
     schema = schema_of(tenant, database)
-    number = tenant.campaign()
-    ok(tenant.json("POST", f"{MAIL}/{number}/launch"))
-    until(lambda: state(tenant, number) == "FINISHED")
+    campaign_sent(tenant)
     imports = Imports(tenant, worker_database_url, spool)
     job = imports.send(b"emailAddress,lastName\nbob@example.com,Bos\n").json()["id"]
     database.execute(f"UPDATE {schema}.recipient SET state = 'SENDING'")
@@ -502,9 +504,7 @@ def test_mails_to_whom_an_import_brought_back_lose_what_is_personal(
     job = imports.send(b"emailAddress,lastName\nann@example.com,Vos\n").json()["id"]
     done = erased(tenant, "ann@example.com")
     imports.run(job)
-    number = tenant.campaign()
-    ok(tenant.json("POST", f"{MAIL}/{number}/launch"))
-    until(lambda: state(tenant, number) == "FINISHED")
+    campaign_sent(tenant)
     database.execute(f"UPDATE {schema}.recipient SET state = 'SENDING'")
     with pytest.raises(service.NotYet):
         finish(worker_database_url, spool, database, done["id"])
