@@ -46,7 +46,21 @@ def test_every_half_hour_does_not_stop_while_clocks_go_back():
 
 @pytest.mark.parametrize(
     "cron",
-    ["", "* * * *", "* * * * * *", "61 * * * *", "0 0 31 2 *", "H 3 * * *", "@daily", "x", "0 3 * * *; x", "\x00" * 5],
+    [
+        "",
+        "* * * *",
+        "* * * * * *",
+        "61 * * * *",
+        "0 0 31 2 *",
+        "H 3 * * *",
+        "0 0 R * *",
+        "0 0 1 h *",
+        "0 0 * * R(1-5)",
+        "@daily",
+        "x",
+        "0 3 * * *; x",
+        "\x00" * 5,
+    ],
 )
 def test_what_never_comes_is_no_schedule(cron):
     (fault,) = schedule_faults("schedule", cron, "UTC")
@@ -60,6 +74,7 @@ def test_what_never_comes_is_no_schedule(cron):
         ("0 24 * * *", "the hour '24' is none: * stands for any, else it is of 0 to 23 "),
         ("0 3 * * mondy", "the day of week 'mondy' is none: * stands for any, else it is of 0 to 7 or SUN to SAT "),
         ("H 3 * * *", "the minute 'H' is none: "),
+        ("0 3 R * *", "the day of month 'R' is none: "),
         ("0 0 31 2 *", "its day never comes"),
     ],
 )

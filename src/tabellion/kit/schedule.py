@@ -1,5 +1,6 @@
 """When something runs by itself: a cron expression read on the clocks of a time zone."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -16,9 +17,8 @@ _FIELDS = {
     "month": "1 to 12 or JAN to DEC",
     "day of week": "0 to 7 or SUN to SAT",
 }
-_OWN_TIMES = (0, 1)
-# Hashed and random minutes of other crons would differ from one reading to the next.
-_NOT_CRON = frozenset("HhRr@")
+# Hashed and random times of other crons would differ from one reading to the next. Names have these letters too (FRI, MAR).
+_not_cron = re.compile("(?<![a-z])[hr](?![a-z])|@", re.IGNORECASE).search
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Schedule:
         comes once when the schedule names its hour, as crontab(5) promises.
         """
         fields = self.cron.split()
-        if len(fields) != len(_FIELDS) or any(sign in field for field in fields[:2] for sign in _NOT_CRON):
+        if len(fields) != len(_FIELDS):
             raise CroniterError
         local = moment.astimezone(ZoneInfo(self.time_zone))
         times = croniter(self.cron, local)
@@ -55,6 +55,9 @@ def schedule_faults(place: str, cron: str, time_zone: str) -> list[FieldError]:
         zone, unknown = "UTC", f"the time zone '{time_zone[:60]}' is unknown: IANA names are meant, 'Europe/Paris'"
     wrong = ""
     try:
+        # Not in `next_after`: what earlier releases took goes on, and keeps nobody else's schedule waiting.
+        if _not_cron(cron):
+            raise CroniterError  # noqa: TRY301 - told below
         Schedule(cron, zone).next_after(datetime(2000, 1, 1, tzinfo=UTC))
     except CroniterBadDateError:
         wrong = f"'{cron[:60]}' is no schedule: its day never comes"
@@ -72,6 +75,6 @@ def _fault(cron: str) -> str:
     for place, (name, values) in enumerate(_FIELDS.items()):
         field = fields[place]
         alone = ["*"] * place + [field] + ["*"] * (len(_FIELDS) - place - 1)
-        if not croniter.is_valid(" ".join(alone)) or (place in _OWN_TIMES and not _NOT_CRON.isdisjoint(field)):
+        if not croniter.is_valid(" ".join(alone)) or _not_cron(field):
             return f"the {name} '{field[:30]}' is none: * stands for any, else it is of {values} (3  1,3  1-3  */3)"
     return "its fields do not go together"
