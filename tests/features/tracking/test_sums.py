@@ -314,6 +314,35 @@ async def test_the_folder_adds_up_what_is_enough_and_mends_what_is_wrong(
     assert f"the sums of the report of campaign {campaign} differed from its mails in 2 lines" in caplog.text
 
 
+async def test_a_licence_whose_sums_fail_keeps_no_other_one_waiting(post: Post, worker_database_url: str) -> None:
+    async def noted(of: Post) -> int:
+        (count,) = await (
+            await of.db.execute(f"SELECT count(*) FROM l{of.licence_id}.report_change".encode())
+        ).fetchone() or (0,)
+        return count
+
+    async with licence_that_sends(worker_database_url) as other:
+        for each in (post, other):
+            await each.guests(["ann@example.com"])
+            sending = await each.sending()
+            claimed, _ = await each.plain_claim(sending)
+            await each.accept(sending, claimed, START)
+            assert await noted(each) > 0
+        first, last = sorted((post, other), key=lambda each: each.licence_id)
+        broken = f"ALTER TABLE l{first.licence_id}.report_change RENAME COLUMN {{}} TO {{}}"
+        await first.db.execute(broken.format("sent", "lost").encode())
+        folder = Folder(worker_database_url, FoldingPace(enough=1))
+        try:
+            async with await psycopg.AsyncConnection.connect(worker_database_url, autocommit=True) as db:
+                with pytest.raises(psycopg.errors.UndefinedColumn):
+                    await folder.step(db)
+                assert await noted(last) > 0
+                await folder.step(db)
+                assert await noted(last) == 0
+        finally:
+            await first.db.execute(broken.format("lost", "sent").encode())
+
+
 def test_an_upgrade_counts_the_campaigns_that_are_there(empty_database_url: str) -> None:
     moment = datetime(2026, 3, 1, tzinfo=UTC)
     migrate(empty_database_url, migrations=[each for each in load_migrations() if each.version < 22])

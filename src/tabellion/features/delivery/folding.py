@@ -73,10 +73,12 @@ class Folder:
         known = {row[0] for row in rows}
         self._next = {licence: self._next.get(licence, (0.0, 0.0)) for licence in known}
         self._waiting = {licence: campaigns for licence, campaigns in self._waiting.items() if licence in known}
-        for licence in sorted(known, key=lambda each: self._next[each][0]):
+        for licence in sorted(known, key=lambda each: (self._next[each][0], each)):
             at, pause_s = self._next[licence]
             if at > monotonic() or (stop is not None and stop.is_set()):
                 continue
+            # Should it fail, the others are next.
+            self._next[licence] = (monotonic() + self._pace.look_every_s, pause_s)
             with suppress(psycopg.errors.UndefinedTable):  # deleted meanwhile
                 busy = await self._alone(db, licence)
                 pause_s = self._pace.look_every_s if busy else min(pause_s * 2 or self._pace.look_every_s, self._pace.idle_s)
