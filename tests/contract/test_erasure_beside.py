@@ -1,0 +1,256 @@
+"""What runs beside an erasure: mails on their way, imports that bring the person back, exports; and who comes back meanwhile."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tabellion.features.erasure import overlap, service
+from tests.contract.test_sending import MAIL, PROFILES, state
+from tests.support.erasing import ERASURES, erased, finish, listen, ok
+from tests.support.exports import Exports
+from tests.support.imports import Imports
+from tests.support.tenant import ANN, STAYS, Tenant, schema_of
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.usefixtures("worker", "stays")
+
+
+def campaign_sent(tenant: Tenant) -> None:
+    number = tenant.campaign()
+    ok(tenant.json("POST", f"{MAIL}/{number}/launch"))
+    until(lambda: state(tenant, number) == "FINISHED")
+
+
+def test_a_mail_that_is_being_handed_over_is_erased_after_it(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    schema = schema_of(tenant, database)
+    campaign_sent(tenant)
+    database.execute(f"UPDATE {schema}.recipient SET state = 'SENDING'")
+    done = erased(tenant, "Ann@example.com", suppress=True)
+    assert (done["suppressed"], done["erased"]["mails"]) == (True, 0)
+    with pytest.raises(service.NotYet):
+        finish(worker_database_url, spool, database, done["id"])
+    said = "250 ok <ann@example.com>"
+    database.execute(f"UPDATE {schema}.recipient SET state = 'ACCEPTED', reply = %s", (said,))
+    finish(worker_database_url, spool, database, done["id"])
+    row = database.execute(f"SELECT address, profile_id, reply, state FROM {schema}.recipient").fetchone()
+    assert row == ("@example.com", None, None, "ACCEPTED")
+    ended = ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))
+    assert (ended["erased"]["mails"], ended["endedAt"] is not None) == (1, True)
+    # What still comes back of it tells on nobody.
+    ((mail,),) = database.execute(f"SELECT id FROM {schema}.recipient").fetchall()
+    bounce = {"interactionId": mail, "type": "BOUNCE", "status": "5.1.1", "reason": said}
+    assert ok(tenant.json("POST", "/v5/bounces", {"bounces": [bounce]}))["accepted"] == 1
+    assert database.execute(f"SELECT detail FROM {schema}.mail_event").fetchall() == [("5.1.1",)]
+    assert database.execute(f"SELECT count(*) FROM {schema}.suppression").fetchone() == (0,)
+
+
+def test_a_mail_that_has_arrived_is_counted_once_however_long_a_bulk_call_is_at_work(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    schema = schema_of(tenant, database)
+    campaign_sent(tenant)
+    imports = Imports(tenant, worker_database_url, spool)
+    job = imports.send(b"emailAddress,lastName\nbob@example.com,Bos\n").json()["id"]
+    database.execute(f"UPDATE {schema}.recipient SET state = 'SENDING'")
+    done = erased(tenant, "ann@example.com")
+    database.execute(f"UPDATE {schema}.recipient SET state = 'ACCEPTED'")
+    for _ in range(3):
+        with pytest.raises(service.NotYet):
+            finish(worker_database_url, spool, database, done["id"])
+    imports.run(job)
+    finish(worker_database_url, spool, database, done["id"])
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["mails"] == 1
+
+
+def test_the_answer_that_is_kept_for_the_erasure_itself_goes_where_its_key_has_the_address(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    body = {"address": "ann@example.com"}
+    done = ok(tenant.json("POST", ERASURES, body, Idempotency_Key="erase Ann@example.com"))
+    later = {"key": {"emailAddress": "ann@example.com"}, "attributes": {"lastName": "Vos"}}
+    made = ok(tenant.json("PUT", PROFILES, later, Idempotency_Key="make ann@example.com"))
+    finish(worker_database_url, spool, database, done["id"])
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["answers"] == 1
+    # Who comes back has answers of their own.
+    again = tenant.json("PUT", PROFILES, later, Idempotency_Key="make ann@example.com")
+    assert (again.json(), again.headers["Idempotency-Replayed"]) == (made, "true")
+    keys = database.execute(
+        "SELECT key FROM tabellion.idempotency WHERE licence_id = %s", (schema_of(tenant, database)[1:],)
+    ).fetchall()
+    assert keys == [("make ann@example.com",)]
+
+
+def test_a_mail_that_was_being_planned_is_erased_once_it_can_be_seen(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call with many triggers, or a launch, may take a while, in which nobody else sees what it has entered."""
+    monkeypatch.setattr(overlap, "_SOON_S", 0.1)
+    schema = schema_of(tenant, database)
+    one = f"{MAIL}/{tenant.campaign('Booked', 'TRANSACTIONAL')}"
+    ok(tenant.json("POST", f"{one}/launch"))
+    bob = {"key": {"emailAddress": "bob@example.com"}, "attributes": {"lastName": "Bos"}}
+    number = ok(tenant.json("PUT", PROFILES, bob))["profileId"]
+    bos = {"attributes": [{"name": "emailAddress", "value": "bob@example.com"}, {"name": "lastName", "value": "Baas"}]}
+    contacts = [{"profile": "emailAddress=ann@example.com"}, {"profile": bos}]
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    ((relation,),) = database.execute("SELECT 'p' || id FROM tabellion.profile_table WHERE licence_id = %s", (schema[1:],))
+    with psycopg.connect(worker_database_url) as holder, ThreadPoolExecutor(1) as beside:
+        holder.execute(f"SELECT FROM {schema}.{relation} WHERE id = %s FOR UPDATE", (number,))
+        asked = beside.submit(tenant.json, "POST", f"{one}/contact", {"contacts": contacts})
+        until(lambda: database.execute(waiting).fetchall())
+        done = erased(tenant, "ann@example.com")
+        with pytest.raises(service.NotYet):
+            finish(worker_database_url, spool, database, done["id"])
+        holder.rollback()
+        assert ok(asked.result())["accepted"] == 2
+    finish(worker_database_url, spool, database, done["id"])
+    first, second = database.execute(f"SELECT address, state FROM {schema}.recipient ORDER BY id").fetchall()
+    assert (first, second[0]) == (("@example.com", "EXCLUDED"), "bob@example.com")
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["endedAt"] is not None
+
+
+def test_an_import_that_was_accepted_before_brings_nobody_back(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    listen(tenant)
+    imports = Imports(tenant, worker_database_url, spool)
+    rows = "emailAddress,lastName\nANN@example.com,Vos\nbob@example.com,Bos\n"
+    job = imports.send(rows.encode()).json()["id"]
+    done = erased(tenant, "ann@example.com")
+    with pytest.raises(service.NotYet):
+        finish(worker_database_url, spool, database, done["id"])
+    imports.run(job)
+    left = {each["attributes"]["emailAddress"] for each in ok(tenant.json("GET", PROFILES))["profiles"]}
+    assert left == {"ANN@example.com", "bob@example.com"}
+
+    finish(worker_database_url, spool, database, done["id"])
+
+    ended = ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))
+    assert (ended["erased"]["profiles"], ended["endedAt"] is not None, ended["failure"]) == (2, True, None)
+    left = {each["attributes"]["emailAddress"] for each in ok(tenant.json("GET", PROFILES))["profiles"]}
+    assert left == {"bob@example.com"}
+    news = "SELECT event_type, data::text FROM tabellion.outbox_event WHERE lower(data::text) LIKE '%ann@%'"
+    assert database.execute(news).fetchall() == []
+
+
+def test_mails_to_whom_an_import_brought_back_lose_what_is_personal(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    schema = schema_of(tenant, database)
+    listen(tenant)
+    imports = Imports(tenant, worker_database_url, spool)
+    job = imports.send(b"emailAddress,lastName\nann@example.com,Vos\n").json()["id"]
+    done = erased(tenant, "ann@example.com")
+    imports.run(job)
+    campaign_sent(tenant)
+    database.execute(f"UPDATE {schema}.recipient SET state = 'SENDING'")
+    with pytest.raises(service.NotYet):
+        finish(worker_database_url, spool, database, done["id"])
+    database.execute(f"UPDATE {schema}.recipient SET state = 'ACCEPTED'")
+    finish(worker_database_url, spool, database, done["id"])
+
+    ended = ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))
+    assert (ended["erased"]["mails"], ended["erased"]["outboxMails"], ended["erased"]["files"]) == (1, 1, 1)
+    assert ended["endedAt"] is not None
+    row = database.execute(f"SELECT address, profile_id FROM {schema}.recipient").fetchone()
+    assert row == ("@example.com", None)
+    assert ok(tenant.json("GET", PROFILES))["profiles"] == []
+    news = "SELECT event_type FROM tabellion.outbox_event WHERE lower(data::text) LIKE '%%ann@%%' AND licence_id = %s"
+    assert database.execute(news, (schema[1:],)).fetchall() == []
+
+
+def test_what_was_accepted_while_an_erasure_waited_is_searched(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    imports = Imports(tenant, worker_database_url, spool)
+    ann = ok(tenant.json("GET", f"{PROFILES}/emailAddress=ann@example.com"))["profileId"]
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(worker_database_url) as holder, ThreadPoolExecutor(1) as beside:
+        ((relation,),) = database.execute(
+            "SELECT 'p' || id FROM tabellion.profile_table WHERE licence_id = %s", (schema_of(tenant, database)[1:],)
+        ).fetchall()
+        holder.execute(f"SELECT FROM {schema_of(tenant, database)}.{relation} WHERE id = %s FOR UPDATE", (ann,))
+        asked = beside.submit(erased, tenant, "ann@example.com")
+        until(lambda: database.execute(waiting).fetchall())
+        Exports(tenant, worker_database_url, spool).do(compression="NONE")
+        job = imports.send(b"emailAddress,lastName\nann@example.com,Vos\n").json()["id"]
+        holder.rollback()
+        done = asked.result()
+    assert done["erased"]["profiles"] == 1
+    imports.run(job)
+    finish(worker_database_url, spool, database, done["id"])
+    assert ok(tenant.json("GET", PROFILES))["profiles"] == []
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["files"] == 2
+
+
+def test_whom_an_import_was_about_to_write_when_they_were_erased_does_not_stay(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    """Its rows have the moment at which their block began, and nobody sees them before its end."""
+    imports = Imports(tenant, worker_database_url, spool)
+    ann = ok(tenant.json("GET", f"{PROFILES}/emailAddress=ann@example.com"))["profileId"]
+    rows = b"emailAddress,lastName\nann@example.com,Maes\ncid@example.com,Cis\n"
+    job = imports.send(rows).json()["id"]
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    ((relation,),) = database.execute(
+        "SELECT 'p' || id FROM tabellion.profile_table WHERE licence_id = %s", (schema_of(tenant, database)[1:],)
+    ).fetchall()
+    with psycopg.connect(worker_database_url) as holder, ThreadPoolExecutor(1) as beside:
+        holder.execute(f"SELECT FROM {schema_of(tenant, database)}.{relation} WHERE id = %s FOR UPDATE", (ann,))
+        running = beside.submit(imports.run, job)
+        until(lambda: database.execute(waiting).fetchall())
+        done = erased(tenant, "cid@example.com")
+        holder.rollback()
+        running.result()
+    finish(worker_database_url, spool, database, done["id"])
+    left = {each["attributes"]["emailAddress"] for each in ok(tenant.json("GET", PROFILES))["profiles"]}
+    assert left == {"ann@example.com"}
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["profiles"] == 1
+
+
+def test_who_comes_back_by_a_call_while_an_import_is_at_work_stays(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    imports = Imports(tenant, worker_database_url, spool)
+    job = imports.send(b"emailAddress,lastName\nbob@example.com,Bos\n").json()["id"]
+    done = erased(tenant, "ann@example.com")
+    ok(tenant.json("PUT", PROFILES, ANN))
+    imports.run(job)
+    finish(worker_database_url, spool, database, done["id"])
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["endedAt"] is not None
+    assert ok(tenant.json("GET", f"{PROFILES}/emailAddress=ann@example.com"))["profileId"]
+
+
+def test_what_keeps_whom_an_import_brought_back_fails_the_erasure(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    to = {"tableType": "PROFILE_TABLE", "tableId": "Guests", "attribute": "cardNumber"}
+    key = {"name": "guest", "attribute": "cardNumber", "reference": to, "onDelete": "RESTRICT"}
+    ok(tenant.json("POST", "/v5/entities/hotels/custom-tables", STAYS | {"name": "Bills", "foreignKeys": [key]}))
+    imports = Imports(tenant, worker_database_url, spool)
+    job = imports.send(b"emailAddress,lastName,cardNumber\nann@example.com,Vos,C1\n").json()["id"]
+    done = erased(tenant, "ann@example.com")
+    imports.run(job)
+    bill = {"key": {"stayRef": "B1"}, "attributes": {"cardNumber": "C1"}}
+    ok(tenant.json("PUT", "/v5/entities/hotels/custom-tables/Bills/records", bill))
+    finish(worker_database_url, spool, database, done["id"])
+    failure = ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["failure"]
+    assert "brought the person back" in failure
+    assert "'Bills'" in failure
+
+
+def test_more_than_a_person_can_be_whom_an_import_brought_back_fails_the_erasure(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imports = Imports(tenant, worker_database_url, spool)
+    job = imports.send(b"emailAddress,lastName\nann@example.com,Vos\n").json()["id"]
+    done = erased(tenant, "ann@example.com")
+    imports.run(job)
+    monkeypatch.setattr(service, "_MOST_PROFILES", 0)
+    finish(worker_database_url, spool, database, done["id"])
+    assert "brought the person back" in ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["failure"]
