@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,16 +19,18 @@ import pytest
 
 from tabellion.platform import files
 from tabellion.platform.database.migrate import migrate
-from tabellion.platform.database.schema import MigrationError, RestoreUnfinished, load_migrations, require_current
+from tabellion.platform.database.schema import RESTORING, MigrationError, RestoreUnfinished, load_migrations, require_current
 from tabellion.platform.jobs import install
 from tabellion.platform.secrets import ring
 from tabellion.platform.secrets.ring import Source as SecretSource
-from tabellion.server.backup import snapshot
+from tabellion.server import unfinished
+from tabellion.server.backup import restoring, snapshot
 from tabellion.server.backup.errors import BackupError
 from tabellion.server.backup.making import make
 from tabellion.server.backup.restoring import Restored, read, restore
 from tabellion.server.backup.waking import resume
 from tabellion.server.claim import claimed
+from tabellion.server.database import prepare_database
 from tabellion.settings import Settings
 from tests.support import plain
 from tests.support.api import Api, free_port, running_api
@@ -421,7 +424,42 @@ def test_a_restore_that_is_killed_before_there_is_a_database_leaves_no_empty_ser
     assert json_here("licence", "list", "--data-dir", str(data), cwd=open_folder)
 
 
-def test_a_restore_that_fails_leaves_the_place_empty(
+@pytest.mark.parametrize("when", ["before the database has a mark", "while it is filled"])
+def test_a_restore_that_is_interrupted_leaves_no_empty_server(
+    source: Source, open_folder: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    data = open_folder / "data"
+    ours = Settings(data_dir=data)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    place = "find_client" if when.startswith("before") else "load"
+    with monkeypatch.context() as patched:
+        patched.setattr(restoring, place, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            restore(ours, source.backup, lambda: NOW, resume_sendings=False)
+    assert (data / "postgres" / "PG_VERSION").exists()
+    for verb in ("licence list", "serve"):
+        refused = run(*verb.split(), "--data-dir", str(data), cwd=open_folder, TABELLION_PORT=str(free_port()))
+        assert (refused.returncode, "did not come to" in refused.stderr) == (1, True), verb
+        assert "run tabellion restore" in refused.stderr
+    restore(ours, source.backup, lambda: NOW, resume_sendings=False)
+    assert json_here("licence", "list", "--data-dir", str(data), cwd=open_folder)
+
+
+def test_a_restore_into_the_folder_of_a_server_is_refused_and_leaves_it_as_it_was(source: Source, open_folder: Path) -> None:
+    data = open_folder / "data"
+    with ExitStack() as stack:
+        prepare_database(Settings(data_dir=data), stack, beginning=True)
+    for _ in range(2):
+        with pytest.raises(BackupError, match="the database is not empty"):
+            restore(Settings(data_dir=data), source.backup, lambda: NOW, resume_sendings=False)
+        assert json_here("licence", "list", "--data-dir", str(data), cwd=open_folder) == []
+        (data / unfinished.FILE).touch()  # of a restore that had failed, before this server was copied into its folder
+
+
+def test_a_restore_that_fails_leaves_the_place_empty_and_to_the_next_restore(
     source: Source, cluster: Cluster, empty_database_url: str, tmp_path: Path
 ) -> None:
     with psycopg.connect(empty_database_url) as known:
@@ -436,7 +474,9 @@ def test_a_restore_that_fails_leaves_the_place_empty(
         ):
             _restored(source.backup, empty_database_url, tmp_path / "data")
         left = db.execute(r"SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema|public)'").fetchall()
-        assert left == []
+        assert left == [(RESTORING,)]
+        with pytest.raises(RestoreUnfinished, match="run tabellion restore again"):
+            migrate(empty_database_url)
         db.execute("DROP EVENT TRIGGER no")
     key = tmp_path / "data" / "secret.key"
     assert not key.exists()

@@ -1,33 +1,29 @@
 """The mark of a restore in a data directory, from its first moment until the database in it has a mark of its own.
 
-A restore that is killed while it makes the embedded database would else leave what looks like a new, empty server.
+A restore that ends while it makes the embedded database would else leave what looks like a new, empty server.
 """
 
 import os
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tabellion.kit.disk import sync_folder
 from tabellion.server.postgres.errors import EmbeddedPostgresError
+from tabellion.server.postgres.place import is_made
 
 FILE = "restore.unfinished"
 
 
-@contextmanager
-def marked(data_dir: Path) -> Generator[Callable[[], None]]:
-    """Mark the data directory, which exists; by the function, or at the end of the block, the mark is taken away."""
-    path = data_dir / FILE
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+def mark(data_dir: Path) -> None:
+    """Mark the data directory, which exists, unless it has a database: that is somebody's, or has been marked itself."""
+    if is_made(data_dir):
+        return
+    os.close(os.open(data_dir / FILE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     sync_folder(data_dir)
 
-    def take_away() -> None:
-        path.unlink(missing_ok=True)
 
-    try:
-        yield take_away
-    finally:
-        take_away()
+def take_away(data_dir: Path) -> None:
+    """Take the mark away: the database has its own, or is somebody's."""
+    (data_dir / FILE).unlink(missing_ok=True)
 
 
 def refuse(data_dir: Path) -> None:

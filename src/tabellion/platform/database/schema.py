@@ -211,7 +211,8 @@ def refuse_unfinished(db: Connection) -> None:
     if found is not None and found[0]:
         raise RestoreUnfinished(
             "the database is being restored from a backup, or was and did not come to the end: when no restore is under way "
-            "any more, run tabellion restore again, which begins anew"
+            "any more, run tabellion restore again, which begins anew. To begin an empty server instead, take another data "
+            "directory or database"
         )
 
 

@@ -39,13 +39,13 @@ def require_empty(url: str) -> bool:
 def mark(url: str) -> None:
     """From now on nobody but a restore works with the database."""
     with psycopg.connect(url, autocommit=True) as db:
-        db.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(RESTORING)))
+        db.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(RESTORING)))
 
 
 def clear(url: str) -> None:
-    """Empty a database that is marked, or is from now on; the mark goes last."""
+    """Empty a database but for the mark, with which no server begins in it as if it were a new one."""
+    mark(url)
     with psycopg.connect(url, autocommit=True) as db:
-        db.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(RESTORING)))
         db.execute(_OTHERS_AT_WORK, (APPLICATION,))
         for (schema,) in db.execute(_OURS, ()).fetchall():
             tables = [name for (name,) in db.execute(_TABLES, (schema,))]
@@ -53,4 +53,3 @@ def clear(url: str) -> None:
                 names = sql.SQL(", ").join(sql.Identifier(schema, name) for name in tables[i : i + _AT_ONCE])
                 db.execute(sql.SQL("DROP TABLE {} CASCADE").format(names))
             db.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
-        db.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(RESTORING)))

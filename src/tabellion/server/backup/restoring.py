@@ -2,8 +2,8 @@
 
 While an embedded database is being made, a file in the data directory says so (`unfinished`); while a database is filled,
 the schema `tabellion_restoring` is in it, which goes in the transaction that holds the server. With either of them no
-server and no verb works. Whatever ends a restore before that leaves a database that only another restore uses, which
-empties it first.
+server and no verb works. Whatever ends a restore before that, an error as well, leaves a place that only another restore
+uses, which empties it first: a `tabellion serve` that follows would else begin an empty server.
 """
 
 import asyncio
@@ -70,8 +70,8 @@ def require_restorable(manifest: Manifest) -> None:
 def restore(settings: Settings, path: Path, clock: Clock, *, resume_sendings: bool) -> Restored:
     """Make the database `settings.database_url`, or an embedded one, and the data directory from a backup.
 
-    Raises `BackupError` (before anything is changed, for what is wrong with the backup or the place; nothing is left of
-    what fails later), `AlreadyServed`, `EmbeddedPostgresError`, `MigrationError`, `OSError`.
+    Raises `BackupError` (before anything is changed, for what is wrong with the backup or the place; nothing but the mark is
+    left of what fails later), `AlreadyServed`, `EmbeddedPostgresError`, `MigrationError`, `OSError`.
     """
     with open_backup(path) as file, ExitStack() as stack:
         reader = Reader(file, str(path))
@@ -84,7 +84,7 @@ def restore(settings: Settings, path: Path, clock: Clock, *, resume_sendings: bo
         make_data_dir(settings.data_dir)
         if embedded:
             stack.enter_context(claimed(settings.data_dir, "tabellion restore"))
-        begun = stack.enter_context(unfinished.marked(settings.data_dir)) if embedded else None
+            unfinished.mark(settings.data_dir)
         settings, _ = database.open_database(settings, stack, beginning=True, restoring=True)
         url = settings.database_url
         with psycopg.connect(url) as db:
@@ -96,9 +96,7 @@ def restore(settings: Settings, path: Path, clock: Clock, *, resume_sendings: bo
             )
         dumped_by = int(reader.manifest.pg_dump.split(".")[0])
         client = find_client("pg_restore", max(major, dumped_by))
-        with _alone(url), _begun(settings, reader):
-            if begun is not None:
-                begun()  # the database has a mark by now
+        with _alone(url), _begun(settings, reader, embedded=embedded):
             load(client, url, reader)
             count = placing.place_files(reader, settings.data_dir)
             applied = [step.label for step in migrate.migrate(url, restoring=True)] + jobs.install(url)
@@ -143,10 +141,15 @@ def _alone(url: str) -> Generator[None]:
 
 
 @contextmanager
-def _begun(settings: Settings, reader: Reader) -> Generator[None]:
-    """From an empty place with the mark of a restore, to one that is whole; after an error it is empty again."""
+def _begun(settings: Settings, reader: Reader, *, embedded: bool) -> Generator[None]:
+    """From an empty place with the mark of a restore, to one that is whole; after an error it has the mark, and no more."""
     url = settings.database_url
-    left = cleaning.require_empty(url)
+    try:
+        left = cleaning.require_empty(url)
+    except BackupError:
+        if embedded:
+            unfinished.take_away(settings.data_dir)  # somebody has put a server's database there since
+        raise
     if left:
         cleaning.clear(url)
         placing.remove_files(settings.data_dir)
@@ -156,11 +159,13 @@ def _begun(settings: Settings, reader: Reader) -> Generator[None]:
             "data directory with --data-dir, or move them away"
         )
     cleaning.mark(url)
+    if embedded:
+        unfinished.take_away(settings.data_dir)
     own_key = (settings.data_dir / KEY).exists()
     try:
         yield
     except BaseException as error:
-        with suppress(psycopg.Error):  # the mark stays then, and the next restore cleans up
+        with suppress(psycopg.Error):  # the next restore cleans up then
             cleaning.clear(url)
         placing.remove_files(settings.data_dir)
         if not own_key:
