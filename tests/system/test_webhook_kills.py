@@ -185,7 +185,8 @@ async def test_every_event_arrives_or_is_dead_with_a_reason(database_url: str) -
         assert not lost, f"seed {SEED}: {name} lost {sorted(lost)[:10]}"
     assert sent["ok"] <= world.taken["ok"]
     assert sent["block"] <= world.taken["block"]
-    assert {reasons[number] for number in sent["broken"]} == {"HTTP 500"}
+    # Where the last attempt of all was killed, that is said behind what the others were told.
+    assert {reasons[number].split("; then ")[0] for number in sent["broken"]} == {"HTTP 500"}
     assert set(reasons) & sent["gone"]
     assert all(len(ids) == 1 for ids in world.ids.values()), "an event was sent under two ids"
     print(f"{EVENTS} events, {KILLS} kills, {len(receiver.requests)} requests, {len(reasons)} dead")

@@ -491,18 +491,25 @@ async def test_what_a_worker_says_after_its_lease_is_not_believed(hooks: Hooks) 
     assert await hooks.deliveries() == [("PENDING", 2, "HTTP 500")]
 
 
-async def test_an_attempt_that_always_ends_its_worker_is_given_up(hooks: Hooks) -> None:
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        (None, "the worker ended during the attempts"),
+        ("HTTP 500", "HTTP 500; then the worker ended during the attempts"),
+    ],
+)
+async def test_an_attempt_that_always_ends_its_worker_is_given_up(hooks: Hooks, told: str | None, reason: str) -> None:
     await hooks.subscribe()
     await hooks.profile("ann@example.com")
     async with hooks.connection() as db:
         await hooks.dispatcher.step(db)
         await hooks.dispatcher.idle()
         hooks.dispatcher._outcomes.clear()
-        await db.execute("UPDATE tabellion.webhook_delivery SET attempts = 9")
+        await db.execute("UPDATE tabellion.webhook_delivery SET attempts = 9, last_error = %s", (told,))
     hooks.clock.forward(seconds=16)
     await hooks.deliver()
     assert len(hooks.receiver.requests) == 1
-    assert await hooks.deliveries() == [("DEAD", 10, "the worker ended during the attempts")]
+    assert await hooks.deliveries() == [("DEAD", 10, reason)]
 
 
 async def test_an_event_that_cannot_be_told_is_dead_and_stands_in_nobodys_way(hooks: Hooks) -> None:

@@ -171,7 +171,7 @@ class Dispatcher:
 
     async def _attempt(self, claimed: Claimed) -> None:
         if claimed.attempts > len(ATTEMPTS):
-            self._outcomes.append(Outcome(claimed, error=_INTERRUPTED))
+            self._outcomes.append(Outcome(claimed, error="; then ".join(filter(None, [claimed.last_error, _INTERRUPTED]))))
             return
         try:
             body = rendering.body(claimed)

@@ -96,7 +96,10 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """A delivery that this process is about to attempt; `claim` proves it. `entity` is the name in its links."""
+    """A delivery that this process is about to attempt; `claim` proves it. `entity` is the name in its links.
+
+    `last_error` is what an earlier attempt was told, if any was.
+    """
 
     id: str
     claim: int
@@ -105,6 +108,7 @@ class Claimed(msgspec.Struct, frozen=True):
     items: tuple[Item, ...]
     subscription: Subscription
     entity: str
+    last_error: str | None
 
     @property
     def was_gathered(self) -> bool:

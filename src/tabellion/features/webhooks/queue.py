@@ -51,7 +51,7 @@ SET claim = d.claim + 1, attempts = d.attempts + 1, last_attempt_at = %(now)s::t
     due_at = %(lease_until)s::timestamptz
 FROM chosen, tabellion.webhook_subscription s, tabellion.entity e
 WHERE d.id = chosen.id AND s.id = d.subscription_id AND e.id = s.entity_id
-RETURNING {COLUMNS}, d.id::text, d.claim, d.attempts, d.planned_at, d.events::text, e.name
+RETURNING {COLUMNS}, d.id::text, d.claim, d.attempts, d.planned_at, d.events::text, e.name, d.last_error
 """  # noqa: S608 - our own words
 # Whoever changes several deliveries locks them by id, so that two who change the same ones do not wait for each other.
 _OURS = """
@@ -150,9 +150,9 @@ async def claim(
     # Planned anew each time: the table is empty at one moment, and holds a hundred thousand rows at the next.
     rows = await (await db.execute(_CLAIM, parameters, prepare=False)).fetchall()
     return [
-        Claimed(id_, number, attempts, planned_at, _items(events), subscription(row), entity)
+        Claimed(id_, number, attempts, planned_at, _items(events), subscription(row), entity, last_error)
         for row in rows
-        for id_, number, attempts, planned_at, events, entity in [row[WIDTH:]]
+        for id_, number, attempts, planned_at, events, entity, last_error in [row[WIDTH:]]
     ]
 
 
