@@ -153,9 +153,9 @@ async def test_who_can_be_written_to_no_more_after_an_attempt_in_doubt_stays_in_
 
 
 async def test_a_mail_in_doubt_that_has_arrived_is_not_sent_again(post: Post, tmp_path: Path) -> None:
-    """Whoever opens it has it, and so has who sends it back."""
+    """Whoever opens it, or a page that it leads to, has it, and so has who sends it back."""
     secrets.use_key("of the tests", tmp_path)
-    guests = ["ann@example.com", "bob@example.com", "cid@example.com"]
+    guests = ["ann@example.com", "bob@example.com", "cid@example.com", "dan@example.com", "eve@example.com"]
     await post.guests(guests)
     sending = await post.sending("TRANSACTIONAL", messages=MESSAGES, policy=Policy.RESEND)
     for guest in guests:
@@ -164,22 +164,24 @@ async def test_a_mail_in_doubt_that_has_arrived_is_not_sent_again(post: Post, tm
     await recipient_store.begin(post.db, sending, post.table, post.worker, claimed)
     later = [
         Ending(each, State.DEFERRED, reason, due_at=START)
-        for each, reason in zip(claimed, ("uncertain", "uncertain", "deferred"), strict=True)
+        for each, reason in zip(claimed, ("uncertain", "uncertain", "deferred", "uncertain", "uncertain"), strict=True)
     ]
     await recipient_store.end(post.db, sending, post.worker, later, START)
-    ann, bob, cid = (each.id for each in claimed)
+    ann, bob, cid, dan, eve = (each.id for each in claimed)
     for mail in (ann, cid):
         await tracking.opened(
             post.db, write(Token(Use.OPEN, post.licence_id, mail)), tracking.Asked("GET", "Firefox"), START
         )
+    assert await tracking.unsubscribe_page(post.db, write(Token(Use.UNSUBSCRIBE, post.licence_id, dan)), START) is not None
+    assert await tracking.preferences_page(post.db, write(Token(Use.PREFERENCES, post.licence_id, eve)), START) is not None
     desk = bouncing.Desk(post.db, Rules(), START)
     for mail in (bob, cid):
         await bouncing.note(desk, post.licence_id, mail, Finding(Kind.SOFT))
     again, _ = await post.plain_claim(sending, START)
     assert [each.id for each in again] == [cid]
-    assert await post.fates(sending) == {("ACCEPTED", None): 2, ("CLAIMED", None): 1}
+    assert await post.fates(sending) == {("ACCEPTED", None): 4, ("CLAIMED", None): 1}
     sent = (await sums.tally(post.db, sums.Scope(post.licence_id, sending.campaign_id))).sent
-    assert (sent.mails, sent.unique_opens, sent.soft) == (2, 1, 1)
+    assert (sent.mails, sent.unique_opens, sent.soft) == (4, 1, 1)
 
 
 async def row_of(post: Post, sending: Sending) -> tuple[str, str | None, datetime, int]:

@@ -51,7 +51,7 @@ class Readers:
         return page or pytest.fail("the token is not known")
 
     async def asked(self, mail: int) -> Page:
-        page = await tracking.unsubscribe_page(self.db, self.token(Use.UNSUBSCRIBE, mail))
+        page = await tracking.unsubscribe_page(self.db, self.token(Use.UNSUBSCRIBE, mail), START)
         return page or pytest.fail("the token is not known")
 
     async def choose(
@@ -62,7 +62,7 @@ class Readers:
         return page or pytest.fail("the token is not known")
 
     async def ticked(self, mail: int) -> dict[int, bool]:
-        page = await tracking.preferences_page(self.db, self.token(Use.PREFERENCES, mail))
+        page = await tracking.preferences_page(self.db, self.token(Use.PREFERENCES, mail), START)
         assert page is not None
         return {each.number: each.subscribed for each in page.options}
 

@@ -58,7 +58,7 @@ async def test_who_leaves_has_left_for_all_who_have_the_address_however_many_the
         # Of one of them alone it is not done.
         query = f"UPDATE {table} SET {newsletter.column} = false WHERE id = (SELECT profile_id FROM l{post.licence_id}.recipient WHERE id = {mail})"
         await post.db.execute(query.encode())
-        page = await tracking.unsubscribe_page(post.db, token)
+        page = await tracking.unsubscribe_page(post.db, token, START)
         assert page is not None
         assert not page.done
         assert await tracking.unsubscribe(post.db, token, START) is not None

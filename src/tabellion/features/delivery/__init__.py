@@ -43,7 +43,7 @@ from tabellion.features.delivery.model import (
     Sending,
     language_of,
 )
-from tabellion.features.delivery.news import SENT, SUBJECT, MailNews, all_of, tell
+from tabellion.features.delivery.news import SUBJECT, MailNews, all_of, settle, tell
 from tabellion.features.delivery.notices import Notice, send_notice
 from tabellion.features.delivery.outbox_store import KeptMail, kept_mail, kept_mails
 from tabellion.features.delivery.pace import Pace
@@ -100,7 +100,6 @@ __all__ = [
     "MOST_DAYS",
     "MOST_PACED",
     "REASONS",
-    "SENT",
     "SOFT_REASONS",
     "SUBJECT",
     "UNSUBSCRIBE",
@@ -193,6 +192,7 @@ __all__ = [
     "sender_admin",
     "sender_facts",
     "sending_of",
+    "settle",
     "skip_numbers",
     "start",
     "stop",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from tabellion.features.delivery.outcome_store import has_arrived
 from tabellion.features.delivery.store import ADDRESS, in_schema
 from tabellion.platform import outbox
 from tabellion.platform.database.connection import Database
@@ -39,6 +40,13 @@ async def tell(db: Database, licence_id: int, event_type: str, news: Sequence[Ma
     """
     if news and (subjects := await listeners(db, licence_id, event_type)):
         await tell_subjects(db, licence_id, subjects, event_type, news, now)
+
+
+async def settle(db: Database, licence_id: int, recipient_id: int, now: datetime) -> None:
+    """What only the mail holds was used, by whomever: it has arrived, which is told where nobody knew."""
+    async with db.transaction():
+        if await has_arrived(db, licence_id, recipient_id, now):
+            await tell(db, licence_id, SENT, [MailNews(recipient_id)], now)
 
 
 async def tell_subjects(

@@ -14,6 +14,7 @@ from tabellion.features.delivery import recipient_store, store, tokens
 from tabellion.features.delivery.composing import Composer, Ready
 from tabellion.features.delivery.contexts import contexts_of
 from tabellion.features.delivery.model import Claimed, Sending
+from tabellion.features.delivery.news import settle
 from tabellion.features.delivery.stripping import Forgotten
 from tabellion.features.delivery.tokens import Token, Use
 from tabellion.features.profiles import until_current
@@ -40,6 +41,8 @@ async def view(db: Database, cages: Cages, text: str, now: datetime) -> str | No
     token = tokens.read(text)
     if token is None or token.use is not Use.ONLINE:
         return None
+    if await store.licence_exists(db, token.licence_id):
+        await settle(db, token.licence_id, token.recipient_id, now)
     return await until_current(lambda _: _found(db, token), partial(_made, db, cages, now))
 
 

@@ -1,4 +1,5 @@
-"""Use cases of the pages for readers: unsubscribe, and choose among subscriptions. Looking at a page changes nothing.
+"""Use cases of the pages for readers: unsubscribe, and choose among subscriptions. Looking at a page changes nothing
+but that the mail is known to have arrived.
 
 Shown are the subscriptions for which the reader's profile has a recorded choice, and the one that the mail was sent for:
 what else a table has is none of a reader's business before somebody has offered it to them.
@@ -15,6 +16,7 @@ from tabellion.features.delivery import (
     Use,
     is_suppressed,
     reached,
+    settle,
     subscribe_again,
     suppress,
     suppression_store,
@@ -44,7 +46,7 @@ class _Standing(NamedTuple):
     choices: tuple[tuple[Subscription, bool | None], ...]
 
 
-async def unsubscribe_page(db: Database, text: str) -> Page | None:
+async def unsubscribe_page(db: Database, text: str, now: datetime) -> Page | None:
     """The page that asks; nothing happens by looking at it, as machines do. None: we did not write the address."""
 
     async def work(licence_id: int, reader: Reader) -> Page:
@@ -52,7 +54,7 @@ async def unsubscribe_page(db: Database, text: str) -> Page | None:
         done = not reader.test and await _is_out(db, licence_id, reader, standing)
         return await _page(db, licence_id, reader, standing, done=done)
 
-    return await _for_reader(db, text, Use.UNSUBSCRIBE, work)
+    return await _for_reader(db, text, Use.UNSUBSCRIBE, now, work)
 
 
 async def unsubscribe(db: Database, text: str, now: datetime, *, one_click: bool = False) -> Page | None:
@@ -83,12 +85,12 @@ async def unsubscribe(db: Database, text: str, now: datetime, *, one_click: bool
                 await _note_once(db, licence_id, reader, now)
         return await _page(db, licence_id, reader, standing, done=True)
 
-    return await _for_reader(db, text, Use.UNSUBSCRIBE, work)
+    return await _for_reader(db, text, Use.UNSUBSCRIBE, now, work)
 
 
-async def preferences_page(db: Database, text: str) -> Preferences | None:
+async def preferences_page(db: Database, text: str, now: datetime) -> Preferences | None:
     """What a reader may choose. None: we did not write the address."""
-    return await _for_reader(db, text, Use.PREFERENCES, lambda *reader: _shown(db, *reader, saved=False))
+    return await _for_reader(db, text, Use.PREFERENCES, now, lambda *reader: _shown(db, *reader, saved=False))
 
 
 async def choose(db: Database, text: str, choice: Choice, now: datetime) -> Preferences | None:
@@ -109,11 +111,15 @@ async def choose(db: Database, text: str, choice: Choice, now: datetime) -> Pref
                     await _change(db, licence_id, reader, standing, choice, now)
         return await _shown(db, licence_id, reader, saved=True)
 
-    return await _for_reader(db, text, Use.PREFERENCES, work)
+    return await _for_reader(db, text, Use.PREFERENCES, now, work)
 
 
-async def _for_reader(db: Database, text: str, use: Use, work: Callable[[int, Reader], Awaitable[T]]) -> T | None:
+async def _for_reader(
+    db: Database, text: str, use: Use, now: datetime, work: Callable[[int, Reader], Awaitable[T]]
+) -> T | None:
     """Do `work` for the reader whom a token names, again where the structure of their table changed in between.
+
+    Their mail has arrived, whatever comes of it: only that has the token.
 
     Raises `Forgotten` of a mail of an erased person, or where neither the address is kept nor the profile is there.
     """
@@ -124,6 +130,8 @@ async def _for_reader(db: Database, text: str, use: Use, work: Callable[[int, Re
         reader = await _addressed(db, *found)
         if not reader.address:
             raise Forgotten
+        if reader.uncertain:
+            await settle(db, found[0], reader.id, now)
         return await work(found[0], reader)
 
     return await until_current(lambda _: find_reader(db, text, use), found)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from tabellion.features.delivery import SENT, MailNews, Use, has_arrived, read_token, tell, unseal_address
+from tabellion.features.delivery import MailNews, Use, read_token, settle, tell, unseal_address
 from tabellion.features.tracking import actors, store
 from tabellion.features.tracking.store import Happening, Reader
 from tabellion.platform.database.connection import Database
@@ -73,7 +73,6 @@ async def judge_again(db: Database, licence_id: int, reader_id: int, delivered_a
 
 async def note_unsubscribe(db: Database, licence_id: int, reader: Reader, now: datetime) -> None:
     """Note that a reader has unsubscribed, and tell whoever listens."""
-    await _settle(db, licence_id, reader, now)
     await store.add(db, licence_id, reader, Happening("UNSUBSCRIBE", now, actors.HUMAN, method="POST"))
     await tell(db, licence_id, "UNSUBSCRIBE", [MailNews(reader.id)], now)
 
@@ -83,15 +82,10 @@ def _counts(reader: Reader) -> bool:
     return not (reader.test or reader.erased)
 
 
-async def _settle(db: Database, licence_id: int, reader: Reader, now: datetime) -> None:
-    """What only the mail holds was used, by whomever: it has arrived."""
-    if reader.uncertain and await has_arrived(db, licence_id, reader.id, now):
-        await tell(db, licence_id, SENT, [MailNews(reader.id)], now)
-
-
 async def _note(db: Database, licence_id: int, reader: Reader, happening: Happening) -> None:
     """Note it, judge a mail's events again when a link was followed, and tell whoever listens of what people did."""
-    await _settle(db, licence_id, reader, happening.moment)
+    if reader.uncertain:
+        await settle(db, licence_id, reader.id, happening.moment)
     actor = await store.add(db, licence_id, reader, happening)
     if actor is None:
         return

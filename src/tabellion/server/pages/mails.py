@@ -126,9 +126,9 @@ class _Pages:
         return _not_found() if found is None else Response(found.encode(), media_type="text/html", headers=headers)
 
     async def ask(self, request: AnyRequest, token: str) -> Response[bytes]:
-        """The unsubscribe page. Looking at it changes nothing: machines look at every link."""
+        """The unsubscribe page. Looking at it takes nobody out: machines look at every link."""
         async with self._connection() as db:
-            page = await tracking.unsubscribe_page(db, token) if len(token) <= _MAX_TOKEN else None
+            page = await tracking.unsubscribe_page(db, token, self._clock()) if len(token) <= _MAX_TOKEN else None
         return _not_found() if page is None else _reader_page(readers.unsubscribe(page))
 
     async def unsubscribe(self, request: AnyRequest, token: str) -> Response[bytes]:
@@ -143,7 +143,7 @@ class _Pages:
     async def preferences(self, request: AnyRequest, token: str) -> Response[bytes]:
         """The page on which readers choose what they get. Looking at it changes nothing."""
         async with self._connection() as db:
-            page = await tracking.preferences_page(db, token) if len(token) <= _MAX_TOKEN else None
+            page = await tracking.preferences_page(db, token, self._clock()) if len(token) <= _MAX_TOKEN else None
         return _not_found() if page is None else _reader_page(readers.preferences(page))
 
     async def choose(self, request: AnyRequest, token: str) -> Response[bytes]:
