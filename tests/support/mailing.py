@@ -11,7 +11,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from tabellion.features import campaigns
+from tabellion.features import campaigns, tracking
 from tabellion.features.bounces import Rules
 from tabellion.features.bounces.intake import Intake
 from tabellion.features.delivery import Pace, Sender
@@ -105,7 +105,8 @@ def taking_bounces(
     async def open_door() -> AsyncIterator[int]:
         stop = asyncio.Event()
         pool = await open_pool(url, min_size=1, max_size=4, lock_timeout=timedelta(seconds=1), wait_s=wait_s)
-        running = asyncio.create_task(Intake(pool, clock, rules or Rules()).run("127.0.0.1", port, stop))
+        door = Intake(pool, clock, rules or Rules(), tracking.unsubscribe_by_mail)
+        running = asyncio.create_task(door.run("127.0.0.1", port, stop))
         await asyncio.to_thread(until, lambda: running.done() or _listens(port))
         yield port
         stop.set()

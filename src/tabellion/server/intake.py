@@ -1,10 +1,11 @@
-"""The process that takes bounces and complaints in; apart from the others, since strangers talk to it."""
+"""The process that takes bounces, complaints and unsubscriptions in; apart from the others, since strangers talk to it."""
 
 import asyncio
 import logging
 import signal
 import socket
 
+from tabellion.features import tracking
 from tabellion.features.bounces import Rules
 from tabellion.features.bounces.intake import Intake
 from tabellion.kit.clock import utc_now
@@ -20,7 +21,7 @@ _CONNECTIONS = 4
 
 
 def run_intake(settings: Settings) -> None:
-    """Take bounces and complaints until SIGTERM, SIGINT or SIGHUP. Raises `CannotListen`."""
+    """Take bounces, complaints and unsubscriptions until SIGTERM, SIGINT or SIGHUP. Raises `CannotListen`."""
     stop_on_hangup()
     configure_logs(settings.log_level)
     secrets.use_key(settings.secret_key, settings.data_dir, settings.former_secret_keys)
@@ -34,7 +35,8 @@ async def _run(settings: Settings) -> None:
     pool = await open_pool(settings.database_url, min_size=1, max_size=_CONNECTIONS, application_name="tabellion intake")
     try:
         rules = Rules.of(settings.soft_bounces, settings.soft_bounce_days)
-        intake = Intake(pool, utc_now, rules, settings.bounce_domain or socket.gethostname())
+        name = settings.bounce_domain or socket.gethostname()
+        intake = Intake(pool, utc_now, rules, tracking.unsubscribe_by_mail, name)
         _log.info("bounces are taken at %s:%d", settings.intake_host, settings.intake_port)
         await intake.run(settings.intake_host, settings.intake_port, stop)
     except OSError as error:

@@ -1,14 +1,14 @@
-"""The door that bounces and complaints come in by: an SMTP server that takes nothing else.
+"""The door that bounces, complaints and unsubscriptions come in by: an SMTP server that takes nothing else.
 
-It takes mails to return paths that this server has sealed, and feedback reports to `abuse` and `fbl`, whatever their domain:
-which ones reach it is said elsewhere. A mail is answered with 250 when what it means is committed; whoever does not hear
-that sends it again, which changes nothing.
+It takes mails to return paths and to addresses of `List-Unsubscribe` that this server has sealed, and feedback reports
+to `abuse` and `fbl`, whatever their domain: which ones reach it is said elsewhere. A mail is answered with 250 when what it
+means is committed; whoever does not hear that sends it again, which changes nothing.
 """
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tabellion.features.bounces import service
 from tabellion.features.bounces.model import Kind, Rules
-from tabellion.features.delivery import read_return_path
+from tabellion.features.delivery import Forgotten, Token, read_leaving_address, read_return_path
+from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import Pool
 
 _log = logging.getLogger(__name__)
@@ -32,13 +33,20 @@ _MOST_TRAFFIC, _STEP_S, _LIFE_S = 120 * 1024 * 1024, 120.0, 900.0
 _COMMANDS = {"*": 50, "MAIL": 100, "RCPT": 200, "DATA": 100, "RSET": 200}
 _COMPLAINTS_TO = frozenset({"abuse", "fbl"})
 _LATER = "451 4.3.0 not now, try again later"
+Leave = Callable[[Database, Token, datetime], Awaitable[object]]
 
 
 class Intake:
-    """Takes bounces and complaints. `clock` gives aware UTC moments; `name` is how the server calls itself."""
+    """Takes bounces, complaints and unsubscriptions.
 
-    def __init__(self, pool: Pool, clock: Callable[[], datetime], rules: Rules, name: str = "localhost") -> None:
-        self._pool, self._clock, self._rules, self._name = pool, clock, rules, name
+    `clock` gives aware UTC moments; `leave` takes whom a mail went to out of what it was sent for; `name` is how the server
+    calls itself.
+    """
+
+    def __init__(
+        self, pool: Pool, clock: Callable[[], datetime], rules: Rules, leave: Leave, name: str = "localhost"
+    ) -> None:
+        self._pool, self._clock, self._rules, self._leave, self._name = pool, clock, rules, leave, name
         self.peers: Counter[str] = Counter()
         self._busy = 0
         self._idle = asyncio.Event()
@@ -76,7 +84,7 @@ class Intake:
         """Take the recipients that are ours."""
         if len(envelope.rcpt_tos) >= _MOST_RECIPIENTS:
             return "452 4.5.3 too many recipients"
-        if read_return_path(address) is None and not _is_for_complaints(address):
+        if not (read_return_path(address) or read_leaving_address(address) or _is_for_complaints(address)):
             return "550 5.1.1 no such address here"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
@@ -90,9 +98,9 @@ class Intake:
         try:
             return await self._take(list(envelope.rcpt_tos), raw, sender)
         except (psycopg.OperationalError, psycopg_pool.PoolTimeout, psycopg_pool.TooManyRequests) as error:
-            _log.warning("a bounce has to come again: the database does not answer (%s)", type(error).__name__)
+            _log.warning("a mail has to come again: the database does not answer (%s)", type(error).__name__)
         except Exception:  # noqa: BLE001 - whatever it is, the mail is not lost, and others come in
-            _log.exception("a bounce has to come again")
+            _log.exception("a mail has to come again")
         finally:
             self._busy -= 1
             if not self._busy:
@@ -104,6 +112,12 @@ class Intake:
         async with self._pool.connection() as db:
             for address in recipients:
                 desk = service.Desk(db, self._rules, self._clock())
+                if leaving := read_leaving_address(address):
+                    # Whatever it says: this is all that the address is for.
+                    with suppress(Forgotten):
+                        await self._leave(db, leaving, desk.now)
+                    _log.info("taken: an unsubscription")
+                    continue
                 if _is_for_complaints(address):
                     finding = await service.was_reported(desk, raw)
                     strange = strange or finding is None

@@ -83,7 +83,7 @@ from tabellion.features.delivery.stripping import Forgotten
 from tabellion.features.delivery.sums import Counts, Fact, Scope, Tally
 from tabellion.features.delivery.suppression import REASONS, UNSUBSCRIBE, Suppression, joined
 from tabellion.features.delivery.suppression_store import is_suppressed, subscribe_again, suppress, unsuppress
-from tabellion.features.delivery.tokens import Token, Use, read_return_path, unseal_address
+from tabellion.features.delivery.tokens import Token, Use, read_leaving_address, read_return_path, unseal_address
 from tabellion.features.delivery.tokens import read as read_token
 from tabellion.features.delivery.tokens import write as write_token
 from tabellion.features.delivery.transport import Ways
@@ -181,6 +181,7 @@ __all__ = [
     "plan",
     "reach_relays",
     "reached",
+    "read_leaving_address",
     "read_return_path",
     "read_token",
     "refused",

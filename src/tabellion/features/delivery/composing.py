@@ -143,10 +143,18 @@ class Composer:
         if not sending.document.transactional:
             headers += [
                 ("List-Id", f"<{sending.campaign_id:d}.{sending.licence_id:d}.{self._domain}>"),
-                ("List-Unsubscribe", f"<{self._address(Use.UNSUBSCRIBE, claimed)}>"),
+                ("List-Unsubscribe", self._leaving(claimed)),
                 ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
             ]
         return tuple(headers)
+
+    def _leaving(self, claimed: Claimed) -> str:
+        """By a click first (RFC 8058); by a mail, where mails come in."""
+        page = f"<{self._address(Use.UNSUBSCRIBE, claimed)}>"
+        if not self._bounce_domain:
+            return page
+        address = tokens.leaving_address(self._sending.licence_id, claimed.id, self._bounce_domain)
+        return f"{page}, <mailto:{address}?subject=unsubscribe>"
 
 
 def bytes_as_sent(document: Document, licence_id: int, html: bytes) -> int:

@@ -17,8 +17,8 @@ _MAC_BYTES = 14
 _PURPOSE = "mail token"
 # Of the sealed target of a link: proxies and web servers take no much longer addresses.
 MAX_SEALED = 8000
-# What the local part of a return path begins with.
-_RETURN = "b-"
+# What the local part of a return path begins with, and that of an address that is written to by who wants no more mails.
+_RETURN, _LEAVE = "b-", "u-"
 
 
 class Use(StrEnum):
@@ -61,21 +61,38 @@ def read(text: str) -> Token | None:
 
 def return_path(licence_id: int, recipient_id: int, domain: str) -> str:
     """The address that a recipient's mail comes back to (VERP). Upper and lower case are one: some servers change it."""
-    sealed = _sealed(Token(Use.BOUNCE, licence_id, recipient_id))
-    return f"{_RETURN}{base64.b32encode(sealed).decode().rstrip('=').lower()}@{domain}"
+    return _to(_RETURN, Token(Use.BOUNCE, licence_id, recipient_id), domain)
 
 
 def read_return_path(address: str) -> Token | None:
     """Which mail comes back to an address; None: nobody here wrote it."""
+    return _from(_RETURN, Use.BOUNCE, address)
+
+
+def leaving_address(licence_id: int, recipient_id: int, domain: str) -> str:
+    """The address that a recipient unsubscribes by writing to (RFC 2369), in letters as those of a return path."""
+    return _to(_LEAVE, Token(Use.UNSUBSCRIBE, licence_id, recipient_id), domain)
+
+
+def read_leaving_address(address: str) -> Token | None:
+    """Whose mail it was that they want no more of; None: nobody here wrote the address."""
+    return _from(_LEAVE, Use.UNSUBSCRIBE, address)
+
+
+def _to(prefix: str, token: Token, domain: str) -> str:
+    return f"{prefix}{base64.b32encode(_sealed(token)).decode().rstrip('=').lower()}@{domain}"
+
+
+def _from(prefix: str, use: Use, address: str) -> Token | None:
     local = address.rpartition("@")[0].lower()
-    if not local.startswith(_RETURN) or not local.isascii():
+    if not local.startswith(prefix) or not local.isascii():
         return None
-    text = local.removeprefix(_RETURN).upper()
+    text = local.removeprefix(prefix).upper()
     try:
         token = _opened(base64.b32decode(text + "=" * (-len(text) % 8)))
     except (binascii.Error, ValueError):
         return None
-    return token if token is not None and token.use is Use.BOUNCE else None
+    return token if token is not None and token.use is use else None
 
 
 def _sealed(token: Token) -> bytes:

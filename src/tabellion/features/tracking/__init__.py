@@ -2,7 +2,13 @@
 
 from tabellion.features.tracking import admin
 from tabellion.features.tracking.model import Choice, Page, Preferences
-from tabellion.features.tracking.preferences import choose, preferences_page, unsubscribe, unsubscribe_page
+from tabellion.features.tracking.preferences import (
+    choose,
+    preferences_page,
+    unsubscribe,
+    unsubscribe_by_mail,
+    unsubscribe_page,
+)
 from tabellion.features.tracking.service import Asked, clicked, opened, target_of, trapped
 from tabellion.features.tracking.words import Words
 
@@ -20,5 +26,6 @@ __all__ = [
     "target_of",
     "trapped",
     "unsubscribe",
+    "unsubscribe_by_mail",
     "unsubscribe_page",
 ]

@@ -33,7 +33,7 @@ from tabellion.features.tracking.words import words_in
 from tabellion.kit.domain import readable
 from tabellion.platform.database.connection import Database
 
-_UNSUBSCRIBED, _ONE_CLICK, _CHOSEN = "unsubscribe page", "one-click", "preference page"
+_UNSUBSCRIBED, _ONE_CLICK, _BY_MAIL, _CHOSEN = "unsubscribe page", "one-click", "unsubscribe mail", "preference page"
 # Of one address, at a time.
 _MOST = 1000
 T = TypeVar("T")
@@ -64,7 +64,15 @@ async def unsubscribe(db: Database, text: str, now: datetime, *, one_click: bool
 
     In one transaction with the event; repeated, it changes nothing. A test changes nothing at all.
     """
+    return await _leave(db, text, now, _ONE_CLICK if one_click else _UNSUBSCRIBED)
 
+
+async def unsubscribe_by_mail(db: Database, token: Token, now: datetime) -> None:
+    """The same for who wrote to the address for that (RFC 2369). Raises `Forgotten`."""
+    await _leave(db, write_token(token), now, _BY_MAIL)
+
+
+async def _leave(db: Database, text: str, now: datetime, way: str) -> Page | None:
     async def work(licence_id: int, reader: Reader) -> Page:
         if reader.test:
             standing = await _standing(db, licence_id, reader)
@@ -76,7 +84,7 @@ async def unsubscribe(db: Database, text: str, now: datetime, *, one_click: bool
                 if own is None:
                     await suppress(db, licence_id, [reader.address], "UNSUBSCRIBE", now)
                 else:
-                    way, more = _ONE_CLICK if one_click else _UNSUBSCRIBED, True
+                    more = True
                     while more:
                         found = await _subscribed(db, reader, standing, own[0])
                         for profile_id in found:
