@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tabellion.features.erasure import overlap, service
-from tests.contract.test_sending import MAIL, PROFILES, state
+from tests.contract.test_sending import MAIL, PROFILES, outbox, state
 from tests.support.erasing import ERASURES, erased, finish, listen, ok
 from tests.support.exports import Exports
 from tests.support.imports import Imports
@@ -18,8 +18,8 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.usefixtures("worker", "stays")
 
 
-def campaign_sent(tenant: Tenant) -> None:
-    number = tenant.campaign()
+def campaign_sent(tenant: Tenant, name: str = "SpringOffer") -> None:
+    number = tenant.campaign(name)
     ok(tenant.json("POST", f"{MAIL}/{number}/launch"))
     until(lambda: state(tenant, number) == "FINISHED")
 
@@ -224,6 +224,19 @@ def test_who_comes_back_by_a_call_while_an_import_is_at_work_stays(
     finish(worker_database_url, spool, database, done["id"])
     assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["endedAt"] is not None
     assert ok(tenant.json("GET", f"{PROFILES}/emailAddress=ann@example.com"))["profileId"]
+
+
+def test_mails_in_the_outbox_to_who_came_back_since_stay(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    campaign_sent(tenant)
+    done = erased(tenant, "ann@example.com")
+    assert (done["erased"]["outboxMails"], outbox(tenant, database)) == (1, [])
+    ok(tenant.json("PUT", PROFILES, ANN))
+    campaign_sent(tenant, "SummerOffer")
+    finish(worker_database_url, spool, database, done["id"])
+    assert [recipient for recipient, _ in outbox(tenant, database)] == ["ann@example.com"]
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["outboxMails"] == 1
 
 
 def test_what_keeps_whom_an_import_brought_back_fails_the_erasure(

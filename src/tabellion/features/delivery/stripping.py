@@ -96,13 +96,14 @@ async def mails_to(
     return await scalars(db, query, values)
 
 
-async def forget_kept(db: Database, licence_id: int, address: str, ids: Sequence[int]) -> int:
-    """Delete mails from the outbox: these, and those to an address; how many."""
+async def forget_kept(db: Database, licence_id: int, address: str, ids: Sequence[int], until: datetime) -> int:
+    """Delete mails from the outbox: these, and those to an address that were put there up to a moment; how many."""
     query = """
 WITH form AS (SELECT DISTINCT {key_of_form} AS key FROM unnest(%(forms)s::text[]) AS f (address))
-DELETE FROM {l}.outbox_mail m WHERE m.recipient_id = ANY (%(ids)s) OR {key} IN (SELECT key FROM form)
+DELETE FROM {l}.outbox_mail m
+WHERE m.recipient_id = ANY (%(ids)s) OR m.moment <= %(until)s AND {key} IN (SELECT key FROM form)
 """
-    values = {"forms": forms_of(address), "ids": list(ids)}
+    values = {"forms": forms_of(address), "ids": list(ids), "until": until}
     statement = in_schema(licence_id, query, key=KEY.format("m.recipient"), key_of_form=KEY.format("f.address"))
     return (await db.execute(statement, values)).rowcount
 

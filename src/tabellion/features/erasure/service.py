@@ -30,6 +30,7 @@ TASK = "erasure.finish"
 _MAX_ADDRESS, _MOST_PROFILES = 320, 10_000
 _DELETE = "DELETE"
 _PATIENCE = timedelta(days=7)
+_SERVER = audit.values_of_nobody("server") | {"audit_route": "erase"}
 _LOST = (
     "the key that sealed whom it is about is lost: files, and what was on its way, were not searched; erase the person again"
 )
@@ -108,7 +109,7 @@ async def erase(db: Database, asked: Asked) -> Erasure:
     traces = traces_of(forms_of(address), named, mails, records)
     present = max(now, utc_now())
     counts = await _forget_news(db, licence_id, traces, present)
-    of_mails, flying = await _forget_mails(db, licence_id, address, mails, now)
+    of_mails, flying = await _forget_mails(db, asked, mails, present)
     answers = await idempotency.forget(db, licence_id, traces, present)
     counts = counts.plus(of_mails).plus(Counts(answers=answers, records=len(records)))
     for table, profiles in people:
@@ -163,7 +164,8 @@ async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
         if known is None:
             return
         mails = [*await stripping.mails_to(db, licence_id, address, [], until), *rest.flying]
-        counts, flying = await _forget_mails(db, licence_id, address, mails, now)
+        asked = Asked(licence_id, address, suppress=False, who=_SERVER, now=now)
+        counts, flying = await _forget_mails(db, asked, mails, until)
         counts = counts.plus(await _forget_news(db, licence_id, traces, until))
         counts = counts.plus(await _forget_news(db, licence_id, traces_of([], mails=mails), now))
         await store.change(db, number, known.counts.plus(counts), None)
@@ -218,12 +220,13 @@ async def _forget_news(db: Database, licence_id: int, traces: Traces, until: dat
     return Counts(news=news + await webhooks.forget(db, licence_id, traces, until))
 
 
-async def _forget_mails(
-    db: Database, licence_id: int, address: str, mails: list[int], now: datetime
-) -> tuple[Counts, list[int]]:
-    """Take from mails what is personal, and those out of the outbox; also the ids of those that are on their way."""
-    stripped = await stripping.strip(db, licence_id, mails, now, unlink=True)
-    kept = await stripping.forget_kept(db, licence_id, address, mails)
+async def _forget_mails(db: Database, asked: Asked, mails: list[int], until: datetime) -> tuple[Counts, list[int]]:
+    """Take from mails what is personal, and those out of the outbox; also the ids of those that are on their way.
+
+    Out of the outbox go those to the address up to a moment, too: what is sent to who came back after it is theirs.
+    """
+    stripped = await stripping.strip(db, asked.licence_id, mails, asked.now, unlink=True)
+    kept = await stripping.forget_kept(db, asked.licence_id, asked.address, mails, until)
     counts = Counts(mails=stripped.mails, withdrawn=stripped.withdrawn, events=stripped.events, outbox_mails=kept)
     return counts, stripped.flying
 
@@ -258,8 +261,7 @@ async def _forget_returned(db: Database, erasure: Erasure, address: str, now: da
     counts = Counts()
     if span is None:
         return counts, []
-    who = audit.values_of_nobody("server") | {"audit_route": "erase"}
-    asked = Asked(licence_id, address, suppress=False, who=who, now=now)
+    asked = Asked(licence_id, address, suppress=False, who=_SERVER, now=now)
     for table in await profile_tables.load(db, licence_id):
         made = [row for row in await _profiles(db, table, address) if _may_be_returned(row, span, erasure.asked_at)]
         profiles = [
@@ -271,7 +273,7 @@ async def _forget_returned(db: Database, erasure: Erasure, address: str, now: da
             continue
         ids = [row.id for row in profiles]
         mails = await stripping.mails_to(db, licence_id, address, [(table.id, id_) for id_ in ids], erasure.asked_at)
-        of_mails, flying = await _forget_mails(db, licence_id, address, mails, now)
+        of_mails, flying = await _forget_mails(db, asked, mails, erasure.asked_at)
         records = await followers(db, table, ids)
         traces = traces_of([], [(table.public_id, str(id_)) for id_ in ids], mails, records)
         counts = counts.plus(of_mails).plus(await _forget_news(db, licence_id, traces, now))
