@@ -12,12 +12,15 @@ NAMED = [
     '{"mail": "ANN@example.com"}', r'{"note": "hello\nann@example.com"}', r'{"note": "\u00a0ann@example.com."}', "<a>ann@example.com</a>",
     "emailaddress=ann%40example.com", "q%3Dann%40example.com%20x", "ann@example.com", "zoë@example.com", "\N{EN DASH}ann@example.com",
     "\N{NO-BREAK SPACE}zoë@example.com", "ZOË@EXAMPLE.COM", "emailaddress=ZO%C3%8B%40EXAMPLE.COM",
+    "Write to ann@example.com. Next, call.", "ann@example.com.", "ann@example.com...", "ann@example.com.-",
 ]  # fmt: skip
 OTHERS = [
     "joann@example.com",
     "jo-ann@example.com",
     "ann@example.community",
     "ann@example.com-x.org",
+    "ann@example.com.au",
+    "emailaddress=ann%40example.com.au",
     "q=jo.ann%40example.com",
     "ann",
 ]

@@ -6,10 +6,11 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 # `joann@` does not have `ann@` in it; but what comes before may be the end of something escaped: of an octet in an address
-# of a call (%3d), of a character in JSON (\n, \u00a0), of an octet as the database prints it (\302).
-_LETTER_BEFORE, _LETTER_AFTER = "[a-z0-9._+-]", "[a-z0-9-]"
+# of a call (%3d), of a character in JSON (\n, \u00a0), of an octet as the database prints it (\302). Nor does
+# `ann@example.com.au` have `ann@example.com` in it; a dot with anything else behind it ends a sentence.
+_LETTER_BEFORE, _LETTER_AFTER = "[a-z0-9._+-]", "[a-z0-9]"
 _BEFORE = (rf"(?<!{_LETTER_BEFORE})", r"(?<=%[0-9a-f]{2})", r"(?<=\\[bfnrt])", r"(?<=\\u[0-9a-f]{4})", r"(?<=\\[0-7]{3})")
-_AFTER = f"(?!{_LETTER_AFTER})"
+_AFTER = rf"(?!-|\.?{_LETTER_AFTER})"
 _ESCAPES = {ord("\\"): r"\\", **{octet: f"\\{octet:03o}" for octet in range(0x80, 0x100)}}
 # What LIKE does not take as it stands.
 _WILD = str.maketrans({sign: f"\\{sign}" for sign in "\\%_"})
@@ -126,9 +127,9 @@ def _pattern(texts: Iterable[str]) -> str | None:
 def _octets_pattern(text: str, encoding: str) -> bytes:
     if not encoding.startswith("utf-16"):
         return (_pattern((text,)) or "").encode(encoding)
-    high, low = (b"", b"\0") if encoding.endswith("le") else (b"\0", b"")
-    before, after = (high + letter.encode() + low for letter in (_LETTER_BEFORE, _LETTER_AFTER))
-    return b"(?<!%s)%s(?!%s)" % (before, re.escape(text.encode(encoding)), after)
+    high, low = ("", "\0") if encoding.endswith("le") else ("\0", "")
+    before, hyphen, dot, after = (f"{high}{letter}{low}".encode() for letter in (_LETTER_BEFORE, "-", r"\.", _LETTER_AFTER))
+    return b"(?<!%s)%s(?!%s|(?:%s)?%s)" % (before, re.escape(text.encode(encoding)), hyphen, dot, after)
 
 
 def _fits(text: str) -> bool:
