@@ -7,12 +7,15 @@ import pytest
 from tabellion.kit.traces import Traces, traces_of
 from tabellion.platform.database.connection import Database
 
-TRACES = traces_of(["Ann@Example.com", "zoë@example.com"])
+TRACES = traces_of(["Ann@Example.com", "zoë@example.com", "ann+50%off@example.com", "łucja.wójcik@żółw.example"])
 NAMED = [
     '{"mail": "ANN@example.com"}', r'{"note": "hello\nann@example.com"}', r'{"note": "\u00a0ann@example.com."}', "<a>ann@example.com</a>",
     "emailaddress=ann%40example.com", "q%3Dann%40example.com%20x", "ann@example.com", "zoë@example.com", "\N{EN DASH}ann@example.com",
     "\N{NO-BREAK SPACE}zoë@example.com", "ZOË@EXAMPLE.COM", "emailaddress=ZO%C3%8B%40EXAMPLE.COM",
     "Write to ann@example.com. Next, call.", "ann@example.com.", "ann@example.com...", "ann@example.com.-",
+    "ann+50%off@example.com", "ann%2b50%25off%40example.com", "emailaddress=ZO%C3%8B@example.com",
+    "łucja.wójcik@żółw.example", "ŁUCJA.WÓJCIK@ŻÓŁW.EXAMPLE", "Łucja.Wójcik@Żółw.example", "Łucja.wÓjcik%40ŻóŁw.example",
+    "%C5%81ucja.W%C3%B3jcik%40%C5%BB%C3%B3%C5%82w.example",
 ]  # fmt: skip
 OTHERS = [
     "joann@example.com",
@@ -41,11 +44,11 @@ FROM (SELECT lower(encode(convert_to(%s, 'UTF8'), 'escape')), lower(%s)) t (octe
 
 
 async def test_the_quick_look_takes_no_sign_of_an_address_for_another(db: Database) -> None:
-    likes = traces_of([r"50%_off\me@example.com"]).likes
-    texts = [r"<50%_off\me@example.com>", r"50x_off\me@example.com", r"50%xoff\me@example.com", "50%_off/me@example.com"]
+    likes = traces_of(["me_too@example.com"]).likes
+    texts = ["<me_too@example.com>", "me_too%40example.com", "mextoo@example.com", r"me\_too@example.com"]
     query = "SELECT t LIKE ANY (%s) FROM unnest(%s::text[]) t"
     found = await (await db.execute(query, (likes, texts))).fetchall()
-    assert [row[0] for row in found] == [True, False, False, False]
+    assert [row[0] for row in found] == [True, True, False, False]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16-le", "utf-16-be"])
@@ -55,6 +58,8 @@ def test_an_address_is_found_in_files_and_parts_of_others_are_not(encoding: str)
         for text in texts:
             if encoding.startswith("utf-16") and re.search(r"\\|%3D", text):
                 continue  # spreadsheets escape nothing
+            if encoding == "cp1252" and re.search("[łŁ]", text):
+                continue  # it has no such letters
             assert (text, is_in(f"x;{text}\n".encode(encoding))) == (text, wanted)
             assert (text, is_in(text.encode(encoding))) == (text, wanted)
 

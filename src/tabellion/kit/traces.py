@@ -2,25 +2,34 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import groupby
 from typing import NamedTuple
 from urllib.parse import quote
+
+from tabellion.kit.letters import capitals
 
 # `joann@` does not have `ann@` in it; but what comes before may be the end of something escaped: of an octet in an address
 # of a call (%3d), of a character in JSON (\n, \u00a0), of an octet as the database prints it (\302). Nor does
 # `ann@example.com.au` have `ann@example.com` in it; a dot with anything else behind it ends a sentence.
 _LETTER_BEFORE, _LETTER_AFTER = "[a-z0-9._+-]", "[a-z0-9]"
-_BEFORE = (rf"(?<!{_LETTER_BEFORE})", r"(?<=%[0-9a-f]{2})", r"(?<=\\[bfnrt])", r"(?<=\\u[0-9a-f]{4})", r"(?<=\\[0-7]{3})")
+_BEFORE = rf"(?:(?<!{_LETTER_BEFORE})|(?<=%[0-9a-f]{{2}})|(?<=\\[bfnrt])|(?<=\\u[0-9a-f]{{4}})|(?<=\\[0-7]{{3}}))"
 _AFTER = rf"(?!-|\.?{_LETTER_AFTER})"
 _ESCAPES = {ord("\\"): r"\\", **{octet: f"\\{octet:03o}" for octet in range(0x80, 0x100)}}
 # What LIKE does not take as it stands.
 _WILD = str.maketrans({sign: f"\\{sign}" for sign in "\\%_"})
 
+# In addresses of calls it may be either.
+_AT = ("@", "%40")
 _ENCODINGS = ("utf-8", "cp1252", "utf-16-le", "utf-16-be")
+
+# What may stand at each place of an address: the letter, or another one that is the same.
+_Spelling = list[tuple[str, ...]]
 
 
 class Traces(NamedTuple):
-    """`texts`: spellings of an address, in lower case, and with letters beyond ASCII in capitals; `rows`: ids (table, row)
-    of profiles on the wire, and `records` those of records that go with them; `mails`: ids of their mails.
+    """`texts`: forms of an address in lower case; `rows`: ids (table, row) of profiles on the wire, and `records` those of
+    records that go with them; `mails`: ids of their mails.
     """
 
     texts: tuple[str, ...]
@@ -34,38 +43,45 @@ class Traces(NamedTuple):
 
         The database takes fifteen times as long for it as for `likes`, which most texts have nothing of.
         """
-        return _pattern(self.texts)
+        return _pattern(self._spellings())
 
     @property
     def likes(self) -> list[str]:
         """Patterns of LIKE for the texts, wherever they stand: to be asked first."""
-        return _likes(self.texts)
+        return [_like(each) for each in self._spellings()]
 
     @property
     def escaped(self) -> str | None:
         """As `pattern`, for what `encode(..., 'escape')` of the database makes of octets."""
-        return _pattern(map(_escaped, self.texts))
+        return _pattern(self._spellings(_escaped))
 
     @property
     def escaped_likes(self) -> list[str]:
         """As `likes`, for the same."""
-        return _likes(map(_escaped, self.texts))
+        return [_like(each) for each in self._spellings(_escaped)]
 
     def finder(self) -> Callable[[bytes], bool]:
         """What tells whether a part of a file names the address: in the encodings of files that are written here or sent."""
         wanted = [
-            (text.encode(encoding), re.compile(_octets_pattern(text, encoding)))
-            for text in self.texts
+            (_longest_run(each).encode("latin-1"), re.compile(_octets_pattern(each, encoding)))
             for encoding in _ENCODINGS
-            if encoding != "cp1252" or _fits(text)
+            for each in self._spellings(partial(_octets, encoding=encoding))
         ]
 
         def is_in(octets: bytes) -> bool:
-            # Letters beyond ASCII keep their case; addresses have them in their domains, in lower case or all in capitals.
             low = octets.lower()
-            return any(text in low and pattern.search(low) for text, pattern in wanted)
+            return any(run in low and pattern.search(low) for run, pattern in wanted)
 
         return is_in
+
+    def _spellings(self, written: Callable[[str], str | None] = str) -> list[_Spelling]:
+        """How the texts may stand somewhere, also in addresses of calls. `written`: what is there for a letter.
+
+        The sign in the middle is one thing in each: a longer run to look for first, which few texts have.
+        """
+        spellings = [[(at,) if letter == "@" else _choices(letter) for letter in text] for text in self.texts for at in _AT]
+        made = [[tuple(filter(None, map(written, choices))) for choices in each] for each in spellings]
+        return [each for each in made if all(each)]
 
     @property
     def members(self) -> list[str]:
@@ -98,16 +114,19 @@ def traces_of(
     mails: Iterable[int] = (),
     records: Iterable[tuple[str, int]] = (),
 ) -> Traces:
-    """Of an address that may be written in several forms; in addresses of calls as well."""
-    texts = {text for form in forms for text in (form.lower(), _with_capitals(form.lower()))}
-    texts |= {quote(text, safe="").lower() for text in texts}
+    """Of an address that may be written in several forms."""
+    texts = {form.lower() for form in forms}
     of_records = tuple((table, str(record)) for table, record in records)
     return Traces(tuple(sorted(texts)), tuple(rows), tuple(str(mail) for mail in mails), of_records)
 
 
-def _with_capitals(text: str) -> str:
-    """What stands in capitals, as those make it small who know the case of ASCII alone: octets, and many a database."""
-    return "".join(letter if letter.isascii() or len(letter.upper()) > 1 else letter.upper() for letter in text)
+def _choices(letter: str) -> tuple[str, ...]:
+    """What is the same as a small letter, where only the case of ASCII is known: its capitals, and all as octets of URLs."""
+    if letter.isascii() and letter.isalnum():
+        return (letter,)
+    capital = letter.upper()
+    same = capitals().get(letter, letter) + (capital if len(capital) == 1 else "")
+    return tuple(dict.fromkeys([*same, *(quote(each, safe="").lower() for each in same)]))
 
 
 def _escaped(text: str) -> str:
@@ -115,26 +134,38 @@ def _escaped(text: str) -> str:
     return "".join(map(_ESCAPES.get, octets, map(chr, octets)))
 
 
-def _likes(texts: Iterable[str]) -> list[str]:
-    return [f"%{text.translate(_WILD)}%" for text in texts]
+def _octets(text: str, encoding: str) -> str | None:
+    """A text in an encoding, its octets as letters; None: it has no place there.
 
-
-def _pattern(texts: Iterable[str]) -> str | None:
-    any_ = "|".join(map(re.escape, texts))
-    return f"(?:{'|'.join(_BEFORE)})(?:{any_}){_AFTER}" if any_ else None
-
-
-def _octets_pattern(text: str, encoding: str) -> bytes:
-    if not encoding.startswith("utf-16"):
-        return (_pattern((text,)) or "").encode(encoding)
-    high, low = ("", "\0") if encoding.endswith("le") else ("\0", "")
-    before, hyphen, dot, after = (f"{high}{letter}{low}".encode() for letter in (_LETTER_BEFORE, "-", r"\.", _LETTER_AFTER))
-    return b"(?<!%s)%s(?!%s|(?:%s)?%s)" % (before, re.escape(text.encode(encoding)), hyphen, dot, after)
-
-
-def _fits(text: str) -> bool:
+    In lower case as the octets are that are searched: one of two may look like a capital of ASCII (U+0142 is 42 01).
+    """
     try:
-        text.encode("cp1252")
+        return text.encode(encoding).lower().decode("latin-1")
     except UnicodeEncodeError:
-        return False
-    return True
+        return None
+
+
+def _like(spelling: _Spelling) -> str:
+    """What is there in all spellings."""
+    known = (choices[0].translate(_WILD) if len(choices) == 1 else "%" for choices in spelling)
+    return f"%{''.join(known)}%"
+
+
+def _longest_run(spelling: _Spelling) -> str:
+    """The longest part that is the same in all spellings."""
+    same = groupby(spelling, key=lambda choices: len(choices) == 1)
+    return max(("".join(each for (each,) in run) for is_same, run in same if is_same), key=len, default="")
+
+
+def _pattern(spellings: Iterable[_Spelling], before: str = _BEFORE, after: str = _AFTER) -> str | None:
+    any_ = "|".join("".join(f"(?:{'|'.join(map(re.escape, choices))})" for choices in each) for each in spellings)
+    return f"{before}(?:{any_}){after}" if any_ else None
+
+
+def _octets_pattern(spelling: _Spelling, encoding: str) -> bytes:
+    around = (_BEFORE, _AFTER)
+    if encoding.startswith("utf-16"):
+        high, low = ("", "\0") if encoding.endswith("le") else ("\0", "")
+        before, hyphen, dot, after = (f"{high}{letter}{low}" for letter in (_LETTER_BEFORE, "-", r"\.", _LETTER_AFTER))
+        around = (f"(?<!{before})", f"(?!{hyphen}|(?:{dot})?{after})")
+    return (_pattern([spelling], *around) or "").encode("latin-1")

@@ -7,10 +7,10 @@ import pytest
 from msgspec.structs import replace
 
 from tabellion.features.delivery import reached
-from tabellion.features.delivery.same_address import capitals
 from tabellion.features.profiles.sql import sql_of
 from tabellion.features.tables import ProfileTable, profile_tables
 from tabellion.features.tables.filters import Condition
+from tabellion.kit.letters import capitals
 from tabellion.platform.database.migrate import migrate
 from tabellion.platform.database.schema import load_migrations
 from tests.support.structure import Bench, update

@@ -1,7 +1,6 @@
 """The profiles that mails to an address reach: found by the index of the attribute, as suppression compares addresses."""
 
 from collections.abc import Sequence
-from functools import cache
 from itertools import product
 from math import prod
 
@@ -9,10 +8,9 @@ from tabellion.features.delivery.sole_mails import KEY
 from tabellion.features.tables import Attribute, ProfileTable, as_compared, compared, email_of
 from tabellion.features.tables.filters import Condition
 from tabellion.kit.domain import readable
+from tabellion.kit.letters import capitals
 from tabellion.platform.mail import normal_form
 
-# Letters beyond ASCII that have capitals end with Latin Extended Additional, as `tabellion.folded` knows them.
-_BEYOND_ASCII = range(0x80, 0x1F00)
 # So many values are looked up in some milliseconds. Eleven letters beyond ASCII, which is rare, make 2,048.
 _MOST_SPELLINGS = 4096
 
@@ -65,15 +63,3 @@ def _at(table: ProfileTable, email: Attribute, forms: Sequence[str]) -> Conditio
 def _choices(address: str) -> list[str]:
     """The letters that may stand at each place of an address."""
     return [letter if letter.isascii() else capitals().get(letter.lower(), letter) for letter in address]
-
-
-@cache
-def capitals() -> dict[str, str]:
-    """Letters beyond ASCII that are one whatever their case: by the small one, that one and its capitals."""
-    found: dict[str, str] = {}
-    for code in _BEYOND_ASCII:
-        letter = chr(code)
-        small = letter.lower()
-        if small != letter and len(small) == 1:
-            found[small] = found.get(small, small) + letter
-    return found
