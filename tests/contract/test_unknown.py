@@ -291,8 +291,6 @@ def test_refusals_say_what_may_be_meant(tenant: Tenant) -> None:
             "did you mean 'Guests'?",
         ),
         ("POST", f"{V5}/audiences", {"name": "n", "targetTable": "Guest"}, "did you mean 'Guests'?"),
-        ("GET", "/v4/entities/hotels/table/Guests", None, "v4 writes /v4/entity"),
-        ("GET", "/v5/entity/hotels/profile-tables", None, "v5 writes /v5/entities/"),
         ("POST", changes, {"operations": [{"operation": "removeAttribute", "name": "lastNam"}]}, "did you mean 'lastName'?"),
         ("POST", f"{V5}/export-executions", {"tableId": "Guests", "attributes": ["lastNam"]}, "did you mean 'lastName'?"),
         ("POST", changes, {"operations": [{"operation": "addAtribute"}]}, "did you mean 'addAttribute'?"),
@@ -320,6 +318,28 @@ def test_refusals_say_what_may_be_meant(tenant: Tenant) -> None:
             "file.missing",
             f"the form has no file '{wanted}', but '{sent}'",
         )
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("/v4/entities/hotels/table/Guests", "; v4 writes /v4/entity"),
+        ("/v5/entity/hotels/profile-tables", "; v5 writes /v5/entities/"),
+        ("/profiles/v4/entity/hotels/tables/Guests", "; did you mean /profiles/v4/entity/hotels/table?"),
+        ("/v4/entity/hotels/table/Guests/Profile/1", "; did you mean /v4/entity/hotels/table/Guests/profile?"),
+        ("/export/v5/entities/hotels/exports", "; did you mean /exports?"),
+        ("/v4/entity/hotels/mail/Spring/content", "; after {path} comes body or personalisation or subject"),
+        ("/v4/entity/hotels/mail/Spring/content/start", "; after {parent} comes body or personalisation or subject"),
+        (f"{V5}/etls/1/executions", "; after {parent} comes trigger-execution"),
+        ("/v4/entity/hotels/import", "; after {path} comes {{i}}"),
+        ("/v4/entity/hotels/import/1/errors/2", "; after {parent} comes nothing"),
+        ("/customers", "; /docs lists all calls"),
+    ],
+)
+def test_an_address_of_no_call_says_how_one_would_go_on(tenant: Tenant, path: str, advice: str) -> None:
+    answer = tenant.json("GET", path)
+    said = advice.format(path=path, parent=path.rpartition("/")[0])
+    assert (answer.status_code, answer.json()["message"]) == (404, f"there is no call at {path}{said}")
 
 
 def test_a_choice_that_the_table_does_not_know_says_what_may_be_meant(tenant: Tenant) -> None:

@@ -11,10 +11,12 @@ from litestar import Litestar, Request
 from litestar.exceptions import HTTPException
 from litestar.plugins import PluginProtocol
 
+from tabellion.kit.near import misspelt
 from tabellion.kit.problem import Malformed
 from tabellion.platform.http.call import Call
 from tabellion.platform.http.exchange import Exchange, Rendered
 from tabellion.platform.http.front import App, exchange_of, send_rendered
+from tabellion.platform.http.paths import CATEGORIES
 from tabellion.platform.http.pipeline import Pipeline
 from tabellion.platform.http.problems import MethodNotAllowed, RouteUnknown
 
@@ -87,14 +89,37 @@ class Dispatcher:
         await send_rendered(send, rendered, exchange.headers.get("accept-encoding", ""))
 
     async def _page(self, scope: Any, receive: Any, send: Any, exchange: Exchange) -> None:
-        if scope["method"] != "OPTIONS":
-            await self._pages(scope, receive, send)
-            return
         try:
             # Litestar would answer by itself, and name the methods of one handler of the path alone; of a refusal, all.
-            await self._pages(scope | {"method": "TRACE"}, receive, send)
+            of_all = scope | {"method": "TRACE"} if scope["method"] == "OPTIONS" else scope
+            await self._pages(of_all, receive, send)
         except MethodNotAllowed as refused:
+            if scope["method"] != "OPTIONS":
+                raise
             await send_rendered(send, Rendered(204, {"Allow": refused.headers["Allow"]}, b""), "")
+        except RouteUnknown as refused:
+            raise RouteUnknown(refused.message + self._advice(exchange)) from None
+
+    def _advice(self, exchange: Exchange) -> str:
+        """What an address at which there is nothing may have been meant for."""
+        advice = next((said for begin, said in _OTHERWISE.items() if exchange.path.startswith(begin)), "")
+        if advice:
+            return advice
+        place, begin, unknown = self._root, exchange.family, ""
+        for segment in exchange.path[1:].split("/"):
+            following = place.literal.get(segment) or place.placeholder
+            if following is None:
+                unknown = segment
+                break
+            place, begin = following, f"{begin}/{segment}"
+        names = sorted(place.literal)
+        found = misspelt(unknown, [*names, *CATEGORIES] if place is self._root else names) if unknown else None
+        if found is not None:
+            return f"; did you mean {begin}/{found}?"
+        if place is self._root:
+            return "; /docs lists all calls"
+        names += [f"{{{place.placeholder.name}}}"] if place.placeholder else []
+        return f"; after {begin} comes {' or '.join(names) or 'nothing'}"
 
     def _find(self, path: str, segments: dict[str, str]) -> _Place | None:
         """The place of a normalised path, and the values of its placeholders, still percent-encoded."""
@@ -165,8 +190,7 @@ def _refuse(request: AnyRequest, error: HTTPException) -> NoReturn:
     if error.status_code == 405:  # noqa: PLR2004 - method not allowed
         raise _not_allowed(exchange, _listed((error.headers or {}).get("allow", "").split(", "))) from None
     if error.status_code == 404:  # noqa: PLR2004 - not found
-        advice = next((said for begin, said in _OTHERWISE.items() if exchange.path.startswith(begin)), "")
-        raise RouteUnknown(f"there is no call at {exchange.family}{exchange.path}{advice}") from None
+        raise RouteUnknown(f"there is no call at {exchange.family}{exchange.path}") from None
     if error.detail == _LEFT:
         raise Malformed(_BROKEN_OFF) from None
     if error.status_code == 400:  # noqa: PLR2004 - bad request
