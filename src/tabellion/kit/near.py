@@ -6,6 +6,7 @@ from difflib import get_close_matches
 # Each look takes its time: of a document's unknown names the first ones tell what is the matter.
 MOST_LOOKED_FOR = 5
 _ALIKE, _MISSPELT, _PART = 0.72, 0.84, 3
+_MOST_NAMES = 15
 
 
 def near(name: str, known: Iterable[str]) -> str | None:
@@ -24,6 +25,13 @@ def meant(name: str, known: Iterable[str]) -> str:
     return f"; did you mean '{found}'?" if found is not None else ""
 
 
+def meant_or_known(name: str, known: Iterable[str]) -> str:
+    """The same, or where nothing is alike what there is: `; it knows a, b`, or `; it has none`."""
+    known = list(known)
+    some = ", ".join(known[:_MOST_NAMES]) + (", ..." if len(known) > _MOST_NAMES else "")
+    return meant(name, known) or (f"; it knows {some}" if known else "; it has none")
+
+
 def _found(name: str, known: Iterable[str], cutoff: float, *, parts: bool) -> str | None:
     spelt: dict[str, str] = {}
     for each in known:
@@ -35,7 +43,9 @@ def _found(name: str, known: Iterable[str], cutoff: float, *, parts: bool) -> st
     if matches:
         return spelt[matches[0]]
     if parts and len(wanted) >= _PART:
-        longer = [each for each in spelt if len(each) > _PART and (each.startswith(wanted) or wanted.endswith(each))]
+        words = [each for each in spelt if len(each) > _PART]
+        begun = any(wanted.startswith(each) for each in words)
+        longer = [each for each in words if each.startswith(wanted) or (wanted.endswith(each) and not begun)]
         if longer:
             return spelt[min(longer, key=len)]
     return None

@@ -115,7 +115,8 @@ async def receive(
     media_type, options = parse_options_header(content_type or "")
     boundary = options.get("boundary", "")
     if media_type != "multipart/form-data":
-        raise FormExpected("this call reads multipart/form-data")
+        sent = f"'{media_type[:100]}'" if media_type else "a body of no said type"
+        raise FormExpected(f"this call reads multipart/form-data (curl -F), not {sent}")
     upload = Upload(named=rules.named)
     part = _Part(upload, folder, max_bytes, rules.too_large or FileTooLarge(max_bytes, version), rules.file)
     size = 0

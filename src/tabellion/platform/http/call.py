@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tabellion.kit.near import MOST_LOOKED_FOR, meant
+from tabellion.kit.near import MOST_LOOKED_FOR, meant_or_known
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.database.connection import Database
 from tabellion.platform.http.caller import Caller
@@ -115,15 +115,14 @@ class Incoming(msgspec.Struct):
         """
         known = {field.encode_name for field in msgspec.structs.fields(answered)} if answered else set[str]()
         strange = [name for name in self.ignored if name not in known]
-        if strange:
-            own = [field.encode_name for field in msgspec.structs.fields(self.body)]
-            said = f"and without it {otherwise}"
-            raise Invalid(
-                [
-                    FieldError(name, "member.unknown", f"the call knows no member '{name[:100]}', {said}{meant(name, own)}")
-                    for name in strange[:MOST_LOOKED_FOR]
-                ]
-            )
+        if not strange:
+            return
+        own = [field.encode_name for field in msgspec.structs.fields(self.body)]
+        faults: list[FieldError] = []
+        for name in strange[:MOST_LOOKED_FOR]:
+            said = f"the call knows no member '{name[:100]}', and without it {otherwise}{meant_or_known(name, own)}"
+            faults.append(FieldError(name, "member.unknown", said))
+        raise Invalid(faults)
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,9 +6,7 @@ from typing import Any
 
 from msgspec import inspect
 
-from tabellion.kit.near import near
-
-_MOST_NAMES = 15
+from tabellion.kit.near import meant_or_known, near
 
 
 def message(name: str, place: str, known: Iterable[str], type_: type) -> str:
@@ -21,10 +19,7 @@ def message(name: str, place: str, known: Iterable[str], type_: type) -> str:
     if elsewhere:
         homes = " or ".join(f"'{home}'" if home else "the document itself" for home in elsewhere[:3])
         return f"{where} has no member '{shown}': it belongs into {homes}"
-    if found is not None:
-        return f"{where} has no member '{shown}'; did you mean '{found}'?"
-    names = ", ".join(known[:_MOST_NAMES])
-    return f"{where} has no member '{shown}'; it knows {names}" + (", ..." if len(known) > _MOST_NAMES else "")
+    return f"{where} has no member '{shown}'{meant_or_known(name, known)}"
 
 
 def knows(type_: type, path: tuple[Any, ...]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tabellion.kit.near import meant, misspelt
+from tabellion.kit.near import meant_or_known, misspelt
 from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.http.call import Call
 from tabellion.platform.http.query import Query
@@ -27,14 +27,13 @@ def unknown_parameters(call: Call, query: Query) -> list[str]:
     strict = call.version == "v5"
     wrong = [name for name in unknown if strict or (not call.free_query and misspelt(name, known) is not None)]
     if wrong:
-        knows = f"it knows {', '.join(known)}" if known else "it has none"
+        said = "the call has no query parameter"
         raise Invalid(
             [
-                FieldError(name[:100], "parameter.unknown", f"the call has no query parameter '{name[:100]}'"
-                           + (meant(name, known) or f": {knows}"))
+                FieldError(name[:100], "parameter.unknown", f"{said} '{name[:100]}'{meant_or_known(name, known)}")
                 for name in wrong[:_MOST]
             ]
-        )  # fmt: skip
+        )
     return unknown
 
 
