@@ -76,10 +76,9 @@ def plan(table: Table, headers: Sequence[str], order: Order, zone: tzinfo) -> Pl
             raise JobError("import.mapping", message)
         if name.lower() in table.kind.technical_names:
             continue
-        try:
-            found = _column(table, index, "" if index is None else headers[index], name, zone)
-        except JobError as error:
-            raise JobError(error.code, f"{error}{_one_column(headers, order)}") from None
+        found = _column(table, index, "" if index is None else headers[index], name, zone)
+        if found is None:
+            raise JobError("import.mapping", no_use(table, header or "", name, _one_column(headers, order)))
         column = found._replace(transformations=transformations)
         if column.name in used:
             raise JobError("import.mapping", f"the columns '{used[column.name]}' and '{header}' are for the same '{name}'")
@@ -97,7 +96,8 @@ def _one_column(headers: Sequence[str], order: Order) -> str:
     other = max(_SEPARATORS, key=headers[0].count)
     if other == order.separator or other not in headers[0]:
         return ""
-    return f"; is {_shown_sign(other)} the separator? The import was told {_shown_sign(order.separator)}"
+    read = f"The file was read with {_shown_sign(order.separator)}: 'format' says which"
+    return f"; is {_shown_sign(other)} the separator? {read}"
 
 
 def _shown_sign(sign: str) -> str:
@@ -130,7 +130,8 @@ def _own_key(table: Table, columns: Sequence[Column]) -> tuple[Column, ...]:
     return tuple(given[a.number] for a in wanted) if all(a.number in given for a in wanted) else ()
 
 
-def _column(table: Table, index: int | None, header: str, name: str, zone: tzinfo) -> Column:
+def _column(table: Table, index: int | None, header: str, name: str, zone: tzinfo) -> Column | None:
+    """What a column is for; None: for nothing that the table has."""
     found = part_named(table, *use_of(name))
     match found:
         case Subscription():
@@ -143,7 +144,7 @@ def _column(table: Table, index: int | None, header: str, name: str, zone: tzinf
             subject = f"attribute '{found.name}'"
             return Column(index, header, found.column, column_cast(found), subject, _value(found, zone), found)
         case None:
-            raise JobError("import.mapping", no_use(table, header, name))
+            return None
 
 
 def use_of(name: str) -> tuple[NamedPart, str]:
@@ -166,9 +167,9 @@ def part_named(table: Table, part: NamedPart, name: str) -> Attribute | Subscrip
     return table.attributes_by_name.get(lower)
 
 
-def no_use(table: Table, header: str, name: str) -> str:
-    """That a column is for what the table lacks, and what may be meant."""
-    return f"the column '{header[:100]}' is for '{name[:100]}', which the table lacks{_meant(table, name.lower())}"
+def no_use(table: Table, header: str, name: str, why: str = "") -> str:
+    """That a column is for what the table lacks, and why (the end of a message), or else what may be meant."""
+    return f"the column '{header[:100]}' is for '{name[:100]}', which the table lacks{why or _meant(table, name.lower())}"
 
 
 def _meant(table: Table, lower: str) -> str:
