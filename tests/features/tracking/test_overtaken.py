@@ -9,6 +9,7 @@ from tabellion.features.delivery import Token, Use, write_token
 from tabellion.features.tracking import Choice, preferences
 from tabellion.platform import secrets
 from tests.features.delivery.conftest import START, licence_that_sends
+from tests.features.profiles.test_news import events, listen
 from tests.features.tables.test_structure_races import overtaken
 from tests.support.structure import Connection
 from tests.support.tenant import TABLE
@@ -63,3 +64,37 @@ async def test_who_leaves_has_left_for_all_who_have_the_address_however_many_the
         assert not page.done
         assert await tracking.unsubscribe(post.db, token, START) is not None
         assert await post.bench.row(f"SELECT count(*) FROM {table} WHERE {newsletter.column}") == (0,)
+
+
+async def test_all_who_have_the_address_leave_at_once_and_it_is_told_of_each(
+    worker_database_url: str, tmp_path: Path
+) -> None:
+    secrets.use_key("of the tests", tmp_path)
+    email, *others = TABLE["attributes"]
+    async with licence_that_sends(worker_database_url, TABLE | {"attributes": [email | {"unique": False}, *others]}) as post:
+        newsletter = post.table.subscriptions_by_name["newsletter"]
+        await post.guests([*["shop@example.com"] * 40, "ann@example.com"])
+        schema = f"l{post.licence_id}"
+        people, column = f"{schema}.{post.table.relation}", newsletter.column
+        await post.db.execute(
+            f"UPDATE {people} SET {column} = true, {column}_at = updated_at, {column}_source = 'api'".encode()
+        )
+        await listen(post.bench, "UPDATED_SUBSCRIPTION")
+        sending = await post.sending(subscription=newsletter.number)
+        (mail,) = await post.bench.row(f"SELECT min(id) FROM {schema}.recipient WHERE sending_id = %s", sending.id)
+        token = write_token(Token(Use.UNSUBSCRIBE, post.licence_id, mail))
+        for _ in range(2):
+            assert await tracking.unsubscribe(post.db, token, START) is not None
+            # What one statement has written has one number in its transaction.
+            query = f"SELECT count(*), count(DISTINCT cmin::text), min({column}_source)"
+            found = await post.bench.row(f"{query} FROM {people} WHERE NOT {column}")
+            assert found == (40, 1, "mail")
+            assert await post.bench.row(f"SELECT count(*) FROM {people} WHERE {column} AND {column}_source = 'api'") == (1,)
+            query = f"SELECT count(DISTINCT profile_id), count(*) FROM {schema}.consent WHERE subscribed AND source = 'api'"
+            assert await post.bench.row(query) == (40, 40)
+            query = "SELECT count(DISTINCT object), count(*) FROM tabellion.audit WHERE licence_id = %s AND actor = 'unsubscribe page'"
+            assert await post.bench.row(query, post.licence_id) == (40, 40)
+        told = await events(post.bench)
+        assert [(type_, fields, data["Newsletter"]) for type_, fields, data in told] == [
+            ("UPDATED_SUBSCRIPTION", ["Newsletter"], False)
+        ] * 40

@@ -153,7 +153,7 @@ async def _end_subscription(db: Database, licence_id: int, mail: Mail, now: date
     if table is not None:
         subscription = next((s for s in table.subscriptions if s.number == mail.subscription), None)
     if table is not None and subscription is not None:
-        await record_choice(db, table, mail.profile_id, subscription, subscribed=False, way="complaint", now=now)
+        await record_choice(db, table, [mail.profile_id], subscription, subscribed=False, way="complaint", now=now)
 
 
 async def _hold(db: Database, licence_id: int, campaign_id: int, now: datetime) -> None:

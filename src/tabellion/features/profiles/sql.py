@@ -6,7 +6,7 @@ puts the news of it into the outbox where somebody listens (`news.py`), all or n
 """
 # ruff: noqa: S608 - every identifier here is composed of integers of our own; see the module's docstring
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tabellion.features.profiles import news, short
@@ -155,23 +155,11 @@ SELECT EXISTS (SELECT FROM guard), (SELECT updated_at FROM old), (SELECT id FROM
         """
         matches = [self._attributes[number] for number in shape.matches]
         new = self._new(shape)
-        changed = " OR ".join(f"old.{column} IS DISTINCT FROM {value}" for column, value in new.items()) or "false"
-        # Strictly later than before, so that an ETag never names two states.
-        sets = ["updated_at = greatest(%(now)s::timestamptz, old.updated_at + interval '1 microsecond')"]
-        sets += [f"{column} = {value}" for column, value in new.items()]
-        for number in shape.choices:
-            differs = f"old.s{number:d} IS DISTINCT FROM %(c{number:d})s::boolean"
-            sets += [
-                f"{column} = CASE WHEN {differs} THEN {value} ELSE t.{column} END"
-                for column, value in zip(choice_columns(number)[1:], _ORIGIN, strict=True)
-            ]
         inserted = new | {f"a{n:d}": f"%(v{n:d})s::{column_cast(self._attributes[n])}" for n in shape.initial}
         for number in shape.choices:
             inserted |= dict(zip(choice_columns(number)[1:], _ORIGIN, strict=True))
         names = "".join(f", {column}" for column in inserted)
         values = "".join(f", {value}" for value in inserted.values())
-        origins = [column for number in shape.choices for column in choice_columns(number, "t.")[1:]]
-        kept = "".join(f", {column}" for column in (*(f"t.{name}" for name in new), *origins))
         told = self._told(shape, listened)
         may_create, may_update = ("true" if may else "false" for may in (shape.may_create, shape.may_update))
         return f"""
@@ -179,12 +167,12 @@ WITH {self._guard},
 found AS MATERIALIZED ({self._found(matches, by_id=shape.by_id, together=shape.together)}),
 target AS MATERIALIZED (SELECT count(*) AS matches, min(id) AS id FROM found),
 old AS MATERIALIZED (
-    SELECT t.id, t.updated_at{kept} FROM {self.relation} t
+    SELECT {self._old(shape)} FROM {self.relation} t
     WHERE t.id = (SELECT id FROM target WHERE matches = 1) AND EXISTS (SELECT FROM guard) FOR NO KEY UPDATE),
 changed AS (
     UPDATE {self.relation} t
-    SET {", ".join(sets)}
-    FROM old WHERE t.id = old.id AND {may_update}{_expected(shape.expected)} AND ({changed})
+    SET {", ".join(self._sets(shape))}
+    FROM old WHERE t.id = old.id AND {may_update}{_expected(shape.expected)} AND ({_differs(new)})
     RETURNING t.id{told.returned("t.")}),
 created AS (
     INSERT INTO {self.relation} (created_at, updated_at{names})
@@ -195,6 +183,49 @@ written AS (SELECT id FROM changed UNION ALL SELECT id FROM created),
 {told.event}{self._replaced(shape)}{self._audit("written")}
 SELECT EXISTS (SELECT FROM guard), target.matches, target.id, (SELECT updated_at FROM old),
     (SELECT id FROM changed), (SELECT id FROM created) FROM target"""
+
+    def choose(self, number: int, listened: frozenset[str]) -> bytes:
+        """The statement of one choice (parameter `c<number>`) for many profiles, parameter `ids`; the others as in `write`.
+
+        Row: whether the definition is current.
+        """
+        shape = Shape(
+            (), by_id=False, values=(), initial=(), choices=(number,), memberships=(), may_create=False, may_update=True,
+            expected=False,
+        )  # fmt: skip
+        told = self._told(shape, listened)
+        # What is told of a write names the rows that it has made as well.
+        none = f"created AS (SELECT id{told.returned('')} FROM changed WHERE false),\n" if told.event else ""
+        return f"""
+WITH {self._guard},
+old AS MATERIALIZED (
+    SELECT {self._old(shape)} FROM {self.relation} t
+    WHERE t.id = ANY (%(ids)s::bigint[]) AND EXISTS (SELECT FROM guard) ORDER BY t.id FOR NO KEY UPDATE),
+changed AS (
+    UPDATE {self.relation} t
+    SET {", ".join(self._sets(shape))}
+    FROM old WHERE t.id = old.id AND ({_differs(self._new(shape))})
+    RETURNING t.id{told.returned("t.")}),
+{none}{told.event}{self._replaced(shape)}{self._audit("changed")}
+SELECT EXISTS (SELECT FROM guard)""".encode()
+
+    def _old(self, shape: Shape) -> str:
+        """What a write reads of a row `t` before it changes it."""
+        origins = [column for number in shape.choices for column in choice_columns(number, "t.")[1:]]
+        return ", ".join(["t.id", "t.updated_at", *(f"t.{column}" for column in self._new(shape)), *origins])
+
+    def _sets(self, shape: Shape) -> list[str]:
+        """What a write sets in a row `t` that was `old`."""
+        # Strictly later than before, so that an ETag never names two states.
+        sets = ["updated_at = greatest(%(now)s::timestamptz, old.updated_at + interval '1 microsecond')"]
+        sets += [f"{column} = {value}" for column, value in self._new(shape).items()]
+        for number in shape.choices:
+            differs = f"old.s{number:d} IS DISTINCT FROM %(c{number:d})s::boolean"
+            sets += [
+                f"{column} = CASE WHEN {differs} THEN {value} ELSE t.{column} END"
+                for column, value in zip(choice_columns(number)[1:], _ORIGIN, strict=True)
+            ]
+        return sets
 
     def _compose_short(self, shape: Shape, listened: frozenset[str]) -> bytes | None:
         if not shape.is_plain_change or self._told(shape, listened).event:
@@ -242,6 +273,11 @@ SELECT EXISTS (SELECT FROM guard), target.matches, target.id, (SELECT updated_at
 
     def _membership_cast(self, number: int) -> str:
         return "boolean" if self._segmentations[number].type == "SIMPLE" else "integer"
+
+
+def _differs(new: Mapping[str, str]) -> str:
+    """Whether a write changes anything in a row that was `old`."""
+    return " OR ".join(f"old.{column} IS DISTINCT FROM {value}" for column, value in new.items()) or "false"
 
 
 def _expected(expected: bool) -> str:  # noqa: FBT001 - of one mind with Shape

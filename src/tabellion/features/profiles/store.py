@@ -134,6 +134,15 @@ async def write(
     return WriteRow(*rows[0])
 
 
+async def choose(
+    db: Database, table: Table, number: int, parameters: Mapping[str, Any], *, listened: frozenset[str]
+) -> None:
+    """Record one choice of many profiles, which tells of itself where somebody listens. Raises `StaleDefinition`."""
+    rows = await _run(db, table, sql_of(table).choose(number, listened), parameters, keyed=False)
+    if not rows[0][0]:
+        raise StaleDefinition
+
+
 async def change_known(
     db: Database, table: Table, shape: Shape, parameters: Mapping[str, Any], *, listened: frozenset[str]
 ) -> Written | None:

@@ -263,30 +263,24 @@ async def erase(db: Database, table: Table, row_id: int, who: dict[str, Any], no
 async def record_choice(
     db: Database,
     table: Table,
-    row_id: int,
+    ids: Sequence[int],
     subscription: Subscription,
     *,
     subscribed: bool,
     way: str,
     now: datetime,
 ) -> None:
-    """Record a profile's own choice, which it made by `way` of a mail and not by a call; one that is gone has none.
+    """Record a choice of profiles, which was made by `way` of a mail and not by a call; those that are gone have none.
 
     Raises `StaleDefinition` when the table has changed since it was read.
     """
-    shape = Shape(
-        (), by_id=True, values=(), initial=(), choices=(subscription.number,), memberships=(),
-        may_create=False, may_update=True, expected=False, together=False,
-    )  # fmt: skip
     parameters = audit.values_of_nobody(way) | {
         "now": now,
-        "id": row_id,
+        "ids": list(ids),
         "source": MAIL_SOURCE,
         "details": Collection(MAIL_SOURCE, way).details,
         f"c{subscription.number}": subscribed,
     }
     known = await outbox.interests_now(db, table.licence_id)
     listened = known.get((table.kind.subject, table.public_id), outbox.NOBODY)
-    row = await store.write(db, table, shape, parameters, listened=listened)
-    if not row.current:
-        raise store.StaleDefinition
+    await store.choose(db, table, subscription.number, parameters, listened=listened)

@@ -5,7 +5,7 @@ Shown are the subscriptions for which the reader's profile has a recorded choice
 what else a table has is none of a reader's business before somebody has offered it to them.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -35,7 +35,7 @@ from tabellion.platform.database.connection import Database
 
 _UNSUBSCRIBED, _ONE_CLICK, _BY_MAIL, _CHOSEN = "unsubscribe page", "one-click", "unsubscribe mail", "preference page"
 # Of one address, at a time.
-_MOST = 1000
+_MOST = 10_000
 T = TypeVar("T")
 
 
@@ -87,8 +87,7 @@ async def _leave(db: Database, text: str, now: datetime, way: str) -> Page | Non
                     more = True
                     while more:
                         found = await _subscribed(db, reader, standing, own[0])
-                        for profile_id in found:
-                            await _record(db, profile_id, standing, own[0], way, now, subscribed=False)
+                        await _record(db, found, standing, own[0], way, now, subscribed=False)
                         more = len(found) == _MOST
                 await _note_once(db, licence_id, reader, now)
         return await _page(db, licence_id, reader, standing, done=True)
@@ -161,7 +160,7 @@ async def _addressed(db: Database, licence_id: int, reader: Reader) -> Reader:
 async def _stop(db: Database, licence_id: int, reader: Reader, standing: _Standing, now: datetime) -> None:
     for subscription, subscribed in standing.choices:
         if subscribed:
-            await _record(db, reader.profile_id, standing, subscription, _CHOSEN, now, subscribed=False)
+            await _record(db, _whose(reader), standing, subscription, _CHOSEN, now, subscribed=False)
     await suppress(db, licence_id, [reader.address], "UNSUBSCRIBE", now)
     await _note_once(db, licence_id, reader, now)
 
@@ -176,7 +175,7 @@ async def _change(db: Database, licence_id: int, reader: Reader, standing: _Stan
         if wanted == bool(before) and not (wanted and left):
             continue
         if wanted != bool(before):
-            await _record(db, reader.profile_id, standing, subscription, _CHOSEN, now, subscribed=wanted)
+            await _record(db, _whose(reader), standing, subscription, _CHOSEN, now, subscribed=wanted)
         if wanted:
             await subscribe_again(db, licence_id, reader.address)
         elif subscription.number == reader.subscription:
@@ -184,11 +183,15 @@ async def _change(db: Database, licence_id: int, reader: Reader, standing: _Stan
 
 
 async def _record(
-    db: Database, profile_id: int | None, standing: _Standing, subscription: Subscription, way: str, now: datetime,
+    db: Database, ids: Sequence[int], standing: _Standing, subscription: Subscription, way: str, now: datetime,
     *, subscribed: bool,
 ) -> None:  # fmt: skip
-    if standing.table is not None and profile_id is not None:
-        await record_choice(db, standing.table, profile_id, subscription, subscribed=subscribed, way=way, now=now)
+    if standing.table is not None and ids:
+        await record_choice(db, standing.table, ids, subscription, subscribed=subscribed, way=way, now=now)
+
+
+def _whose(reader: Reader) -> list[int]:
+    return [] if reader.profile_id is None else [reader.profile_id]
 
 
 async def _subscribed(db: Database, reader: Reader, standing: _Standing, subscription: Subscription) -> list[int]:
