@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ import psycopg
 from psycopg import sql
 
 from tabellion.kit.disk import sync_folder
+from tabellion.kit.patience import Patience
 from tabellion.server.death import die_with_parent
 from tabellion.server.postgres import place, postmaster, programs, sizing
 from tabellion.server.postgres.errors import EmbeddedPostgresError, StillStarting
@@ -35,6 +37,7 @@ _SUPERUSER = "postgres"
 _SETTINGS_FILE = "tabellion.conf"
 _START, _USERS = "postgres.start", "postgres.users"
 _KEPT_LOGS = 5
+_POLL_S = 0.01
 
 
 class EmbeddedPostgres:
@@ -136,16 +139,18 @@ class EmbeddedPostgres:
         self.stop()
 
     def _stop_unless_used(self) -> None:
+        with self._unless_used() as unused:
+            if unused:
+                cluster = (self._data_dir / "postgres").resolve()
+                postmaster.stop(cluster)
+                place.remove_socket_link(cluster)
+
+    @contextmanager
+    def _unless_used(self) -> Generator[bool]:
+        """Whether the server has no user, and gets none within the block."""
         users = [open_lock(path) for path in self._users_files()]
         try:
-            for lock in users:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        else:
-            cluster = (self._data_dir / "postgres").resolve()
-            postmaster.stop(cluster)
-            place.remove_socket_link(cluster)
+            yield all(_is_locked_now(lock) for lock in users)
         finally:
             for lock in users:
                 os.close(lock)
@@ -153,6 +158,7 @@ class EmbeddedPostgres:
     def _run(self, where: place.Place) -> None:
         self._cluster = where.cluster
         if postmaster.is_ready(where.cluster):
+            self._tell_of_a_kill(where.cluster, ran_on=True)
             self._join()
         else:
             version_file = where.cluster / "PG_VERSION"
@@ -160,6 +166,7 @@ class EmbeddedPostgres:
             tools = programs.locate(version, where.owner, where.home)
             if not version_file.exists():
                 _create_cluster(tools.initdb, where)
+            self._tell_of_a_kill(where.cluster, ran_on=postmaster.running(where.cluster) is not None)
             self._join()
             self._configure(where)
             postmaster.start(tools.postgres, where.cluster, where.owner)
@@ -169,6 +176,17 @@ class EmbeddedPostgres:
             _create_database(self.url_of("postgres"))
         except psycopg.Error as error:
             raise EmbeddedPostgresError(f"the embedded PostgreSQL runs but cannot be used: {error}") from error
+
+    def _tell_of_a_kill(self, cluster: Path, *, ran_on: bool) -> None:
+        """Say it when the last user did not leave in order; those who use it already know of its death."""
+        if self._users:
+            return
+        if ran_on:
+            with self._unless_used() as unused:
+                if unused:
+                    _log.warning("whoever used the embedded database last was killed; it ran on, and nothing is lost")
+        elif not postmaster.ended_in_order(cluster):
+            _log.warning("the embedded database was killed, or its machine; it recovers what was committed")
 
     def _join(self) -> None:
         """Be a user of the server, unless it is one already."""
@@ -196,9 +214,11 @@ class EmbeddedPostgres:
 
     @contextmanager
     def _start_lock(self) -> Generator[None]:
-        lock = open_lock(self._data_dir / _START)
+        lock, patience = open_lock(self._data_dir / _START), Patience(_log)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            while not _is_locked_now(lock):
+                patience.lasts(f"another process starts or stops the embedded database in {self._data_dir}")
+                time.sleep(_POLL_S)
             yield
         finally:
             os.close(lock)
@@ -206,6 +226,15 @@ class EmbeddedPostgres:
     def _leave(self) -> None:
         while self._users:
             os.close(self._users.pop())
+
+
+def _is_locked_now(lock: int) -> bool:
+    """Whether the lock was free, and is ours."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _missing(data_dir: Path) -> EmbeddedPostgresError:

@@ -1,17 +1,20 @@
 """The embedded PostgreSQL after it was killed, and starts that fail."""
 
+import fcntl
 import os
 import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tabellion.kit import patience
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.postgres import place, postmaster
 from tabellion.server.postgres.owner import Owner, find_owner
-from tests.server.postgres.conftest import embedded_in, execute, is_locked, postmaster_pid
+from tests.server.postgres.conftest import User, embedded_in, execute, is_locked, postmaster_pid
 from tests.support.postgres import VERSION
 from tests.support.processes import is_alive
 from tests.support.waiting import until
@@ -29,6 +32,71 @@ def test_a_killed_server_is_recovered_by_another_start(data_dir: Path) -> None:
 
         assert postmaster_pid(data_dir) != pid
         assert execute(embedded.url, "SELECT count(*) FROM kept") == [(1000,)]
+
+
+@pytest.mark.parametrize(
+    ("sign", "told"),
+    [
+        (None, "whoever used the embedded database last was killed; it ran on, and nothing is lost"),
+        (signal.SIGKILL, "the embedded database was killed, or its machine; it recovers what was committed"),
+        # As when the system that shuts down loses its patience: PostgreSQL leaves no postmaster.pid then.
+        (signal.SIGQUIT, "the embedded database was killed, or its machine; it recovers what was committed"),
+    ],
+)
+def test_an_end_out_of_order_is_told_once(
+    data_dir: Path, caplog: pytest.LogCaptureFixture, sign: signal.Signals | None, told: str
+) -> None:
+    killed = User(data_dir)
+    killed.url()
+    pid = postmaster_pid(data_dir)
+    killed.kill()
+    if sign is not None:
+        os.kill(pid, sign)
+        until(lambda: not is_alive(pid))
+    with embedded_in(data_dir):
+        assert caplog.messages == [told]
+        caplog.clear()
+        with embedded_in(data_dir):
+            pass
+    with embedded_in(data_dir):
+        pass
+    assert caplog.messages == []
+
+
+def test_a_start_that_takes_long_says_what_it_waits_for(
+    data_dir: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "_FIRST_AFTER_S", 0.1)
+    monkeypatch.setattr(patience, "_EVERY_S", 0.1)
+    launch, launched = postmaster._launch, list[subprocess.Popen[bytes]]()
+
+    def halted(postgres: Path, cluster: Path, owner: Owner) -> "subprocess.Popen[bytes]":
+        process = launch(postgres, cluster, owner)
+        process.send_signal(signal.SIGSTOP)
+        launched.append(process)
+        return process
+
+    def told(what: str) -> bool:
+        return sum(what in message for message in caplog.messages) >= 2
+
+    monkeypatch.setattr(postmaster, "_launch", halted)
+    data_dir.mkdir(mode=0o711)
+    embedded = embedded_in(data_dir)
+    with (data_dir / "postgres.start").open("w") as starting:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        start = threading.Thread(target=embedded.start)
+        start.start()
+        until(lambda: told(f"another process starts or stops the embedded database in {data_dir} (waited for 0 s)"))
+    try:
+        until(
+            lambda: told(f"the embedded PostgreSQL starts, or recovers; {data_dir / 'postgres' / 'log'} tells how far it is")
+        )
+    finally:
+        until(lambda: launched)
+        launched[0].send_signal(signal.SIGCONT)
+        start.join()
+    assert execute(embedded.url, "SELECT 1") == [(1,)]
+    embedded.stop()
 
 
 def test_a_recovery_that_takes_long_is_left_to_itself(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +190,7 @@ def test_a_start_that_fails_after_its_beginning_shows_the_reason_and_keeps_all_l
     for piece in (data_dir / "postgres" / "pg_wal").glob("0*"):
         piece.unlink()
 
-    with pytest.raises(EmbeddedPostgresError, match=r"did not start:\n.*PANIC: .*checkpoint") as raised:
+    with pytest.raises(EmbeddedPostgresError, match=r"did not start:\n(?s:.*)PANIC: .*checkpoint") as raised:
         embedded_in(data_dir).start()
 
     assert "redirecting" not in str(raised.value)

@@ -5,11 +5,13 @@ import logging
 import os
 import signal
 import socket
+import struct
 import subprocess
 import time
 from pathlib import Path
 from typing import NamedTuple
 
+from tabellion.kit.patience import Patience
 from tabellion.server.postgres.complaints import complaints
 from tabellion.server.postgres.errors import EmbeddedPostgresError, StillStarting
 from tabellion.server.postgres.owner import Owner
@@ -23,6 +25,10 @@ _POLL_S = 0.01
 _STILL_ATTACHED = "is still in use"
 _MAX_ATTEMPTS = 100
 _STATUS_LINE = 7
+# pg_control begins with a number of 8 octets and two of 4; DBState is next (src/include/catalog/pg_control.h).
+_STATE_AT = 16
+# DB_SHUTDOWNED, DB_SHUTDOWNED_IN_RECOVERY; with all others PostgreSQL recovers when it starts.
+_ENDED = frozenset({1, 2})
 
 
 class PidFile(NamedTuple):
@@ -69,18 +75,24 @@ def is_ready(cluster: Path) -> bool:
     return True
 
 
+def ended_in_order(cluster: Path) -> bool:
+    """Whether the cluster, whose postmaster does not run, was stopped; else its next start recovers it. Raises `OSError`."""
+    (state,) = struct.unpack_from("=i", (cluster / "global" / "pg_control").read_bytes(), _STATE_AT)
+    return state in _ENDED
+
+
 def start(postgres: Path, cluster: Path, owner: Owner) -> None:
     """Start a postmaster, or wait for the one that is starting, until it accepts connections.
 
     Call it under the start lock. Raises `EmbeddedPostgresError` with the end of PostgreSQL's messages, and `StillStarting`.
     """
-    deadline = time.monotonic() + START_TIMEOUT_S
+    deadline, patience = time.monotonic() + START_TIMEOUT_S, Patience(_log)
     for _ in range(_MAX_ATTEMPTS):
         found = running(cluster)
         process = None
         if found is None:
             process = _launch(postgres, cluster, owner)
-        if _becomes_ready(cluster, process, deadline):
+        if _becomes_ready(cluster, process, deadline, patience):
             return
         messages = complaints(cluster)
         if process is None:
@@ -133,7 +145,7 @@ def _launch(postgres: Path, cluster: Path, owner: Owner) -> "subprocess.Popen[by
         )
 
 
-def _becomes_ready(cluster: Path, process: "subprocess.Popen[bytes] | None", deadline: float) -> bool:
+def _becomes_ready(cluster: Path, process: "subprocess.Popen[bytes] | None", deadline: float, patience: Patience) -> bool:
     """Wait for "ready"; False when the postmaster (`process`, or an adopted one) has ended before it."""
     while time.monotonic() < deadline:
         found = running(cluster)
@@ -142,6 +154,7 @@ def _becomes_ready(cluster: Path, process: "subprocess.Popen[bytes] | None", dea
         ended = found is None if process is None else process.poll() is not None
         if ended:
             return False
+        patience.lasts(f"the embedded PostgreSQL starts, or recovers; {cluster / 'log'} tells how far it is")
         time.sleep(_POLL_S)
     raise StillStarting(
         f"the embedded PostgreSQL is not ready after {START_TIMEOUT_S} s; see {cluster / 'log'}; "
