@@ -109,6 +109,21 @@ def test_the_openapi_document_has_every_call_with_its_formats(tenant: Tenant) ->
         assert "application/json" in formats
 
 
+def test_every_body_of_the_openapi_document_has_an_example_with_all_that_it_needs(tenant: Tenant) -> None:
+    document = json_codec.decode(tenant.call("GET", "/openapi.json").content)
+    bodies = [
+        (operation["operationId"], media_type, content)
+        for path in document["paths"].values()
+        for operation in path.values()
+        for media_type, content in operation.get("requestBody", {"content": {}})["content"].items()
+    ]
+    assert {media_type for _, media_type, _ in bodies} >= {"application/json", "application/xml", "multipart/form-data"}
+    assert [(name, media_type) for name, media_type, content in bodies if not content.get("example")] == []
+    forms = [(name, content) for name, media_type, content in bodies if media_type == "multipart/form-data"]
+    lacking = [name for name, form in forms if not all(form["example"].get(field) for field in form["schema"]["required"])]
+    assert lacking == []
+
+
 def test_the_map_of_the_code_has_every_folder_of_features_and_platform_and_no_other() -> None:
     layout = (ROOT / "docs/architecture.md").read_text().split("```")[1]
     named = set(re.findall(r"^    (\w+)/ ", layout, re.MULTILINE))

@@ -202,7 +202,7 @@ CALLS = (
             Parameter("attribute", "the unique attribute that the keys are values of; without: ids", "emailAddress"),
         ),
         statuses={200: "The audience as it is now."},
-        form=Form(_FILE, raw_types=(_TEXT,), raw_example="1042\n1043\n"),
+        form=Form(_FILE, "keys.csv", raw_types=(_TEXT,), raw_example="1042\n1043\n"),
         answer=wire.AudienceOut,
         answer_example=_OUT,
         etag=True,

@@ -34,12 +34,14 @@ class Parameter(msgspec.Struct, frozen=True):
 class Form(msgspec.Struct, frozen=True):
     """A body of multipart/form-data: the field of the file, and that of a document with it, if any.
 
+    `file_example` is what a file may be called: what stands in one is no text that a document of JSON can hold.
     `optional`: the call may come without a body. `raw_types`: bodies of these media types are taken as they are
     (`Incoming.raw_body`), in the place of a form. `total_bytes`: the form takes any number of files, or none, which have no
     more than so many bytes together (413); their names matter.
     """
 
     file: str
+    file_example: str = ""
     document: str = ""
     document_type: type[msgspec.Struct] | None = None
     optional: bool = False

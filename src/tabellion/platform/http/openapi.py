@@ -175,10 +175,12 @@ def _form(call: Call, schemas: Schemas, form: Form) -> dict[str, Any]:
     many = bool(form.total_bytes)
     properties: dict[str, Any] = {form.file: {"type": "array", "items": file} if many else file}
     schema = {"type": "object", "required": [form.document if many else form.file], "properties": properties}
-    content: dict[str, Any] = {"schema": schema}
+    example: dict[str, Any] = {form.file: [form.file_example] if many else form.file_example}
+    content: dict[str, Any] = {"schema": schema, "example": example}
     if form.document_type is not None:
         properties[form.document] = schemas.ref(form.document_type)
-        content |= {"encoding": {form.document: {"contentType": _JSON}}, "example": {form.document: call.body_example}}
+        content["encoding"] = {form.document: {"contentType": _JSON}}
+        example[form.document] = call.body_example
     as_they_are = {kind: {"schema": {"type": "string"}, "example": form.raw_example} for kind in form.raw_types}
     return {"multipart/form-data": content, **as_they_are}
 

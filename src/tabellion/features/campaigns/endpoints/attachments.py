@@ -102,7 +102,7 @@ CALLS = (
         parameters=(ENTITY, CAMPAIGN),
         statuses={200: "The profile is saved, and the mail is on its way."},
         conflicts=("campaign.state", "campaign.kind", "attribute.ambiguous", "attribute.notUnique", "profile.inUse"),
-        form=Form(_FILE, _CONTACT, wire.ContactIn, total_bytes=MAX_BYTES),
+        form=Form(_FILE, "booking.pdf", _CONTACT, wire.ContactIn, total_bytes=MAX_BYTES),
         body_example=CONTACT_EXAMPLE,
         answer=wire.ContactOut,
         answer_root="contact",

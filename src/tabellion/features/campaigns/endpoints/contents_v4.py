@@ -183,7 +183,7 @@ CALLS = (
             description=_BODY_TEXT,
             handler=put_body,
             parameters=(ENTITY, CAMPAIGN, _LANGUAGE, _CHARSET),
-            form=Form(_FILE, raw_types=(_HTML,), raw_example=_EXAMPLE_HTML),
+            form=Form(_FILE, "newsletter.zip", raw_types=(_HTML,), raw_example=_EXAMPLE_HTML),
             **WRITE,
         )
         for method in ("POST", "PUT")
