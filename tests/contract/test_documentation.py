@@ -1,6 +1,8 @@
 """The documentation is a contract: what it names exists, what exists is named, and its commands run as written."""
 
+import os
 import re
+import smtplib
 import socket
 import subprocess
 import textwrap
@@ -289,7 +291,7 @@ def test_the_guides_of_mails_run_as_written(tmp_path: Path) -> None:
     first, transactional = _commands("first-campaign"), _commands("transactional-mail")
     assert min(len(first), len(transactional)) >= 6
     domain, bounces, pacing = _commands("sender-domain"), _commands("bounces"), _commands("pacing")
-    # The door has its own tests; here it would be a second server.
+    # The door is opened by a test of its own; here it would be a second server.
     bounces = [block for block in bounces if "tabellion serve" not in block]
     assert len(bounces) == len(_commands("bounces")) - 1
     (limits,) = re.findall(r"```json\n(\{ \"contactPressure.*?)```", (ROOT / "docs/guide/pacing.md").read_text(), re.DOTALL)
@@ -328,6 +330,38 @@ def test_the_guides_of_mails_run_as_written(tmp_path: Path) -> None:
     for expected in wanted:
         assert expected in administered, administered
     assert (tmp_path / "list.csv").read_text().count("eve@example.com") == 1
+
+
+@pytest.mark.system
+def test_the_door_of_the_guide_to_bounces_opens_as_written(tmp_path: Path) -> None:
+    (block,) = [block for block in _commands("bounces") if "tabellion serve" in block]
+    port, program = free_port(), Path(__import__("sys").prefix) / "bin/tabellion"
+    script = re.sub(r"INTAKE_PORT=25\b", f"INTAKE_PORT={port}", block).replace("tabellion serve", f"exec {program} serve")
+    assert (str(port) in script, str(program) in script) == (True, True)
+    settings = {"TABELLION_DATA_DIR": str(tmp_path / "data"), "TABELLION_PORT": str(free_port())}
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            ["bash", "-euc", script], env=os.environ | settings, cwd=tmp_path, stdout=out, stderr=subprocess.STDOUT
+        )
+        try:
+            with until(lambda: server.poll() is None and _door(port), within_s=60) as smtp:
+                smtp.ehlo("mx.example.net")
+                smtp.mail("")
+                answers = [
+                    smtp.rcpt(to)[0] for to in ("fbl@bounces.example.com", "b-x@bounces.example.com", "ann@example.com")
+                ]
+        finally:
+            server.terminate()
+            server.wait(30)
+    assert answers == [250, 550, 550], log.read_text()
+
+
+def _door(port: int) -> smtplib.SMTP | None:
+    try:
+        return smtplib.SMTP("127.0.0.1", port, timeout=10)
+    except OSError:
+        return None
 
 
 def _commands(page: str) -> list[str]:
