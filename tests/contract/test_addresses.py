@@ -576,6 +576,18 @@ def test_v5_call(case: Case, family: str, place: Place) -> None:
     _look_at(got, case, JSON)
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("case", [c for c in V4 + V5 if c.method == "GET"], ids=lambda case: case.name)
+def test_get_never_changes_the_state_of_a_resource(case: Case, method: str, place: Place) -> None:
+    tenant, path = place
+    before = tenant.state()
+
+    got = tenant.call(method, path)
+
+    assert got.status_code == case.status, got.text
+    assert tenant.state() == before
+
+
 @pytest.mark.parametrize("case", V5, ids=lambda case: case.name)
 def test_v5_refuses_xml(case: Case, place: Place) -> None:
     tenant, path = place
