@@ -23,6 +23,8 @@ from tabellion.cli.walk import LICENCE, Client
 from tabellion.cli.walk_mail import MAIL, until_finished
 
 NAME = "Winter sale"
+# As long as it is not read and put back: whoever finds it so goes on with it.
+_UNFINISHED = f"{NAME} (being made)"
 _SEED = 20_270_302
 _AGO = timedelta(days=4)
 _HTML = """<html><body>
@@ -46,7 +48,7 @@ _PROGRAMS = {
 _PROXY = "GoogleImageProxy"
 _PUT_BACK: tuple[LiteralString, ...] = (
     """
-UPDATE tabellion.campaign SET created_at = created_at - %(ago)s, updated_at = updated_at - %(ago)s,
+UPDATE tabellion.campaign SET name = %(name)s, created_at = created_at - %(ago)s, updated_at = updated_at - %(ago)s,
     started_at = started_at - %(ago)s, ended_at = ended_at - %(ago)s WHERE id = %(campaign)s""",
     """
 UPDATE {s}.outbox_mail m SET moment = m.moment - %(ago)s FROM {s}.recipient r
@@ -80,22 +82,26 @@ class _Mail(NamedTuple):
 
 
 def past_campaign(client: Client, url: str) -> None:
-    """Make the campaign, unless it is there. Raises `WalkFailed`."""
-    if client.call("GET", f"{MAIL}/{quote(NAME)}")[0] == http.client.OK:
+    """Make the campaign, or what is missing of it, unless it is there. Raises `WalkFailed`."""
+    if _is_there(client, NAME):
         return
-    new = {
-        "name": NAME,
-        "from": "The demo's shop <news@shop.example>",
-        "targetTable": "Contacts",
-        "supportedLanguages": ["EN", "NL", "FR", "DE"],
-    }
-    number = client.document("POST", MAIL, new)["campaignId"]
+    if not _is_there(client, _UNFINISHED):
+        new = {
+            "name": _UNFINISHED,
+            "from": "The demo's shop <news@shop.example>",
+            "targetTable": "Contacts",
+            "supportedLanguages": ["EN", "NL", "FR", "DE"],
+        }
+        client.document("POST", MAIL, new)
+    campaign = client.document("GET", f"{MAIL}/{quote(_UNFINISHED)}")
+    number = campaign["campaignId"]
     one = f"{MAIL}/{number}"
-    client.document("PUT", f"{one}/content/subject", {"subject": "Winter sale: a third off, until Sunday"})
-    client.document("PUT", f"{one}/content/body", _HTML, Content_Type="text/html")
-    client.document("PUT", f"{one}/target", {"subscription": "Newsletter", "maxProfiles": _MOST})
     started = time.monotonic()
-    client.document("POST", f"{one}/launch")
+    if campaign["state"] == "IN_DEFINITION":
+        client.document("PUT", f"{one}/content/subject", {"subject": "Winter sale: a third off, until Sunday"})
+        client.document("PUT", f"{one}/content/body", _HTML, Content_Type="text/html")
+        client.document("PUT", f"{one}/target", {"subscription": "Newsletter", "maxProfiles": _MOST})
+        client.document("POST", f"{one}/launch")
     until_finished(client, one)
     with psycopg.connect(url, autocommit=True) as db:
         (licence,) = db.execute("SELECT id FROM tabellion.licence WHERE name = %s", (LICENCE,)).fetchone() or (0,)
@@ -109,6 +115,10 @@ def past_campaign(client: Client, url: str) -> None:
         f"{report['delivered']} delivered, {report['uniqueOpens']} opened ({report['opens']} times), "
         f"{report['uniqueClicks']} clicked"
     )
+
+
+def _is_there(client: Client, name: str) -> bool:
+    return client.call("GET", f"{MAIL}/{quote(name)}")[0] == http.client.OK
 
 
 def _mails(db: psycopg.Connection[Any], schema: sql.Identifier, number: int) -> Iterator[_Mail]:
@@ -153,9 +163,9 @@ def _read(client: Client, mails: list[_Mail]) -> dict[int, tuple[timedelta, time
 def _put_back(
     db: psycopg.Connection[Any], licence: int, number: int, delays: dict[int, tuple[timedelta, timedelta]]
 ) -> None:
-    """Let all of it have been some days ago, and what people did spread over the days since."""
+    """Let all of it have been some days ago, what people did spread over the days since, and be done."""
     values = {
-        "campaign": number, "licence": licence, "ago": _AGO, "ids": list(delays),
+        "name": NAME, "campaign": number, "licence": licence, "ago": _AGO, "ids": list(delays),
         "opened": [each[0] for each in delays.values()], "clicked": [each[1] for each in delays.values()],
     }  # fmt: skip
     with db.transaction():
