@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tabellion.features.erasure import overlap, service
+from tabellion.features.erasure import forgetting, overlap, service
 from tests.contract.test_sending import MAIL, PROFILES, outbox, state
 from tests.support.erasing import ERASURES, erased, finish, listen, ok
 from tests.support.exports import Exports
@@ -188,6 +188,31 @@ def test_what_was_accepted_while_an_erasure_waited_is_searched(
     assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["files"] == 2
 
 
+def test_whom_an_import_made_while_an_erasure_waited_does_not_stay(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    """It had looked already, and the import ended before it did."""
+    schema = schema_of(tenant, database)
+    attribute = {"type": "EMAIL_ADDRESS", "name": "emailAddress", "unique": True}
+    ok(tenant.json("POST", "/v5/entities/hotels/profile-tables", {"name": "Others", "attributes": [attribute]}))
+    ann = ok(tenant.json("GET", f"{PROFILES}/emailAddress=ann@example.com"))["profileId"]
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    ((relation,),) = database.execute(
+        "SELECT 'p' || id FROM tabellion.profile_table WHERE licence_id = %s AND name = 'Guests'", (schema[1:],)
+    ).fetchall()
+    with psycopg.connect(worker_database_url) as holder, ThreadPoolExecutor(1) as beside:
+        holder.execute(f"SELECT FROM {schema}.{relation} WHERE id = %s FOR UPDATE", (ann,))
+        asked = beside.submit(erased, tenant, "ann@example.com")
+        until(lambda: database.execute(waiting).fetchall())
+        imports = Imports(tenant, worker_database_url, spool)
+        assert imports.do("emailAddress\nann@example.com\n", path="/v4/entity/hotels/table/Others")["rowsCreated"] == 1
+        holder.rollback()
+        done = asked.result()
+    finish(worker_database_url, spool, database, done["id"])
+    assert ok(tenant.json("GET", "/v5/entities/hotels/profile-tables/Others/profiles"))["profiles"] == []
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["profiles"] == 2
+
+
 def test_whom_an_import_was_about_to_write_when_they_were_erased_does_not_stay(
     tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
 ) -> None:
@@ -239,6 +264,75 @@ def test_mails_in_the_outbox_to_who_came_back_since_stay(
     assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["outboxMails"] == 1
 
 
+def test_a_profile_to_which_an_import_that_was_accepted_before_gave_the_address_is_erased(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    """As it would have been had the import come first."""
+    bob = {"key": {"emailAddress": "bob@example.com"}, "attributes": {"lastName": "Bos", "cardNumber": "C1"}}
+    ok(tenant.json("PUT", PROFILES, bob))
+    imports = Imports(tenant, worker_database_url, spool)
+    job = imports.send(b"cardNumber,emailAddress,lastName\nC1,ann@example.com,Vos\n", keyAttribute="cardNumber").json()["id"]
+    done = erased(tenant, "ann@example.com")
+    imports.run(job)
+    assert imports.result(job)["rowsUpdated"] == 1
+    finish(worker_database_url, spool, database, done["id"])
+    assert ok(tenant.json("GET", PROFILES))["profiles"] == []
+    ended = ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))
+    assert (ended["erased"]["profiles"], ended["endedAt"] is not None, ended["failure"]) == (2, True, None)
+
+
+def test_a_profile_to_which_a_call_gave_the_address_while_an_import_was_at_work_stays(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    bob = {"key": {"emailAddress": "bob@example.com"}, "attributes": {"lastName": "Bos", "cardNumber": "C1"}}
+    ok(tenant.json("PUT", PROFILES, bob))
+    imports = Imports(tenant, worker_database_url, spool)
+    job = imports.send(b"cardNumber,lastName\nC1,Vos\n", keyAttribute="cardNumber").json()["id"]
+    done = erased(tenant, "ann@example.com")
+    moved = {"attributes": {"emailAddress": "ann@example.com"}}
+    ok(tenant.json("PATCH", f"{PROFILES}/cardNumber=C1", moved))
+    imports.run(job)
+    assert imports.result(job)["rowsUpdated"] == 1
+    finish(worker_database_url, spool, database, done["id"])
+    (left,) = ok(tenant.json("GET", PROFILES))["profiles"]
+    assert (left["attributes"]["emailAddress"], left["attributes"]["lastName"]) == ("ann@example.com", "Vos")
+
+
+def test_who_comes_back_by_a_later_import_into_another_table_stays(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    attribute = {"type": "EMAIL_ADDRESS", "name": "emailAddress", "unique": True}
+    ok(tenant.json("POST", "/v5/entities/hotels/profile-tables", {"name": "Others", "attributes": [attribute]}))
+    imports = Imports(tenant, worker_database_url, spool)
+    job = imports.send(b"emailAddress,lastName\nbob@example.com,Bos\n").json()["id"]
+    done = erased(tenant, "ann@example.com")
+    assert imports.do("emailAddress\nann@example.com\n", path="/v4/entity/hotels/table/Others")["rowsCreated"] == 1
+    imports.run(job)
+    finish(worker_database_url, spool, database, done["id"])
+    others = ok(tenant.json("GET", "/v5/entities/hotels/profile-tables/Others/profiles"))["profiles"]
+    assert [each["attributes"]["emailAddress"] for each in others] == ["ann@example.com"]
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["endedAt"] is not None
+
+
+def test_what_followed_from_whom_an_import_brought_back_goes_too(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    imports = Imports(tenant, worker_database_url, spool)
+    job = imports.send(b"emailAddress,lastName\nann@example.com,Vos\n").json()["id"]
+    done = erased(tenant, "ann@example.com")
+    imports.run(job)
+    one = f"{PROFILES}/emailAddress=ann@example.com"
+    ok(tenant.json("PATCH", one, {"attributes": {"lastName": "Fox"}}, Idempotency_Key="to Fox"))
+    suppressed = f"INSERT INTO {schema_of(tenant, database)}.suppression VALUES ('ann@example.com', 'UNSUBSCRIBE', now())"
+    database.execute(suppressed)
+    finish(worker_database_url, spool, database, done["id"])
+    ended = ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))
+    assert (ended["erased"]["profiles"], ended["erased"]["answers"]) == (2, 1)
+    # Who wants no mails gets none, and the list names nobody.
+    assert ok(tenant.json("GET", "/v5/suppressions"))["suppressions"] == []
+    assert ok(tenant.json("GET", "/v5/suppressions/ann@example.com"))["reason"] == "UNSUBSCRIBE"
+
+
 def test_what_keeps_whom_an_import_brought_back_fails_the_erasure(
     tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
 ) -> None:
@@ -264,6 +358,6 @@ def test_more_than_a_person_can_be_whom_an_import_brought_back_fails_the_erasure
     job = imports.send(b"emailAddress,lastName\nann@example.com,Vos\n").json()["id"]
     done = erased(tenant, "ann@example.com")
     imports.run(job)
-    monkeypatch.setattr(service, "_MOST_PROFILES", 0)
+    monkeypatch.setattr(forgetting, "_MOST_PROFILES", 0)
     finish(worker_database_url, spool, database, done["id"])
     assert "brought the person back" in ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["failure"]

@@ -29,11 +29,11 @@ SELECT DISTINCT folder, ended_at IS NULL FROM (
     UNION ALL SELECT folder, ended_at, licence_id, created_at FROM tabellion.export_execution
 ) f WHERE licence_id = %(licence)s AND created_at <= %(until)s
 """
-_LATE: Final = """
-SELECT min(created_at), max(ended_at) FROM (
-    SELECT ended_at, licence_id, created_at FROM tabellion.import_job WHERE execution_id IS NULL
-    UNION ALL SELECT ended_at, licence_id, created_at FROM tabellion.etl_execution
-) j WHERE licence_id = %(licence)s AND created_at <= %(until)s AND ended_at > %(until)s
+_IMPORTS: Final = """
+SELECT j.table_id, coalesce(j.started_at, j.created_at), j.ended_at
+FROM tabellion.import_job j LEFT JOIN tabellion.etl_execution e ON e.id = j.execution_id
+WHERE j.licence_id = %(licence)s AND j.table_kind = 'PROFILE_TABLE' AND j.ended_at > %(since)s
+  AND coalesce(e.created_at, j.created_at) <= %(until)s
 """
 _PARTS: Final = """
 SELECT p.job_id, p.kind::text, p.line, p.content FROM tabellion.import_part p
@@ -62,13 +62,16 @@ async def folders_of(db: Database, licence_id: int, until: datetime) -> Folders:
     return Folders(sorted({folder for folder, open_ in rows if not open_} - set(others)), others)
 
 
-async def overtaken_by(db: Database, licence_id: int, moment: datetime) -> Span | None:
-    """From when until when imports and ETLs were at work that had been accepted until a moment, and went on after it.
+async def imports_since(db: Database, licence_id: int, since: datetime, until: datetime) -> dict[int, list[Span]]:
+    """When imports were at work that ended after a moment and had been accepted, with their ETL, until another one.
 
-    None: there are none.
+    By the id of the profile table, into which no two are at work at once.
     """
-    row = await (await db.execute(_LATE, {"licence": licence_id, "until": moment})).fetchone()
-    return None if row is None or row[0] is None else Span(*row)
+    spans: dict[int, list[Span]] = {}
+    values = {"licence": licence_id, "since": since, "until": until}
+    for table_id, *span in await (await db.execute(_IMPORTS, values)).fetchall():
+        spans.setdefault(table_id, []).append(Span(*span))
+    return spans
 
 
 def forget_files(spool: Path, folders: Sequence[str], traces: Traces) -> int:

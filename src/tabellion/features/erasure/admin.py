@@ -4,6 +4,7 @@ from datetime import datetime
 
 from tabellion.features import licences
 from tabellion.features.erasure import service, store
+from tabellion.features.erasure.forgetting import Asked
 from tabellion.features.erasure.model import Erasure
 from tabellion.features.licences import AdminError
 from tabellion.platform import audit
@@ -16,7 +17,7 @@ async def erase(db: Database, licence_name: str, address: str, now: datetime, *,
     found = await licences.get_licence(db, licence_name)
     who = audit.values_of_nobody("cli") | {"audit_route": "erase"}
     async with db.transaction():
-        done = await service.erase(db, service.Asked(found.id, wanted, suppress, who, now))
+        done = await service.erase(db, Asked(found.id, wanted, suppress, who, now))
         await audit.record_admin(db, found.id, "erase", service.object_of(done), now, str(done.counts))
     return done
 

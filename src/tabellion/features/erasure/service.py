@@ -3,47 +3,32 @@
 import asyncio
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from tabellion.features import webhooks
-from tabellion.features.audiences import forget_keys
 from tabellion.features.bulk import searching
-from tabellion.features.campaigns import forget_keys as forget_target_keys
-from tabellion.features.delivery import forms_of, having, stripping, suppression_store
-from tabellion.features.erasure import overlap, store
+from tabellion.features.delivery import forms_of, stripping, suppression_store
+from tabellion.features.erasure import forgetting, overlap, returned, store
 from tabellion.features.erasure.errors import ErasureUnknown, TooManyProfiles
+from tabellion.features.erasure.forgetting import Asked
 from tabellion.features.erasure.model import Counts, Erasure
 from tabellion.features.licences import check_reaches_all
-from tabellion.features.profiles import Row, RowInUse, erase_row, search_rows
-from tabellion.features.tables import ProfileTable, followers, profile_tables, render_value
+from tabellion.features.profiles import RowInUse
 from tabellion.kit.clock import utc_now
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import invalid
-from tabellion.kit.traces import Traces, traces_of
-from tabellion.platform import audit, jobs, outbox, secrets
+from tabellion.kit.traces import traces_of
+from tabellion.platform import audit, jobs, secrets
 from tabellion.platform.database.connection import Database
 from tabellion.platform.http import idempotency
 from tabellion.platform.http.call import Incoming
 from tabellion.platform.jobs import sealed
 
 TASK = "erasure.finish"
-_MAX_ADDRESS, _MOST_PROFILES = 320, 10_000
-_DELETE = "DELETE"
+_MAX_ADDRESS = 320
 _PATIENCE = timedelta(days=7)
-_SERVER = audit.values_of_nobody("server") | {"audit_route": "erase"}
 _LOST = (
     "the key that sealed whom it is about is lost: files, and what was on its way, were not searched; erase the person again"
 )
-
-
-class Asked(NamedTuple):
-    """Whom to erase where, and who wants it (`audit.values`). `suppress`: the address is to get no mails later on either."""
-
-    licence_id: int
-    address: str
-    suppress: bool
-    who: dict[str, Any]
-    now: datetime
 
 
 class Rest(NamedTuple):
@@ -101,21 +86,9 @@ async def erase(db: Database, asked: Asked) -> Erasure:
     Raises `RowInUse`, `TooManyProfiles`.
     """
     licence_id, address, now = asked.licence_id, asked.address, asked.now
-    people = await _people(db, licence_id, address)
-    rows = [(table.id, profile.id) for table, profiles in people for profile in profiles]
-    mails = await stripping.mails_to(db, licence_id, address, rows, now)
-    records = [each for table, profiles in people for each in await followers(db, table, [row.id for row in profiles])]
-    named = [(table.public_id, str(row.id)) for table, profiles in people for row in profiles]
-    traces = traces_of(forms_of(address), named, mails, records)
-    present = max(now, utc_now())
-    counts = await _forget_news(db, licence_id, traces, present)
-    of_mails, flying = await _forget_mails(db, asked, mails, present)
-    answers = await idempotency.forget(db, licence_id, traces, present)
-    counts = counts.plus(of_mails).plus(Counts(answers=answers, records=len(records)))
-    for table, profiles in people:
-        counts = counts.plus(await _forget_profiles(db, asked, table, profiles))
-    # Whoever listens is told that the profiles are gone, and not who they were.
-    await outbox.tell_ids_alone(db, licence_id, traces, _DELETE)
+    people = await forgetting.people_at(db, licence_id, address)
+    counts, flying, traces = await forgetting.forget_what_tells_of(db, asked, people, max(now, utc_now()))
+    counts = counts.plus(await forgetting.delete(db, asked, people, traces))
     suppressed = await suppression_store.forget_person(db, licence_id, address, now, suppress=asked.suppress)
     # Others may have held it up: what was accepted meanwhile still saw the person.
     until = max(now, utc_now())
@@ -128,11 +101,7 @@ async def erase(db: Database, asked: Asked) -> Erasure:
 
 async def count_profiles(db: Database, licence_id: int, address: str) -> int:
     """How many profiles have an address. Raises `TooManyProfiles`."""
-    return sum(len(profiles) for _, profiles in await _people(db, licence_id, address))
-
-
-async def _people(db: Database, licence_id: int, address: str) -> list[tuple[ProfileTable, list[Row]]]:
-    return [(table, await _profiles(db, table, address)) for table in await profile_tables.load(db, licence_id)]
+    return sum(len(profiles) for _, profiles in await forgetting.people_at(db, licence_id, address))
 
 
 async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
@@ -164,10 +133,10 @@ async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
         if known is None:
             return
         mails = [*await stripping.mails_to(db, licence_id, address, [], until), *rest.flying]
-        asked = Asked(licence_id, address, suppress=False, who=_SERVER, now=now)
-        counts, flying = await _forget_mails(db, asked, mails, until)
-        counts = counts.plus(await _forget_news(db, licence_id, traces, until))
-        counts = counts.plus(await _forget_news(db, licence_id, traces_of([], mails=mails), now))
+        asked = returned.asked_by_server(licence_id, address, now)
+        counts, flying = await forgetting.forget_mails(db, asked, mails, until)
+        counts = counts.plus(await forgetting.forget_news(db, licence_id, traces, until))
+        counts = counts.plus(await forgetting.forget_news(db, licence_id, traces_of([], mails=mails), now))
         await store.change(db, number, known.counts.plus(counts), None)
     folders = await searching.folders_of(db, licence_id, until)
     if flying or folders.others:
@@ -192,105 +161,13 @@ async def _end(db: Database, erasure: Erasure, address: str, files: int, now: da
         known = await store.find(db, licence_id, number, lock=True)
         if known is None:
             return
-        returned, flying = await _forget_returned(db, erasure, address, now)
-        counts = known.counts.plus(Counts(files=files, answers=answers)).plus(returned)
+        came_back, flying = await returned.forget(db, erasure, address, now)
+        counts = known.counts.plus(Counts(files=files, answers=answers)).plus(came_back)
         await store.change(db, number, counts, None if flying else now)
         if not flying:
             await audit.record_server(db, licence_id, "erasure ended", object_of(erasure), now, str(counts))
     if flying:
         raise NotYet(f"{len(flying)} mails to whom an import brought back are on their way")
-
-
-async def _profiles(db: Database, table: ProfileTable, address: str) -> list[Row]:
-    condition = having(table, address)
-    if condition is None:
-        return []
-    found = await search_rows(db, table, condition, "t.id", _MOST_PROFILES + 1)
-    if len(found) > _MOST_PROFILES:
-        raise TooManyProfiles(
-            f"over {_MOST_PROFILES:,} profiles of the table '{table.name}' have this address, which is no person's; "
-            "delete them, or give them other addresses, and erase then"
-        )
-    return [*found]
-
-
-async def _forget_news(db: Database, licence_id: int, traces: Traces, until: datetime) -> Counts:
-    """What nobody was told of yet, or was told in vain."""
-    news = await outbox.forget(db, licence_id, traces, until)
-    return Counts(news=news + await webhooks.forget(db, licence_id, traces, until))
-
-
-async def _forget_mails(db: Database, asked: Asked, mails: list[int], until: datetime) -> tuple[Counts, list[int]]:
-    """Take from mails what is personal, and those out of the outbox; also the ids of those that are on their way.
-
-    Out of the outbox go those to the address up to a moment, too: what is sent to who came back after it is theirs.
-    """
-    stripped = await stripping.strip(db, asked.licence_id, mails, asked.now, unlink=True)
-    kept = await stripping.forget_kept(db, asked.licence_id, asked.address, mails, until)
-    counts = Counts(mails=stripped.mails, withdrawn=stripped.withdrawn, events=stripped.events, outbox_mails=kept)
-    return counts, stripped.flying
-
-
-async def _forget_profiles(db: Database, asked: Asked, table: ProfileTable, profiles: list[Row]) -> Counts:
-    """Delete profiles with the records that go with them, and take them out of lists."""
-    keys: list[tuple[str | None, str]] = [(None, str(row.id)) for row in profiles]
-    keys += [
-        (attribute.name.lower(), str(render_value(attribute, value)))
-        for row in profiles
-        for attribute, value in zip(table.attributes, row.values, strict=True)
-        if attribute.unique and value is not None
-    ]
-    listed = 0
-    if keys:
-        attributes, values = zip(*keys, strict=True)
-        listed = await forget_keys(db, asked.licence_id, table.id, attributes, values)
-        listed += await forget_target_keys(db, asked.licence_id, table.id, attributes, values)
-    gone = 0
-    for row in profiles:
-        gone += await erase_row(db, table, row.id, asked.who, asked.now)
-    return Counts(profiles=gone, keys=listed)
-
-
-async def _forget_returned(db: Database, erasure: Erasure, address: str, now: datetime) -> tuple[Counts, list[int]]:
-    """Delete the profiles made by imports that had been accepted before and went on; those that calls have made stay.
-
-    What is personal in their mails goes first. Also the ids of those that are on their way: their profile stays till then.
-    """
-    licence_id = erasure.licence_id
-    span = await searching.overtaken_by(db, licence_id, erasure.asked_at)
-    counts = Counts()
-    if span is None:
-        return counts, []
-    asked = Asked(licence_id, address, suppress=False, who=_SERVER, now=now)
-    for table in await profile_tables.load(db, licence_id):
-        made = [row for row in await _profiles(db, table, address) if _may_be_returned(row, span, erasure.asked_at)]
-        profiles = [
-            row
-            for row in made
-            if not await store.was_called_for(db, licence_id, f"profile/{table.id}/{row.id}", row.created_at)
-        ]
-        if not profiles:
-            continue
-        ids = [row.id for row in profiles]
-        mails = await stripping.mails_to(db, licence_id, address, [(table.id, id_) for id_ in ids], erasure.asked_at)
-        of_mails, flying = await _forget_mails(db, asked, mails, erasure.asked_at)
-        records = await followers(db, table, ids)
-        traces = traces_of([], [(table.public_id, str(id_)) for id_ in ids], mails, records)
-        counts = counts.plus(of_mails).plus(await _forget_news(db, licence_id, traces, now))
-        if flying:
-            return counts, flying
-        counts = counts.plus(await _forget_profiles(db, asked, table, profiles)).plus(Counts(records=len(records)))
-        await outbox.tell_ids_alone(db, licence_id, traces, _DELETE)
-    return counts, []
-
-
-def _may_be_returned(row: Row, span: searching.Span, asked_at: datetime) -> bool:
-    """Whether a profile was made while such imports were at work.
-
-    A block of rows has the moment at which it began, and is seen when it is committed: what the erasure did not see may be
-    older than that. One that was changed since may have had another address then.
-    """
-    return span.begin < row.created_at <= span.end and (row.created_at > asked_at or row.updated_at == row.created_at)
 
 
 async def _give_up(db: Database, erasure: Erasure, now: datetime, why: str) -> None:

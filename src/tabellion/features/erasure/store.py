@@ -60,10 +60,13 @@ async def waiting(db: Database, since: datetime) -> list[tuple[int, str]]:
     return [(row[0], row[1]) for row in await (await db.execute(query, (since,))).fetchall()]
 
 
-async def was_called_for(db: Database, licence_id: int, object_: str, made_at: datetime) -> bool:
-    """Whether a call made a row, which is on record with the very moment; imports note no single rows."""
-    query = "SELECT EXISTS (SELECT FROM tabellion.audit WHERE licence_id = %s AND object = %s AND at = %s)"
-    return await scalar(db, query, (licence_id, object_, made_at))
+async def was_called_for(db: Database, licence_id: int, object_: str, moment: datetime, since: datetime | None) -> bool:
+    """Whether a call wrote a row at the very moment, or after another one; imports put no single rows on record."""
+    query = (
+        "SELECT EXISTS (SELECT FROM tabellion.audit WHERE licence_id = %s AND object = %s AND at = %s) "
+        "OR EXISTS (SELECT FROM tabellion.audit WHERE licence_id = %s AND object = %s AND at > %s::timestamptz)"
+    )
+    return await scalar(db, query, (licence_id, object_, moment, licence_id, object_, since))
 
 
 async def others_are_at_work(db: Database, moment: datetime) -> bool:

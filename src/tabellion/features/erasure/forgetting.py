@@ -1,0 +1,116 @@
+"""What both an erasure and its end do: forget people of whom it is known that they are the person."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from tabellion.features import webhooks
+from tabellion.features.audiences import forget_keys
+from tabellion.features.campaigns import forget_keys as forget_target_keys
+from tabellion.features.delivery import forms_of, having, stripping
+from tabellion.features.erasure.errors import TooManyProfiles
+from tabellion.features.erasure.model import Counts
+from tabellion.features.profiles import Row, erase_row, search_rows
+from tabellion.features.tables import ProfileTable, followers, profile_tables, render_value
+from tabellion.kit.traces import Traces, traces_of
+from tabellion.platform import outbox
+from tabellion.platform.database.connection import Database
+from tabellion.platform.http import idempotency
+
+_MOST_PROFILES = 10_000
+_DELETE = "DELETE"
+# Profiles of the tables of a licence.
+People = list[tuple[ProfileTable, list[Row]]]
+
+
+class Asked(NamedTuple):
+    """Whom to erase where, and who wants it (`audit.values`). `suppress`: the address is to get no mails later on either."""
+
+    licence_id: int
+    address: str
+    suppress: bool
+    who: dict[str, Any]
+    now: datetime
+
+
+async def people_at(db: Database, licence_id: int, address: str) -> People:
+    """The profiles with an address. Raises `TooManyProfiles`."""
+    return [(table, await _profiles(db, table, address)) for table in await profile_tables.load(db, licence_id)]
+
+
+async def forget_what_tells_of(
+    db: Database, asked: Asked, people: People, until: datetime | None
+) -> tuple[Counts, list[int], Traces]:
+    """Forget mails, news and kept answers; also the ids of mails that are on their way, and by what all that was known.
+
+    `until`: what names the address is of these people up to then; None: only what names them is, for others have it.
+    """
+    licence_id, address = asked.licence_id, asked.address
+    rows = [(table.id, profile.id) for table, profiles in people for profile in profiles]
+    mails = await stripping.mails_to(db, licence_id, address, rows, until)
+    records = [each for table, profiles in people for each in await followers(db, table, [row.id for row in profiles])]
+    named = [(table.public_id, str(row.id)) for table, profiles in people for row in profiles]
+    traces = traces_of([] if until is None else forms_of(address), named, mails, records)
+    counts = await forget_news(db, licence_id, traces, until or asked.now)
+    of_mails, flying = await forget_mails(db, asked, mails, until)
+    answers = 0 if until is None else await idempotency.forget(db, licence_id, traces, until)
+    return counts.plus(of_mails).plus(Counts(answers=answers)), flying, traces
+
+
+async def delete(db: Database, asked: Asked, people: People, traces: Traces) -> Counts:
+    """Delete profiles with the records that go with them. Raises `RowInUse`."""
+    counts = Counts(records=len(traces.records))
+    for table, profiles in people:
+        counts = counts.plus(await _delete(db, asked, table, profiles))
+    # Whoever listens is told that the profiles are gone, and not who they were.
+    await outbox.tell_ids_alone(db, asked.licence_id, traces, _DELETE)
+    return counts
+
+
+async def _profiles(db: Database, table: ProfileTable, address: str) -> list[Row]:
+    condition = having(table, address)
+    if condition is None:
+        return []
+    found = await search_rows(db, table, condition, "t.id", _MOST_PROFILES + 1)
+    if len(found) > _MOST_PROFILES:
+        raise TooManyProfiles(
+            f"over {_MOST_PROFILES:,} profiles of the table '{table.name}' have this address, which is no person's; "
+            "delete them, or give them other addresses, and erase then"
+        )
+    return [*found]
+
+
+async def forget_news(db: Database, licence_id: int, traces: Traces, until: datetime) -> Counts:
+    """What nobody was told of yet, or was told in vain."""
+    news = await outbox.forget(db, licence_id, traces, until)
+    return Counts(news=news + await webhooks.forget(db, licence_id, traces, until))
+
+
+async def forget_mails(db: Database, asked: Asked, mails: list[int], until: datetime | None) -> tuple[Counts, list[int]]:
+    """Take from mails what is personal, and those out of the outbox; also the ids of those that are on their way.
+
+    Out of the outbox go those to the address up to a moment, too: what is sent to who came back after it is theirs.
+    """
+    stripped = await stripping.strip(db, asked.licence_id, mails, asked.now, unlink=True)
+    kept = await stripping.forget_kept(db, asked.licence_id, asked.address, mails, until)
+    counts = Counts(mails=stripped.mails, withdrawn=stripped.withdrawn, events=stripped.events, outbox_mails=kept)
+    return counts, stripped.flying
+
+
+async def _delete(db: Database, asked: Asked, table: ProfileTable, profiles: list[Row]) -> Counts:
+    """Delete profiles with the records that go with them, and take them out of lists."""
+    keys: list[tuple[str | None, str]] = [(None, str(row.id)) for row in profiles]
+    keys += [
+        (attribute.name.lower(), str(render_value(attribute, value)))
+        for row in profiles
+        for attribute, value in zip(table.attributes, row.values, strict=True)
+        if attribute.unique and value is not None
+    ]
+    listed = 0
+    if keys:
+        attributes, values = zip(*keys, strict=True)
+        listed = await forget_keys(db, asked.licence_id, table.id, attributes, values)
+        listed += await forget_target_keys(db, asked.licence_id, table.id, attributes, values)
+    gone = 0
+    for row in profiles:
+        gone += await erase_row(db, table, row.id, asked.who, asked.now)
+    return Counts(profiles=gone, keys=listed)

@@ -1,0 +1,65 @@
+"""Whom imports have brought back that had been accepted before the erasure, and went on."""
+
+from datetime import datetime, timedelta
+
+from tabellion.features.bulk import searching
+from tabellion.features.delivery import suppression_store
+from tabellion.features.erasure import forgetting, store
+from tabellion.features.erasure.forgetting import Asked, People
+from tabellion.features.erasure.model import Counts, Erasure
+from tabellion.features.profiles import Row
+from tabellion.platform import audit
+from tabellion.platform.database.connection import Database
+
+# The moment of an erasure is that of its end; what an import wrote after it had looked may be older. It takes seconds.
+_LOOKED_WITHIN = timedelta(hours=1)
+
+
+def asked_by_server(licence_id: int, address: str, now: datetime) -> Asked:
+    """What is left of an erasure, as the server itself does it."""
+    who = audit.values_of_nobody("server") | {"audit_route": "erase"}
+    return Asked(licence_id, address, suppress=False, who=who, now=now)
+
+
+async def forget(db: Database, erasure: Erasure, address: str, now: datetime) -> tuple[Counts, list[int]]:
+    """Delete the profiles that imports have given the address since; those to which calls have given it stay.
+
+    In the caller's transaction, when all these imports have ended. What is personal in mails to the profiles goes first.
+    Also the ids of those that are on their way: the profiles stay till then. Raises `RowInUse`, `TooManyProfiles`.
+    """
+    licence_id = erasure.licence_id
+    spans = await searching.imports_since(db, licence_id, erasure.asked_at - _LOOKED_WITHIN, erasure.asked_at)
+    if not spans:
+        return Counts(), []
+    people: People = []
+    others = False
+    for table, profiles in await forgetting.people_at(db, licence_id, address):
+        within = spans.get(table.id, [])
+        rows = [row for row in profiles if await _is_returned(db, erasure, f"profile/{table.id}/{row.id}", row, within)]
+        others = others or len(rows) < len(profiles)
+        people.append((table, rows))
+    if not any(rows for _, rows in people):
+        return Counts(), []
+    # What names the address since is of them, unless others have it as well.
+    until = None if others else now
+    asked = asked_by_server(licence_id, address, now)
+    counts, flying, traces = await forgetting.forget_what_tells_of(db, asked, people, until)
+    if flying:
+        return counts, flying
+    if until is not None:
+        await suppression_store.forget_person(db, licence_id, address, now, suppress=False)
+    return counts.plus(await forgetting.delete(db, asked, people, traces)), []
+
+
+async def _is_returned(db: Database, erasure: Erasure, object_: str, row: Row, within: list[searching.Span]) -> bool:
+    """Whether it was such an import that gave a profile the address.
+
+    None had it when the erasure looked. A block of rows has the moment at which it began, and is seen when it is committed,
+    so that its rows may be older than the erasure. One that was there is taken for changed by the import if that wrote it
+    last, and no call has since the erasure: which of several gave it the address nobody knows any more.
+    """
+    is_new = row.created_at > erasure.asked_at
+    moment = row.created_at if is_new else row.updated_at
+    if not any(span.begin <= moment <= span.end for span in within):
+        return False
+    return not await store.was_called_for(db, erasure.licence_id, object_, moment, None if is_new else erasure.asked_at)
