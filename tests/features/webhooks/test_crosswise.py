@@ -3,9 +3,10 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
 from psycopg import sql
 
-from tabellion.features.webhooks import queue
+from tabellion.features.webhooks import queue, store
 from tabellion.features.webhooks.fanout import fan_out
 from tabellion.features.webhooks.model import Outcome
 from tests.features.tables.test_structure_races import until_waiting
@@ -39,3 +40,36 @@ async def test_results_are_written_while_the_subscription_is_switched_off(hooks:
         await writing
         await killing
     assert [row[0] for row in await (await hooks.db.execute(_ROWS)).fetchall()] == [second]
+
+
+@pytest.mark.parametrize("how", ["replay", "purge"])
+async def test_dead_deliveries_are_changed_while_results_of_theirs_are_written(hooks: Hooks, how: str) -> None:
+    """Attempts may be under way of deliveries that died when their subscription was switched off, and is on again."""
+    number = await hooks.subscribe()
+    for each in range(2):
+        await hooks.profile(f"guest{each}@example.com")
+    await fan_out(hooks.db, hooks.clock())
+    claimed = await queue.claim(hooks.db, hooks.clock(), lease=timedelta(minutes=1), busy={}, at_once=8, most=8)
+    await queue.kill(hooks.db, number, "switched off")
+    # The table and its indexes have them the other way round than those who write results down lock them.
+    first, last = sorted(claimed, key=lambda each: each.id)
+    for each, ago in ((last, 2), (first, 1)):
+        query = "UPDATE tabellion.webhook_delivery SET occurred_at = %s WHERE id = %s::uuid"
+        await hooks.db.execute(query, (hooks.clock() - timedelta(minutes=ago), each.id))
+    assert [row[0] for row in await (await hooks.db.execute(_ROWS)).fetchall()] == [last.id, first.id]
+    (found,) = await store.of_licences(hooks.db, [hooks.licence_id])
+    now = hooks.clock()
+
+    async with hooks.connection() as caller, hooks.connection() as writer:
+        if how == "replay":
+            span = {"begin": now - timedelta(days=1), "end": now + timedelta(days=1)}
+            change = queue.replay(caller, found, now, event_id=None, **span)
+        else:
+            change = queue.purge(caller, now + timedelta(days=1))
+        async with writer.transaction():
+            await queue.finish(writer, [Outcome(first)])
+            changing = asyncio.create_task(change)
+            await until_waiting(hooks, "%tabellion.webhook_delivery%")
+            await queue.finish(writer, [Outcome(last)])
+        assert await changing == 0
+    assert await hooks.deliveries() == []

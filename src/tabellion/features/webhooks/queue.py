@@ -288,8 +288,9 @@ async def replay(
     counts = await scalars(
         db,
         "UPDATE tabellion.webhook_delivery SET state = 'PENDING', attempts = 0, planned_at = %(now)s, due_at = %(now)s "
+        "WHERE id IN (SELECT id FROM tabellion.webhook_delivery "
         "WHERE subscription_id = %(id)s AND state = 'DEAD' AND (event_ids @> ARRAY[%(event)s::bigint] "
-        "OR (occurred_at >= %(begin)s::timestamptz AND occurred_at < %(end)s::timestamptz)) "
+        "OR (occurred_at >= %(begin)s::timestamptz AND occurred_at < %(end)s::timestamptz)) ORDER BY id FOR UPDATE) "
         "RETURNING cardinality(event_ids)",
         {"now": now, "id": subscription.id, "event": event_id, "begin": begin, "end": end},
     )
@@ -329,5 +330,8 @@ ORDER BY d.id FOR UPDATE OF d
 
 async def purge(db: Database, before: datetime) -> int:
     """Delete what died before a moment; how many."""
-    query = "DELETE FROM tabellion.webhook_delivery WHERE state = 'DEAD' AND coalesce(last_attempt_at, occurred_at) < %s"
+    query = (
+        "DELETE FROM tabellion.webhook_delivery WHERE id IN (SELECT id FROM tabellion.webhook_delivery "
+        "WHERE state = 'DEAD' AND coalesce(last_attempt_at, occurred_at) < %s ORDER BY id FOR UPDATE)"
+    )
     return max((await db.execute(query, (before,))).rowcount, 0)
