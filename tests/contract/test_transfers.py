@@ -24,7 +24,9 @@ from tests.contract.conftest import TRANSFERS
 from tests.contract.test_addresses import V5_FAMILIES
 from tests.support.api import Api
 from tests.support.etls import ETLS, EXECUTIONS, Etls, one_file
+from tests.support.exports import EXECUTIONS as EXPORT_EXECUTIONS
 from tests.support.exports import EXPORTS, Exports
+from tests.support.serving import run_here
 from tests.support.tenant import Tenant
 from tests.support.transfer_servers import passphrased
 from tests.support.waiting import until
@@ -318,6 +320,26 @@ def test_an_export_is_written_to_its_location(tenant: Tenant, worker_database_ur
     failed = exports.read(execution)
     assert (failed["status"], failed["errors"][0]["code"]) == ("FAILED", "transfer.failed")
     assert tenant.json("DELETE", f"{LOCATIONS}/{place}").json()["code"] == "transfer.inUse"
+
+
+def test_an_export_that_is_tried_by_hand_ends_whatever_its_location_says(
+    tenant: Tenant, worker_database_url: str, spool: Path, root: Path
+) -> None:
+    exports = Exports(tenant, worker_database_url, spool)
+    where = {"TABELLION_DATABASE_URL": worker_database_url, "TABELLION_DATA_DIR": str(spool.parent), **TRANSFERS}
+    where["TABELLION_TRANSFERS_FOLDER"] = str(root.parent)
+    place = location(tenant, path="/nowhere")
+    export = made(tenant, EXPORTS, {"name": "out", "tableId": "Guests", "locationId": place})
+    number = tenant.json("POST", f"{EXPORTS}/{export}/trigger-execution").json()["id"]
+    assert tenant.call("DELETE", f"{EXPORT_EXECUTIONS}/{number}").status_code == 204
+    for _ in range(2):
+        tried = run_here("jobs", "retry", number, "--kind", "export", **where)
+        assert (tried.returncode, tried.stderr.count("\n"), "transfer.failed" in tried.stderr) == (1, 1, True), tried.stderr
+        assert exports.read(number)["status"] == "FAILED"
+    tenant.json("PATCH", f"{LOCATIONS}/{place}", {"path": "/in"})
+    done = run_here("jobs", "retry", number, "--kind", "export", **where)
+    assert (done.returncode, exports.read(number)["status"]) == (0, "DONE"), done.stderr
+    assert (root / "in" / f"export-{number}.csv").read_bytes() == exports.file(number)
 
 
 def test_the_guide_says_what_is_done() -> None:

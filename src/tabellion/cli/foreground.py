@@ -23,6 +23,7 @@ from tabellion.kit.counted import counted
 from tabellion.platform import files
 from tabellion.platform.database.connection import Database
 from tabellion.server.database import prepare_database
+from tabellion.server.targets import allow_targets
 from tabellion.settings import Settings
 
 _POLL_S = 0.3
@@ -80,7 +81,8 @@ def run_export(data_dir: Path | None, database_url: str | None, enter: Enter, *,
         return None if found is None else (found, found.percent, found.rows_exported)
 
     with _ready(data_dir, database_url) as settings:
-        run = Exporter(settings.database_url, settings.spool_dir, utc_now)
+        # Nobody goes on with it after this one.
+        run = Exporter(settings.database_url, settings.spool_dir, utc_now, deliveries=1)
         done = asyncio.run(_follow(settings.database_url, "export", enter, run, look, hidden=hidden))
         if done.status != Status.DONE:
             why = "; ".join(reasons(done))
@@ -151,10 +153,11 @@ def reasons(job: Job | EtlExecution | ExportExecution) -> list[str]:
 
 @contextmanager
 def _ready(data_dir: Path | None, database_url: str | None) -> Generator[Settings]:
-    """The database is there, and the spool."""
+    """The database is there, the spool, and what the operator lets an export lead to, as in a worker."""
     with clear_errors(), ExitStack() as stack:
         settings, _ = prepare_database(settings_of(data_dir, database_url), stack)
         files.use_spool(settings.spool_dir)
+        allow_targets(settings)
         yield settings
 
 

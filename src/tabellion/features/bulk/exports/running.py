@@ -45,14 +45,24 @@ _JSON_COPY = sql.SQL("(FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')")
 class Exporter:
     """Runs executions. `clock` gives aware UTC moments; `spool` is the folder of all jobs' folders.
 
-    Without a `turn` nobody else is waited for.
+    Without a `turn` nobody else is waited for. `deliveries`: of so many attempts the last one ends an execution whose
+    location cannot be written to; the others are followed by one more.
     """
 
     word = "export"
     lock = AdvisoryLock.EXPORT
 
-    def __init__(self, url: str, spool: Path, clock: Callable[[], datetime], turn: Turn | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        spool: Path,
+        clock: Callable[[], datetime],
+        turn: Turn | None = None,
+        *,
+        deliveries: int = _DELIVERIES,
+    ) -> None:
         self._turn = turn
+        self._deliveries = deliveries
         self._conninfo = with_settings(url, _SETTINGS, application_name="tabellion export")
         self._spool = spool
         self._clock = clock
@@ -101,7 +111,7 @@ class Exporter:
             async with opening as folder:
                 await folder.store(self._spool / job.folder / FILE, name)
         except TransferError as error:
-            if job.attempt < _DELIVERIES:
+            if job.attempt < self._deliveries:
                 raise
             raise JobError("transfer.failed", f"{error.step}: {error.message}") from None
 
