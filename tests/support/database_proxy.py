@@ -17,7 +17,7 @@ _SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 class DatabaseProxy:
     """Passes connections on to a database that listens in a folder. While it is `away`, there are none, and no new ones.
 
-    While it `hangs`, new ones are taken and get no answer.
+    While it `hangs`, new ones are taken and get no answer. While it is `frozen`, nobody gets any, and no connection ends.
     """
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -43,6 +43,16 @@ class DatabaseProxy:
         """From now on it hangs; connections that there are break off."""
         self.hangs = True
         self._loop.call_soon_threadsafe(lambda: [each.transport.abort() for each in self._writers])
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """As a database whose processes are all stopped."""
+        thaw = threading.Event()
+        self._loop.call_soon_threadsafe(thaw.wait)
+        try:
+            yield
+        finally:
+            thaw.set()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.hangs:

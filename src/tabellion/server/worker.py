@@ -31,6 +31,7 @@ from tabellion.platform.telemetry import configure_logs
 from tabellion.platform.templates import Cages
 from tabellion.server.child import STOP_WITHIN_S
 from tabellion.server.death import stop_on_hangup
+from tabellion.server.ending import end_when_asked
 from tabellion.server.hold import wait_until_released
 from tabellion.server.targets import allow_targets, webhook_policy
 from tabellion.settings import Settings
@@ -76,7 +77,7 @@ def register(jobs: App, settings: Settings) -> None:
 
 
 def run_worker(settings: Settings) -> None:
-    """Work until SIGTERM, SIGINT or SIGHUP; a running job is finished first."""
+    """Work until SIGTERM, SIGINT or SIGHUP; a running job is finished first, within the time of `end_when_asked`."""
     stop_on_hangup()
     configure_logs(settings.log_level)
     # Half the cost of handing a mail over is the loop's.
@@ -109,10 +110,13 @@ async def _work(settings: Settings) -> None:
             update_heartbeat_interval=HEARTBEAT_S,
             stalled_worker_timeout=SILENT_AFTER_S,
             shutdown_graceful_timeout=STOP_WITHIN_S - _FOR_CLOSING_S,
+            install_signal_handlers=False,
         )
+        working = asyncio.create_task(worker.run())
+        end_when_asked(worker.stop, {"jobs": working, "webhooks": deliveries, "mails": mails, "sums of reports": sums})
         lifeline = asyncio.create_task(Lifeline(settings.database_url, jobs, worker).run())
         try:
-            await worker.run()
+            await working
         finally:
             lifeline.cancel()
             stop.set()

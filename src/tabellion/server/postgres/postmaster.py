@@ -20,7 +20,8 @@ from tabellion.server.postgres.place import SOCKET, socket_directory
 _log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 600  # crash recovery of a busy server may take minutes
-_STOP_TIMEOUT_S = 60
+# In order it writes what is in memory; at once it only ends its children, and kills them after five seconds.
+_STOP_WITHIN_S = {signal.SIGINT: 60, signal.SIGQUIT: 15}
 _POLL_S = 0.01
 _STILL_ATTACHED = "is still in use"
 _MAX_ATTEMPTS = 100
@@ -110,15 +111,16 @@ def stop(cluster: Path) -> None:
     found = running(cluster)
     if found is None:
         return
-    for sign in (signal.SIGINT, signal.SIGQUIT):
+    patience = Patience(_log)
+    for sign, within_s in _STOP_WITHIN_S.items():
         os.kill(found.pid, sign)
-        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             _reap(found.pid)
             if not _is_postmaster(found.pid, cluster):
                 return
+            patience.lasts(f"the embedded PostgreSQL (process {found.pid}) takes long to stop")
             time.sleep(_POLL_S)
-        _log.warning("the embedded PostgreSQL (process %d) takes long to stop", found.pid)
     raise EmbeddedPostgresError(f"the embedded PostgreSQL (process {found.pid}) does not stop")
 
 
