@@ -10,7 +10,7 @@ import pytest
 from tabellion.features.erasure import forgetting, overlap, service
 from tests.contract.test_sending import MAIL, PROFILES, outbox, state
 from tests.support.erasing import ERASURES, erased, finish, listen, ok
-from tests.support.exports import Exports
+from tests.support.exports import EXECUTIONS, Exports
 from tests.support.imports import Imports
 from tests.support.tenant import ANN, STAYS, Tenant, schema_of
 from tests.support.waiting import until
@@ -245,10 +245,13 @@ def test_who_comes_back_by_a_call_while_an_import_is_at_work_stays(
     job = imports.send(b"emailAddress,lastName\nbob@example.com,Bos\n").json()["id"]
     done = erased(tenant, "ann@example.com")
     ok(tenant.json("PUT", PROFILES, ANN))
+    exports = Exports(tenant, worker_database_url, spool)
+    shown, _ = exports.do(compression="NONE")
     imports.run(job)
     finish(worker_database_url, spool, database, done["id"])
     assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["endedAt"] is not None
     assert ok(tenant.json("GET", f"{PROFILES}/emailAddress=ann@example.com"))["profileId"]
+    assert b"ann@example.com" in exports.file(shown["id"])
 
 
 def test_mails_in_the_outbox_to_who_came_back_since_stay(
@@ -331,6 +334,33 @@ def test_what_followed_from_whom_an_import_brought_back_goes_too(
     # Who wants no mails gets none, and the list names nobody.
     assert ok(tenant.json("GET", "/v5/suppressions"))["suppressions"] == []
     assert ok(tenant.json("GET", "/v5/suppressions/ann@example.com"))["reason"] == "UNSUBSCRIBE"
+
+
+def test_an_export_that_shows_whom_an_import_brought_back_goes(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    imports, exports = Imports(tenant, worker_database_url, spool), Exports(tenant, worker_database_url, spool)
+    job = imports.send(b"emailAddress,lastName\nann@example.com,Vos\n").json()["id"]
+    done = erased(tenant, "ann@example.com")
+    imports.run(job)
+    shown, content = exports.do(compression="NONE")
+    assert b"ann@example.com" in content
+    # One that is at work may have seen them, too.
+    other = ok(tenant.json("POST", EXECUTIONS, {"tableId": "Guests", "compression": "NONE"}))["id"]
+    for _ in range(2):
+        with pytest.raises(service.NotYet):
+            finish(worker_database_url, spool, database, done["id"])
+    later = ok(tenant.json("POST", EXECUTIONS, {"tableId": "Guests", "compression": "NONE"}))["id"]
+    exports.run(other)
+    finish(worker_database_url, spool, database, done["id"])
+
+    gone = tenant.json("GET", f"{EXECUTIONS}/{shown['id']}/file")
+    assert (gone.status_code, gone.json()["code"]) == (404, "file.unknown")
+    assert b"ann@example.com" not in exports.file(other)
+    ended = ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))
+    assert (ended["erased"]["profiles"], ended["erased"]["files"], ended["endedAt"] is not None) == (2, 2, True)
+    # Nobody waits for those that were accepted when they had gone.
+    assert exports.read(later)["status"] == "QUEUED"
 
 
 def test_what_keeps_whom_an_import_brought_back_fails_the_erasure(

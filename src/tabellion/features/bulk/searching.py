@@ -29,6 +29,10 @@ SELECT DISTINCT folder, ended_at IS NULL FROM (
     UNION ALL SELECT folder, ended_at, licence_id, created_at FROM tabellion.export_execution
 ) f WHERE licence_id = %(licence)s AND created_at <= %(until)s
 """
+_EXPORTS: Final = """
+SELECT folder, ended_at IS NULL FROM tabellion.export_execution
+WHERE licence_id = %(licence)s AND created_at > %(since)s AND created_at <= %(until)s
+"""
 _IMPORTS: Final = """
 SELECT j.table_id, coalesce(j.started_at, j.created_at), j.ended_at
 FROM tabellion.import_job j LEFT JOIN tabellion.etl_execution e ON e.id = j.execution_id
@@ -57,7 +61,16 @@ class Folders(NamedTuple):
 
 async def folders_of(db: Database, licence_id: int, until: datetime) -> Folders:
     """Those of a licence's bulk calls that were accepted until a moment."""
-    rows = await (await db.execute(_FOLDERS, {"licence": licence_id, "until": until})).fetchall()
+    return _folders(await (await db.execute(_FOLDERS, {"licence": licence_id, "until": until})).fetchall())
+
+
+async def exports_between(db: Database, licence_id: int, since: datetime, until: datetime) -> Folders:
+    """Those of a licence's exports that were accepted after a moment, until another one."""
+    values = {"licence": licence_id, "since": since, "until": until}
+    return _folders(await (await db.execute(_EXPORTS, values)).fetchall())
+
+
+def _folders(rows: Sequence[tuple[str, bool]]) -> Folders:
     others = sorted(folder for folder, open_ in rows if open_)
     return Folders(sorted({folder for folder, open_ in rows if not open_} - set(others)), others)
 

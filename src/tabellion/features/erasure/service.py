@@ -16,7 +16,7 @@ from tabellion.features.profiles import RowInUse
 from tabellion.kit.clock import utc_now
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import invalid
-from tabellion.kit.traces import traces_of
+from tabellion.kit.traces import Traces, traces_of
 from tabellion.platform import audit, jobs, secrets
 from tabellion.platform.database.connection import Database
 from tabellion.platform.http import idempotency
@@ -143,31 +143,52 @@ async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
         raise NotYet(f"{len(flying)} mails are on their way, {len(folders.others)} bulk calls at work")
     files = await asyncio.to_thread(searching.forget_files, spool, folders.ended, traces)
     try:
-        await _end(db, erasure, address, files, now)
+        await _forget_returned(db, erasure, address, files, now)
     except (RowInUse, TooManyProfiles) as error:
         await _give_up(db, erasure, now, f"an import that was at work brought the person back, and {error.message}")
+        return
+    files = await _forget_exports(db, spool, erasure, traces)
+    await _end(db, erasure, traces, files, now)
 
 
-async def _end(db: Database, erasure: Erasure, address: str, files: int, now: datetime) -> None:
-    """Erase what imports have brought back, what they kept of rows, and answers kept since; then it has ended.
+async def _forget_returned(db: Database, erasure: Erasure, address: str, files: int, now: datetime) -> None:
+    """Erase whom imports have brought back. Raises `NotYet`, `RowInUse`, `TooManyProfiles`."""
+    async with db.transaction():
+        known = await store.find(db, erasure.licence_id, erasure.id, lock=True)
+        if known is None:
+            return
+        counts, flying = await returned.forget(db, erasure, address, now)
+        await store.change(db, erasure.id, known.counts.plus(Counts(files=files)).plus(counts), None)
+        if counts.profiles:
+            await store.set_returned(db, erasure.id)
+    if flying:
+        raise NotYet(f"{len(flying)} mails to whom an import brought back are on their way")
 
-    Raises `NotYet`, `RowInUse`, `TooManyProfiles`.
-    """
-    licence_id, number, until, traces = erasure.licence_id, erasure.id, erasure.asked_at, traces_of(forms_of(address))
+
+async def _forget_exports(db: Database, spool: Path, erasure: Erasure, traces: Traces) -> int:
+    """Delete the files of exports that show whom an import had brought back; how many. Raises `NotYet`, `OSError`."""
+    until = await store.shown_until(db, erasure.id, utc_now())
+    if until is None:
+        return 0
+    folders = await searching.exports_between(db, erasure.licence_id, erasure.asked_at, until)
+    if folders.others:
+        raise NotYet(f"{len(folders.others)} exports are at work that may show whom an import brought back")
+    return await asyncio.to_thread(searching.forget_files, spool, folders.ended, traces)
+
+
+async def _end(db: Database, erasure: Erasure, traces: Traces, files: int, now: datetime) -> None:
+    """Erase what imports kept of rows, and answers kept since; then it has ended."""
+    licence_id, number = erasure.licence_id, erasure.id
     async with db.transaction():
         files += await searching.forget_parts(db, licence_id, traces)
         # That to the call that asked for it is one of them: its key may have the address in it.
-        answers = await idempotency.forget(db, licence_id, traces, until)
+        answers = await idempotency.forget(db, licence_id, traces, erasure.asked_at)
         known = await store.find(db, licence_id, number, lock=True)
         if known is None:
             return
-        came_back, flying = await returned.forget(db, erasure, address, now)
-        counts = known.counts.plus(Counts(files=files, answers=answers)).plus(came_back)
-        await store.change(db, number, counts, None if flying else now)
-        if not flying:
-            await audit.record_server(db, licence_id, "erasure ended", object_of(erasure), now, str(counts))
-    if flying:
-        raise NotYet(f"{len(flying)} mails to whom an import brought back are on their way")
+        counts = known.counts.plus(Counts(files=files, answers=answers))
+        await store.change(db, number, counts, now)
+        await audit.record_server(db, licence_id, "erasure ended", object_of(erasure), now, str(counts))
 
 
 async def _give_up(db: Database, erasure: Erasure, now: datetime, why: str) -> None:

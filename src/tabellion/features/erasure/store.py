@@ -37,6 +37,23 @@ async def change(db: Database, number: int, counts: Counts, ended_at: datetime |
     await db.execute(query, (_json(counts), ended_at, number))
 
 
+async def set_returned(db: Database, number: int) -> None:
+    """Write down that an import had brought the person back, whom exports may have shown until the transaction ends."""
+    await db.execute("UPDATE tabellion.erasure SET shown_until = 'infinity' WHERE id = %s", (number,))
+
+
+async def shown_until(db: Database, number: int, now: datetime) -> datetime | None:
+    """Up to when exports that were accepted may show whom an import had brought back: now, the first time it is asked.
+
+    None: nobody came back. Outside the transaction that deleted them.
+    """
+    query = (
+        "UPDATE tabellion.erasure SET shown_until = least(shown_until, %s) WHERE id = %s AND shown_until IS NOT NULL "
+        "RETURNING shown_until"
+    )
+    return await scalar(db, query, (now, number))
+
+
 async def fail(db: Database, number: int, now: datetime, why: str) -> None:
     """Write down that an erasure has ended, and not as it should."""
     await db.execute("UPDATE tabellion.erasure SET ended_at = %s, failure = %s WHERE id = %s", (now, why, number))
