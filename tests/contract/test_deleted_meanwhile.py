@@ -45,6 +45,32 @@ def test_a_licence_that_is_deleted_while_its_calls_run(
         assert "WWW-Authenticate" in refused.headers
 
 
+def test_calls_that_wait_for_tables_of_a_licence_that_is_deleted(
+    tenants: Tenants, client: httpx.Client, database: psycopg.Connection[Any]
+) -> None:
+    doomed = tenants.create(client)
+    schema = schema_of(doomed, database)
+    number = doomed.campaign()
+    profile = {"key": {"emailAddress": "bob@example.com"}, "attributes": {"lastName": "Bos"}}
+    calls: list[tuple[str, str, Any]] = [
+        ("PUT", "/v5/entities/hotels/profile-tables/Guests/profiles", profile),
+        ("GET", "/v5/entities/hotels/profile-tables/Guests/profiles", None),
+        ("GET", "/v5/suppressions", None),
+        ("PUT", "/v5/suppressions/ann@example.com", {"reason": "MANUAL"}),
+        ("GET", f"/v5/entities/hotels/mails/{number}/report", None),
+    ]
+    with psycopg.connect(tenants.database_url) as deleting, ThreadPoolExecutor(len(calls)) as threads:
+        deleting.execute(f"DROP SCHEMA {schema} CASCADE".encode())
+        sent = [threads.submit(doomed.json, *call) for call in calls]
+        until_they_wait(database, *["tabellion api"] * len(calls))
+        deleting.execute("DELETE FROM tabellion.licence WHERE name = %s", (doomed.licence,))
+        deleting.commit()
+    answers = [each.result() for each in sent]
+    said = [(answer.status_code, answer.json()["code"]) for answer in answers]
+    # Tables that users have made are looked up again, and are no more.
+    assert said == [(404, "table.unknown")] * 2 + [(401, "auth.invalid")] * 3, said
+
+
 def test_a_licence_that_is_being_erased_keeps_nobody_waiting(
     tenants: Tenants, tenant: Tenant, client: httpx.Client, database: psycopg.Connection[Any]
 ) -> None:

@@ -50,6 +50,7 @@ _ANSWERS_WITHIN_S = 2.0
 # Foreign keys of the catalogue to whom a call comes from: they are there when it is let in, and may be deleted meanwhile.
 _OF_THE_CALLER = ("_licence_id_fkey", "_entity_id_fkey", "_user_id_fkey")
 _full = Seldom()
+_GONE = "the licence or API user of this call was deleted while it ran"
 
 
 class Resources:
@@ -85,7 +86,19 @@ class Resources:
         """A connection of the pool, for work on one licence's tables if it is named."""
         if self._pool is None:
             raise RuntimeError("the pool is not open")
-        return self._pool.connection() if licence_id is None else self._pool.of(licence_id)
+        return self._pool.connection() if licence_id is None else self._of(self._pool, licence_id)
+
+    @staticmethod
+    @asynccontextmanager
+    async def _of(pool: Pool, licence_id: int) -> AsyncGenerator[Database]:
+        """A connection for work on a licence's tables. Raises `Unauthorized` when these were deleted with it meanwhile."""
+        async with pool.of(licence_id) as db:
+            try:
+                yield db
+            except (errors.UndefinedTable, errors.InvalidSchemaName) as error:
+                if await delivery.licence_exists(db, licence_id):
+                    raise
+                raise Unauthorized(_GONE) from error
 
     async def admit(self, exchange: Exchange, call: Call) -> Admission:
         """Authenticate a call and put it to the gate."""
@@ -150,7 +163,7 @@ def translate(error: BaseException) -> Problem:
         _tell_full("the disk of the spool", "in the data directory")
         return Unavailable("the disk of the server is full; its operator has to make room")
     if isinstance(error, errors.ForeignKeyViolation) and constraint_name(error).endswith(_OF_THE_CALLER):
-        return Unauthorized("the licence or API user of this call was deleted while it ran")
+        return Unauthorized(_GONE)
     if isinstance(error, errors.DiskFull):
         _tell_full("the disk of the database", "where the database is")
     return unavailable(error) or Internal("an error of the server; tell the operator the request id")
