@@ -1,11 +1,27 @@
 """The SQL of relays, and of the senders that mails are from."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from tabellion.kit.domain import domain_name
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar, scalars
 from tabellion.platform.mail import Relay, relayed_form
+
+
+class StoredSender(NamedTuple):
+    """Who sends for an entity; the domains are as the DNS has them.
+
+    `dkim_key` is sealed, and empty where nothing signs. `reply_to` empty: answers go to the address. `bounce_domain` empty:
+    the entity has none of its own.
+    """
+
+    name: str = ""
+    address: str = ""
+    dkim_domain: str = ""
+    dkim_selector: str = ""
+    dkim_key: str = ""
+    reply_to: str = ""
+    bounce_domain: str = ""
 
 
 async def relays(db: Database, licence_id: int) -> list[tuple[Any, ...]]:
@@ -23,22 +39,21 @@ async def licences_with_relays(db: Database) -> list[tuple[int, str]]:
     return await (await db.execute(query)).fetchall()  # pyright: ignore[reportReturnType] - as the columns are
 
 
-async def sender_of(db: Database, entity_id: int) -> tuple[Any, ...] | None:
-    """Name, address, DKIM domain, selector and sealed key; the domains as the DNS has them."""
-    query = "SELECT name, address, dkim_domain, dkim_selector, dkim_key FROM tabellion.sender WHERE entity_id = %s"
+async def sender_of(db: Database, entity_id: int) -> StoredSender | None:
+    """Who sends for an entity; None: nobody was named."""
+    query = """
+SELECT name, address, dkim_domain, dkim_selector, dkim_key, reply_to, bounce_domain
+FROM tabellion.sender WHERE entity_id = %s
+"""
     row = await (await db.execute(query, (entity_id,))).fetchone()
-    return None if row is None else (row[0], relayed_form(row[1]), domain_name(row[2]), *row[3:])
-
-
-async def bounce_domain_of(db: Database, entity_id: int) -> str:
-    """The domain of the return paths of an entity's mails; empty: it has none of its own."""
-    query = "SELECT bounce_domain FROM tabellion.sender WHERE entity_id = %s"
-    return await scalar(db, query, (entity_id,)) or ""
-
-
-async def reply_to_of(db: Database, entity_id: int) -> str:
-    """Where answers to an entity's mails go; empty: to the address that they are from."""
-    return relayed_form(await scalar(db, "SELECT reply_to FROM tabellion.sender WHERE entity_id = %s", (entity_id,)) or "")
+    if row is None:
+        return None
+    found = StoredSender(*row)
+    return found._replace(
+        address=relayed_form(found.address),
+        dkim_domain=domain_name(found.dkim_domain),
+        reply_to=relayed_form(found.reply_to),
+    )
 
 
 async def insert_relay(db: Database, licence_id: int, relay: Relay, weight: int) -> int:

@@ -74,11 +74,11 @@ async def set_sender(
     found, entity = await licences.get_entity(db, licence_name, entity_name)
     async with db.transaction():
         await relay_store.lock_sender(db, entity.id)
-        known = await relay_store.sender_of(db, entity.id)
-        name = change.name if change.name is not None else (known[0] if known else "")
-        answers_to = change.reply_to if change.reply_to is not None else await relay_store.reply_to_of(db, entity.id)
+        known = await relay_store.sender_of(db, entity.id) or relay_store.StoredSender()
+        name = change.name if change.name is not None else known.name
+        answers_to = change.reply_to if change.reply_to is not None else known.reply_to
         if returns_to is None:
-            returns_to = await relay_store.bounce_domain_of(db, entity.id)
+            returns_to = known.bounce_domain
         dkim, made = await _signed_by(db, entity.id, address, known, change)
         await relay_store.set_sender(db, entity.id, name, address, dkim, reply_to=answers_to, bounce_domain=returns_to)
         await audit.record_admin(db, found.id, "sender set", f"entity/{entity.id}", now)
@@ -87,20 +87,20 @@ async def set_sender(
 
 
 async def _signed_by(
-    db: Database, entity_id: int, address: str, known: tuple[str, ...] | None, change: SenderChange
+    db: Database, entity_id: int, address: str, known: relay_store.StoredSender, change: SenderChange
 ) -> tuple[tuple[str, str, str], bool]:
     """Domain, selector and sealed key that sign from now on, and whether the key is a new one."""
     domain = domain_name(address.rpartition("@")[2])
     selector, sealed = change.selector, ""
     if selector is None:
-        if known is None or not known[4]:
+        if not known.dkim_key:
             if change.kind is not None:
                 raise AdminError("a key goes with a selector: name one, with --dkim-selector")
             return ("", "", ""), False
         # The key stays, unless it does not sign for the address any more: then it is the selector that stays.
-        selector = known[3]
-        if signs_for(known[2], address):
-            domain, sealed = known[2], known[4]
+        selector = known.dkim_selector
+        if signs_for(known.dkim_domain, address):
+            domain, sealed = known.dkim_domain, known.dkim_key
     if not selector:
         return ("", "", ""), False
     sealed = sealed or await relay_store.kept_key(db, entity_id, domain, selector)
@@ -115,15 +115,14 @@ async def _signed_by(
 async def show_sender(db: Database, licence_name: str, entity_name: str) -> SenderRow:
     """Who sends for an entity. Raises `AdminError`."""
     _, entity = await licences.get_entity(db, licence_name, entity_name)
-    row = await relay_store.sender_of(db, entity.id)
-    if row is None:
+    found = await relay_store.sender_of(db, entity.id)
+    if found is None:
         raise AdminError(f"nobody was named for the entity '{entity.name}'; name somebody with sender set")
-    name, address, domain, selector, sealed = row
-    record = public_record(secrets.unseal(sealed, dkim_purpose(entity.id))) if sealed else ""
-    return SenderRow(
-        entity.name, name, address, f"{selector}._domainkey.{domain}" if sealed else "", record,
-        await relay_store.reply_to_of(db, entity.id), await relay_store.bounce_domain_of(db, entity.id),
-    )  # fmt: skip
+    place = record = ""
+    if found.dkim_key:
+        place = f"{found.dkim_selector}._domainkey.{found.dkim_domain}"
+        record = public_record(secrets.unseal(found.dkim_key, dkim_purpose(entity.id)))
+    return SenderRow(entity.name, found.name, found.address, place, record, found.reply_to, found.bounce_domain)
 
 
 def _kind_of(pem: str) -> str:

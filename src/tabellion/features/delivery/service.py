@@ -121,8 +121,8 @@ async def gather(
 
 async def identity_of(db: Database, entity_id: int) -> SenderIdentity | None:
     """Who sends for an entity, if somebody was named."""
-    row = await relay_store.sender_of(db, entity_id)
-    return None if row is None else SenderIdentity(row[0], row[1], await relay_store.reply_to_of(db, entity_id))
+    found = await relay_store.sender_of(db, entity_id)
+    return None if found is None else SenderIdentity(found.name, found.address, found.reply_to)
 
 
 class SenderFacts(NamedTuple):
@@ -140,18 +140,17 @@ class SenderFacts(NamedTuple):
 
 async def sender_facts(db: Database, licence_id: int, entity_id: int, address: str) -> SenderFacts:
     """What receivers will see of mails of an entity from an address."""
-    row = await relay_store.sender_of(db, entity_id)
+    sender = await relay_store.sender_of(db, entity_id) or relay_store.StoredSender()
     name, record = "", ""
-    if row is not None and row[4] and signs_for(row[2], address):
-        name = f"{row[3]}._domainkey.{row[2]}"
+    if sender.dkim_key and signs_for(sender.dkim_domain, address):
+        name = f"{sender.dkim_selector}._domainkey.{sender.dkim_domain}"
         try:
-            record = public_record(secrets.unseal(row[4], dkim_purpose(entity_id)))
+            record = public_record(secrets.unseal(sender.dkim_key, dkim_purpose(entity_id)))
         except secrets.SecretUnreadable:
             record = None
-    back = await relay_store.bounce_domain_of(db, entity_id)
     has_relay = bool(await relay_store.relays(db, licence_id))
     waits = not has_relay and await relay_store.relayed(db, licence_id) is not None
-    return SenderFacts(back, name, record, has_relay or waits, waits)
+    return SenderFacts(sender.bounce_domain, name, record, has_relay or waits, waits)
 
 
 __all__ = ["Forecast", "Interaction", "MailEvent", "SenderIdentity", "WantedInteractions"]

@@ -25,10 +25,10 @@ class Signing(NamedTuple):
 
 async def signing_of(db: Database, entity_id: int, sender_address: str) -> Signing | None:
     """What signs an entity's mails; None: nothing, or a key for another domain than the address's."""
-    row = await relay_store.sender_of(db, entity_id)
-    if row is None or not row[4] or not signs_for(row[2], sender_address):
+    found = await relay_store.sender_of(db, entity_id)
+    if found is None or not found.dkim_key or not signs_for(found.dkim_domain, sender_address):
         return None
-    return Signing(entity_id, *row[2:])
+    return Signing(entity_id, found.dkim_domain, found.dkim_selector, found.dkim_key)
 
 
 async def signer_of(db: Database, entity_id: int, sender_address: str) -> Signer | None:

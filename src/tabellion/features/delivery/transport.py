@@ -241,7 +241,8 @@ class Ways:
 
     async def bounce_domain_of(self, db: Database, entity_id: int) -> str:
         """The domain that an entity's mails come back to; empty: to the sender's address."""
-        return await relay_store.bounce_domain_of(db, entity_id) or self._bounce_domain
+        sender = await relay_store.sender_of(db, entity_id)
+        return (sender.bounce_domain if sender is not None else "") or self._bounce_domain
 
     def number_of(self, licence_id: int, relay: Exit) -> int | None:
         """The id that a relay has for a licence; None: it has it no more."""
