@@ -20,6 +20,7 @@ from tabellion.platform import jobs, mail, secrets
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.schema import MAKE_UNICODE, MIN_SERVER_VERSION, NO_POOLER, MigrationError, NotUnicode, state
 from tabellion.server import connections, unfinished
+from tabellion.server.database import STARTING, is_starting
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tabellion.server.hold import hold_of, key_missing
 from tabellion.settings import Settings, SettingsError, unknown_variables
@@ -84,7 +85,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
                     return
                 url = stack.enter_context(EmbeddedPostgres(settings.data_dir)).url
             yield from _server(url, settings)
-            schema = _schema(url, embedded=not settings.database_url)
+            schema = _schema(url, settings)
             yield schema
             if schema.state == "ok":
                 yield from _backup(url, settings)
@@ -222,12 +223,15 @@ def _server(url: str, settings: Settings) -> Iterator[Finding]:
     yield Finding("clock", state_, f"{drift_s:.1f} s apart from the database's", advice)
 
 
-def _schema(url: str, *, embedded: bool) -> Finding:
+def _schema(url: str, settings: Settings) -> Finding:
     found = state(url)
+    embedded = not settings.database_url
     advice = "start the server anew with this version, which brings it up to date" if embedded else "run: tabellion migrate"
     if found.unknown or found.changed:
         return Finding("schema", "problem", "made by another version", "install the version that made it")
     if found.pending:
+        if embedded and is_starting(url, settings.data_dir):
+            advice = STARTING
         return Finding("schema", "problem", f"{counted(len(found.pending), 'migration')} behind", advice)
     try:
         jobs.require_installed(url)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import msgspec
 
@@ -9,9 +10,11 @@ from tabellion.platform import jobs
 from tabellion.platform.database import migrate as migrations
 from tabellion.platform.database import schema
 from tabellion.server import unfinished
-from tabellion.server.claim import AlreadyServed, refuse_second
+from tabellion.server.claim import served_at
 from tabellion.server.embedded import EmbeddedPostgres
 from tabellion.settings import Settings
+
+STARTING = "the server is just starting, and brings the database's schema up to date: wait until it serves"
 
 
 def open_database(
@@ -43,13 +46,23 @@ def migrate(url: str, *, tell: Callable[[str], object] = lambda _: None, step_mi
 def refuse_under_server(settings: Settings) -> None:
     """Raise `MigrationError` when a server runs on an embedded database whose schema is behind this program.
 
-    It is of an earlier version, and would meet tables that it does not know.
+    It is of an earlier version, and would meet tables that it does not know; or it starts, and is just applying them.
     """
-    if schema.state(settings.database_url).pending and _is_served(settings):
+    if not schema.state(settings.database_url).pending:
+        return
+    if is_starting(settings.database_url, settings.data_dir):
+        raise schema.MigrationError(STARTING)
+    # The first releases have no claim.
+    if schema.is_served(settings.database_url):
         raise schema.MigrationError(
             "the database's schema is behind this program, and a server of an earlier version runs on it: stop that one and "
             f"start it anew, which brings the schema up to date ({settings.data_dir.absolute()})"
         )
+
+
+def is_starting(url: str, data_dir: Path) -> bool:
+    """Whether a server has claimed the data directory and serves nothing yet: first of all it applies what is pending."""
+    return served_at(data_dir) is not None and not schema.is_served(url)
 
 
 def prepare_database(
@@ -74,12 +87,3 @@ def prepare_database(
         schema.require_current(settings.database_url)
         jobs.require_installed(settings.database_url)
     return settings, embedded
-
-
-def _is_served(settings: Settings) -> bool:
-    try:
-        refuse_second(settings.data_dir)
-    except AlreadyServed:
-        return True
-    # The first releases have no lock.
-    return schema.is_served(settings.database_url)
