@@ -55,7 +55,7 @@ audit: setup  ## known vulnerabilities of what a server is made of (asks PyPI)
 clean:  ## remove what the targets above made, but not the demo's data
 	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test bench bench-large limits hostile hostile-mail dirty-files chaos-import bench-bulk bench-send bench-templates bench-report chaos-api chaos-send chaos-unsubscribe chaos-webhooks test-postgres-16 check lint format types arch setup install setup-tests lock sbom audit clean
+.PHONY: help demo test bench bench-large limits hostile hostile-mail dkim dirty-files chaos-import bench-bulk bench-send bench-templates bench-report chaos-api chaos-send chaos-unsubscribe chaos-webhooks test-postgres-16 check lint format types arch setup install setup-tests lock sbom audit clean
 
 bench: setup  ## one-by-one calls as ratios against baselines in the same run (30 minutes)
 	@sh tools/debian.sh wrk
@@ -88,6 +88,10 @@ hostile: setup  ## 20,000 hostile requests, and 3,000 that schemathesis makes up
 
 hostile-mail: setup  ## 20,000 hostile values of mail headers: no header that was not meant, for two parsers
 	@TABELLION_HEADERS=20000 $(RUN) pytest -q -s tests/platform/mail/test_hostile_headers.py
+
+dkim: setup  ## 10,000 signed mails, a tenth of them changed on the way, verified by dkimpy and OpenDKIM (1 minute)
+	@sh tools/debian.sh opendkim
+	@TABELLION_DKIM_MAILS=10000 $(RUN) pytest -q -s tests/platform/mail/test_dkim_verifiers.py
 
 dirty-files: setup  ## 10,000 generated files with mistakes, imported and compared with a model
 	@TABELLION_DIRTY_FILES=10000 $(RUN) pytest -q -n 2 tests/contract/test_import_model.py

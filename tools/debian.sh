@@ -1,6 +1,7 @@
 #!/bin/sh
 # Some tests need Debian's own programs: chromium for pages, OpenSSH's server for file transfers, Postfix for mails; the benchmarks
-# of calls need wrk. Says which are missing, and installs them where it may. An argument: only the package with this program.
+# of calls need wrk, and `make dkim` OpenDKIM. Says which are missing, and installs them where it may. An argument: only the package
+# with this program.
 set -eu
 missing=
 only=${1:-}
@@ -11,8 +12,8 @@ need() { # program, packages
 need chromium "chromium fonts-dejavu-core"
 need sshd openssh-server
 need smtp-sink postfix
-# For the benchmarks alone.
-if [ "$only" = wrk ]; then need wrk wrk; fi
+# For those alone who ask for them.
+case $only in wrk | opendkim) need "$only" "$only" ;; esac
 [ -n "$missing" ] || exit 0
 say() { printf '%s\n' "tabellion: $*" >&2; }
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
