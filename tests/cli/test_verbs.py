@@ -1,5 +1,6 @@
 """The verbs that are about the server itself."""
 
+import errno
 import json
 import os
 import re
@@ -188,6 +189,18 @@ def test_ctrl_c_before_a_verb_has_begun_shows_no_traceback(
         main()
     assert left.value.code == 130
     assert capsys.readouterr().err == "tabellion: interrupted\n"
+
+
+def test_another_error_of_the_system_is_not_taken_for_a_lost_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a process that may open no more files: such an error names no file either."""
+
+    def refused(_: str) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("tabellion.cli.root.import_module", refused)
+    monkeypatch.setattr("sys.argv", ["tabellion", "backup"])
+    with pytest.raises(OSError, match="Too many open files"):
+        main()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")

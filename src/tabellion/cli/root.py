@@ -4,6 +4,7 @@ A verb's module is imported when the verb is asked for: by the time that all of 
 work, and the processes of a server would carry what none of them uses.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Iterable
@@ -49,6 +50,8 @@ _VERBS: Final = {
 # What shells call a program that Ctrl-C has ended.
 _INTERRUPTED: Final = 130
 _LAST_STREAM: Final = 2
+# What writing to a stream fails with. Others (too many open files, a refused connection) name no file either.
+_NOT_WRITTEN: Final = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
 
 def app(verbs: Iterable[str] = _VERBS) -> typer.Typer:
@@ -89,8 +92,8 @@ def main() -> None:
         finally:
             # Left to the interpreter's end, a failure of it would be no error of the verb.
             sys.stdout.flush()
-    except OSError as error:  # what is wrong with other files is told by the verbs
-        if error.filename is not None:
+    except OSError as error:  # what is wrong with other files, or with anything else, is told by the verbs
+        if error.filename is not None or error.errno not in _NOT_WRITTEN:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
