@@ -313,6 +313,22 @@ def test_an_address_that_stands_for_none_is_no_person(tenant: Tenant, database: 
     assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (10_001,)
 
 
+def test_keys_of_an_address_that_has_no_profile_any_more_go_too(
+    tenant: Tenant, database: psycopg.Connection[Any], spool: Path, worker_database_url: str
+) -> None:
+    keys = {"attribute": "emailAddress", "values": ["Ann@example.com", "bob@example.com", "joann@example.com"]}
+    ok(tenant.json("POST", "/v5/entities/hotels/audiences", {"name": "Few", "targetTable": "Guests", "keys": keys}))
+    number = tenant.campaign()
+    ok(tenant.json("PUT", f"{MAIL}/{number}/target", {"keys": keys}))
+    ok(tenant.json("DELETE", f"{PROFILES}/emailAddress=ann@example.com"))
+    done = erased(tenant, "ann@example.com")
+    assert (done["erased"]["profiles"], done["erased"]["keys"]) == (0, 2)
+    left = database.execute(f"SELECT key FROM {schema_of(tenant, database)}.audience_key ORDER BY key").fetchall()
+    assert left == [("bob@example.com",), ("joann@example.com",)]
+    ((target,),) = database.execute("SELECT target #> '{keys,values}' FROM tabellion.campaign WHERE id = %s", (number,))
+    assert target == ["bob@example.com", "joann@example.com"]
+
+
 def test_records_that_keep_a_profile_keep_the_person(tenant: Tenant) -> None:
     to = {"tableType": "PROFILE_TABLE", "tableId": "Guests", "attribute": "profileId"}
     bills = {

@@ -10,7 +10,7 @@ from tabellion.features.delivery import forms_of, having, stripping
 from tabellion.features.erasure.errors import TooManyProfiles
 from tabellion.features.erasure.model import Counts
 from tabellion.features.profiles import Row, erase_row, search_rows
-from tabellion.features.tables import ProfileTable, followers, profile_tables, render_value
+from tabellion.features.tables import ProfileTable, email_of, followers, profile_tables, render_value
 from tabellion.kit.traces import Traces, traces_of
 from tabellion.platform import outbox
 from tabellion.platform.database.connection import Database
@@ -52,8 +52,15 @@ async def forget_what_tells_of(
     traces = traces_of([] if until is None else forms_of(address), named, mails, records)
     counts = await forget_news(db, licence_id, traces, until or asked.now)
     of_mails, flying = await forget_mails(db, asked, mails, until)
-    answers = 0 if until is None else await idempotency.forget(db, licence_id, traces, until)
-    return counts.plus(of_mails).plus(Counts(answers=answers)), flying, traces
+    counts = counts.plus(of_mails)
+    if until is not None:
+        answers = await idempotency.forget(db, licence_id, traces, until)
+        # Lists of addresses are of whom they are, also where there is no profile any more, or not yet.
+        forms = sorted({form.lower() for form in forms_of(address)})
+        emails = [(table, email) for table, _ in people if (email := email_of(table.attributes)) is not None]
+        listed = [await _unlist(db, table, [(email.name.lower(), form) for form in forms]) for table, email in emails]
+        counts = counts.plus(Counts(answers=answers, keys=sum(listed)))
+    return counts, flying, traces
 
 
 async def delete(db: Database, asked: Asked, people: People, traces: Traces) -> Counts:
@@ -105,12 +112,17 @@ async def _delete(db: Database, asked: Asked, table: ProfileTable, profiles: lis
         for attribute, value in zip(table.attributes, row.values, strict=True)
         if attribute.unique and value is not None
     ]
-    listed = 0
-    if keys:
-        attributes, values = zip(*keys, strict=True)
-        listed = await forget_keys(db, asked.licence_id, table.id, attributes, values)
-        listed += await forget_target_keys(db, asked.licence_id, table.id, attributes, values)
+    listed = await _unlist(db, table, keys)
     gone = 0
     for row in profiles:
         gone += await erase_row(db, table, row.id, asked.who, asked.now)
     return Counts(profiles=gone, keys=listed)
+
+
+async def _unlist(db: Database, table: ProfileTable, keys: list[tuple[str | None, str]]) -> int:
+    """Take keys (attribute, None: the id; value) out of audiences and targets; how many."""
+    if not keys:
+        return 0
+    attributes, values = zip(*keys, strict=True)
+    listed = await forget_keys(db, table.licence_id, table.id, attributes, values)
+    return listed + await forget_target_keys(db, table.licence_id, table.id, attributes, values)
