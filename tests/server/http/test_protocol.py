@@ -391,6 +391,23 @@ def test_a_slow_head_and_a_silent_connection_are_given_up(port: int, monkeypatch
     assert _send(port, b"GET /x HT")[0][0] == 400
 
 
+def test_a_body_that_comes_octet_by_octet_is_read_for_as_long_as_it_goes_on(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time is for each piece, and not for the whole: uploads of gigabytes over a slow line take what they take."""
+    monkeypatch.setattr(turn, "MORE_WITHIN_S", 1.5)
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as raw:
+        raw.sendall(b"POST /x HTTP/1.1\r\nConnection: close\r\nContent-Length: 6\r\n\r\n")
+        for _ in range(6):
+            time.sleep(0.3)
+            raw.sendall(b"x")
+        answer = b""
+        while chunk := raw.recv(1 << 20):
+            answer += chunk
+    ((status, _, told),) = _answers(answer)
+    assert (status, told["n"]) == (200, 6)
+
+
 def test_a_body_that_does_not_go_on_is_given_up(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turn, "MORE_WITHIN_S", 0.1)
     for sent in (b"Content-Length: 10\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nab"):
