@@ -192,7 +192,7 @@ def _wrong_with(url: str) -> str:
             known = (option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults())
             return f"there is no parameter '{unknown[1]}'{meant(unknown[1], known)}"
     if given is None or not authority.count("@") == place.count("@") <= 1:
-        return "it cannot be read; a password in it has % written as %25, @ as %40 and / as %2F"
+        return "it cannot be read; in its names and its password % is written as %25, @ as %40 and / as %2F"
     return ""
 
 
