@@ -22,8 +22,6 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from tabellion.kit.problem import Problem
 from tabellion.platform.secrets.ring import Key, KeyUnusable, Ring, Source
 
-__all__ = ["KeyUnusable", "SecretUnreadable"]
-
 # A key that was put into the file is used by all processes after so long.
 LOOK_EVERY_S = 1.0
 _log = logging.getLogger(__name__)
