@@ -1,8 +1,10 @@
 """What the documents of ETLs and exports have in common."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from tabellion.features.bulk.imports import Status
 from tabellion.features.tables.filters import row_limit, row_parameter
@@ -31,6 +33,13 @@ class Link(msgspec.Struct):
     """Where something is."""
 
     href: str
+
+
+class Timing(msgspec.Struct, rename="camel"):
+    """When an export runs, or an ETL looks for its files, by itself: a cron expression on the clocks of a time zone."""
+
+    cron: Annotated[str, Meta(examples=["0 3 * * *"])]
+    time_zone: Annotated[str, Meta(examples=["Europe/Paris"])] = "UTC"
 
 
 class Page(msgspec.Struct, frozen=True):

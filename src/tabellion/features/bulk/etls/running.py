@@ -21,6 +21,7 @@ from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import INPUT, Status, jobs_store, reports
 from tabellion.features.bulk.imports.running import SETTINGS, Run
 from tabellion.features.bulk.news import FINISHED, STARTED, tell
+from tabellion.features.bulk.retrying import transferring
 from tabellion.features.licences import zone_and_version
 from tabellion.features.tables import Table, TableUnknown
 from tabellion.features.transfers import open_location
@@ -30,11 +31,8 @@ from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import with_settings
 from tabellion.platform.jobs.turns import Turn
-from tabellion.platform.transfer import TransferError
 
 _COPY_BYTES = 1 << 20
-# A server that does not answer is tried so often, every 30 seconds.
-_FETCHES = 4
 
 
 class Executor:
@@ -120,14 +118,10 @@ class Executor:
         etl_id = job.etl_id or 0
         taken = await store.taken_files(db, etl_id, but_failed=True)
         limit = await store.max_file_bytes(db, job.licence_id)
-        try:
+        with transferring(job.attempt):
             _, opening = await open_location(db, job.licence_id, job.entity_id, location_id)
             async with opening as folder:
                 uploads, chosen = await fetch(folder, definition, taken, self._spool / job.folder, limit)
-        except TransferError as error:
-            if job.attempt < _FETCHES:
-                raise
-            raise JobError("transfer.failed", f"{error.step}: {error.message}") from None
         async with db.transaction():
             if not await store.keep_uploads(db, job, uploads):
                 raise Stopped

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from tabellion.features.bulk.documents import Link, name_faults
+from tabellion.features.bulk.documents import Link, Timing, name_faults
 from tabellion.features.bulk.etls.definition import Definition, File, Report
 from tabellion.features.bulk.etls.model import LINKS, Etl, Execution
 from tabellion.features.bulk.imports import Status
@@ -25,13 +25,6 @@ class Source(msgspec.Struct, rename="camel"):
     type: Literal["API", "LOCATION"] = "API"
     location_id: Text | None = None
     trigger: Literal["FILE", "SCHEDULE"] | None = None
-
-
-class Timing(msgspec.Struct, rename="camel"):
-    """When files are looked for in a location."""
-
-    cron: str
-    time_zone: str = "UTC"
 
 
 class EtlIn(Definition, rename="camel", kw_only=True):

@@ -22,6 +22,7 @@ from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import Status, codec_of
 from tabellion.features.bulk.names import NamePattern
 from tabellion.features.bulk.news import FINISHED, STARTED, tell
+from tabellion.features.bulk.retrying import TRIES, transferring
 from tabellion.features.licences import zone_and_version
 from tabellion.features.tables import render_moment
 from tabellion.features.tables.filters import FilterFault, compile_filter
@@ -32,12 +33,9 @@ from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.pool import with_settings
 from tabellion.platform.jobs.turns import Turn
-from tabellion.platform.transfer import TransferError
 
 _SETTINGS = {"TimeZone": "UTC", "DateStyle": "ISO", "statement_timeout": "0"}
 _LOOK_EVERY_S = 0.5
-# A server that does not answer is tried so often, every 30 seconds.
-_DELIVERIES = 4
 # JSON texts hold no control characters, so with these nothing is ever quoted.
 _JSON_COPY = sql.SQL("(FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')")
 
@@ -59,7 +57,7 @@ class Exporter:
         clock: Callable[[], datetime],
         turn: Turn | None = None,
         *,
-        deliveries: int = _DELIVERIES,
+        deliveries: int = TRIES,
     ) -> None:
         self._turn = turn
         self._deliveries = deliveries
@@ -106,14 +104,10 @@ class Exporter:
         pattern, name = job.definition.get("fileName"), file_name(job)
         if pattern is not None:
             name = NamePattern(pattern).at(job.created_at.astimezone(zone))
-        try:
+        with transferring(job.attempt, self._deliveries):
             _, opening = await open_location(db, job.licence_id, job.entity_id, int(location_id))
             async with opening as folder:
                 await folder.store(self._spool / job.folder / FILE, name)
-        except TransferError as error:
-            if job.attempt < self._deliveries:
-                raise
-            raise JobError("transfer.failed", f"{error.step}: {error.message}") from None
 
     async def fail(self, db: Database, job: Execution, why: FieldError) -> None:
         """End it."""

@@ -1,11 +1,11 @@
 """The documents of the calls of exports."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
-from tabellion.features.bulk.documents import Link, name_faults
+from tabellion.features.bulk.documents import Link, Timing, name_faults
 from tabellion.features.bulk.exports.definition import Definition, Format
 from tabellion.features.bulk.exports.model import KEPT, LINKS, Execution, Export
 from tabellion.features.bulk.imports import charset_of
@@ -16,13 +16,6 @@ from tabellion.kit.schedule import schedule_faults
 from tabellion.platform.http.shapes import Flag, Text
 
 _MEDIA = {"ZIP": "application/zip", "GZIP": "application/gzip"}
-
-
-class Timing(msgspec.Struct, rename="camel"):
-    """When an export runs by itself: a cron expression on the clocks of a time zone."""
-
-    cron: Annotated[str, Meta(examples=["0 3 * * *"])]
-    time_zone: Annotated[str, Meta(examples=["Europe/Paris"])] = "UTC"
 
 
 class ExportIn(Definition, rename="camel", kw_only=True):
