@@ -403,6 +403,26 @@ def test_providers_tell_of_bounces_and_what_they_tell_twice_counts_once(
     assert tenant.json("POST", "/v5/bounces", {"bounces": [{"type": "x"}] * 1001}).status_code == 400
 
 
+def test_who_reads_the_log_of_the_relay_settles_what_was_uncertain(
+    tenant: Tenant, database: psycopg.Connection[Any], sink: Sink, backs: dict[str, str], other_tenant: Tenant
+) -> None:
+    message = {mail.rcpt_tos[0].lower(): message_id(mail.content) for mail in sink.mails}
+    database.execute(
+        f"UPDATE {schema_of(tenant, database)}.recipient SET state = 'UNCERTAIN', reason = 'uncertain' "
+        "WHERE lower(address) IN ('g0@example.com', 'g1@example.com')"
+    )
+    uncertain = lambda: tenant.json("GET", f"{MAIL}/SpringOffer/report").json()["uncertain"]  # noqa: E731
+    assert (counts(tenant)[0], uncertain()) == (4, 2)
+    found = [{"type": "ACCEPTED", "messageId": message[f"g{i}@example.com"]} for i in (0, 2)]
+    # Whose log it is, others' mails are not in it; and an address alone says nothing of which mail.
+    assert tell(other_tenant, found[0]) == ["interaction.unknown"]
+    assert tell(tenant, {"type": "ACCEPTED", "address": "g0@example.com"}) == ["member.mandatory"]
+    assert uncertain() == 2
+    for _ in range(2):
+        assert tell(tenant, *found) == ["ACCEPTED", "ACCEPTED"]
+    assert (counts(tenant), uncertain()) == ((5, 5, 0, 0, 0), 1)
+
+
 def message_id(content: bytes) -> str:
     return next(
         line.split(b": ", 1)[1].decode() for line in content.splitlines() if line.lower().startswith(b"message-id: ")

@@ -233,6 +233,7 @@ CALLS = (
             "itself. A mail is named by its `interactionId`, or by the Message-ID that it left with; an `address` beside it "
             "is compared with the mail's. An address alone is suppressed, or its soft bounce counted; no report changes. "
             "`type` is HARD_BOUNCE, SOFT_BOUNCE, BLOCK or COMPLAINT; BOUNCE when `status` and `reason` are to say which. "
+            "ACCEPTED says that the relay has a mail: one of which nobody knew that counts as sent, and is not sent again. "
             "What is told twice counts once."
         ),
         handler=bounces,

@@ -14,8 +14,8 @@ class Kind(StrEnum):
 
     HARD: nobody will ever get mails there. SOFT: not now (full, unreachable, too large). BLOCK: the receiver does not want
     the mail, whoever it is for (reputation, policy, content). COMPLAINT: a reader called it spam. DELAYED: it is tried
-    again. ANSWER: a machine answers for a person (absence, receipt). CHALLENGE: a person is to prove to be one. OTHER: none
-    of these.
+    again. ACCEPTED: a relay has it, as its operator tells. ANSWER: a machine answers for a person (absence, receipt).
+    CHALLENGE: a person is to prove to be one. OTHER: none of these.
     """
 
     HARD = "HARD"
@@ -23,6 +23,7 @@ class Kind(StrEnum):
     BLOCK = "BLOCK"
     COMPLAINT = "COMPLAINT"
     DELAYED = "DELAYED"
+    ACCEPTED = "ACCEPTED"
     ANSWER = "ANSWER"
     CHALLENGE = "CHALLENGE"
     OTHER = "OTHER"

@@ -1,4 +1,4 @@
-"""Use case of bounces and complaints that a provider tells of, instead of sending them as mails."""
+"""Use case of bounces and complaints that a provider tells of, instead of sending them as mails; and of what a relay has."""
 
 import re
 from datetime import datetime
@@ -9,6 +9,7 @@ from tabellion.features.bounces.errors import InteractionUnknown
 from tabellion.features.bounces.model import Finding, Kind, Rules, one_line
 from tabellion.features.bounces.reading import read_reply
 from tabellion.features.bounces.store import Mail
+from tabellion.features.delivery import settle
 from tabellion.kit.counted import counted
 from tabellion.kit.digits import number_of
 from tabellion.kit.problem import invalid
@@ -18,7 +19,8 @@ from tabellion.platform.mail import address_of, normal_form
 
 _MESSAGE_ID = re.compile(r"<?([0-9]{1,10})\.([0-9]{1,18})\.([0-9]{1,18})@[^\s<>@]{1,255}>?")
 _KINDS = {
-    "HARD_BOUNCE": Kind.HARD, "SOFT_BOUNCE": Kind.SOFT, "BLOCK": Kind.BLOCK, "COMPLAINT": Kind.COMPLAINT, "BOUNCE": None,
+    "HARD_BOUNCE": Kind.HARD, "SOFT_BOUNCE": Kind.SOFT, "BLOCK": Kind.BLOCK, "COMPLAINT": Kind.COMPLAINT,
+    "ACCEPTED": Kind.ACCEPTED, "BOUNCE": None,
 }  # fmt: skip
 _rules = [Rules()]
 
@@ -50,6 +52,10 @@ async def take(call: Incoming, told: Told) -> tuple[int | None, Kind]:
     licence_id = call.caller.licence_id
     number = _number(told, licence_id)
     if number is None:
+        if finding.kind is Kind.ACCEPTED:
+            raise invalid(
+                "interactionId", "member.mandatory", "which mail was accepted: an interactionId or a messageId is needed"
+            )
         if told.address is None:
             raise invalid("address", "member.mandatory", "an address, an interactionId or a messageId is needed")
         await service.note_address(desk, licence_id, told.address, finding)
@@ -57,7 +63,10 @@ async def take(call: Incoming, told: Told) -> tuple[int | None, Kind]:
     mail = await _mail(call, number)
     if told.address is not None and normal_form(told.address) != normal_form(mail.address):
         raise invalid("address", "attribute.value", "the mail of that interaction went to another address")
-    await service.note(desk, licence_id, mail.id, finding)
+    if finding.kind is Kind.ACCEPTED:
+        await settle(call.db, licence_id, mail.id, call.now)
+    else:
+        await service.note(desk, licence_id, mail.id, finding)
     return mail.id, finding.kind
 
 

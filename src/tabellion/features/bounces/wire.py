@@ -68,7 +68,7 @@ class SuppressionsAdded(msgspec.Struct):
 class BounceIn(msgspec.Struct, rename="camel"):
     """What a provider tells of one mail, or of an address.
 
-    `type`: HARD_BOUNCE, SOFT_BOUNCE, BLOCK, COMPLAINT, or BOUNCE, when `status` and `reason` are to say which.
+    `type`: HARD_BOUNCE, SOFT_BOUNCE, BLOCK, COMPLAINT, ACCEPTED, or BOUNCE, when `status` and `reason` are to say which.
     """
 
     type: Text
@@ -104,7 +104,10 @@ class BouncesOut(msgspec.Struct):
     bounces: list[BounceResult]
 
 
-_TAKEN_FOR = {Kind.HARD: "HARD_BOUNCE", Kind.SOFT: "SOFT_BOUNCE", Kind.BLOCK: "BLOCK", Kind.COMPLAINT: "COMPLAINT"}
+_TAKEN_FOR = {
+    Kind.HARD: "HARD_BOUNCE", Kind.SOFT: "SOFT_BOUNCE", Kind.BLOCK: "BLOCK", Kind.COMPLAINT: "COMPLAINT",
+    Kind.ACCEPTED: "ACCEPTED",
+}  # fmt: skip
 
 
 def rows_of(given: Sequence[SuppressionIn]) -> list[dict[str, Any]]:
