@@ -13,6 +13,11 @@ class Limits(Protocol):
     """The licence's usage limits as they are after this call was counted."""
 
     @property
+    def reset_s(self) -> int:
+        """Whole seconds until one more call is let in without waiting."""
+        ...
+
+    @property
     def headers(self) -> Mapping[str, str]:
         """RateLimit-Policy, RateLimit and the X-RateLimit trio."""
         ...

@@ -71,6 +71,9 @@ def answer(call: Call, result: Answer, fmt: Format, exchange: Exchange) -> Rende
 def problem(error: Problem, exchange: Exchange, fmt: Format | None, *, v1: bool = False) -> Rendered:
     """Render a refusal. `fmt` is None where the format could not be agreed on: then it is JSON."""
     headers = dict(error.headers)
+    if exchange.admission is not None and "Retry-After" in headers:
+        # Who came back before that would only wait again.
+        headers["Retry-After"] = str(max(int(headers["Retry-After"]), exchange.admission.limits.reset_s))
     if v1:
         headers["Content-Type"] = "application/xml;charset=UTF-8"
         texts = [e.message for e in error.errors] or [error.message]
