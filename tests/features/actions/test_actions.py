@@ -34,6 +34,8 @@ async def test_only_what_is_sent_changes_and_null_clears(bench: Bench) -> None:
     assert found["displayName"] == "Print"
     assert found["targetUrl"] == "https://8.8.8.8/x"
     assert found["parameters"] == parameters
+    await bench.call("customActions.v5.change", {"displayName": None}, id=id_)
+    assert (await bench.read("customActions.v5.get", id=id_))["displayName"] == "print-voucher"
 
 
 async def test_names_are_used_once_whatever_their_case(bench: Bench) -> None:

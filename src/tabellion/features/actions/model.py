@@ -29,5 +29,6 @@ class CustomAction(msgspec.Struct, frozen=True):
 
 
 def changed(action: CustomAction, changes: dict[str, Any]) -> CustomAction:
-    """The action with some members changed."""
-    return msgspec.structs.replace(action, **changes)
+    """The action with some members changed; without a display name it has its name for one, as when it is made."""
+    after = msgspec.structs.replace(action, **changes)
+    return msgspec.structs.replace(after, display_name=after.display_name or after.name)

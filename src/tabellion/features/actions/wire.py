@@ -33,10 +33,10 @@ class ActionIn(msgspec.Struct, rename="camel"):
 
 
 class ActionPatch(msgspec.Struct, rename="camel"):
-    """What is to be changed; null clears a description or a target."""
+    """What is to be changed; null clears a description or a target, and makes the name the display name again."""
 
     name: str | UnsetType = UNSET
-    display_name: str | UnsetType = UNSET
+    display_name: str | None | UnsetType = UNSET
     description: str | None | UnsetType = UNSET
     target_url: str | None | UnsetType = UNSET
     is_active: Flag | UnsetType = UNSET
