@@ -171,7 +171,7 @@ def test_when_it_is_killed_nothing_of_it_stays_but_the_data(tmp_path: Path) -> N
         assert len(children) == 3
         killed.process.kill()
         killed.process.wait()
-    until(lambda: not any(map(is_alive, children)), within_s=2)
+    until(lambda: not any(map(is_alive, children)))
     # The port is free at once, and the database server that was left running is adopted.
     with Serving(tmp_path, port=killed.port) as again:
         assert "whoever used the embedded database last was killed; it ran on" in again.log.read_text()
