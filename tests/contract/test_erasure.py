@@ -329,6 +329,33 @@ def test_keys_of_an_address_that_has_no_profile_any_more_go_too(
     assert target == ["bob@example.com", "joann@example.com"]
 
 
+def test_what_is_on_record_of_bulk_calls_names_nobody(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    """A file whose first line is a row, and an export for who asked what is known of them."""
+    imports, exports = Imports(tenant, worker_database_url, spool), Exports(tenant, worker_database_url, spool)
+    failed = [imports.do(f"{mail},Vos\nbob@example.com,Bos\n")["id"] for mail in ("Ann@example.com", "joann@example.com")]
+    shown = [
+        exports.do(filter=f"emailAddress = '{mail}'", compression="NONE")[0]["id"]
+        for mail in ("Ann@example.com", "joann@example.com")
+    ]
+    database.execute("UPDATE tabellion.export_execution SET status = 'FAILED' WHERE id = ANY (%s)", ([*map(int, shown)],))
+    done = erased(tenant, "ann@example.com")
+    finish(worker_database_url, spool, database, done["id"])
+
+    (first,), (second,) = (imports.result(job)["errors"] for job in failed)
+    said = {"field": "", "code": "import.mapping", "message": "it named somebody who was erased"}
+    assert (first, "joann@example.com" in second["message"]) == (said, True)
+    query = "SELECT definition ->> 'filter' FROM tabellion.export_execution WHERE id = ANY (%s) ORDER BY id"
+    filters = [row[0] for row in database.execute(query, ([*map(int, shown)],))]
+    assert filters == ["it named somebody who was erased", "emailAddress = 'joann@example.com'"]
+    # Tried again it exports nobody, least of all everybody.
+    database.execute("UPDATE tabellion.export_execution SET status = 'QUEUED', ended_at = NULL WHERE id = %s", (shown[0],))
+    exports.run(shown[0])
+    tried = exports.read(shown[0])
+    assert (tried["status"], tried["errors"][0]["code"].startswith("filter.")) == ("FAILED", True)
+
+
 def test_records_that_keep_a_profile_keep_the_person(tenant: Tenant) -> None:
     to = {"tableType": "PROFILE_TABLE", "tableId": "Guests", "attribute": "profileId"}
     bills = {

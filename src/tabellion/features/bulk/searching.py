@@ -43,6 +43,22 @@ _PARTS: Final = """
 SELECT p.job_id, p.kind::text, p.line, p.content FROM tabellion.import_part p
 JOIN tabellion.import_job j ON j.id = p.job_id WHERE j.licence_id = %s AND j.ended_at IS NOT NULL
 """
+# What was wrong with a file may be its first line, where that is a row: the names of its columns are then somebody's values.
+_ERRORS: Final = """
+UPDATE tabellion.{table} SET errors = (
+    SELECT jsonb_agg(CASE WHEN lower(e.said::text) !~ %(pattern)s THEN e.said
+        ELSE jsonb_build_object('field', '', 'code', e.said -> 'code', 'message', %(instead)s::text) END ORDER BY e.place)
+    FROM jsonb_array_elements(errors) WITH ORDINALITY AS e (said, place))
+WHERE licence_id = %(licence)s AND created_at <= %(until)s AND ended_at IS NOT NULL
+  AND lower(errors::text) LIKE ANY (%(likes)s::text[]) AND lower(errors::text) ~ %(pattern)s
+"""
+_FILTERS: Final = """
+UPDATE tabellion.export_execution SET definition = jsonb_set(definition, '{filter}', to_jsonb(%(instead)s::text))
+WHERE licence_id = %(licence)s AND created_at <= %(until)s AND ended_at IS NOT NULL
+  AND lower(definition ->> 'filter') LIKE ANY (%(likes)s::text[]) AND lower(definition ->> 'filter') ~ %(pattern)s
+"""
+# It is no filter: who tries the export again is told so, and does not get everybody.
+_INSTEAD = "it named somebody who was erased"
 
 
 class Span(NamedTuple):
@@ -111,6 +127,19 @@ async def forget_parts(db: Database, licence_id: int, traces: Traces) -> int:
     for key in found:
         await db.execute('DELETE FROM tabellion.import_part WHERE job_id = %s AND kind = %s::"char" AND line = %s', key)
     return len(found)
+
+
+async def forget_records(db: Database, licence_id: int, traces: Traces, until: datetime) -> None:
+    """Take out of records of bulk calls that were accepted until a moment, and have ended, what names a person.
+
+    What was wrong with a file, and the filter of an export. In the caller's transaction.
+    """
+    values = {
+        "licence": licence_id, "until": until, "likes": traces.likes, "pattern": traces.pattern, "instead": _INSTEAD,
+    }  # fmt: skip
+    for table in ("import_job", "etl_execution", "export_execution"):
+        await db.execute(_ERRORS.replace("{table}", table).encode(), values)
+    await db.execute(_FILTERS, values)
 
 
 def is_in_file(path: Path, is_in: Callable[[bytes], bool]) -> bool:

@@ -177,10 +177,11 @@ async def _forget_exports(db: Database, spool: Path, erasure: Erasure, traces: T
 
 
 async def _end(db: Database, erasure: Erasure, traces: Traces, files: int, now: datetime) -> None:
-    """Erase what imports kept of rows, and answers kept since; then it has ended."""
+    """Erase what is kept of bulk calls in the database, and answers kept since; then it has ended."""
     licence_id, number = erasure.licence_id, erasure.id
     async with db.transaction():
         files += await searching.forget_parts(db, licence_id, traces)
+        await searching.forget_records(db, licence_id, traces, erasure.asked_at)
         # That to the call that asked for it is one of them: its key may have the address in it.
         answers = await idempotency.forget(db, licence_id, traces, erasure.asked_at)
         known = await store.find(db, licence_id, number, lock=True)
