@@ -198,6 +198,16 @@ def test_a_start_that_fails_after_its_beginning_shows_the_reason_and_keeps_all_l
     assert len(list(folder.iterdir())) >= before
 
 
+@pytest.mark.parametrize("left", [b"", None])
+def test_a_control_file_that_is_cut_short_or_gone_is_left_to_postgresql_to_tell(data_dir: Path, left: bytes | None) -> None:
+    with embedded_in(data_dir):
+        pass
+    control = data_dir / "postgres" / "global" / "pg_control"
+    control.unlink() if left is None else control.write_bytes(left)
+    with pytest.raises(EmbeddedPostgresError, match=r"did not start:\n(?s:.*)pg_control"):
+        embedded_in(data_dir).start()
+
+
 def test_a_file_of_its_own_that_cannot_be_written_is_told_as_a_start_that_failed(data_dir: Path) -> None:
     """As on a full disk, which the supervisor waits for to have room again."""
     with embedded_in(data_dir):

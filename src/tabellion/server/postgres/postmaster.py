@@ -77,8 +77,11 @@ def is_ready(cluster: Path) -> bool:
 
 
 def ended_in_order(cluster: Path) -> bool:
-    """Whether the cluster, whose postmaster does not run, was stopped; else its next start recovers it. Raises `OSError`."""
-    (state,) = struct.unpack_from("=i", (cluster / "global" / "pg_control").read_bytes(), _STATE_AT)
+    """Whether the cluster, whose postmaster does not run, was stopped; else its next start recovers it, or says why not."""
+    try:
+        (state,) = struct.unpack_from("=i", (cluster / "global" / "pg_control").read_bytes(), _STATE_AT)
+    except (OSError, struct.error):
+        return False
     return state in _ENDED
 
 
