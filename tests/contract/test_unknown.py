@@ -342,6 +342,10 @@ def test_refusals_say_what_may_be_meant(tenant: Tenant) -> None:
         ("/v4/entity/hotels/import", "; after {path} comes {{i}}"),
         ("/v4/entity/hotels/import/1/errors/2", "; after {parent} comes nothing"),
         ("/customers", "; /docs lists all calls"),
+        ("/exports", "; after {path} comes v4 or v5"),
+        ("/usage/entities", "; after /usage comes v4 or v5"),
+        ("/profiles/V4/entity/hotels", "; did you mean /profiles/v4?"),
+        ("/actito-publicapi/exports/v5", "; after /actito-publicapi comes auth or profile or v4 or v5"),
     ],
 )
 def test_an_address_of_no_call_says_how_one_would_go_on(tenant: Tenant, path: str, advice: str) -> None:

@@ -16,7 +16,7 @@ from tabellion.kit.problem import Malformed
 from tabellion.platform.http.call import Call
 from tabellion.platform.http.exchange import Exchange, Rendered
 from tabellion.platform.http.front import App, exchange_of, send_rendered
-from tabellion.platform.http.paths import CATEGORIES
+from tabellion.platform.http.paths import CATEGORIES, VERSIONS
 from tabellion.platform.http.pipeline import Pipeline
 from tabellion.platform.http.problems import MethodNotAllowed, RouteUnknown
 
@@ -106,17 +106,21 @@ class Dispatcher:
         if advice:
             return advice
         place, begin, unknown = self._root, exchange.family, ""
-        for segment in exchange.path[1:].split("/"):
+        segments = exchange.path[1:].split("/")
+        first = [*place.literal, *(() if begin else CATEGORIES)]
+        if not begin and segments[0] in CATEGORIES:  # with a version behind it, it would be the family
+            begin, first = f"/{segments.pop(0)}", [*VERSIONS]
+        for segment in segments:
             following = place.literal.get(segment) or place.placeholder
             if following is None:
                 unknown = segment
                 break
             place, begin = following, f"{begin}/{segment}"
-        names = sorted(place.literal)
-        found = misspelt(unknown, [*names, *CATEGORIES] if place is self._root else names) if unknown else None
+        names = sorted(first if place is self._root else place.literal)
+        found = misspelt(unknown, names) if unknown else None
         if found is not None:
             return f"; did you mean {begin}/{found}?"
-        if place is self._root:
+        if not begin:
             return "; /docs lists all calls"
         names += [f"{{{place.placeholder.name}}}"] if place.placeholder else []
         return f"; after {begin} comes {' or '.join(names) or 'nothing'}"

@@ -28,7 +28,7 @@ CATEGORIES = frozenset(
 )
 LEGACY_V4 = "/ActitoWebServices/ws"
 LEGACY_V5 = "/actito-publicapi"
-_VERSIONS = frozenset({"v4", "v5"})
+VERSIONS = frozenset({"v4", "v5"})
 _BLANKS = ("%20", " ")
 
 
@@ -57,7 +57,7 @@ def normalise(raw_path: bytes) -> Address:
             family, parts = LEGACY_V4, rest
         case ["actito-publicapi", *rest]:
             family, parts = LEGACY_V5, rest
-        case [first, version, *rest] if version in _VERSIONS and first in CATEGORIES:
+        case [first, version, *rest] if version in VERSIONS and first in CATEGORIES:
             family, parts = f"/{first}", [version, *rest]
         case _:
             pass
