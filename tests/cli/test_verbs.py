@@ -177,6 +177,14 @@ def test_the_doctor_warns_of_a_restored_server_without_the_key_of_its_backup(dat
     assert with_key["restored"]["advice"].endswith(f"until you run: {verb}")
 
 
+def test_a_verb_that_seals_nothing_makes_no_key(database_url: str, tmp_path: Path) -> None:
+    """Made here, in the place of a backup's, it would take the doctor's warning away, and open nothing."""
+    command = ["jobs", "errors", "1", "--out", str(tmp_path / "rows.csv"), "--database-url", database_url]
+    looked = _runner.invoke(app(), [*command, "--data-dir", str(tmp_path)])
+    assert (looked.exit_code, looked.stderr) == (1, "tabellion: there is no import 1\n")
+    assert not (tmp_path / "secret.key").exists()
+
+
 def test_ctrl_c_before_a_verb_has_begun_shows_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

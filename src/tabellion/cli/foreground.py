@@ -157,7 +157,7 @@ def _ready(data_dir: Path | None, database_url: str | None) -> Generator[Setting
     with clear_errors(), ExitStack() as stack:
         settings, _ = prepare_database(settings_of(data_dir, database_url), stack)
         files.use_spool(settings.spool_dir)
-        allow_targets(settings)
+        allow_targets(settings, key_at_once=False)
         yield settings
 
 
