@@ -89,14 +89,24 @@ class Traces(NamedTuple):
         rows = [member for _, member in self._named_rows()]
         return [*rows, *(f'"interactionid":"{mail}"' for mail in self.mails)]
 
-    def are_in(self, text: str) -> bool:
-        """Whether news, as JSON, are of the person."""
-        low, pattern = text.lower(), self.pattern
-        return (
-            (pattern is not None and re.search(pattern, low) is not None)
-            or any(f'"interactionid":"{mail}"' in low for mail in self.mails)
-            or any(f'"tableid":"{table.lower()}"' in low and member in low for table, member in self._named_rows())
-        )
+    def news_finder(self) -> Callable[[str], bool]:
+        """What tells whether news, as JSON, are of the person: made once, for there may be hundreds of thousands."""
+        wanted = [(_longest_run(each), re.compile(_pattern([each]) or "")) for each in self._spellings()]
+        mails = {f'"interactionid":"{mail}"' for mail in self.mails}
+        tables: dict[str, set[str]] = {}
+        for table, member in self._named_rows():
+            tables.setdefault(member, set()).add(f'"tableid":"{table.lower()}"')
+
+        def are_in(text: str) -> bool:
+            low = text.lower()
+            if any(run in low and pattern.search(low) for run, pattern in wanted):
+                return True
+            members = set(_MEMBER.findall(low))
+            return not members.isdisjoint(mails) or any(
+                table in low for member in members & tables.keys() for table in tables[member]
+            )
+
+        return are_in
 
     def _named_rows(self) -> Iterator[tuple[str, str]]:
         """By their tables, rows as receivers are told of them."""
@@ -106,6 +116,7 @@ class Traces(NamedTuple):
 
 # A regular expression for what `Traces.members` are some of.
 MEMBER = '"(?:profileid|id|interactionid)":"[0-9]+"'
+_MEMBER = re.compile(MEMBER)
 
 
 def traces_of(

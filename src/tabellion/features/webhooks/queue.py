@@ -315,10 +315,10 @@ ORDER BY d.id FOR UPDATE OF d
     values = {
         "licence": licence_id, "until": until, "likes": traces.likes, "member": MEMBER, "members": traces.members,
     }  # fmt: skip
-    gone = 0
+    gone, are_theirs = 0, traces.news_finder()
     for id_, events in await (await db.execute(query, values)).fetchall():
         items = _items(events)
-        kept = [item for item in items if item.at > until or not traces.are_in(bytes(item.payload).decode())]
+        kept = [item for item in items if item.at > until or not are_theirs(bytes(item.payload).decode())]
         gone += len(items) - len(kept)
         if not kept:
             await db.execute("DELETE FROM tabellion.webhook_delivery WHERE id = %s", (id_,))
