@@ -496,6 +496,9 @@ async def test_what_a_worker_says_after_its_lease_is_not_believed(hooks: Hooks) 
     [
         (None, "the worker ended during the attempts"),
         ("HTTP 500", "HTTP 500; then the worker ended during the attempts"),
+        # Replayed after that.
+        ("HTTP 500; then the worker ended during the attempts", "HTTP 500; then the worker ended during the attempts"),
+        ("the worker ended during the attempts", "the worker ended during the attempts"),
     ],
 )
 async def test_an_attempt_that_always_ends_its_worker_is_given_up(hooks: Hooks, told: str | None, reason: str) -> None:

@@ -171,7 +171,7 @@ class Dispatcher:
 
     async def _attempt(self, claimed: Claimed) -> None:
         if claimed.attempts > len(ATTEMPTS):
-            self._outcomes.append(Outcome(claimed, error="; then ".join(filter(None, [claimed.last_error, _INTERRUPTED]))))
+            self._outcomes.append(Outcome(claimed, error=_interrupted(claimed.last_error)))
             return
         try:
             body = rendering.body(claimed)
@@ -218,3 +218,9 @@ class Dispatcher:
             "webhook-timestamp": str(timestamp),
             "webhook-signature": signing.signature(subscription.secrets(now), claimed.id, timestamp, body),
         }
+
+
+def _interrupted(told: str | None) -> str:
+    """Why a delivery is given up whose last attempt ended its worker: `told` before, maybe once given up and replayed."""
+    first = (told or "").partition("; then ")[0]
+    return _INTERRUPTED if first in {"", _INTERRUPTED} else f"{first}; then {_INTERRUPTED}"
