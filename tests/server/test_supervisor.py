@@ -86,7 +86,7 @@ def test_a_second_server_on_the_data_directory_is_refused_and_hears_of_the_first
         refused = run("serve", "--port", str(port), "--data-dir", str(server.data_dir), cwd=tmp_path)
         assert refused.returncode == 1
         assert f"a server runs on the data directory {server.data_dir} already" in refused.stderr
-        assert f"(process {server.process.pid}, {server.url})" in refused.stderr
+        assert f"(process {server.process.pid} of version {__version__}, {server.url})" in refused.stderr
     assert server.is_ready()
 
 

@@ -1,7 +1,9 @@
 """Verbs of a new version on the data directory of an earlier one, whose server may still run."""
 
+import fcntl
 import json
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -16,6 +18,16 @@ from tabellion.server.database import STARTING, prepare_database
 from tabellion.server.embedded import EmbeddedPostgres
 from tabellion.settings import Settings
 from tests.support.postgres import VERSION
+
+
+@contextmanager
+def of_0_9(data_dir: Path) -> Iterator[None]:
+    """A server of an earlier version runs on the data directory, as it says there itself."""
+    with (data_dir / "serve.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("process 4711, http://127.0.0.1:8080")
+        lock.flush()
+        yield
 
 
 def test_a_schema_is_not_changed_under_a_server_that_runs(tmp_path: Path) -> None:
@@ -42,6 +54,9 @@ def test_a_schema_is_not_changed_under_a_server_that_runs(tmp_path: Path) -> Non
             pytest.raises(MigrationError, match="stop that one"),
         ):
             prepare()
+        # Of an earlier version, while it stops, or while its API processes end at once, being of this one.
+        with of_0_9(settings.data_dir), pytest.raises(MigrationError, match="stop that one"):
+            prepare()
         # Of a release that had no lock.
         with psycopg.connect(url, application_name="tabellion gate"), pytest.raises(MigrationError, match="stop that one"):
             prepare()
@@ -57,6 +72,8 @@ def test_a_schema_is_not_changed_under_a_server_that_runs(tmp_path: Path) -> Non
         assert finding() == ("1 migration behind", advice)
         with claimed(settings.data_dir, "http://127.0.0.1:8080"):
             assert finding() == ("1 migration behind", STARTING)
+        with of_0_9(settings.data_dir):
+            assert finding() == ("1 migration behind", advice)
 
         with claimed(settings.data_dir, "http://127.0.0.1:8080"):
             prepare(beginning=True)

@@ -9,9 +9,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tabellion import __version__
 from tabellion.server.postgres.locks import open_lock
 
 _FILE = "serve.lock"
+# Releases up to 0.10.0 do not say it.
+_OF_THIS_VERSION = f" of version {__version__}, "
 
 
 class AlreadyServed(Exception):
@@ -31,10 +34,22 @@ def refuse_second(data_dir: Path) -> None:
 
 def served_at(data_dir: Path) -> str | None:
     """The address of the server that runs on the data directory, empty while it starts; None: none runs."""
+    told = _told(data_dir)
+    return None if told is None else told.partition(", ")[2]
+
+
+def is_served(data_dir: Path, *, by_this_version: bool = False) -> bool:
+    """Whether a server runs on the data directory, or starts there, or stops; of any version, or of this program's."""
+    told = _told(data_dir)
+    return told is not None and (not by_this_version or _OF_THIS_VERSION in told)
+
+
+def _told(data_dir: Path) -> str | None:
+    """What the server says of itself that runs on the data directory; None: none runs."""
     try:
         refuse_second(data_dir)
     except AlreadyServed:
-        return (data_dir.absolute() / _FILE).read_text(errors="replace").partition(", ")[2]
+        return (data_dir.absolute() / _FILE).read_text(errors="replace")
     return None
 
 
@@ -46,7 +61,7 @@ def claimed(data_dir: Path, address: str) -> Generator[None]:
     try:
         _lock(lock, fcntl.LOCK_EX, path)
         os.ftruncate(lock, 0)
-        os.pwrite(lock, f"process {os.getpid()}, {address}".encode(), 0)
+        os.pwrite(lock, f"process {os.getpid()}{_OF_THIS_VERSION}{address}".encode(), 0)
         yield
     finally:
         os.close(lock)

@@ -10,7 +10,7 @@ from tabellion.platform import jobs
 from tabellion.platform.database import migrate as migrations
 from tabellion.platform.database import schema
 from tabellion.server import unfinished
-from tabellion.server.claim import served_at
+from tabellion.server.claim import is_served
 from tabellion.server.embedded import EmbeddedPostgres
 from tabellion.settings import Settings
 
@@ -53,7 +53,7 @@ def refuse_under_server(settings: Settings) -> None:
     if is_starting(settings.database_url, settings.data_dir):
         raise schema.MigrationError(STARTING)
     # The first releases have no claim.
-    if schema.is_served(settings.database_url):
+    if is_served(settings.data_dir) or schema.is_served(settings.database_url):
         raise schema.MigrationError(
             "the database's schema is behind this program, and a server of an earlier version runs on it: stop that one and "
             f"start it anew, which brings the schema up to date ({settings.data_dir.absolute()})"
@@ -61,8 +61,12 @@ def refuse_under_server(settings: Settings) -> None:
 
 
 def is_starting(url: str, data_dir: Path) -> bool:
-    """Whether a server has claimed the data directory and serves nothing yet: first of all it applies what is pending."""
-    return served_at(data_dir) is not None and not schema.is_served(url)
+    """Whether a server of this version has claimed the data directory and serves nothing yet.
+
+    First of all it applies what is pending. One of an earlier version that serves nothing is stopping, or its API processes
+    are of this program by now, and end at once.
+    """
+    return is_served(data_dir, by_this_version=True) and not schema.is_served(url)
 
 
 def prepare_database(
