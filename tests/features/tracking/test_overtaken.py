@@ -1,11 +1,13 @@
 """What readers do while the structure of their table is being changed, and for how many it counts."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tabellion.features import tracking
 from tabellion.features.delivery import Token, Use, write_token
+from tabellion.features.profiles import search_rows
 from tabellion.features.tracking import Choice, preferences
 from tabellion.platform import secrets
 from tests.features.delivery.conftest import START, licence_that_sends
@@ -59,9 +61,20 @@ async def test_who_leaves_has_left_for_all_who_have_the_address_however_many_the
         # Of one of them alone it is not done.
         query = f"UPDATE {table} SET {newsletter.column} = false WHERE id = (SELECT profile_id FROM l{post.licence_id}.recipient WHERE id = {mail})"
         await post.db.execute(query.encode())
-        page = await tracking.unsubscribe_page(post.db, token, START)
+        read: list[int] = []
+
+        async def reading(*args: Any) -> Any:
+            rows: Any = await search_rows(*args)
+            read.append(len(rows))
+            return rows
+
+        with monkeypatch.context() as patched:
+            patched.setattr(preferences, "search_rows", reading)
+            page = await tracking.unsubscribe_page(post.db, token, START)
         assert page is not None
         assert not page.done
+        # Whether there is anybody else is asked, and not who they are: there may be thousands.
+        assert read == [1]
         assert await tracking.unsubscribe(post.db, token, START) is not None
         assert await post.bench.row(f"SELECT count(*) FROM {table} WHERE {newsletter.column}") == (0,)
 

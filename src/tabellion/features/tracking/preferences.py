@@ -22,7 +22,7 @@ from tabellion.features.delivery import (
     suppression_store,
     write_token,
 )
-from tabellion.features.profiles import record_choice, search_rows, until_current
+from tabellion.features.profiles import are_over, record_choice, search_rows, until_current
 from tabellion.features.tables import ProfileTable, Subscription, email_of, profile_tables
 from tabellion.features.tables.filters import Condition
 from tabellion.features.tracking import store
@@ -195,17 +195,20 @@ def _whose(reader: Reader) -> list[int]:
 
 
 async def _subscribed(db: Database, reader: Reader, standing: _Standing, subscription: Subscription) -> list[int]:
-    """Profiles that mails of a subscription go to at the address of a reader, at most `_MOST`: theirs, and where several
-    people may have one address, the others'. Whoever unsubscribes is promised that no more come there, and would get the
-    next one's.
-    """
+    """Profiles that mails of a subscription go to at the address of a reader, at most `_MOST`."""
     table = standing.table
     if table is None:
         return []
-    condition = reached(table, reader.profile_id, reader.address)
-    choice = f"t.{subscription.column} IS TRUE"
-    found = await search_rows(db, table, Condition(f"{choice} AND {condition.sql}", condition.params), "t.id", _MOST)
+    found = await search_rows(db, table, _subscribers(reader, table, subscription), "t.id", _MOST)
     return [each.id for each in found]
+
+
+def _subscribers(reader: Reader, table: ProfileTable, subscription: Subscription) -> Condition:
+    """Whom mails of a subscription go to at the address of a reader: theirs, and where several people may have one address,
+    the others'. Whoever unsubscribes is promised that no more come there, and would get the next one's.
+    """
+    condition = reached(table, reader.profile_id, reader.address)
+    return Condition(f"t.{subscription.column} IS TRUE AND {condition.sql}", condition.params)
 
 
 async def _note_once(db: Database, licence_id: int, reader: Reader, now: datetime) -> None:
@@ -243,9 +246,9 @@ async def _standing(db: Database, licence_id: int, reader: Reader) -> _Standing:
 async def _is_out(db: Database, licence_id: int, reader: Reader, standing: _Standing) -> bool:
     """Whether a reader gets no more of these mails."""
     own = _own(reader, standing)
-    if own is None:
+    if own is None or standing.table is None:
         return await is_suppressed(db, licence_id, reader.address)
-    return own[1] is not True and not await _subscribed(db, reader, standing, own[0])
+    return own[1] is not True and not await are_over(db, standing.table, _subscribers(reader, standing.table, own[0]), 0)
 
 
 async def _has_left(db: Database, licence_id: int, reader: Reader) -> bool:
