@@ -156,9 +156,11 @@ class EmbeddedPostgres:
                 os.close(lock)
 
     def _run(self, where: place.Place) -> None:
-        self._cluster = where.cluster
+        # Later on its death is known to whoever starts it again.
+        first, self._cluster = self._cluster is None, where.cluster
         if postmaster.is_ready(where.cluster):
-            self._tell_of_a_kill(where.cluster, ran_on=True)
+            if first:
+                self._tell_of_killed_users()
             self._join()
         else:
             version_file = where.cluster / "PG_VERSION"
@@ -166,7 +168,9 @@ class EmbeddedPostgres:
             tools = programs.locate(version, where.owner, where.home)
             if not version_file.exists():
                 _create_cluster(tools.initdb, where)
-            self._tell_of_a_kill(where.cluster, ran_on=postmaster.running(where.cluster) is not None)
+            # One that is starting was told of by whoever began that, and perhaps gave up waiting for it.
+            if first and postmaster.running(where.cluster) is None and not postmaster.ended_in_order(where.cluster):
+                _log.warning("the embedded database was killed, or its machine; it recovers what was committed")
             self._join()
             self._configure(where)
             postmaster.start(tools.postgres, where.cluster, where.owner)
@@ -177,16 +181,11 @@ class EmbeddedPostgres:
         except psycopg.Error as error:
             raise EmbeddedPostgresError(f"the embedded PostgreSQL runs but cannot be used: {error}") from error
 
-    def _tell_of_a_kill(self, cluster: Path, *, ran_on: bool) -> None:
-        """Say it when the last user did not leave in order; those who use it already know of its death."""
-        if self._users:
-            return
-        if ran_on:
-            with self._unless_used() as unused:
-                if unused:
-                    _log.warning("whoever used the embedded database last was killed; it ran on, and nothing is lost")
-        elif not postmaster.ended_in_order(cluster):
-            _log.warning("the embedded database was killed, or its machine; it recovers what was committed")
+    def _tell_of_killed_users(self) -> None:
+        """Say it when a server that runs has no user: who leaves in order stops it."""
+        with self._unless_used() as unused:
+            if unused:
+                _log.warning("whoever used the embedded database last was killed; it ran on, and nothing is lost")
 
     def _join(self) -> None:
         """Be a user of the server, unless it is one already."""

@@ -86,7 +86,7 @@ def test_a_start_that_takes_long_says_what_it_waits_for(
         fcntl.flock(starting, fcntl.LOCK_EX)
         start = threading.Thread(target=embedded.start)
         start.start()
-        until(lambda: told(f"another process starts or stops the embedded database in {data_dir} (waited for 0 s)"))
+        until(lambda: told(f"another process starts or stops the embedded database in {data_dir} (waited for "))
     try:
         until(
             lambda: told(f"the embedded PostgreSQL starts, or recovers; {data_dir / 'postgres' / 'log'} tells how far it is")
@@ -99,28 +99,38 @@ def test_a_start_that_takes_long_says_what_it_waits_for(
     embedded.stop()
 
 
-def test_a_recovery_that_takes_long_is_left_to_itself(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recovery_that_takes_long_is_left_to_itself(
+    data_dir: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     launch = postmaster._launch
 
-    def launched(postgres: Path, cluster: Path, owner: Owner) -> "subprocess.Popen[bytes]":
+    def halted(postgres: Path, cluster: Path, owner: Owner) -> "subprocess.Popen[bytes]":
         process = launch(postgres, cluster, owner)
-        until(lambda: postmaster.running(cluster))
+        while (found := postmaster.read_pid_file(cluster)) is None or found.pid != process.pid:
+            pass
+        process.send_signal(signal.SIGSTOP)
         return process
 
     with embedded_in(data_dir) as embedded:
         os.kill(pid := postmaster_pid(data_dir), signal.SIGKILL)
         until(lambda: not is_alive(pid))
-        monkeypatch.setattr(postmaster, "_launch", launched)
+        monkeypatch.setattr(postmaster, "_launch", halted)
         monkeypatch.setattr(postmaster, "START_TIMEOUT_S", 0)
-        with pytest.raises(EmbeddedPostgresError, match="goes on starting, try again later"):
-            embedded.start()
-        recovering = postmaster_pid(data_dir)
+        try:
+            for one in (embedded, embedded, embedded_in(data_dir)):
+                with pytest.raises(EmbeddedPostgresError, match="goes on starting, try again later"):
+                    one.start()
+        finally:
+            recovering = postmaster_pid(data_dir)
+            os.kill(recovering, signal.SIGCONT)
         monkeypatch.undo()
 
         embedded.start()
 
         assert postmaster_pid(data_dir) == recovering
         assert execute(embedded.url, "SELECT 1") == [(1,)]
+    # Its users knew of its death; nobody who used it was killed.
+    assert [message for message in caplog.messages if "killed" in message] == []
 
 
 def test_busy_children_of_a_killed_server_do_not_stand_in_the_way(data_dir: Path) -> None:
