@@ -329,6 +329,19 @@ def test_keys_of_an_address_that_has_no_profile_any_more_go_too(
     assert target == ["bob@example.com", "joann@example.com"]
 
 
+def test_keys_of_an_address_go_whatever_the_case_of_its_letters(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    """The database knows the case of ASCII alone."""
+    values = ["ZOË@example.com", "zoe@example.com"]
+    keys = {"attribute": "emailAddress", "values": values}
+    ok(tenant.json("POST", "/v5/entities/hotels/audiences", {"name": "Few", "targetTable": "Guests", "keys": keys}))
+    number = tenant.campaign()
+    ok(tenant.json("PUT", f"{MAIL}/{number}/target", {"keys": keys}))
+    assert erased(tenant, "Zoë@example.com")["erased"]["keys"] == 2
+    left = database.execute(f"SELECT key FROM {schema_of(tenant, database)}.audience_key").fetchall()
+    ((target,),) = database.execute("SELECT target #> '{keys,values}' FROM tabellion.campaign WHERE id = %s", (number,))
+    assert (left, target) == ([("zoe@example.com",)], ["zoe@example.com"])
+
+
 def test_what_is_on_record_of_bulk_calls_names_nobody(
     tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
 ) -> None:

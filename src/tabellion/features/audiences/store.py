@@ -128,15 +128,24 @@ async def replace_keys(db: Database, licence_id: int, audience_id: int, keys: It
 
 
 async def forget_keys(
-    db: Database, licence_id: int, table_id: int, attributes: Sequence[str | None], values: Sequence[str]
+    db: Database,
+    licence_id: int,
+    table_id: int,
+    attributes: Sequence[str | None],
+    values: Sequence[str],
+    *,
+    folded: bool = False,
 ) -> int:
-    """Take keys out of the audiences of a table: values of attributes (in lower case; None: ids); how many."""
-    keys = keys_of(licence_id)
+    """Take keys out of the audiences of a table: values of attributes (in lower case; None: ids); how many.
+
+    `folded`: the case of letters beyond ASCII makes no difference either, as in addresses.
+    """
+    keys, fold = keys_of(licence_id), "tabellion.folded" if folded else "lower"
     query = f"""
 WITH gone AS (
     DELETE FROM {keys} k USING tabellion.audience a, unnest(%(attributes)s::text[], %(values)s::text[]) AS p (attribute, key)
     WHERE a.licence_id = %(licence)s AND a.table_id = %(table)s AND a.keys IS NOT NULL AND k.audience_id = a.id
-      AND lower(a.attribute) IS NOT DISTINCT FROM p.attribute AND lower(k.key) = lower(p.key)
+      AND lower(a.attribute) IS NOT DISTINCT FROM p.attribute AND {fold}(k.key) = {fold}(p.key)
     RETURNING k.audience_id
 ), counted AS (
     UPDATE tabellion.audience a SET keys = a.keys - g.number, version = version + 1

@@ -160,9 +160,18 @@ async def update(db: Database, changed: Campaign, now: datetime) -> None:
 
 
 async def forget_keys(
-    db: Database, licence_id: int, table_id: int, attributes: Sequence[str | None], values: Sequence[str]
+    db: Database,
+    licence_id: int,
+    table_id: int,
+    attributes: Sequence[str | None],
+    values: Sequence[str],
+    *,
+    folded: bool = False,
 ) -> int:
-    """Take keys out of the targets of campaigns to a table: values of attributes (in lower case; None: ids); how many."""
+    """Take keys out of the targets of campaigns to a table: values of attributes (in lower case; None: ids); how many.
+
+    `folded`: the case of letters beyond ASCII makes no difference either, as in addresses.
+    """
     query = """
 WITH meant AS (
     SELECT c.id, p.key FROM tabellion.campaign c, unnest(%(attributes)s::text[], %(values)s::text[]) AS p (attribute, key)
@@ -172,7 +181,7 @@ WITH meant AS (
     SELECT c.id, jsonb_agg(v.value ORDER BY v.place) FILTER (WHERE m.key IS NULL) AS kept, count(m.key) AS number
     FROM tabellion.campaign c
     CROSS JOIN LATERAL jsonb_array_elements_text(c.target -> 'keys' -> 'values') WITH ORDINALITY AS v (value, place)
-    LEFT JOIN meant m ON m.id = c.id AND lower(m.key) = lower(v.value)
+    LEFT JOIN meant m ON m.id = c.id AND {fold}(m.key) = {fold}(v.value)
     WHERE c.id IN (SELECT id FROM meant) AND c.target -> 'keys' IS NOT NULL GROUP BY 1 HAVING count(m.key) > 0
 ), changed AS (
     UPDATE tabellion.campaign c
@@ -182,7 +191,8 @@ WITH meant AS (
 SELECT coalesce(sum(number), 0)::bigint FROM gone
 """
     given = {"licence": licence_id, "table": table_id, "attributes": [*attributes], "values": [*values]}
-    return await scalar(db, query, given)
+    statement = query.replace("{fold}", "tabellion.folded" if folded else "lower").encode()
+    return await scalar(db, statement, given)
 
 
 async def set_target(db: Database, campaign_id: int, target: Target) -> None:

@@ -58,7 +58,9 @@ async def forget_what_tells_of(
         # Lists of addresses are of whom they are, also where there is no profile any more, or not yet.
         forms = sorted({form.lower() for form in forms_of(address)})
         emails = [(table, email) for table, _ in people if (email := email_of(table.attributes)) is not None]
-        listed = [await _unlist(db, table, [(email.name.lower(), form) for form in forms]) for table, email in emails]
+        listed = [
+            await _unlist(db, table, [(email.name.lower(), form) for form in forms], folded=True) for table, email in emails
+        ]
         counts = counts.plus(Counts(answers=answers, keys=sum(listed)))
     return counts, flying, traces
 
@@ -119,10 +121,10 @@ async def _delete(db: Database, asked: Asked, table: ProfileTable, profiles: lis
     return Counts(profiles=gone, keys=listed)
 
 
-async def _unlist(db: Database, table: ProfileTable, keys: list[tuple[str | None, str]]) -> int:
-    """Take keys (attribute, None: the id; value) out of audiences and targets; how many."""
+async def _unlist(db: Database, table: ProfileTable, keys: list[tuple[str | None, str]], *, folded: bool = False) -> int:
+    """Take keys (attribute, None: the id; value) out of audiences and targets; how many. `folded` as there."""
     if not keys:
         return 0
     attributes, values = zip(*keys, strict=True)
-    listed = await forget_keys(db, table.licence_id, table.id, attributes, values)
-    return listed + await forget_target_keys(db, table.licence_id, table.id, attributes, values)
+    listed = await forget_keys(db, table.licence_id, table.id, attributes, values, folded=folded)
+    return listed + await forget_target_keys(db, table.licence_id, table.id, attributes, values, folded=folded)
