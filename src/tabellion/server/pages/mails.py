@@ -141,7 +141,7 @@ class _Pages:
         return _not_found() if page is None else _reader_page(readers.unsubscribe(page))
 
     async def preferences(self, request: AnyRequest, token: str) -> Response[bytes]:
-        """The page on which readers choose what they get. Looking at it changes nothing."""
+        """The page on which readers choose what they get. Looking at it changes nothing of that."""
         async with self._connection() as db:
             page = await tracking.preferences_page(db, token, self._clock()) if len(token) <= _MAX_TOKEN else None
         return _not_found() if page is None else _reader_page(readers.preferences(page))
