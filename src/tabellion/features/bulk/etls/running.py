@@ -21,7 +21,7 @@ from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import INPUT, Status, jobs_store, reports
 from tabellion.features.bulk.imports.running import SETTINGS, Run
 from tabellion.features.bulk.news import FINISHED, STARTED, tell
-from tabellion.features.bulk.retrying import transferring
+from tabellion.features.bulk.tries import transferring
 from tabellion.features.licences import zone_and_version
 from tabellion.features.tables import Table, TableUnknown
 from tabellion.features.transfers import open_location

@@ -22,7 +22,7 @@ from tabellion.features.bulk.fenced import JobError, Stopped
 from tabellion.features.bulk.imports import Status, codec_of
 from tabellion.features.bulk.names import NamePattern
 from tabellion.features.bulk.news import FINISHED, STARTED, tell
-from tabellion.features.bulk.retrying import TRIES, transferring
+from tabellion.features.bulk.tries import TRIES, transferring
 from tabellion.features.licences import zone_and_version
 from tabellion.features.tables import render_moment
 from tabellion.features.tables.filters import FilterFault, compile_filter
