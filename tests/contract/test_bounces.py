@@ -411,7 +411,10 @@ def test_who_reads_the_log_of_the_relay_settles_what_was_uncertain(
         f"UPDATE {schema_of(tenant, database)}.recipient SET state = 'UNCERTAIN', reason = 'uncertain' "
         "WHERE lower(address) IN ('g0@example.com', 'g1@example.com')"
     )
-    uncertain = lambda: tenant.json("GET", f"{MAIL}/SpringOffer/report").json()["uncertain"]  # noqa: E731
+
+    def uncertain() -> int:
+        return tenant.json("GET", f"{MAIL}/SpringOffer/report").json()["uncertain"]
+
     assert (counts(tenant)[0], uncertain()) == (4, 2)
     found = [{"type": "ACCEPTED", "messageId": message[f"g{i}@example.com"]} for i in (0, 2)]
     # Whose log it is, others' mails are not in it; and an address alone says nothing of which mail.
