@@ -26,4 +26,4 @@ def test_one_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
     until(tend)
-    stop_all([own])
+    stop_all([own], child.KILL_AFTER_S)

@@ -17,6 +17,8 @@ from tabellion.settings import Settings
 
 # Calls in flight may wait up to 25 s for the licence's pace.
 STOP_WITHIN_S = 30.0
+# Who has not ended by then is killed. The embedded database ends after that: `LEAVE_WITHIN_S`, `postmaster.STOP_WITHIN_S`.
+KILL_AFTER_S = STOP_WITHIN_S + 5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
 # Whoever was killed from outside did not fail by itself, and what it was at waits.
 _LONGEST_PAUSE_AFTER_KILL_S = 1.0
@@ -184,8 +186,8 @@ def bury_orphans(children: list[Child]) -> None:
                 os.waitpid(pid, os.WNOHANG)
 
 
-def stop_all(children: list[Child], within_s: float | None = STOP_WITHIN_S + 5) -> None:
-    """End them side by side; None: however long that takes. The default is longer than they give themselves."""
+def stop_all(children: list[Child], within_s: float | None) -> None:
+    """End them side by side; None: however long that takes."""
     for child in children:
         child.ask_to_stop()
     until_s = None if within_s is None else time.monotonic() + within_s

@@ -7,6 +7,7 @@ is killed leaves the server running, and the next start adopts it. Starting and 
 
 import fcntl
 import logging
+import math
 import os
 import shutil
 import subprocess
@@ -38,6 +39,8 @@ _SETTINGS_FILE = "tabellion.conf"
 _START, _USERS = "postgres.start", "postgres.users"
 _KEPT_LOGS = 5
 _POLL_S = 0.01
+# Whoever leaves waits so long for one that starts or stops the server.
+LEAVE_WITHIN_S = 5.0
 
 
 class EmbeddedPostgres:
@@ -99,9 +102,13 @@ class EmbeddedPostgres:
         if not self._data_dir.exists():
             self._leave()
             return
-        with self._start_lock():
+        with self._start_lock(within_s=LEAVE_WITHIN_S) as ours:
             self._leave()
-            self._stop_unless_used()
+            if ours:
+                self._stop_unless_used()
+            else:
+                # It is a user, or becomes one, for while we were one nobody had begun to stop the server.
+                _log.warning("the embedded database is left to another process, which starts it, or waits for it to answer")
 
     @property
     def is_used(self) -> bool:
@@ -160,7 +167,7 @@ class EmbeddedPostgres:
         first, self._cluster = self._cluster is None, where.cluster
         if postmaster.is_ready(where.cluster):
             if first:
-                self._tell_of_killed_users()
+                self._tell_of_lost_users()
             self._join()
         else:
             version_file = where.cluster / "PG_VERSION"
@@ -181,11 +188,14 @@ class EmbeddedPostgres:
         except psycopg.Error as error:
             raise EmbeddedPostgresError(f"the embedded PostgreSQL runs but cannot be used: {error}") from error
 
-    def _tell_of_killed_users(self) -> None:
-        """Say it when a server that runs has no user: who leaves in order stops it."""
+    def _tell_of_lost_users(self) -> None:
+        """Say it when a server that runs has no user: who leaves in order stops it, unless it is still starting."""
         with self._unless_used() as unused:
             if unused:
-                _log.warning("whoever used the embedded database last was killed; it ran on, and nothing is lost")
+                _log.warning(
+                    "the embedded database ran on without anybody: who used it last was killed, or had given up waiting for "
+                    "its start; nothing is lost"
+                )
 
     def _join(self) -> None:
         """Be a user of the server, unless it is one already."""
@@ -212,13 +222,14 @@ class EmbeddedPostgres:
         partial.replace(path)
 
     @contextmanager
-    def _start_lock(self) -> Generator[None]:
-        lock, patience = open_lock(self._data_dir / _START), Patience(_log)
+    def _start_lock(self, *, within_s: float = math.inf) -> Generator[bool]:
+        """Whether the lock is ours; False: it was not within that time."""
+        lock, patience, until_s = open_lock(self._data_dir / _START), Patience(_log), time.monotonic() + within_s
         try:
-            while not _is_locked_now(lock):
+            while not (ours := _is_locked_now(lock)) and time.monotonic() < until_s:
                 patience.lasts(f"another process starts or stops the embedded database in {self._data_dir}")
                 time.sleep(_POLL_S)
-            yield
+            yield ours
         finally:
             os.close(lock)
 

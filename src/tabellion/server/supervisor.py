@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import psycopg
 
-from tabellion.server.child import Say, bury_orphans, stop_all, verb
+from tabellion.server.child import KILL_AFTER_S, Say, bury_orphans, stop_all, verb
 from tabellion.server.claim import claimed, refuse_second
 from tabellion.server.connections import fit, places_of
 from tabellion.server.database import prepare_database
@@ -49,7 +49,7 @@ def serve(settings: Settings, say: Say, *, migrating: bool = False, until: Calla
         database = None if embedded is None else _Database(embedded, say)
         verbs = ["api", *["worker"] * settings.job_workers, *(["intake"] if settings.intake_port else [])]
         children = [verb(name, settings) for name in verbs]
-        stack.callback(stop_all, children)
+        stack.callback(stop_all, children, KILL_AFTER_S)
         announced = False
         while not stopping() and not (until is not None and until()):
             try:

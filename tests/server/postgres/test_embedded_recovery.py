@@ -19,6 +19,11 @@ from tests.support.postgres import VERSION
 from tests.support.processes import is_alive
 from tests.support.waiting import until
 
+_LEFT = (
+    "the embedded database ran on without anybody: who used it last was killed, or had given up waiting for its start; "
+    "nothing is lost"
+)
+
 
 def test_a_killed_server_is_recovered_by_another_start(data_dir: Path) -> None:
     with embedded_in(data_dir) as embedded:
@@ -37,7 +42,7 @@ def test_a_killed_server_is_recovered_by_another_start(data_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("sign", "told"),
     [
-        (None, "whoever used the embedded database last was killed; it ran on, and nothing is lost"),
+        (None, _LEFT),
         (signal.SIGKILL, "the embedded database was killed, or its machine; it recovers what was committed"),
         # As when the system that shuts down loses its patience: PostgreSQL leaves no postmaster.pid then.
         (signal.SIGQUIT, "the embedded database was killed, or its machine; it recovers what was committed"),
@@ -131,6 +136,20 @@ def test_a_recovery_that_takes_long_is_left_to_itself(
         assert execute(embedded.url, "SELECT 1") == [(1,)]
     # Its users knew of its death; nobody who used it was killed.
     assert [message for message in caplog.messages if "killed" in message] == []
+
+
+def test_nobody_is_said_to_be_killed_who_gave_up_waiting_for_a_start(
+    data_dir: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with embedded_in(data_dir):
+        pass
+    monkeypatch.setattr(postmaster, "START_TIMEOUT_S", 0)
+    with pytest.raises(EmbeddedPostgresError, match="goes on starting, try again later"):
+        embedded_in(data_dir).start()
+    monkeypatch.undo()
+    until(lambda: postmaster.is_ready(data_dir / "postgres"))
+    with embedded_in(data_dir):
+        assert caplog.messages == [_LEFT]
 
 
 def test_busy_children_of_a_killed_server_do_not_stand_in_the_way(data_dir: Path) -> None:

@@ -1,5 +1,6 @@
 """The embedded PostgreSQL among several processes: the first starts it, the last stops it, those that are killed leave it."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tabellion.server import embedded as embedding
 from tabellion.server import supervisor
 from tabellion.server.embedded import EmbeddedPostgres
 from tests.server.postgres.conftest import User, embedded_in, execute, is_locked, postmaster_pid
@@ -51,6 +53,27 @@ def test_the_last_user_stops_the_server(data_dir: Path) -> None:
     second.leave()
 
     assert not is_alive(pid)
+
+
+def test_whoever_leaves_does_not_wait_for_long_for_one_that_is_starting(
+    data_dir: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a verb does that waits for a frozen database to answer."""
+    monkeypatch.setattr(embedding, "LEAVE_WITHIN_S", 0.1)
+    leaving = embedded_in(data_dir)
+    leaving.start()
+    with (data_dir / "postgres.start").open() as starting:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        leaving.stop()
+    assert not leaving.is_used
+    assert caplog.messages == [
+        "the embedded database is left to another process, which starts it, or waits for it to answer"
+    ]
+    # The other one ends it.
+    assert leaving.is_running()
+    with embedded_in(data_dir):
+        pass
+    assert not leaving.is_running()
 
 
 def test_who_could_not_start_the_server_uses_it_when_another_has(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

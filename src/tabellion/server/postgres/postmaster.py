@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 600  # crash recovery of a busy server may take minutes
 # In order it writes what is in memory; at once it only ends its children, and kills them after five seconds.
-_STOP_WITHIN_S = {signal.SIGINT: 60, signal.SIGQUIT: 15}
+STOP_WITHIN_S = {signal.SIGINT: 35, signal.SIGQUIT: 10}
 _POLL_S = 0.01
 _STILL_ATTACHED = "is still in use"
 _MAX_ATTEMPTS = 100
@@ -115,7 +115,7 @@ def stop(cluster: Path) -> None:
     if found is None:
         return
     patience = Patience(_log)
-    for sign, within_s in _STOP_WITHIN_S.items():
+    for sign, within_s in STOP_WITHIN_S.items():
         os.kill(found.pid, sign)
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
