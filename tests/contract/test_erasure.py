@@ -73,7 +73,7 @@ def places(canary: Canary, database: psycopg.Connection[Any], schema: str, api: 
     from tabellion.features.bulk.searching import is_in_file
 
     for path in api.spool.rglob("*"):
-        if path.is_file() and is_in_file(path, canary.is_in):
+        if path.is_file() and is_in_file(path, lambda octets, *_: canary.is_in(octets)):
             found.add(f"spool/{path.name}")
     if canary.is_in(api.log.read_bytes()):
         found.add("log")

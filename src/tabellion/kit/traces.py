@@ -1,27 +1,64 @@
 """By what a person is known where data are kept as text: news on their way, answers, files."""
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import groupby
-from typing import NamedTuple
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import quote
 
 from tabellion.kit.letters import capitals
 
-# `joann@` does not have `ann@` in it; but what comes before may be the end of something escaped: of an octet in an address
-# of a call (%3d), of a character in JSON (\n, \u00a0), of an octet as the database prints it (\302). Nor does
-# `ann@example.com.au` have `ann@example.com` in it; a dot with anything else behind it ends a sentence.
-_LETTER_BEFORE, _LETTER_AFTER = "[a-z0-9._+-]", "[a-z0-9]"
-_BEFORE = rf"(?:(?<!{_LETTER_BEFORE})|(?<=%[0-9a-f]{{2}})|(?<=\\[bfnrt])|(?<=\\u[0-9a-f]{{4}})|(?<=\\[0-7]{{3}}))"
-_AFTER = rf"(?!-|\.?{_LETTER_AFTER})"
+# `joann@` does not have `ann@` in it, nor has `öann@`; but what comes before may be the end of something escaped: of an
+# octet in an address of a call (%3d), of a character in JSON (\n, \u00a0), of an octet as the database prints it (\302), if
+# that is no letter. Letters beyond ASCII are those from Latin to Hebrew, no others: some scripts set words apart by nothing.
+# Nor does `ann@example.com.au` have `ann@example.com` in it; a dot with anything else behind it ends a sentence.
+_HEX, _OCTAL, _NEXT = "[0-9a-f]", "[0-7]", ("%", "[89ab]", "[0-9a-f]")
+_ESCAPED: tuple[tuple[str, ...], ...] = (
+    ("%", _HEX, _HEX), (r"\\", "[bfnrt]"), (r"\\", "u", _HEX, _HEX, _HEX, _HEX), (r"\\", _OCTAL, _OCTAL, _OCTAL),
+)  # fmt: skip
+_ESCAPED_LETTERS: tuple[tuple[str, ...], ...] = (
+    ("%", "c", "[3-9a-f]", *_NEXT), ("%", "d", _OCTAL, *_NEXT), ("%", "e", "1", "%", "b", "[89a-f]", *_NEXT),
+    (r"\\", "u", "0", "0", "[c-f]", _HEX), (r"\\", "u", "0", "[1-5]", _HEX, _HEX), (r"\\", "u", "1", "[ef]", _HEX, _HEX),
+    (r"\\", "3", "0", "[3-7]", r"\\", "2", _OCTAL, _OCTAL), (r"\\", "3", "[12]", _OCTAL, r"\\", "2", _OCTAL, _OCTAL),
+    (r"\\", "3", "4", "1", r"\\", "2", "7", _OCTAL, r"\\", "2", _OCTAL, _OCTAL),
+)  # fmt: skip
 _ESCAPES = {ord("\\"): r"\\", **{octet: f"\\{octet:03o}" for octet in range(0x80, 0x100)}}
 # What LIKE does not take as it stands.
 _WILD = str.maketrans({sign: f"\\{sign}" for sign in "\\%_"})
 
 # In addresses of calls it may be either.
 _AT = ("@", "%40")
-_ENCODINGS = ("utf-8", "cp1252", "utf-16-le", "utf-16-be")
+
+
+def _around(no_letter: str, high: str = "", low: str = "") -> tuple[str, str]:
+    """What stands before and after an address. `no_letter`: before it; `high`, `low`: what is around each octet of ASCII."""
+
+    def of(*signs: str) -> str:
+        return "".join(f"{high}{sign}{low}" for sign in signs)
+
+    escaped = "|".join(f"(?<={of(*each)})" for each in _ESCAPED)
+    no_escaped_letter = "".join(f"(?<!{of(*each)})" for each in _ESCAPED_LETTERS)
+    after = f"(?!{of('-')}|(?:{of('[.]')})?{of('[a-z0-9]')})"
+    return f"(?:(?<!{of('[a-z0-9._+-]')}){no_letter}|(?:{escaped}){no_escaped_letter})", after
+
+
+_TEXT = _around("(?<![\u00c0-\u05ff\u1e00-\u1fff])")
+# A file may be in either: octets from 80 to BF end a character in UTF-8, and are one in cp1252, which has few letters there.
+_FEW = "[\x8a\x8c\x8e\x9a\x9c\x9e\x9f]"
+_OCTETS = _around(
+    f"(?<![\xc3-\xd7][\x80-\xbf])(?<!\xe1[\xb8-\xbf][\x80-\xbf])(?<![\xc0-\xff])(?:(?<!{_FEW})|(?<=[\x80-\xff]{_FEW}))"
+)
+# By encodings, with the octets of a letter.
+_AROUND = {
+    "utf-8": (_OCTETS, 1),
+    "cp1252": (_OCTETS, 1),
+    "utf-16-le": (_around("(?<![\xc0-\xff]\0)(?<![\0-\xff][\1-\5\x1e\x1f])", low="\0"), 2),
+    "utf-16-be": (_around("(?<!\0[\xc0-\xff])(?<![\1-\5\x1e\x1f][\0-\xff])", high="\0"), 2),
+}
+# So far before an address what escapes a letter may begin, in octets.
+CONTEXT: Final = 32
 
 # What may stand at each place of an address: the letter, or another one that is the same.
 _Spelling = list[tuple[str, ...]]
@@ -60,17 +97,22 @@ class Traces(NamedTuple):
         """As `likes`, for the same."""
         return [_like(each) for each in self._spellings(_escaped)]
 
-    def finder(self) -> Callable[[bytes], bool]:
+    def finder(self) -> "Finder":
         """What tells whether a part of a file names the address: in the encodings of files that are written here or sent."""
         wanted = [
-            (_longest_run(each).encode("latin-1"), re.compile(_octets_pattern(each, encoding)))
-            for encoding in _ENCODINGS
+            (_longest_run(each).encode("latin-1"), re.compile((_pattern([each], around) or "").encode("latin-1")), width)
+            for encoding, (around, width) in _AROUND.items()
             for each in self._spellings(partial(_octets, encoding=encoding))
         ]
 
-        def is_in(octets: bytes) -> bool:
+        def is_in(octets: bytes, begin: int = 0, end: int = sys.maxsize) -> bool:
             low = octets.lower()
-            return any(run in low and pattern.search(low) for run, pattern in wanted)
+            return any(
+                found.start() < end and found.start() % width == 0
+                for run, pattern, width in wanted
+                if run in low
+                for found in pattern.finditer(low, begin)
+            )
 
         return is_in
 
@@ -112,6 +154,14 @@ class Traces(NamedTuple):
         """By their tables, rows as receivers are told of them."""
         yield from ((table, f'"profileid":"{row}"') for table, row in self.rows)
         yield from ((table, f'"id":"{row}"') for table, row in self.records)
+
+
+class Finder(Protocol):
+    """See `Traces.finder`."""
+
+    def __call__(self, octets: bytes, begin: int = 0, end: int = sys.maxsize, /) -> bool:
+        """Whether the address begins from one place on and before another one. The octets begin with a whole letter."""
+        ...
 
 
 # A regular expression for what `Traces.members` are some of.
@@ -168,15 +218,7 @@ def _longest_run(spelling: _Spelling) -> str:
     return max(("".join(each for (each,) in run) for is_same, run in same if is_same), key=len, default="")
 
 
-def _pattern(spellings: Iterable[_Spelling], before: str = _BEFORE, after: str = _AFTER) -> str | None:
+def _pattern(spellings: Iterable[_Spelling], around: tuple[str, str] = _TEXT) -> str | None:
     any_ = "|".join("".join(f"(?:{'|'.join(map(re.escape, choices))})" for choices in each) for each in spellings)
+    before, after = around
     return f"{before}(?:{any_}){after}" if any_ else None
-
-
-def _octets_pattern(spelling: _Spelling, encoding: str) -> bytes:
-    around = (_BEFORE, _AFTER)
-    if encoding.startswith("utf-16"):
-        high, low = ("", "\0") if encoding.endswith("le") else ("\0", "")
-        before, hyphen, dot, after = (f"{high}{letter}{low}" for letter in (_LETTER_BEFORE, "-", r"\.", _LETTER_AFTER))
-        around = (f"(?<!{before})", f"(?!{hyphen}|(?:{dot})?{after})")
-    return (_pattern([spelling], *around) or "").encode("latin-1")

@@ -1,10 +1,12 @@
 """In which files a person is named; what cannot be read may name anybody."""
 
 import zipfile
+from itertools import product
 from pathlib import Path
 
 import pytest
 
+from tabellion.features.bulk import searching
 from tabellion.features.bulk.searching import is_in_file
 from tabellion.kit.traces import traces_of
 
@@ -32,8 +34,22 @@ def test_archives_of_all_kinds_are_read_and_damaged_ones_may_name_anybody(tmp_pa
     assert is_in_file(path, IS_IN)
 
 
-def test_an_address_on_the_border_of_two_parts_is_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("encoding", "octets"), [("utf-8", 1), ("utf-16", 2), ("utf-16-be", 2)])
+@pytest.mark.parametrize("part", [64, 1024])
+def test_an_address_is_found_wherever_two_parts_meet_and_is_not_cut_out_of_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, encoding: str, octets: int, part: int
+) -> None:
+    """Each octet of it in turn is the first of a part, or of what is looked at once more with the next part."""
+    overlap = 128
+    monkeypatch.setattr(searching, "_PIECE_BYTES", part)
+    monkeypatch.setattr(searching, "_OVERLAP_BYTES", overlap)
     path = tmp_path / "guests.csv"
-    for text, wanted in (("ann@example.com", True), ("joann@example.com", False)):
-        path.write_bytes(b"x" * (1024 * 1024 - 7) + b";" + text.encode() + b"\n")
-        assert is_in_file(path, IS_IN) is wanted
+    named = ('"ann@example.com"', "ANN@example.com", "ann@example.com")
+    others = (
+        "joann@example.com", "\u00f6ann@example.com", "%C3%B6ann@example.com", "ann@example.com.au", "ann@example.community",
+    )  # fmt: skip
+    for text in (*named, *others):
+        for border, after in product((part - overlap, part), ("", "\r\n" + "y" * 2 * part)):
+            for letters in range(max(0, border - 60) // octets, (border + 8) // octets):
+                path.write_bytes(f'{"x" * letters}\r\n"zo\u00eb";{text}{after}'.encode(encoding))
+                assert is_in_file(path, IS_IN) is (text in named), (text, letters, after)

@@ -5,12 +5,12 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Final, NamedTuple, cast
 
-from tabellion.kit.traces import Traces
+from tabellion.kit.traces import CONTEXT, Finder, Traces
 from tabellion.platform import files
 from tabellion.platform.database.connection import Database
 
@@ -142,7 +142,7 @@ async def forget_records(db: Database, licence_id: int, traces: Traces, until: d
     await db.execute(_FILTERS, values)
 
 
-def is_in_file(path: Path, is_in: Callable[[bytes], bool]) -> bool:
+def is_in_file(path: Path, is_in: Finder) -> bool:
     """Whether something is in a part of a file: as it is, compressed, or in an archive. Raises `OSError` of the disk."""
     try:
         if zipfile.is_zipfile(path):
@@ -171,11 +171,15 @@ def _entries(archive: zipfile.ZipFile) -> Iterator[IO[bytes]]:
                 yield content
 
 
-def _holds(content: IO[bytes], is_in: Callable[[bytes], bool]) -> bool:
-    before = b""
+def _holds(content: IO[bytes], is_in: Finder) -> bool:
+    """Part by part; what begins near the end of one is looked at with the next, where what stands around it is known."""
+    whole, begin = b"", 0
     while piece := content.read(_PIECE_BYTES):
-        whole = before + piece
-        if is_in(whole):
+        whole += piece
+        # Even, as a letter may have two octets.
+        end = max(begin, (len(whole) - _OVERLAP_BYTES) // 2 * 2)
+        if is_in(whole, begin, end):
             return True
-        before = whole[-_OVERLAP_BYTES:]
-    return False
+        before = max(end - CONTEXT, 0)
+        whole, begin = whole[before:], end - before
+    return is_in(whole, begin)
