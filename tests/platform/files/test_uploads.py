@@ -136,3 +136,24 @@ def test_who_goes_away_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(Malformed):
         asyncio.run(receive(gone(), TYPE, tmp_path, max_bytes=5000, version="v4"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "why"),
+    [
+        (
+            FORM,
+            "multipart/form-data",
+            "its Content-Type names no boundary; leave that header to the library that writes it",
+        ),
+        (b"", TYPE, "the body is empty"),
+        (FORM, f"{TYPE}z", "the boundary of its Content-Type, 'xyzz', does not stand in the body"),
+        (b'{"mode": "CREATE"}', TYPE, "the boundary of its Content-Type, 'xyz', does not stand in the body"),
+        (FORM[:-10], TYPE, "it breaks off before its last boundary"),
+        (FORM.replace(b"\r\n", b"\n"), TYPE, "Invalid line break after first boundary"),
+    ],
+)
+def test_a_form_that_cannot_be_read_says_why(body: bytes, content_type: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(Malformed) as refused:
+        take(tmp_path, body, content_type=content_type)
+    assert refused.value.message == f"the form cannot be read: {why}"

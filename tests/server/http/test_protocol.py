@@ -454,6 +454,15 @@ def test_the_end_of_a_server_does_not_wait_for_who_takes_no_answers(port: int, m
         until(lambda: not _connections)
 
 
+@pytest.mark.parametrize(
+    "address", [b"/a?search=lastName=De Smet", b"/a?x=2027-03-01 09:15:00", b"/a b/c", b"/a \x01", b"/\x01"]
+)
+def test_an_address_with_a_blank_is_refused_for_that(port: int, address: bytes) -> None:
+    (answer,) = _send(port, b"GET " + address + b" HTTP/1.1\r\nHost: x\r\n\r\n", close=False)
+    assert (answer[0], answer[2]["code"]) == (400, "request.malformed")
+    assert "blanks and control characters in it are percent-encoded" in answer[2]["message"]
+
+
 def test_what_is_wrong_in_a_body_is_told(port: int) -> None:
     (answer,) = _send(port, _P + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", b"zz\r\n\r\n", close=False)
     assert (answer[0], answer[2]["code"]) == (400, "request.malformed")

@@ -119,7 +119,12 @@ async def receive(
         raise FormExpected(f"this call reads multipart/form-data (curl -F), not {sent}")
     upload = Upload(named=rules.named)
     part = _Part(upload, folder, max_bytes, rules.too_large or FileTooLarge(max_bytes, version), rules.file)
+    if not boundary:
+        raise Malformed(
+            "the form cannot be read: its Content-Type names no boundary; leave that header to the library that writes it"
+        )
     size = 0
+    at_end = False
     try:
         with _Parser(boundary, max_segment_count=_MAX_FIELDS + MAX_FILES) as parser:
             async for chunk in body:
@@ -132,13 +137,24 @@ async def receive(
                         await part.end()
                     else:
                         await part.add(bytes(event))
+            at_end = True
     except BaseException as error:
         part.abandon()
         upload.discard()
         if isinstance(error, MultipartError):
-            raise Malformed(f"the form cannot be read: {error}") from None
+            why = _end_missing(boundary, size, begun=part.begun) if at_end or not size else error
+            raise Malformed(f"the form cannot be read: {why}") from None
         raise
     return upload
+
+
+def _end_missing(boundary: str, size: int, *, begun: bool) -> str:
+    """Why a form of `size` bytes has no end, `begun` or not."""
+    if not size:
+        return "the body is empty"
+    if not begun:
+        return f"the boundary of its Content-Type, '{boundary[:70]}', does not stand in the body"
+    return "it breaks off before its last boundary"
 
 
 class _Parser(PushMultipartParser):
@@ -163,6 +179,8 @@ class _Part:
         self._max_bytes = max_bytes
         self._too_large = too_large
         self._segment: MultipartSegment | None = None
+        # Whether the form had a part so far.
+        self.begun = False
         self._waiting = bytearray()
         self._path: Path | None = None
         self._file: BinaryIO | None = None
@@ -176,6 +194,7 @@ class _Part:
 
     def begin(self, segment: MultipartSegment) -> None:
         """A part with a file name, or under the name of the call's file, is a file."""
+        self.begun = True
         self._segment = segment
         self._size = 0
         is_file = segment.filename is not None or (segment.name or "") == self._named_as_file != ""

@@ -19,6 +19,9 @@ _ORIGIN = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 _UPGRADE = re.compile(rb"\nupgrade(?=[ \t]*:)", re.IGNORECASE)
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?= )")
 _VERSIONS = frozenset({"1.0", "1.1"})
+_ADDRESS = "the address of the request cannot be read: blanks and control characters in it are percent-encoded"
+# Method, address, version.
+_WORDS_OF_A_REQUEST_LINE = 3
 
 
 class Start(Protocol):
@@ -104,6 +107,8 @@ class Reader:
             head = b"POST" + head[unknown.end() :]
         elif isinstance(error.__context__, _OfferedUpgradeError):
             head = _UPGRADE.sub(b"\nx-declined-upgrade", head)
+        elif len(head.partition(b"\n")[0].split()) > _WORDS_OF_A_REQUEST_LINE:
+            raise Malformed(_ADDRESS)
         else:
             raise error
         self._parser = httptools.HttpRequestParser(self)
@@ -209,7 +214,5 @@ def _problem_of(error: httptools.HttpParserError) -> Problem:
     if isinstance(error, httptools.HttpParserCallbackError) and isinstance(error.__context__, Problem):
         return error.__context__
     if isinstance(error, httptools.HttpParserInvalidURLError):
-        return Malformed(
-            "the address of the request cannot be read: blanks and control characters in it are percent-encoded"
-        )
+        return Malformed(_ADDRESS)
     return Malformed(f"the request cannot be read as HTTP/1.1: {error}")
