@@ -16,12 +16,21 @@ from tabellion.kit.problem import Malformed
 from tabellion.platform.http.call import Call
 from tabellion.platform.http.exchange import Exchange, Rendered
 from tabellion.platform.http.front import App, exchange_of, send_rendered
-from tabellion.platform.http.paths import CATEGORIES, VERSIONS
+from tabellion.platform.http.paths import CATEGORIES, LEGACY_V4, LEGACY_V5, VERSIONS
 from tabellion.platform.http.pipeline import Pipeline
 from tabellion.platform.http.problems import MethodNotAllowed, RouteUnknown
 
 AnyRequest = Request[Any, Any, Any]
 # Addresses of v4 are in the singular, those of v5 in the plural.
+_FIRST = (*CATEGORIES, LEGACY_V4[1:].partition("/")[0], LEGACY_V5[1:])
+# Of the contract, but not of this server.
+_NOT_OFFERED = {
+    "form": "forms",
+    "push-campaigns": "push campaigns",
+    "scenario": "scenarios",
+    "sms": "SMS campaigns",
+    "transactionalsms": "SMS campaigns",
+}
 _OTHERWISE = {"/v4/entities": "; v4 writes /v4/entity", "/v5/entity/": "; v5 writes /v5/entities/"}
 
 _BROKEN_OFF = "the connection ended before the whole body had arrived"
@@ -107,7 +116,9 @@ class Dispatcher:
             return advice
         place, begin, unknown = self._root, exchange.family, ""
         segments = exchange.path[1:].split("/")
-        first = [*place.literal, *(() if begin else CATEGORIES)]
+        first = [*place.literal, *(() if begin else _FIRST)]
+        if f"/{segments[0]}/ws" == LEGACY_V4:  # without the `ws`, or it would be the family
+            return f"; it would begin with {LEGACY_V4}"
         if not begin and segments[0] in CATEGORIES:  # with a version behind it, it would be the family
             begin, first = f"/{segments.pop(0)}", [*VERSIONS]
         for segment in segments:
@@ -117,6 +128,8 @@ class Dispatcher:
                 break
             place, begin = following, f"{begin}/{segment}"
         names = sorted(first if place is self._root else place.literal)
+        if unknown in _NOT_OFFERED:
+            return f"; this server has no {_NOT_OFFERED[unknown]}"
         found = misspelt(unknown, names) if unknown else None
         if found is not None:
             return f"; did you mean {begin}/{found}?"
