@@ -1,5 +1,6 @@
 """What an erasure takes from news that wait or are dead, and how it looks for it where there is much."""
 
+import tracemalloc
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from time import perf_counter
@@ -24,6 +25,11 @@ async def least_s(work: Callable[[], Awaitable[object]]) -> float:
     return min(times)
 
 
+async def forget(hooks: Hooks, traces: Traces) -> int:
+    async with hooks.db.transaction():
+        return await queue.forget(hooks.db, hooks.licence_id, traces, hooks.clock() + timedelta(minutes=1))
+
+
 async def _dead(hooks: Hooks, id_: int) -> None:
     """Many dead deliveries, each with the event of a mail to somebody else."""
     event = (
@@ -40,17 +46,33 @@ async def _dead(hooks: Hooks, id_: int) -> None:
 
 async def test_many_mails_of_a_person_make_the_look_through_many_dead_deliveries_no_longer(hooks: Hooks) -> None:
     await _dead(hooks, await hooks.subscribe())
-    now = hooks.clock() + timedelta(minutes=1)
-
-    def forget(traces: Traces) -> Callable[[], Awaitable[int]]:
-        return lambda: queue.forget(hooks.db, hooks.licence_id, traces, now)
-
     few, many = (traces_of(["ann@example.com"], [("31", "7")], range(1, mails)) for mails in (2, 500))
-    assert await least_s(forget(many)) < 5 * await least_s(forget(few))
-    assert await forget(traces_of([], mails=[1000001]))() == 1
-    assert await forget(traces_of([], [("31", "1000002")]))() == 1
-    assert await forget(traces_of(["1000003@Example.com"]))() == 1
+    assert await least_s(lambda: forget(hooks, many)) < 5 * await least_s(lambda: forget(hooks, few))
+    assert await forget(hooks, traces_of([], mails=[1000001])) == 1
+    assert await forget(hooks, traces_of([], [("31", "1000002")])) == 1
+    assert await forget(hooks, traces_of(["1000003@Example.com"])) == 1
     assert len(await hooks.deliveries()) == _MANY - 3
+
+
+async def test_many_deliveries_that_tell_of_a_person_are_looked_at_some_at_a_time(hooks: Hooks) -> None:
+    """Blocks of a hundred thousand letters each, with an event of somebody else in every tenth: 40 MB."""
+    event = '{"id":%s,"type":"SENT","at":"2026-03-01T08:15:00Z","payload":{"emailAddress":"%s","note":"%s"}}'
+    ann, bob = (event % (n, f"{name}@example.com", "x" * 50_000) for n, name in enumerate(("ann", "bob"), 1))
+    await hooks.db.execute(
+        "INSERT INTO tabellion.webhook_delivery (subscription_id, state, events, event_ids, occurred_at, planned_at, due_at) "
+        "SELECT %s, 'DEAD', format('[%%s,%%s]', %s::text, CASE WHEN n %% 10 = 0 THEN %s ELSE %s END)::json, '{1,2}', now(), now(), now() "
+        "FROM generate_series(1, 400) n",
+        (await hooks.subscribe(), ann, bob, ann),
+    )
+    tracemalloc.start()
+    try:
+        assert await forget(hooks, traces_of(["ann@example.com"])) == 2 * 360 + 40
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000
+    left = "SELECT count(*), bool_and(events ->> 0 LIKE '%%bob@%%'), max(event_ids) FROM tabellion.webhook_delivery"
+    assert await (await hooks.db.execute(left)).fetchone() == (40, True, [2])
 
 
 async def test_news_and_kept_answers_of_others_are_passed_in_a_few_times_the_time_of_reading_them(hooks: Hooks) -> None:
@@ -97,7 +119,7 @@ async def test_a_block_is_taken_apart_as_it_stands_by_then(hooks: Hooks) -> None
     now = hooks.clock()
     await fan_out(hooks.db, now)
     claimed = await queue.claim(hooks.db, now, lease=timedelta(minutes=1), busy={}, at_once=8, most=8)
-    assert await queue.forget(hooks.db, hooks.licence_id, traces_of(["ann@example.com"]), now) == 1
+    assert await forget(hooks, traces_of(["ann@example.com"])) == 1
 
     async with hooks.db.transaction():
         await queue.take_apart(hooks.db, claimed, now)

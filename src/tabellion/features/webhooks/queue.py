@@ -96,6 +96,9 @@ _GATHERING = """
 SELECT id, events::text FROM tabellion.webhook_delivery WHERE subscription_id = %s AND state = 'GATHERING'
 ORDER BY due_at, event_ids FOR UPDATE SKIP LOCKED
 """
+_KEPT = "UPDATE tabellion.webhook_delivery SET events = %s::json, event_ids = %s WHERE id = %s"
+# Of up to 1000 events each, in blocks.
+_READ_AT_ONCE = 50
 _items = msgspec.json.Decoder(tuple[Item, ...]).decode
 
 
@@ -316,15 +319,19 @@ ORDER BY d.id FOR UPDATE OF d
         "licence": licence_id, "until": until, "likes": traces.likes, "member": MEMBER, "members": traces.members,
     }  # fmt: skip
     gone, are_theirs = 0, traces.news_finder()
-    for id_, events in await (await db.execute(query, values)).fetchall():
-        items = _items(events)
-        kept = [item for item in items if item.at > until or not are_theirs(bytes(item.payload).decode())]
-        gone += len(items) - len(kept)
-        if not kept:
-            await db.execute("DELETE FROM tabellion.webhook_delivery WHERE id = %s", (id_,))
-        elif len(kept) < len(items):
-            query = "UPDATE tabellion.webhook_delivery SET events = %s::json, event_ids = %s WHERE id = %s"
-            await db.execute(query, (msgspec.json.encode(kept).decode(), [item.id for item in kept], id_))
+    async with db.cursor("forgotten") as cursor:
+        await cursor.execute(query, values)
+        while rows := await cursor.fetchmany(_READ_AT_ONCE):
+            emptied: list[Any] = []
+            for id_, events in rows:
+                items = _items(events)
+                kept = [item for item in items if item.at > until or not are_theirs(bytes(item.payload).decode())]
+                gone += len(items) - len(kept)
+                if not kept:
+                    emptied.append(id_)
+                elif len(kept) < len(items):
+                    await db.execute(_KEPT, (msgspec.json.encode(kept).decode(), [item.id for item in kept], id_))
+            await db.execute("DELETE FROM tabellion.webhook_delivery WHERE id = ANY (%s)", (emptied,))
     return gone
 
 
