@@ -8,13 +8,16 @@ import os
 import random
 import time
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tabellion.features import delivery
 from tabellion.features.delivery import Sending, store
-from tests.features.delivery.conftest import START, Post
+from tabellion.platform.database.connection import Database
+from tests.features.delivery.conftest import START, Post, after
 from tests.features.delivery.working import MESSAGES, at_work, relay_at
 from tests.support.gap_sink import GapSink
 
@@ -49,6 +52,29 @@ async def test_who_got_the_mail_is_who_is_said_to_have_whatever_is_called_meanwh
                 assert sink.journal == Counter(await _accepted(post, sending)), (SEED, number)
     # Calls came while mails were leaving, or nothing was tried.
     assert min(seen["paused midway"], seen["resumed midway"], seen["cancelled midway"]) >= SEQUENCES // 10, seen
+
+
+async def test_what_was_put_off_does_not_begin_because_somebody_had_found_it_due(
+    post: Post, worker_database_url: str, tmp_path: Path
+) -> None:
+    """Who looks for what is due holds no campaign meanwhile; here a sender hears of one that is due no more."""
+    later, *others = [await post.sending(messages=MESSAGES) for _ in range(3)]
+    for each in (later, *others):
+        await store.set_state(post.db, each.id, "GATHERING", START)
+        await delivery.reschedule(post.db, each, after(3600))
+    begun: asyncio.Queue[int] = asyncio.Queue()
+
+    async def gather(db: Database, sending: Sending, now: datetime) -> bool:
+        begun.put_nowait(sending.id)
+        return True
+
+    async with at_work(worker_database_url, tmp_path, gather):
+        for each in others:
+            await store.announce(post.db, later.id)
+            await delivery.reschedule(post.db, each, START)
+            assert await asyncio.wait_for(begun.get(), 60) == each.id
+    assert begun.empty()
+    assert await store.find(post.db, later.id) == msgspec.structs.replace(later, state="GATHERING")
 
 
 async def _called(post: Post, sending: Sending, sink: GapSink, chance: random.Random, seen: Counter[str]) -> bool:

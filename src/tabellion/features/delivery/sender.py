@@ -219,7 +219,8 @@ class Sender:
         now = self.clock()
         async with self.database() as db, db.transaction():
             locked = await store.lock(db, sending)
-            if locked is not None and locked.state == "GATHERING":
+            # It may be to begin later only, which was said after this process had found it due.
+            if locked is not None and locked.state == "GATHERING" and await store.is_due(db, sending.id, now):
                 # A large audience takes its time; nobody waits for it.
                 await db.execute("SET LOCAL statement_timeout = '1h'")
                 if await self.gather(db, locked, now):

@@ -107,6 +107,12 @@ async def look_at(db: Database, sending_id: int, from_at: datetime, until_at: da
     )
 
 
+async def is_due(db: Database, sending_id: int, now: datetime) -> bool:
+    """Whether a sending is worth a look at a moment."""
+    query = "SELECT EXISTS (SELECT 1 FROM tabellion.mail_due WHERE sending_id = %s AND from_at <= %s AND until_at > %s)"
+    return bool(await scalar(db, query, (sending_id, now, now)))
+
+
 async def announce(db: Database, sending_id: int) -> None:
     """Tell the workers that a sending has mails, now; who does not hear it finds them with the next look.
 
