@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabellion.features.delivery import Delivery, DomainLimit, Hours, Limits, Window, limits_store
+from tabellion.features.delivery import Contact, Delivery, DomainLimit, Hours, Limits, Window, limits_store
 from tabellion.features.delivery.hours import DAYS, openings, opens_at
 from tabellion.features.delivery.pacing import rules_of
-from tests.features.delivery.conftest import Post, after
+from tests.features.delivery.conftest import START, Post, after
 
 WORKING = Hours((Window(("MON", "TUE", "WED", "THU", "FRI"), 8 * 60, 20 * 60),))
 BRUSSELS = ZoneInfo("Europe/Brussels")
@@ -154,6 +154,21 @@ async def test_who_waits_for_their_hours_keeps_nobody_of_their_domain_waiting(po
         ("c@example.com", after(3)), ("d@example.com", after(4)), ("y@example.com", after(4 * 3600)),
         ("z@example.com", after(4 * 3600)),
     ]  # fmt: skip
+
+
+async def test_who_waits_for_their_hours_has_not_had_enough_yet(post: Post) -> None:
+    """The day may be another one by then."""
+    await post.guests(["ann@example.com"], cardNumber="America/New_York")
+    hours, once_a_day = Hours(WORKING.windows, "RECIPIENT", "cardNumber"), Limits(contact=Contact(1, 1))
+    first, second, third = [await post.sending() for _ in range(3)]
+    await post.accept(first, await post.claim(first, once_a_day), START)
+    for sending in (second, third):
+        assert await post.claim(sending, once_a_day, Delivery(hours=hours)) == []
+        assert await post.fates(sending) == {("PLANNED", None): 1}
+    # On Wednesday at eight.
+    claims = [await post.claim(each, once_a_day, Delivery(hours=hours), now=after(28 * 3600)) for each in (second, third)]
+    assert [len(each) for each in claims] == [1, 0]
+    assert await post.fates(third) == {("EXCLUDED", "pressure"): 1}
 
 
 async def test_outside_the_hours_of_the_licence_nothing_is_claimed_at_all(post: Post) -> None:
