@@ -44,7 +44,10 @@ def test_a_mail_is_found_and_seen_as_its_reader_sees_it(
 
 
 def test_files_are_listed_and_nothing_is_wider_than_a_phone(tenant: Tenant, browser: Browser, tmp_path: Path) -> None:
-    number = tenant.campaign("Invoice", "TRANSACTIONAL", replyTo=f"{'long' * 12}@example.com")
+    # So long that its header has it in two encoded words.
+    sender = "Harbour Hotels & Söhne GmbH & Co. KG, Häuser an Nord- und Ostsee"
+    address = f"{'long' * 12}@example.com"
+    number = tenant.campaign("Invoice", "TRANSACTIONAL", replyTo=address, **{"from": f"{sender} <news@example.com>"})
     assert tenant.json("POST", f"/v4/entity/hotels/mail/{number}/launch").status_code == 200
     bob = [{"name": "emailAddress", "value": f"{'bob' * 20}@example.com"}, {"name": "lastName", "value": "Bos"}]
     path = f"/v4/entity/hotels/transactionalmail/{number}/contactWithAttachment"
@@ -65,6 +68,7 @@ def test_files_are_listed_and_nothing_is_wider_than_a_phone(tenant: Tenant, brow
     shoot(page, "outbox-phone", tmp_path)
     page.get_by_role("link", name="Bos").click()
     expect(page.get_by_role("heading", name="Bos")).to_be_visible()
+    expect(page.get_by_role("row", name="From")).to_contain_text(sender)
     expect(page.get_by_role("listitem")).to_have_text("<b>.txt (text/plain, 5 bytes)")
     expect(page.get_by_title("The mail as readers see it")).to_be_visible()
     assert page.evaluate(wide) <= 0

@@ -158,6 +158,18 @@ def test_the_picture_is_the_drawing(reported: Tenant) -> None:
 
 
 @pytest.mark.browser
+def test_long_names_make_the_page_no_wider_than_a_phone(tenant: Tenant, browser: Browser) -> None:
+    for name, shown in (("Spring", "Donaudampfschifffahrtsgesellschaft" * 2), ("S" * 100, "Spring")):
+        number = tenant.campaign(name, displayName=shown)
+        credentials: Any = {"username": f"{tenant.licence}/{tenant.login}", "password": tenant.password}
+        page = browser.new_page(viewport={"width": 360, "height": 740}, http_credentials=credentials)
+        page.goto(f"{tenant.client.base_url}/v5/entities/hotels/mails/{number}/report/page")
+        assert page.get_by_role("heading", name=shown).is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, (name, shown)
+        page.close()
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_the_page_opens_in_a_browser_without_a_fault(
     reported: Tenant, database: psycopg.Connection[Any], browser: Browser, tmp_path: Any, width: int, scheme: Any
