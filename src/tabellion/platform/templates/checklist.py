@@ -27,11 +27,12 @@ _FORBIDDEN = re.compile(r"<(script|form|iframe|object|embed|video|audio)\b", re.
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _AMP = re.compile(r"<html\b[^>]{0,200}?[\s\"'](?:\u26a1\ufe0f?|amp)4email\b", re.IGNORECASE)
 # Merge tags of other systems: *|FNAME|*, %%first name%%, %%=v(@name)=%%, %%[ SET ... ]%%, [[name]], %recipient.name%,
-# <%= name %>, ##name##, $$name$$.
+# <%= name %>, ##name##, $$name$$, ${name}, ${name!"guest"}, $!{name}, {$name}.
 _FOREIGN = re.compile(
     r"\*\|[A-Z][\w:]{0,60}\|\*|%%[A-Za-z][\w .]{0,60}%%|%%=[^%=\n]{1,80}=%%|%%\[[^%\]]{1,200}\]%%"
     r"|\[\[[A-Za-z][\w .]{0,60}\]\]|%recipient\.\w{1,60}%"
     r"|<%=?[^%<>]{1,80}%>|##[A-Za-z]\w{0,60}##|\$\$[A-Za-z]\w{0,60}\$\$"
+    r"|\$!?\{[A-Za-z][^{}<>\n]{0,80}\}|\{\$[A-Za-z]\w{0,60}\}"
 )
 _LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 
