@@ -230,6 +230,15 @@ def test_the_quota_counts_what_is_accepted(imports: Imports) -> None:
     assert "bulkday" not in imports.tenant.json("GET", TABLE).headers["RateLimit-Policy"]
 
 
+def test_calls_that_the_quota_refuses_are_told_as_refused(imports: Imports) -> None:
+    limited(imports, bulk_per_day=1)
+    authorization = {"Authorization": f"Bearer {imports.tenant.api_key}"}
+    for key in ({}, {}, {"Idempotency-Key": '"again"'}):
+        files = {"inputFile": ("guests.csv", GOOD.encode())}
+        imports.tenant.client.post(f"{TABLE}/import", files=files, headers=authorization | key)
+    assert imports.tenant.json("GET", "/v5/usage").json()["today"]["refused"] == 2
+
+
 def test_another_licence_does_not_see_it(imports: Imports, other_tenant: Tenant) -> None:
     job_id = imports.do(zipped(GOOD))["id"]
     for what in ("status", "result", "errors", "result-file"):

@@ -70,6 +70,7 @@ class Batcher:
         self._grace = grace
         self._waiting: list[_Waiting] = []
         self._released: list[int] = []
+        self._refused: Counter[int] = Counter()
         self._held: Counter[int] = Counter()
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -113,6 +114,11 @@ class Batcher:
     def release(self, licence_id: int) -> None:
         """Hand a slot in; never waits."""
         self._released.append(licence_id)
+        self._wake.set()
+
+    def count_refusal(self, licence_id: int) -> None:
+        """Count a call that was let in and refused later, by another limit; written with the next question. Never waits."""
+        self._refused[licence_id] += 1
         self._wake.set()
 
     def _give_up(self, waiting: _Waiting) -> None:
@@ -184,6 +190,10 @@ class Batcher:
     async def _put(self, batch: list[_Waiting], released: list[int]) -> None:
         if self._database is None:
             raise psycopg.OperationalError("not connected")
+        while self._refused:
+            licence_id, times = next(iter(self._refused.items()))
+            await store.count_refusals(self._database, licence_id, times)
+            self._refused -= Counter({licence_id: times})
         freed = Counter(released)
         self._held.subtract(freed)
         batch.sort(key=_credential)

@@ -40,9 +40,14 @@ class Admission:
         self._batcher = batcher
         self._licence_id: int | None = caller.licence_id
 
-    def release(self) -> None:
-        """Free the slot; the second time does nothing."""
+    def release(self, error_code: str = "") -> None:
+        """Free the slot, and count a refusal that the gate knows nothing of; the second time does nothing.
+
+        Here, as the transaction of a bulk call that is refused is rolled back.
+        """
         if self._licence_id is not None:
+            if error_code == TooManyBulkCalls.code:
+                self._batcher.count_refusal(self._licence_id)
             self._batcher.release(self._licence_id)
             self._licence_id = None
 

@@ -109,6 +109,11 @@ async def bring_back(db: Database, lease: timedelta) -> int:
     return len(licences)
 
 
+async def count_refusals(db: Database, licence_id: int, times: int) -> None:
+    """Count refusals on the day of the licence's last call, which was one of them or came after them."""
+    await db.execute("UPDATE tabellion.usage_state SET refused = refused + %s WHERE licence_id = %s", (times, licence_id))
+
+
 async def farewell(db: Database, process: int) -> None:
     """Free all slots of a process that ends."""
     await db.execute("DELETE FROM tabellion.usage_process WHERE id = %s", (process,))

@@ -45,8 +45,8 @@ class Admission(Protocol):
         """What the caller authenticated with: `key`, `token` or `password`."""
         ...
 
-    def release(self) -> None:
-        """Free the concurrency slot; called once, after the answer has left."""
+    def release(self, error_code: str) -> None:
+        """Free the concurrency slot; called once, after the answer has left. `error_code`: why it was refused."""
         ...
 
 

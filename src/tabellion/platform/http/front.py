@@ -102,7 +102,7 @@ class Front:
             await self._answer_failure(error, exchange, outgoing)
         finally:
             if exchange.admission is not None:
-                exchange.admission.release()
+                exchange.admission.release(exchange.error_code)
             self._report(exchange, time.perf_counter() - started)
 
     def _take_apart(self, scope: Scope) -> Exchange:
