@@ -14,6 +14,7 @@ import pytest
 import tabellion
 from tabellion.features import transfers
 from tabellion.features.bulk.etls import fetching
+from tabellion.features.bulk.etls.running import Executor
 from tabellion.features.transfers import service
 from tabellion.features.transfers.model import Location
 from tabellion.kit.clock import utc_now
@@ -320,6 +321,43 @@ def test_an_export_is_written_to_its_location(tenant: Tenant, worker_database_ur
     failed = exports.read(execution)
     assert (failed["status"], failed["errors"][0]["code"]) == ("FAILED", "transfer.failed")
     assert tenant.json("DELETE", f"{LOCATIONS}/{place}").json()["code"] == "transfer.inUse"
+
+
+def test_a_try_that_ends_with_its_worker_does_not_count_as_one_that_the_file_server_failed(
+    tenant: Tenant, worker_database_url: str, spool: Path, root: Path, monkeypatch: pytest.MonkeyPatch,
+    database: psycopg.Connection[Any],
+) -> None:  # fmt: skip
+    etls = Etls(tenant, worker_database_url, spool)
+    (root / "in" / "guests_1.csv").write_text("emailAddress\neve@example.com\n")
+    place = location(tenant)
+    number = tenant.json("POST", f"{ETLS}/{stored(tenant, place)}/trigger-execution").json()["id"]
+
+    def attempts() -> int:
+        found = database.execute("SELECT attempt FROM tabellion.etl_execution WHERE id = %s", (number,)).fetchone()
+        assert found is not None
+        return found[0]
+
+    async def end_in_the_middle() -> None:
+        """As a worker does that is told to end while it waits for the file to be whole."""
+        before = attempts()
+        run = asyncio.create_task(Executor(worker_database_url, spool, utc_now)(int(number)))
+        while attempts() == before:  # noqa: ASYNC110 - another session sees it
+            await asyncio.sleep(0.01)
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+
+    with monkeypatch.context() as slow:
+        slow.setattr(fetching, "SETTLED_S", 60)
+        for _ in range(4):
+            do(end_in_the_middle())
+    assert attempts() == 4
+    tenant.json("PATCH", f"{LOCATIONS}/{place}", {"path": "/nowhere"})
+    for _ in range(3):
+        with pytest.raises(TransferError):
+            etls.run(number)
+    etls.run(number)
+    failed = etls.read(number)
+    assert (failed["status"], [error["code"] for error in failed["errors"]]) == ("FAILED", ["transfer.failed"])
 
 
 def test_an_export_that_is_tried_by_hand_ends_whatever_its_location_says(

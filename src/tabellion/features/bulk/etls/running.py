@@ -118,7 +118,7 @@ class Executor:
         etl_id = job.etl_id or 0
         taken = await store.taken_files(db, etl_id, but_failed=True)
         limit = await store.max_file_bytes(db, job.licence_id)
-        with transferring(job.attempt):
+        async with transferring(lambda: store.transfer_failed(db, job)):
             _, opening = await open_location(db, job.licence_id, job.entity_id, location_id)
             async with opening as folder:
                 uploads, chosen = await fetch(folder, definition, taken, self._spool / job.folder, limit)

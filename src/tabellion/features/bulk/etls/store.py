@@ -126,6 +126,16 @@ async def begin(db: Database, number: int, now: datetime) -> Execution | None:
     return await execution(db, number) if cursor.rowcount else None
 
 
+async def transfer_failed(db: Database, taken: Execution) -> int | None:
+    """Count a time that its file server has failed; how many now, or None when it has ended, or another worker has it."""
+    return await scalar(
+        db,
+        "UPDATE tabellion.etl_execution SET failed_transfers = failed_transfers + 1 "
+        "WHERE id = %s AND attempt = %s AND ended_at IS NULL RETURNING failed_transfers",
+        (taken.id, taken.attempt),
+    )
+
+
 async def keep_uploads(db: Database, taken: Execution, uploads: Sequence[Uploaded]) -> bool:
     """Say which files were fetched; False when it was cancelled, or taken by another worker."""
     cursor = await db.execute(

@@ -43,8 +43,8 @@ _JSON_COPY = sql.SQL("(FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')")
 class Exporter:
     """Runs executions. `clock` gives aware UTC moments; `spool` is the folder of all jobs' folders.
 
-    Without a `turn` nobody else is waited for. `deliveries`: of so many attempts the last one ends an execution whose
-    location cannot be written to; the others are followed by one more.
+    Without a `turn` nobody else is waited for. `deliveries`: so often in all an execution's location may fail it, the last
+    time of which ends it.
     """
 
     word = "export"
@@ -104,7 +104,7 @@ class Exporter:
         pattern, name = job.definition.get("fileName"), file_name(job)
         if pattern is not None:
             name = NamePattern(pattern).at(job.created_at.astimezone(zone))
-        with transferring(job.attempt, self._deliveries):
+        async with transferring(lambda: store.transfer_failed(db, job), self._deliveries):
             _, opening = await open_location(db, job.licence_id, job.entity_id, int(location_id))
             async with opening as folder:
                 await folder.store(self._spool / job.folder / FILE, name)
