@@ -2,14 +2,61 @@
 
 import gzip
 import json
+import signal
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.support.exports import EXECUTIONS, Exports
-from tests.support.serving import json_here, run_here
+from tests.support.serving import TABELLION, clean_environment, json_here, run_here
 from tests.support.tenant import Tenant
+from tests.support.waiting import until
+
+_WAITS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tabellion export' AND wait_event_type = 'Lock'"
+_CUT = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN ('tabellion export', 'tabellion cli')"
+)
+
+
+def _interrupt(verb: "subprocess.Popen[str]", _: psycopg.Connection[Any]) -> None:
+    verb.send_signal(signal.SIGINT)
+
+
+def _lose_the_database(_: "subprocess.Popen[str]", database: psycopg.Connection[Any]) -> None:
+    database.execute(_CUT)
+
+
+@pytest.mark.parametrize(
+    ("cut", "status", "codes"), [(_interrupt, "CANCELLED", []), (_lose_the_database, "FAILED", ["internal"])]
+)
+def test_an_export_that_is_tried_by_hand_ends_with_its_verb(
+    cut: Callable[["subprocess.Popen[str]", psycopg.Connection[Any]], None],
+    status: str,
+    codes: list[str],
+    exports: Exports,
+    tenant: Tenant,
+    database: psycopg.Connection[Any],
+) -> None:
+    """Nobody goes on with it: it would count as at work until the night."""
+    where = {"TABELLION_DATABASE_URL": exports.url, "TABELLION_DATA_DIR": str(exports.spool.parent)}
+    number = tenant.json("POST", EXECUTIONS, {"tableId": "Guests"}).json()["id"]
+    assert tenant.call("DELETE", f"{EXECUTIONS}/{number}").status_code == 204
+    command = [*TABELLION, "jobs", "retry", number, "--kind", "export"]
+    with psycopg.connect(exports.url) as holding:
+        holding.execute("LOCK TABLE tabellion.profile_table")
+        verb = subprocess.Popen(command, env=clean_environment(**where), stderr=subprocess.PIPE, text=True)
+        until(lambda: database.execute(_WAITS).fetchone() == (1,), 60)
+        cut(verb, database)
+        until(lambda: database.execute(_WAITS).fetchone() == (0,))
+    _, told = verb.communicate(timeout=60)
+    assert verb.returncode != 0
+    assert "Traceback" not in told
+    ended = exports.read(number)
+    assert (ended["status"], [error["code"] for error in ended["errors"]]) == (status, codes)
 
 
 @pytest.mark.usefixtures("stays")

@@ -2,12 +2,14 @@
 
 import asyncio
 import shutil
+import time
 import zipfile
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
 import typer
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
@@ -17,9 +19,13 @@ from tabellion.cli.output import told_beside, written
 from tabellion.features.bulk.etls import Execution as EtlExecution
 from tabellion.features.bulk.exports import Execution as ExportExecution
 from tabellion.features.bulk.exports import Exporter, exports_store
+from tabellion.features.bulk.exports import stop as stop_export
+from tabellion.features.bulk.fenced import Busy, Stopped
 from tabellion.features.bulk.imports import Job, Status, jobs_store, reports
+from tabellion.features.bulk.waiting import lacks_room
 from tabellion.kit.clock import utc_now
 from tabellion.kit.counted import counted
+from tabellion.kit.problem import FieldError
 from tabellion.platform import files
 from tabellion.platform.database.connection import Database
 from tabellion.server.database import prepare_database
@@ -27,6 +33,7 @@ from tabellion.server.targets import allow_targets
 from tabellion.settings import Settings
 
 _POLL_S = 0.3
+_END_WITHIN_S = 10.0
 # What `kit.newfile` calls the file.
 REJECTED = "list of rejected rows"
 T = TypeVar("T")
@@ -80,14 +87,52 @@ def run_export(data_dir: Path | None, database_url: str | None, enter: Enter, *,
         found = await exports_store.execution(db, number)
         return None if found is None else (found, found.percent, found.rows_exported)
 
+    async def abandon(number: int, error: BaseException) -> None:
+        if not isinstance(error, Busy):
+            await _end_export(settings.database_url, run, number, error)
+
     with _ready(data_dir, database_url) as settings:
         # Nobody goes on with it after this one.
         run = Exporter(settings.database_url, settings.spool_dir, utc_now, deliveries=1)
-        done = asyncio.run(_follow(settings.database_url, "export", enter, run, look, hidden=hidden))
+        follow = _follow(settings.database_url, "export", enter, run, look, hidden=hidden, abandon=abandon)
+        done = asyncio.run(follow)
         if done.status != Status.DONE:
             why = "; ".join(reasons(done))
             fail(why or f"the export ended as {done.status}")
         return done
+
+
+async def _end_export(url: str, run: Exporter, number: int, error: BaseException) -> None:
+    """End an export that this verb could not bring to its end; else it would count as at work until the night."""
+    until_s = time.monotonic() + _END_WITHIN_S
+    while True:
+        try:
+            async with await connect(url) as db:
+                found = await exports_store.execution(db, number)
+                if found is None or found.has_ended:
+                    return
+                if isinstance(error, OSError | psycopg.Error):
+                    with suppress(Stopped):
+                        await run.fail(db, found, _why_export(number, error))
+                    return
+                async with db.transaction():
+                    await stop_export(db, number, Status.CANCELLED, utc_now())
+                return
+        except psycopg.Error:
+            # Where a server runs, it starts a database again that has died.
+            if time.monotonic() > until_s:
+                how = f"tabellion jobs retry --kind export {number} begins it anew, jobs cancel ends it"
+                typer.echo(f"tabellion: the export {number} counts as at work still: {how}", err=True)
+                return
+            await asyncio.sleep(_POLL_S)
+
+
+def _why_export(number: int, error: BaseException) -> FieldError:
+    if lacks_room(error):
+        return FieldError("", "export.diskFull", "the disk of the server is full; its operator has to make room")
+    return FieldError(
+        "", "internal", f"the server could not go on with it; tell its operator the number of the export, {number}"
+    )
 
 
 def save_rejected_of(data_dir: Path | None, database_url: str | None, job_id: int, out: Path, *, force: bool) -> Job:
@@ -169,20 +214,31 @@ async def _follow(
     look: Callable[[Database, int], Awaitable[tuple[T, int, int] | None]],
     *,
     hidden: bool,
+    abandon: Callable[[int, BaseException], Awaitable[None]] | None = None,
 ) -> T:
-    """Enter a job, run it here and now, and show how far it is; `look` gives the job, its percentage and its rows."""
+    """Enter a job, run it here and now, and show how far it is; `look` gives the job, its percentage and its rows.
+
+    What ends it before its time, Ctrl-C or the database's end, is told to `abandon` once nobody works on it any more.
+    """
     async with await connect(url) as db:
         number = await enter(db)
         running = asyncio.ensure_future(run(number))
         columns = (TextColumn(f"{word} {number}"), BarColumn(), _Rate(), TimeRemainingColumn())
-        with Progress(*columns, console=console(), disable=hidden) as progress:
-            task = progress.add_task("", total=100, rows=0)
-            while not running.done():
-                await asyncio.wait({running}, timeout=_POLL_S)
-                seen = await look(db, number)
-                if seen is not None:
-                    progress.update(task, completed=seen[1], rows=seen[2])
-        await running
+        try:
+            with Progress(*columns, console=console(), disable=hidden) as progress:
+                task = progress.add_task("", total=100, rows=0)
+                while not running.done():
+                    await asyncio.wait({running}, timeout=_POLL_S)
+                    seen = await look(db, number)
+                    if seen is not None:
+                        progress.update(task, completed=seen[1], rows=seen[2])
+            await running
+        except BaseException as error:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            if abandon is not None:
+                await abandon(number, error)
+            raise
         seen = await look(db, number)
         if seen is None:
             fail(f"the licence was deleted while {word} {number} ran")
