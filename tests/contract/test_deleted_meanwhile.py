@@ -90,6 +90,23 @@ def test_a_licence_that_is_being_erased_keeps_nobody_waiting(
     assert erasing.wait(_WAIT_S) == 0
 
 
+def test_a_licence_is_erased_also_when_others_hold_what_it_needs_in_another_order(
+    tenants: Tenants, client: httpx.Client, database: psycopg.Connection[Any]
+) -> None:
+    doomed = tenants.create(client)
+    command = [sys.executable, "-m", "tabellion", "licence", "delete", doomed.licence, "--yes"]
+    command += ["--database-url", tenants.database_url]
+    licence_id = schema_of(doomed, database)[1:]
+    with psycopg.connect(tenants.database_url) as other:
+        other.execute("SELECT FROM tabellion.profile_table WHERE licence_id = %s FOR UPDATE", (licence_id,))
+        erasing = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        until_they_wait(database, "tabellion cli")
+        # Who waited first finds the deadlock first, after a second, and gives way.
+        other.execute("SELECT FROM tabellion.licence WHERE id = %s FOR UPDATE", (licence_id,))
+    _, told = erasing.communicate(timeout=_WAIT_S)
+    assert (erasing.returncode, told) == (0, "")
+
+
 def test_a_campaign_that_is_deleted_while_a_test_of_it_is_asked_for(
     tenants: Tenants, tenant: Tenant, database: psycopg.Connection[Any]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import resource
 from pathlib import Path
 
 import psycopg
@@ -89,6 +90,23 @@ def test_rejected_rows_replace_no_file_unasked_and_may_go_to_the_standard_output
     assert (again.stdout, "1 rejected row" in again.stderr) == (out.read_text(), True)
     assert again.stdout == piped.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv", "rejected.csv"]
+
+
+def test_a_file_that_finds_no_room_is_told_of_and_leaves_nothing(imports: Imports, tmp_path: Path) -> None:
+    where = {"TABELLION_DATABASE_URL": imports.url, "TABELLION_DATA_DIR": str(imports.spool.parent)}
+    (tmp_path / "guests.csv").write_text("emailAddress\n" + "x" * 300_000)
+    before = sorted(imports.spool.iterdir())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
+    try:
+        options = ("--licence", imports.tenant.licence, "--table", "guests")
+        done = run_here("import", "guests.csv", *options, cwd=tmp_path, **where)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (done.returncode, done.stderr) == (
+        1, f"tabellion: the disk of {imports.spool} is full: no import was made, and nothing of it was left there; make room\n"
+    )  # fmt: skip
+    assert sorted(imports.spool.iterdir()) == before
 
 
 def test_rejected_rows_are_not_written_over_the_file_that_is_imported(tmp_path: Path) -> None:

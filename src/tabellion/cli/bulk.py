@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -29,6 +30,7 @@ from tabellion.features.bulk.imports import (
 from tabellion.features.customdata import custom_tables
 from tabellion.features.licences import get_licence
 from tabellion.features.tables import Table, profile_tables
+from tabellion.kit import newfile
 from tabellion.kit.clock import utc_now
 from tabellion.kit.near import meant
 from tabellion.platform import audit, files
@@ -87,9 +89,7 @@ def import_file(
         if faults := [*encoding_faults("--encoding", encoding), *mapping_faults(found, order)]:
             fail("; ".join(fault.message for fault in faults))
         folder = new_folder()
-        with tempfile.NamedTemporaryFile(dir=files.spool(), delete=False) as copy, file.open("rb") as source:
-            shutil.copyfileobj(source, copy)
-        spool_files({INPUT: Path(copy.name)}, folder)
+        spool_files({INPUT: _spooled(file)}, folder)
         async with db.transaction():
             job_id = await jobs_store.insert(db, found, order, folder, utc_now())
             await audit.record_admin(db, owner.id, "import", f"import/{job_id}", utc_now())
@@ -151,6 +151,22 @@ def export_table(
         with told_beside(out):
             told = {"file": str(out), "rows": done.rows_exported, "bytes": done.bytes, "sha256": done.sha256}
             show(told, as_json=as_json)
+
+
+def _spooled(file: Path) -> Path:
+    """A copy of it among the server's files, whole or not at all. Raises `NotWritten` where that has no room."""
+    with tempfile.NamedTemporaryFile(dir=files.spool(), delete=False) as copy, file.open("rb") as source:
+        try:
+            shutil.copyfileobj(source, copy)
+            copy.flush()
+        except BaseException as error:
+            Path(copy.name).unlink()
+            with suppress(OSError):
+                copy.close()  # what is not flushed yet finds no room either
+            if isinstance(error, OSError) and newfile.is_full(error):
+                raise newfile.full(str(files.spool()), "import") from None
+            raise
+    return Path(copy.name)
 
 
 def _mapping(text: str) -> Mapping:

@@ -15,6 +15,7 @@ import msgspec
 import psycopg
 import typer
 
+from tabellion.cli.refusals import told_of_database, told_of_system
 from tabellion.features.licences import AdminError
 from tabellion.kit.newfile import NotWritten
 from tabellion.kit.problem import Problem
@@ -73,10 +74,8 @@ def clear_errors() -> Generator[None]:
         yield
     except _EXPECTED as error:
         fail(str(error))
-    except psycopg.OperationalError as error:
-        fail(f"the database cannot be reached: {str(error).strip()}")
     except psycopg.Error as error:
-        fail(f"the database refuses: {str(error).strip()}")
+        fail(told_of_database(error))
     except BrokenPipeError:
         # Whoever reads the output has enough of it, as `head` does; what is left of it goes nowhere, without a word.
         drop_output()
@@ -85,7 +84,7 @@ def clear_errors() -> Generator[None]:
         # Octets of arguments and of the standard input, which by the locale fail here or there. They may be a password.
         fail("what was given is not in UTF-8: arguments and the standard input are read as that")
     except OSError as error:
-        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        fail(told_of_system(error))
 
 
 def drop_output() -> None:

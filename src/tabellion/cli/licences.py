@@ -24,6 +24,7 @@ from tabellion.features.licences import Licence
 from tabellion.kit.clock import utc_now
 from tabellion.kit.digits import BIGINT, INTEGER
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.errors import retrying
 
 licence = typer.Typer(no_args_is_help=True, help="Licences: the customers of this server, and their limits.")
 entity = typer.Typer(no_args_is_help=True, help="Entities: the brands or departments of a licence.")
@@ -132,6 +133,10 @@ def delete_licence(
     async def work(db: Database, admin: Database) -> int:
         await use.revoke_users(db, name, utc_now())
         await use.end_analysts_access(db, admin, name, utc_now())
+        # Imports and mails that are at work hold rows in an order of their own.
+        return await retrying(lambda: erase(db))
+
+    async def erase(db: Database) -> int:
         async with db.transaction():
             await erasing.order(db, (await use.get_licence(db, name)).id)
             return await use.delete_licence(db, name, utc_now())
