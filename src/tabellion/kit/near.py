@@ -1,16 +1,16 @@
 """Names that are nearly right: what somebody may have meant who wrote another one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 # Each look takes its time: of a document's unknown names the first ones tell what is the matter.
 MOST_LOOKED_FOR = 5
-_ALIKE, _MISSPELT, _PART = 0.72, 0.84, 3
+_ALIKE, _MISSPELT, _PART = 0.7, 0.84, 3
 _MOST_NAMES = 15
 
 
 def near(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant: spelt alike, or longer or shorter by some words. For messages."""
+    """The known name that was probably meant: spelt alike, two letters swapped, longer or shorter by words. For messages."""
     return _found(name, known, _ALIKE, parts=True)
 
 
@@ -39,9 +39,10 @@ def _found(name: str, known: Iterable[str], cutoff: float, *, parts: bool) -> st
     wanted = plain(name)[:100]
     if wanted in spelt:
         return spelt[wanted]
-    matches = get_close_matches(wanted, spelt, n=1, cutoff=cutoff)
-    if matches:
+    if matches := get_close_matches(wanted, spelt, n=1, cutoff=cutoff):
         return spelt[matches[0]]
+    if parts and (swapped := next((each for each in _swapped(wanted) if each in spelt), None)):
+        return spelt[swapped]
     if parts and len(wanted) >= _PART:
         words = [each for each in spelt if len(each) > _PART]
         begun = any(wanted.startswith(each) for each in words)
@@ -49,6 +50,11 @@ def _found(name: str, known: Iterable[str], cutoff: float, *, parts: bool) -> st
         if longer:
             return spelt[min(longer, key=len)]
     return None
+
+
+def _swapped(word: str) -> Iterator[str]:
+    """The word with two letters beside each other swapped, as in a short one that is hardly alike then: fro, for."""
+    return (word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(len(word) - 1))
 
 
 def plain(name: str) -> str:

@@ -58,6 +58,8 @@ def told(source: str) -> list[tuple[int, int, str, str]]:
         ("{{ firstName | map: 'x' }}", "type", "map takes a list of rows"),
         ("{{ 1 | upcas }}", "filter", "there is no filter upcas; did you mean upcase?"),
         ("{{ 1 | safe }}", "filter", "there is no filter safe"),
+        ("{{ 1 | shout }}", "filter", "there is no filter shout"),
+        ("{{ 1 | lowercase }}", "filter", "there is no filter lowercase; did you mean downcase?"),
         ("{{ Stays | map: firstName | join }}", "argument", "name the field in quotes, such as sort: 'arrival'"),
         ("{{ 1 | currency }}", "argument", "currency takes 1 value after the colon, not 0"),
         ("{{ 1 | truncate: 1, 2, 3 }}", "argument", "truncate takes 0 to 2 values after the colon, not 3"),
