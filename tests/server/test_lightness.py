@@ -55,4 +55,6 @@ def test_a_verb_is_found_without_the_others() -> None:
         "print(*(name for name in sys.modules if name.startswith(('tabellion.cli.', 'tabellion.server.app'))))"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert set(run.stdout.splitlines()[-1].split()) <= {f"tabellion.cli.{name}" for name in ("root", "common", "about")}
+    assert set(run.stdout.splitlines()[-1].split()) <= {
+        f"tabellion.cli.{name}" for name in ("root", "common", "refusals", "about")
+    }
