@@ -58,3 +58,24 @@ def test_a_verb_is_found_without_the_others() -> None:
     assert set(run.stdout.splitlines()[-1].split()) <= {
         f"tabellion.cli.{name}" for name in ("root", "common", "refusals", "about")
     }
+
+
+def test_no_authorities_are_read_before_somebody_is_called() -> None:
+    program = f"{_APPLICATION}; import gc, ssl; print(sum(isinstance(each, ssl.SSLContext) for each in gc.get_objects()))"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "0\n"
+
+
+def test_the_collector_rests_while_a_verb_is_loaded() -> None:
+    program = (
+        "import gc\n"
+        "from tabellion.cli.root import app\n"
+        "looks = []\n"
+        "gc.callbacks.append(lambda *look: looks.append(look))\n"
+        "app(['serve'])\n"
+        "print(gc.isenabled(), len(looks))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    enabled, looks = run.stdout.split()
+    # One comes right behind it, when it is allowed again; left to itself it looks a hundred times.
+    assert (enabled, int(looks) < 10) == ("True", True)

@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from tabellion import __version__
+from tabellion.kit.loading import loading
 
 # In the order of the help: what is called, in which module of this package. A Typer is a group of verbs.
 _VERBS: Final = {
@@ -60,7 +61,8 @@ def app(verbs: Iterable[str] = _VERBS) -> typer.Typer:
     made.callback(help="Tabellion: a marketing-data and campaign server.")(_before)
     for verb in verbs:
         module, name = _VERBS[verb]
-        found = getattr(import_module(f"tabellion.cli.{module}"), name)
+        with loading():
+            found = getattr(import_module(f"tabellion.cli.{module}"), name)
         if isinstance(found, typer.Typer):
             made.add_typer(found, name=verb)
         else:

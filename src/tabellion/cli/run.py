@@ -12,6 +12,7 @@ import typer
 from tabellion import __version__
 from tabellion.cli.common import AsJson, DatabaseUrl, DataDir, clear_errors, console, settings_of, show
 from tabellion.cli.news import teller
+from tabellion.kit.loading import loading
 from tabellion.platform import secrets
 from tabellion.platform.database.schema import load_migrations
 from tabellion.server.connections import fit, places_of
@@ -35,7 +36,8 @@ def serve(
 ) -> None:
     """Run the API and the job worker, with the embedded database unless an own one is set."""
     with clear_errors():
-        from tabellion.server.supervisor import serve as serve_everything  # noqa: PLC0415 - see above
+        with loading():
+            from tabellion.server.supervisor import serve as serve_everything  # noqa: PLC0415 - see above
 
         settings = settings_of(data_dir, database_url, host=host, port=port, workers=workers)
         say = teller(settings.log_level)
@@ -54,7 +56,8 @@ def api(
 ) -> None:
     """Run API processes only, on a database whose schema is current."""
     with clear_errors(), ExitStack() as stack:
-        from tabellion.server.api import run_api  # noqa: PLC0415 - see above
+        with loading():
+            from tabellion.server.api import run_api  # noqa: PLC0415 - see above
 
         settings = settings_of(data_dir, database_url, host=host, port=port, workers=workers)
         check_port(settings)
@@ -69,7 +72,8 @@ def api(
 def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Run the job worker only, on a database whose schema is current."""
     with clear_errors(), ExitStack() as stack:
-        from tabellion.server.worker import run_worker  # noqa: PLC0415 - see above
+        with loading():
+            from tabellion.server.worker import run_worker  # noqa: PLC0415 - see above
 
         settings = settings_of(data_dir, database_url)
         secrets.check_key(settings.secret_key, settings.data_dir)
@@ -80,7 +84,8 @@ def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
 def intake(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Take bounces and complaints only (TABELLION_INTAKE_PORT), on a database whose schema is current."""
     with clear_errors(), ExitStack() as stack:
-        from tabellion.server.intake import run_intake  # noqa: PLC0415 - see above
+        with loading():
+            from tabellion.server.intake import run_intake  # noqa: PLC0415 - see above
 
         settings = settings_of(data_dir, database_url)
         if not settings.intake_port:

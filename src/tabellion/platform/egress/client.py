@@ -13,7 +13,6 @@ from typing import Any, Self, cast
 import httpcore
 import msgspec
 
-from tabellion.kit.tls import as_openssl_checks
 from tabellion.platform.egress.addresses import Policy
 from tabellion.platform.egress.connections import Connections
 from tabellion.platform.egress.target import Resolver, Target, TargetRefused, parse_target, resolve
@@ -88,7 +87,7 @@ class Client:
         self._policy = policy
         self._connect_within_s = connect_within_s
         self._answer_within_s = answer_within_s
-        self._connections = Connections(_Guarded(policy, resolver), tls or as_openssl_checks(httpcore.default_ssl_context()))
+        self._connections = Connections(_Guarded(policy, resolver), tls)
 
     async def __aenter__(self) -> Self:
         return self

@@ -10,6 +10,8 @@ from time import monotonic
 
 import httpcore
 
+from tabellion.kit.tls import as_openssl_checks
+
 _KEPT_OPEN_S = 15.0
 _MOST_IDLE = 500
 
@@ -20,7 +22,8 @@ Place = tuple[str, str, int]
 class Connections:
     """Hands out a connection to one call at a time. One per event loop."""
 
-    def __init__(self, backend: httpcore.AsyncNetworkBackend, tls: SSLContext) -> None:
+    def __init__(self, backend: httpcore.AsyncNetworkBackend, tls: SSLContext | None) -> None:
+        """`tls` None: the authorities of the system, and those that the library knows."""
         self._backend = backend
         self._tls = tls
         self._idle: dict[Place, list[Connection]] = {}
@@ -31,9 +34,7 @@ class Connections:
     async def to(self, url: httpcore.URL) -> AsyncGenerator[Connection]:
         """A connection to the place of a URL: an idle one, or one that is made with the first request."""
         place = (url.scheme.decode(), url.host.decode(), url.origin.port)
-        connection = await self._take(place) or Connection(
-            url.origin, ssl_context=self._tls, keepalive_expiry=_KEPT_OPEN_S, network_backend=self._backend
-        )
+        connection = await self._take(place) or self._made(url)
         try:
             yield connection
         finally:
@@ -50,6 +51,12 @@ class Connections:
         for connections in idle.values():
             for connection in connections:
                 await connection.aclose()
+
+    def _made(self, url: httpcore.URL) -> Connection:
+        if self._tls is None and url.scheme == b"https":
+            # Made when it is needed: most processes never call anybody, and the authorities take 3 MB and some 30 ms.
+            self._tls = as_openssl_checks(httpcore.default_ssl_context())
+        return Connection(url.origin, ssl_context=self._tls, keepalive_expiry=_KEPT_OPEN_S, network_backend=self._backend)
 
     async def _take(self, place: Place) -> Connection | None:
         kept = self._idle.get(place)
