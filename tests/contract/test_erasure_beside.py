@@ -363,6 +363,56 @@ def test_an_export_that_shows_whom_an_import_brought_back_goes(
     assert exports.read(later)["status"] == "QUEUED"
 
 
+def test_exports_that_may_show_a_person_without_their_address_go(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    to = {"tableType": "PROFILE_TABLE", "tableId": "Guests", "attribute": "cardNumber"}
+    key = {"name": "guest", "attribute": "cardNumber", "reference": to, "onDelete": "CASCADE"}
+    tables = "/v5/entities/hotels/custom-tables"
+    for name, keys in (("Trips", [key]), ("Bills", [])):
+        ok(tenant.json("POST", tables, STAYS | {"name": name, "foreignKeys": keys}))
+    ok(tenant.json("PATCH", f"{PROFILES}/emailAddress=ann@example.com", {"attributes": {"cardNumber": "C1"}}))
+    trip = {"key": {"stayRef": "S1"}, "attributes": {"cardNumber": "C1", "state": "OPEN"}}
+    ok(tenant.json("PUT", f"{tables}/Trips/records", trip))
+    exports = Exports(tenant, worker_database_url, spool)
+
+    def shown(table: str, *attributes: str, **definition: Any) -> str:
+        wanted: dict[str, Any] = {"tableId": table, "compression": "NONE", "attributes": attributes or None}
+        return exports.do(**wanted | definition)[0]["id"]
+
+    custom = {"tableType": "CUSTOM_TABLE"}
+    unnamed = [shown("Guests", "cardNumber"), shown("Guests", "lastName"), shown("Trips", **custom)]
+    named = [shown("Guests", "EMAILADDRESS"), shown("Guests")]
+    others = [shown("Guests", "emailAddress", filter="emailAddress = 'bob@example.com'"), shown("Bills", **custom)]
+    done = erased(tenant, "ann@example.com")
+    others.append(shown("Guests", "lastName"))
+    finish(worker_database_url, spool, database, done["id"])
+
+    asked = {each: tenant.json("GET", f"{EXECUTIONS}/{each}/file").status_code for each in (*unnamed, *named, *others)}
+    assert asked == dict.fromkeys((*unnamed, *named), 404) | dict.fromkeys(others, 200)
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["files"] == 5
+    # Nobody is in any table who is not in one.
+    done = erased(tenant, "ann@example.com")
+    finish(worker_database_url, spool, database, done["id"])
+    assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["files"] == 0
+
+
+def test_exports_that_show_whom_an_import_brought_back_without_their_address_go(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    imports, exports = Imports(tenant, worker_database_url, spool), Exports(tenant, worker_database_url, spool)
+    ok(tenant.json("DELETE", f"{PROFILES}/emailAddress=ann@example.com"))
+    before, _ = exports.do(compression="NONE", attributes=["lastName"])
+    job = imports.send(b"emailAddress,lastName\nann@example.com,Vos\n").json()["id"]
+    done = erased(tenant, "ann@example.com")
+    imports.run(job)
+    shown, content = exports.do(compression="NONE", attributes=["lastName"])
+    assert b"Vos" in content
+    finish(worker_database_url, spool, database, done["id"])
+    assert tenant.json("GET", f"{EXECUTIONS}/{shown['id']}/file").status_code == 404
+    assert exports.file(before["id"])
+
+
 def test_what_keeps_whom_an_import_brought_back_fails_the_erasure(
     tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
 ) -> None:

@@ -5,7 +5,7 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Final, NamedTuple, cast
@@ -13,6 +13,7 @@ from typing import IO, Final, NamedTuple, cast
 from tabellion.kit.traces import CONTEXT, Finder, Traces
 from tabellion.platform import files
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalars
 
 _PIECE_BYTES: Final = 1024 * 1024
 # More than an address, each octet of it written as three characters of two octets, with what stands around it.
@@ -32,6 +33,16 @@ SELECT DISTINCT folder, ended_at IS NULL FROM (
 _EXPORTS: Final = """
 SELECT folder, ended_at IS NULL FROM tabellion.export_execution
 WHERE licence_id = %(licence)s AND created_at > %(since)s AND created_at <= %(until)s
+"""
+# Those that do not show where mails go to: of a profile table, if they are of some attributes only. Of any other table all.
+_WITHOUT_ADDRESS: Final = """
+SELECT x.folder FROM tabellion.export_execution x
+JOIN unnest(%(tables)s::text[], %(emails)s::text[]) AS t (id, email) ON x.definition ->> 'tableId' = t.id
+WHERE x.licence_id = %(licence)s AND x.created_at > coalesce(%(since)s::timestamptz, '-infinity')
+  AND x.created_at <= %(until)s AND x.ended_at IS NOT NULL
+  AND CASE WHEN t.email IS NULL THEN true WHEN jsonb_typeof(x.definition -> 'attributes') = 'array' THEN NOT EXISTS (
+      SELECT FROM jsonb_array_elements_text(x.definition -> 'attributes') AS a (name)
+      WHERE tabellion.folded(a.name) = tabellion.folded(t.email)) ELSE false END
 """
 _IMPORTS: Final = """
 SELECT j.table_id, coalesce(j.started_at, j.created_at), j.ended_at
@@ -91,6 +102,17 @@ def _folders(rows: Sequence[tuple[str, bool]]) -> Folders:
     return Folders(sorted({folder for folder, open_ in rows if not open_} - set(others)), others)
 
 
+async def exports_without_address(
+    db: Database, licence_id: int, emails: Mapping[str, str | None], since: datetime | None, until: datetime
+) -> list[str]:
+    """Folders of ended exports that do not show addresses, accepted after a moment (None: at any time), until another one.
+
+    `emails`: the attributes that addresses are in, by the ids of tables on the wire; None: the table has none.
+    """
+    values = {"licence": licence_id, "tables": [*emails], "emails": [*emails.values()], "since": since, "until": until}
+    return await scalars(db, _WITHOUT_ADDRESS, values)
+
+
 async def imports_since(db: Database, licence_id: int, since: datetime, until: datetime) -> dict[int, list[Span]]:
     """When imports were at work that ended after a moment and had been accepted, with their ETL, until another one.
 
@@ -105,13 +127,26 @@ async def imports_since(db: Database, licence_id: int, since: datetime, until: d
 
 def forget_files(spool: Path, folders: Sequence[str], traces: Traces) -> int:
     """Delete the files in which a person is named; how many. Those that are gone already are no matter. Raises `OSError`."""
-    gone, names_them = 0, traces.finder()
+    names_them = traces.finder()
+    return _delete(spool, (path for path in _files_in(spool, folders) if is_in_file(path, names_them)))
+
+
+def forget_all_files(spool: Path, folders: Sequence[str]) -> int:
+    """Delete the files of folders; how many. Those that are gone already are no matter. Raises `OSError`."""
+    return _delete(spool, _files_in(spool, folders))
+
+
+def _files_in(spool: Path, folders: Sequence[str]) -> Iterator[Path]:
     for folder in folders:
-        for path in sorted((spool / folder).rglob("*")):
-            if path.is_file() and is_in_file(path, names_them):
-                with files.deleting(spool):
-                    path.unlink(missing_ok=True)
-                gone += 1
+        yield from (path for path in sorted((spool / folder).rglob("*")) if path.is_file())
+
+
+def _delete(spool: Path, paths: Iterable[Path]) -> int:
+    gone = 0
+    for path in paths:
+        with files.deleting(spool):
+            path.unlink(missing_ok=True)
+        gone += 1
     return gone
 
 

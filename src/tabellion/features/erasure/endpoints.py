@@ -42,9 +42,9 @@ CALLS = (
             "go with them, and what is personal in their mails and in what they did with them; reports stay the same. Mails "
             "that have not left are withdrawn. Events that wait for webhooks, kept answers and keys of lists go as well: "
             "all of it, or nothing where records keep a profile from being deleted (`profile.inUse`). Files of bulk calls "
-            "are searched after that: `endedAt` says when nothing was left, and `failure` why something was. Who had "
-            "objected to mails stays suppressed, by a keyed hash of the address; with `suppress` whoever had not, too. For "
-            "API users who may use all entities."
+            "are searched after that, and exports that may show the person without the address deleted: `endedAt` says when "
+            "nothing was left, and `failure` why something was. Who had objected to mails stays suppressed, by a keyed hash "
+            "of the address; with `suppress` whoever had not, too. For API users who may use all entities."
         ),
         handler=erase,
         statuses={200: "What was erased."},

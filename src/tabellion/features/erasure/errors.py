@@ -1,4 +1,4 @@
-"""Refusals about erasures."""
+"""Refusals about erasures, and why a worker begins one anew."""
 
 from tabellion.kit.problem import Problem
 
@@ -15,3 +15,7 @@ class TooManyProfiles(Problem):
 
     status = 409
     code = "erasure.tooMany"
+
+
+class NotYet(Exception):
+    """Something of the person is still on its way: it is looked for again a little later."""

@@ -75,6 +75,11 @@ async def delete(db: Database, asked: Asked, people: People, traces: Traces) -> 
     return counts
 
 
+def tables_of(people: People, traces: Traces) -> list[str]:
+    """The tables of profiles, and of the records that go with them, by their ids on the wire."""
+    return sorted({table.public_id for table, rows in people if rows} | {table for table, _ in traces.records})
+
+
 async def _profiles(db: Database, table: ProfileTable, address: str) -> list[Row]:
     condition = having(table, address)
     if condition is None:

@@ -1,6 +1,8 @@
 """Whom imports have brought back that had been accepted before the erasure, and went on."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from tabellion.features.bulk import searching
 from tabellion.features.delivery import suppression_store
@@ -21,16 +23,26 @@ def asked_by_server(licence_id: int, address: str, now: datetime) -> Asked:
     return Asked(licence_id, address, suppress=False, who=who, now=now)
 
 
-async def forget(db: Database, erasure: Erasure, address: str, now: datetime) -> tuple[Counts, list[int]]:
+class Forgotten(NamedTuple):
+    """What was found of whom imports have brought back; `flying`: mails that are on their way, till when the profiles stay;
+    `tables`: those out of which profiles and records were deleted.
+    """
+
+    counts: Counts = Counts()
+    flying: Sequence[int] = ()
+    tables: Sequence[str] = ()
+
+
+async def forget(db: Database, erasure: Erasure, address: str, now: datetime) -> Forgotten:
     """Delete the profiles that imports have given the address since; those to which calls have given it stay.
 
     In the caller's transaction, when all these imports have ended. What is personal in mails to the profiles goes first.
-    Also the ids of those that are on their way: the profiles stay till then. Raises `RowInUse`, `TooManyProfiles`.
+    Raises `RowInUse`, `TooManyProfiles`.
     """
     licence_id = erasure.licence_id
     spans = await searching.imports_since(db, licence_id, erasure.asked_at - _LOOKED_WITHIN, erasure.asked_at)
     if not spans:
-        return Counts(), []
+        return Forgotten()
     people: People = []
     others = False
     for table, profiles in await forgetting.people_at(db, licence_id, address):
@@ -39,16 +51,17 @@ async def forget(db: Database, erasure: Erasure, address: str, now: datetime) ->
         others = others or len(rows) < len(profiles)
         people.append((table, rows))
     if not any(rows for _, rows in people):
-        return Counts(), []
+        return Forgotten()
     # What names the address since is of them, unless others have it as well.
     until = None if others else now
     asked = asked_by_server(licence_id, address, now)
     counts, flying, traces = await forgetting.forget_what_tells_of(db, asked, people, until)
     if flying:
-        return counts, flying
+        return Forgotten(counts, flying)
     if until is not None:
         await suppression_store.forget_person(db, licence_id, address, now, suppress=False)
-    return counts.plus(await forgetting.delete(db, asked, people, traces)), []
+    counts = counts.plus(await forgetting.delete(db, asked, people, traces))
+    return Forgotten(counts, tables=forgetting.tables_of(people, traces))
 
 
 async def _is_returned(db: Database, erasure: Erasure, object_: str, row: Row, within: list[searching.Span]) -> bool:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from tabellion.features.bulk import searching
 from tabellion.features.delivery import forms_of, stripping, suppression_store
-from tabellion.features.erasure import forgetting, overlap, returned, store
-from tabellion.features.erasure.errors import ErasureUnknown, TooManyProfiles
+from tabellion.features.erasure import exports, forgetting, overlap, returned, store
+from tabellion.features.erasure.errors import ErasureUnknown, NotYet, TooManyProfiles
 from tabellion.features.erasure.forgetting import Asked
 from tabellion.features.erasure.model import Counts, Erasure
 from tabellion.features.licences import check_reaches_all
@@ -42,10 +42,6 @@ class Rest(NamedTuple):
     person: str
     flying: list[int]
     seen_until: str | None = None
-
-
-class NotYet(Exception):
-    """Something of the person is still on its way: it is looked for again a little later."""
 
 
 async def ask(call: Incoming, address: str, *, suppress: bool) -> Erasure:
@@ -92,7 +88,9 @@ async def erase(db: Database, asked: Asked) -> Erasure:
     suppressed = await suppression_store.forget_person(db, licence_id, address, now, suppress=asked.suppress)
     # Others may have held it up: what was accepted meanwhile still saw the person.
     until = max(now, utc_now())
-    number, seen_until = await store.insert(db, licence_id, until, suppressed=suppressed, counts=counts)
+    number, seen_until = await store.insert(
+        db, licence_id, until, suppressed=suppressed, counts=counts, tables=forgetting.tables_of(people, traces)
+    )
     sealed = secrets.seal(address, _purpose(licence_id, number))
     rest = Rest(licence_id, number, sealed, flying, seen_until.isoformat())
     await jobs.defer(db, TASK, licence_id=licence_id, rest=rest._asdict())
@@ -142,12 +140,13 @@ async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
     if flying or folders.others:
         raise NotYet(f"{len(flying)} mails are on their way, {len(folders.others)} bulk calls at work")
     files = await asyncio.to_thread(searching.forget_files, spool, folders.ended, traces)
+    files += await exports.forget_without_address(db, spool, erasure, None, until)
     try:
         await _forget_returned(db, erasure, address, files, now)
     except (RowInUse, TooManyProfiles) as error:
         await _give_up(db, erasure, now, f"an import that was at work brought the person back, and {error.message}")
         return
-    files = await _forget_exports(db, spool, erasure, traces)
+    files = await exports.forget_of_returned(db, spool, erasure, traces)
     await _end(db, erasure, traces, files, now)
 
 
@@ -157,23 +156,12 @@ async def _forget_returned(db: Database, erasure: Erasure, address: str, files: 
         known = await store.find(db, erasure.licence_id, erasure.id, lock=True)
         if known is None:
             return
-        counts, flying = await returned.forget(db, erasure, address, now)
-        await store.change(db, erasure.id, known.counts.plus(Counts(files=files)).plus(counts), None)
-        if counts.profiles:
-            await store.set_returned(db, erasure.id)
-    if flying:
-        raise NotYet(f"{len(flying)} mails to whom an import brought back are on their way")
-
-
-async def _forget_exports(db: Database, spool: Path, erasure: Erasure, traces: Traces) -> int:
-    """Delete the files of exports that show whom an import had brought back; how many. Raises `NotYet`, `OSError`."""
-    until = await store.shown_until(db, erasure.id, utc_now())
-    if until is None:
-        return 0
-    folders = await searching.exports_between(db, erasure.licence_id, erasure.asked_at, until)
-    if folders.others:
-        raise NotYet(f"{len(folders.others)} exports are at work that may show whom an import brought back")
-    return await asyncio.to_thread(searching.forget_files, spool, folders.ended, traces)
+        found = await returned.forget(db, erasure, address, now)
+        await store.change(db, erasure.id, known.counts.plus(Counts(files=files)).plus(found.counts), None)
+        if found.counts.profiles:
+            await store.set_returned(db, erasure.id, found.tables)
+    if found.flying:
+        raise NotYet(f"{len(found.flying)} mails to whom an import brought back are on their way")
 
 
 async def _end(db: Database, erasure: Erasure, traces: Traces, files: int, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """The SQL of erasures: their records."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -8,19 +9,26 @@ from psycopg.types.json import Jsonb
 
 from tabellion.features.erasure.model import Counts, Erasure
 from tabellion.platform.database.connection import Database
-from tabellion.platform.database.scalars import scalar
+from tabellion.platform.database.scalars import scalar, scalars
 
 _SELECT: LiteralString = "SELECT id, licence_id, asked_at, ended_at, suppressed, counts, failure FROM tabellion.erasure "
 
 
-async def insert(db: Database, licence_id: int, now: datetime, *, suppressed: bool, counts: Counts) -> tuple[int, datetime]:
-    """Enter an erasure that has yet to end; its id, and the moment by the database's clock."""
+async def insert(
+    db: Database, licence_id: int, now: datetime, *, suppressed: bool, counts: Counts, tables: Sequence[str]
+) -> tuple[int, datetime]:
+    """Enter an erasure that has yet to end; its id, and the moment by the database's clock. `tables`: see `tables_of`."""
     query = (
-        "INSERT INTO tabellion.erasure (licence_id, asked_at, suppressed, counts) VALUES (%s, %s, %s, %s) "
+        "INSERT INTO tabellion.erasure (licence_id, asked_at, suppressed, counts, tables) VALUES (%s, %s, %s, %s, %s) "
         "RETURNING id, clock_timestamp()"
     )
-    row: Any = await (await db.execute(query, (licence_id, now, suppressed, _json(counts)))).fetchone()
+    row: Any = await (await db.execute(query, (licence_id, now, suppressed, _json(counts), [*tables]))).fetchone()
     return row[0], row[1]
+
+
+async def tables_of(db: Database, number: int) -> list[str]:
+    """The tables, by their ids on the wire, in which the person was."""
+    return await scalars(db, "SELECT unnest(tables) FROM tabellion.erasure WHERE id = %s", (number,))
 
 
 async def find(db: Database, licence_id: int, number: int, *, lock: bool = False) -> Erasure | None:
@@ -37,9 +45,15 @@ async def change(db: Database, number: int, counts: Counts, ended_at: datetime |
     await db.execute(query, (_json(counts), ended_at, number))
 
 
-async def set_returned(db: Database, number: int) -> None:
-    """Write down that an import had brought the person back, whom exports may have shown until the transaction ends."""
-    await db.execute("UPDATE tabellion.erasure SET shown_until = 'infinity' WHERE id = %s", (number,))
+async def set_returned(db: Database, number: int, tables: Sequence[str]) -> None:
+    """Write down that an import had brought the person back into tables, and exports may have shown them until the
+    transaction ends.
+    """
+    query = (
+        "UPDATE tabellion.erasure SET shown_until = 'infinity', "
+        "tables = ARRAY(SELECT unnest(tables) UNION SELECT unnest(%s::text[])) WHERE id = %s"
+    )
+    await db.execute(query, ([*tables], number))
 
 
 async def shown_until(db: Database, number: int, now: datetime) -> datetime | None:
