@@ -77,6 +77,20 @@ def test_a_schema_is_not_changed_under_a_server_that_runs(tmp_path: Path) -> Non
 
         with claimed(settings.data_dir, "http://127.0.0.1:8080"):
             prepare(beginning=True)
-        assert told == [load_migrations()[-1].label]
+        assert told == [f"the database's schema is brought up to date: {load_migrations()[-1].label}"]
         with psycopg.connect(url, application_name="tabellion gate"):
             prepare()  # there is nothing to do any more
+
+
+@pytest.mark.parametrize("verb", [("licence", "list"), ("jobs", "list")], ids=" ".join)
+def test_a_verb_that_brings_the_schema_up_to_date_says_so(tmp_path: Path, verb: tuple[str, ...]) -> None:
+    small = {"shared_buffers": "16MB", "max_connections": "20"}
+    with EmbeddedPostgres(tmp_path / "data", version=VERSION, settings=small) as database:
+        migrate(database.url, migrations=load_migrations()[:-1])
+        first, second = (
+            CliRunner().invoke(app(), [*verb, "--json", "--data-dir", str(tmp_path / "data")]) for _ in range(2)
+        )
+    said = f"tabellion: the database's schema is brought up to date: {load_migrations()[-1].label}"
+    assert said in first.stderr.splitlines()
+    assert (first.exit_code, json.loads(first.stdout)) == (0, [])
+    assert "brought up to date" not in second.stderr

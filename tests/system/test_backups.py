@@ -451,7 +451,7 @@ def test_a_restore_that_is_interrupted_leaves_no_empty_server(
 def test_a_restore_into_the_folder_of_a_server_is_refused_and_leaves_it_as_it_was(source: Source, open_folder: Path) -> None:
     data = open_folder / "data"
     with ExitStack() as stack:
-        prepare_database(Settings(data_dir=data), stack, beginning=True)
+        prepare_database(Settings(data_dir=data), stack, beginning=True, tell=list[str]().append)
     for _ in range(2):
         with pytest.raises(BackupError, match="the database is not empty"):
             restore(Settings(data_dir=data), source.backup, lambda: NOW, resume_sendings=False)

@@ -92,9 +92,14 @@ def drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def tell(message: str) -> None:
+    """Print one line beside the output."""
+    print(f"tabellion: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201 - the command line speaks
+
+
 def fail(message: str) -> NoReturn:
     """Print one line and leave with status 1."""
-    print(f"tabellion: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201 - the command line speaks
+    tell(message)
     raise typer.Exit(1)
 
 
@@ -148,7 +153,7 @@ def on_server(data_dir: Path | None, database_url: str | None, work: Callable[[D
 def _prepared(data_dir: Path | None, database_url: str | None) -> Generator[tuple[str, str]]:
     """The URL of the database, and one of the same server for its administration."""
     with clear_errors(), ExitStack() as stack:
-        settings, embedded = prepare_database(settings_of(data_dir, database_url), stack)
+        settings, embedded = prepare_database(settings_of(data_dir, database_url), stack, tell=tell)
         url = settings.database_url
         secrets.use_key(settings.secret_key, settings.data_dir, settings.former_secret_keys, at_once=False)
         yield url, embedded.url_of("postgres") if embedded else url

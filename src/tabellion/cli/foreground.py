@@ -14,7 +14,7 @@ import typer
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from tabellion.cli.common import clear_errors, connect, console, fail, run_on, settings_of, show
+from tabellion.cli.common import clear_errors, connect, console, fail, run_on, settings_of, show, tell
 from tabellion.cli.output import told_beside, written
 from tabellion.features.bulk.etls import Execution as EtlExecution
 from tabellion.features.bulk.exports import Execution as ExportExecution
@@ -200,7 +200,7 @@ def reasons(job: Job | EtlExecution | ExportExecution) -> list[str]:
 def _ready(data_dir: Path | None, database_url: str | None) -> Generator[Settings]:
     """The database is there, the spool, and what the operator lets an export lead to, as in a worker."""
     with clear_errors(), ExitStack() as stack:
-        settings, _ = prepare_database(settings_of(data_dir, database_url), stack)
+        settings, _ = prepare_database(settings_of(data_dir, database_url), stack, tell=tell)
         files.use_spool(settings.spool_dir)
         allow_targets(settings, key_at_once=False)
         yield settings

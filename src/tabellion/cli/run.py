@@ -62,7 +62,7 @@ def api(
         settings = settings_of(data_dir, database_url, host=host, port=port, workers=workers)
         check_port(settings)
         secrets.check_key(settings.secret_key, settings.data_dir)
-        settings, _ = prepare_database(settings, stack)
+        settings, _ = prepare_database(settings, stack, tell=teller(settings.log_level))
         settings, told = fit(settings, places_of(settings.database_url), whole=False)
         if told:
             teller(settings.log_level)(told, logging.WARNING)
@@ -77,7 +77,7 @@ def worker(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
 
         settings = settings_of(data_dir, database_url)
         secrets.check_key(settings.secret_key, settings.data_dir)
-        settings, _ = prepare_database(settings, stack)
+        settings, _ = prepare_database(settings, stack, tell=teller(settings.log_level))
         run_worker(settings)
 
 
@@ -91,7 +91,7 @@ def intake(data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
         if not settings.intake_port:
             raise SettingsError("TABELLION_INTAKE_PORT says where bounces are taken; it is not set")
         secrets.check_key(settings.secret_key, settings.data_dir)
-        settings, _ = prepare_database(settings, stack)
+        settings, _ = prepare_database(settings, stack, tell=teller(settings.log_level))
         run_intake(settings)
 
 

@@ -75,7 +75,7 @@ def prepare_database(
     *,
     migrating: bool = False,
     beginning: bool = False,
-    tell: Callable[[str], object] = lambda _: None,
+    tell: Callable[[str], object],
 ) -> tuple[Settings, EmbeddedPostgres | None]:
     """A database that can be worked with; the settings with its URL.
 
@@ -86,7 +86,7 @@ def prepare_database(
     if migrating or embedded is not None:
         if embedded is not None and not beginning:  # who begins has claimed the data directory
             refuse_under_server(settings)
-        migrate(settings.database_url, tell=tell)
+        migrate(settings.database_url, tell=lambda step: tell(f"the database's schema is brought up to date: {step}"))
     else:
         schema.require_current(settings.database_url)
         jobs.require_installed(settings.database_url)

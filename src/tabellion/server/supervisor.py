@@ -74,10 +74,7 @@ def _prepare(settings: Settings, stack: ExitStack, say: Say, *, migrating: bool)
     if not settings.database_url:
         make_data_dir(settings.data_dir)
         stack.enter_context(claimed(settings.data_dir, settings.own_address))
-    settings, embedded = prepare_database(
-        settings, stack, migrating=migrating, beginning=True,
-        tell=lambda step: say(f"the database's schema is brought up to date: {step}"),
-    )  # fmt: skip
+    settings, embedded = prepare_database(settings, stack, migrating=migrating, beginning=True, tell=say)
     if embedded is not None and (linked := linked_cluster(settings.data_dir)) is not None:
         stack.enter_context(claimed(linked, settings.own_address))
     settings, told = fit(settings, places_of(settings.database_url))
