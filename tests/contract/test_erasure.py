@@ -369,6 +369,23 @@ def test_what_is_on_record_of_bulk_calls_names_nobody(
     assert (tried["status"], tried["errors"][0]["code"].startswith("filter.")) == ("FAILED", True)
 
 
+def test_names_of_files_that_were_sent_to_an_etl_name_nobody(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    etls = Etls(tenant, worker_database_url, spool)
+    names = ("Ann@example.com.csv", "of joann@example.com.csv", "ann@example.com.au.csv")
+    number, *others = (etls.do({name: "emailAddress\nbob@example.com\n"}, one_file())["id"] for name in names)
+    done = erased(tenant, "ann@example.com")
+    finish(worker_database_url, spool, database, done["id"])
+    query = (
+        "SELECT e.id::text, e.uploads #>> '{0,name}', j.file_name FROM tabellion.etl_execution e "
+        "JOIN tabellion.import_job j ON j.execution_id = e.id WHERE e.id = ANY (%s) ORDER BY e.id"
+    )
+    found = database.execute(query, ([*map(int, (number, *others))],)).fetchall()
+    said = ("it named somebody who was erased", *names[1:])
+    assert found == [(id_, name, name) for id_, name in zip((number, *others), said, strict=True)]
+
+
 def test_records_that_keep_a_profile_keep_the_person(tenant: Tenant) -> None:
     to = {"tableType": "PROFILE_TABLE", "tableId": "Guests", "attribute": "profileId"}
     bills = {

@@ -68,6 +68,21 @@ UPDATE tabellion.export_execution SET definition = jsonb_set(definition, '{filte
 WHERE licence_id = %(licence)s AND created_at <= %(until)s AND ended_at IS NOT NULL
   AND lower(definition ->> 'filter') LIKE ANY (%(likes)s::text[]) AND lower(definition ->> 'filter') ~ %(pattern)s
 """
+# Without the ending, which would be the last part of a domain.
+_NAMES: Final = """
+UPDATE tabellion.import_job SET file_name = %(instead)s
+WHERE licence_id = %(licence)s AND created_at <= %(until)s AND ended_at IS NOT NULL
+  AND regexp_replace(lower(file_name), %(ending)s, '') ~ %(pattern)s
+"""
+_UPLOADS: Final = """
+UPDATE tabellion.etl_execution SET uploads = (
+    SELECT jsonb_agg(CASE WHEN regexp_replace(lower(u.sent ->> 'name'), %(ending)s, '') !~ %(pattern)s THEN u.sent
+        ELSE jsonb_set(u.sent, '{name}', to_jsonb(%(instead)s::text)) END ORDER BY u.place)
+    FROM jsonb_array_elements(uploads) WITH ORDINALITY AS u (sent, place))
+WHERE licence_id = %(licence)s AND created_at <= %(until)s AND ended_at IS NOT NULL
+  AND lower(uploads::text) LIKE ANY (%(likes)s::text[])
+"""
+_ENDING = "([.](csv|txt|zip|gz|gzip))+$"
 # It is no filter: who tries the export again is told so, and does not get everybody.
 _INSTEAD = "it named somebody who was erased"
 
@@ -167,14 +182,17 @@ async def forget_parts(db: Database, licence_id: int, traces: Traces) -> int:
 async def forget_records(db: Database, licence_id: int, traces: Traces, until: datetime) -> None:
     """Take out of records of bulk calls that were accepted until a moment, and have ended, what names a person.
 
-    What was wrong with a file, and the filter of an export. In the caller's transaction.
+    What was wrong with a file, the names of those that were sent to ETLs, and the filter of an export. In the caller's
+    transaction.
     """
     values = {
         "licence": licence_id, "until": until, "likes": traces.likes, "pattern": traces.pattern, "instead": _INSTEAD,
+        "ending": _ENDING,
     }  # fmt: skip
     for table in ("import_job", "etl_execution", "export_execution"):
         await db.execute(_ERRORS.replace("{table}", table).encode(), values)
-    await db.execute(_FILTERS, values)
+    for query in (_NAMES, _UPLOADS, _FILTERS):
+        await db.execute(query, values)
 
 
 def is_in_file(path: Path, is_in: Finder) -> bool:
