@@ -66,7 +66,6 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
     expected = _expected_states(call, table)
     # If-None-Match: * makes a call one that only creates (RFC 9110, section 13.1.2).
     must_be_new = names_any(call.headers.get("if-none-match"))
-    may_update = may_update and not must_be_new
     shape = Shape(
         tuple(a.number for a, _ in matches),
         row_id is not None,
@@ -75,7 +74,7 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
         tuple(s.number for s, _ in change.choices),
         tuple(g.number for g, _ in change.memberships),
         may_create and if_match is None,
-        may_update,
+        may_update and not must_be_new,
         expected is not None,
         together,
     )
@@ -97,19 +96,20 @@ async def write(  # noqa: PLR0913 - one statement serves all writes
         except store.Held as error:
             ids = await store.find(call.db, table, matches, together=together) if row_id is None else [row_id]
             raise await holding.of_clear(call.db, table, ids, change, error.constraint) from None
-        if row.current and row.matches == 1 and row.updated_at is None:
-            # Deleted between our look and our lock: look again.
-            continue
         if row.current and row.matches > 1:
             raise await holding.of_owners(call.db, table, change, matches, row_id)
-        if must_be_new and row.matched_id is not None and row.current and row.matches == 1:
-            raise EtagMismatch(f"the {table.kind.row} exists already, and If-None-Match: * is for creating one")
-        return _written(row, table, if_match, may_update=may_update)
-    if taken is not None:
-        what = f"this value of '{taken.attribute.name}'" if taken.attribute else "these values of the key"
-        message = f"another {table.kind.row} owns {what}"
-        raise AttributeNotUnique(message, errors=[FieldError(change.place(taken.attribute), "attribute.notUnique", message)])
-    raise store.too_busy(table)
+        # Deleted between our look and our lock: look again.
+        if row.current and row.matches == 1 and row.updated_at is None:
+            continue
+        return _written(row, table, if_match, may_update=may_update, must_be_new=must_be_new)
+    raise store.too_busy(table) if taken is None else _not_unique(table, change, taken.attribute)
+
+
+def _not_unique(table: Table, change: Change, attribute: Attribute | None) -> AttributeNotUnique:
+    """That another row owns the value of an attribute, or the values of the composite key (None)."""
+    what = f"this value of '{attribute.name}'" if attribute else "these values of the key"
+    message = f"another {table.kind.row} owns {what}"
+    return AttributeNotUnique(message, errors=[FieldError(change.place(attribute), "attribute.notUnique", message)])
 
 
 def _parameters(
@@ -131,7 +131,9 @@ def _parameters(
     return named
 
 
-def _written(row: store.WriteRow, table: Table, if_match: str | None, *, may_update: bool) -> Written | None:
+def _written(
+    row: store.WriteRow, table: Table, if_match: str | None, *, may_update: bool, must_be_new: bool
+) -> Written | None:
     """What a write has done, by the row of its statement. Raises what `write` does."""
     if not row.current:
         raise store.StaleDefinition
@@ -140,6 +142,8 @@ def _written(row: store.WriteRow, table: Table, if_match: str | None, *, may_upd
     if row.matched_id is None or row.updated_at is None:
         require_match(if_match, None)
         return None
+    if must_be_new:
+        raise EtagMismatch(f"the {table.kind.row} exists already, and If-None-Match: * is for creating one")
     if if_match is not None and not _expected(if_match, table, (row.matched_id, row.updated_at)):
         require_match(if_match, None)
     if not may_update:
