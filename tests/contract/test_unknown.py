@@ -68,8 +68,11 @@ def test_a_field_that_contradicts_the_parameters_is_refused(tenant: Tenant) -> N
     ):
         assert (refused.status_code, fields_of(refused)) == (400, [("mode", "structure.invalid")])
     assert tenant.state() == before
-    same = send(tenant, {"parameters": '{"mode":"CREATE"}', "mode": "CREATE_ONLY", "charset": "utf-8"})
-    assert same.status_code == 201
+    for charset in ("utf-8", "UTF8"):
+        same = send(tenant, {"parameters": '{"mode":"CREATE"}', "mode": "CREATE_ONLY", "charset": charset})
+        assert same.status_code == 201, same.text
+    other = send(tenant, {"parameters": '{"encoding":"cp1252"}', "charset": "latin1"})
+    assert (other.status_code, fields_of(other)) == (400, [("charset", "structure.invalid")])
 
 
 def test_what_an_import_ignores_is_told(tenant: Tenant) -> None:

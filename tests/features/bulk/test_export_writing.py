@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tabellion.features.bulk.exports.writing import Target, write
+from tabellion.kit.charsets import UTF_8
 
 
 @pytest.mark.parametrize("compression", ["ZIP", "GZIP", "NONE"])
@@ -23,9 +24,7 @@ def test_a_file_that_is_given_up_leaves_nothing_behind_and_says_nothing(
         raise ConnectionError("the database is away")
 
     with pytest.raises(ConnectionError):
-        write(
-            Target(tmp_path / "export", "export.csv", compression, "utf-8", ""), "emailAddress\n", pieces(), lambda _: None
-        )
+        write(Target(tmp_path / "export", "export.csv", compression, UTF_8, ""), "emailAddress\n", pieces(), lambda _: None)
     gc.collect()
 
     assert list(tmp_path.iterdir()) == []

@@ -2,20 +2,15 @@
 
 import re
 
+from tabellion.kit.charsets import CHARSETS, LATIN_1, UTF_8, UTF_16, WINDOWS_1252, charset_named
 from tabellion.kit.problem import Malformed
 
 MAX_HTML_BYTES = 2 * 1024 * 1024
-_LATIN, _UTF8 = "iso-8859-1", "utf-8-sig"
 # Where a text says what it is in, if it does.
 _HEAD_BYTES = 4096
 _MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-# By the letters and digits of their names, as imports take them.
-_CODECS = {
-    "utf8": _UTF8, "usascii": _UTF8, "ascii": _UTF8, "iso88591": _LATIN, "latin1": _LATIN,
-    "windows1252": _LATIN, "cp1252": _LATIN, "iso885915": "iso-8859-15", "latin9": "iso-8859-15",
-    "utf16": "utf-16",
-}  # fmt: skip
-_NO_LETTER = re.compile("[^a-z0-9]")
+# Where bytes are read otherwise than by the name of their encoding: without a byte-order mark, or as `_WINDOWS` has them.
+_CODECS = {UTF_8: "utf-8-sig", WINDOWS_1252: LATIN_1}
 # Windows-1252, which is what browsers read as ISO-8859-1 (WHATWG Encoding Standard); five bytes are control characters.
 _WINDOWS = {byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0xA0)}
 # What begins so is no HTML, whatever it is called.
@@ -38,7 +33,7 @@ def charset_of(raw: bytes, usual: str) -> str:
         return "utf-8"
     found = _DECLARED.search(raw[:_HEAD_BYTES].decode("ascii", "replace"))
     said = found[0].removeprefix(found[1]) if found else usual
-    return usual if _CODECS.get(_NO_LETTER.sub("", said.lower())) in {_UTF8, "utf-16"} else said
+    return usual if charset_named(said) in {UTF_8, UTF_16} else said
 
 
 def _can_be(raw: bytes, codec: str) -> bool:
@@ -51,9 +46,10 @@ def _can_be(raw: bytes, codec: str) -> bool:
 
 def decoded(raw: bytes, charset: str, what: str = "the HTML") -> str:
     """A text that was uploaded. Raises `Malformed`."""
-    codec = _CODECS.get(_NO_LETTER.sub("", charset.lower()))
-    if codec is None:
-        raise Malformed(f"the charset '{charset[:30]}' is none of utf-8, utf-16, iso-8859-1, iso-8859-15, windows-1252")
+    known = charset_named(charset)
+    if known is None:
+        raise Malformed(f"the charset '{charset[:30]}' is none of {', '.join(CHARSETS).lower()}")
+    codec = _CODECS.get(known, known)
     if len(raw) > MAX_HTML_BYTES:
         raise Malformed(f"{what} is over {MAX_HTML_BYTES:,} bytes")
     if other := next((name for magic, name in _OTHERS if raw.startswith(magic)), None):
@@ -64,7 +60,7 @@ def decoded(raw: bytes, charset: str, what: str = "the HTML") -> str:
         line = raw.count(b"\n", 0, error.start) + 1
         where = f"byte {error.start} (line {line})"
         raise Malformed(f"{what} is not in {charset}: {where}; say with 'charset' what it is in") from None
-    if codec == _LATIN:
+    if codec == LATIN_1:
         text = text.translate(_WINDOWS)
     if "\0" in text:
         raise Malformed(f"{what} holds a character NUL, which no text may have")

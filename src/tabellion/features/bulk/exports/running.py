@@ -19,7 +19,7 @@ from tabellion.features.bulk.exports.model import FILE, LINKS, OVERLAP, Executio
 from tabellion.features.bulk.exports.reading import Rows, read
 from tabellion.features.bulk.exports.writing import Target, Written, header, write
 from tabellion.features.bulk.fenced import JobError, Stopped
-from tabellion.features.bulk.imports import Status, codec_of
+from tabellion.features.bulk.imports import Status, charset_of
 from tabellion.features.bulk.names import NamePattern
 from tabellion.features.bulk.news import FINISHED, STARTED, tell
 from tabellion.features.bulk.tries import TRIES, transferring
@@ -195,7 +195,7 @@ class _Copying:
         is_csv = format_.type == "CSV"
         first = header(self._names, format_.separator, format_.enclosing) if is_csv else ""
         name = f"export.{'csv' if is_csv else 'jsonl'}"
-        target = Target(self._folder / FILE, name, self._definition.compression, codec_of(format_.encoding), moment)
+        target = Target(self._folder / FILE, name, self._definition.compression, charset_of(format_.encoding), moment)
         pieces = read(self._conninfo, self._source, self._expect, self._stopped.is_set)
         with closing(pieces):
             return write(target, first, pieces, self._progress)

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tabellion.kit.charsets import UTF_8, UTF_16
+
 _LEVEL = 1
 _WAITING_PIECES = 8
 MANIFEST = "manifest.json"
@@ -36,7 +38,7 @@ class Target(NamedTuple):
     path: Path
     name: str
     compression: str
-    encoding: str
+    charset: str
     moment: str
 
 
@@ -102,7 +104,7 @@ class _Sink:
             self._out = self._zip.open(target.name, "w", force_zip64=True)
         elif target.compression == "GZIP":
             self._out = gzip.GzipFile(fileobj=self._file, mode="wb", compresslevel=_LEVEL, filename="")
-        self._encoding = target.encoding
+        self._charset = target.charset
         self._begins = True
         self._hash = hashlib.sha256()
         self._bytes = 0
@@ -119,12 +121,12 @@ class _Sink:
                 self.error = error
 
     def _write(self, piece: bytes) -> None:
-        if self._encoding != "utf-8":
+        if self._charset != UTF_8:
             text = piece.decode()
-            if self._encoding == "utf-16":
+            if self._charset == UTF_16:
                 piece = (codecs.BOM_UTF16_LE if self._begins else b"") + text.encode("utf-16-le")
             else:
-                piece = text.encode(self._encoding, errors="replace")
+                piece = text.encode(self._charset, errors="replace")
         self._begins = False
         self._hash.update(piece)
         self._bytes += len(piece)

@@ -21,7 +21,7 @@ from tabellion.features.bulk.imports.model import (
 )
 from tabellion.features.bulk.imports.opening import INPUT, csv_entries, not_there
 from tabellion.features.bulk.imports.service import new_folder, spool_files, spooled, turn
-from tabellion.features.bulk.imports.source import charset_of, codec_of
+from tabellion.features.bulk.imports.source import charset_of
 from tabellion.features.bulk.imports.wire import encoding_faults, format_faults
 
 __all__ = [
@@ -40,7 +40,6 @@ __all__ = [
     "Transformation",
     "Uses",
     "charset_of",
-    "codec_of",
     "csv_entries",
     "encoding_faults",
     "format_faults",

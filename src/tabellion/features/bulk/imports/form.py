@@ -8,6 +8,7 @@ from tabellion.features.bulk.imports import wire
 from tabellion.features.bulk.imports.beforehand import mapping_faults
 from tabellion.features.bulk.imports.model import Order
 from tabellion.features.tables import Table
+from tabellion.kit.charsets import charset_named
 from tabellion.kit.near import misspelt, near
 from tabellion.kit.problem import FieldError, Invalid, inside
 from tabellion.platform.http.call import Incoming
@@ -80,7 +81,7 @@ def _contradictions(order: Order, given: dict[str, str]) -> list[FieldError]:
     fields, _ = wire.order_of_fields(given.get)
     differs = {
         "format": fields.separator != order.separator,
-        "charset": fields.encoding.lower() != order.encoding.lower(),
+        "charset": charset_named(fields.encoding) != charset_named(order.encoding),
         "mode": fields.mode != order.mode,
         "headerKeyColumn": fields.key_column != order.key_column,
     }

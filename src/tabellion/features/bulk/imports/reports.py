@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from tabellion.features.bulk.imports import store
 from tabellion.features.bulk.imports.model import Job, Order, Outcome, Rejected
-from tabellion.features.bulk.imports.source import codec_of
+from tabellion.features.bulk.imports.source import charset_of
+from tabellion.kit.charsets import UTF_16
 from tabellion.platform.database.connection import Database
 
 # The library that reads and checks files takes 40 MB, which processes that hand reports out do without.
@@ -85,10 +86,10 @@ class _Zip:
         self._file = path.open("wb")
         self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED, compresslevel=3)
         self._entry = self._zip.open(name, "w", force_zip64=True)
-        encoding = codec_of(order.encoding)
+        charset = charset_of(order.encoding)
         # The mark is written once, at the beginning.
-        self._encoding = "utf-16-le" if encoding == "utf-16" else encoding
-        if encoding == "utf-16":
+        self._encoding = "utf-16-le" if charset == UTF_16 else charset
+        if charset == UTF_16:
             self._entry.write("\ufeff".encode("utf-16-le"))
 
     def add(self, text: str) -> None:

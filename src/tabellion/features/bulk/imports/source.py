@@ -2,34 +2,12 @@
 
 import codecs
 import io
-import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from tabellion.features.bulk.fenced import JobError
+from tabellion.kit.charsets import CHARSETS, UTF_8, UTF_16, charset_named
 
-# By the letters and digits of their names: programs write ISO8859_1, iso-8859-1, latin1 and Cp1252.
-_ENCODINGS = {
-    "utf8": "utf-8",
-    "usascii": "utf-8",
-    "ascii": "utf-8",
-    "utf16": "utf-16",
-    "iso88591": "latin-1",
-    "latin1": "latin-1",
-    "iso885915": "iso8859-15",
-    "latin9": "iso8859-15",
-    "windows1252": "cp1252",
-    "cp1252": "cp1252",
-}
-# As a Content-Type names them.
-_CHARSETS = {
-    "utf-8": "UTF-8",
-    "utf-16": "UTF-16",
-    "latin-1": "ISO-8859-1",
-    "iso8859-15": "ISO-8859-15",
-    "cp1252": "Windows-1252",
-}
-_NO_LETTER = re.compile("[^a-z0-9]")
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _READ_BYTES = 1 << 18
 # As a row is kept in memory.
@@ -38,18 +16,13 @@ _MOST_LINE_BYTES = 1 << 24
 _MOST_CUTS = 1000
 
 
-def codec_of(encoding: str) -> str:
-    """Python's name of an encoding. Raises `JobError` (import.encoding)."""
-    codec = _ENCODINGS.get(_NO_LETTER.sub("", encoding.lower()))
-    if codec is None:
-        known = ", ".join(sorted(_CHARSETS.values()))
-        raise JobError("import.encoding", f"the encoding '{encoding[:50]}' is not known; known are {known}")
-    return codec
-
-
 def charset_of(encoding: str) -> str:
-    """An encoding's name in a Content-Type. Raises `JobError` (import.encoding)."""
-    return _CHARSETS[codec_of(encoding)]
+    """What a Content-Type, and Python, call an encoding. Raises `JobError` (import.encoding)."""
+    charset = charset_named(encoding)
+    if charset is None:
+        known = ", ".join(sorted(CHARSETS))
+        raise JobError("import.encoding", f"the encoding '{encoding[:50]}' is not known; known are {known}")
+    return charset
 
 
 class Source:
@@ -57,16 +30,16 @@ class Source:
 
     def __init__(self, file: BinaryIO, encoding: str, quote: str) -> None:
         self._file: BinaryIO | _Utf16 = file
-        self._codec = codec_of(encoding)
+        self._charset = charset_of(encoding)
         mark = file.read(len(codecs.BOM_UTF8))
-        utf16 = _MARKS.get(mark[:2], "utf-16-le" if self._codec == "utf-16" else "")
+        utf16 = _MARKS.get(mark[:2], "utf-16-le" if self._charset == UTF_16 else "")
         self._buffer = mark
         if utf16:
             file.seek(2 if mark[:2] in _MARKS else 0)
-            self._file, self._codec, self._buffer = _Utf16(file, utf16), "utf-8", b""
+            self._file, self._charset, self._buffer = _Utf16(file, utf16), UTF_8, b""
         elif mark == codecs.BOM_UTF8:
-            self._codec, self._buffer = "utf-8", b""
-        self._quote = quote.encode(self._codec, errors="replace")
+            self._charset, self._buffer = UTF_8, b""
+        self._quote = quote.encode(self._charset, errors="replace")
         self._given = len(codecs.BOM_UTF8) if mark == codecs.BOM_UTF8 else 0
 
     @property
@@ -96,10 +69,10 @@ class Source:
     def as_utf8(self, piece: bytes) -> bytes | None:
         """The piece in UTF-8; None if there are bytes that the encoding does not have."""
         try:
-            text = piece.decode(self._codec)
+            text = piece.decode(self._charset)
         except UnicodeError:
             return None
-        return piece if self._codec == "utf-8" else text.encode()
+        return piece if self._charset == UTF_8 else text.encode()
 
     def lines(self, piece: bytes) -> "Lines":
         """The lines of a piece, and those that come after it as long as somebody asks."""
@@ -107,7 +80,7 @@ class Source:
 
     def _text(self, piece: bytes) -> str:
         # A row with bytes that the encoding does not have is refused, not the file: they are carried along as surrogates.
-        return piece.decode(self._codec, errors="surrogateescape")
+        return piece.decode(self._charset, errors="surrogateescape")
 
     def _following(self) -> Iterator[str]:
         while True:

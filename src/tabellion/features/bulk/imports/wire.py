@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from tabellion.features.bulk.fenced import JobError
 from tabellion.features.bulk.imports.model import EmptyCells, Job, Mapping, Mode, Order
-from tabellion.features.bulk.imports.source import codec_of
+from tabellion.features.bulk.imports.source import charset_of
 from tabellion.features.tables import moment_or_null
 from tabellion.kit.near import meant, plain
 from tabellion.kit.problem import FieldError
@@ -169,7 +169,7 @@ def format_faults(place: str, signs: dict[str, str]) -> list[FieldError]:
 def encoding_faults(place: str, encoding: str) -> list[FieldError]:
     """What is wrong with the encoding of a file."""
     try:
-        codec_of(encoding)
+        charset_of(encoding)
     except JobError as error:
         return [FieldError(place, error.code, str(error))]
     return []

@@ -13,13 +13,14 @@ from tabellion.features.campaigns.model import MAX_LINE, Campaign, Content, Kind
 from tabellion.features.campaigns.store import Search
 from tabellion.features.tables import LANGUAGES, moment_or_null, render_moment
 from tabellion.features.tables.filters import query_moment
+from tabellion.kit.charsets import LATIN_1, LATIN_9, UTF_8
 from tabellion.kit.names import SIGNS_OF_ADDRESSES, name_fault
 from tabellion.kit.problem import FieldError, invalid
 from tabellion.platform.http.shapes import Text
 from tabellion.platform.mail import address_of, formless, one_line
 
 _INVALID, _MANDATORY = "structure.invalid", "member.mandatory"
-_ENCODINGS = ("UTF-8", "ISO-8859-1", "ISO-8859-15")
+_ENCODINGS = (UTF_8, LATIN_1, LATIN_9)
 _ADDRESS = re.compile(r"[^\s@<>,;\"()]+@[^\s@<>,;\"()]+\.[^\s@<>,;\"()]+")
 _TYPES = {Kind.MASS: "MASS_SENDING", Kind.CONTINUOUS: "CONTINUOUS", Kind.TRANSACTIONAL: "TRANSACTIONAL"}
 # Integrations look for their transactional mails among the continuous ones.
