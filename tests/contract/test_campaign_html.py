@@ -1,9 +1,7 @@
 """The HTML of a campaign as it is uploaded: by itself or in a zip with its images and style sheets, in its encoding."""
 
 import base64
-import io
 import re
-import zipfile
 from typing import Any
 
 import httpx
@@ -12,18 +10,10 @@ import pytest
 from tests.contract.test_campaigns import faults, mail
 from tests.support import plain
 from tests.support.tenant import Tenant
+from tests.support.zips import packed
 
 __all__ = ["mail"]
 GIF = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
-
-
-def packed(files: dict[str, bytes | str]) -> bytes:
-    """A zip."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return out.getvalue()
 
 
 def upload(tenant: Tenant, mail: str, content: bytes, *, query: str = "", method: str = "POST") -> httpx.Response:

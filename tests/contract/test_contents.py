@@ -7,10 +7,11 @@ import httpx
 import psycopg
 import pytest
 
-from tests.contract.test_campaign_html import GIF, packed, upload
+from tests.contract.test_campaign_html import GIF, upload
 from tests.contract.test_sending import outbox
 from tests.support.tenant import Tenant
 from tests.support.waiting import until
+from tests.support.zips import packed
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -8,11 +8,12 @@ import httpx
 import psycopg
 import pytest
 
-from tests.contract.test_campaign_html import GIF, packed, upload
+from tests.contract.test_campaign_html import GIF, upload
 from tests.contract.test_campaigns import NEW
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
 from tests.support.waiting import until
+from tests.support.zips import packed
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -10,13 +10,14 @@ import pytest
 
 from tabellion.features import licences as use
 from tabellion.kit.clock import utc_now
-from tests.contract.test_campaign_html import packed, upload
+from tests.contract.test_campaign_html import upload
 from tests.contract.test_sending import hrefs, local, outbox, state
 from tests.support import plain
 from tests.support.api import Api
 from tests.support.tenant import Tenant, schema_of
 from tests.support.tenants import Tenants
 from tests.support.waiting import until
+from tests.support.zips import packed
 
 MAIL, PROFILES = "/v4/entity/hotels/mail", "/v5/entities/hotels/profile-tables/Guests/profiles"
 ANN = f"{PROFILES}/emailAddress=ann@example.com"

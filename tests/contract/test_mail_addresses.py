@@ -3,9 +3,7 @@
 Those that carry documents are in the table of `test_addresses.py`.
 """
 
-import io
 import json
-import zipfile
 from typing import Any
 
 import httpx
@@ -14,6 +12,7 @@ from lxml import etree
 
 from tests.contract.test_addresses import JSON, V4_FAMILIES, V5_FAMILIES, XML
 from tests.support.tenant import Tenant
+from tests.support.zips import packed
 
 _BOB = {"attributes": [{"name": "emailAddress", "value": "bob@example.com"}, {"name": "lastName", "value": "Bos"}]}
 _PAGE = b"<html><body><p>Packed</p></body></html>"
@@ -34,21 +33,16 @@ def _member(answer: httpx.Response, accept: str, name: str) -> str:
     return etree.fromstring(answer.content).xpath(f"//{name}")[0].text
 
 
-def _packed() -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr("index.html", _PAGE)
-    return out.getvalue()
-
-
 @pytest.mark.parametrize("family", V4_FAMILIES)
 @pytest.mark.parametrize("accept", [JSON, XML])
 def test_the_body_of_a_mail(tenant: Tenant, family: str, accept: str) -> None:
     number = tenant.campaign()
     body = f"{family.replace('{category}', 'email-campaigns')}/v4/entity/hotels/mail/{number}/content/body"
     for method in ("POST", "PUT"):
-        packed = _send(tenant, method, body, accept, files={"inputFile": ("mail.zip", _packed(), "application/zip")})
-        assert _member(packed, accept, "campaignId") == str(number)
+        sent = _send(
+            tenant, method, body, accept, files={"inputFile": ("mail.zip", packed({"index.html": _PAGE}), "application/zip")}
+        )
+        assert _member(sent, accept, "campaignId") == str(number)
         assert b"Packed" in _send(tenant, "GET", body, accept).content
         written = _send(tenant, method, body, accept, content=b"<p>Written</p>", headers={"Content-Type": "text/html"})
         assert _member(written, accept, "campaignId") == str(number)

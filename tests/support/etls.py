@@ -15,6 +15,7 @@ from tabellion.features.bulk.etls.running import Executor
 from tabellion.kit.clock import utc_now
 from tabellion.platform.files import use_spool
 from tabellion.platform.jobs.turns import Turn
+from tests.support import zips
 from tests.support.tenant import Tenant
 
 BASE = "/v5/entities/hotels"
@@ -23,11 +24,7 @@ EXECUTIONS, ETLS = f"{BASE}/etl-executions", f"{BASE}/etls"
 
 def packed(**contents: str | bytes) -> bytes:
     """A zip of CSV files; `guests` is the entry `guests.csv`."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in contents.items():
-            archive.writestr(f"{name}.csv", content)
-    return out.getvalue()
+    return zips.packed({f"{name}.csv": content for name, content in contents.items()})
 
 
 def one_file(**members: Any) -> dict[str, Any]:

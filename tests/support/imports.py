@@ -16,6 +16,7 @@ from tabellion.kit.clock import utc_now
 from tabellion.platform.files import use_spool
 from tabellion.platform.jobs.turns import Turn
 from tests.support.tenant import Tenant
+from tests.support.zips import packed
 
 TABLE = "/v4/entity/hotels/table/Guests"
 STAYS = "/v4/entity/hotels/customTable/Stays"
@@ -24,10 +25,7 @@ GOOD = "emailAddress,lastName,birthDate,points\nbob@example.com,Bob,1990-01-02,7
 
 def zipped(content: str | bytes, name: str = "guests.csv") -> bytes:
     """A zip with one file."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(name, content)
-    return out.getvalue()
+    return packed({name: content})
 
 
 def unzipped(content: bytes, encoding: str = "utf-8", delimiter: str = ",") -> list[dict[str, str]]:

@@ -5,16 +5,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from standardwebhooks import Webhook
 
 from tabellion.features import licences as use
 from tabellion.features.webhooks import Dispatcher
 from tabellion.kit.clock import utc_now
 from tabellion.platform import egress
 from tabellion.platform.egress import Client, Policy
-from tests.support.receiver import Receiver, receiving
+from tests.support.receiver import Received, Receiver, receiving
 from tests.support.structure import Bench, connect
 
 ALLOWED = Policy(allow_http=True, allow_private=True)
+
+
+def verify(received: Received, secret: str) -> Any:
+    """As a receiver would, with the reference library."""
+    return Webhook(secret).verify(received.body, received.headers)
 
 
 class Clock:

@@ -6,8 +6,8 @@ import socket
 import pytest
 
 from tabellion.platform.mail import Fate, Post, Relay, Waits
-from tests.platform.mail.test_relay import RAW, answering, server
 from tests.support.addresses import CLOSED, HERE, SILENT, silent
+from tests.support.relays import RAW, answering, server
 
 
 @pytest.fixture
