@@ -88,7 +88,8 @@ async def _work(settings: Settings) -> None:
     files.use_spool(settings.spool_dir)
     allow_targets(settings)
     await wait_until_released(settings.database_url, settings.data_dir)
-    jobs = app(settings.database_url)
+    leaving = asyncio.Event()
+    jobs = app(settings.database_url, leaving)
     register(jobs, settings)
     stop = asyncio.Event()
     async with jobs.open_async(), Client(webhook_policy(settings)) as client, Cages(_CAGES) as cages:
@@ -113,7 +114,12 @@ async def _work(settings: Settings) -> None:
             install_signal_handlers=False,
         )
         working = asyncio.create_task(worker.run())
-        end_when_asked(worker.stop, {"jobs": working, "webhooks": deliveries, "mails": mails, "sums of reports": sums})
+
+        def leave() -> None:
+            leaving.set()
+            worker.stop()
+
+        end_when_asked(leave, {"jobs": working, "webhooks": deliveries, "mails": mails, "sums of reports": sums})
         lifeline = asyncio.create_task(Lifeline(settings.database_url, jobs, worker).run())
         try:
             await working

@@ -3,15 +3,21 @@
 The library alone takes jobs in the order in which they came, so that ten imports of one licence keep everybody else waiting.
 """
 
+import asyncio
+import logging
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from procrastinate.connector import BaseConnector
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 
 from tabellion.platform.jobs.turns import CANDIDATE, LIMITS
 
+_log = logging.getLogger(__name__)
+# How long a worker that is to end waits for a database that is away, only to say that it has ended.
+_FAREWELL_S = 2.0
 _TAKE = f"""
 WITH {CANDIDATE} FOR UPDATE OF j SKIP LOCKED
 ), turn AS (
@@ -26,7 +32,11 @@ _FORGET = "DELETE FROM tabellion.job_turn WHERE at < now() - interval '1 day'"
 
 
 class InTurns(JobManager):
-    """The library's keeper of jobs, which hands them out by turns."""
+    """The library's keeper of jobs, which hands them out by turns. `leaving`: the worker was told to end."""
+
+    def __init__(self, connector: BaseConnector, leaving: asyncio.Event) -> None:
+        super().__init__(connector)
+        self._leaving = leaving
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """Mark the next job as that of a worker; None: there is none for it now."""
@@ -43,6 +53,25 @@ class InTurns(JobManager):
         """As `finish_job`."""
         await super().retry_job(job, retry_at, *args, **kwargs)
         await self.connector.execute_query_async(_WAKE)
+
+    async def unregister_worker(self, worker_id: int) -> None:
+        """As the library does, which may wait half a minute for a connection; who was told to end does not wait for that.
+
+        Others find a worker gone that has not said so.
+        """
+        farewell = asyncio.create_task(super().unregister_worker(worker_id))
+        patience = asyncio.create_task(self._patience())
+        await asyncio.wait((farewell, patience), return_when=asyncio.FIRST_COMPLETED)
+        patience.cancel()
+        if farewell.done():
+            return await farewell
+        farewell.cancel()
+        _log.warning("the database is away: this worker ends without telling it")
+        return None
+
+    async def _patience(self) -> None:
+        await self._leaving.wait()
+        await asyncio.sleep(_FAREWELL_S)
 
     async def delete_old_jobs(self, *args: Any, **kwargs: Any) -> None:
         """Turns that nobody asks for any more as well."""
