@@ -39,7 +39,7 @@ def test_triggered_mails_do_not_wait_for_the_next_look(
 def test_what_a_worker_keeps_in_order_holds_up_no_triggered_mail(
     tenant: Tenant, database: psycopg.Connection[Any], worker_database_url: str, tmp_path: Path
 ) -> None:
-    """Somebody has the row of a look that is over, which is to be forgotten: that waits, and nothing else."""
+    """Somebody has the row of a look that is over, which is to be forgotten, for as long as the mails are waited for."""
     secrets.use_key("of the tests", tmp_path)
     number = _active(tenant, "Invoice")
     over = (
@@ -54,7 +54,7 @@ def test_what_a_worker_keeps_in_order_holds_up_no_triggered_mail(
             for name in ("ann", "bob", "cem"):
                 count += 1
                 _trigger(tenant, number, name)
-                until(lambda wanted=count: len(outbox(tenant, database)) == wanted, 2)
+                until(lambda wanted=count: len(outbox(tenant, database)) == wanted)
 
 
 def test_many_at_once_are_all_heard(

@@ -16,7 +16,7 @@ async def test_calls_go_on_while_a_file_is_brought_to_the_disk(tmp_path: Path, m
     use_spool(tmp_path)
     uploaded, others, waits = tmp_path / "upload", threading.Event(), list[bool]()
     uploaded.write_text("emailAddress\n")
-    monkeypatch.setattr(os, "fsync", lambda _: waits.append(others.wait(2)))
+    monkeypatch.setattr(os, "fsync", lambda _: waits.append(others.wait(20)))
     asyncio.get_running_loop().call_soon(others.set)
 
     async with spooled({"input": uploaded}, "job"):
