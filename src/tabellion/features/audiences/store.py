@@ -8,8 +8,8 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from tabellion.features.audiences.model import Audience, Target
-from tabellion.kit.digits import number_of
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.references import referenced
 from tabellion.platform.database.scalars import scalar, scalars
 
 _SELECT: LiteralString = (
@@ -25,13 +25,7 @@ def keys_of(licence_id: int) -> str:
 
 async def find(db: Database, licence_id: int, entity_id: int, reference: str, *, lock: bool = False) -> Audience | None:
     """An audience of an entity by its id, or else by its name; `lock` keeps its row for the transaction."""
-    end: LiteralString = " FOR UPDATE" if lock else ""
-    if (number := number_of(reference)) is not None:
-        cursor = await db.execute(_SELECT + "AND entity_id = %s AND id = %s" + end, (licence_id, entity_id, number))
-        if (row := await cursor.fetchone()) is not None:
-            return _audience(row)
-    query = _SELECT + "AND entity_id = %s AND tabellion.folded(name) = tabellion.folded(%s)" + end
-    row = await (await db.execute(query, (licence_id, entity_id, reference))).fetchone()
+    row = await referenced(db, _SELECT + "AND entity_id = %s ", (licence_id, entity_id), reference, lock=lock)
     return None if row is None else _audience(row)
 
 

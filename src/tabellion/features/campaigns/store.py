@@ -9,8 +9,8 @@ from psycopg.types.json import Jsonb
 
 from tabellion.features.audiences import Target
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Content, Kind, Settings, State
-from tabellion.kit.digits import number_of
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.references import referenced
 from tabellion.platform.database.scalars import scalar, scalars
 
 _COLUMNS: LiteralString = (
@@ -40,14 +40,7 @@ class Search(NamedTuple):
 
 async def find(db: Database, licence_id: int, entity_id: int, reference: str, *, lock: bool = False) -> Campaign | None:
     """A campaign by its id, or else by its name; `lock` keeps its row for the transaction."""
-    end: LiteralString = " FOR UPDATE" if lock else ""
-    if (number := number_of(reference)) is not None:
-        cursor = await db.execute(_OF_ENTITY + "AND id = %s" + end, (licence_id, entity_id, number))
-        if (row := await cursor.fetchone()) is not None:
-            return _campaign(row)
-    query = _OF_ENTITY + "AND tabellion.folded(name) = tabellion.folded(%s)" + end
-    cursor = await db.execute(query, (licence_id, entity_id, reference))
-    row = await cursor.fetchone()
+    row = await referenced(db, _OF_ENTITY, (licence_id, entity_id), reference, lock=lock)
     return None if row is None else _campaign(row)
 
 
