@@ -54,7 +54,7 @@ class Connections:
 
     def _made(self, url: httpcore.URL) -> Connection:
         if self._tls is None and url.scheme == b"https":
-            # Made when it is needed: most processes never call anybody, and the authorities take 3 MB and some 30 ms.
+            # Made when it is needed: most processes never call anybody, and the authorities take 3 MB of memory.
             self._tls = as_openssl_checks(httpcore.default_ssl_context())
         return Connection(url.origin, ssl_context=self._tls, keepalive_expiry=_KEPT_OPEN_S, network_backend=self._backend)
 
