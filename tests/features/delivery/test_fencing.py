@@ -144,18 +144,20 @@ async def test_whom_another_claim_is_taking_is_left_to_it_and_the_others_come_as
 
 
 async def test_a_claim_under_rules_numbers_whom_it_takes_and_leaves_doubts_as_they_are(post: Post) -> None:
-    await post.guests(["ann@full.example", "bob@full.example", "gone@example.com", "dan@full.example"])
+    await post.guests(f"{name}@full.example" for name in ("ann", "bob", "gone", "away", "dan"))
     sending = await post.sending()
-    await delivery.suppress(post.db, post.licence_id, ["gone@example.com"], "COMPLAINT", START)
-    for (number,) in await rows(post, "id"):
+    await delivery.suppress(post.db, post.licence_id, ["gone@full.example", "away@full.example"], "COMPLAINT", START)
+    numbers = [number for (number,) in await rows(post, "id")]
+    for number in numbers:
         await put(post, number, state="DEFERRED", reason="uncertain", attempt=3)
-    await put(post, number, reason="deferred")
+    await put(post, numbers[1], due_at=after(-1))
+    await put(post, numbers[4], reason="deferred")
     (held,) = await post.claim(sending, Limits(domains=(DomainLimit("full.example", per_minute=1),)))
     assert (held.attempt, held.doubtful) == (4, True)
     assert await rows(post, "state, reason, due_at, attempt, worker, ended_at") == [
-        ("CLAIMED", "uncertain", None, 4, post.worker, None),
         ("DEFERRED", "uncertain", after(120), 3, None, None),
-        ("UNCERTAIN", "uncertain", None, 3, post.worker, START),
+        ("CLAIMED", "uncertain", None, 4, post.worker, None),
+        *[("UNCERTAIN", "uncertain", None, 3, post.worker, START)] * 2,
         ("DEFERRED", "deferred", after(180), 3, None, None),
     ]
 

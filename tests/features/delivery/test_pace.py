@@ -1,12 +1,13 @@
 """Paces of campaigns, senders and domains: exact over several workers, and nothing waits behind a domain that is full."""
 
 import asyncio
+from collections import Counter
 from contextlib import AsyncExitStack
 
 import pytest
 
 from tabellion.features import delivery
-from tabellion.features.delivery import Delivery, DomainLimit, Limits, SenderLimit, limits_store, pacing
+from tabellion.features.delivery import Delivery, DomainLimit, Limits, SenderLimit, limits_store, pacing, recipient_store
 from tests.features.delivery.conftest import START, Post, after
 
 NONE = Limits()
@@ -122,6 +123,9 @@ async def test_every_domain_has_the_usual_limit_but_those_that_have_their_own(po
     claimed = await post.claim(await post.sending(), limits)
     domains = [each.address.rpartition("@")[2].lower() for each in claimed]
     assert {domain: domains.count(domain) for domain in domains} == {"a.example": 2, "b.example": 2, "big.example": 10}
+    limits = Limits(domains=(DomainLimit("*", connections=15), DomainLimit("big.example")))
+    claimed = await post.claim(await post.sending(), limits)
+    assert Counter(each.domain for each in claimed) == {"a.example": 10, "b.example": 10, "big.example": 10}
 
 
 async def test_at_most_so_many_mails_to_a_domain_are_on_their_way(post: Post) -> None:
@@ -134,6 +138,9 @@ async def test_at_most_so_many_mails_to_a_domain_are_on_their_way(post: Post) ->
         claimed = await asyncio.gather(*(post.claim(sending, limits, db=db, most=5) for sending, db in both))
     assert sum(map(len, claimed)) == 3
     assert await post.claim(one, limits, now=after(30)) == []
+    for (sending, _), mails in zip(both, claimed, strict=True):
+        await recipient_store.begin(post.db, sending, post.table, post.worker, mails)
+    assert await post.claim(one, limits, now=after(45)) == []
     for (sending, _), mails in zip(both, claimed, strict=True):
         await post.accept(sending, mails, after(30))
     assert len(await post.claim(one, limits, now=after(60))) == 3
@@ -157,6 +164,9 @@ async def test_a_domain_that_says_later_is_left_alone_longer_each_time(post: Pos
     sending, urgent = await post.sending(), await post.sending("TRANSACTIONAL")
     now = after(now_s + 7310)
     assert [each.address for each in await post.claim(sending, NONE, now=now, held=True)] == ["ann@example.com"]
+    query = f"SELECT min(due_at) FROM l{post.licence_id}.recipient WHERE sending_id = %s".encode()
+    (first,) = await (await post.db.execute(query, (sending.id,))).fetchone() or (START,)
+    assert after(now_s + 7360) < first < after(now_s + 7361)
     await post.trigger(urgent, "g1@busy.example", now)
     assert await post.claim(urgent, NONE, now=now, held=True) == []
     assert len(await post.claim(sending, NONE, now=after(now_s + 7361), held=True)) == 5

@@ -5,7 +5,9 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
-from tabellion.features.delivery import Contact, Limits
+from tabellion.features import delivery
+from tabellion.features.delivery import Contact, Limits, recipient_store
+from tabellion.features.delivery.model import Ending, State
 from tests.features.delivery.conftest import START, Post
 
 TWICE_A_WEEK = Limits(contact=Contact(2, 7))
@@ -49,7 +51,10 @@ async def test_transactional_mails_are_neither_held_nor_counted(post: Post) -> N
     plain, _ = await post.plain_claim(transactional)
     assert len(plain) == 3
     await post.accept(transactional, plain, START)
-    assert len(await post.claim(continuous, once)) == 1
+    # Of several at once the first one leaves.
+    query = f"SELECT min(id) FROM l{post.licence_id}.recipient WHERE sending_id = %s".encode()
+    (first,) = await (await post.db.execute(query, (continuous.id,))).fetchone() or (0,)
+    assert [each.id for each in await post.claim(continuous, once)] == [first]
     assert await post.fates(continuous) == {("CLAIMED", None): 1, ("EXCLUDED", "pressure"): 2}
 
 
@@ -64,6 +69,24 @@ async def test_what_never_arrived_does_not_count_and_what_is_tried_again_counts_
     assert [each.address for each in await post.claim(second, once)] == ["ann@example.com"]
     assert await post.fates(second) == {("CLAIMED", None): 1, ("EXCLUDED", "pressure"): 1}
     assert [each.address for each in await post.claim(first, once)] == ["bob@example.com"]
+
+
+async def test_what_may_have_arrived_and_what_is_on_its_way_counts(post: Post) -> None:
+    await post.guests(f"{name}@example.com" for name in ("ann", "bob", "cid", "dan", "gone"))
+    once, first = Limits(contact=Contact(1, 1)), await post.sending()
+    ann, bob, _, dan, gone = await post.claim(first, once)
+    await recipient_store.begin(post.db, first, post.table, post.worker, [ann, bob, dan, gone])
+    # A day begins with its first moment.
+    endings = [Ending(ann, State.UNCERTAIN, "uncertain"), Ending(dan, State.ACCEPTED), Ending(gone, State.REJECTED)]
+    await recipient_store.end(post.db, first, post.worker, endings, START.replace(hour=0))
+    assert await post.fates(first) == {
+        ("UNCERTAIN", "uncertain"): 1, ("SENDING", None): 1, ("CLAIMED", None): 1, ("ACCEPTED", None): 1,
+        ("REJECTED", None): 1,
+    }  # fmt: skip
+    second = await post.sending()
+    await delivery.suppress(post.db, post.licence_id, ["gone@example.com"], "COMPLAINT", START)
+    assert await post.claim(second, once) == []
+    assert await post.fates(second) == {("EXCLUDED", "suppressed"): 1, ("EXCLUDED", "pressure"): 4}
 
 
 async def test_tests_and_mails_to_the_same_number_in_another_table_do_not_count(post: Post) -> None:

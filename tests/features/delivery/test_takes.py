@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 
 from tabellion.features.delivery import (
+    ABTest,
     Contact,
+    Criterion,
     Delivery,
     Hours,
     Limits,
@@ -30,6 +32,13 @@ async def take(
     said = limits_store.Said(Limits(), own, held=False, versions=versions or limits_store.Versions())
     rules = rules_of(sending, said, post.table, after(seconds))
     return await claiming.take(post.db, sending, post.table, post.worker, 200, after(seconds), rules)
+
+
+async def test_who_waits_for_the_winner_of_a_test_is_due_at_no_moment(post: Post) -> None:
+    await post.guests(f"g{number}@example.com" for number in range(5))
+    sending = await post.sending(ab_test=ABTest(40, ("A", "B"), Criterion.CLICKS, 60))
+    assert len((await take(post, sending, FAST)).claimed) == 2
+    assert await take(post, sending, FAST) == Taken([], some=False)
 
 
 @pytest.mark.parametrize(("opens_in", "rest_s"), [(timedelta(minutes=5), 2.0), (timedelta(seconds=1.5), 1.5)])
