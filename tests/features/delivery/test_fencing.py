@@ -160,6 +160,18 @@ async def test_a_claim_under_rules_numbers_whom_it_takes_and_leaves_doubts_as_th
         *[("UNCERTAIN", "uncertain", None, 3, post.worker, START)] * 2,
         ("DEFERRED", "deferred", after(180), 3, None, None),
     ]
+    # A claim without rules does the same.
+    await put(post, numbers[2], state="DEFERRED", due_at=START, ended_at=None, worker=None)
+    assert len((await post.plain_claim(sending, after(180)))[0]) == 2
+    assert await rows(post, "state, reason, due_at, attempt, worker, ended_at") == [
+        ("CLAIMED", "uncertain", None, 4, post.worker, None),
+        ("CLAIMED", "uncertain", None, 4, post.worker, None),
+        ("UNCERTAIN", "uncertain", None, 3, post.worker, after(180)),
+        ("UNCERTAIN", "uncertain", None, 3, post.worker, START),
+        ("CLAIMED", None, None, 4, post.worker, None),
+    ]
+    await recipient_store.release(post.db, post.licence_id, post.worker, [held], NOW)
+    assert (await rows(post, "state, due_at, worker"))[1] == ("PLANNED", NOW, None)
 
 
 # What an attempt may come to, by where its recipient stands.

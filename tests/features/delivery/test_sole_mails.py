@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from tabellion.features.delivery import Delivery, Limits, Sending, claiming, limits_store, recipient_store, worker_store
+from tabellion.features import delivery
+from tabellion.features.delivery import (
+    Delivery,
+    Limits,
+    Recipient,
+    Sending,
+    claiming,
+    limits_store,
+    recipient_store,
+    worker_store,
+)
 from tabellion.features.delivery.limits import Contact, DomainLimit
 from tabellion.features.delivery.model import Claimed, Ending, State
 from tabellion.features.delivery.pacing import rules_of
@@ -154,6 +164,33 @@ async def test_a_mail_that_is_given_back_keeps_no_address(post: Post, limits: Li
     await move(post, 0, "c@example.com")
     await move(post, 1, "a@example.com")
     assert addresses(await take(post, sending, limits)) == ["a@example.com", "c@example.com"]
+
+
+@BOTH
+async def test_who_gets_nothing_any_more_leaves_the_address_to_others(post: Post, limits: Limits) -> None:
+    await post.guests(["a@example.com", "b@example.com", "gone@example.com"])
+    wanted = post.table.subscriptions[0].number
+    query = f"UPDATE l{post.licence_id}.{post.table.relation} SET s{wanted} = %s"
+    await post.db.execute(query.encode(), (True,))
+    sending = await post.sending(once_per_address=True, subscription=wanted)
+    email = post.table.attributes_by_name["emailaddress"].column
+    await post.db.execute(f"{query} WHERE {email} = %s".encode(), (False, "a@example.com"))
+    await move(post, 1, "a@example.com")
+    await delivery.suppress(post.db, post.licence_id, ["gone@example.com"], "COMPLAINT", START)
+    assert addresses(await take(post, sending, limits)) == ["a@example.com"]
+    wanted_fates = [("EXCLUDED", "unsubscribed"), ("CLAIMED", None), ("EXCLUDED", "suppressed")]
+    assert await fates_by_profile(post, sending) == wanted_fates
+
+
+@BOTH
+async def test_a_test_mail_takes_no_address(post: Post, limits: Limits) -> None:
+    await post.guests(["a@example.com"])
+    sending, test = await post.sending(once_per_address=True), await post.sending("CONTINUOUS", test=True)
+    await delivery.plan(post.db, test, Recipient(None, "a@example.com", "en"), START)
+    await post.accept(test, (await post.plain_claim(test))[0], START)
+    query = f"UPDATE l{post.licence_id}.recipient SET campaign_id = %s WHERE test"
+    assert (await post.db.execute(query.encode(), (sending.campaign_id,))).rowcount == 1
+    assert addresses(await take(post, sending, limits)) == ["a@example.com"]
 
 
 async def test_a_claim_looks_once_another_of_the_sending_has_ended(post: Post) -> None:
