@@ -1,6 +1,7 @@
 """Launches to so many that large mailbox providers look at the sender's domain: refused while it fails, unless overridden."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -12,6 +13,8 @@ from tests.contract.conftest import Signed
 from tests.contract.test_checklist import checklist, codes
 from tests.support.names import NameServer
 from tests.support.tenant import Tenant, schema_of
+from tests.support.tenants import Tenants
+from tests.support.waiting import until_they_wait
 
 MAIL = "/v4/entity/hotels/mail"
 LATER, MOMENT = "2090-03-05T07:00:00Z", "2090-03-05T07:00:00.000Z"
@@ -196,3 +199,19 @@ def test_a_key_that_the_server_cannot_read_is_told(many: Tenant, good: Signed, d
     refused = launch(many, number)
     assert (refused.status_code, refused.json()["code"]) == (409, "campaign.senderCheck")
     assert "TABELLION_SECRET_KEY" in refused.text
+
+
+def test_what_was_changed_after_it_had_been_looked_at_is_not_launched(
+    tenant: Tenant, tenants: Tenants, database: psycopg.Connection[Any]
+) -> None:
+    number = campaign(tenant)
+    with psycopg.connect(tenants.database_url) as changing, ThreadPoolExecutor(1) as threads:
+        changing.execute("UPDATE tabellion.campaign SET version = version + 1 WHERE id = %s", (number,))
+        launched = threads.submit(launch, tenant, number)
+        until_they_wait(database, "tabellion api")
+        changing.commit()
+        refused = launched.result()
+    assert (refused.status_code, refused.json()["code"]) == (409, "campaign.state")
+    assert "was changed at the same moment" in refused.json()["message"]
+    assert tenant.json("GET", f"{MAIL}/{number}").json()["state"] == "IN_DEFINITION"
+    assert launch(tenant, number).status_code == 200
