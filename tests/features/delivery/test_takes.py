@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from tabellion.features import delivery
 from tabellion.features.delivery import (
     ABTest,
     Contact,
@@ -32,6 +33,15 @@ async def take(
     said = limits_store.Said(Limits(), own, held=False, versions=versions or limits_store.Versions())
     rules = rules_of(sending, said, post.table, after(seconds))
     return await claiming.take(post.db, sending, post.table, post.worker, 200, after(seconds), rules)
+
+
+@pytest.mark.parametrize("own", [Delivery(), FAST], ids=["plain", "paced"])
+async def test_that_nobody_of_a_batch_gets_a_mail_is_not_the_end(own: Delivery, post: Post) -> None:
+    await post.guests(["gone@example.com"])
+    sending = await post.sending()
+    await delivery.suppress(post.db, post.licence_id, ["gone@example.com"], "COMPLAINT", START)
+    assert await take(post, sending, own) == Taken([], some=True)
+    assert await take(post, sending, own) == Taken([], some=False)
 
 
 async def test_who_waits_for_the_winner_of_a_test_is_due_at_no_moment(post: Post) -> None:
