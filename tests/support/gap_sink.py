@@ -52,6 +52,10 @@ class GapSink:
         """Whether a process is between the 354 and the answer of one of its mails."""
         return any(count > 0 and _owns(pid, port) for port, count in self._busy.copy().items())
 
+    def knows(self, pid: int) -> bool:
+        """Whether a process has a connection by which mails came."""
+        return any(_owns(pid, port) for port in self._busy.copy())
+
     def catch(self, within_s: float) -> tuple[int, str] | None:
         """Hold the answer to the next mail; the sender's port and the recipient. None: no mail came."""
         self._caught.clear()

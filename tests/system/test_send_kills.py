@@ -1,28 +1,28 @@
 """Kill -9 of whatever takes part in the sending of a campaign: nobody gets it twice, and everybody's fate is on record.
 
-The suite has few recipients and kills; `make chaos-send` (TABELLION_RECIPIENTS=100000, TABELLION_KILLS=200) has many. Kinds of deaths:
+The suite has few recipients and kills, and senders that are up at once; `make chaos-send` (TABELLION_RECIPIENTS=100000,
+TABELLION_KILLS=200, TABELLION_SENDERS=workers) has many, and whole workers with the pace of a server. Kinds of deaths:
 
 * outside: a sender that is in the gap of no mail (it is stopped, the server answers what it has, and then it is killed);
 * inside: a sender one of whose mails has ended and is not answered; the server then has taken it, or has not;
-* database: the postmaster, killed or told to end (fast, immediate), and started again. API: once, after the launch.
+* database: the postmaster, killed or told to end (fast, immediate), and started again;
+* API: one of its processes or all of them, also after the launch, and while somebody pauses the campaign and lets it go on.
 
-Meanwhile several senders are at work, and one is stopped in the middle and comes back when others have given it up. The server takes
-its time, so that mails last as long as there are deaths to come; a paced campaign is held back by its own limits instead. The checker
-sees the journal of the SMTP server and the rows of the database, nothing else.
+Meanwhile several senders are at work, and one is stopped in the middle and comes back when others have given it up. The report is
+read all the time. The server takes its time, so that mails last as long as there are deaths to come; a paced campaign is held back
+by its own limits instead. The checker sees the journal of the SMTP server and the rows of the database, nothing else.
 """
 
 import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
@@ -30,10 +30,12 @@ import pytest
 from tabellion.platform import jobs
 from tabellion.platform.database.migrate import migrate
 from tabellion.server.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from tests.support.api import descendants, running_api
-from tests.support.gap_sink import GapSink, owner
+from tests.support.api import Api, running_api
+from tests.support.gap_sink import GapSink
+from tests.support.pausing import Pausing, kill_api
 from tests.support.processes import is_alive
 from tests.support.report_watch import ReportWatch
+from tests.support.senders import PROCESSES, Senders, senders
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
 
@@ -41,88 +43,22 @@ pytestmark = pytest.mark.system
 RECIPIENTS = int(os.environ.get("TABELLION_RECIPIENTS", "3000"))
 KILLS = int(os.environ.get("TABELLION_KILLS", "3"))
 DATABASE_KILLS = int(os.environ.get("TABELLION_DATABASE_KILLS", str(max(1, KILLS // 10))))
+# Beside the one after the launch; where there are more, also in the middle of pauses.
+API_KILLS = KILLS // 10
+PAUSES = max(1, KILLS // 10)
+WORKERS = os.environ.get("TABELLION_SENDERS") == "workers"
+API_PROCESSES = 2 if WORKERS else 1
 SEED = int(os.environ.get("TABELLION_SEED", "20261124"))
-ROOT = Path(__file__).parents[2]
 KEY = {"TABELLION_SECRET_KEY": "of the tests"}
-PROCESSES, CONNECTIONS = 3, 8
-# How long a death takes, with the pause before it and what comes of it.
-A_DEATH_S = 1.0
+CONNECTIONS = 8
+# How long a death takes, with the pause before it and what comes of it; a worker takes longer to be up again.
+BEFORE_A_DEATH_S = (0.5, 1.5) if WORKERS else (0.1, 0.6)
+A_DEATH_S = 2.5 if WORKERS else 1.0
 # A process that is stopped between being asked for a mail and writing it goes on, and is tried again.
 TRIES = 5
-DEATHS = 2 * KILLS + DATABASE_KILLS
+DEATHS = 2 * KILLS + DATABASE_KILLS + API_KILLS + PAUSES
 # Of a database: as by the kernel, by a restart in a hurry, by a restart.
 ENDS = [signal.SIGKILL, signal.SIGQUIT, signal.SIGINT]
-
-
-class Senders:
-    """Processes that send; the one that is killed or stopped has a successor at once."""
-
-    def __init__(self, url: str, chance: random.Random) -> None:
-        self._url, self._chance = url, chance
-        self._running = [self._start() for _ in range(PROCESSES)]
-        self._stopped: list[subprocess.Popen[bytes]] = []
-
-    def kill_outside(self, sink: GapSink) -> bool:
-        """Kill one that is in no gap; False: it was always in one."""
-        victim = self._chance.choice(self._running)
-        victim.send_signal(signal.SIGSTOP)
-        deadline = time.monotonic() + 5
-        while sink.busy(victim.pid):
-            if time.monotonic() > deadline:
-                # It was stopped between being asked for a mail and writing it: the server waits for it.
-                victim.send_signal(signal.SIGCONT)
-                return False
-            time.sleep(0.002)
-        self._replace(victim)
-        return True
-
-    def kill_inside(self, sink: GapSink) -> bool:
-        """Kill one whose mail has ended and is not answered; False: no mail came."""
-        caught = sink.catch(within_s=20)
-        if caught is None:
-            return False
-        pid = owner(caught[0], [process.pid for process in self._running])
-        for process in self._running:
-            if process.pid == pid:
-                self._replace(process)
-                break
-        sink.release(take=self._chance.random() < 0.5)
-        return pid is not None
-
-    def stop_one(self) -> None:
-        """Hold a process, as a laptop's lid does; others give it up meanwhile."""
-        victim = self._running.pop(0)
-        victim.send_signal(signal.SIGSTOP)
-        self._stopped.append(victim)
-        self._running.append(self._start())
-
-    def go_on(self) -> None:
-        for process in self._stopped:
-            process.send_signal(signal.SIGCONT)
-
-    def end(self) -> None:
-        for process in [*self._running, *self._stopped]:
-            process.kill()
-            process.wait()
-
-    def _replace(self, victim: subprocess.Popen[bytes]) -> None:
-        victim.kill()
-        victim.wait()
-        self._running.remove(victim)
-        self._running.append(self._start())
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.support.mailsender", self._url]
-        return subprocess.Popen(command, cwd=ROOT, env=os.environ | KEY, stderr=subprocess.DEVNULL)
-
-
-@contextmanager
-def senders(url: str, chance: random.Random) -> Generator[Senders]:
-    running = Senders(url, chance)
-    try:
-        yield running
-    finally:
-        running.end()
 
 
 class Database:
@@ -188,9 +124,9 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def test_nobody_gets_a_mail_twice_and_everybody_is_accounted_for(kind: str, database: Database, tmp_path: Path) -> None:
     mode = "TRANSACTIONAL" if kind == "TRANSACTIONAL" else "MASS"
     chance = random.Random(SEED)
-    deaths = ["outside"] * KILLS + ["inside"] * KILLS + ["database"] * DATABASE_KILLS
+    deaths = ["outside", "inside"] * KILLS + ["database"] * DATABASE_KILLS + ["API"] * API_KILLS + ["pause"] * PAUSES
     chance.shuffle(deaths)
-    with running_api(database.url, tmp_path, settings=KEY) as api:
+    with running_api(database.url, tmp_path, settings=KEY, workers=API_PROCESSES) as api:
         with Tenants(database.url) as tenants:
             tenant = tenants.create(api.client())
         licence = database.rows("SELECT id FROM tabellion.licence WHERE name = %s", (tenant.licence,))[0][0]
@@ -201,19 +137,20 @@ def test_nobody_gets_a_mail_twice_and_everybody_is_accounted_for(kind: str, data
                 _pace(tenant, number)
             launch = {"overrideSenderCheck": "nobody sends for this test"}
             assert tenant.json("POST", f"/v4/entity/hotels/mail/{number}/launch", launch).status_code == 200
-            for pid in [*descendants(api.process.pid), api.process.pid]:
-                os.kill(pid, signal.SIGKILL)
+            kill_api(api, chance)
             if mode == "TRANSACTIONAL":
                 _trigger_all(database, licence, number)
             started = time.monotonic()
             with (
-                _watched(tenant, database, licence, number, sink, tmp_path) as watch,
-                senders(database.url, chance) as running,
+                _watched(api, tenant, database, licence, number, sink) as watch,
+                senders(database.url, KEY["TABELLION_SECRET_KEY"], tmp_path, chance, workers=WORKERS) as running,
             ):
-                done = _under_fire(running, sink, database, watch, deaths, chance, paced=kind == "PACED")
+                pausing = Pausing(tenant, api if API_KILLS else None, database.rows, licence, number)
+                fire = _Fire(chance, running, sink, database, api, pausing, watch)
+                done = fire.under(deaths, paced=kind == "PACED")
                 sink.answer_after_s = 0.0
                 running.go_on()
-                _wait_until_settled(database, licence, number, watch)
+                _wait_until_settled(database, licence, number, watch, running)
                 seconds = time.monotonic() - started
                 # Who comes back late has its say.
                 time.sleep(1)
@@ -221,18 +158,17 @@ def test_nobody_gets_a_mail_twice_and_everybody_is_accounted_for(kind: str, data
     assert watch.unfinished >= max(5, DEATHS // 4), "the report was hardly looked at while mails were on their way"
     print(
         f"{kind}: {watch.reports} reports ({watch.unfinished} of them while mails were to come) and {watch.tables} looks at the rows "
-        f"added up; {watch.unavailable} times the database was away"
+        f"added up; {watch.unavailable} times API or database were away; {running.ended} senders ended by themselves"
     )
     print(f"{kind}: {RECIPIENTS:,} recipients, {dict(done)} kills, {seconds:.0f} s, seed {SEED}")
 
 
 @contextmanager
 def _watched(
-    tenant: Tenant, database: Database, licence: int, number: int, sink: GapSink, folder: Path
+    api: Api, tenant: Tenant, database: Database, licence: int, number: int, sink: GapSink
 ) -> Generator[ReportWatch]:
-    """A new API, in the place of the one that was killed, and who reads the report there."""
-    (folder / "again").mkdir()
-    with running_api(database.url, folder / "again", settings=KEY) as api, api.client() as client:
+    """Who reads the report, beside whoever does something about the campaign."""
+    with api.client() as client:
         reader = Tenant(client, database.url, tenant.credentials)
         with ReportWatch(
             reader, database.url, f"l{licence}", number, RECIPIENTS, lambda: sum(sink.journal.values())
@@ -240,35 +176,47 @@ def _watched(
             yield watch
 
 
-def _under_fire(
-    running: Senders,
-    sink: GapSink,
-    database: Database,
-    watch: ReportWatch,
-    deaths: list[str],
-    chance: random.Random,
-    *,
-    paced: bool,
-) -> Counter[str]:
-    done: Counter[str] = Counter()
-    for count, death in enumerate(deaths):
-        watch.check()
-        if not paced:
-            left = max(RECIPIENTS - len(sink.journal), 1)
-            sink.answer_after_s = min(PROCESSES * CONNECTIONS * A_DEATH_S * (len(deaths) - count) / left, 1.0)
-        time.sleep(chance.uniform(0.1, 0.6))
+class _Fire(NamedTuple):
+    """Who dies, and who looks on."""
+
+    chance: random.Random
+    running: Senders
+    sink: GapSink
+    database: Database
+    api: Api
+    pausing: Pausing
+    watch: ReportWatch
+
+    def under(self, deaths: list[str], *, paced: bool) -> Counter[str]:
+        """All deaths, one after the other; how many of each kind there were."""
+        done: Counter[str] = Counter()
+        for count, death in enumerate(deaths):
+            self.watch.check()
+            self.running.tend()
+            if not paced:
+                left = max(RECIPIENTS - len(self.sink.journal), 1)
+                self.sink.answer_after_s = min(PROCESSES * CONNECTIONS * A_DEATH_S * (len(deaths) - count) / left, 1.0)
+            time.sleep(self.chance.uniform(*BEFORE_A_DEATH_S))
+            done[death if self._strike(death) else "none"] += 1
+            if count == len(deaths) // 2:
+                self.running.stop_one()
+        time.sleep(3)
+        return done
+
+    def _strike(self, death: str) -> bool:
+        """False: nothing was there to be struck."""
         match death:
             case "outside":
-                done[death if any(running.kill_outside(sink) for _ in range(TRIES)) else "none"] += 1
+                return any(self.running.kill_outside(self.sink) for _ in range(TRIES))
             case "inside":
-                done[death if running.kill_inside(sink) else "none"] += 1
+                return self.running.kill_inside(self.sink)
+            case "API":
+                kill_api(self.api, self.chance)
+            case "pause":
+                return self.pausing.hold_for_a_while(self.sink, self.chance)
             case _:
-                database.end(chance.choice(ENDS))
-                done[death] += 1
-        if count == len(deaths) // 2:
-            running.stop_one()
-    time.sleep(3)
-    return done
+                self.database.end(self.chance.choice(ENDS))
+        return True
 
 
 def _fill(database: Database, licence: int, sink: GapSink) -> None:
@@ -316,7 +264,7 @@ def _trigger_all(database: Database, licence: int, number: int) -> None:
     database.rows("INSERT INTO tabellion.mail_due VALUES (%s, now(), 'infinity')", (sending,))
 
 
-def _wait_until_settled(database: Database, licence: int, number: int, watch: ReportWatch) -> None:
+def _wait_until_settled(database: Database, licence: int, number: int, watch: ReportWatch, running: Senders) -> None:
     deadline = time.monotonic() + 60 + RECIPIENTS / 20
     query = (
         f"SELECT EXISTS (SELECT 1 FROM l{licence}.recipient WHERE campaign_id = %s AND state IN ('CLAIMED', 'SENDING', 'PLANNED')) "
@@ -324,6 +272,7 @@ def _wait_until_settled(database: Database, licence: int, number: int, watch: Re
     )
     while database.rows(query, (number,))[0][0]:
         watch.check()
+        running.tend()
         assert time.monotonic() < deadline, "some mails never come to an end"
         time.sleep(0.2)
 

@@ -9,7 +9,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """How the sender works; the numbers of a server.
 
     `look_every_s`: pause between looks at what is due. `batch`: recipients claimed at a time. `beat_every_s`: how often a
-    worker shows that it lives; `silent`: after which one without connection is given up, `lost`: one with.
+    worker shows that it lives; `silent`: after which one without connection is given up, `lost`: one with. Workers judge
+    each other by their own: whoever changes one of the three thinks of workers of the version before.
     `write_every_s`, `write_at`: when outcomes are written down. `sendings`, `turn_s`: see `Turns`. `renderings`: batches of
     mass mails that cages have at a time, so that triggered ones wait for no others. `retry_s`: pause after a failure; the
     more of them in a row, the longer. `refusals_in_a_row`: see `Favour`.
