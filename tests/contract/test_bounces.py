@@ -5,7 +5,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import psycopg
 import pytest
 
 from tabellion.features.bounces import Rules, intake
+from tabellion.features.tables import render_moment
+from tests.contract.test_mail_news import subscribe, told
 from tests.contract.test_sending import MAIL, PROFILES, state
 from tests.support.bounce_corpus import BODY, ORIGINAL, Head, _plain, complaint, exim, gmail, postfix
 from tests.support.bounce_replies import Said
@@ -424,6 +426,46 @@ def test_who_reads_the_log_of_the_relay_settles_what_was_uncertain(
     for _ in range(2):
         assert tell(tenant, *found) == ["ACCEPTED", "ACCEPTED"]
     assert (counts(tenant), uncertain()) == ((5, 5, 0, 0, 0), 1)
+
+
+def test_a_mail_was_accepted_at_the_moment_that_is_told(
+    tenant: Tenant, database: psycopg.Connection[Any], sink: Sink, backs: dict[str, str]
+) -> None:
+    schema = schema_of(tenant, database)
+    planned = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    given_up, now = planned + timedelta(hours=1), datetime.now(UTC)
+    database.execute(
+        f"UPDATE {schema}.recipient SET state = 'UNCERTAIN', reason = 'uncertain', planned_at = %s, ended_at = %s",
+        (planned, given_up),
+    )
+    subscribe(tenant, "SENT", "*")
+    subscribe(tenant, "HARD_BOUNCE", "*")
+    accepted = {
+        "g0@example.com": "2026-03-02T09:00:07Z",
+        "g1@example.com": "2026-03-02T08:59:58Z",
+        "g2@example.com": f"{now + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}",
+        "g3@example.com": None,
+    }
+    message = {mail.rcpt_tos[0].lower(): message_id(mail.content) for mail in sink.mails}
+    events = [{"type": "ACCEPTED", "messageId": message[to], "moment": moment} for to, moment in accepted.items()]
+    # Who sends it back has had it by then.
+    events.append({"type": "HARD_BOUNCE", "messageId": message["g4@example.com"], "moment": "2026-03-02T09:20:00Z"})
+    assert tell(tenant, *events) == ["ACCEPTED"] * 4 + ["HARD_BOUNCE"]
+    rows = database.execute(f"SELECT lower(address), ended_at FROM {schema}.recipient WHERE state = 'ACCEPTED'").fetchall()
+    found = dict(rows)
+    # What is to come has not happened yet.
+    assert now <= found["g2@example.com"] < now + timedelta(minutes=5)
+    assert found == {
+        "g0@example.com": planned + timedelta(seconds=7),
+        # The clock of the relay is behind.
+        "g1@example.com": planned,
+        "g2@example.com": found["g2@example.com"],
+        "g3@example.com": given_up,
+        "g4@example.com": planned + timedelta(minutes=20),
+    }
+    assert {each["emailAddress"].lower(): each["moment"] for each in told(tenant, database)} == {
+        address: render_moment(moment) for address, moment in found.items()
+    }
 
 
 def message_id(content: bytes) -> str:

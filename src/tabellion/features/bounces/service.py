@@ -102,7 +102,7 @@ async def purge(db: Database, rules: Rules, now: datetime) -> int:
 
 async def _note_event(desk: Desk, licence_id: int, mail: Mail, finding: Finding) -> bool:
     db = desk.db
-    if mail.test or not (await has_arrived(db, licence_id, mail.id, desk.now) or mail.state in _LEFT):
+    if mail.test or not (await has_arrived(db, licence_id, mail.id, desk.at) or mail.state in _LEFT):
         return False
     detail = " ".join(part for part in (finding.kind.value if finding.kind is Kind.BLOCK else "", finding.status) if part)
     # What a mail system says often names the address, which may be one that is not to be kept.
@@ -114,7 +114,7 @@ async def _note_event(desk: Desk, licence_id: int, mail: Mail, finding: Finding)
     else:
         new = await store.note_bounce(db, licence_id, mail, kind, detail, desk.at)
     if new:
-        await tell(db, licence_id, kind, [MailNews(mail.id, detail=detail)], desk.now)
+        await tell(db, licence_id, kind, [MailNews(mail.id, detail=detail, moment=desk.at)], desk.now)
     return new
 
 

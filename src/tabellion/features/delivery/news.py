@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tabellion.features.delivery.outcome_store import has_arrived
 from tabellion.features.delivery.store import ADDRESS, in_schema
+from tabellion.features.tables import render_moment
 from tabellion.platform import outbox
 from tabellion.platform.database.connection import Database
 
@@ -14,12 +15,15 @@ SENT, HARD_BOUNCE, SOFT_BOUNCE = "SENT", "HARD_BOUNCE", "SOFT_BOUNCE"
 
 
 class MailNews(NamedTuple):
-    """What came of one mail. `detail`: what a mail server said. `actor`: who it was, of openings and clicks."""
+    """What came of one mail. `detail`: what a mail server said. `actor`: who it was, of openings and clicks. `moment`: when,
+    if it was not just now.
+    """
 
     recipient_id: int
     url: str | None = None
     detail: str | None = None
     actor: str | None = None
+    moment: datetime | None = None
 
 
 def all_of(entity_id: int) -> str:
@@ -42,11 +46,11 @@ async def tell(db: Database, licence_id: int, event_type: str, news: Sequence[Ma
         await tell_subjects(db, licence_id, subjects, event_type, news, now)
 
 
-async def settle(db: Database, licence_id: int, recipient_id: int, now: datetime) -> None:
-    """What only the mail holds was used, by whomever: it has arrived, which is told where nobody knew."""
+async def settle(db: Database, licence_id: int, recipient_id: int, now: datetime, at: datetime | None = None) -> None:
+    """A mail has arrived, at a moment if that is known; it is told where nobody knew."""
     async with db.transaction():
-        if await has_arrived(db, licence_id, recipient_id, now):
-            await tell(db, licence_id, SENT, [MailNews(recipient_id)], now)
+        if arrived := await has_arrived(db, licence_id, recipient_id, now, at):
+            await tell(db, licence_id, SENT, [MailNews(recipient_id, moment=arrived)], now)
 
 
 async def tell_subjects(
@@ -57,19 +61,20 @@ async def tell_subjects(
 INSERT INTO tabellion.outbox_event ({outbox.COLUMNS})
 SELECT c.licence_id, '{SUBJECT}', s.subject, %(type)s, NULL, jsonb_strip_nulls(jsonb_build_object(
     'eventType', %(type)s::text, 'campaign.id', c.id, 'campaign.name', c.name, 'interactionId', r.id,
-    'tableId', r.table_id, 'profileId', r.profile_id, 'emailAddress', nullif({{address}}, ''), 'moment', %(shown)s::text,
+    'tableId', r.table_id, 'profileId', r.profile_id, 'emailAddress', nullif({{address}}, ''), 'moment', n.moment,
     'url', n.url, 'detail', n.detail, 'actor', n.actor,
     '_links', jsonb_build_object('campaign', jsonb_build_object(
         'href', '/email-campaigns/v4/entity/' || e.name || '/mail/' || c.id)))), %(now)s
-FROM unnest(%(ids)s::bigint[], %(urls)s::text[], %(details)s::text[], %(actors)s::text[]) n (id, url, detail, actor)
+FROM unnest(%(ids)s::bigint[], %(moments)s::text[], %(urls)s::text[], %(details)s::text[], %(actors)s::text[])
+    n (id, moment, url, detail, actor)
 JOIN {{l}}.recipient r ON r.id = n.id AND NOT r.test
 JOIN tabellion.campaign c ON c.id = r.campaign_id JOIN tabellion.entity e ON e.id = c.entity_id
 CROSS JOIN LATERAL (VALUES (c.id::text), ('*' || c.entity_id)) s (subject)
 WHERE s.subject = ANY (%(subjects)s)
 """  # noqa: S608 - words of our own
     values = {
-        "type": event_type, "shown": f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z", "now": now,
-        "subjects": list(subjects), "ids": [each.recipient_id for each in news], "urls": [each.url for each in news],
+        "type": event_type, "now": now, "subjects": list(subjects), "ids": [each.recipient_id for each in news],
+        "moments": [render_moment(each.moment or now) for each in news], "urls": [each.url for each in news],
         "details": [each.detail for each in news], "actors": [each.actor for each in news],
     }  # fmt: skip
     await db.execute(in_schema(licence_id, query, address=ADDRESS), values)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tabellion.features.delivery import changes
 from tabellion.features.delivery.store import IN_DOUBT, in_schema
 from tabellion.platform.database.connection import Database
+from tabellion.platform.database.scalars import scalar
 
 
 class Interaction(NamedTuple):
@@ -61,16 +62,24 @@ ORDER BY coalesce(r.ended_at, r.planned_at) DESC, r.id DESC LIMIT %(most)s
     return [Interaction(*row) for row in rows]
 
 
-async def has_arrived(db: Database, licence_id: int, recipient_id: int, now: datetime) -> bool:
-    """A mail of which nobody knew whether it had left is in somebody's hands, and not sent again; False: that was known."""
+async def has_arrived(
+    db: Database, licence_id: int, recipient_id: int, by: datetime, at: datetime | None = None
+) -> datetime | None:
+    """A mail of which nobody knew whether it had left is in somebody's hands, and not sent again; None: that was known.
+
+    When it was accepted: `at`, or else at the end of the attempt, and not after `by`. Never before it was planned, which a
+    clock that is behind may say.
+    """
     query = """
 WITH told AS (
-    UPDATE {l}.recipient r SET state = 'ACCEPTED', reason = NULL, due_at = NULL, ended_at = coalesce(ended_at, %s)
-    WHERE id = %s AND {in_doubt} AND NOT test RETURNING id, campaign_id, state
-){noted}
+    UPDATE {l}.recipient r SET state = 'ACCEPTED', reason = NULL, due_at = NULL,
+        ended_at = greatest(planned_at, coalesce(%(at)s, least(ended_at, %(by)s)))
+    WHERE id = %(id)s AND {in_doubt} AND NOT test RETURNING id, campaign_id, state, ended_at
+), entered AS ({noted})
+SELECT ended_at FROM told
 """
     statement = in_schema(licence_id, query, noted=changes.noted(changes.LEFT, "told"), in_doubt=IN_DOUBT)
-    return (await db.execute(statement, (now, recipient_id))).rowcount == 1
+    return await scalar(db, statement, {"id": recipient_id, "by": by, "at": at})
 
 
 async def events_of(db: Database, licence_id: int, recipients: Sequence[int]) -> dict[int, list[MailEvent]]:
