@@ -14,6 +14,7 @@ from tabellion.platform import secrets
 from tests.contract.conftest import TRANSFERS
 from tests.contract.test_pacing import closed_now
 from tests.contract.test_sending import MAIL, PROFILES, guests
+from tests.support.api import free_port
 from tests.support.browser import shoot
 from tests.support.mailing import Sink, sending
 from tests.support.tenant import Tenant
@@ -48,6 +49,19 @@ def test_without_a_worker_the_report_says_so(tenant: Tenant, database: psycopg.C
         # Nobody has looked up the audience.
         assert (found["targeted"], found["pending"], found["waits"], causes(found)) == (0, 0, [], ["noWorker"])
         assert "tabellion worker" in found["delays"][0]["message"]
+
+
+def held_by(tenant: Tenant, number: int) -> list[Any]:
+    """What a test of a campaign is told to wait for."""
+    answer = tenant.json("POST", f"{MAIL}/{number}/test", {"recipients": ["me@example.com"]})
+    assert (answer.status_code, answer.json()["sent"]) == (200, 1)
+    return [(each["cause"], each["message"]) for each in answer.json().get("delays", [])]
+
+
+def test_a_test_that_no_worker_sends_says_so(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    database.execute("DELETE FROM tabellion.mail_worker")
+    ((cause, _),) = held_by(tenant, tenant.campaign())
+    assert cause == "noWorker"
 
 
 @pytest.fixture
@@ -92,6 +106,20 @@ def test_reports_tell_why_mails_are_pending_in_all_forms(held: tuple[Tenant, int
     rows = {(row["part"], row["name"]): row for row in csv.DictReader(io.StringIO(table))}
     assert (rows["wait", "retry"]["count"], rows["wait", "retry"]["detail"]) == ("3", wait["until"])
     assert rows["delay", "paused"]["detail"] == new["delays"][0]["message"]
+
+
+@pytest.mark.usefixtures("working")
+def test_a_test_that_no_relay_takes_says_so_once_that_is_known(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
+    number, port = tenant.campaign(), free_port()
+    assert held_by(tenant, number) == []
+    database.execute(
+        "INSERT INTO tabellion.relay (licence_id, host, port, security, connections) "
+        "SELECT id, '127.0.0.1', %s, 'NONE', 1 FROM tabellion.licence WHERE name = %s",
+        (port, tenant.licence),
+    )
+    until(lambda: held_by(tenant, number))
+    ((cause, message),) = held_by(tenant, number)
+    assert (cause, f"127.0.0.1:{port}" in message) == ("relay", True)
 
 
 @pytest.mark.usefixtures("working")

@@ -8,7 +8,7 @@ from tabellion.features import delivery
 from tabellion.features.campaigns import recipients, rendering, service, store
 from tabellion.features.campaigns.launching import document_of, parts_of
 from tabellion.features.campaigns.model import ABTestPlan, Campaign
-from tabellion.features.delivery import Claimed, Document, Recipient, Sending
+from tabellion.features.delivery import Claimed, Delay, Document, Recipient, Sending
 from tabellion.features.tables import ProfileTable
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform import audit
@@ -31,8 +31,10 @@ class Test(NamedTuple):
     variant: str | None
 
 
-async def test(call: Incoming, order: Test) -> tuple[Campaign, int]:
-    """Send the campaign of the path, as it is now, to some addresses and profiles; how many mails that is.
+async def test(call: Incoming, order: Test) -> tuple[Campaign, int, tuple[Delay, ...]]:
+    """Send the campaign of the path, as it is now, to some addresses and profiles.
+
+    How many mails that is, and what is known to hold them.
 
     Raises `CampaignUnknown`, `CampaignIncomplete`, `ProfileUnknown`, `Invalid`.
     """
@@ -54,7 +56,7 @@ async def test(call: Incoming, order: Test) -> tuple[Campaign, int]:
         for recipient in planned:
             await delivery.plan(call.db, sending, recipient, call.now)
         await audit.record(call.db, call, f"campaign/{campaign.id}")
-    return campaign, len(planned)
+        return campaign, len(planned), await delivery.pending.delays_of_test(call.db, sending, call.now)
 
 
 async def _try(

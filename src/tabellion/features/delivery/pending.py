@@ -78,6 +78,12 @@ async def explain(
     return Pending(tuple(waits), tuple([each async for each in _delays(db, whose, ready, rules, paused_because)]))
 
 
+async def delays_of_test(db: Database, sending: Sending, now: datetime) -> tuple[Delay, ...]:
+    """What is known to hold the mails of a test that was just asked for; limits and sending hours do not."""
+    whose = Whose(Scope(sending.licence_id, sending.campaign_id), sending, now)
+    return tuple([each async for each in _delays(db, whose, 0, PLAIN, None)])
+
+
 async def _rules(db: Database, sending: Sending, now: datetime) -> Rules:
     said = await limits_store.said_of(db, sending, now)
     if said.nothing:

@@ -124,7 +124,7 @@ def report_out(campaign: Campaign, report: Report, zone: ZoneInfo, now: datetime
         excluded=dict(summary.excluded),
         pending=summary.pending,
         waits=waits_out(report.pending),
-        delays=delays_out(report.pending),
+        delays=delays_out(report.pending.delays),
         uncertain=summary.uncertain,
         totals=summary.totals,
         rates=rates(summary.totals),

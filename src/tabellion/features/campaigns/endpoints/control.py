@@ -9,6 +9,7 @@ from tabellion.features.campaigns.model import Campaign
 from tabellion.features.campaigns.wire import control as wire
 from tabellion.features.campaigns.wire.definition import MailOut
 from tabellion.features.campaigns.wire.pending import EXAMPLE as PENDING
+from tabellion.features.campaigns.wire.pending import delays_out
 from tabellion.features.campaigns.wire.report import Report, report_out
 from tabellion.features.campaigns.wire.triggering import read_parameters, unknown_parameters
 from tabellion.features.tables import ENTITY, BadValue, moment_or_null, parse_moment
@@ -32,8 +33,8 @@ async def test(call: Incoming) -> Answer:
     call.ignored = [*call.ignored, *unknown_parameters(body.parameters, announced)]
     parameters = read_parameters(body.parameters, announced, [])
     order = testing.Test(body.recipients, body.profile, body.profiles, language, parameters, body.variant)
-    campaign, sent = await testing.test(call, order)
-    return Answer(200, wire.TestOut(campaign.id, sent))
+    campaign, sent, delays = await testing.test(call, order)
+    return Answer(200, wire.TestOut(campaign.id, sent, delays_out(delays)))
 
 
 async def launch(call: Incoming) -> Answer:
@@ -136,11 +137,11 @@ CALLS = (
         description=(
             "To at most 10 addresses, with `[TEST]` before the subject, whatever the state. `profile` says whose data stand "
             "in the mails to `recipients`; without, they are empty. Each of `profiles` gets it at its own address, in its "
-            "language, with its data. Tests appear in no report."
+            "language, with its data. Tests appear in no report. What is known to hold them is told in `delays`, as in one."
         ),
         handler=test,
         parameters=(ENTITY, CAMPAIGN),
-        statuses={200: "The tests are on their way."},
+        statuses={200: "The tests are on their way, or wait for what `delays` says."},
         conflicts=("campaign.incomplete",),
         body=wire.TestIn,
         body_root="mailTest",

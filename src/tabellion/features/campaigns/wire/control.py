@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from tabellion.features.campaigns.wire.pending import Delay
 from tabellion.features.campaigns.wire.triggering import ParameterIn
 from tabellion.platform.http.shapes import Text
 
@@ -22,11 +23,12 @@ class TestIn(msgspec.Struct):
     variant: Annotated[Text | None, Meta(description="name of a variant of the A/B test")] = None
 
 
-class TestOut(msgspec.Struct, rename="camel"):
-    """How many mails were handed over."""
+class TestOut(msgspec.Struct, rename="camel", omit_defaults=True):
+    """How many mails are on their way; `delays`: what is known to hold them."""
 
     campaign_id: int
     sent: int
+    delays: list[Delay] = []
 
 
 class LaunchIn(msgspec.Struct, rename="camel"):

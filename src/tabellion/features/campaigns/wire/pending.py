@@ -1,10 +1,12 @@
 """The documents of why mails are pending, the same in both versions of the report."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from tabellion.features.delivery import Delay as Held
 from tabellion.features.delivery import Pending, pending
 from tabellion.features.tables import moment_or_null
 
@@ -52,6 +54,6 @@ def waits_out(found: Pending) -> list[Wait]:
     return [Wait(each.reason, each.mails, moment_or_null(each.until), list(each.details)) for each in found.waits]
 
 
-def delays_out(found: Pending) -> list[Delay]:
+def delays_out(found: Iterable[Held]) -> list[Delay]:
     """What delays all of them."""
-    return [Delay(each.cause, each.message, moment_or_null(each.until)) for each in found.delays]
+    return [Delay(each.cause, each.message, moment_or_null(each.until)) for each in found]

@@ -90,7 +90,7 @@ def report_out(campaign: Campaign, tally: Tally, pending: Pending) -> Report:
         uncertain=tally.uncertain,
         pending=tally.pending,
         waits=waits_out(pending),
-        delays=delays_out(pending),
+        delays=delays_out(pending.delays),
         failures=_failures(tally),
     )
 
