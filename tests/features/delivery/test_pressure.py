@@ -89,6 +89,22 @@ async def test_what_may_have_arrived_and_what_is_on_its_way_counts(post: Post) -
     assert await post.fates(second) == {("EXCLUDED", "suppressed"): 1, ("EXCLUDED", "pressure"): 4}
 
 
+async def test_what_is_to_be_tried_again_counts_for_nobody_while_its_campaign_is_paused(post: Post) -> None:
+    await post.guests(["ann@example.com"])
+    once = Limits(contact=Contact(1, 7))
+    campaign = "UPDATE tabellion.campaign SET state = %s WHERE id = %s"
+    first = await post.sending()
+    await post.defer(first, await post.claim(first, once), START)
+    await post.db.execute(campaign, ("PAUSED", first.campaign_id))
+    second = await post.sending()
+    claimed = await post.claim(second, once)
+    assert len(claimed) == 1
+    await post.accept(second, claimed, START)
+    await post.db.execute(campaign, ("IN_PROGRESS", first.campaign_id))
+    assert await post.claim(first, once) == []
+    assert await post.fates(first) == {("EXCLUDED", "pressure"): 1}
+
+
 async def test_tests_and_mails_to_the_same_number_in_another_table_do_not_count(post: Post) -> None:
     await post.guests(["ann@example.com"])
     once = Limits(contact=Contact(1, 7))

@@ -78,7 +78,8 @@ _CLOSED = """
 _UNPRESSED = """
     SELECT d.id, d.due_at, {reached} AS domain, c.opens_at, k.reason
     FROM due d JOIN looked k ON k.id = d.id JOIN closed c ON c.id = d.id"""
-# Who has had enough lately; what is on its way counts, and what the same statement claims before.
+# Who has had enough lately; what is on its way counts, and what the same statement claims before. What is tried again is
+# on its way unless its campaign is paused: it is looked at anew when that goes on, which may be in months.
 _PRESSED = """
     SELECT d.id, d.due_at, {reached} AS domain, c.opens_at,
         CASE WHEN k.reason IS NOT NULL THEN k.reason
@@ -89,7 +90,8 @@ _PRESSED = """
         SELECT count(*) AS got FROM {l}.recipient o JOIN tabellion.campaign m ON m.id = o.campaign_id
         WHERE o.table_id = d.table_id AND o.profile_id = d.profile_id AND NOT o.test AND m.kind <> 'TRANSACTIONAL'
           AND (o.ended_at >= %(since)s AND o.state IN ('ACCEPTED', 'UNCERTAIN')
-               OR o.ended_at IS NULL AND o.state IN ('CLAIMED', 'SENDING', 'DEFERRED') AND o.id NOT IN (SELECT id FROM due))
+               OR o.ended_at IS NULL AND o.id NOT IN (SELECT id FROM due)
+                  AND (o.state IN ('CLAIMED', 'SENDING') OR o.state = 'DEFERRED' AND m.state <> 'PAUSED'))
     ) g"""
 _UNDOMAINED = """
     SELECT p.id, p.domain, p.reason, NULL::timestamptz AS free_at, NULL::float8 AS every_s, false AS queues,
