@@ -170,10 +170,9 @@ class EmbeddedPostgres:
                 self._tell_of_lost_users()
             self._join()
         else:
-            version_file = where.cluster / "PG_VERSION"
-            version = int(version_file.read_text()) if version_file.exists() else self._version
-            tools = programs.locate(version, where.owner, where.home)
-            if not version_file.exists():
+            made_with = place.version_of(where.cluster)
+            tools = programs.locate(made_with or self._version, where.owner, where.home)
+            if made_with is None:
                 _create_cluster(tools.initdb, where)
             # One that is starting was told of by whoever began that, and perhaps gave up waiting for it.
             if first and postmaster.running(where.cluster) is None and not postmaster.ended_in_order(where.cluster):

@@ -201,6 +201,21 @@ def test_an_interrupted_creation_is_begun_anew(data_dir: Path) -> None:
     assert not rubble.exists()
 
 
+@pytest.mark.parametrize("content", [b"", b"\0\0\0", b"\xff", b"eighteen\n"], ids=["empty", "zeros", "noText", "noNumber"])
+def test_a_damaged_version_is_told_with_the_file(data_dir: Path, content: bytes) -> None:
+    with embedded_in(data_dir):
+        pass
+    file = data_dir / "postgres" / "PG_VERSION"
+    whole = file.read_bytes()
+    file.write_bytes(content)
+    with pytest.raises(EmbeddedPostgresError, match=f"{file} names no version of PostgreSQL: .* restore a backup"):
+        EmbeddedPostgres(data_dir, version=VERSION).start()
+    assert file.read_bytes() == content
+    file.write_bytes(whole)
+    with embedded_in(data_dir) as embedded:
+        assert execute(embedded.url, "SELECT 1") == [(1,)]
+
+
 def test_a_failed_start_shows_what_postgresql_says_and_leaves_nothing_running(data_dir: Path) -> None:
     with pytest.raises(EmbeddedPostgresError, match="no_such_setting"):
         EmbeddedPostgres(data_dir, version=VERSION, settings={"no_such_setting": "1"}).start()

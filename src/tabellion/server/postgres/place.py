@@ -92,6 +92,20 @@ def _usable(data_dir: Path) -> Generator[None]:
         ) from error
 
 
+def version_of(cluster: Path) -> int | None:
+    """The major version of PostgreSQL that a cluster was made with; None: there is none. Raises `EmbeddedPostgresError`."""
+    file = cluster / "PG_VERSION"
+    if not file.exists():
+        return None
+    said = file.read_text(errors="replace").strip()
+    if not (said.isascii() and said.isdigit()):
+        raise EmbeddedPostgresError(
+            f"{file} names no version of PostgreSQL: the database was damaged, or not copied to its end; copy the data "
+            "directory again, or restore a backup into an empty one"
+        )
+    return int(said)
+
+
 def _find_place(data_dir: Path) -> Place:
     link = data_dir / "postgres"
     cluster = link.resolve()
