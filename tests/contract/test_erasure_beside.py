@@ -7,9 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from tabellion.features.bulk.imports import jobs_store
 from tabellion.features.erasure import forgetting, overlap, service
 from tests.contract.test_sending import MAIL, PROFILES, outbox, state
-from tests.support.erasing import ERASURES, erased, finish, listen, ok
+from tests.support.erasing import ERASURES, erased, finish, listen, ok, run
 from tests.support.exports import EXECUTIONS, Exports
 from tests.support.imports import Imports
 from tests.support.tenant import ANN, STAYS, Tenant, schema_of
@@ -315,6 +316,38 @@ def test_who_comes_back_by_a_later_import_into_another_table_stays(
     others = ok(tenant.json("GET", "/v5/entities/hotels/profile-tables/Others/profiles"))["profiles"]
     assert [each["attributes"]["emailAddress"] for each in others] == ["ann@example.com"]
     assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["endedAt"] is not None
+
+
+def test_who_comes_back_by_an_import_between_two_tries_of_an_older_one_stays(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    """Into one table no two are at work at once, but one that failed may be tried again by the operator."""
+    imports = Imports(tenant, worker_database_url, spool)
+    older = imports.do("no,columns\n1,2\n")["id"]
+    done = erased(tenant, "ann@example.com")
+    assert imports.do("emailAddress,lastName\nann@example.com,Vos\n")["rowsCreated"] == 1
+    assert run(worker_database_url, lambda db: jobs_store.reopen(db, older))
+    imports.run(older)
+    finish(worker_database_url, spool, database, done["id"])
+    (left,) = ok(tenant.json("GET", PROFILES))["profiles"]
+    assert left["attributes"]["lastName"] == "Vos"
+    ended = ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))
+    assert (ended["erased"]["profiles"], ended["endedAt"] is not None) == (1, True)
+
+
+def test_whom_the_first_try_of_an_import_brought_back_does_not_stay_after_another_try(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    imports = Imports(tenant, worker_database_url, spool)
+    job = imports.send(b"emailAddress,lastName\nann@example.com,Vos\n").json()["id"]
+    done = erased(tenant, "ann@example.com")
+    imports.run(job)
+    # As if its worker had been stopped right behind the last row.
+    database.execute("UPDATE tabellion.import_job SET status = 'CANCELLED' WHERE id = %s", (job,))
+    assert run(worker_database_url, lambda db: jobs_store.reopen(db, job))
+    imports.run(job)
+    finish(worker_database_url, spool, database, done["id"])
+    assert ok(tenant.json("GET", PROFILES))["profiles"] == []
 
 
 def test_what_followed_from_whom_an_import_brought_back_goes_too(

@@ -45,9 +45,12 @@ WHERE x.licence_id = %(licence)s AND x.created_at > coalesce(%(since)s::timestam
       WHERE tabellion.folded(a.name) = tabellion.folded(t.email)) ELSE false END
 """
 _IMPORTS: Final = """
-SELECT j.table_id, coalesce(j.started_at, j.created_at), j.ended_at
+SELECT j.table_id, lower(t.try), upper(t.try)
 FROM tabellion.import_job j LEFT JOIN tabellion.etl_execution e ON e.id = j.execution_id
-WHERE j.licence_id = %(licence)s AND j.table_kind = 'PROFILE_TABLE' AND j.ended_at > %(since)s
+CROSS JOIN LATERAL (
+    SELECT unnest(j.tries) UNION ALL
+    SELECT tstzrange(least(coalesce(j.taken_up_at, j.started_at, j.created_at), j.ended_at), j.ended_at, '[]')) AS t (try)
+WHERE j.licence_id = %(licence)s AND j.table_kind = 'PROFILE_TABLE' AND j.ended_at > %(since)s AND upper(t.try) > %(since)s
   AND coalesce(e.created_at, j.created_at) <= %(until)s
 """
 _PARTS: Final = """

@@ -75,6 +75,7 @@ async def listed(db: Database, licence_id: int | None, limit: int) -> list[Job]:
 
 _BEGIN = f"""
 UPDATE tabellion.import_job SET attempt = attempt + 1, started_at = coalesce(started_at, %(now)s::timestamptz),
+    taken_up_at = CASE WHEN status = 'QUEUED' THEN %(now)s::timestamptz ELSE taken_up_at END,
     status = CASE WHEN status = 'QUEUED' THEN 'VALIDATING' ELSE status END, errors = '[]'
 WHERE id = %(id)s AND status <> ALL (%(ended)s) RETURNING {_COLUMNS}
 """  # noqa: S608 - names of our own
@@ -130,9 +131,13 @@ async def end(db: Database, job_id: int, status: Status, now: datetime, errors: 
 
 
 async def reopen(db: Database, job_id: int) -> bool:
-    """Let a job that failed or was cancelled go on where it was; False when it is in another state."""
+    """Let a job that failed or was cancelled go on where it was; False when it is in another state.
+
+    When it was at work stays known: others may be between then and the next time.
+    """
     cursor = await db.execute(
-        "UPDATE tabellion.import_job SET status = 'QUEUED', errors = '[]', ended_at = NULL "
+        "UPDATE tabellion.import_job SET status = 'QUEUED', errors = '[]', ended_at = NULL, "
+        "tries = tries + tstzmultirange(tstzrange(least(coalesce(taken_up_at, started_at), ended_at), ended_at, '[]')) "
         "WHERE id = %s AND status IN ('FAILED', 'CANCELLED') AND execution_id IS NULL",
         (job_id,),
     )
