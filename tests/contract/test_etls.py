@@ -74,11 +74,12 @@ def test_transformations_and_targets_of_every_kind(etls: Etls, tenant: Tenant) -
                 "transformations": [{"operation": "MAP_VALUES", "values": {"1": "Silver", "2": "Gold"}, "otherwise": None}],
             },
             {"attribute": "points", "transformations": [{"operation": "CONSTANT", "value": "5"}]},
+            {"column": "tel", "attribute": "gsmNumber", "transformations": [{"operation": "PARSE_PHONE", "country": "be"}]},
         ],
     )  # fmt: skip
     content = (
-        "mail;born;name;news;grade;unused\n ANN.B@Example.com ;01.03.1990;'O\\'Hara;x';1;2;\n"
-        "bob@example.com;31.02.1990;'B\\'ob';;9;\ncat@example.com;;;0;9;\n"
+        "mail;born;name;news;grade;tel\n ANN.B@Example.com ;01.03.1990;'O\\'Hara;x';1;2;0470/12.34.56\n"
+        "bob@example.com;31.02.1990;'B\\'ob';;9;4.7E+08\ncat@example.com;;;0;9;\n"
     )
 
     done = etls.do({"guests.csv": content}, definition)
@@ -87,13 +88,13 @@ def test_transformations_and_targets_of_every_kind(etls: Etls, tenant: Tenant) -
         "DONE_WITH_ERRORS", "WITH_ERROR", 2, 1,
     )  # fmt: skip
     ann, cat = attributes(tenant, "ann.b@example.com"), attributes(tenant, "cat@example.com")
-    values = {"birthDate": "1990-03-01", "lastName": "O'Hara;x", "points": 5}
+    values = {"birthDate": "1990-03-01", "lastName": "O'Hara;x", "points": 5, "gsmNumber": "+32470123456"}
     assert {name: ann["attributes"][name] for name in values} == values
     assert (ann["subscriptions"]["Newsletter"], ann["segmentations"]["Loyalty"]) == (True, "Gold")
     assert (cat["attributes"]["lastName"], cat["subscriptions"]["Newsletter"]) == ("Nobody", False)
     ((error,),) = etls.rows(done["id"]).values()
-    assert (error["mail;born;name;news;grade;unused;lineNumber;errorCode;errorColumn;errorMessage"]).startswith(
-        "bob@example.com;31.02.1990;B\\'ob;;9;;3;attribute.type;born;"
+    assert (error["mail;born;name;news;grade;tel;lineNumber;errorCode;errorColumn;errorMessage"]).startswith(
+        "bob@example.com;31.02.1990;B\\'ob;;9;4.7E+08;3;attribute.type;born;"
     )
 
 
@@ -187,6 +188,7 @@ def test_everything_wrong_with_a_definition_is_told_at_once(etls: Etls) -> None:
                     {"column": "e", "attribute": "birthDate", "transformations": [
                         {"operation": "PARSE_DATE"}, {"operation": "PARSE_DATE", "pattern": "HH:mm"}, {"operation": "DEFAULT"},
                         {"operation": "MAP_VALUES"}, {"operation": "PARSE_NUMBER", "decimalSign": ".", "groupSign": "."},
+                        {"operation": "PARSE_PHONE"}, {"operation": "PARSE_PHONE", "country": "UK"},
                     ]},
                     {"column": "f", "attribute": "birthdate"},
                 ],
@@ -218,6 +220,8 @@ def test_everything_wrong_with_a_definition_is_told_at_once(etls: Etls) -> None:
         (f"{steps}[2].value", "member.mandatory"),
         (f"{steps}[3].values", "member.mandatory"),
         (f"{steps}[4]", "structure.invalid"),
+        (f"{steps}[5].country", "member.mandatory"),
+        (f"{steps}[6].country", "structure.invalid"),
         (f"{files}[1].mapping[6].attribute", "attribute.duplicate"),
         ("definition.resultFileNamePattern", "structure.invalid"),
         ("definition.report.recipients", "member.type"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 LIBRARIES = (
+    "phonenumbers",
     "polars",
     "liquid",
     "babel",

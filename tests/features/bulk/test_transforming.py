@@ -31,6 +31,16 @@ def step(operation, **members):
         (["01.03.2027 09:15"], [step("PARSE_DATE", pattern="dd.MM.yyyy HH:mm")], ["2027-03-01T09:15:00"]),
         (["1.234,50", "-7", ""], [step("PARSE_NUMBER", group_sign=".")], ["1234.50", "-7", ""]),
         (["1'234.5"], [step("PARSE_NUMBER", decimal_sign=".", group_sign="'")], ["1234.5"]),
+        (
+            ["1.797,50 €", "€-7", "$\u00a01,5"],
+            [step("PARSE_NUMBER", group_sign=".")],
+            ["1797.50", "-7", "1.5"],
+        ),
+        (
+            ["1 234,5", "1\u00a0234,5", "1\u202f234\u202f567"],
+            [step("PARSE_NUMBER", group_sign=" ")],
+            ["1234.5", "1234.5", "1234567"],
+        ),
         ([" A1 "], [step("TRIM"), step("LOWERCASE"), step("MAP_VALUES", values={"a1": "x"})], ["x"]),
         ([], [step("TRIM"), step("CONSTANT", value="x"), step("PARSE_NUMBER")], []),
     ],
@@ -48,9 +58,48 @@ def test_what_cannot_be_read_is_told_with_its_place_and_left_empty():
     ]
 
 
-@pytest.mark.parametrize("text", ["1.5", "1,2,3", "e5", "1e5", "--1", "٣", "0x10", "1 2"])
+@pytest.mark.parametrize("text", ["1.5", "1,2,3", "e5", "1e5", "--1", "٣", "0x10", "1 2", "€", "€1€€", "1€2"])
 def test_numbers_of_another_spelling_are_refused(text):
     cells, faults = done([text], step("PARSE_NUMBER"))
     assert cells == [""]
     expected = "a number with ',' before its fraction and nothing ('groupSign' names another sign) between thousands"
     assert [message for _, _, message in faults] == [f"attribute 'birthDate' expects {expected}, not '{text}'"]
+
+
+@pytest.mark.parametrize(
+    ("country", "text", "number"),
+    [
+        ("DE", "0171 1234567", "+491711234567"),
+        ("DE", " (0)171/123-45.67 ", "+491711234567"),
+        ("DE", "0171\u00a01234567", "+491711234567"),
+        # A spreadsheet took the zero; or the plus.
+        ("DE", "1711234567", "+491711234567"),
+        ("DE", "491711234567", "+491711234567"),
+        ("DE", "49 171 1234567", "+491711234567"),
+        ("DE", "+49 (0)171 1234567", "+491711234567"),
+        ("DE", "0049 171 1234567", "+491711234567"),
+        ("DE", "+32 470 12 34 56", "+32470123456"),
+        ("US", "0032470123456", "+32470123456"),
+        ("FR", "06 12 34 56 78", "+33612345678"),
+        ("BE", "0470 12 34 56", "+32470123456"),
+        # In Italy the zero is a part of the number, and those of mobile phones have none; some begin as the country's code does.
+        ("IT", "06 6982 1234", "+390669821234"),
+        ("IT", "392 123 4567", "+393921234567"),
+        ("US", "(650) 253-2222", "+16502532222"),
+        ("US", "1 650 253 2222", "+16502532222"),
+        ("RU", "8 (912) 345-67-89", "+79123456789"),
+    ],
+)
+def test_phone_numbers_are_read_as_people_of_the_country_write_them(country, text, number):
+    assert done(["", text, text], step("PARSE_PHONE", country=country)) == (["", number, number], [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["4,91711E+11", "0171 1234567 ext. 3", "0171 1234567; 030 1234567", "0171", "112", "x", "+", "9" * 300, "1-800-FLOWERS"],
+)
+def test_what_is_no_phone_number_is_told(text):
+    cells, faults = done([text], step("PARSE_PHONE", country="DE"))
+    assert cells == [""]
+    expected = "a phone number of DE, or an international one such as +32470123456"
+    assert [message for _, _, message in faults] == [f"attribute 'birthDate' expects {expected}, not '{text[:60]}'"]

@@ -52,10 +52,15 @@ class Load(msgspec.Struct, rename="camel"):
 class Step(msgspec.Struct, rename="camel", omit_defaults=True):
     """A transformation; which members it takes depends on the operation."""
 
-    operation: Literal["TRIM", "LOWERCASE", "UPPERCASE", "PARSE_DATE", "PARSE_NUMBER", "MAP_VALUES", "DEFAULT", "CONSTANT"]
+    operation: Literal[
+        "TRIM", "LOWERCASE", "UPPERCASE", "PARSE_DATE", "PARSE_NUMBER", "PARSE_PHONE", "MAP_VALUES", "DEFAULT", "CONSTANT"
+    ]
     pattern: Annotated[str | None, Meta(description="PARSE_DATE: yyyy yy MM M dd d HH H mm ss SSS, text in quotes")] = None
     decimal_sign: Annotated[str, Meta(description="PARSE_NUMBER: before the fraction")] = ","
     group_sign: Annotated[str, Meta(description="PARSE_NUMBER: between thousands")] = ""
+    country: Annotated[
+        str | None, Meta(description="PARSE_PHONE: whose numbers stand without a country code; ISO 3166-1 alpha-2")
+    ] = None
     values: Annotated[dict[str, str | None] | None, Meta(description="MAP_VALUES: what stands for what")] = None
     otherwise: Annotated[
         str | None | UnsetType, Meta(description="MAP_VALUES: for any other value; missing: it stays, null: it is empty")
@@ -174,6 +179,7 @@ def _step(step: Step) -> Transformation:
         pattern=step.pattern,
         decimal_sign=step.decimal_sign,
         group_sign=step.group_sign,
+        country=None if step.country is None else step.country.upper(),
         values=step.values,
         otherwise=step.otherwise,
         value=step.value or "",
@@ -261,6 +267,8 @@ def _step_faults(place: str, step: Step) -> Sequence[FieldError]:
             if len(step.decimal_sign) != 1 or step.decimal_sign == step.group_sign or len(step.group_sign) > 1:
                 message = "PARSE_NUMBER expects one character as 'decimalSign', and another one, or none, as 'groupSign'"
                 return [FieldError(place, _INVALID, message)]
+        case "PARSE_PHONE":
+            return _country_faults(f"{place}.country", step.country)
         case "MAP_VALUES":
             if step.values is None:
                 return [FieldError(f"{place}.values", _MANDATORY, "MAP_VALUES needs 'values'")]
@@ -269,6 +277,19 @@ def _step_faults(place: str, step: Step) -> Sequence[FieldError]:
                 return [FieldError(f"{place}.value", _MANDATORY, f"{step.operation} needs a 'value'")]
         case _:
             pass
+    return []
+
+
+def _country_faults(place: str, country: str | None) -> Sequence[FieldError]:
+    # Numbering plans are loaded by who reads phone numbers.
+    from tabellion.features.bulk.imports import phones  # noqa: PLC0415
+
+    if country is None:
+        return [FieldError(place, _MANDATORY, "PARSE_PHONE needs a 'country', such as DE")]
+    if not phones.knows(country.upper()):
+        return [
+            FieldError(place, _INVALID, f"'{country}' is no country with phone numbers; expects two letters, such as DE")
+        ]
     return []
 
 

@@ -32,6 +32,7 @@ class Operation(StrEnum):
     UPPERCASE = "UPPERCASE"
     PARSE_DATE = "PARSE_DATE"
     PARSE_NUMBER = "PARSE_NUMBER"
+    PARSE_PHONE = "PARSE_PHONE"
     MAP_VALUES = "MAP_VALUES"
     DEFAULT = "DEFAULT"
     CONSTANT = "CONSTANT"
@@ -40,14 +41,16 @@ class Operation(StrEnum):
 class Transformation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
     """One step from a cell to a value; which members it has depends on the operation.
 
-    `pattern`: of dates. `decimal_sign`, `group_sign`: of numbers. `values`: what stands for what (null: empty), and
-    `otherwise` for every other value (UNSET: it stays). `value`: a default or a constant.
+    `pattern`: of dates. `decimal_sign`, `group_sign`: of numbers. `country`: whose phone numbers (ISO 3166-1 alpha-2).
+    `values`: what stands for what (null: empty), and `otherwise` for every other value (UNSET: it stays). `value`: a default
+    or a constant.
     """
 
     operation: Operation
     pattern: str | None = None
     decimal_sign: str = ","
     group_sign: str = ""
+    country: str | None = None
     values: dict[str, str | None] | None = None
     otherwise: str | None | msgspec.UnsetType = msgspec.UNSET
     value: str = ""

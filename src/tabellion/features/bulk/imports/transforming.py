@@ -10,6 +10,9 @@ from tabellion.features.bulk.imports.model import Fault, Operation, Transformati
 from tabellion.kit.datepattern import DatePattern
 
 _NUMBER = r"^[+-]?[0-9]+(?:\.[0-9]+)?$"
+_CURRENCY = r"^\p{Sc}\s*|\s*\p{Sc}$"
+# What people see as a blank between thousands: blank, no-break space, narrow no-break space.
+_BLANK, _BLANKS = " ", "[ \u00a0\u202f]"
 
 
 class Transformed(NamedTuple):
@@ -71,13 +74,28 @@ def _dates(cells: pl.Series, step: Transformation) -> tuple[pl.Series, str]:
     pattern = DatePattern(step.pattern or "")
     texts = [text for text in cells.unique().to_list() if text]
     values = [None if (read := pattern.read(text)) is None else read.isoformat() for text in texts]
-    known, dates = pl.Series(texts, dtype=pl.String), pl.Series(values, dtype=pl.String)
-    return cells.replace(known, dates), f"a date written as {step.pattern}"
+    return _replaced(cells, texts, values), f"a date written as {step.pattern}"
+
+
+def _phones(cells: pl.Series, step: Transformation) -> tuple[pl.Series, str]:
+    # Numbering plans are loaded by who reads phone numbers.
+    from tabellion.features.bulk.imports import phones  # noqa: PLC0415
+
+    country = step.country or ""
+    texts = [text for text in cells.unique().to_list() if text]
+    values = [phones.international(text, country) for text in texts]
+    return _replaced(cells, texts, values), f"a phone number of {country}, or an international one such as +32470123456"
+
+
+def _replaced(cells: pl.Series, texts: list[str], values: list[str | None]) -> pl.Series:
+    return cells.replace(pl.Series(texts, dtype=pl.String), pl.Series(values, dtype=pl.String))
 
 
 def _numbers(cells: pl.Series, step: Transformation) -> tuple[pl.Series, str]:
-    plain = cells.str.strip_chars()
-    if step.group_sign:
+    plain = cells.str.strip_chars().str.replace_all(_CURRENCY, "")
+    if step.group_sign == _BLANK:
+        plain = plain.str.replace_all(_BLANKS, "")
+    elif step.group_sign:
         plain = plain.str.replace_all(step.group_sign, "", literal=True)
     if step.decimal_sign != ".":
         # A point that is not the sign of a fraction is nothing in a number.
@@ -100,4 +118,5 @@ _CHANGES: dict[Operation, Callable[[pl.Series, Transformation], pl.Series]] = {
 _READERS: dict[Operation, Callable[[pl.Series, Transformation], tuple[pl.Series, str]]] = {
     Operation.PARSE_DATE: _dates,
     Operation.PARSE_NUMBER: _numbers,
+    Operation.PARSE_PHONE: _phones,
 }
