@@ -24,7 +24,8 @@ from tests.support.gap_sink import GapSink
 SEQUENCES = int(os.environ.get("TABELLION_CONTROLS", "25"))
 SEED = int(os.environ.get("TABELLION_SEED", "20261128"))
 GUESTS = [f"g{n}@example.com" for n in range(80)]
-PAUSED_WITHIN_S = 2.0
+# A bound for a busy machine: that the pause holds is seen in "paused midway" (mails are left over) and in the journal.
+PAUSED_WITHIN_S = 20.0
 IN_HAND = {"CLAIMED", "SENDING"}
 
 
