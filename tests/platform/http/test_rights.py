@@ -1,9 +1,12 @@
 """Which calls a user's rights let through: all of them, one by one."""
 
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import tabellion
+from tabellion.platform.http import openapi
 from tabellion.platform.http.pipeline import Pipeline
 from tabellion.platform.http.problems import RightMissing
 from tabellion.server.calls import CALLS
@@ -46,3 +49,23 @@ def test_each_call_is_of_the_module_that_its_path_is_about() -> None:
     for call in CALLS:
         about = next((module for part, module in MODULES if re.search(part, call.path, re.IGNORECASE)), None)
         assert call.module == about, call.id
+
+
+def test_the_openapi_document_tells_the_least_right_that_lets_each_call_through() -> None:
+    paths = openapi.document(CALLS, version="0")["paths"].values()
+    told = {each["operationId"]: each["description"].split("\n\n")[-1] for path in paths for each in path.values()}
+    for call in CALLS:
+        right = re.fullmatch(r"Needs the right `([a-z-]+)=(rw?)`\.|Any API user may call it\.", told[call.id])
+        assert right is not None, call.id
+        assert passes(call, {right[1]: right[2]}), call.id
+        assert right[2] is None or not passes(call, {right[1]: right[2][:-1]}), call.id
+
+
+def test_the_table_of_modules_has_each_family_of_calls_and_no_other() -> None:
+    page = (Path(tabellion.__file__).parents[2] / "docs/operations/security.md").read_text()
+    rows = re.findall(
+        r"^\| (?:`([a-z-]+)`|none) \| (.*) \|$", page.split("| module | calls |")[1].split("\n\n")[0], re.MULTILINE
+    )
+    told = {(module or None, family) for module, cell in rows for family in re.findall(r"`([^`]+)`", cell)}
+    paths = {(call.module, call.path) for call in CALLS}
+    assert told - paths == {(call.module, call.category) for call in CALLS}

@@ -212,3 +212,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     def writes(self) -> bool:
         """Whether the call needs read-write rights (every method but GET)."""
         return self.method != "GET"
+
+    @property
+    def right(self) -> Literal["r", "rw"]:
+        """What the caller needs of the module at least."""
+        return "rw" if self.writes else "r"

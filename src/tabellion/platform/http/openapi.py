@@ -97,11 +97,10 @@ def _operation(call: Call, schemas: Schemas) -> dict[str, Any]:
         "operationId": call.id,
         "tags": [call.category],
         "summary": call.summary,
+        "description": "\n\n".join(filter(None, (call.description, _right(call)))),
         "parameters": [_parameter(call, parameter) for parameter in call.parameters],
         "responses": {str(status): _success(call, schemas, status, text) for status, text in call.statuses.items()},
     }
-    if call.description:
-        operation["description"] = call.description
     if call.writes:
         operation["parameters"].append(
             _header("Idempotency-Key", "a key of your own: the call is done once, repetitions get its answer")
@@ -130,6 +129,11 @@ def _operation(call: Call, schemas: Schemas) -> dict[str, Any]:
     if call.version == "v1":
         operation["security"] = []
     return operation
+
+
+def _right(call: Call) -> str:
+    """What the caller needs, as `tabellion user rights` takes it."""
+    return f"Needs the right `{call.module}={call.right}`." if call.module else "Any API user may call it."
 
 
 def _parameter(call: Call, parameter: Parameter) -> dict[str, Any]:

@@ -98,8 +98,7 @@ class Pipeline:
     def _check_right(call: Call, admission: Admission) -> None:
         if call.module is None:
             return
-        right = admission.caller.rights.get(call.module, "")
-        if right == "rw" or (right == "r" and not call.writes):
+        if admission.caller.rights.get(call.module) in ("rw", call.right):
             return
         wanted = "read-write" if call.writes else "read"
         raise RightMissing(f"this API user lacks the {wanted} right of the module '{call.module}'")

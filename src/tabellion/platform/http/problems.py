@@ -18,7 +18,7 @@ class MethodNotAllowed(Problem):
 
 
 class RightMissing(Problem):
-    """The API user lacks the right of this module. The licence's operator grants it (`tabellion user create --rights`)."""
+    """The API user lacks the right of this module. The licence's operator grants it (`tabellion user rights`)."""
 
     status = 403
     code = "right.missing"
