@@ -7,6 +7,8 @@ from pathlib import Path
 
 import psycopg
 
+from tabellion.features.bulk.fenced import lock_of
+from tabellion.platform.database.advisory import AdvisoryLock
 from tests.support.imports import GOOD, Imports, profile, unzipped
 from tests.support.serving import json_here, run_here
 from tests.support.tenant import Tenant
@@ -146,3 +148,15 @@ def test_the_command_line_goes_on_with_what_was_stopped(imports: Imports, tenant
     trail = json_here("audit", tenant.licence, "--object", f"import/{other}", cwd=tmp_path, **where)
     assert [entry["route"] for entry in trail[:2]] == ["jobs retry", "jobs cancel"]
     assert [entry["actor"] for entry in trail] == ["cli", "cli", tenant.login]
+
+
+def test_a_job_that_a_worker_has_is_not_tried_beside_it(imports: Imports, tmp_path: Path) -> None:
+    where = {"TABELLION_DATABASE_URL": imports.url, "TABELLION_DATA_DIR": str(imports.spool.parent)}
+    job_id = imports.send(GOOD.encode()).json()["id"]
+    with psycopg.connect(imports.url, autocommit=True) as worker:
+        worker.execute("SELECT pg_advisory_lock(%s, %s)", lock_of(AdvisoryLock.IMPORT, job_id))
+        refused = run_here("jobs", "retry", str(job_id), cwd=tmp_path, **where)
+    told = f"tabellion jobs show {job_id} --kind import tells how far it is, and jobs cancel ends it"
+    assert refused.stderr == f"tabellion: a worker has the import {job_id} at this moment: {told}\n"
+    assert refused.returncode == 1
+    assert imports.result(job_id)["status"] == "QUEUED"

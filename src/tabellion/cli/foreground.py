@@ -88,8 +88,7 @@ def run_export(data_dir: Path | None, database_url: str | None, enter: Enter, *,
         return None if found is None else (found, found.percent, found.rows_exported)
 
     async def abandon(number: int, error: BaseException) -> None:
-        if not isinstance(error, Busy):
-            await _end_export(settings.database_url, run, number, error)
+        await _end_export(settings.database_url, run, number, error)
 
     with _ready(data_dir, database_url) as settings:
         # Nobody goes on with it after this one.
@@ -219,6 +218,7 @@ async def _follow(
     """Enter a job, run it here and now, and show how far it is; `look` gives the job, its percentage and its rows.
 
     What ends it before its time, Ctrl-C or the database's end, is told to `abandon` once nobody works on it any more.
+    Ends the program when a worker has the job.
     """
     async with await connect(url) as db:
         number = await enter(db)
@@ -233,6 +233,9 @@ async def _follow(
                     if seen is not None:
                         progress.update(task, completed=seen[1], rows=seen[2])
             await running
+        except Busy:
+            how = f"tabellion jobs show {number} --kind {word} tells how far it is, and jobs cancel ends it"
+            fail(f"a worker has the {word} {number} at this moment: {how}")
         except BaseException as error:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
