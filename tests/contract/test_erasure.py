@@ -386,6 +386,18 @@ def test_names_of_files_that_were_sent_to_an_etl_name_nobody(
     assert found == [(id_, name, name) for id_, name in zip((number, *others), said, strict=True)]
 
 
+def test_what_was_wrong_with_files_of_an_etl_does_not_tell_their_names(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    etls = Etls(tenant, worker_database_url, spool)
+    names = ("Ann@example.com.csv", "joann@example.com.csv")
+    failed = [etls.do({name: "nothing\n1\n"}, one_file())["id"] for name in names]
+    assert [etls.read(each)["errors"][0]["field"] for each in failed] == [*names]
+    done = erased(tenant, "ann@example.com")
+    finish(worker_database_url, spool, database, done["id"])
+    assert [etls.read(each)["errors"][0]["field"] for each in failed] == ["", names[1]]
+
+
 def test_records_that_keep_a_profile_keep_the_person(tenant: Tenant) -> None:
     to = {"tableType": "PROFILE_TABLE", "tableId": "Guests", "attribute": "profileId"}
     bills = {

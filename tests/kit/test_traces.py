@@ -18,6 +18,7 @@ NAMED = [
     "ann+50%off@example.com", "ann%2b50%25off%40example.com", "emailaddress=ZO%C3%8B@example.com",
     "łucja.wójcik@żółw.example", "ŁUCJA.WÓJCIK@ŻÓŁW.EXAMPLE", "Łucja.Wójcik@Żółw.example", "Łucja.wÓjcik%40ŻóŁw.example",
     "%C5%81ucja.W%C3%B3jcik%40%C5%BB%C3%B3%C5%82w.example",
+    "ann@example.com.csv", '{"name": "ann@example.com.csv.gz"}', "Ann@example.com.txt.",
     # What is no letter, or of a script that sets its words apart by nothing.
     "\u201cann@example.com\u201d", "\u20acann@example.com", "\u2026ann@example.com", "\u8bf7ann@example.com", "\u00bbann@example.com",
     "x=%E2%80%9Cann%40example.com", "x=%E8%AF%B7ann%40example.com", r'{"note": "\u201cann@example.com"}',
@@ -30,6 +31,9 @@ OTHERS = [
     "ann@example.com.au",
     "emailaddress=ann%40example.com.au",
     "q=jo.ann%40example.com",
+    "ann@example.com.csvs",
+    "ann@example.com.csv.au",
+    "ann@example.com.zip-it.example",
     "ann",
     *(
         f"{letter}{address}@example.com"

@@ -13,7 +13,8 @@ from tabellion.kit.letters import capitals
 # `joann@` does not have `ann@` in it, nor has `öann@`; but what comes before may be the end of something escaped: of an
 # octet in an address of a call (%3d), of a character in JSON (\n, \u00a0), of an octet as the database prints it (\302), if
 # that is no letter. Letters beyond ASCII are those from Latin to Hebrew, no others: some scripts set words apart by nothing.
-# Nor does `ann@example.com.au` have `ann@example.com` in it; a dot with anything else behind it ends a sentence.
+# Nor does `ann@example.com.au` have `ann@example.com` in it; a dot with anything else behind it ends a sentence, and one of
+# a file's name (`ann@example.com.csv`) is no part of a domain.
 _HEX, _OCTAL, _NEXT = "[0-9a-f]", "[0-7]", ("%", "[89ab]", "[0-9a-f]")
 _ESCAPED: tuple[tuple[str, ...], ...] = (
     ("%", _HEX, _HEX), (r"\\", "[bfnrt]"), (r"\\", "u", _HEX, _HEX, _HEX, _HEX), (r"\\", _OCTAL, _OCTAL, _OCTAL),
@@ -24,6 +25,7 @@ _ESCAPED_LETTERS: tuple[tuple[str, ...], ...] = (
     (r"\\", "3", "0", "[3-7]", r"\\", "2", _OCTAL, _OCTAL), (r"\\", "3", "[12]", _OCTAL, r"\\", "2", _OCTAL, _OCTAL),
     (r"\\", "3", "4", "1", r"\\", "2", "7", _OCTAL, r"\\", "2", _OCTAL, _OCTAL),
 )  # fmt: skip
+_ENDINGS = ("csv", "txt", "zip", "gz", "gzip")
 _ESCAPES = {ord("\\"): r"\\", **{octet: f"\\{octet:03o}" for octet in range(0x80, 0x100)}}
 # What LIKE does not take as it stands.
 _WILD = str.maketrans({sign: f"\\{sign}" for sign in "\\%_"})
@@ -40,8 +42,10 @@ def _around(no_letter: str, high: str = "", low: str = "") -> tuple[str, str]:
 
     escaped = "|".join(f"(?<={of(*each)})" for each in _ESCAPED)
     no_escaped_letter = "".join(f"(?<!{of(*each)})" for each in _ESCAPED_LETTERS)
-    after = f"(?!{of('-')}|(?:{of('[.]')})?{of('[a-z0-9]')})"
-    return f"(?:(?<!{of('[a-z0-9._+-]')}){no_letter}|(?:{escaped}){no_escaped_letter})", after
+    over = f"(?!{of('-')}|(?:{of('[.]')})?{of('[a-z0-9]')})"
+    endings = f"(?:{'|'.join(of('[.]', *each) for each in _ENDINGS)})+"
+    before = f"(?:(?<!{of('[a-z0-9._+-]')}){no_letter}|(?:{escaped}){no_escaped_letter})"
+    return before, f"(?:{over}|(?={endings}{over}))"
 
 
 _TEXT = _around("(?<![\u00c0-\u05ff\u1e00-\u1fff])")

@@ -71,21 +71,19 @@ UPDATE tabellion.export_execution SET definition = jsonb_set(definition, '{filte
 WHERE licence_id = %(licence)s AND created_at <= %(until)s AND ended_at IS NOT NULL
   AND lower(definition ->> 'filter') LIKE ANY (%(likes)s::text[]) AND lower(definition ->> 'filter') ~ %(pattern)s
 """
-# Without the ending, which would be the last part of a domain.
 _NAMES: Final = """
 UPDATE tabellion.import_job SET file_name = %(instead)s
 WHERE licence_id = %(licence)s AND created_at <= %(until)s AND ended_at IS NOT NULL
-  AND regexp_replace(lower(file_name), %(ending)s, '') ~ %(pattern)s
+  AND lower(file_name) ~ %(pattern)s
 """
 _UPLOADS: Final = """
 UPDATE tabellion.etl_execution SET uploads = (
-    SELECT jsonb_agg(CASE WHEN regexp_replace(lower(u.sent ->> 'name'), %(ending)s, '') !~ %(pattern)s THEN u.sent
+    SELECT jsonb_agg(CASE WHEN lower(u.sent ->> 'name') !~ %(pattern)s THEN u.sent
         ELSE jsonb_set(u.sent, '{name}', to_jsonb(%(instead)s::text)) END ORDER BY u.place)
     FROM jsonb_array_elements(uploads) WITH ORDINALITY AS u (sent, place))
 WHERE licence_id = %(licence)s AND created_at <= %(until)s AND ended_at IS NOT NULL
-  AND lower(uploads::text) LIKE ANY (%(likes)s::text[])
+  AND lower(uploads::text) LIKE ANY (%(likes)s::text[]) AND lower(uploads::text) ~ %(pattern)s
 """
-_ENDING = "([.](csv|txt|zip|gz|gzip))+$"
 # It is no filter: who tries the export again is told so, and does not get everybody.
 _INSTEAD = "it named somebody who was erased"
 
@@ -190,7 +188,6 @@ async def forget_records(db: Database, licence_id: int, traces: Traces, until: d
     """
     values = {
         "licence": licence_id, "until": until, "likes": traces.likes, "pattern": traces.pattern, "instead": _INSTEAD,
-        "ending": _ENDING,
     }  # fmt: skip
     for table in ("import_job", "etl_execution", "export_execution"):
         await db.execute(_ERRORS.replace("{table}", table).encode(), values)
