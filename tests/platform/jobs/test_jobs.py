@@ -126,6 +126,50 @@ async def test_periodic_work_has_a_connection_and_is_told_of_unless_there_was_no
     assert [record.message for record in caplog.records if record.name.endswith(".periodic")] == ["3 done"]
 
 
+async def test_periodic_work_that_the_database_refuses_for_a_while_is_told_of_once_and_without_a_trace(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs = app(database_url)
+    full = "DO $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$"
+    statements = [full, full, "SELECT pg_terminate_backend(pg_backend_pid())", "SELECT", "SELECT", "SELECT 1 / 0"]
+
+    async def work(db: Database, now: datetime) -> int:
+        await db.execute(statements.pop(0).encode())
+        return 0
+
+    periodic(jobs, database_url, "test.clock", "0 0 1 1 *", work)
+    caplog.set_level("INFO", "tabellion.platform.jobs.periodic")
+    async with jobs.open_async():
+        while statements:
+            await jobs.configure_task("test.clock").defer_async(timestamp=0)
+            await run_all(jobs)
+
+    told = [(record.levelname, record.message) for record in caplog.records if record.name.endswith(".periodic")]
+    assert told == [
+        ("WARNING", "test.clock waits for its next time: the disk of the database is full; make room"),
+        ("WARNING", "test.clock waits for its next time: the database cannot be reached (AdminShutdown)"),
+        ("INFO", "test.clock is done again"),
+    ]
+    failed = [record for record in caplog.records if record.exc_info and record.exc_info[1]]
+    assert [type(record.exc_info[1]) for record in failed if record.exc_info] == [psycopg.errors.DivisionByZero]
+
+
+async def test_periodic_work_waits_for_a_database_that_cannot_be_reached(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(db: Database, now: datetime) -> int:
+        raise AssertionError("there is no connection")
+
+    jobs = app(database_url)
+    periodic(jobs, "postgresql://nobody@127.0.0.1:1/none", "test.clock", "0 0 1 1 *", work)
+    async with jobs.open_async():
+        await jobs.configure_task("test.clock").defer_async(timestamp=0)
+        await run_all(jobs)
+
+    told = [(record.levelname, record.message) for record in caplog.records if record.levelno >= logging.WARNING]
+    assert told == [("WARNING", "test.clock waits for its next time: the database cannot be reached (OperationalError)")]
+
+
 @pytest.mark.parametrize("seen", ["-10 min", "1 hour"], ids=["ten minutes ago", "before the clock was put back"])
 async def test_jobs_of_a_dead_worker_go_back_to_the_queue(database_url: str, seen: str) -> None:
     jobs = app(database_url)
