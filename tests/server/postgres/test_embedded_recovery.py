@@ -216,6 +216,19 @@ def test_a_damaged_version_is_told_with_the_file(data_dir: Path, content: bytes)
         assert execute(embedded.url, "SELECT 1") == [(1,)]
 
 
+def test_a_cluster_without_its_version_is_damaged_and_no_new_one_is_made(data_dir: Path) -> None:
+    with embedded_in(data_dir):
+        pass
+    file = data_dir / "postgres" / "PG_VERSION"
+    hidden = file.rename(data_dir / "hidden")
+    with pytest.raises(EmbeddedPostgresError, match=f"{file} is missing: .* restore a backup"):
+        EmbeddedPostgres(data_dir, version=VERSION).start()
+    assert not list(data_dir.glob("*.new"))
+    hidden.rename(file)
+    with embedded_in(data_dir) as embedded:
+        assert execute(embedded.url, "SELECT 1") == [(1,)]
+
+
 def test_a_failed_start_shows_what_postgresql_says_and_leaves_nothing_running(data_dir: Path) -> None:
     with pytest.raises(EmbeddedPostgresError, match="no_such_setting"):
         EmbeddedPostgres(data_dir, version=VERSION, settings={"no_such_setting": "1"}).start()

@@ -95,13 +95,16 @@ def _usable(data_dir: Path) -> Generator[None]:
 def version_of(cluster: Path) -> int | None:
     """The major version of PostgreSQL that a cluster was made with; None: there is none. Raises `EmbeddedPostgresError`."""
     file = cluster / "PG_VERSION"
-    if not file.exists():
+    there = file.exists()
+    # In a folder of anything else no cluster can be made.
+    if not there and not (cluster.exists() and any(cluster.iterdir())):
         return None
-    said = file.read_text(errors="replace").strip()
+    said = file.read_text(errors="replace").strip() if there else ""
     if not (said.isascii() and said.isdigit()):
+        wrong = "names no version of PostgreSQL" if there else "is missing"
         raise EmbeddedPostgresError(
-            f"{file} names no version of PostgreSQL: the database was damaged, or not copied to its end; copy the data "
-            "directory again, or restore a backup into an empty one"
+            f"{file} {wrong}: the database was damaged, or not copied to its end; copy the data directory again, or restore "
+            "a backup into an empty one"
         )
     return int(said)
 
