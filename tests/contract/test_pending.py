@@ -42,7 +42,7 @@ def causes(found: Any) -> list[str]:
 
 
 def test_without_a_worker_the_report_says_so(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
-    # Tests that failed, or whose sender could not take its leave, have left theirs, some of them with a clock that is ahead.
+    # Tests that failed, or whose sender could not take its leave, have left theirs.
     database.execute("DELETE FROM tabellion.mail_worker")
     number = launched(tenant)
     for found in both(tenant, number):

@@ -145,7 +145,7 @@ def _relays(url: str, settings: Settings) -> Iterator[Finding]:
     """Those that cannot be reached from this machine: a licence's affair, so that it is no more than a warning."""
 
     async def reached(db: Database) -> tuple[list[delivery.Reached], list[str], list[delivery.Refused]]:
-        refused = await delivery.refused(db, datetime.now(UTC))
+        refused = await delivery.refused(db)
         return await delivery.reach_relays(db), await delivery.licences_that_wait(db), refused
 
     secrets.use_key(settings.secret_key, settings.data_dir, settings.former_secret_keys, at_once=False)

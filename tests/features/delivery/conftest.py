@@ -156,12 +156,19 @@ async def licence_that_sends(url: str, guests: dict[str, Any] = TABLE) -> AsyncG
         (entity_id,) = await (
             await db.execute("SELECT id FROM tabellion.entity WHERE licence_id = %s LIMIT 1", (bench.licence_id,))
         ).fetchone() or (0,)
-        worker = await worker_store.enter_worker(db, START)
+        worker = await worker_store.enter_worker(db)
         await worker_store.works_for(db, worker, bench.licence_id)
         yield Post(bench, table, entity_id, worker)
         await worker_store.give_up(db, worker, START)
         await db.execute("DELETE FROM tabellion.licence WHERE id = %s", (bench.licence_id,))
         await db.execute(f"DROP SCHEMA l{bench.licence_id} CASCADE".encode())
+
+
+async def seen(db: Connection, worker: int, ago: timedelta) -> None:
+    """Have a worker last be seen so long ago, by the clock of the database."""
+    await db.execute(
+        "UPDATE tabellion.mail_worker SET seen_at = clock_timestamp() - %s::interval WHERE id = %s", (ago, worker)
+    )
 
 
 def after(seconds: float) -> datetime:

@@ -66,7 +66,7 @@ async def test_nobody_but_the_holder_of_the_claim_changes_a_recipient(post: Post
     sending = await post.sending()
     ((held,), _) = await post.plain_claim(sending)
     await delivery.suppress(post.db, post.licence_id, ["gone@exämple.com"], "COMPLAINT", START)
-    other = await worker_store.enter_worker(post.db, START)
+    other = await worker_store.enter_worker(post.db)
     for act in (begin, release, readdress, end, set_aside):
         await put(post, held.id, state="CLAIMED", worker=post.worker)
         before = await rows(post)
@@ -232,7 +232,7 @@ async def test_what_others_recover_is_what_the_dead_worker_held(policy: Policy, 
     await post.guests(f"{n}@example.com" for n in range(12))
     sending = await post.sending(policy=policy)
     (held, _) = await post.plain_claim(sending)
-    other = await worker_store.enter_worker(post.db, START)
+    other = await worker_store.enter_worker(post.db)
     for number, each in enumerate(held):
         state = State.CLAIMED if number == 9 else State.SENDING if number == 10 else [*State][number % 9]
         worker = other if number in {9, 10} else None if number == 11 else post.worker
@@ -245,8 +245,8 @@ async def test_what_others_recover_is_what_the_dead_worker_held(policy: Policy, 
     assert await worker_store.give_up(post.db, post.worker, NOW) == ((2, 0) if again else (1, 1))
     assert await rows(post, columns) == expected
     assert await worker_store.give_up(post.db, post.worker, NOW) == (0, 0)
-    assert not await worker_store.beat(post.db, post.worker, NOW)
-    assert await worker_store.beat(post.db, other, NOW)
+    assert not await worker_store.beat(post.db, post.worker)
+    assert await worker_store.beat(post.db, other)
     await worker_store.give_up(post.db, other, NOW)
 
 
@@ -257,7 +257,7 @@ async def test_a_worker_takes_up_its_own_of_one_sending(post: Post) -> None:
         (held, _) = await post.plain_claim(each)
         for state, recipient in zip(State, held, strict=True):
             await put(post, recipient.id, state=state.value, due_at=None)
-    other = await worker_store.enter_worker(post.db, START)
+    other = await worker_store.enter_worker(post.db)
     columns = "state, worker, due_at"
     expected = await rows(post, columns)
     await recipient_store.take_up(post.db, sending, other, NOW)

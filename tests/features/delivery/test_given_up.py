@@ -2,12 +2,17 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
+import msgspec
 import pytest
 
-from tabellion.features.delivery import Delivery, Limits, recipient_store, worker_store
-from tabellion.features.delivery.model import DIED, Ending, State
-from tests.features.delivery.conftest import START, Post
+from tabellion.features.delivery import Delivery, Limits, recipient_store, store, worker_store
+from tabellion.features.delivery.model import DIED, Ending, Policy, State
+from tabellion.platform.database.scalars import scalar
+from tests.features.delivery.conftest import START, Post, after, seen
+from tests.features.delivery.test_slow_relays import ended, slow_relay
+from tests.features.delivery.working import MESSAGES, PACE, at_work, relay_at
 from tests.support.structure import Connection, connect
 
 _PACED = Delivery(per_minute=6000)
@@ -74,13 +79,14 @@ async def _until_waiting(post: Post, other: Connection, giving_up: asyncio.Task[
 
 
 async def test_one_that_died_before_the_clock_was_put_back_is_dead(post: Post, worker_database_url: str) -> None:
-    silent, lost = timedelta(seconds=6), timedelta(minutes=1)
+    silent, lost = timedelta(minutes=6), timedelta(hours=1)
 
     async def found() -> bool:
-        return dead in await worker_store.dead_workers(post.db, post.worker, START, silent, lost)
+        return dead in await worker_store.dead_workers(post.db, post.worker, silent, lost)
 
     async with await connect(worker_database_url) as life:
-        dead = await worker_store.enter_worker(life, START + timedelta(hours=1))
+        dead = await worker_store.enter_worker(life)
+        await seen(life, dead, timedelta(hours=-1))
         assert not await found(), "it has its lock"
     async with asyncio.timeout(10):
         # The connection's end is the database's to notice.
@@ -88,28 +94,53 @@ async def test_one_that_died_before_the_clock_was_put_back_is_dead(post: Post, w
             await asyncio.sleep(0.01)
 
 
+async def test_one_that_lives_is_not_given_up_by_another_machine_whose_clock_is_ahead(
+    post: Post, worker_database_url: str, tmp_path: Path
+) -> None:
+    await post.guests(["ann@example.com"])
+    sending = await post.sending(messages=MESSAGES, policy=Policy.RESEND)
+    await store.look_at(post.db, sending.id, START, None)
+    enter = "INSERT INTO tabellion.mail_worker (seen_at) VALUES ('2020-01-01') RETURNING id"
+    gone = "SELECT NOT EXISTS (SELECT FROM tabellion.mail_worker WHERE id = %s)"
+    gives_nobody_up = msgspec.structs.replace(PACE, silent=timedelta(days=9999), beat_every_s=0.05)
+    async with slow_relay() as relay:
+        await relay_at(post, relay.port)
+        async with at_work(worker_database_url, tmp_path, pace=gives_nobody_up) as sender:
+            await relay.holds(1)
+            async with at_work(worker_database_url, tmp_path, clock=lambda: after(90)), asyncio.timeout(15):
+                # Once it has found this one, it has judged the other as well.
+                dead = await scalar(post.db, enter)
+                while not await scalar(post.db, gone, (dead,)):  # noqa: ASYNC110 - nobody tells of it
+                    await asyncio.sleep(0.01)
+                assert not await scalar(post.db, gone, (sender.worker,))
+                relay.goes_on.set()
+                await ended(post, sending, 1)
+    assert relay.taken == {"ann@example.com": 1}
+
+
 @pytest.mark.parametrize("lives", [True, False])
 async def test_one_is_dead_when_it_is_gone_and_silent_or_silent_for_very_long(
     lives: bool, post: Post, worker_database_url: str
 ) -> None:
-    silent, lost = timedelta(seconds=6), timedelta(minutes=1)
+    silent, lost = timedelta(minutes=6), timedelta(hours=1)
     async with await connect(worker_database_url) as life:
-        worker = await worker_store.enter_worker(life, START)
+        worker = await worker_store.enter_worker(life)
         if not lives:
             await life.execute("SELECT pg_advisory_unlock_all()")
-        for seconds, dead in (
+        for minutes, dead in (
             (0, False),
-            (6, False),
+            (5, False),
             (7, not lives),
-            (60, not lives),
+            (59, not lives),
             (61, True),
-            (-6, False),
+            (-5, False),
             (-7, not lives),
         ):
-            now = START + timedelta(seconds=seconds)
-            found = await worker_store.dead_workers(post.db, post.worker, now, silent, lost)
-            assert (worker in found, post.worker in found) == (dead, False), seconds
-        assert worker not in await worker_store.dead_workers(post.db, worker, START + timedelta(hours=1), silent, lost)
+            await seen(life, worker, timedelta(minutes=minutes))
+            found = await worker_store.dead_workers(post.db, post.worker, silent, lost)
+            assert (worker in found, post.worker in found) == (dead, False), minutes
+        await seen(life, worker, timedelta(hours=2))
+        assert worker not in await worker_store.dead_workers(post.db, worker, silent, lost)
         held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND objid = %s"
         assert await (await post.db.execute(held, (worker,))).fetchone() == (0,), "who is back could not enter"
         await worker_store.give_up(post.db, worker, START)

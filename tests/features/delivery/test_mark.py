@@ -71,7 +71,7 @@ async def put_off(post: Post, held: list[Claimed], sending: Sending, now: dateti
 
 async def given_up(post: Post, held: list[Claimed], sending: Sending, now: datetime) -> None:
     await worker_store.give_up(post.db, post.worker, now)
-    post.worker = await worker_store.enter_worker(post.db, now)
+    post.worker = await worker_store.enter_worker(post.db)
     await worker_store.works_for(post.db, post.worker, post.licence_id)
 
 

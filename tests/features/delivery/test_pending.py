@@ -35,7 +35,7 @@ from tabellion.features.delivery.sums import Scope, tally
 from tabellion.features.delivery.sums import begin as snapshot
 from tabellion.platform.database.connection import Database
 from tabellion.platform.mail import Relay
-from tests.features.delivery.conftest import START, Post, after
+from tests.features.delivery.conftest import START, Post, after, seen
 from tests.features.delivery.test_recalls import change, recall, set_own
 from tests.features.delivery.test_slow_relays import ended
 from tests.features.delivery.working import MESSAGES, at_work
@@ -47,9 +47,13 @@ BUSY = "421 4.7.0 too many mails from you"
 
 @pytest.fixture(autouse=True)
 async def nothing_of_others(post: Post) -> None:
-    """What tests without a sender have asked for is not carried out here, and workers that they left do not count."""
+    """What tests without a sender have asked for is not carried out here, and workers that they left do not count.
+
+    Its own lives as long as it takes.
+    """
     await post.db.execute("DELETE FROM tabellion.mail_recall")
     await post.db.execute("DELETE FROM tabellion.mail_worker WHERE id <> %s", (post.worker,))
+    await seen(post.db, post.worker, timedelta(minutes=-10))
 
 
 async def explained(post: Post, sending: Sending, seconds: float = 0, because: str | None = None) -> Pending:
@@ -190,9 +194,10 @@ async def test_what_holds_all_of_them_is_said_once(post: Post) -> None:
     await post.guests(f"g{i}@example.com" for i in range(300))
     sending = await post.sending()
     assert await causes(post, sending) == []
+    await seen(post.db, post.worker, timedelta(seconds=16))
     (delay,) = (await explained(post, sending, 20)).delays
     assert (delay.cause, "tabellion worker" in delay.message) == ("noWorker", True)
-    await worker_store.beat(post.db, post.worker, after(20))
+    await worker_store.beat(post.db, post.worker)
     assert await causes(post, sending, 20) == []
     closed = Hours((Window(("WED",), 8 * 60, 20 * 60),))
     await set_own(post, sending, Delivery(per_minute=10, hours=closed), 20)
@@ -210,6 +215,7 @@ async def test_what_holds_all_of_them_is_said_once(post: Post) -> None:
     assert (delay.cause, "it does not fit its table" in delay.message) == ("paused", True)
     await service.stop(post.db, sending, after(20))
     assert await causes(post, sending, 20) == ["cancelled"]
+    await seen(post.db, post.worker, timedelta(seconds=16))
     assert await causes(post, sending, 60) == ["noWorker", "cancelled"]
     await post.db.execute("INSERT INTO tabellion.server_hold (backup_at, restored_at) VALUES (%s, %s)", (START, START))
     try:

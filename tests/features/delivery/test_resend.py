@@ -121,7 +121,7 @@ async def test_a_worker_dies_with_a_mail_on_its_way_and_the_next_attempt_knows(p
     claimed, _ = await post.plain_claim(sending)
     await recipient_store.begin(post.db, sending, post.table, post.worker, claimed)
     await worker_store.give_up(post.db, post.worker, START)
-    post.worker = await worker_store.enter_worker(post.db, START)
+    post.worker = await worker_store.enter_worker(post.db)
     await worker_store.works_for(post.db, post.worker, post.licence_id)
     for limits in (None, Limits()):
         if limits is None:

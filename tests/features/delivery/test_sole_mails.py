@@ -245,7 +245,7 @@ async def test_no_address_gets_two_whatever_changes_meanwhile(post: Post, limits
     async def work() -> None:
         nonlocal working
         async with post.bench.connection() as db:
-            worker = await worker_store.enter_worker(db, START)
+            worker = await worker_store.enter_worker(db)
             await worker_store.works_for(db, worker, post.licence_id)
             empty = 0
             while empty < 3:
@@ -255,7 +255,7 @@ async def test_no_address_gets_two_whatever_changes_meanwhile(post: Post, limits
                 if rng.random() < 0.2:
                     # It dies before the first byte, and another one recovers.
                     await worker_store.give_up(db, worker, START)
-                    worker = await worker_store.enter_worker(db, START)
+                    worker = await worker_store.enter_worker(db)
                     await worker_store.works_for(db, worker, post.licence_id)
                     continue
                 may = await recipient_store.begin(db, sending, post.table, worker, held) if held else set()

@@ -134,7 +134,7 @@ class World:
         claimed, _ = await recipient_store.claim(self.db, sending, post.table, post.worker, 5, self.now)
         await recipient_store.begin(self.db, sending, post.table, post.worker, claimed[:3])
         await worker_store.give_up(self.db, post.worker, self.now)
-        post.worker = await worker_store.enter_worker(self.db, self.now)
+        post.worker = await worker_store.enter_worker(self.db)
         await worker_store.works_for(self.db, post.worker, post.licence_id)
 
     async def suppress(self) -> None:

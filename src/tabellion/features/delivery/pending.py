@@ -165,7 +165,7 @@ async def _delays(db: Database, whose: Whose, ready: int, rules: Rules, paused_b
         return
     if facts.without_relay is not None:
         yield Delay("noRelay", f"No mail leaves: {waiting(facts.without_relay)}")
-    for cause, wrong in await pending_store.troubles(db, sending, whose.now):
+    for cause, wrong in await pending_store.troubles(db, sending):
         yield Delay(cause, _TROUBLES[cause].format(wrong=_ADDRESS.sub("…", wrong) if cause == "refused" else wrong))
     if facts.has_worker and sending.state == "GATHERING":
         yield Delay("gathering", "The audience is being looked up")

@@ -103,22 +103,20 @@ class Sender:
 
     async def _enter(self, life: Database) -> None:
         """Take up the worker's life, or begin another one when it was given up."""
-        now = self.clock()
         if self.worker:
             await worker_store.hold(life, self.worker)
-            if await worker_store.beat(life, self.worker, now):
+            if await worker_store.beat(life, self.worker):
                 return
-        self.worker = await worker_store.enter_worker(life, now)
+        self.worker = await worker_store.enter_worker(life)
 
     async def _live(self, life: Database, stop: asyncio.Event) -> None:
         await store.listen(life)
         beaten_at = looked_at = 0.0
         while not stop.is_set():
             if monotonic() - beaten_at >= self.pace.beat_every_s:
-                now = self.clock()
-                if not await worker_store.beat(life, self.worker, now):
+                if not await worker_store.beat(life, self.worker):
                     _log.warning("this worker was silent for so long that others have given it up; beginning anew")
-                    self.worker = await worker_store.enter_worker(life, now)
+                    self.worker = await worker_store.enter_worker(life)
                 await self._troubles.tell(life, self.worker, self._found_wrong())
                 self._tidying.begin()
                 self._recalling.begin()
@@ -149,7 +147,7 @@ class Sender:
         """Give up dead workers, and forget looks that are over: this may have to wait for others, and mails not for it."""
         async with self.database() as db:
             now = self.clock()
-            for worker in await worker_store.dead_workers(db, self.worker, now, self.pace.silent, self.pace.lost):
+            for worker in await worker_store.dead_workers(db, self.worker, self.pace.silent, self.pace.lost):
                 again, uncertain = await worker_store.give_up(db, worker, now)
                 if again or uncertain:
                     _log.warning("a worker is gone: %d mails go back, %d are uncertain", again, uncertain)

@@ -2,6 +2,9 @@
 
 Recipients are held by workers that are entered here, and by no others: a claim holds the row of its worker, and giving a
 worker up takes that away before it looks at what there is to be recovered.
+
+Whether one lives goes by the clock of the database: those of the machines that workers run on may be minutes apart, and who
+is ahead would take the others for dead.
 """
 
 from datetime import datetime, timedelta
@@ -12,8 +15,8 @@ from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar
 
-# A worker says each second that it lives: for those who only read, one that has not for so long is gone.
-SILENT = timedelta(seconds=15)
+# Of a worker `w`, for those who only read: it says each second that it lives, and one that has not for so long is gone.
+LIVES = "w.seen_at > statement_timestamp() - interval '15 s'"
 # In a statement that claims: whether the worker has not been given up, and is not while the statement runs.
 ENTERED = "EXISTS (SELECT 1 FROM tabellion.mail_worker WHERE id = %(worker)s FOR KEY SHARE)"
 
@@ -28,9 +31,9 @@ _AGAIN = (
 )
 
 
-async def enter_worker(db: Database, now: datetime) -> int:
+async def enter_worker(db: Database) -> int:
     """Enter a process that sends, on the connection that stands for its life."""
-    worker = await scalar(db, "INSERT INTO tabellion.mail_worker (seen_at) VALUES (%s) RETURNING id", (now,))
+    worker = await scalar(db, "INSERT INTO tabellion.mail_worker (seen_at) VALUES (clock_timestamp()) RETURNING id")
     await hold(db, worker)
     return worker
 
@@ -40,9 +43,9 @@ async def hold(db: Database, worker: int) -> None:
     await db.execute("SELECT pg_advisory_lock(%s, %s)", (AdvisoryLock.MAIL_WORKER, worker))
 
 
-async def beat(db: Database, worker: int, now: datetime) -> bool:
+async def beat(db: Database, worker: int) -> bool:
     """Say that the worker lives; False: others have given it up."""
-    cursor = await db.execute("UPDATE tabellion.mail_worker SET seen_at = %s WHERE id = %s", (now, worker))
+    cursor = await db.execute("UPDATE tabellion.mail_worker SET seen_at = clock_timestamp() WHERE id = %s", (worker,))
     return cursor.rowcount == 1
 
 
@@ -52,19 +55,23 @@ async def works_for(db: Database, worker: int, licence_id: int) -> None:
     await db.execute(query, (worker, licence_id))
 
 
-async def dead_workers(db: Database, own: int, now: datetime, silent: timedelta, lost: timedelta) -> list[int]:
+async def dead_workers(db: Database, own: int, silent: timedelta, lost: timedelta) -> list[int]:
     """Workers whose connection is gone and who have been silent for a while, or silent for very long.
 
     The locks that this takes are given back at once; who is back before the decision keeps its recipients. Who was seen at
     a moment to come was seen before the clock was put back.
     """
-    query = "SELECT id, seen_at FROM tabellion.mail_worker WHERE id <> %s AND seen_at NOT BETWEEN %s AND %s"
+    query = """
+SELECT w.id, w.seen_at < m.moment - %(lost)s::interval
+FROM tabellion.mail_worker w, (SELECT statement_timestamp() AS moment) m
+WHERE w.id <> %(own)s AND w.seen_at NOT BETWEEN m.moment - %(silent)s::interval AND m.moment + %(silent)s::interval
+"""
     found: list[int] = []
-    for worker, seen_at in await (await db.execute(query, (own, now - silent, now + silent))).fetchall():
+    for worker, is_lost in await (await db.execute(query, {"own": own, "silent": silent, "lost": lost})).fetchall():
         if await scalar(db, "SELECT pg_try_advisory_lock(%s, %s)", (AdvisoryLock.MAIL_WORKER, worker)):
             await db.execute("SELECT pg_advisory_unlock(%s, %s)", (AdvisoryLock.MAIL_WORKER, worker))
             found.append(worker)
-        elif seen_at < now - lost:
+        elif is_lost:
             found.append(worker)
     return found
 
