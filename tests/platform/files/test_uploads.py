@@ -150,6 +150,9 @@ def test_who_goes_away_leaves_nothing_behind(tmp_path: Path) -> None:
         (FORM, f"{TYPE}z", "the boundary of its Content-Type, 'xyzz', does not stand in the body"),
         (b'{"mode": "CREATE"}', TYPE, "the boundary of its Content-Type, 'xyz', does not stand in the body"),
         (FORM[:-10], TYPE, "it breaks off before its last boundary"),
+        # Within the headers of the first part, and right behind the first boundary.
+        (FORM[: FORM.index(b"name")], TYPE, "it breaks off before its last boundary"),
+        (b"--xyz", TYPE, "it breaks off before its last boundary"),
         (FORM.replace(b"\r\n", b"\n"), TYPE, "Invalid line break after first boundary"),
     ],
 )

@@ -124,25 +124,26 @@ async def receive(
             "the form cannot be read: its Content-Type names no boundary; leave that header to the library that writes it"
         )
     size = 0
-    at_end = False
+    # Known once the body has come to its end.
+    begun: bool | None = None
     try:
         with _Parser(boundary, max_segment_count=_MAX_FIELDS + MAX_FILES) as parser:
             async for chunk in body:
                 size += len(chunk)
                 part.check_form(size)
-                for event in parser.parse(chunk):
+                for event in parser.parse(chunk) if chunk else ():
                     if isinstance(event, MultipartSegment):
                         part.begin(event)
                     elif event is None:
                         await part.end()
                     else:
                         await part.add(bytes(event))
-            at_end = True
+            begun = parser.has_begun
     except BaseException as error:
         part.abandon()
         upload.discard()
         if isinstance(error, MultipartError):
-            why = _end_missing(boundary, size, begun=part.begun) if at_end or not size else error
+            why = error if begun is None else _end_missing(boundary, size, begun=begun)
             raise Malformed(f"the form cannot be read: {why}") from None
         raise
     return upload
@@ -164,6 +165,11 @@ class _Parser(PushMultipartParser):
     Clients get this one wrong, for they count before they encode. Under another name it is one of those that nobody reads.
     """
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the first boundary came."""
+        return self._segment_count > 0 or self._delimiter[2:] in self._buffer
+
     def _on_segment_headerline(self, line: bytes) -> None:
         is_length = line.partition(b":")[0].strip().lower() == b"content-length"
         super()._on_segment_headerline(b"X-" + line if is_length else line)
@@ -179,8 +185,6 @@ class _Part:
         self._max_bytes = max_bytes
         self._too_large = too_large
         self._segment: MultipartSegment | None = None
-        # Whether the form had a part so far.
-        self.begun = False
         self._waiting = bytearray()
         self._path: Path | None = None
         self._file: BinaryIO | None = None
@@ -194,7 +198,6 @@ class _Part:
 
     def begin(self, segment: MultipartSegment) -> None:
         """A part with a file name, or under the name of the call's file, is a file."""
-        self.begun = True
         self._segment = segment
         self._size = 0
         is_file = segment.filename is not None or (segment.name or "") == self._named_as_file != ""
