@@ -1,6 +1,7 @@
 """The outbox in a real browser: the list, a mail's headers, and the mail as its reader sees it."""
 
 import json
+import re
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,26 @@ def test_a_mail_is_found_and_seen_as_its_reader_sees_it(
     expect(page.locator("body")).to_contain_text("DKIM-Signature" if "DKIM-Signature" in sent else "Message-ID")
     assert faults == []
     page.close()
+
+
+def test_an_address_that_looks_like_an_encoded_word_is_seen_as_it_is(tenant: Tenant) -> None:
+    """Addresses have none (RFC 2047, section 5), and this one is in no encoding."""
+    address = "=?none?q?bob?=@example.com"
+    number = tenant.campaign("Invoice", "TRANSACTIONAL")
+    assert tenant.json("POST", f"/v4/entity/hotels/mail/{number}/launch").status_code == 200
+    attributes = [{"name": "emailAddress", "value": address}, {"name": "lastName", "value": "Bos"}]
+    path = f"/v4/entity/hotels/transactionalmail/{number}/contact"
+    assert tenant.json("POST", path, {"profile": {"attributes": attributes}}).status_code == 200
+    credentials = (f"{tenant.licence}/{tenant.login}", tenant.password)
+
+    def seen() -> str:
+        shown = tenant.client.get("/outbox", auth=credentials)
+        found = re.search(r'href="([^"]+)">[^<]*Bos', shown.text)
+        return found[1] if found else ""
+
+    place = until(seen)
+    page = tenant.client.get(place, auth=credentials)
+    assert (page.status_code, f"<td>{address}" in page.text) == (200, True)
 
 
 def test_files_are_listed_and_nothing_is_wider_than_a_phone(tenant: Tenant, browser: Browser, tmp_path: Path) -> None:

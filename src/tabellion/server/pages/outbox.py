@@ -5,6 +5,7 @@ import email.message
 import html
 from collections.abc import Awaitable, Callable
 from email import policy
+from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from pathlib import Path
 from typing import Any
@@ -132,8 +133,14 @@ def _mail(raw: bytes, at: str) -> Response[bytes]:
 
 
 def _readable(value: str) -> str:
-    """A header as readers see it. The policy's own reading has a blank where a name goes on in another encoded word."""
-    return str(make_header(decode_header(value)))
+    """A header as readers see it. The policy's own reading has a blank where a name goes on in another encoded word.
+
+    What looks like one and is none, which an address may have in it, stands as it is.
+    """
+    try:
+        return str(make_header(decode_header(value)))
+    except (HeaderParseError, LookupError, UnicodeError):
+        return value
 
 
 def _attachments(message: email.message.EmailMessage) -> str:
