@@ -182,7 +182,9 @@ def test_images_stay_that_other_contents_name_or_mails_have_left_with(
     assert (refused["code"], "is ACTIVE and cannot be changed: pause it" in refused["message"]) == ("campaign.state", True)
     database.execute("UPDATE tabellion.campaign SET kind = 'MASS' WHERE id = %s", (number,))
     refused = put(tenant, number, "NL", {"subject": "b"}).json()
-    assert refused["message"].endswith("is ACTIVE and cannot be changed"), "of a mass campaign no pause helps"
+    assert "is ACTIVE and cannot be changed: what was launched stays" in refused["message"], (
+        "of a mass campaign no pause helps"
+    )
     database.execute("UPDATE tabellion.campaign SET kind = 'TRANSACTIONAL' WHERE id = %s", (number,))
     assert tenant.json("POST", f"{MAIL}/{number}/pause").status_code == 200
     uploaded()

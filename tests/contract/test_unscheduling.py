@@ -8,6 +8,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.contract.test_ab_tests import TEST
 from tests.contract.test_sending import MAIL, outbox, state
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
@@ -53,6 +54,40 @@ def test_what_was_taken_back_can_be_deleted_and_its_table_too(tenant: Tenant) ->
     number = scheduled(tenant)
     assert unschedule(tenant, number).status_code == 200
     assert tenant.json("DELETE", f"{MAIL}/{number}").status_code == 204
+
+
+def test_what_a_launched_campaign_refuses_says_the_way_to_it(tenant: Tenant) -> None:
+    """`unschedule` while it is scheduled; later a copy is what is left."""
+
+    def refusals(number: int) -> dict[str, str]:
+        """What is refused by the state, and the advice."""
+        answers = {
+            "changed": tenant.call("PUT", f"{MAIL}/{number}/content/subject", content="Changed"),
+            "tested": tenant.json("PUT", f"{MAILS}/{number}/ab-test", TEST),
+            "untested": tenant.json("DELETE", f"{MAILS}/{number}/ab-test"),
+            "deleted": tenant.json("DELETE", f"{MAIL}/{number}"),
+        }
+        return {what: answer.json()["message"] for what, answer in answers.items() if answer.status_code == 409}
+
+    number = scheduled(tenant)
+    back = "take it back into definition first ('unschedule')"
+    change = f"the campaign 'Spring' is SCHEDULED and cannot be changed: {back}"
+    delete = f"the campaign 'Spring' is SCHEDULED and cannot be deleted: {back}"
+    assert refusals(number) == {"changed": change, "tested": change, "untested": change, "deleted": delete}
+    assert unschedule(tenant, number).status_code == 200
+    assert refusals(number) == {}
+
+    number = tenant.campaign("Bon voyage", "CONTINUOUS")
+    assert tenant.json("POST", f"{MAIL}/{number}/launch").status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{number}/pause").status_code == 200
+    target = tenant.json("PUT", f"{MAIL}/{number}/target", {"filter": "points = 77"})
+    copied = (
+        "is PAUSED and cannot be changed: what was launched stays as it is. Make a copy of it ('copies'), and change that"
+    )
+    assert (target.status_code, target.json()["message"]) == (409, f"the campaign 'Bon voyage' {copied}")
+    assert tenant.json("DELETE", f"{MAIL}/{number}").json()["message"] == (
+        "the campaign 'Bon voyage' is PAUSED and cannot be deleted: what was launched stays, with its reports"
+    )
 
 
 def test_only_a_scheduled_campaign_is_taken_back(tenant: Tenant) -> None:

@@ -33,7 +33,7 @@ async def put(call: Incoming, campaign: Campaign, plan: ABTestPlan) -> Found:
     async with call.db.transaction():
         locked = await service.get(call, lock=True)
         if not may_change(locked.state):
-            raise service.wrong_state(locked, "be changed")
+            raise service.unchangeable(locked)
         if locked.kind is not Kind.MASS:
             raise CampaignKind(f"the campaign '{locked.name}' is {locked.kind.value}; A/B tests are for MASS ones")
         await _check(call, campaign, plan)
@@ -47,7 +47,7 @@ async def delete(call: Incoming) -> None:
     async with call.db.transaction():
         campaign = await service.get(call, lock=True)
         if not may_change(campaign.state):
-            raise service.wrong_state(campaign, "be changed")
+            raise service.unchangeable(campaign)
         await _plan(call, campaign)
         await store.set_ab_test(call.db, campaign.id, None, call.now)
         await audit.record(call.db, call, f"campaign/{campaign.id}")

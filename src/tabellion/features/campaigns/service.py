@@ -23,6 +23,8 @@ from tabellion.platform.http.call import Incoming
 from tabellion.platform.http.etag import require_match
 from tabellion.platform.templates import Vocabulary
 
+_UNSCHEDULE = "take it back into definition first ('unschedule')"
+
 
 async def get(call: Incoming, *, lock: bool = False) -> Campaign:
     """The campaign of the path. Raises `CampaignUnknown`."""
@@ -119,7 +121,8 @@ async def delete(call: Incoming) -> None:
         found = await get(call, lock=True)
         require_match(call.headers.get("if-match"), etag(found))
         if not may_change(found.state):
-            raise wrong_state(found, "be deleted")
+            advice = _UNSCHEDULE if found.state is State.SCHEDULED else "what was launched stays, with its reports"
+            raise wrong_state(found, f"be deleted: {advice}")
         await store.delete(call.db, found.id)
         await audit.record(call.db, call, f"campaign/{found.id}")
 
@@ -161,9 +164,7 @@ async def revise(call: Incoming, work: Callable[[Campaign], Awaitable[Campaign]]
             name = before.settings.target_table
             require_match(call.headers.get("if-match"), etag(before))
             if not (may_change_content(before.kind, before.state) if content else may_change(before.state)):
-                helps = content and before.state is State.ACTIVE and may_change_content(before.kind, State.PAUSED)
-                advice = ": pause it, change it, and resume it" if helps else ""
-                raise wrong_state(before, f"be changed{advice}")
+                raise unchangeable(before, content=content)
             after = await work(before)
             await store.update(call.db, after, call.now)
             await audit.record(call.db, call, f"campaign/{after.id}")
@@ -207,6 +208,16 @@ def _of_target(fault: FieldError, campaign: Campaign) -> FieldError:
     table = campaign.settings.target_table
     why = f"the campaign's target does not fit the table '{table}': {fault.message}; aim it anew first"
     return FieldError(f"target.{fault.field}", fault.code, why)
+
+
+def unchangeable(campaign: Campaign, *, content: bool = False) -> CampaignState:
+    """The refusal of a change after the launch, with the way to it. `content`: contents alone were to be changed."""
+    advice = "what was launched stays as it is. Make a copy of it ('copies'), and change that"
+    if campaign.state is State.SCHEDULED:
+        advice = _UNSCHEDULE
+    elif content and campaign.state is State.ACTIVE and may_change_content(campaign.kind, State.PAUSED):
+        advice = "pause it, change it, and resume it"
+    return wrong_state(campaign, f"be changed: {advice}")
 
 
 def wrong_state(campaign: Campaign, what: str) -> CampaignState:
