@@ -60,8 +60,13 @@ def held_by(tenant: Tenant, number: int) -> list[Any]:
 
 def test_a_test_that_no_worker_sends_says_so(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
     database.execute("DELETE FROM tabellion.mail_worker")
-    ((cause, _),) = held_by(tenant, tenant.campaign())
+    number = tenant.campaign()
+    ((cause, _),) = held_by(tenant, number)
     assert cause == "noWorker"
+    body = "<mailTest><recipients><recipient>me@example.com</recipient></recipients></mailTest>"
+    headers = {"Content-Type": "application/xml", "Accept": "application/xml"}
+    xml = etree.fromstring(tenant.call("POST", f"{MAIL}/{number}/test", content=body, headers=headers).content)
+    assert (xml.tag, xml.findtext("sent"), xml.findtext("delays/delay/cause")) == ("mail", "1", "noWorker")
 
 
 @pytest.fixture
@@ -111,7 +116,8 @@ def test_reports_tell_why_mails_are_pending_in_all_forms(held: tuple[Tenant, int
 @pytest.mark.usefixtures("working")
 def test_a_test_that_no_relay_takes_says_so_once_that_is_known(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
     number, port = tenant.campaign(), free_port()
-    assert held_by(tenant, number) == []
+    # The sender has to be entered first.
+    until(lambda: held_by(tenant, number) == [])
     database.execute(
         "INSERT INTO tabellion.relay (licence_id, host, port, security, connections) "
         "SELECT id, '127.0.0.1', %s, 'NONE', 1 FROM tabellion.licence WHERE name = %s",
