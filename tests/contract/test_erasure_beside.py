@@ -1,13 +1,14 @@
 """What runs beside an erasure: mails on their way, imports that bring the person back, exports; and who comes back meanwhile."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from tabellion.features.bulk.imports import jobs_store
+from tabellion.features.bulk.imports import Status, jobs_store
 from tabellion.features.erasure import forgetting, overlap, service
 from tests.contract.test_sending import MAIL, PROFILES, outbox, state
 from tests.support.erasing import ERASURES, erased, finish, listen, ok, run
@@ -333,6 +334,20 @@ def test_who_comes_back_by_an_import_between_two_tries_of_an_older_one_stays(
     assert left["attributes"]["lastName"] == "Vos"
     ended = ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))
     assert (ended["erased"]["profiles"], ended["endedAt"] is not None) == (1, True)
+
+
+def test_an_import_that_is_cancelled_before_its_next_try_was_not_at_work_again(
+    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+) -> None:
+    imports = Imports(tenant, worker_database_url, spool)
+    older = imports.do("no,columns\n1,2\n")["id"]
+    done = erased(tenant, "ann@example.com")
+    assert run(worker_database_url, lambda db: jobs_store.reopen(db, older))
+    assert imports.do("emailAddress,lastName\nann@example.com,Vos\n")["rowsCreated"] == 1
+    assert run(worker_database_url, lambda db: jobs_store.end(db, older, Status.CANCELLED, datetime.now(UTC)))
+    finish(worker_database_url, spool, database, done["id"])
+    (left,) = ok(tenant.json("GET", PROFILES))["profiles"]
+    assert left["attributes"]["lastName"] == "Vos"
 
 
 def test_whom_the_first_try_of_an_import_brought_back_does_not_stay_after_another_try(

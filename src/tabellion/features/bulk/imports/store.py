@@ -133,10 +133,10 @@ async def end(db: Database, job_id: int, status: Status, now: datetime, errors: 
 async def reopen(db: Database, job_id: int) -> bool:
     """Let a job that failed or was cancelled go on where it was; False when it is in another state.
 
-    When it was at work stays known: others may be between then and the next time.
+    When it was at work stays known: others may be between then and the next time, which may not come.
     """
     cursor = await db.execute(
-        "UPDATE tabellion.import_job SET status = 'QUEUED', errors = '[]', ended_at = NULL, "
+        "UPDATE tabellion.import_job SET status = 'QUEUED', errors = '[]', ended_at = NULL, taken_up_at = 'infinity', "
         "tries = tries + tstzmultirange(tstzrange(least(coalesce(taken_up_at, started_at), ended_at), ended_at, '[]')) "
         "WHERE id = %s AND status IN ('FAILED', 'CANCELLED') AND execution_id IS NULL",
         (job_id,),
