@@ -148,7 +148,7 @@ class World:
         query = f"SELECT id FROM l{self.post.licence_id}.recipient WHERE state = 'UNCERTAIN'".encode()
         ids = [row[0] for row in await (await self.db.execute(query)).fetchall()]
         if ids:
-            assert await delivery.has_arrived(self.db, self.post.licence_id, self.chance.choice(ids), self.now)
+            assert await delivery.settle(self.db, self.post.licence_id, self.chance.choice(ids), self.now)
 
     async def spread(self) -> None:
         """The others get the winner."""

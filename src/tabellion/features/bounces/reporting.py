@@ -64,7 +64,7 @@ async def take(call: Incoming, told: Told) -> tuple[int | None, Kind]:
     if told.address is not None and normal_form(told.address) != normal_form(mail.address):
         raise invalid("address", "attribute.value", "the mail of that interaction went to another address")
     if finding.kind is Kind.ACCEPTED:
-        await settle(call.db, licence_id, mail.id, call.now, None if told.moment is None else desk.at)
+        await settle(call.db, licence_id, mail.id, call.now, at=None if told.moment is None else desk.at)
     else:
         await service.note(desk, licence_id, mail.id, finding)
     return mail.id, finding.kind

@@ -11,7 +11,7 @@ from tabellion.features.bounces import store
 from tabellion.features.bounces.model import EVENTS, Finding, Kind, Rules, enough_accepted
 from tabellion.features.bounces.reading import read
 from tabellion.features.bounces.store import Mail
-from tabellion.features.delivery import MailNews, has_arrived, licence_exists, read_return_path, read_token, suppress, tell
+from tabellion.features.delivery import MailNews, licence_exists, read_return_path, read_token, settle, suppress, tell
 from tabellion.features.profiles import record_choice, search_rows
 from tabellion.features.tables import ProfileTable, email_of, profile_tables
 from tabellion.features.tables.filters import Condition
@@ -102,7 +102,7 @@ async def purge(db: Database, rules: Rules, now: datetime) -> int:
 
 async def _note_event(desk: Desk, licence_id: int, mail: Mail, finding: Finding) -> bool:
     db = desk.db
-    if mail.test or not (await has_arrived(db, licence_id, mail.id, desk.at) or mail.state in _LEFT):
+    if mail.test or not (await settle(db, licence_id, mail.id, desk.now, by=desk.at) or mail.state in _LEFT):
         return False
     detail = " ".join(part for part in (finding.kind.value if finding.kind is Kind.BLOCK else "", finding.status) if part)
     # What a mail system says often names the address, which may be one that is not to be kept.

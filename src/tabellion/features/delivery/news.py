@@ -46,11 +46,16 @@ async def tell(db: Database, licence_id: int, event_type: str, news: Sequence[Ma
         await tell_subjects(db, licence_id, subjects, event_type, news, now)
 
 
-async def settle(db: Database, licence_id: int, recipient_id: int, now: datetime, at: datetime | None = None) -> None:
-    """A mail has arrived, at a moment if that is known; it is told where nobody knew."""
+async def settle(
+    db: Database, licence_id: int, recipient_id: int, now: datetime, *,
+    at: datetime | None = None, by: datetime | None = None,
+) -> bool:  # fmt: skip
+    """A mail has arrived: `at` a moment, or `by` one, as far as is known. False: that was no news; else it is told."""
     async with db.transaction():
-        if arrived := await has_arrived(db, licence_id, recipient_id, now, at):
+        arrived = await has_arrived(db, licence_id, recipient_id, by or now, at)
+        if arrived is not None:
             await tell(db, licence_id, SENT, [MailNews(recipient_id, moment=arrived)], now)
+    return arrived is not None
 
 
 async def tell_subjects(

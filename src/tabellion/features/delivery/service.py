@@ -28,7 +28,6 @@ sending_of = store.of_campaign
 foretell = audience_store.foretell
 interactions = outcome_store.interactions
 events_of = outcome_store.events_of
-has_arrived = outcome_store.has_arrived
 is_gathered = recipient_store.is_gathered
 # Workers look for a triggered mail this long after the trigger; a call's transaction is over much sooner.
 _LOOK_FOR = timedelta(seconds=90)
