@@ -54,6 +54,25 @@ async def test_many_mails_of_a_person_make_the_look_through_many_dead_deliveries
     assert len(await hooks.deliveries()) == _MANY - 3
 
 
+async def test_deliveries_of_other_licences_are_not_read(hooks: Hooks) -> None:
+    """Nor are all of the table walked through by their ids, which are in no order that the disk knows."""
+    own, foreign = await hooks.subscribe(), await hooks.subscribe()
+    query = b"INSERT INTO tabellion.licence (name, time_zone, created_at) VALUES ('other', 'UTC', now()) RETURNING id"
+    (other,) = await (await hooks.db.execute(query)).fetchone() or (0,)
+    await hooks.db.execute("UPDATE tabellion.webhook_subscription SET licence_id = %s WHERE id = %s", (other, foreign))
+    for each in (own, foreign, foreign, foreign):
+        await _dead(hooks, each)
+    await hooks.db.execute("ANALYZE tabellion.webhook_delivery")
+    try:
+        async with hooks.db.transaction():
+            traces = traces_of(["nobody@example.com"])
+            assert await queue.forget(hooks.db, hooks.licence_id, traces, hooks.clock() + timedelta(minutes=1)) == 0
+            read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'webhook_delivery'"
+            assert await (await hooks.db.execute(read)).fetchone() == (_MANY,)
+    finally:
+        await hooks.db.execute("DELETE FROM tabellion.licence WHERE id = %s", (other,))
+
+
 async def test_many_deliveries_that_tell_of_a_person_are_looked_at_some_at_a_time(hooks: Hooks) -> None:
     """Blocks of a hundred thousand letters each, with an event of somebody else in every tenth: 40 MB."""
     event = '{"id":%s,"type":"SENT","at":"2026-03-01T08:15:00Z","payload":{"emailAddress":"%s","note":"%s"}}'
