@@ -19,6 +19,11 @@ FORM = (
     b"Content-Type: application/zip\r\n\r\nPK\r\n--xy\r\nmore\r\n"
     b'--xyz\r\nContent-Disposition: form-data; name="parameters"; filename=""\r\n\r\n{}\r\n--xyz--\r\n'
 )
+HEAD = b'--xyz\r\nContent-Disposition: form-data; name="mode"\r\n\r\n'
+# As many fields and files as a form may have.
+FULL = b"".join(HEAD.replace(b'"mode"', b"f%d" % n if n < 100 else b"file; filename=f%d" % n) + b"\r\n" for n in range(120))
+LF = "lines of it end with a line feed alone (\\n); those of boundaries and of the heads of parts end with \\r\\n"
+BEHIND = "behind a boundary there is neither the end of its line (\\r\\n) nor '--'"
 
 
 async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
@@ -153,7 +158,28 @@ def test_who_goes_away_leaves_nothing_behind(tmp_path: Path) -> None:
         # Within the headers of the first part, and right behind the first boundary.
         (FORM[: FORM.index(b"name")], TYPE, "it breaks off before its last boundary"),
         (b"--xyz", TYPE, "it breaks off before its last boundary"),
-        (FORM.replace(b"\r\n", b"\n"), TYPE, "Invalid line break after first boundary"),
+        (FORM.replace(b"\r\n", b"\n"), TYPE, LF),
+        (HEAD.replace(b"\r\n", b"\n").replace(b"z\n", b"z\r\n"), TYPE, LF),
+        (b"\n" + FORM, TYPE, "what stands in front of its first boundary does not end with \\r\\n"),
+        (FORM.replace(b"--xyz", b"--xyzz"), TYPE, BEHIND),
+        (FORM[:-4] + b"..", TYPE, BEHIND),
+        (HEAD.replace(b"mode", b"m\xf6de"), TYPE, "the head of a part is not in UTF-8"),
+        (
+            HEAD.replace(b"\r\n\r\n", b"\r\nCREATE\r\n"),
+            TYPE,
+            "a line in the head of a part has no colon; is the empty line after the head missing?",
+        ),
+        (
+            HEAD.replace(b"Content-", b"C\xc3\xb6 "),
+            TYPE,
+            "a line in the head of a part begins with what is no name of a header",
+        ),
+        (HEAD.replace(b"Content-", b" Content-"), TYPE, "the head of a part begins with a blank"),
+        (HEAD.replace(b"mode", b"m" * 5000), TYPE, "a line in the head of a part is too long"),
+        (HEAD.replace(b"Content-", b"X: 1\r\n" * 8 + b"Content-"), TYPE, "the head of a part has too many lines"),
+        (FULL + b"--xyz\r\n", TYPE, "it has more than 120 parts"),
+        (HEAD.replace(b"Content-", b"X-"), TYPE, "a part has no Content-Disposition, which names its field"),
+        (HEAD.replace(b"form-data", b"attachment"), TYPE, "the Content-Disposition of a part is not form-data"),
     ],
 )
 def test_a_form_that_cannot_be_read_says_why(body: bytes, content_type: str, why: str, tmp_path: Path) -> None:

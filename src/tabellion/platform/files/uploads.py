@@ -18,6 +18,25 @@ _MAX_FIELDS, _MAX_FIELD_BYTES, MAX_FILES = 100, 256 * 1024, 20
 # Boundaries, headers and fields around the files.
 _AROUND_BYTES = 1024 * 1024
 _WRITE_BYTES = 1024 * 1024
+_LF = "lines of it end with a line feed alone (\\n); those of boundaries and of the heads of parts end with \\r\\n"
+_BEHIND = "behind a boundary there is neither the end of its line (\\r\\n) nor '--'"
+# The parser's words, in words for people.
+_WORDS = {
+    "Invalid line break after first boundary": _LF,
+    "Invalid line break in segment header": _LF,
+    "Unexpected byte in front of first boundary": "what stands in front of its first boundary does not end with \\r\\n",
+    "Unexpected byte after first boundary": _BEHIND,
+    "Unexpected bytes after boundary": _BEHIND,
+    "Segment header failed to decode": "the head of a part is not in UTF-8",
+    "Malformed segment header": "a line in the head of a part has no colon; is the empty line after the head missing?",
+    "Invalid segment header name": "a line in the head of a part begins with what is no name of a header",
+    "Unexpected segment header continuation": "the head of a part begins with a blank",
+    "Maximum segment header length exceeded": "a line in the head of a part is too long",
+    "Maximum segment header count exceeded": "the head of a part has too many lines",
+    "Maximum segment count exceeded": f"it has more than {_MAX_FIELDS + MAX_FILES} parts",
+    "Missing Content-Disposition segment header": "a part has no Content-Disposition, which names its field",
+    "Invalid Content-Disposition segment header: Wrong type": "the Content-Disposition of a part is not form-data",
+}
 
 
 class FileTooLarge(Problem):
@@ -143,7 +162,8 @@ async def receive(
         part.abandon()
         upload.discard()
         if isinstance(error, MultipartError):
-            why = error if begun is None else _end_missing(boundary, size, begun=begun)
+            said = str(error.args[0])
+            why = _WORDS.get(said, said) if begun is None else _end_missing(boundary, size, begun=begun)
             raise Malformed(f"the form cannot be read: {why}") from None
         raise
     return upload
