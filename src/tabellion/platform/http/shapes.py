@@ -23,7 +23,7 @@ from tabellion.kit.problem import FieldError, Invalid, inside
 from tabellion.platform.http import json_codec, scalars
 from tabellion.platform.http.members import message
 from tabellion.platform.http.singular import singular
-from tabellion.platform.http.walk import Context, Enough, Path, Read, text_of
+from tabellion.platform.http.walk import Context, Enough, Path, Read, kind_of, text_of
 
 Flag = Annotated[bool, Meta(extra={"coerce": "flag"})]
 Text = Annotated[str, Meta(extra={"coerce": "text"})]
@@ -142,7 +142,7 @@ def _struct(info: inspect.Type) -> Read:
         if isinstance(value, list) and not value:
             value = {}
         if not isinstance(value, dict):
-            context.wrong(path, f"an object{like}")
+            context.wrong(path, f"an object{like}, not {kind_of(value)}")
             return None
         members: dict[str, Any] = {}
         for name, item in value.items():  # pyright: ignore[reportUnknownVariableType] - plain documents
@@ -298,12 +298,12 @@ def _list(read_item: Read, *, takes_one: bool = False) -> Read:
 
 def _list_for(value: Any, path: Path, context: Context) -> str:
     if context.from_xml:
-        return f"a list: elements <{singular(path[-1])}>"
+        return f"a list: elements <{singular(path[-1])}>, not {kind_of(value)}"
     if value and isinstance(value, dict) and all(str(name).isdecimal() for name in value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - plain documents
         return (
             "a list, not an object with numbers for names, which PHP makes of arrays with gaps (array_values() closes them)"
         )
-    return "a list"
+    return f"a list, not {kind_of(value)}"
 
 
 def _dict(read_item: Read) -> Read:
@@ -311,7 +311,7 @@ def _dict(read_item: Read) -> Read:
         if isinstance(value, list) and not value:
             return {}
         if not isinstance(value, dict):
-            context.wrong(path, "an object")
+            context.wrong(path, f"an object, not {kind_of(value)}")
             return {}
         return {name: read_item(item, (*path, name), context) for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType] - plain documents
 

@@ -72,6 +72,23 @@ class Context:
 Read = Callable[[Any, Path, Context], Any]
 
 
+def kind_of(value: Any) -> str:
+    """What a value of a plain document is, for a message."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case str():
+            return "a text"
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case _:
+            return "a number"
+
+
 def text_of(path: Path) -> str:
     """A path as text: `attributes[2].value`. Names in it are cut to 100 characters: one may stand in each of the errors."""
     text = ""
