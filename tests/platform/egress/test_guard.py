@@ -2,6 +2,8 @@
 
 import asyncio
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -171,6 +173,27 @@ async def test_a_target_that_takes_no_connection_is_told_of_as_that(canary: Cana
     async with Client(policy, resolver=resolving_to(SILENT), connect_within_s=0.2) as client:
         with silent(canary.port), pytest.raises(Undelivered, match="no connection in time"):
             await client.post(f"http://hooks.example.com:{canary.port}/", {}, b"{}")
+
+
+def test_a_server_without_files_left_blames_no_name() -> None:
+    """With the first call by https it reads the authorities of certificates. A process of its own: the limit is the process's."""
+    program = (
+        "import asyncio, os, resource\n"
+        "from tabellion.platform.egress import Client, Policy\n"
+        "async def call():\n"
+        "    async with Client(Policy(allow_private=True)) as client:\n"
+        "        os.close(free := os.dup(0))\n"
+        "        resource.setrlimit(resource.RLIMIT_NOFILE, (free, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n"
+        "        await client.post('https://127.0.0.1:8443/', {}, b'')\n"
+        "try:\n"
+        "    asyncio.run(call())\n"
+        "except Exception as error:\n"
+        "    print(error)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "this server cannot make calls: Too many open files\n"
 
 
 async def test_a_redirect_is_an_answer_and_is_not_followed(canary: Canary) -> None:

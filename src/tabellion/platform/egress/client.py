@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from socket import gaierror
 from typing import Any, Self, cast
 
 import httpcore
@@ -155,7 +156,10 @@ def _reason(error: BaseException) -> str:
             return "the connection was refused or broke"
         case httpcore.ProtocolError():
             return "the answer was no HTTP, or the connection was closed before it"
-        case httpcore.NetworkError():
+        case httpcore.NetworkError() | ConnectionError() | ssl.SSLError():
             return "the connection broke"
+        case OSError(strerror=str(said)) if not isinstance(error, gaierror):
+            # Such as too many open files to read the authorities of certificates.
+            return f"this server cannot make calls: {said}"
         case _:
             return "the host name has no address"
