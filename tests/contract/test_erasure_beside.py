@@ -438,6 +438,8 @@ def test_exports_that_may_show_a_person_without_their_address_go(
 
     asked = {each: tenant.json("GET", f"{EXECUTIONS}/{each}/file").status_code for each in (*unnamed, *named, *others)}
     assert asked == dict.fromkeys((*unnamed, *named), 404) | dict.fromkeys(others, 200)
+    why = tenant.json("GET", f"{EXECUTIONS}/{unnamed[0]}/file").json()["message"]
+    assert why.endswith("an erasure deletes those that show the person, or may do so without the address; export anew")
     assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["files"] == 5
     # Nobody is in any table who is not in one.
     done = erased(tenant, "ann@example.com")

@@ -261,7 +261,8 @@ def test_a_table_that_is_deleted_meanwhile_fails_the_execution(exports: Exports,
     exports.run(number)
     done = exports.read(number)
     assert (done["status"], done["executionStatus"], done["errors"][0]["code"]) == ("FAILED", "FAILED", "table.unknown")
-    assert tenant.json("GET", f"{EXECUTIONS}/{number}/file").json()["code"] == "file.unknown"
+    refused = tenant.json("GET", f"{EXECUTIONS}/{number}/file").json()
+    assert (refused["code"], "ended as FAILED, and no file was made" in refused["message"]) == ("file.unknown", True)
 
 
 def test_cancelling(exports: Exports, tenant: Tenant) -> None:
@@ -281,7 +282,8 @@ def test_files_are_kept_five_days(exports: Exports, tenant: Tenant, worker_datab
         db.execute(
             "UPDATE tabellion.export_execution SET ended_at = ended_at - interval '5 days' WHERE id = %s", (int(done["id"]),)
         )
-    assert tenant.json("GET", f"{EXECUTIONS}/{done['id']}/file").json()["code"] == "file.unknown"
+    refused = tenant.json("GET", f"{EXECUTIONS}/{done['id']}/file").json()
+    assert (refused["code"], "deleted when it was 5 days old; export anew" in refused["message"]) == ("file.unknown", True)
 
 
 async def test_who_was_believed_dead_and_who_is_cancelled_writes_nothing_more(

@@ -154,9 +154,15 @@ async def file(call: Incoming) -> tuple[Execution, Path]:
     if not found.has_ended:
         raise JobState(f"the execution {found.id} is {found.status}: its file is made when it ends")
     path = files.spool() / found.folder / FILE
-    is_kept = found.ended_at is not None and call.now < found.ended_at + KEPT
-    if found.status != Status.DONE or not is_kept or not path.exists():
-        raise FileUnknown(f"the execution {found.id} ended as {found.status}; there is no file, or it is over 5 days old")
+    if found.status != Status.DONE:
+        raise FileUnknown(f"the execution {found.id} ended as {found.status}, and no file was made")
+    if found.ended_at is None or call.now >= found.ended_at + KEPT:
+        raise FileUnknown(f"the file of the execution {found.id} was deleted when it was {KEPT.days} days old; export anew")
+    if not path.exists():
+        raise FileUnknown(
+            f"the file of the execution {found.id} is there no more: an erasure deletes those that show the person, "
+            "or may do so without the address; export anew"
+        )
     return found, path
 
 

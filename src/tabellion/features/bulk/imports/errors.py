@@ -11,7 +11,7 @@ class ImportUnknown(Problem):
 
 
 class FileUnknown(Problem):
-    """There is no such file: it was not asked for (`generateResultFile`), or not made, or is over its time.
+    """There is no such file: not asked for (`generateResultFile`), not made, over its time, or deleted by an erasure.
 
     Files of imports and ETLs are kept 30 days, those of exports 5.
     """
