@@ -160,3 +160,13 @@ def test_a_job_that_a_worker_has_is_not_tried_beside_it(imports: Imports, tmp_pa
     assert refused.stderr == f"tabellion: a worker has the import {job_id} at this moment: {told}\n"
     assert refused.returncode == 1
     assert imports.result(job_id)["status"] == "QUEUED"
+
+
+def test_a_wrong_separator_is_mended_by_the_option_that_is_named(imports: Imports, tmp_path: Path) -> None:
+    where = {"TABELLION_DATABASE_URL": imports.url, "TABELLION_DATA_DIR": str(imports.spool.parent)}
+    (tmp_path / "guests.csv").write_text("emailAddress;lastName\nbob@example.com;Bob\n")
+    order = ("import", "guests.csv", "--licence", imports.tenant.licence, "--table", "Guests")
+    failed = run_here(*order, cwd=tmp_path, **where)
+    assert "is ';' the separator? The file was read with ','" in failed.stdout
+    assert "on the command line --separator" in failed.stdout
+    assert json_here(*order, "--separator", ";", cwd=tmp_path, **where)["rowsCreated"] == 1

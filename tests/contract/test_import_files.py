@@ -92,7 +92,10 @@ def test_a_column_named_as_a_subscription_is_told_how_to_be_called(imports: Impo
 def test_a_wrong_separator_is_told(imports: Imports, parameters: Any, header: str) -> None:
     result = imports.do(f"{header}\nbob@example.com;Bob\n", parameters)
     assert [error["code"] for error in result["errors"]] == ["import.mapping"]
-    assert "; is ';' the separator? The file was read with ',': 'format' says which" in result["errors"][0]["message"]
+    assert (
+        "; is ';' the separator? The file was read with ',': 'format' says which, on the command line --separator"
+        in result["errors"][0]["message"]
+    )
 
 
 def test_a_row_in_another_encoding_hears_which_one_was_expected(imports: Imports) -> None:

@@ -96,7 +96,7 @@ def _one_column(headers: Sequence[str], order: Order) -> str:
     other = max(_SEPARATORS, key=headers[0].count)
     if other == order.separator or other not in headers[0]:
         return ""
-    read = f"The file was read with {_shown_sign(order.separator)}: 'format' says which"
+    read = f"The file was read with {_shown_sign(order.separator)}: 'format' says which, on the command line --separator"
     return f"; is {_shown_sign(other)} the separator? {read}"
 
 
