@@ -125,6 +125,19 @@ def test_html(html: str, found: list[str]) -> None:
     assert codes(html) == found
 
 
+def test_images_without_alt_text_are_counted() -> None:
+    def told(*sources: str) -> list[str]:
+        prepared = prepare(Content(html="".join(f"<img src='https://x.example/{each}'>" for each in sources) + FOOT))
+        return [
+            each.message
+            for each in checklist("Spring", prepared, unsubscribe=["unsubscribeUrl"])
+            if each.code == "image.alt"
+        ]
+
+    assert told("a.gif") == ["the image 'https://x.example/a.gif' has no alt text"]
+    assert told("a.gif", "b.gif") == ["2 images, such as 'https://x.example/a.gif', have no alt text"]
+
+
 @pytest.mark.parametrize("said", ["\u26a14email", "amp4email data-css-strict", "lang=en AMP4EMAIL"])
 def test_amp_is_told_for_what_it_is(said: str) -> None:
     boilerplate = "<style amp4email-boilerplate>body{visibility:hidden}</style>"

@@ -56,7 +56,7 @@ def parse_target(url: str, policy: Policy) -> Target:
         raise TargetRefused(f"is over {MAX_URL_LENGTH} characters")
     found = _URL.fullmatch(url)
     if found is None:
-        raise TargetRefused("is no URL such as https://hooks.example.com/path (without user, blanks or fragment)")
+        raise TargetRefused("is no URL such as https://www.example.com/path (without user, blanks or fragment)")
     scheme = found["scheme"].lower()
     if scheme == "http" and not policy.allow_http:
         raise TargetRefused("must begin with https://")

@@ -196,11 +196,9 @@ def _same_site(one: str, other: str) -> bool:
 def _images(prepared: Prepared) -> Iterator[Finding]:
     without = [image.source for image in prepared.images if image.alt is None]
     if without:
-        yield warning(
-            "image.alt",
-            f"{len(without)} images have no alt text, such as {without[0][:80]!r}",
-            'describe them, or write alt=""',
-        )
+        first = repr(without[0][:80])
+        lacking = f"the image {first} has" if len(without) == 1 else f"{len(without)} images, such as {first}, have"
+        yield warning("image.alt", f"{lacking} no alt text", 'say what is to be seen, or write alt=""')
     for image in prepared.images:
         if not image.source.strip():
             yield error("image.empty", "an image has no source", "give it one, or take it out")

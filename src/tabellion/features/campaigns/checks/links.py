@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from tabellion.platform.egress import Client, Undelivered
 from tabellion.platform.templates import Finding, error, warning
@@ -65,6 +65,9 @@ async def _look(url: str, client: Client) -> Finding | None:
             if failure.refused and _ODD.search(at):
                 message = f"{shown}{way} holds a blank, a backslash or a user: many programs do not follow it"
                 return error("link.malformed", message, "write blanks as %20, and the address without a user")
+            if failure.refused and at == url and not _names_server(url):
+                message = f"{shown} names no server, or none that can be"
+                return error("link.malformed", message, "write it whole, such as https://www.example.com/offer")
             if failure.refused:
                 why = str(failure).replace("the target", "it", 1)
                 return error("link.private", f"{shown}{way}: {why}", "use an address that readers can reach")
@@ -83,3 +86,10 @@ async def _look(url: str, client: Client) -> Finding | None:
             return warning("link.broken", f"{shown} answers {reply.status}", "see whether it works for readers")
         return None
     return warning("link.redirects", f"{shown} leads on more than {_MOST_REDIRECTS} times", "link to where it ends")
+
+
+def _names_server(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
