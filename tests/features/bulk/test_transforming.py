@@ -85,6 +85,11 @@ def test_numbers_of_another_spelling_are_refused(text):
         # In Italy the zero is a part of the number, and those of mobile phones have none; some begin as the country's code does.
         ("IT", "06 6982 1234", "+390669821234"),
         ("IT", "392 123 4567", "+393921234567"),
+        ("IT", "390 905 7445", "+393909057445"),
+        ("IT", "39 392 123 4567", "+393921234567"),
+        # 48 is Poland's code, and that of Radom in it; numbers have no zero there.
+        ("PL", "48 308 10 98", "+48483081098"),
+        ("PL", "48 600 123 456", "+48600123456"),
         ("US", "(650) 253-2222", "+16502532222"),
         ("US", "1 650 253 2222", "+16502532222"),
         ("RU", "8 (912) 345-67-89", "+79123456789"),

@@ -3,7 +3,7 @@
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
-_TRUNK, _ABROAD = "0", "00"
+_ABROAD = "00"
 
 
 def knows(country: str) -> bool:
@@ -15,7 +15,8 @@ def international(text: str, country: str) -> str | None:
     """A number of the country, or an international one, as `+` and digits (E.164); None where it is neither.
 
     Spreadsheets take leading zeros and plus signs away. What is left without either is read with the country's own code
-    where that makes a number: `491711234567` in DE is that of somebody who wrote `+49`.
+    where that makes a number: `491711234567` in DE is that of somebody who wrote `+49`. Where numbers have no zero at home,
+    one that is whole is nothing else: `48 308 10 98` in PL has not lost a plus.
     """
     text = text.strip()
     if any(letter.isalpha() for letter in text):
@@ -23,12 +24,16 @@ def international(text: str, country: str) -> str | None:
         return None
     if text.startswith(_ABROAD):
         text = f"+{text.removeprefix(_ABROAD)}"
+    own = _valid(text, country)
     code = str(phonenumbers.country_code_for_region(country))
-    if text.startswith(code) and not text.startswith(_TRUNK):
-        number = _valid(f"+{text}", country)
-        if number is not None:
-            return number
-    return _valid(text, country)
+    if not text.startswith(code) or (own is not None and _is_whole_at_home(country)):
+        return own
+    return _valid(f"+{text}", country) or own
+
+
+def _is_whole_at_home(country: str) -> bool:
+    """Whether nothing stands before the numbers of a country at home that a spreadsheet could have taken away."""
+    return phonenumbers.ndd_prefix_for_region(country, strip_non_digits=True) is None
 
 
 def _valid(text: str, country: str) -> str | None:
