@@ -87,6 +87,9 @@ def test_numbers_of_another_spelling_are_refused(text):
         ("IT", "392 123 4567", "+393921234567"),
         ("IT", "390 905 7445", "+393909057445"),
         ("IT", "39 392 123 4567", "+393921234567"),
+        # It may have been +49 2112345, or 04921 12345.
+        ("DE", "492112345", "+492112345"),
+        ("DE", "04921 12345", "+49492112345"),
         # 48 is Poland's code, and that of Radom in it; numbers have no zero there.
         ("PL", "48 308 10 98", "+48483081098"),
         ("PL", "48 600 123 456", "+48600123456"),
