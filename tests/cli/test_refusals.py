@@ -10,6 +10,7 @@ import typer
 from psycopg import errors
 
 from tabellion.cli.common import clear_errors
+from tabellion.cli.refusals import told_of_database, told_of_system
 
 
 def said(error: BaseException, capsys: pytest.CaptureFixture[str]) -> str:
@@ -62,3 +63,11 @@ def test_who_had_to_give_way_reads_what_to_do(error: psycopg.Error, capsys: pyte
 )
 def test_the_system_speaks_without_numbers(error: OSError, told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert said(error, capsys) == told
+
+
+def test_who_can_go_on_is_not_told_to_begin_anew() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert told_of_system(full, "jobs retry 7 goes on") == "the disk is full: make room, and jobs retry 7 goes on"
+    assert told_of_database(errors.DiskFull("full"), "jobs retry 7 goes on") == (
+        "the disk of the database is full: jobs retry 7 goes on once there is room"
+    )

@@ -3,15 +3,19 @@
 import csv
 import io
 import resource
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import psycopg
+import pytest
 
 from tabellion.features.bulk.fenced import lock_of
 from tabellion.platform.database.advisory import AdvisoryLock
 from tests.support.imports import GOOD, Imports, profile, unzipped
-from tests.support.serving import json_here, run_here
-from tests.support.tenant import Tenant
+from tests.support.serving import TABELLION, clean_environment, json_here, run_here
+from tests.support.tenant import Tenant, schema_of
+from tests.support.waiting import until
 
 
 def test_the_command_line_imports_and_tells(imports: Imports, tenant: Tenant, tmp_path: Path) -> None:
@@ -92,6 +96,35 @@ def test_rejected_rows_replace_no_file_unasked_and_may_go_to_the_standard_output
     assert (again.stdout, "1 rejected row" in again.stderr) == (out.read_text(), True)
     assert again.stdout == piped.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv", "rejected.csv"]
+
+
+@pytest.mark.parametrize(
+    ("cut", "told"),
+    [
+        ("pg_cancel_backend", "the database gave this up because it took too long: {again} when the server has less to do"),
+        ("pg_terminate_backend", "the import {number} is not finished: {again}, jobs cancel ends it"),
+    ],
+)
+def test_who_cannot_finish_an_import_is_not_told_to_import_the_file_again(
+    imports: Imports, tenant: Tenant, database: psycopg.Connection[Any], tmp_path: Path, cut: str, told: str
+) -> None:
+    """Rows that were written stay: they would be rejected, or there twice."""
+    where = {"TABELLION_DATABASE_URL": imports.url, "TABELLION_DATA_DIR": str(imports.spool.parent)}
+    (tmp_path / "guests.csv").write_text(GOOD)
+    command = [*TABELLION, "import", "guests.csv", "--licence", tenant.licence, "--table", "guests", "--json"]
+    table = f"{schema_of(tenant, database)}.p{tenant.json('GET', '/v5/entities/hotels/profile-tables/Guests').json()['id']}"
+    waiting = "FROM pg_stat_activity WHERE application_name = 'tabellion import' AND wait_event_type = 'Lock'"
+    with psycopg.connect(imports.url) as holding:
+        holding.execute(f"LOCK TABLE {table}")
+        verb = subprocess.Popen(command, env=clean_environment(**where), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        until(lambda: database.execute(f"SELECT count(*) {waiting}").fetchone() == (1,), 60)
+        database.execute(f"SELECT {cut}(pid) {waiting}")
+        _, said = verb.communicate(timeout=60)
+    (number,) = database.execute("SELECT max(id) FROM tabellion.import_job").fetchone() or (0,)
+    again = f"tabellion jobs retry {number} goes on from where it was"
+    assert f"tabellion: {told.format(number=number, again=again)}\n" in said
+    assert (verb.returncode, "run it again" in said) == (1, False)
+    assert json_here("jobs", "retry", str(number), cwd=tmp_path, **where)["status"] == "DONE"
 
 
 def test_a_file_that_finds_no_room_is_told_of_and_leaves_nothing(imports: Imports, tmp_path: Path) -> None:

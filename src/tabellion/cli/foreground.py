@@ -16,6 +16,7 @@ from rich.text import Text
 
 from tabellion.cli.common import clear_errors, connect, console, fail, run_on, settings_of, show, tell
 from tabellion.cli.output import told_beside, written
+from tabellion.cli.refusals import told_of_database, told_of_system
 from tabellion.features.bulk.etls import Execution as EtlExecution
 from tabellion.features.bulk.exports import Execution as ExportExecution
 from tabellion.features.bulk.exports import Exporter, exports_store
@@ -65,13 +66,24 @@ def run_import(
         job = await jobs_store.find(db, job_id)
         return None if job is None else (job, job.percent, job.counters.read)
 
+    async def abandon(number: int, error: BaseException) -> None:
+        again = f"tabellion jobs retry {number} goes on from where it was"
+        told = ""
+        if isinstance(error, psycopg.Error):
+            told = told_of_database(error, again)
+        elif isinstance(error, OSError):
+            told = told_of_system(error, again)
+        if again in told:
+            fail(told)
+        tell(f"the import {number} is not finished: {again}, jobs cancel ends it")
+
     from tabellion.features.bulk.imports.running import Run  # noqa: PLC0415 - it loads polars, for imports alone
 
     with _ready(data_dir, database_url) as settings:
         run = Run(settings.database_url, settings.spool_dir, utc_now)
         beside = nullcontext() if rejected is None else told_beside(rejected)
         with beside:
-            job = asyncio.run(_follow(settings.database_url, "import", enter, run, look, hidden=as_json))
+            job = asyncio.run(_follow(settings.database_url, "import", enter, run, look, hidden=as_json, abandon=abandon))
         if rejected is not None and job.counters.in_error:
             _save_rejected(job, rejected, force=force)
         with beside:
