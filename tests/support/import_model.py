@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 HEADERS = ("emailAddress", "lastName", "points", "birthDate", "subscriptions#Newsletter", "segmentations#Loyalty")
+# As spreadsheets write rows that were emptied, above all behind the last one: they are none.
+_HOLLOW, _HOLLOW_SHARE = [""] * len(HEADERS), 0.02
 _BAD_POINTS = ("x", "1.5", "99999999999", "1,5")
 
 
@@ -43,6 +45,9 @@ def make(rows: int, seed: int, *, dirty: float = 0.1, repeated: float = 0.1) -> 
     writer.writerow(HEADERS)
     model, line = Model(), 2
     for number in range(rows):
+        if dice.random() < _HOLLOW_SHARE:
+            writer.writerow(_HOLLOW)
+            line += 1
         row = _row(dice, number, repeated)
         error = _spoil(dice, row) if dice.random() < dirty else ""
         if error:
@@ -51,6 +56,7 @@ def make(rows: int, seed: int, *, dirty: float = 0.1, repeated: float = 0.1) -> 
             _apply(model, row)
         writer.writerow(row)
         line += 1 + sum(cell.count("\n") for cell in row)
+    writer.writerows([_HOLLOW] * dice.randrange(3))
     return out.getvalue(), model
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from tabellion.features.bulk.fenced import JobError
@@ -32,6 +32,8 @@ _LINES = [
     '"a""b",,\r\n',
     "1,2,3\r\n",
     ",,\n",
+    ",\n",
+    '"","",""\n',
     '"1","2","3"',
     '"a"b,c,d\n',
 ]
@@ -59,9 +61,11 @@ def _reference(content: bytes, encoding: str):
             if begins == 1:
                 continue
             is_whole = not any("\ud800" <= c <= "\udfff" for cell in row for c in cell)
+            if not row or row == ["", "", ""]:
+                continue
             if len(row) == 3 and is_whole:
                 rows.append((begins, *row))
-            elif row:
+            else:
                 rejected.append((begins, "row.columns" if len(row) != 3 else "row.encoding"))
     except csv.Error:
         return None
@@ -91,6 +95,7 @@ def _read(content: bytes, encoding: str, size: int, least: int, monkeypatch):
     size=st.integers(1, 5),
     least=st.integers(1, 60),
 )
+@example(text=",,\n,,\n", encoding="utf-8", size=2, least=60)
 @example(text='1,"a\n', encoding="utf-8", size=2, least=4)
 @example(text="1,2,3\r4,5,6\r", encoding="utf-8", size=1, least=1)
 def test_blocks_are_what_csv_reads(text, encoding, size, least):
@@ -130,6 +135,7 @@ def test_reading_goes_on_where_a_block_or_its_half_ended(rows, encoding, data):
         patch.setattr("tabellion.features.bulk.imports.rows._LEAST_BYTES", 40)
         patch.setattr("tabellion.features.bulk.imports.source._READ_BYTES", 7)
         blocks = list(opened().blocks(3))
+        assume(blocks)
         everything = [row for block in blocks for row in block.cells.iter_rows()]
         number = data.draw(st.integers(0, len(blocks) - 1))
         block = blocks[number]
@@ -142,6 +148,29 @@ def test_reading_goes_on_where_a_block_or_its_half_ended(rows, encoding, data):
         reader.skip_to(block.end, Place(*block.reached))
         rest = [row for block in reader.blocks(3) for row in block.cells.iter_rows()]
     assert rest == everything[done:]
+
+
+@pytest.mark.parametrize("quick", [True, False])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (["a;b", "1;2", ";", "3;4", ";", ";"], [(2, "1", "2"), (4, "3", "4")]),
+        (["a;b", ";", "1;"], [(3, "1", "")]),
+        (["a;b", ";1"], [(2, "", "1")]),
+        (["a;b", ";", ";"], []),
+        (["a", "1", "", "2", ""], [(2, "1"), (4, "2")]),
+        (['"a";"b"', '"";""', '"1";"2"'], [(3, "1", "2")]),
+    ],
+)
+def test_rows_without_a_filled_cell_are_none(quick, end, lines, found, monkeypatch):
+    """As spreadsheets write what was emptied; they are read over however the block is read."""
+    if not quick:
+        monkeypatch.setattr(Reader, "_quick", lambda *_: None)
+    reader = Reader(io.BytesIO("".join(line + end for line in lines).encode()), encoding="utf-8", separator=";", quote='"')
+    blocks = list(reader.blocks())
+    assert [(line, *row) for each in blocks for line, row in zip(each.lines, each.cells.iter_rows(), strict=True)] == found
+    assert [each.rejected for each in blocks if each.rejected] == []
 
 
 def test_ordinary_files_are_read_the_quick_way(monkeypatch):

@@ -32,7 +32,8 @@ class _RowReader(Protocol):
 
 
 class Block(NamedTuple):
-    """Rows in file order: `cells` has a text column `0`, `1`... for each of the header's, empty cells are "".
+    """Rows in file order: `cells` has a text column `0`, `1`... for each of the header's, empty cells are "". Rows that have
+    only such cells, as many as the header has, are left out as empty lines are: spreadsheets write them behind the last one.
 
     `lines` tells where each row begins; `rejected` are the rows that could not be read. `end` is the line of the last row's
     end. `began` and `reached` are the places where reading the block began, and where it can go on once all up to `end` is
@@ -142,6 +143,10 @@ class Reader:
             return None
         cells = cells.with_columns(pl.all().fill_null(""))
         lines, last = self._lines(cells, text.count(b"\n") + (not text.endswith(b"\n")))
+        # The first column alone tells of most blocks that there is no such row.
+        if (cells["0"] == "").any():
+            filled = cells.select(pl.any_horizontal(pl.all() != "")).to_series()
+            cells, lines = cells.filter(filled), lines.filter(filled)
         return Block(cells, lines, [], last, self._began, Place(last, self._source.position))
 
     def _writes_back(self, cells: pl.DataFrame, text: bytes, end: str) -> bool:
@@ -184,10 +189,12 @@ class Reader:
             row = self._next(reader, before)
             if row is None:
                 break
+            if not row or (len(row) == width and not any(row)):
+                continue
             if len(row) == width and all(map(_is_whole, row)):
                 rows.append(row)
                 begins.append(line)
-            elif row:
+            else:
                 rejected.append(_unreadable(line, row, width, self._charset))
         columns = list(zip(*rows, strict=True)) or [()] * width
         series = [pl.Series(name, column, dtype=pl.String) for name, column in zip(self._names, columns, strict=True)]
