@@ -52,6 +52,12 @@ class Hooks(Bench):
         self.secrets[made.body.id] = made.body.signing_secret
         return made.body.id
 
+    async def pass_time(self, seconds: float) -> None:
+        """Have time pass on the clock of the test, and for leases, which go by that of the database."""
+        self.clock.forward(seconds=seconds)
+        query = "UPDATE tabellion.webhook_delivery SET held_until = held_until - %s::interval"
+        await self.db.execute(query, (timedelta(seconds=seconds),))
+
     async def deliver(self) -> None:
         """Rounds of the dispatcher until nothing is due any more."""
         async with self.connection() as db:

@@ -1,6 +1,7 @@
 """A delivery belongs to one worker for as long as its lease, and to another one after that."""
 
 import asyncio
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -20,7 +21,7 @@ async def test_a_delivery_of_a_dead_worker_is_sent_again_under_its_id_once_its_l
     hooks.dispatcher._outcomes.clear()
     await hooks.deliver()
     assert len(hooks.receiver.requests) == 1
-    hooks.clock.forward(seconds=16)
+    await hooks.pass_time(16)
     await hooks.deliver()
     assert len(hooks.receiver.requests) == 2
     assert len({r.headers["webhook-id"] for r in hooks.receiver.requests}) == 1
@@ -38,9 +39,26 @@ async def test_an_attempt_that_outlasts_the_lease_is_nobody_elses(hooks: Hooks, 
     async with hooks.connection() as db:
         await hooks.dispatcher.step(db)
         for _ in range(4):
-            hooks.clock.forward(seconds=6)
+            await hooks.pass_time(6)
             await hooks.dispatcher.step(db)
             await other.step(db)
+        answering.set()
+        await hooks.dispatcher.idle()
+        await other.idle()
+        await hooks.dispatcher.step(db)
+    assert len(hooks.receiver.requests) == 1
+    assert await hooks.deliveries() == []
+
+
+async def test_another_machine_whose_clock_is_ahead_takes_nothing_that_is_being_sent(hooks: Hooks) -> None:
+    await hooks.subscribe()
+    await hooks.profile("ann@example.com")
+    answering = asyncio.Event()
+    hooks.receiver.hold = answering.wait
+    other = Dispatcher(hooks._url, hooks.dispatcher._client, lambda: hooks.clock() + timedelta(seconds=90))
+    async with hooks.connection() as db:
+        await hooks.dispatcher.step(db)
+        await other.step(db)
         answering.set()
         await hooks.dispatcher.idle()
         await other.idle()
@@ -58,7 +76,7 @@ async def test_what_a_worker_says_after_its_lease_is_not_believed(hooks: Hooks) 
         await hooks.dispatcher.idle()
         late = list(hooks.dispatcher._outcomes)
         hooks.dispatcher._outcomes.clear()
-        hooks.clock.forward(seconds=16)
+        await hooks.pass_time(16)
         hooks.receiver.answers(status(500))
         await hooks.dispatcher.step(db)
         await hooks.dispatcher.idle()
@@ -85,7 +103,7 @@ async def test_an_attempt_that_always_ends_its_worker_is_given_up(hooks: Hooks, 
         await hooks.dispatcher.idle()
         hooks.dispatcher._outcomes.clear()
         await db.execute("UPDATE tabellion.webhook_delivery SET attempts = 9, last_error = %s", (told,))
-    hooks.clock.forward(seconds=16)
+    await hooks.pass_time(16)
     await hooks.deliver()
     assert len(hooks.receiver.requests) == 1
     assert await hooks.deliveries() == [("DEAD", 10, reason)]

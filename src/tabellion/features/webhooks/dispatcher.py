@@ -166,7 +166,7 @@ class Dispatcher:
     async def _renew(self, db: Database, now: datetime) -> None:
         # Ahead of now it is where the clock was put back.
         if not timedelta(0) <= now - self._renewed_at < self._pace.lease / _RENEWALS:
-            await queue.renew(db, list(self._running.values()), now + self._pace.lease)
+            await queue.renew(db, list(self._running.values()), now, self._pace.lease)
             self._renewed_at = now
 
     async def _attempt(self, claimed: Claimed) -> None:

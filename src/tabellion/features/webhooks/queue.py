@@ -12,10 +12,12 @@ from tabellion.kit.traces import MEMBER, Traces
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalars
 
+_FREE = "(d.held_until IS NULL OR d.held_until <= statement_timestamp())"
 # The subscriptions that wait for something, one step through the index each; the oldest deliveries of each, as many as its
 # target may still get at once; and of all those the ones whose turn it is. A subscription's first comes before the second of
 # any other, and among those the licence that has the fewest. From the second on there is less room, so that many slow
-# targets leave some for others. `busy` is what this process is sending at the moment.
+# targets leave some for others. `busy` is what this process is sending at the moment. What another one is sending is left to
+# it until its lease has ended by the clock of the database: those of two machines may be further apart than it is long.
 _CLAIM = f"""
 WITH RECURSIVE waiting (id) AS (
     SELECT min(subscription_id) FROM tabellion.webhook_delivery WHERE state = 'PENDING'
@@ -33,7 +35,8 @@ due AS (
     CROSS JOIN LATERAL (
         SELECT o.id, o.due_at, row_number() OVER (ORDER BY o.due_at) AS place FROM (
             SELECT d.id, d.due_at FROM tabellion.webhook_delivery d
-            WHERE d.subscription_id = w.id AND d.state = 'PENDING' AND d.due_at <= %(now)s::timestamptz ORDER BY d.due_at
+            WHERE d.subscription_id = w.id AND d.state = 'PENDING' AND d.due_at <= %(now)s::timestamptz
+              AND {_FREE} ORDER BY d.due_at
             LIMIT greatest(CASE WHEN s.failing_since IS NULL THEN %(at_once)s::int ELSE 1 END - coalesce(b.sending, 0), 0)
         ) o) d
     WHERE w.id <> ALL (%(but)s::int[])),
@@ -45,10 +48,10 @@ turns AS (SELECT id, nth, row_number() OVER (ORDER BY nth, of_licence, due_at) A
 chosen AS MATERIALIZED (
     SELECT d.id FROM turns t JOIN tabellion.webhook_delivery d ON d.id = t.id
     WHERE t.turn <= CASE t.nth WHEN 1 THEN %(room)s::int ELSE %(more)s::int END
-      AND d.state = 'PENDING' AND d.due_at <= %(now)s::timestamptz FOR UPDATE OF d SKIP LOCKED)
+      AND d.state = 'PENDING' AND d.due_at <= %(now)s::timestamptz AND {_FREE} FOR UPDATE OF d SKIP LOCKED)
 UPDATE tabellion.webhook_delivery d
 SET claim = d.claim + 1, attempts = d.attempts + 1, last_attempt_at = %(now)s::timestamptz,
-    due_at = %(lease_until)s::timestamptz
+    due_at = %(now)s::timestamptz + %(lease)s::interval, held_until = clock_timestamp() + %(lease)s::interval
 FROM chosen, tabellion.webhook_subscription s, tabellion.entity e
 WHERE d.id = chosen.id AND s.id = d.subscription_id AND e.id = s.entity_id
 RETURNING {COLUMNS}, d.id::text, d.claim, d.attempts, d.planned_at, d.events::text, e.name, d.last_error
@@ -62,18 +65,20 @@ WITH held AS (
 _DELIVERED = f"{_OURS} DELETE FROM tabellion.webhook_delivery d USING held WHERE d.id = held.id"  # noqa: S608 - our own words
 _TAKEN_APART = f"{_DELIVERED} RETURNING d.subscription_id, d.events::text"
 _FAILED = f"""{_OURS}
-UPDATE tabellion.webhook_delivery d SET due_at = coalesce(o.due_at, d.due_at), last_status = o.status, last_error = o.error,
-    state = CASE WHEN o.due_at IS NULL THEN 'DEAD' ELSE d.state END
+UPDATE tabellion.webhook_delivery d SET due_at = coalesce(o.due_at, d.due_at), held_until = NULL,
+    last_status = o.status, last_error = o.error, state = CASE WHEN o.due_at IS NULL THEN 'DEAD' ELSE d.state END
 FROM held JOIN unnest(%(ids)s::uuid[], %(dues)s::timestamptz[], %(statuses)s::int[], %(errors)s::text[])
     o (id, due_at, status, error) USING (id)
 WHERE d.id = held.id AND d.state = 'PENDING'
 """  # noqa: S608 - our own words
 _RENEWED = f"""{_OURS}
-UPDATE tabellion.webhook_delivery d SET due_at = %(until)s FROM held WHERE d.id = held.id AND d.state = 'PENDING'
+UPDATE tabellion.webhook_delivery d SET due_at = %(now)s::timestamptz + %(lease)s::interval,
+    held_until = clock_timestamp() + %(lease)s::interval
+FROM held WHERE d.id = held.id AND d.state = 'PENDING'
 """  # noqa: S608 - our own words
 _HELD = f"""{_OURS}
-UPDATE tabellion.webhook_delivery d SET attempts = d.attempts - 1, due_at = %(due_at)s, last_status = NULL,
-    last_error = %(error)s
+UPDATE tabellion.webhook_delivery d SET attempts = d.attempts - 1, due_at = %(due_at)s, held_until = NULL,
+    last_status = NULL, last_error = %(error)s
 FROM held WHERE d.id = held.id AND d.state = 'PENDING'
 """  # noqa: S608 - our own words
 _KILLED = """
@@ -142,7 +147,7 @@ async def claim(
     more = most // 2 - running
     parameters = {
         "now": now,
-        "lease_until": now + lease,
+        "lease": lease,
         "busy_ids": list(busy),
         "busy": list(busy.values()),
         "but": list(but),
@@ -159,10 +164,10 @@ async def claim(
     ]
 
 
-async def renew(db: Database, claimed: Sequence[Claimed], lease_until: datetime) -> None:
+async def renew(db: Database, claimed: Sequence[Claimed], now: datetime, lease: timedelta) -> None:
     """Go on holding what is being sent; what another process has claimed since is left alone."""
     if claimed:
-        await db.execute(_RENEWED, _held(claimed) | {"until": lease_until})
+        await db.execute(_RENEWED, _held(claimed) | {"now": now, "lease": lease})
 
 
 async def finish(db: Database, outcomes: Sequence[Outcome]) -> None:
@@ -290,7 +295,8 @@ async def replay(
     """Begin anew with dead deliveries: those that hold an event, or of a span; how many events."""
     counts = await scalars(
         db,
-        "UPDATE tabellion.webhook_delivery SET state = 'PENDING', attempts = 0, planned_at = %(now)s, due_at = %(now)s "
+        "UPDATE tabellion.webhook_delivery SET state = 'PENDING', attempts = 0, planned_at = %(now)s, due_at = %(now)s, "
+        "held_until = NULL "
         "WHERE id IN (SELECT id FROM tabellion.webhook_delivery "
         "WHERE subscription_id = %(id)s AND state = 'DEAD' AND (event_ids @> ARRAY[%(event)s::bigint] "
         "OR (occurred_at >= %(begin)s::timestamptz AND occurred_at < %(end)s::timestamptz)) ORDER BY id FOR UPDATE) "
