@@ -1,3 +1,3 @@
 """Tabellion: a self-hosted marketing-data and campaign server."""
 
-__version__ = "0.10.0"
+__version__ = "0.11.0"
