@@ -16,10 +16,10 @@ from tests.support.serving import TABELLION, clean_environment, json_here, run_h
 from tests.support.tenant import Tenant
 from tests.support.waiting import until
 
-_WAITS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tabellion export' AND wait_event_type = 'Lock'"
-_CUT = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN ('tabellion export', 'tabellion cli')"
-)
+# Other databases of the same server may have exports that wait, of tests that run beside this one.
+_HERE = "FROM pg_stat_activity WHERE datname = current_database() AND application_name"
+_WAITS = f"SELECT count(*) {_HERE} = 'tabellion export' AND wait_event_type = 'Lock'"
+_CUT = f"SELECT pg_terminate_backend(pid) {_HERE} IN ('tabellion export', 'tabellion cli')"
 
 
 def _interrupt(verb: "subprocess.Popen[str]", _: psycopg.Connection[Any]) -> None:

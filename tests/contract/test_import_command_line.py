@@ -113,7 +113,11 @@ def test_who_cannot_finish_an_import_is_not_told_to_import_the_file_again(
     (tmp_path / "guests.csv").write_text(GOOD)
     command = [*TABELLION, "import", "guests.csv", "--licence", tenant.licence, "--table", "guests", "--json"]
     table = f"{schema_of(tenant, database)}.p{tenant.json('GET', '/v5/entities/hotels/profile-tables/Guests').json()['id']}"
-    waiting = "FROM pg_stat_activity WHERE application_name = 'tabellion import' AND wait_event_type = 'Lock'"
+    # In this database: tests that run beside this one have others of the same server.
+    waiting = (
+        "FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name = 'tabellion import' AND wait_event_type = 'Lock'"
+    )
     with psycopg.connect(imports.url) as holding:
         holding.execute(f"LOCK TABLE {table}")
         verb = subprocess.Popen(command, env=clean_environment(**where), cwd=tmp_path, stderr=subprocess.PIPE, text=True)

@@ -120,7 +120,10 @@ def test_a_backup_that_is_killed_leaves_no_file_and_the_next_one_cleans_up(
             stderr=subprocess.PIPE,
             text=True,
         )
-        waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'tabellion backup' AND wait_event_type = 'Lock'"
+        waiting = (
+            "SELECT FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name = 'tabellion backup' AND wait_event_type = 'Lock'"
+        )
         until(lambda: db.execute(waiting).fetchone() is not None, LONG_S)
         second = run_here("backup", "y.tar", cwd=tmp_path, **environment)
         assert (second.returncode, "another backup of" in second.stderr) == (1, True)

@@ -44,7 +44,8 @@ class _Watched(io.FileIO):
 
     def _nobody_holds(self) -> bool:
         query = (
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tabellion backup' AND backend_xmin IS NOT NULL"
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name = 'tabellion backup' AND backend_xmin IS NOT NULL"
         )
         with psycopg.connect(self._url, autocommit=True) as db:
             return db.execute(query).fetchone() == (0,)
