@@ -27,16 +27,19 @@ GUEST, STAY = 'an object such as {"name": ...}', 'an object such as {"room": ...
     [
         ("null", f"the document expects {GUEST}, not null"),
         ('[{"name": "Ann"}]', f"the document expects {GUEST}, not a list"),
-        ('"Ann"', f"the document expects {GUEST}, not a text"),
-        ("7.5", f"the document expects {GUEST}, not a number"),
-        ("true", f"the document expects {GUEST}, not true or false"),
-        ('{"name": "Ann", "stay": "7"}', f"'stay' expects {STAY}, not a text"),
+        ('"Ann"', f"the document expects {GUEST}, not a single value"),
+        ("7.5", f"the document expects {GUEST}, not a single value"),
+        ("true", f"the document expects {GUEST}, not a single value"),
+        ('{"name": "Ann", "stay": "7"}', f"'stay' expects {STAY}, not a single value"),
         ('{"name": "Ann", "records": {"room": "7"}}', "'records' expects a list, not an object"),
         ('{"name": "Ann", "records": [null]}', f"'records[0]' expects {STAY}, not null"),
         ('{"name": "Ann", "notes": ["early"]}', "'notes' expects an object, not a list"),
-        ("<guest>Ann</guest>", f"the document expects {GUEST}, not a text"),
-        ("<guest><name>Ann</name><stay>7</stay></guest>", f"'stay' expects {STAY}, not a text"),
-        ("<guest><name>Ann</name><records>7</records></guest>", "'records' expects a list: elements <record>, not a text"),
+        ("<guest>Ann</guest>", f"the document expects {GUEST}, not a single value"),
+        ("<guest><name>Ann</name><stay>7</stay></guest>", f"'stay' expects {STAY}, not a single value"),
+        (
+            "<guest><name>Ann</name><records>7</records></guest>",
+            "'records' expects a list: elements <record>, not a single value",
+        ),
     ],
 )
 def test_what_came_instead_is_said(body: str, told: str) -> None:

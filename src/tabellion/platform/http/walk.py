@@ -73,20 +73,16 @@ Read = Callable[[Any, Path, Context], Any]
 
 
 def kind_of(value: Any) -> str:
-    """What a value of a plain document is, for a message."""
+    """What a value of a plain document is, for a message. XML has texts for numbers and booleans, too: one word for all."""
     match value:
         case None:
             return "null"
-        case bool():
-            return "true or false"
-        case str():
-            return "a text"
         case list():
             return "a list"
         case dict():
             return "an object"
         case _:
-            return "a number"
+            return "a single value"
 
 
 def text_of(path: Path) -> str:
