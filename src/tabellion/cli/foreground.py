@@ -133,7 +133,7 @@ async def _end_export(url: str, run: Exporter, number: int, error: BaseException
             # Where a server runs, it starts a database again that has died.
             if time.monotonic() > until_s:
                 how = f"tabellion jobs retry --kind export {number} begins it anew, jobs cancel ends it"
-                typer.echo(f"tabellion: the export {number} counts as at work still: {how}", err=True)
+                tell(f"the export {number} counts as at work still: {how}")
                 return
             await asyncio.sleep(_POLL_S)
 

@@ -1,12 +1,15 @@
 """A delivery belongs to one worker for as long as its lease, and to another one after that."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import msgspec
 import pytest
 
 from tabellion.features.webhooks import Dispatcher
+from tabellion.platform.database.connection import Database
 from tests.features.webhooks.conftest import Hooks
 from tests.support.receiver import status
 
@@ -28,43 +31,39 @@ async def test_a_delivery_of_a_dead_worker_is_sent_again_under_its_id_once_its_l
     assert await hooks.deliveries() == []
 
 
-@pytest.mark.parametrize("put_back_s", [0, 3600])
-async def test_an_attempt_that_outlasts_the_lease_is_nobody_elses(hooks: Hooks, put_back_s: int) -> None:
-    hooks.clock.forward(seconds=-put_back_s)
+@asynccontextmanager
+async def _sent_once_beside(hooks: Hooks, other: Dispatcher) -> AsyncIterator[Database]:
+    """A delivery is being sent, and its receiver does not answer before the end of the body; nobody sends it again."""
     await hooks.subscribe()
     await hooks.profile("ann@example.com")
     answering = asyncio.Event()
     hooks.receiver.hold = answering.wait
-    other = Dispatcher(hooks._url, hooks.dispatcher._client, hooks.clock)
     async with hooks.connection() as db:
         await hooks.dispatcher.step(db)
+        yield db
+        answering.set()
+        await hooks.dispatcher.idle()
+        await other.idle()
+        await hooks.dispatcher.step(db)
+    assert len(hooks.receiver.requests) == 1
+    assert await hooks.deliveries() == []
+
+
+@pytest.mark.parametrize("put_back_s", [0, 3600])
+async def test_an_attempt_that_outlasts_the_lease_is_nobody_elses(hooks: Hooks, put_back_s: int) -> None:
+    hooks.clock.forward(seconds=-put_back_s)
+    other = Dispatcher(hooks._url, hooks.dispatcher._client, hooks.clock)
+    async with _sent_once_beside(hooks, other) as db:
         for _ in range(4):
             await hooks.pass_time(6)
             await hooks.dispatcher.step(db)
             await other.step(db)
-        answering.set()
-        await hooks.dispatcher.idle()
-        await other.idle()
-        await hooks.dispatcher.step(db)
-    assert len(hooks.receiver.requests) == 1
-    assert await hooks.deliveries() == []
 
 
 async def test_another_machine_whose_clock_is_ahead_takes_nothing_that_is_being_sent(hooks: Hooks) -> None:
-    await hooks.subscribe()
-    await hooks.profile("ann@example.com")
-    answering = asyncio.Event()
-    hooks.receiver.hold = answering.wait
     other = Dispatcher(hooks._url, hooks.dispatcher._client, lambda: hooks.clock() + timedelta(seconds=90))
-    async with hooks.connection() as db:
-        await hooks.dispatcher.step(db)
+    async with _sent_once_beside(hooks, other) as db:
         await other.step(db)
-        answering.set()
-        await hooks.dispatcher.idle()
-        await other.idle()
-        await hooks.dispatcher.step(db)
-    assert len(hooks.receiver.requests) == 1
-    assert await hooks.deliveries() == []
 
 
 async def test_what_a_worker_says_after_its_lease_is_not_believed(hooks: Hooks) -> None:
