@@ -12,7 +12,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tabellion.features import transfers
-from tabellion.features.bulk.etls import looking
+from tabellion.features.bulk.etls import fetching, looking
 from tabellion.kit.clock import utc_now
 from tabellion.platform.transfer import TransferError
 from tests.contract.test_transfers import LOCATIONS, SERVERS, as_the_worker, do, location, made, root, stored
@@ -215,6 +215,57 @@ def test_a_death_after_fetching_fetches_nothing_again(
     assert following is not None
     assert etls.read(following)["rowsCreated"] == 1
     assert not (root / "in" / "guests_1.csv").exists()
+
+
+def test_a_file_that_still_grows_is_not_loaded(
+    etls: Etls, tenant: Tenant, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = stored(tenant, location(tenant))
+    file = root / "in" / "guests_1.csv"
+    file.write_text("emailAddress,lastName\n")
+    execution = tenant.json("POST", f"{ETLS}/{number}/trigger-execution").json()["id"]
+    meant = fetching.meant
+
+    def slowly_sent(*listed: Any) -> Any:
+        with file.open("a") as end:
+            end.write("b")
+        return meant(*listed)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fetching, "meant", slowly_sent)
+        with pytest.raises(TransferError, match=r"'guests_1\.csv' still grows"):
+            etls.run(execution)
+    assert etls.read(execution)["files"] == []
+    file.write_text(GUESTS)
+    etls.run(execution)
+    assert (etls.read(execution)["status"], etls.read(execution)["rowsCreated"]) == ("DONE", 2)
+
+
+def test_files_that_keep_coming_do_not_hold_those_up_that_are_whole(
+    etls: Etls, tenant: Tenant, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = stored(tenant, location(tenant))
+    (root / "in" / "guests_0.csv").write_text(GUESTS)
+    execution = tenant.json("POST", f"{ETLS}/{number}/trigger-execution").json()["id"]
+    meant, count = fetching.meant, 0
+
+    def one_more(*listed: Any) -> Any:
+        nonlocal count
+        count += 1
+        (root / "in" / f"guests_{count}.csv").write_text(GUESTS)
+        return meant(*listed)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fetching, "meant", one_more)
+        etls.run(execution)
+    loaded = etls.read(execution)
+    assert loaded["status"] == "DONE"
+    # Of the last one nobody knows yet whether it is whole.
+    there = {file.name for file in (root / "in").iterdir()}
+    assert there - {file["name"] for file in loaded["files"]} == {f"guests_{count}.csv", f"guests_{count - 1}.csv"}
+    following = look(etls, number)
+    assert following is not None
+    assert len(etls.read(following)["files"]) == 2
 
 
 def test_an_execution_goes_on_when_its_etl_is_deleted(etls: Etls, tenant: Tenant, root: Path) -> None:

@@ -10,7 +10,7 @@ from tabellion.features.bulk.fenced import JobError
 from tabellion.features.bulk.names import NamePattern
 from tabellion.features.transfers import Location
 from tabellion.platform.files import MAX_FILES
-from tabellion.platform.transfer import Folder, RemoteFile
+from tabellion.platform.transfer import Folder, RemoteFile, TransferError
 
 # How long a file must stay as it is before it is believed to be whole, and how often that is tried.
 SETTLED_S = 5.0
@@ -79,13 +79,24 @@ async def put_away(folder: Folder, location: Location, loaded: Taken) -> list[st
 
 
 async def _settled(folder: Folder, definition: Definition, taken: Taken) -> list[RemoteFile]:
-    before = meant(await folder.files(), definition, taken)
+    """What is meant, once it stays as it is; what has come meanwhile and is not known to be whole is for the next execution.
+
+    Raises `TransferError` (READ) for a file that does not come to rest: half a file has half a line at its end.
+    """
+    before = now = meant(await folder.files(), definition, taken)
     for _ in range(_TURNS):
-        if not before:
-            break
+        if not now:
+            return now
         await asyncio.sleep(SETTLED_S)
-        now = meant(await folder.files(), definition, taken)
+        before, now = now, meant(await folder.files(), definition, taken)
         if now == before:
-            break
-        before = now
-    return before
+            return now
+    seen = {file.name for file in before}
+    unsettled = [file.name for file in now if file.name in seen and file not in before]
+    if unsettled:
+        raise TransferError(
+            "READ",
+            f"'{unsettled[0]}' still grows after {_TURNS * SETTLED_S:g} s; have it sent under another name, "
+            "and renamed once it is whole",
+        )
+    return [file for file in now if file in before]
