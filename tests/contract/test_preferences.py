@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tabellion.features.tracking.model import Option, Page, Preferences
-from tabellion.features.tracking.words import LANGUAGES, words_in
+from tabellion.features.tracking.words import LANGUAGES, direction_of, words_in
 from tabellion.server.pages import readers
 from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state
 from tests.support import plain
@@ -223,9 +223,27 @@ def test_every_language_says_everything() -> None:
         assert all(text and "{" not in text.replace("{address}", "") for text in words)
         assert {name for name, text in words._asdict().items() if "{address}" in text} == {"question", "thanks"}
         addressed = {name for name, text in words._asdict().items() if "ann@example.com" in text}
+        assert all(len(text) < 160 and "  " not in text and '"' not in text for text in words), language
         assert addressed == {"question", "question_all", "thanks", "intro", "stopped", "blocked"}, language
-    english = words_in("en", "")[1]
-    assert all(not set(words_in(language, "")[1]) & set(english) for language in LANGUAGES if language != "en")
+    said = {language: set(words_in(language, "", "")[1]) for language in LANGUAGES}
+    for language, others in said.items():
+        shared = set[str]().union(*(said[other] & others for other in LANGUAGES if other != language))
+        # Neighbours share short words, never a sentence with an address in it.
+        assert all(len(text) < 40 for text in shared), (language, shared)
+    assert all(not said[language] & said["en"] for language in LANGUAGES if language != "en")
+
+
+def test_languages_that_are_read_by_others_have_their_pages_and_unknown_ones_have_english() -> None:
+    assert [words_in(code, "")[0] for code in ("NL", "nb", "NN", "no", "ja", "")] == ["nl", "no", "no", "no", "en", "en"]
+
+
+def test_an_address_stays_one_piece_in_a_line_that_runs_from_the_right() -> None:
+    _, words = words_in("ar", "ann@example.com", "Weekly (new)")
+    assert "\u2068ann@example.com\u2069" in words.question
+    assert "\u2068Weekly (new)\u2069" in words.question
+    page = readers.unsubscribe(Page("ar", words, "Shop", done=False, everything=False, blocked=False, preferences=None))
+    assert page.startswith('<!doctype html><html lang="ar" dir="rtl">')
+    assert {language for language in LANGUAGES if direction_of(language) == "rtl"} == {"ar"}
 
 
 def test_names_are_no_markup() -> None:
@@ -258,6 +276,8 @@ def test_the_pages_work_in_a_browser_in_every_language(
             for address in (choose, stop):
                 page.goto(address)
                 assert page.locator("html").get_attribute("lang") == language
+                if language == "ar":
+                    shoot(page, f"{'preferences' if address == choose else 'unsubscribe'}-ar-{scheme}", tmp_path)
                 assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
                 assert page.locator("main").evaluate("e => getComputedStyle(e).borderTopStyle") in {"solid", "none"}
         database.execute(f"UPDATE l{licence}.recipient SET language = 'en'")

@@ -10,7 +10,7 @@ from tabellion.features.tracking.preferences import (
     unsubscribe_page,
 )
 from tabellion.features.tracking.service import Asked, clicked, opened, target_of, trapped
-from tabellion.features.tracking.words import Words
+from tabellion.features.tracking.words import Words, direction_of
 
 __all__ = [
     "Asked",
@@ -21,6 +21,7 @@ __all__ = [
     "admin",
     "choose",
     "clicked",
+    "direction_of",
     "opened",
     "preferences_page",
     "target_of",

@@ -5,7 +5,7 @@ import hashlib
 from html import escape
 from pathlib import Path
 
-from tabellion.features.tracking import Page, Preferences, Words
+from tabellion.features.tracking import Page, Preferences, Words, direction_of
 
 _STYLE = Path(__file__).with_name("readers.css").read_text().replace("\n", "")
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -66,7 +66,7 @@ def _page(language: str, title: str, content: str, sender: str = "") -> str:
     above = f'<p class="sender">{escape(sender)}</p>' if sender else ""
     whole = f"{title} – {sender}" if sender else title  # noqa: RUF001 - a dash between the two
     return (
-        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
+        f'<!doctype html><html lang="{language}" dir="{direction_of(language)}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(whole)}</title>'
         f"<style>{_STYLE}</style></head><body><main>{above}<h1>{escape(title)}</h1>{content}</main></body></html>"
     )
