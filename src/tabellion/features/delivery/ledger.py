@@ -1,6 +1,8 @@
 """What came of the mails of one round, written down together, until it stands in the database."""
 
 import asyncio
+import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime
@@ -13,12 +15,14 @@ from tabellion.features.delivery.model import SOFT_REASONS, Ending, Sending, Sta
 from tabellion.features.delivery.setbacks import Setbacks, passes
 from tabellion.platform.database.connection import Database
 
+_log = logging.getLogger(__name__)
+
 
 class Ledger:
     """Outcomes are told, and written at most `every_s` later, or as soon as there are `at`; `run` ends after `close`.
 
-    Nothing that was told is ever dropped: a mail of which nobody wrote that it had left would be sent again. `held` hears
-    that domains want no mails for now.
+    Nothing that was told is ever dropped: a mail of which nobody wrote that it had left would be sent again. Where the
+    worker ends before the database is back, the log tells of it. `held` hears that domains want no mails for now.
     """
 
     def __init__(
@@ -47,6 +51,16 @@ class Ledger:
 
     async def run(self) -> None:
         """Write until it is closed and all stands in the database."""
+        try:
+            await self._run()
+        except asyncio.CancelledError:
+            if self._endings:
+                known = ", ".join(f"{count} {state}" for state, count in Counter(e.state for e in self._endings).items())
+                told = "what came of %d mails of the sending %d could not be written down (%s): others find them uncertain"
+                _log.warning(told, len(self._endings), self._sending.id, known)
+            raise
+
+    async def _run(self) -> None:
         while not self._closed.is_set() or self._endings:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wanted.wait(), self._every_s)

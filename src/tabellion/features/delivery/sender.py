@@ -25,7 +25,7 @@ from tabellion.features.delivery import (
 )
 from tabellion.features.delivery.batch import Batch
 from tabellion.features.delivery.beside import Beside
-from tabellion.features.delivery.connections import Connections, connections
+from tabellion.features.delivery.connections import Connections
 from tabellion.features.delivery.favours import Favours
 from tabellion.features.delivery.model import Sending
 from tabellion.features.delivery.pace import Pace
@@ -88,7 +88,7 @@ class Sender:
 
     async def run(self, stop: asyncio.Event, *, closing_s: float = 8.0) -> None:
         """Send until `stop`; mails on their way then get `closing_s` seconds."""
-        self._pool = pool = connections(self._conninfo)
+        self._pool = pool = Connections(self._conninfo)
         async with pool:
             while not stop.is_set():
                 try:
@@ -98,7 +98,7 @@ class Sender:
                 except Exception as error:  # noqa: BLE001 - whatever it is, mails are to go on
                     with suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), self._life.happened(error))
-            await self._close(closing_s)
+            await self._close(pool, closing_s)
         await self.ways.close()
 
     async def _enter(self, life: Database) -> None:
@@ -249,16 +249,18 @@ class Sender:
                 # Once everybody's fate is known, what was added up on the way is compared with the mails.
                 await sums.ask_recount(db, locked.licence_id, locked.campaign_id, usable=True)
 
-    async def _close(self, closing_s: float) -> None:
+    async def _close(self, pool: Connections, closing_s: float) -> None:
         self.stopping = True
+        # Only what came of mails is worth a longer wait for a database that is away: their ledgers try again and again.
+        pool.hurry()
         if self._working:
             await asyncio.wait(list(self._working.values()), timeout=closing_s)
         for work in [*self._working.values(), self._recalling, self._tidying]:
             work.cancel()
-        if self.worker and self._pool is not None:
+        if self.worker:
             with suppress(Exception):
                 # Nothing is held any more, or what is held is to be recovered by others at once.
-                async with self.database() as db:
+                async with pool.connection() as db:
                     await worker_store.give_up(db, self.worker, self.clock())
 
     @asynccontextmanager
