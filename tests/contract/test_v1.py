@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.guests import attributes
+from tests.support.guests import GUEST, attributes
 from tests.support.tenant import Tenant
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -38,6 +38,17 @@ def test_v1_works_with_credentials_in_the_query(tenant: Tenant) -> None:
     )
     assert wrong.status_code == 400
     assert "<errors><error>attribute 'lastName' is mandatory</error></errors>" in wrong.text
+
+
+def test_v1_reads_a_key_that_was_sent_raw(tenant: Tenant) -> None:
+    # A raw + arrives as the blank that no address has, as in the searches of v4.
+    tenant.json("PUT", GUEST, {"attributes": [{"name": "emailAddress", "value": "ann+b@example.com"}]})
+    credentials = f"licence={tenant.licence}&login={tenant.login}&pwd={tenant.password}&table=Guests"
+    base = f"/ActitoWebServices/ws/profile/v1/profileInformationByKey?{credentials}"
+    keys = [("emailAddress", f"ann{plus}b@example.com") for plus in ("+", "%2B", "%20")] + [("profileId", "1")]
+    found = [tenant.client.get(f"{base}&key={key}&value={value}") for key, value in keys]
+    assert [answer.status_code for answer in found] == [200] * len(keys), [answer.text for answer in found]
+    assert len({answer.text for answer in found}) == 1
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from tabellion.features.profiles import service
 from tabellion.features.profiles.endpoints import examples
 from tabellion.features.profiles.model import Profile
 from tabellion.features.profiles.reading import Item, Reader
-from tabellion.features.tables import ProfileTable, render_moment, render_value
+from tabellion.features.tables import ProfileTable, attribute_type, render_moment, render_value
+from tabellion.features.tables.filters import as_sent
 from tabellion.kit.problem import Malformed, invalid
 from tabellion.platform.http import xml_codec
 from tabellion.platform.http.call import Answer, Call, Incoming, Parameter
@@ -107,8 +108,18 @@ async def by_id(call: Incoming) -> Answer:
 
 async def by_key(call: Incoming) -> Answer:
     """Read a profile by a unique attribute."""
-    _address(call, f"{_parameter(call, 'key')}={_parameter(call, 'value')}")
-    return await _read(call)
+    _address(call)
+    return await _read_by_key(call)
+
+
+@service.on_table
+async def _read_by_key(call: Incoming, table: ProfileTable) -> Answer:
+    name, value = _parameter(call, "key"), _parameter(call, "value")
+    attribute = table.attributes_by_name.get(name.lower())
+    if attribute is not None:
+        value = as_sent(attribute, attribute_type(attribute).cast, value)
+    _address(call, f"{name}={value}")
+    return Answer(200, _document(table, await service.get(call, table)))
 
 
 @service.on_table

@@ -5,6 +5,7 @@ from tabellion.features.tables.filters.demands import demanded_subscriptions
 from tabellion.features.tables.filters.errors import FilterFault, ProfileUnknown, row_unknown
 from tabellion.features.tables.filters.listing import CursorInvalid, Listing, compile_filter, order_by
 from tabellion.features.tables.filters.reference import Reference, own_value, parse_reference, reference_by_name
+from tabellion.features.tables.filters.sent import as_sent
 from tabellion.features.tables.filters.v4 import compile_v4_search, equality, query_moment, row_limit, row_parameter
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Listing",
     "ProfileUnknown",
     "Reference",
+    "as_sent",
     "compile_filter",
     "compile_v4_search",
     "demanded_subscriptions",
