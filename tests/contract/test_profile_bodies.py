@@ -216,6 +216,43 @@ def test_the_v5_key_must_not_differ_from_the_body_of_a_new_profile(tenant: Tenan
     assert tenant.json("GET", GUEST).status_code == 404
 
 
+def test_an_empty_text_identifies_nobody(tenant: Tenant) -> None:
+    # What integrations send for a card that a guest does not have must not make one guest of all who have none.
+    def guest(name: str, card: str | None) -> dict[str, Any]:
+        values = {"emailAddress": f"{name}@example.com", "lastName": name, "cardNumber": card}
+        return {"attributes": [{"name": key, "value": value} for key, value in values.items()]}
+
+    assert add(tenant, guest("first", "")).status_code == 201
+    assert attributes(tenant, "emailAddress=first@example.com")["cardNumber"] == ""
+    before = tenant.state()
+    second = add(tenant, guest("second", ""))
+    assert (second.status_code, second.json()["code"]) == (409, "attribute.notUnique")
+    assert second.json()["message"].endswith("an empty text is a value too; send null where there is none")
+    assert add(tenant, guest("first", "")).status_code == 200
+    v5 = "/v5/entities/hotels/profile-tables/Guests/profiles"
+    for method, path, body in (
+        ("GET", f"{TABLE}/profile/cardNumber=", None),
+        ("PUT", f"{TABLE}/profile/cardNumber=", {"attributes": [{"name": "lastName", "value": "Other"}]}),
+        ("PATCH", f"{v5}/cardNumber=", {"attributes": {"lastName": "Other"}}),
+        ("DELETE", f"{TABLE}/profile/cardNumber=", None),
+    ):
+        answer = tenant.json(method, path, body)
+        assert (answer.status_code, answer.json()["code"]) == (404, "profile.unknown"), answer.text
+    keyed = tenant.json("PUT", v5, {"key": {"cardNumber": ""}, "attributes": {"lastName": "Other"}})
+    assert [(e["field"], e["code"]) for e in keyed.json()["errors"]] == [("key.cardNumber", "attribute.mandatory")]
+    assert tenant.state() == before
+    assert add(tenant, guest("second", None)).status_code == 201
+
+
+def test_an_address_without_a_value_creates_nobody(tenant: Tenant) -> None:
+    before = tenant.state()
+    for body in ([], [{"name": "emailAddress", "value": "new@example.com"}]):
+        attributes = [*body, {"name": "lastName", "value": "Vos"}]
+        answer = tenant.json("PUT", f"{TABLE}/profile/emailAddress=", {"attributes": attributes})
+        assert (answer.status_code, answer.json()["code"]) == (404, "profile.unknown"), answer.text
+    assert tenant.state() == before
+
+
 def test_a_key_of_the_address_keeps_the_rules_of_its_attribute(tenant: Tenant) -> None:
     before = tenant.state()
     for reference in (f"cardNumber={'x' * 21}", "emailAddress=nobody", "gsmNumber=+32470123456"):

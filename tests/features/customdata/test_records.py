@@ -88,6 +88,19 @@ async def test_a_key_of_the_path_keeps_the_rules_of_its_attribute(stays: Bench) 
     assert await code_of(stays, "records.v5.put", body, t="Stays", r="much-too-long") == (400, "attribute.value")
 
 
+async def test_an_empty_text_is_no_business_key(stays: Bench) -> None:
+    await put(stays, "ST-1")
+
+    assert await code_of(stays, "records.v4.save", properties(stayRef=""), t="Stays") == (400, "attribute.mandatory")
+    assert await code_of(stays, "records.v4.put", properties(state="PAID"), t="Stays", r="stayRef=") == (
+        404,
+        "record.unknown",
+    )
+    keyed = {"key": {"stayRef": ""}, "attributes": {"state": "PAID"}}
+    assert await code_of(stays, "records.v5.putByKey", keyed, t="Stays") == (400, "attribute.mandatory")
+    assert len((await listed(stays))["records"]) == 1
+
+
 async def test_a_business_key_that_differs_from_the_path_is_refused(stays: Bench) -> None:
     assert await code_of(stays, "records.v4.put", properties(stayRef="B"), t="Stays", r="A") == (400, "key.mismatch")
     await put(stays, "A")

@@ -10,7 +10,7 @@ from tabellion.features.profiles.news import of_delete, of_write, unique_columns
 from tabellion.features.profiles.paging import count_listed as row_count
 from tabellion.features.profiles.paging import page as row_page
 from tabellion.features.profiles.parameters import PROFILE
-from tabellion.features.profiles.reading import Item, Reader, key_attribute, key_id, key_value, membership
+from tabellion.features.profiles.reading import Item, Reader, key_attribute, key_id, key_value, membership, sole_key_value
 from tabellion.features.profiles.service import save as save_profile
 from tabellion.features.profiles.store import StaleDefinition, are_over
 from tabellion.features.profiles.store import count as count_rows
@@ -60,6 +60,7 @@ __all__ = [
     "row_page",
     "save_profile",
     "search_rows",
+    "sole_key_value",
     "unique_columns",
     "until_current",
     "upsert_row",

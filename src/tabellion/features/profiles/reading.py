@@ -17,6 +17,7 @@ from tabellion.features.tables import (
     parse_moment,
     parse_value,
 )
+from tabellion.features.tables.filters import identifies
 from tabellion.kit.digits import BIGINT, number_of
 from tabellion.kit.near import MOST_LOOKED_FOR
 from tabellion.kit.problem import FieldError, Invalid, invalid
@@ -150,6 +151,10 @@ class Reader:
             if attribute.mandatory and attribute.number not in given
         ]
 
+    def place(self, attribute: Attribute) -> str:
+        """Where the value of an attribute stands in the body."""
+        return self._named.get(attribute.number, self.section)
+
     def refuse(self, path: str, code: str, message: str) -> None:
         """Note an error."""
         self.errors.append(FieldError(path, code, message))
@@ -199,6 +204,14 @@ def key_value(attribute: Attribute, name: str, raw: Any, zone: ZoneInfo) -> Any:
         raise invalid(f"key.{name}", error.code, f"attribute '{attribute.name}' {error}") from None
     if value is None:
         raise invalid(f"key.{name}", "attribute.mandatory", f"the key '{attribute.name}' cannot be null")
+    return value
+
+
+def sole_key_value(attribute: Attribute, name: str, raw: Any, zone: ZoneInfo) -> Any:
+    """`key_value` of an attribute that identifies alone, which no empty text does. Raises `Invalid`."""
+    value = key_value(attribute, name, raw, zone)
+    if not identifies(value):
+        raise invalid(f"key.{name}", "attribute.mandatory", f"the key '{attribute.name}' cannot be empty")
     return value
 
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from tabellion.features.profiles import paging, store, writing
 from tabellion.features.profiles.errors import ProfileUnknown, SegmentationUnknown, SubscriptionUnknown
 from tabellion.features.profiles.model import Change, Choice, Collection, Consent, Profile, Written
-from tabellion.features.profiles.reading import Reader, key_attribute, key_id, key_value, membership
+from tabellion.features.profiles.reading import Reader, key_attribute, key_id, membership, sole_key_value
 from tabellion.features.tables import (
     Attribute,
     BadValue,
@@ -16,7 +16,7 @@ from tabellion.features.tables import (
     as_compared,
     find_table,
 )
-from tabellion.features.tables.filters import Condition, Reference, parse_reference
+from tabellion.features.tables.filters import Condition, Reference, identifies, parse_reference
 from tabellion.kit.problem import FieldError, Invalid, invalid
 from tabellion.platform.http.call import Incoming
 
@@ -62,12 +62,12 @@ async def count(call: Incoming, table: ProfileTable, condition: Condition) -> in
 
 
 async def save(call: Incoming, table: ProfileTable, reader: Reader, *, may_update: bool) -> Written:
-    """Create or update by every unique attribute of the body.
+    """Create or update by every unique attribute of the body that has a value.
 
     A profile id in the body is matched as well, unless no profile has it. Raises `AttributeAmbiguous`, `RowExists`,
     `Invalid`.
     """
-    matches = [(a, v) for a, v in reader.values.values() if a.unique and v is not None]
+    matches = [(a, v) for a, v in reader.values.values() if a.unique and identifies(v)]
     if reader.errors:
         found = await store.find(call.db, table, matches)
         raise Invalid([*([] if found else reader.missing()), *reader.errors])
@@ -133,7 +133,7 @@ def _key(call: Incoming, table: ProfileTable, key: dict[str, Any]) -> tuple[Attr
     attribute = key_attribute(table, name)
     if not attribute.unique:
         raise invalid(f"key.{name}", "key.notUnique", f"'{attribute.name}' is not unique; 'key' names one of {_keys(table)}")
-    return attribute, key_value(attribute, name, raw, call.caller.time_zone)
+    return attribute, sole_key_value(attribute, name, raw, call.caller.time_zone)
 
 
 def _keys(table: ProfileTable) -> str:

@@ -109,6 +109,8 @@ def _not_unique(table: Table, change: Change, attribute: Attribute | None) -> At
     """That another row owns the value of an attribute, or the values of the composite key (None)."""
     what = f"this value of '{attribute.name}'" if attribute else "these values of the key"
     message = f"another {table.kind.row} owns {what}"
+    if (attribute, "") in change.values:
+        message += ": an empty text is a value too; send null where there is none"
     return AttributeNotUnique(message, errors=[FieldError(change.place(attribute), "attribute.notUnique", message)])
 
 

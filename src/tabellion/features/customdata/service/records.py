@@ -21,6 +21,7 @@ from tabellion.features.profiles import (
     row_count,
     row_page,
     search_rows,
+    sole_key_value,
     until_current,
     upsert_row,
     write_row,
@@ -30,6 +31,7 @@ from tabellion.features.tables.filters import (
     ALWAYS,
     Reference,
     equality,
+    identifies,
     order_by,
     own_value,
     reference_by_name,
@@ -107,6 +109,8 @@ async def save(call: Incoming, table: CustomTable, reader: Reader, *, may_update
     Raises `Invalid`, `AttributeNotUnique`, `RowExists` (unless `may_update`).
     """
     own = [reader.values[a.number] for a in table.key if a.number in reader.values]
+    if len(table.key) == 1 and own and not identifies(own[0][1]):
+        reader.refuse(reader.place(own[0][0]), "attribute.mandatory", f"the key '{own[0][0].name}' cannot be empty")
     matches = own if len(own) == len(table.key) else []
     if not table.key and reader.row_id is not None and may_update:
         # The generated key as it was read: the record is updated, if there is one.
@@ -151,7 +155,8 @@ async def put_by_body_key(call: Incoming, table: CustomTable, reader: Reader, ke
     if names == {table.kind.id_name}:
         ((name, value),) = key.items()
         return _found(await _change(call, table, reader, [Reference(None, key_id(table, name, value))]), call, table)
-    matches = [_match(call, table, name, raw) for name, raw in key.items()]
+    value_of = sole_key_value if len(key) == 1 else key_value
+    matches = [_match(call, table, name, raw, value_of) for name, raw in key.items()]
     alone = len(matches) == 1 and matches[0][0].unique
     if not alone and {a.number for a, _ in matches} != {a.number for a in table.key}:
         raise invalid("key", "key.notUnique", "'key' names one unique attribute, or all those of the composite key")
@@ -231,9 +236,9 @@ def _references(call: Incoming, table: CustomTable) -> list[Reference]:
     return references
 
 
-def _match(call: Incoming, table: CustomTable, name: str, raw: Any) -> Match:
+def _match(call: Incoming, table: CustomTable, name: str, raw: Any, value_of: Callable[..., Any]) -> Match:
     attribute = key_attribute(table, name)
-    return attribute, key_value(attribute, name, raw, call.caller.time_zone)
+    return attribute, value_of(attribute, name, raw, call.caller.time_zone)
 
 
 def _found(written: Written | None, call: Incoming, table: CustomTable) -> Written:

@@ -73,11 +73,20 @@ def reference_by_name(table: Table, name: str, value: str, zone: tzinfo) -> Refe
 
 
 def own_value(attribute: Attribute, text: str, zone: tzinfo) -> Any:
-    """The value that an address names; None where the attribute cannot have it.
+    """The value that an address names; None where the attribute cannot have it, or it identifies nobody.
 
     By type only: a value that breaks a rule of the attribute is nobody's, and the look-up finds that out.
     """
     try:
-        return parse_single(attribute, text, zone)
+        value = parse_single(attribute, text, zone)
     except BadValue:
         return None
+    return value if identifies(value) else None
+
+
+def identifies(value: Any) -> bool:
+    """Whether a value of a unique attribute tells one row from the others.
+
+    Integrations send an empty text for what they do not have: looked up, it would lead all who lack it to one row.
+    """
+    return value is not None and value != ""
