@@ -1,5 +1,6 @@
 """Two licences with the same names: every route, every id swapped, and nothing of the other is seen or touched."""
 
+import itertools
 import json
 
 import httpx
@@ -124,6 +125,62 @@ def test_foreign_ids_do_not_exist(
             if foreign and entity in {"hotels", "-", "HOTELS"} and answer.status_code not in {406, 415}:
                 assert answer.status_code in {400, 404}, answer.text
 
+    assert victim.state() == untouched
+
+
+def test_what_one_entity_has_does_not_exist_in_another(victim: Tenant, foreign_ids: dict[str, str], untouched: str) -> None:
+    """The same caller, who may use both: what a path names by its id or its name is that of the entity before it."""
+    named = {"profileTable": "Guests", "customTable": "Stays", "c": SECRET, "audience": SECRET}
+    odd: list[tuple[str, str, int, str]] = []
+    for call, known in itertools.product(CALLS, (foreign_ids, foreign_ids | named)):
+        own = any(f"{{{each}}}" in call.path for each in ("t", "w", "id", "i", "c", "audience"))
+        if "{e}" not in call.path or (call.method != "GET" and not own):
+            continue
+        table = known["customTable" if "customTable" in call.path or "custom-tables" in call.path else "profileTable"]
+        id_ = known[next((part for part in call.path.split("/") if part in known), "import")]
+        row = "emailAddress=ann@example.com" if table == known["profileTable"] else SECRET
+        path = call.path.format(e="spas", t=table, p=row, r=row, s="Newsletter", id=id_, i=id_, **known)
+        example = json.dumps(call.body_example) if call.body_example is not None else ""
+        answer = victim.call(call.method, path, content=example, headers={"Content-Type": "application/json"})
+        # Some look at their body first. Lists are of what the entity has: nothing.
+        good = answer.status_code in {400, 404, 415} if own else not any(answer.json().values())
+        if not good or SECRET in answer.text.replace(f"'{SECRET}'", ""):
+            odd.append((call.method, path, answer.status_code, answer.text[:200]))
+    assert odd == []
+    assert victim.state() == untouched
+
+
+def test_what_another_entity_has_cannot_be_referred_to(victim: Tenant, foreign_ids: dict[str, str], untouched: str) -> None:
+    guests, spas = foreign_ids["profileTable"], "/v5/entities/spas"
+    here = {"type": "LOCATION", "locationId": foreign_ids["locations"]}
+    etl = one_file(namePattern="a.csv", load={"tableId": guests}) | {"name": "x", "source": here}
+    key = {"name": "k", "attribute": "x", "onDelete": "CASCADE"}
+    key["reference"] = {"tableType": "PROFILE_TABLE", "tableId": guests, "attribute": "cardNumber"}
+    keyed = {"name": "x", "attributes": [{"name": "x", "valueType": "STRING"}], "foreignKeys": [key]}
+    bodies = [
+        (f"{spas}/locations", {"name": "x", "serverId": foreign_ids["servers"], "path": "/in"}, ["serverId"]),
+        (
+            f"{spas}/exports",
+            {"name": "x", "tableId": guests, "locationId": foreign_ids["locations"]},
+            ["tableId", "locationId"],
+        ),
+        (f"{spas}/export-executions", {"tableId": guests}, ["tableId"]),
+        (f"{spas}/etls", etl, ["files[0].load.tableId", "source.locationId"]),
+        (f"{spas}/custom-tables", keyed, ["foreignKeys[0].reference.tableId"]),
+        (f"{spas}/audiences", {"name": "x", "targetTable": guests}, ["targetTable"]),
+    ]
+    subjects = {
+        "PROFILE_TABLE": guests, "CUSTOM_TABLE": foreign_ids["customTable"], "CUSTOM_ACTION": foreign_ids["custom-actions"],
+        "ETL": foreign_ids["etls"], "EXPORT": foreign_ids["exports"], "EMAIL_CAMPAIGN": str(foreign_ids["c"]),
+    }  # fmt: skip
+    types = {"CUSTOM_ACTION": "TRIGGER", "ETL": "STARTED", "EXPORT": "STARTED", "EMAIL_CAMPAIGN": "OPEN"}
+    for kind, number in subjects.items():
+        hook = {"on": kind, "onElementId": number, "eventType": types.get(kind, "CREATE"), "targetUrl": "https://8.8.8.8/x"}
+        bodies.append(("/v4/entity/spas/webhookSubscription", hook, ["onElementId"]))
+    for path, body, fields in bodies:
+        refused = victim.json("POST", path, body)
+        assert (refused.status_code, [each["field"] for each in refused.json()["errors"]]) == (400, fields), refused.text
+        assert {each["code"].partition(".")[2] for each in refused.json()["errors"]} == {"unknown"}, refused.text
     assert victim.state() == untouched
 
 
