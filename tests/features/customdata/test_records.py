@@ -61,13 +61,24 @@ async def test_a_record_is_found_by_all_that_identifies_it(reference: str, stays
 
 
 async def test_an_address_that_looks_like_an_id_is_a_business_key_first(bench: Bench) -> None:
-    table = {"name": "T", "primaryKeyAttribute": "k", "attributes": [{"name": "k", "valueType": "LONG"}]}
+    note = {"name": "note", "valueType": "STRING"}
+    table = {"name": "T", "primaryKeyAttribute": "k", "attributes": [{"name": "k", "valueType": "LONG"}, note]}
     await create(bench, table)
     await put(bench, str(FIRST_ID + 1), "T")
     await put(bench, "5", "T")
 
     assert (await get(bench, str(FIRST_ID + 1), "T"))["id"] == FIRST_ID
     assert (await get(bench, f"id={FIRST_ID + 1}", "T"))["k"] == 5
+    assert await put(bench, str(FIRST_ID + 1), "T", note="here") == 200
+    assert ((await get(bench, f"id={FIRST_ID}", "T"))["note"], (await get(bench, "5", "T"))["note"]) == ("here", None)
+
+
+async def test_a_business_key_decides_and_not_the_id_beside_it(stays: Bench) -> None:
+    await put(stays, "A", state="OPEN")
+    await put(stays, "B", state="OPEN")
+
+    assert await post(stays, stayRef="B", state="PAID", id=FIRST_ID) == (200, "B")
+    assert [(await get(stays, key))["state"] for key in "AB"] == ["OPEN", "PAID"]
 
 
 async def test_put_creates_by_business_key_only(stays: Bench) -> None:
@@ -116,6 +127,10 @@ async def test_keys_are_generated_where_there_is_none(bench: Bench) -> None:
     assert await post(bench, "Logs", text="two") == (201, str(FIRST_ID + 1))
     assert await post(bench, "Logs", text="three", id=FIRST_ID) == (200, str(FIRST_ID))
     assert (await get(bench, str(FIRST_ID), "Logs"))["text"] == "three"
+    assert await post(bench, "Logs", text="four", id=FIRST_ID + 9) == (201, str(FIRST_ID + 2)), "an id is given, not chosen"
+    created = await bench.call("records.v5.create", {"attributes": {"id": FIRST_ID, "text": "five"}}, t="Logs")
+    assert created.status == 201
+    assert (await get(bench, str(FIRST_ID), "Logs"))["text"] == "three"
     body = {"attributes": {"text": "x"}}
     assert await code_of(bench, "records.v5.put", body, t="Logs", r=str(FIRST_ID + 5)) == (404, "record.unknown")
     assert await code_of(bench, "records.v5.put", body, t="Logs", r="ST-1") == (404, "record.unknown")
@@ -126,14 +141,18 @@ async def test_a_composite_key_identifies_by_all_its_values(bench: Bench) -> Non
     assert (await post(bench, "Places", city="Oostende", street="Zeedijk", stars=3))[0] == 201
     assert (await post(bench, "Places", city="Oostende", street="Markt", stars=2))[0] == 201
     assert (await post(bench, "Places", city="Oostende", street="Zeedijk", stars=4)) == (200, str(FIRST_ID))
-    assert await code_of(bench, "records.v4.save", properties(city="Gent"), t="Places") == (400, "attribute.mandatory")
+    for half in ({"city": "Oostende"}, {"street": "Markt", "stars": 1}):
+        assert await code_of(bench, "records.v4.save", properties(**half), t="Places") == (400, "attribute.mandatory")
     key = {"key": {"city": "Oostende", "street": "Markt"}, "attributes": {"stars": 5}}
     assert (await bench.call("records.v5.putByKey", key, t="Places")).status == 200
     assert (await get(bench, str(FIRST_ID + 1), "Places"))["stars"] == 5
     clash = {"attributes": {"street": "Markt"}}
     assert await code_of(bench, "records.v5.patch", clash, t="Places", r=str(FIRST_ID)) == (409, "attribute.notUnique")
-    half = {"key": {"city": "Oostende"}, "attributes": {"stars": 1}}
-    assert await code_of(bench, "records.v5.putByKey", half, t="Places") == (400, "key.notUnique")
+    for other in ({"city": "Oostende"}, {"city": "Oostende", "street": "Markt", "stars": 5}):
+        body = {"key": other, "attributes": {"stars": 1}}
+        assert await code_of(bench, "records.v5.putByKey", body, t="Places") == (400, "key.notUnique")
+    new = {"key": {"city": "Oostende", "street": "Kaai"}, "attributes": {"street": "Dok"}}
+    assert await code_of(bench, "records.v5.putByKey", new, t="Places") == (400, "key.mismatch")
 
 
 async def test_create_leaves_what_exists_as_it_is(stays: Bench) -> None:
@@ -151,11 +170,13 @@ async def test_put_by_the_key_of_the_body(stays: Bench) -> None:
     assert await key({"stayRef": "A"}, state="OPEN") == 201
     assert await key({"stayRef": "A"}, voucher=1) == 200
     assert await key({"voucher": 1}, state="PAID") == 200
+    assert await key({"stayRef": "A"}, stayRef="A2") == 200
     assert await key({"id": FIRST_ID}, stayRef="B") == 200
     assert (await get(stays, "B"))["state"] == "PAID"
     for wrong, code in (
         ({}, "key.notUnique"),
         ({"price": 1}, "key.notUnique"),
+        ({"voucher": 1, "stayRef": "B"}, "key.notUnique"),
         ({"x": 1}, "attribute.unknown"),
         ({"id": None}, "attribute.type"),
         ({"id": True}, "attribute.type"),
@@ -221,6 +242,7 @@ async def test_lists_search_sort_and_number(stays: Bench) -> None:
     assert await keys(sortedField="price") == ["S2", "S1", "S0"]
     assert await keys(sortedField="state", ascending="false", number="2") == ["S1", "S0"]
     assert await keys(ascending="false") == ["S2", "S1", "S0"]
+    assert await keys(sortedField="ID", ascending="false") == ["S2", "S1", "S0"]
     for query, code in (
         ({"searchField": "state"}, "parameter.invalid"),
         ({"searchField": "", "searchValue": "x"}, "parameter.invalid"),
@@ -229,6 +251,7 @@ async def test_lists_search_sort_and_number(stays: Bench) -> None:
         ({"searchField": "price", "searchValue": "x"}, "attribute.type"),
         ({"sortedField": "x"}, "attribute.unknown"),
         ({"sortedField": "state,price"}, "attribute.unknown"),
+        ({"sortedField": "-price"}, "attribute.unknown"),
         ({"ascending": "x"}, "parameter.invalid"),
         ({"number": "0"}, "parameter.invalid"),
     ):

@@ -11,7 +11,7 @@ from tabellion.features.delivery import Claimed, contexts
 from tabellion.features.delivery.model import Message
 from tests.features.delivery.conftest import Post
 from tests.features.delivery.working import at_work
-from tests.support.custom import STAYS, create
+from tests.support.custom import LOGS, STAYS, create
 
 # By guest.
 STAYED = {"g0": 12, "g1": 3, "g2": 0, "g3": 4, "g4": 1}
@@ -21,8 +21,12 @@ async def test_each_mail_has_all_records_of_its_recipient_however_many_those_of_
     post: Post, worker_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(contexts, "_MOST_TOGETHER", 10)
-    await create(post.bench, STAYS)
-    (stays,) = await custom_tables.load(post.db, post.licence_id)
+    # A stay belongs to the guest that it refers to, whatever else it refers to before.
+    await create(post.bench, LOGS)
+    log = {"tableType": "CUSTOM_TABLE", "tableId": "Logs", "attribute": "id"}
+    logged = {"name": "logged", "attribute": "voucher", "reference": log, "onDelete": "SET_NULL"}
+    await create(post.bench, STAYS, foreignKeys=[logged, *STAYS["foreignKeys"]])
+    stays = next(each for each in await custom_tables.load(post.db, post.licence_id) if each.name == "Stays")
     # Another entity may have a table of the same name, whose records belong to nobody here.
     await post.bench.call("customStructure.v5.create", STAYS | {"foreignKeys": []}, e="spas")
     columns = [next(each.column for each in stays.attributes if each.name == name) for name in ("stayRef", "cardNumber")]

@@ -86,8 +86,7 @@ async def search(call: Incoming, table: CustomTable) -> Sequence[Row]:
 
 
 def _order(table: CustomTable, field: str, *, descending: bool) -> str:
-    if not field or field.lower() == table.kind.id_name:
-        return "t.id DESC" if descending else "t.id ASC"
+    field = field or table.kind.id_name
     if "," in field or field.startswith("-"):
         raise invalid("sortedField", "attribute.unknown", "'sortedField' expects one attribute")
     return order_by(table, f"-{field}" if descending else field, "sortedField")
