@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,13 @@ def look(etls: Etls, number: str) -> str | None:
 
 
 def put_away(etls: Etls, execution: str) -> None:
+    """What a worker does with the files of an execution, if that has ordered it."""
+    query = "SELECT FROM jobs.procrastinate_jobs WHERE task_name = %s AND args ->> 'execution_id' = %s"
+
     async def work() -> None:
         async with await psycopg.AsyncConnection.connect(etls.url, autocommit=True) as db:
-            await looking.put_files_away(db, int(execution))
+            if (await db.execute(query, (looking.PUT_AWAY, execution))).rowcount:
+                await looking.put_files_away(db, int(execution))
 
     do(work())
 
@@ -66,10 +71,16 @@ def test_files_are_loaded_once_as_soon_as_they_are_there(etls: Etls, tenant: Ten
     assert (etls.read(first)["status"], etls.read(first)["rowsCreated"]) == ("DONE", 2)
     assert [f["name"] for f in etls.read(first)["files"]] == ["guests_1.csv"]
     assert look(etls, number) is None
-    (root / "in" / "guests_1.csv").write_text(GUESTS.replace("Bob", "Bobby"))
+    file = root / "in" / "guests_1.csv"
+    file.write_text(GUESTS.replace("Bob", "Bobby"))
     second = look(etls, number)
     assert second is not None
     assert etls.read(second)["rowsUpdated"] == 1
+    # Nor is it known any more, once it was away for a look.
+    file.rename(root / "done" / "kept.csv")
+    assert look(etls, number) is None
+    (root / "done" / "kept.csv").rename(file)
+    assert look(etls, number) is not None
     assert tenant.json("GET", f"{ETLS}/{number}").json()["lookError"] is None
     assert (
         tenant.json("DELETE", f"{LOCATIONS}/{tenant.json('GET', LOCATIONS).json()['locations'][0]['id']}").status_code == 409
@@ -100,21 +111,70 @@ def test_fetched_files_are_loaded_in_turn_with_imports_into_their_table(
 def test_loaded_files_are_put_away_unless_they_have_changed(etls: Etls, tenant: Tenant, root: Path, after: str) -> None:
     place = location(tenant, afterRead=after, **({"moveTo": "/done"} if after == "MOVE" else {}))
     number = stored(tenant, place)
-    (root / "in" / "guests_1.csv").write_text(GUESTS)
+    file = root / "in" / "guests_1.csv"
+    file.write_text(GUESTS)
+    os.utime(file, (1, 1))
     assert look(etls, number)
     assert list((root / "in").iterdir()) == []
     assert [p.name for p in (root / "done").iterdir()] == (["guests_1.csv"] if after == "MOVE" else [])
-    # The same name again is another file; what is replaced while it is being loaded stays.
-    (root / "in" / "guests_1.csv").write_text(GUESTS)
+    # The same again is another file, even if it looks the same; what is replaced while it is being loaded stays.
+    file.write_text(GUESTS)
+    os.utime(file, (1, 1))
     answer = tenant.json("POST", f"{ETLS}/{number}/trigger-execution")
     assert answer.status_code == 201, answer.text
     execution = answer.json()["id"]
     etls.run(execution)
-    (root / "in" / "guests_1.csv").write_text(GUESTS + "eve@example.com,Eve\n")
+    assert len(etls.read(execution)["files"]) == 1
+    file.write_text(GUESTS + "eve@example.com,Eve\n")
     put_away(etls, execution)
     assert [p.name for p in (root / "in").iterdir()] == ["guests_1.csv"]
     assert look(etls, number)
     assert list((root / "in").iterdir()) == []
+
+
+def test_files_of_an_execution_that_failed_stay_where_they_are(etls: Etls, tenant: Tenant, root: Path) -> None:
+    number = stored(tenant, location(tenant, afterRead="DELETE"))
+    (root / "in" / "guests_1.csv").write_text("nonsense\n1\n")
+    failed = look(etls, number)
+    assert failed is not None
+    assert etls.read(failed)["status"] == "FAILED"
+    assert [p.name for p in (root / "in").iterdir()] == ["guests_1.csv"]
+    # Not each minute anew: when somebody asks for it, or when the file is another one.
+    assert look(etls, number) is None
+    again = tenant.json("POST", f"{ETLS}/{number}/trigger-execution").json()["id"]
+    etls.run(again)
+    assert len(etls.read(again)["files"]) == 1
+    (root / "in" / "guests_1.csv").write_text(GUESTS)
+    assert look(etls, number) is not None
+    assert list((root / "in").iterdir()) == []
+
+
+def test_what_a_cancelled_execution_has_taken_is_taken_again(
+    etls: Etls, tenant: Tenant, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = stored(tenant, location(tenant))
+    (root / "in" / "guests_1.csv").write_text(GUESTS)
+    cancelled = tenant.json("POST", f"{ETLS}/{number}/trigger-execution").json()["id"]
+    with monkeypatch.context() as patched:
+        patched.setattr("tabellion.features.bulk.etls.running.open_files", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            etls.run(cancelled)
+    assert tenant.json("DELETE", f"{EXECUTIONS}/{cancelled}").status_code == 204
+    execution = tenant.json("POST", f"{ETLS}/{number}/trigger-execution").json()["id"]
+    etls.run(execution)
+    assert etls.read(execution)["rowsCreated"] == 2
+
+
+def test_a_file_that_stays_is_not_loaded_again_when_its_execution_is_forgotten(
+    etls: Etls, tenant: Tenant, root: Path, database: psycopg.Connection[Any]
+) -> None:
+    number = stored(tenant, location(tenant), files=one_file(namePattern="guests_*.csv", required=False)["files"])
+    (root / "in" / "guests_1.csv").write_text(GUESTS)
+    assert look(etls, number)
+    database.execute("DELETE FROM tabellion.etl_execution WHERE etl_id = %s", (number,))  # as after 30 days
+    execution = tenant.json("POST", f"{ETLS}/{number}/trigger-execution").json()["id"]
+    etls.run(execution)
+    assert (etls.read(execution)["status"], etls.read(execution)["files"]) == ("DONE", [])
 
 
 def test_a_required_file_is_waited_for_or_missed(etls: Etls, tenant: Tenant, root: Path) -> None:
@@ -138,6 +198,9 @@ def test_a_required_file_is_waited_for_or_missed(etls: Etls, tenant: Tenant, roo
     execution = tenant.json("GET", f"{EXECUTIONS}?etlId={timed}").json()["executions"][0]
     etls.run(execution["id"])
     assert [f["name"] for f in etls.read(execution["id"])["files"]] == ["a.csv", "b.csv"]
+    # One that is not required is not waited for.
+    (root / "in" / "b.csv").unlink()
+    assert look(etls, waiting) is not None
     (used,) = [limit["used"] for limit in tenant.json("GET", "/v5/usage").json()["limits"] if limit["name"] == "bulkday"]
     assert used == 0
 
