@@ -140,7 +140,10 @@ def test_metrics_add_up_over_the_processes(server: Serving) -> None:
 
 
 def test_metrics_tell_which_version_runs(server: Serving) -> None:
-    assert f'tabellion_build_info{{version="{__version__}"}} 1.0' in plain.get(f"{server.url}/metrics").text
+    answer = plain.get(f"{server.url}/metrics")
+    assert f'tabellion_build_info{{version="{__version__}"}} 1.0' in answer.text
+    # Each parameter once: parsers of media types refuse doubled ones, and with them the whole scrape.
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
 
 
 def _answered(server: Serving) -> float:

@@ -7,7 +7,8 @@ from litestar.handlers import HTTPRouteHandler
 
 from tabellion.server.pages import AnyRequest
 
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# Litestar adds the charset to whatever is text.
+METRICS_TYPE = "text/plain; version=0.0.4"
 
 
 def handlers(
