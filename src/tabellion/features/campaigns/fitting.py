@@ -1,12 +1,12 @@
 """Whether a campaign still fits its table: what its target and its contents name can be removed after they were written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from tabellion.features.audiences import audiences_of, condition_of
+from tabellion.features.audiences import Audience, Target, audiences_of, condition_of
 from tabellion.features.campaigns.content import ROOTS
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.model import Campaign, Kind
@@ -18,15 +18,20 @@ from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.database.connection import Database
 
 
-async def audience_of(
-    db: Database, campaign: Campaign, table: ProfileTable, zone: ZoneInfo, now: datetime, document: Document | None = None
-) -> Condition:
-    """Whom a campaign means. Raises `CampaignIncomplete` for what its target, or `document`, names and there is not."""
+async def audience_of(  # noqa: PLR0917 - what a worker knows
+    db: Database, campaign: Campaign, table: ProfileTable, zone: ZoneInfo, now: datetime, document: Document | None = None,
+    audiences: Mapping[int, Audience] | None = None,
+) -> Condition:  # fmt: skip
+    """Whom a campaign means. Raises `CampaignIncomplete` for what its target, or `document`, names and there is not.
+
+    `audiences`: those that its target names, where they are at hand.
+    """
     assert campaign.target is not None  # noqa: S101 - whoever has no target is not asked for its audience
     faults: list[FieldError] = []
     if document is not None:
         faults += document_faults(document, table, await linked_of(db, campaign.licence_id, document))
-    audiences = await audiences_of(db, campaign.licence_id, campaign.target)
+    if audiences is None:
+        audiences = await audiences_of(db, campaign.licence_id, campaign.target)
     found = ALWAYS
     try:
         found = condition_of(table, campaign.target, zone, now, audiences)
@@ -35,6 +40,34 @@ async def audience_of(
     if faults:
         raise CampaignIncomplete(faults)
     return found
+
+
+def subscription_of(target: Target | None, table: ProfileTable, audiences: Mapping[int, Audience]) -> int | None:
+    """What readers must have subscribed to, and end by unsubscribing: the target's, or that of the audience it names."""
+    name = None if target is None else _subscription_named(target, audiences)
+    found = None if name is None else table.subscriptions_by_name.get(name.lower())
+    return None if found is None else found.number
+
+
+def _subscription_named(target: Target, audiences: Mapping[int, Audience]) -> str | None:
+    if target.subscription is not None or target.audience is None:
+        return target.subscription
+    audience = audiences.get(target.audience)
+    return None if audience is None else audience.definition.subscription
+
+
+def as_aimed(campaign: Campaign, sending: Sending, table: ProfileTable, audiences: Mapping[int, Audience]) -> Document:
+    """What a sending that follows its audience sends: for the subscription that this has now, not that of the launch.
+
+    One that the table has not is a fault of the target, and changes nothing here.
+    """
+    document, target = sending.document, campaign.target
+    if document.transactional or target is None or target.subscription is not None:
+        return document
+    number = subscription_of(target, table, audiences)
+    if number is None and _subscription_named(target, audiences) is not None:
+        return document
+    return document if number == document.subscription else replace(document, subscription=number)
 
 
 async def target_faults(
@@ -54,10 +87,14 @@ async def sending_faults(
     db: Database, campaign: Campaign, sending: Sending, table: ProfileTable, linked: Sequence[CustomTable], now: datetime
 ) -> list[FieldError]:
     """What a campaign that was launched needs, and neither the table nor its `linked` ones have."""
-    faults = [*document_faults(sending.document, table, linked), *await hours_faults(db, campaign, table)]
     # Whom a mass campaign is for is written down when it begins, and its target not asked any more.
-    if campaign.kind is not Kind.MASS or not await is_gathered(db, sending):
-        faults += await target_faults(db, campaign, table, zone_of(sending.document), now)
+    has_begun = campaign.kind is Kind.MASS and await is_gathered(db, sending)
+    document = sending.document
+    if campaign.kind is Kind.MASS and not has_begun:
+        document = as_aimed(campaign, sending, table, await audiences_of(db, campaign.licence_id, campaign.target))
+    faults = [*document_faults(document, table, linked), *await hours_faults(db, campaign, table)]
+    if not has_begun:
+        faults += await target_faults(db, campaign, table, zone_of(document), now)
     return faults
 
 

@@ -9,7 +9,7 @@ from tabellion.features.audiences import audiences_of
 from tabellion.features.campaigns import content, goals
 from tabellion.features.campaigns.encodings import declared
 from tabellion.features.campaigns.errors import CampaignIncomplete
-from tabellion.features.campaigns.fitting import address_faults, hours_faults, target_faults
+from tabellion.features.campaigns.fitting import address_faults, hours_faults, subscription_of, target_faults
 from tabellion.features.campaigns.model import ABTestPlan, Campaign, Kind, Part, name_and_address
 from tabellion.features.delivery import Document, Message, Parameter, Policy, identity_of
 from tabellion.features.tables import ProfileTable
@@ -125,16 +125,7 @@ def parts_of(
 
 
 async def _subscription(db: Database, campaign: Campaign, table: ProfileTable) -> int | None:
-    """What readers must have subscribed to, and end by unsubscribing: the target's, or that of the audience it names."""
-    target = campaign.target
-    if target is None:
-        return None
-    name = target.subscription
-    if name is None and target.audience is not None:
-        audience = (await audiences_of(db, campaign.licence_id, target)).get(target.audience)
-        name = None if audience is None else audience.definition.subscription
-    found = None if name is None else table.subscriptions_by_name.get(name.lower())
-    return None if found is None else found.number
+    return subscription_of(campaign.target, table, await audiences_of(db, campaign.licence_id, campaign.target))
 
 
 def _is_once_per_address(campaign: Campaign) -> bool:

@@ -6,9 +6,10 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from tabellion.features import delivery
+from tabellion.features.audiences import audiences_of
 from tabellion.features.campaigns import store
 from tabellion.features.campaigns.errors import CampaignIncomplete
-from tabellion.features.campaigns.fitting import audience_of, zone_of
+from tabellion.features.campaigns.fitting import as_aimed, audience_of, zone_of
 from tabellion.features.campaigns.model import Campaign, Event, Kind, State, after
 from tabellion.features.delivery import Sending
 from tabellion.features.tables import profile_tables
@@ -32,14 +33,19 @@ async def gather(db: Database, sending: Sending, now: datetime) -> bool:
     begun = campaign
     if campaign.state is State.SCHEDULED:
         begun = replace(campaign, state=State.IN_PROGRESS, started_at=now)
+    # Read once: by what it means and by whose subscription its mails leave, an audience is the same.
+    audiences = await audiences_of(db, campaign.licence_id, campaign.target)
+    document = as_aimed(campaign, sending, table, audiences)
     try:
-        audience = await audience_of(db, campaign, table, zone_of(sending.document), now, sending.document)
+        audience = await audience_of(db, campaign, table, zone_of(document), now, document, audiences)
     except CampaignIncomplete as error:
         lacks = "; ".join(f"{each.field}: {each.message}" for each in error.errors)
         told = f"it does not fit the table '{table.name}' any more: {lacks}"
         _log.warning("the campaign %d '%s' is paused and has sent nothing: %s", campaign.id, campaign.name, told)
         await _hold(db, begun, sending, "does not fit its table", now, told)
         return False
+    if document is not sending.document:
+        sending = await delivery.go_by(db, sending, document)
     await delivery.gather(db, sending, table, audience, campaign.target.max_profiles, now)
     if begun is not campaign:
         await store.set_state(db, begun, now)

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from tabellion.features import delivery
+from tabellion.features.audiences import audiences_of
 from tabellion.features.campaigns import recipients, service
 from tabellion.features.campaigns.control import sending_of
 from tabellion.features.campaigns.errors import CampaignKind, CampaignState
-from tabellion.features.campaigns.fitting import audience_of
+from tabellion.features.campaigns.fitting import as_aimed, audience_of
 from tabellion.features.campaigns.model import Campaign, Kind, State
 from tabellion.features.delivery import Recipient, Sending, language_of
 from tabellion.features.profiles import Profile, count_rows
@@ -44,9 +45,18 @@ async def triggered(call: Incoming, *, transactional: bool = False) -> Ready:
         raise CampaignKind(f"the campaign '{campaign.name}' is {campaign.kind.value}; this call is for {wanted} ones")
     if campaign.state is not State.ACTIVE:
         raise _not_active(campaign)
-    sending = await sending_of(call.db, campaign)
+    table = await service.table_of(call, campaign)
+    sending = await _following(call, campaign, table, await sending_of(call.db, campaign))
     call.afterwards.append(partial(delivery.announce, sending_id=sending.id))
-    return campaign, await service.table_of(call, campaign), sending
+    return campaign, table, sending
+
+
+async def _following(call: Incoming, campaign: Campaign, table: ProfileTable, sending: Sending) -> Sending:
+    """A sending by the subscription that its audience has now: whoever ends another one by a mail would get the next."""
+    if campaign.kind is Kind.TRANSACTIONAL or campaign.target is None or campaign.target.audience is None:
+        return sending
+    document = as_aimed(campaign, sending, table, await audiences_of(call.db, campaign.licence_id, campaign.target))
+    return sending if document is sending.document else await delivery.go_by(call.db, sending, document)
 
 
 def _not_active(campaign: Campaign) -> CampaignState:

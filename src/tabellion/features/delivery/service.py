@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from tabellion.features.delivery import (
     ab_store,
     attachment_store,
@@ -72,6 +74,13 @@ async def resume(db: Database, sending: Sending, document: Document, now: dateti
     await store.replace_document(db, sending.id, document)
     await store.set_state(db, sending.id, "RUNNING" if await is_gathered(db, sending) else "GATHERING", now)
     await store.look_at(db, sending.id, now, now + _LOOK_FOR)
+
+
+async def go_by(db: Database, sending: Sending, document: Document) -> Sending:
+    """Have what is not sent yet go by another document, unless it was changed since; the sending as it is then."""
+    if await store.exchange_document(db, sending, document):
+        return replace(sending, document=document, version=sending.version + 1)
+    return await store.find(db, sending.id) or sending
 
 
 async def stop(db: Database, sending: Sending, now: datetime) -> None:

@@ -93,6 +93,12 @@ async def replace_document(db: Database, sending_id: int, document: Document) ->
     await db.execute(query, (_json(document), sending_id))
 
 
+async def exchange_document(db: Database, sending: Sending, document: Document) -> bool:
+    """Put another document in the place of that of a sending; False: somebody else has done so since it was read."""
+    query = "UPDATE tabellion.sending SET document = %s, version = version + 1 WHERE id = %s AND version = %s"
+    return (await db.execute(query, (_json(document), sending.id, sending.version))).rowcount == 1
+
+
 async def look_for_a_while(db: Database, sending_id: int, from_at: datetime) -> None:
     """Have workers look at a sending from a moment on; whoever finds mails to be sent stays with it."""
     await look_at(db, sending_id, from_at, from_at + timedelta(minutes=10))
