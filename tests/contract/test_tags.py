@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 
 from tests.support.guests import GUEST, TABLE, add
 from tests.support.tenant import Tenant
+from tests.support.tenants import Tenants
 
 
 def test_etags_guard_changes(tenant: Tenant) -> None:
@@ -22,6 +24,29 @@ def test_etags_guard_changes(tenant: Tenant) -> None:
         == 412
     )
     assert tenant.state() == before
+
+
+@pytest.mark.parametrize("path", [GUEST, TABLE, "/v4/entity/hotels/customTable/Stays"])
+def test_a_cache_that_has_one_format_is_not_told_that_it_has_the_other(
+    path: str, tenants: Tenants, client: httpx.Client
+) -> None:
+    tenant = tenants.create(client, unlimited=False)
+    json, xml = ({"Accept": "application/json"}, {"Accept": "application/xml"})
+    tags = {accept["Accept"]: tenant.call("GET", path, headers=accept).headers["ETag"] for accept in (json, xml)}
+    for has, wants, status in ((json, json, 304), (xml, xml, 304), (json, xml, 200), (xml, json, 200)):
+        answer = tenant.call("GET", path, headers=wants | {"If-None-Match": tags[has["Accept"]]})
+        assert answer.status_code == status
+        assert (answer.headers["ETag"], answer.headers["Vary"]) == (tags[wants["Accept"]], "Accept, Accept-Encoding")
+        assert status == 304 or answer.headers["Content-Type"].startswith(wants["Accept"])
+
+
+def test_a_change_names_the_state_in_whichever_format_it_was_read(tenant: Tenant) -> None:
+    for points, unquoted in enumerate((False, True)):
+        tag = tenant.call("GET", GUEST, headers={"Accept": "application/xml"}).headers["ETag"]
+        change = {"attributes": [{"name": "points", "value": points}]}
+        for status in (200, 412):
+            answer = tenant.json("PUT", GUEST, change, If_Match=tag.strip('"') if unquoted else tag)
+            assert answer.status_code == status, answer.text
 
 
 def test_the_tag_of_another_profile_of_the_same_moment_is_none_of_this_one(

@@ -5,8 +5,16 @@ import re
 from tabellion.kit.problem import invalid
 from tabellion.platform.http.problems import EtagMismatch
 
+# What the tag of a state ends with where it is shown in XML: a cache that asks whether its JSON is still good is not to hear
+# that it is when XML was wanted.
+_XML = ".xml"
 # Clients that take the quotes off a tag of ours may leave them off.
-_TAG = re.compile(r'(W/)?"[^"]*"|\*|l[0-9a-f]+|[0-9a-f]+(-[0-9a-f]+)+')
+_TAG = re.compile(r'(W/)?"[^"]*"|\*|l[0-9a-f]+|[0-9a-f]+(-[0-9a-f]+)+(\.xml)?')
+
+
+def shown(state: str, *, xml: bool) -> str:
+    """The ETag of an answer that shows a state in one of the two formats, in its quotes."""
+    return f'"{state}{_XML if xml else ""}"'
 
 
 def check(header: str | None) -> None:
@@ -22,14 +30,14 @@ def check(header: str | None) -> None:
 
 
 def tags(header: str | None) -> frozenset[str] | None:
-    """The tags of an If-Match or If-None-Match header, without quotes; None where the header is absent.
+    """The states that an If-Match or If-None-Match header names, in whichever format they were shown; None without a header.
 
     `*` is the tag `*`. Weak tags never match strongly, so they are dropped.
     """
     if header is None:
         return None
     found = (part.strip() for part in header.split(","))
-    return frozenset(part.strip('"') for part in found if part and not part.startswith("W/"))
+    return frozenset(part.strip('"').removesuffix(_XML) for part in found if part and not part.startswith("W/"))
 
 
 def require_match(header: str | None, current: str | None) -> None:
@@ -52,6 +60,6 @@ def names_any(header: str | None) -> bool:
 
 
 def is_known(header: str | None, current: str) -> bool:
-    """Whether If-None-Match names the present state, weakly: whoever compresses an answer on its way makes its tag weak."""
-    known = tags((header or "").replace("W/", "")) or frozenset()
-    return "*" in known or current in known
+    """Whether If-None-Match names the ETag `current`, weakly: whoever compresses an answer on its way makes its tag weak."""
+    known = [part.strip().removeprefix("W/").strip('"') for part in (header or "").split(",")]
+    return "*" in known or current.strip('"') in known

@@ -210,7 +210,8 @@ async def send_rendered(send: Send, rendered: Rendered, accept_encoding: str = "
             compress = partial(gzip.compress, body, 5)
             body = compress() if len(body) < _COMPRESS_APART_FROM_BYTES else await asyncio.to_thread(compress)
             headers.append((b"content-encoding", b"gzip"))
-        headers.append((b"vary", b"accept, accept-encoding"))
+        if "Vary" not in rendered.headers:
+            headers.append((b"vary", render.VARY.encode()))
     if rendered.status not in {204, 304}:
         headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": rendered.status, "headers": headers})

@@ -161,8 +161,10 @@ class Pipeline:
 
         def rendered(result: Answer) -> Rendered:
             known = exchange.headers.get("if-none-match")
-            if result.etag is not None and not call.writes and is_known(known, result.etag):
-                return Rendered(304, {"ETag": f'"{result.etag}"'}, b"")
+            if known is not None and result.etag is not None and not call.writes:
+                headers = render.tagged(result, result.etag, fmt)
+                if is_known(known, headers["ETag"]):
+                    return Rendered(304, headers, b"")
             return render.answer(call, result, fmt, exchange)
 
         def refuse(error: Problem) -> Rendered:

@@ -9,6 +9,7 @@ import msgspec
 from tabellion.kit.problem import FieldError, Invalid, Problem
 from tabellion.platform.http import json_codec, xml_codec
 from tabellion.platform.http.call import Answer, Call
+from tabellion.platform.http.etag import shown
 from tabellion.platform.http.exchange import Exchange, Rendered
 from tabellion.platform.http.negotiation import Format
 
@@ -17,6 +18,8 @@ XML_DEPRECATION = {
     "Deprecation": "@1546300800",
     "Link": '</docs/deprecation/xml>; rel="deprecation"; type="text/html"',
 }
+# What an answer depends on besides its address.
+VARY = "Accept, Accept-Encoding"
 _PROBLEM_JSON = "application/problem+json"
 # What a name in a header, and on the disks of all machines, had better be without.
 _UNSAFE = re.compile(r"[^A-Za-z0-9 ._-]")
@@ -46,13 +49,18 @@ class ProblemDocument(msgspec.Struct, rename="camel", omit_defaults=True):
     violated_policies: tuple[str, ...] | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="violated-policies")
 
 
+def tagged(result: Answer, state: str, fmt: Format) -> dict[str, str]:
+    """What caches are told of an answer that shows a state, also where it is the one that they have."""
+    return {"ETag": shown(state, xml=fmt.is_xml and result.body is not None), "Vary": VARY}
+
+
 def answer(call: Call, result: Answer, fmt: Format, exchange: Exchange) -> Rendered:
     """Render what a handler returned in the caller's format."""
     headers = dict(result.headers)
     if result.location is not None:
         headers["Location"] = exchange.family + result.location
     if result.etag is not None:
-        headers["ETag"] = f'"{result.etag}"'
+        headers |= tagged(result, result.etag, fmt)
     if result.file is not None or result.content is not None:
         headers = {"Content-Type": call.download} | headers
         if result.name:
