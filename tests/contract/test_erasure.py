@@ -18,7 +18,7 @@ from tabellion.platform.secrets import SecretUnreadable
 from tests.contract.test_sending import MAIL, PROFILES, hrefs, local, outbox, state
 from tests.support import plain
 from tests.support.api import Api
-from tests.support.erasing import ERASURES, HOOKS, erased, finish, listen, ok, run
+from tests.support.erasing import ERASURES, HOOKS, ahead, erased, finish, listen, ok, run
 from tests.support.etls import Etls, one_file, packed
 from tests.support.exports import Exports
 from tests.support.imports import Imports
@@ -157,11 +157,15 @@ def live(canary: Canary, tenant: Tenant, url: str, spool: Path, database: psycop
     return {"campaign": number, "waiting": waiting, "links": links, "leave": leave}
 
 
+@pytest.mark.parametrize("ahead_s", [0, 90])
 def test_an_erased_person_is_nowhere(
-    canary: Canary, tenant: Tenant, worker_database_url: str, spool: Path, api: Api, database: psycopg.Connection[Any]
-) -> None:
+    ahead_s: int, canary: Canary, tenant: Tenant, worker_database_url: str, spool: Path, api: Api,
+    database: psycopg.Connection[Any]
+) -> None:  # fmt: skip
+    """Also what was written shortly before by a machine whose clock is ahead."""
     schema = schema_of(tenant, database)
     lived = live(canary, tenant, worker_database_url, spool, database)
+    ahead(database, schema, ahead_s)
     report = f"{MAIL}/{lived['campaign']}/report"
     before = ok(tenant.json("GET", report))
     assert (before["opens"], before["clicks"], before["unsubscribes"], before["hardBounces"]) == (1, 2, 1, 1)

@@ -11,7 +11,7 @@ import pytest
 from tabellion.features.bulk.imports import Status, jobs_store
 from tabellion.features.erasure import forgetting, overlap, service
 from tests.contract.test_sending import MAIL, PROFILES, outbox, state
-from tests.support.erasing import ERASURES, erased, finish, listen, ok, run
+from tests.support.erasing import ERASURES, ahead, erased, finish, listen, ok, run
 from tests.support.exports import EXECUTIONS, Exports
 from tests.support.imports import Imports
 from tests.support.tenant import ANN, STAYS, Tenant, schema_of
@@ -116,13 +116,16 @@ def test_a_mail_that_was_being_planned_is_erased_once_it_can_be_seen(
     assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["endedAt"] is not None
 
 
+@pytest.mark.parametrize("ahead_s", [0, 90])
 def test_an_import_that_was_accepted_before_brings_nobody_back(
-    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+    ahead_s: int, tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
 ) -> None:
+    """Also one that was accepted by a machine whose clock is ahead."""
     listen(tenant)
     imports = Imports(tenant, worker_database_url, spool)
     rows = "emailAddress,lastName\nANN@example.com,Vos\nbob@example.com,Bos\n"
     job = imports.send(rows.encode()).json()["id"]
+    ahead(database, schema_of(tenant, database), ahead_s)
     done = erased(tenant, "ann@example.com")
     with pytest.raises(service.NotYet):
         finish(worker_database_url, spool, database, done["id"])
@@ -256,10 +259,14 @@ def test_who_comes_back_by_a_call_while_an_import_is_at_work_stays(
     assert b"ann@example.com" in exports.file(shown["id"])
 
 
-def test_mails_in_the_outbox_to_who_came_back_since_stay(
-    tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
+@pytest.mark.parametrize("ahead_s", [0, 90])
+def test_news_of_who_came_back_since_and_their_mails_in_the_outbox_stay(
+    ahead_s: int, tenant: Tenant, worker_database_url: str, spool: Path, database: psycopg.Connection[Any]
 ) -> None:
+    """However far ahead the clock of the machine is that wrote what was there before."""
+    listen(tenant)
     campaign_sent(tenant)
+    ahead(database, schema_of(tenant, database), ahead_s)
     done = erased(tenant, "ann@example.com")
     assert (done["erased"]["outboxMails"], outbox(tenant, database)) == (1, [])
     ok(tenant.json("PUT", PROFILES, ANN))
@@ -267,6 +274,9 @@ def test_mails_in_the_outbox_to_who_came_back_since_stay(
     finish(worker_database_url, spool, database, done["id"])
     assert [recipient for recipient, _ in outbox(tenant, database)] == ["ann@example.com"]
     assert ok(tenant.json("GET", f"{ERASURES}/{done['id']}"))["erased"]["outboxMails"] == 1
+    news = "SELECT event_type FROM tabellion.outbox_event WHERE licence_id = %s ORDER BY id"
+    told = [kind for (kind,) in database.execute(news, (schema_of(tenant, database)[1:],)).fetchall()]
+    assert told == ["DELETE", "CREATE", "SENT"]
 
 
 def test_a_profile_to_which_an_import_that_was_accepted_before_gave_the_address_is_erased(

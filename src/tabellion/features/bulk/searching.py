@@ -25,10 +25,10 @@ _UNREADABLE: Final = (
 # Those of executions of ETLs are imports with folders of their own, within or beside that of the execution.
 _FOLDERS: Final = """
 SELECT DISTINCT folder, ended_at IS NULL FROM (
-    SELECT folder, ended_at, licence_id, created_at FROM tabellion.import_job
-    UNION ALL SELECT folder, ended_at, licence_id, created_at FROM tabellion.etl_execution
-    UNION ALL SELECT folder, ended_at, licence_id, created_at FROM tabellion.export_execution
-) f WHERE licence_id = %(licence)s AND created_at <= %(until)s
+    SELECT folder, ended_at, licence_id, created_at, id <= %(imports)s AS known FROM tabellion.import_job
+    UNION ALL SELECT folder, ended_at, licence_id, created_at, id <= %(etls)s FROM tabellion.etl_execution
+    UNION ALL SELECT folder, ended_at, licence_id, created_at, id <= %(exports)s FROM tabellion.export_execution
+) f WHERE licence_id = %(licence)s AND (known OR created_at <= %(until)s)
 """
 _EXPORTS: Final = """
 SELECT folder, ended_at IS NULL FROM tabellion.export_execution
@@ -39,7 +39,7 @@ _WITHOUT_ADDRESS: Final = """
 SELECT x.folder FROM tabellion.export_execution x
 JOIN unnest(%(tables)s::text[], %(emails)s::text[]) AS t (id, email) ON x.definition ->> 'tableId' = t.id
 WHERE x.licence_id = %(licence)s AND x.created_at > coalesce(%(since)s::timestamptz, '-infinity')
-  AND x.created_at <= %(until)s AND x.ended_at IS NOT NULL
+  AND (x.created_at <= %(until)s OR x.id <= %(exports)s) AND x.ended_at IS NOT NULL
   AND CASE WHEN t.email IS NULL THEN true WHEN jsonb_typeof(x.definition -> 'attributes') = 'array' THEN NOT EXISTS (
       SELECT FROM jsonb_array_elements_text(x.definition -> 'attributes') AS a (name)
       WHERE tabellion.folded(a.name) = tabellion.folded(t.email)) ELSE false END
@@ -51,7 +51,8 @@ CROSS JOIN LATERAL (
     SELECT unnest(j.tries) UNION ALL
     SELECT tstzrange(least(coalesce(j.taken_up_at, j.started_at, j.created_at), j.ended_at), j.ended_at, '[]')) AS t (try)
 WHERE j.licence_id = %(licence)s AND j.table_kind = 'PROFILE_TABLE' AND j.ended_at > %(since)s AND upper(t.try) > %(since)s
-  AND coalesce(e.created_at, j.created_at) <= %(until)s
+  AND (coalesce(e.created_at, j.created_at) <= %(until)s
+       OR CASE WHEN e.id IS NULL THEN j.id <= %(imports)s ELSE e.id <= %(etls)s END)
 """
 _PARTS: Final = """
 SELECT p.job_id, p.kind::text, p.line, p.content FROM tabellion.import_part p
@@ -63,17 +64,17 @@ UPDATE tabellion.{table} SET errors = (
     SELECT jsonb_agg(CASE WHEN lower(e.said::text) !~ %(pattern)s THEN e.said
         ELSE jsonb_build_object('field', '', 'code', e.said -> 'code', 'message', %(instead)s::text) END ORDER BY e.place)
     FROM jsonb_array_elements(errors) WITH ORDINALITY AS e (said, place))
-WHERE licence_id = %(licence)s AND created_at <= %(until)s AND ended_at IS NOT NULL
+WHERE licence_id = %(licence)s AND (created_at <= %(until)s OR id <= {last}) AND ended_at IS NOT NULL
   AND lower(errors::text) LIKE ANY (%(likes)s::text[]) AND lower(errors::text) ~ %(pattern)s
 """
 _FILTERS: Final = """
 UPDATE tabellion.export_execution SET definition = jsonb_set(definition, '{filter}', to_jsonb(%(instead)s::text))
-WHERE licence_id = %(licence)s AND created_at <= %(until)s AND ended_at IS NOT NULL
+WHERE licence_id = %(licence)s AND (created_at <= %(until)s OR id <= %(exports)s) AND ended_at IS NOT NULL
   AND lower(definition ->> 'filter') LIKE ANY (%(likes)s::text[]) AND lower(definition ->> 'filter') ~ %(pattern)s
 """
 _NAMES: Final = """
 UPDATE tabellion.import_job SET file_name = %(instead)s
-WHERE licence_id = %(licence)s AND created_at <= %(until)s AND ended_at IS NOT NULL
+WHERE licence_id = %(licence)s AND (created_at <= %(until)s OR id <= %(imports)s) AND ended_at IS NOT NULL
   AND lower(file_name) ~ %(pattern)s
 """
 _UPLOADS: Final = """
@@ -81,11 +82,20 @@ UPDATE tabellion.etl_execution SET uploads = (
     SELECT jsonb_agg(CASE WHEN lower(u.sent ->> 'name') !~ %(pattern)s THEN u.sent
         ELSE jsonb_set(u.sent, '{name}', to_jsonb(%(instead)s::text)) END ORDER BY u.place)
     FROM jsonb_array_elements(uploads) WITH ORDINALITY AS u (sent, place))
-WHERE licence_id = %(licence)s AND created_at <= %(until)s AND ended_at IS NOT NULL
+WHERE licence_id = %(licence)s AND (created_at <= %(until)s OR id <= %(etls)s) AND ended_at IS NOT NULL
   AND lower(uploads::text) LIKE ANY (%(likes)s::text[]) AND lower(uploads::text) ~ %(pattern)s
 """
 # It is no filter: who tries the export again is told so, and does not get everybody.
 _INSTEAD = "it named somebody who was erased"
+
+
+class Accepted(NamedTuple):
+    """Bulk calls up to a moment; and up to these ids, whatever moment the machine has given them that accepted them."""
+
+    until: datetime
+    imports: int = 0
+    etls: int = 0
+    exports: int = 0
 
 
 class Span(NamedTuple):
@@ -102,9 +112,9 @@ class Folders(NamedTuple):
     others: list[str]
 
 
-async def folders_of(db: Database, licence_id: int, until: datetime) -> Folders:
-    """Those of a licence's bulk calls that were accepted until a moment."""
-    return _folders(await (await db.execute(_FOLDERS, {"licence": licence_id, "until": until})).fetchall())
+async def folders_of(db: Database, licence_id: int, accepted: Accepted) -> Folders:
+    """Those of a licence's bulk calls."""
+    return _folders(await (await db.execute(_FOLDERS, {"licence": licence_id} | accepted._asdict())).fetchall())
 
 
 async def exports_between(db: Database, licence_id: int, since: datetime, until: datetime) -> Folders:
@@ -119,23 +129,23 @@ def _folders(rows: Sequence[tuple[str, bool]]) -> Folders:
 
 
 async def exports_without_address(
-    db: Database, licence_id: int, emails: Mapping[str, str | None], since: datetime | None, until: datetime
+    db: Database, licence_id: int, emails: Mapping[str, str | None], since: datetime | None, accepted: Accepted
 ) -> list[str]:
-    """Folders of ended exports that do not show addresses, accepted after a moment (None: at any time), until another one.
+    """Folders of ended exports that do not show addresses, accepted after a moment (None: at any time).
 
     `emails`: the attributes that addresses are in, by the ids of tables on the wire; None: the table has none.
     """
-    values = {"licence": licence_id, "tables": [*emails], "emails": [*emails.values()], "since": since, "until": until}
+    values = {"licence": licence_id, "tables": [*emails], "emails": [*emails.values()], "since": since} | accepted._asdict()
     return await scalars(db, _WITHOUT_ADDRESS, values)
 
 
-async def imports_since(db: Database, licence_id: int, since: datetime, until: datetime) -> dict[int, list[Span]]:
-    """When imports were at work that ended after a moment and had been accepted, with their ETL, until another one.
+async def imports_since(db: Database, licence_id: int, since: datetime, accepted: Accepted) -> dict[int, list[Span]]:
+    """When imports were at work that ended after a moment and had been accepted by then, with their ETL.
 
     By the id of the profile table, into which no two are at work at once.
     """
     spans: dict[int, list[Span]] = {}
-    values = {"licence": licence_id, "since": since, "until": until}
+    values = {"licence": licence_id, "since": since} | accepted._asdict()
     for table_id, *span in await (await db.execute(_IMPORTS, values)).fetchall():
         spans.setdefault(table_id, []).append(Span(*span))
     return spans
@@ -180,17 +190,20 @@ async def forget_parts(db: Database, licence_id: int, traces: Traces) -> int:
     return len(found)
 
 
-async def forget_records(db: Database, licence_id: int, traces: Traces, until: datetime) -> None:
-    """Take out of records of bulk calls that were accepted until a moment, and have ended, what names a person.
+async def forget_records(db: Database, licence_id: int, traces: Traces, accepted: Accepted) -> None:
+    """Take out of records of bulk calls that have ended what names a person.
 
     What was wrong with a file, the names of those that were sent to ETLs, and the filter of an export. In the caller's
     transaction.
     """
     values = {
-        "licence": licence_id, "until": until, "likes": traces.likes, "pattern": traces.pattern, "instead": _INSTEAD,
-    }  # fmt: skip
-    for table in ("import_job", "etl_execution", "export_execution"):
-        await db.execute(_ERRORS.replace("{table}", table).encode(), values)
+        "licence": licence_id,
+        "likes": traces.likes,
+        "pattern": traces.pattern,
+        "instead": _INSTEAD,
+    } | accepted._asdict()
+    for table, last in (("import_job", "imports"), ("etl_execution", "etls"), ("export_execution", "exports")):
+        await db.execute(_ERRORS.replace("{table}", table).replace("{last}", f"%({last})s").encode(), values)
     for query in (_NAMES, _UPLOADS, _FILTERS):
         await db.execute(query, values)
 

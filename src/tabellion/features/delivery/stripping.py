@@ -76,7 +76,7 @@ WITH RECURSIVE campaign (id) AS (
 ), form AS (SELECT DISTINCT {key_of_form} AS key FROM unnest(%(forms)s::text[]) AS f (address))
 SELECT r.id FROM campaign c CROSS JOIN form f
 JOIN {l}.recipient r ON r.campaign_id = c.id AND hashtext({key}) = hashtext(f.key) AND {key} = f.key
-WHERE r.planned_at <= %(until)s::timestamptz
+WHERE r.planned_at <= %(until)s::timestamptz OR r.id <= %(last)s
 UNION
 SELECT r.id FROM {l}.recipient r
 JOIN unnest(%(tables)s::int[], %(profiles)s::bigint[]) AS p (table_id, id) ON p.table_id = r.table_id AND p.id = r.profile_id
@@ -85,25 +85,32 @@ ORDER BY 1
 
 
 async def mails_to(
-    db: Database, licence_id: int, address: str, profiles: Sequence[tuple[int, int]], until: datetime | None
+    db: Database, licence_id: int, address: str, profiles: Sequence[tuple[int, int]], until: datetime | None, last: int = 0
 ) -> list[int]:
-    """The ids of mails to an address that were planned up to a moment (None: no such), and all for profiles (table, id)."""
+    """The ids of mails to an address that were planned up to a moment (None: no such), or with ids up to `last`; and of all
+    for profiles (table, id).
+    """
     values = {
         "forms": forms_of(address), "tables": [table for table, _ in profiles], "profiles": [id_ for _, id_ in profiles],
-        "until": until,
+        "until": until, "last": last,
     }  # fmt: skip
     query = in_schema(licence_id, _TO, key=KEY.format("r.address"), key_of_form=KEY.format("f.address"))
     return await scalars(db, query, values)
 
 
-async def forget_kept(db: Database, licence_id: int, address: str, ids: Sequence[int], until: datetime | None) -> int:
-    """Delete mails from the outbox: these, and those to an address that were put there up to a moment; how many."""
+async def forget_kept(
+    db: Database, licence_id: int, address: str, ids: Sequence[int], until: datetime | None, last: int = 0
+) -> int:
+    """Delete mails from the outbox: these, and those to an address up to a moment or, of the outbox, to the id `last`; how
+    many.
+    """
     query = """
 WITH form AS (SELECT DISTINCT {key_of_form} AS key FROM unnest(%(forms)s::text[]) AS f (address))
 DELETE FROM {l}.outbox_mail m
-WHERE m.recipient_id = ANY (%(ids)s) OR m.moment <= %(until)s::timestamptz AND {key} IN (SELECT key FROM form)
+WHERE m.recipient_id = ANY (%(ids)s)
+    OR (m.moment <= %(until)s::timestamptz OR m.id <= %(last)s) AND {key} IN (SELECT key FROM form)
 """
-    values = {"forms": forms_of(address), "ids": list(ids), "until": until}
+    values = {"forms": forms_of(address), "ids": list(ids), "until": until, "last": last}
     statement = in_schema(licence_id, query, key=KEY.format("m.recipient"), key_of_form=KEY.format("f.address"))
     return (await db.execute(statement, values)).rowcount
 

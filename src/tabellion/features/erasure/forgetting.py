@@ -9,6 +9,7 @@ from tabellion.features.campaigns import forget_keys as forget_target_keys
 from tabellion.features.delivery import forms_of, having, stripping
 from tabellion.features.erasure.errors import TooManyProfiles
 from tabellion.features.erasure.model import Counts
+from tabellion.features.erasure.store import Watermark
 from tabellion.features.profiles import Row, erase_row, search_rows
 from tabellion.features.tables import ProfileTable, email_of, followers, profile_tables, render_value
 from tabellion.kit.traces import Traces, traces_of
@@ -38,23 +39,24 @@ async def people_at(db: Database, licence_id: int, address: str) -> People:
 
 
 async def forget_what_tells_of(
-    db: Database, asked: Asked, people: People, until: datetime | None
+    db: Database, asked: Asked, people: People, reached: Watermark | None
 ) -> tuple[Counts, list[int], Traces]:
     """Forget mails, news and kept answers; also the ids of mails that are on their way, and by what all that was known.
 
-    `until`: what names the address is of these people up to then; None: only what names them is, for others have it.
+    `reached`: what names the address is of these people up to there; None: only what names them is, for others have it.
     """
     licence_id, address = asked.licence_id, asked.address
     rows = [(table.id, profile.id) for table, profiles in people for profile in profiles]
-    mails = await stripping.mails_to(db, licence_id, address, rows, until)
+    moment, last = (None, 0) if reached is None else (reached.moment, reached.mails)
+    mails = await stripping.mails_to(db, licence_id, address, rows, moment, last)
     records = [each for table, profiles in people for each in await followers(db, table, [row.id for row in profiles])]
     named = [(table.public_id, str(row.id)) for table, profiles in people for row in profiles]
-    traces = traces_of([] if until is None else forms_of(address), named, mails, records)
-    counts = await forget_news(db, licence_id, traces, until or asked.now)
-    of_mails, flying = await forget_mails(db, asked, mails, until)
+    traces = traces_of([] if reached is None else forms_of(address), named, mails, records)
+    counts = await forget_news(db, licence_id, traces, reached)
+    of_mails, flying = await forget_mails(db, asked, mails, reached)
     counts = counts.plus(of_mails)
-    if until is not None:
-        answers = await idempotency.forget(db, licence_id, traces, until)
+    if reached is not None:
+        answers = await idempotency.forget(db, licence_id, traces)
         # Lists of addresses are of whom they are, also where there is no profile any more, or not yet.
         forms = sorted({form.lower() for form in forms_of(address)})
         emails = [(table, email) for table, _ in people if (email := email_of(table.attributes)) is not None]
@@ -93,19 +95,21 @@ async def _profiles(db: Database, table: ProfileTable, address: str) -> list[Row
     return [*found]
 
 
-async def forget_news(db: Database, licence_id: int, traces: Traces, until: datetime) -> Counts:
-    """What nobody was told of yet, or was told in vain."""
-    news = await outbox.forget(db, licence_id, traces, until)
-    return Counts(news=news + await webhooks.forget(db, licence_id, traces, until))
+async def forget_news(db: Database, licence_id: int, traces: Traces, reached: Watermark | None) -> Counts:
+    """What nobody was told of yet, or was told in vain. None: all of it."""
+    moment, last = (None, 0) if reached is None else (reached.moment, reached.news)
+    news = await outbox.forget(db, licence_id, traces, moment, last)
+    return Counts(news=news + await webhooks.forget(db, licence_id, traces, moment, last))
 
 
-async def forget_mails(db: Database, asked: Asked, mails: list[int], until: datetime | None) -> tuple[Counts, list[int]]:
+async def forget_mails(db: Database, asked: Asked, mails: list[int], reached: Watermark | None) -> tuple[Counts, list[int]]:
     """Take from mails what is personal, and those out of the outbox; also the ids of those that are on their way.
 
-    Out of the outbox go those to the address up to a moment, too: what is sent to who came back after it is theirs.
+    Out of the outbox go those to the address up to there, too: what is sent to who came back after it is theirs.
     """
     stripped = await stripping.strip(db, asked.licence_id, mails, asked.now, unlink=True)
-    kept = await stripping.forget_kept(db, asked.licence_id, asked.address, mails, until)
+    moment, last = (None, 0) if reached is None else (reached.moment, reached.outbox_mails)
+    kept = await stripping.forget_kept(db, asked.licence_id, asked.address, mails, moment, last)
     counts = Counts(mails=stripped.mails, withdrawn=stripped.withdrawn, events=stripped.events, outbox_mails=kept)
     return counts, stripped.flying
 

@@ -33,14 +33,14 @@ class Forgotten(NamedTuple):
     tables: Sequence[str] = ()
 
 
-async def forget(db: Database, erasure: Erasure, address: str, now: datetime) -> Forgotten:
+async def forget(db: Database, erasure: Erasure, address: str, accepted: searching.Accepted, now: datetime) -> Forgotten:
     """Delete the profiles that imports have given the address since; those to which calls have given it stay.
 
-    In the caller's transaction, when all these imports have ended. What is personal in mails to the profiles goes first.
-    Raises `RowInUse`, `TooManyProfiles`.
+    `accepted`: the bulk calls that came before the erasure. In the caller's transaction, when all these imports have ended.
+    What is personal in mails to the profiles goes first. Raises `RowInUse`, `TooManyProfiles`.
     """
     licence_id = erasure.licence_id
-    spans = await searching.imports_since(db, licence_id, erasure.asked_at - _LOOKED_WITHIN, erasure.asked_at)
+    spans = await searching.imports_since(db, licence_id, erasure.asked_at - _LOOKED_WITHIN, accepted)
     if not spans:
         return Forgotten()
     people: People = []
@@ -53,12 +53,12 @@ async def forget(db: Database, erasure: Erasure, address: str, now: datetime) ->
     if not any(rows for _, rows in people):
         return Forgotten()
     # What names the address since is of them, unless others have it as well.
-    until = None if others else now
+    reached = None if others else await store.watermark(db, licence_id, now)
     asked = asked_by_server(licence_id, address, now)
-    counts, flying, traces = await forgetting.forget_what_tells_of(db, asked, people, until)
+    counts, flying, traces = await forgetting.forget_what_tells_of(db, asked, people, reached)
     if flying:
         return Forgotten(counts, flying)
-    if until is not None:
+    if reached is not None:
         await suppression_store.forget_person(db, licence_id, address, now, suppress=False)
     counts = counts.plus(await forgetting.delete(db, asked, people, traces))
     return Forgotten(counts, tables=forgetting.tables_of(people, traces))

@@ -1,6 +1,7 @@
 """Use cases of erasures: erase what the database has at once, all or nothing; then what is in files, or still on its way."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -34,7 +35,8 @@ _LOST = (
 class Rest(NamedTuple):
     """What a worker has still to do of an erasure: the `person` is sealed, `flying` are mails that were on their way.
 
-    `seen_until`: up to when others may have seen the person, by the database's clock; None: of a job of a former release.
+    `seen_until`: up to when others may have seen the person, by the database's clock; `reached`: see `Watermark`. None: of a
+    job of a former release.
     """
 
     licence_id: int
@@ -42,6 +44,7 @@ class Rest(NamedTuple):
     person: str
     flying: list[int]
     seen_until: str | None = None
+    reached: Sequence[int] = ()
 
 
 async def ask(call: Incoming, address: str, *, suppress: bool) -> Erasure:
@@ -83,18 +86,22 @@ async def erase(db: Database, asked: Asked) -> Erasure:
     """
     licence_id, address, now = asked.licence_id, asked.address, asked.now
     people = await forgetting.people_at(db, licence_id, address)
-    counts, flying, traces = await forgetting.forget_what_tells_of(db, asked, people, max(now, utc_now()))
+    counts, flying, traces = await forgetting.forget_what_tells_of(db, asked, people, await _reached(db, asked))
     counts = counts.plus(await forgetting.delete(db, asked, people, traces))
     suppressed = await suppression_store.forget_person(db, licence_id, address, now, suppress=asked.suppress)
     # Others may have held it up: what was accepted meanwhile still saw the person.
-    until = max(now, utc_now())
+    reached = await _reached(db, asked)
     number, seen_until = await store.insert(
-        db, licence_id, until, suppressed=suppressed, counts=counts, tables=forgetting.tables_of(people, traces)
+        db, licence_id, reached.moment, suppressed=suppressed, counts=counts, tables=forgetting.tables_of(people, traces)
     )
     sealed = secrets.seal(address, _purpose(licence_id, number))
-    rest = Rest(licence_id, number, sealed, flying, seen_until.isoformat())
+    rest = Rest(licence_id, number, sealed, flying, seen_until.isoformat(), reached[1:])
     await jobs.defer(db, TASK, licence_id=licence_id, rest=rest._asdict())
-    return Erasure(number, licence_id, until, None, suppressed, counts, None)
+    return Erasure(number, licence_id, reached.moment, None, suppressed, counts, None)
+
+
+async def _reached(db: Database, asked: Asked) -> store.Watermark:
+    return await store.watermark(db, asked.licence_id, max(asked.now, utc_now()))
 
 
 async def count_profiles(db: Database, licence_id: int, address: str) -> int:
@@ -113,7 +120,7 @@ async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
     erasure = await store.find(db, licence_id, number)
     if erasure is None or erasure.ended_at is not None:
         return
-    until = erasure.asked_at
+    until, reached = erasure.asked_at, store.Watermark(erasure.asked_at, *rest.reached)
     try:
         address = secrets.unseal(rest.person, _purpose(licence_id, number))
     except secrets.SecretUnreadable:
@@ -130,33 +137,35 @@ async def finish(db: Database, spool: Path, rest: Rest, now: datetime) -> None:
         known = await store.find(db, licence_id, number, lock=True)
         if known is None:
             return
-        mails = [*await stripping.mails_to(db, licence_id, address, [], until), *rest.flying]
+        mails = [*await stripping.mails_to(db, licence_id, address, [], until, reached.mails), *rest.flying]
         asked = returned.asked_by_server(licence_id, address, now)
-        counts, flying = await forgetting.forget_mails(db, asked, mails, until)
-        counts = counts.plus(await forgetting.forget_news(db, licence_id, traces, until))
-        counts = counts.plus(await forgetting.forget_news(db, licence_id, traces_of([], mails=mails), now))
+        counts, flying = await forgetting.forget_mails(db, asked, mails, reached)
+        counts = counts.plus(await forgetting.forget_news(db, licence_id, traces, reached))
+        counts = counts.plus(await forgetting.forget_news(db, licence_id, traces_of([], mails=mails), None))
         await store.change(db, number, known.counts.plus(counts), None)
-    folders = await searching.folders_of(db, licence_id, until)
+    folders = await searching.folders_of(db, licence_id, reached.accepted)
     if flying or folders.others:
         raise NotYet(f"{len(flying)} mails are on their way, {len(folders.others)} bulk calls at work")
     files = await asyncio.to_thread(searching.forget_files, spool, folders.ended, traces)
-    files += await exports.forget_without_address(db, spool, erasure, None, until)
+    files += await exports.forget_without_address(db, spool, erasure, None, reached.accepted)
     try:
-        await _forget_returned(db, erasure, address, files, now)
+        await _forget_returned(db, erasure, address, reached.accepted, files, now)
     except (RowInUse, TooManyProfiles) as error:
         await _give_up(db, erasure, now, f"an import that was at work brought the person back, and {error.message}")
         return
     files = await exports.forget_of_returned(db, spool, erasure, traces)
-    await _end(db, erasure, traces, files, now)
+    await _end(db, erasure, traces, reached.accepted, files, now)
 
 
-async def _forget_returned(db: Database, erasure: Erasure, address: str, files: int, now: datetime) -> None:
+async def _forget_returned(
+    db: Database, erasure: Erasure, address: str, accepted: searching.Accepted, files: int, now: datetime
+) -> None:
     """Erase whom imports have brought back. Raises `NotYet`, `RowInUse`, `TooManyProfiles`."""
     async with db.transaction():
         known = await store.find(db, erasure.licence_id, erasure.id, lock=True)
         if known is None:
             return
-        found = await returned.forget(db, erasure, address, now)
+        found = await returned.forget(db, erasure, address, accepted, now)
         await store.change(db, erasure.id, known.counts.plus(Counts(files=files)).plus(found.counts), None)
         if found.counts.profiles:
             await store.set_returned(db, erasure.id, found.tables)
@@ -164,12 +173,14 @@ async def _forget_returned(db: Database, erasure: Erasure, address: str, files: 
         raise NotYet(f"{len(found.flying)} mails to whom an import brought back are on their way")
 
 
-async def _end(db: Database, erasure: Erasure, traces: Traces, files: int, now: datetime) -> None:
+async def _end(
+    db: Database, erasure: Erasure, traces: Traces, accepted: searching.Accepted, files: int, now: datetime
+) -> None:
     """Erase what is kept of bulk calls in the database, and answers kept since; then it has ended."""
     licence_id, number = erasure.licence_id, erasure.id
     async with db.transaction():
         files += await searching.forget_parts(db, licence_id, traces)
-        await searching.forget_records(db, licence_id, traces, erasure.asked_at)
+        await searching.forget_records(db, licence_id, traces, accepted)
         # That to the call that asked for it is one of them: its key may have the address in it.
         answers = await idempotency.forget(db, licence_id, traces, erasure.asked_at)
         known = await store.find(db, licence_id, number, lock=True)

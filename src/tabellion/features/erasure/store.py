@@ -2,16 +2,53 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 import msgspec
 from psycopg.types.json import Jsonb
 
+from tabellion.features.bulk import searching
 from tabellion.features.erasure.model import Counts, Erasure
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar, scalars
 
 _SELECT: LiteralString = "SELECT id, licence_id, asked_at, ended_at, suppressed, counts, failure FROM tabellion.erasure "
+
+# In the order of the fields of `Watermark`.
+_SEQUENCES = (
+    "tabellion.outbox_event_id_seq", "l{l}.recipient_id_seq", "l{l}.outbox_mail_id_seq",
+    "tabellion.bulk_job_id", "tabellion.etl_execution_id_seq", "tabellion.export_execution_id_seq",
+)  # fmt: skip
+
+
+class Watermark(NamedTuple):
+    """How far what may name a person had got at a moment: the last ids that had been given.
+
+    What there was goes by its ids, for the clock of the machine that wrote it may have been ahead. What a transaction enters
+    that was open then goes by its moment.
+    """
+
+    moment: datetime
+    news: int = 0
+    mails: int = 0
+    outbox_mails: int = 0
+    imports: int = 0
+    etls: int = 0
+    exports: int = 0
+
+    @property
+    def accepted(self) -> searching.Accepted:
+        """The bulk calls that had been accepted."""
+        return searching.Accepted(self.moment, self.imports, self.etls, self.exports)
+
+
+async def watermark(db: Database, licence_id: int, moment: datetime) -> Watermark:
+    """That of a licence, now; `moment` is now."""
+    query = (
+        "SELECT coalesce(pg_sequence_last_value(s.name::regclass), 0) "
+        "FROM unnest(%s::text[]) WITH ORDINALITY AS s (name, place) ORDER BY place"
+    )
+    return Watermark(moment, *await scalars(db, query, ([each.format(l=licence_id) for each in _SEQUENCES],)))
 
 
 async def insert(

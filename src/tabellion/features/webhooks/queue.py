@@ -306,23 +306,25 @@ async def replay(
     return sum(counts)
 
 
-async def forget(db: Database, licence_id: int, traces: Traces, until: datetime) -> int:
-    """Take the events of a person, up to a moment, out of what waits, gathers or is dead; how many.
+async def forget(db: Database, licence_id: int, traces: Traces, until: datetime | None, last: int = 0) -> int:
+    """Take the events of a person out of what waits, gathers or is dead; how many.
 
-    In the caller's transaction.
+    Up to a moment (None: all), or to the id `last`. In the caller's transaction.
     """
     # A target that has failed for days has left many dead ones, and a person may have had many mails.
     query = """
 SELECT d.id, d.events::text FROM tabellion.webhook_delivery d
 JOIN tabellion.webhook_subscription s ON s.id = d.subscription_id
 CROSS JOIN LATERAL (SELECT lower(d.events::text) AS said OFFSET 0) e
-WHERE s.licence_id = %(licence)s AND d.occurred_at <= %(until)s AND (
+WHERE s.licence_id = %(licence)s
+AND (%(until)s::timestamptz IS NULL OR d.occurred_at <= %(until)s OR %(last)s >= ANY (d.event_ids)) AND (
     e.said LIKE ANY (%(likes)s::text[])
     OR EXISTS (SELECT FROM regexp_matches(e.said, %(member)s, 'g') m (found) WHERE m.found[1] = ANY (%(members)s::text[])))
 ORDER BY d.id FOR UPDATE OF d
 """
     values = {
-        "licence": licence_id, "until": until, "likes": traces.likes, "member": MEMBER, "members": traces.members,
+        "licence": licence_id, "until": until, "last": last, "likes": traces.likes, "member": MEMBER,
+        "members": traces.members,
     }  # fmt: skip
     gone, are_theirs = 0, traces.news_finder()
     # All of them are read. For the first ones alone it would be quicker to walk through those of all licences by their ids.
@@ -333,7 +335,11 @@ ORDER BY d.id FOR UPDATE OF d
             emptied: list[Any] = []
             for id_, events in rows:
                 items = _items(events)
-                kept = [item for item in items if item.at > until or not are_theirs(bytes(item.payload).decode())]
+                kept = [
+                    item for item in items
+                    if (until is not None and item.at > until and item.id > last)
+                    or not are_theirs(bytes(item.payload).decode())
+                ]  # fmt: skip
                 gone += len(items) - len(kept)
                 if not kept:
                     emptied.append(id_)

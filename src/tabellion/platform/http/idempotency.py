@@ -116,14 +116,15 @@ async def once(
         return rendered
 
 
-async def forget(db: Database, licence_id: int, traces: Traces, until: datetime) -> int:
-    """Delete kept answers that name a person, or whose calls did, of calls up to a moment; how many.
+async def forget(db: Database, licence_id: int, traces: Traces, until: datetime | None = None) -> int:
+    """Delete kept answers that name a person, or whose calls did, of calls up to a moment (None: all); how many.
 
     Whoever repeats such a call does it anew.
     """
     # What is no text in an answer is escaped, so that whatever it holds can be compared.
     query = """
-DELETE FROM tabellion.idempotency i WHERE i.licence_id = %(licence)s AND i.created_at <= %(until)s AND (
+DELETE FROM tabellion.idempotency i WHERE i.licence_id = %(licence)s
+AND (%(until)s::timestamptz IS NULL OR i.created_at <= %(until)s) AND (
     lower(encode(i.body, 'escape')) LIKE ANY (%(escaped_likes)s::text[]) AND lower(encode(i.body, 'escape')) ~ %(escaped)s
     OR lower(concat_ws(' ', i.route, i.key, i.headers)) LIKE ANY (%(likes)s::text[])
        AND lower(concat_ws(' ', i.route, i.key, i.headers)) ~ %(pattern)s)

@@ -139,18 +139,22 @@ async def emit(db: Database, licence_id: int, interest: Interest, data: Mapping[
     await db.execute(_EMIT, row)
 
 
-async def forget(db: Database, licence_id: int, traces: Traces, until: datetime) -> int:
-    """Take out the events of a person, up to a moment, that nobody has passed on yet; how many."""
+async def forget(db: Database, licence_id: int, traces: Traces, until: datetime | None, last: int = 0) -> int:
+    """Take out the events of a person that nobody has passed on yet; how many.
+
+    Up to a moment (None: all), or to the id `last`.
+    """
     query = """
-DELETE FROM tabellion.outbox_event o WHERE o.licence_id = %(licence)s AND o.occurred_at <= %(until)s AND (
+DELETE FROM tabellion.outbox_event o WHERE o.licence_id = %(licence)s
+AND (%(until)s::timestamptz IS NULL OR o.occurred_at <= %(until)s OR o.id <= %(last)s) AND (
     lower(o.data::text) LIKE ANY (%(likes)s::text[]) AND lower(o.data::text) ~ %(named)s
     OR o.data ->> 'interactionId' = ANY (%(mails)s)
     OR (o.subject_id, o.data ->> 'id') IN (SELECT * FROM unnest(%(tables)s::text[], %(rows)s::text[])))
 """
     rows = (*traces.rows, *traces.records)
     values = {
-        "licence": licence_id, "until": until, "likes": traces.likes, "named": traces.pattern, "mails": list(traces.mails),
-        "tables": [table for table, _ in rows], "rows": [row for _, row in rows],
+        "licence": licence_id, "until": until, "last": last, "likes": traces.likes, "named": traces.pattern,
+        "mails": list(traces.mails), "tables": [table for table, _ in rows], "rows": [row for _, row in rows],
     }  # fmt: skip
     return (await db.execute(query, values)).rowcount
 
