@@ -219,6 +219,21 @@ def test_one_look_at_a_time_starts_one_execution(etls: Etls, tenant: Tenant, roo
     assert [x is None for x in do(work())] == [False, True]
 
 
+@pytest.mark.parametrize("change", ["switched off", "timed"])
+def test_a_look_that_was_ordered_before_a_change_starts_nothing(etls: Etls, tenant: Tenant, root: Path, change: str) -> None:
+    place = location(tenant)
+    number = stored(tenant, place)
+    (root / "in" / "guests_1.csv").write_text(GUESTS)
+    start_due(etls, utc_now() + timedelta(minutes=2))
+    timed = {
+        "source": {"type": "LOCATION", "locationId": place, "trigger": "SCHEDULE"},
+        "schedule": {"cron": "0 3 * * *", "timeZone": "Europe/Paris"},
+    }
+    changed = tenant.json("PATCH", f"{ETLS}/{number}", timed if change == "timed" else {"isActive": False})
+    assert changed.status_code == 200, changed.text
+    assert look(etls, number) is None
+
+
 def test_looks_at_the_same_time_start_one_execution(
     etls: Etls, tenant: Tenant, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

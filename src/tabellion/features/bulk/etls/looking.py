@@ -70,9 +70,9 @@ async def enter(db: Database, due: Due, now: datetime, user_id: int | None = Non
 
 
 async def look(db: Database, etl_id: int, clock: Callable[[], datetime]) -> int | None:
-    """Look into an ETL's location, and start an execution when its files are there; its number."""
+    """Look into the location of an ETL without a schedule, and start an execution when its files are there; its number."""
     due = await store.waiting(db, etl_id)
-    if due is None or await store.is_busy(db, etl_id):
+    if due is None or due.definition.get("schedule") is not None or await store.is_busy(db, etl_id):
         return None
     definition = msgspec.convert(due.definition, Definition)
     try:
