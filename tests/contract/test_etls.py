@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 import tabellion
+from tabellion.features.bulk.imports import running
 from tabellion.server.app import translate
 from tests.support.etls import BASE, ETLS, EXECUTIONS, Etls, one_file, packed
 from tests.support.serving import json_here, run_here
@@ -105,7 +106,8 @@ def test_several_files_are_loaded_in_the_order_of_the_definition(etls: Etls, ten
         "files": [
             {"namePattern": "guests_$yyyyMMdd.csv", "load": {"tableId": "Guests"}},
             {"namePattern": "stays*.csv", "load": {"tableType": "CUSTOM_TABLE", "tableId": "Stays"}},
-            {"namePattern": "other.csv", "required": False, "load": {"tableId": "Guests"}},
+            # A file is that of the first pattern that it matches.
+            {"namePattern": "*_20270301.csv", "required": False, "load": {"tableId": "Guests"}},
         ],
         "generateResultFile": True,
         "resultFileNamePattern": "result_$yyyy-1.zip",
@@ -336,6 +338,28 @@ def test_cancelling_before_and_after_the_end(etls: Etls, tenant: Tenant) -> None
     etls.run(number)
     done = etls.read(number)
     assert (done["status"], done["executionStatus"], done["rowsRead"]) == ("CANCELLED", "FAILED", 0)
+
+
+def test_what_was_not_begun_of_a_cancelled_execution_is_not_loaded(
+    etls: Etls, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definition = {"files": [{"namePattern": f"{n}.csv", "load": {"tableId": "Guests"}} for n in ("a", "b")]}
+    later = "emailAddress,lastName\neve@example.com,Eve\n"
+    number = etls.send(EXECUTIONS, {"all.zip": packed(a=GUESTS, b=later)}, definition).json()["id"]
+    write = running._Attempt._write
+
+    async def write_and_cancel(attempt: Any, *block: Any) -> None:
+        await write(attempt, *block)
+        assert tenant.json("DELETE", f"{EXECUTIONS}/{number}").status_code == 204
+
+    monkeypatch.setattr(running._Attempt, "_write", write_and_cancel)
+    etls.run(number)
+    monkeypatch.undo()
+    etls.run(number)
+
+    assert etls.read(number)["status"] == "CANCELLED"
+    path = f"{BASE}/profile-tables/Guests/profiles/emailAddress=eve@example.com"
+    assert tenant.json("GET", path).status_code == 404
 
 
 def test_the_command_line_looks_after_executions(etls: Etls, tenant: Tenant, tmp_path: Path) -> None:

@@ -57,6 +57,9 @@ JOIN tabellion.export_execution x ON x.export_id = e.id WHERE e.id = %s AND x.id
     table = tenant.json("GET", f"{BASE}/profile-tables/Guests").json()["id"]
     mark(f"(SELECT max(updated_at) FROM {schema_of(tenant, database)}.p{table})")
     assert trigger() == ["bob@example.com"]
+    mark(f"(SELECT max(updated_at) FROM {schema_of(tenant, database)}.p{table})")
+    assert tenant.json("PATCH", f"{EXPORTS}/{number}", {"name": "renamed"}).status_code == 200
+    assert trigger() == ["bob@example.com"]
     # Other columns, other rows: from the beginning.
     tenant.json("PATCH", f"{EXPORTS}/{number}", {"attributes": ["emailAddress", "points"]})
     assert trigger() == ["ann@example.com", "bob@example.com"]

@@ -300,13 +300,19 @@ async def test_who_lets_nobody_in_has_not_let_us_in(monkeypatch: pytest.MonkeyPa
     assert [(each.step, each.ok) for each in steps] == [("CONNECT", True), ("LOGIN", False)]
 
 
-def test_an_export_is_written_to_its_location(tenant: Tenant, worker_database_url: str, spool: Path, root: Path) -> None:
+def test_an_export_is_written_to_its_location(
+    tenant: Tenant, worker_database_url: str, spool: Path, root: Path, database: psycopg.Connection[Any]
+) -> None:
+    database.execute("UPDATE tabellion.licence SET time_zone = 'Asia/Tokyo' WHERE name = %s", (tenant.licence,))
     exports = Exports(tenant, worker_database_url, spool)
     body = {"name": "out", "tableId": "Guests", "attributes": ["emailAddress"], "locationId": location(tenant)}
     plain = made(tenant, EXPORTS, body)
     named = made(tenant, EXPORTS, body | {"name": "dated", "fileName": "guests_$yyyyMMdd.csv"})
-    for number, name in ((plain, None), (named, f"guests_{utc_now():%Y%m%d}.csv")):
+    # A name has the day on the licence's clocks on which the execution was ordered, whenever it is tried.
+    for number, name in ((plain, None), (named, "guests_20260302.csv")):
         execution = tenant.json("POST", f"{EXPORTS}/{number}/trigger-execution").json()["id"]
+        ordered = "UPDATE tabellion.export_execution SET created_at = '2026-03-01 20:00Z' WHERE id = %s"
+        database.execute(ordered, (execution,))
         exports.run(execution)
         assert exports.read(execution)["status"] == "DONE"
         written = root / "in" / (name or f"export-{execution}.csv")
