@@ -30,15 +30,21 @@ from tests.support.api import free_port
 
 _START_S = 20
 _FTP = """
-import sys
+import os, sys
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
 from pyftpdlib.servers import FTPServer
-port, folder, certificate = sys.argv[1:]
+port, folder, certificate, refuses = sys.argv[1:]
 authorizer = DummyAuthorizer()
 authorizer.add_user("erp", "s3cret", folder, perm="elradfmwMT")
 handler = TLS_FTPHandler if certificate else FTPHandler
 handler.authorizer = authorizer
+if refuses:
+    class handler(handler):
+        def ftp_RNTO(self, path):
+            if os.path.exists(path):
+                return self.respond("550 the name is taken")
+            return super().ftp_RNTO(path)
 if certificate:
     handler.certfile = certificate
     handler.tls_control_required = handler.tls_data_required = True
@@ -72,14 +78,14 @@ def sshd(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def ftpd(folder: Path, *, tls: bool) -> Iterator[Server]:
-    """An FTP server on `folder`/files."""
+def ftpd(folder: Path, *, tls: bool, refuses: bool = False) -> Iterator[Server]:
+    """An FTP server on `folder`/files. `refuses`: to rename a file where something has the name."""
     (folder / "files").mkdir(parents=True)
     port, certificate = free_port(), ""
     if tls:
         certificate = str(folder / "certificate.pem")
         self_signed(Path(certificate), "127.0.0.1")
-    command = [sys.executable, "-W", "ignore", "-c", _FTP, str(port), str(folder / "files"), certificate]
+    command = [sys.executable, "-W", "ignore", "-c", _FTP, str(port), str(folder / "files"), certificate, "x" * refuses]
     with _running(command, port, folder / "ftpd.log"):
         trusted = Path(certificate).read_text().split("-----BEGIN PRIVATE", 1)[0] if tls else None
         yield Server(

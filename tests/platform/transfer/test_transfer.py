@@ -1,11 +1,12 @@
 """Folders on real servers: what all protocols do alike, and what each of them refuses."""
 
 import asyncio
+import os
 import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,51 @@ async def test_a_file_is_stored_whole_and_replaces_its_namesake(place: Place, tm
         await opened.folder.fetch("out.csv", tmp_path / "y", 1_000_000)
     assert (tmp_path / "y").read_bytes() == b"new" * 100_000
     assert not [name for name in place.names() if name.endswith(".part")]
+
+
+@pytest.mark.parametrize("kind", ["FTP", "FOLDER"])
+async def test_a_file_has_its_name_when_it_is_whole(kind: str, tmp_path: Path) -> None:
+    """Whoever takes what is there meanwhile takes the whole one of before."""
+    folder = tmp_path / "files" / "in"
+    here = Server(protocol="FOLDER", root=folder.parent)
+    os.mkfifo(tmp_path / "source")
+    with nullcontext(here) if kind == "FOLDER" else ftpd(tmp_path, tls=False) as server:
+        folder.mkdir(parents=True)
+        (folder / "out.csv").write_bytes(b"old")
+        async with open_folder(server, "/in", NEAR) as opened, asyncio.timeout(20):
+            storing = asyncio.create_task(opened.folder.store(tmp_path / "source", "out.csv"))
+            with await asyncio.to_thread((tmp_path / "source").open, "wb") as half:
+                half.write(b"new")
+                half.flush()
+                while len(list(folder.iterdir())) < 2:  # noqa: ASYNC110 - another process makes it
+                    await asyncio.sleep(0.01)
+                assert (folder / "out.csv").read_bytes() == b"old"
+            await storing
+        assert [(file.name, file.read_bytes()) for file in folder.iterdir()] == [("out.csv", b"new")]
+
+
+async def test_a_server_that_replaces_nothing_is_made_to(tmp_path: Path, odd: Server) -> None:
+    (tmp_path / "new").write_bytes(b"new")
+    with ftpd(tmp_path / "ftp", tls=False, refuses=True) as ftp:
+        for server, base in ((ftp, ""), (odd, str(tmp_path / "ftp" / "files"))):
+            for name in ("in", "done"):
+                folder = tmp_path / "ftp" / "files" / name
+                folder.mkdir(exist_ok=True)
+                (folder / "out.csv").write_bytes(b"old")
+            async with open_folder(server, f"{base}/in", NEAR) as opened:
+                await opened.folder.store(tmp_path / "new", "out.csv")
+                await opened.folder.move("out.csv", f"{base}/done")
+            assert (tmp_path / "ftp" / "files" / "done" / "out.csv").read_bytes() == b"new"
+            assert list((tmp_path / "ftp" / "files" / "in").iterdir()) == []
+
+
+async def test_a_file_that_cannot_be_written_whole_leaves_the_one_of_before(tmp_path: Path, odd: Server) -> None:
+    (tmp_path / "new").write_bytes(b"new")
+    (tmp_path / "full").write_bytes(b"old")
+    async with open_folder(odd, str(tmp_path), NEAR) as opened:
+        with pytest.raises(TransferError, match="no room"):
+            await opened.folder.store(tmp_path / "new", "full")
+    assert (tmp_path / "full").read_bytes() == b"old"
 
 
 async def test_a_file_moves_once_and_replaces_its_namesake(place: Place) -> None:
@@ -264,7 +310,23 @@ async def test_a_listing_that_does_not_come_to_an_end_is_given_up(monkeypatch: p
 
 
 class Odd(asyncssh.SFTPServer):
-    """Says of no file how long it is, or too much (`long`), and of a file `drip` a byte at a time; `still` it answers never."""
+    """Says of no file how long it is, or too much (`long`), and of a file `drip` a byte at a time; `still` it answers never.
+
+    It has no room for what is called `full`, and replaces nothing by renaming.
+    """
+
+    def write(self, file_obj: Any, offset: int, data: bytes) -> int:
+        if b"full" in file_obj.name:
+            raise asyncssh.SFTPFailure("no room")
+        return super().write(file_obj, offset, data)  # type: ignore[return-value]
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
+        raise asyncssh.SFTPOpUnsupported("as of before OpenSSH 4.8")
+
+    def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        if os.path.exists(newpath):  # noqa: PTH110 - its names are bytes
+            raise asyncssh.SFTPFailure("the name is taken")
+        super().rename(oldpath, newpath)
 
     def lstat(self, path: bytes) -> asyncssh.SFTPAttrs:
         return asyncssh.SFTPAttrs(permissions=0o100600, size=9 if path.endswith(b"long") else None)
