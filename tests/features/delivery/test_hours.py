@@ -179,5 +179,12 @@ async def test_outside_the_hours_of_the_licence_nothing_is_claimed_at_all(post: 
     assert rules_of(sending, said._replace(delivery=lost), post.table, datetime(2027, 3, 2, 22, 0, tzinfo=UTC)).opens_at
     closed = rules_of(sending, said, post.table, datetime(2027, 3, 2, 22, 0, tzinfo=UTC))
     assert closed.opens_at == datetime(2027, 3, 3, 7, 0, tzinfo=UTC)
+    # Those of recipients are looked at one by one; where nothing tells where they are, they are at the licence's place.
+    for attribute, whole in (("cardNumber", False), (None, True)):
+        theirs = said._replace(delivery=Delivery(hours=Hours(WORKING.windows, "RECIPIENT", attribute)))
+        rules = rules_of(sending, theirs, post.table, datetime(2027, 3, 2, 22, 0, tzinfo=UTC))
+        assert (rules.opens_at, rules.zones is None) == (closed.opens_at if whole else None, whole)
     urgent = await post.sending("TRANSACTIONAL", time_zone="Europe/Brussels")
-    assert rules_of(urgent, said, post.table, datetime(2027, 3, 2, 22, 0, tzinfo=UTC)).opens_at is None
+    limited = said._replace(limits=Limits(contact=Contact(1, 1)))
+    rules = rules_of(urgent, limited, post.table, datetime(2027, 3, 2, 22, 0, tzinfo=UTC))
+    assert (rules.opens_at, rules.contact) == (None, None)

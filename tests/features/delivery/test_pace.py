@@ -8,6 +8,7 @@ import pytest
 
 from tabellion.features import delivery
 from tabellion.features.delivery import Delivery, DomainLimit, Limits, SenderLimit, limits_store, pacing, recipient_store
+from tabellion.features.delivery.limits import Contact
 from tests.features.delivery.conftest import START, Post, after
 
 NONE = Limits()
@@ -198,6 +199,13 @@ async def test_a_worker_forgets_the_rules_of_sendings_that_are_over(post: Post, 
         await rules.of(post.db, sending, post.table, START)
         seconds += 2.5
     assert list(rules._known) == [sending.id]
+
+
+async def test_nothing_holds_mails_of_tests(post: Post) -> None:
+    sending = await post.sending("CONTINUOUS", test=True)
+    await limits_store.set_limits(post.db, post.licence_id, Limits(contact=Contact(1, 1)), START)
+    await limits_store.set_delivery(post.db, sending.campaign_id, Delivery(per_minute=1), START)
+    assert await pacing.Pacing().of(post.db, sending, post.table, START) is pacing.PLAIN
 
 
 async def test_a_worker_reads_anew_what_was_said_once_that_is_old_or_it_hears_of_something(
