@@ -34,9 +34,9 @@ import os, sys
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
 from pyftpdlib.servers import FTPServer
-port, folder, certificate, refuses = sys.argv[1:]
+port, folder, certificate, refuses, rights = sys.argv[1:]
 authorizer = DummyAuthorizer()
-authorizer.add_user("erp", "s3cret", folder, perm="elradfmwMT")
+authorizer.add_user("erp", "s3cret", folder, perm=rights)
 handler = TLS_FTPHandler if certificate else FTPHandler
 handler.authorizer = authorizer
 if refuses:
@@ -78,14 +78,25 @@ def sshd(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def ftpd(folder: Path, *, tls: bool, refuses: bool = False) -> Iterator[Server]:
-    """An FTP server on `folder`/files. `refuses`: to rename a file where something has the name."""
+def ftpd(folder: Path, *, tls: bool, refuses: bool = False, rights: str = "elradfmwMT") -> Iterator[Server]:
+    """An FTP server on `folder`/files. `refuses`: to rename a file where something has the name; `rights` as pyftpdlib's."""
     (folder / "files").mkdir(parents=True)
     port, certificate = free_port(), ""
     if tls:
         certificate = str(folder / "certificate.pem")
         self_signed(Path(certificate), "127.0.0.1")
-    command = [sys.executable, "-W", "ignore", "-c", _FTP, str(port), str(folder / "files"), certificate, "x" * refuses]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        _FTP,
+        str(port),
+        str(folder / "files"),
+        certificate,
+        "x" * refuses,
+        rights,
+    ]
     with _running(command, port, folder / "ftpd.log"):
         trusted = Path(certificate).read_text().split("-----BEGIN PRIVATE", 1)[0] if tls else None
         yield Server(

@@ -155,6 +155,21 @@ async def test_a_server_that_replaces_nothing_is_made_to(tmp_path: Path, odd: Se
             assert list((tmp_path / "ftp" / "files" / "in").iterdir()) == []
 
 
+async def test_a_server_that_renames_nothing_keeps_what_has_the_name(tmp_path: Path) -> None:
+    (tmp_path / "out.csv").write_bytes(b"new")
+    with ftpd(tmp_path / "ftp", tls=False, rights="elradmwMT") as server:
+        folder = tmp_path / "ftp" / "files"
+        for name in ("in", "done"):
+            (folder / name).mkdir()
+            (folder / name / "out.csv").write_bytes(b"old")
+        async with open_folder(server, "/in", NEAR) as opened:
+            with pytest.raises(TransferError, match="privileges"):
+                await opened.folder.store(tmp_path / "out.csv", "out.csv")
+            with pytest.raises(TransferError, match="privileges"):
+                await opened.folder.move("out.csv", "/done")
+        assert [(folder / name / "out.csv").read_bytes() for name in ("in", "done")] == [b"old", b"old"]
+
+
 async def test_a_file_that_cannot_be_written_whole_leaves_the_one_of_before(tmp_path: Path, odd: Server) -> None:
     (tmp_path / "new").write_bytes(b"new")
     (tmp_path / "full").write_bytes(b"old")

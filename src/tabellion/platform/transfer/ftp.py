@@ -196,9 +196,10 @@ class _FtpFolder(Folder):
         self._gone(inside(self._path, name))
 
     def _rename(self, before: str, after: str) -> None:
-        """Some servers replace what has the name, others refuse."""
+        """Some servers replace what has the name, others refuse; those that rename nothing say so at the first command."""
+        self._client.sendcmd(f"RNFR {before}")
         try:
-            self._client.rename(before, after)
+            self._client.voidcmd(f"RNTO {after}")
         except ftplib.error_perm:
             self._gone(after)
             self._client.rename(before, after)
