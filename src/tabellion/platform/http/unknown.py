@@ -9,7 +9,9 @@ from tabellion.kit.problem import FieldError, Invalid
 from tabellion.platform.http.call import Call
 from tabellion.platform.http.query import Query
 
+# Names in a header, and characters of one: proxies allow an answer a head of 4 kB.
 _MOST = 20
+_LONGEST = 100
 
 
 def unknown_parameters(call: Call, query: Query) -> list[str]:
@@ -50,7 +52,12 @@ def lowered_parameters(call: Call, query: Query) -> list[str]:
 
 
 def header_list(names: Sequence[str]) -> str:
-    """Names as a header value; what a header cannot carry is escaped as in JSON, and the list stays short."""
-    shown = ", ".join(msgspec.json.encode(name).decode().strip('"') for name in names[:_MOST])
-    safe = "".join(c if " " <= c <= "~" else "?" for c in shown)
-    return safe if len(names) <= _MOST else f"{safe}, ... ({len(names)})"
+    """Names as a header value; what a header cannot carry is escaped as in JSON, and the list and the names stay short."""
+    shown = ", ".join(_in_header(name) for name in names[:_MOST])
+    return shown if len(names) <= _MOST else f"{shown}, ... ({len(names)})"
+
+
+def _in_header(name: str) -> str:
+    escaped = msgspec.json.encode(name[:_LONGEST]).decode().strip('"')
+    safe = "".join(c if " " <= c <= "~" else "?" for c in escaped)
+    return safe if len(name) <= _LONGEST and len(safe) <= _LONGEST else f"{safe[:_LONGEST]}..."
