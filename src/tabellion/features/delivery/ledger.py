@@ -11,7 +11,7 @@ from time import monotonic
 import msgspec
 
 from tabellion.features.delivery import limits_store, news, recipient_store, store, suppression_store
-from tabellion.features.delivery.model import SOFT_REASONS, Ending, Sending, State
+from tabellion.features.delivery.model import DOUBTS, SOFT_REASONS, Ending, Sending, State
 from tabellion.features.delivery.setbacks import Setbacks, passes
 from tabellion.platform.database.connection import Database
 
@@ -101,6 +101,8 @@ class Ledger:
         async with self._database() as db, db.transaction():
             told = await recipient_store.end(db, sending, self._worker, endings, now)
             await self.announce(db, endings, told, now)
+            if doubtful := [e.claimed.id for e in endings if e.claimed.id in told and e.reason in DOUBTS]:
+                await news.settle_heard(db, sending.licence_id, doubtful, now)
             gone = [ending.claimed.address for ending in endings if ending.suppress and ending.claimed.id in told]
             if gone:
                 await suppression_store.suppress(db, sending.licence_id, gone, "HARD_BOUNCE", now)

@@ -58,6 +58,16 @@ async def settle(
     return arrived is not None
 
 
+async def settle_heard(db: Database, licence_id: int, recipients: Sequence[int], now: datetime) -> set[int]:
+    """Settle mails whose attempts have ended in doubt, where something was heard of them meanwhile, such as a bounce.
+
+    The ids of those that have arrived. In the transaction that writes down the doubt, or they would be sent again.
+    """
+    query = "SELECT recipient_id, min(moment) FROM {l}.mail_event WHERE recipient_id = ANY (%s) GROUP BY 1 ORDER BY 1"
+    heard = await (await db.execute(in_schema(licence_id, query), (list(recipients),))).fetchall()
+    return {each for each, moment in heard if await settle(db, licence_id, each, now, by=moment)}
+
+
 async def tell_subjects(
     db: Database, licence_id: int, subjects: Sequence[str], event_type: str, news: Sequence[MailNews], now: datetime
 ) -> None:

@@ -10,6 +10,7 @@ is ahead would take the others for dead.
 from datetime import datetime, timedelta
 
 from tabellion.features.delivery.model import DIED
+from tabellion.features.delivery.news import settle_heard
 from tabellion.features.delivery.store import in_schema, look_for_a_while
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
@@ -94,8 +95,8 @@ async def give_up(db: Database, worker: int, now: datetime) -> tuple[int, int]:
 async def _recover(db: Database, licence_id: int, worker: int, now: datetime) -> tuple[int, int]:
     """Of a dead worker: what it had claimed is planned again, what it was sending is uncertain.
 
-    Unless the policy says that it is sent again. The campaign may have been deleted meanwhile: what is planned again of it
-    nobody sends. Answers how many of the one and of the other.
+    Unless the policy says that it is sent again, or it is known to have arrived. The campaign may have been deleted
+    meanwhile: what is planned again of it nobody sends. Answers how many of the one and of the other.
     """
     query = """
 UPDATE {l}.recipient r SET
@@ -105,11 +106,12 @@ UPDATE {l}.recipient r SET
     due_at = CASE WHEN {again} THEN %(now)s::timestamptz END,
     ended_at = CASE WHEN NOT {again} THEN %(now)s::timestamptz END
 WHERE r.worker = %(worker)s AND r.state IN ('CLAIMED', 'SENDING')
-RETURNING r.sending_id, r.state, EXISTS (SELECT FROM tabellion.sending s WHERE s.id = r.sending_id)
+RETURNING r.id, r.sending_id, r.state, r.reason, EXISTS (SELECT FROM tabellion.sending s WHERE s.id = r.sending_id)
 """
     statement = in_schema(licence_id, query, again=_AGAIN, died=DIED)
     rows = await (await db.execute(statement, {"worker": worker, "now": now})).fetchall()
-    for sending_id in sorted({sending_id for sending_id, _, exists in rows if exists}):
+    for sending_id in sorted({sending_id for _, sending_id, _, _, exists in rows if exists}):
         await look_for_a_while(db, sending_id, now)
-    uncertain = sum(row[1] == "UNCERTAIN" for row in rows)
-    return len(rows) - uncertain, uncertain
+    arrived = await settle_heard(db, licence_id, [row[0] for row in rows if row[3] == DIED], now)
+    uncertain = sum(row[2] == "UNCERTAIN" and row[0] not in arrived for row in rows)
+    return len(rows) - uncertain - len(arrived), uncertain
