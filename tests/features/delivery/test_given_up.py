@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 
 from tabellion.features.delivery import Delivery, Limits, recipient_store, store, worker_store
 from tabellion.features.delivery.model import DIED, Ending, Policy, State
+from tabellion.features.delivery.silences import Silences
 from tabellion.platform.database.scalars import scalar
 from tests.features.delivery.conftest import START, Post, after, seen
 from tests.features.delivery.test_slow_relays import ended, slow_relay
@@ -82,7 +84,7 @@ async def test_one_that_died_before_the_clock_was_put_back_is_dead(post: Post, w
     silent, lost = timedelta(minutes=6), timedelta(hours=1)
 
     async def found() -> bool:
-        return dead in await worker_store.dead_workers(post.db, post.worker, silent, lost)
+        return dead in await worker_store.dead_workers(post.db, post.worker, silent, lost, Silences())
 
     async with await connect(worker_database_url) as life:
         dead = await worker_store.enter_worker(life)
@@ -137,10 +139,13 @@ async def test_one_is_dead_when_it_is_gone_and_silent_or_silent_for_very_long(
             (-7, not lives),
         ):
             await seen(life, worker, timedelta(minutes=minutes))
-            found = await worker_store.dead_workers(post.db, post.worker, silent, lost)
+            # As long as the process that judges has looked for a while itself.
+            looks = Silences(count(step=silent.total_seconds()).__next__)
+            for _ in range(2):
+                found = await worker_store.dead_workers(post.db, post.worker, silent, lost, looks)
             assert (worker in found, post.worker in found) == (dead, False), minutes
         await seen(life, worker, timedelta(hours=2))
-        assert worker not in await worker_store.dead_workers(post.db, worker, silent, lost)
+        assert worker not in await worker_store.dead_workers(post.db, worker, silent, lost, looks)
         held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND objid = %s"
         assert await (await post.db.execute(held, (worker,))).fetchone() == (0,), "who is back could not enter"
         await worker_store.give_up(post.db, worker, START)
@@ -149,3 +154,22 @@ async def test_one_is_dead_when_it_is_gone_and_silent_or_silent_for_very_long(
 async def _waits(post: Post, pid: int) -> bool:
     row = await (await post.db.execute(_WAITS, (pid,))).fetchone()
     return bool(row and row[0])
+
+
+async def test_when_the_clock_of_the_database_jumps_ahead_those_that_live_are_not_given_up(
+    post: Post, worker_database_url: str
+) -> None:
+    silent, lost = timedelta(minutes=6), timedelta(hours=1)
+    now_s = [0.0]
+    silences = Silences(lambda: now_s[0])
+    async with await connect(worker_database_url) as life:
+        worker = await worker_store.enter_worker(life)
+        dead: list[bool] = []
+        for minutes, beats in ((0, False), (5, False), (6, True), (7, False), (12, False), (13, False)):
+            now_s[0] = minutes * 60.0
+            if not minutes or beats:
+                # Another moment each time, of before the clock was put ahead.
+                await seen(life, worker, timedelta(hours=2, minutes=-minutes))
+            dead.append(worker in await worker_store.dead_workers(post.db, post.worker, silent, lost, silences))
+        await worker_store.give_up(post.db, worker, START)
+    assert dead == [False, False, False, False, True, True]

@@ -32,6 +32,7 @@ from tabellion.features.delivery.pace import Pace
 from tabellion.features.delivery.pacing import Pacing
 from tabellion.features.delivery.patience import Patience
 from tabellion.features.delivery.setbacks import Setbacks
+from tabellion.features.delivery.silences import Silences
 from tabellion.features.delivery.transport import Way, Ways
 from tabellion.features.delivery.troubles import Trouble, Troubles, troubles_of
 from tabellion.features.delivery.turns import Turns
@@ -83,7 +84,7 @@ class Sender:
         not_recalled = Setbacks("mails that were put off could not be looked at again", first_s=retry_s)
         not_tidied = Setbacks("what dead workers have left, or looks that are over, could not be tidied up", first_s=retry_s)
         self._recalling, self._tidying = Beside(self._recall, not_recalled), Beside(self._tidy, not_tidied)
-        self._troubles = Troubles()
+        self._troubles, self._silences = Troubles(), Silences()
         self.stumbles = Setbacks("a mail could not be made or handed over")
 
     async def run(self, stop: asyncio.Event, *, closing_s: float = 8.0) -> None:
@@ -147,7 +148,8 @@ class Sender:
         """Give up dead workers, and forget looks that are over: this may have to wait for others, and mails not for it."""
         async with self.database() as db:
             now = self.clock()
-            for worker in await worker_store.dead_workers(db, self.worker, self.pace.silent, self.pace.lost):
+            pace, silences = self.pace, self._silences
+            for worker in await worker_store.dead_workers(db, self.worker, pace.silent, pace.lost, silences):
                 again, uncertain = await worker_store.give_up(db, worker, now)
                 if again or uncertain:
                     _log.warning("a worker is gone: %d mails go back, %d are uncertain", again, uncertain)

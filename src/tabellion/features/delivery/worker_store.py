@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from tabellion.features.delivery.model import DIED
 from tabellion.features.delivery.news import settle_heard
+from tabellion.features.delivery.silences import Silences
 from tabellion.features.delivery.store import in_schema, look_for_a_while
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
@@ -56,23 +57,26 @@ async def works_for(db: Database, worker: int, licence_id: int) -> None:
     await db.execute(query, (worker, licence_id))
 
 
-async def dead_workers(db: Database, own: int, silent: timedelta, lost: timedelta) -> list[int]:
+async def dead_workers(db: Database, own: int, silent: timedelta, lost: timedelta, silences: Silences) -> list[int]:
     """Workers whose connection is gone and who have been silent for a while, or silent for very long.
 
     The locks that this takes are given back at once; who is back before the decision keeps its recipients. Who was seen at
-    a moment to come was seen before the clock was put back.
+    a moment to come was seen before the clock was put back. When it is put ahead, all look silent for very long at once: who
+    has its connection is lost only after it has been silent for a while by this process's own clock as well.
     """
     query = """
-SELECT w.id, w.seen_at < m.moment - %(lost)s::interval
+SELECT w.id, w.seen_at, w.seen_at < m.moment - %(lost)s::interval
 FROM tabellion.mail_worker w, (SELECT statement_timestamp() AS moment) m
 WHERE w.id <> %(own)s AND w.seen_at NOT BETWEEN m.moment - %(silent)s::interval AND m.moment + %(silent)s::interval
 """
     found: list[int] = []
-    for worker, is_lost in await (await db.execute(query, {"own": own, "silent": silent, "lost": lost})).fetchall():
+    rows = await (await db.execute(query, {"own": own, "silent": silent, "lost": lost})).fetchall()
+    unheard = silences.look({worker: seen_at for worker, seen_at, _ in rows})
+    for worker, _, is_lost in rows:
         if await scalar(db, "SELECT pg_try_advisory_lock(%s, %s)", (AdvisoryLock.MAIL_WORKER, worker)):
             await db.execute("SELECT pg_advisory_unlock(%s, %s)", (AdvisoryLock.MAIL_WORKER, worker))
             found.append(worker)
-        elif is_lost:
+        elif is_lost and unheard[worker] >= silent:
             found.append(worker)
     return found
 
