@@ -1,6 +1,6 @@
 """Records that are older than their table's rule allows are deleted at night, and who listens is told."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -76,20 +76,77 @@ async def test_a_rule_that_is_taken_away_meanwhile_deletes_no_more(stays: Bench,
     assert len(await left(stays)) == 3
 
 
-async def test_what_others_refer_to_stays_and_keeps_nothing_else(stays: Bench) -> None:
-    document = {
-        "name": "Notes", "primaryKeyAttribute": "note",
+def referring(name: str, table: str, attribute: str, action: str) -> dict[str, Any]:
+    """A table of records that refer to those of another one."""
+    reference = {"tableType": "CUSTOM_TABLE", "tableId": table, "attribute": attribute}
+    return {
+        "name": name, "primaryKeyAttribute": "note",
         "attributes": [{"name": "note", "valueType": "STRING"}, {"name": "stay", "valueType": "STRING"}],
-        "foreignKeys": [{"name": "of", "attribute": "stay", "onDelete": "RESTRICT",
-                         "reference": {"tableType": "CUSTOM_TABLE", "tableId": "Stays", "attribute": "stayRef"}}],
+        "foreignKeys": [{"name": "of", "attribute": "stay", "onDelete": action, "reference": reference}],
     }  # fmt: skip
-    await create(stays, document)
+
+
+async def test_what_others_refer_to_stays_and_keeps_nothing_else(stays: Bench) -> None:
+    await create(stays, referring("Notes", "Stays", "stayRef", "RESTRICT"))
     for name in "ABC":
         await put(stays, name, state="OPEN")
     await put(stays, "N", t="Notes", stay="B")
     await change(stays, ruled("creationMoment", 1))
     await clean(stays.db, utc_now() + timedelta(days=2))
     assert await left(stays) == ["B"]
+
+
+async def test_what_goes_takes_along_what_was_made_to_and_what_would_take_along_more_stays(
+    stays: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    await create(stays, referring("Notes", "Stays", "stayRef", "CASCADE"))
+    await create(stays, referring("Bills", "Notes", "note", "RESTRICT"))
+    await create(stays, {"name": "Later", "primaryKeyAttribute": "a", "attributes": [{"name": "a", "valueType": "STRING"}]})
+    for table in ("Stays", "Later"):
+        await put(stays, "A", t=table)
+        await change(stays, ruled("creationMoment", 1), t=table)
+    await put(stays, "N", t="Notes", stay="A")
+    await put(stays, "B", t="Bills", stay="N")
+    tomorrow = utc_now() + timedelta(days=2)
+
+    assert await clean(stays.db, tomorrow) == 1
+    assert (await left(stays), await left(stays, "Notes"), await left(stays, "Later")) == (["A"], ["N"], [])
+    assert "are referred to and stay" in caplog.text
+    assert (await stays.call("records.v4.delete", t="Bills", r="B")).status == 204
+    assert await clean(stays.db, tomorrow) == 1
+    assert (await left(stays), await left(stays, "Notes")) == ([], [])
+
+
+async def test_a_record_that_was_changed_is_as_old_as_its_change(stays: Bench) -> None:
+    for name in "AB":
+        await put(stays, name, state="OPEN")
+    await stays.db.execute(f"UPDATE {await relation_of(stays, 'Stays')} SET created_at = now() - interval '9 days'")
+    await change(stays, ruled("updateMoment", 3))
+    await stays.db.execute(
+        f"UPDATE {await relation_of(stays, 'Stays')} SET updated_at = now() - interval '5 days' WHERE a1 = 'A'"
+    )
+    assert await clean(stays.db, utc_now()) == 1
+    assert await left(stays) == ["B"]
+
+
+async def test_days_are_those_of_the_licence(stays: Bench) -> None:
+    day = {"operation": "addAttribute", "attribute": {"name": "day", "valueType": "DATE"}}
+    await change(stays, day, ruled("day", 1))
+    for name in ("2027-03-09", "2027-03-10"):
+        await put(stays, name[-5:], day=name)
+    # In Brussels it is the 11th.
+    await clean(stays.db, datetime(2027, 3, 10, 23, 30, tzinfo=UTC))
+    assert await left(stays) == ["03-10"]
+
+
+async def test_a_busy_record_does_not_keep_the_others(stays: Bench) -> None:
+    await put(stays, "A", state="OPEN")
+    await put(stays, "B", state="OPEN")
+    await change(stays, ruled("creationMoment", 1))
+    async with stays.connection() as other, other.transaction():
+        await other.execute(f"SELECT FROM {await relation_of(stays, 'Stays')} WHERE a1 = 'A' FOR UPDATE")
+        await clean(stays.db, utc_now() + timedelta(days=2))
+    assert await left(stays) == ["A"]
 
 
 async def test_a_busy_table_does_not_keep_the_others(stays: Bench, caplog: pytest.LogCaptureFixture) -> None:

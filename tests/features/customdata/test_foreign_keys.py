@@ -139,6 +139,8 @@ async def test_records_refer_to_records_whose_value_stays(stays: Bench) -> None:
 async def test_a_record_that_refers_to_itself_may_give_up_both(stays: Bench) -> None:
     twin = {"operation": "addAttribute", "attribute": {"name": "twin", "valueType": "LONG"}}
     await change(stays, twin, adding(key("twin", "twin", "Stays", "voucher", "CASCADE", "CUSTOM_TABLE")))
+    shared = {"operations": [{"operation": "updateAttribute", "name": "voucher", "changes": {"unique": False}}]}
+    assert await code_of(stays, "customStructure.v5.change", shared, t="Stays") == (400, "structure.inUse")
     await put(stays, "A", voucher=7)
     await put(stays, "A", twin=7)
     body = {"attributes": {"voucher": None}}
@@ -282,6 +284,22 @@ async def test_what_is_referred_to_stays(stays: Bench, monkeypatch: pytest.Monke
         )
     await change(stays, {"operation": "removeForeignKey", "name": "TO-GUEST"})
     assert (await stays.call("structure.v5.delete", t="Guests")).status == 204
+
+
+async def test_a_table_may_refer_to_what_the_same_request_adds_to_it(stays: Bench) -> None:
+    both = [{"name": "number", "valueType": "LONG", "unique": True}, {"name": "follows", "valueType": "LONG"}]
+    follows = adding(key("follows", "follows", "Stays", "number", "RESTRICT", "CUSTOM_TABLE"))
+    read = await change(stays, *({"operation": "addAttribute", "attribute": each} for each in both), follows)
+    assert [each["name"] for each in read["foreignKeys"]] == ["to-guest", "follows"]
+    # What is referred to is deleted without a look at each record that may refer to it.
+    query = "SELECT indexdef FROM pg_indexes WHERE schemaname = %s AND indexdef LIKE '%%(a9)'"
+    assert len(await (await stays.db.execute(query, (f"l{stays.licence_id}",))).fetchall()) == 1
+
+
+async def test_what_a_foreign_key_may_clear_cannot_become_mandatory(guests: Bench) -> None:
+    await create(guests, STAYS, foreignKeys=[key("k", "cardNumber", "guests", "cardNumber", "SET_NULL")])
+    body = {"operations": [{"operation": "updateAttribute", "name": "cardNumber", "changes": {"mandatory": True}}]}
+    assert await code_of(guests, "customStructure.v5.change", body, t="Stays") == (400, "structure.foreignKey")
 
 
 async def test_a_foreign_key_needs_records_that_fit(stays: Bench) -> None:

@@ -276,6 +276,11 @@ async def test_a_composite_key_is_unique_in_the_database(bench: Bench) -> None:
     read = await structure(bench, "Places")
     assert read["compositeKey"] == ["city", "street"]
     assert [a["mandatory"] for a in read["attributes"]] == [True, True, False]
+    loose = {"operations": [{"operation": "updateAttribute", "name": "CITY", "changes": {"mandatory": False}}]}
+    assert await code_of(bench, "customStructure.v5.change", loose, t="Places") == (400, "structure.fixed")
+    stars = {"name": "stars", "valueType": "INTEGER", "mandatory": True}
+    await create(bench, PLACES | {"name": "Rated", "attributes": [*PLACES["attributes"][:2], stars]})
+    assert [a["mandatory"] for a in (await structure(bench, "Rated"))["attributes"]] == [True, True, True]
 
 
 async def test_a_table_is_deleted_with_its_records(stays: Bench) -> None:
