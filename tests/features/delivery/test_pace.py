@@ -161,16 +161,20 @@ async def test_a_domain_that_says_later_is_left_alone_longer_each_time(post: Pos
     await limits_store.hold_domains(post.db, post.licence_id, [("busy.example", "421")], after(now_s + 7300))
     (held,) = await limits_store.held_domains(post.db, post.licence_id, after(now_s + 7300))
     assert (held.until - after(now_s + 7300)).total_seconds() == 60
+    assert await limits_store.held_domains(post.db, post.licence_id, after(now_s + 7361)) == []
+    await limits_store.hold_domains(post.db, post.licence_id, [("busy.example", "421")], after(now_s + 7361))
+    (held,) = await limits_store.held_domains(post.db, post.licence_id, after(now_s + 7361))
+    assert (held.until - after(now_s + 7361)).total_seconds() == 120
 
     sending, urgent = await post.sending(), await post.sending("TRANSACTIONAL")
-    now = after(now_s + 7310)
+    now = after(now_s + 7370)
     assert [each.address for each in await post.claim(sending, NONE, now=now, held=True)] == ["ann@example.com"]
     query = f"SELECT min(due_at) FROM l{post.licence_id}.recipient WHERE sending_id = %s".encode()
     (first,) = await (await post.db.execute(query, (sending.id,))).fetchone() or (START,)
-    assert after(now_s + 7360) < first < after(now_s + 7361)
+    assert after(now_s + 7481) < first < after(now_s + 7482)
     await post.trigger(urgent, "g1@busy.example", now)
     assert await post.claim(urgent, NONE, now=now, held=True) == []
-    assert len(await post.claim(sending, NONE, now=after(now_s + 7361), held=True)) == 5
+    assert len(await post.claim(sending, NONE, now=after(now_s + 7482), held=True)) == 5
 
 
 async def test_triggered_mails_that_wait_are_looked_at_again_when_they_are_due(post: Post) -> None:

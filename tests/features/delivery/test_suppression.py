@@ -87,6 +87,30 @@ async def test_that_all_of_a_claim_are_left_out_is_not_the_end(post: Post) -> No
     assert await take(post, sending, PLAIN) == ([], True)
 
 
+@pytest.mark.parametrize("meanwhile", ["worker = NULL", "attempt = attempt + 1", "state = 'SENDING'"])
+async def test_a_claim_leaves_out_nobody_whom_others_have_by_then(post: Post, meanwhile: str) -> None:
+    await post.guests([SMALL])
+    sending = await post.sending()
+    await as_planned_before(post)
+    held = await claimed(post, sending)
+    await suppress(post, SMALL)
+    schema = f"l{post.licence_id}"
+    await post.db.execute(f"UPDATE {schema}.recipient SET {meanwhile}".encode())
+    rows = f"SELECT r::text FROM {schema}.recipient r".encode()
+    before = await (await post.db.execute(rows)).fetchall()
+    await suppression_store.set_aside(post.db, sending, post.worker, held, START)
+    assert await (await post.db.execute(rows)).fetchall() == before
+
+
+async def test_who_is_left_out_of_a_test_counts_for_no_report(post: Post) -> None:
+    sending = await post.sending("CONTINUOUS", test=True)
+    await delivery.plan(post.db, sending, Recipient(None, SMALL, "en"), START)
+    await post.db.execute(f"UPDATE l{post.licence_id}.recipient SET address = %s".encode(), (SMALL,))
+    await suppress(post, SMALL)
+    assert await take(post, sending, PLAIN) == ([], True)
+    await assert_right(post.db, post.licence_id, sending.campaign_id)
+
+
 @pytest.mark.parametrize("before", [False, True], ids=["now", "before"])
 async def test_who_is_suppressed_after_the_claim_gets_nothing(post: Post, *, before: bool) -> None:
     await post.guests([SMALL, CAPITALS, "c@example.com", "d@example.com"])
