@@ -67,7 +67,7 @@ async def launch(call: Incoming, at: datetime | None, override: str | None) -> t
 async def unschedule(call: Incoming) -> Campaign:
     """Take the campaign of the path back into definition before it begins. Raises `CampaignUnknown`, `CampaignState`.
 
-    Whoever begins it holds its row, as this does: one of the two comes first, and the other finds nothing to do.
+    Whoever begins it locks its row for that, as this does: one of the two comes first, and the other comes to nothing.
     """
 
     async def work(before: Campaign) -> Campaign:

@@ -11,7 +11,7 @@ from tabellion.features.campaigns import store
 from tabellion.features.campaigns.errors import CampaignIncomplete
 from tabellion.features.campaigns.fitting import as_aimed, audience_of, zone_of
 from tabellion.features.campaigns.model import Campaign, Event, Kind, State, after
-from tabellion.features.delivery import Sending
+from tabellion.features.delivery import Overtaken, Sending
 from tabellion.features.tables import profile_tables
 from tabellion.platform import audit
 from tabellion.platform.database.connection import Database
@@ -24,8 +24,11 @@ async def gather(db: Database, sending: Sending, now: datetime) -> bool:
     """Freeze the audience of a mass campaign, which thereby begins; called by a worker in a transaction.
 
     False: it cannot begin, because its table has not any more what it names; it is held, and somebody has to look at it.
+
+    The campaign is locked in the end only: whoever pauses or cancels it meanwhile is not to wait for a million rows. Raises
+    `Overtaken` then, and all of it is done anew where it is to begin still.
     """
-    campaign = await store.by_id(db, sending.campaign_id, lock=True)
+    campaign = await store.by_id(db, sending.campaign_id)
     if campaign is None or campaign.target is None:
         return True
     tables = await profile_tables.load(db, campaign.licence_id)
@@ -41,15 +44,27 @@ async def gather(db: Database, sending: Sending, now: datetime) -> bool:
     except CampaignIncomplete as error:
         lacks = "; ".join(f"{each.field}: {each.message}" for each in error.errors)
         told = f"it does not fit the table '{table.name}' any more: {lacks}"
+        await _lock(db, campaign, sending)
         _log.warning("the campaign %d '%s' is paused and has sent nothing: %s", campaign.id, campaign.name, told)
         await _hold(db, begun, sending, "does not fit its table", now, told)
         return False
-    if document is not sending.document:
-        sending = await delivery.go_by(db, sending, document)
     await delivery.gather(db, sending, table, audience, campaign.target.max_profiles, now)
+    await _lock(db, campaign, sending)
+    if document is not sending.document:
+        await delivery.go_by(db, sending, document)
     if begun is not campaign:
         await store.set_state(db, begun, now)
     return True
+
+
+async def _lock(db: Database, campaign: Campaign, sending: Sending) -> None:
+    """Lock a campaign that was read before. Raises `Overtaken` where it or its sending is not as it was then."""
+    locked = await store.by_id(db, campaign.id, lock=True)
+    found = await delivery.sending_of(db, campaign.id)
+    if locked is None or locked.version != campaign.version:
+        raise Overtaken
+    if found is None or (found.id, found.state) != (sending.id, sending.state):
+        raise Overtaken
 
 
 async def ended(db: Database, sending: Sending, now: datetime) -> None:

@@ -126,6 +126,10 @@ class Sending(msgspec.Struct, frozen=True):
     document: Document
 
 
+class Overtaken(Exception):
+    """While an audience was entered its campaign was changed: what was entered does not count."""
+
+
 class Recipient(msgspec.Struct, frozen=True):
     """Whom a trigger or test is for. `excluded`: why they get nothing."""
 

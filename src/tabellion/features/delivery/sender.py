@@ -27,7 +27,7 @@ from tabellion.features.delivery.batch import Batch
 from tabellion.features.delivery.beside import Beside
 from tabellion.features.delivery.connections import Connections
 from tabellion.features.delivery.favours import Favours
-from tabellion.features.delivery.model import Sending
+from tabellion.features.delivery.model import Overtaken, Sending
 from tabellion.features.delivery.pace import Pace
 from tabellion.features.delivery.pacing import Pacing
 from tabellion.features.delivery.patience import Patience
@@ -54,7 +54,8 @@ Ended = Callable[[Database, Sending, datetime], Awaitable[None]]
 
 class Sender:
     """`clock` gives aware UTC moments. `gather(db, sending, now)` enters the recipients of a sending (False: it was held
-    instead), `ended(db, sending, now)` hears that one has ended; both in the transaction that changes its state.
+    instead; raises `Overtaken`), `ended(db, sending, now)` hears that one has ended; both in the transaction that changes
+    its state.
     """
 
     def __init__(
@@ -217,13 +218,18 @@ class Sender:
 
     async def _gather(self, sending: Sending) -> None:
         now = self.clock()
-        async with self.database() as db, db.transaction():
-            locked = await store.lock(db, sending)
-            # It may be to begin later only, which was said after this process had found it due.
-            if locked is not None and locked.state == "GATHERING" and await store.is_due(db, sending.id, now):
+        # Who pauses the campaign, cancels it or takes it back need not wait: what was entered meanwhile is undone.
+        with suppress(Overtaken):
+            async with self.database() as db, db.transaction():
+                if not await store.gathers(db, sending.id):
+                    return
+                fresh = await store.find(db, sending.id)
+                # It may be to begin later only, which was said after this process had found it due.
+                if fresh is None or fresh.state != "GATHERING" or not await store.is_due(db, sending.id, now):
+                    return
                 # A large audience takes its time; nobody waits for it.
                 await db.execute("SET LOCAL statement_timeout = '1h'")
-                if await self.gather(db, locked, now):
+                if await self.gather(db, fresh, now):
                     await store.set_state(db, sending.id, "RUNNING", now)
 
     async def _take_back(self, sending: Sending) -> None:

@@ -10,6 +10,7 @@ from psycopg.errors import UndefinedTable
 from psycopg.types.json import Jsonb
 
 from tabellion.features.delivery.model import DOUBTS, Document, Sending
+from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar, scalars
 
@@ -200,6 +201,12 @@ async def lock(db: Database, sending: Sending) -> Sending | None:
     if await (await db.execute(query, (sending.campaign_id,))).fetchone() is None:
         return None
     return await find(db, sending.id)
+
+
+async def gathers(db: Database, sending_id: int) -> bool:
+    """Be the one who enters the audience of a sending, until the transaction ends; False: somebody else is."""
+    query = "SELECT pg_try_advisory_xact_lock(%s, hashint8(%s))"
+    return bool(await scalar(db, query, (AdvisoryLock.AUDIENCE, sending_id)))
 
 
 async def going_on(db: Database, sendings: list[int]) -> set[int]:

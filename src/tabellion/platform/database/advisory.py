@@ -33,3 +33,5 @@ class AdvisoryLock(IntEnum):
     AUDIT_SEALS = 7_255_007
     # One at a time exchanges the key of secrets.
     KEYS = 7_255_008
+    # Held while the audience of a sending is entered.
+    AUDIENCE = 7_255_009
