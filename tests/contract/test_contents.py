@@ -65,6 +65,10 @@ def test_a_mail_is_made_of_mjml_text_and_preheader(tenant: Tenant, number: int, 
     assert re.search(r'style="[^"]*color: ?red', sent)
     assert sent.index("Kom, Vos &amp; co") < sent.index("Dag Vos")
     assert "<mj-" not in sent
+    # Readers of screens go by it.
+    assert '<html lang="nl"' in sent
+    shown = tenant.json("POST", f"{MAILS}/{number}/preview", {"language": "NL"}).json()["html"]
+    assert '<html lang="nl"' in shown
     assert mail.get_body(("plain",)).get_content().strip() == "Dag ST-1"
 
 

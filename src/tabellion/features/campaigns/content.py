@@ -36,6 +36,8 @@ _HIDDEN = {"openUrl": "o", "trapUrl": "x"}
 # What templates may name that is no custom table.
 ROOTS = frozenset(vocabulary({}, others=dict.fromkeys(_ADDRESSES, Kind.TEXT)).roots)
 MAX_SUBJECT = 500
+# What MJML becomes whose author says nothing of a language.
+_UNKNOWN_LANGUAGE = '<html lang="und"'
 _END_OF_BODY = re.compile(r"</body>", re.IGNORECASE)
 _KINDS = {
     "INTEGER": Kind.NUMBER,
@@ -132,6 +134,11 @@ async def mjml_mistakes(source: str, place: str) -> list[FieldError]:
 def mjml_faults(made: Made, place: str) -> list[FieldError]:
     """What was wrong with the MJML of a member, with line and column."""
     return [FieldError(place, e.code, f"line {e.line}, column {e.column}: {e.message}") for e in made.errors]
+
+
+def in_language(part: Part, html: str, language: str) -> str:
+    """The HTML of a part of which readers' programs know the language: screen readers and translators go by it."""
+    return html if part.mjml is None else html.replace(_UNKNOWN_LANGUAGE, f'<html lang="{language}"', 1)
 
 
 async def made_of(part: Part) -> Made:

@@ -155,7 +155,8 @@ def _goals(campaign: Campaign, sender_address: str) -> goals.Parameters:
 async def _message(part: Part, charset: str, language: str, mark: str, faults: list[FieldError]) -> Message:
     prepared = await content.prepared(part, mark, _PIXEL)
     faults += [_mistake(each, language, "body") for each in prepared.errors]
-    return Message(part.subject or "", declared(prepared.html, charset), prepared.text)
+    html = content.in_language(part, declared(prepared.html, charset), language)
+    return Message(part.subject or "", html, prepared.text)
 
 
 def _mistakes(report: Report, language: str, what: str) -> list[FieldError]:

@@ -76,7 +76,8 @@ async def preview(
     claimed = Claimed(0, None if row is None else row.id, "", language, 1, given)
     (context,) = await rendering.contexts(call, document, table, [claimed])
     text = made.text if made.html else mark_text_links(made.text, mark)
-    message = Message(part.subject, mark_links(made.html, mark, lambda _: True), text)
+    html = content.in_language(part, made.html, language)
+    message = Message(part.subject, mark_links(html, mark, lambda _: True), text)
     template = rendering.template_of(message, language, time_zone, part.preheader or "")
     outcome = await rendering.render(template, part, context, call.now)
     if isinstance(outcome, rendering.Failure):
