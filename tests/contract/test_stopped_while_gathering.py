@@ -58,7 +58,9 @@ def test_a_pause_does_not_wait_for_the_audience_and_nobody_is_lost_by_it(
     with gathering(tenant, worker_database_url):
         paused = tenant.json("POST", f"{MAIL}/{campaign}/pause")
         assert (paused.status_code, paused.json().get("state")) == (200, "PAUSED")
-    assert (report(tenant, campaign)["targeted"], state(tenant, campaign)) == (0, "PAUSED")
+    paused_before = report(tenant, campaign)
+    assert (paused_before["targeted"], state(tenant, campaign)) == (0, "PAUSED")
+    assert [each["cause"] for each in paused_before["delays"]] == ["paused"]
     assert tenant.json("POST", f"{MAIL}/{campaign}/resume").status_code == 200
     with sending(worker_database_url), psycopg.connect(worker_database_url, autocommit=True) as database:
         until(lambda: state(tenant, campaign) == "FINISHED")

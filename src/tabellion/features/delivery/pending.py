@@ -14,6 +14,7 @@ from tabellion.features.delivery import ab_store, limits_store, pending_store
 from tabellion.features.delivery.model import Criterion, Sending
 from tabellion.features.delivery.pacing import PLAIN, Rules, rules_of
 from tabellion.features.delivery.pending_store import Whose
+from tabellion.features.delivery.recipient_store import is_gathered
 from tabellion.features.delivery.sums import Scope
 from tabellion.features.delivery.transport import waiting
 from tabellion.features.tables import profile_tables
@@ -69,7 +70,8 @@ async def explain(
     db: Database, scope: Scope, sending: Sending, pending: int, now: datetime, *, paused_because: str | None
 ) -> Pending:
     """Why so many mails of a scope are pending. In the transaction of one snapshot in which they were counted."""
-    if not pending and sending.state != "GATHERING":
+    to_begin = sending.state == "GATHERING" or (sending.state == "PAUSED" and not await is_gathered(db, sending))
+    if not pending and not to_begin:
         return Pending()
     rules = await _rules(db, sending, now)
     whose = Whose(scope, sending, now, _openings(rules))
