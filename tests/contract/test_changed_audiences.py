@@ -11,6 +11,7 @@ from tabellion.kit.clock import utc_now
 from tabellion.platform import secrets
 from tests.contract.conftest import TRANSFERS
 from tests.contract.test_audiences import AUDIENCES, MAIL, PROFILES, save
+from tests.contract.test_bounces import tell
 from tests.contract.test_sending import outbox, state
 from tests.support import plain
 from tests.support.mailing import sending
@@ -98,6 +99,33 @@ def test_a_continuous_campaign_goes_by_the_subscription_that_its_audience_has_no
         trigger()
         until(lambda: len(outbox(tenant, database)) == 5)
         assert outbox(tenant, database)[4][0] == "offers@example.com"
+
+
+@pytest.mark.parametrize("by", ["trigger", "resume"])
+@pytest.mark.parametrize("campaign", ["CONTINUOUS"], indirect=True)
+def test_a_mail_that_has_left_stays_sent_for_the_subscription_of_then(
+    tenant: Tenant, campaign: int, worker_database_url: str, by: str
+) -> None:
+    def trigger(name: str) -> None:
+        assert tenant.json("POST", f"{MAIL}/{campaign}/profile/emailAddress={name}@example.com", []).status_code == 200
+
+    assert tenant.json("POST", f"{MAIL}/{campaign}/launch").status_code == 200
+    with sending(worker_database_url), psycopg.connect(worker_database_url, autocommit=True) as database:
+        trigger("news")
+        trigger("both")
+        until(lambda: tenant.json("GET", f"{MAIL}/{campaign}/report").json()["sent"] == 2)
+        mails = dict(outbox(tenant, database))
+        turn_to_offers(tenant)
+        if by == "trigger":
+            trigger("offers")
+        else:
+            for call in ("pause", "resume"):
+                assert tenant.json("POST", f"{MAIL}/{campaign}/{call}").status_code == 200
+    leave(tenant, mails["both@example.com"])
+    assert holds(tenant, "both") == {"Newsletter": False, "Weekly offers": True}
+    spam = {"type": "COMPLAINT", "messageId": mails["news@example.com"]["Message-ID"]}
+    assert tell(tenant, spam) == ["COMPLAINT"]
+    assert holds(tenant, "news") == {"Newsletter": False, "Weekly offers": False}
 
 
 @pytest.mark.parametrize("campaign", ["MASS"], indirect=True)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tabellion.features.bounces.model import Wanted
-from tabellion.features.delivery import ADDRESS, Suppression, changes, everywhere, in_schema
+from tabellion.features.delivery import ADDRESS, SENT_FOR, Suppression, changes, everywhere, in_schema
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
 from tabellion.platform.database.scalars import scalar
@@ -32,10 +32,12 @@ async def mail(db: Database, licence_id: int, recipient_id: int) -> Mail | None:
     """A mail; None: it is no more."""
     query = """
 SELECT r.id, r.sending_id, r.campaign_id, r.test, r.state, r.table_id, r.profile_id, {address},
-       (s.document ->> 'subscription')::int
+       {sent_for}
 FROM {l}.recipient r JOIN tabellion.sending s ON s.id = r.sending_id WHERE r.id = %s
 """
-    row = await (await db.execute(in_schema(licence_id, query, address=ADDRESS), (recipient_id,))).fetchone()
+    row = await (
+        await db.execute(in_schema(licence_id, query, address=ADDRESS, sent_for=SENT_FOR), (recipient_id,))
+    ).fetchone()
     return None if row is None else Mail(*row)
 
 

@@ -51,7 +51,7 @@ async def gather(db: Database, sending: Sending, now: datetime) -> bool:
     await delivery.gather(db, sending, table, audience, campaign.target.max_profiles, now)
     await _lock(db, campaign, sending)
     if document is not sending.document:
-        await delivery.go_by(db, sending, document)
+        await delivery.go_by(db, sending, document, now)
     if begun is not campaign:
         await store.set_state(db, begun, now)
     return True

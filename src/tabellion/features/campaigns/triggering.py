@@ -56,7 +56,7 @@ async def _following(call: Incoming, campaign: Campaign, table: ProfileTable, se
     if campaign.kind is Kind.TRANSACTIONAL or campaign.target is None or campaign.target.audience is None:
         return sending
     document = as_aimed(campaign, sending, table, await audiences_of(call.db, campaign.licence_id, campaign.target))
-    return sending if document is sending.document else await delivery.go_by(call.db, sending, document)
+    return sending if document is sending.document else await delivery.go_by(call.db, sending, document, call.now)
 
 
 def _not_active(campaign: Campaign) -> CampaignState:

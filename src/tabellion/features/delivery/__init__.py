@@ -79,7 +79,7 @@ from tabellion.features.delivery.service import (
     stop,
     withdraw,
 )
-from tabellion.features.delivery.store import ADDRESS, IN_DOUBT, announce, everywhere, in_schema, licence_exists
+from tabellion.features.delivery.store import ADDRESS, IN_DOUBT, SENT_FOR, announce, everywhere, in_schema, licence_exists
 from tabellion.features.delivery.stripping import Forgotten
 from tabellion.features.delivery.sums import Counts, Fact, Scope, Tally
 from tabellion.features.delivery.suppression import REASONS, UNSUBSCRIBE, Suppression, joined
@@ -101,6 +101,7 @@ __all__ = [
     "MOST_DAYS",
     "MOST_PACED",
     "REASONS",
+    "SENT_FOR",
     "SOFT_REASONS",
     "SUBJECT",
     "UNSUBSCRIBE",

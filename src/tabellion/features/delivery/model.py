@@ -82,12 +82,20 @@ class Parameter(msgspec.Struct, frozen=True):
     default: str | None = None
 
 
+class Former(msgspec.Struct, frozen=True):
+    """What the mails that left up to a moment were sent for: the column number of a subscription; None: for none."""
+
+    until: datetime
+    subscription: int | None
+
+
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """All that is needed to send, frozen at the launch.
 
     `messages` by language in lower case; `languages` are those that are sent to, the first of them for whom no language is
     recorded. `uses`: names that the messages take, by root. `subscription`: the column number of the one that must still be
-    held when the mail leaves. `reply_to` may be empty. `goals`: parameters that tracked links carry to where they lead.
+    held when the mail leaves; `formerly`: those before it, oldest first. `reply_to` may be empty. `goals`: parameters that
+    tracked links carry to where they lead.
     `once_per_address`: profiles with one address get one mail together.
     """
 
@@ -105,6 +113,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     mark: str
     parameters: tuple[Parameter, ...] = ()
     subscription: int | None = None
+    formerly: tuple[Former, ...] = ()
     policy: Policy = Policy.HOLD
     transactional: bool = False
     triggered: bool = False

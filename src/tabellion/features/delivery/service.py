@@ -16,7 +16,7 @@ from tabellion.features.delivery import (
     store,
 )
 from tabellion.features.delivery.audience_store import Forecast
-from tabellion.features.delivery.model import Document, Recipient, Sending
+from tabellion.features.delivery.model import Document, Former, Recipient, Sending
 from tabellion.features.delivery.outcome_store import Interaction, MailEvent, WantedInteractions
 from tabellion.features.delivery.sealed import dkim_purpose
 from tabellion.features.delivery.signing import signs_for
@@ -71,16 +71,23 @@ async def pause(db: Database, sending: Sending, now: datetime) -> None:
 
 async def resume(db: Database, sending: Sending, document: Document, now: datetime) -> None:
     """Go on, with the document as it is now; a relay that has refused the mails is tried at once."""
-    await store.replace_document(db, sending.id, document)
+    await store.replace_document(db, sending.id, _following(sending.document, document, now))
     await store.set_state(db, sending.id, "RUNNING" if await is_gathered(db, sending) else "GATHERING", now)
     await store.look_at(db, sending.id, now, now + _LOOK_FOR)
 
 
-async def go_by(db: Database, sending: Sending, document: Document) -> Sending:
+async def go_by(db: Database, sending: Sending, document: Document, now: datetime) -> Sending:
     """Have what is not sent yet go by another document, unless it was changed since; the sending as it is then."""
+    document = _following(sending.document, document, now)
     if await store.exchange_document(db, sending, document):
         return replace(sending, document=document, version=sending.version + 1)
     return await store.find(db, sending.id) or sending
+
+
+def _following(before: Document, document: Document, now: datetime) -> Document:
+    """A document that takes the place of another: what has left by then stays sent for the subscription that it was for."""
+    former = [] if document.subscription == before.subscription else [Former(now, before.subscription)]
+    return replace(document, formerly=(*before.formerly, *former))
 
 
 async def stop(db: Database, sending: Sending, now: datetime) -> None:

@@ -32,6 +32,13 @@ IN_DOUBT = (
     "(r.state = 'UNCERTAIN' OR r.state IN ('PLANNED', 'DEFERRED', 'CLAIMED') AND coalesce(r.reason IN ('{}'), false))"
 ).format("', '".join(DOUBTS))
 
+# Of a mail `r` of a sending `s`: the number of the subscription that it was sent for, which ends by it; null: for none.
+SENT_FOR = (
+    "(coalesce((SELECT f.value -> 'subscription' FROM jsonb_array_elements(s.document -> 'formerly') WITH ORDINALITY f "
+    "WHERE r.ended_at <= (f.value ->> 'until')::timestamptz ORDER BY f.ordinality LIMIT 1), "
+    "s.document -> 'subscription') #>> '{}')::int"
+)
+
 
 def in_schema(licence_id: int, query: str, **parts: str) -> bytes:
     """A statement about the tables of a licence: `{l}` stands for its schema, `{name}` for a part.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from tabellion.features.delivery import ADDRESS, IN_DOUBT, changes, in_schema, licence_exists
+from tabellion.features.delivery import ADDRESS, IN_DOUBT, SENT_FOR, changes, in_schema, licence_exists
 from tabellion.features.tracking.actors import Raw
 from tabellion.platform.database.advisory import AdvisoryLock
 from tabellion.platform.database.connection import Database
@@ -60,12 +60,14 @@ async def reader(db: Database, licence_id: int, recipient_id: int) -> Reader | N
         return None
     query = """
 SELECT r.id, r.campaign_id, r.table_id, r.profile_id, {address}, r.language, r.test, r.ended_at,
-       (s.document ->> 'subscription')::int, {in_doubt},
+       {sent_for}, {in_doubt},
        coalesce(nullif(s.document ->> 'sender_name', ''), split_part(s.document ->> 'sender_address', '@', 2), '')
 FROM {l}.recipient r JOIN tabellion.sending s ON s.id = r.sending_id WHERE r.id = %s
 """
     row = await (
-        await db.execute(in_schema(licence_id, query, address=ADDRESS, in_doubt=IN_DOUBT), (recipient_id,))
+        await db.execute(
+            in_schema(licence_id, query, address=ADDRESS, sent_for=SENT_FOR, in_doubt=IN_DOUBT), (recipient_id,)
+        )
     ).fetchone()
     return None if row is None else Reader(*row)
 
