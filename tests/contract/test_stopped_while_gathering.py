@@ -2,12 +2,12 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
+from tabellion.features import campaigns, delivery
 from tabellion.kit.clock import utc_now
 from tabellion.platform import secrets
 from tests.contract.conftest import TRANSFERS
@@ -16,6 +16,7 @@ from tests.support.mailing import sending
 from tests.support.tenant import Tenant, schema_of
 from tests.support.waiting import until
 
+LATER = {"scheduledAt": "2090-03-05T07:00:00Z"}
 # A statement that enters recipients goes on when `held` is empty.
 _SLOW = """
 CREATE TABLE {l}.held AS SELECT 1 AS one;
@@ -98,11 +99,28 @@ def test_nobody_gets_a_mail_of_a_campaign_that_was_cancelled_before_its_audience
 def test_a_scheduled_campaign_can_be_taken_back_while_its_audience_is_entered(
     tenant: Tenant, campaign: int, worker_database_url: str
 ) -> None:
-    begins = (utc_now() + timedelta(seconds=1)).isoformat()
-    assert tenant.json("POST", f"{MAIL}/{campaign}/launch", {"scheduledAt": begins}).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{campaign}/launch", LATER).status_code == 200
+    with psycopg.connect(worker_database_url, autocommit=True) as database:
+        begun = "UPDATE tabellion.campaign SET scheduled_at = now() WHERE id = %s RETURNING scheduled_at"
+        due = f"WITH c AS ({begun}) UPDATE tabellion.mail_due d SET from_at = c.scheduled_at FROM c, tabellion.sending s "
+        database.execute(due + "WHERE s.id = d.sending_id AND s.campaign_id = %s", (campaign, campaign))
     with gathering(tenant, worker_database_url):
         taken = tenant.json("POST", f"/v5/entities/hotels/mails/{campaign}/unschedule")
         assert (taken.status_code, taken.json().get("state")) == (200, "IN_DEFINITION")
     with psycopg.connect(worker_database_url, autocommit=True) as database:
         assert database.execute(f"SELECT FROM {schema_of(tenant, database)}.recipient").fetchone() is None
     assert tenant.json("DELETE", f"{MAIL}/{campaign}").status_code == 204
+
+
+async def test_a_campaign_that_is_put_off_before_its_audience_is_entered_does_not_begin(
+    tenant: Tenant, campaign: int, worker_database_url: str
+) -> None:
+    """The worker has found it due, and not read it yet."""
+    assert tenant.json("POST", f"{MAIL}/{campaign}/launch", LATER).status_code == 200
+    async with await psycopg.AsyncConnection.connect(worker_database_url, autocommit=True) as database:
+        found = await delivery.sending_of(database, campaign)
+        assert found is not None
+        with pytest.raises(delivery.Overtaken):
+            async with database.transaction():
+                await campaigns.gather(database, found, utc_now())
+    assert (report(tenant, campaign)["targeted"], state(tenant, campaign)) == (0, "SCHEDULED")

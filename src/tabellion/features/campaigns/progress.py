@@ -25,12 +25,15 @@ async def gather(db: Database, sending: Sending, now: datetime) -> bool:
 
     False: it cannot begin, because its table has not any more what it names; it is held, and somebody has to look at it.
 
-    The campaign is locked in the end only: whoever pauses or cancels it meanwhile is not to wait for a million rows. Raises
-    `Overtaken` then, and all of it is done anew where it is to begin still.
+    The campaign is locked in the end only: whoever pauses, cancels or puts it off meanwhile is not to wait for a million
+    rows. Raises `Overtaken` then, and all of it is done anew where it is to begin still.
     """
     campaign = await store.by_id(db, sending.campaign_id)
     if campaign is None or campaign.target is None:
         return True
+    if campaign.state is State.SCHEDULED and campaign.scheduled_at is not None and campaign.scheduled_at > now:
+        # It was put off after the worker had found it due, and is locked too late to wait for that.
+        raise Overtaken
     tables = await profile_tables.load(db, campaign.licence_id)
     table = next(table for table in tables if table.id == sending.document.table_id)
     begun = campaign
