@@ -219,8 +219,11 @@ def test_one_look_at_a_time_starts_one_execution(etls: Etls, tenant: Tenant, roo
     assert [x is None for x in do(work())] == [False, True]
 
 
-@pytest.mark.parametrize("change", ["switched off", "timed"])
-def test_a_look_that_was_ordered_before_a_change_starts_nothing(etls: Etls, tenant: Tenant, root: Path, change: str) -> None:
+@pytest.mark.parametrize("change", ["switched off", "timed", "deleted"])
+@pytest.mark.parametrize("begun", [False, True], ids=["ordered", "begun"])
+def test_a_look_that_was_ordered_before_a_change_starts_nothing(
+    etls: Etls, tenant: Tenant, root: Path, monkeypatch: pytest.MonkeyPatch, change: str, begun: bool
+) -> None:
     place = location(tenant)
     number = stored(tenant, place)
     (root / "in" / "guests_1.csv").write_text(GUESTS)
@@ -229,8 +232,24 @@ def test_a_look_that_was_ordered_before_a_change_starts_nothing(etls: Etls, tena
         "source": {"type": "LOCATION", "locationId": place, "trigger": "SCHEDULE"},
         "schedule": {"cron": "0 3 * * *", "timeZone": "Europe/Paris"},
     }
-    changed = tenant.json("PATCH", f"{ETLS}/{number}", timed if change == "timed" else {"isActive": False})
-    assert changed.status_code == 200, changed.text
+
+    def change_it() -> None:
+        if change == "deleted":
+            changed = tenant.json("DELETE", f"{ETLS}/{number}")
+        else:
+            changed = tenant.json("PATCH", f"{ETLS}/{number}", timed if change == "timed" else {"isActive": False})
+        assert changed.is_success, changed.text
+
+    looked = looking.store.looked
+
+    async def changed_meanwhile(*known: Any) -> None:
+        await asyncio.to_thread(change_it)
+        await looked(*known)
+
+    if begun:
+        monkeypatch.setattr(looking.store, "looked", changed_meanwhile)
+    else:
+        change_it()
     assert look(etls, number) is None
 
 

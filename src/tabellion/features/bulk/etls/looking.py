@@ -88,6 +88,9 @@ async def look(db: Database, etl_id: int, clock: Callable[[], datetime]) -> int 
     async with db.transaction():
         # The row is held from now on: of two looks at once, the second one sees what the first one has started.
         await store.looked(db, etl_id, clock(), None)
+        if await store.waiting(db, etl_id) != due:
+            # Changed, switched off or deleted while the files were listed, which takes a slow server minutes.
+            return None
         await store.forget_gone(db, etl_id, [file.name for file in files])
         found = meant(files, definition, await store.taken_files(db, etl_id, but_failed=False))
         if not is_complete(found, definition) or await store.is_busy(db, etl_id):
