@@ -155,19 +155,20 @@ async def test_a_server_that_replaces_nothing_is_made_to(tmp_path: Path, odd: Se
             assert list((tmp_path / "ftp" / "files" / "in").iterdir()) == []
 
 
-async def test_a_server_that_renames_nothing_keeps_what_has_the_name(tmp_path: Path) -> None:
+async def test_a_server_that_renames_nothing_keeps_what_has_the_name(tmp_path: Path, odd: Server) -> None:
     (tmp_path / "out.csv").write_bytes(b"new")
-    with ftpd(tmp_path / "ftp", tls=False, rights="elradmwMT") as server:
-        folder = tmp_path / "ftp" / "files"
-        for name in ("in", "done"):
-            (folder / name).mkdir()
-            (folder / name / "out.csv").write_bytes(b"old")
-        async with open_folder(server, "/in", NEAR) as opened:
-            with pytest.raises(TransferError, match="privileges"):
-                await opened.folder.store(tmp_path / "out.csv", "out.csv")
-            with pytest.raises(TransferError, match="privileges"):
-                await opened.folder.move("out.csv", "/done")
-        assert [(folder / name / "out.csv").read_bytes() for name in ("in", "done")] == [b"old", b"old"]
+    with ftpd(tmp_path / "ftp", tls=False, rights="elradmwMT") as ftp:
+        folder = tmp_path / "ftp" / "files" / "fixed"
+        for server, base in ((ftp, "/fixed"), (odd, str(folder))):
+            for name in ("in", "done"):
+                (folder / name).mkdir(parents=True, exist_ok=True)
+                (folder / name / "out.csv").write_bytes(b"old")
+            async with open_folder(server, f"{base}/in", NEAR) as opened:
+                with pytest.raises(TransferError, match=r"privileges|no renaming"):
+                    await opened.folder.store(tmp_path / "out.csv", "out.csv")
+                with pytest.raises(TransferError, match=r"privileges|no renaming"):
+                    await opened.folder.move("out.csv", f"{base}/done")
+            assert [(folder / name / "out.csv").read_bytes() for name in ("in", "done")] == [b"old", b"old"]
 
 
 async def test_a_file_that_cannot_be_written_whole_leaves_the_one_of_before(tmp_path: Path, odd: Server) -> None:
@@ -327,7 +328,7 @@ async def test_a_listing_that_does_not_come_to_an_end_is_given_up(monkeypatch: p
 class Odd(asyncssh.SFTPServer):
     """Says of no file how long it is, or too much (`long`), and of a file `drip` a byte at a time; `still` it answers never.
 
-    It has no room for what is called `full`, and replaces nothing by renaming.
+    It has no room for what is called `full`, replaces nothing by renaming, and renames nothing in folders called `fixed`.
     """
 
     def write(self, file_obj: Any, offset: int, data: bytes) -> int:
@@ -339,6 +340,8 @@ class Odd(asyncssh.SFTPServer):
         raise asyncssh.SFTPOpUnsupported("as of before OpenSSH 4.8")
 
     def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        if b"/fixed/" in oldpath:
+            raise asyncssh.SFTPPermissionDenied("no renaming")
         if os.path.exists(newpath):  # noqa: PTH110 - its names are bytes
             raise asyncssh.SFTPFailure("the name is taken")
         super().rename(oldpath, newpath)

@@ -129,12 +129,16 @@ class _SftpFolder(Folder):
             await self._rename(before, inside(to, name))
 
     async def _rename(self, before: str, after: str) -> None:
-        """Servers without the extension of OpenSSH refuse where something has the name."""
+        """Servers without the extension of OpenSSH refuse where something has the name; some rename nothing at all."""
         try:
             await self._sftp.posix_rename(before, after)
         except asyncssh.SFTPOpUnsupported:
+            # Seen by a name that nothing has, before anything is taken away.
+            free = f"{before}~"
+            await self._gone(free)
+            await self._sftp.rename(before, free)
             await self._gone(after)
-            await self._sftp.rename(before, after)
+            await self._sftp.rename(free, after)
 
     async def _gone(self, path: str) -> None:
         try:
