@@ -112,6 +112,18 @@ async def test_an_empty_text_is_no_business_key(stays: Bench) -> None:
     assert len((await listed(stays))["records"]) == 1
 
 
+async def test_a_record_that_is_there_keeps_a_business_key(stays: Bench) -> None:
+    await put(stays, "ST-1", voucher=7)
+
+    emptied = {"attributes": {"stayRef": ""}}
+    for call in ("records.v5.patch", "records.v5.put"):
+        assert await code_of(stays, call, emptied, t="Stays", r="voucher=7") == (400, "attribute.mandatory")
+    assert await code_of(stays, "records.v5.patch", emptied, t="Stays", r="ST-1") == (400, "attribute.mandatory")
+    for key in ({"stayRef": "ST-1"}, {"voucher": 7}, {"id": FIRST_ID}, {"voucher": 8}):
+        body = {"key": key} | emptied
+        assert await code_of(stays, "records.v5.putByKey", body, t="Stays") == (400, "attribute.mandatory")
+
+
 async def test_a_business_key_that_differs_from_the_path_is_refused(stays: Bench) -> None:
     assert await code_of(stays, "records.v4.put", properties(stayRef="B"), t="Stays", r="A") == (400, "key.mismatch")
     await put(stays, "A")

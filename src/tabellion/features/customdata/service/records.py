@@ -107,9 +107,8 @@ async def save(call: Incoming, table: CustomTable, reader: Reader, *, may_update
 
     Raises `Invalid`, `AttributeNotUnique`, `RowExists` (unless `may_update`).
     """
+    _refuse_empty_key(table, reader)
     own = [reader.values[a.number] for a in table.key if a.number in reader.values]
-    if len(table.key) == 1 and own and not identifies(own[0][1]):
-        reader.refuse(reader.place(own[0][0]), "attribute.mandatory", f"the key '{own[0][0].name}' cannot be empty")
     matches = own if len(own) == len(table.key) else []
     if not table.key and reader.row_id is not None and may_update:
         # The generated key as it was read: the record is updated, if there is one.
@@ -164,6 +163,7 @@ async def put_by_body_key(call: Incoming, table: CustomTable, reader: Reader, ke
         for attribute in differing:
             message = f"'{attribute.name}' differs from the key, which a new record may not"
             reader.refuse(f"{reader.section}.{attribute.name}", "key.mismatch", message)
+    _refuse_empty_key(table, reader)
     return _found(await upsert_row(call, table, reader, matches), call, table)
 
 
@@ -205,6 +205,7 @@ def _text(attribute: Attribute, value: Any) -> str:
 
 
 async def _change(call: Incoming, table: CustomTable, reader: Reader, references: Sequence[Reference]) -> Written | None:
+    _refuse_empty_key(table, reader)
     if reader.errors:
         raise Invalid(reader.errors)
     for attribute, value in references:
@@ -214,6 +215,13 @@ async def _change(call: Incoming, table: CustomTable, reader: Reader, references
         if written is not None:
             return written
     return None
+
+
+def _refuse_empty_key(table: CustomTable, reader: Reader) -> None:
+    """Refuse a body with an empty business key: by such a key no record is found any more."""
+    own = None if table.business_key is None else reader.values.get(table.business_key.number)
+    if own is not None and not identifies(own[1]):
+        reader.refuse(reader.place(own[0]), "attribute.mandatory", f"the key '{own[0].name}' cannot be empty")
 
 
 def _references(call: Incoming, table: CustomTable) -> list[Reference]:
