@@ -1,4 +1,6 @@
-"""Campaigns that are paused, cancelled or taken back while a worker enters their audience, which takes long for a large one."""
+"""Campaigns that are paused, cancelled or taken back while a worker enters their audience, or gives it the winner of a test: for a
+large one that takes long.
+"""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -17,13 +19,15 @@ from tests.support.tenant import Tenant, schema_of
 from tests.support.waiting import until
 
 LATER = {"scheduledAt": "2090-03-05T07:00:00Z"}
-# A statement that enters recipients goes on when `held` is empty.
+# The statement that is meant goes on when `held` is empty.
 _SLOW = """
 CREATE TABLE {l}.held AS SELECT 1 AS one;
 CREATE FUNCTION {l}.wait() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN WHILE EXISTS (SELECT FROM {l}.held) LOOP PERFORM pg_sleep(0.02); END LOOP; RETURN NULL; END $$;
-CREATE TRIGGER wait BEFORE INSERT ON {l}.recipient EXECUTE FUNCTION {l}.wait();
+CREATE TRIGGER wait {when} EXECUTE FUNCTION {l}.wait();
 """
+_ENTERING = "BEFORE INSERT ON {l}.recipient"
+_DECIDING = "AFTER UPDATE ON {l}.recipient FOR EACH ROW WHEN (old.due_at = 'infinity' AND new.due_at < 'infinity')"
 _ASLEEP = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
 
 
@@ -35,11 +39,11 @@ def campaign(tenant: Tenant, tmp_path_factory: pytest.TempPathFactory) -> int:
 
 
 @contextmanager
-def gathering(tenant: Tenant, url: str) -> Generator[psycopg.Connection[Any]]:
-    """While a worker enters the audience of the campaign that was launched; it has entered it afterwards."""
+def gathering(tenant: Tenant, url: str, when: str = _ENTERING) -> Generator[psycopg.Connection[Any]]:
+    """While a worker enters the audience of the campaign that was launched, or gives it the winner; it has done so afterwards."""
     with psycopg.connect(url, autocommit=True) as database:
         schema = schema_of(tenant, database)
-        database.execute(_SLOW.replace("{l}", schema))
+        database.execute(_SLOW.replace("{when}", when).replace("{l}", schema))
         with sending(url):
             until(lambda: database.execute(_ASLEEP).fetchone() is not None)
             yield database
@@ -124,3 +128,29 @@ async def test_a_campaign_that_is_put_off_before_its_audience_is_entered_does_no
             async with database.transaction():
                 await campaigns.gather(database, found, utc_now())
     assert (report(tenant, campaign)["targeted"], state(tenant, campaign)) == (0, "SCHEDULED")
+
+
+@pytest.mark.parametrize("call", ["pause", "cancel"])
+def test_a_campaign_that_is_held_does_not_wait_until_all_have_the_winner_of_its_test(
+    tenant: Tenant, campaign: int, worker_database_url: str, call: str
+) -> None:
+    test = f"/v5/entities/hotels/mails/{campaign}/ab-test"
+    other = {"name": "B", "contents": [{"subject": "B", "html": "<p>B</p>"}]}
+    plan = {"share": 50, "variants": [{"name": "A"}, other], "criterion": "MANUAL"}
+    assert tenant.json("PUT", test, plan).status_code == 200
+    assert tenant.json("POST", f"{MAIL}/{campaign}/launch").status_code == 200
+    with sending(worker_database_url):
+        until(lambda: report(tenant, campaign)["sent"] == 2)
+    assert tenant.json("POST", f"{test}/winner", {"variant": "B"}).status_code == 200
+    with gathering(tenant, worker_database_url, _DECIDING) as database:
+        answer = tenant.json("POST", f"{MAIL}/{campaign}/{call}")
+        assert answer.status_code == 200, answer.text
+        database.execute(f"DELETE FROM {schema_of(tenant, database)}.held")
+        if call == "cancel":
+            until(lambda: report(tenant, campaign)["pending"] == 0)
+    assert (report(tenant, campaign)["sent"], tenant.json("GET", test).json()["winner"]) == (2, "B")
+    if call == "pause":
+        assert tenant.json("POST", f"{MAIL}/{campaign}/resume").status_code == 200
+        with sending(worker_database_url):
+            until(lambda: state(tenant, campaign) == "FINISHED")
+        assert report(tenant, campaign)["sent"] == 4

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from tabellion.features.delivery import ab_store, store
 from tabellion.features.delivery.ab_store import Decision, Result
-from tabellion.features.delivery.model import ABTest, Criterion, Sending
+from tabellion.features.delivery.model import ABTest, Criterion, Overtaken, Sending
 from tabellion.platform.database.connection import Database
 
 decision_of = ab_store.decision
@@ -38,12 +38,30 @@ async def waits(db: Database, sending: Sending, now: datetime) -> bool:
         if (await ab_store.decision(db, sending.campaign_id)).winner is None:
             results = await ab_store.results(db, sending.licence_id, sending.campaign_id)
             await ab_store.set_winner(db, sending.campaign_id, winner_of(test, results), results, now)
-        winner = (await ab_store.decision(db, sending.campaign_id)).winner
-        assert winner is not None  # noqa: S101 - it has just been set
-        # Many rows; nobody waits for them.
-        await db.execute("SET LOCAL statement_timeout = '1h'")
-        await ab_store.spread(db, sending, winner, now)
+    try:
+        async with db.transaction():
+            await _spread(db, sending, now)
+    except Overtaken:
+        return True
     return False
+
+
+async def _spread(db: Database, sending: Sending, now: datetime) -> None:
+    """Let all who waited have the winner. Raises `Overtaken` where others are at it, or the sending does not go on by then.
+
+    The campaign is locked in the end only, as with its audience: whoever pauses or cancels it is not to wait for many rows.
+    """
+    if not await store.gathers(db, sending.id):
+        raise Overtaken
+    known = await ab_store.decision(db, sending.campaign_id)
+    if known.winner is None or known.decided_at is not None:
+        return
+    await db.execute("SET LOCAL statement_timeout = '1h'")
+    await ab_store.spread(db, sending, known.winner, now)
+    # Who holds the campaign may be waiting for these rows.
+    locked = await store.lock(db, sending)
+    if locked is None or locked.state != "RUNNING":
+        raise Overtaken
 
 
 def winner_of(test: ABTest, results: Sequence[Result]) -> int:

@@ -136,7 +136,7 @@ class Sending(msgspec.Struct, frozen=True):
 
 
 class Overtaken(Exception):
-    """While an audience was entered its campaign was changed: what was entered does not count."""
+    """While an audience was entered, or given a winner, its campaign was changed: none of it counts."""
 
 
 class Recipient(msgspec.Struct, frozen=True):

@@ -211,7 +211,7 @@ async def lock(db: Database, sending: Sending) -> Sending | None:
 
 
 async def gathers(db: Database, sending_id: int) -> bool:
-    """Be the one who enters the audience of a sending, until the transaction ends; False: somebody else is."""
+    """Be the one who enters an audience, or gives it the winner, until the transaction ends; False: somebody else is."""
     query = "SELECT pg_try_advisory_xact_lock(%s, hashint8(%s))"
     return bool(await scalar(db, query, (AdvisoryLock.AUDIENCE, sending_id)))
 

@@ -33,5 +33,5 @@ class AdvisoryLock(IntEnum):
     AUDIT_SEALS = 7_255_007
     # One at a time exchanges the key of secrets.
     KEYS = 7_255_008
-    # Held while the audience of a sending is entered.
+    # Held while the audience of a sending is entered, or given the winner of its test.
     AUDIENCE = 7_255_009
