@@ -171,6 +171,22 @@ async def test_a_server_that_renames_nothing_keeps_what_has_the_name(tmp_path: P
             assert [(folder / name / "out.csv").read_bytes() for name in ("in", "done")] == [b"old", b"old"]
 
 
+async def test_a_file_that_cannot_be_moved_keeps_its_name_and_others_theirs(tmp_path: Path, odd: Server) -> None:
+    for name in ("in", "done", "held"):
+        (tmp_path / name).mkdir()
+    for name in ("in/out.csv", "in/out.csv~", "held/out.csv"):
+        (tmp_path / name).write_bytes(name.encode())
+    async with open_folder(odd, str(tmp_path / "in"), NEAR) as opened:
+        for folder in ("missing", "held"):
+            with pytest.raises(TransferError):
+                await opened.folder.move("out.csv", str(tmp_path / folder))
+            assert sorted(file.name for file in await opened.folder.files()) == ["out.csv", "out.csv~"]
+        assert [file.read_bytes() for file in (tmp_path / "held").iterdir()] == [b"held/out.csv"]
+        await opened.folder.move("out.csv", str(tmp_path / "done"))
+    assert [file.name for file in (tmp_path / "in").iterdir()] == ["out.csv~"]
+    assert (tmp_path / "done" / "out.csv").read_bytes() == b"in/out.csv"
+
+
 async def test_a_file_that_cannot_be_written_whole_leaves_the_one_of_before(tmp_path: Path, odd: Server) -> None:
     (tmp_path / "new").write_bytes(b"new")
     (tmp_path / "full").write_bytes(b"old")
@@ -328,7 +344,8 @@ async def test_a_listing_that_does_not_come_to_an_end_is_given_up(monkeypatch: p
 class Odd(asyncssh.SFTPServer):
     """Says of no file how long it is, or too much (`long`), and of a file `drip` a byte at a time; `still` it answers never.
 
-    It has no room for what is called `full`, replaces nothing by renaming, and renames nothing in folders called `fixed`.
+    It has no room for what is called `full`, replaces nothing by renaming, renames nothing in folders called `fixed`, and moves
+    nothing into those called `held`.
     """
 
     def write(self, file_obj: Any, offset: int, data: bytes) -> int:
@@ -340,7 +357,7 @@ class Odd(asyncssh.SFTPServer):
         raise asyncssh.SFTPOpUnsupported("as of before OpenSSH 4.8")
 
     def rename(self, oldpath: bytes, newpath: bytes) -> None:
-        if b"/fixed/" in oldpath:
+        if b"/fixed/" in oldpath or (b"/held/" in newpath and b"/held/" not in oldpath):
             raise asyncssh.SFTPPermissionDenied("no renaming")
         if os.path.exists(newpath):  # noqa: PTH110 - its names are bytes
             raise asyncssh.SFTPFailure("the name is taken")

@@ -89,6 +89,11 @@ def partial_name(name: str) -> str:
     return f".{name}.part"[:_MAX_NAME]
 
 
+def replaced_name(name: str) -> str:
+    """What a file is called while another one takes its name."""
+    return f".replaced.{name}"[:_MAX_NAME]
+
+
 def too_large(name: str, max_bytes: int) -> TransferError:
     """The error for a file over the limit."""
     return TransferError("READ", f"the file '{name}' is over {max_bytes:,} bytes")

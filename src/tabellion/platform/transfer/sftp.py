@@ -3,7 +3,7 @@
 import stat
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import asyncssh
@@ -19,6 +19,7 @@ from tabellion.platform.transfer.model import (
     inside,
     is_plain_name,
     partial_name,
+    replaced_name,
     too_large,
 )
 
@@ -133,12 +134,25 @@ class _SftpFolder(Folder):
         try:
             await self._sftp.posix_rename(before, after)
         except asyncssh.SFTPOpUnsupported:
-            # Seen by a name that nothing has, before anything is taken away.
-            free = f"{before}~"
-            await self._gone(free)
-            await self._sftp.rename(before, free)
-            await self._gone(after)
-            await self._sftp.rename(free, after)
+            try:
+                await self._sftp.rename(before, after)
+            except asyncssh.SFTPError:
+                if not await self._sftp.exists(after):
+                    raise
+                await self._replace(before, after)
+
+    async def _replace(self, before: str, after: str) -> None:
+        """Put what has the name aside, and take it away only once the other has it."""
+        whole = PurePosixPath(after)
+        aside = str(whole.with_name(replaced_name(whole.name)))
+        await self._gone(aside)
+        await self._sftp.rename(after, aside)
+        try:
+            await self._sftp.rename(before, after)
+        except asyncssh.SFTPError:
+            await self._sftp.rename(aside, after)
+            raise
+        await self._gone(aside)
 
     async def _gone(self, path: str) -> None:
         try:
