@@ -330,7 +330,7 @@ def test_a_file_that_still_grows_is_not_loaded(
 
     with monkeypatch.context() as patched:
         patched.setattr(fetching, "meant", slowly_sent)
-        with pytest.raises(TransferError, match=r"'guests_1\.csv' still grows"):
+        with pytest.raises(TransferError, match=r"'guests_1\.csv' is not at rest"):
             etls.run(execution)
     assert etls.read(execution)["files"] == []
     file.write_text(GUESTS)
@@ -363,6 +363,34 @@ def test_files_that_keep_coming_do_not_hold_those_up_that_are_whole(
     following = look(etls, number)
     assert following is not None
     assert len(etls.read(following)["files"]) == 2
+
+
+def test_a_required_file_that_comes_at_the_last_moment_is_waited_for(
+    etls: Etls, tenant: Tenant, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = one_file(namePattern="a.csv")["files"] + one_file(namePattern="b.csv")["files"]
+    number = stored(tenant, location(tenant), files=two)
+    execution = tenant.json("POST", f"{ETLS}/{number}/trigger-execution").json()["id"]
+    meant, looks = fetching.meant, 0
+    (root / "in" / "a.csv").write_text(GUESTS)
+
+    def one_after_the_other(*listed: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        # The last look but one finds the first file as it was, and the last one the beginning of the second.
+        if looks < fetching._TURNS:
+            (root / "in" / "a.csv").write_text(GUESTS + looks * "\n")
+        else:
+            (root / "in" / "b.csv").write_text("emailAddress,lastName\n")
+        return meant(*listed)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fetching, "meant", one_after_the_other)
+        with pytest.raises(TransferError, match=r"'b\.csv' is not at rest"):
+            etls.run(execution)
+    (root / "in" / "b.csv").write_text(GUESTS.replace("example.com", "example.net"))
+    etls.run(execution)
+    assert (etls.read(execution)["status"], etls.read(execution)["rowsCreated"]) == ("DONE", 4)
 
 
 def test_an_execution_goes_on_when_its_etl_is_deleted(etls: Etls, tenant: Tenant, root: Path) -> None:

@@ -79,7 +79,8 @@ async def put_away(folder: Folder, location: Location, loaded: Taken) -> list[st
 
 
 async def _settled(folder: Folder, definition: Definition, taken: Taken) -> list[RemoteFile]:
-    """What is meant, once it stays as it is; what has come meanwhile and is not known to be whole is for the next execution.
+    """What is meant, once it stays as it is; what has come meanwhile and is not known to be whole is for the next execution,
+    unless it is required.
 
     Raises `TransferError` (READ) for a file that does not come to rest: half a file has half a line at its end.
     """
@@ -92,11 +93,14 @@ async def _settled(folder: Folder, definition: Definition, taken: Taken) -> list
         if now == before:
             return now
     seen = {file.name for file in before}
+    whole = [file for file in now if file in before]
     unsettled = [file.name for file in now if file.name in seen and file not in before]
+    if not unsettled and is_complete(now, definition) and not is_complete(whole, definition):
+        unsettled = [file.name for file in now if file.name not in seen]
     if unsettled:
         raise TransferError(
             "READ",
-            f"'{unsettled[0]}' still grows after {_TURNS * SETTLED_S:g} s; have it sent under another name, "
+            f"'{unsettled[0]}' is not at rest after {_TURNS * SETTLED_S:g} s; have it sent under another name, "
             "and renamed once it is whole",
         )
-    return [file for file in now if file in before]
+    return whole
