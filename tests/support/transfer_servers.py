@@ -44,6 +44,8 @@ if refuses:
         def ftp_RNTO(self, path):
             if os.path.exists(path):
                 return self.respond("550 the name is taken")
+            if "/held/" in path and "/held/" not in self._rnfr:
+                return self.respond("550 nothing comes in here")
             return super().ftp_RNTO(path)
 if certificate:
     handler.certfile = certificate
@@ -79,7 +81,10 @@ def sshd(folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def ftpd(folder: Path, *, tls: bool, refuses: bool = False, rights: str = "elradfmwMT") -> Iterator[Server]:
-    """An FTP server on `folder`/files. `refuses`: to rename a file where something has the name; `rights` as pyftpdlib's."""
+    """An FTP server on `folder`/files. `rights` as pyftpdlib's.
+
+    `refuses`: to rename a file where something has the name, and to move one into a folder `held`.
+    """
     (folder / "files").mkdir(parents=True)
     port, certificate = free_port(), ""
     if tls:

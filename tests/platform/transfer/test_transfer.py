@@ -172,19 +172,22 @@ async def test_a_server_that_renames_nothing_keeps_what_has_the_name(tmp_path: P
 
 
 async def test_a_file_that_cannot_be_moved_keeps_its_name_and_others_theirs(tmp_path: Path, odd: Server) -> None:
-    for name in ("in", "done", "held"):
-        (tmp_path / name).mkdir()
-    for name in ("in/out.csv", "in/out.csv~", "held/out.csv"):
-        (tmp_path / name).write_bytes(name.encode())
-    async with open_folder(odd, str(tmp_path / "in"), NEAR) as opened:
-        for folder in ("missing", "held"):
-            with pytest.raises(TransferError):
-                await opened.folder.move("out.csv", str(tmp_path / folder))
-            assert sorted(file.name for file in await opened.folder.files()) == ["out.csv", "out.csv~"]
-        assert [file.read_bytes() for file in (tmp_path / "held").iterdir()] == [b"held/out.csv"]
-        await opened.folder.move("out.csv", str(tmp_path / "done"))
-    assert [file.name for file in (tmp_path / "in").iterdir()] == ["out.csv~"]
-    assert (tmp_path / "done" / "out.csv").read_bytes() == b"in/out.csv"
+    root = tmp_path / "ftp" / "files"
+    with ftpd(tmp_path / "ftp", tls=False, refuses=True) as ftp:
+        for server, base in ((ftp, ""), (odd, str(root))):
+            for name in ("in", "done", "held"):
+                (root / name).mkdir(exist_ok=True)
+            for name in ("in/out.csv", "in/out.csv~", "held/out.csv", "done/out.csv"):
+                (root / name).write_bytes(name.encode())
+            async with open_folder(server, f"{base}/in", NEAR) as opened:
+                for folder in ("missing", "held"):
+                    with pytest.raises(TransferError):
+                        await opened.folder.move("out.csv", f"{base}/{folder}")
+                    assert sorted(file.name for file in await opened.folder.files()) == ["out.csv", "out.csv~"]
+                assert [file.read_bytes() for file in (root / "held").iterdir()] == [b"held/out.csv"]
+                await opened.folder.move("out.csv", f"{base}/done")
+            assert [file.name for file in (root / "in").iterdir()] == ["out.csv~"]
+            assert [file.read_bytes() for file in (root / "done").iterdir()] == [b"in/out.csv"]
 
 
 async def test_a_file_that_cannot_be_written_whole_leaves_the_one_of_before(tmp_path: Path, odd: Server) -> None:

@@ -19,6 +19,7 @@ from tabellion.platform.transfer.model import (
     Server,
     Tally,
     TransferError,
+    aside_of,
     inside,
     is_plain_name,
     partial_name,
@@ -196,13 +197,26 @@ class _FtpFolder(Folder):
         self._gone(inside(self._path, name))
 
     def _rename(self, before: str, after: str) -> None:
-        """Some servers replace what has the name, others refuse; those that rename nothing say so at the first command."""
-        self._client.sendcmd(f"RNFR {before}")
+        """Some servers replace what has the name, others refuse; some rename nothing at all."""
         try:
-            self._client.voidcmd(f"RNTO {after}")
-        except ftplib.error_perm:
-            self._gone(after)
             self._client.rename(before, after)
+        except ftplib.error_perm as refused:
+            self._replace(before, after, refused)
+
+    def _replace(self, before: str, after: str, refused: ftplib.error_perm) -> None:
+        """Put what has the name aside, and take it away once the other has it. Raises `refused` where nothing has it."""
+        aside = aside_of(after)
+        self._gone(aside)
+        try:
+            self._client.rename(after, aside)
+        except ftplib.error_perm:
+            raise refused from None
+        try:
+            self._client.rename(before, after)
+        except ftplib.error_perm:
+            self._client.rename(aside, after)
+            raise
+        self._gone(aside)
 
     def _gone(self, path: str) -> None:
         try:

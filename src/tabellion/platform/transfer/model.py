@@ -89,9 +89,10 @@ def partial_name(name: str) -> str:
     return f".{name}.part"[:_MAX_NAME]
 
 
-def replaced_name(name: str) -> str:
-    """What a file is called while another one takes its name."""
-    return f".replaced.{name}"[:_MAX_NAME]
+def aside_of(path: str) -> str:
+    """The path that a file has while another one takes its own."""
+    whole = PurePosixPath(path)
+    return str(whole.with_name(f".replaced.{whole.name}"[:_MAX_NAME]))
 
 
 def too_large(name: str, max_bytes: int) -> TransferError:

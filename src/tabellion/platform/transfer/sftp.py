@@ -3,7 +3,7 @@
 import stat
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import asyncssh
@@ -16,10 +16,10 @@ from tabellion.platform.transfer.model import (
     Server,
     Tally,
     TransferError,
+    aside_of,
     inside,
     is_plain_name,
     partial_name,
-    replaced_name,
     too_large,
 )
 
@@ -143,8 +143,7 @@ class _SftpFolder(Folder):
 
     async def _replace(self, before: str, after: str) -> None:
         """Put what has the name aside, and take it away only once the other has it."""
-        whole = PurePosixPath(after)
-        aside = str(whole.with_name(replaced_name(whole.name)))
+        aside = aside_of(after)
         await self._gone(aside)
         await self._sftp.rename(after, aside)
         try:
