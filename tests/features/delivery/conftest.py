@@ -141,6 +141,9 @@ class Post:
 @pytest.fixture
 async def post(worker_database_url: str) -> AsyncIterator[Post]:
     """A licence with the table `Guests`, empty."""
+    async with await connect(worker_database_url) as db:
+        # What the tests of other files have left due would be sent beside.
+        await db.execute("DELETE FROM tabellion.mail_due")
     async with licence_that_sends(worker_database_url) as made:
         yield made
 
