@@ -12,6 +12,7 @@ from tests.contract.test_checklist import checklist
 from tests.contract.test_pacing import DAYS
 from tests.contract.test_sending import MAIL, hrefs, local, outbox, state
 from tests.support import plain
+from tests.support.mailing import begin_now
 from tests.support.tenant import Tenant, schema_of
 from tests.support.waiting import until, until_they_wait
 
@@ -29,15 +30,6 @@ def aimed(tenant: Tenant, target: dict[str, Any], mode: str = "MASS") -> int:
     number = tenant.campaign(mode=mode)
     assert tenant.json("PUT", f"{MAIL}/{number}/target", target).status_code == 200
     return number
-
-
-def begin_now(database: psycopg.Connection[Any], number: int) -> None:
-    """Let the moment of a scheduled campaign come."""
-    database.execute(
-        "UPDATE tabellion.mail_due d SET from_at = now() FROM tabellion.sending s "
-        "WHERE s.id = d.sending_id AND s.campaign_id = %s",
-        (number,),
-    )
 
 
 @pytest.mark.parametrize("mode", ["MASS", "CONTINUOUS"])

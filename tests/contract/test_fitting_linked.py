@@ -7,8 +7,9 @@ import httpx
 import psycopg
 import pytest
 
-from tests.contract.test_fitting import LATER, begin_now, forget
+from tests.contract.test_fitting import LATER, forget
 from tests.contract.test_sending import MAIL, outbox, state
+from tests.support.mailing import begin_now
 from tests.support.tenant import Tenant
 from tests.support.waiting import until
 

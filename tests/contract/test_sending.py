@@ -12,7 +12,7 @@ import pytest
 
 from tabellion.features.delivery.tokens import read_return_path
 from tests.support import plain
-from tests.support.mailing import Sink
+from tests.support.mailing import Sink, begin_now
 from tests.support.tenant import Tenant, schema_of
 from tests.support.waiting import until
 
@@ -355,10 +355,7 @@ def test_a_scheduled_campaign_waits_and_may_be_cancelled(tenant: Tenant, databas
 def test_a_scheduled_campaign_begins_when_its_moment_comes(tenant: Tenant, database: psycopg.Connection[Any]) -> None:
     number = tenant.campaign()
     tenant.json("POST", f"{MAIL}/{number}/launch", {"scheduledAt": "2090-03-05T07:00:00Z"})
-    database.execute(
-        "UPDATE tabellion.mail_due d SET from_at = now() FROM tabellion.sending s WHERE s.id = d.sending_id AND s.campaign_id = %s",
-        (number,),
-    )
+    begin_now(database, number)
     until(lambda: state(tenant, number) == "FINISHED")
     assert tenant.json("GET", f"{MAIL}/{number}").json()["startedAt"] is not None
     assert [address for address, _ in outbox(tenant, database)] == ["ann@example.com"]

@@ -14,7 +14,7 @@ from tabellion.kit.clock import utc_now
 from tabellion.platform import secrets
 from tests.contract.conftest import TRANSFERS
 from tests.contract.test_sending import MAIL, guests, outbox, state
-from tests.support.mailing import sending
+from tests.support.mailing import begin_now, sending
 from tests.support.tenant import Tenant, schema_of
 from tests.support.waiting import until
 
@@ -105,9 +105,7 @@ def test_a_scheduled_campaign_can_be_taken_back_while_its_audience_is_entered(
 ) -> None:
     assert tenant.json("POST", f"{MAIL}/{campaign}/launch", LATER).status_code == 200
     with psycopg.connect(worker_database_url, autocommit=True) as database:
-        begun = "UPDATE tabellion.campaign SET scheduled_at = now() WHERE id = %s RETURNING scheduled_at"
-        due = f"WITH c AS ({begun}) UPDATE tabellion.mail_due d SET from_at = c.scheduled_at FROM c, tabellion.sending s "
-        database.execute(due + "WHERE s.id = d.sending_id AND s.campaign_id = %s", (campaign, campaign))
+        begin_now(database, campaign)
     with gathering(tenant, worker_database_url):
         taken = tenant.json("POST", f"/v5/entities/hotels/mails/{campaign}/unschedule")
         assert (taken.status_code, taken.json().get("state")) == (200, "IN_DEFINITION")

@@ -10,6 +10,7 @@ import pytest
 
 from tests.contract.test_ab_tests import TEST
 from tests.contract.test_sending import MAIL, outbox, state
+from tests.support.mailing import begin_now
 from tests.support.tenant import Tenant
 from tests.support.tenants import Tenants
 from tests.support.waiting import until
@@ -121,11 +122,7 @@ def test_either_it_begins_or_it_is_taken_back(tenant: Tenant, database: psycopg.
     numbers = [scheduled(tenant, f"c{i}") for i in range(24)]
     with ThreadPoolExecutor(3) as threads:
         for number in numbers:
-            database.execute(
-                "UPDATE tabellion.mail_due d SET from_at = now() + %s * interval '1 ms' "
-                "FROM tabellion.sending s WHERE s.id = d.sending_id AND s.campaign_id = %s",
-                (rng.randint(0, 30), number),
-            )
+            begin_now(database, number, in_ms=rng.randint(0, 30))
             database.execute("SELECT pg_sleep(%s)", (rng.random() * 0.06,))
             codes = sorted(each.status_code for each in threads.map(lambda n: unschedule(tenant, n), [number] * 2))
             assert codes in ([200, 409], [409, 409])

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -24,6 +25,18 @@ from tests.support.waiting import until
 from tests.support.wire import bare_line_end
 
 FAST = Pace(look_every_s=0.02, beat_every_s=0.2)
+_MOMENT = """
+WITH c AS (
+    UPDATE tabellion.campaign SET scheduled_at = now() + %s * interval '1 ms' WHERE id = %s RETURNING id, scheduled_at
+)
+UPDATE tabellion.mail_due d SET from_at = c.scheduled_at FROM c JOIN tabellion.sending s ON s.campaign_id = c.id
+WHERE d.sending_id = s.id
+"""
+
+
+def begin_now(database: psycopg.Connection[Any], number: int, *, in_ms: int = 0) -> None:
+    """Let the moment of a scheduled campaign come."""
+    database.execute(_MOMENT, (in_ms, number))
 
 
 def sending(url: str, *, pace: Pace = FAST, clock: Callable[[], Any] = utc_now) -> AbstractContextManager[Sender]:
