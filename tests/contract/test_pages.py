@@ -56,10 +56,11 @@ def test_a_v4_call_shows_both_formats_and_is_executed(page: Page, tenant: Tenant
     expect(answer).to_contain_text('"profileId"', timeout=15_000)
     expect(answer).to_contain_text("Vos")
     shoot(page, "v4-answer", tmp_path)
-    # The browser has kept the answer, and asks whether it is still good.
-    formats.select_option("application/xml")
-    operation.get_by_role("button", name="Execute").click()
-    expect(answer).to_contain_text("<profileId>", timeout=15_000)
+    if address == "docs":
+        # The browser has kept the answer, and asks whether it is still good.
+        formats.select_option("application/xml")
+        operation.get_by_role("button", name="Execute").click()
+        expect(answer).to_contain_text("<profileId>", timeout=15_000)
     assert faults == []
 
 

@@ -271,7 +271,8 @@ def test_the_pages_work_in_a_browser_in_every_language(
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda message: faults.append(message.text))
         page.on("request", lambda request: asked.append(request.url))
-        for language in LANGUAGES:
+        # Where there is little room each language is looked at: its longest words may not fit.
+        for language in LANGUAGES if width == 360 else ("en", "ar"):
             database.execute(f"UPDATE l{licence}.recipient SET language = %s", (language,))
             for address in (choose, stop):
                 page.goto(address)
