@@ -18,6 +18,7 @@ from tests.support.tenant import ANN, STAYS, Tenant, schema_of
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker", "stays")
+NEWS_OF_ANN = "SELECT event_type FROM tabellion.outbox_event WHERE lower(data::text) LIKE '%%ann@%%' AND licence_id = %s"
 
 
 def campaign_sent(tenant: Tenant, name: str = "SpringOffer") -> None:
@@ -139,8 +140,7 @@ def test_an_import_that_was_accepted_before_brings_nobody_back(
     assert (ended["erased"]["profiles"], ended["endedAt"] is not None, ended["failure"]) == (2, True, None)
     left = {each["attributes"]["emailAddress"] for each in ok(tenant.json("GET", PROFILES))["profiles"]}
     assert left == {"bob@example.com"}
-    news = "SELECT event_type, data::text FROM tabellion.outbox_event WHERE lower(data::text) LIKE '%ann@%'"
-    assert database.execute(news).fetchall() == []
+    assert database.execute(NEWS_OF_ANN, (schema_of(tenant, database)[1:],)).fetchall() == []
 
 
 def test_mails_to_whom_an_import_brought_back_lose_what_is_personal(
@@ -165,8 +165,7 @@ def test_mails_to_whom_an_import_brought_back_lose_what_is_personal(
     row = database.execute(f"SELECT address, profile_id FROM {schema}.recipient").fetchone()
     assert row == ("@example.com", None)
     assert ok(tenant.json("GET", PROFILES))["profiles"] == []
-    news = "SELECT event_type FROM tabellion.outbox_event WHERE lower(data::text) LIKE '%%ann@%%' AND licence_id = %s"
-    assert database.execute(news, (schema[1:],)).fetchall() == []
+    assert database.execute(NEWS_OF_ANN, (schema[1:],)).fetchall() == []
 
 
 def test_what_was_accepted_while_an_erasure_waited_is_searched(
